@@ -1,0 +1,24 @@
+//! The command line's tree; completions/ and man/ are generated from it.
+
+use crate::cmd;
+use crate::host::GlobalOptions;
+use clap::{Parser, Subcommand};
+
+/// Run containers without root, daemon or set-up
+#[derive(Debug, Parser)]
+#[command(name = "coracle", version, disable_help_subcommand = false)]
+pub struct Cli {
+    /// Options that stand before the verb.
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the version
+    Version(cmd::version::Args),
+}

@@ -1,0 +1,157 @@
+//! What went wrong, for whom, and what to type next.
+//!
+//! One type for the whole program: a [`Kind`] (which decides the exit code), a message that names the
+//! object, the chain of causes below it, and hints. Printed in one place, `ui`.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of everything that can fail with a message for the user.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure this is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line or a file the user wrote is wrong.
+    Usage,
+    /// The named object does not exist.
+    NotFound,
+    /// The named object exists already, or is in a state that forbids the action.
+    Conflict,
+    /// This machine or account lacks something.
+    Host,
+    /// A registry answered badly or not at all.
+    Registry,
+    /// An image or archive is malformed or does not match its digest.
+    Image,
+    /// Bytes under the data root could not be read or written.
+    Storage,
+    /// Networking could not be set up.
+    Network,
+    /// A container could not be set up or controlled.
+    Runtime,
+    /// The command was found in the container but cannot be executed: exit 126.
+    NotExecutable,
+    /// The command was not found in the container: exit 127.
+    CommandNotFound,
+    /// Some of several named objects failed and each was reported: exit 1, as docker and podman do.
+    Partial,
+}
+
+impl Kind {
+    /// The exit code for this kind: 125 for our own failures, 126 and 127 as a shell has them.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::NotExecutable => 126,
+            Kind::CommandNotFound => 127,
+            Kind::Partial => 1,
+            _ => 125,
+        }
+    }
+}
+
+/// A failure: kind, message, cause and hints.
+///
+/// Messages are lower case, without a full stop, and name the object. Hints are sentences with a
+/// command to type.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    hints: Vec<String>,
+}
+
+impl Error {
+    /// A failure without a cause below it.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error { kind, message: message.into(), source: None, hints: Vec::new() }
+    }
+
+    /// Sets the cause below this failure.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds a hint: a sentence with a command to type.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// What sort of failure this is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The message without causes.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// All hints, this failure's first, then those of the causes.
+    pub fn hints(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.hints.iter().map(String::as_str).collect();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            if let Some(own) = cause.downcast_ref::<Error>() {
+                all.extend(own.hints.iter().map(String::as_str));
+            }
+            next = cause.source();
+        }
+        all
+    }
+
+    /// The messages of the causes, outermost first.
+    pub fn causes(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            all.push(cause.to_string());
+            next = cause.source();
+        }
+        all
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|s| s as &(dyn StdError + 'static))
+    }
+}
+
+/// Puts a message above a lower-level failure.
+pub trait Context<T> {
+    /// Wraps the failure in an [`Error`] of this kind, with a message that names the object.
+    fn context<M: Into<String>>(self, kind: Kind, message: impl FnOnce() -> M) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn context<M: Into<String>>(self, kind: Kind, message: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|e| Error::new(kind, message()).caused_by(e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_and_hints_come_outermost_first() {
+        let inner =
+            Error::new(Kind::Storage, "write x").caused_by(std::io::Error::from_raw_os_error(28)).hint("a");
+        let outer = Error::new(Kind::Runtime, "create y").caused_by(inner).hint("b");
+        assert_eq!(outer.hints(), ["b", "a"]);
+        assert_eq!(outer.causes()[0], "write x");
+        assert_eq!(outer.causes().len(), 2);
+    }
+}

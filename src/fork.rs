@@ -1,0 +1,397 @@
+//! How one process becomes two.
+//!
+//! Theory of operation. Law 1: a process that forks has one thread, a process with threads never forks;
+//! every fork in the program goes through this room, which checks it. Law 2: children report facts, the
+//! parent explains: a child sends a [`Failure`] up a close-on-exec socket and ends with `_exit`; end of
+//! file without one means that it went well (for a stage that executes a program: exec succeeded).
+
+use crate::error::{Error, Kind, Result};
+use crate::sys::process::{self, Side};
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
+    socketpair,
+};
+use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::process::ExitCode;
+
+/// Largest message on a [`Link`], in bytes.
+const MESSAGE_MAX: usize = 64 * 1024;
+/// Most descriptors in one message.
+const FDS_MAX: usize = 16;
+
+/// A re-executed stage's entry point: gets the arguments after its name.
+pub type Stage = fn(&[String]) -> ExitCode;
+
+/// Runs a re-executed stage if the command line starts with `__stage NAME`.
+pub fn run_stage_if_asked(stages: &[(&str, Stage)]) -> Option<ExitCode> {
+    let mut args = std::env::args().skip(1);
+    if args.next()? != "__stage" {
+        return None;
+    }
+    let name = args.next()?;
+    let rest: Vec<String> = args.collect();
+    let (_, entry) = stages.iter().find(|(n, _)| *n == name)?;
+    Some(entry(&rest))
+}
+
+/// What a stage could not do: facts only, for the parent to put into words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which process: `monitor`, `init`, `exec`, `unpack`, ...
+    pub stage: String,
+    /// The step that failed, in the infinitive: `mount overlay`.
+    pub doing: String,
+    /// The object, often a path.
+    pub object: String,
+    /// The kernel's answer; 0 when it was not a system call.
+    pub errno: i32,
+    /// More, in words, when an errno does not say it.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failed system call.
+    pub fn new(doing: &str, object: impl Into<String>, errno: Errno) -> Self {
+        Failure {
+            stage: String::new(),
+            doing: doing.to_owned(),
+            object: object.into(),
+            errno: errno as i32,
+            detail: String::new(),
+        }
+    }
+
+    /// A failure that is not a system call's.
+    pub fn other(doing: &str, object: impl Into<String>, detail: impl Into<String>) -> Self {
+        Failure { detail: detail.into(), ..Failure::new(doing, object, Errno::UnknownErrno) }
+    }
+
+    /// The kernel's answer as a typed number.
+    pub fn errno(&self) -> Errno {
+        Errno::from_raw(self.errno)
+    }
+
+    /// Plain words without a hint: `stage: doing object: reason`.
+    pub fn describe(&self) -> String {
+        let mut text = self.doing.clone();
+        if !self.object.is_empty() {
+            text.push(' ');
+            text.push_str(&self.object);
+        }
+        if !self.detail.is_empty() {
+            text.push_str(&format!(": {}", self.detail));
+        } else if self.errno != 0 {
+            text.push_str(&format!(": {}", self.errno().desc()));
+        }
+        text
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::new(Kind::Runtime, failure.describe())
+    }
+}
+
+/// Names the step and object of a failed system call.
+pub trait Doing<T> {
+    /// Turns the errno into a [`Failure`].
+    ///
+    /// # Errors
+    /// The failure, when there is one.
+    fn doing(self, doing: &str, object: impl AsRef<std::path::Path>) -> std::result::Result<T, Failure>;
+}
+
+impl<T> Doing<T> for nix::Result<T> {
+    fn doing(self, doing: &str, object: impl AsRef<std::path::Path>) -> std::result::Result<T, Failure> {
+        self.map_err(|e| Failure::new(doing, object.as_ref().to_string_lossy(), e))
+    }
+}
+
+impl<T> Doing<T> for std::io::Result<T> {
+    fn doing(self, doing: &str, object: impl AsRef<std::path::Path>) -> std::result::Result<T, Failure> {
+        self.map_err(|e| {
+            let errno = e.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+            let mut failure = Failure::new(doing, object.as_ref().to_string_lossy(), errno);
+            if e.raw_os_error().is_none() {
+                failure.detail = e.to_string();
+            }
+            failure
+        })
+    }
+}
+
+/// One end of a close-on-exec `SOCK_SEQPACKET` pair that carries named messages and descriptors.
+#[derive(Debug)]
+pub struct Link(OwnedFd);
+
+impl Link {
+    /// Two connected ends.
+    ///
+    /// # Errors
+    /// Those of socketpair(2).
+    pub fn pair() -> nix::Result<(Link, Link)> {
+        let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+        Ok((Link(a), Link(b)))
+    }
+
+    /// Wraps one end.
+    pub fn from_fd(fd: OwnedFd) -> Link {
+        Link(fd)
+    }
+
+    /// Sends one message with descriptors.
+    ///
+    /// # Errors
+    /// `EPIPE` when the other end is gone, `EMSGSIZE` above 64 KiB.
+    pub fn send<M: Serialize>(&self, message: &M, fds: &[BorrowedFd<'_>]) -> nix::Result<()> {
+        let bytes = serde_json::to_vec(message).map_err(|_| Errno::EINVAL)?;
+        if bytes.len() > MESSAGE_MAX {
+            return Err(Errno::EMSGSIZE);
+        }
+        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
+        loop {
+            match sendmsg::<()>(
+                self.0.as_raw_fd(),
+                &[IoSlice::new(&bytes)],
+                control,
+                MsgFlags::MSG_NOSIGNAL,
+                None,
+            ) {
+                Err(Errno::EINTR) => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// Waits for one message; `None` when the other end is closed.
+    ///
+    /// # Errors
+    /// `EBADMSG` when it is not the expected message.
+    pub fn recv<M: DeserializeOwned>(&self) -> nix::Result<Option<(M, Vec<OwnedFd>)>> {
+        let mut buffer = vec![0u8; MESSAGE_MAX];
+        let mut control = cmsg_space!([RawFd; FDS_MAX]);
+        let (length, fds) = loop {
+            let mut slices = [IoSliceMut::new(&mut buffer)];
+            let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+            match recvmsg::<()>(self.0.as_raw_fd(), &mut slices, Some(&mut control), flags) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::ECONNRESET) => return Ok(None),
+                Err(e) => return Err(e),
+                Ok(message) => break (message.bytes, take_fds(message.cmsgs()?)),
+            }
+        };
+        if length == 0 {
+            return Ok(None);
+        }
+        let message = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::EBADMSG)?;
+        Ok(Some((message, fds)))
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<Link> for OwnedFd {
+    fn from(link: Link) -> OwnedFd {
+        link.0
+    }
+}
+
+fn take_fds<'a>(messages: impl Iterator<Item = ControlMessageOwned> + 'a) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    for message in messages {
+        if let ControlMessageOwned::ScmRights(raw) = message {
+            fds.extend(raw.into_iter().map(crate::sys::fd::owned));
+        }
+    }
+    fds
+}
+
+/// A forked process and the link to it.
+#[derive(Debug)]
+pub struct Child {
+    /// Its pid.
+    pub pid: Pid,
+    /// A descriptor of it.
+    pub pidfd: OwnedFd,
+    /// Our end of the link.
+    pub link: Link,
+}
+
+impl Child {
+    /// Waits for its end: exit code, or 128+n.
+    ///
+    /// # Errors
+    /// Those of waitid(2).
+    pub fn wait(&self) -> nix::Result<i32> {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        loop {
+            match waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED) {
+                Err(Errno::EINTR) => {}
+                Ok(WaitStatus::Exited(_, code)) => return Ok(code),
+                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
+                Ok(_) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// Whether this process has one thread, read from `/proc/self/status`-free `/proc/self/task`.
+pub fn single_threaded() -> bool {
+    // The link count of the task directory is 2 plus one per thread.
+    nix::sys::stat::stat("/proc/self/task").is_ok_and(|s| s.st_nlink == 3)
+}
+
+/// Forks a process, with namespace flags of clone(2), that runs `work` and ends with its result as exit
+/// code. The child must leave through `_exit`, so `work` gets nothing that needs dropping later.
+///
+/// # Errors
+/// `EBUSY` when this process has threads (law 1), else those of clone3(2).
+pub fn spawn(flags: u64, work: impl FnOnce(Link) -> i32) -> nix::Result<Child> {
+    if !single_threaded() {
+        return Err(Errno::EBUSY);
+    }
+    let (ours, theirs) = Link::pair()?;
+    match process::clone(flags)? {
+        Side::Child => {
+            drop(ours);
+            process::exit_now(work(theirs))
+        }
+        Side::Parent(pid, pidfd) => {
+            drop(theirs);
+            Ok(Child { pid, pidfd, link: ours })
+        }
+    }
+}
+
+/// What a [`leaf`] sends up when it is done.
+#[derive(Serialize, Deserialize)]
+enum Done<T> {
+    Ok(T),
+    Err(SentError),
+}
+
+/// An [`Error`] on its way through a link: words and hints survive, types of causes do not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SentError {
+    exit_code: u8,
+    kind: String,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl From<&Error> for SentError {
+    fn from(e: &Error) -> Self {
+        SentError {
+            exit_code: e.kind().exit_code(),
+            kind: format!("{:?}", e.kind()),
+            message: e.message().to_owned(),
+            causes: e.causes(),
+            hints: e.hints().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl From<SentError> for Error {
+    fn from(sent: SentError) -> Error {
+        let kind = match sent.kind.as_str() {
+            "Usage" => Kind::Usage,
+            "NotFound" => Kind::NotFound,
+            "Conflict" => Kind::Conflict,
+            "Host" => Kind::Host,
+            "Registry" => Kind::Registry,
+            "Image" => Kind::Image,
+            "Storage" => Kind::Storage,
+            "Network" => Kind::Network,
+            "NotExecutable" => Kind::NotExecutable,
+            "CommandNotFound" => Kind::CommandNotFound,
+            "Partial" => Kind::Partial,
+            _ => Kind::Runtime,
+        };
+        let mut below: Option<Error> = None;
+        for message in sent.causes.into_iter().rev() {
+            let next = Error::new(kind, message);
+            below = Some(match below {
+                Some(cause) => next.caused_by(cause),
+                None => next,
+            });
+        }
+        let mut error = Error::new(kind, sent.message);
+        if let Some(cause) = below {
+            error = error.caused_by(cause);
+        }
+        sent.hints.into_iter().fold(error, Error::hint)
+    }
+}
+
+/// Runs `work` in a forked leaf: a process that may start threads and never forks. Its result or its
+/// error comes back whole; messages it sends on the way are given to `on_message`.
+///
+/// # Errors
+/// The error of `work`, or that the leaf died.
+pub fn leaf<M, T>(
+    name: &str,
+    work: impl FnOnce(&Reporter<M>) -> Result<T>,
+    mut on_message: impl FnMut(M),
+) -> Result<T>
+where
+    M: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
+    let child = spawn(0, |link| {
+        let reporter = Reporter { link, kind: std::marker::PhantomData };
+        let done = match work(&reporter) {
+            Ok(value) => Done::Ok(value),
+            Err(e) => Done::Err(SentError::from(&e)),
+        };
+        let sent = reporter.link.send(&Up::<M, T>::Done(done), &[]);
+        i32::from(sent.is_err())
+    })
+    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))?;
+    let died = || Error::new(Kind::Runtime, format!("the {name} process died"));
+    let result = loop {
+        match child.link.recv::<Up<M, T>>() {
+            Ok(Some((Up::Message(message), _))) => on_message(message),
+            Ok(Some((Up::Done(Done::Ok(value)), _))) => break Ok(value),
+            Ok(Some((Up::Done(Done::Err(sent)), _))) => break Err(sent.into()),
+            Ok(None) => break Err(died()),
+            Err(e) => break Err(died().caused_by(e)),
+        }
+    };
+    let _ = child.wait();
+    result
+}
+
+/// A leaf's way to send messages while it works; shared by its threads.
+#[derive(Debug)]
+pub struct Reporter<M> {
+    link: Link,
+    kind: std::marker::PhantomData<fn(M)>,
+}
+
+impl<M: Serialize> Reporter<M> {
+    /// Sends one message up; a parent that is gone is not an error here.
+    pub fn send(&self, message: M) {
+        let _ = self.link.send(&Up::<M, ()>::Message(message), &[]);
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum Up<M, T> {
+    Message(M),
+    Done(Done<T>),
+}

@@ -1,0 +1,16 @@
+//! coracle: a rootless, daemonless, single-user container tool.
+//!
+//! The map of the house; ARCHITECTURE.md has the reasons. Imports go downwards only, and
+//! `tests/architecture.rs` holds that rule.
+pub mod cli;
+pub mod cmd;
+pub mod container;
+pub mod error;
+pub mod fork;
+pub mod host;
+pub mod image;
+pub mod netns;
+pub mod plan;
+pub mod storage;
+pub mod sys;
+pub mod ui;

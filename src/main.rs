@@ -1,0 +1,19 @@
+//! Entry point: parse, build the environment, dispatch, print the error, exit.
+
+use clap::Parser;
+use coracle::{cli, cmd, fork, host, ui};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Re-executed stages skip the command line's tree: it costs a millisecond.
+    if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
+        return code;
+    }
+    clap_complete::CompleteEnv::with_factory(<cli::Cli as clap::CommandFactory>::command).complete();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return ui::usage(&refused),
+    };
+    let result = host::Env::new(&cli.global).and_then(|env| cmd::dispatch(cli.command, &env));
+    result.unwrap_or_else(|error| ui::fail(&error))
+}

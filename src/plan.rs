@@ -1,0 +1,297 @@
+//! What a container is to be: a plain, owned, serializable description, and how a request becomes one.
+//!
+//! [`ContainerPlan`] is written once as `plan.json` and never changes; everything that runs a container
+//! reads it and nothing else. It holds no descriptors, locks or lifetimes. Resolving is pure: the same
+//! request, image and host facts give the same plan.
+
+use crate::container::{ContainerId, Name};
+use crate::image::Digest;
+use crate::netns::NetPlan;
+use crate::storage::rootfs::RootPlan;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The version of [`ContainerPlan`]'s form that this program writes.
+pub const PLAN_VERSION: u32 = 1;
+
+/// Everything needed to run one container, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerPlan {
+    /// The form's version, [`PLAN_VERSION`].
+    pub version: u32,
+    /// The container's identifier.
+    pub id: ContainerId,
+    /// The name it was created with; `settings.json` has the current one.
+    pub name: Name,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// The image it is of; `None` with `--rootfs`.
+    pub image: Option<ImageSource>,
+    /// Where its root file system comes from.
+    pub root: RootPlan,
+    /// Its first process.
+    pub process: ProcessPlan,
+    /// Host name inside.
+    pub hostname: String,
+    /// Which namespaces are its own.
+    pub namespaces: NamespacePlan,
+    /// Its network.
+    pub network: NetPlan,
+    /// Mounts in the order they are made, after the standard ones (proc, sys, dev, shm).
+    pub mounts: Vec<MountPlan>,
+    /// What it may do.
+    pub security: SecurityPlan,
+    /// Limits that need no cgroup.
+    pub limits: LimitPlan,
+    /// Its terminal, standard input and log.
+    pub io: IoPlan,
+    /// How it is stopped and cleaned up.
+    pub lifecycle: LifecyclePlan,
+    /// User labels merged over the image's.
+    pub labels: BTreeMap<String, String>,
+    /// What was asked, kept for `inspect`.
+    pub asked: Asked,
+}
+
+/// The image a container was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageSource {
+    /// The canonical reference at creation.
+    pub reference: String,
+    /// Image id: digest of the configuration.
+    pub id: Digest,
+    /// Manifest digest.
+    pub manifest: Digest,
+}
+
+/// The container's first process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessPlan {
+    /// Program and arguments; never empty. The program is searched in the container's `PATH`.
+    pub argv: Vec<String>,
+    /// `NAME=value` entries, complete but for `HOME`, which init sets from the user when absent.
+    pub env: Vec<String>,
+    /// Working directory, absolute; made if missing.
+    pub cwd: PathBuf,
+    /// Whom it runs as; names are looked up inside the root file system.
+    pub user: UserSpec,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Whether descriptors 3 to 3+n of the caller are handed through (`--preserve-fds`).
+    pub preserve_fds: u32,
+    /// Run under our own small PID 1 that reaps and forwards (`--init`).
+    pub init: bool,
+}
+
+/// `--user`, unresolved: names are only known inside the root file system.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// `user[:group]` by name or number; empty means 0:0.
+    pub user: String,
+    /// Supplementary groups by name or number (`--group-add`).
+    pub groups: Vec<String>,
+    /// Whether a missing passwd entry for a numeric user is added (`--passwd`).
+    pub passwd_entry: bool,
+}
+
+/// Whether a namespace is the container's own, the host's or another container's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// Its own.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+    /// That container's.
+    Container(ContainerId),
+}
+
+/// Which namespaces are the container's own. The network is in [`NetPlan`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NamespacePlan {
+    /// Process ids.
+    pub pid: Share,
+    /// System V IPC and POSIX message queues; `/dev/shm` follows it.
+    pub ipc: Share,
+    /// Host name.
+    pub uts: Share,
+    /// Cgroup root.
+    pub cgroup: Share,
+}
+
+/// One mount inside the container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MountPlan {
+    /// Absolute path inside; resolved in the root by descriptor.
+    pub destination: PathBuf,
+    /// What is mounted.
+    pub source: MountSource,
+    /// Mounted read-only (recursively for binds).
+    pub read_only: bool,
+    /// `noexec`.
+    pub no_exec: bool,
+    /// Honour set-user-id bits; off by default.
+    pub suid: bool,
+    /// Honour device nodes; off by default.
+    pub dev: bool,
+    /// `private`, `rprivate` (default), `slave`, `rslave`, `shared`, `rshared`.
+    pub propagation: Option<String>,
+}
+
+/// What a [`MountPlan`] mounts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountSource {
+    /// A host file or directory.
+    Bind {
+        /// Absolute host path.
+        path: PathBuf,
+        /// Mounts below it come along.
+        recursive: bool,
+    },
+    /// A volume from the store.
+    Volume {
+        /// Its name.
+        name: Name,
+        /// Made for this container and removed with it.
+        anonymous: bool,
+        /// Fill an empty volume from the image at first use.
+        copy_up: bool,
+    },
+    /// An empty memory file system.
+    Tmpfs {
+        /// Bytes; the kernel's default when `None`.
+        size: Option<u64>,
+        /// Permission bits of its root, 1777 by default.
+        mode: Option<u32>,
+        /// Copy what the image has there into it.
+        copy_up: bool,
+    },
+}
+
+/// What the container may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecurityPlan {
+    /// Capability names (`CAP_CHOWN`), the bounding, permitted and effective sets of a root process.
+    pub capabilities: Vec<String>,
+    /// All capabilities, no masks, no filter, writable sysfs.
+    pub privileged: bool,
+    /// Set `no_new_privs`.
+    pub no_new_privileges: bool,
+    /// The system call filter.
+    pub seccomp: SeccompPlan,
+    /// Paths hidden by an empty file or directory.
+    pub masked_paths: Vec<PathBuf>,
+    /// Paths remounted read-only.
+    pub readonly_paths: Vec<PathBuf>,
+    /// The root file system is read-only.
+    pub readonly_root: bool,
+}
+
+/// Which system call filter applies.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeccompPlan {
+    /// The built-in profile.
+    #[default]
+    Default,
+    /// A JSON profile, its text read when the container was created.
+    Profile(String),
+    /// None.
+    Unconfined,
+}
+
+/// Limits that need no cgroup.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitPlan {
+    /// Resource limits (setrlimit(2)).
+    pub ulimits: Vec<Ulimit>,
+    /// Namespaced sysctls, `net.ipv4.ip_forward` → `1`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_size: u64,
+}
+
+/// One resource limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Lower-case name without `RLIMIT_`: `nofile`, `nproc`, ...
+    pub name: String,
+    /// Soft limit; `u64::MAX` is unlimited.
+    pub soft: u64,
+    /// Hard limit; `u64::MAX` is unlimited.
+    pub hard: u64,
+}
+
+/// Terminal, standard input and log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IoPlan {
+    /// Allocate a terminal.
+    pub tty: bool,
+    /// Keep standard input open.
+    pub stdin: bool,
+    /// Where output is kept.
+    pub log: LogPlan,
+}
+
+/// Where output is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogPlan {
+    /// `k8s-file`, `none` or `passthrough`.
+    pub driver: LogDriver,
+    /// Bytes after which the file is rotated; `None` is never.
+    pub max_size: Option<u64>,
+}
+
+/// How output is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDriver {
+    /// A text file: time, stream, partial or full, text.
+    K8sFile,
+    /// Not kept.
+    None,
+    /// The caller's descriptors go straight to the payload; nothing is kept.
+    Passthrough,
+}
+
+/// How a container is stopped and cleaned up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LifecyclePlan {
+    /// Remove the container when it exits (`--rm`).
+    pub auto_remove: bool,
+    /// Signal number that `stop` sends, 1 to 64.
+    pub stop_signal: i32,
+    /// Seconds that `stop` waits before it kills.
+    pub stop_timeout: u32,
+    /// Seconds after which the container is killed (`--timeout`); `None` is never.
+    pub timeout: Option<u32>,
+    /// File the monitor writes its pid to is `conmon-pidfile` in podman; this is the payload's (`--pidfile`).
+    pub pidfile: Option<PathBuf>,
+}
+
+/// What was asked for, kept word for word for `inspect`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The command line that created the container.
+    pub create_command: Vec<String>,
+    /// Entrypoint in force.
+    pub entrypoint: Vec<String>,
+    /// Command in force.
+    pub command: Vec<String>,
+    /// `port/proto` of the image and `--expose`.
+    pub exposed_ports: Vec<String>,
+    /// `--cap-add` as given.
+    pub cap_add: Vec<String>,
+    /// `--cap-drop` as given.
+    pub cap_drop: Vec<String>,
+    /// `--security-opt` as given.
+    pub security_opt: Vec<String>,
+    /// `--volume` and `--mount` as given.
+    pub binds: Vec<String>,
+    /// `-P`.
+    pub publish_all: bool,
+}

@@ -1,0 +1,2 @@
+//! Everything that owns bytes under the data root.
+pub mod rootfs;

@@ -1,0 +1,86 @@
+//! Processes: clone, pidfds, exit without exit handlers.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Which side of a clone this is.
+#[derive(Debug)]
+pub enum Side {
+    /// The new process.
+    Child,
+    /// The caller, with the new process's pid and a close-on-exec descriptor of it.
+    Parent(Pid, OwnedFd),
+}
+
+/// clone3(2) without a new stack or shared memory, as fork with namespace flags.
+///
+/// # Errors
+/// Those of clone3(2).
+///
+/// # Safety contract kept here
+/// The caller must be single-threaded (`fork` checks it), so the child may allocate.
+pub fn clone(flags: u64) -> nix::Result<Side> {
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: clone_args is plain old data; all-zero is its documented default.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags | libc::CLONE_PIDFD as u64;
+    args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: args is valid for the given size and pidfd outlives the call; no memory is shared with
+    // the child, which continues on its own copy of this stack.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    match Errno::result(result)? {
+        0 => Ok(Side::Child),
+        pid => {
+            // SAFETY: the kernel has just made this descriptor for us.
+            let fd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent(Pid::from_raw(pid as i32), fd))
+        }
+    }
+}
+
+/// pidfd_open(2).
+///
+/// # Errors
+/// `ESRCH` when there is no such process.
+pub fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: takes integers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// pidfd_send_signal(2); `None` only checks that the process exists.
+///
+/// # Errors
+/// `ESRCH` when the process has been reaped.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> {
+    // SAFETY: a null siginfo is allowed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Ends the process at once: no exit handlers, no flushing of buffers inherited from the parent.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) is always safe to call.
+    unsafe { libc::_exit(code) }
+}
+
+/// Asks the kernel for `signal` when the parent dies. A credential change clears it (prctl(2)).
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn set_parent_death_signal(signal: Signal) -> nix::Result<()> {
+    nix::sys::prctl::set_pdeathsig(signal)
+}
