@@ -7,3 +7,4 @@
 pub mod fd;
 pub mod mount;
 pub mod process;
+pub mod pty;

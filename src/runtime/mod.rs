@@ -1,0 +1,1 @@
+//! Running containers: from a plan and a directory to a process, and back to an exit record.
