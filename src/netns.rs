@@ -1,10 +1,25 @@
 //! The container's network: what is planned, and who carries it out.
+//!
+//! Theory of operation. Option text becomes the plain types below ([`parse_publish`], [`parse_network`],
+//! [`parse_add_host`], [`dns_plan`]), which are part of the container's plan. To run it, the host side of
+//! published ports is bound first and in the host's network; then `slirp4netns` is started
+//! on the container's network namespace, and a forwarder leaf takes the listeners into it.
+//! Nothing here needs a privilege on the host.
+
+mod mode;
+mod names;
+mod publish;
+
+pub use mode::parse_network;
+pub use names::{dns_plan, parse_add_host};
+pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
 
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A container's network, resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NetPlan {
     /// How it is connected.
     pub mode: NetMode,
@@ -28,17 +43,114 @@ pub enum NetMode {
     Slirp(SlirpOptions),
 }
 
-/// `--network slirp4netns:...`, as podman documents it.
+impl NetMode {
+    /// Whether published ports mean anything. With `none` and `host` they are dropped with a warning, as
+    /// podman does.
+    pub fn carries_ports(&self) -> bool {
+        matches!(self, NetMode::Slirp(_))
+    }
+}
+
+impl Default for NetMode {
+    fn default() -> Self {
+        NetMode::Slirp(SlirpOptions::default())
+    }
+}
+
+/// The mode's name as `inspect` shows it.
+impl fmt::Display for NetMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NetMode::None => "none",
+            NetMode::Host => "host",
+            NetMode::Slirp(_) => "slirp4netns",
+        })
+    }
+}
+
+/// `--network slirp4netns:...`, as podman documents it (podman-run(1)).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SlirpOptions {
     /// MTU in bytes, 68 to 65521.
     pub mtu: u32,
-    /// IPv4 network of the container, 10.0.2.0/24 by default.
-    pub cidr: String,
+    /// IPv4 network of the container.
+    pub cidr: Cidr,
     /// IPv6 too.
     pub ipv6: bool,
-    /// 10.0.2.2 reaches the host's loopback.
+    /// The gateway's address reaches the host's loopback.
     pub allow_host_loopback: bool,
+    /// IPv4 address or interface that connections leave the host from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound_addr: Option<String>,
+    /// IPv6 address or interface that connections leave the host from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound_addr6: Option<String>,
+    /// Published TCP ports show the client's address inside; off with `port_handler=rootlesskit`.
+    pub keep_client: bool,
+}
+
+impl Default for SlirpOptions {
+    fn default() -> Self {
+        SlirpOptions {
+            mtu: 65520,
+            cidr: Cidr::default(),
+            ipv6: false,
+            allow_host_loopback: false,
+            outbound_addr: None,
+            outbound_addr6: None,
+            keep_client: true,
+        }
+    }
+}
+
+impl SlirpOptions {
+    /// The container's IPv4 address: network + 100 (slirp4netns(1)).
+    pub fn address(&self) -> Ipv4Addr {
+        self.cidr.host(100)
+    }
+
+    /// The gateway, which is the host when its loopback is allowed: network + 2.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.cidr.host(2)
+    }
+
+    /// slirp4netns' own name server: network + 3.
+    pub fn dns(&self) -> Ipv4Addr {
+        self.cidr.host(3)
+    }
+
+    /// The IPv6 gateway.
+    pub fn gateway6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2)
+    }
+}
+
+/// An IPv4 network in CIDR form, at least 128 addresses wide, as slirp4netns needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cidr {
+    network: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// The address `offset` above the network's.
+    fn host(&self, offset: u8) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network.to_bits() + u32::from(offset))
+    }
+}
+
+impl Default for Cidr {
+    fn default() -> Self {
+        Cidr { network: Ipv4Addr::new(10, 0, 2, 0), prefix: 24 }
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.prefix)
+    }
 }
 
 /// One published port.
@@ -48,10 +160,29 @@ pub struct PortPublish {
     pub host_ip: Option<IpAddr>,
     /// Host port; 0 asks the kernel for a free one.
     pub host_port: u16,
+    /// Any free port from `host_port` to this one will do (`8000-8010:80`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port_end: Option<u16>,
     /// Port inside.
     pub container_port: u16,
     /// Transport protocol.
     pub protocol: Protocol,
+}
+
+/// `0.0.0.0:8080->80/tcp`, as listings show it.
+impl fmt::Display for PortPublish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host_ip {
+            None => f.write_str("0.0.0.0")?,
+            Some(IpAddr::V4(ip)) => ip.fmt(f)?,
+            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
+        }
+        write!(f, ":{}", self.host_port)?;
+        if let Some(end) = self.host_port_end {
+            write!(f, "-{end}")?;
+        }
+        write!(f, "->{}/{}", self.container_port, self.protocol)
+    }
 }
 
 /// Transport protocol of a published port.
@@ -64,12 +195,24 @@ pub enum Protocol {
     Udp,
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
 /// Name resolution inside; empty lists mean the host's, with loopback resolvers replaced by slirp's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DnsPlan {
+    /// Leave the image's `/etc/resolv.conf` as it is (`--dns none`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_image: bool,
     /// `nameserver` addresses.
     pub servers: Vec<IpAddr>,
-    /// `search` domains.
+    /// `search` domains; a single `.` means none at all.
     pub search: Vec<String>,
     /// `options` words.
     pub options: Vec<String>,
