@@ -72,6 +72,18 @@ impl Failure {
         Failure { detail: detail.into(), ..Failure::new(doing, object, Errno::UnknownErrno) }
     }
 
+    /// The failure at the bottom of an error's chain, if that is what it was.
+    pub fn below<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Failure> {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if let Some(failure) = cause.downcast_ref::<Failure>() {
+                return Some(failure);
+            }
+            next = cause.source();
+        }
+        None
+    }
+
     /// The kernel's answer as a typed number.
     pub fn errno(&self) -> Errno {
         Errno::from_raw(self.errno)
@@ -93,9 +105,23 @@ impl Failure {
     }
 }
 
+/// The reason alone: what the kernel or the step said.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.detail.is_empty() { f.write_str(self.errno().desc()) } else { f.write_str(&self.detail) }
+    }
+}
+
+impl std::error::Error for Failure {}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
-        Error::new(Kind::Runtime, failure.describe())
+        let mut message = failure.doing.clone();
+        if !failure.object.is_empty() {
+            message.push(' ');
+            message.push_str(&failure.object);
+        }
+        Error::new(Kind::Runtime, message).caused_by(failure)
     }
 }
 
@@ -292,6 +318,8 @@ pub struct SentError {
     message: String,
     causes: Vec<String>,
     hints: Vec<String>,
+    /// The failure at the bottom of the chain, whole, so that the parent can explain it.
+    failure: Option<Failure>,
 }
 
 impl From<&Error> for SentError {
@@ -302,6 +330,7 @@ impl From<&Error> for SentError {
             message: e.message().to_owned(),
             causes: e.causes(),
             hints: e.hints().into_iter().map(str::to_owned).collect(),
+            failure: Failure::below(e).cloned(),
         }
     }
 }
@@ -322,13 +351,15 @@ impl From<SentError> for Error {
             "Partial" => Kind::Partial,
             _ => Kind::Runtime,
         };
-        let mut below: Option<Error> = None;
-        for message in sent.causes.into_iter().rev() {
+        // A failure is always the last cause; it takes the place of its own text.
+        let words = sent.causes.len() - usize::from(sent.failure.is_some() && !sent.causes.is_empty());
+        let mut below: Option<Box<dyn std::error::Error + Send + Sync>> = sent.failure.map(Into::into);
+        for message in sent.causes.into_iter().take(words).rev() {
             let next = Error::new(kind, message);
-            below = Some(match below {
+            below = Some(Box::new(match below {
                 Some(cause) => next.caused_by(cause),
                 None => next,
-            });
+            }));
         }
         let mut error = Error::new(kind, sent.message);
         if let Some(cause) = below {

@@ -15,3 +15,4 @@ pub mod runtime;
 pub mod storage;
 pub mod sys;
 pub mod ui;
+pub mod userns;

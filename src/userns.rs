@@ -1,0 +1,296 @@
+//! The user's shared user namespace: id 0 inside is the user, 1 and up are the subid ranges.
+//!
+//! Theory of operation. [`enter`] puts the calling process into the shared namespace, by the first way
+//! that works:
+//! 1. It already has the capabilities: real root, or inside another user namespace. Nothing to do.
+//! 2. A registered process lives in it: open that process's namespace and `setns`. Costs a tenth of 3.
+//! 3. Make it: fork two helpers, unshare, and let them execute newuidmap and newgidmap side by side.
+//!    The helpers are forked first because afterwards they would be inside, where the set-uid bit of
+//!    newuidmap is not honoured. Without a range or without newuidmap, one id is mapped and that is all.
+//!
+//! A lock in the runtime directory covers 2 and 3, so that two shared namespaces never coexist: only
+//! inside one can a process reach every container's namespaces. Whoever is inside registers itself
+//! there; the namespace lives as long as any of them. See user_namespaces(7), newuidmap(1).
+
+use crate::fork::{self, Doing, Failure};
+use crate::sys::process;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, getpid};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+mod subid;
+pub use subid::{Extent, IdMap, Range, ranges_of};
+
+/// A process's place in the shared namespace; dropping it takes the registration back.
+#[derive(Debug)]
+pub struct Membership {
+    registration: Option<PathBuf>,
+}
+
+impl Membership {
+    /// Keeps the registration for the life of the process; others may join through it.
+    pub fn leave(self) {
+        drop(self);
+    }
+
+    /// Hands the registration to a forked child: writes the child's entry in place of this process's.
+    ///
+    /// # Errors
+    /// When the entry cannot be written.
+    pub fn register_self(runtime: &Path) -> Result<Membership, Failure> {
+        register(&runtime.join("userns"))
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        if let Some(path) = &self.registration {
+            // Gone already when the runtime directory was wiped; joiners check liveness anyway.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether this process already has what the shared namespace would give it.
+pub fn inside() -> bool {
+    use caps::{CapSet, Capability};
+    let has = |c| caps::has_cap(None, CapSet::Effective, c).unwrap_or(false);
+    has(Capability::CAP_SYS_ADMIN) && has(Capability::CAP_SETUID) && has(Capability::CAP_SETGID)
+}
+
+/// Puts this process into the shared user namespace. `runtime` is the runtime directory.
+///
+/// # Errors
+/// The failed step; `host::explain` has the cures.
+pub fn enter(runtime: &Path) -> Result<Membership, Failure> {
+    if inside() {
+        return Ok(Membership { registration: None });
+    }
+    let directory = runtime.join("userns");
+    let lock = match open_lock(&directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory)
+                .doing("make directory", &directory)?;
+            open_lock(&directory)
+        }
+        other => other,
+    };
+    let lock = lock.doing("open lock file in", &directory)?;
+    let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e).doing("lock", &directory)?;
+    if !join(&directory)? {
+        create()?;
+    }
+    let membership = register(&directory)?;
+    drop(lock);
+    Ok(membership)
+}
+
+fn open_lock(directory: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"))
+}
+
+/// Runs `work` in a forked leaf inside the shared namespace; its result or error comes back whole.
+///
+/// # Errors
+/// That of `work`, or why the namespace could not be entered.
+pub fn in_child<T>(runtime: &Path, work: impl FnOnce() -> crate::error::Result<T>) -> crate::error::Result<T>
+where
+    T: serde::Serialize + serde::de::DeserializeOwned,
+{
+    if inside() {
+        return work();
+    }
+    fork::leaf::<(), T>(
+        "user namespace",
+        |_| {
+            let _member = enter(runtime)?;
+            work()
+        },
+        |()| {},
+    )
+}
+
+fn register(directory: &Path) -> Result<Membership, Failure> {
+    let pid = getpid();
+    let start = start_time(pid).doing("read start time of", format!("process {pid}"))?;
+    let path = directory.join(pid.to_string());
+    fs::write(&path, start.to_string()).doing("write", &path)?;
+    Ok(Membership { registration: Some(path) })
+}
+
+/// Joins through any registered process that still lives; removes the entries of those that do not.
+fn join(directory: &Path) -> Result<bool, Failure> {
+    let entries = fs::read_dir(directory).doing("read directory", directory)?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|n| n.parse::<i32>().ok()).map(Pid::from_raw) else {
+            continue;
+        };
+        let recorded = fs::read_to_string(entry.path()).ok().and_then(|t| t.trim().parse::<u64>().ok());
+        match namespace_of(pid, recorded) {
+            Some(fd) => {
+                if setns(&fd, CloneFlags::CLONE_NEWUSER).is_ok() {
+                    return Ok(true);
+                }
+            }
+            None => {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The user namespace of a process, if it is still the one that registered.
+///
+/// The pid is held by a pidfd while the start time is compared, so a recycled pid cannot slip in.
+fn namespace_of(pid: Pid, recorded: Option<u64>) -> Option<OwnedFd> {
+    let pidfd = process::pidfd_open(pid).ok()?;
+    if start_time(pid).ok() != recorded {
+        return None;
+    }
+    let file = File::open(format!("/proc/{pid}/ns/user")).ok()?;
+    process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0).ok()?;
+    Some(file.into())
+}
+
+/// When a process started, in clock ticks since boot (proc_pid_stat(5), field 22).
+///
+/// # Errors
+/// `NotFound` when there is no such process.
+pub fn start_time(pid: Pid) -> std::io::Result<u64> {
+    let mut buffer = [0u8; 1024];
+    let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut buffer)?;
+    let text = String::from_utf8_lossy(&buffer[..length]);
+    // The command name may hold anything, so count from its closing parenthesis.
+    text.rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| std::io::Error::other("malformed stat line"))
+}
+
+/// Makes the namespace with this process in it.
+fn create() -> Result<(), Failure> {
+    let (uid, gid) = (geteuid(), getegid());
+    let map = IdMap::of_user(uid, gid);
+    let tools = tool("newuidmap").zip(tool("newgidmap"));
+    match tools {
+        Some((newuidmap, newgidmap)) if map.has_range() => {
+            let uids = Mapper::spawn(newuidmap, &map.uids)?;
+            let gids = Mapper::spawn(newgidmap, &map.gids)?;
+            unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
+            uids.go()?;
+            gids.go()?;
+            uids.finish()?;
+            gids.finish()
+        }
+        _ => create_single(uid, gid),
+    }
+}
+
+/// One id only: what an account without a range gets.
+fn create_single(uid: Uid, gid: Gid) -> Result<(), Failure> {
+    log::warn!(
+        "only one user id is available; files of other owners will all belong to you (see coracle info)"
+    );
+    unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
+    fs::write("/proc/self/setgroups", "deny").doing("write", "/proc/self/setgroups")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1")).doing("write", "/proc/self/uid_map")?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1")).doing("write", "/proc/self/gid_map")
+}
+
+/// Where a program is, searched in `PATH` and then where distributions put it.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .filter(|d| d.is_absolute())
+        .map(|d| d.join(name))
+        .find(|p| nix::unistd::access(p, nix::unistd::AccessFlags::X_OK).is_ok())
+}
+
+/// A helper process that waits for the namespace and then executes newuidmap or newgidmap on it.
+struct Mapper {
+    name: String,
+    child: fork::Child,
+    errors: OwnedFd,
+}
+
+impl Mapper {
+    fn spawn(program: PathBuf, extents: &[Extent]) -> Result<Mapper, Failure> {
+        let name = program.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let (errors, child_errors) =
+            nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).doing("make pipe for", &program)?;
+        let target = getpid();
+        let child = fork::spawn(0, |link| {
+            // End of file: the parent failed and there is nothing to map.
+            if !matches!(link.recv::<()>(), Ok(Some(_))) {
+                return 1;
+            }
+            let mut command = std::process::Command::new(&program);
+            command.arg(target.to_string()).env_clear();
+            for e in extents {
+                command.args([e.inside.to_string(), e.outside.to_string(), e.count.to_string()]);
+            }
+            command
+                .stdin(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null())
+                .stderr(child_errors);
+            let failed = command.exec();
+            failed.raw_os_error().unwrap_or(1)
+        })
+        .doing("start", name.as_str())?;
+        Ok(Mapper { name, child, errors })
+    }
+
+    fn go(&self) -> Result<(), Failure> {
+        self.child.link.send(&(), &[]).doing("start", self.name.as_str())
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        let code = self.child.wait().doing("wait for", self.name.as_str())?;
+        if code == 0 {
+            return Ok(());
+        }
+        let mut said = String::new();
+        // Bounded: these programs say one line.
+        let _ = File::from(self.errors).take(4096).read_to_string(&mut said);
+        let detail =
+            if said.trim().is_empty() { format!("exit code {code}") } else { said.trim().to_owned() };
+        Err(Failure { errno: Errno::EPERM as i32, ..Failure::other("run", self.name, detail) })
+    }
+}
+
+/// Writes the map of a child namespace of the shared one: the same extents, one line each (a merged
+/// line is refused), by its `/proc` entry. The caller is in the shared namespace.
+///
+/// # Errors
+/// The failed write.
+pub fn write_child_map(child: Pid) -> Result<(), Failure> {
+    for file in ["uid_map", "gid_map"] {
+        let own =
+            fs::read_to_string(format!("/proc/self/{file}")).doing("read", format!("/proc/self/{file}"))?;
+        let text: String =
+            subid::parse_map(&own).iter().map(|e| format!("{0} {0} {1}\n", e.inside, e.count)).collect();
+        let path = format!("/proc/{child}/{file}");
+        if file == "gid_map" && single_group() {
+            fs::write(format!("/proc/{child}/setgroups"), "deny")
+                .doing("write setgroups of", format!("process {child}"))?;
+        }
+        fs::write(&path, text).doing("write", &path)?;
+    }
+    Ok(())
+}
+
+fn single_group() -> bool {
+    fs::read_to_string("/proc/self/setgroups").is_ok_and(|t| t.trim() == "deny")
+}
