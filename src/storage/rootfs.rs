@@ -1,8 +1,25 @@
 //! Root file systems: which kinds there are, and how one is assembled.
+//!
+//! Theory of operation. [`assemble`] runs in the monitor: inside the shared user namespace, in a mount
+//! namespace of its own. It mounts the finished root on the container's `merged` directory there and
+//! nowhere else, so the mount ends with the monitor and its last sync falls after the exit code is
+//! delivered. Overlay layers go to the kernel as descriptors (since Linux 6.13); older kernels get
+//! mount(2) with descriptor numbers as names, relative to `/proc/self/fd`, which stays far below the
+//! limit of 4096 bytes with 127 layers. `userxattr` is what lets a user namespace mount overlay
+//! (Linux 5.11, Documentation/filesystems/overlayfs.rst).
 
+use crate::fork::{Doing, Failure};
 use crate::image::ChainId;
+use crate::sys::mount::{self, FsContext, Tree};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::mount::MsFlags;
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+mod host_tree;
 
 /// Where a container's root file system comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,4 +36,118 @@ pub enum RootPlan {
     },
     /// The host's own tree below throw-away uppers (`--rootfs /:O`).
     HostTree,
+}
+
+/// The directories a root is assembled from and on.
+#[derive(Debug)]
+pub struct Places {
+    /// Unpacked layers, bottom first; for [`RootPlan::Layers`].
+    pub lowers: Vec<PathBuf>,
+    /// What the container changes.
+    pub upper: PathBuf,
+    /// Overlay's scratch directory, on the same file system as `upper`.
+    pub work: PathBuf,
+    /// Where the result is mounted.
+    pub merged: PathBuf,
+    /// Nobody will look at `upper` after a crash: skip syncs.
+    pub volatile: bool,
+}
+
+/// Mounts the root file system on `places.merged`.
+///
+/// # Errors
+/// The failed step; `ENODEV` or `EINVAL` from overlay where the kernel refuses it.
+pub fn assemble(plan: &RootPlan, places: &Places) -> Result<(), Failure> {
+    match plan {
+        RootPlan::Layers(_) => {
+            overlay(&places.lowers, &places.upper, &places.work, &places.merged, places.volatile)
+        }
+        RootPlan::Directory { path, overlay: true } => {
+            overlay(std::slice::from_ref(path), &places.upper, &places.work, &places.merged, places.volatile)
+        }
+        RootPlan::Directory { path, overlay: false } => {
+            let tree = mount::open_tree(cwd(), path, Tree::CloneRecursive).doing("open", path)?;
+            attach(tree, &places.merged)
+        }
+        RootPlan::HostTree => host_tree::assemble(places),
+    }
+}
+
+/// The working directory as a descriptor, for absolute paths of our own.
+fn cwd() -> std::os::fd::BorrowedFd<'static> {
+    AT_FDCWD
+}
+
+/// Opens a directory of ours for use as a layer or mount target.
+fn directory(path: &Path) -> Result<OwnedFd, Failure> {
+    open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .doing("open directory", path)
+}
+
+fn attach(tree: OwnedFd, target: &Path) -> Result<(), Failure> {
+    let target_fd = directory(target)?;
+    mount::move_mount(tree.as_fd(), target_fd.as_fd()).doing("mount root on", target)
+}
+
+/// Mounts an overlay of `lowers` (bottom first) and `upper` on `target`.
+fn overlay(
+    lowers: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    target: &Path,
+    volatile: bool,
+) -> Result<(), Failure> {
+    let lowers = lowers.iter().rev().map(|l| directory(l)).collect::<Result<Vec<_>, _>>()?;
+    let (upper, work) = (directory(upper)?, directory(work)?);
+    match overlay_by_descriptor(&lowers, &upper, &work, volatile) {
+        Ok(tree) => attach(tree, target),
+        // Before 6.13 a descriptor is no layer; before 6.5 `lowerdir+` is unknown.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            overlay_by_number(&lowers, &upper, &work, target, volatile).doing("mount overlay on", target)
+        }
+        Err(e) => Err(e).doing("mount overlay on", target),
+    }
+}
+
+fn overlay_by_descriptor(
+    lowers: &[OwnedFd],
+    upper: &OwnedFd,
+    work: &OwnedFd,
+    volatile: bool,
+) -> nix::Result<OwnedFd> {
+    let context = FsContext::open(c"overlay")?;
+    for lower in lowers {
+        context.fd(c"lowerdir+", lower.as_fd())?;
+    }
+    context.fd(c"upperdir", upper.as_fd())?;
+    context.fd(c"workdir", work.as_fd())?;
+    context.flag(c"userxattr")?;
+    if volatile {
+        context.flag(c"volatile")?;
+    }
+    context.mount(0)
+}
+
+fn overlay_by_number(
+    lowers: &[OwnedFd],
+    upper: &OwnedFd,
+    work: &OwnedFd,
+    target: &Path,
+    volatile: bool,
+) -> nix::Result<()> {
+    let numbers: Vec<String> = lowers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        numbers.join(":"),
+        upper.as_raw_fd(),
+        work.as_raw_fd()
+    );
+    if volatile {
+        options.push_str(",volatile");
+    }
+    nix::unistd::chdir("/proc/self/fd")?;
+    let mounted =
+        nix::mount::mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+    nix::unistd::chdir("/")?;
+    mounted
 }
