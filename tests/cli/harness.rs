@@ -1,0 +1,91 @@
+//! The harness tests itself: every file is a module, fixtures do what they say, nothing is left.
+
+use crate::common::{
+    Format, ImageBuilder, Layer, Registry, TestEnv, Zip, busybox, eventually, shared_registry, traces_of,
+};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A file in tests/cli that main.rs does not name is a test that never runs.
+#[test]
+fn every_file_is_a_module() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.strip_suffix(".rs").unwrap_or(&name);
+        if module != "main" {
+            let line = format!("mod {module};");
+            assert!(main.lines().any(|l| l == line), "tests/cli/main.rs lacks `{line}`");
+        }
+    }
+}
+
+#[test]
+fn an_environment_is_gone_after_its_drop() {
+    let env = TestEnv::new();
+    let dir = env.path().to_owned();
+    let version = env.coracle(["version"]).ok();
+    assert_eq!(version.stderr, "");
+    std::fs::create_dir_all(env.root()).unwrap();
+    assert!(dir.exists());
+    drop(env);
+    assert!(!dir.exists(), "{} is left", dir.display());
+}
+
+#[test]
+fn a_process_that_is_left_behind_is_found() {
+    let env = TestEnv::new();
+    let mut child =
+        Command::new("sleep").arg("60").env("ROOT", env.path()).stdin(Stdio::null()).spawn().unwrap();
+    eventually("the process shows", || !traces_of(env.path()).is_empty());
+    let found = traces_of(env.path()).to_string();
+    assert!(found.contains(&format!("process {} (sleep 60 )", child.id())), "{found}");
+    traces_of(env.path()).kill(env.path());
+    child.wait().unwrap();
+    assert!(traces_of(env.path()).is_empty());
+}
+
+#[test]
+fn the_registry_keeps_what_is_pushed() {
+    let registry = shared_registry();
+    let digest = busybox().push(registry, "harness/busybox", "1");
+    assert_eq!(registry.tags("harness/busybox"), ["1"]);
+    let accept = [("Accept", "application/vnd.oci.image.manifest.v1+json")];
+    let answer = registry.request("GET", &format!("/v2/harness/busybox/manifests/{digest}"), &accept, b"");
+    assert_eq!(answer.status, 200);
+}
+
+/// skopeo, as an independent reader, finds our images well-formed in both formats.
+#[test]
+fn skopeo_reads_our_images() {
+    let registry = shared_registry();
+    let env = TestEnv::new();
+    for (tag, format) in [("oci", Format::Oci), ("docker", Format::Docker)] {
+        let layer = Layer::new().zip(Zip::Gzip).file("a", 0o644, "a");
+        ImageBuilder::new().format(format).layer(layer).push(registry, "harness/formats", tag);
+        let reference = format!("docker://{}", registry.reference("harness/formats", tag));
+        let copy = format!("oci:{}/{tag}", env.path().display());
+        env.program("skopeo")
+            .args(["--insecure-policy", "copy", "--src-tls-verify=false", &reference, &copy])
+            .ok();
+    }
+}
+
+#[test]
+fn a_registry_with_a_password_refuses_strangers() {
+    let registry = Registry::with_password("tester", "open sesame");
+    busybox().push(&registry, "private/busybox", "latest");
+    let stranger = Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false"])
+        .arg(format!("docker://{}", registry.reference("private/busybox", "latest")))
+        .output()
+        .unwrap();
+    assert!(!stranger.status.success());
+    let friend = Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false", "--creds", "tester:open sesame"])
+        .arg(format!("docker://{}", registry.reference("private/busybox", "latest")))
+        .output()
+        .unwrap();
+    assert!(friend.status.success(), "{friend:?}");
+}

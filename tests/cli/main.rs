@@ -1,0 +1,14 @@
+//! The command line, end to end: the real binary, the real kernel, a real registry on loopback.
+//! One module per verb or topic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests: a panic is how they fail"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod harness;
