@@ -1,0 +1,108 @@
+//! The two locks of a container.
+//!
+//! Theory of operation. `alive` carries an fcntl record lock (fcntl_locking(2)): it belongs to the
+//! process that took it, so the monitor's forked helpers do not keep it, and the kernel drops it
+//! whatever way the monitor ends. Such a lock is lost when the process closes *any* descriptor of the
+//! file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
+//! whoever changes the container; byte 0 of the same file carries an open-file-description lock for the
+//! rewriting of `summary`, which must be possible while another process holds the flock.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
+use nix::libc;
+use nix::sys::stat::Mode;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Held by a container's monitor for its whole life; see the module.
+#[derive(Debug)]
+pub struct AliveLock {
+    _file: OwnedFd,
+}
+
+/// Held for moments by whoever changes one container. Released on drop.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+fn record(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+fn open(dir: BorrowedFd<'_>, name: &str, create: bool) -> nix::Result<OwnedFd> {
+    let mut flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    flags.set(OFlag::O_CREAT, create);
+    openat(dir, name, flags, Mode::from_bits_truncate(0o600))
+}
+
+/// Takes `alive`. Without `wait`, `EAGAIN` or `EACCES` says that another process holds it.
+pub(super) fn hold_alive(dir: BorrowedFd<'_>, wait: bool) -> nix::Result<AliveLock> {
+    let file = open(dir, "alive", true)?;
+    let lock = record(libc::F_WRLCK);
+    loop {
+        let taken = if wait {
+            fcntl(&file, FcntlArg::F_SETLKW(&lock))
+        } else {
+            fcntl(&file, FcntlArg::F_SETLK(&lock))
+        };
+        match taken {
+            Ok(_) => return Ok(AliveLock { _file: file }),
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Whether some other process holds `alive`; `path` is relative to `dir`.
+pub(super) fn is_alive(dir: BorrowedFd<'_>, path: &str) -> bool {
+    let Ok(file) = openat(dir, path, OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+    else {
+        return false;
+    };
+    let mut lock = record(libc::F_WRLCK);
+    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+}
+
+/// Takes `lock`, waiting for it.
+pub(super) fn lock(dir: BorrowedFd<'_>) -> io::Result<DirLock> {
+    let file = File::from(open(dir, "lock", true)?);
+    loop {
+        match file.lock() {
+            Ok(()) => return Ok(DirLock { _file: file }),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Takes `lock` if it is free.
+pub(super) fn try_lock(dir: BorrowedFd<'_>) -> io::Result<Option<DirLock>> {
+    let file = File::from(open(dir, "lock", true)?);
+    match file.try_lock() {
+        Ok(()) => Ok(Some(DirLock { _file: file })),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Runs `work` alone among those that rewrite this container's summary.
+pub(super) fn with_summary<T>(dir: BorrowedFd<'_>, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let file = open(dir, "lock", true)?;
+    let lock = record(libc::F_WRLCK);
+    loop {
+        match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLKW(&lock)) {
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    work()
+}

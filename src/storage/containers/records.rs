@@ -1,0 +1,203 @@
+//! The records of a container, as they stand on disk.
+
+use crate::container::{ContainerId, Name};
+use crate::image::Digest;
+use crate::sys::process;
+use chrono::{DateTime, Utc};
+use nix::unistd::Pid;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+/// The version of [`RunRecord`]'s form that this program writes.
+pub const RUN_VERSION: u32 = 1;
+/// The version of [`Settings`]' form that this program writes.
+pub const SETTINGS_VERSION: u32 = 1;
+
+/// A process that may have ended and whose number may belong to another by now (attack case 37).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Its number in the host's process namespace.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot (field 22 of proc_pid_stat(5)).
+    pub start_time: u64,
+}
+
+impl ProcessRef {
+    /// Describes a living process; `None` when there is none.
+    pub fn of(pid: i32) -> Option<ProcessRef> {
+        Some(ProcessRef { pid, start_time: start_time(pid)? })
+    }
+
+    /// This process.
+    pub fn own() -> Option<ProcessRef> {
+        ProcessRef::of(Pid::this().as_raw())
+    }
+
+    /// A descriptor of the very process that was recorded; `None` when it is gone.
+    ///
+    /// The start time is read after the descriptor was opened: whoever holds the number at that moment
+    /// with the recorded start time held it all the while.
+    pub fn open(&self) -> Option<OwnedFd> {
+        if self.pid <= 0 {
+            return None;
+        }
+        let pidfd = process::pidfd_open(Pid::from_raw(self.pid)).ok()?;
+        (start_time(self.pid)? == self.start_time).then_some(pidfd)
+    }
+}
+
+/// Field 22 of `/proc/<pid>/stat`. The name in field 2 may hold anything, so count from its last `)`.
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.iter().rposition(|&b| b == b')')? + 1;
+    let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Names this boot of the machine (random(4)); empty when it cannot be read.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim_end().to_owned()
+}
+
+/// A published port as it really is: the kernel's choice filled in where the host port was 0.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortRecord {
+    /// Host address listened on; `None` is every address.
+    pub host_ip: Option<IpAddr>,
+    /// Host port; 0 only before the first start.
+    pub host_port: u16,
+    /// Port inside.
+    pub container_port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
+
+/// One run of a container; the content of `run.json`, written by its monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The form's version, [`RUN_VERSION`].
+    pub version: u32,
+    /// Which run, counted from 1.
+    pub run: u64,
+    /// The monitor.
+    pub monitor: ProcessRef,
+    /// The container's first process.
+    pub init: ProcessRef,
+    /// The boot in which the numbers above mean something; see [`boot_id`].
+    pub boot_id: String,
+    /// When the payload started.
+    pub started: DateTime<Utc>,
+    /// Ports as they are published.
+    #[serde(default)]
+    pub ports: Vec<PortRecord>,
+    /// The container's processes are frozen.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+impl RunRecord {
+    /// A descriptor of the monitor; `None` when it is gone.
+    pub fn open_monitor(&self) -> Option<OwnedFd> {
+        (self.boot_id == boot_id()).then(|| self.monitor.open()).flatten()
+    }
+
+    /// A descriptor of the container's first process; `None` when it is gone.
+    pub fn open_init(&self) -> Option<OwnedFd> {
+        (self.boot_id == boot_id()).then(|| self.init.open()).flatten()
+    }
+}
+
+/// What verbs may change after creation; the content of `settings.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The form's version, [`SETTINGS_VERSION`].
+    pub version: u32,
+    /// The current name.
+    pub name: Name,
+    /// Settings of a newer program, kept when this one rewrites the file.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A process that `exec` started; the content of `exec/<id>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRecord {
+    /// Its identifier.
+    pub id: ContainerId,
+    /// Which run of the container it belongs to.
+    pub run: u64,
+    /// The process; `None` before it is started.
+    pub process: Option<ProcessRef>,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Its exit code, once it ended.
+    pub code: Option<u8>,
+}
+
+/// The few things listings need of a `plan.json`, whichever version wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Outline {
+    pub(super) name: Option<Name>,
+    pub(super) created: DateTime<Utc>,
+    pub(super) image: Option<OutlineImage>,
+    process: OutlineProcess,
+    asked: OutlineAsked,
+    network: OutlineNetwork,
+    lifecycle: OutlineLifecycle,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct OutlineImage {
+    pub(super) reference: String,
+    pub(super) id: Digest,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct OutlineProcess {
+    argv: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct OutlineAsked {
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct OutlineNetwork {
+    #[serde(deserialize_with = "lenient")]
+    ports: Vec<PortRecord>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct OutlineLifecycle {
+    auto_remove: bool,
+}
+
+impl Outline {
+    /// What listings show as the command: without the entry point, as podman has it.
+    pub(super) fn command(&self) -> String {
+        if self.asked.command.is_empty() { &self.process.argv } else { &self.asked.command }.join(" ")
+    }
+
+    /// Ports that were asked for.
+    pub(super) fn ports(&self) -> &[PortRecord] {
+        &self.network.ports
+    }
+
+    /// `--rm`.
+    pub(super) fn auto_remove(&self) -> bool {
+        self.lifecycle.auto_remove
+    }
+}
+
+/// Ports of a form this program does not know are left out rather than hiding the container.
+fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortRecord>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}

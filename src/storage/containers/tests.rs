@@ -1,0 +1,387 @@
+use super::*;
+use crate::container::ExitRecord;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+struct Fixture {
+    _dir: tempfile::TempDir,
+    containers: Containers,
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let containers = Containers::new(dir.path(), &dir.path().join("run"));
+    Fixture { _dir: dir, containers }
+}
+
+fn plan(name: &str) -> serde_json::Value {
+    json!({
+        "version": 1, "name": name, "created": Utc::now(),
+        "image": {"reference": "docker.io/library/alpine:latest", "id": format!("sha256:{}", "a".repeat(64))},
+        "process": {"argv": ["sh", "-c", "true"]},
+        "network": {"ports": [{"host_ip": null, "host_port": 8080, "container_port": 80, "protocol": "tcp"}]},
+    })
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+impl Fixture {
+    fn make(&self, text: &str) -> ContainerDir {
+        self.containers.create(&Containers::new_id().unwrap(), &name(text), &plan(text)).unwrap()
+    }
+
+    /// Starts this test binary again as a helper that does `role` and writes a line when it has.
+    fn helper(&self, role: &str, what: &str) -> (Child, String) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "storage::containers::tests::helper_process", "--ignored", "--nocapture"])
+            .env("CORACLE_TEST_HELPER", format!("{}\n{role}\n{what}", self.containers.data.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let said = loop {
+            let mut line = String::new();
+            assert!(out.read_line(&mut line).unwrap() > 0, "the helper failed");
+            if let Some((_, said)) = line.split_once("helper:") {
+                break said.trim_end().to_owned();
+            }
+        };
+        // Kept open, for the test runner in there has more to say.
+        child.stdout = Some(out.into_inner());
+        (child, said)
+    }
+}
+
+fn run_record(run: u64, monitor: u32) -> RunRecord {
+    RunRecord {
+        version: RUN_VERSION,
+        run,
+        monitor: ProcessRef::of(monitor as i32).unwrap(),
+        init: ProcessRef { pid: 0, start_time: 0 },
+        boot_id: boot_id(),
+        started: Utc::now(),
+        ports: vec![],
+        paused: false,
+    }
+}
+
+fn exit_record(run: u64, code: u8) -> ExitRecord {
+    let now = Utc::now();
+    ExitRecord { run, code, signal: None, oom_killed: false, error: None, started: now, finished: now }
+}
+
+/// Not a test: what the tests below start as other processes.
+#[test]
+#[ignore = "started by other tests"]
+fn helper_process() {
+    let Ok(orders) = std::env::var("CORACLE_TEST_HELPER") else { return };
+    let orders: Vec<&str> = orders.splitn(3, '\n').collect();
+    let data = Path::new(orders[0]);
+    let containers = Containers::new(data, &data.join("run"));
+    let say = |text: &str| {
+        let mut out = std::io::stdout();
+        out.write_all(format!("\nhelper:{text}\n").as_bytes()).unwrap();
+        out.flush().unwrap();
+    };
+    match orders[1] {
+        // Hold `alive` until killed or told to go on; then end the run.
+        "monitor" => {
+            let dir = containers.find(orders[2]).unwrap();
+            let _alive = dir.hold_alive().unwrap();
+            let run = dir.next_run(ProcessRef { pid: 0, start_time: 0 }).unwrap();
+            dir.write_run(&run).unwrap();
+            say("ready");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            dir.write_exit(&exit_record(run.run, 3)).unwrap();
+        }
+        // Take as many of these names as possible, removing every second container again.
+        "grab" => {
+            let mut won = Vec::new();
+            for round in 0..60 {
+                for text in orders[2].split(' ') {
+                    let made = containers.create(&Containers::new_id().unwrap(), &name(text), &plan(text));
+                    match made {
+                        Ok(dir) if round % 2 == 0 => drop(dir.trash().unwrap()),
+                        Ok(dir) => won.push(dir.id().to_string()),
+                        Err(e) => assert_eq!(e.kind(), Kind::Conflict, "{e} {:?}", e.causes()),
+                    }
+                }
+            }
+            say(&won.join(" "));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_container_is_found_by_name_id_and_prefix() {
+    let f = fixture();
+    let dir = f.make("web");
+    let id = dir.id().clone();
+    for text in ["web", id.as_str(), id.short(), &id.as_str()[..3]] {
+        assert_eq!(f.containers.find(text).unwrap().id(), &id, "{text}");
+    }
+    for text in ["", "we", "../web", "zz", &"0".repeat(64), "a/b"] {
+        assert_eq!(f.containers.find(text).unwrap_err().kind(), Kind::NotFound, "{text:?}");
+    }
+    assert_eq!(dir.plan::<serde_json::Value>().unwrap()["name"], "web");
+    assert_eq!(dir.settings().unwrap().name, name("web"));
+    let list = f.containers.list().unwrap();
+    assert_eq!((list[0].name.as_str(), list[0].status), ("web", Status::Created));
+    assert_eq!(list[0].command, "sh -c true");
+    assert_eq!(list[0].ports[0].host_port, 8080);
+    let bytes = std::fs::metadata(dir.path().join("summary")).unwrap().len();
+    assert!(bytes < 512, "{bytes}");
+}
+
+#[test]
+fn an_ambiguous_prefix_is_refused_and_a_name_wins_over_a_prefix() {
+    let f = fixture();
+    for end in ["0", "1"] {
+        let id = format!("abc{}{end}", "0".repeat(60)).parse().unwrap();
+        f.containers.create(&id, &name(&format!("n{end}")), &plan("x")).unwrap();
+    }
+    assert_eq!(f.containers.find("abc").unwrap_err().kind(), Kind::Conflict);
+    let named = f.make("abc");
+    assert_eq!(f.containers.find("abc").unwrap().id(), named.id());
+}
+
+#[test]
+fn a_name_in_use_is_refused_and_nothing_is_left() {
+    let f = fixture();
+    f.make("web");
+    let refused = f.containers.create(&Containers::new_id().unwrap(), &name("web"), &plan("web"));
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.hints()[0].contains("--replace"));
+    assert_eq!(f.containers.list().unwrap().len(), 1);
+    assert_eq!(f.containers.ids().unwrap().len(), 1);
+}
+
+#[test]
+fn a_name_whose_container_is_gone_or_half_made_is_taken_over() {
+    let f = fixture();
+    let gone = f.make("web");
+    std::fs::remove_dir_all(gone.path()).unwrap();
+    let half = f.make("web");
+    std::fs::remove_file(half.path().join("summary")).unwrap();
+    assert!(f.containers.list().unwrap().is_empty());
+    // While its creator works it keeps the name.
+    let working = half.lock().unwrap();
+    assert!(f.containers.create(&Containers::new_id().unwrap(), &name("web"), &plan("web")).is_err());
+    drop(working);
+    let third = f.make("web");
+    assert_eq!(f.containers.find("web").unwrap().id(), third.id());
+    assert!(!half.path().exists());
+    // Rubbish in the place of a link does not block a name for ever.
+    std::fs::write(f.containers.data.join("names/odd"), "").unwrap();
+    std::os::unix::fs::symlink("/etc", f.containers.data.join("names/odd2")).unwrap();
+    f.make("odd");
+    f.make("odd2");
+    assert!(Path::new("/etc").is_dir());
+}
+
+#[test]
+fn names_are_unique_when_many_processes_race() {
+    let f = fixture();
+    let names = "a b c d e";
+    let helpers: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..6).map(|_| scope.spawn(|| f.helper("grab", names))).collect();
+        started.into_iter().map(|h| h.join().unwrap()).collect()
+    });
+    let mut won = BTreeSet::new();
+    for (mut child, ids) in helpers {
+        assert!(child.wait().unwrap().success());
+        won.extend(ids.split_ascii_whitespace().map(str::to_owned));
+    }
+    let list = f.containers.list().unwrap();
+    let held: BTreeSet<String> = list.iter().map(|s| s.name.clone()).collect();
+    assert_eq!(list.len(), held.len(), "two containers with one name");
+    assert_eq!(list.iter().map(|s| s.id.to_string()).collect::<BTreeSet<_>>(), won);
+    for text in names.split(' ') {
+        let dir = f.containers.find(text).unwrap();
+        assert_eq!(dir.settings().unwrap().name.as_str(), text);
+    }
+    assert_eq!(f.containers.ids().unwrap().len(), won.len());
+}
+
+#[test]
+fn a_run_is_seen_from_start_to_end() {
+    let f = fixture();
+    let dir = f.make("web");
+    let (mut monitor, _) = f.helper("monitor", "web");
+    assert_eq!(dir.status(), Status::Running);
+    assert!(dir.is_alive());
+    assert_eq!(f.containers.list().unwrap()[0].status, Status::Running);
+    assert_eq!(dir.hold_alive().unwrap_err().kind(), Kind::Conflict);
+    assert!(dir.run_record().unwrap().unwrap().open_monitor().is_some());
+    drop(monitor.stdin.take());
+    assert!(monitor.wait().unwrap().success());
+    assert_eq!(dir.status(), Status::Exited);
+    let list = f.containers.list().unwrap();
+    assert_eq!((list[0].status, list[0].code, list[0].run), (Status::Exited, Some(3), 1));
+    // The next run counts on.
+    assert_eq!(dir.next_run(ProcessRef { pid: 0, start_time: 0 }).unwrap().run, 2);
+    dir.write_run(&run_record(2, std::process::id())).unwrap();
+    assert_eq!(dir.status(), Status::Crashed, "the exit record is of another run");
+}
+
+#[test]
+fn a_killed_monitor_leaves_a_crashed_container_that_anyone_may_finish() {
+    let f = fixture();
+    let dir = f.make("web");
+    let (mut monitor, _) = f.helper("monitor", "web");
+    let mut payload = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut run = dir.run_record().unwrap().unwrap();
+    run.init = ProcessRef::of(payload.id() as i32).unwrap();
+    dir.write_run(&run).unwrap();
+    assert!(dir.finish_dead().unwrap().is_none(), "a living monitor's work is its own");
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    assert_eq!(dir.status(), Status::Crashed);
+    let listed = &f.containers.list().unwrap()[0];
+    assert_eq!((listed.status, listed.status.as_str()), (Status::Crashed, "exited"));
+    let exit = dir.finish_dead().unwrap().unwrap();
+    assert_eq!((exit.code, exit.run), (LOST_EXIT_CODE, 1));
+    use std::os::unix::process::ExitStatusExt;
+    assert_eq!(payload.wait().unwrap().signal(), Some(9));
+    assert_eq!(f.containers.list().unwrap()[0].status, Status::Exited);
+    assert!(dir.finish_dead().unwrap().is_none());
+}
+
+#[test]
+fn case_37_after_a_reboot_a_recycled_pid_is_left_alone() {
+    let f = fixture();
+    let dir = f.make("web");
+    let mut stranger = Command::new("sleep").arg("1000").spawn().unwrap();
+    // Another boot with the same numbers, then the same boot with another start time.
+    let mut run = run_record(1, stranger.id());
+    run.init = run.monitor;
+    run.boot_id = "another".into();
+    dir.write_run(&run).unwrap();
+    assert!(run.open_init().is_none() && run.open_monitor().is_none());
+    assert_eq!(dir.status(), Status::Crashed);
+    assert!(dir.finish_dead().unwrap().unwrap().error.unwrap().contains("restarted"));
+    let mut run = run_record(2, stranger.id());
+    run.init.pid = run.monitor.pid;
+    run.init.start_time = run.monitor.start_time + 1;
+    dir.write_run(&run).unwrap();
+    assert!(dir.finish_dead().unwrap().unwrap().error.unwrap().contains("monitor died"));
+    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was killed");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[test]
+fn torn_records_hide_nothing_and_never_panic() {
+    let f = fixture();
+    let dir = f.make("web");
+    dir.write_run(&run_record(1, std::process::id())).unwrap();
+    dir.write_exit(&exit_record(1, 7)).unwrap();
+    for torn in ["", "{", "{\"v\":1,\"na", "null", "[]", "\0\0\0"] {
+        std::fs::write(dir.path().join("summary"), torn).unwrap();
+        let list = f.containers.list().unwrap();
+        assert_eq!((list[0].name.as_str(), list[0].code), ("web", Some(7)), "{torn:?}");
+        std::fs::write(dir.path().join("settings.json"), torn).unwrap();
+        assert_eq!(f.containers.list().unwrap()[0].name, "web", "{torn:?}");
+    }
+    for file in ["plan.json", "run.json", "exit.json", "settings.json", "summary"] {
+        std::fs::write(dir.path().join(file), "{").unwrap();
+    }
+    let list = f.containers.list().unwrap();
+    assert_eq!((list.len(), list[0].status), (1, Status::Created));
+    assert_eq!(list[0].created, DateTime::<Utc>::default());
+    assert!(dir.plan::<serde_json::Value>().unwrap_err().hints()[0].contains("rm -f"));
+    let id = dir.id().clone();
+    f.containers.find(id.short()).unwrap().trash().unwrap();
+    assert!(f.containers.list().unwrap().is_empty());
+    // The name whose link outlived the records is free.
+    f.make("web");
+}
+
+#[test]
+fn what_does_not_fit_the_summary_is_read_from_the_records() {
+    let f = fixture();
+    let long = "n".repeat(255);
+    let mut plan = plan(&long);
+    plan["process"]["argv"] = json!(["x".repeat(5000)]);
+    plan["image"]["reference"] = json!(format!("docker.io/{}", "i".repeat(200)));
+    let ports: Vec<_> = (1..=300)
+        .map(|p| json!({"host_ip": "127.0.0.1", "host_port": p, "container_port": p, "protocol": "udp"}))
+        .collect();
+    plan["network"]["ports"] = json!(ports);
+    let dir = f.containers.create(&Containers::new_id().unwrap(), &name(&long), &plan).unwrap();
+    let check = |f: &Fixture| {
+        assert!(std::fs::metadata(dir.path().join("summary")).unwrap().len() < 512);
+        let listed = f.containers.list().unwrap().remove(0);
+        assert_eq!((listed.name.len(), listed.command.len(), listed.ports.len()), (255, 5000, 300));
+        assert_eq!(listed.image.len(), 210);
+    };
+    check(&f);
+    let mut run = run_record(1, std::process::id());
+    run.ports = dir.outline().ports().to_vec();
+    dir.write_run(&run).unwrap();
+    dir.write_exit(&exit_record(1, 0)).unwrap();
+    check(&f);
+}
+
+#[test]
+fn trash_frees_the_name_and_two_may_try() {
+    let f = fixture();
+    let dir = f.make("web");
+    let same = f.containers.find("web").unwrap();
+    let path = dir.trash().unwrap();
+    assert!(path.join("plan.json").exists());
+    let next = f.make("web");
+    same.trash().unwrap();
+    assert_eq!(f.containers.find("web").unwrap().id(), next.id(), "the late one took the new one's name");
+}
+
+#[test]
+fn settings_of_a_newer_program_survive() {
+    let f = fixture();
+    let dir = f.make("web");
+    std::fs::write(dir.path().join("settings.json"), r#"{"version":9,"name":"web","restart":"always"}"#)
+        .unwrap();
+    let mut settings = dir.settings().unwrap();
+    settings.name = name("renamed");
+    let lock = dir.lock().unwrap();
+    dir.set_settings(&settings).unwrap();
+    drop(lock);
+    let text = std::fs::read_to_string(dir.path().join("settings.json")).unwrap();
+    assert!(text.contains("\"restart\":\"always\""), "{text}");
+    assert_eq!(f.containers.list().unwrap()[0].name, "renamed");
+}
+
+#[test]
+fn exec_records_come_and_go() {
+    let f = fixture();
+    let dir = f.make("web");
+    assert!(dir.execs().unwrap().is_empty());
+    let exec = ExecRecord {
+        id: Containers::new_id().unwrap(),
+        run: 1,
+        process: ProcessRef::own(),
+        argv: vec!["sh".into()],
+        code: None,
+    };
+    dir.write_exec(&exec).unwrap();
+    assert_eq!(dir.execs().unwrap(), std::slice::from_ref(&exec));
+    dir.remove_exec(&exec.id).unwrap();
+    dir.remove_exec(&exec.id).unwrap();
+    assert!(dir.execs().unwrap().is_empty());
+}
+
+#[test]
+fn random_names_are_names() {
+    let f = fixture();
+    for _ in 0..20 {
+        assert!(f.containers.unused_name().unwrap().as_str().contains('_'));
+    }
+}
