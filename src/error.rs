@@ -36,6 +36,8 @@ pub enum Kind {
     CommandNotFound,
     /// Some of several named objects failed and each was reported: exit 1, as docker and podman do.
     Partial,
+    /// Whoever read our standard output has gone: nothing is reported, exit 141 as from SIGPIPE.
+    OutputClosed,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Kind::NotExecutable => 126,
             Kind::CommandNotFound => 127,
             Kind::Partial => 1,
+            Kind::OutputClosed => 141,
             _ => 125,
         }
     }

@@ -1,9 +1,17 @@
 //! What the user sees: errors, tables, templates, progress. The only place that prints.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the room that prints")]
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use std::io::Write;
 use std::process::ExitCode;
+
+mod out;
+pub mod rows;
+pub mod template;
+pub mod time;
+pub mod units;
+
+pub use out::{out, out_bytes};
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error and gives the exit code.
 pub fn fail(error: &Error) -> ExitCode {
@@ -13,6 +21,9 @@ pub fn fail(error: &Error) -> ExitCode {
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error.
 pub fn report(error: &Error) {
+    if error.kind() == Kind::OutputClosed {
+        return;
+    }
     let mut text = format!("Error: {error}\n");
     for cause in error.causes() {
         text.push_str(&format!("Caused by: {cause}\n"));

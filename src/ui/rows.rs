@@ -1,0 +1,204 @@
+//! Lists of things: tables, JSON, or a template per row, as docker and podman print them.
+
+use super::template::{Template, render};
+use crate::error::{Error, Kind, Result};
+use serde_json::{Map, Value};
+use std::io::Write;
+
+/// How one verb lists its rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listing<'a> {
+    /// The default table: header and template of each column, such as `("NAMES", "{{.Names}}")`.
+    pub columns: &'a [(&'a str, &'a str)],
+    /// Headers that `table ...` shows above fields when they are not the field's name in capitals:
+    /// field and header, such as `("ID", "CONTAINER ID")`.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Leave the header line out.
+    pub no_heading: bool,
+}
+
+/// Whether a format asks for JSON as a whole; a verb whose JSON differs from its rows checks this first.
+pub fn is_json(format: Option<&str>) -> bool {
+    format.is_some_and(|f| f.trim() == "json")
+}
+
+/// A value as indented JSON with a final newline.
+///
+/// # Errors
+/// None in practice: JSON values always serialize.
+pub fn json(value: &Value) -> Result<String> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::new(Kind::Usage, "write as JSON").caused_by(e))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The text of a list: the default table without a format or with `table`; one table with the given columns for
+/// `table {{...}}`; one JSON array for `json`; a template over the whole list when it starts with
+/// `{{range`; else the template once per row, a newline after each.
+///
+/// # Errors
+/// [`Kind::Usage`] when the format is wrong.
+pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Result<String> {
+    let format = format.map(str::trim_start).unwrap_or("table");
+    if is_json(Some(format)) {
+        return json(&Value::Array(rows.to_vec()));
+    }
+    if format.starts_with("{{range") || format.starts_with("{{ range") {
+        return Ok(ended(render(format, &Value::Array(rows.to_vec()))?));
+    }
+    let Some(body) = table_body(format) else {
+        let template = Template::parse(format)?;
+        return rows.iter().map(|row| template.render(row).map(ended)).collect();
+    };
+    let mut text = String::new();
+    if body.is_empty() {
+        let headers: Vec<&str> = listing.columns.iter().map(|(header, _)| *header).collect();
+        if !listing.no_heading {
+            text.push_str(&headers.join("\t"));
+            text.push('\n');
+        }
+        let cells: Vec<&str> = listing.columns.iter().map(|(_, cell)| *cell).collect();
+        let template = Template::parse(&cells.join("\t"))?;
+        for row in rows {
+            text.push_str(&ended(template.render(row)?));
+        }
+        return align(&text);
+    }
+    let template = Template::parse(body)?;
+    if !listing.no_heading {
+        text.push_str(&ended(template.render(&headers(rows, listing))?));
+    }
+    for row in rows {
+        text.push_str(&ended(template.render(row)?));
+    }
+    align(&text)
+}
+
+/// What follows `table`, when the format is one.
+fn table_body(format: &str) -> Option<&str> {
+    let body = format.strip_prefix("table")?;
+    (body.is_empty() || body.starts_with([' ', '\t', '\\'])).then(|| {
+        let body = body.trim_start();
+        body.strip_prefix("\\t").unwrap_or(body)
+    })
+}
+
+/// The row that a table's template is rendered with for its header line: every field's header.
+fn headers(rows: &[Value], listing: &Listing<'_>) -> Value {
+    let mut all = Map::new();
+    let mut known: Vec<String> = listing.headers.iter().map(|(field, _)| (*field).to_owned()).collect();
+    if let Some(Value::Object(row)) = rows.first() {
+        known.extend(row.keys().cloned());
+    }
+    for (_, cell) in listing.columns {
+        if let Some(field) = cell.strip_prefix("{{.").and_then(|c| c.strip_suffix("}}")) {
+            known.push(field.to_owned());
+        }
+    }
+    for field in known {
+        let own = listing.headers.iter().find(|(name, _)| *name == field).map(|(_, header)| *header);
+        let column = || {
+            let cell = format!("{{{{.{field}}}}}");
+            listing.columns.iter().find(|(_, c)| *c == cell).map(|(header, _)| *header)
+        };
+        let header = own.or_else(column).map_or_else(|| capitals(&field), str::to_owned);
+        all.insert(field, Value::String(header));
+    }
+    Value::Object(all)
+}
+
+/// `CreatedAt` as `CREATED AT`; runs of capitals stay together.
+fn capitals(field: &str) -> String {
+    let mut out = String::new();
+    let mut before_is_lower = false;
+    for c in field.chars() {
+        if c.is_uppercase() && before_is_lower {
+            out.push(' ');
+        }
+        before_is_lower = c.is_lowercase();
+        out.extend(c.to_uppercase());
+    }
+    out
+}
+
+fn ended(mut line: String) -> String {
+    line.push('\n');
+    line
+}
+
+/// Aligns cells that tabs separate: columns at least 10 wide, 3 spaces between, as docker's tables.
+///
+/// # Errors
+/// None in practice: the text is written to memory.
+pub fn align(text: &str) -> Result<String> {
+    let mut writer = tabwriter::TabWriter::new(Vec::new()).minwidth(7).padding(3);
+    let failed = || Error::new(Kind::Usage, "align a table");
+    writer.write_all(text.as_bytes()).map_err(|e| failed().caused_by(e))?;
+    let bytes = writer.into_inner().map_err(|_| failed())?;
+    String::from_utf8(bytes).map_err(|e| failed().caused_by(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const LISTING: Listing<'static> = Listing {
+        columns: &[("CONTAINER ID", "{{.ID}}"), ("IMAGE", "{{.Image}}"), ("NAMES", "{{.Names}}")],
+        headers: &[("RunningFor", "CREATED")],
+        no_heading: false,
+    };
+
+    fn two() -> Vec<Value> {
+        vec![
+            json!({"ID": "1234567890ab", "Image": "alpine", "Names": "web", "RunningFor": "2 hours ago", "ExitCode": 0}),
+            json!({"ID": "ffffffffffff", "Image": "docker.io/library/busybox", "Names": "db", "RunningFor": "now", "ExitCode": 3}),
+        ]
+    }
+
+    fn shown(format: Option<&str>) -> String {
+        rows(format, &two(), &LISTING).unwrap()
+    }
+
+    #[test]
+    fn the_default_table_is_aligned_as_dockers() {
+        let expected = "CONTAINER ID   IMAGE                       NAMES\n\
+                        1234567890ab   alpine                      web\n\
+                        ffffffffffff   docker.io/library/busybox   db\n";
+        assert_eq!(shown(None), expected);
+        assert_eq!(shown(Some("table")), expected);
+        let bare = Listing { no_heading: true, ..LISTING };
+        assert_eq!(rows(None, &two(), &bare).unwrap().lines().count(), 2);
+        assert_eq!(rows(None, &[], &LISTING).unwrap(), "CONTAINER ID   IMAGE     NAMES\n");
+    }
+
+    #[test]
+    fn a_given_table_has_headers_of_its_fields() {
+        let text = shown(Some(r"table {{.Names}}\t{{.RunningFor}}\t{{.ID}}\t{{.ExitCode}}"));
+        assert_eq!(text.lines().next(), Some("NAMES     CREATED       CONTAINER ID   EXIT CODE"));
+        assert_eq!(text.lines().nth(1), Some("web       2 hours ago   1234567890ab   0"));
+        let upper = shown(Some("table {{upper .Names}}"));
+        assert_eq!(upper, "NAMES\nWEB\nDB\n");
+    }
+
+    #[test]
+    fn templates_are_rendered_per_row_and_json_as_one_list() {
+        assert_eq!(shown(Some("{{.Names}}={{.ExitCode}}")), "web=0\ndb=3\n");
+        assert_eq!(shown(Some("{{json .Names}}")), "\"web\"\n\"db\"\n");
+        assert_eq!(shown(Some("{{range .}}{{.Names}},{{end}}")), "web,db,\n");
+        assert_eq!(shown(Some("plain")), "plain\nplain\n");
+        let back: Value = serde_json::from_str(&shown(Some(" json "))).unwrap();
+        assert_eq!(back, Value::Array(two()));
+        assert_eq!(rows(Some("json"), &[], &LISTING).unwrap(), "[]\n");
+        assert_eq!(rows(Some("{{.Names}}"), &[], &LISTING).unwrap(), "");
+    }
+
+    #[test]
+    fn wrong_formats_name_the_field_and_list_the_others() {
+        let error = rows(Some("table {{.Name}}"), &two(), &LISTING).unwrap_err();
+        assert!(error.message().contains("unknown field .Name"), "{error}");
+        assert!(error.hints()[0].contains(".Names"), "{:?}", error.hints());
+        assert!(rows(Some("{{.Names"), &[], &LISTING).is_err(), "syntax is checked without rows");
+    }
+}

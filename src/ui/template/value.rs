@@ -1,0 +1,133 @@
+//! Values in flight, and how Go prints them.
+
+use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// A value: borrowed from the data where it can be, `None` for a key that a map does not have.
+#[derive(Debug, Clone)]
+pub(super) struct Val<'a> {
+    pub(super) json: Option<Cow<'a, Value>>,
+    /// Its keys are data, see [`super::MAPS`].
+    pub(super) map: bool,
+}
+
+impl<'a> Val<'a> {
+    pub(super) const MISSING: Val<'static> = Val { json: None, map: false };
+
+    pub(super) fn borrowed(json: &'a Value) -> Self {
+        Val { json: Some(Cow::Borrowed(json)), map: false }
+    }
+
+    pub(super) fn owned(json: impl Into<Value>) -> Self {
+        Val { json: Some(Cow::Owned(json.into())), map: false }
+    }
+
+    pub(super) fn get(&self) -> Option<&Value> {
+        self.json.as_deref()
+    }
+
+    /// The element under a key, keeping the borrow where there is one.
+    pub(super) fn key(&self, key: &str) -> Option<Val<'a>> {
+        let map = super::MAPS.contains(&key);
+        match self.json.as_ref()? {
+            Cow::Borrowed(value) => value.get(key).map(|v| Val { map, ..Val::borrowed(v) }),
+            Cow::Owned(value) => value.get(key).map(|v| Val { map, ..Val::owned(v.clone()) }),
+        }
+    }
+
+    /// The elements of a list, or the values of an object in the order of their keys, with what Go's
+    /// `range` gives first. Null and missing are empty; `None` when there is nothing to walk.
+    pub(super) fn elements(&self) -> Option<Vec<(Val<'a>, Val<'a>)>> {
+        fn sorted<'v>(object: &'v serde_json::Map<String, Value>) -> Vec<(&'v String, &'v Value)> {
+            let mut all: Vec<_> = object.iter().collect();
+            all.sort_by_key(|(key, _)| *key);
+            all
+        }
+        let index = |i: usize| Val::owned(i);
+        Some(match &self.json {
+            None => Vec::new(),
+            Some(Cow::Borrowed(Value::Array(list))) => {
+                list.iter().enumerate().map(|(i, v)| (index(i), Val::borrowed(v))).collect()
+            }
+            Some(Cow::Borrowed(Value::Object(object))) => {
+                sorted(object).into_iter().map(|(k, v)| (Val::owned(k.as_str()), Val::borrowed(v))).collect()
+            }
+            Some(value) => match value.as_ref() {
+                Value::Null => Vec::new(),
+                Value::Array(list) => {
+                    list.iter().enumerate().map(|(i, v)| (index(i), Val::owned(v.clone()))).collect()
+                }
+                Value::Object(object) => sorted(object)
+                    .into_iter()
+                    .map(|(k, v)| (Val::owned(k.as_str()), Val::owned(v.clone())))
+                    .collect(),
+                _ => return None,
+            },
+        })
+    }
+
+    /// Go's truth: not the zero value of its type and not empty.
+    pub(super) fn truth(&self) -> bool {
+        match self.get() {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(b)) => *b,
+            Some(Value::Number(n)) => n.as_f64() != Some(0.0),
+            Some(Value::String(s)) => !s.is_empty(),
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(Value::Object(object)) => !object.is_empty(),
+        }
+    }
+
+    /// As `{{.}}` prints it.
+    pub(super) fn text(&self) -> String {
+        match self.get() {
+            None => "<no value>".to_owned(),
+            Some(value) => text(value),
+        }
+    }
+}
+
+/// As Go's `%v` prints it.
+pub(super) fn text(value: &Value) -> String {
+    let mut out = String::new();
+    write_text(value, &mut out);
+    out
+}
+
+fn write_text(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("<nil>"),
+        Value::String(s) => out.push_str(s),
+        Value::Array(list) => {
+            out.push('[');
+            for (i, v) in list.iter().enumerate() {
+                if i > 0 {
+                    out.push(' ');
+                }
+                write_text(v, out);
+            }
+            out.push(']');
+        }
+        Value::Object(object) => {
+            let mut all: Vec<_> = object.iter().collect();
+            all.sort_by_key(|(key, _)| *key);
+            out.push_str("map[");
+            for (i, (k, v)) in all.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(' ');
+                }
+                out.push_str(k);
+                out.push(':');
+                write_text(v, out);
+            }
+            out.push(']');
+        }
+        // Writing to a string does not fail.
+        Value::Bool(b) => drop(write!(out, "{b}")),
+        Value::Number(n) => match n.as_f64().filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 1e21) {
+            Some(whole) => drop(write!(out, "{whole:.0}")),
+            None => drop(write!(out, "{n}")),
+        },
+    }
+}

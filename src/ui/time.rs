@@ -1,0 +1,224 @@
+//! Durations and points in time, as docker prints and reads them.
+
+use crate::error::{Error, Kind, Result};
+use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use std::time::Duration;
+
+/// A duration in words, one unit only: `About a minute`, `3 hours`, `2 weeks`.
+pub fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours) = (seconds / 60, (seconds as f64 / 3600.0).round() as u64);
+    match (seconds, minutes, hours) {
+        (0, ..) => "Less than a second".to_owned(),
+        (1, ..) => "1 second".to_owned(),
+        (..60, ..) => format!("{seconds} seconds"),
+        (_, 1, _) => "About a minute".to_owned(),
+        (_, ..60, _) => format!("{minutes} minutes"),
+        (.., 1) => "About an hour".to_owned(),
+        (.., ..48) => format!("{hours} hours"),
+        (.., ..336) => format!("{} days", hours / 24),
+        (.., ..1440) => format!("{} weeks", hours / 24 / 7),
+        (.., ..17520) => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+/// How long ago a point in time was, in words: `2 hours ago`. The future counts as now.
+pub fn ago(then: DateTime<Utc>) -> String {
+    format!("{} ago", words(since(then)))
+}
+
+/// How long ago a point in time was; zero for the future.
+pub fn since(then: DateTime<Utc>) -> Duration {
+    (Utc::now() - then).to_std().unwrap_or_default()
+}
+
+/// Reads a Go duration: `1h30m`, `1.5s`, `300ms`. A bare number is refused except 0.
+///
+/// # Errors
+/// [`Kind::Usage`] when the text is not a duration or is negative.
+pub fn parse_duration(text: &str) -> Result<Duration> {
+    let wrong = || {
+        Error::new(Kind::Usage, format!("{text:?} is not a duration"))
+            .hint("Write numbers with h, m, s or ms behind them: 1h30m")
+    };
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    let mut seconds = 0.0_f64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        rest = &rest[end..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        seconds += number
+            * match &rest[..end] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
+                "ns" => 1e-9,
+                _ => return Err(wrong()),
+            };
+        rest = &rest[end..];
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+/// A duration as Go prints it: `1h30m0s`, `1.5s`, `300ms`, `0s`.
+pub fn go_duration(duration: Duration) -> String {
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    if seconds == 0 && nanos != 0 {
+        let (unit, size) = match nanos {
+            1_000_000.. => ("ms", 1e6),
+            1000.. => ("\u{b5}s", 1e3),
+            _ => ("ns", 1.0),
+        };
+        return format!("{}{unit}", f64::from(nanos) / size);
+    }
+    let mut text = String::new();
+    if seconds >= 3600 {
+        text.push_str(&format!("{}h", seconds / 3600));
+    }
+    if seconds >= 60 {
+        text.push_str(&format!("{}m", seconds / 60 % 60));
+    }
+    text.push_str(&(seconds % 60).to_string());
+    if nanos != 0 {
+        text.push_str(format!(".{nanos:09}").trim_end_matches('0'));
+    }
+    text + "s"
+}
+
+/// Reads a point in time for `--since` and `--until`: RFC 3339, its prefixes (`2006-01-02`,
+/// `2006-01-02T15:04`; local time without a zone), a Unix time with a fraction, or a Go duration before
+/// `now`.
+///
+/// # Errors
+/// [`Kind::Usage`] when the text is none of these.
+pub fn parse_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    let wrong = || {
+        Error::new(Kind::Usage, format!("{text:?} is not a point in time"))
+            .hint("Write 2006-01-02T15:04:05, a Unix time, or how long ago: 10m")
+    };
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let (plain, utc) = match text.strip_suffix('Z') {
+        Some(plain) => (plain, true),
+        None => (text, false),
+    };
+    let minutes = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+    let naive = minutes
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(plain, form).ok())
+        .or_else(|| NaiveDate::parse_from_str(plain, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
+    if let Some(naive) = naive {
+        return if utc {
+            Ok(naive.and_utc())
+        } else {
+            Local.from_local_datetime(&naive).earliest().map(|t| t.to_utc()).ok_or_else(wrong)
+        };
+    }
+    if let Some(time) = unix(text) {
+        return Ok(time);
+    }
+    let (past, span) = match text.strip_prefix('-') {
+        Some(span) => (false, span),
+        None => (true, text),
+    };
+    let span = parse_duration(span).map_err(|_| wrong())?;
+    let span = TimeDelta::from_std(span).map_err(|_| wrong())?;
+    if past { now.checked_sub_signed(span) } else { now.checked_add_signed(span) }.ok_or_else(wrong)
+}
+
+/// `seconds[.fraction]` since 1970.
+fn unix(text: &str) -> Option<DateTime<Utc>> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let nanos = format!("{fraction:0<9}").parse().ok()?;
+    DateTime::from_timestamp(seconds.parse().ok()?, nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+
+    #[test]
+    fn durations_are_told_as_docker_tells_them() {
+        for (seconds, expected) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (3, "3 seconds"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (119, "About a minute"),
+            (120, "2 minutes"),
+            (45 * 60, "45 minutes"),
+            (HOUR, "About an hour"),
+            (90 * 60, "2 hours"),
+            (3 * HOUR, "3 hours"),
+            (47 * HOUR, "47 hours"),
+            (48 * HOUR, "2 days"),
+            (13 * DAY, "13 days"),
+            (14 * DAY, "2 weeks"),
+            (59 * DAY, "8 weeks"),
+            (60 * DAY, "2 months"),
+            (729 * DAY, "24 months"),
+            (730 * DAY, "2 years"),
+        ] {
+            assert_eq!(words(Duration::from_secs(seconds)), expected, "{seconds}");
+        }
+        assert_eq!(ago(Utc::now() + TimeDelta::hours(1)), "Less than a second ago");
+    }
+
+    #[test]
+    fn go_durations_go_in_and_out() {
+        for (text, millis, shown) in [
+            ("0", 0, "0s"),
+            ("0s", 0, "0s"),
+            ("1h30m", 5_400_000, "1h30m0s"),
+            ("1.5s", 1500, "1.5s"),
+            ("300ms", 300, "300ms"),
+            ("90s", 90_000, "1m30s"),
+            ("100h", 360_000_000, "100h0m0s"),
+        ] {
+            let duration = parse_duration(text).unwrap();
+            assert_eq!(duration.as_millis(), millis, "{text}");
+            assert_eq!(go_duration(duration), shown, "{text}");
+        }
+        for text in ["", "5", "h", "1x", "1h5", "-1s", "1.2.3s", "s1", "1e400h", "9999999999999999999h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn points_in_time_are_read_in_every_form() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let read = |text: &str| parse_time(text, now).unwrap();
+        assert_eq!(read("10m").timestamp(), 1_700_000_000 - 600);
+        assert_eq!(read("-1h").timestamp(), 1_700_000_000 + 3600);
+        assert_eq!(read("1136073600").timestamp(), 1_136_073_600);
+        assert_eq!(read("1136073600.5").timestamp_subsec_millis(), 500);
+        assert_eq!(read("2006-01-02T15:04:05Z").timestamp(), 1_136_214_245);
+        assert_eq!(read("2006-01-02T15:04:05.25+01:00").timestamp(), 1_136_210_645);
+        assert_eq!(read("2006-01-02Z").timestamp(), 1_136_160_000);
+        let local = Local.with_ymd_and_hms(2006, 1, 2, 15, 4, 0).unwrap().to_utc();
+        assert_eq!(read("2006-01-02T15:04"), local);
+        for text in
+            ["", "yesterday", "2006-13-01", "1136073600.", "1.1234567890", "99999999999999999999h", "."]
+        {
+            assert!(parse_time(text, now).is_err(), "{text}");
+        }
+    }
+}
