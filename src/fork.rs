@@ -275,7 +275,7 @@ impl Child {
     }
 }
 
-/// Whether this process has one thread, read from `/proc/self/status`-free `/proc/self/task`.
+/// Whether this process has one thread.
 pub fn single_threaded() -> bool {
     // The link count of the task directory is 2 plus one per thread.
     nix::sys::stat::stat("/proc/self/task").is_ok_and(|s| s.st_nlink == 3)
@@ -294,12 +294,23 @@ pub fn spawn(flags: u64, work: impl FnOnce(Link) -> i32) -> nix::Result<Child> {
     match process::clone(flags)? {
         Side::Child => {
             drop(ours);
+            // A panic ends here too: it must not unwind into the parent's part of the stack.
+            let _guard = ExitOnUnwind;
             process::exit_now(work(theirs))
         }
         Side::Parent(pid, pidfd) => {
             drop(theirs);
             Ok(Child { pid, pidfd, link: ours })
         }
+    }
+}
+
+/// Ends the process when a panic unwinds through it.
+struct ExitOnUnwind;
+
+impl Drop for ExitOnUnwind {
+    fn drop(&mut self) {
+        process::exit_now(101);
     }
 }
 
