@@ -1,1 +1,5 @@
 //! Running containers: from a plan and a directory to a process, and back to an exit record.
+
+pub mod client;
+pub mod frame;
+pub mod relay;

@@ -84,3 +84,33 @@ pub fn exit_now(code: i32) -> ! {
 pub fn set_parent_death_signal(signal: Signal) -> nix::Result<()> {
     nix::sys::prctl::set_pdeathsig(signal)
 }
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By this signal, real-time ones included.
+    Killed(i32),
+}
+
+/// Reaps a child by its pidfd if it has ended (waitid(2) with `WNOHANG`).
+///
+/// Not nix's waitid: it cannot name real-time signals.
+///
+/// # Errors
+/// `ECHILD` when it is no child of this process or was reaped before.
+pub fn reap(pidfd: BorrowedFd<'_>) -> nix::Result<Option<Ended>> {
+    // SAFETY: siginfo_t is plain old data.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let id = pidfd.as_raw_fd() as libc::id_t;
+    // SAFETY: info outlives the call.
+    Errno::result(unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG) })?;
+    // SAFETY: waitid has filled in a SIGCHLD siginfo, or left it zero.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(match (pid, info.si_code) {
+        (0, _) => None,
+        (_, libc::CLD_EXITED) => Some(Ended::Exited(status)),
+        _ => Some(Ended::Killed(status)),
+    })
+}

@@ -1,0 +1,399 @@
+//! The monitor's loop: the container's output to the log and to whoever is attached, input back, until
+//! the first process ends.
+//!
+//! Theory of operation. Everything is non-blocking and every buffer is bounded (attack case 39): when a
+//! client does not read, the container's output is not read either, and the container waits in write(2)
+//! as it would on a terminal; when the container does not read its input, clients' frames are not taken.
+//! A client that goes away is forgotten. The loop ends when the first process has been reaped and what
+//! it left in the pipes has been read.
+
+use super::frame::{CONTENT_MAX, Frame};
+use crate::fork::{Doing, Failure};
+use crate::sys::{process, pty};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{MsgFlags, SockFlag, accept4, recv, send};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::{Pid, read, write};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Bytes queued for one client before the container has to wait.
+const CLIENT_QUEUE_MAX: usize = 1024 * 1024;
+/// Bytes queued for the container's input before clients have to wait.
+const INPUT_QUEUE_MAX: usize = 64 * 1024;
+/// Most clients at one time.
+const CLIENTS_MAX: usize = 64;
+
+/// Where output is kept: stream (1 or 2) and bytes.
+pub type Sink<'a> = Box<dyn FnMut(u8, &[u8]) + 'a>;
+
+/// The monitor's ends of the container's standard streams.
+#[derive(Debug, Default)]
+pub struct Streams {
+    /// Write end of standard input.
+    pub stdin: Option<OwnedFd>,
+    /// Read end of standard output.
+    pub stdout: Option<OwnedFd>,
+    /// Read end of standard error.
+    pub stderr: Option<OwnedFd>,
+    /// The terminal's master, in place of the three.
+    pub terminal: Option<OwnedFd>,
+}
+
+/// How the first process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// Its exit code, 128+n when signal n killed it.
+    pub code: u8,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+}
+
+/// What the loop needs to know about the container.
+#[derive(Debug)]
+pub struct Payload<'a> {
+    /// The first process.
+    pub pid: Pid,
+    /// A descriptor of it.
+    pub pidfd: BorrowedFd<'a>,
+    /// Signal that asks it to stop.
+    pub stop_signal: i32,
+    /// How long it may take.
+    pub stop_timeout: Duration,
+    /// When it is killed, whatever it does.
+    pub deadline: Option<Instant>,
+}
+
+struct Client {
+    socket: OwnedFd,
+    queue: VecDeque<Vec<u8>>,
+    queued: usize,
+    gone: bool,
+}
+
+impl Client {
+    fn new(socket: OwnedFd) -> Client {
+        Client { socket, queue: VecDeque::new(), queued: 0, gone: false }
+    }
+
+    fn push(&mut self, bytes: Vec<u8>) {
+        if !self.gone {
+            self.queued += bytes.len();
+            self.queue.push_back(bytes);
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        while let Some(bytes) = self.queue.front() {
+            match send(self.socket.as_raw_fd(), bytes, flags) {
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
+                Err(_) => self.gone = true,
+                Ok(_) => {}
+            }
+            self.queued -= bytes.len();
+            self.queue.pop_front();
+        }
+    }
+}
+
+/// The loop's state.
+pub struct Relay<'a> {
+    streams: Streams,
+    input: VecDeque<u8>,
+    input_ends: bool,
+    clients: Vec<Client>,
+    listener: Option<OwnedFd>,
+    sink: Sink<'a>,
+    buffer: Vec<u8>,
+}
+
+/// What a descriptor in the poll set stands for.
+#[derive(Clone, Copy)]
+enum Watch {
+    Signals,
+    Listener,
+    Output(u8),
+    Input,
+    Client(usize),
+}
+
+impl<'a> Relay<'a> {
+    /// A relay between these streams and clients; `listener` takes further clients.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn new(
+        streams: Streams,
+        client: Option<OwnedFd>,
+        listener: Option<OwnedFd>,
+        sink: Sink<'a>,
+    ) -> Result<Relay<'a>, Failure> {
+        for fd in [&streams.stdin, &streams.stdout, &streams.stderr, &streams.terminal].into_iter().flatten()
+        {
+            let flags = fcntl(fd, FcntlArg::F_GETFL).doing("read flags of", "stream")?;
+            let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
+            fcntl(fd, FcntlArg::F_SETFL(flags)).doing("set flags of", "stream")?;
+        }
+        let clients = client.into_iter().map(Client::new).collect();
+        let buffer = vec![0; CONTENT_MAX];
+        Ok(Relay { streams, input: VecDeque::new(), input_ends: false, clients, listener, sink, buffer })
+    }
+
+    /// Relays until the first process has ended and its output is drained. `signals` must hold
+    /// `SIGCHLD` and `SIGTERM`.
+    ///
+    /// # Errors
+    /// Those of poll(2) and waitid(2).
+    pub fn run(&mut self, payload: &Payload<'_>, signals: &SignalFd) -> Result<End, Failure> {
+        let mut kill_at = payload.deadline;
+        loop {
+            if let Some(end) = reap(payload)? {
+                self.drain();
+                return Ok(end);
+            }
+            let ready = self.wait(signals, kill_at)?;
+            if kill_at.is_some_and(|at| Instant::now() >= at) {
+                kill_at = None;
+                // ESRCH: it ended by itself, and the next turn reaps it.
+                let _ = process::pidfd_send_signal(payload.pidfd, libc::SIGKILL);
+            }
+            for (watch, events) in ready {
+                match watch {
+                    Watch::Signals => {
+                        if told_to_stop(signals) {
+                            let _ = process::pidfd_send_signal(payload.pidfd, payload.stop_signal);
+                            kill_at = Some(Instant::now() + payload.stop_timeout);
+                        }
+                    }
+                    Watch::Listener => self.accept(),
+                    Watch::Output(stream) => {
+                        self.output(stream);
+                    }
+                    Watch::Input => self.feed(),
+                    Watch::Client(index) => self.client(index, events, payload),
+                }
+            }
+            self.clients.retain(|c| !c.gone);
+        }
+    }
+
+    /// Tells every client the exit code and waits until they have it or are gone.
+    pub fn finish(mut self, code: u8) {
+        self.listener = None;
+        for client in &mut self.clients {
+            client.push(Frame::Exit(code).encode());
+        }
+        loop {
+            self.clients.retain(|c| !c.gone && !c.queue.is_empty());
+            let mut fds: Vec<PollFd<'_>> =
+                self.clients.iter().map(|c| PollFd::new(c.socket.as_fd(), PollFlags::POLLOUT)).collect();
+            if fds.is_empty() || matches!(poll(&mut fds, PollTimeout::NONE), Err(e) if e != Errno::EINTR) {
+                return;
+            }
+            for client in &mut self.clients {
+                client.flush();
+            }
+        }
+    }
+
+    /// Stops taking new clients: the socket's name may be used again.
+    pub fn close_listener(&mut self) {
+        self.listener = None;
+    }
+
+    fn wait(&self, signals: &SignalFd, kill_at: Option<Instant>) -> Result<Vec<(Watch, PollFlags)>, Failure> {
+        let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
+        let mut watches = vec![Watch::Signals];
+        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let mut add = |watch, fd, flags| {
+            watches.push(watch);
+            fds.push(PollFd::new(fd, flags));
+        };
+        if let Some(fd) = self.listener.as_ref().filter(|_| self.clients.len() < CLIENTS_MAX) {
+            add(Watch::Listener, fd.as_fd(), PollFlags::POLLIN);
+        }
+        let streams = &self.streams;
+        for (stream, fd) in [(1, &streams.stdout), (2, &streams.stderr), (0, &streams.terminal)] {
+            if let Some(fd) = fd.as_ref().filter(|_| !crowded) {
+                add(Watch::Output(stream), fd.as_fd(), PollFlags::POLLIN);
+            }
+        }
+        if let Some(fd) = streams.stdin.as_ref().or(streams.terminal.as_ref())
+            && (!self.input.is_empty() || self.input_ends && streams.stdin.is_some())
+        {
+            add(Watch::Input, fd.as_fd(), PollFlags::POLLOUT);
+        }
+        let full = self.input.len() >= INPUT_QUEUE_MAX;
+        for (index, client) in self.clients.iter().enumerate() {
+            let mut flags = if full { PollFlags::empty() } else { PollFlags::POLLIN };
+            if !client.queue.is_empty() {
+                flags |= PollFlags::POLLOUT;
+            }
+            add(Watch::Client(index), client.socket.as_fd(), flags);
+        }
+        let timeout = kill_at.map_or(PollTimeout::NONE, |at| {
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, timeout) {
+            Err(Errno::EINTR) => return Ok(Vec::new()),
+            other => other.doing("wait for", "the container")?,
+        };
+        let ready = fds.iter().map(|f| f.revents().unwrap_or(PollFlags::empty()));
+        Ok(watches.into_iter().zip(ready).filter(|(_, events)| !events.is_empty()).collect())
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        // The peer may be gone again; there is nothing to do about it.
+        if let Ok(fd) = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+            self.clients.push(Client::new(crate::sys::fd::owned(fd)));
+        }
+    }
+
+    /// Moves one buffer of output on; false when there is none to be had now.
+    fn output(&mut self, stream: u8) -> bool {
+        let slot = match stream {
+            1 => &mut self.streams.stdout,
+            2 => &mut self.streams.stderr,
+            _ => &mut self.streams.terminal,
+        };
+        let Some(fd) = slot else { return false };
+        let length = match read(&*fd, &mut self.buffer) {
+            Err(Errno::EAGAIN | Errno::EINTR) => return false,
+            // EIO: nobody has the terminal open any more.
+            Ok(0) | Err(_) => {
+                *slot = None;
+                return false;
+            }
+            Ok(n) => n,
+        };
+        let bytes = &self.buffer[..length];
+        let stream = stream.max(1);
+        (self.sink)(stream, bytes);
+        for client in &mut self.clients {
+            let frame = if stream == 2 { Frame::Stderr(bytes) } else { Frame::Stdout(bytes) };
+            client.push(frame.encode());
+        }
+        true
+    }
+
+    /// Reads what the container left behind. Processes that outlive it (with the host's pid namespace)
+    /// may hold the pipes open, so this ends at the first empty read.
+    fn drain(&mut self) {
+        for stream in [1, 2, 0] {
+            while self.output(stream) {}
+        }
+        self.streams = Streams::default();
+    }
+
+    /// Gives the container input that is waiting.
+    fn feed(&mut self) {
+        let Some(fd) = self.streams.stdin.as_ref().or(self.streams.terminal.as_ref()) else { return };
+        while !self.input.is_empty() {
+            match write(fd, self.input.as_slices().0) {
+                Ok(n) => drop(self.input.drain(..n)),
+                Err(Errno::EAGAIN) => return,
+                Err(_) => {
+                    self.input.clear();
+                    self.streams.stdin = None;
+                    return;
+                }
+            }
+        }
+        if self.input_ends {
+            self.streams.stdin = None;
+        }
+    }
+
+    fn client(&mut self, index: usize, events: PollFlags, payload: &Payload<'_>) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        if events.contains(PollFlags::POLLOUT) {
+            client.flush();
+        }
+        if !events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+            return;
+        }
+        let mut message = [0u8; CONTENT_MAX + 1];
+        let length = match recv(client.socket.as_raw_fd(), &mut message, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EAGAIN | Errno::EINTR) => return,
+            Ok(0) | Err(_) => {
+                client.gone = true;
+                return;
+            }
+            Ok(n) => n,
+        };
+        match Frame::decode(&message[..length]) {
+            Some(Frame::Stdin(bytes)) if self.streams.stdin.is_some() || self.streams.terminal.is_some() => {
+                self.input.extend(bytes);
+                self.feed();
+            }
+            Some(Frame::StdinEnd) => {
+                self.input_ends = true;
+                self.feed();
+            }
+            Some(Frame::Resize(rows, columns)) => {
+                if let Some(terminal) = &self.streams.terminal {
+                    let _ = pty::set_size(terminal.as_fd(), rows, columns);
+                }
+            }
+            Some(Frame::Signal(signal)) => {
+                let _ = process::pidfd_send_signal(payload.pidfd, signal);
+            }
+            Some(Frame::Closed(1)) => self.streams.stdout = None,
+            Some(Frame::Closed(2)) => self.streams.stderr = None,
+            // Not a frame that a client sends: not a client of ours.
+            _ => client.gone = true,
+        }
+    }
+}
+
+/// Empties the signalfd; true when the monitor was asked to end.
+fn told_to_stop(signals: &SignalFd) -> bool {
+    let mut stop = false;
+    while let Ok(Some(info)) = signals.read_signal() {
+        stop |= info.ssi_signo == Signal::SIGTERM as u32;
+    }
+    stop
+}
+
+/// Reaps whatever has ended; the first process's end when it is among them.
+fn reap(payload: &Payload<'_>) -> Result<Option<End>, Failure> {
+    let end = match process::reap(payload.pidfd) {
+        Ok(Some(process::Ended::Exited(code))) => Some(End { code: code as u8, signal: None }),
+        Ok(Some(process::Ended::Killed(signal))) => {
+            Some(End { code: 128 + signal as u8, signal: Some(signal) })
+        }
+        Ok(None) | Err(Errno::EINTR) => None,
+        Err(e) => return Err(e).doing("wait for", "the container's first process"),
+    };
+    if end.is_none() {
+        // Helpers, and orphans of a container without a pid namespace of its own, come to their
+        // subreaper one by one; the first process is left for the wait above.
+        while let Ok(status) =
+            waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)
+        {
+            match status.pid() {
+                Some(pid) if pid != payload.pid => drop(waitpid(pid, None)),
+                _ => break,
+            }
+        }
+    }
+    Ok(end)
+}
+
+/// The signals that [`Relay::run`] reads.
+pub fn signal_set() -> SigSet {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    set.add(Signal::SIGTERM);
+    set
+}
