@@ -2,21 +2,25 @@
 //!
 //! Theory of operation. Option text becomes the plain types below ([`parse_publish`], [`parse_network`],
 //! [`parse_add_host`], [`dns_plan`]), which are part of the container's plan. To run it, the host side of
-//! published ports is bound first and in the host's network; then `slirp4netns` is started
+//! published ports is bound first and in the host's network ([`listen`]); then `slirp4netns` is started
 //! on the container's network namespace, and a forwarder leaf takes the listeners into it.
 //! Nothing here needs a privilege on the host.
 
+pub mod files;
+mod listen;
 mod mode;
 mod names;
 mod publish;
+pub mod slirp;
 
+pub use listen::{Listener, listen};
 pub use mode::parse_network;
 pub use names::{dns_plan, parse_add_host};
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// A container's network, resolved.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -225,4 +229,36 @@ pub struct HostEntry {
     pub name: String,
     /// Its address; `None` is the host as the container reaches it (`host-gateway`).
     pub address: Option<IpAddr>,
+}
+
+/// Brings loopback up in this thread's network namespace.
+///
+/// # Errors
+/// `EPERM` without `CAP_NET_ADMIN` in the namespace.
+pub fn loopback_up() -> nix::Result<()> {
+    crate::sys::net::interface_up("lo")
+}
+
+/// The host's primary IPv4 address: the one that packets to the outside leave from. Nothing is sent.
+///
+/// `None` on a machine without a route. With user-mode networking a container reaches the host under this
+/// address; the gateway's would need the host's loopback to be open.
+pub fn host_address() -> Option<Ipv4Addr> {
+    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // A documentation address (RFC 5737): connecting a datagram socket only looks the route up.
+    probe.connect((Ipv4Addr::new(198, 51, 100, 1), 9)).ok()?;
+    match probe.local_addr().ok()? {
+        SocketAddr::V4(address) if !address.ip().is_unspecified() => Some(*address.ip()),
+        _ => None,
+    }
+}
+
+/// The host's `/etc/resolv.conf`; empty when there is none.
+///
+/// Where systemd-resolved answers on loopback, its list of real servers is given instead.
+pub fn host_resolv_conf() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let text = read("/etc/resolv.conf").unwrap_or_default();
+    let stub = text.lines().any(|line| line.trim() == "nameserver 127.0.0.53");
+    if stub { read("/run/systemd/resolve/resolv.conf").unwrap_or(text) } else { text }
 }

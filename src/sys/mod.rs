@@ -6,6 +6,7 @@
 
 pub mod fd;
 pub mod mount;
+pub mod net;
 pub mod process;
 pub mod pty;
 pub mod random;

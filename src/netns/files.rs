@@ -1,0 +1,277 @@
+//! What stands in a container's `/etc/hosts` and `/etc/resolv.conf`. Pure text.
+
+use super::{DnsPlan, HostEntry, NetMode, NetPlan};
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// How many `nameserver` lines a C library reads (resolv.conf(5), `MAXNS`).
+const SERVERS_MAX: usize = 3;
+/// The names under which a container finds its host.
+const HOST_NAMES: [&str; 2] = ["host.containers.internal", "host.docker.internal"];
+/// Localhost lines, the same in every container.
+const LOCALHOST: &str =
+    "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// The text of `/etc/resolv.conf`; `None` leaves the image's (`--dns none`).
+///
+/// `host` is the host's own text. With user-mode networking slirp4netns' server comes first: it asks
+/// whatever the host uses at that moment, its loopback resolver included, so a laptop may change networks.
+/// The host's servers that a container can reach follow. Lists given by the user replace the host's.
+pub fn resolv_conf(net: &NetPlan, host: &str) -> Option<String> {
+    let DnsPlan { keep_image, servers, search, options } = &net.dns;
+    if *keep_image {
+        return None;
+    }
+    if matches!(net.mode, NetMode::Host | NetMode::None) && net.dns == DnsPlan::default() {
+        return Some(host.to_owned());
+    }
+    let host = parse(host);
+    let mut text = String::new();
+    let search = if search.is_empty() { &host.search } else { search };
+    if !search.is_empty() && search[0] != "." {
+        let _ = writeln!(text, "search {}", search.join(" "));
+    }
+    let servers = if servers.is_empty() { reachable(&net.mode, &host.servers) } else { servers.clone() };
+    for server in servers {
+        let _ = writeln!(text, "nameserver {server}");
+    }
+    let options = if options.is_empty() { &host.options } else { options };
+    if !options.is_empty() {
+        let _ = writeln!(text, "options {}", options.join(" "));
+    }
+    Some(text)
+}
+
+/// The name servers to use when the user named none.
+fn reachable(mode: &NetMode, host: &[IpAddr]) -> Vec<IpAddr> {
+    let NetMode::Slirp(slirp) = mode else { return host.to_vec() };
+    let outside = host
+        .iter()
+        .copied()
+        .filter(|ip| !ip.is_loopback() && !ip.is_unspecified() && (ip.is_ipv4() || slirp.ipv6));
+    // slirp4netns passes questions to an IPv4 server only; glibc asks 127.0.0.1 when it finds none.
+    let relayed = host.is_empty() || host.iter().any(IpAddr::is_ipv4) || !slirp.ipv6;
+    let own = relayed.then_some(IpAddr::V4(slirp.dns()));
+    let mut servers: Vec<IpAddr> = Vec::new();
+    for server in own.into_iter().chain(outside) {
+        if !servers.contains(&server) && servers.len() < SERVERS_MAX {
+            servers.push(server);
+        }
+    }
+    servers
+}
+
+/// What matters of a resolv.conf(5).
+#[derive(Debug, Default, PartialEq)]
+struct Resolver {
+    servers: Vec<IpAddr>,
+    search: Vec<String>,
+    options: Vec<String>,
+}
+
+/// Reads a resolv.conf(5); the last of `search` and `domain` counts, options add up.
+fn parse(text: &str) -> Resolver {
+    let mut found = Resolver::default();
+    for line in text.lines() {
+        let line = line.split(['#', ';']).next().unwrap_or("");
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("nameserver") => {
+                // A zone such as %eth0 names an interface that the container does not have.
+                found.servers.extend(words.next().and_then(|ip| ip.parse::<IpAddr>().ok()));
+            }
+            Some("search" | "domain") => found.search = words.map(str::to_owned).collect(),
+            Some("options") => found.options.extend(words.map(str::to_owned)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What a container's `/etc/hosts` is made of.
+#[derive(Debug, Clone)]
+pub struct HostsFacts<'a> {
+    /// The container's host name.
+    pub hostname: &'a str,
+    /// The container's name.
+    pub name: &'a str,
+    /// The host's primary address ([`super::host_address`]).
+    pub host_address: Option<Ipv4Addr>,
+    /// The host's own `/etc/hosts`, used with `--network host`.
+    pub host_file: &'a str,
+}
+
+/// The text of `/etc/hosts`.
+///
+/// The user's entries come first and win. `host.containers.internal` and `host.docker.internal` are the
+/// address under which the container reaches its host: the host's primary address, the gateway when
+/// that reaches the host's loopback or the host has no other address, 127.0.0.1 in the host's network.
+pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
+    let host = host_gateway(&net.mode, facts.host_address);
+    let mut text = String::new();
+    for HostEntry { name, address } in &net.hosts {
+        if let Some(address) = address.or(host) {
+            let _ = writeln!(text, "{address}\t{name}");
+        }
+    }
+    let mut own = vec![facts.hostname];
+    if facts.name != facts.hostname {
+        own.push(facts.name);
+    }
+    let own = own.join(" ");
+    match &net.mode {
+        NetMode::Host => {
+            text.push_str(facts.host_file);
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            let _ = writeln!(text, "127.0.0.1\t{own}");
+        }
+        NetMode::None => {
+            text.push_str(LOCALHOST);
+            let _ = writeln!(text, "127.0.0.1\t{own}");
+        }
+        NetMode::Slirp(slirp) => {
+            text.push_str(LOCALHOST);
+            let _ = writeln!(text, "{}\t{own}", slirp.address());
+        }
+    }
+    let free: Vec<&str> = HOST_NAMES.into_iter().filter(|n| net.hosts.iter().all(|h| h.name != *n)).collect();
+    if let Some(host) = host
+        && !free.is_empty()
+    {
+        let _ = writeln!(text, "{host}\t{}", free.join(" "));
+    }
+    text
+}
+
+/// The host as the container reaches it; `None` when it cannot.
+fn host_gateway(mode: &NetMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
+    match mode {
+        NetMode::None => None,
+        NetMode::Host => Some(Ipv4Addr::LOCALHOST.into()),
+        NetMode::Slirp(slirp) if slirp.allow_host_loopback => Some(slirp.gateway().into()),
+        NetMode::Slirp(slirp) => Some(primary.unwrap_or(slirp.gateway()).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netns::{dns_plan, parse_add_host, parse_network};
+
+    fn net(mode: &str) -> NetPlan {
+        NetPlan { mode: parse_network(mode).unwrap(), ..NetPlan::default() }
+    }
+
+    const HOST: &str = "# made by hand\ndomain old.example\nsearch a.example b.example\nnameserver 9.9.9.9 ; quad\n\
+                        nameserver 2620:fe::fe\nnameserver fe80::1%eth0\noptions edns0 trust-ad\n";
+
+    #[test]
+    fn resolv_conf_asks_slirp_first_then_what_can_be_reached() {
+        assert_eq!(
+            resolv_conf(&net("slirp4netns"), HOST).unwrap(),
+            "search a.example b.example\nnameserver 10.0.2.3\nnameserver 9.9.9.9\noptions edns0 trust-ad\n"
+        );
+        let with_six = resolv_conf(&net("slirp4netns:enable_ipv6=true"), HOST).unwrap();
+        assert!(with_six.contains("nameserver 2620:fe::fe\n"), "{with_six}");
+    }
+
+    #[test]
+    fn resolv_conf_replaces_loopback_resolvers() {
+        for host in
+            ["nameserver 127.0.0.53\n", "nameserver ::1\n", "", "nameserver 127.0.0.1\nnameserver ::1\n"]
+        {
+            assert_eq!(resolv_conf(&net("slirp4netns"), host).unwrap(), "nameserver 10.0.2.3\n", "{host}");
+        }
+        let other = resolv_conf(&net("slirp4netns:cidr=10.9.0.0/16"), "nameserver 127.0.0.53\n").unwrap();
+        assert_eq!(other, "nameserver 10.9.0.3\n");
+    }
+
+    #[test]
+    fn resolv_conf_holds_three_servers_at_most() {
+        let text = resolv_conf(
+            &net("slirp4netns"),
+            "nameserver 1.1.1.1\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n",
+        );
+        assert_eq!(text.unwrap(), "nameserver 10.0.2.3\nnameserver 1.1.1.1\nnameserver 2.2.2.2\n");
+    }
+
+    #[test]
+    fn resolv_conf_lets_the_user_replace_each_list() {
+        let mut plan = net("slirp4netns");
+        plan.dns = dns_plan(&["8.8.4.4"], &["x.example"], &["ndots:2"]).unwrap();
+        assert_eq!(
+            resolv_conf(&plan, HOST).unwrap(),
+            "search x.example\nnameserver 8.8.4.4\noptions ndots:2\n"
+        );
+        plan.dns = dns_plan(&[], &["."], &[]).unwrap();
+        assert_eq!(
+            resolv_conf(&plan, HOST).unwrap(),
+            "nameserver 10.0.2.3\nnameserver 9.9.9.9\noptions edns0 trust-ad\n"
+        );
+        plan.dns = dns_plan(&["none"], &[], &[]).unwrap();
+        assert_eq!(resolv_conf(&plan, HOST), None);
+    }
+
+    #[test]
+    fn resolv_conf_of_the_hosts_network_is_the_hosts() {
+        assert_eq!(resolv_conf(&net("host"), HOST).unwrap(), HOST);
+        let mut plan = net("host");
+        plan.dns = dns_plan(&[], &["x"], &[]).unwrap();
+        let text = resolv_conf(&plan, "nameserver 127.0.0.53\n").unwrap();
+        assert_eq!(text, "search x\nnameserver 127.0.0.53\n");
+    }
+
+    fn facts(host_file: &str) -> HostsFacts<'_> {
+        HostsFacts {
+            hostname: "box",
+            name: "web-1",
+            host_address: Some(Ipv4Addr::new(192, 0, 2, 2)),
+            host_file,
+        }
+    }
+
+    #[test]
+    fn hosts_names_the_container_and_its_host() {
+        assert_eq!(
+            hosts(&net("slirp4netns"), &facts("")),
+            "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n\
+             10.0.2.100\tbox web-1\n192.0.2.2\thost.containers.internal host.docker.internal\n"
+        );
+        let alone = HostsFacts { host_address: None, name: "box", ..facts("") };
+        let text = hosts(&net("slirp4netns"), &alone);
+        assert!(
+            text.ends_with("10.0.2.100\tbox\n10.0.2.2\thost.containers.internal host.docker.internal\n"),
+            "{text}"
+        );
+        let loopback = hosts(&net("slirp4netns:allow_host_loopback=true"), &facts(""));
+        assert!(loopback.contains("10.0.2.2\thost.containers"), "{loopback}");
+    }
+
+    #[test]
+    fn hosts_lets_the_users_entries_win() {
+        let mut plan = net("slirp4netns");
+        plan.hosts = ["db:10.1.1.1", "gw:host-gateway", "host.docker.internal:10.1.1.2"]
+            .map(|t| parse_add_host(t).unwrap())
+            .to_vec();
+        let text = hosts(&plan, &facts(""));
+        assert!(
+            text.starts_with("10.1.1.1\tdb\n192.0.2.2\tgw\n10.1.1.2\thost.docker.internal\n127.0.0.1"),
+            "{text}"
+        );
+        assert!(text.ends_with("192.0.2.2\thost.containers.internal\n"), "{text}");
+    }
+
+    #[test]
+    fn hosts_without_a_network_and_with_the_hosts() {
+        let text = hosts(&net("none"), &facts(""));
+        assert!(text.ends_with("127.0.0.1\tbox web-1\n") && !text.contains("internal"), "{text}");
+        let text = hosts(&net("host"), &facts("127.0.0.1 localhost\n127.0.1.1 laptop"));
+        assert_eq!(
+            text,
+            "127.0.0.1 localhost\n127.0.1.1 laptop\n127.0.0.1\tbox web-1\n\
+             127.0.0.1\thost.containers.internal host.docker.internal\n"
+        );
+    }
+}

@@ -1,0 +1,341 @@
+//! slirp4netns: user-mode networking by a separate program.
+//!
+//! Theory of operation. slirp4netns makes a tap interface inside the container's network namespace and
+//! speaks TCP/IP to it from an ordinary process on the host. It gets the namespaces as descriptors (the
+//! container's processes are non-dumpable, so it could not open them by pid), writes one byte to the ready
+//! pipe when the interface is configured, and leaves when the exit pipe, whose other end the monitor
+//! holds, is closed: however the monitor ends, slirp4netns ends too. It runs with its sandbox and seccomp
+//! filter on, without our environment, standard streams or other descriptors.
+
+use super::SlirpOptions;
+use crate::error::{Error, Kind, Result};
+use crate::fork::{self, Child, Doing, Failure, Link};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::stat::Mode;
+use nix::unistd;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The program's name, and the stage name of its failures.
+const NAME: &str = "slirp4netns";
+/// The interface inside the container.
+pub(super) const INTERFACE: &str = "tap0";
+/// Where the program is looked for after `PATH`, which desktop sessions may cut short.
+const USUAL_PLACES: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
+/// How long slirp4netns may take to configure the interface, in milliseconds.
+const READY_TIMEOUT: u16 = 10_000;
+/// How much of its error output is kept, in bytes.
+const LOG_MAX: i64 = 16 * 1024;
+
+/// A running slirp4netns. It ends when this value is dropped or its owner dies.
+#[derive(Debug)]
+pub struct Slirp {
+    child: Child,
+    ready: OwnedFd,
+    exit: OwnedFd,
+    log: OwnedFd,
+}
+
+/// Finds the program in `PATH` and the usual places.
+///
+/// # Errors
+/// `Host` with the package to install.
+pub fn find() -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = USUAL_PLACES.iter().map(PathBuf::from);
+    std::env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .chain(usual)
+        .map(|dir| dir.join(NAME))
+        .find(|file| unistd::access(file, unistd::AccessFlags::X_OK).is_ok() && file.is_file())
+        .ok_or_else(not_installed)
+}
+
+fn not_installed() -> Error {
+    Error::new(Kind::Host, "slirp4netns, which connects containers to the network, is not installed")
+        .hint("Install it: sudo apt install slirp4netns (or dnf, zypper). Without network: --network none.")
+}
+
+/// Starts slirp4netns on a container's network namespace and returns at once.
+///
+/// `userns` is the user namespace that owns `netns`.
+///
+/// # Errors
+/// A failed system call. That the program could not be executed shows in [`Slirp::wait_ready`].
+pub fn spawn(
+    program: &Path,
+    options: &SlirpOptions,
+    netns: BorrowedFd<'_>,
+    userns: BorrowedFd<'_>,
+) -> Result<Slirp, Failure> {
+    start(program, options, netns, userns).map_err(|mut failure| {
+        failure.stage = NAME.to_owned();
+        failure
+    })
+}
+
+fn start(
+    program: &Path,
+    options: &SlirpOptions,
+    netns: BorrowedFd<'_>,
+    userns: BorrowedFd<'_>,
+) -> Result<Slirp, Failure> {
+    let pipe = || unistd::pipe2(OFlag::O_CLOEXEC).doing("make a pipe for", NAME);
+    let (ready, ready_theirs) = pipe()?;
+    let (exit_theirs, exit) = pipe()?;
+    let log = error_log().doing("keep the error output of", NAME)?;
+    let child = fork::spawn(0, |link| {
+        let fds = Handed { netns, userns, ready: ready_theirs.as_fd(), exit: exit_theirs.as_fd() };
+        let failure = execute(program, options, &fds, log.as_fd());
+        // The parent may be gone; then nobody asks.
+        let _ = link.send(&failure, &[]);
+        127
+    })
+    .doing("start", program)?;
+    Ok(Slirp { child, ready, exit, log })
+}
+
+/// A memory file that cannot grow: writes beyond its size fail instead of filling memory.
+fn error_log() -> nix::Result<OwnedFd> {
+    let log = memfd_create(c"slirp4netns-log", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    unistd::ftruncate(&log, LOG_MAX)?;
+    fcntl(&log, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK))?;
+    Ok(log)
+}
+
+/// The descriptors slirp4netns is given.
+struct Handed<'a> {
+    netns: BorrowedFd<'a>,
+    userns: BorrowedFd<'a>,
+    ready: BorrowedFd<'a>,
+    exit: BorrowedFd<'a>,
+}
+
+/// Becomes slirp4netns; returns only a failure.
+fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: BorrowedFd<'_>) -> Failure {
+    let prepare = || -> Result<(CString, Vec<CString>), Failure> {
+        unistd::setsid().doing("start a session for", NAME)?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+            .doing("unblock signals of", NAME)?;
+        unistd::chdir("/").doing("change directory to", "/")?;
+        let null =
+            open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
+        unistd::dup2_stdin(&null).doing("redirect input of", NAME)?;
+        unistd::dup2_stdout(&null).doing("redirect output of", NAME)?;
+        unistd::dup2_stderr(log).doing("redirect errors of", NAME)?;
+        crate::sys::fd::cloexec_from(3).doing("close descriptors of", NAME)?;
+        nix::sys::prctl::set_no_new_privs().doing("set no_new_privs for", NAME)?;
+        let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
+        let words =
+            arguments(options, hand(fds.netns)?, hand(fds.userns)?, hand(fds.ready)?, hand(fds.exit)?);
+        let file = CString::new(program.as_os_str().as_bytes());
+        let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();
+        match (file, words) {
+            (Ok(file), Ok(words)) => Ok((file, words)),
+            _ => Err(Failure::other("execute", program.to_string_lossy(), "an argument holds a zero byte")),
+        }
+    };
+    match prepare() {
+        Err(failure) => failure,
+        Ok((file, words)) => {
+            let none: [&CStr; 0] = [];
+            let Err(errno) = unistd::execve(&file, &words, &none);
+            Failure::new("execute", program.to_string_lossy(), errno)
+        }
+    }
+}
+
+/// The command line (slirp4netns(1)).
+fn arguments(options: &SlirpOptions, netns: i32, userns: i32, ready: i32, exit: i32) -> Vec<String> {
+    let mut words = vec![
+        NAME.to_owned(),
+        "--configure".to_owned(),
+        format!("--mtu={}", options.mtu),
+        format!("--cidr={}", options.cidr),
+        "--enable-sandbox".to_owned(),
+        "--enable-seccomp".to_owned(),
+        format!("--ready-fd={ready}"),
+        format!("--exit-fd={exit}"),
+        "--netns-type=path".to_owned(),
+        format!("--userns-path=/proc/self/fd/{userns}"),
+    ];
+    if !options.allow_host_loopback {
+        words.push("--disable-host-loopback".to_owned());
+    }
+    if options.ipv6 {
+        words.push("--enable-ipv6".to_owned());
+    }
+    words.extend(options.outbound_addr.iter().map(|from| format!("--outbound-addr={from}")));
+    words.extend(options.outbound_addr6.iter().map(|from| format!("--outbound-addr6={from}")));
+    words.push(format!("/proc/self/fd/{netns}"));
+    words.push(INTERFACE.to_owned());
+    words
+}
+
+impl Slirp {
+    /// Readable when the interface is configured, or when slirp4netns has failed.
+    pub fn ready(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+
+    /// A descriptor of the process, readable when it has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.child.pidfd.as_fd()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> unistd::Pid {
+        self.child.pid
+    }
+
+    /// Waits until the interface is configured, at most ten seconds.
+    ///
+    /// # Errors
+    /// What slirp4netns wrote before it gave up, or that it could not be executed.
+    pub fn wait_ready(&self) -> Result<(), Failure> {
+        loop {
+            let mut fds = [PollFd::new(self.ready(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::from(READY_TIMEOUT)) {
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(Failure::new("wait for", NAME, e)),
+                Ok(0) => return Err(self.failed("the network was not ready after ten seconds")),
+                Ok(_) => break,
+            }
+        }
+        let mut byte = [0u8; 1];
+        match unistd::read(&self.ready, &mut byte) {
+            Ok(1) => Ok(()),
+            _ => Err(self.failed("it ended without a message")),
+        }
+    }
+
+    /// What slirp4netns wrote to its standard error, at most 16 KiB.
+    pub fn log(&self) -> String {
+        use std::os::unix::fs::FileExt;
+        let Ok(copy) = self.log.try_clone() else { return String::new() };
+        let mut text = vec![0u8; LOG_MAX as usize];
+        let length = std::fs::File::from(copy).read_at(&mut text, 0).unwrap_or(0);
+        let text = String::from_utf8_lossy(&text[..length]);
+        text.trim_end_matches('\0').to_owned()
+    }
+
+    /// Ends slirp4netns and reaps it.
+    pub fn stop(self) {
+        drop(self.exit);
+        // A process that does not heed the exit pipe is killed; its end is waited for either way.
+        let mut fds = [PollFd::new(self.child.pidfd.as_fd(), PollFlags::POLLIN)];
+        if !matches!(poll(&mut fds, PollTimeout::from(1000u16)), Ok(1)) {
+            let _ = crate::sys::process::pidfd_send_signal(self.child.pidfd.as_fd(), nix::libc::SIGKILL);
+        }
+        let _ = self.child.wait();
+    }
+
+    /// The failure of a process that did not become ready: its own, or the last lines it wrote.
+    fn failed(&self, otherwise: &str) -> Failure {
+        // The ready pipe also closes when the program could not be executed; then the link has the reason.
+        if self.has_failure()
+            && let Ok(Some((mut failure, _))) = self.child.link.recv::<Failure>()
+        {
+            failure.stage = NAME.to_owned();
+            return failure;
+        }
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(3)..].join("; ");
+        let detail = if last.is_empty() { otherwise.to_owned() } else { last };
+        Failure { stage: NAME.to_owned(), ..Failure::other("set up the network with", NAME, detail) }
+    }
+
+    /// Whether the link has something to read, without waiting for a process that hangs.
+    fn has_failure(&self) -> bool {
+        let link: &Link = &self.child.link;
+        let mut fds = [PollFd::new(link.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut fds, PollTimeout::from(1000u16)), Ok(1))
+    }
+}
+
+/// Puts a failure of [`spawn`] or [`Slirp::wait_ready`] into words with a cure.
+pub fn explain(program: &Path, failure: &Failure) -> Error {
+    let text = failure.describe();
+    let error = Error::new(Kind::Network, format!("the container's network could not be set up: {text}"));
+    if failure.errno() == Errno::ENOENT && failure.doing == "execute" {
+        return not_installed().caused_by(error);
+    }
+    if text.contains("/dev/net/tun") {
+        return error.hint(tun_hint());
+    }
+    let asked = std::process::Command::new(program).arg("--version").output();
+    let version = asked.ok().and_then(|out| version(&String::from_utf8_lossy(&out.stdout)));
+    match version {
+        Some(found) if found < (1, 2) => error.hint(format!(
+            "{} is version {}.{}; version 1.2 or newer is needed: sudo apt install slirp4netns.",
+            program.display(),
+            found.0,
+            found.1
+        )),
+        _ if !Path::new("/dev/net/tun").exists() => error.hint(tun_hint()),
+        _ => error.hint("Try without network: --network none."),
+    }
+}
+
+fn tun_hint() -> &'static str {
+    "Make /dev/net/tun usable: sudo modprobe tun && sudo chmod 0666 /dev/net/tun. Without network: --network none."
+}
+
+/// Reads `slirp4netns version 1.2.0` from the first line.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.lines().next()?.strip_prefix("slirp4netns version ")?.split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netns::{NetMode, parse_network};
+
+    fn line(network: &str) -> String {
+        let NetMode::Slirp(options) = parse_network(network).unwrap() else { panic!("{network}") };
+        arguments(&options, 10, 11, 12, 13).join(" ")
+    }
+
+    #[test]
+    fn the_command_line_follows_the_options() {
+        assert_eq!(
+            line("slirp4netns"),
+            "slirp4netns --configure --mtu=65520 --cidr=10.0.2.0/24 --enable-sandbox --enable-seccomp \
+             --ready-fd=12 --exit-fd=13 --netns-type=path --userns-path=/proc/self/fd/11 \
+             --disable-host-loopback /proc/self/fd/10 tap0"
+        );
+        let all = line(
+            "slirp4netns:allow_host_loopback=true,enable_ipv6=true,outbound_addr=eth0,outbound_addr6=fd00::1",
+        );
+        assert!(!all.contains("--disable-host-loopback"), "{all}");
+        for word in ["--enable-ipv6", "--outbound-addr=eth0", "--outbound-addr6=fd00::1"] {
+            assert!(all.split(' ').any(|w| w == word), "{all}");
+        }
+    }
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version("slirp4netns version 1.2.0\ncommit: x"), Some((1, 2)));
+        assert_eq!(version("slirp4netns version 1.0.1-beta"), Some((1, 0)));
+        assert_eq!(version("slirp4netns version 1.2+dev"), Some((1, 2)));
+        assert_eq!(version("something else"), None);
+    }
+
+    #[test]
+    fn a_missing_device_and_a_missing_program_have_their_cure() {
+        let failure =
+            Failure::other("set up the network with", NAME, "open(\"/dev/net/tun\"): Permission denied");
+        let e = explain(Path::new("/usr/bin/slirp4netns"), &failure);
+        assert!(e.hints()[0].contains("chmod 0666 /dev/net/tun"));
+        let e = explain(Path::new("/nowhere"), &Failure::new("execute", "/nowhere", Errno::ENOENT));
+        assert!(e.hints()[0].contains("apt install slirp4netns"));
+    }
+}
