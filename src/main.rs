@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(<cli::Cli as clap::CommandFactory>::command).complete();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refused) => return ui::usage(&refused),
+        Err(refused) => return ui::usage(&refused, &<cli::Cli as clap::CommandFactory>::command()),
     };
     let result = host::Env::new(&cli.global).and_then(|env| cmd::dispatch(cli.command, &env));
     result.unwrap_or_else(|error| ui::fail(&error))

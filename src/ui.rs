@@ -6,6 +6,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 mod out;
+pub mod progress;
+mod refusal;
 pub mod rows;
 pub mod template;
 pub mod time;
@@ -35,8 +37,14 @@ pub fn report(error: &Error) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Prints what clap has to say: help to standard output, a refusal to standard error with exit 125.
-pub fn usage(refused: &clap::Error) -> ExitCode {
-    let _ = refused.print();
-    if refused.use_stderr() { ExitCode::from(125) } else { ExitCode::SUCCESS }
+/// Prints what clap has to say about this process's command line: help to standard output; a refusal as
+/// any other error, with exit 125.
+pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {
+    if refused.use_stderr() {
+        return fail(&refusal::explain(refused, tree, &std::env::args_os().collect::<Vec<_>>()));
+    }
+    match out(&refused.render().to_string()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
 }

@@ -39,7 +39,7 @@ impl<'a> Val<'a> {
     /// The elements of a list, or the values of an object in the order of their keys, with what Go's
     /// `range` gives first. Null and missing are empty; `None` when there is nothing to walk.
     pub(super) fn elements(&self) -> Option<Vec<(Val<'a>, Val<'a>)>> {
-        fn sorted<'v>(object: &'v serde_json::Map<String, Value>) -> Vec<(&'v String, &'v Value)> {
+        fn sorted(object: &serde_json::Map<String, Value>) -> Vec<(&String, &Value)> {
             let mut all: Vec<_> = object.iter().collect();
             all.sort_by_key(|(key, _)| *key);
             all

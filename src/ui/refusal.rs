@@ -1,0 +1,208 @@
+//! What clap refuses, in this program's own words: one line that names the flag, and a hint.
+
+use crate::error::{Error, Kind};
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::error::Error as _;
+use std::ffi::OsString;
+
+/// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
+const UNSUPPORTED: [(&str, &str); 14] = [
+    ("buildx", "there is one builder and it needs no driver"),
+    ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
+    ("config", "there is no cluster; mount a file with -v"),
+    ("context", "there is no daemon to choose"),
+    ("farm", "there is no cluster to build on"),
+    ("machine", "containers run on this kernel, not in a virtual machine"),
+    ("node", "there is no cluster"),
+    ("plugin", "nothing runs that could load one"),
+    ("restore", "a restored process could be bound to other files than the ones it was checked with"),
+    ("scout", "it is a service of docker's vendor"),
+    ("service", "there is no cluster; start containers with run -d"),
+    ("stack", "there is no cluster; start containers with run -d"),
+    ("swarm", "there is no cluster"),
+    ("trust", "image signatures are not made here"),
+];
+
+/// The error for what clap refused of these words (the program's name first).
+pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString]) -> Error {
+    let text = |kind| refused.get(kind).and_then(first);
+    let (verb, at) = verb(tree, words);
+    let help = format!("See {verb} --help");
+    let argument = text(ContextKind::InvalidArg).map(|a| bare(&a)).unwrap_or_default();
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let usage = |message: String| Error::new(Kind::Usage, message);
+    match refused.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == name) {
+                return usage(format!("{verb} {name} is not supported: {why}"));
+            }
+            let error = usage(format!("unknown command {name:?}"));
+            match nearest(at, &name) {
+                Some(near) => error.hint(format!("Did you mean {verb} {near}?")),
+                None => error.hint(help),
+            }
+        }
+        ErrorKind::UnknownArgument => {
+            let what = if argument.starts_with('-') { "unknown flag" } else { "unexpected argument" };
+            let error = usage(format!("{what} {argument}"));
+            match text(ContextKind::SuggestedArg) {
+                Some(near) => error.hint(format!("Did you mean {}? {help}", bare(&near))),
+                None => error.hint(help),
+            }
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            usage(format!("a value for {argument} is missing")).hint(help)
+        }
+        ErrorKind::InvalidValue => {
+            let error = usage(format!("{argument} {value:?} is not one of the values it takes"));
+            match refused.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(known)) => error.hint(format!("Values: {}", known.join(" "))),
+                _ => error.hint(help),
+            }
+        }
+        ErrorKind::ValueValidation => {
+            let error = usage(format!("{argument} {value:?} is refused"));
+            match refused.source() {
+                // A typed argument's own words are enough, and carry their own hints.
+                Some(cause) => {
+                    let own = cause.downcast_ref::<Error>();
+                    let error = usage(format!("{argument}: {cause}"));
+                    let hints = own.map(Error::hints).unwrap_or_default();
+                    match hints.is_empty() {
+                        true => error.hint(help),
+                        false => hints.into_iter().fold(error, |error, hint| error.hint(hint)),
+                    }
+                }
+                None => error.hint(help),
+            }
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let names = match refused.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(all)) => all.iter().map(|a| bare(a)).collect::<Vec<_>>().join(" "),
+                _ => argument,
+            };
+            usage(format!("{verb}: {names} is missing")).hint(help)
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = text(ContextKind::PriorArg).map(|a| bare(&a)).unwrap_or_default();
+            if prior == argument || prior.is_empty() {
+                return usage(format!("{argument} is given twice")).hint(help);
+            }
+            usage(format!("{argument} does not go with {prior}")).hint(help)
+        }
+        ErrorKind::NoEquals => usage(format!("{argument} needs its value behind an equals sign")).hint(help),
+        ErrorKind::TooManyValues => usage(format!("unexpected value {value:?} for {argument}")).hint(help),
+        ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+            usage(format!("a value for {argument} is missing")).hint(help)
+        }
+        ErrorKind::InvalidUtf8 => usage("an argument is not valid UTF-8".to_owned()),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            usage(format!("{verb}: a command is missing")).hint(help)
+        }
+        _ => usage(refused.kind().to_string()).hint(help),
+    }
+}
+
+/// `coracle run`, from the words of the command line that name a command of the tree.
+fn verb<'a>(tree: &'a Command, words: &[OsString]) -> (String, &'a Command) {
+    let (mut verb, mut at) = (tree.get_name().to_owned(), tree);
+    for word in words.iter().skip(1) {
+        if let Some(next) = at.find_subcommand(word) {
+            (verb, at) = (format!("{verb} {}", next.get_name()), next);
+        } else if !at.has_subcommands() {
+            break;
+        }
+    }
+    (verb, at)
+}
+
+/// The command whose name is nearest to what was typed: at most two letters wrong, missing or swapped,
+/// one when the word is short.
+fn nearest<'a>(at: &'a Command, typed: &str) -> Option<&'a str> {
+    let most = if typed.chars().count() < 5 { 1 } else { 2 };
+    at.get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(|command| (strsim::osa_distance(command.get_name(), typed), command.get_name()))
+        .filter(|(distance, _)| *distance <= most)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// `--publish` of `--publish <PORT>`, `IMAGE` of `<IMAGE>`.
+fn bare(argument: &str) -> String {
+    let flag = argument.split([' ', '=']).next().unwrap_or(argument);
+    let flag = if flag.starts_with('-') { flag.split('[').next().unwrap_or(flag) } else { argument };
+    flag.trim_matches(['<', '>', '[', ']', '.']).to_owned()
+}
+
+fn first(value: &ContextValue) -> Option<String> {
+    match value {
+        ContextValue::String(one) => Some(one.clone()),
+        ContextValue::Strings(all) => all.first().cloned(),
+        ContextValue::StyledStr(one) => Some(one.to_string()),
+        ContextValue::StyledStrs(all) => all.first().map(ToString::to_string),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Arg, ArgAction};
+
+    fn port(text: &str) -> Result<u16, Error> {
+        text.parse().map_err(|_| {
+            Error::new(Kind::Usage, format!("{text:?} is not a port")).hint("Ports go from 1 to 65535")
+        })
+    }
+
+    fn tree() -> Command {
+        Command::new("coracle").subcommand_required(true).subcommand(
+            Command::new("run")
+                .arg(Arg::new("detach").short('d').long("detach").action(ArgAction::SetTrue))
+                .arg(Arg::new("rm").long("rm").action(ArgAction::SetTrue).conflicts_with("detach"))
+                .arg(Arg::new("pull").long("pull").value_parser(["always", "never"]))
+                .arg(Arg::new("publish").short('p').long("publish").value_name("PORT").value_parser(port))
+                .arg(Arg::new("name").long("name"))
+                .arg(Arg::new("IMAGE").required(true)),
+        )
+    }
+
+    fn refuse(words: &[&str]) -> Error {
+        let refused = tree().try_get_matches_from(words).unwrap_err();
+        explain(&refused, &tree(), &words.iter().map(Into::into).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_refusal_is_one_line_that_names_the_flag() {
+        for (line, message, hint) in [
+            ("run --detatch x", "unknown flag --detatch", "Did you mean --detach? See coracle run --help"),
+            ("run -Q x", "unknown flag -Q", "See coracle run --help"),
+            ("run", "coracle run: IMAGE is missing", "See coracle run --help"),
+            ("run a b", "unexpected argument b", "See coracle run --help"),
+            ("run --pull=x a", "--pull \"x\" is not one of the values it takes", "Values: always never"),
+            ("run -p abc x", "--publish: \"abc\" is not a port", "Ports go from 1 to 65535"),
+            ("run x --name", "a value for --name is missing", "See coracle run --help"),
+            ("run --rm -d x", "--rm does not go with --detach", "See coracle run --help"),
+            ("run --name a --name b x", "--name is given twice", "See coracle run --help"),
+            ("rnu x", "unknown command \"rnu\"", "Did you mean coracle run?"),
+            ("zzz", "unknown command \"zzz\"", "See coracle --help"),
+            ("", "coracle: a command is missing", "See coracle --help"),
+        ] {
+            let words: Vec<&str> = std::iter::once("coracle").chain(line.split_whitespace()).collect();
+            let error = refuse(&words);
+            assert_eq!((error.message(), error.hints().join("|").as_str()), (message, hint), "{line}");
+            assert_eq!(error.kind().exit_code(), 125);
+        }
+    }
+
+    #[test]
+    fn commands_that_do_not_fit_say_why() {
+        for (name, _) in UNSUPPORTED {
+            let error = refuse(&["coracle", name]);
+            assert!(error.message().contains("is not supported: "), "{error}");
+        }
+    }
+}
