@@ -26,6 +26,11 @@ impl Digest {
         Digest(format!("sha256:{}", hex(&hash)))
     }
 
+    /// A digest from a finished SHA-512 hash.
+    pub fn from_sha512(hash: [u8; 64]) -> Self {
+        Digest(format!("sha512:{}", hex(&hash)))
+    }
+
     /// `sha256` or `sha512`.
     pub fn algorithm(&self) -> &str {
         self.0.split_once(':').map_or("", |(a, _)| a)

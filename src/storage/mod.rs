@@ -1,3 +1,319 @@
 //! Everything that owns bytes under the data root.
+//!
+//! Theory of operation. A [`Store`] is a handful of paths: opening one reads the `version` record and
+//! nothing else. Below the data root:
+//!
+//! ```text
+//! version       format of the store and the id map its layers were made with
+//! lock          taken shared for moments while references are made, exclusively to collect garbage
+//! oci/          an OCI image layout; index.json is derived from refs/ and images/
+//! refs/<hash>   one small record per reference; the hash is of its canonical form
+//! images/<id>   one small record per image
+//! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; present means complete
+//! volumes/ containers/ names/
+//! tmp/          what is being made now; trash/  what is being deleted now
+//! ```
+//!
+//! Whatever becomes visible does so by one rename of something complete, so a process may be killed at
+//! any instant. Paths below the data root are built from digests, ids and names only, which are types
+//! that cannot hold a separator; what lies inside a layer or volume is reached by descriptors.
+
+pub mod blobs;
 pub mod containers;
+pub mod images;
+pub mod layers;
+pub mod record;
 pub mod rootfs;
+pub mod trash;
+pub mod unpack;
+pub mod volumes;
+mod whiteout;
+
+use crate::error::{Error, Kind, Result};
+use blobs::Blobs;
+use containers::Containers;
+use images::Images;
+use layers::Layers;
+use nix::sys::statfs::{self, FsType};
+use record::{Durability, failed};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use volumes::Volumes;
+
+/// The store format this program writes, and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// How long garbage collection waits for others to leave their moments with the store.
+const EXCLUSIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The directories below the data root, each mode 0700.
+const DIRECTORIES: [&str; 11] = [
+    "oci",
+    "oci/blobs",
+    "oci/blobs/sha256",
+    "refs",
+    "images",
+    "layers",
+    "containers",
+    "names",
+    "volumes",
+    "trash",
+    "tmp",
+];
+
+/// Where a store's parts are.
+#[derive(Debug)]
+struct Roots {
+    data: PathBuf,
+    runtime: PathBuf,
+    /// Further stores, read-only: images and layers there are used in place.
+    image_stores: Vec<PathBuf>,
+}
+
+impl Roots {
+    /// The data roots to read images from: our own, then the additional ones.
+    fn readable(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.data.as_path()).chain(self.image_stores.iter().map(PathBuf::as_path))
+    }
+}
+
+/// The bytes under one data root.
+#[derive(Debug, Clone)]
+pub struct Store {
+    roots: Arc<Roots>,
+    blobs: Blobs,
+    images: Images,
+    layers: Layers,
+    volumes: Volumes,
+    containers: Containers,
+}
+
+/// The content of `version`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Version {
+    /// The store's format, [`FORMAT`].
+    format: u32,
+    /// The id map its layers were made with, once there is a layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_map: Option<layers::IdRanges>,
+}
+
+impl Store {
+    /// Opens the store, making its directories on first use. `data`, `runtime` and `image_stores` are
+    /// absolute. Nothing is scanned.
+    ///
+    /// # Errors
+    /// When the store is of a newer format, or the place cannot hold one (read-only, full, a network
+    /// file system).
+    pub fn open(data: &Path, runtime: &Path, image_stores: &[PathBuf]) -> Result<Store> {
+        let roots = Arc::new(Roots {
+            data: data.to_owned(),
+            runtime: runtime.to_owned(),
+            image_stores: image_stores.to_vec(),
+        });
+        match record::read::<Version>(&data.join("version"))? {
+            Some(version) => check_format(data, version.format)?,
+            None => initialise(data)?,
+        }
+        check_file_system(data)?;
+        prepare_runtime(runtime)?;
+        for other in image_stores {
+            let version: Option<Version> = record::read(&other.join("version"))?;
+            let missing = || {
+                Error::new(Kind::Usage, format!("{} is not an image store", other.display()))
+                    .hint("Name the data root of another coracle: --storage-opt additionalimagestore=DIR")
+            };
+            check_format(other, version.ok_or_else(missing)?.format)?;
+        }
+        Ok(Store {
+            blobs: Blobs::new(roots.clone()),
+            images: Images::new(roots.clone()),
+            layers: Layers::new(roots.clone()),
+            volumes: Volumes::new(roots.clone()),
+            containers: Containers::new(data, runtime),
+            roots,
+        })
+    }
+
+    /// The data root, absolute.
+    pub fn data(&self) -> &Path {
+        &self.roots.data
+    }
+
+    /// The directory for volatile state, absolute, mode 0700.
+    pub fn runtime(&self) -> &Path {
+        &self.roots.runtime
+    }
+
+    /// Manifests, configurations and compressed layers by digest.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Images by name and id.
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// Unpacked layers by chain id.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Volumes by name.
+    pub fn volumes(&self) -> &Volumes {
+        &self.volumes
+    }
+
+    /// Containers by name and id.
+    pub fn containers(&self) -> &Containers {
+        &self.containers
+    }
+
+    /// Holds off garbage collection while a reference to something stored is being made: a container
+    /// that names layers, an image that names blobs. Hold it for moments, never across a run.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened.
+    pub fn shared(&self) -> Result<SharedLock> {
+        let path = self.roots.data.join("lock");
+        let file = open_lock(&path)?;
+        file.lock_shared().map_err(|e| failed("lock", &path, e))?;
+        Ok(SharedLock { _file: file })
+    }
+
+    /// Keeps everyone else from making references, to collect garbage. Waits two seconds at most.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when others keep using the store.
+    pub fn exclusive(&self) -> Result<ExclusiveLock> {
+        let path = self.roots.data.join("lock");
+        let file = open_lock(&path)?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(ExclusiveLock { _file: file }),
+                Err(fs::TryLockError::WouldBlock) if start.elapsed() < EXCLUSIVE_PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(fs::TryLockError::WouldBlock) => {
+                    return Err(Error::new(Kind::Conflict, "the store is in use by other commands")
+                        .hint("Try again when the running pulls are done."));
+                }
+                Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
+            }
+        }
+    }
+
+    /// Compares the id map of this process with the one the layers were made with; records it when
+    /// there is none yet. To be called inside the user namespace.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when files in the store belong to ids that now mean something else.
+    pub fn check_id_map(&self) -> Result<()> {
+        layers::check_id_map(&self.roots)
+    }
+}
+
+/// Proof that garbage collection waits; released on drop.
+#[derive(Debug)]
+pub struct SharedLock {
+    _file: File,
+}
+
+/// Proof that nobody else makes references; released on drop.
+#[derive(Debug)]
+pub struct ExclusiveLock {
+    _file: File,
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    // Read-only is enough for flock(2), and works on a store that is mounted read-only.
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_CREAT)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| failed("open", path, e))
+}
+
+fn check_format(data: &Path, format: u32) -> Result<()> {
+    if format <= FORMAT {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Storage,
+        format!("the store at {} has format {format}, this coracle knows up to {FORMAT}", data.display()),
+    )
+    .hint("A newer coracle has used it. Update this one, or use another place: coracle --root DIR ..."))
+}
+
+/// Makes the directories of a new store; `version` comes last, so an interrupted attempt is repeated.
+fn initialise(data: &Path) -> Result<()> {
+    let make = |path: &Path, recursive: bool| match DirBuilder::new()
+        .recursive(recursive)
+        .mode(0o700)
+        .create(path)
+    {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", path, e)),
+        _ => Ok(()),
+    };
+    make(data, true)?;
+    check_file_system(data)?;
+    for name in DIRECTORIES {
+        make(&data.join(name), false)?;
+    }
+    blobs::initialise(data)?;
+    let version = Version { format: FORMAT, id_map: None };
+    record::replace(&data.join("version"), &version, Durability::Synced)
+}
+
+/// File systems that keep no foreign owners, locks or overlay attributes: name by magic number
+/// (statfs(2), linux/magic.h, and the vendors' headers).
+const NETWORK_FILE_SYSTEMS: [(i64, &str); 9] = [
+    (0x6969, "NFS"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x517b, "SMB"),
+    (0x5346_414f, "AFS"),
+    (0x0102_1997, "9p"),
+    (0x4750_4653, "GPFS"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x00c3_6400, "Ceph"),
+];
+
+fn check_file_system(data: &Path) -> Result<()> {
+    let FsType(magic) =
+        statfs::statfs(data).map_err(|e| failed("look at", data, e.into()))?.filesystem_type();
+    let Some((_, name)) = NETWORK_FILE_SYSTEMS.iter().find(|(m, _)| *m == i64::from(magic)) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Kind::Host,
+        format!("{} is on {name}, which cannot hold files of other ids", data.display()),
+    )
+    .hint("Name a place on a local disk: coracle --root /var/tmp/$USER/coracle ..., or set CORACLE_ROOT."))
+}
+
+/// The runtime directory may be under /tmp, where anyone could have made it first (attack case 54).
+fn prepare_runtime(runtime: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(runtime);
+    made.map_err(|e| failed("create", runtime, e))?;
+    let found = fs::symlink_metadata(runtime).map_err(|e| failed("look at", runtime, e))?;
+    if found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Host,
+        format!("{} is not a directory that only this account may enter", runtime.display()),
+    )
+    .hint("Remove it or chmod it to 0700, or name another place: coracle --runroot DIR ..."))
+}
+
+#[cfg(test)]
+mod tests;

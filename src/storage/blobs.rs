@@ -1,0 +1,320 @@
+//! Content-addressed blobs in a valid OCI image layout (OCI image spec, image-layout.md).
+//!
+//! Theory of operation. A [`BlobWriter`] appends to a file in `tmp/` and hashes as it goes; `finish`
+//! compares digest and size and renames the file into place, so a blob that is present was verified.
+//! [`BlobReader`]s follow the same file while it grows: the disk is the queue between the network and
+//! the unpacker, neither waits for the other, and a resumed download just goes on appending. A reader
+//! sees end of file only after the digest was verified (attack cases 10 and 12), and an error when the
+//! writer gives up.
+
+use super::Roots;
+use super::record::{self, Durability, failed};
+use crate::error::{Error, Kind, Result};
+use crate::image::Digest;
+use sha2::{Digest as _, Sha256, Sha512};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Largest manifest or configuration that is read into memory, in bytes (the size registries accept).
+pub const SMALL_BLOB_MAX: u64 = 4 << 20;
+
+/// The blobs of a store, our own and those of additional read-only stores.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    roots: Arc<Roots>,
+}
+
+impl Blobs {
+    pub(super) fn new(roots: Arc<Roots>) -> Self {
+        Blobs { roots }
+    }
+
+    /// Whether this blob is there, in our own store or in an additional one.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.roots.readable().any(|data| path(data, digest).is_file())
+    }
+
+    /// Opens a blob for reading; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn open(&self, digest: &Digest) -> Result<Option<File>> {
+        for data in self.roots.readable() {
+            let path = path(data, digest);
+            match File::open(&path) {
+                Ok(file) => return Ok(Some(file)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(failed("open", &path, e)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a small blob whole and verifies it once more; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is larger than [`SMALL_BLOB_MAX`] or its bytes no longer match its digest.
+    pub fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.open(digest)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = file.take(SMALL_BLOB_MAX + 1).read_to_end(&mut bytes);
+        read.map_err(|e| Error::new(Kind::Storage, format!("read blob {digest}")).caused_by(e))?;
+        if bytes.len() as u64 > SMALL_BLOB_MAX {
+            return Err(Error::new(
+                Kind::Image,
+                format!("blob {digest} is too large to be read into memory"),
+            ));
+        }
+        let mut hash = Hasher::new(digest);
+        hash.update(&bytes);
+        if hash.finish() != *digest {
+            return Err(Error::new(Kind::Storage, format!("blob {digest} is damaged on disk"))
+                .hint("Remove the image and pull it again: coracle rmi IMAGE && coracle pull IMAGE"));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Whether this blob is in our own store.
+    pub(super) fn is_own(&self, digest: &Digest) -> bool {
+        path(&self.roots.data, digest).is_file()
+    }
+
+    /// Stores a small blob under the digest of its bytes; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::sha256_of(bytes);
+        if !self.is_own(&digest) {
+            let mut writer = self.begin(&digest, Some(bytes.len() as u64))?;
+            writer.write(bytes)?;
+            writer.growing.file.sync_all().map_err(|e| failed("sync", &writer.temporary, e))?;
+            writer.finish()?;
+        }
+        Ok(digest)
+    }
+
+    /// Begins a blob whose digest, and size in bytes if known, are promised by its descriptor.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn begin(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
+        let temporary = self.roots.data.join("tmp").join(record::unique());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = file.map_err(|e| failed("create", &temporary, e))?;
+        // Whoever cleans up tells what is being made from what was left behind by this lock.
+        file.lock_shared().map_err(|e| failed("lock", &temporary, e))?;
+        let target = path(&self.roots.data, digest);
+        if digest.algorithm() != "sha256"
+            && let Some(dir) = target.parent()
+        {
+            fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
+        }
+        let growing = Growing { file, state: Mutex::new(State::default()), changed: Condvar::new() };
+        Ok(BlobWriter {
+            growing: Arc::new(growing),
+            hash: Hasher::new(digest),
+            digest: digest.clone(),
+            size,
+            written: 0,
+            temporary,
+            target,
+            finished: false,
+        })
+    }
+
+    /// Removes one of our own blobs; one that is not there is fine.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn remove(&self, digest: &Digest) -> Result<()> {
+        let path = path(&self.roots.data, digest);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a blob lies under a data root.
+fn path(data: &Path, digest: &Digest) -> PathBuf {
+    data.join("oci/blobs").join(digest.algorithm()).join(digest.hex())
+}
+
+/// Writes the two fixed files of an OCI image layout.
+pub(super) fn initialise(data: &Path) -> Result<()> {
+    let layout = data.join("oci/oci-layout");
+    record::replace_bytes(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#, Durability::Volatile)?;
+    let index = data.join("oci/index.json");
+    if index.exists() {
+        return Ok(());
+    }
+    record::replace_bytes(&index, br#"{"schemaVersion":2,"manifests":[]}"#, Durability::Volatile)
+}
+
+/// The hash function a digest asks for.
+enum Hasher {
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    fn new(digest: &Digest) -> Self {
+        if digest.algorithm() == "sha512" {
+            Hasher::Sha512(Sha512::new())
+        } else {
+            Hasher::Sha256(Sha256::new())
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Hasher::Sha256(h) => h.update(bytes),
+            Hasher::Sha512(h) => h.update(bytes),
+        }
+    }
+
+    fn finish(self) -> Digest {
+        match self {
+            Hasher::Sha256(h) => Digest::from_sha256(h.finalize().into()),
+            Hasher::Sha512(h) => Digest::from_sha512(h.finalize().into()),
+        }
+    }
+}
+
+/// A file that grows, and who waits for it.
+struct Growing {
+    file: File,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    length: u64,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    Verified,
+    GivenUp,
+}
+
+impl Growing {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is plain numbers, right at every instant, so a panicked holder leaves it usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+    }
+}
+
+/// A blob on its way into the store. Dropped before `finish`, it leaves nothing.
+pub struct BlobWriter {
+    growing: Arc<Growing>,
+    hash: Hasher,
+    digest: Digest,
+    size: Option<u64>,
+    written: u64,
+    temporary: PathBuf,
+    target: PathBuf,
+    finished: bool,
+}
+
+impl BlobWriter {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// When the blob grows beyond its promised size, or the file system refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let length = self.written + bytes.len() as u64;
+        if let Some(size) = self.size
+            && length > size
+        {
+            return Err(self.lies(format!("it is longer than the promised {size} bytes")));
+        }
+        (&self.growing.file).write_all(bytes).map_err(|e| failed("write", &self.temporary, e))?;
+        self.hash.update(bytes);
+        self.written = length;
+        self.growing.change(|state| state.length = length);
+        Ok(())
+    }
+
+    /// How many bytes are here, which is where a cut download goes on.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Follows this blob from its first byte while it is written.
+    pub fn reader(&self) -> BlobReader {
+        BlobReader { growing: self.growing.clone(), offset: 0 }
+    }
+
+    /// Verifies size and digest and makes the blob visible.
+    ///
+    /// # Errors
+    /// [`Kind::Image`] when size or digest do not match; nothing is kept then.
+    pub fn finish(mut self) -> Result<()> {
+        if let Some(size) = self.size
+            && self.written != size
+        {
+            return Err(self.lies(format!("it has {} bytes instead of {size}", self.written)));
+        }
+        let found = std::mem::replace(&mut self.hash, Hasher::new(&self.digest)).finish();
+        if found != self.digest {
+            return Err(self.lies(format!("its content has the digest {found}")));
+        }
+        fs::rename(&self.temporary, &self.target).map_err(|e| failed("create", &self.target, e))?;
+        self.finished = true;
+        self.growing.change(|state| state.end = End::Verified);
+        Ok(())
+    }
+
+    fn lies(&self, how: String) -> Error {
+        Error::new(Kind::Image, format!("blob {} is not what was promised: {how}", self.digest))
+            .hint("The registry or a proxy in between sent wrong data. Try again; if it stays, tell the registry's owner.")
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What cannot be removed now is found by its missing lock later.
+            let _ = fs::remove_file(&self.temporary);
+            self.growing.change(|state| state.end = End::GivenUp);
+        }
+    }
+}
+
+/// Reads a blob while it is being written; blocks until bytes or the verified end are there.
+pub struct BlobReader {
+    growing: Arc<Growing>,
+    offset: u64,
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.growing.state();
+        while state.length <= self.offset && state.end == End::Open {
+            state = self.growing.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let State { length, end } = *state;
+        drop(state);
+        if length <= self.offset {
+            return if end == End::Verified { Ok(0) } else { Err(io::Error::other("the download stopped")) };
+        }
+        let room = usize::try_from(length - self.offset).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.growing.file.read_at(&mut buffer[..room], self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}

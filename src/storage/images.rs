@@ -1,0 +1,625 @@
+//! Images by name and by id.
+//!
+//! Theory of operation. `refs/<hash of the canonical reference>` says which image and manifest a name
+//! means; `images/<id>` says that an image exists, and which manifests it came with. Each is a small
+//! file replaced whole. Finding a cached image by name reads two small files: its reference record and
+//! its configuration blob. `oci/index.json` is derived from both kinds of record after each change, for
+//! other programs that read the layout; nothing here reads it.
+
+use super::blobs::Blobs;
+use super::layers::Layers;
+use super::record::{self, Durability, failed};
+use super::{ExclusiveLock, Roots, SharedLock};
+use crate::container::ContainerId;
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{ChainId, Digest, Image, ImageConfig, Reference};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The images of a store, our own and those of additional read-only stores.
+#[derive(Debug, Clone)]
+pub struct Images {
+    roots: Arc<Roots>,
+    blobs: Blobs,
+    layers: Layers,
+}
+
+/// Names a manifest blob (OCI image spec, descriptor.md).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestRef {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The content of `refs/<hash>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct RefRecord {
+    version: u32,
+    reference: Reference,
+    id: Digest,
+    manifest: ManifestRef,
+}
+
+/// The content of `images/<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ImageRecord {
+    version: u32,
+    id: Digest,
+    /// The manifests it came with, newest first.
+    manifests: Vec<ManifestRef>,
+    /// `repository@digest` of everything it was pulled as.
+    digests: Vec<String>,
+    added: DateTime<Utc>,
+}
+
+/// A pulled, built or loaded image, to be recorded.
+#[derive(Debug)]
+pub struct NewImage<'a> {
+    /// The manifest's bytes, exactly as they came.
+    pub manifest: &'a [u8],
+    /// The manifest's media type.
+    pub media_type: &'a str,
+    /// The configuration's bytes, exactly as they came.
+    pub config: &'a [u8],
+    /// The names it gets; each with a registry.
+    pub names: &'a [Reference],
+    /// The digest of the index the manifest was chosen from, if it came from one.
+    pub index: Option<&'a Digest>,
+}
+
+/// An image in a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The image.
+    pub image: Image,
+    /// Its names, sorted; empty for a dangling image.
+    pub names: Vec<Reference>,
+    /// `repository@digest` of everything it was pulled as.
+    pub digests: Vec<String>,
+    /// When it was made, or else added.
+    pub created: DateTime<Utc>,
+    /// Bytes of file content in its layers.
+    pub size: u64,
+    /// Whether it lies in an additional store, and cannot be removed.
+    pub read_only: bool,
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Names that were taken away.
+    pub untagged: Vec<Reference>,
+    /// The image, when it is gone.
+    pub deleted: Option<Digest>,
+    /// Layers that went with it; they are in the trash.
+    pub layers: Vec<ChainId>,
+}
+
+impl Images {
+    pub(super) fn new(roots: Arc<Roots>) -> Self {
+        Images { blobs: Blobs::new(roots.clone()), layers: Layers::new(roots.clone()), roots }
+    }
+
+    /// Finds an image by what a user types: a reference, a short name (`localhost/` first, then
+    /// docker.io, then any registry), an id or a unique prefix of one.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when the text is neither, [`Kind::Conflict`] when it means several images.
+    pub fn find(&self, text: &str) -> Result<Option<Image>> {
+        let id = text.strip_prefix("sha256:").unwrap_or(text);
+        let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if text.starts_with("sha256:") {
+            if !is_id {
+                return Err(Error::new(Kind::Usage, format!("{text:?} is not an image id")));
+            }
+            return self.by_id(id);
+        }
+        let reference = match text.parse::<Reference>() {
+            // A full id is longer than a tag-less name may look, but is one all the same.
+            Err(_) if is_id => return self.by_id(id),
+            other => other?,
+        };
+        if let Some(image) = self.find_reference(&reference)? {
+            return Ok(Some(image));
+        }
+        if is_id && let Some(image) = self.by_id(id)? {
+            return Ok(Some(image));
+        }
+        self.in_any_registry(&reference)
+    }
+
+    /// Finds an image by name. An unqualified one is looked for under `localhost/`, then docker.io.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn find_reference(&self, reference: &Reference) -> Result<Option<Image>> {
+        if reference.registry().is_some() {
+            return self.get(reference);
+        }
+        for registry in ["localhost", "docker.io"] {
+            if let Some(image) = self.get(&reference.qualify(registry))? {
+                return Ok(Some(image));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The image of exactly this name, which has a registry. At most two small reads when it is by tag.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn get(&self, reference: &Reference) -> Result<Option<Image>> {
+        let name = key(reference);
+        for data in self.roots.readable() {
+            if let Some(found) = record::read::<RefRecord>(&ref_path(data, &name))? {
+                return self.load(&found.id, &found.manifest.digest, Some(found.reference)).map(Some);
+            }
+        }
+        match reference.digest() {
+            Some(digest) => self.by_digest(&reference.repository(), digest),
+            None => Ok(None),
+        }
+    }
+
+    /// An image pulled under another name or tag that has this manifest or index digest.
+    fn by_digest(&self, repository: &str, digest: &Digest) -> Result<Option<Image>> {
+        let wanted = format!("{repository}@{digest}");
+        let found = self.image_records()?.into_iter().find(|(r, _)| r.digests.contains(&wanted));
+        let Some((found, _)) = found else { return Ok(None) };
+        let Some(manifest) = found.manifests.first() else { return Ok(None) };
+        let name = wanted.parse().ok();
+        self.load(&found.id, &manifest.digest, name).map(Some)
+    }
+
+    /// An image by a prefix of its id's hex digits.
+    fn by_id(&self, prefix: &str) -> Result<Option<Image>> {
+        let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for data in self.roots.readable() {
+            for name in file_names(&data.join("images"))?.into_iter().filter(|n| n.starts_with(prefix)) {
+                found.entry(name.clone()).or_insert_with(|| data.join("images").join(name));
+            }
+        }
+        if found.len() > 1 {
+            let ids: Vec<&str> = found.keys().map(|k| k.get(..12).unwrap_or(k)).collect();
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("image id {prefix:?} is ambiguous: {}", ids.join(", ")),
+            )
+            .hint("Write more digits of the id."));
+        }
+        let Some(path) = found.into_values().next() else { return Ok(None) };
+        let Some(found) = record::read::<ImageRecord>(&path)? else { return Ok(None) };
+        let Some(manifest) = found.manifests.first() else { return Ok(None) };
+        self.load(&found.id, &manifest.digest, None).map(Some)
+    }
+
+    /// `name` also means `any.registry/any/path/name`, when only one image is called so.
+    fn in_any_registry(&self, reference: &Reference) -> Result<Option<Image>> {
+        if reference.registry().is_some() || reference.digest().is_some() {
+            return Ok(None);
+        }
+        let suffix = format!("/{}", reference.path());
+        let mut found = self.ref_records()?;
+        found.retain(|(r, _)| {
+            r.reference.tag_or_latest() == reference.tag_or_latest()
+                && r.reference.repository().ends_with(&suffix)
+        });
+        let ids: HashSet<&Digest> = found.iter().map(|(r, _)| &r.id).collect();
+        if ids.len() > 1 {
+            let names: Vec<String> = found.iter().map(|(r, _)| r.reference.to_string()).collect();
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("{reference} is ambiguous: {}", names.join(", ")),
+            )
+            .hint("Write the name with its registry."));
+        }
+        match found.first() {
+            Some((r, _)) => self.load(&r.id, &r.manifest.digest, Some(r.reference.clone())).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn load(&self, id: &Digest, manifest: &Digest, reference: Option<Reference>) -> Result<Image> {
+        let lost = || {
+            Error::new(Kind::Storage, format!("the configuration of image {} is missing", id.short()))
+                .hint("Fetch the image again: coracle pull IMAGE")
+        };
+        let bytes = self.blobs.read(id)?.ok_or_else(lost)?;
+        let config = parse_config(&bytes, id)?;
+        let layers = ChainId::chain(&config.rootfs.diff_ids);
+        Ok(Image { id: id.clone(), manifest: manifest.clone(), reference, layers, config })
+    }
+
+    /// Records an image whose layers are committed, under its names. A name that meant another image
+    /// moves; the other stays, dangling when it has no name left.
+    ///
+    /// # Errors
+    /// [`Kind::Image`] when manifest and configuration are not a pair, [`Kind::NotFound`] when a layer
+    /// is missing. Nothing is visible then.
+    pub fn record(&self, _lock: &SharedLock, new: &NewImage<'_>) -> Result<Image> {
+        let id = Digest::sha256_of(new.config);
+        let config = parse_config(new.config, &id)?;
+        let named: ConfigOf = serde_json::from_slice(new.manifest)
+            .context(Kind::Image, || format!("the manifest of image {} is not one", id.short()))?;
+        if named.config.digest != id {
+            return Err(Error::new(
+                Kind::Image,
+                format!("the manifest names configuration {}, not {id}", named.config.digest),
+            ));
+        }
+        for reference in new.names {
+            if reference.registry().is_none() {
+                return Err(Error::new(Kind::Usage, format!("{reference} names no registry")));
+            }
+        }
+        let layers = ChainId::chain(&config.rootfs.diff_ids);
+        for layer in &layers {
+            self.layers.path(layer)?;
+        }
+        self.blobs.put(new.config)?;
+        let manifest = ManifestRef {
+            media_type: new.media_type.to_owned(),
+            digest: self.blobs.put(new.manifest)?,
+            size: new.manifest.len() as u64,
+        };
+        self.update_image(&id, &manifest, new)?;
+        for reference in new.names {
+            self.write_ref(reference, &id, &manifest)?;
+        }
+        self.write_index()?;
+        Ok(Image { id, manifest: manifest.digest, reference: new.names.first().cloned(), layers, config })
+    }
+
+    fn update_image(&self, id: &Digest, manifest: &ManifestRef, new: &NewImage<'_>) -> Result<()> {
+        let path = self.roots.data.join("images").join(id.hex());
+        let mut image = record::read::<ImageRecord>(&path)?.unwrap_or_else(|| ImageRecord {
+            version: 1,
+            id: id.clone(),
+            manifests: Vec::new(),
+            digests: Vec::new(),
+            added: Utc::now(),
+        });
+        image.manifests.retain(|m| m.digest != manifest.digest);
+        image.manifests.insert(0, manifest.clone());
+        for repository in new.names.iter().map(Reference::repository) {
+            for digest in new.index.into_iter().chain([&manifest.digest]) {
+                let digest = format!("{repository}@{digest}");
+                if !image.digests.contains(&digest) {
+                    image.digests.push(digest);
+                }
+            }
+        }
+        record::replace(&path, &image, Durability::Synced)
+    }
+
+    /// Gives an image one more name, which has a registry. A name that meant another image moves.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn tag(&self, _lock: &SharedLock, image: &Image, name: &Reference) -> Result<()> {
+        let found = self.image_records()?.into_iter().find(|(r, _)| r.id == image.id);
+        let lost = || Error::new(Kind::NotFound, format!("image {} is gone", image.id.short()));
+        let (found, _) = found.ok_or_else(lost)?;
+        let manifest = found.manifests.iter().find(|m| m.digest == image.manifest);
+        let manifest = manifest.or(found.manifests.first()).ok_or_else(lost)?;
+        self.write_ref(name, &image.id, manifest)?;
+        self.write_index()
+    }
+
+    /// Takes a name away; the image stays.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when the name is not in our own store.
+    pub fn untag(&self, name: &Reference) -> Result<()> {
+        let path = ref_path(&self.roots.data, &key(name));
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::new(Kind::NotFound, format!("{name}: no such image name")));
+            }
+            other => other.map_err(|e| failed("remove", &path, e))?,
+        }
+        self.write_index()
+    }
+
+    fn write_ref(&self, reference: &Reference, id: &Digest, manifest: &ManifestRef) -> Result<()> {
+        let new = RefRecord {
+            version: 1,
+            reference: stored_form(reference),
+            id: id.clone(),
+            manifest: manifest.clone(),
+        };
+        record::replace(&ref_path(&self.roots.data, &key(reference)), &new, Durability::Synced)
+    }
+
+    /// All images, newest first.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
+        for (found, _) in self.ref_records()? {
+            names.entry(found.id).or_default().push(found.reference);
+        }
+        let mut sizes: BTreeMap<ChainId, u64> = BTreeMap::new();
+        let mut all = Vec::new();
+        for (found, read_only) in self.image_records()? {
+            let Some(manifest) = found.manifests.first() else { continue };
+            let mut names = names.remove(&found.id).unwrap_or_default();
+            names.sort();
+            let image = self.load(&found.id, &manifest.digest, names.first().cloned())?;
+            let created = image.config.created.as_deref().and_then(|c| DateTime::parse_from_rfc3339(c).ok());
+            let created = created.map_or(found.added, |c| c.with_timezone(&Utc));
+            let mut size = 0;
+            for layer in &image.layers {
+                size += match sizes.get(layer) {
+                    Some(size) => *size,
+                    None => {
+                        // A layer that is missing takes no room; `run` will say that it is missing.
+                        let bytes = self.layers.record(layer).map_or(0, |r| r.size);
+                        sizes.insert(layer.clone(), bytes);
+                        bytes
+                    }
+                };
+            }
+            all.push(Listed { image, names, digests: found.digests, created, size, read_only });
+        }
+        all.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
+        Ok(all)
+    }
+
+    /// The containers of our store that were made from this image.
+    ///
+    /// # Errors
+    /// When the directory of containers cannot be read.
+    pub fn users(&self, id: &Digest) -> Result<Vec<ContainerId>> {
+        let plans = self.plans()?;
+        Ok(plans
+            .into_iter()
+            .filter(|p| p.image.as_ref().is_some_and(|i| i.id == *id))
+            .map(|p| p.id)
+            .collect())
+    }
+
+    /// Removes an image with all its names, and what nothing else needs: its blobs and its layers. The
+    /// layers are in the trash afterwards; see [`super::trash::sweep`].
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when containers were made from it or it lies in an additional store.
+    pub fn remove(&self, _lock: &ExclusiveLock, id: &Digest) -> Result<Removed> {
+        let path = self.roots.data.join("images").join(id.hex());
+        let Some(gone) = record::read::<ImageRecord>(&path)? else {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("image {} lies in an additional store, which is read-only", id.short()),
+            ));
+        };
+        if let Some(user) = self.users(id)?.first() {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("image {} is in use by container {}", id.short(), user.short()),
+            )
+            .hint("Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE"));
+        }
+        let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
+        for (found, read_only) in self.ref_records()? {
+            if found.id == *id && !read_only {
+                let path = ref_path(&self.roots.data, &key(&found.reference));
+                fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
+                removed.untagged.push(found.reference);
+            }
+        }
+        fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
+        self.write_index()?;
+        let mut blobs: HashSet<Digest> = HashSet::new();
+        self.blobs_of(&gone, &mut blobs);
+        let mut kept: HashSet<Digest> = HashSet::new();
+        for (other, read_only) in self.image_records()? {
+            if !read_only {
+                self.blobs_of(&other, &mut kept);
+            }
+        }
+        let used = self.used_layers()?;
+        for blob in blobs.difference(&kept) {
+            self.blobs.remove(blob)?;
+        }
+        removed.layers = self.layers.discard_unused(&used)?;
+        removed.untagged.sort();
+        Ok(removed)
+    }
+
+    /// Collects every digest an image's manifests name; unreadable manifests name nothing.
+    fn blobs_of(&self, image: &ImageRecord, into: &mut HashSet<Digest>) {
+        into.insert(image.id.clone());
+        for manifest in &image.manifests {
+            into.insert(manifest.digest.clone());
+            let Ok(Some(bytes)) = self.blobs.read(&manifest.digest) else { continue };
+            let Ok(content) = serde_json::from_slice::<BlobsOf>(&bytes) else { continue };
+            into.extend(content.layers.into_iter().map(|l| l.digest));
+        }
+    }
+
+    /// The layers that images of our own store and containers need.
+    fn used_layers(&self) -> Result<HashSet<ChainId>> {
+        let mut used = HashSet::new();
+        for (image, read_only) in self.image_records()? {
+            if !read_only && let Some(bytes) = self.blobs.read(&image.id)? {
+                used.extend(ChainId::chain(&parse_config(&bytes, &image.id)?.rootfs.diff_ids));
+            }
+        }
+        for (found, read_only) in self.ref_records()? {
+            if !read_only && let Some(bytes) = self.blobs.read(&found.id)? {
+                used.extend(ChainId::chain(&parse_config(&bytes, &found.id)?.rootfs.diff_ids));
+            }
+        }
+        for plan in self.plans()? {
+            if let super::rootfs::RootPlan::Layers(layers) = plan.root {
+                used.extend(layers);
+            }
+        }
+        Ok(used)
+    }
+
+    fn plans(&self) -> Result<Vec<PlanPart>> {
+        let dir = self.roots.data.join("containers");
+        let mut plans = Vec::new();
+        for name in file_names(&dir)? {
+            // A container removed under our eyes, or not complete yet, has no plan.
+            if let Some(plan) = record::read::<PlanPart>(&dir.join(name).join("plan.json"))? {
+                plans.push(plan);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// All reference records with whether they lie in an additional store.
+    fn ref_records(&self) -> Result<Vec<(RefRecord, bool)>> {
+        self.records("refs")
+    }
+
+    /// All image records with whether they lie in an additional store; one that is in several counts
+    /// once, our own first.
+    fn image_records(&self) -> Result<Vec<(ImageRecord, bool)>> {
+        let mut all: Vec<(ImageRecord, bool)> = self.records("images")?;
+        let mut seen = HashSet::new();
+        all.retain(|(r, _)| seen.insert(r.id.clone()));
+        Ok(all)
+    }
+
+    fn records<T: serde::de::DeserializeOwned>(&self, kind: &str) -> Result<Vec<(T, bool)>> {
+        let mut all = Vec::new();
+        for (position, data) in self.roots.readable().enumerate() {
+            let dir = data.join(kind);
+            for name in file_names(&dir)? {
+                if let Some(found) = record::read(&dir.join(name))? {
+                    all.push((found, position > 0));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Derives `oci/index.json` from the records of our own store.
+    fn write_index(&self) -> Result<()> {
+        let lock_path = self.roots.data.join("index.lock");
+        let lock = super::open_lock(&lock_path)?;
+        lock.lock().map_err(|e| failed("lock", &lock_path, e))?;
+        let mut manifests = Vec::new();
+        let mut named: HashSet<Digest> = HashSet::new();
+        for (found, read_only) in self.ref_records()? {
+            // A name for an image of an additional store has no blobs here to point at.
+            if read_only || !self.blobs.is_own(&found.manifest.digest) {
+                continue;
+            }
+            named.insert(found.manifest.digest.clone());
+            manifests.push(IndexEntry {
+                manifest: found.manifest,
+                annotations: BTreeMap::from([(REF_NAME, found.reference.to_string())]),
+            });
+        }
+        for (found, read_only) in self.image_records()? {
+            for manifest in found.manifests {
+                if !read_only && named.insert(manifest.digest.clone()) {
+                    manifests.push(IndexEntry { manifest, annotations: BTreeMap::new() });
+                }
+            }
+        }
+        manifests.sort_by(|a, b| a.annotations.cmp(&b.annotations));
+        let index =
+            Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests };
+        record::replace(&self.roots.data.join("oci/index.json"), &index, Durability::Volatile)
+    }
+}
+
+/// The annotation that names an entry of an image layout's index (OCI image spec, annotations.md).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    schema_version: u32,
+    media_type: &'static str,
+    manifests: Vec<IndexEntry>,
+}
+
+#[derive(Serialize)]
+struct IndexEntry {
+    #[serde(flatten)]
+    manifest: ManifestRef,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<&'static str, String>,
+}
+
+/// The part of a manifest that names its configuration.
+#[derive(Deserialize)]
+struct ConfigOf {
+    config: Named,
+}
+
+/// The part of a manifest that names its layers.
+#[derive(Deserialize)]
+struct BlobsOf {
+    #[serde(default)]
+    layers: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    digest: Digest,
+}
+
+/// The part of a container's plan that says what it needs from here.
+#[derive(Deserialize)]
+struct PlanPart {
+    id: ContainerId,
+    image: Option<ImagePart>,
+    root: super::rootfs::RootPlan,
+}
+
+#[derive(Deserialize)]
+struct ImagePart {
+    id: Digest,
+}
+
+/// A configuration as JSON.
+fn parse_config(bytes: &[u8], id: &Digest) -> Result<ImageConfig> {
+    serde_json::from_slice(bytes)
+        .context(Kind::Image, || format!("the configuration of image {} is not one", id.short()))
+}
+
+/// A reference as it is stored: with a digest, the tag says nothing more.
+fn stored_form(reference: &Reference) -> Reference {
+    match reference.digest() {
+        Some(digest) => reference.with_digest(digest.clone()),
+        None => reference.clone(),
+    }
+}
+
+/// The file name of a reference's record.
+fn key(reference: &Reference) -> Digest {
+    Digest::sha256_of(stored_form(reference).canonical().as_bytes())
+}
+
+fn ref_path(data: &Path, key: &Digest) -> PathBuf {
+    data.join("refs").join(key.hex())
+}
+
+/// Names of the finished files in a directory of records; none when there is no such directory.
+fn file_names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed("read", dir, e)),
+    };
+    let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
+    Ok(names.filter(|n| !n.starts_with('.')).collect())
+}

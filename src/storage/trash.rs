@@ -1,0 +1,187 @@
+//! Deleting: rename into `trash/` first, take apart later.
+//!
+//! Theory of operation. One rename makes a thing invisible, whatever its size; the slow part comes when
+//! nobody waits for it. Trees are taken apart by descriptors and never through a symlink. A directory
+//! nested too deep for recursion is moved up to the top of the tree first, so depth costs nothing.
+//! Files of other ids need the user namespace; plain unlinking is tried first, and what it cannot do is
+//! reported as [`Swept::NeedsNamespace`] for the caller to enter one.
+
+use super::record::{failed, unique};
+use super::{Store, layers};
+use crate::error::Result;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{self, AtFlags, OFlag};
+use nix::sys::stat::{self, FchmodatFlags, Mode};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// Deepest recursion; each level holds one descriptor.
+const DEPTH: usize = 64;
+
+/// Something in `tmp/` that is younger may not be locked by its maker yet.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swept {
+    /// Nothing is left.
+    Clean,
+    /// This many items were deleted; there may be more.
+    Deleted(usize),
+    /// Something is left that only a process inside the user namespace can delete.
+    NeedsNamespace,
+}
+
+/// Moves a directory or file of the store out of sight.
+pub(super) fn discard(data: &Path, path: &Path) -> Result<()> {
+    let target = data.join("trash").join(unique());
+    match fs::rename(path, &target) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|e| failed("remove", path, e)),
+    }
+}
+
+/// Deletes up to `limit` items from the trash.
+///
+/// # Errors
+/// When the trash cannot be read.
+pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
+    let trash = store.data().join("trash");
+    let mut deleted = 0;
+    let mut stuck = false;
+    for entry in fs::read_dir(&trash).map_err(|e| failed("read", &trash, e))?.flatten() {
+        if deleted == limit {
+            break;
+        }
+        match remove_path(&entry.path()) {
+            Ok(()) => deleted += 1,
+            // Another sweep may be at the same item; whatever is left is taken the next time.
+            Err(_) => stuck = true,
+        }
+    }
+    Ok(match (stuck, deleted) {
+        (true, _) => Swept::NeedsNamespace,
+        (false, 0) => Swept::Clean,
+        (false, n) => Swept::Deleted(n),
+    })
+}
+
+/// Moves what interrupted commands left in `tmp/` to the trash; gives how many.
+///
+/// # Errors
+/// When `tmp/` cannot be read.
+pub fn collect_leftovers(store: &Store) -> Result<usize> {
+    let tmp = store.data().join("tmp");
+    let mut count = 0;
+    for entry in fs::read_dir(&tmp).map_err(|e| failed("read", &tmp, e))?.flatten() {
+        let old =
+            entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|a| a > GRACE));
+        // Its maker holds a shared lock for as long as it lives.
+        if old && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            discard(store.data(), &entry.path())?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Deletes a file or tree by its path, whose last part is one of our own names.
+pub(super) fn remove_path(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let dir = layers::open_dir(parent)?;
+    let name = CString::new(name.as_bytes()).map_err(|e| failed("remove", path, e.into()))?;
+    remove_tree(dir.as_fd(), &name).map_err(|e| failed("remove", path, e.into()))
+}
+
+/// Deletes `name` in `parent` with everything below it; one that is not there is fine.
+///
+/// # Errors
+/// Those of unlinkat(2) and openat(2).
+pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+    match unlink(parent, name, UnlinkatFlags::NoRemoveDir)? {
+        Gone::Yes => return Ok(()),
+        Gone::IsDirectory => {}
+    }
+    let top = open_for_removal(parent, name)?;
+    // Deep directories are moved up to the top while it is being emptied, hence the loop.
+    while empty(top.as_fd(), top.as_fd(), 0)? {}
+    unlink(parent, name, UnlinkatFlags::RemoveDir).map(drop)
+}
+
+enum Gone {
+    Yes,
+    IsDirectory,
+}
+
+fn unlink(parent: BorrowedFd<'_>, name: &CStr, flags: UnlinkatFlags) -> nix::Result<Gone> {
+    let again = || unlinkat(parent, name, flags);
+    let result = match again() {
+        // A directory that its owner may not write is opened up first.
+        Err(Errno::EACCES) => stat::fchmod(parent, Mode::S_IRWXU).and_then(|()| again()),
+        other => other,
+    };
+    match result {
+        Ok(()) | Err(Errno::ENOENT) => Ok(Gone::Yes),
+        Err(Errno::EISDIR) => Ok(Gone::IsDirectory),
+        Err(e) => Err(e),
+    }
+}
+
+fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match fcntl::openat(parent, name, flags | OFlag::O_RDONLY, Mode::empty()) {
+        Err(Errno::EACCES) => {
+            let found = fcntl::openat(parent, name, flags | OFlag::O_PATH, Mode::empty())?;
+            let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+            stat::fchmodat(fcntl::AT_FDCWD, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+            fcntl::openat(parent, name, flags | OFlag::O_RDONLY, Mode::empty())
+        }
+        other => other,
+    }
+}
+
+/// Empties a directory; true when something was moved to `top`, which must be emptied again.
+fn empty(dir: BorrowedFd<'_>, top: BorrowedFd<'_>, depth: usize) -> nix::Result<bool> {
+    let mut moved = false;
+    for name in names(dir)? {
+        if let Gone::Yes = unlink(dir, &name, UnlinkatFlags::NoRemoveDir)? {
+            continue;
+        }
+        if depth >= DEPTH {
+            fcntl::renameat(dir, name.as_c_str(), top, unique().as_str())?;
+            moved = true;
+            continue;
+        }
+        let below = open_for_removal(dir, &name)?;
+        moved |= empty(below.as_fd(), top, depth + 1)?;
+        drop(below);
+        unlink(dir, &name, UnlinkatFlags::RemoveDir)?;
+    }
+    Ok(moved)
+}
+
+/// The names in a directory, without `.` and `..`.
+pub(super) fn names(dir: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut stream = Dir::openat(dir, ".", flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in stream.iter() {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Whether a name exists in a directory, without following it.
+pub(super) fn exists(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+}

@@ -1,0 +1,183 @@
+//! Volumes: directories that outlive containers.
+//!
+//! `volumes/<name>/volume.json` describes one, `volumes/<name>/_data` is its content, owned by the
+//! container's root. A volume is made in `tmp/` and renamed, so it is there whole or not at all.
+
+use super::containers::Containers;
+use super::record::{self, Durability, failed};
+use super::{Roots, trash};
+use crate::container::Name;
+use crate::error::{Error, Kind, Result};
+use chrono::{DateTime, Utc};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The volumes of a store.
+#[derive(Debug, Clone)]
+pub struct Volumes {
+    roots: Arc<Roots>,
+}
+
+/// A volume; the content of `volume.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// The record's form, 1.
+    pub version: u32,
+    /// Its name.
+    pub name: Name,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// Whether it belongs to one container and goes with it (`--rm`, `rm -v`).
+    pub anonymous: bool,
+    /// User labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Driver options as given.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+impl Volumes {
+    pub(super) fn new(roots: Arc<Roots>) -> Self {
+        Volumes { roots }
+    }
+
+    fn dir(&self, name: &Name) -> PathBuf {
+        self.roots.data.join("volumes").join(name.as_str())
+    }
+
+    /// Makes an empty volume.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when the name is taken.
+    pub fn create(
+        &self,
+        name: &Name,
+        labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
+    ) -> Result<Volume> {
+        self.make(Volume {
+            version: 1,
+            name: name.clone(),
+            created: Utc::now(),
+            anonymous: false,
+            labels,
+            options,
+        })
+    }
+
+    /// Makes an empty volume with a random name, for one container.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn create_anonymous(&self) -> Result<Volume> {
+        let name: Name = Containers::new_id()?.as_str().parse()?;
+        self.make(Volume {
+            version: 1,
+            name,
+            created: Utc::now(),
+            anonymous: true,
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+        })
+    }
+
+    fn make(&self, volume: Volume) -> Result<Volume> {
+        let temporary = self.roots.data.join("tmp").join(record::unique());
+        let made = self.fill(&temporary, &volume);
+        if made.is_err() {
+            let _ = trash::remove_path(&temporary);
+        }
+        made.map(|()| volume)
+    }
+
+    fn fill(&self, temporary: &PathBuf, volume: &Volume) -> Result<()> {
+        DirBuilder::new().mode(0o700).create(temporary).map_err(|e| failed("create", temporary, e))?;
+        let data = temporary.join("_data");
+        DirBuilder::new().mode(0o755).create(&data).map_err(|e| failed("create", &data, e))?;
+        // An anonymous volume is as short-lived as its container, whose start must not wait for the disk.
+        let durability = if volume.anonymous { Durability::Volatile } else { Durability::Synced };
+        record::replace(&temporary.join("volume.json"), volume, durability)?;
+        let target = self.dir(&volume.name);
+        match renameat2(AT_FDCWD, temporary, AT_FDCWD, &target, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => Ok(()),
+            Err(nix::errno::Errno::EEXIST) => {
+                Err(Error::new(Kind::Conflict, format!("volume {} exists already", volume.name)))
+            }
+            Err(e) => Err(failed("create", &target, e.into())),
+        }
+    }
+
+    /// The volume of this name.
+    ///
+    /// # Errors
+    /// When its record is damaged.
+    pub fn get(&self, name: &Name) -> Result<Option<Volume>> {
+        record::read(&self.dir(name).join("volume.json"))
+    }
+
+    /// The volume of this name, made if missing.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn ensure(&self, name: &Name) -> Result<Volume> {
+        if let Some(volume) = self.get(name)? {
+            return Ok(volume);
+        }
+        match self.create(name, BTreeMap::new(), BTreeMap::new()) {
+            // Another command made it in between.
+            Err(e) if e.kind() == Kind::Conflict => self.get(name)?.ok_or(e),
+            other => other,
+        }
+    }
+
+    /// The directory with the volume's content, absolute.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such volume.
+    pub fn path(&self, name: &Name) -> Result<PathBuf> {
+        let path = self.dir(name).join("_data");
+        if path.is_dir() { Ok(path) } else { Err(unknown(name)) }
+    }
+
+    /// All volumes, by name.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Volume>> {
+        let dir = self.roots.data.join("volumes");
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(|e| failed("read", &dir, e))?.flatten() {
+            // One that is removed under our eyes is not listed.
+            if let Some(volume) = record::read::<Volume>(&entry.path().join("volume.json"))? {
+                all.push(volume);
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// Takes a volume out of sight; its content is in the trash then. The caller has made sure that no
+    /// container uses it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such volume.
+    pub fn remove(&self, name: &Name) -> Result<()> {
+        let dir = self.dir(name);
+        match fs::symlink_metadata(&dir) {
+            Ok(_) => trash::discard(&self.roots.data, &dir),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(unknown(name)),
+            Err(e) => Err(failed("look at", &dir, e)),
+        }
+    }
+}
+
+fn unknown(name: &Name) -> Error {
+    Error::new(Kind::NotFound, format!("volume {name} does not exist"))
+}

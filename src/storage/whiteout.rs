@@ -1,0 +1,1 @@
+//! Whiteouts: from the archive's names to overlay's form.
