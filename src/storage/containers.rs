@@ -14,8 +14,10 @@
 mod dir;
 mod files;
 mod locks;
+pub mod log;
 mod records;
 mod summary;
+pub mod watch;
 mod words;
 
 pub use dir::{ContainerDir, LOST_EXIT_CODE};

@@ -1,0 +1,187 @@
+use super::*;
+use crate::storage::containers::files::open_dir;
+use nix::fcntl::AT_FDCWD;
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    fd: OwnedFd,
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let fd = open_dir(AT_FDCWD, dir.path().to_str().unwrap()).unwrap();
+    Fixture { dir, fd }
+}
+
+type Read = (Stream, bool, Vec<u8>);
+
+impl Fixture {
+    fn writer(&self, max: Option<u64>) -> Writer {
+        Writer::open_at(self.fd.as_fd(), max).unwrap()
+    }
+
+    fn read(&self, tail: Option<u64>) -> Vec<Read> {
+        rest(&mut Reader::open_at(self.fd.as_fd(), tail).unwrap())
+    }
+
+    fn texts(&self, tail: Option<u64>) -> Vec<String> {
+        self.read(tail).into_iter().map(|(_, _, text)| String::from_utf8(text).unwrap()).collect()
+    }
+
+    fn size(&self, name: &str) -> u64 {
+        std::fs::metadata(self.dir.path().join(name)).map_or(0, |m| m.len())
+    }
+}
+
+fn rest(reader: &mut Reader) -> Vec<Read> {
+    let mut all = Vec::new();
+    while let Some(line) = reader.next_line().unwrap() {
+        all.push((line.stream, line.full, line.text.to_vec()));
+    }
+    all
+}
+
+#[test]
+fn lines_and_pieces_come_back_as_they_were_written() {
+    let f = fixture();
+    let mut w = f.writer(None);
+    w.append(Stream::Stdout, b"one\ntwo\n$ ").unwrap();
+    w.append(Stream::Stderr, b"\xff\x00\r\n").unwrap();
+    w.append(Stream::Stdout, b"ls\n").unwrap();
+    w.append(Stream::Stdout, b"").unwrap();
+    w.append(Stream::Stdout, b"\n").unwrap();
+    let full = |stream, text: &[u8]| (stream, true, text.to_vec());
+    assert_eq!(
+        f.read(None),
+        [
+            full(Stream::Stdout, b"one"),
+            full(Stream::Stdout, b"two"),
+            (Stream::Stdout, false, b"$ ".to_vec()),
+            full(Stream::Stderr, b"\xff\x00\r"),
+            full(Stream::Stdout, b"ls"),
+            full(Stream::Stdout, b""),
+        ]
+    );
+    let text = std::fs::read(f.dir.path().join("log")).unwrap();
+    let first = text.split(|&b| b == b'\n').next().unwrap();
+    assert_eq!(&first[first.len() - 13..], b" stdout F one");
+    assert!(DateTime::parse_from_rfc3339(std::str::from_utf8(&first[..30]).unwrap()).is_ok());
+}
+
+#[test]
+fn any_bytes_in_any_chunks_come_back() {
+    use proptest::prelude::*;
+    proptest!(ProptestConfig::with_cases(40), |(chunks in prop::collection::vec(
+        prop::collection::vec(prop_oneof![3 => Just(b'\n'), 8 => any::<u8>()], 0..300), 0..20))| {
+        let f = fixture();
+        let mut w = f.writer(None);
+        for chunk in &chunks {
+            w.append(Stream::Stdout, chunk).unwrap();
+        }
+        let mut back = Vec::new();
+        for (_, full, text) in f.read(None) {
+            back.extend(text);
+            if full {
+                back.push(b'\n');
+            }
+        }
+        prop_assert_eq!(back, chunks.concat());
+    });
+}
+
+#[test]
+fn case_39_gigantic_lines_stay_within_one_block_of_memory() {
+    let f = fixture();
+    let mut w = f.writer(None);
+    let big = vec![b'x'; 5 * BLOCK + 17];
+    w.append(Stream::Stdout, &big).unwrap();
+    w.append(Stream::Stdout, b"\n").unwrap();
+    assert!(w.block.capacity() < 2 * BLOCK + 1024);
+    let back = f.read(None);
+    assert_eq!(back.iter().map(|l| l.2.len()).sum::<usize>(), big.len());
+    assert_eq!(back.iter().filter(|l| l.1).count(), 1);
+    assert_eq!(f.read(Some(1)).len(), back.len(), "the tail of one line is the whole line");
+}
+
+#[test]
+fn rotation_keeps_the_latest_within_the_limit() {
+    let f = fixture();
+    let mut w = f.writer(Some(10_000));
+    for n in 0..2000 {
+        w.append(Stream::Stdout, format!("line {n}\n").as_bytes()).unwrap();
+    }
+    assert!(f.size("log.1") > 0 && f.size("log") + f.size("log.1") <= 10_000);
+    let texts = f.texts(None);
+    let first: usize = texts[0].strip_prefix("line ").unwrap().parse().unwrap();
+    let expected: Vec<String> = (first..2000).map(|n| format!("line {n}")).collect();
+    assert_eq!(texts, expected);
+    // A tail that reaches into the rotated part.
+    let many = texts.len() as u64 - 5;
+    assert_eq!(f.texts(Some(many)), texts[5..]);
+    assert_eq!(f.texts(Some(100_000)), texts);
+}
+
+#[test]
+fn a_tail_is_found_from_the_end() {
+    let f = fixture();
+    assert!(f.read(Some(3)).is_empty());
+    let mut w = f.writer(None);
+    for n in 0..5000 {
+        w.append(Stream::Stdout, format!("{n} {}\n", "y".repeat(n % 200)).as_bytes()).unwrap();
+    }
+    let all = f.texts(None);
+    for tail in [0, 1, 2, 499, 3000, 4999, 5000, 6000] {
+        assert_eq!(f.texts(Some(tail)), all[all.len().saturating_sub(tail as usize)..], "{tail}");
+    }
+    w.append(Stream::Stdout, b"a").unwrap();
+    w.append(Stream::Stdout, b"b").unwrap();
+    assert_eq!(f.texts(Some(1)), ["a", "b"], "a line without an end is one line");
+    w.append(Stream::Stdout, b"c\n").unwrap();
+    assert_eq!(f.texts(Some(1)), ["a", "b", "c"]);
+    assert_eq!(f.texts(Some(2)).len(), 4);
+}
+
+#[test]
+fn a_torn_tail_is_repaired_by_the_writer_and_skipped_by_readers() {
+    let whole = b"2026-01-01T00:00:00.000000000Z stdout F whole\n";
+    for torn in [&b"2026-01-01T00:00:00.0000"[..], b"2026-01-01T00:00:00.000000000Z std", b"\0\0\0\0", b"x"] {
+        let f = fixture();
+        std::fs::write(f.dir.path().join("log"), [whole, torn].concat()).unwrap();
+        assert_eq!(f.texts(None), ["whole"]);
+        f.writer(None).append(Stream::Stdout, b"next\n").unwrap();
+        assert_eq!(f.texts(None), ["whole", "next"]);
+        assert_eq!(f.texts(Some(1)), ["next"]);
+    }
+}
+
+#[test]
+fn a_reader_follows_across_rotations() {
+    let f = fixture();
+    let mut w = f.writer(Some(8192));
+    let mut reader = Reader::open_at(f.fd.as_fd(), None).unwrap();
+    assert!(reader.next_line().unwrap().is_none());
+    let mut seen = Vec::new();
+    for n in 0..1000 {
+        w.append(Stream::Stdout, format!("{n}\n").as_bytes()).unwrap();
+        if n % 40 == 0 {
+            seen.extend(rest(&mut reader));
+        }
+    }
+    seen.extend(rest(&mut reader));
+    let texts: Vec<String> = seen.into_iter().map(|l| String::from_utf8(l.2).unwrap()).collect();
+    assert_eq!(texts, (0..1000).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_reader_waits_for_the_end_of_a_line() {
+    let f = fixture();
+    let path = f.dir.path().join("log");
+    let line = b"2026-01-01T00:00:00.000000000Z stderr F whole\n";
+    std::fs::write(&path, &line[..40]).unwrap();
+    let mut reader = Reader::open_at(f.fd.as_fd(), None).unwrap();
+    assert!(reader.next_line().unwrap().is_none());
+    assert!(reader.torn_line().is_some_and(|l| l.text == b""));
+    std::fs::write(&path, line).unwrap();
+    assert_eq!(reader.next_line().unwrap().unwrap().text, b"whole");
+    assert!(reader.torn_line().is_none());
+}
