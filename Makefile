@@ -1,0 +1,59 @@
+# coracle: build, test, install. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+# The release binary; found by pattern, so that `sudo make install` needs no toolchain.
+BINARY ?= $(firstword $(wildcard target/*-linux-*/release/coracle))
+
+# libseccomp is linked statically; where its archive is depends on the architecture.
+LIBSECCOMP_LIB_PATH ?= $(shell pkg-config --variable=libdir libseccomp 2>/dev/null)
+export LIBSECCOMP_LIB_PATH
+
+.PHONY: all build check fmt clippy test bench vm deny install uninstall hello help
+
+all: build
+
+build: ## build the release binary
+	$(CARGO) build --release --locked
+
+check: fmt clippy test ## formatting, lints and all tests
+
+fmt: ## check formatting
+	$(CARGO) fmt --check
+
+clippy: ## lints, warnings are errors
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+test: ## all tests
+	$(CARGO) test --locked --no-fail-fast
+
+bench: ## the table of the README, against podman and a floor in C
+	$(CARGO) bench --locked --bench speed
+
+vm: ## the smoke list in a Debian 12 guest (QEMU)
+	$(CARGO) build --locked
+	scripts/vm.sh $(firstword $(wildcard target/*-linux-*/debug/coracle))
+
+deny: ## licences, bans, sources; advisories where their database can be fetched
+	cargo-deny check licenses bans sources
+	cargo-deny fetch db && cargo-deny check advisories || echo "advisories: not checked, the database could not be fetched"
+
+install: ## install what `make` built below PREFIX (and DESTDIR)
+	@test -n "$(BINARY)" || { echo "no release binary: run make first" >&2; exit 1; }
+	install -D -m 0755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/coracle"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man1"
+	install -m 0644 man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1/"
+	install -D -m 0644 completions/coracle.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
+	install -D -m 0644 completions/_coracle "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
+	install -D -m 0644 completions/coracle.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"
+
+uninstall: ## remove what install put there
+	rm -f "$(DESTDIR)$(PREFIX)/bin/coracle"
+	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle-*.1
+	rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
+	rm -f "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
+	rm -f "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
