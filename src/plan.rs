@@ -177,6 +177,9 @@ pub enum MountSource {
 pub struct SecurityPlan {
     /// Capability names (`CAP_CHOWN`), the bounding, permitted and effective sets of a root process.
     pub capabilities: Vec<String>,
+    /// Those of them that a user other than root keeps too: what `--cap-add` named.
+    #[serde(default)]
+    pub ambient_capabilities: Vec<String>,
     /// All capabilities, no masks, no filter, writable sysfs.
     pub privileged: bool,
     /// Set `no_new_privs`.

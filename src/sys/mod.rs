@@ -4,9 +4,11 @@
 //! borrowed descriptors, never raw numbers, and returns `nix::Result`.
 #![allow(unsafe_code, reason = "the one room for system calls that no library wraps")]
 
+pub mod caps;
 pub mod fd;
 pub mod mount;
 pub mod net;
 pub mod process;
 pub mod pty;
 pub mod random;
+pub mod seccomp;
