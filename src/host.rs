@@ -3,35 +3,49 @@
 use crate::error::{Error, Kind, Result};
 use std::path::PathBuf;
 
+mod config;
+mod logger;
+mod roots;
+
+pub use logger::Level;
+pub use roots::Roots;
+
 /// Options that stand before the verb.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalOptions {
     /// Directory that holds images, containers and volumes
-    #[arg(long, value_name = "DIR", global = true, env = "CORACLE_ROOT")]
+    #[arg(long, value_name = "DIR", global = true, env = "CORACLE_ROOT", hide_env = true)]
     pub root: Option<PathBuf>,
     /// Directory for volatile state
-    #[arg(long, value_name = "DIR", global = true, env = "CORACLE_RUNROOT")]
+    #[arg(long, value_name = "DIR", global = true, env = "CORACLE_RUNROOT", hide_env = true)]
     pub runroot: Option<PathBuf>,
-    /// Print log messages at and above this level: error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", global = true, default_value = "warn")]
-    pub log_level: String,
+    /// Print log messages at and above this level
+    #[arg(long, value_name = "LEVEL", global = true, ignore_case = true)]
+    pub log_level: Option<Level>,
     /// Storage option; additionalimagestore=DIR adds a read-only image store
-    #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true)]
-    pub storage_opt: Vec<String>,
+    #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true, value_parser = storage_option)]
+    pub storage_opt: Vec<StorageOption>,
 }
 
-/// Where things live, absolute paths.
+/// `--storage-opt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roots {
-    /// Images, containers, volumes; `$XDG_DATA_HOME/coracle` unless `--root` says otherwise.
-    pub data: PathBuf,
-    /// Volatile state; `$XDG_RUNTIME_DIR/coracle` unless `--runroot` says otherwise.
-    pub runtime: PathBuf,
-    /// Configuration, `$XDG_CONFIG_HOME`.
-    pub config: PathBuf,
-    /// Further stores, images only, read-only.
-    pub image_stores: Vec<PathBuf>,
+pub enum StorageOption {
+    /// `additionalimagestore=DIR`
+    ImageStore(PathBuf),
+}
+
+fn storage_option(text: &str) -> Result<StorageOption> {
+    let known = "The one storage option is additionalimagestore=DIR, with an absolute path";
+    match text.split_once('=') {
+        Some(("additionalimagestore", dir)) if dir.starts_with('/') => {
+            Ok(StorageOption::ImageStore(dir.into()))
+        }
+        Some(("additionalimagestore", dir)) => {
+            Err(Error::new(Kind::Usage, format!("image store {dir:?} is not an absolute path")).hint(known))
+        }
+        _ => Err(Error::new(Kind::Usage, format!("unknown storage option {text:?}")).hint(known)),
+    }
 }
 
 /// What every verb is given.
@@ -42,33 +56,35 @@ pub struct Env {
 }
 
 impl Env {
-    /// Works out where things live. Nothing is created yet.
+    /// Reads the configuration files, works out where things live and starts the logger.
     ///
     /// # Errors
-    /// When the account has no home directory and no `--root` was given.
+    /// When a configuration file is wrong, the account has no home directory and no `--root` was given,
+    /// or no safe directory for volatile state can be had.
     pub fn new(options: &GlobalOptions) -> Result<Self> {
         let base = directories::BaseDirs::new();
-        let no_home = || {
-            Error::new(Kind::Host, "this account has no home directory")
-                .hint("Name a place for the data: coracle --root DIR ...")
-        };
-        let data = match (&options.root, &base) {
-            (Some(dir), _) => std::path::absolute(dir).map_err(|e| no_home().caused_by(e))?,
-            (None, Some(base)) => base.data_dir().join("coracle"),
-            (None, None) => return Err(no_home()),
-        };
-        let runtime = match (&options.runroot, base.as_ref().and_then(|b| b.runtime_dir())) {
-            (Some(dir), _) => std::path::absolute(dir).map_err(|e| no_home().caused_by(e))?,
-            (None, Some(dir)) => dir.join("coracle"),
-            (None, None) => PathBuf::from(format!("/tmp/coracle-{}", nix::unistd::geteuid())),
-        };
-        let config =
-            base.as_ref().map_or_else(|| PathBuf::from("/nonexistent"), |b| b.config_dir().to_owned());
-        let image_stores = options
-            .storage_opt
-            .iter()
-            .filter_map(|o| o.strip_prefix("additionalimagestore=").map(PathBuf::from))
-            .collect();
-        Ok(Env { roots: Roots { data, runtime, config, image_stores } })
+        let settings = config::read(base.as_ref().map(directories::BaseDirs::config_dir))?;
+        logger::start(options.log_level.or(settings.log_level).unwrap_or_default());
+        let roots = Roots::find(options, settings, base.as_ref())?;
+        Ok(Env { roots })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_options_are_refused_by_name() {
+        assert_eq!(
+            storage_option("additionalimagestore=/srv/images").unwrap(),
+            StorageOption::ImageStore("/srv/images".into())
+        );
+        for wrong in
+            ["overlay.mount_program=/bin/x", "additionalimagestore", "additionalimagestore=images", ""]
+        {
+            let error = storage_option(wrong).unwrap_err();
+            assert!(error.hints()[0].contains("additionalimagestore=DIR"), "{wrong}");
+        }
     }
 }

@@ -1,0 +1,118 @@
+//! `coracle.toml`: settings that would otherwise be typed every time.
+//!
+//! Read from `/etc/coracle/coracle.toml` and then `$XDG_CONFIG_HOME/coracle/coracle.toml`; the user's
+//! file wins key by key, except that image stores of both are used. Options and environment variables
+//! win over both. Unknown keys are refused by name: a misspelt setting must not be silently without effect.
+//!
+//! ```toml
+//! root = "/local/alice/coracle"
+//! runroot = "/run/user/1000/coracle"
+//! additional_image_stores = ["/srv/images"]
+//! log_level = "info"
+//! ```
+
+use super::Level;
+use crate::error::{Error, Kind, Result};
+use serde::Deserialize;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// What the configuration files say.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    /// As `--root`; absolute.
+    pub(super) root: Option<PathBuf>,
+    /// As `--runroot`; absolute.
+    pub(super) runroot: Option<PathBuf>,
+    /// As `--storage-opt additionalimagestore=DIR`; absolute.
+    #[serde(default)]
+    pub(super) additional_image_stores: Vec<PathBuf>,
+    /// As `--log-level`.
+    pub(super) log_level: Option<Level>,
+}
+
+/// The system's file.
+const SYSTEM: &str = "/etc/coracle/coracle.toml";
+
+/// Reads both files; a missing one says nothing.
+///
+/// # Errors
+/// [`Kind::Usage`] with file and line when one is wrong.
+pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
+    let mut settings = file(Path::new(SYSTEM))?;
+    if let Some(config) = config {
+        let own = file(&config.join("coracle/coracle.toml"))?;
+        settings.root = own.root.or(settings.root);
+        settings.runroot = own.runroot.or(settings.runroot);
+        settings.log_level = own.log_level.or(settings.log_level);
+        settings.additional_image_stores.extend(own.additional_image_stores);
+    }
+    Ok(settings)
+}
+
+fn file(path: &Path) -> Result<Settings> {
+    let refused = |why: String| {
+        Error::new(Kind::Usage, format!("{}: {why}", path.display()))
+            .hint("Keys: root, runroot, additional_image_stores, log_level; see man coracle.toml")
+    };
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Settings::default());
+        }
+        Err(e) => return Err(refused("cannot be read".to_owned()).caused_by(e)),
+    };
+    let settings: Settings = toml::from_str(&text).map_err(|e| {
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        refused(format!("line {line}: {}", e.message().replace('\n', " ")))
+    })?;
+    let dirs = settings.root.iter().chain(&settings.runroot).chain(&settings.additional_image_stores);
+    for dir in dirs {
+        if !dir.is_absolute() {
+            return Err(refused(format!("{:?} is not an absolute path", dir)));
+        }
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<Settings> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("coracle")).unwrap();
+        fs::write(dir.path().join("coracle/coracle.toml"), text).unwrap();
+        read(Some(dir.path()))
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let settings = with(
+            "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\nlog_level = \"debug\"\n",
+        )
+        .unwrap();
+        assert_eq!(settings.root.as_deref(), Some(Path::new("/data")));
+        assert_eq!(settings.additional_image_stores.len(), 2);
+        assert_eq!(settings.log_level, Some(Level::Debug));
+        assert_eq!(with("").unwrap(), Settings::default());
+        assert_eq!(read(Some(Path::new("/nowhere"))).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn mistakes_are_refused_by_file_line_and_name() {
+        for (text, part) in [
+            ("rot = \"/x\"", "line 1: unknown field `rot`"),
+            ("\n\nlog_level = \"loud\"", "line 3: unknown variant `loud`"),
+            ("root = 3", "line 1"),
+            ("root = \"data\"", "\"data\" is not an absolute path"),
+            ("root", "line 1"),
+        ] {
+            let error = with(text).unwrap_err();
+            assert!(error.message().contains(part), "{text:?}: {error}");
+            assert!(error.message().contains("coracle/coracle.toml"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Log messages on standard error.
+
+use log::{LevelFilter, Log, Metadata, Record};
+use std::io::Write;
+
+/// `--log-level`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What made the command fail
+    #[value(aliases = ["fatal", "panic"])]
+    #[serde(alias = "fatal", alias = "panic")]
+    Error,
+    /// Also what works otherwise than asked
+    #[default]
+    #[value(alias = "warning")]
+    #[serde(alias = "warning")]
+    Warn,
+    /// Also what is done
+    Info,
+    /// Also how
+    Debug,
+    /// Everything, libraries too
+    Trace,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => LevelFilter::Error,
+            Level::Warn => LevelFilter::Warn,
+            Level::Info => LevelFilter::Info,
+            Level::Debug => LevelFilter::Debug,
+            Level::Trace => LevelFilter::Trace,
+        }
+    }
+}
+
+struct Stderr;
+
+static STDERR: Stderr = Stderr;
+
+/// Starts logging at this level; a second call only changes the level.
+pub(super) fn start(level: Level) {
+    // Refused when a logger is there already, which is then this one.
+    let _ = log::set_logger(&STDERR);
+    log::set_max_level(level.into());
+}
+
+impl Log for Stderr {
+    /// Libraries speak one level later than we do: what they warn of is our detail.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().split("::").next() == Some("coracle");
+        let level = metadata.level() as usize + usize::from(!ours);
+        level <= log::max_level() as usize || log::max_level() == LevelFilter::Trace
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        // One write per line, so that lines of several processes do not mix. Nobody to tell on failure.
+        let _ = std::io::stderr().write_all(line(record).as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+fn line(record: &Record<'_>) -> String {
+    match record.level() {
+        log::Level::Error => format!("Error: {}\n", record.args()),
+        log::Level::Warn => format!("Warning: {}\n", record.args()),
+        level => format!("{} {} {}\n", level.as_str().to_ascii_lowercase(), record.target(), record.args()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_read_as_sentences_and_details_say_where() {
+        let record = |level, text| {
+            line(&Record::builder().level(level).target("coracle::x").args(format_args!("{text}")).build())
+        };
+        assert_eq!(record(log::Level::Warn, "one id only"), "Warning: one id only\n");
+        assert_eq!(record(log::Level::Debug, "joined"), "debug coracle::x joined\n");
+    }
+}
