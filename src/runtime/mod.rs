@@ -2,6 +2,7 @@
 
 pub mod caps;
 pub mod client;
+pub mod control;
 pub mod frame;
 pub mod relay;
 pub mod seccomp;

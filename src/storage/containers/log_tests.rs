@@ -1,6 +1,7 @@
 use super::*;
 use crate::storage::containers::files::open_dir;
 use nix::fcntl::AT_FDCWD;
+use std::os::fd::AsFd;
 
 struct Fixture {
     dir: tempfile::TempDir,

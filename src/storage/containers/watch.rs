@@ -29,6 +29,11 @@ impl Watch {
         Watch { inotify: watch(container).ok(), monitor, monitor_ended: false }
     }
 
+    /// Whether there was a monitor when the watch was made.
+    pub fn has_monitor(&self) -> bool {
+        self.monitor.is_some()
+    }
+
     /// Whether there was a monitor when the watch was made and it has ended since.
     pub fn monitor_ended(&self) -> bool {
         self.monitor_ended
@@ -39,7 +44,10 @@ fn watch(container: &ContainerDir) -> nix::Result<Inotify> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     // By descriptor, for the path may lead to the trash by now.
     let path = format!("/proc/self/fd/{}", container.fd().as_raw_fd());
-    let events = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CREATE;
+    let events = AddWatchFlags::IN_MODIFY
+        | AddWatchFlags::IN_MOVED_TO
+        | AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_MOVE_SELF;
     inotify.add_watch(path.as_str(), events)?;
     Ok(inotify)
 }

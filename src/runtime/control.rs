@@ -1,0 +1,223 @@
+//! Acting on containers that run: signals, stopping, waiting, and finishing what a dead monitor left.
+//!
+//! Theory of operation. A signal goes to the container's first process through a pidfd, opened by the
+//! recorded pid and start time (attack case 37). The monitor reaps that process and writes `exit.json`;
+//! everyone else watches the container's directory for it. With `--rm` the end is the moment the
+//! directory left its place, for then name and ports are free. A monitor that died leaves the status
+//! `Crashed`: whoever notices first finishes its work by [`recover`].
+
+use crate::container::{ExitRecord, Status};
+use crate::error::{Context, Error, Kind, Result};
+use crate::plan::{ContainerPlan, MountSource};
+use crate::storage::Store;
+use crate::storage::containers::watch::{self, Watch};
+use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, Summary};
+use crate::storage::trash::{self, Swept};
+use crate::sys::process;
+use crate::userns;
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long the end of a killed container may take before `stop` and `rm -f` give up on its monitor.
+const AFTER_KILL: Duration = Duration::from_secs(20);
+
+/// Sends a signal to the container's first process.
+///
+/// # Errors
+/// `Conflict` when the container does not run.
+pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
+    let status = container.status();
+    let not_running = || {
+        Error::new(
+            Kind::Conflict,
+            format!("container {} is {}, not running", container.id().short(), status.as_str()),
+        )
+    };
+    if !status.is_live() {
+        return Err(not_running());
+    }
+    let pidfd = container.run_record()?.and_then(|run| run.open_init()).ok_or_else(not_running)?;
+    match process::pidfd_send_signal(pidfd.as_fd(), signal) {
+        Ok(()) => Ok(()),
+        Err(Errno::ESRCH) => Err(not_running()),
+        Err(e) => {
+            Err(e).context(Kind::Runtime, || format!("send signal {signal} to container {}", container.id()))
+        }
+    }
+}
+
+/// How [`stop`] found and left the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It did not run.
+    NotRunning,
+    /// It ended within the time given.
+    Ended,
+    /// It had to be killed.
+    Killed,
+}
+
+/// Stops a container: `signal`, then `SIGKILL` after `patience`; `None` waits for ever.
+///
+/// # Errors
+/// When the signal is refused, or a killed container's monitor does not come to an end.
+pub fn stop(
+    store: &Store,
+    container: &ContainerDir,
+    with: i32,
+    patience: Option<Duration>,
+) -> Result<Stopped> {
+    match container.status() {
+        Status::Created | Status::Exited => return Ok(Stopped::NotRunning),
+        Status::Crashed => return recover(store, container).map(|()| Stopped::NotRunning),
+        Status::Running | Status::Paused => {}
+    }
+    match signal(container, with) {
+        // It ended by itself just now; its monitor may still be writing.
+        Err(e) if e.kind() == Kind::Conflict => {}
+        other => other?,
+    }
+    if wait_ended(store, container, patience)?.is_some() {
+        return Ok(Stopped::Ended);
+    }
+    kill(store, container)?;
+    Ok(Stopped::Killed)
+}
+
+/// Kills a container and waits until it has ended. One that does not run is left as it is.
+///
+/// # Errors
+/// When its monitor does not come to an end.
+pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
+    match signal(container, libc::SIGKILL) {
+        Err(e) if e.kind() == Kind::Conflict => {}
+        other => other?,
+    }
+    if !container.status().is_live() && in_place(container) {
+        return recover(store, container);
+    }
+    match wait_ended(store, container, Some(AFTER_KILL))? {
+        Some(_) => Ok(()),
+        None => Err(Error::new(
+            Kind::Runtime,
+            format!("container {} was killed and did not end", container.id().short()),
+        )
+        .hint("A process of it may hang in the kernel; look for state D in: ps -eo pid,stat,wchan,args")),
+    }
+}
+
+/// Whether the directory still stands in its place.
+fn in_place(container: &ContainerDir) -> bool {
+    std::fs::symlink_metadata(container.path()).is_ok()
+}
+
+/// Waits for the end of a container, `limit` at most; one that was never started is waited for. Gives
+/// the exit code, `None` when the time is over. For a `--rm` container the end is that it is removed.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duration>) -> Result<Option<u8>> {
+    let begun = Instant::now();
+    let auto_remove = container.summary().auto_remove;
+    let run = container.run_record()?.map(|run| run.run);
+    let mut code = None;
+    loop {
+        // Before looking, so that nothing falls between looking and waiting.
+        let mut watch = [Watch::new(container)];
+        loop {
+            let exit = container.exit_record()?.filter(|exit| run.is_none_or(|run| exit.run >= run));
+            code = exit.map(|exit: ExitRecord| exit.code).or(code);
+            let gone = !in_place(container);
+            if gone || (code.is_some() && !auto_remove) {
+                return Ok(Some(code.unwrap_or(LOST_EXIT_CODE)));
+            }
+            if container.status() == Status::Crashed {
+                recover(store, container)?;
+                continue;
+            }
+            if auto_remove && code.is_some() && !container.is_alive() {
+                // The monitor was killed between its exit record and the removal.
+                recover(store, container)?;
+                return Ok(code);
+            }
+            let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+            let had_monitor = watch[0].has_monitor();
+            watch::wait_any(&mut watch, left);
+            if !had_monitor && container.is_alive() {
+                // It has been started meanwhile: watch its monitor as well.
+                break;
+            }
+        }
+    }
+}
+
+/// Finishes the work of a monitor that died: what is left of the run is killed and an exit record with
+/// [`LOST_EXIT_CODE`] is written; a `--rm` container is removed. Nothing happens while a monitor lives.
+///
+/// # Errors
+/// When a record cannot be written.
+pub fn recover(store: &Store, container: &ContainerDir) -> Result<()> {
+    container.finish_dead()?;
+    let leftover = container.summary();
+    if leftover.auto_remove && leftover.run > 0 && !container.is_alive() && in_place(container) {
+        let lock = container.lock()?;
+        if container.status() == Status::Exited {
+            remove(store, container, &lock, true)?;
+        }
+    }
+    Ok(())
+}
+
+/// The containers, dead monitors' work finished first; the latest first.
+///
+/// # Errors
+/// When the containers cannot be listed.
+pub fn list(store: &Store) -> Result<Vec<Summary>> {
+    let list = store.containers().list()?;
+    if !list.iter().any(|s| s.status == Status::Crashed) {
+        return Ok(list);
+    }
+    for crashed in list.iter().filter(|s| s.status == Status::Crashed) {
+        // A store that cannot be written is listed as it is.
+        if let Ok(container) = store.containers().open(&crashed.id) {
+            let _ = recover(store, &container);
+        }
+    }
+    store.containers().list()
+}
+
+/// Removes a container that does not run: its name is free and its directory in the trash when this
+/// returns; [`sweep`] deletes it. With `volumes`, its anonymous volumes go too.
+///
+/// # Errors
+/// When the directory cannot be moved.
+pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: bool) -> Result<()> {
+    // A container whose plan is lost can be removed like any other.
+    let mounts = container.plan::<ContainerPlan>().map(|plan| plan.mounts).unwrap_or_default();
+    container.trash_locked(lock)?;
+    for mount in mounts.iter().filter(|_| volumes) {
+        if let MountSource::Volume { name, anonymous: true, .. } = &mount.source {
+            match store.volumes().remove(name) {
+                Err(e) if e.kind() != Kind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what is in the trash, in the user namespace where that is needed.
+///
+/// # Errors
+/// When the trash cannot be read or the namespace cannot be entered.
+pub fn sweep(store: &Store) -> Result<()> {
+    if trash::sweep(store, usize::MAX)? == Swept::NeedsNamespace {
+        userns::in_child(store.runtime(), || trash::sweep(store, usize::MAX).map(drop))?;
+    }
+    Ok(())
+}
