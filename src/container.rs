@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+mod signal;
+pub use signal::Signal;
+
 /// A container's identifier: 64 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -68,6 +71,13 @@ impl Name {
     /// The name's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// An identifier is a name: anonymous volumes are called so.
+impl From<ContainerId> for Name {
+    fn from(id: ContainerId) -> Name {
+        Name(id.0)
     }
 }
 

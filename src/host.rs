@@ -3,10 +3,12 @@
 use crate::error::{Error, Kind, Result};
 use std::path::PathBuf;
 
+mod caller;
 mod config;
 mod logger;
 mod roots;
 
+pub use caller::{Caller, Limit, caller};
 pub use logger::Level;
 pub use roots::Roots;
 

@@ -13,6 +13,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub mod caps;
+pub mod env;
+pub mod keys;
+pub mod limits;
+pub mod mount;
+pub mod names;
+pub mod process;
+pub mod request;
+pub mod resolve;
+pub mod security;
+pub mod units;
+
+pub use request::Request;
+pub use resolve::{Facts, resolve};
+
 /// The version of [`ContainerPlan`]'s form that this program writes.
 pub const PLAN_VERSION: u32 = 1;
 
@@ -41,6 +56,9 @@ pub struct ContainerPlan {
     pub network: NetPlan,
     /// Mounts in the order they are made, after the standard ones (proc, sys, dev, shm).
     pub mounts: Vec<MountPlan>,
+    /// Which of the generated files are written.
+    #[serde(default)]
+    pub files: FilesPlan,
     /// What it may do.
     pub security: SecurityPlan,
     /// Limits that need no cgroup.
@@ -51,6 +69,9 @@ pub struct ContainerPlan {
     pub lifecycle: LifecyclePlan,
     /// User labels merged over the image's.
     pub labels: BTreeMap<String, String>,
+    /// `--annotation`: data for `inspect`, never obeyed (attack case 15).
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// What was asked, kept for `inspect`.
     pub asked: Asked,
 }
@@ -92,6 +113,9 @@ pub struct UserSpec {
     pub user: String,
     /// Supplementary groups by name or number (`--group-add`).
     pub groups: Vec<String>,
+    /// Keep the caller's supplementary groups instead (`--group-add keep-groups`); excludes `groups`.
+    #[serde(default)]
+    pub keep_groups: bool,
     /// Whether a missing passwd entry for a numeric user is added (`--passwd`).
     pub passwd_entry: bool,
 }
@@ -139,6 +163,9 @@ pub struct MountPlan {
     pub dev: bool,
     /// `private`, `rprivate` (default), `slave`, `rslave`, `shared`, `rshared`.
     pub propagation: Option<String>,
+    /// Change the owner of the source, recursively, to the container's user (option `U`).
+    #[serde(default)]
+    pub chown: bool,
 }
 
 /// What a [`MountPlan`] mounts.
@@ -167,15 +194,41 @@ pub enum MountSource {
         size: Option<u64>,
         /// Permission bits of its root, 1777 by default.
         mode: Option<u32>,
+        /// Inodes (`nr_inodes`); the kernel's default when `None`.
+        #[serde(default)]
+        inodes: Option<u64>,
+        /// Owner of its root by number inside; 0 when `None`.
+        #[serde(default)]
+        uid: Option<u32>,
+        /// Group of its root by number inside; 0 when `None`.
+        #[serde(default)]
+        gid: Option<u32>,
         /// Copy what the image has there into it.
         copy_up: bool,
     },
 }
 
+/// Which of the generated files are written; the image's own stay where one is `false`. For
+/// `/etc/resolv.conf` see [`crate::netns::DnsPlan::keep_image`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesPlan {
+    /// `/etc/hosts`; `--no-hosts` leaves it alone.
+    pub hosts: bool,
+    /// `/etc/hostname`; `--no-hostname` leaves it alone.
+    pub hostname: bool,
+}
+
+impl Default for FilesPlan {
+    fn default() -> Self {
+        FilesPlan { hosts: true, hostname: true }
+    }
+}
+
 /// What the container may do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SecurityPlan {
-    /// Capability names (`CAP_CHOWN`), the bounding, permitted and effective sets of a root process.
+    /// Capability names (`CAP_CHOWN`): the bounding set, and the permitted and effective sets of a root
+    /// process.
     pub capabilities: Vec<String>,
     /// Those of them that a user other than root keeps too: what `--cap-add` named.
     #[serde(default)]
@@ -272,7 +325,7 @@ pub struct LifecyclePlan {
     pub stop_timeout: u32,
     /// Seconds after which the container is killed (`--timeout`); `None` is never.
     pub timeout: Option<u32>,
-    /// File the monitor writes its pid to is `conmon-pidfile` in podman; this is the payload's (`--pidfile`).
+    /// File that gets the payload's pid as the host sees it (`--pidfile`), absolute.
     pub pidfile: Option<PathBuf>,
 }
 

@@ -234,6 +234,7 @@ mod tests {
         UserSpec {
             user: user.to_owned(),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+            keep_groups: false,
             passwd_entry: false,
         }
     }

@@ -1,0 +1,84 @@
+//! The process that typed the command: what it hands to a container it starts.
+
+use crate::error::{Context, Kind, Result};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use std::path::PathBuf;
+
+/// What a container may take over from whoever starts it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Environment, without variables that are not UTF-8.
+    pub env: Vec<(String, String)>,
+    /// Working directory, absolute.
+    pub cwd: PathBuf,
+    /// The machine's host name.
+    pub hostname: String,
+    /// Resource limits, one of each.
+    pub limits: Vec<Limit>,
+}
+
+/// One resource limit of the caller (getrlimit(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Lower-case name without `RLIMIT_`.
+    pub name: &'static str,
+    /// Soft limit; `u64::MAX` is unlimited.
+    pub soft: u64,
+    /// Hard limit; `u64::MAX` is unlimited.
+    pub hard: u64,
+}
+
+const RESOURCES: [(&str, Resource); 16] = [
+    ("as", Resource::RLIMIT_AS),
+    ("core", Resource::RLIMIT_CORE),
+    ("cpu", Resource::RLIMIT_CPU),
+    ("data", Resource::RLIMIT_DATA),
+    ("fsize", Resource::RLIMIT_FSIZE),
+    ("locks", Resource::RLIMIT_LOCKS),
+    ("memlock", Resource::RLIMIT_MEMLOCK),
+    ("msgqueue", Resource::RLIMIT_MSGQUEUE),
+    ("nice", Resource::RLIMIT_NICE),
+    ("nofile", Resource::RLIMIT_NOFILE),
+    ("nproc", Resource::RLIMIT_NPROC),
+    ("rss", Resource::RLIMIT_RSS),
+    ("rtprio", Resource::RLIMIT_RTPRIO),
+    ("rttime", Resource::RLIMIT_RTTIME),
+    ("sigpending", Resource::RLIMIT_SIGPENDING),
+    ("stack", Resource::RLIMIT_STACK),
+];
+
+/// Reads what the caller hands over.
+///
+/// # Errors
+/// When the working directory is gone.
+pub fn caller() -> Result<Caller> {
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let cwd = std::env::current_dir().context(Kind::Host, || "cannot tell the working directory")?;
+    let hostname = nix::unistd::gethostname()
+        .context(Kind::Host, || "cannot tell the host name")?
+        .to_string_lossy()
+        .into_owned();
+    let mut limits = Vec::with_capacity(RESOURCES.len());
+    for (name, resource) in RESOURCES {
+        let (soft, hard) =
+            getrlimit(resource).context(Kind::Host, || format!("cannot tell the limit {name}"))?;
+        let known = |n: u64| if n == RLIM_INFINITY { u64::MAX } else { n };
+        limits.push(Limit { name, soft: known(soft), hard: known(hard) });
+    }
+    Ok(Caller { env, cwd, hostname, limits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_a_directory_and_every_limit() {
+        let caller = caller().unwrap();
+        assert!(caller.cwd.is_absolute());
+        assert_eq!(caller.limits.len(), 16);
+        assert!(caller.limits.iter().all(|l| l.soft <= l.hard));
+    }
+}

@@ -1,0 +1,256 @@
+//! The payload's environment: where entries come from, and which wins.
+
+use crate::error::{Error, Kind, Result};
+use std::str::FromStr;
+
+/// The `PATH` of an image that sets none.
+pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Variables that `--http-proxy` hands through.
+const PROXY: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+];
+
+/// `--env`, or one line of an `--env-file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvArg {
+    /// `NAME=value`.
+    Set(String, String),
+    /// `NAME`: the caller's value, if it has one.
+    Inherit(String),
+    /// `NAME*`: every variable of the caller that starts so.
+    InheritAll(String),
+}
+
+impl FromStr for EnvArg {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let bad = |why: &str| {
+            Error::new(Kind::Usage, format!("{s:?} does not set a variable: {why}"))
+                .hint("Write NAME=value, NAME to take over the caller's value, or PREFIX* for several, for example --env TZ=UTC.")
+        };
+        let name = s.split_once('=').map_or(s, |(name, _)| name);
+        if name.is_empty() {
+            return Err(bad("the name is empty"));
+        }
+        if name.contains(|c: char| c.is_whitespace()) {
+            return Err(bad("the name has a blank"));
+        }
+        if s.contains('\0') {
+            return Err(bad("it has a NUL byte"));
+        }
+        Ok(match (s.split_once('='), s.strip_suffix('*')) {
+            (Some((name, value)), _) => EnvArg::Set(name.to_owned(), value.to_owned()),
+            (None, Some(prefix)) => EnvArg::InheritAll(prefix.to_owned()),
+            (None, None) => EnvArg::Inherit(s.to_owned()),
+        })
+    }
+}
+
+/// The entries of an env file: one per line, values word for word (no quotes, no expansion), empty
+/// lines and lines that start with `#` left out.
+///
+/// # Errors
+/// A line that is not an entry, by its number.
+pub fn parse_file(text: &str) -> Result<Vec<EnvArg>> {
+    let mut entries = Vec::new();
+    for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        entries.push(line.parse().map_err(|e: Error| {
+            Error::new(Kind::Usage, format!("line {number} is not an entry")).caused_by(e)
+        })?);
+    }
+    Ok(entries)
+}
+
+/// Everything that adds to the environment, as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnvRequest {
+    /// `--env`.
+    pub set: Vec<EnvArg>,
+    /// The entries of all `--env-file`s, in order.
+    pub files: Vec<EnvArg>,
+    /// Hand the caller's proxy settings through.
+    pub proxy: bool,
+    /// Hand the caller's whole environment through.
+    pub host: bool,
+    /// Defaults and image variables to leave out.
+    pub unset: Vec<String>,
+    /// Leave all defaults and image variables out.
+    pub unset_all: bool,
+}
+
+/// Variables in the order they were first set; a later value replaces an earlier one in its place.
+#[derive(Debug, Default)]
+struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    fn set(&mut self, name: &str, value: &str) {
+        match self.0.iter_mut().find(|(n, _)| n == name) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.0.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    fn set_entry(&mut self, entry: &str) {
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        if !name.is_empty() {
+            self.set(name, value);
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
+    fn apply(&mut self, entry: &EnvArg, caller: &[(String, String)]) {
+        match entry {
+            EnvArg::Set(name, value) => self.set(name, value),
+            EnvArg::Inherit(name) => {
+                if let Some((_, value)) = caller.iter().find(|(n, _)| n == name) {
+                    self.set(name, value);
+                }
+            }
+            EnvArg::InheritAll(prefix) => {
+                for (name, value) in caller.iter().filter(|(n, _)| n.starts_with(prefix.as_str())) {
+                    self.set(name, value);
+                }
+            }
+        }
+    }
+}
+
+/// The environment, later sources over earlier ones: our defaults, the image, the caller's proxy
+/// settings, the caller's environment, env files, single settings (podman-run(1), ENVIRONMENT).
+///
+/// Our defaults are `PATH`, `container=coracle` (systemd and other programs look for that variable),
+/// `TERM=xterm` with a terminal, and `HOSTNAME`. `HOME` is init's to set: only it knows the user.
+pub fn layer(
+    request: &EnvRequest,
+    image: &[String],
+    caller: &[(String, String)],
+    hostname: &str,
+    tty: bool,
+) -> Vec<String> {
+    let mut variables = Variables::default();
+    variables.set_entry(DEFAULT_PATH);
+    variables.set("container", "coracle");
+    if tty {
+        variables.set("TERM", "xterm");
+    }
+    for entry in image {
+        variables.set_entry(entry);
+    }
+    let unset = |name: &str| request.unset_all || request.unset.iter().any(|u| u == name);
+    variables.0.retain(|(name, _)| !unset(name));
+    if request.proxy {
+        for name in PROXY {
+            variables.apply(&EnvArg::Inherit(name.to_owned()), caller);
+        }
+    }
+    if request.host {
+        variables.apply(&EnvArg::InheritAll(String::new()), caller);
+    }
+    for entry in request.files.iter().chain(&request.set) {
+        variables.apply(entry, caller);
+    }
+    if !variables.has("HOSTNAME") && !unset("HOSTNAME") {
+        variables.set("HOSTNAME", hostname);
+    }
+    variables.0.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller() -> Vec<(String, String)> {
+        [("A", "caller"), ("APP_X", "1"), ("APP_Y", "2"), ("http_proxy", "http://p"), ("HOSTNAME", "laptop")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .to_vec()
+    }
+
+    fn args(list: &[&str]) -> Vec<EnvArg> {
+        list.iter().map(|s| s.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn entries_are_read() {
+        for (text, entry) in [
+            ("A=b", EnvArg::Set("A".into(), "b".into())),
+            ("A=", EnvArg::Set("A".into(), String::new())),
+            ("A=b=c", EnvArg::Set("A".into(), "b=c".into())),
+            ("A*=b", EnvArg::Set("A*".into(), "b".into())),
+            ("A", EnvArg::Inherit("A".into())),
+            ("A*", EnvArg::InheritAll("A".into())),
+            ("*", EnvArg::InheritAll(String::new())),
+        ] {
+            assert_eq!(text.parse::<EnvArg>().unwrap(), entry, "{text}");
+        }
+        for bad in ["", "=x", "A B=c", "A\t"] {
+            assert!(bad.parse::<EnvArg>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn files_are_read_line_by_line() {
+        let text = "\u{feff}# remark\n\nA=1\r\n  B= two words \n#C=3\nD\nE=\"quoted\"\n";
+        assert_eq!(parse_file(text).unwrap(), args(&["A=1", "B= two words ", "D", "E=\"quoted\""]));
+        let error = parse_file("A=1\nB C=2\n").unwrap_err();
+        assert_eq!(error.message(), "line 2 is not an entry");
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let image: Vec<String> =
+            ["PATH=/image", "A=image", "B=image", "=broken", "C"].map(str::to_owned).to_vec();
+        let plain = EnvRequest::default();
+        assert_eq!(
+            layer(&plain, &image, &caller(), "box", false),
+            ["PATH=/image", "container=coracle", "A=image", "B=image", "C=", "HOSTNAME=box"]
+        );
+        let full = EnvRequest {
+            set: args(&["A=set", "NOT_THERE", "APP_*"]),
+            files: args(&["A=file", "B=file"]),
+            proxy: true,
+            ..EnvRequest::default()
+        };
+        assert_eq!(
+            layer(&full, &image, &caller(), "box", true),
+            [
+                "PATH=/image",
+                "container=coracle",
+                "TERM=xterm",
+                "A=set",
+                "B=file",
+                "C=",
+                "http_proxy=http://p",
+                "APP_X=1",
+                "APP_Y=2",
+                "HOSTNAME=box"
+            ]
+        );
+        let host = EnvRequest { host: true, ..EnvRequest::default() };
+        assert!(layer(&host, &image, &caller(), "box", false).contains(&"A=caller".to_owned()));
+        assert!(layer(&host, &image, &caller(), "box", false).contains(&"HOSTNAME=laptop".to_owned()));
+    }
+
+    #[test]
+    fn defaults_and_image_variables_can_be_left_out() {
+        let image = vec!["A=image".to_owned()];
+        let one = EnvRequest { unset: vec!["A".into(), "container".into()], ..EnvRequest::default() };
+        assert_eq!(layer(&one, &image, &[], "box", false), [DEFAULT_PATH, "HOSTNAME=box"]);
+        let all = EnvRequest { unset_all: true, set: args(&["B=1"]), ..EnvRequest::default() };
+        assert_eq!(layer(&all, &image, &[], "box", true), ["B=1"]);
+    }
+}

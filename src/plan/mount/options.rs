@@ -1,0 +1,262 @@
+//! The option words of `--volume` and `--tmpfs` and the keys of `--mount`.
+
+use super::{MountArg, SourceArg};
+use crate::plan::units::Size;
+use std::path::PathBuf;
+
+/// Options of a mount while they are read; `None` is not given.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) read_only: Option<bool>,
+    pub(super) no_exec: Option<bool>,
+    pub(super) suid: Option<bool>,
+    pub(super) dev: Option<bool>,
+    pub(super) copy_up: Option<bool>,
+    pub(super) recursive: Option<bool>,
+    pub(super) propagation: Option<String>,
+    pub(super) chown: bool,
+    pub(super) size: Option<u64>,
+    pub(super) mode: Option<u32>,
+    pub(super) inodes: Option<u64>,
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    pub(super) relabel: Option<char>,
+}
+
+const PROPAGATIONS: [&str; 8] =
+    ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"];
+
+/// Sets an option once; a second, different value contradicts the first.
+fn once<T: PartialEq>(slot: &mut Option<T>, value: T, word: &str) -> Result<(), String> {
+    match slot {
+        Some(old) if *old != value => Err(format!("option {word:?} contradicts an earlier one")),
+        _ => {
+            *slot = Some(value);
+            Ok(())
+        }
+    }
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| format!("{text:?} is not an octal mode such as 1777"))
+}
+
+fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{key} {text:?} is not a number"))
+}
+
+fn bytes(key: &str, text: &str) -> Result<u64, String> {
+    text.parse::<Size>().map(|s| s.0).map_err(|_| format!("{key} {text:?} is not a size"))
+}
+
+/// `true` and `false` in the spellings that docker and podman take.
+pub(super) fn bool_value(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "TRUE" | "True" | "t" | "T" | "1" => Ok(true),
+        "false" | "FALSE" | "False" | "f" | "F" | "0" => Ok(false),
+        _ => Err(format!("{text:?} is neither true nor false")),
+    }
+}
+
+/// The comma-separated fields of one record of CSV (RFC 4180): a field in double quotes may hold
+/// commas, and doubled quotes stand for one.
+pub(super) fn fields(text: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut field = String::new();
+    let mut chars = text.chars().peekable();
+    let mut quoted = false;
+    let mut closed = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' if quoted => (quoted, closed) = (false, true),
+            '"' if field.is_empty() && !closed => quoted = true,
+            '"' => return Err("a double quote stands within a field".into()),
+            ',' if !quoted => {
+                fields.push(std::mem::take(&mut field));
+                closed = false;
+            }
+            _ if closed => return Err("text follows a closing double quote".into()),
+            other => field.push(other),
+        }
+    }
+    if quoted {
+        return Err("a double quote is not closed".into());
+    }
+    fields.push(field);
+    if fields.iter().any(String::is_empty) {
+        return Err("a field is empty".into());
+    }
+    Ok(fields)
+}
+
+impl Options {
+    /// Words that every kind of mount takes; whether this was one.
+    fn common_word(&mut self, word: &str) -> Result<bool, String> {
+        match word {
+            "ro" => once(&mut self.read_only, true, word)?,
+            "rw" => once(&mut self.read_only, false, word)?,
+            "suid" => once(&mut self.suid, true, word)?,
+            "nosuid" => once(&mut self.suid, false, word)?,
+            "dev" => once(&mut self.dev, true, word)?,
+            "nodev" => once(&mut self.dev, false, word)?,
+            "U" => self.chown = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// One word of `--volume`.
+    pub(super) fn volume_word(&mut self, word: &str) -> Result<(), String> {
+        if self.common_word(word)? {
+            return Ok(());
+        }
+        match word {
+            "exec" => once(&mut self.no_exec, false, word),
+            "noexec" => once(&mut self.no_exec, true, word),
+            "copy" => once(&mut self.copy_up, true, word),
+            "nocopy" => once(&mut self.copy_up, false, word),
+            "rbind" => once(&mut self.recursive, true, word),
+            "bind" => once(&mut self.recursive, false, word),
+            // Labels matter to SELinux alone, which does not confine what an ordinary user starts here.
+            "z" => once(&mut self.relabel, 'z', word),
+            "Z" => once(&mut self.relabel, 'Z', word),
+            "O" => Err("option \"O\" is not supported for volumes yet".into()),
+            _ if PROPAGATIONS.contains(&word) => once(&mut self.propagation, word.to_owned(), word),
+            _ => Err(format!("unknown option {word:?}")),
+        }
+    }
+
+    /// One word of `--tmpfs`.
+    pub(super) fn tmpfs_word(&mut self, word: &str) -> Result<(), String> {
+        if self.common_word(word)? {
+            return Ok(());
+        }
+        match word {
+            "exec" => self.no_exec = Some(false),
+            "noexec" => self.no_exec = Some(true),
+            "tmpcopyup" | "copy" => once(&mut self.copy_up, true, word)?,
+            "notmpcopyup" | "nocopy" => once(&mut self.copy_up, false, word)?,
+            _ => match word.split_once('=') {
+                Some((key, value)) => self.tmpfs_value(key, value)?,
+                None => return Err(format!("unknown option {word:?}")),
+            },
+        }
+        Ok(())
+    }
+
+    fn tmpfs_value(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "size" => once(&mut self.size, bytes(key, value)?, key),
+            "mode" => once(&mut self.mode, octal(value)?, key),
+            "nr_inodes" => once(&mut self.inodes, bytes(key, value)?, key),
+            "uid" => once(&mut self.uid, number(key, value)?, key),
+            "gid" => once(&mut self.gid, number(key, value)?, key),
+            _ => Err(format!("unknown option {key:?}")),
+        }
+    }
+
+    /// One key of `--mount` that is not its type, source or destination.
+    pub(super) fn mount_key(&mut self, kind: &str, key: &str, value: Option<&str>) -> Result<(), String> {
+        let flag = || value.map_or(Ok(true), bool_value);
+        let text = || value.filter(|v| !v.is_empty()).ok_or_else(|| format!("{key} needs a value"));
+        match (kind, key) {
+            (_, "ro" | "readonly") => once(&mut self.read_only, flag()?, key),
+            (_, "rw" | "readwrite") => once(&mut self.read_only, !flag()?, key),
+            (_, "U" | "chown") => {
+                self.chown = flag()?;
+                Ok(())
+            }
+            (_, "exec") => {
+                self.no_exec = Some(!flag()?);
+                Ok(())
+            }
+            (_, "noexec") => {
+                self.no_exec = Some(flag()?);
+                Ok(())
+            }
+            (_, "suid") => once(&mut self.suid, flag()?, key),
+            (_, "nosuid") => once(&mut self.suid, !flag()?, key),
+            (_, "dev") => once(&mut self.dev, flag()?, key),
+            (_, "nodev") => once(&mut self.dev, !flag()?, key),
+            (_, "consistency") => Ok(()),
+            (_, "idmap") if flag()? => Err("idmap comes with the storage work; leave it out".into()),
+            (_, "idmap") => Ok(()),
+            ("bind", "bind-nonrecursive") => once(&mut self.recursive, !flag()?, key),
+            ("bind", "bind-recursive") => match text()? {
+                "enabled" | "writable" => once(&mut self.recursive, true, key),
+                "disabled" => once(&mut self.recursive, false, key),
+                other => Err(format!("bind-recursive {other:?} is not enabled or disabled")),
+            },
+            ("bind", "bind-propagation") => match text()? {
+                word if PROPAGATIONS.contains(&word) => once(&mut self.propagation, word.to_owned(), key),
+                other => Err(format!("bind-propagation {other:?} is not one of {}", PROPAGATIONS.join(", "))),
+            },
+            ("bind" | "volume", "relabel") => match text()? {
+                "shared" => once(&mut self.relabel, 'z', key),
+                "private" => once(&mut self.relabel, 'Z', key),
+                other => Err(format!("relabel {other:?} is not shared or private")),
+            },
+            ("volume", "volume-nocopy") => once(&mut self.copy_up, !flag()?, key),
+            ("tmpfs", "tmpfs-size") => self.tmpfs_value("size", text()?),
+            ("tmpfs", "tmpfs-mode") => self.tmpfs_value("mode", text()?),
+            ("tmpfs", "tmpcopyup") => once(&mut self.copy_up, flag()?, key),
+            ("tmpfs", "notmpcopyup") => once(&mut self.copy_up, !flag()?, key),
+            (
+                _,
+                "volume-driver" | "volume-opt" | "volume-label" | "volume-subpath" | "subpath"
+                | "bind-create-src",
+            ) => Err(format!("{key} is not supported")),
+            _ => Err(format!("unknown key {key:?} for type {kind:?}")),
+        }
+    }
+
+    /// Refuses options that mean nothing for this source.
+    pub(super) fn check_against(&self, source: &SourceArg) -> Result<(), String> {
+        match source {
+            SourceArg::Bind { .. } if self.copy_up.is_some() => {
+                Err("copy and nocopy are for volumes, not for host paths".into())
+            }
+            SourceArg::Volume { .. } if self.propagation.is_some() => {
+                Err("propagation is for host paths, not for volumes".into())
+            }
+            SourceArg::Volume { .. } if self.recursive.is_some() => {
+                Err("bind and rbind are for host paths, not for volumes".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The memory file system these options describe.
+    pub(super) fn tmpfs(&self) -> SourceArg {
+        SourceArg::Tmpfs {
+            size: self.size,
+            mode: self.mode,
+            copy_up: self.copy_up.unwrap_or(true),
+            inodes: self.inodes,
+            uid: self.uid,
+            gid: self.gid,
+        }
+    }
+
+    /// The mount these options describe.
+    pub(super) fn into_mount(self, destination: PathBuf, source: SourceArg, asked: &str) -> MountArg {
+        MountArg {
+            destination,
+            source,
+            read_only: self.read_only.unwrap_or(false),
+            no_exec: self.no_exec.unwrap_or(false),
+            suid: self.suid.unwrap_or(false),
+            dev: self.dev.unwrap_or(false),
+            propagation: self.propagation,
+            chown: self.chown,
+            asked: asked.to_owned(),
+        }
+    }
+}

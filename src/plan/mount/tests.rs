@@ -1,0 +1,162 @@
+use super::*;
+
+fn volume(text: &str) -> MountArg {
+    text.parse::<VolumeArg>().unwrap_or_else(|e| panic!("{text}: {e}")).0
+}
+
+fn mount(text: &str) -> MountArg {
+    text.parse::<MountOption>().unwrap_or_else(|e| panic!("{text}: {e}")).0
+}
+
+fn tmpfs(text: &str) -> MountArg {
+    text.parse::<TmpfsArg>().unwrap_or_else(|e| panic!("{text}: {e}")).0
+}
+
+fn bind_of(path: &str, recursive: bool) -> SourceArg {
+    SourceArg::Bind { path: path.into(), recursive }
+}
+
+fn volume_of(name: Option<&str>, copy_up: bool) -> SourceArg {
+    SourceArg::Volume { name: name.map(|n| n.parse().unwrap()), copy_up }
+}
+
+#[test]
+fn volumes_have_a_source_a_destination_and_options() {
+    for (text, source, destination) in [
+        ("/a:/b", bind_of("/a", true), "/b"),
+        ("./a:/b", bind_of("./a", true), "/b"),
+        ("..:/b", bind_of("..", true), "/b"),
+        (".:/b/", bind_of(".", true), "/b"),
+        ("/a:/b:bind", bind_of("/a", false), "/b"),
+        ("/a:/b:rbind,ro,z", bind_of("/a", true), "/b"),
+        ("/a\\:b:/c", bind_of("/a:b", true), "/c"),
+        ("data:/b", volume_of(Some("data"), true), "/b"),
+        ("data:/b:nocopy", volume_of(Some("data"), false), "/b"),
+        ("/b", volume_of(None, true), "/b"),
+        ("/a:/b/../c//d/.", bind_of("/a", true), "/c/d"),
+        ("/a:/../../etc/x", bind_of("/a", true), "/etc/x"),
+    ] {
+        let read = volume(text);
+        assert_eq!(read.source, source, "{text}");
+        assert_eq!(read.destination, PathBuf::from(destination), "{text}");
+        assert_eq!(read.asked, text);
+    }
+}
+
+#[test]
+fn volume_options_are_honoured() {
+    let plain = volume("/a:/b");
+    assert!(!plain.read_only && !plain.no_exec && !plain.suid && !plain.dev && !plain.chown);
+    let full = volume("/a:/b:ro,noexec,suid,dev,rslave,U");
+    assert!(full.read_only && full.no_exec && full.suid && full.dev && full.chown);
+    assert_eq!(full.propagation.as_deref(), Some("rslave"));
+    assert!(!volume("/a:/b:rw,exec,nosuid,nodev,Z").no_exec);
+}
+
+#[test]
+fn bad_volumes_are_refused_by_name() {
+    for (text, names) in [
+        ("", "destination"),
+        ("a", "destination"),
+        ("/a:b", "\"b\""),
+        ("/a:/", "root"),
+        ("/a:/b:wat", "\"wat\""),
+        ("/a:/b:ro,rw", "\"rw\""),
+        ("/a:/b:z,Z", "\"Z\""),
+        ("/a:/b:ro:x", "colons"),
+        (":/b", "source is empty"),
+        ("/a:/b:O", "\"O\""),
+        ("/a:/b:nocopy", "nocopy"),
+        ("data:/b:rshared", "propagation"),
+        ("-x:/b", "source"),
+        ("a b:/b", "source"),
+    ] {
+        let error = text.parse::<VolumeArg>().unwrap_err();
+        assert!(error.message().contains(names), "{text}: {error}");
+    }
+}
+
+#[test]
+fn mounts_take_every_documented_key() {
+    let bind = mount(
+        "type=bind,source=/a,destination=/b,readonly,bind-propagation=rshared,bind-nonrecursive,relabel=shared,U=true",
+    );
+    assert_eq!(bind.source, bind_of("/a", false));
+    assert!(bind.read_only && bind.chown);
+    assert_eq!(bind.propagation.as_deref(), Some("rshared"));
+    for (text, read_only) in [
+        ("type=bind,src=/a,dst=/b", false),
+        ("type=bind,src=/a,target=/b,ro", true),
+        ("type=bind,src=/a,dst=/b,ro=false", false),
+        ("type=bind,src=/a,dst=/b,rw=true", false),
+        ("type=bind,src=/a,dst=/b,readonly=1", true),
+    ] {
+        assert_eq!(mount(text).read_only, read_only, "{text}");
+    }
+    assert_eq!(mount("type=volume,src=v,dst=/b").source, volume_of(Some("v"), true));
+    assert_eq!(mount("type=volume,dst=/b,volume-nocopy").source, volume_of(None, false));
+    assert_eq!(mount("dst=/b").source, volume_of(None, true));
+    assert_eq!(mount("type=bind,\"src=/a,b\",dst=/c").source, bind_of("/a,b", true));
+    assert_eq!(mount("type=bind,\"src=/a\"\"b\",dst=/c").source, bind_of("/a\"b", true));
+    let memory = mount("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=0700,notmpcopyup");
+    assert_eq!(
+        memory.source,
+        SourceArg::Tmpfs {
+            size: Some(1 << 20),
+            mode: Some(0o700),
+            copy_up: false,
+            inodes: None,
+            uid: None,
+            gid: None
+        }
+    );
+    assert!(memory.no_exec);
+}
+
+#[test]
+fn bad_mounts_are_refused_by_name() {
+    for (text, names) in [
+        ("", "empty"),
+        ("type=bind", "destination is missing"),
+        ("type=bind,dst=/b", "needs a source"),
+        ("type=bind,src=,dst=/b", "src needs a value"),
+        ("type=bind,src=/a,dst=b", "\"b\""),
+        ("type=bind,src=/a,dst=/b,dst=/c", "twice"),
+        ("type=bind,src=/a,dst=/b,wat=1", "\"wat\""),
+        ("type=bind,src=/a,dst=/b,ro=maybe", "\"maybe\""),
+        ("type=bind,src=/a,dst=/b,tmpfs-size=1", "tmpfs-size"),
+        ("type=bind,src=/a,dst=/b,bind-propagation=x", "\"x\""),
+        ("type=bind,\"src=/a,dst=/b", "not closed"),
+        ("type=tmpfs,src=/a,dst=/b", "no source"),
+        ("type=tmpfs,dst=/b,tmpfs-mode=9", "octal"),
+        ("type=tmpfs,dst=/b,tmpfs-size=x", "size"),
+        ("type=image,src=a,dst=/b", "\"image\""),
+        ("type=wat,dst=/b", "\"wat\""),
+        ("type=volume,src=../x,dst=/b", "bad source"),
+    ] {
+        let error = text.parse::<MountOption>().unwrap_err();
+        assert!(error.message().contains(names), "{text}: {error}");
+    }
+}
+
+#[test]
+fn memory_mounts_default_to_noexec_nosuid_nodev() {
+    let plain = tmpfs("/t");
+    assert!(plain.no_exec && !plain.suid && !plain.dev && !plain.read_only);
+    let full = tmpfs("/t:rw,exec,suid,size=64k,mode=755,nr_inodes=1k,uid=5,gid=6,nocopy");
+    assert!(!full.no_exec && full.suid);
+    assert_eq!(
+        full.source,
+        SourceArg::Tmpfs {
+            size: Some(65536),
+            mode: Some(0o755),
+            copy_up: false,
+            inodes: Some(1024),
+            uid: Some(5),
+            gid: Some(6)
+        }
+    );
+    for bad in ["t", "/", "/t:wat", "/t:size=x", "/t:mode=8", "/t:huge=always", "/t:ro,rw"] {
+        assert!(bad.parse::<TmpfsArg>().is_err(), "{bad}");
+    }
+}

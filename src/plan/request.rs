@@ -1,0 +1,139 @@
+//! What was asked for, by whichever verb: typed and checked one by one, not yet combined.
+
+use super::env::EnvRequest;
+use super::limits::{SysctlArg, UlimitArg};
+use super::mount::MountArg;
+use super::process::Entrypoint;
+use super::security::SecurityRequest;
+use super::{FilesPlan, LogPlan, NamespacePlan};
+use crate::container::{Name, Signal};
+use crate::netns::{DnsPlan, HostEntry, NetMode, PortPublish};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A container as it was asked for. [`super::resolve`] makes a plan of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// `--name`.
+    pub name: Option<Name>,
+    /// `--rootfs`; `None` is an image.
+    pub rootfs: Option<RootfsRequest>,
+    /// The payload.
+    pub process: ProcessRequest,
+    /// Host name inside.
+    pub hostname: Option<String>,
+    /// Namespaces to share with the host.
+    pub namespaces: NamespacePlan,
+    /// The network.
+    pub network: NetworkRequest,
+    /// Mounts.
+    pub mounts: MountRequest,
+    /// Which generated files are wanted.
+    pub files: FilesPlan,
+    /// Confinement.
+    pub security: SecurityRequest,
+    /// Limits.
+    pub limits: LimitRequest,
+    /// Allocate a terminal.
+    pub tty: bool,
+    /// Keep standard input open.
+    pub stdin: bool,
+    /// Where output is kept.
+    pub log: LogPlan,
+    /// How it ends.
+    pub lifecycle: LifecycleRequest,
+    /// Labels, those of label files first.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The command line, for `inspect`.
+    pub create_command: Vec<String>,
+}
+
+/// `--rootfs DIR[:O]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootfsRequest {
+    /// As written, absolute or relative to the caller's working directory.
+    pub path: PathBuf,
+    /// Leave the directory untouched.
+    pub overlay: bool,
+}
+
+/// The payload as asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessRequest {
+    /// `--entrypoint`.
+    pub entrypoint: Option<Entrypoint>,
+    /// Command and arguments; empty is the image's.
+    pub command: Vec<String>,
+    /// Environment.
+    pub env: EnvRequest,
+    /// `--workdir`.
+    pub cwd: Option<String>,
+    /// `--user`, checked.
+    pub user: Option<String>,
+    /// `--group-add`, `keep-groups` among them.
+    pub groups: Vec<String>,
+    /// `--passwd`.
+    pub passwd_entry: bool,
+    /// `--umask`.
+    pub umask: Option<u32>,
+    /// `--init`.
+    pub init: bool,
+    /// `--preserve-fds`.
+    pub preserve_fds: u32,
+}
+
+/// The network as asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NetworkRequest {
+    /// `--network`.
+    pub mode: NetMode,
+    /// `--publish`, ranges expanded.
+    pub ports: Vec<PortPublish>,
+    /// `--publish-all`.
+    pub publish_all: bool,
+    /// `--expose`, as written.
+    pub expose: Vec<String>,
+    /// `--dns`, `--dns-search`, `--dns-option`.
+    pub dns: DnsPlan,
+    /// `--add-host`.
+    pub hosts: Vec<HostEntry>,
+}
+
+/// Mounts as asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MountRequest {
+    /// `--volume`, `--mount` and `--tmpfs`.
+    pub list: Vec<MountArg>,
+    /// `--read-only-tmpfs`: with a read-only root, memory on `/run`, `/tmp` and `/var/tmp`.
+    pub read_only_tmpfs: bool,
+    /// `--shm-size` in bytes.
+    pub shm_size: Option<u64>,
+    /// The host's file with the time zone's rules, absolute (`--tz`).
+    pub zone: Option<PathBuf>,
+}
+
+/// Limits as asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LimitRequest {
+    /// `--ulimit`.
+    pub ulimits: Vec<UlimitArg>,
+    /// `--sysctl`.
+    pub sysctls: Vec<SysctlArg>,
+}
+
+/// How the container ends, as asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LifecycleRequest {
+    /// `--rm`.
+    pub auto_remove: bool,
+    /// `--stop-signal`.
+    pub stop_signal: Option<Signal>,
+    /// `--stop-timeout` in seconds.
+    pub stop_timeout: Option<u32>,
+    /// `--timeout` in seconds; 0 is never.
+    pub timeout: u32,
+    /// `--pidfile`, as written.
+    pub pidfile: Option<PathBuf>,
+}

@@ -1,0 +1,362 @@
+//! A request, an image and the caller become one plan. Pure: no file is read and nothing is asked of
+//! the system here, so the whole of it is tested by tables.
+
+use super::mount::{MountArg, SourceArg, clean_destination};
+use super::process::{UserArg, program, working_directory};
+use super::{
+    Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
+    NamespacePlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, limits, security,
+};
+use crate::container::{ContainerId, Name, Signal};
+use crate::error::{Error, Kind, Result};
+use crate::host::Caller;
+use crate::image::{Image, RunConfig};
+use crate::netns::{NetMode, NetPlan, check_publish, parse_expose, publish_exposed};
+use crate::storage::rootfs::RootPlan;
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Size of `/dev/shm` unless `--shm-size` says otherwise, in bytes.
+const SHM_SIZE: u64 = 64 << 20;
+/// Seconds between `stop`'s signal and SIGKILL unless `--stop-timeout` says otherwise.
+const STOP_TIMEOUT: u32 = 10;
+/// The group that `--group-add` takes to mean the caller's own groups.
+const KEEP_GROUPS: &str = "keep-groups";
+
+/// What a plan needs beyond the request and the image.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The new container's identifier.
+    pub id: ContainerId,
+    /// Its name when none was asked for.
+    pub spare_name: Name,
+    /// Now.
+    pub created: DateTime<Utc>,
+    /// Who starts it.
+    pub caller: Caller,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Options that contradict each other, ask for what cannot be given, or an image whose configuration
+/// cannot be carried out.
+pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result<ContainerPlan> {
+    let config = image.map(|i| &i.config.config);
+    no_nul("working directory", config.map(|c| &c.working_dir).into_iter())?;
+    check_namespaces(&request)?;
+    let program = program(request.process.entrypoint.as_ref(), &request.process.command, config)?;
+    let hostname = hostname(&request, facts);
+    let exposed = exposed(&request, config);
+    let network = network(&request, &exposed)?;
+    let mounts = mounts(&request, config, facts)?;
+    let limits = LimitPlan {
+        ulimits: limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?,
+        sysctls: limits::sysctls(&request.limits.sysctls, &request.namespaces, &network.mode)?,
+        shm_size: request.mounts.shm_size.unwrap_or(SHM_SIZE),
+    };
+    let security = security::confine(&request.security)?;
+    let process = ProcessPlan {
+        argv: program.argv(),
+        env: environment(&request, config, facts, &hostname)?,
+        cwd: working_directory(request.process.cwd.as_deref(), config)?,
+        user: user(&request, config)?,
+        umask: request.process.umask.unwrap_or(0o022),
+        preserve_fds: request.process.preserve_fds,
+        init: request.process.init,
+    };
+    let mut labels = config.map(|c| c.labels.clone()).unwrap_or_default();
+    labels.extend(request.labels.clone());
+    let lifecycle = lifecycle(&request, config, facts)?;
+    Ok(ContainerPlan {
+        version: PLAN_VERSION,
+        id: facts.id.clone(),
+        name: request.name.clone().unwrap_or_else(|| facts.spare_name.clone()),
+        created: facts.created,
+        image: image.map(source),
+        root: root(&request, image, &facts.caller)?,
+        process,
+        hostname,
+        network,
+        mounts,
+        files: request.files,
+        limits,
+        io: IoPlan { tty: request.tty, stdin: request.stdin, log: request.log },
+        lifecycle,
+        labels,
+        annotations: request.annotations,
+        asked: Asked {
+            create_command: request.create_command,
+            entrypoint: program.entrypoint,
+            command: program.command,
+            exposed_ports: exposed.into_iter().collect(),
+            cap_add: request.security.cap_add.iter().map(ToString::to_string).collect(),
+            cap_drop: request.security.cap_drop.iter().map(ToString::to_string).collect(),
+            security_opt: request.security.asked,
+            binds: request.mounts.list.into_iter().map(|m| m.asked).collect(),
+            publish_all: request.network.publish_all,
+        },
+        namespaces: request.namespaces,
+        security,
+    })
+}
+
+fn refuse(message: impl Into<String>, hint: &str) -> Error {
+    Error::new(Kind::Usage, message).hint(hint)
+}
+
+fn source(image: &Image) -> ImageSource {
+    ImageSource {
+        reference: image.reference.as_ref().map_or_else(|| image.id.to_string(), |r| r.canonical()),
+        id: image.id.clone(),
+        manifest: image.manifest.clone(),
+    }
+}
+
+/// Options that need a namespace of the container's own.
+fn check_namespaces(request: &Request) -> Result<()> {
+    let NamespacePlan { pid, ipc, uts, .. } = &request.namespaces;
+    if *uts != Share::Private && request.hostname.is_some() {
+        return Err(refuse(
+            "--hostname cannot be set together with --uts=host",
+            "Leave out --uts=host, so that the container has a host name of its own.",
+        ));
+    }
+    if *ipc != Share::Private && request.mounts.shm_size.is_some() {
+        return Err(refuse(
+            "--shm-size cannot be set together with --ipc=host",
+            "Leave out --ipc=host, so that the container has a /dev/shm of its own.",
+        ));
+    }
+    if *pid != Share::Private && request.process.init {
+        return Err(refuse(
+            "--init needs process ids of the container's own, and --pid=host shares the host's",
+            "Leave out --init or --pid=host.",
+        ));
+    }
+    if request.tty && request.log.driver == LogDriver::Passthrough {
+        return Err(refuse(
+            "--log-driver=passthrough cannot be used with a terminal",
+            "Leave out --tty, or use --log-driver=none.",
+        ));
+    }
+    Ok(())
+}
+
+/// The host's name where the host's network or UTS namespace is used, as podman does; else the short id.
+fn hostname(request: &Request, facts: &Facts) -> String {
+    let shared = request.namespaces.uts != Share::Private || request.network.mode == NetMode::Host;
+    match &request.hostname {
+        Some(name) => name.clone(),
+        None if shared => facts.caller.hostname.clone(),
+        None => facts.id.short().to_owned(),
+    }
+}
+
+/// Ports of the image and of `--expose`, each with its protocol.
+fn exposed(request: &Request, config: Option<&RunConfig>) -> BTreeSet<String> {
+    let of_image = config.into_iter().flat_map(|c| c.exposed_ports.keys());
+    of_image
+        .chain(&request.network.expose)
+        .map(|port| if port.contains('/') { port.clone() } else { format!("{port}/tcp") })
+        .collect()
+}
+
+fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
+    let asked = &request.network;
+    if asked.mode == NetMode::None && asked.dns != crate::netns::DnsPlan::default() {
+        return Err(refuse(
+            "--dns, --dns-search and --dns-option mean nothing with --network=none",
+            "Leave them out, or leave out --network=none.",
+        ));
+    }
+    if !request.files.hosts && !asked.hosts.is_empty() {
+        return Err(refuse("--add-host cannot be set together with --no-hosts", "Leave out one of the two."));
+    }
+    let mut ports = asked.ports.clone();
+    if asked.publish_all {
+        let mut wanted = Vec::new();
+        for text in exposed {
+            wanted.extend(parse_expose(text)?);
+        }
+        ports.extend(publish_exposed(&wanted, &ports));
+    }
+    check_publish(&mut ports)?;
+    if !asked.mode.carries_ports() {
+        ports.clear();
+    }
+    Ok(NetPlan { mode: asked.mode.clone(), ports, dns: asked.dns.clone(), hosts: asked.hosts.clone() })
+}
+
+fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<RootPlan> {
+    let Some(rootfs) = &request.rootfs else {
+        let image = image.ok_or_else(|| Error::new(Kind::Usage, "no image was named"))?;
+        return Ok(RootPlan::Layers(image.layers.clone()));
+    };
+    let path: PathBuf = caller.cwd.join(&rootfs.path).components().collect();
+    match (path == Path::new("/"), rootfs.overlay) {
+        (true, true) => Ok(RootPlan::HostTree),
+        (true, false) => Err(refuse(
+            "the host's own root cannot be a container's root in place",
+            "Run over a throw-away layer: coracle run --rootfs /:O COMMAND.",
+        )),
+        (false, overlay) => Ok(RootPlan::Directory { path, overlay }),
+    }
+}
+
+/// An image's data that no kernel call could take.
+fn no_nul<'a>(what: &str, mut texts: impl Iterator<Item = &'a String>) -> Result<()> {
+    match texts.any(|t| t.contains('\0')) {
+        true => Err(Error::new(Kind::Image, format!("the image's {what} has a NUL byte"))),
+        false => Ok(()),
+    }
+}
+
+fn environment(
+    request: &Request,
+    config: Option<&RunConfig>,
+    facts: &Facts,
+    hostname: &str,
+) -> Result<Vec<String>> {
+    let of_image = config.map_or(&[][..], |c| &c.env);
+    no_nul("environment", of_image.iter())?;
+    Ok(env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty))
+}
+
+fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
+    let of_image = config.map_or("", |c| c.user.as_str());
+    let user = match &request.process.user {
+        Some(user) => user.clone(),
+        None => {
+            let checked = of_image.parse::<UserArg>().map_err(|e| {
+                Error::new(Kind::Image, "the image's user cannot be used")
+                    .caused_by(e)
+                    .hint("Name another one: coracle run --user 0 ...")
+            });
+            checked?.0
+        }
+    };
+    let keep_groups = request.process.groups.iter().any(|g| g == KEEP_GROUPS);
+    if keep_groups && request.process.groups.len() > 1 {
+        return Err(refuse(
+            "--group-add keep-groups cannot stand beside other groups",
+            "Leave out either keep-groups or the other groups.",
+        ));
+    }
+    let groups = if keep_groups { Vec::new() } else { request.process.groups.clone() };
+    Ok(UserSpec { user, groups, keep_groups, passwd_entry: request.process.passwd_entry })
+}
+
+fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Result<LifecyclePlan> {
+    let of_image = config.map(|c| c.stop_signal.as_str()).filter(|s| !s.is_empty());
+    let signal = match (request.lifecycle.stop_signal, of_image) {
+        (Some(signal), _) => signal,
+        (None, None) => Signal::TERM,
+        (None, Some(text)) => text.parse().map_err(|e: Error| {
+            Error::new(Kind::Image, "the image's stop signal cannot be used")
+                .caused_by(e)
+                .hint("Name another one: coracle run --stop-signal TERM ...")
+        })?,
+    };
+    Ok(LifecyclePlan {
+        auto_remove: request.lifecycle.auto_remove,
+        stop_signal: signal.number(),
+        stop_timeout: request.lifecycle.stop_timeout.unwrap_or(STOP_TIMEOUT),
+        timeout: Some(request.lifecycle.timeout).filter(|seconds| *seconds > 0),
+        pidfile: request.lifecycle.pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
+    })
+}
+
+/// All mounts, parents before what is mounted below them. What was asked for comes first; the image's
+/// volumes and our own additions fill places that are still free.
+fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Result<Vec<MountPlan>> {
+    let mut plans: Vec<MountPlan> = Vec::new();
+    for asked in &request.mounts.list {
+        let plan = mount(asked, facts);
+        if plans.iter().any(|p| p.destination == plan.destination) {
+            let place = plan.destination.display();
+            return Err(refuse(
+                format!("two mounts are asked for at {place}"),
+                "Keep one of them, or choose another destination.",
+            ));
+        }
+        plans.push(plan);
+    }
+    let mut fill = |plan: MountPlan| {
+        if !plans.iter().any(|p| p.destination == plan.destination) {
+            plans.push(plan);
+        }
+    };
+    if let Some(config) = config {
+        no_nul("volume list", config.volumes.keys())?;
+        for path in config.volumes.keys() {
+            let destination = clean_destination(&format!("/{path}")).map_err(|e| {
+                Error::new(Kind::Image, format!("the image's volume {path:?} cannot be mounted")).caused_by(e)
+            })?;
+            fill(plain(volume(None, &destination, true, facts), destination));
+        }
+    }
+    if request.security.readonly_root && request.mounts.read_only_tmpfs {
+        for place in ["/run", "/tmp", "/var/tmp"] {
+            fill(plain(memory(), PathBuf::from(place)));
+        }
+    }
+    if let Some(zone) = &request.mounts.zone {
+        let source = MountSource::Bind { path: zone.clone(), recursive: false };
+        fill(MountPlan { read_only: true, ..plain(source, PathBuf::from("/etc/localtime")) });
+    }
+    plans.sort_by_key(|p| p.destination.components().count());
+    Ok(plans)
+}
+
+fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
+    MountPlan {
+        destination,
+        source,
+        read_only: false,
+        no_exec: false,
+        suid: false,
+        dev: false,
+        propagation: None,
+        chown: false,
+    }
+}
+
+fn memory() -> MountSource {
+    MountSource::Tmpfs { size: None, mode: None, copy_up: true, inodes: None, uid: None, gid: None }
+}
+
+/// A volume; without a name it gets one made from the container's id and the destination.
+fn volume(name: Option<Name>, destination: &Path, copy_up: bool, facts: &Facts) -> MountSource {
+    let anonymous = name.is_none();
+    let seed = format!("{} {}", facts.id, destination.display());
+    let made = || Name::from(ContainerId::from_random(Sha256::digest(seed).into()));
+    MountSource::Volume { name: name.unwrap_or_else(made), anonymous, copy_up }
+}
+
+fn mount(asked: &MountArg, facts: &Facts) -> MountPlan {
+    let source = match asked.source.clone() {
+        SourceArg::Bind { path, recursive } => {
+            MountSource::Bind { path: facts.caller.cwd.join(path).components().collect(), recursive }
+        }
+        SourceArg::Volume { name, copy_up } => volume(name, &asked.destination, copy_up, facts),
+        SourceArg::Tmpfs { size, mode, copy_up, inodes, uid, gid } => {
+            MountSource::Tmpfs { size, mode, copy_up, inodes, uid, gid }
+        }
+    };
+    MountPlan {
+        destination: asked.destination.clone(),
+        source,
+        read_only: asked.read_only,
+        no_exec: asked.no_exec,
+        suid: asked.suid,
+        dev: asked.dev,
+        propagation: asked.propagation.clone(),
+        chown: asked.chown,
+    }
+}
+
+#[cfg(test)]
+mod tests;
