@@ -31,6 +31,15 @@ impl Digest {
         Digest(format!("sha512:{}", hex(&hash)))
     }
 
+    /// The digest of other bytes, by this digest's algorithm.
+    #[must_use]
+    pub fn of_same_kind(&self, bytes: &[u8]) -> Digest {
+        match self.algorithm() {
+            "sha512" => Digest(format!("sha512:{}", hex(&sha2::Sha512::digest(bytes)))),
+            _ => Digest::sha256_of(bytes),
+        }
+    }
+
     /// `sha256` or `sha512`.
     pub fn algorithm(&self) -> &str {
         self.0.split_once(':').map_or("", |(a, _)| a)

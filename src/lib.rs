@@ -11,6 +11,7 @@ pub mod host;
 pub mod image;
 pub mod netns;
 pub mod plan;
+pub mod registry;
 pub mod runtime;
 pub mod storage;
 pub mod sys;

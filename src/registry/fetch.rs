@@ -1,0 +1,476 @@
+//! From a prepared name to verified bytes: manifest, configuration, layers side by side.
+//!
+//! Theory of operation. One async task per layer, at most [`SIDE_BY_SIDE`] at a time, moves bytes from
+//! the network into a bounded channel; a thread per layer takes them out and gives them to the caller's
+//! [`LayerSink`], which writes and hashes. A slow disk therefore slows the network down instead of
+//! filling memory. SIGINT, SIGTERM and SIGHUP end the fetch as a failure would, so that everything
+//! half-made is dropped by its owner.
+
+use super::blob::{Download, Part, retrying};
+use super::http::{Ask, Endpoint, Session, read_limited};
+use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
+use super::platform;
+use super::prepare::{Candidate, Prepared};
+use super::retry::{RetryPolicy, Tries, Trouble};
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{Digest, ImageConfig, Reference};
+use futures_util::StreamExt;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Layers that are downloaded at the same time.
+const SIDE_BY_SIDE: usize = 4;
+/// Chunks between the network and a layer's thread.
+const CHANNEL: usize = 32;
+/// Indexes within indexes that are followed.
+const NESTING_MAX: usize = 3;
+/// Shortest time between two reports on one layer.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Time between two looks for signals.
+const SIGNAL_EVERY: Duration = Duration::from_millis(50);
+/// Pages of a tag list that are read.
+const PAGES_MAX: usize = 1000;
+
+/// What happens during a fetch, for whoever shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// This full name is tried.
+    Trying(Reference),
+    /// Something the user should know and need not act upon.
+    Warning(String),
+    /// A pause before another try.
+    Waiting {
+        /// The failure that made it necessary.
+        why: String,
+        /// Its length.
+        seconds: u64,
+    },
+    /// The manifest is known: the layers' digests and sizes in bytes, bottom first.
+    Layers(Vec<(Digest, u64)>),
+    /// A layer needs no transfer.
+    Present(usize),
+    /// A layer's bytes so far.
+    Progress(usize, u64),
+    /// All bytes of a layer are here and verified.
+    Downloaded(usize),
+}
+
+/// An image's documents, verified, as they came.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The full name it was fetched under.
+    pub reference: Reference,
+    /// The manifest's bytes.
+    pub manifest: Vec<u8>,
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The index it was chosen from.
+    pub index: Option<Digest>,
+    /// The configuration's bytes.
+    pub config: Vec<u8>,
+    /// The configuration, read.
+    pub parsed: ImageConfig,
+    /// The manifest, read.
+    pub image: ImageManifest,
+}
+
+/// Takes one layer's bytes, on a thread of its own. Dropped unfinished, it leaves nothing visible.
+pub trait LayerSink: Send {
+    /// Bytes that an earlier attempt left; the transfer goes on from there.
+    fn written(&self) -> u64;
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+    /// All bytes were written: verifies the digest and makes the blob visible.
+    ///
+    /// # Errors
+    /// The digest is another one.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Where a layer comes from.
+pub enum LayerSource {
+    /// From here; nothing is fetched.
+    Present,
+    /// From the registry, into this sink.
+    Fetch(Box<dyn LayerSink>),
+}
+
+/// The caller's side of a fetch.
+pub trait Target {
+    /// A small blob that is here already.
+    fn cached(&self, digest: &Digest) -> Option<Vec<u8>>;
+    /// Called before a layer is fetched; again for the same one when a transfer starts anew.
+    ///
+    /// # Errors
+    /// When the layer cannot be taken.
+    fn begin(&mut self, fetched: &Fetched, layer: usize) -> Result<LayerSource>;
+}
+
+/// Fetches an image. Starts threads: to be called in a leaf.
+///
+/// # Errors
+/// No host delivers the image, it is malformed, or the target refuses.
+pub fn fetch(prepared: &Prepared, target: &mut dyn Target, report: &dyn Fn(Event)) -> Result<Fetched> {
+    let fetcher =
+        Fetcher { prepared, target: RefCell::new(target), report, threads: RefCell::new(Vec::new()) };
+    let result = block_on(async {
+        let mut failures = Vec::new();
+        for candidate in &prepared.candidates {
+            report(Event::Trying(candidate.reference.clone()));
+            match fetcher.candidate(candidate).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(e) if is_local(&e) => return Err(e),
+                Err(e) => failures.push(e),
+            }
+        }
+        Err(sum_up(prepared, failures))
+    });
+    for thread in fetcher.threads.take() {
+        // Its outcome was received, or the fetch has failed for another reason.
+        let _ = thread.join();
+    }
+    result
+}
+
+/// The tags of a repository. Starts threads: to be called in a leaf.
+///
+/// # Errors
+/// No host answers.
+pub fn tags(prepared: &Prepared, report: &dyn Fn(Event)) -> Result<(Reference, Vec<String>)> {
+    block_on(async {
+        let mut last = Error::new(Kind::Usage, "nothing to ask");
+        for candidate in &prepared.candidates {
+            for endpoint in &candidate.endpoints {
+                match list_tags(endpoint, prepared.retry, report).await {
+                    Ok(tags) => return Ok((candidate.reference.clone(), tags)),
+                    Err(e) => last = e,
+                }
+            }
+        }
+        Err(last)
+    })
+}
+
+/// Runs to the end, or to the first signal that asks us to stop.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let starting = || "start the transfer";
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context(Kind::Host, starting)?;
+    let mut stop = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        stop.add(signal);
+    }
+    // Threads started from here on inherit the mask, so only the descriptor sees these signals.
+    stop.thread_block().context(Kind::Host, starting)?;
+    let signals = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context(Kind::Host, starting)?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = work => result,
+            () = told_to_stop(&signals) => Err(Error::new(Kind::Runtime, "interrupted")),
+        }
+    })
+}
+
+/// Ends when a signal has arrived. Looks at intervals, because the runtime offers no safe way to wait
+/// for a descriptor it did not make.
+async fn told_to_stop(signals: &SignalFd) {
+    while !matches!(signals.read_signal(), Ok(Some(_))) {
+        tokio::time::sleep(SIGNAL_EVERY).await;
+    }
+}
+
+/// Failures that another host cannot cure.
+fn is_local(e: &Error) -> bool {
+    !matches!(e.kind(), Kind::Registry | Kind::NotFound | Kind::Image)
+}
+
+/// One failure for a name that was tried under several full names.
+fn sum_up(prepared: &Prepared, mut failures: Vec<Error>) -> Error {
+    match (failures.pop(), failures.is_empty()) {
+        (Some(only), true) => only,
+        (last, _) => {
+            let names: Vec<String> = prepared.names().map(ToString::to_string).collect();
+            let error = Error::new(Kind::NotFound, format!("none of {} could be pulled", names.join(", ")));
+            match last {
+                Some(last) => error.caused_by(failures.into_iter().next().unwrap_or(last)),
+                None => error,
+            }
+        }
+    }
+}
+
+struct Fetcher<'a> {
+    prepared: &'a Prepared,
+    target: RefCell<&'a mut dyn Target>,
+    report: &'a dyn Fn(Event),
+    threads: RefCell<Vec<JoinHandle<()>>>,
+}
+
+impl Fetcher<'_> {
+    async fn candidate(&self, candidate: &Candidate) -> Result<Fetched> {
+        let mut last = Error::new(Kind::Registry, format!("{} has no host", candidate.reference));
+        for (at, endpoint) in candidate.endpoints.iter().enumerate() {
+            match self.endpoint(candidate, endpoint).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(e) if is_local(&e) => return Err(e),
+                Err(e) => {
+                    if at + 1 < candidate.endpoints.len() {
+                        (self.report)(Event::Warning(format!("mirror {}: {e}", endpoint.host())));
+                    }
+                    last = e;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn endpoint(&self, candidate: &Candidate, endpoint: &Endpoint) -> Result<Fetched> {
+        let session = Session::open(endpoint).await?;
+        let fetched = self.documents(candidate, &session).await?;
+        let layers = &fetched.image.layers;
+        (self.report)(Event::Layers(layers.iter().map(|l| (l.digest.clone(), l.size)).collect()));
+        // A blob that occurs twice is fetched once: its second occurrence finds it here.
+        let mut seen = HashSet::new();
+        let (first, again): (Vec<usize>, Vec<usize>) =
+            (0..layers.len()).partition(|i| seen.insert(layers[*i].digest.clone()));
+        for round in [first, again] {
+            let work = round.into_iter().map(|at| self.layer(&session, &fetched, at));
+            let mut running = futures_util::stream::iter(work).buffer_unordered(SIDE_BY_SIDE);
+            while let Some(result) = running.next().await {
+                result?;
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Manifest and configuration.
+    async fn documents(&self, candidate: &Candidate, session: &Session) -> Result<Fetched> {
+        let name = candidate.reference.to_string();
+        let asked = &session.endpoint.reference;
+        let mut what = match asked.digest() {
+            Some(digest) => digest.to_string(),
+            None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
+        };
+        let mut promised = asked.digest().cloned();
+        let mut index = None;
+        let wanted = platform::refined(&self.prepared.platform);
+        for _ in 0..NESTING_MAX {
+            let (bytes, content_type) = self.manifest(session, &what, promised.as_ref()).await?;
+            let image = match manifest::parse(&name, content_type.as_deref(), &bytes)? {
+                Document::Index(entries) => {
+                    let digest = manifest::select(&name, &entries, &wanted)?;
+                    index.get_or_insert(Digest::sha256_of(&bytes));
+                    what = digest.to_string();
+                    promised = Some(digest);
+                    continue;
+                }
+                Document::Image(image) => image,
+            };
+            let config = self.config(session, &image).await?;
+            let parsed: ImageConfig = serde_json::from_slice(&config).map_err(|e| {
+                Error::new(Kind::Image, format!("the configuration of {name} is malformed")).caused_by(e)
+            })?;
+            if parsed.rootfs.diff_ids.len() != image.layers.len() {
+                let (layers, ids) = (image.layers.len(), parsed.rootfs.diff_ids.len());
+                let message = format!("{name}: the manifest has {layers} layers, the configuration {ids}");
+                return Err(Error::new(Kind::Image, message));
+            }
+            if !platform::agrees(&parsed.os, &parsed.architecture, &wanted) {
+                (self.report)(Event::Warning(format!(
+                    "{name} is for {}/{}, not for {}",
+                    parsed.os, parsed.architecture, self.prepared.platform
+                )));
+            }
+            let media_type = manifest::media_type(content_type.as_deref(), &bytes);
+            let reference = candidate.reference.clone();
+            return Ok(Fetched { reference, manifest: bytes, media_type, index, config, parsed, image });
+        }
+        Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")))
+    }
+
+    /// A manifest's bytes, verified, and the type they were sent as.
+    async fn manifest(
+        &self,
+        session: &Session,
+        what: &str,
+        promised: Option<&Digest>,
+    ) -> Result<(Vec<u8>, Option<String>)> {
+        let accept = manifest::accept();
+        let ask = Ask { accept: Some(&accept), ..Ask::default() };
+        let mut tries = Tries::new(self.prepared.retry);
+        let (bytes, content_type, header) = retrying(&mut tries, self.report, async || {
+            let mut response = session.get(&format!("manifests/{what}"), ask).await?;
+            let text =
+                |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let (content_type, header) = (text("content-type"), text("docker-content-digest"));
+            let bytes = read_limited(&mut response, MANIFEST_MAX).await?;
+            Ok((bytes, content_type, header))
+        })
+        .await?;
+        let header = header.and_then(|h| h.parse::<Digest>().ok());
+        for digest in promised.into_iter().chain(&header) {
+            verify("manifest", digest, &bytes)?;
+        }
+        Ok((bytes, content_type))
+    }
+
+    async fn config(&self, session: &Session, image: &ImageManifest) -> Result<Vec<u8>> {
+        let cached = self.target.borrow().cached(&image.config);
+        if let Some(bytes) = cached.filter(|b| verify("configuration", &image.config, b).is_ok()) {
+            return Ok(bytes);
+        }
+        let what = format!("blobs/{}", image.config);
+        let mut tries = Tries::new(self.prepared.retry);
+        let bytes = retrying(&mut tries, self.report, async || {
+            let mut response = session.get(&what, Ask::default()).await?;
+            let bytes = read_limited(&mut response, CONFIG_MAX).await?;
+            if (bytes.len() as u64) < image.config_size {
+                let message = format!("configuration {} came incomplete", image.config);
+                return Err(Trouble::passing(Error::new(Kind::Registry, message)));
+            }
+            Ok(bytes)
+        })
+        .await?;
+        verify("configuration", &image.config, &bytes)?;
+        Ok(bytes)
+    }
+
+    async fn layer(&self, session: &Session, fetched: &Fetched, at: usize) -> Result<()> {
+        let layer = &fetched.image.layers[at];
+        loop {
+            let sink = match self.target.borrow_mut().begin(fetched, at)? {
+                LayerSource::Present => {
+                    (self.report)(Event::Present(at));
+                    return Ok(());
+                }
+                LayerSource::Fetch(sink) => sink,
+            };
+            let position = sink.written();
+            let (to, from) = mpsc::channel(CHANNEL);
+            let (tell, outcome) = oneshot::channel();
+            let thread = std::thread::Builder::new()
+                .name(format!("layer {}", layer.digest.short()))
+                .spawn(move || drop(tell.send(drain(from, sink))))
+                .context(Kind::Host, || "start a thread")?;
+            self.threads.borrow_mut().push(thread);
+            let mut download = Download { session, digest: &layer.digest, size: layer.size, position };
+            let mut tries = Tries::new(self.prepared.retry);
+            let mut last = Instant::now();
+            let mut progress = |bytes| {
+                if last.elapsed() >= REPORT_EVERY {
+                    last = Instant::now();
+                    (self.report)(Event::Progress(at, bytes));
+                }
+            };
+            let sent = download.run(&mut tries, &to, self.report, &mut progress).await;
+            drop(to);
+            let kept = outcome.await.map_err(|_| Error::new(Kind::Storage, "a layer's thread died"))?;
+            sent?;
+            match kept {
+                Ok(()) => {
+                    (self.report)(Event::Downloaded(at));
+                    return Ok(());
+                }
+                // What an earlier attempt left was wrong, and is gone now: once more from the start.
+                Err(e) if position > 0 && e.kind() == Kind::Image => {
+                    log::info!("{e}; fetching it from the start");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// A layer's thread: from the channel into the sink. A channel that ends early drops the sink.
+fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result<()> {
+    while let Some(part) = from.blocking_recv() {
+        match part {
+            Part::Bytes(bytes) => sink.write(&bytes)?,
+            Part::End => return sink.finish(),
+        }
+    }
+    Ok(())
+}
+
+/// Compares bytes with a promised digest.
+fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
+    let found = digest.of_same_kind(bytes);
+    if found == *digest {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Image, format!("{what} {digest} is not what was promised: its digest is {found}"))
+        .hint("The registry or a proxy in between sent wrong data: try again later."))
+}
+
+#[derive(Deserialize)]
+struct TagList {
+    tags: Option<Vec<String>>,
+}
+
+async fn list_tags(endpoint: &Endpoint, retry: RetryPolicy, report: &dyn Fn(Event)) -> Result<Vec<String>> {
+    let session = Session::open(endpoint).await?;
+    let mut all = Vec::new();
+    let mut next: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let mut tries = Tries::new(retry);
+        let (body, link) = retrying(&mut tries, report, async || {
+            let mut response = match &next {
+                None => session.get("tags/list", Ask::default()).await?,
+                Some(link) => session.get_next(link, Ask::default()).await?,
+            };
+            let link = response.headers().get("link").and_then(|v| v.to_str().ok()).and_then(next_page);
+            Ok((read_limited(&mut response, MANIFEST_MAX).await?, link))
+        })
+        .await?;
+        let bad = |e| {
+            Error::new(Kind::Registry, format!("registry {} sent no tag list", endpoint.host())).caused_by(e)
+        };
+        let page: TagList = serde_json::from_slice(&body).map_err(|e: serde_json::Error| bad(e))?;
+        all.extend(page.tags.unwrap_or_default());
+        match link {
+            Some(link) => next = Some(link),
+            None => return Ok(all),
+        }
+    }
+    Ok(all)
+}
+
+/// The target of `<...>; rel="next"` (RFC 8288).
+fn next_page(value: &str) -> Option<String> {
+    value.split(',').find_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let next = parameters.split(';').any(|p| matches!(p.trim(), "rel=\"next\"" | "rel=next"));
+        next.then(|| target.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found() {
+        assert_eq!(
+            next_page(r#"</v2/a/tags/list?n=2&last=b>; rel="next""#).unwrap(),
+            "/v2/a/tags/list?n=2&last=b"
+        );
+        assert_eq!(next_page(r#"</x>; rel="prev""#), None);
+        assert_eq!(next_page("nonsense"), None);
+    }
+
+    #[test]
+    fn case_10_wrong_digests_are_refused() {
+        assert!(verify("x", &Digest::sha256_of(b"a"), b"a").is_ok());
+        assert!(verify("x", &Digest::sha256_of(b"a"), b"b").is_err());
+    }
+}

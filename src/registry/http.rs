@@ -1,0 +1,419 @@
+//! Requests to one registry: scheme, redirects, authorization, and what an answer's status means.
+//!
+//! Theory of operation. A [`Session`] speaks to one origin (scheme, host, port). Secrets go to that
+//! origin only: redirects are followed by hand, without the authorization or the client certificate
+//! once they leave it, and never from https to http. A 401 from the origin starts [`super::token`],
+//! once per request, so a token that runs out in the middle of a pull is replaced. The TLS client is
+//! built at the first request, because loading the system's authorities takes milliseconds.
+
+use super::certs::HostCerts;
+use super::credentials::{Credentials, Found};
+use super::retry::{self, Trouble};
+use super::token::Authorizer;
+use crate::error::{Error, Kind, Result};
+use crate::image::Reference;
+use oci_client::errors::{OciEnvelope, OciErrorCode};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, StatusCode, Url};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest silence in the middle of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const REDIRECTS_MAX: usize = 8;
+/// Largest error document that is read.
+const ERROR_MAX: u64 = 64 << 10;
+
+/// How far a host's identity is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Security {
+    /// https with a certificate that verifies.
+    Verified,
+    /// The same, or plain http, because the bytes do not leave this machine.
+    Loopback,
+    /// https with any certificate, or plain http: the user has said so for this host.
+    Insecure,
+}
+
+/// One registry as prepared before the download process starts: nothing here needs a file again.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    /// The physical reference.
+    pub(super) reference: Reference,
+    pub(super) security: Security,
+    pub(super) certs: HostCerts,
+    pub(super) found: Found,
+    /// The user's credentials by host, for token servers elsewhere.
+    pub(super) hosts: BTreeMap<String, Credentials>,
+}
+
+impl Endpoint {
+    /// The host to connect to; docker.io's API lives on another one.
+    fn api_host(&self) -> &str {
+        match self.reference.registry() {
+            Some("docker.io") => "registry-1.docker.io",
+            Some(host) => host,
+            None => "",
+        }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.reference.registry().unwrap_or_default()
+    }
+}
+
+/// Whether a `host[:port]` names this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
+        Some((v6, _)) => v6,
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
+}
+
+/// A conversation with one registry.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) endpoint: Endpoint,
+    base: Url,
+    /// For the registry itself.
+    own: Client,
+    /// For the hosts it redirects to, and token servers: without the client certificate.
+    other: Client,
+    authorizer: Authorizer,
+}
+
+/// What to ask for beside the path.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ask<'a> {
+    /// The `Accept` header.
+    pub accept: Option<&'a str>,
+    /// First byte wanted.
+    pub from: Option<u64>,
+    /// Headers only.
+    pub head: bool,
+}
+
+impl Session {
+    /// Finds out how to speak to the registry.
+    ///
+    /// # Errors
+    /// No scheme that is allowed works.
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Session> {
+        let mut first_failure = None;
+        let schemes: &[&str] = match endpoint.security {
+            Security::Verified => &["https"],
+            Security::Loopback | Security::Insecure => &["https", "http"],
+        };
+        for scheme in schemes {
+            let session = match Session::with_scheme(endpoint, scheme) {
+                Ok(session) => session,
+                // A machine without authorities can still reach a plain registry.
+                Err(e) if schemes.len() > 1 => {
+                    first_failure.get_or_insert(e);
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            if schemes.len() == 1 {
+                return Ok(session);
+            }
+            let ping = session.base.join("v2/").map_err(|e| bad_url(endpoint.host(), &e))?;
+            match session.own.get(ping).send().await {
+                Ok(_) => return Ok(session),
+                // A server that speaks TLS with a certificate we do not trust is not asked in clear.
+                Err(e) if endpoint.security == Security::Loopback && is_certificate_failure(&e) => {
+                    return Err(session.unreachable(&e));
+                }
+                Err(e) => {
+                    first_failure.get_or_insert(session.unreachable(&e));
+                }
+            }
+        }
+        Err(first_failure.unwrap_or_else(|| Error::new(Kind::Registry, "no scheme to use")))
+    }
+
+    fn with_scheme(endpoint: &Endpoint, scheme: &str) -> Result<Session> {
+        let text = format!("{scheme}://{}/", endpoint.api_host());
+        let base = Url::parse(&text).map_err(|e| bad_url(endpoint.host(), &e))?;
+        let other = client(endpoint, scheme, false)?;
+        let own =
+            if endpoint.certs.identity.is_some() { client(endpoint, scheme, true)? } else { other.clone() };
+        let authorizer = Authorizer::new(endpoint, &base);
+        Ok(Session { endpoint: endpoint.clone(), base, own, other, authorizer })
+    }
+
+    /// Asks for `/v2/<repository>/<what>`.
+    ///
+    /// # Errors
+    /// Every answer but a success, with what is known about trying again.
+    pub(super) async fn get(&self, what: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
+        // Built from a parsed reference and a parsed digest or tag: there is nothing to escape.
+        let path = format!("v2/{}/{what}", self.endpoint.reference.path());
+        let url = self.base.join(&path).map_err(|e| bad_url(self.endpoint.host(), &e))?;
+        self.get_url(url, ask).await
+    }
+
+    /// Asks for the URL of a following page, which must be on the registry itself.
+    ///
+    /// # Errors
+    /// As [`Session::get`], and a page elsewhere.
+    pub(super) async fn get_next(&self, link: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
+        let url = self.base.join(link).map_err(|e| bad_url(self.endpoint.host(), &e))?;
+        if !self.is_own(&url) {
+            let message = format!("registry {} has its next page elsewhere: {link:?}", self.endpoint.host());
+            return Err(Error::new(Kind::Registry, message).into());
+        }
+        self.get_url(url, ask).await
+    }
+
+    async fn get_url(&self, url: Url, ask: Ask<'_>) -> Result<Response, Trouble> {
+        let ticket = self.authorizer.ticket();
+        let (response, at) = self.follow(url.clone(), ask).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(&at) {
+            return self.judge(response).await;
+        }
+        self.authorizer.renew(ticket, response.headers(), &self.other).await?;
+        let (response, _) = self.follow(url, ask).await?;
+        self.judge(response).await
+    }
+
+    fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    /// Sends the request and follows redirects; gives the last answer and where it came from.
+    async fn follow(&self, mut url: Url, ask: Ask<'_>) -> Result<(Response, Url), Trouble> {
+        for _ in 0..=REDIRECTS_MAX {
+            let own = self.is_own(&url);
+            let client = if own { &self.own } else { &self.other };
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = ask.accept {
+                headers.insert(header::ACCEPT, header_value(accept)?);
+            }
+            if let Some(from) = ask.from {
+                headers.insert(header::RANGE, header_value(&format!("bytes={from}-"))?);
+            }
+            if own && let Some(authorization) = self.authorizer.header() {
+                headers.insert(header::AUTHORIZATION, authorization);
+            }
+            let method = if ask.head { reqwest::Method::HEAD } else { reqwest::Method::GET };
+            let response = client
+                .request(method, url.clone())
+                .headers(headers)
+                .send()
+                .await
+                .map_err(|e| Trouble::passing(self.unreachable(&e)))?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok((response, url));
+            }
+            url = self.redirect(&url, &response)?;
+        }
+        let message = format!("registry {} redirects in circles", self.endpoint.host());
+        Err(Error::new(Kind::Registry, message).into())
+    }
+
+    fn redirect(&self, from: &Url, response: &Response) -> Result<Url> {
+        let refuse = |why: &str| {
+            Error::new(Kind::Registry, format!("registry {} redirects {why}", self.endpoint.host()))
+        };
+        let location = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
+        let to = location.and_then(|l| from.join(l).ok()).ok_or_else(|| refuse("to nowhere"))?;
+        match (from.scheme(), to.scheme()) {
+            (_, "https") | ("http", "http") => Ok(to),
+            ("https", "http") => Err(refuse(&format!("from https to plain http ({})", to.authority()))),
+            (_, scheme) => Err(refuse(&format!("to a {scheme} URL"))),
+        }
+    }
+
+    /// Turns every status but success into words.
+    async fn judge(&self, mut response: Response) -> Result<Response, Trouble> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let asked = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
+        let after = asked.and_then(|v| retry::retry_after(v, chrono::Utc::now()));
+        // The body only improves the message.
+        let body = read_limited(&mut response, ERROR_MAX).await.unwrap_or_default();
+        let envelope: Option<OciEnvelope> = serde_json::from_slice(&body).ok();
+        let first = envelope.as_ref().and_then(|e| e.errors.first());
+        let said = first.map(|e| printable(&e.message)).filter(|m| !m.is_empty());
+        let host = self.endpoint.host();
+        let repository = self.endpoint.reference.repository();
+        let words = said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned());
+        let code = status.as_u16();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.authorizer.denied(&words).into()),
+            StatusCode::NOT_FOUND => {
+                let what = match first.map(|e| &e.code) {
+                    Some(OciErrorCode::NameUnknown) => {
+                        format!("registry {host} has no repository {repository}")
+                    }
+                    Some(OciErrorCode::BlobUnknown) => {
+                        format!("registry {host} lacks a blob of {repository}")
+                    }
+                    _ => format!("{} was not found at registry {host}", self.endpoint.reference),
+                };
+                Err(Error::new(Kind::NotFound, what).hint("Check the name and the tag.").into())
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                Err(Error::new(Kind::Registry, format!("registry {host} refuses to resume")).into())
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                let mut error =
+                    Error::new(Kind::Registry, format!("registry {host} limits our requests: {words}"));
+                if self.endpoint.found.credentials.is_none() {
+                    error = error.hint(super::token::login_hint(host));
+                }
+                Err(Trouble { error, retry: true, after })
+            }
+            _ => {
+                let error = Error::new(Kind::Registry, format!("registry {host} answered {code}: {words}"));
+                let retry = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+                Err(Trouble { error, retry, after })
+            }
+        }
+    }
+
+    /// A connection that broke in the middle of an answer, in words.
+    pub(super) fn broken(&self, failure: &reqwest::Error) -> Error {
+        Error::new(Kind::Registry, format!("the connection to registry {} broke", self.endpoint.host()))
+            .caused_by(Error::new(Kind::Registry, deepest(failure)))
+    }
+
+    /// A failure below HTTP, in words.
+    pub(super) fn unreachable(&self, failure: &reqwest::Error) -> Error {
+        unreachable(self.endpoint.host(), failure)
+    }
+}
+
+/// Words for a failure below HTTP, with the hint that fits.
+pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
+    let why = deepest(failure);
+    let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
+        .caused_by(Error::new(Kind::Registry, why.clone()));
+    if is_certificate_failure(failure) {
+        error.hint(format!(
+            "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
+        ))
+    } else if why.contains("InvalidContentType") || why.contains("corrupt message") {
+        error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
+    } else {
+        error
+    }
+}
+
+fn is_certificate_failure(failure: &reqwest::Error) -> bool {
+    deepest(failure).contains("certificate")
+}
+
+/// The innermost cause, which says what happened.
+fn deepest(failure: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = failure;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    if failure.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() }
+}
+
+fn bad_url(host: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::Registry, format!("registry {host}: {why}"))
+}
+
+fn header_value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).map_err(|_| Error::new(Kind::Registry, "a header has forbidden characters"))
+}
+
+/// One line of printable text from a server, at most 200 characters.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
+}
+
+/// Reads a body of at most `max` bytes.
+///
+/// # Errors
+/// A broken connection, or a longer body.
+pub(super) async fn read_limited(response: &mut Response, max: u64) -> Result<Vec<u8>, Trouble> {
+    let long =
+        || Trouble::lasting(Error::new(Kind::Registry, format!("the answer is longer than {max} bytes")));
+    if response.content_length().is_some_and(|n| n > max) {
+        return Err(long());
+    }
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > max => return Err(long()),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(e) => {
+                let host = response.url().authority().to_owned();
+                return Err(Trouble::passing(
+                    Error::new(Kind::Registry, format!("the connection to {host} broke"))
+                        .caused_by(Error::new(Kind::Registry, deepest(&e))),
+                ));
+            }
+        }
+    }
+}
+
+fn client(endpoint: &Endpoint, scheme: &str, with_identity: bool) -> Result<Client> {
+    let failed = |what: String, e: reqwest::Error| {
+        Error::new(Kind::Registry, what).caused_by(Error::new(Kind::Registry, deepest(&e)))
+    };
+    // A second call finds it installed; the process-wide default is what reqwest asks for.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .retry(reqwest::retry::never())
+        .referer(false);
+    if scheme == "http" {
+        // Redirects to https are possible; then only the given authorities count, or none.
+        builder = builder.tls_danger_accept_invalid_certs(endpoint.security == Security::Insecure);
+    }
+    if endpoint.security == Security::Insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    } else {
+        for (path, pem) in &endpoint.certs.authorities {
+            let bad = |e| failed(format!("{} holds no certificate", path.display()), e);
+            for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(bad)? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+    }
+    if with_identity && let Some((path, pem)) = &endpoint.certs.identity {
+        let bad = |e| failed(format!("{} and its key are no client certificate", path.display()), e);
+        builder = builder.identity(reqwest::Identity::from_pem(pem).map_err(bad)?);
+    }
+    builder.build().map_err(|e| {
+        failed(format!("prepare the connection to registry {}", endpoint.host()), e)
+            .hint("If it is the system's authorities that are missing, install the package ca-certificates.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_this_machine_only() {
+        for yes in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
+            assert!(is_loopback(yes), "{yes}");
+        }
+        for no in ["localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:5000", "[::2]:5000", "r.io"]
+        {
+            assert!(!is_loopback(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn server_text_is_one_printable_line() {
+        assert_eq!(printable(" a\n\x1b[31mb "), "a  [31mb");
+        assert_eq!(printable(&"x".repeat(500)).len(), 200);
+    }
+}

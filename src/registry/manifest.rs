@@ -1,0 +1,247 @@
+//! Manifests and indexes, read strictly by media type.
+//!
+//! The media type decides what a document is, never its shape: a document that could be read as both
+//! an image and an index is refused (CVE-2021-41190). Sizes are bounded before anything is read, and
+//! every digest becomes a [`Digest`] here or the document is refused.
+
+use super::platform;
+use crate::error::{Error, Kind, Result};
+use crate::image::{Digest, Platform};
+use oci_client::manifest as types;
+use serde::Deserialize;
+
+/// Largest manifest or index, in bytes (the distribution spec's recommended limit).
+pub(super) const MANIFEST_MAX: u64 = 4 << 20;
+/// Largest image configuration, in bytes.
+pub(super) const CONFIG_MAX: u64 = 4 << 20;
+/// Most layers of an image; the kernel's overlay takes fewer.
+const LAYERS_MAX: usize = 500;
+
+/// The `Accept` header: everything we can read.
+pub(super) fn accept() -> String {
+    [
+        types::OCI_IMAGE_INDEX_MEDIA_TYPE,
+        types::OCI_IMAGE_MEDIA_TYPE,
+        types::IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+        types::IMAGE_MANIFEST_MEDIA_TYPE,
+    ]
+    .join(", ")
+}
+
+/// How a layer's tar stream is compressed, by its media type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// A plain tar stream.
+    None,
+    /// gzip, possibly of several members.
+    Gzip,
+    /// zstd, possibly of several frames.
+    Zstd,
+}
+
+/// A layer as its manifest describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerDescriptor {
+    /// The digest of the blob.
+    pub digest: Digest,
+    /// The blob's size in bytes.
+    pub size: u64,
+    /// Its media type as written.
+    pub media_type: String,
+    /// How it is compressed.
+    pub compression: Compression,
+}
+
+/// An image manifest, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageManifest {
+    /// The digest of the configuration blob, which is the image's id.
+    pub config: Digest,
+    /// The configuration's size in bytes.
+    pub config_size: u64,
+    /// Bottom first.
+    pub layers: Vec<LayerDescriptor>,
+}
+
+/// A manifest's document, by media type.
+#[derive(Debug)]
+pub(super) enum Document {
+    /// One image.
+    Image(ImageManifest),
+    /// Several images, for several platforms.
+    Index(types::OciImageIndex),
+}
+
+/// What is looked at before a document is taken for anything.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    schema_version: Option<i64>,
+    media_type: Option<String>,
+    manifests: Option<serde::de::IgnoredAny>,
+    config: Option<serde::de::IgnoredAny>,
+    layers: Option<serde::de::IgnoredAny>,
+    fs_layers: Option<serde::de::IgnoredAny>,
+}
+
+fn refuse(name: &str, why: &str) -> Error {
+    Error::new(Kind::Image, format!("{name} is not an image manifest: {why}"))
+}
+
+/// Reads a document. `content_type` is the `Content-Type` it came with, `name` is for messages.
+///
+/// # Errors
+/// Anything but a well-formed image or index of a known media type.
+pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Result<Document> {
+    let shape: Shape =
+        serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is not JSON").caused_by(e))?;
+    let header = header_type(content_type);
+    // Servers without a notion of manifests say application/json or text/plain: then the document decides.
+    let media_type = match (header.as_deref().filter(|t| is_known(t)), shape.media_type.as_deref()) {
+        (Some(header), Some(own)) if header != own => {
+            return Err(refuse(name, &format!("it was sent as {header} and calls itself {own}")));
+        }
+        (Some(header), _) => header.to_owned(),
+        (None, Some(own)) => own.to_owned(),
+        (None, None) if shape.fs_layers.is_some() => {
+            "application/vnd.docker.distribution.manifest.v1+json".to_owned()
+        }
+        (None, None) => {
+            let sent = header.as_deref().unwrap_or("nothing");
+            return Err(refuse(name, &format!("it has no media type (it was sent as {sent})")));
+        }
+    };
+    if is_schema1(&media_type) {
+        return Err(refuse(name, "it is of docker's schema 1, which has been retired")
+            .hint("Push the image again with a current version of docker, podman or skopeo."));
+    }
+    if shape.schema_version != Some(2) {
+        return Err(refuse(name, "its schemaVersion is not 2"));
+    }
+    let both = shape.manifests.is_some() && (shape.config.is_some() || shape.layers.is_some());
+    if both || shape.fs_layers.is_some() {
+        return Err(refuse(name, "it has the members of an image and of an index"));
+    }
+    if is_index(&media_type) {
+        let index = serde_json::from_slice(bytes)
+            .map_err(|e| refuse(name, "as an index it is malformed").caused_by(e))?;
+        Ok(Document::Index(index))
+    } else if is_image(&media_type) {
+        let image: types::OciImageManifest =
+            serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
+        check_image(name, &image).map(Document::Image)
+    } else {
+        Err(refuse(name, &format!("its media type is {media_type}")))
+    }
+}
+
+fn header_type(content_type: Option<&str>) -> Option<String> {
+    content_type.map(|c| c.split(';').next().unwrap_or(c).trim().to_ascii_lowercase())
+}
+
+/// The media type a document that [`parse`] has taken is recorded under.
+pub(super) fn media_type(content_type: Option<&str>, bytes: &[u8]) -> String {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Own {
+        media_type: Option<String>,
+    }
+    let own = || serde_json::from_slice::<Own>(bytes).ok()?.media_type;
+    let sent = header_type(content_type).filter(|t| is_known(t));
+    sent.or_else(own).unwrap_or_else(|| types::OCI_IMAGE_MEDIA_TYPE.to_owned())
+}
+
+fn is_known(media_type: &str) -> bool {
+    is_image(media_type) || is_index(media_type) || is_schema1(media_type)
+}
+
+fn is_image(media_type: &str) -> bool {
+    matches!(media_type, types::OCI_IMAGE_MEDIA_TYPE | types::IMAGE_MANIFEST_MEDIA_TYPE)
+}
+
+fn is_index(media_type: &str) -> bool {
+    matches!(media_type, types::OCI_IMAGE_INDEX_MEDIA_TYPE | types::IMAGE_MANIFEST_LIST_MEDIA_TYPE)
+}
+
+fn is_schema1(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/vnd.docker.distribution.manifest.v1+json"
+            | "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    )
+}
+
+fn check_image(name: &str, image: &types::OciImageManifest) -> Result<ImageManifest> {
+    let config_type = image.config.media_type.as_str();
+    if !matches!(config_type, types::IMAGE_CONFIG_MEDIA_TYPE | types::IMAGE_DOCKER_CONFIG_MEDIA_TYPE) {
+        return Err(Error::new(Kind::Image, format!("{name} is not a container image but {config_type}")));
+    }
+    let digest = |text: &str, what: &str| {
+        text.parse::<Digest>().map_err(|e| refuse(name, &format!("the digest of {what} is bad")).caused_by(e))
+    };
+    let size = |n: i64, what: &str| {
+        u64::try_from(n).map_err(|_| refuse(name, &format!("the size of {what} is negative")))
+    };
+    let config_size = size(image.config.size, "the configuration")?;
+    if config_size > CONFIG_MAX {
+        return Err(refuse(name, &format!("its configuration is larger than {CONFIG_MAX} bytes")));
+    }
+    if image.layers.len() > LAYERS_MAX {
+        return Err(refuse(name, &format!("it has more than {LAYERS_MAX} layers")));
+    }
+    let mut layers = Vec::with_capacity(image.layers.len());
+    for layer in &image.layers {
+        layers.push(LayerDescriptor {
+            digest: digest(&layer.digest, "a layer")?,
+            size: size(layer.size, "a layer")?,
+            compression: compression(name, &layer.media_type)?,
+            media_type: layer.media_type.clone(),
+        });
+    }
+    Ok(ImageManifest { config: digest(&image.config.digest, "the configuration")?, config_size, layers })
+}
+
+/// The compression a layer's media type names. `urls` of foreign layers are never followed.
+fn compression(name: &str, media_type: &str) -> Result<Compression> {
+    Ok(match media_type {
+        types::IMAGE_LAYER_MEDIA_TYPE
+        | types::IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE
+        | types::IMAGE_LAYER_NONDISTRIBUTABLE_MEDIA_TYPE => Compression::None,
+        types::IMAGE_LAYER_GZIP_MEDIA_TYPE
+        | types::IMAGE_DOCKER_LAYER_GZIP_MEDIA_TYPE
+        | types::IMAGE_LAYER_NONDISTRIBUTABLE_GZIP_MEDIA_TYPE
+        | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Compression::Gzip,
+        "application/vnd.oci.image.layer.v1.tar+zstd"
+        | "application/vnd.docker.image.rootfs.diff.tar.zstd"
+        | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd" => Compression::Zstd,
+        other if other.contains("encrypted") => {
+            return Err(Error::new(
+                Kind::Image,
+                format!("{name} has an encrypted layer, which cannot be read"),
+            ));
+        }
+        other => return Err(Error::new(Kind::Image, format!("{name} has a layer of unknown type {other}"))),
+    })
+}
+
+/// The digest of the index entry to fetch for a platform.
+///
+/// # Errors
+/// No entry fits; the message lists what there is.
+pub(super) fn select(name: &str, index: &types::OciImageIndex, wanted: &Platform) -> Result<Digest> {
+    let entry = platform::choose(&index.manifests, wanted).ok_or_else(|| {
+        let offered = platform::offered(&index.manifests);
+        let error = Error::new(Kind::NotFound, format!("{name} has no image for {wanted}"));
+        if offered.is_empty() {
+            error
+        } else {
+            error.hint(format!("It has images for {offered}: choose one with --platform."))
+        }
+    })?;
+    platform::digest_of(entry)
+        .map_err(|e| refuse(name, "an entry of the index has a bad digest").caused_by(e))
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

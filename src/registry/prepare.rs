@@ -1,0 +1,87 @@
+//! Everything about a pull that needs files or programs, done before the download process exists.
+
+use super::certs;
+use super::conf::Registries;
+use super::credentials::{Credentials, Keyring};
+use super::http::{Endpoint, Security, is_loopback};
+use super::places::Places;
+use super::retry::RetryPolicy;
+use crate::error::Result;
+use crate::image::{Platform, Reference};
+use std::path::PathBuf;
+
+/// What the user asked for, beside the name.
+#[derive(Debug, Clone)]
+pub struct PullRequest {
+    /// The platform to choose from an index.
+    pub platform: Platform,
+    /// `--tls-verify`; `None` leaves it to `registries.conf`.
+    pub tls_verify: Option<bool>,
+    /// `--creds`.
+    pub credentials: Option<Credentials>,
+    /// `--authfile`.
+    pub auth_file: Option<PathBuf>,
+    /// `--cert-dir`.
+    pub cert_dir: Option<PathBuf>,
+    /// `--retry` and `--retry-delay`.
+    pub retry: RetryPolicy,
+}
+
+/// One full name and the hosts to fetch it from, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// The name the image gets.
+    pub(super) reference: Reference,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// A name made ready to be fetched.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) platform: Platform,
+    pub(super) retry: RetryPolicy,
+}
+
+impl Prepared {
+    /// Reads the configuration and finds the credentials; may run credential helpers, so the calling
+    /// process must have one thread.
+    ///
+    /// # Errors
+    /// Bad configuration or credential files, a blocked name.
+    pub fn new(places: &Places, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
+        let registries = Registries::load(places)?;
+        let keyring = Keyring::load(places, request.auth_file.as_deref(), request.credentials.clone())?;
+        let mut candidates = Vec::new();
+        for reference in registries.candidates(reference)? {
+            let sources = registries.sources(&reference)?;
+            let last = sources.len().saturating_sub(1);
+            let mut endpoints = Vec::new();
+            for (at, source) in sources.into_iter().enumerate() {
+                let host = source.reference.registry().unwrap_or_default().to_owned();
+                let security = match request.tls_verify {
+                    Some(true) => Security::Verified,
+                    Some(false) => Security::Insecure,
+                    None if source.insecure => Security::Insecure,
+                    None if is_loopback(&host) => Security::Loopback,
+                    None => Security::Verified,
+                };
+                endpoints.push(Endpoint {
+                    security,
+                    certs: certs::load(places, request.cert_dir.as_deref(), &host)?,
+                    // Mirrors come first; only the last is what the user named.
+                    found: keyring.find(&source.reference, at == last),
+                    hosts: keyring.hosts(),
+                    reference: source.reference,
+                });
+            }
+            candidates.push(Candidate { reference, endpoints });
+        }
+        Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
+    }
+
+    /// The full names that will be tried, in order.
+    pub fn names(&self) -> impl Iterator<Item = &Reference> {
+        self.candidates.iter().map(|c| &c.reference)
+    }
+}
