@@ -1,0 +1,64 @@
+use super::*;
+
+#[test]
+fn references_are_read_as_docker_reads_them() {
+    let hex = "a".repeat(64);
+    for (text, canonical) in [
+        ("alpine", "alpine:latest".to_owned()),
+        ("docker.io/alpine", "docker.io/library/alpine:latest".to_owned()),
+        ("index.docker.io/library/alpine:3", "docker.io/library/alpine:3".to_owned()),
+        ("localhost/a", "localhost/a:latest".to_owned()),
+        ("localhost:5000/a/b:t", "localhost:5000/a/b:t".to_owned()),
+        ("127.0.0.1:5000/x", "127.0.0.1:5000/x:latest".to_owned()),
+        ("[::1]:5000/x", "[::1]:5000/x:latest".to_owned()),
+        ("team/app", "team/app:latest".to_owned()),
+        ("quay.io/a/b__c--d.e", "quay.io/a/b__c--d.e:latest".to_owned()),
+        (&format!("a@sha256:{hex}"), format!("a@sha256:{hex}")),
+        (&format!("a:t@sha256:{hex}"), format!("a:t@sha256:{hex}")),
+    ] {
+        assert_eq!(text.parse::<Reference>().unwrap().canonical(), canonical, "{text}");
+    }
+    assert_eq!(
+        "alpine".parse::<Reference>().unwrap().qualify("docker.io").canonical(),
+        "docker.io/library/alpine:latest"
+    );
+}
+
+#[test]
+fn bad_references_are_refused() {
+    for bad in [
+        "",
+        "A",
+        "a b",
+        "a:",
+        "a//b",
+        "/a",
+        "a/",
+        "a:-x",
+        "a@sha256:12",
+        "a_",
+        "a..b",
+        "-h.x/a",
+        "x.y:0/a",
+        "a___b",
+        "x.y/",
+    ] {
+        assert!(bad.parse::<Reference>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn case_11_digests_hold_nothing_else() {
+    for bad in ["sha256:../../x", "sha256:ABC", "md5:aa", "sha256", &format!("sha256:{}", "g".repeat(64))] {
+        assert!(bad.parse::<Digest>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn chain_ids_follow_the_spec() {
+    let a = DiffId(Digest::sha256_of(b"a"));
+    let b = DiffId(Digest::sha256_of(b"b"));
+    let chain = ChainId::chain(&[a.clone(), b.clone()]);
+    assert_eq!(chain[0].0, a.0);
+    assert_eq!(chain[1].0, Digest::sha256_of(format!("{} {}", a.0, b.0).as_bytes()));
+}
