@@ -1,0 +1,125 @@
+#!/bin/sh
+# A short tour of the whole program as an ordinary user, with a registry of its own on loopback:
+#   scripts/smoke.sh BINARY
+# Needs docker-registry, busybox (static), curl. Prints `N passed, N failed`; exits 1 if any failed.
+# It runs in the guest of scripts/vm.sh, where every program costs ten times the usual; keep it lean.
+set -u
+binary=$1
+export LC_ALL=C.UTF-8
+work=$(mktemp -d)
+port=${SMOKE_PORT:-5123}
+web=$((port + 1))
+passed=0
+failed=0
+registry_pid=
+
+coracle() { "$binary" --root "$work/root" --runroot "$work/run" "$@"; }
+
+finish() {
+    coracle rm -f -a -t 0 >/dev/null 2>&1
+    [ -z "$registry_pid" ] || kill "$registry_pid" 2>/dev/null
+    rm -rf "$work" 2>/dev/null || coracle unshare rm -rf "$work"
+    [ ! -e "$work" ] || echo "left behind: $work"
+}
+trap finish EXIT
+
+# check NAME WANTED-CODE WANTED-TEXT COMMAND...: the text must be a part of the output.
+check() {
+    name=$1 code=$2 text=$3
+    shift 3
+    output=$(timeout "${SMOKE_LIMIT:-120}" "$@" 2>&1 </dev/null)
+    got=$?
+    case $output in
+    *"$text"*) [ "$got" -eq "$code" ] && {
+        passed=$((passed + 1))
+        echo "ok      $name"
+        return 0
+    } ;;
+    esac
+    failed=$((failed + 1))
+    echo "FAILED  $name: exit code $got (wanted $code), wanted text '$text'"
+    printf '%s\n' "$output" | sed 's/^/        | /'
+    return 1
+}
+
+# `timeout` runs programs, not functions: the same call as a script.
+cat >"$work/coracle" <<END
+#!/bin/sh
+exec "$binary" --root "$work/root" --runroot "$work/run" "\$@"
+END
+chmod +x "$work/coracle"
+c=$work/coracle
+
+# --- an image: busybox in one layer
+tree=$work/tree
+mkdir -p "$tree/bin" "$tree/etc" "$tree/tmp" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/www"
+cp "$(command -v busybox)" "$tree/bin/busybox"
+for applet in sh echo cat true sleep id httpd ls touch hostname ip mount; do
+    ln -s busybox "$tree/bin/$applet"
+done
+echo root:x:0:0:root:/:/bin/sh >"$tree/etc/passwd"
+echo served >"$tree/www/index.html"
+tar -C "$tree" --owner=0 --group=0 --numeric-owner -cf "$work/layer.tar" .
+gzip -1 -n -c "$work/layer.tar" >"$work/layer.tar.gz"
+sum() { sha256sum "$1" | cut -d' ' -f1; }
+size() { wc -c <"$1"; }
+architecture=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+printf '{"architecture":"%s","os":"linux","config":{"Cmd":["/bin/sh"],"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+    "$architecture" "$(sum "$work/layer.tar")" >"$work/config.json"
+printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%d},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:%s","size":%d}]}' \
+    "$(sum "$work/config.json")" "$(size "$work/config.json")" \
+    "$(sum "$work/layer.tar.gz")" "$(size "$work/layer.tar.gz")" >"$work/manifest.json"
+
+# --- a registry, and the image in it
+cat >"$work/registry.yml" <<END
+version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: "$work/registry"}}
+http: {addr: "127.0.0.1:$port"}
+END
+docker-registry serve "$work/registry.yml" >/dev/null 2>&1 &
+registry_pid=$!
+url=http://127.0.0.1:$port/v2
+for _ in $(seq 300); do
+    curl -sf "$url/" >/dev/null && break
+    sleep 0.2
+done
+upload() {
+    where=$(curl -sf -i -X POST "$url/busybox/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+    curl -sf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$1" \
+        "$where&digest=sha256:$(sum "$1")"
+}
+upload "$work/layer.tar.gz" && upload "$work/config.json" &&
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \
+        --data-binary "@$work/manifest.json" "$url/busybox/manifests/latest" ||
+    echo "the image could not be put into the registry"
+image=127.0.0.1:$port/busybox
+
+# --- the tour
+echo "kernel $(uname -r), $(id -un), $("$binary" --version)"
+check "pull" 0 "" "$c" pull -q "$image"
+check "images" 0 "busybox" "$c" images
+check "run without network" 0 "uid=0" "$c" run --rm --network=none "$image" id
+check "run with network" 0 "tap0" "$c" run --rm "$image" ip -o link
+check "the payload's exit code" 3 "" "$c" run --rm --network=none "$image" sh -c 'exit 3'
+check "a missing command is 127" 127 "" "$c" run --rm --network=none "$image" /missing
+check "a missing image is 125" 125 "" "$c" run --rm --pull=never missing/image
+mkdir "$work/shared"
+check "a bind mount" 0 "" "$c" run --rm --network=none -v "$work/shared:/mnt" "$image" touch /mnt/file
+check "belongs to the user" 0 "$(id -u)" stat -c %u "$work/shared/file"
+check "the host's own tree" 0 "hello" "$c" run --rm --network=none --rootfs /:O sh -c 'echo hello'
+check "run -d" 0 "" "$c" run -d --name web -p "127.0.0.1:$web:80" "$image" sh -c \
+    'echo started; exec httpd -f -p 80 -h /www'
+check "a published port" 0 "served" curl -sS --retry 20 --retry-connrefused --retry-delay 1 \
+    "http://127.0.0.1:$web/index.html"
+check "ps" 0 "web" "$c" ps
+check "logs" 0 "started" "$c" logs web
+check "exec" 0 "in web" "$c" exec web sh -c 'echo in web'
+check "stop" 0 "web" "$c" stop -t 1 web
+check "ps -a after stop" 0 "Exited" "$c" ps -a
+check "rm" 0 "web" "$c" rm web
+check "nothing is left" 0 "" test -z "$("$c" ps -aq)"
+check "rmi" 0 "" "$c" rmi "$image"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,119 @@
+#!/bin/sh
+# Boots a Debian 12 guest (kernel 6.1, systemd, cgroup v2) in QEMU and runs scripts/smoke.sh there as
+# an ordinary user with a login session:
+#   scripts/vm.sh BINARY
+# The guest is made from Debian packages alone (mmdebstrap, mke2fs) and kept in target/vm under a hash
+# of its description. Needs no KVM. As root or as a user with a subuid range.
+set -eu
+cd "$(dirname "$0")/.."
+binary=$1
+[ -x "$binary" ] || { echo "vm: no binary $binary" >&2; exit 1; }
+say() { printf '==> %s\n' "$*"; }
+
+packages=systemd,systemd-sysv,dbus,libpam-systemd,linux-image-cloud-amd64,uidmap,slirp4netns
+packages=$packages,docker-registry,busybox-static,curl,iproute2,procps
+limit=${VM_LIMIT:-900}
+
+cache=target/vm
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+key=$(cat "$0" | sha256sum | cut -c1-16)
+base=$cache/$key
+temp=
+qemu=
+finish() {
+    [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
+    [ -z "$temp" ] || rm -rf "$temp" 2>/dev/null || unshare --user --map-auto --map-root-user rm -rf "$temp"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+# Runs a script as (at least) root of a user namespace.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        sh -euc "$@"
+    else
+        unshare --user --map-auto --map-root-user sh -euc "$@"
+    fi
+}
+
+if [ ! -e "$base/done" ]; then
+    say "make the guest: $packages"
+    rm -rf "$cache"/[0-9a-f]*
+    mkdir "$base"
+    temp=$(mktemp -d)
+    chmod 0755 "$temp"
+    # The first service unpacks the second disk; the second one is the user's session.
+    cat >"$temp/prepare.service" <<END
+[Service]
+Type=oneshot
+ExecStart=/bin/mkdir -p /opt/coracle
+ExecStart=/bin/tar -xf /dev/vdb -C /opt/coracle
+END
+    cat >"$temp/smoke.service" <<END
+[Unit]
+Requires=prepare.service
+After=prepare.service systemd-logind.service dbus.service
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+[Service]
+Type=oneshot
+User=tester
+PAMName=login
+WorkingDirectory=/home/tester
+ExecStart=/bin/sh /opt/coracle/smoke.sh /opt/coracle/coracle
+StandardOutput=file:/dev/ttyS1
+StandardError=inherit
+[Install]
+WantedBy=multi-user.target
+END
+    mmdebstrap --quiet --variant=essential --include="$packages" --aptopt='Acquire::Retries "3"' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/man/*' \
+        --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh tester' \
+        --customize-hook='chroot "$1" passwd -d root' \
+        --customize-hook="upload $temp/prepare.service /etc/systemd/system/prepare.service" \
+        --customize-hook="upload $temp/smoke.service /etc/systemd/system/smoke.service" \
+        --customize-hook='chroot "$1" systemctl enable smoke.service' \
+        --customize-hook='chroot "$1" systemctl mask docker-registry.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-timesyncd.service' \
+        --customize-hook='echo "/dev/vda / ext4 defaults 0 0" >"$1/etc/fstab"; echo guest >"$1/etc/hostname"' \
+        bookworm "$temp/tree.tar" </dev/null
+    say "write the disk"
+    as_root 'mkdir "$1/tree"
+        tar -C "$1/tree" --exclude="./dev/*" -xf "$1/tree.tar"
+        cp "$1"/tree/boot/vmlinuz-* "$2/kernel"
+        cp "$1"/tree/boot/initrd.img-* "$2/initrd"
+        rm -rf "$1"/tree/var/cache/apt "$1"/tree/var/lib/apt/lists
+        mke2fs -q -t ext4 -d "$1/tree" "$2/disk" 2G' as-root "$temp" "$base"
+    touch "$base/done"
+    finish
+    temp=
+fi
+
+temp=$(mktemp -d)
+mkdir "$temp/payload"
+cp "$binary" "$temp/payload/coracle"
+cp scripts/smoke.sh "$temp/payload/smoke.sh"
+chmod 0755 "$temp/payload"/*
+tar -C "$temp/payload" -cf "$temp/payload.tar" .
+say "boot (at most $limit s)"
+# The kernel's console goes to a file, the smoke list's output comes here.
+timeout "$limit" qemu-system-x86_64 -machine q35,accel="${VM_ACCEL:-tcg}" -cpu max -smp 2 -m 1536 \
+    -display none -nodefaults -no-reboot -monitor none \
+    -kernel "$base/kernel" -initrd "$base/initrd" \
+    -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=false" \
+    -drive "file=$base/disk,format=raw,if=virtio,snapshot=on" \
+    -drive "file=$temp/payload.tar,format=raw,if=virtio,readonly=on" \
+    -serial "file:$cache/console.log" -serial "file:$cache/output.log" </dev/null &
+qemu=$!
+touch "$cache/output.log"
+tail -n +1 -F --pid="$qemu" "$cache/output.log" 2>/dev/null || true
+status=0
+wait "$qemu" || status=$?
+qemu=
+if [ "$status" -ne 0 ] || ! grep -q '^[0-9]* passed, 0 failed' "$cache/output.log"; then
+    say "the guest failed (qemu: $status); the end of its console:"
+    tail -n 30 "$cache/console.log"
+    exit 1
+fi
