@@ -97,6 +97,7 @@ cp "$binary" "$temp/payload/coracle"
 cp scripts/smoke.sh "$temp/payload/smoke.sh"
 chmod 0755 "$temp/payload"/*
 tar -C "$temp/payload" -cf "$temp/payload.tar" .
+rm -f "$cache/output.log" "$cache/console.log"
 say "boot (at most $limit s)"
 # The kernel's console goes to a file, the smoke list's output comes here.
 timeout "$limit" qemu-system-x86_64 -machine q35,accel="${VM_ACCEL:-tcg}" -cpu max -smp 2 -m 1536 \
