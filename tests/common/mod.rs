@@ -12,9 +12,11 @@ mod leftovers;
 mod registry;
 
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
-pub(crate) use images::{Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, many_layers};
+pub(crate) use images::{
+    Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, many_layers,
+};
 pub(crate) use leftovers::{Leftovers, traces_of};
-pub(crate) use registry::{Registry, shared_registry};
+pub(crate) use registry::{Registry, free_port, shared_registry};
 
 use sha2::{Digest, Sha256};
 use std::io::Write;

@@ -1,0 +1,372 @@
+//! The rows, one function each.
+
+use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
+use crate::peer::Podman;
+use crate::pull;
+use crate::table::{Row, median};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+type Measure = fn(&Bench) -> Row;
+
+pub(crate) const ROWS: [(&str, Measure); 10] = [
+    ("`run --rm --network=none busybox true`, cached", run_cached),
+    ("the same while another container runs", run_joined),
+    ("the same with the default network", run_network),
+    ("200 in a row, to the end of deferred work", two_hundred),
+    ("32 at once, to the end of deferred work", thirty_two),
+    ("`exec` true", exec),
+    ("`ps -a` with 1,000 containers (podman: 200)", ps),
+    ("pull of a Debian image of 5 layers", pull::row),
+    ("a published port, iperf3", published_port),
+    ("memory beside the payload (PSS)", memory),
+];
+
+const IMAGE: &str = "docker.io/library/busybox:latest";
+const RUN: [&str; 5] = ["run", "--rm", "--network=none", "--pull=never", IMAGE];
+const RUN_NETWORK: [&str; 4] = ["run", "--rm", "--pull=never", IMAGE];
+const ROUNDS: usize = 41;
+
+/// What all rows share: a cached image on both sides, and the floor program.
+pub(crate) struct Bench {
+    pub(crate) env: TestEnv,
+    floor: PathBuf,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Bench {
+        let env = TestEnv::new();
+        crate::common::busybox().push(shared_registry(), "library/busybox", "latest");
+        env.use_registry(shared_registry().address());
+        env.coracle(["pull", "-q", IMAGE]).ok();
+        let podman = Podman::new(&env);
+        podman.call(["pull", "-q", IMAGE]).ok();
+        podman.stop();
+        drop(podman);
+        let floor = env.path().join("floor");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/floor.c");
+        let built =
+            Command::new("cc").args(["-O2", "-static", "-o"]).arg(&floor).arg(source).status().unwrap();
+        assert!(built.success(), "the floor program cannot be built");
+        std::fs::create_dir(env.path().join("floor-work")).unwrap();
+        crate::common::busybox_tree(&env.path().join("floor-tree"));
+        Bench { env, floor }
+    }
+
+    pub(crate) fn podman(&self) -> Podman<'_> {
+        Podman::new(&self.env)
+    }
+
+    pub(crate) fn machine(&self) -> String {
+        let first = |program: &str, args: &[&str]| {
+            let output = Command::new(program).args(args).output().map(|o| o.stdout).unwrap_or_default();
+            String::from_utf8_lossy(&output).lines().next().unwrap_or_default().to_owned()
+        };
+        format!(
+            "{} processors, Linux {}, {}, {}, {}",
+            std::thread::available_parallelism().map_or(0, usize::from),
+            first("uname", &["-r"]).split('-').next().unwrap_or_default(),
+            first("podman", &["--version"]),
+            first("runc", &["--version"]),
+            first("slirp4netns", &["--version"]),
+        )
+    }
+
+    fn coracle<const N: usize>(&self, args: [&str; N]) -> Call {
+        self.env.coracle(args)
+    }
+
+    fn floor_once(&self) -> f64 {
+        let mut command = Command::new(&self.floor);
+        command.arg(self.env.path().join("floor-tree")).arg(self.env.path().join("floor-work"));
+        command.arg("/bin/true");
+        timed(command)
+    }
+}
+
+/// Milliseconds of one command from spawn to exit; its output is thrown away.
+fn timed(mut command: Command) -> f64 {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let status = command.status().unwrap();
+    let taken = begun.elapsed().as_secs_f64() * 1e3;
+    assert!(status.success(), "{command:?} failed: {status}");
+    taken
+}
+
+fn once(call: Call) -> f64 {
+    timed(call.into_command())
+}
+
+/// Lets deferred work end, so that it is not counted against whoever is measured next.
+fn quiet(bench: &Bench, before: usize) {
+    let root = bench.env.root();
+    eventually("deferred work has ended", || traces_of(&root).to_string().lines().count() <= before);
+}
+
+/// Medians of several contestants, measured in turns.
+fn in_turns<const N: usize>(rounds: usize, mut contestants: [&mut dyn FnMut() -> f64; N]) -> [f64; N] {
+    let mut taken = [const { Vec::new() }; N];
+    for round in 0..=rounds {
+        for (contestant, taken) in contestants.iter_mut().zip(&mut taken) {
+            let value = contestant();
+            // The first round warms up.
+            if round > 0 {
+                taken.push(value);
+            }
+        }
+    }
+    taken.map(median)
+}
+
+fn run_cached(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let [ours, peer, floor] = in_turns(
+        ROUNDS,
+        [
+            &mut || {
+                let taken = once(bench.coracle(RUN).arg("true"));
+                quiet(bench, 0);
+                taken
+            },
+            &mut || once(podman.call(RUN).arg("true")),
+            &mut || bench.floor_once(),
+        ],
+    );
+    let reach = "<= 2.5 x the floor, <= 1/15 of podman";
+    Row { unit: "ms", ours, peer: Some(peer), floor: Some(("C program", floor)), reach }
+}
+
+fn run_joined(bench: &Bench) -> Row {
+    let [alone] = in_turns(
+        ROUNDS,
+        [&mut || {
+            let taken = once(bench.coracle(RUN).arg("true"));
+            quiet(bench, 0);
+            taken
+        }],
+    );
+    bench.coracle(["run", "-d", "--name=other", "--network=none", IMAGE, "sleep", "1000"]).ok();
+    let before = traces_of(&bench.env.root()).to_string().lines().count();
+    let [joined] = in_turns(
+        ROUNDS,
+        [&mut || {
+            let taken = once(bench.coracle(RUN).arg("true"));
+            quiet(bench, before);
+            taken
+        }],
+    );
+    bench.coracle(["rm", "-f", "-t", "0", "other"]).ok();
+    Row {
+        unit: "ms",
+        ours: joined,
+        peer: None,
+        floor: Some(("the row above", alone)),
+        reach: "<= 0.7 x the row above",
+    }
+}
+
+fn run_network(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let [ours, peer] = in_turns(
+        ROUNDS,
+        [
+            &mut || {
+                let taken = once(bench.coracle(RUN_NETWORK).arg("true"));
+                quiet(bench, 0);
+                taken
+            },
+            &mut || once(podman.call(RUN_NETWORK).arg("true")),
+        ],
+    );
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "<= 1/8 of podman" }
+}
+
+/// Until nothing that names the directory runs any more, beyond what did before.
+fn to_the_end(dir: &Path, work: impl FnOnce()) -> f64 {
+    let before = traces_of(dir).to_string().lines().count();
+    let begun = Instant::now();
+    work();
+    while traces_of(dir).to_string().lines().count() > before {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    begun.elapsed().as_secs_f64() * 1e3
+}
+
+fn two_hundred_times(call: impl Fn() -> Call) {
+    for _ in 0..200 {
+        once(call());
+    }
+}
+
+fn two_hundred(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    once(podman.call(RUN).arg("true"));
+    let ours = to_the_end(&bench.env.root(), || two_hundred_times(|| bench.coracle(RUN).arg("true")));
+    let dir = bench.env.path().join("podman");
+    let peer = to_the_end(&dir, || two_hundred_times(|| podman.call(RUN).arg("true")));
+    let floor = (0..200).map(|_| bench.floor_once()).sum();
+    Row { unit: "ms", ours, peer: Some(peer), floor: Some(("C program", floor)), reach: "<= 1/12 of podman" }
+}
+
+fn at_once(calls: Vec<Call>) {
+    let started: Vec<_> = calls
+        .into_iter()
+        .map(|call| {
+            let mut command = call.into_command();
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for mut child in started {
+        assert!(child.wait().unwrap().success(), "one of 32 failed");
+    }
+}
+
+fn thirty_two(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    once(podman.call(RUN).arg("true"));
+    let dir = bench.env.path().join("podman");
+    let [ours, peer] = in_turns(
+        3,
+        [
+            &mut || {
+                to_the_end(&bench.env.root(), || {
+                    at_once((0..32).map(|_| bench.coracle(RUN).arg("true")).collect())
+                })
+            },
+            &mut || to_the_end(&dir, || at_once((0..32).map(|_| podman.call(RUN).arg("true")).collect())),
+        ],
+    );
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "<= 1/12 of podman" }
+}
+
+fn exec(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let start = ["run", "-d", "--name=target", "--network=none", "--pull=never", IMAGE, "sleep", "1000"];
+    bench.coracle(start).ok();
+    podman.call(start).ok();
+    let [ours, peer] = in_turns(
+        ROUNDS,
+        [&mut || once(bench.coracle(["exec", "target", "true"])), &mut || {
+            once(podman.call(["exec", "target", "true"]))
+        }],
+    );
+    bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "<= 1/15 of podman" }
+}
+
+fn ps(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    for _ in 0..1000 {
+        once(bench.coracle(["run", "--network=none", IMAGE, "true"]));
+    }
+    for _ in 0..200 {
+        once(podman.call(["create", "--network=none", "--pull=never", IMAGE, "true"]));
+    }
+    assert_eq!(bench.env.containers().len(), 1000);
+    let [ours, peer] =
+        in_turns(21, [&mut || once(bench.coracle(["ps", "-a"])), &mut || once(podman.call(["ps", "-a"]))]);
+    bench.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "<= 15 ms" }
+}
+
+fn published_port(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let port = crate::common::free_port();
+    let publish = format!("127.0.0.1:{port}:5201");
+    // The host's own iperf3 and its libraries, read-only.
+    let start = [
+        "run",
+        "-d",
+        "--name=iperf",
+        "--pull=never",
+        "-v=/usr:/usr:ro",
+        "-v=/lib:/lib:ro",
+        "-v=/lib64:/lib64:ro",
+        "-p",
+        &publish,
+        IMAGE,
+        "/usr/bin/iperf3",
+        "-s",
+    ];
+    let stop = ["rm", "-f", "-t", "0", "iperf"];
+    let mut ours = Vec::new();
+    let mut peer = Vec::new();
+    for _ in 0..3 {
+        bench.coracle(start).ok();
+        ours.push(iperf(port));
+        bench.coracle(stop).ok();
+        podman.call(start).ok();
+        peer.push(iperf(port));
+        podman.call(stop).ok();
+    }
+    let mut server = Command::new("iperf3");
+    server.args(["-s", "-1", "-B", "127.0.0.1", "-p"]).arg(port.to_string());
+    let mut server = crate::common::spawn_with_us(server).unwrap();
+    let floor = iperf(port);
+    let _ = server.kill();
+    let _ = server.wait();
+    Row {
+        unit: "Gbit/s",
+        ours: median(ours),
+        peer: Some(median(peer)),
+        floor: Some(("loopback itself", floor)),
+        reach: ">= podman",
+    }
+}
+
+/// Gbit/s that the receiver saw in four seconds.
+fn iperf(port: u16) -> f64 {
+    for _ in 0..100 {
+        let output = Command::new("iperf3")
+            .args(["-c", "127.0.0.1", "-t", "4", "-J", "-p"])
+            .arg(port.to_string())
+            .output()
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if let Some(bits) = answer["end"]["sum_received"]["bits_per_second"].as_f64() {
+            return bits / 1e9;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("iperf3 got no answer on port {port}");
+}
+
+/// Everything we keep running beside the payload and slirp4netns, against podman's conmon.
+fn memory(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let start = ["run", "-d", "--name=target", "--pull=never", IMAGE, "sleep", "1000"];
+    bench.coracle(start).ok();
+    podman.call(start).ok();
+    let ours = megabytes(|exe, _| exe == coracle_binary().as_os_str().to_string_lossy());
+    let dir = bench.env.path().join("podman").display().to_string();
+    let peer = megabytes(|exe, line| {
+        line.contains(&dir) && ["conmon", "podman", "rootlessport"].iter().any(|p| exe.contains(p))
+    });
+    bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
+    Row { unit: "MB", ours, peer: Some(peer), floor: None, reach: "<= 2 MB" }
+}
+
+/// The PSS of processes by their program and command line. A process that may not be looked into
+/// (the monitor is not dumpable) counts with its whole anonymous memory, which is never less.
+fn megabytes(wanted: impl Fn(&str, &str) -> bool) -> f64 {
+    let mut kilobytes = 0.0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        let line = read("cmdline").replace('\0', " ");
+        let exe = std::fs::read_link(entry.path().join("exe")).map(|p| p.display().to_string());
+        let exe = exe.unwrap_or_else(|_| line.split(' ').next().unwrap_or_default().to_owned());
+        if !wanted(&exe, &line) {
+            continue;
+        }
+        let field = |text: &str, name: &str| -> Option<f64> {
+            text.lines().find(|l| l.starts_with(name))?.split_whitespace().nth(1)?.parse().ok()
+        };
+        kilobytes += field(&read("smaps_rollup"), "Pss:")
+            .or_else(|| field(&read("status"), "RssAnon:"))
+            .unwrap_or(0.0);
+    }
+    kilobytes / 1024.0
+}
