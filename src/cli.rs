@@ -19,6 +19,8 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List containers
+    Ps(cmd::ps::Args),
     /// Show the version
     Version(cmd::version::Args),
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind};
 use std::io::Write;
 use std::process::ExitCode;
 
+mod each;
 mod out;
 pub mod progress;
 mod refusal;
@@ -13,6 +14,7 @@ pub mod template;
 pub mod time;
 pub mod units;
 
+pub use each::each;
 pub use out::{out, out_bytes};
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error and gives the exit code.

@@ -4,8 +4,10 @@ use crate::cli::Command;
 use crate::error::Result;
 use crate::fork;
 use crate::host::Env;
+use crate::storage::Store;
 use std::process::ExitCode;
 
+pub mod ps;
 pub mod version;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
@@ -17,6 +19,12 @@ pub const STAGES: [(&str, fork::Stage); 0] = [];
 /// Whatever the verb reports.
 pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
+        Command::Ps(args) => ps::run(&args, env),
         Command::Version(args) => version::run(&args, env),
     }
+}
+
+/// The store the command line means.
+fn store(env: &Env) -> Result<Store> {
+    Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)
 }

@@ -6,4 +6,5 @@ pub mod control;
 pub mod frame;
 pub mod relay;
 pub mod seccomp;
+pub mod select;
 pub mod users;

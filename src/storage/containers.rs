@@ -17,6 +17,7 @@ mod locks;
 pub mod log;
 mod records;
 mod summary;
+mod usage;
 pub mod watch;
 mod words;
 
@@ -26,6 +27,7 @@ pub use records::{
     ExecRecord, PortRecord, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings, boot_id,
 };
 pub use summary::Summary;
+pub use usage::disk_usage;
 
 use crate::container::{ContainerId, Name, Status};
 use crate::error::{Context, Error, Kind, Result};

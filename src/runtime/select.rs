@@ -1,0 +1,320 @@
+//! Which containers a command means: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
+
+use crate::container::{ContainerId, Status};
+use crate::error::{Context, Error, Kind, Result};
+use crate::plan::{ContainerPlan, MountSource};
+use crate::runtime::control;
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, Summary};
+use crate::storage::rootfs::RootPlan;
+use chrono::{DateTime, Utc};
+use std::path::PathBuf;
+
+/// What a command line says about the containers it is for.
+#[derive(Debug, Default)]
+pub struct Selection<'a> {
+    /// Names, ids and beginnings of ids.
+    pub names: &'a [String],
+    /// The container created last.
+    pub latest: bool,
+    /// Files that hold a container's id.
+    pub cidfiles: &'a [PathBuf],
+    /// Every container for which [`Selection::suits`] holds.
+    pub all: bool,
+    /// Containers that these let through.
+    pub filters: Filters,
+    /// Which containers `all` and `filters` may give.
+    pub suits: Suits,
+}
+
+/// Which containers a general choice may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Suits {
+    /// Any.
+    #[default]
+    Any,
+    /// Those that run.
+    Running,
+    /// Those that run or are paused.
+    Live,
+}
+
+impl Suits {
+    fn status(self, status: Status) -> bool {
+        match self {
+            Suits::Any => true,
+            Suits::Running => status == Status::Running,
+            Suits::Live => status.is_live(),
+        }
+    }
+}
+
+/// A container of a selection: what to call it in the answer, and the container or why it is none.
+pub type Chosen = (String, Result<ContainerDir>);
+
+impl Selection<'_> {
+    /// The containers, in the order given; those that do not exist are among them as errors.
+    ///
+    /// # Errors
+    /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed.
+    pub fn containers(&self, store: &Store) -> Result<Vec<Chosen>> {
+        let general = self.all || !self.filters.is_empty();
+        let named = !self.names.is_empty() || !self.cidfiles.is_empty();
+        if general && named || self.latest && (general || named) {
+            return Err(Error::new(Kind::Usage, "names, --latest and --all or --filter exclude each other")
+                .hint("Give either names or one of the options."));
+        }
+        if !general && !named && !self.latest {
+            return Err(Error::new(Kind::Usage, "no container was named")
+                .hint("Give a name or id, or --latest for the newest; list them with: coracle ps -a"));
+        }
+        if self.latest {
+            let latest = store.containers().latest()?;
+            return Ok(vec![(latest.id().to_string(), Ok(latest))]);
+        }
+        if general {
+            let mut list = self.filters.apply(store, control::list(store)?)?;
+            list.retain(|summary| self.suits.status(summary.status));
+            let open = |s: Summary| (s.id.to_string(), store.containers().open(&s.id));
+            // One that went away since is nobody's mistake.
+            return Ok(list.into_iter().map(open).filter(|(_, found)| found.is_ok()).collect());
+        }
+        let mut names = self.names.to_vec();
+        for file in self.cidfiles {
+            let text = std::fs::read_to_string(file)
+                .context(Kind::Usage, || format!("read container id file {}", file.display()))?;
+            names.push(text.trim().to_owned());
+        }
+        Ok(names.into_iter().map(|name| (name.clone(), store.containers().find(&name))).collect())
+    }
+}
+
+/// Conditions on containers. Those with one key are alternatives, but for labels, which all must hold;
+/// those with different keys must all hold.
+#[derive(Debug, Default)]
+pub struct Filters(Vec<Filter>);
+
+#[derive(Debug)]
+enum Filter {
+    Id(String),
+    Name(regex::Regex),
+    Label(String, Option<String>),
+    NotLabel(String, Option<String>),
+    Exited(u8),
+    Status(Vec<Status>),
+    Ancestor(String),
+    Before(String),
+    Since(String),
+    Until(DateTime<Utc>),
+    Volume(String),
+    Network(String),
+    /// Known to podman, and true of no container here.
+    Never(&'static str),
+}
+
+impl Filter {
+    /// Filters with the same key are alternatives.
+    fn key(&self) -> &'static str {
+        match self {
+            Filter::Id(_) => "id",
+            Filter::Name(_) => "name",
+            Filter::Label(..) | Filter::NotLabel(..) => "label",
+            Filter::Exited(_) => "exited",
+            Filter::Status(_) => "status",
+            Filter::Ancestor(_) => "ancestor",
+            Filter::Before(_) => "before",
+            Filter::Since(_) => "since",
+            Filter::Until(_) => "until",
+            Filter::Volume(_) => "volume",
+            Filter::Network(_) => "network",
+            Filter::Never(key) => key,
+        }
+    }
+}
+
+const KEYS: &str = "id, name, label, exited, status, ancestor, before, since, until, volume or network";
+
+impl Filters {
+    /// Reads `key=value` conditions; `time` reads a point in time for `until`.
+    ///
+    /// # Errors
+    /// `Usage` when a key is unknown or a value is not one of its kind.
+    pub fn parse(texts: &[String], time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filters> {
+        let one = |text: &String| {
+            let wrong = |why: String| {
+                Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
+                    .hint(format!("Write key=value with one of the keys {KEYS}."))
+            };
+            let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned()))?;
+            let label = |value: &str| match value.split_once('=') {
+                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+                None => (value.to_owned(), None),
+            };
+            Ok(match key {
+                "id" => Filter::Id(value.to_owned()),
+                "name" => Filter::Name(
+                    regex::Regex::new(value).map_err(|_| wrong(format!("{value:?} is not a pattern")))?,
+                ),
+                "label" => {
+                    let (key, value) = label(value);
+                    Filter::Label(key, value)
+                }
+                // `label!=key`, which splits before the `=`.
+                "label!" => {
+                    let (key, value) = label(value);
+                    Filter::NotLabel(key, value)
+                }
+                "exited" => Filter::Exited(
+                    value.parse().map_err(|_| wrong(format!("{value:?} is not an exit code, 0 to 255")))?,
+                ),
+                "status" => Filter::Status(match value {
+                    "created" | "configured" | "initialized" => vec![Status::Created],
+                    "running" => vec![Status::Running],
+                    "paused" => vec![Status::Paused],
+                    "exited" | "stopped" | "dead" => vec![Status::Exited, Status::Crashed],
+                    "unknown" | "removing" | "restarting" | "stopping" => vec![],
+                    _ => return Err(wrong(format!("{value:?} is not a status"))),
+                }),
+                "ancestor" => Filter::Ancestor(value.to_owned()),
+                "before" => Filter::Before(value.to_owned()),
+                "since" => Filter::Since(value.to_owned()),
+                "until" => Filter::Until(time(value)?),
+                "volume" => Filter::Volume(value.to_owned()),
+                "network" => Filter::Network(value.to_owned()),
+                "health" => Filter::Never("health"),
+                "pod" => Filter::Never("pod"),
+                _ => return Err(wrong(format!("{key:?} is not a key"))),
+            })
+        };
+        texts.iter().map(one).collect::<Result<_>>().map(Filters)
+    }
+
+    /// Whether there is no condition.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a condition is about the status, so that a listing looks at all containers.
+    pub fn ask_status(&self) -> bool {
+        self.0.iter().any(|f| matches!(f, Filter::Status(_)))
+    }
+
+    /// The containers that meet the conditions.
+    ///
+    /// # Errors
+    /// `NotFound` when a condition names a container that does not exist.
+    pub fn apply(&self, store: &Store, list: Vec<Summary>) -> Result<Vec<Summary>> {
+        if self.is_empty() {
+            return Ok(list);
+        }
+        let tests: Vec<(&str, Test<'_>)> =
+            self.0.iter().map(|f| Ok((f.key(), Test::new(f, store)?))).collect::<Result<_>>()?;
+        let mut keys: Vec<&str> = tests.iter().map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let meets = |summary: &Summary| {
+            let mut plan = Lazy { store, id: &summary.id, plan: None };
+            keys.iter().all(|key| {
+                let mut same = tests.iter().filter(|(k, _)| k == key).map(|(_, test)| test);
+                if *key == "label" {
+                    same.all(|test| test.holds(summary, &mut plan))
+                } else {
+                    same.any(|test| test.holds(summary, &mut plan))
+                }
+            })
+        };
+        Ok(list.into_iter().filter(meets).collect())
+    }
+}
+
+/// A container's plan, read when a condition needs it.
+struct Lazy<'a> {
+    store: &'a Store,
+    id: &'a ContainerId,
+    plan: Option<Option<ContainerPlan>>,
+}
+
+impl Lazy<'_> {
+    fn get(&mut self) -> Option<&ContainerPlan> {
+        let read = || self.store.containers().open(self.id).ok()?.plan().ok();
+        self.plan.get_or_insert_with(read).as_ref()
+    }
+}
+
+/// A condition with what it names looked up.
+enum Test<'a> {
+    Plain(&'a Filter),
+    Image { text: &'a str, id: Option<String>, top: Option<String> },
+    Created { before: bool, moment: DateTime<Utc> },
+}
+
+impl<'a> Test<'a> {
+    fn new(filter: &'a Filter, store: &Store) -> Result<Test<'a>> {
+        let moment = |name: &str| store.containers().find(name).map(|found| found.summary().created);
+        Ok(match filter {
+            Filter::Before(name) => Test::Created { before: true, moment: moment(name)? },
+            Filter::Since(name) => Test::Created { before: false, moment: moment(name)? },
+            Filter::Ancestor(text) => {
+                // A name that is no image's, or several images', matches as text only.
+                let image = store.images().find(text).ok().flatten();
+                let top = image.as_ref().and_then(|image| image.layers.last().map(|id| id.0.to_string()));
+                Test::Image { text, id: image.map(|image| image.id.hex().to_owned()), top }
+            }
+            plain => Test::Plain(plain),
+        })
+    }
+
+    fn holds(&self, summary: &Summary, plan: &mut Lazy<'_>) -> bool {
+        match self {
+            Test::Created { before: true, moment } => summary.created < *moment,
+            Test::Created { before: false, moment } => summary.created > *moment,
+            Test::Image { text, id, top } => {
+                let same_id = id.as_ref().is_some_and(|id| id.starts_with(&summary.image_id));
+                if !summary.image_id.is_empty() && same_id
+                    || summary.image == *text
+                    || summary.image.strip_suffix(":latest").is_some_and(|name| name == *text)
+                {
+                    return true;
+                }
+                let layers = match plan.get().map(|plan| &plan.root) {
+                    Some(RootPlan::Layers(layers)) => layers,
+                    _ => return false,
+                };
+                top.as_ref().is_some_and(|top| layers.iter().any(|layer| layer.0.as_str() == top))
+            }
+            Test::Plain(filter) => filter.holds(summary, plan),
+        }
+    }
+}
+
+impl Filter {
+    fn holds(&self, summary: &Summary, plan: &mut Lazy<'_>) -> bool {
+        let mut has_label = |key: &str, value: &Option<String>| {
+            let found = plan.get().and_then(|plan| plan.labels.get(key));
+            found.is_some_and(|found| value.as_ref().is_none_or(|value| found == value))
+        };
+        match self {
+            Filter::Id(start) => summary.id.as_str().starts_with(start.as_str()),
+            Filter::Name(pattern) => pattern.is_match(&summary.name),
+            Filter::Label(key, value) => has_label(key, value),
+            Filter::NotLabel(key, value) => !has_label(key, value),
+            Filter::Exited(code) => summary.code == Some(*code),
+            Filter::Status(any) => any.contains(&summary.status),
+            Filter::Until(moment) => summary.created < *moment,
+            Filter::Volume(wanted) => plan.get().is_some_and(|plan| {
+                plan.mounts.iter().any(|mount| {
+                    let source = match &mount.source {
+                        MountSource::Volume { name, .. } => name.as_str() == wanted,
+                        MountSource::Bind { path, .. } => path.as_os_str() == wanted.as_str(),
+                        MountSource::Tmpfs { .. } => false,
+                    };
+                    source || mount.destination.as_os_str() == wanted.as_str()
+                })
+            }),
+            Filter::Network(wanted) => {
+                plan.get().is_some_and(|plan| plan.network.mode.to_string() == *wanted)
+            }
+            Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Never(_) => false,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Several named objects: one failure does not stop the others.
+
+use super::{out, report};
+use crate::error::{Kind, Result};
+use std::process::ExitCode;
+
+/// Does `work` with each item and prints the line it gives, if it gives one. The failure of an only item
+/// is given back; of several, each is reported and the exit code is 1.
+///
+/// # Errors
+/// That of an only item, or that standard output is closed.
+pub fn each<T>(items: Vec<T>, mut work: impl FnMut(T) -> Result<Option<String>>) -> Result<ExitCode> {
+    let only = items.len() == 1;
+    let mut code = ExitCode::SUCCESS;
+    for item in items {
+        match work(item) {
+            Ok(Some(line)) => out(&format!("{line}\n"))?,
+            Ok(None) => {}
+            Err(error) if only || error.kind() == Kind::OutputClosed => return Err(error),
+            Err(error) => {
+                report(&error);
+                code = ExitCode::from(Kind::Partial.exit_code());
+            }
+        }
+    }
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn one_failure_does_not_stop_the_others() {
+        let mut seen = Vec::new();
+        let result = each(vec![1, 2, 3], |n| {
+            seen.push(n);
+            if n == 2 { Err(Error::new(Kind::NotFound, "no 2")) } else { Ok(None) }
+        });
+        assert_eq!(format!("{:?}", result.unwrap()), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(seen, [1, 2, 3]);
+        let only = each(vec![()], |()| Err(Error::new(Kind::NotFound, "no")));
+        assert_eq!(only.unwrap_err().kind(), Kind::NotFound);
+        assert!(each(Vec::<()>::new(), |()| Ok(None)).is_ok());
+    }
+}
