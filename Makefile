@@ -3,8 +3,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo
+# Where cargo builds: target/<triple>/<profile>.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The release binary; found by pattern, so that `sudo make install` needs no toolchain.
-BINARY ?= $(firstword $(wildcard target/*-linux-*/release/coracle))
+BINARY ?= $(firstword $(wildcard $(TARGET)/*-linux-*/release/coracle))
 
 # libseccomp is linked statically; where its archive is depends on the architecture.
 LIBSECCOMP_LIB_PATH ?= $(shell pkg-config --variable=libdir libseccomp 2>/dev/null)
@@ -33,7 +35,7 @@ bench: ## the table of the README, against podman and a floor in C
 
 vm: ## the smoke list in a Debian 12 guest (QEMU)
 	$(CARGO) build --locked
-	scripts/vm.sh $(firstword $(wildcard target/*-linux-*/debug/coracle))
+	scripts/vm.sh $(TARGET)/*-linux-*/debug/coracle
 
 deny: ## licences, bans, sources; advisories where their database can be fetched
 	cargo-deny check licenses bans sources

@@ -65,8 +65,17 @@ if ! recent_enough; then
         rustup toolchain install stable --profile minimal --component clippy,rustfmt
         rustup default stable
     else
-        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
-            sh -s -- -y --no-modify-path --profile minimal --component clippy,rustfmt
+        # The official installer, with the checksum it is published with.
+        from=https://static.rust-lang.org/rustup/dist/$(uname -m)-unknown-linux-gnu
+        temp=$(mktemp -d)
+        for file in rustup-init rustup-init.sha256; do
+            curl --proto '=https' --tlsv1.2 -sSf --retry 3 -o "$temp/$file" "$from/$file"
+        done
+        (cd "$temp" && sed 's|[^ ]*/||; s|\*||' rustup-init.sha256 | sha256sum -c - >/dev/null) ||
+            die "rustup-init does not match its checksum"
+        chmod +x "$temp/rustup-init"
+        "$temp/rustup-init" -y --no-modify-path --profile minimal --component clippy --component rustfmt
+        rm -rf "$temp"
     fi
     recent_enough || die "cargo is still older than $wanted: $(command -v cargo || echo none)"
 fi

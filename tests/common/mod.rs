@@ -76,6 +76,9 @@ fn janitor() {
     static JANITOR: OnceLock<Mutex<Child>> = OnceLock::new();
     JANITOR.get_or_init(|| {
         let script = r#"cat >/dev/null
+            for process in /proc/[0-9]*; do
+                ! grep -qs -e "$1/$2-" "$process/cmdline" || kill -9 "${process#/proc/}"
+            done
             for dir in "$1"/"$2"-*; do
                 [ -e "$dir" ] || continue
                 rm -rf "$dir" 2>/dev/null || unshare --user --map-auto --map-root-user rm -rf "$dir"
