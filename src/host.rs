@@ -5,10 +5,16 @@ use std::path::PathBuf;
 
 mod caller;
 mod config;
+mod cures;
+mod doctor;
+mod features;
 mod logger;
 mod roots;
 
 pub use caller::{Caller, Limit, caller};
+pub use cures::{Symptom, cures};
+pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine};
+pub use features::{Feature, features, markdown as features_markdown, release as kernel_release};
 pub use logger::Level;
 pub use roots::Roots;
 

@@ -26,7 +26,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 mod subid;
-pub use subid::{Extent, IdMap, Range, ranges_of};
+pub use subid::{Extent, IdMap, Range, account_names, ranges_of};
 
 /// A process's place in the shared namespace; dropping it takes the registration back.
 #[derive(Debug)]

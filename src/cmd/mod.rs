@@ -7,17 +7,22 @@ use crate::host::Env;
 use crate::storage::Store;
 use std::process::ExitCode;
 
+mod explain;
 pub mod ps;
 pub mod version;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
 pub const STAGES: [(&str, fork::Stage); 0] = [];
 
-/// Runs the verb.
+/// Runs the verb. A failure that has no hint of its own gets the cure of what the machine lacks.
 ///
 /// # Errors
 /// Whatever the verb reports.
 pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
+    run(command, env).map_err(|error| explain::explained(error, env))
+}
+
+fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Ps(args) => ps::run(&args, env),
         Command::Version(args) => version::run(&args, env),

@@ -8,6 +8,7 @@ pub mod caps;
 pub mod fd;
 pub mod mount;
 pub mod net;
+pub mod probe;
 pub mod process;
 pub mod pty;
 pub mod random;

@@ -53,7 +53,7 @@ impl IdMap {
 ///
 /// Read from `/etc/passwd` by hand, since a static program has no name services; directory accounts
 /// are found by number or by `$USER`. newuidmap makes its own check, so a wrong guess is refused there.
-fn account_names(uid: Uid) -> Vec<String> {
+pub fn account_names(uid: Uid) -> Vec<String> {
     let mut names = vec![uid.to_string()];
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     names.extend(passwd.lines().filter_map(|line| {

@@ -1,0 +1,98 @@
+//! What this machine and account lack, and the exact cure.
+//!
+//! Each check reads a few small files. None runs on the hot path: `info` runs them all, and a command
+//! that has failed runs those that can explain its failure (see [`super::cures`]).
+
+use super::Roots;
+use serde::Serialize;
+use std::path::Path;
+
+mod cgroup;
+mod devices;
+mod disk;
+mod ids;
+mod packages;
+mod userns;
+
+pub use cgroup::{controllers as cgroup_controllers, version as cgroup_version};
+pub(super) use devices::{fuse, tun};
+pub(super) use disk::{data_root, full_or_read_only};
+pub(super) use ids::id_maps;
+pub(super) use userns::{namespace_limits, user_namespaces};
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Short name, stable: scripts may look for it.
+    pub name: &'static str,
+    /// How it stands.
+    pub state: State,
+    /// What was found.
+    pub detail: String,
+    /// What to do, a command or two; empty when nothing need be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cure: Vec<String>,
+}
+
+/// How a check stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Containers run, but something is slower or cannot be asked for.
+    Limited,
+    /// Containers do not run, or not as asked, until it is cured.
+    Missing,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Check {
+        Check { name, state: State::Ok, detail: detail.into(), cure: Vec::new() }
+    }
+
+    fn limited(name: &'static str, detail: impl Into<String>, cure: Vec<String>) -> Check {
+        Check { name, state: State::Limited, detail: detail.into(), cure }
+    }
+
+    fn missing(name: &'static str, detail: impl Into<String>, cure: Vec<String>) -> Check {
+        Check { name, state: State::Missing, detail: detail.into(), cure }
+    }
+}
+
+/// Runs every check.
+pub fn examine(roots: &Roots) -> Vec<Check> {
+    let mut all = vec![super::features::kernel()];
+    all.push(user_namespaces());
+    all.extend(id_maps());
+    all.push(tun());
+    all.push(fuse());
+    all.push(devices::slirp4netns());
+    all.push(data_root(&roots.data));
+    all.extend(roots.image_stores.iter().map(|store| disk::image_store(store)));
+    all.push(runtime_dir(&roots.runtime));
+    all.push(cgroup::check());
+    all
+}
+
+fn runtime_dir(runtime: &Path) -> Check {
+    let name = "runtime-directory";
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) if runtime.starts_with(&dir) => Check::ok(name, runtime.display().to_string()),
+        Some(_) => Check::ok(name, format!("{} (not in XDG_RUNTIME_DIR)", runtime.display())),
+        None => Check::limited(
+            name,
+            format!("XDG_RUNTIME_DIR is not set; {} is used", runtime.display()),
+            vec![
+                "Log in with a session (ssh or machinectl shell instead of su), or export XDG_RUNTIME_DIR=/run/user/$(id -u)"
+                    .to_owned(),
+            ],
+        ),
+    }
+}
+
+/// The first line of a small file, trimmed; `None` when it cannot be read.
+fn line(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().next().map(|line| line.trim().to_owned())
+}

@@ -1,0 +1,45 @@
+//! Devices and programs that networks and the FUSE overlay need.
+
+use super::{Check, packages};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+
+/// The check `tun-device`.
+pub(in crate::host) fn tun() -> Check {
+    device("tun-device", "/dev/net/tun", "tun", "containers get no network but --network none or host")
+}
+
+/// The check `fuse-device`.
+pub(in crate::host) fn fuse() -> Check {
+    device("fuse-device", "/dev/fuse", "fuse", "only the kernel's overlay can be used")
+}
+
+fn device(name: &'static str, path: &str, module: &str, without: &str) -> Check {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => Check::ok(name, path),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Check::limited(
+            name,
+            format!("{path} cannot be opened: {without}"),
+            vec![format!("sudo chmod 0666 {path}")],
+        ),
+        Err(e) => Check::limited(
+            name,
+            format!("{path}: {e}: {without}"),
+            vec![format!(
+                "sudo modprobe {module} && echo {module} | sudo tee /etc/modules-load.d/{module}.conf"
+            )],
+        ),
+    }
+}
+
+/// The check `slirp4netns`.
+pub(super) fn slirp4netns() -> Check {
+    match crate::netns::slirp::find() {
+        Ok(path) => Check::ok("slirp4netns", path.display().to_string()),
+        Err(_) => Check::limited(
+            "slirp4netns",
+            "slirp4netns is not installed: containers get no network but --network none or host",
+            vec![packages::install("slirp4netns", "slirp4netns")],
+        ),
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether this account may make user namespaces.
+
+use super::{Check, line};
+use std::path::Path;
+
+/// The check `user-namespaces`.
+pub(in crate::host) fn user_namespaces() -> Check {
+    let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/coracle".into());
+    // Root in the initial namespace is not held back by any of these.
+    if crate::userns::inside() {
+        return Check::ok("user-namespaces", "this process may make namespaces");
+    }
+    judge(
+        line("/proc/sys/kernel/unprivileged_userns_clone").as_deref(),
+        line("/proc/sys/user/max_user_namespaces").as_deref(),
+        line("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref(),
+        line("/proc/self/attr/apparmor/current").or_else(|| line("/proc/self/attr/current")).as_deref(),
+        &program,
+    )
+}
+
+fn judge(
+    clone: Option<&str>,
+    most: Option<&str>,
+    apparmor: Option<&str>,
+    profile: Option<&str>,
+    program: &Path,
+) -> Check {
+    let name = "user-namespaces";
+    if clone == Some("0") {
+        return Check::missing(
+            name,
+            "kernel.unprivileged_userns_clone is 0: only root may make user namespaces",
+            persistent("kernel.unprivileged_userns_clone", 1),
+        );
+    }
+    if most == Some("0") {
+        return Check::missing(
+            name,
+            "user.max_user_namespaces is 0: nobody may make user namespaces",
+            persistent("user.max_user_namespaces", 15_000),
+        );
+    }
+    if most.is_none() && clone.is_none() && !Path::new("/proc/self/ns/user").exists() {
+        return Check::missing(name, "this kernel is built without user namespaces", Vec::new());
+    }
+    let confined = profile.is_some_and(|p| !p.trim_end_matches('\0').is_empty() && p != "unconfined");
+    if apparmor == Some("1") && !confined {
+        return Check::missing(
+            name,
+            "kernel.apparmor_restrict_unprivileged_userns is 1 and no AppArmor profile lets this program make user namespaces",
+            vec![load_profile(program)],
+        );
+    }
+    Check::ok(name, most.map_or_else(|| "allowed".to_owned(), |most| format!("allowed, at most {most}")))
+}
+
+/// Sets a sysctl now and at every start.
+fn persistent(key: &str, value: u32) -> Vec<String> {
+    vec![format!("echo {key}={value} | sudo tee /etc/sysctl.d/90-userns.conf && sudo sysctl {key}={value}")]
+}
+
+/// The commands that write and load a profile which lets this very program make user namespaces.
+fn load_profile(program: &Path) -> String {
+    format!(
+        "sudo tee /etc/apparmor.d/coracle <<'END'\n{}END\nsudo apparmor_parser -r /etc/apparmor.d/coracle",
+        profile(program)
+    )
+}
+
+/// The profile's text: unconfined but for the right to make user namespaces (AppArmor 4).
+pub(in crate::host) fn profile(program: &Path) -> String {
+    let mut path = String::new();
+    for c in program.to_string_lossy().chars() {
+        if "*?[]{}^\"\\".contains(c) {
+            path.push('\\');
+        }
+        path.push(c);
+    }
+    format!(
+        "abi <abi/4.0>,\ninclude <tunables/global>\n\nprofile coracle \"{path}\" flags=(unconfined) {{\n  userns,\n\n  \
+         include if exists <local/coracle>\n}}\n"
+    )
+}
+
+/// The limits of user.max_*_namespaces that are nought or small enough to be met, with their cures.
+/// clone(2) and unshare(2) answer ENOSPC when one is reached.
+pub(in crate::host) fn namespace_limits() -> Vec<String> {
+    let mut cures = Vec::new();
+    for kind in ["user", "pid", "net", "mnt", "uts", "ipc", "cgroup"] {
+        let key = format!("user.max_{kind}_namespaces");
+        let limit =
+            line(&format!("/proc/sys/user/max_{kind}_namespaces")).and_then(|l| l.parse::<u64>().ok());
+        if limit.is_some_and(|limit| limit < 1000) {
+            cures.extend(persistent(&key, 15_000));
+        }
+    }
+    cures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::State;
+
+    fn check(clone: Option<&str>, most: &str, apparmor: Option<&str>, profile: Option<&str>) -> Check {
+        judge(clone, Some(most), apparmor, profile, Path::new("/home/al ice/[bin]/coracle"))
+    }
+
+    #[test]
+    fn each_obstacle_is_named_with_its_cure() {
+        let debian = check(Some("0"), "100", None, None);
+        assert!(debian.detail.starts_with("kernel.unprivileged_userns_clone is 0"));
+        assert!(debian.cure[0].ends_with("sudo sysctl kernel.unprivileged_userns_clone=1"));
+        let none = check(Some("1"), "0", None, None);
+        assert!(none.cure[0].contains("user.max_user_namespaces=15000"));
+        let ubuntu = check(None, "100", Some("1"), Some("unconfined"));
+        assert_eq!(ubuntu.state, State::Missing);
+        assert!(
+            ubuntu.cure[0]
+                .contains("profile coracle \"/home/al ice/\\[bin\\]/coracle\" flags=(unconfined) {")
+        );
+        assert!(ubuntu.cure[0].ends_with("sudo apparmor_parser -r /etc/apparmor.d/coracle"));
+    }
+
+    #[test]
+    fn what_is_allowed_is_ok() {
+        for (clone, apparmor, profile) in [
+            (None, None, None),
+            (Some("1"), Some("0"), Some("unconfined")),
+            (None, Some("1"), Some("coracle (unconfined)")),
+        ] {
+            assert_eq!(check(clone, "100", apparmor, profile).state, State::Ok);
+        }
+    }
+}
