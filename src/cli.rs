@@ -21,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// List containers
     Ps(cmd::ps::Args),
+    /// Pull images from a registry
+    Pull(cmd::pull::Args),
     /// Show the version
     Version(cmd::version::Args),
 }

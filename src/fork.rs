@@ -20,6 +20,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 
+mod tidy;
+pub use tidy::{StopSignals, tidy_leaf};
+
 /// Largest message on a [`Link`], in bytes.
 const MESSAGE_MAX: usize = 64 * 1024;
 /// Most descriptors in one message.
@@ -388,13 +391,22 @@ impl From<SentError> for Error {
 pub fn leaf<M, T>(
     name: &str,
     work: impl FnOnce(&Reporter<M>) -> Result<T>,
-    mut on_message: impl FnMut(M),
+    on_message: impl FnMut(M),
 ) -> Result<T>
 where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let child = spawn(0, |link| {
+    let child = spawn_leaf(name, work)?;
+    listen(name, &child, |_| Ok(()), on_message)
+}
+
+fn spawn_leaf<M, T>(name: &str, work: impl FnOnce(&Reporter<M>) -> Result<T>) -> Result<Child>
+where
+    M: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
+    spawn(0, |link| {
         let reporter = Reporter { link, kind: std::marker::PhantomData };
         let done = match work(&reporter) {
             Ok(value) => Done::Ok(value),
@@ -403,10 +415,23 @@ where
         let sent = reporter.link.send(&Up::<M, T>::Done(done), &[]);
         i32::from(sent.is_err())
     })
-    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))?;
+    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))
+}
+
+/// Takes a leaf's messages until its result; `before_each` is called before each wait.
+fn listen<M, T>(
+    name: &str,
+    child: &Child,
+    mut before_each: impl FnMut(&Child) -> nix::Result<()>,
+    mut on_message: impl FnMut(M),
+) -> Result<T>
+where
+    M: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
     let died = || Error::new(Kind::Runtime, format!("the {name} process died"));
     let result = loop {
-        match child.link.recv::<Up<M, T>>() {
+        match before_each(child).and_then(|()| child.link.recv::<Up<M, T>>()) {
             Ok(Some((Up::Message(message), _))) => on_message(message),
             Ok(Some((Up::Done(Done::Ok(value)), _))) => break Ok(value),
             Ok(Some((Up::Done(Done::Err(sent)), _))) => break Err(sent.into()),

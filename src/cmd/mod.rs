@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 mod explain;
 pub mod ps;
+pub mod pull;
 pub mod version;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
@@ -25,6 +26,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Ps(args) => ps::run(&args, env),
+        Command::Pull(args) => pull::run(&args, env),
         Command::Version(args) => version::run(&args, env),
     }
 }

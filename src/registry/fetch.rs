@@ -3,8 +3,8 @@
 //! Theory of operation. One async task per layer, at most [`SIDE_BY_SIDE`] at a time, moves bytes from
 //! the network into a bounded channel; a thread per layer takes them out and gives them to the caller's
 //! [`LayerSink`], which writes and hashes. A slow disk therefore slows the network down instead of
-//! filling memory. SIGINT, SIGTERM and SIGHUP end the fetch as a failure would, so that everything
-//! half-made is dropped by its owner.
+//! filling memory. When told to stop, the fetch ends as by a failure, so that everything half-made is
+//! dropped by its owner.
 
 use super::blob::{Download, Part, retrying};
 use super::http::{Ask, Endpoint, Session, read_limited};
@@ -15,8 +15,6 @@ use super::retry::{RetryPolicy, Tries, Trouble};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, ImageConfig, Reference};
 use futures_util::StreamExt;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -32,8 +30,8 @@ const CHANNEL: usize = 32;
 const NESTING_MAX: usize = 3;
 /// Shortest time between two reports on one layer.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-/// Time between two looks for signals.
-const SIGNAL_EVERY: Duration = Duration::from_millis(50);
+/// Time between two looks whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Pages of a tag list that are read.
 const PAGES_MAX: usize = 1000;
 
@@ -119,10 +117,15 @@ pub trait Target {
 ///
 /// # Errors
 /// No host delivers the image, it is malformed, or the target refuses.
-pub fn fetch(prepared: &Prepared, target: &mut dyn Target, report: &dyn Fn(Event)) -> Result<Fetched> {
+pub fn fetch(
+    prepared: &Prepared,
+    target: &mut dyn Target,
+    report: &dyn Fn(Event),
+    stopped: &dyn Fn() -> bool,
+) -> Result<Fetched> {
     let fetcher =
         Fetcher { prepared, target: RefCell::new(target), report, threads: RefCell::new(Vec::new()) };
-    let result = block_on(async {
+    let result = block_on(stopped, async {
         let mut failures = Vec::new();
         for candidate in &prepared.candidates {
             report(Event::Trying(candidate.reference.clone()));
@@ -145,8 +148,12 @@ pub fn fetch(prepared: &Prepared, target: &mut dyn Target, report: &dyn Fn(Event
 ///
 /// # Errors
 /// No host answers.
-pub fn tags(prepared: &Prepared, report: &dyn Fn(Event)) -> Result<(Reference, Vec<String>)> {
-    block_on(async {
+pub fn tags(
+    prepared: &Prepared,
+    report: &dyn Fn(Event),
+    stopped: &dyn Fn() -> bool,
+) -> Result<(Reference, Vec<String>)> {
+    block_on(stopped, async {
         let mut last = Error::new(Kind::Usage, "nothing to ask");
         for candidate in &prepared.candidates {
             for endpoint in &candidate.endpoints {
@@ -160,32 +167,23 @@ pub fn tags(prepared: &Prepared, report: &dyn Fn(Event)) -> Result<(Reference, V
     })
 }
 
-/// Runs to the end, or to the first signal that asks us to stop.
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs to the end, or until `stopped` says so.
+fn block_on<T>(stopped: &dyn Fn() -> bool, work: impl Future<Output = Result<T>>) -> Result<T> {
     let starting = || "start the transfer";
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context(Kind::Host, starting)?;
-    let mut stop = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        stop.add(signal);
-    }
-    // Threads started from here on inherit the mask, so only the descriptor sees these signals.
-    stop.thread_block().context(Kind::Host, starting)?;
-    let signals = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .context(Kind::Host, starting)?;
     runtime.block_on(async {
         tokio::select! {
             result = work => result,
-            () = told_to_stop(&signals) => Err(Error::new(Kind::Runtime, "interrupted")),
+            () = told_to_stop(stopped) => Err(Error::new(Kind::Runtime, "interrupted")),
         }
     })
 }
 
-/// Ends when a signal has arrived. Looks at intervals, because the runtime offers no safe way to wait
-/// for a descriptor it did not make.
-async fn told_to_stop(signals: &SignalFd) {
-    while !matches!(signals.read_signal(), Ok(Some(_))) {
-        tokio::time::sleep(SIGNAL_EVERY).await;
+/// Ends soon after `stopped` says so.
+async fn told_to_stop(stopped: &dyn Fn() -> bool) {
+    while !stopped() {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

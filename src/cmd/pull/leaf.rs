@@ -1,0 +1,238 @@
+//! The process that pulls: bytes from the registry into blobs, and out of them into layers.
+//!
+//! Theory of operation. The leaf enters the user namespace while it has one thread, then fetches. A
+//! layer's bytes are appended to its blob, and the store's unpacker follows the same file while it
+//! grows; so both are done soon after the last byte. When all layers are unpacked they are completed,
+//! synced once and made visible together, and the image is recorded last. Told to stop, the leaf still
+//! makes the finished layers at the bottom visible: the next pull goes on from them and from the blobs.
+
+use super::show::Show;
+use crate::error::{Error, Kind, Result};
+use crate::fork::{self, Reporter, StopSignals};
+use crate::host::Env;
+use crate::image::{ChainId, Digest, Reference};
+use crate::registry::{self, Event, Fetched, LayerSink, LayerSource, Prepared, Target};
+use crate::storage::Store;
+use crate::storage::blobs::BlobWriter;
+use crate::storage::images::NewImage;
+use crate::storage::layers::{LayerJob, StackLayer};
+use crate::ui::progress::Progress;
+use crate::userns;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Time between two looks at an unpacking layer.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What the leaf tells while it works.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Message {
+    /// From the transfer.
+    Event(Event),
+    /// A layer is unpacked.
+    Unpacked(usize),
+}
+
+/// Pulls an image in a leaf; gives the full name it is recorded under.
+pub(super) fn pull(env: &Env, prepared: &Prepared, progress: &Progress) -> Result<Reference> {
+    let mut show = Show::new(progress);
+    fork::tidy_leaf(
+        "pull",
+        |reporter, stop| work(env, prepared, reporter, stop),
+        |message| show.message(message),
+    )
+}
+
+/// Asks for the tags of a repository in a leaf.
+pub(super) fn tags(prepared: &Prepared, progress: &Progress) -> Result<Vec<String>> {
+    let mut show = Show::new(progress);
+    fork::tidy_leaf(
+        "tags",
+        |reporter, stop| {
+            let report = |event| reporter.send(Message::Event(event));
+            registry::tags(prepared, &report, &|| stop.came())
+        },
+        |message| show.message(message),
+    )
+    .map(|(_, tags)| tags)
+}
+
+fn work(
+    env: &Env,
+    prepared: &Prepared,
+    reporter: &Reporter<Message>,
+    stop: &StopSignals,
+) -> Result<Reference> {
+    let roots = &env.roots;
+    let _member = userns::enter(&roots.runtime)?;
+    let store = Store::open(&roots.data, &roots.runtime, &roots.image_stores)?;
+    store.check_id_map()?;
+    let mut unpacking =
+        Unpacking { store: &store, reporter, slots: Vec::new(), give_up: Arc::new(AtomicBool::new(false)) };
+    let report = |event| reporter.send(Message::Event(event));
+    let outcome = registry::fetch(prepared, &mut unpacking, &report, &|| stop.came())
+        .and_then(|fetched| unpacking.wait(stop).map(|()| fetched));
+    match outcome {
+        Ok(fetched) => unpacking.record(&fetched),
+        Err(e) => {
+            unpacking.salvage();
+            Err(e)
+        }
+    }
+}
+
+/// A position in the image's stack of layers.
+enum Slot {
+    /// Nothing is known of it yet.
+    Open,
+    /// It is in the store.
+    Present(ChainId),
+    /// It is being unpacked.
+    Job(LayerJob),
+    /// It is unpacked, and waits for those below it.
+    Done(StackLayer),
+}
+
+struct Unpacking<'a> {
+    store: &'a Store,
+    reporter: &'a Reporter<Message>,
+    slots: Vec<Slot>,
+    /// Tells the unpackers to stop.
+    give_up: Arc<AtomicBool>,
+}
+
+impl Target for Unpacking<'_> {
+    fn cached(&self, digest: &Digest) -> Option<Vec<u8>> {
+        // A damaged blob is fetched again.
+        self.store.blobs().read(digest).ok().flatten()
+    }
+
+    fn begin(&mut self, fetched: &Fetched, at: usize) -> Result<LayerSource> {
+        self.slots.resize_with(fetched.image.layers.len().max(self.slots.len()), || Slot::Open);
+        let ids = &fetched.parsed.rootfs.diff_ids;
+        let chain = ChainId::chain(&ids[..=at]);
+        let Some(id) = chain.last() else {
+            return Err(Error::new(Kind::Image, "the image has no such layer"));
+        };
+        if self.store.layers().has(id) {
+            self.slots[at] = Slot::Present(id.clone());
+            return Ok(LayerSource::Present);
+        }
+        let layer = &fetched.image.layers[at];
+        let layers = self.store.layers();
+        if let Some(file) = self.store.blobs().open(&layer.digest)? {
+            let source = Stoppable { inner: file, give_up: self.give_up.clone() };
+            self.slots[at] = Slot::Job(layers.begin(&ids[at], &layer.media_type, source)?);
+            return Ok(LayerSource::Present);
+        }
+        let writer = self.store.blobs().begin(&layer.digest, Some(layer.size))?;
+        let source = Stoppable { inner: writer.reader(), give_up: self.give_up.clone() };
+        self.slots[at] = Slot::Job(layers.begin(&ids[at], &layer.media_type, source)?);
+        Ok(LayerSource::Fetch(Box::new(Sink(writer))))
+    }
+}
+
+impl Unpacking<'_> {
+    /// Waits until every layer is unpacked.
+    fn wait(&mut self, stop: &StopSignals) -> Result<()> {
+        for at in 0..self.slots.len() {
+            if let Slot::Job(job) = &self.slots[at] {
+                while !job.is_finished() {
+                    if stop.came() {
+                        return Err(Error::new(Kind::Runtime, "interrupted"));
+                    }
+                    std::thread::sleep(LOOK_EVERY);
+                }
+            }
+            self.join(at)?;
+            self.reporter.send(Message::Unpacked(at));
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, at: usize) -> Result<()> {
+        if let Slot::Job(job) = std::mem::replace(&mut self.slots[at], Slot::Open) {
+            self.slots[at] = Slot::Done(StackLayer::New(job.join()?));
+        } else {
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Makes the layers and the image visible.
+    fn record(&mut self, fetched: &Fetched) -> Result<Reference> {
+        let lock = self.store.shared()?;
+        self.store.layers().commit(&lock, self.stack())?;
+        let names = [fetched.reference.clone()];
+        self.store.images().record(
+            &lock,
+            &NewImage {
+                manifest: &fetched.manifest,
+                media_type: &fetched.media_type,
+                config: &fetched.config,
+                names: &names,
+                index: fetched.index.as_ref(),
+            },
+        )?;
+        Ok(fetched.reference.clone())
+    }
+
+    /// The finished layers from the bottom up to the first that is not.
+    fn stack(&mut self) -> Vec<StackLayer> {
+        let finished = std::mem::take(&mut self.slots).into_iter().map_while(|slot| match slot {
+            Slot::Present(id) => Some(StackLayer::Present(id)),
+            Slot::Done(layer) => Some(layer),
+            Slot::Open | Slot::Job(_) => None,
+        });
+        finished.collect()
+    }
+
+    /// After a failure: stops the unpackers, waits for them so that they leave nothing, and keeps what
+    /// is complete.
+    fn salvage(&mut self) {
+        self.give_up.store(true, Ordering::Relaxed);
+        for at in 0..self.slots.len() {
+            // Those that were stopped say so; the failure that matters is known already.
+            let _ = self.join(at);
+        }
+        let kept = self.store.shared().and_then(|lock| self.store.layers().commit(&lock, self.stack()));
+        if let Err(e) = kept {
+            log::info!("the layers that were complete are not kept: {e}");
+        }
+    }
+}
+
+/// A layer's bytes on their way into its blob.
+struct Sink(BlobWriter);
+
+impl LayerSink for Sink {
+    fn written(&self) -> u64 {
+        self.0.written()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.0.finish()
+    }
+}
+
+/// A source that ends with a failure once it is told to.
+struct Stoppable<R> {
+    inner: R,
+    give_up: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Stoppable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.give_up.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.inner.read(buffer)
+    }
+}
