@@ -131,7 +131,7 @@ impl SourceOptions {
 /// # Errors
 /// The failure of the only name; with several names each failure is reported and the others go on.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let store = open_store(env)?;
+    let store = super::store(env)?;
     let mut failed = 0;
     for image in &args.images {
         let pulled =
@@ -146,11 +146,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Registry.exit_code()) })
-}
-
-fn open_store(env: &Env) -> Result<Store> {
-    let roots = &env.roots;
-    Store::open(&roots.data, &roots.runtime, &roots.image_stores)
 }
 
 fn one(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<()> {
