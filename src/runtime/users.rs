@@ -21,8 +21,6 @@ use std::os::fd::BorrowedFd;
 const DATABASE_MAX: u64 = 16 << 20;
 /// Most supplementary groups (`NGROUPS_MAX`).
 const GROUPS_MAX: usize = 65536;
-/// `--group-add` value that leaves the caller's supplementary groups alone.
-const KEEP_GROUPS: &str = "keep-groups";
 
 /// A user, resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -152,8 +150,7 @@ fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser,
         gid = find_group(group_text, group)?;
     }
     supplementary.push(gid);
-    let keep = spec.groups.iter().any(|g| g == KEEP_GROUPS);
-    for added in spec.groups.iter().filter(|g| *g != KEEP_GROUPS) {
+    for added in &spec.groups {
         supplementary.push(find_group(added, group)?);
     }
     supplementary.sort_unstable();
@@ -165,7 +162,7 @@ fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser,
     let mut resolved = ResolvedUser {
         uid,
         gid,
-        groups: (!keep).then_some(supplementary),
+        groups: (!spec.keep_groups).then_some(supplementary),
         home: home.to_owned(),
         name: account.as_ref().map(|a| a.name.to_owned()),
         passwd: None,
@@ -258,7 +255,7 @@ mod tests {
         assert_eq!(found("1000", &[]), (1000, 0, vec![0], "/".to_owned()));
         assert_eq!(found("nohome", &[]).3, "/");
         assert_eq!(found("4294967294", &[]).0, 4_294_967_294);
-        let kept = look_up(&spec("web", &["keep-groups"]), PASSWD, GROUP).unwrap();
+        let kept = look_up(&UserSpec { keep_groups: true, ..spec("web", &[]) }, PASSWD, GROUP).unwrap();
         assert_eq!(kept.groups, None);
     }
 
