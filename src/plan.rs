@@ -18,12 +18,12 @@ pub mod env;
 pub mod keys;
 pub mod limits;
 pub mod mount;
-pub mod names;
 pub mod process;
 pub mod request;
 pub mod resolve;
 pub mod security;
 pub mod units;
+pub mod words;
 
 pub use request::Request;
 pub use resolve::{Facts, resolve};

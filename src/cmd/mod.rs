@@ -10,6 +10,8 @@ use std::process::ExitCode;
 mod explain;
 pub mod ps;
 pub mod pull;
+pub mod run;
+pub mod switch;
 pub mod version;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.

@@ -3,6 +3,7 @@
 use super::caps::{self, CapArg};
 use super::{SeccompPlan, SecurityPlan};
 use crate::error::{Error, Kind, Result};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -47,8 +48,8 @@ pub enum SecurityOpt {
     UnmaskAll,
     /// `label=...` and `apparmor=...`: taken for compatibility, without effect.
     Ignored {
-        /// The option's name.
-        name: &'static str,
+        /// The option as written.
+        text: String,
         /// Asks for what is the case anyway.
         harmless: bool,
     },
@@ -88,15 +89,34 @@ impl FromStr for SecurityOpt {
             ("unmask", Some(all)) if all.eq_ignore_ascii_case("all") => Ok(SecurityOpt::UnmaskAll),
             ("systempaths", Some("unconfined")) => Ok(SecurityOpt::UnmaskAll),
             ("unmask", Some(paths)) => Ok(SecurityOpt::Unmask(absolute_paths("unmask", paths)?)),
-            ("label", Some(value)) => Ok(SecurityOpt::Ignored { name: "label", harmless: value == "disable" }),
+            ("label", Some(value)) => Ok(SecurityOpt::Ignored { text: s.to_owned(), harmless: value == "disable" }),
             ("apparmor", Some(value)) => {
-                Ok(SecurityOpt::Ignored { name: "apparmor", harmless: value == "unconfined" })
+                Ok(SecurityOpt::Ignored { text: s.to_owned(), harmless: value == "unconfined" })
             }
             ("seccomp" | "mask" | "unmask" | "label" | "apparmor", _) => Err(refuse("needs a value")),
             ("no-new-privileges", _) => Err(refuse("is neither true nor false")),
             _ => Err(refuse("is not known").hint(
                 "Known are seccomp=FILE, seccomp=unconfined, no-new-privileges, mask=/a:/b, unmask=/a:/b and unmask=ALL.",
             )),
+        }
+    }
+}
+
+impl fmt::Display for SecurityOpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecurityOpt::SeccompOff => f.write_str("seccomp=unconfined"),
+            SecurityOpt::SeccompDefault => f.write_str("seccomp=default"),
+            SecurityOpt::SeccompFile(path) => write!(f, "seccomp={}", path.display()),
+            SecurityOpt::NoNewPrivileges(true) => f.write_str("no-new-privileges"),
+            SecurityOpt::NoNewPrivileges(false) => f.write_str("no-new-privileges=false"),
+            SecurityOpt::Mask(paths) => {
+                let texts: Vec<_> = paths.iter().map(|p| p.to_string_lossy()).collect();
+                write!(f, "mask={}", texts.join(":"))
+            }
+            SecurityOpt::Unmask(patterns) => write!(f, "unmask={}", patterns.join(":")),
+            SecurityOpt::UnmaskAll => f.write_str("unmask=ALL"),
+            SecurityOpt::Ignored { text, .. } => f.write_str(text),
         }
     }
 }
@@ -209,9 +229,9 @@ mod tests {
             ("unmask=all", O::UnmaskAll),
             ("systempaths=unconfined", O::UnmaskAll),
             ("unmask=/proc/*", O::Unmask(vec!["/proc/*".into()])),
-            ("label=disable", O::Ignored { name: "label", harmless: true }),
-            ("label=type:spc_t", O::Ignored { name: "label", harmless: false }),
-            ("apparmor=mine", O::Ignored { name: "apparmor", harmless: false }),
+            ("label=disable", O::Ignored { text: "label=disable".into(), harmless: true }),
+            ("label=type:spc_t", O::Ignored { text: "label=type:spc_t".into(), harmless: false }),
+            ("apparmor=mine", O::Ignored { text: "apparmor=mine".into(), harmless: false }),
         ] {
             assert_eq!(text.parse::<O>().unwrap(), option, "{text}");
         }

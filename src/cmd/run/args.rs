@@ -1,0 +1,342 @@
+//! The options of `run`, grouped as its help shows them. All but [`RunArgs`] are `create`'s too.
+
+use crate::cmd::switch::switchable;
+use crate::container::{Name, Signal};
+use crate::image::Platform;
+use crate::netns::{self, HostEntry, NetMode, PortPublish};
+use crate::plan::caps::CapArg;
+use crate::plan::env::EnvArg;
+use crate::plan::keys::DetachKeys;
+use crate::plan::limits::{SysctlArg, UlimitArg};
+use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
+use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
+use crate::plan::security::SecurityOpt;
+use crate::plan::units::Size;
+use crate::plan::words::{Driver, LogOpt, Mode, Pair, Pull, Restart, Stream, Unlimited, Userns};
+use std::path::PathBuf;
+
+/// The ports of one `--publish`.
+pub type Ports = Vec<PortPublish>;
+
+/// Options of `run` alone.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Terminal and output", mut_args = switchable)]
+pub struct RunArgs {
+    /// Run in the background and print the container's id
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Attach to stdin, stdout or stderr only; may be repeated
+    #[arg(short, long, value_name = "STREAM", value_delimiter = ',')]
+    pub attach: Vec<Stream>,
+    /// Keys that detach from the container; empty for none
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    pub detach_keys: DetachKeys,
+    /// Pass signals on to the container
+    #[arg(long, default_value = "true")]
+    pub sig_proxy: bool,
+    /// Pass this many file descriptors above standard error to the container
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub preserve_fds: u32,
+}
+
+/// Options that describe a container, for every verb that makes one.
+#[derive(Debug, clap::Args)]
+pub struct ContainerArgs {
+    /// What it is called.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
+    /// What it is made from.
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// Its first process.
+    #[command(flatten)]
+    pub process: ProcessArgs,
+    /// Its environment.
+    #[command(flatten)]
+    pub env: EnvArgs,
+    /// Its terminal, input and log.
+    #[command(flatten)]
+    pub terminal: TerminalArgs,
+    /// What is mounted into it.
+    #[command(flatten)]
+    pub mounts: MountArgs,
+    /// Its network.
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// What it may do.
+    #[command(flatten)]
+    pub security: SecurityArgs,
+    /// Its limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// How it ends.
+    #[command(flatten)]
+    pub lifecycle: LifecycleArgs,
+}
+
+/// What it is called.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Identity", mut_args = switchable)]
+pub struct IdentityArgs {
+    /// Name of the container
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Remove a container that has the name already
+    #[arg(long, requires = "name")]
+    pub replace: bool,
+    /// Label; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub label: Vec<Pair>,
+    /// Read labels from a file, one per line
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub label_file: Vec<PathBuf>,
+    /// Annotation, shown by inspect
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub annotation: Vec<Pair>,
+    /// Write the container's id to a file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub cidfile: Option<PathBuf>,
+    /// Write the process id of the container's first process to a file
+    #[arg(long, value_name = "FILE")]
+    pub pidfile: Option<PathBuf>,
+}
+
+/// What it is made from.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Image", mut_args = switchable)]
+pub struct ImageArgs {
+    /// Take the first argument as a directory, DIR or DIR:O to leave it untouched, in place of an image
+    #[arg(long)]
+    pub rootfs: bool,
+    /// When to pull the image: always, missing, never or newer
+    #[arg(long, value_name = "POLICY", default_value = "missing")]
+    pub pull: Pull,
+    /// Platform of the image
+    #[arg(long, value_name = "OS/ARCH", conflicts_with_all = ["arch", "os", "variant"])]
+    pub platform: Option<Platform>,
+    /// Architecture of the image
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Operating system of the image
+    #[arg(long, value_name = "OS")]
+    pub os: Option<String>,
+    /// Architecture variant of the image
+    #[arg(long, value_name = "VARIANT")]
+    pub variant: Option<String>,
+    /// Show no progress while pulling
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Its first process.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Process", mut_args = switchable)]
+pub struct ProcessArgs {
+    /// Program to run in place of the image's entrypoint; a JSON array gives arguments too
+    #[arg(long, value_name = "COMMAND")]
+    pub entrypoint: Option<Entrypoint>,
+    /// Working directory inside
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// User and group, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<UserArg>,
+    /// Supplementary group; keep-groups keeps the caller's
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub group_add: Vec<GroupArg>,
+    /// Add an entry to /etc/passwd for a user that has none
+    #[arg(long, default_value = "true")]
+    pub passwd: bool,
+    /// File mode mask, octal
+    #[arg(long, value_name = "MASK")]
+    pub umask: Option<Umask>,
+    /// Run a small init that forwards signals and reaps processes
+    #[arg(long)]
+    pub init: bool,
+    /// Host name inside
+    #[arg(short = 'h', long, value_name = "NAME")]
+    pub hostname: Option<Hostname>,
+    /// Time zone, such as Europe/Berlin, or local
+    #[arg(long, value_name = "ZONE")]
+    pub tz: Option<Zone>,
+    /// Process namespace: host or private
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    pub pid: Mode,
+    /// IPC namespace: host or private
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    pub ipc: Mode,
+    /// Host name namespace: host or private
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    pub uts: Mode,
+    /// Control group namespace: host or private
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    pub cgroupns: Mode,
+    /// User namespace: host
+    #[arg(long, value_name = "MODE", hide = true)]
+    pub userns: Option<Userns>,
+}
+
+/// Its environment.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Environment", mut_args = switchable)]
+pub struct EnvArgs {
+    /// Variable; NAME alone takes the caller's value, PREFIX* all that start so
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<EnvArg>,
+    /// Read variables from a file, one per line
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub env_file: Vec<PathBuf>,
+    /// Pass the caller's whole environment
+    #[arg(long)]
+    pub env_host: bool,
+    /// Leave out a variable of the image or a default one
+    #[arg(long, value_name = "NAME")]
+    pub unsetenv: Vec<String>,
+    /// Leave out all variables of the image and all default ones
+    #[arg(long)]
+    pub unsetenv_all: bool,
+    /// Pass the caller's proxy variables
+    #[arg(long, default_value = "true")]
+    pub http_proxy: bool,
+}
+
+/// Its terminal, input and log.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Terminal and output", mut_args = switchable)]
+pub struct TerminalArgs {
+    /// Keep standard input open
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Allocate a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Where output is kept: k8s-file, none or passthrough
+    #[arg(long, value_name = "DRIVER", default_value = "k8s-file")]
+    pub log_driver: Driver,
+    /// Option of the log; max-size=SIZE rotates it
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub log_opt: Vec<LogOpt>,
+}
+
+/// What is mounted into it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Mounts", mut_args = switchable)]
+pub struct MountArgs {
+    /// Mount a host path or a volume
+    #[arg(short, long, value_name = "[SOURCE:]DEST[:OPTIONS]")]
+    pub volume: Vec<VolumeArg>,
+    /// Mount by keys: type=bind|volume|tmpfs,source=...,destination=...
+    #[arg(long, value_name = "KEY=VALUE,...")]
+    pub mount: Vec<MountOption>,
+    /// Mount memory
+    #[arg(long, value_name = "DEST[:OPTIONS]")]
+    pub tmpfs: Vec<TmpfsArg>,
+    /// Make the root file system read-only
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, keep /run, /tmp and /var/tmp writable in memory
+    #[arg(long, default_value = "true")]
+    pub read_only_tmpfs: bool,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "SIZE")]
+    pub shm_size: Option<Size>,
+}
+
+/// Its network.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Network", mut_args = switchable)]
+pub struct NetworkArgs {
+    /// Network: slirp4netns[:OPTIONS], none or host
+    #[arg(long, visible_alias = "net", value_name = "MODE", default_value = "slirp4netns", value_parser = netns::parse_network)]
+    pub network: NetMode,
+    /// Publish a port or a range of ports
+    #[arg(short, long, value_name = "[[IP:][PORT]:]PORT[/PROTO]", value_delimiter = ',', value_parser = netns::parse_publish)]
+    pub publish: Vec<Ports>,
+    /// Publish every exposed port on a free port of the host
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Declare a port or a range of ports
+    #[arg(long, value_name = "PORT[/PROTO]", value_delimiter = ',')]
+    pub expose: Vec<String>,
+    /// Name server; none keeps the image's resolv.conf
+    #[arg(long, value_name = "IP", value_delimiter = ',')]
+    pub dns: Vec<String>,
+    /// Search domain
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    pub dns_search: Vec<String>,
+    /// Resolver option
+    #[arg(long, alias = "dns-opt", value_name = "OPTION", value_delimiter = ',')]
+    pub dns_option: Vec<String>,
+    /// Entry for /etc/hosts; host-gateway is the host
+    #[arg(long, value_name = "NAME:IP", value_delimiter = ',', value_parser = netns::parse_add_host)]
+    pub add_host: Vec<HostEntry>,
+    /// Leave the image's /etc/hosts as it is
+    #[arg(long)]
+    pub no_hosts: bool,
+    /// Leave the image's /etc/hostname as it is
+    #[arg(long)]
+    pub no_hostname: bool,
+}
+
+/// What it may do.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Security", mut_args = switchable)]
+pub struct SecurityArgs {
+    /// Add a capability, or all
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    pub cap_add: Vec<CapArg>,
+    /// Drop a capability, or all
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    pub cap_drop: Vec<CapArg>,
+    /// Lift confinement, up to what the account itself may do
+    #[arg(long)]
+    pub privileged: bool,
+    /// seccomp=FILE|unconfined, no-new-privileges, mask=PATHS or unmask=PATHS|ALL
+    #[arg(long, value_name = "OPTION")]
+    pub security_opt: Vec<SecurityOpt>,
+}
+
+/// Its limits.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits", mut_args = switchable)]
+pub struct LimitArgs {
+    /// Resource limit, or host for the caller's
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
+    pub ulimit: Vec<UlimitArg>,
+    /// Kernel parameter of the container's own namespaces
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub sysctl: Vec<SysctlArg>,
+    /// Memory limit
+    #[arg(short, long, value_name = "SIZE", hide = true)]
+    pub memory: Option<Unlimited>,
+    /// Memory and swap limit
+    #[arg(long, value_name = "SIZE", hide = true, allow_hyphen_values = true)]
+    pub memory_swap: Option<Unlimited>,
+    /// Number of processors
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    pub cpus: Option<Unlimited>,
+    /// Process limit
+    #[arg(long, value_name = "NUMBER", hide = true, allow_hyphen_values = true)]
+    pub pids_limit: Option<Unlimited>,
+}
+
+/// How it ends.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Lifecycle", mut_args = switchable)]
+pub struct LifecycleArgs {
+    /// Remove the container when it exits
+    #[arg(long)]
+    pub rm: bool,
+    /// Signal that stop sends
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<Signal>,
+    /// Seconds that stop waits before it kills
+    #[arg(long, value_name = "SECONDS")]
+    pub stop_timeout: Option<u32>,
+    /// Kill the container after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
+    pub timeout: u32,
+    /// Restart policy: no
+    #[arg(long, value_name = "POLICY", hide = true)]
+    pub restart: Option<Restart>,
+}

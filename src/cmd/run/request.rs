@@ -1,0 +1,286 @@
+//! From options to a request: the files they name are read here, so that the rest stays pure.
+
+use super::args::{
+    ContainerArgs, EnvArgs, IdentityArgs, ImageArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs,
+    ProcessArgs, SecurityArgs, TerminalArgs,
+};
+use crate::error::{Context, Error, Kind, Result};
+use crate::host::Caller;
+use crate::image::Platform;
+use crate::netns;
+use crate::plan::env::{self, EnvRequest};
+use crate::plan::request::{
+    LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
+};
+use crate::plan::security::{SecurityOpt, SecurityRequest};
+use crate::plan::words::{Pair, parse_pairs};
+use crate::plan::{FilesPlan, LogPlan, NamespacePlan, SeccompPlan};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Largest file that an option may name, in bytes; a profile or an env file is far smaller.
+const FILE_MAX: u64 = 4 << 20;
+/// Where the host keeps its time zones.
+const ZONES: &str = "/usr/share/zoneinfo";
+
+/// What the positional arguments name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An image, as written.
+    Image(String),
+    /// A directory (`--rootfs`).
+    Rootfs(RootfsRequest),
+}
+
+impl ContainerArgs {
+    /// What the container is made from. Only the form is checked.
+    ///
+    /// # Errors
+    /// When no directory is named.
+    pub fn origin(&self, first: &str) -> Result<Origin> {
+        if !self.image.rootfs {
+            return Ok(Origin::Image(first.to_owned()));
+        }
+        let (path, overlay) = match first.rsplit_once(':') {
+            Some((path, "O")) => (path, true),
+            _ => (first, false),
+        };
+        if path.is_empty() {
+            return Err(Error::new(Kind::Usage, "--rootfs: the directory is missing")
+                .hint("Write --rootfs DIR[:O] COMMAND, for example coracle run --rootfs /:O sh."));
+        }
+        Ok(Origin::Rootfs(RootfsRequest { path: path.into(), overlay }))
+    }
+
+    /// Reads the files the options name and puts the request together.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is malformed, or a time zone that does not exist.
+    pub fn into_request(
+        self,
+        origin: &Origin,
+        command: Vec<String>,
+        caller: &Caller,
+        create_command: Vec<String>,
+    ) -> Result<Request> {
+        let readonly_root = self.mounts.read_only;
+        let namespaces = NamespacePlan {
+            pid: self.process.pid.0.clone(),
+            ipc: self.process.ipc.0.clone(),
+            uts: self.process.uts.0.clone(),
+            cgroup: self.process.cgroupns.0.clone(),
+        };
+        let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
+        let files = FilesPlan { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
+        let zone = self.process.tz.as_ref().map(|zone| zone_file(&zone.0)).transpose()?;
+        let TerminalArgs { interactive, tty, log_driver, log_opt } = self.terminal;
+        let IdentityArgs { name, label, label_file, annotation, pidfile, .. } = self.identity;
+        Ok(Request {
+            name,
+            rootfs: match origin {
+                Origin::Image(_) => None,
+                Origin::Rootfs(rootfs) => Some(rootfs.clone()),
+            },
+            process: process(self.process, environment(self.env, caller)?, command),
+            hostname,
+            namespaces,
+            network: network(self.network)?,
+            mounts: mounts(self.mounts, zone),
+            files,
+            security: security(self.security, readonly_root, caller)?,
+            limits: limits(self.limits),
+            tty,
+            stdin: interactive,
+            log: LogPlan {
+                driver: log_driver.0,
+                max_size: log_opt.last().and_then(|option| option.max_size),
+            },
+            lifecycle: lifecycle(&self.lifecycle, pidfile),
+            labels: labels(&label_file, label, caller)?,
+            annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),
+            create_command,
+        })
+    }
+}
+
+impl ImageArgs {
+    /// The platform asked for; `None` is this machine's.
+    ///
+    /// # Errors
+    /// A word that is no platform.
+    pub fn wanted_platform(&self) -> Result<Option<Platform>> {
+        if self.platform.is_some() {
+            return Ok(self.platform.clone());
+        }
+        if self.arch.is_none() && self.os.is_none() && self.variant.is_none() {
+            return Ok(None);
+        }
+        let host = Platform::host();
+        let arch = self.arch.as_deref().unwrap_or(&host.architecture);
+        let os = self.os.as_deref().unwrap_or(&host.os);
+        let variant = self.variant.as_ref().map(|v| format!("/{v}")).unwrap_or_default();
+        format!("{os}/{arch}{variant}").parse().map(Some)
+    }
+}
+
+/// The text of a file that an option names.
+fn read(option: &str, path: &Path, caller: &Caller) -> Result<String> {
+    let context = || format!("{option}: cannot read {}", path.display());
+    let mut text = String::new();
+    let file = File::open(caller.cwd.join(path)).context(Kind::Usage, context)?;
+    file.take(FILE_MAX + 1).read_to_string(&mut text).context(Kind::Usage, context)?;
+    if text.len() as u64 > FILE_MAX {
+        return Err(Error::new(Kind::Usage, format!("{option}: {} is larger than 4 MiB", path.display())));
+    }
+    Ok(text)
+}
+
+fn environment(args: EnvArgs, caller: &Caller) -> Result<EnvRequest> {
+    let mut files = Vec::new();
+    for path in &args.env_file {
+        let text = read("--env-file", path, caller)?;
+        files.extend(
+            env::parse_file(&text).context(Kind::Usage, || format!("--env-file {}", path.display()))?,
+        );
+    }
+    Ok(EnvRequest {
+        set: args.env,
+        files,
+        proxy: args.http_proxy,
+        host: args.env_host,
+        unset: args.unsetenv,
+        unset_all: args.unsetenv_all,
+    })
+}
+
+fn labels(files: &[PathBuf], set: Vec<Pair>, caller: &Caller) -> Result<BTreeMap<String, String>> {
+    let mut labels = BTreeMap::new();
+    for path in files {
+        let text = read("--label-file", path, caller)?;
+        let pairs = parse_pairs(&text).context(Kind::Usage, || format!("--label-file {}", path.display()))?;
+        labels.extend(pairs.into_iter().map(|p| (p.key, p.value)));
+    }
+    labels.extend(set.into_iter().map(|p| (p.key, p.value)));
+    Ok(labels)
+}
+
+fn process(args: ProcessArgs, env: EnvRequest, command: Vec<String>) -> ProcessRequest {
+    ProcessRequest {
+        entrypoint: args.entrypoint,
+        command,
+        env,
+        cwd: args.workdir,
+        user: args.user.map(|u| u.0).filter(|u| !u.is_empty()),
+        groups: args.group_add.into_iter().map(|g| g.0).collect(),
+        passwd_entry: args.passwd,
+        umask: args.umask.map(|m| m.0),
+        init: args.init,
+        preserve_fds: 0,
+    }
+}
+
+fn network(args: NetworkArgs) -> Result<NetworkRequest> {
+    for port in &args.expose {
+        netns::parse_expose(port)?;
+    }
+    let ports: Vec<_> = args.publish.into_iter().flatten().collect();
+    if !args.network.carries_ports() && (args.publish_all || !ports.is_empty()) {
+        log::warn!("published ports are dropped: network {} has none", args.network);
+    }
+    Ok(NetworkRequest {
+        mode: args.network,
+        ports,
+        publish_all: args.publish_all,
+        expose: args.expose,
+        dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,
+        hosts: args.add_host,
+    })
+}
+
+fn mounts(args: MountArgs, zone: Option<PathBuf>) -> MountRequest {
+    let volumes = args.volume.into_iter().map(|v| v.0);
+    let mounts = args.mount.into_iter().map(|m| m.0);
+    let memory = args.tmpfs.into_iter().map(|t| t.0);
+    MountRequest {
+        list: volumes.chain(mounts).chain(memory).collect(),
+        read_only_tmpfs: args.read_only_tmpfs,
+        shm_size: args.shm_size.map(|s| s.0),
+        zone,
+    }
+}
+
+fn security(args: SecurityArgs, readonly_root: bool, caller: &Caller) -> Result<SecurityRequest> {
+    let mut request = SecurityRequest {
+        cap_add: args.cap_add,
+        cap_drop: args.cap_drop,
+        privileged: args.privileged,
+        readonly_root,
+        ..SecurityRequest::default()
+    };
+    for option in args.security_opt {
+        request.asked.push(option.to_string());
+        match option {
+            SecurityOpt::SeccompOff => request.seccomp = Some(SeccompPlan::Unconfined),
+            SecurityOpt::SeccompDefault => request.seccomp = Some(SeccompPlan::Default),
+            SecurityOpt::SeccompFile(path) => {
+                let text = read("--security-opt seccomp", &path, caller)?;
+                check_profile(&text).context(Kind::Usage, || {
+                    format!("--security-opt seccomp: {} is not a profile", path.display())
+                })?;
+                request.seccomp = Some(SeccompPlan::Profile(text));
+            }
+            SecurityOpt::NoNewPrivileges(on) => request.no_new_privileges = on,
+            SecurityOpt::Mask(paths) => request.mask.extend(paths),
+            SecurityOpt::Unmask(patterns) => request.unmask.extend(patterns),
+            SecurityOpt::UnmaskAll => request.unmask_all = true,
+            SecurityOpt::Ignored { text, harmless: true } => {
+                log::info!("--security-opt {text} asks for what is the case anyway");
+            }
+            SecurityOpt::Ignored { text, harmless: false } => {
+                log::warn!(
+                    "--security-opt {text} is ignored: an ordinary user cannot set labels or profiles"
+                );
+            }
+        }
+    }
+    Ok(request)
+}
+
+/// A profile is a JSON object with a default action; what it says is checked when it is compiled.
+fn check_profile(text: &str) -> Result<()> {
+    let json: serde_json::Value = serde_json::from_str(text).context(Kind::Usage, || "it is not JSON")?;
+    match json.get("defaultAction").is_some_and(serde_json::Value::is_string) {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Usage, "it has no defaultAction")),
+    }
+}
+
+fn limits(args: LimitArgs) -> LimitRequest {
+    LimitRequest { ulimits: args.ulimit, sysctls: args.sysctl }
+}
+
+fn lifecycle(args: &LifecycleArgs, pidfile: Option<PathBuf>) -> LifecycleRequest {
+    LifecycleRequest {
+        auto_remove: args.rm,
+        stop_signal: args.stop_signal,
+        stop_timeout: args.stop_timeout,
+        timeout: args.timeout,
+        pidfile,
+    }
+}
+
+/// The host's file with a zone's rules.
+fn zone_file(zone: &str) -> Result<PathBuf> {
+    let named = match zone {
+        "local" => PathBuf::from("/etc/localtime"),
+        name => Path::new(ZONES).join(name),
+    };
+    let unknown = || {
+        Error::new(Kind::Usage, format!("--tz: time zone {zone:?} is not known to this machine"))
+            .hint("List the zones with: timedatectl list-timezones; they come with the package tzdata.")
+    };
+    let path = named.canonicalize().map_err(|e| unknown().caused_by(e))?;
+    if path.is_file() { Ok(path) } else { Err(unknown()) }
+}

@@ -1,0 +1,22 @@
+//! Flags that also take a value: `--rm`, `--rm=true`, `-i=false`, as docker and podman have them.
+
+use crate::plan::mount::switch;
+use clap::{Arg, ArgAction, builder::ValueParser};
+
+/// Gives a plain flag an optional value behind an equals sign; leaves other arguments alone. For
+/// `#[command(mut_args = switchable)]`.
+pub fn switchable(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        return arg;
+    }
+    let off_by_default = arg.get_default_values().is_empty();
+    let arg = arg
+        .action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .value_name("BOOL")
+        .value_parser(ValueParser::new(switch))
+        .hide_possible_values(true);
+    if off_by_default { arg.default_value("false").hide_default_value(true) } else { arg }
+}

@@ -1,0 +1,295 @@
+//! Small option values: one word out of a few, or `key=value`.
+
+use super::{LogDriver, Share, units::Size};
+use crate::error::{Error, Kind, Result};
+use std::fmt;
+use std::str::FromStr;
+
+fn refuse(message: String, hint: &str) -> Error {
+    Error::new(Kind::Usage, message).hint(hint)
+}
+
+/// `--pid`, `--ipc`, `--uts`, `--cgroupns`: whose namespace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mode(pub Share);
+
+impl FromStr for Mode {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "host" => Ok(Mode(Share::Host)),
+            "private" | "shareable" | "" => Ok(Mode(Share::Private)),
+            _ if s.starts_with("container:") => Err(refuse(
+                format!("{s:?}: joining another container is not supported yet"),
+                "Use coracle exec to run a second command in a container.",
+            )),
+            _ => Err(refuse(format!("{s:?} is not a namespace mode"), "Use host or private.")),
+        }
+    }
+}
+
+/// `--userns`: only the mode there is, the container's root being the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Userns;
+
+impl FromStr for Userns {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.split(':').next() {
+            Some("host" | "") => Ok(Userns),
+            Some("keep-id" | "auto" | "nomap") => Err(refuse(
+                format!("user namespace mode {s:?} comes with the storage work"),
+                "Leave --userns out: the container's root is your own account, the other users are your subordinate ids.",
+            )),
+            _ => {
+                Err(refuse(format!("{s:?} is not a user namespace mode"), "Use host, or leave --userns out."))
+            }
+        }
+    }
+}
+
+/// `--restart`: only `no`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restart;
+
+impl FromStr for Restart {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.split(':').next() {
+            Some("no" | "never" | "") => Ok(Restart),
+            Some("always" | "on-failure" | "unless-stopped") => Err(refuse(
+                format!(
+                    "restart policy {s:?} is not supported yet: nothing watches a container once it has ended"
+                ),
+                "Leave --restart out, and let a systemd user unit run the container with Restart=.",
+            )),
+            _ => Err(refuse(format!("{s:?} is not a restart policy"), "Use no, or leave --restart out.")),
+        }
+    }
+}
+
+/// A limit that needs a control group: only "none" can be granted for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unlimited;
+
+impl FromStr for Unlimited {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let none =
+            s == "-1" || s.parse::<f64>() == Ok(0.0) || s.parse::<Size>().is_ok_and(|size| size == Size(0));
+        none.then_some(Unlimited).ok_or_else(|| {
+            refuse(
+                format!("limit {s:?} needs a control group of the container's own, which is not supported yet"),
+                "Leave it out, or run within a limited scope: systemd-run --user --scope -p MemoryMax=512M -p CPUQuota=50% coracle run ...",
+            )
+        })
+    }
+}
+
+/// `--attach`: one of the three standard streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard input.
+    Stdin,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl FromStr for Stream {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.to_ascii_lowercase().as_str() {
+            "stdin" => Ok(Stream::Stdin),
+            "stdout" => Ok(Stream::Stdout),
+            "stderr" => Ok(Stream::Stderr),
+            _ => Err(refuse(format!("{s:?} is not a stream"), "Use stdin, stdout or stderr.")),
+        }
+    }
+}
+
+/// `--pull`: when to ask the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pull {
+    /// Each time; the pull must succeed.
+    Always,
+    /// When there is no local image.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+    /// Each time, and the local image is good enough when the registry cannot be asked.
+    Newer,
+}
+
+impl FromStr for Pull {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.to_ascii_lowercase().as_str() {
+            "always" | "true" => Ok(Pull::Always),
+            "missing" | "ifnotpresent" | "" => Ok(Pull::Missing),
+            "never" | "false" => Ok(Pull::Never),
+            "newer" | "ifnewer" => Ok(Pull::Newer),
+            _ => Err(refuse(format!("{s:?} is not a pull policy"), "Use always, missing, never or newer.")),
+        }
+    }
+}
+
+impl fmt::Display for Pull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pull::Always => "always",
+            Pull::Missing => "missing",
+            Pull::Never => "never",
+            Pull::Newer => "newer",
+        })
+    }
+}
+
+/// `--log-driver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Driver(pub LogDriver);
+
+impl FromStr for Driver {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "k8s-file" | "json-file" | "" => Ok(Driver(LogDriver::K8sFile)),
+            "none" => Ok(Driver(LogDriver::None)),
+            "passthrough" => Ok(Driver(LogDriver::Passthrough)),
+            "journald" | "syslog" | "local" | "passthrough-tty" => Err(refuse(
+                format!("log driver {s:?} is not supported"),
+                "Use k8s-file (the default), none or passthrough.",
+            )),
+            _ => Err(refuse(format!("{s:?} is not a log driver"), "Use k8s-file, none or passthrough.")),
+        }
+    }
+}
+
+/// `--log-opt`: only the size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOpt {
+    /// Bytes after which the log is rotated; `None` is never.
+    pub max_size: Option<u64>,
+}
+
+impl FromStr for LogOpt {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.split_once('=') {
+            Some(("max-size", "-1")) => Ok(LogOpt { max_size: None }),
+            Some(("max-size", size)) => {
+                let Size(bytes) = size.parse()?;
+                Ok(LogOpt { max_size: Some(bytes).filter(|b| *b > 0) })
+            }
+            Some(("path" | "tag" | "max-file" | "mode" | "labels" | "env", _)) => Err(refuse(
+                format!("log option {s:?} is not supported"),
+                "Use max-size, for example --log-opt max-size=10m.",
+            )),
+            _ => Err(refuse(
+                format!("{s:?} is not a log option"),
+                "Use max-size, for example --log-opt max-size=10m.",
+            )),
+        }
+    }
+}
+
+/// A label or an annotation: `KEY=VALUE`, or `KEY` for an empty value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// Never empty.
+    pub key: String,
+    /// Any text.
+    pub value: String,
+}
+
+impl FromStr for Pair {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let (key, value) = s.split_once('=').unwrap_or((s, ""));
+        if key.is_empty() {
+            return Err(refuse(
+                format!("{s:?} has no key"),
+                "Write KEY=VALUE, for example --label stage=test.",
+            ));
+        }
+        Ok(Pair { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+/// The pairs of a label file: one per line, empty lines and lines that start with `#` left out.
+///
+/// # Errors
+/// A line without a key, by its number.
+pub fn parse_pairs(text: &str) -> Result<Vec<Pair>> {
+    let lines = text.lines().zip(1..).map(|(line, number)| (line.trim_start(), number));
+    lines
+        .filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(line, number)| {
+            line.parse().map_err(|e: Error| {
+                Error::new(Kind::Usage, format!("line {number} is not a label")).caused_by(e)
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_or_refused_with_the_reason() {
+        for (text, share) in [
+            ("host", Share::Host),
+            ("private", Share::Private),
+            ("shareable", Share::Private),
+            ("", Share::Private),
+        ] {
+            assert_eq!(text.parse::<Mode>().unwrap().0, share);
+        }
+        assert!("container:x".parse::<Mode>().unwrap_err().message().contains("not supported yet"));
+        assert!("ns:/x".parse::<Mode>().is_err());
+        for good in ["host", ""] {
+            assert!(good.parse::<Userns>().is_ok());
+        }
+        assert!("keep-id:uid=5".parse::<Userns>().unwrap_err().message().contains("storage work"));
+        assert!("wat".parse::<Userns>().is_err());
+        assert!("no".parse::<Restart>().is_ok());
+        for bad in ["always", "on-failure:3", "unless-stopped", "wat"] {
+            assert!(bad.parse::<Restart>().is_err());
+        }
+        for none in ["0", "-1", "0m", "0.0"] {
+            assert!(none.parse::<Unlimited>().is_ok(), "{none}");
+        }
+        for some in ["512m", "1.5", "100", "-2", "wat"] {
+            assert!(some.parse::<Unlimited>().unwrap_err().message().contains("control group"), "{some}");
+        }
+        assert_eq!("STDIN".parse::<Stream>().unwrap(), Stream::Stdin);
+        assert!("in".parse::<Stream>().is_err());
+        for policy in [Pull::Always, Pull::Missing, Pull::Never, Pull::Newer] {
+            assert_eq!(policy.to_string().parse::<Pull>().unwrap(), policy);
+        }
+        assert!("sometimes".parse::<Pull>().is_err());
+    }
+
+    #[test]
+    fn logs_have_a_driver_and_a_size() {
+        assert_eq!("json-file".parse::<Driver>().unwrap().0, LogDriver::K8sFile);
+        assert!("journald".parse::<Driver>().unwrap_err().message().contains("not supported"));
+        assert_eq!("max-size=10m".parse::<LogOpt>().unwrap().max_size, Some(10 << 20));
+        assert_eq!("max-size=0".parse::<LogOpt>().unwrap().max_size, None);
+        for bad in ["", "max-size", "max-size=x", "path=/x", "wat=1"] {
+            assert!(bad.parse::<LogOpt>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_have_a_key() {
+        let pairs = parse_pairs("# remark\na=1\n\n  b\nc=x=y \n").unwrap();
+        let shown: Vec<String> = pairs.iter().map(|p| format!("{}>{}", p.key, p.value)).collect();
+        assert_eq!(shown, ["a>1", "b>", "c>x=y "]);
+        assert_eq!(parse_pairs("a\n=x").unwrap_err().message(), "line 2 is not a label");
+        assert!("=x".parse::<Pair>().is_err());
+    }
+}
