@@ -23,6 +23,10 @@ pub enum Command {
     Ps(cmd::ps::Args),
     /// Pull images from a registry
     Pull(cmd::pull::Args),
+    /// Run a command in a running container
+    Exec(cmd::exec::Args),
+    /// Run a command in the user namespace that containers live in
+    Unshare(cmd::unshare::Args),
     /// Show the version
     Version(cmd::version::Args),
 }

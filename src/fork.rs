@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 mod tidy;
 pub use tidy::{StopSignals, tidy_leaf};
@@ -275,6 +276,32 @@ impl Child {
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+/// Descriptors above standard error that this program was started with.
+static INHERITED: OnceLock<Vec<RawFd>> = OnceLock::new();
+
+/// Notes which descriptors were inherited; called first in main, before anything is opened.
+pub fn note_inherited() {
+    INHERITED.get_or_init(|| {
+        let numbers = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        let all: Vec<RawFd> = numbers.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+        // The listing's own descriptor is among them and closed by now.
+        all.into_iter().filter(|fd| *fd > 2 && crate::sys::fd::is_open(*fd)).collect()
+    });
+}
+
+/// The inherited descriptors.
+pub fn inherited() -> &'static [RawFd] {
+    INHERITED.get().map_or(&[], Vec::as_slice)
+}
+
+/// Closes the inherited descriptors from `first` up: a process that outlives its caller must not hold
+/// the caller's pipes.
+pub fn close_inherited(first: u32) {
+    for fd in inherited().iter().filter(|fd| **fd >= first as RawFd) {
+        drop(crate::sys::fd::owned(*fd));
     }
 }
 

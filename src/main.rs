@@ -5,6 +5,7 @@ use coracle::{cli, cmd, fork, host, ui};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    fork::note_inherited();
     // Re-executed stages skip the command line's tree: it costs a millisecond.
     if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
         return code;

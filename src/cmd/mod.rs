@@ -4,18 +4,22 @@ use crate::cli::Command;
 use crate::error::Result;
 use crate::fork;
 use crate::host::Env;
+use crate::runtime;
 use crate::storage::Store;
 use std::process::ExitCode;
 
+pub mod exec;
 mod explain;
 pub mod ps;
 pub mod pull;
 pub mod run;
 pub mod switch;
+pub mod unshare;
 pub mod version;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
-pub const STAGES: [(&str, fork::Stage); 0] = [];
+pub const STAGES: [(&str, fork::Stage); 2] =
+    [("init", runtime::init::resumed), ("exec", runtime::exec::resumed)];
 
 /// Runs the verb. A failure that has no hint of its own gets the cure of what the machine lacks.
 ///
@@ -29,6 +33,8 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
+        Command::Exec(args) => exec::run(&args, env),
+        Command::Unshare(args) => unshare::run(&args, env),
         Command::Version(args) => version::run(&args, env),
     }
 }

@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The program's name, and the stage name of its failures.
-const NAME: &str = "slirp4netns";
+pub const NAME: &str = "slirp4netns";
 /// The interface inside the container.
 pub(super) const INTERFACE: &str = "tap0";
 /// Where the program is looked for after `PATH`, which desktop sessions may cut short.

@@ -1,10 +1,155 @@
 //! Running containers: from a plan and a directory to a process, and back to an exit record.
+//!
+//! This file is the parent's side: [`launch`] forks the monitor and tells how the start went; a
+//! [`Running`] container is followed until it ends or the user detaches.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork::{self, Failure};
+use crate::netns::{self, NetMode, slirp};
+use crate::plan::{ContainerPlan, SeccompPlan};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use client::{Attachment, Ended, Signals};
+use monitor::{Launch, ToCaller};
+use nix::errno::Errno;
+use std::os::fd::OwnedFd;
 
 pub mod caps;
 pub mod client;
 pub mod control;
+pub mod exec;
+pub mod files;
 pub mod frame;
+pub mod init;
+pub mod masks;
+pub mod monitor;
 pub mod relay;
 pub mod seccomp;
 pub mod select;
 pub mod users;
+
+/// A container whose payload runs.
+#[derive(Debug)]
+pub struct Running {
+    attached: Option<Attached>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    socket: OwnedFd,
+    how: Attachment,
+    signals: Signals,
+}
+
+/// Starts a container: everything that can be refused is refused before the monitor is forked.
+///
+/// With an attachment the caller is its first client; without one it runs by itself.
+///
+/// # Errors
+/// Ports that cannot be had, a missing helper program, a filter that does not compile, or the step of
+/// the start that failed; 126 and 127 when the command cannot be executed or is not found.
+pub fn launch(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    attach: Option<Attachment>,
+) -> Result<Running> {
+    check_preserved(plan)?;
+    let listeners =
+        if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
+    let slirp = match plan.network.mode {
+        NetMode::Slirp(_) => Some(slirp::find()?),
+        NetMode::None | NetMode::Host => None,
+    };
+    let filter = filter(store, plan)?;
+    let signals = attach.as_ref().map(Signals::hold).transpose()?;
+    let (socket, client) = match &attach {
+        Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
+        None => (None, None),
+    };
+    let program = slirp.clone();
+    let child = fork::spawn(0, |link| {
+        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, client })
+    })
+    .context(Kind::Runtime, || "start the container's monitor")?;
+    let attached = socket.zip(attach).zip(signals);
+    let attached = attached.map(|((socket, how), signals)| Attached { socket, how, signals });
+    match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
+        Some((ToCaller::Started, _)) => Ok(Running { attached }),
+        Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
+        None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
+            .hint("See what the kernel said: dmesg | tail")),
+    }
+}
+
+/// The compiled system call filter of a plan.
+fn filter(store: &Store, plan: &ContainerPlan) -> Result<Option<seccomp::Filter>> {
+    let cache = seccomp::Cache { data: store.data(), runtime: store.runtime() };
+    let wanted = if plan.security.privileged { &SeccompPlan::Unconfined } else { &plan.security.seccomp };
+    seccomp::prepare(wanted, &plan.security.capabilities, cache)
+}
+
+/// `--preserve-fds=N` promises descriptors 3 to 3+N of the caller; others of ours must not take their place.
+fn check_preserved(plan: &ContainerPlan) -> Result<()> {
+    let last = 3 + plan.process.preserve_fds as i32;
+    match (3..last).find(|fd| !fork::inherited().contains(fd)) {
+        None => Ok(()),
+        Some(fd) => Err(Error::new(Kind::Usage, format!("--preserve-fds: descriptor {fd} is not open"))
+            .hint(format!(
+                "Open it for the command, for example: coracle run --preserve-fds=1 ... {fd}<FILE"
+            ))),
+    }
+}
+
+impl Running {
+    /// Relays until the container ends or the user detaches; gives the exit code, 0 after detaching.
+    ///
+    /// # Errors
+    /// When the monitor goes away without an exit code.
+    pub fn wait(self) -> Result<u8> {
+        let Some(Attached { socket, how, signals }) = self.attached else { return Ok(0) };
+        match client::follow(&socket, &how, &signals)? {
+            Ended::Exited(code) => Ok(code),
+            Ended::Detached => Ok(0),
+            Ended::Lost => {
+                Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
+                    .hint("See how the container stands: coracle ps -a"))
+            }
+        }
+    }
+}
+
+/// The exit code for a failed start or exec: 127 not found, 126 not executable, else 125.
+pub fn exit_code(failure: &Failure) -> u8 {
+    match (failure.doing.as_str(), failure.errno()) {
+        ("execute", Errno::ENOENT) => 127,
+        ("execute", _) => 126,
+        _ => 125,
+    }
+}
+
+/// Puts a failed start into words.
+fn explain(failure: Failure, slirp: Option<&std::path::Path>) -> Error {
+    if failure.stage == slirp::NAME
+        && let Some(program) = slirp
+    {
+        return slirp::explain(program, &failure);
+    }
+    explain_exec(failure)
+}
+
+/// Puts a failed stage into words; a command that could not be executed has its own.
+pub(crate) fn explain_exec(failure: Failure) -> Error {
+    match exit_code(&failure) {
+        127 => {
+            Error::new(Kind::CommandNotFound, format!("{:?} was not found in the container", failure.object))
+                .hint("The command must be a program of the image, in its PATH or with its full path.")
+        }
+        126 => Error::new(
+            Kind::NotExecutable,
+            format!("{:?} cannot be executed in the container", failure.object),
+        )
+        .caused_by(failure),
+        _ => failure.into(),
+    }
+}

@@ -27,3 +27,38 @@ pub fn owned(raw: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
     // SAFETY: callers pass numbers from SCM_RIGHTS or an exec hand-over, which nobody else owns.
     unsafe { std::os::fd::FromRawFd::from_raw_fd(raw) }
 }
+
+/// Keeps a descriptor open across exec.
+///
+/// # Errors
+/// `EBADF` when it is not open.
+pub fn set_inheritable(raw: std::os::fd::RawFd) -> nix::Result<()> {
+    // SAFETY: changes the flags of a descriptor number only.
+    Errno::result(unsafe { libc::fcntl(raw, libc::F_SETFD, 0) }).map(drop)
+}
+
+/// Whether a descriptor number is in use.
+pub fn is_open(raw: std::os::fd::RawFd) -> bool {
+    // SAFETY: reads the flags of a descriptor number only.
+    unsafe { libc::fcntl(raw, libc::F_GETFD) >= 0 }
+}
+
+/// The id of the mount that a descriptor is on (statx(2) `STATX_MNT_ID`, Linux 5.8).
+///
+/// # Errors
+/// Those of statx(2).
+pub fn mount_id(fd: std::os::fd::BorrowedFd<'_>) -> nix::Result<u64> {
+    // SAFETY: statx is plain old data; all-zero is a valid value.
+    let mut status: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a static empty C string and `status` outlives the call.
+    let result = unsafe {
+        libc::statx(
+            std::os::fd::AsRawFd::as_raw_fd(&fd),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW,
+            libc::STATX_MNT_ID,
+            &raw mut status,
+        )
+    };
+    Errno::result(result).map(|_| status.stx_mnt_id)
+}

@@ -114,3 +114,49 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> nix::Result<Option<Ended>> {
         _ => Some(Ended::Killed(status)),
     })
 }
+
+/// execveat(2) of an open program; returns only its failure.
+pub fn exec_fd(program: BorrowedFd<'_>, argv: &[std::ffi::CString], env: &[std::ffi::CString]) -> Errno {
+    let pointers = |list: &[std::ffi::CString]| {
+        list.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect::<Vec<_>>()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: both arrays end with a null pointer and their strings outlive the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            env.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Errno::last()
+}
+
+/// Whether this process may be traced and its `/proc` entry opened by its user (`PR_SET_DUMPABLE`).
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn set_dumpable(dumpable: bool) -> nix::Result<()> {
+    nix::sys::prctl::set_dumpable(dumpable)
+}
+
+/// Orphans below this process become its children (`PR_SET_CHILD_SUBREAPER`).
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn become_subreaper() -> nix::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Puts every signal back to its default action, as a new program expects (the Rust runtime ignores
+/// `SIGPIPE`).
+pub fn default_signals() {
+    for number in 1..=64 {
+        // SAFETY: SIG_DFL is always a valid action; SIGKILL, SIGSTOP and libc's own two are refused
+        // and need no resetting.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}

@@ -1,0 +1,40 @@
+//! `coracle unshare`.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::host::Env;
+use crate::userns;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// Run a command in the user namespace that containers live in
+///
+/// There, files of containers that belong to other users outside are seen with their owners inside, and
+/// can be read, changed and deleted. Without a command the login shell is run.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "coracle unshare [COMMAND [ARG]...]")]
+pub struct Args {
+    /// Command and its arguments
+    #[arg(value_name = "COMMAND", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
+}
+
+/// Becomes the command; returns only when that fails.
+///
+/// # Errors
+/// When the namespace cannot be entered; 126 or 127 when the command cannot be executed.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let shell = || vec![std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned())];
+    let words = if args.words.is_empty() { shell() } else { args.words.clone() };
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| Error::new(Kind::Usage, "no command was given"))?;
+    // Kept registered: this process lives on as the command, and others may join through it.
+    std::mem::forget(userns::enter(&env.roots.runtime)?);
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
+        .context(Kind::Host, || "make a mount namespace")?;
+    let failed = Command::new(program).args(arguments).exec();
+    let (kind, what) = match failed.kind() {
+        std::io::ErrorKind::NotFound => (Kind::CommandNotFound, "was not found"),
+        _ => (Kind::NotExecutable, "cannot be executed"),
+    };
+    Err(Error::new(kind, format!("{program:?} {what}")).caused_by(failed))
+}

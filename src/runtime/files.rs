@@ -1,0 +1,307 @@
+//! Places inside a root file system: mount points, the files we generate, the working directory.
+//!
+//! Theory of operation. The root is the image's and, with a shared volume, also another running
+//! container's to change while we work in it. So a path inside it is resolved once, by the kernel and
+//! from the root's descriptor (openat2(2) `RESOLVE_IN_ROOT`: `..` and symlinks end at the root), and
+//! from then on only the descriptor is used: what is missing is made name by name below held
+//! descriptors, and a mount is attached to the descriptor that was checked, not to a path. Nothing is
+//! made below another mount of the root: that would be a file of the host, or of a second container.
+//!
+//! The files we generate (`/etc/hosts` and so on) live in a small tmpfs of the container's own and are
+//! mounted one by one, as podman does: nothing is written through a path of the image, nothing of them
+//! ends up in a committed layer, and a user's own mount, made later, simply covers ours.
+
+use crate::fork::{Doing, Failure};
+use crate::sys::fd::mount_id;
+use crate::sys::mount::{self, Tree, attr};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, TMPFS_MAGIC, fstatfs};
+use nix::unistd::{Gid, Uid, fchdir, fchownat};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+/// Most symlinks that stand for missing things and are followed on one path (path_resolution(7): 40).
+const LINKS_MAX: usize = 40;
+/// Most attempts while something renames directories under our feet.
+const ATTEMPTS_MAX: usize = 64;
+/// What may be mounted over below `/proc`: files that LXCFS and the like provide.
+const PROC_FILES: [&str; 8] =
+    ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"];
+
+/// What a mount point is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A directory.
+    Directory,
+    /// Anything that is not a directory.
+    File,
+}
+
+/// Opens an existing path inside `root` (`O_PATH`); magic links of procfs are refused.
+///
+/// # Errors
+/// `ENOENT` and the others of openat2(2).
+pub fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    let relative = relative(path);
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let mut attempts = 0;
+    loop {
+        match openat2(root, &relative, how) {
+            // A directory on the way was renamed while `..` was resolved.
+            Err(Errno::EAGAIN) if attempts < ATTEMPTS_MAX => attempts += 1,
+            other => return other,
+        }
+    }
+}
+
+/// The mount point at `path` inside `root`, made with its parents where it is missing.
+///
+/// # Errors
+/// When it is of the wrong kind, lies in procfs, or would have to be made in another mount.
+pub fn ensure_target(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<OwnedFd, Failure> {
+    let (fd, _) = find_or_make(root, path, target)?;
+    let status = fstat(&fd).doing("look at mount point", path)?;
+    if is(&status, SFlag::S_IFLNK) || is(&status, SFlag::S_IFDIR) != (target == Target::Directory) {
+        let kind = if target == Target::Directory { "it is not a directory" } else { "it is a directory" };
+        return Err(Failure::other("mount on", path.to_string_lossy(), kind));
+    }
+    let in_proc = fstatfs(&fd).doing("look at mount point", path)?.filesystem_type() == PROC_SUPER_MAGIC;
+    if in_proc && !PROC_FILES.iter().any(|name| relative(path) == Path::new("proc").join(name)) {
+        return Err(Failure::other("mount on", path.to_string_lossy(), "nothing may cover parts of /proc"));
+    }
+    Ok(fd)
+}
+
+/// Attaches a detached mount at `path` inside `root`, making the mount point.
+///
+/// # Errors
+/// Those of [`ensure_target`] and move_mount(2).
+pub fn mount_at(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    target: Target,
+    detached: BorrowedFd<'_>,
+) -> Result<(), Failure> {
+    let point = ensure_target(root, path, target)?;
+    mount::move_mount(detached, point.as_fd()).doing("mount on", path)
+}
+
+/// Enters the working directory, made if missing and then given to `owner`, and checks that it is
+/// inside. `root` must be this process's root directory.
+///
+/// # Errors
+/// When it cannot be made or entered, or when it turns out to be outside (CVE-2024-21626).
+pub fn enter_cwd(root: BorrowedFd<'_>, path: &Path, owner: (u32, u32)) -> Result<(), Failure> {
+    let (dir, made) = find_or_make(root, path, Target::Directory)?;
+    if made && owner != (0, 0) {
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        fchownat(&dir, "", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)
+            .doing("give away working directory", path)?;
+    }
+    fchdir(&dir).doing("enter working directory", path)?;
+    // The kernel marks what cannot be reached from the root, and the C library refuses it.
+    match nix::unistd::getcwd() {
+        Ok(cwd) if cwd.is_absolute() => Ok(()),
+        _ => Err(Failure::other(
+            "enter working directory",
+            path.to_string_lossy(),
+            "it is not inside the root",
+        )),
+    }
+}
+
+/// The object at `path`, and whether it had to be made.
+fn find_or_make(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<(OwnedFd, bool), Failure> {
+    let shown = path.to_string_lossy().into_owned();
+    let fail = |e: Errno| Failure::new("open", shown.clone(), e);
+    let mut wanted = relative(path);
+    for _ in 0..LINKS_MAX {
+        match open_in(root, &wanted, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => {}
+            other => return other.map(|fd| (fd, false)).map_err(fail),
+        }
+        let (parent, prefix, rest) = existing_prefix(root, &wanted).map_err(fail)?;
+        let Some((name, below)) = rest.split_first() else { continue };
+        match readlinkat(&parent, name.as_path()) {
+            // A symlink to something missing: what it names is what is to be made.
+            Ok(link) => {
+                let link = PathBuf::from(link);
+                let base = if link.is_absolute() { relative(&link) } else { prefix.join(link) };
+                wanted = below.iter().fold(base, |all, part| all.join(part));
+            }
+            Err(Errno::ENOENT) => {
+                if rest.iter().any(|part| part == Path::new("..")) {
+                    return Err(fail(Errno::ENOENT));
+                }
+                return make(root, parent, &rest, target, &shown).map(|fd| (fd, true));
+            }
+            // It has appeared since.
+            Err(Errno::EINVAL) => {}
+            Err(e) => return Err(fail(e)),
+        }
+    }
+    Err(fail(Errno::ELOOP))
+}
+
+/// The longest prefix of `wanted` that exists, as descriptor and path, and the names after it.
+fn existing_prefix(root: BorrowedFd<'_>, wanted: &Path) -> nix::Result<(OwnedFd, PathBuf, Vec<PathBuf>)> {
+    let names: Vec<PathBuf> = wanted.components().map(|c| PathBuf::from(c.as_os_str())).collect();
+    let mut prefix = PathBuf::from(".");
+    let mut parent = open_in(root, &prefix, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    for (i, name) in names.iter().enumerate() {
+        let next = prefix.join(name);
+        match open_in(root, &next, OFlag::O_PATH) {
+            Ok(fd) => (parent, prefix) = (fd, next),
+            Err(Errno::ENOENT) => return Ok((parent, prefix, names[i..].to_vec())),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((parent, prefix, Vec::new()))
+}
+
+fn make(
+    root: BorrowedFd<'_>,
+    mut parent: OwnedFd,
+    names: &[PathBuf],
+    target: Target,
+    shown: &str,
+) -> Result<OwnedFd, Failure> {
+    let fail = |e: Errno| Failure::new("make", shown, e);
+    if mount_id(parent.as_fd()).map_err(fail)? != mount_id(root).map_err(fail)?
+        && fstatfs(&parent).map_err(fail)?.filesystem_type() != TMPFS_MAGIC
+    {
+        return Err(Failure::other(
+            "make mount point",
+            shown,
+            "it would be made inside another mount; make it there first",
+        ));
+    }
+    let last = names.len().saturating_sub(1);
+    for (i, name) in names.iter().enumerate() {
+        let name = name.as_path();
+        let made = if i == last && target == Target::File {
+            let flags =
+                OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+            openat(&parent, name, flags, Mode::from_bits_truncate(0o644)).map(drop)
+        } else {
+            mkdirat(&parent, name, Mode::from_bits_truncate(0o755))
+        };
+        match made {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(e) => return Err(fail(e)),
+        }
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        parent = openat(&parent, name, flags, Mode::empty()).map_err(fail)?;
+        // Somebody else's symlink in our place is not followed.
+        if is(&fstat(&parent).map_err(fail)?, SFlag::S_IFLNK) {
+            return Err(fail(Errno::ELOOP));
+        }
+    }
+    Ok(parent)
+}
+
+/// A path without its leading slashes and `.` parts; `..` stays, the kernel knows what it means.
+fn relative(path: &Path) -> PathBuf {
+    let parts = path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
+    let joined: PathBuf = parts.collect();
+    if joined.as_os_str().is_empty() { PathBuf::from(".") } else { joined }
+}
+
+pub(super) fn is(status: &FileStat, kind: SFlag) -> bool {
+    status.st_mode & SFlag::S_IFMT.bits() == kind.bits()
+}
+
+/// A file that we generate.
+#[derive(Debug, Clone, Copy)]
+pub struct Generated<'a> {
+    /// Where it appears, absolute.
+    pub path: &'a str,
+    /// What is in it.
+    pub content: &'a [u8],
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A tmpfs of a megabyte that holds what we mount into a container piece by piece.
+///
+/// Its root is never visible inside: each piece is mounted on its own, and a mount has no way up.
+#[derive(Debug)]
+pub struct Scratch {
+    tmpfs: OwnedFd,
+    pieces: u32,
+}
+
+impl Scratch {
+    /// Makes it. `hidden` is a directory of this mount namespace that the container will not see, below
+    /// the old root: kernels before 6.15 copy pieces only from a mount that is attached somewhere.
+    ///
+    /// # Errors
+    /// Those of the mount calls.
+    pub fn new(hidden: BorrowedFd<'_>) -> Result<Scratch, Failure> {
+        let options = [(c"size", c"1m"), (c"nr_inodes", c"64"), (c"mode", c"0755")];
+        let attributes = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+        let tmpfs =
+            mount::new_mount(c"tmpfs", &options, attributes).doing("make", "a tmpfs for generated files")?;
+        mount::move_mount(tmpfs.as_fd(), hidden).doing("attach", "the tmpfs for generated files")?;
+        Ok(Scratch { tmpfs, pieces: 0 })
+    }
+
+    fn name(&mut self) -> PathBuf {
+        self.pieces += 1;
+        PathBuf::from(self.pieces.to_string())
+    }
+
+    /// A file with this content, as a detached mount.
+    ///
+    /// # Errors
+    /// Those of openat(2) and open_tree(2).
+    pub fn file(&mut self, content: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
+        let name = self.name();
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::from_bits_truncate(mode);
+        let fd = openat(&self.tmpfs, &name, flags, mode).doing("make", "a generated file")?;
+        // The umask may have taken bits away.
+        nix::sys::stat::fchmod(&fd, mode).doing("make", "a generated file")?;
+        File::from(fd).write_all(content).doing("write", "a generated file")?;
+        mount::open_tree(self.tmpfs.as_fd(), &name, Tree::Clone)
+            .doing("copy the mount of", "a generated file")
+    }
+
+    /// An empty, read-only directory that nobody may enter, as a detached mount.
+    ///
+    /// # Errors
+    /// Those of mkdirat(2), open_tree(2) and mount_setattr(2).
+    pub fn empty_directory(&mut self) -> Result<OwnedFd, Failure> {
+        let name = self.name();
+        mkdirat(&self.tmpfs, &name, Mode::empty()).doing("make", "an empty directory")?;
+        let tree = mount::open_tree(self.tmpfs.as_fd(), &name, Tree::Clone)
+            .doing("copy the mount of", "an empty directory")?;
+        mount::set_attributes(tree.as_fd(), attr::RDONLY, 0, 0, false).doing("seal", "an empty directory")?;
+        Ok(tree)
+    }
+
+    /// Mounts a generated file into the root. A read-only root without the mount point goes without it.
+    ///
+    /// # Errors
+    /// Those of [`ensure_target`] and the mount calls.
+    pub fn mount(&mut self, root: BorrowedFd<'_>, generated: &Generated<'_>) -> Result<(), Failure> {
+        let path = Path::new(generated.path);
+        let point = match ensure_target(root, path, Target::File) {
+            Ok(point) => point,
+            Err(f) if matches!(f.errno(), Errno::EROFS | Errno::EACCES | Errno::EPERM) => return Ok(()),
+            Err(f) => return Err(f),
+        };
+        let file = self.file(generated.content, generated.mode)?;
+        mount::move_mount(file.as_fd(), point.as_fd()).doing("mount on", path)
+    }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,252 @@
+//! Stage 2: from a process in fresh namespaces to the payload.
+//!
+//! Theory of operation. The monitor clones this stage into all of the container's namespaces at once and
+//! writes its id map; nothing happens before the monitor says [`ToInit::Go`]. Then, in this order:
+//! 1. Seal: when the user owns this program's file and that owner exists inside, the program is executed
+//!    anew from a read-only view of itself, so that nothing inside can write to it through
+//!    `/proc/self/exe` (attack case 26). The order travels in a memfd.
+//! 2. Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
+//! 3. The mount tree, host name, loopback, sysctls: all need capabilities in the container's namespaces.
+//! 4. The terminal, from the container's own devpts and by descriptor (case 18).
+//! 5. Wait for the network, if there is one.
+//! 6. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor
+//!    is close-on-exec: its end tells the monitor that the payload runs.
+//!
+//! Failures are facts sent up the link; the words are the caller's. See user_namespaces(7),
+//! pid_namespaces(7), capabilities(7).
+
+use crate::fork::{Doing, Failure, Link};
+use crate::netns::{self, NetMode};
+use crate::plan::{ContainerPlan, Share};
+use crate::runtime::{files, masks, users};
+use crate::sys::{self, process, pty};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+mod payload;
+mod seal;
+mod tree;
+
+pub(super) use payload::exec as exec_payload;
+pub(super) use seal::{must_seal, read_order, resume_from, sealed_view, take_over};
+
+/// What the monitor tells stage 2.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToInit {
+    /// The id map is written.
+    Go,
+    /// The network is ready.
+    Proceed,
+}
+
+/// What stage 2 tells the monitor. End of file means that the payload runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromInit {
+    /// The terminal's master comes with this message.
+    Terminal,
+    /// Everything but the network is ready.
+    Ready,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+/// Everything stage 2 needs beside its descriptors; plain data, so that it survives the re-execution.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// The container.
+    pub plan: ContainerPlan,
+    /// Where its root is assembled, on the host.
+    pub merged: PathBuf,
+    /// Host directories of its volumes, by volume name.
+    pub volumes: BTreeMap<String, PathBuf>,
+    /// Files generated for it.
+    pub files: Vec<FileOrder>,
+    /// The compiled system call filter: program and load flags.
+    pub filter: Option<(Vec<u8>, u32)>,
+    /// Wait for [`ToInit::Proceed`] before the payload starts.
+    pub wait_for_network: bool,
+    /// Execute ourselves anew from a read-only view first.
+    pub seal: bool,
+}
+
+impl Order {
+    /// An order for one more process: there is nothing to mount.
+    pub fn for_process(plan: ContainerPlan, filter: Option<(Vec<u8>, u32)>) -> Order {
+        Order {
+            plan,
+            merged: PathBuf::new(),
+            volumes: BTreeMap::new(),
+            files: Vec::new(),
+            filter,
+            wait_for_network: false,
+            seal: false,
+        }
+    }
+}
+
+/// A generated file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileOrder {
+    /// Where it appears inside, absolute.
+    pub path: String,
+    /// What is in it.
+    pub content: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// Descriptors for the payload's standard streams; ignored with a terminal.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Standard input, output and error.
+    pub streams: [OwnedFd; 3],
+}
+
+/// Stage 2, right after the clone. Returns only when it failed.
+pub fn start(link: Link, order: &Order, stdio: Stdio) -> i32 {
+    report(&link, begin(&link, order, &stdio))
+}
+
+/// Stage 2 after it has executed itself anew: `link order stdin stdout stderr` as descriptor numbers.
+pub fn resumed(arguments: &[String]) -> ExitCode {
+    let Some((link, order, streams)) = seal::take_over(arguments) else { return ExitCode::from(125) };
+    let result = seal::read_order(order).and_then(|order: Order| finish(&link, &order, &Stdio { streams }));
+    ExitCode::from(report(&link, result) as u8)
+}
+
+fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
+    let Err(mut failure) = result;
+    failure.stage = "init".to_owned();
+    // The monitor may be gone, and then nobody is left to tell.
+    let _ = link.send(&FromInit::Failed(failure), &[]);
+    125
+}
+
+fn begin(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
+    expect(link, "id map")?;
+    if order.seal {
+        seal::resume_from(&seal::sealed_view()?, "init", link, order, &stdio.streams)?;
+    }
+    finish(link, order, stdio)
+}
+
+/// Waits for the monitor's next word.
+fn expect(link: &Link, what: &str) -> Result<(), Failure> {
+    match link.recv::<ToInit>().doing("wait for", what)? {
+        Some(_) => Ok(()),
+        None => Err(Failure::other("wait for", what, "the monitor is gone")),
+    }
+}
+
+fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
+    let plan = &order.plan;
+    process::set_dumpable(false).doing("become", "non-dumpable")?;
+    process::set_parent_death_signal(Signal::SIGKILL).doing("set", "parent death signal")?;
+    nix::unistd::setsid().doing("start", "session")?;
+    let built = tree::build(order)?;
+    if plan.namespaces.uts == Share::Private {
+        nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
+    }
+    if plan.network.mode != NetMode::Host {
+        netns::loopback_up().doing("bring up", "loopback")?;
+    }
+    masks::write_sysctls(built.proc.as_fd(), &plan.limits.sysctls)?;
+    let user = users::resolve(built.root.as_fd(), &plan.process.user)?;
+    let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
+    if order.wait_for_network {
+        link.send(&FromInit::Ready, &[]).doing("tell", "the monitor")?;
+        expect(link, "network")?;
+    }
+    tree::pivot(built.root.as_fd())?;
+    limits(plan)?;
+    files::enter_cwd(built.root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(plan.process.umask));
+    match &terminal {
+        Some(slave) => streams([slave, slave, slave])?,
+        None => streams([&stdio.streams[0], &stdio.streams[1], &stdio.streams[2]])?,
+    }
+    if plan.process.init {
+        return payload::reap_for(link, order, &user);
+    }
+    payload::exec(order, &user, plan.process.preserve_fds)
+}
+
+/// A terminal from the container's own devpts; the master goes to the monitor.
+fn open_terminal(link: &Link, built: &tree::Built, uid: u32) -> Result<OwnedFd, Failure> {
+    let (master, slave) = new_terminal(built.pts.as_fd(), uid)?;
+    if let Some(console) = &built.console {
+        let tree = sys::mount::open_tree(slave.as_fd(), std::path::Path::new(""), sys::mount::Tree::Clone);
+        sys::mount::move_mount(tree.doing("open", "the terminal")?.as_fd(), console.as_fd())
+            .doing("mount on", "/dev/console")?;
+    }
+    pty::make_controlling(slave.as_fd()).doing("take", "the terminal")?;
+    link.send(&FromInit::Terminal, &[master.as_fd()]).doing("send", "the terminal")?;
+    Ok(slave)
+}
+
+/// A new terminal of this devpts, owned by `uid`: master and terminal side.
+///
+/// # Errors
+/// The failed step.
+pub fn new_terminal(pts: std::os::fd::BorrowedFd<'_>, uid: u32) -> Result<(OwnedFd, OwnedFd), Failure> {
+    use nix::fcntl::{OFlag, openat};
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = openat(pts, "ptmx", flags, nix::sys::stat::Mode::empty()).doing("open", "/dev/pts/ptmx")?;
+    pty::unlock(master.as_fd()).doing("unlock", "the terminal")?;
+    let slave = pty::peer(master.as_fd()).doing("open", "the terminal")?;
+    nix::unistd::fchown(&slave, Some(uid.into()), None).doing("give away", "the terminal")?;
+    Ok((master, slave))
+}
+
+/// Puts the payload's streams where it expects them.
+pub(super) fn streams(fds: [&OwnedFd; 3]) -> Result<(), Failure> {
+    use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+    // Copies first: a stream may itself have a low number.
+    let mut copies = Vec::new();
+    for fd in fds {
+        let copy = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(3)).doing("copy", "stream")?;
+        copies.push(sys::fd::owned(copy));
+    }
+    dup2_stdin(&copies[0])
+        .and_then(|()| dup2_stdout(&copies[1]))
+        .and_then(|()| dup2_stderr(&copies[2]))
+        .doing("set", "streams")
+}
+
+fn limits(plan: &ContainerPlan) -> Result<(), Failure> {
+    for limit in &plan.limits.ulimits {
+        let resource = resource(&limit.name).ok_or_else(|| {
+            Failure::other("set resource limit", limit.name.as_str(), "the kernel has none of this name")
+        })?;
+        setrlimit(resource, limit.soft, limit.hard).doing("set resource limit", limit.name.as_str())?;
+    }
+    Ok(())
+}
+
+fn resource(name: &str) -> Option<Resource> {
+    Some(match name {
+        "as" => Resource::RLIMIT_AS,
+        "core" => Resource::RLIMIT_CORE,
+        "cpu" => Resource::RLIMIT_CPU,
+        "data" => Resource::RLIMIT_DATA,
+        "fsize" => Resource::RLIMIT_FSIZE,
+        "locks" => Resource::RLIMIT_LOCKS,
+        "memlock" => Resource::RLIMIT_MEMLOCK,
+        "msgqueue" => Resource::RLIMIT_MSGQUEUE,
+        "nice" => Resource::RLIMIT_NICE,
+        "nofile" => Resource::RLIMIT_NOFILE,
+        "nproc" => Resource::RLIMIT_NPROC,
+        "rss" => Resource::RLIMIT_RSS,
+        "rtprio" => Resource::RLIMIT_RTPRIO,
+        "rttime" => Resource::RLIMIT_RTTIME,
+        "sigpending" => Resource::RLIMIT_SIGPENDING,
+        "stack" => Resource::RLIMIT_STACK,
+        _ => return None,
+    })
+}

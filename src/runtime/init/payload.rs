@@ -1,0 +1,142 @@
+//! The last steps: signals, user, filter, capabilities, descriptors, exec.
+
+use super::{Link, Order};
+use crate::fork::{self, Doing, Failure};
+use crate::runtime::caps::{self, Credentials, Sets};
+use crate::runtime::seccomp::Filter;
+use crate::runtime::users;
+use crate::sys::{fd, process};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::{Pid, execve};
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+/// Becomes the payload: `user`, the order's filter and capabilities, then its program.
+///
+/// # Errors
+/// The failed step. `ENOENT` from "execute" means that the program was not found, `EACCES` and
+/// `ENOEXEC` that it cannot be executed.
+pub fn exec(order: &Order, user: &users::ResolvedUser, preserve_fds: u32) -> Result<Infallible, Failure> {
+    let process = &order.plan.process;
+    let argv = c_strings(&process.argv)?;
+    let env = c_strings(&environment(&process.env, user))?;
+    process::default_signals();
+    SigSet::empty().thread_set_mask().doing("unblock", "signals")?;
+    // Before the drop, so that nothing we opened is in reach of the new user.
+    fd::cloexec_from(3 + preserve_fds).doing("close", "descriptors")?;
+    let filter = order.filter.clone().map(|(program, flags)| Filter::from_parts(program, flags));
+    caps::drop_to(&Credentials {
+        user,
+        capabilities: &Sets::of(&order.plan.security)?,
+        no_new_privileges: order.plan.security.no_new_privileges,
+        filter: filter.as_ref(),
+        death_signal: Some(Signal::SIGKILL),
+    })?;
+    execute(&process.argv[0], &argv, &env, search_path(&process.env))
+}
+
+fn c_strings(list: &[String]) -> Result<Vec<CString>, Failure> {
+    list.iter()
+        .map(|s| {
+            CString::new(s.as_str()).map_err(|_| Failure::other("pass on", s.as_str(), "it holds a NUL byte"))
+        })
+        .collect()
+}
+
+fn environment(planned: &[String], user: &users::ResolvedUser) -> Vec<String> {
+    let mut env = planned.to_vec();
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        env.push(format!("HOME={}", user.home));
+    }
+    env
+}
+
+fn search_path(env: &[String]) -> &str {
+    env.iter()
+        .find_map(|e| e.strip_prefix("PATH="))
+        .unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+/// execvp(3) by hand: the container's `PATH` and environment, and the error a shell would report.
+fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<Infallible, Failure> {
+    let mut worst = Errno::ENOENT;
+    let candidates: Vec<String> = if name.contains('/') {
+        vec![name.to_owned()]
+    } else {
+        path.split(':')
+            .map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") })
+            .collect()
+    };
+    for candidate in candidates {
+        let program =
+            CString::new(candidate).map_err(|_| Failure::other("execute", name, "it holds a NUL byte"))?;
+        match execve(&program, argv, env) {
+            Ok(never) => match never {},
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(Errno::EACCES) => worst = Errno::EACCES,
+            Err(e) => {
+                worst = e;
+                break;
+            }
+        }
+    }
+    Err(Failure::new("execute", name, worst))
+}
+
+/// A small PID 1 (`--init`): starts the payload as its child, forwards signals, reaps, and ends as the
+/// payload ends.
+pub(super) fn reap_for(
+    link: &Link,
+    order: &Order,
+    user: &users::ResolvedUser,
+) -> Result<Infallible, Failure> {
+    let mut every = SigSet::all();
+    every.remove(Signal::SIGTTIN);
+    every.remove(Signal::SIGTTOU);
+    every.thread_block().doing("block", "signals")?;
+    let child = fork::spawn(0, |up| {
+        // Its own group in the foreground, so that the terminal's signals reach it once.
+        let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        if order.plan.io.tty {
+            let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpid());
+        }
+        let Err(failure) = exec(order, user, order.plan.process.preserve_fds);
+        let _ = up.send(&failure, &[]);
+        125
+    })
+    .doing("start", "the payload")?;
+    if let Some((failure, _)) = child.link.recv::<Failure>().doing("wait for", "the payload")? {
+        return Err(failure);
+    }
+    // From here the monitor takes us for the payload: the link's end says that it runs.
+    let _ = link;
+    fd::close_from(3).doing("close", "descriptors")?;
+    let payload = process::pidfd_open(child.pid).doing("open", "the payload")?;
+    let signals = SignalFd::with_flags(&every, SfdFlags::SFD_CLOEXEC).doing("open", "signal descriptor")?;
+    loop {
+        let Some(info) = signals.read_signal().doing("wait for", "signals")? else { continue };
+        if info.ssi_signo != Signal::SIGCHLD as u32 {
+            // ESRCH: it has ended, and its end comes next.
+            let _ = process::pidfd_send_signal(payload.as_fd(), info.ssi_signo as i32);
+            continue;
+        }
+        match process::reap(payload.as_fd()).doing("wait for", "the payload")? {
+            Some(process::Ended::Exited(code)) => process::exit_now(code),
+            Some(process::Ended::Killed(signal)) => process::exit_now(128 + signal),
+            None => {
+                while let Ok(status) =
+                    waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)
+                {
+                    match status.pid() {
+                        Some(pid) if pid != child.pid => drop(waitpid(pid, None)),
+                        _ => break,
+                    }
+                }
+            }
+        }
+    }
+}

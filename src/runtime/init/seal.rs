@@ -1,0 +1,108 @@
+//! Executing ourselves anew from a read-only view, so that a container cannot write to our program.
+//!
+//! Theory of operation. A process inside can reach the file its ancestor was executed from through
+//! `/proc/PID/exe`, and an image's entry point may be `#!/proc/self/exe`. When that file belongs to an id
+//! that exists inside, it could be overwritten (CVE-2019-5736). A detached, read-only copy of the mount
+//! that holds the file is made; executed from there, every way to the file leads through the read-only
+//! mount. Root's file needs none of this: root does not exist inside.
+
+use crate::fork::{Doing, Failure, Link};
+use crate::sys::mount::{self, Tree, attr};
+use crate::sys::{fd, process};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::{Mode, fstat};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// Whether this program's file can be written from inside; asked in the monitor, whose ids are the
+/// container's. Whatever cannot be known is taken as yes.
+pub(in crate::runtime) fn must_seal() -> bool {
+    let file = open("/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let Ok(stat) = file.and_then(|file| fstat(&file)) else { return true };
+    // An owner that does not exist inside shows as the overflow id.
+    let overflow =
+        std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok().and_then(|t| t.trim().parse().ok());
+    overflow != Some(stat.st_uid) || stat.st_mode & 0o022 != 0
+}
+
+/// A read-only view of this program's file. The caller must own its mount namespace, and still be in
+/// the one that it was executed in.
+///
+/// # Errors
+/// The failed step.
+pub(in crate::runtime) fn sealed_view() -> Result<OwnedFd, Failure> {
+    let own = Path::new("/proc/self/exe");
+    // By descriptor: open_tree does not follow the last link.
+    let file = open(own, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", own)?;
+    let view = mount::open_tree(file.as_fd(), Path::new(""), Tree::Clone).doing("open", own)?;
+    mount::set_attributes(view.as_fd(), attr::RDONLY, 0, libc::MS_PRIVATE, false)
+        .doing("make read-only", own)?;
+    Ok(view)
+}
+
+/// Executes `__stage NAME` of this program from its view; the order goes along in a memfd and the
+/// descriptors stay open.
+///
+/// # Errors
+/// The failed step; on success it does not return.
+pub(in crate::runtime) fn resume_from<O: Serialize>(
+    view: &OwnedFd,
+    stage: &str,
+    link: &Link,
+    order: &O,
+    streams: &[OwnedFd; 3],
+) -> Result<Infallible, Failure> {
+    let bytes = serde_json::to_vec(order).map_err(|e| Failure::other("write", "the order", e.to_string()))?;
+    let memory = memfd_create(c"order", MFdFlags::MFD_CLOEXEC).doing("make", "the order")?;
+    std::fs::File::from(memory.try_clone().doing("copy", "descriptor")?)
+        .write_all(&bytes)
+        .doing("write", "the order")?;
+    let mut argv = vec!["coracle".to_owned(), "__stage".to_owned(), stage.to_owned()];
+    let link = link.as_fd();
+    let fds: [&dyn AsRawFd; 5] = [&link, &memory, &streams[0], &streams[1], &streams[2]];
+    for fd in fds {
+        fd::set_inheritable(fd.as_raw_fd()).doing("keep", "descriptor")?;
+        argv.push(fd.as_raw_fd().to_string());
+    }
+    let argv = argv.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
+    let argv =
+        argv.map_err(|_| Failure::other("execute", "our own program", "an argument holds a NUL byte"))?;
+    Err(process::exec_fd(view.as_fd(), &argv, &[])).doing("seal", "our own program")
+}
+
+/// The descriptors handed over by [`resume_from`], close-on-exec again.
+pub(in crate::runtime) fn take_over(arguments: &[String]) -> Option<(Link, OwnedFd, [OwnedFd; 3])> {
+    let fds = reopen(arguments)?;
+    let [link, order, stdin, stdout, stderr] = <[OwnedFd; 5]>::try_from(fds).ok()?;
+    Some((Link::from_fd(link), order, [stdin, stdout, stderr]))
+}
+
+/// Takes over descriptors by number after a re-execution and makes them close-on-exec again.
+fn reopen(numbers: &[String]) -> Option<Vec<OwnedFd>> {
+    let mut fds = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let raw = number.parse::<i32>().ok().filter(|n| *n > 2)?;
+        let fd = fd::owned(raw);
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+        fds.push(fd);
+    }
+    Some(fds)
+}
+
+/// Reads an order back from its memfd.
+///
+/// # Errors
+/// When it is not what was written.
+pub(in crate::runtime) fn read_order<O: DeserializeOwned>(memory: OwnedFd) -> Result<O, Failure> {
+    let mut file = std::fs::File::from(memory);
+    let mut bytes = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).doing("read", "the order")?;
+    serde_json::from_slice(&bytes).map_err(|e| Failure::other("read", "the order", e.to_string()))
+}

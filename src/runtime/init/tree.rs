@@ -1,0 +1,317 @@
+//! The container's mount tree, from an empty namespace copy to a pivoted root.
+//!
+//! Theory of operation, in this order because each step needs the one before:
+//! 1. A copy of the assembled root, taken in this mount namespace, is mounted over itself: only a mount
+//!    of this namespace that is not locked can become the root (pivot_root(2), mount_namespaces(7)).
+//! 2. Kernel file systems. proc and sysfs are refused once the host's are out of sight, so they come
+//!    before the pivot. `/dev` is a fresh tmpfs that is filled through its own descriptor: nothing in the
+//!    image is asked (attack cases 16 to 20).
+//! 3. The plan's mounts, then the generated files, each a detached mount moved onto a target that was
+//!    opened inside the root (cases 21 to 23).
+//! 4. Masks and read-only paths, last so that no mount of the user's hides or undoes them.
+//! 5. Pivot; the host's tree is unmounted.
+
+use super::Order;
+use crate::fork::{Doing, Failure};
+use crate::netns::NetMode;
+use crate::plan::{MountPlan, MountSource, Share};
+use crate::runtime::files::{self, Generated, Scratch, Target};
+use crate::runtime::masks;
+use crate::storage::volumes;
+use crate::sys::mount::{self, Tree, attr};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::libc;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{fchdir, pivot_root, symlinkat};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Devices every container gets, and the permission bits they are checked against.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+const DEVICE_LINKS: [(&str, &str); 6] = [
+    ("ptmx", "pts/ptmx"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("core", "/proc/kcore"),
+];
+const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+
+/// What later steps need from the finished tree.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// The root directory.
+    pub(super) root: OwnedFd,
+    /// The container's proc file system, for sysctls.
+    pub(super) proc: OwnedFd,
+    /// The container's pseudo-terminals.
+    pub(super) pts: OwnedFd,
+    /// `/dev/console`, to bind a terminal on; only when one was asked for.
+    pub(super) console: Option<OwnedFd>,
+}
+
+/// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
+pub(super) fn build(order: &Order) -> Result<Built, Failure> {
+    let null = host_null()?;
+    let (root, mut scratch) = over_itself(&order.merged)?;
+    let proc = kernel_proc(order, root.as_fd())?;
+    kernel_sys(order, root.as_fd())?;
+    let (pts, console) = devices(order, root.as_fd(), &null)?;
+    for planned in &order.plan.mounts {
+        user_mount(order, root.as_fd(), planned)?;
+    }
+    for file in &order.files {
+        if !order.plan.mounts.iter().any(|m| m.destination == Path::new(&file.path)) {
+            let generated = Generated { path: &file.path, content: file.content.as_bytes(), mode: file.mode };
+            scratch.mount(root.as_fd(), &generated)?;
+        }
+    }
+    let security = &order.plan.security;
+    if !security.privileged {
+        let (masked, read_only) = (&security.masked_paths, &security.readonly_paths);
+        masks::apply(&mut scratch, root.as_fd(), null.as_fd(), masked, read_only)?;
+    }
+    if security.readonly_root {
+        mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
+    }
+    Ok(Built { root, proc, pts, console })
+}
+
+/// Makes `root` the root and lets go of the host's tree.
+pub(super) fn pivot(root: BorrowedFd<'_>) -> Result<(), Failure> {
+    fchdir(root).doing("enter", "the new root")?;
+    // Both names the same: the old root lands on top of the new one and is unmounted from there.
+    pivot_root(".", ".").doing("pivot to", "the new root")?;
+    umount2(".", MntFlags::MNT_DETACH).doing("unmount", "the host's tree")?;
+    nix::unistd::chdir("/").doing("enter", "/")
+}
+
+/// The host's null device, as a mount of this namespace: masks put it over files (attack case 17).
+fn host_null() -> Result<OwnedFd, Failure> {
+    let null = open("/dev/null", OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty());
+    let null = null.doing("open", "/dev/null")?;
+    masks::check_null(null.as_fd())?;
+    Ok(null)
+}
+
+/// Mounts a copy of the assembled root over itself, and a scratch file system beside it, over the
+/// container's directory, where the container will not see it.
+fn over_itself(merged: &Path) -> Result<(OwnedFd, Scratch), Failure> {
+    let tree = mount::open_tree(AT_FDCWD, merged, Tree::CloneRecursive).doing("open", merged)?;
+    // Whatever the host mounts later stays outside.
+    mount::set_attributes(tree.as_fd(), 0, 0, libc::MS_PRIVATE, true).doing("set propagation of", merged)?;
+    let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let target = open(merged, directory, Mode::empty()).doing("open", merged)?;
+    let beside = merged.parent().unwrap_or(merged);
+    let hidden = open(beside, directory, Mode::empty()).doing("open", beside)?;
+    mount::move_mount(tree.as_fd(), target.as_fd()).doing("mount root on", merged)?;
+    Ok((tree, Scratch::new(hidden.as_fd())?))
+}
+
+fn attach(source: OwnedFd, root: BorrowedFd<'_>, inside: &Path, kind: Target) -> Result<(), Failure> {
+    files::mount_at(root, inside, kind, source.as_fd())
+}
+
+/// A target that must be a real directory of the image's, or is made: never a symlink's end.
+fn attach_plainly(source: BorrowedFd<'_>, root: BorrowedFd<'_>, inside: &str) -> Result<(), Failure> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let target = match openat(root, inside, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => {
+            mkdirat(root, inside, Mode::from_bits_truncate(0o755))
+                .doing("make directory", format!("/{inside}"))?;
+            openat(root, inside, flags, Mode::empty())
+        }
+        other => other,
+    };
+    let target = match target {
+        Err(Errno::ELOOP | Errno::ENOTDIR) => {
+            let why = "the image has something there that is not a directory";
+            return Err(Failure::other("mount on", format!("/{inside}"), why));
+        }
+        other => other.doing("open", format!("/{inside}"))?,
+    };
+    mount::move_mount(source, target.as_fd()).doing("mount on", format!("/{inside}"))
+}
+
+/// A recursive copy of a host tree, for namespaces that are shared with the host.
+fn host_tree(path: &Path, attributes: u64) -> Result<OwnedFd, Failure> {
+    let tree = mount::open_tree(AT_FDCWD, path, Tree::CloneRecursive).doing("open", path)?;
+    mount::set_attributes(tree.as_fd(), attributes, 0, libc::MS_PRIVATE, true).doing("set flags of", path)?;
+    Ok(tree)
+}
+
+fn kernel_proc(order: &Order, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let tree = match order.plan.namespaces.pid {
+        // Mounting proc needs a pid namespace of our own; bind the host's.
+        Share::Host => host_tree(Path::new("/proc"), LOCKED_DOWN)?,
+        _ => mount::new_mount(c"proc", &[], LOCKED_DOWN).doing("mount proc on", "/proc")?,
+    };
+    attach_plainly(tree.as_fd(), root, "proc")?;
+    Ok(tree)
+}
+
+fn kernel_sys(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
+    let read_only = if order.plan.security.privileged { 0 } else { attr::RDONLY };
+    if order.plan.network.mode == NetMode::Host {
+        // Mounting sysfs needs a network namespace of our own; bind the host's.
+        let tree = host_tree(Path::new("/sys"), LOCKED_DOWN | read_only)?;
+        return attach_plainly(tree.as_fd(), root, "sys");
+    }
+    let tree = mount::new_mount(c"sysfs", &[], LOCKED_DOWN | read_only).doing("mount sysfs on", "/sys")?;
+    attach_plainly(tree.as_fd(), root, "sys")?;
+    // A cgroup namespace shows the container its own group as the root, whatever lies above.
+    if let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], LOCKED_DOWN | read_only) {
+        let at = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        if let Ok(target) = openat(&tree, "fs/cgroup", at, Mode::empty()) {
+            mount::move_mount(cgroup.as_fd(), target.as_fd()).doing("mount on", "/sys/fs/cgroup")?;
+        }
+    }
+    Ok(())
+}
+
+/// A fresh `/dev`: bound host devices, links, terminals, shared memory, message queues.
+fn devices(
+    order: &Order,
+    root: BorrowedFd<'_>,
+    null: &OwnedFd,
+) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
+    let options: [(&CStr, &CStr); 2] = [(c"mode", c"755"), (c"size", c"65536k")];
+    let dev = mount::new_mount(c"tmpfs", &options, attr::NOSUID).doing("mount tmpfs on", "/dev")?;
+    attach_plainly(dev.as_fd(), root, "dev")?;
+    for (name, to) in DEVICE_LINKS {
+        symlinkat(to, &dev, name).doing("make link", format!("/dev/{name}"))?;
+    }
+    for name in DEVICES {
+        let node = place(&dev, name)?;
+        let tree = if name == "null" {
+            mount::open_tree(null.as_fd(), Path::new(""), Tree::Clone)
+        } else {
+            mount::open_tree(AT_FDCWD, &Path::new("/dev").join(name), Tree::Clone)
+        };
+        let tree = tree.doing("open device", format!("/dev/{name}"))?;
+        mount::move_mount(tree.as_fd(), node.as_fd()).doing("mount on", format!("/dev/{name}"))?;
+    }
+    let pts = terminals()?;
+    below(&dev, &pts, "pts")?;
+    let shm = match order.plan.namespaces.ipc {
+        Share::Host => host_tree(Path::new("/dev/shm"), attr::NOSUID | attr::NODEV)?,
+        _ => {
+            let size = c_string(&order.plan.limits.shm_size.to_string())?;
+            mount::new_mount(c"tmpfs", &[(c"mode", c"1777"), (c"size", &size)], LOCKED_DOWN)
+                .doing("mount tmpfs on", "/dev/shm")?
+        }
+    };
+    below(&dev, &shm, "shm")?;
+    if order.plan.namespaces.ipc == Share::Private {
+        let queues = mount::new_mount(c"mqueue", &[], LOCKED_DOWN).doing("mount mqueue on", "/dev/mqueue")?;
+        below(&dev, &queues, "mqueue")?;
+    }
+    let console = if order.plan.io.tty { Some(place(&dev, "console")?) } else { None };
+    Ok((pts, console))
+}
+
+/// An empty file in our own `/dev`, to mount on.
+fn place(dev: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
+    let make = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(dev, name, make, Mode::from_bits_truncate(0o666)).doing("make", format!("/dev/{name}"))?;
+    let look = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(dev, name, look, Mode::empty()).doing("open", format!("/dev/{name}"))
+}
+
+fn below(dev: &OwnedFd, tree: &OwnedFd, name: &str) -> Result<(), Failure> {
+    mkdirat(dev, name, Mode::from_bits_truncate(0o755)).doing("make directory", format!("/dev/{name}"))?;
+    let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let target = openat(dev, name, look, Mode::empty()).doing("open", format!("/dev/{name}"))?;
+    mount::move_mount(tree.as_fd(), target.as_fd()).doing("mount on", format!("/dev/{name}"))
+}
+
+/// A devpts of our own; group 5 is `tty` everywhere, unless a single-id map has no group 5.
+fn terminals() -> Result<OwnedFd, Failure> {
+    let open: [(&CStr, &CStr); 2] = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
+    let mut with_group = open.to_vec();
+    with_group.push((c"gid", c"5"));
+    match mount::new_mount(c"devpts", &with_group, attr::NOSUID | attr::NOEXEC) {
+        Err(Errno::EINVAL) => mount::new_mount(c"devpts", &open, attr::NOSUID | attr::NOEXEC),
+        other => other,
+    }
+    .doing("mount devpts on", "/dev/pts")
+}
+
+fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Result<(), Failure> {
+    let mut attributes = 0;
+    for (wanted, bit) in [
+        (planned.read_only, attr::RDONLY),
+        (planned.no_exec, attr::NOEXEC),
+        (!planned.suid, attr::NOSUID),
+        (!planned.dev, attr::NODEV),
+    ] {
+        attributes |= if wanted { bit } else { 0 };
+    }
+    let (tree, kind) = match &planned.source {
+        MountSource::Bind { path, recursive } => bound(path, *recursive)?,
+        MountSource::Volume { name, .. } => {
+            let path = order.volumes.get(name.as_str());
+            bound(
+                path.ok_or_else(|| Failure::other("mount volume", name.as_str(), "it was not prepared"))?,
+                false,
+            )?
+        }
+        MountSource::Tmpfs { size, mode, copy_up, inodes, uid, gid } => {
+            let numbers = [
+                (c"size", *size),
+                (c"nr_inodes", *inodes),
+                (c"uid", uid.map(u64::from)),
+                (c"gid", gid.map(u64::from)),
+            ];
+            let tree = tmpfs(mode.unwrap_or(0o1777), numbers, &planned.destination)?;
+            if *copy_up {
+                volumes::copy_up(root, &planned.destination, tree.as_fd())?;
+            }
+            (tree, Target::Directory)
+        }
+    };
+    let propagation = match planned.propagation.as_deref() {
+        Some("shared" | "rshared") => libc::MS_SHARED,
+        Some("slave" | "rslave") => libc::MS_SLAVE,
+        _ => libc::MS_PRIVATE,
+    };
+    mount::set_attributes(tree.as_fd(), attributes, 0, propagation, true)
+        .doing("set flags of the mount on", &planned.destination)?;
+    attach(tree, root, &planned.destination, kind)
+}
+
+/// A copy of a host file or directory.
+fn bound(path: &Path, recursive: bool) -> Result<(OwnedFd, Target), Failure> {
+    let tree =
+        match mount::open_tree(AT_FDCWD, path, if recursive { Tree::CloneRecursive } else { Tree::Clone }) {
+            // Mounts below it may not be uncovered in a user namespace: take them along.
+            Err(Errno::EINVAL) if !recursive => mount::open_tree(AT_FDCWD, path, Tree::CloneRecursive),
+            other => other,
+        }
+        .doing("open", path)?;
+    let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    Ok((tree, if directory { Target::Directory } else { Target::File }))
+}
+
+fn tmpfs<const N: usize>(
+    mode: u32,
+    numbers: [(&CStr, Option<u64>); N],
+    at: &Path,
+) -> Result<OwnedFd, Failure> {
+    let mut options = vec![(c"mode", c_string(&format!("{mode:o}"))?)];
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            options.push((key, c_string(&number.to_string())?));
+        }
+    }
+    let options: Vec<(&CStr, &CStr)> = options.iter().map(|(key, value)| (*key, value.as_c_str())).collect();
+    mount::new_mount(c"tmpfs", &options, 0).doing("mount tmpfs on", at)
+}
+
+fn c_string(text: &str) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| Failure::other("read option", text, "it holds a NUL byte"))
+}

@@ -1,0 +1,357 @@
+//! Stage 1: the monitor, one per running container.
+//!
+//! Theory of operation. Forked from the command, it outlives it and holds everything that must live as
+//! long as the container: the shared user namespace, the assembled root, the log, the attach socket, the
+//! terminal, the network helpers. In order:
+//! 1. Let go of the caller: own session, standard streams to `/dev/null`, inherited descriptors closed,
+//!    so that `$(coracle run -d ...)` returns at once.
+//! 2. Enter the shared user namespace and a mount namespace of its own, take `alive`.
+//! 3. Assemble the root, prepare volumes and generated files.
+//! 4. Clone stage 2 into the container's namespaces, write its id map, record the run, say go. The
+//!    network is started while stage 2 mounts.
+//! 5. End of file on stage 2's link: the payload runs; tell the caller. Relay until it ends.
+//! 6. At the end, in this order: output drained, exit record written, ports closed, `--rm` directory in the
+//!    trash, exit code delivered; then unmount and delete. So name, port and volume are free when the
+//!    command returns, and the slow part comes after.
+//!
+//! A start that fails leaves an exit record with the reason, and nothing else.
+
+use super::init::{self, FromInit, Order, Stdio, ToInit};
+use super::relay::{self, End, Payload, Relay, Sink, Streams};
+use super::seccomp::Filter;
+use crate::container::ExitRecord;
+use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::netns::{self, NetMode};
+use crate::plan::{ContainerPlan, LogDriver, MountSource, Share};
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, PortRecord, ProcessRef, RunRecord, log};
+use crate::storage::rootfs::{self, Places, RootPlan};
+use crate::storage::volumes;
+use crate::sys::process;
+use crate::userns;
+use chrono::{DateTime, Utc};
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::Mode;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+mod finish;
+mod network;
+
+/// What the monitor tells the command that started it.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToCaller {
+    /// The payload runs.
+    Started,
+    /// It does not; the container's exit record says so too.
+    Failed(Failure),
+}
+
+/// Everything a monitor is started with.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The container.
+    pub dir: &'a ContainerDir,
+    /// Its plan.
+    pub plan: &'a ContainerPlan,
+    /// Sockets of its published ports.
+    pub listeners: Vec<netns::Listener>,
+    /// Where slirp4netns is, when the plan needs it.
+    pub slirp: Option<PathBuf>,
+    /// The compiled filter.
+    pub filter: Option<Filter>,
+    /// The first attached client.
+    pub client: Option<OwnedFd>,
+}
+
+/// The monitor's life; gives its process's exit code.
+pub fn main(link: Link, launch: Launch<'_>) -> i32 {
+    let mut started = None;
+    match run(&link, launch, &mut started) {
+        Ok(()) => 0,
+        Err(mut failure) => {
+            if failure.stage.is_empty() {
+                failure.stage = "monitor".to_owned();
+            }
+            // The caller may be gone.
+            let _ = link.send(&ToCaller::Failed(failure), &[]);
+            125
+        }
+    }
+}
+
+fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> Result<(), Failure> {
+    let Launch { store, dir, plan, listeners, slirp, filter, client } = launch;
+    let payload_io = let_go(plan, true)?;
+    let member = userns::enter(store.runtime())?;
+    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
+    let places = assemble(store, dir, plan)?;
+    let order = order(store, plan, filter, places.merged.clone())?;
+    let signals = hold_signals()?;
+    if plan.namespaces.pid == Share::Host {
+        process::become_subreaper().doing("become", "subreaper")?;
+    }
+
+    let (stdio, mut streams) = payload_io;
+    let seal_order = &order;
+    let child = fork::spawn(namespaces(plan), |link| init::start(link, seal_order, stdio))
+        .doing("make namespaces for", plan.id.short())?;
+    let outcome = (|| {
+        userns::write_child_map(child.pid)?;
+        let mut record = run_record(dir, &child)?;
+        record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
+        dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
+        *started = Some(record.started);
+        let network = network::begin(plan, slirp.as_deref(), &child, listeners)?;
+        tell(&child, &ToInit::Go)?;
+        await_payload(&child, network.as_ref(), &mut streams)?;
+        Ok((record, network))
+    })();
+    let (record, network) = match outcome {
+        Ok(done) => done,
+        Err(failure) => {
+            let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+            let _ = child.wait();
+            finish::failed(store, dir, plan, *started, &failure);
+            return Err(failure);
+        }
+    };
+    if let Some(path) = &plan.lifecycle.pidfile {
+        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
+    }
+    let listener = finish::listen(dir);
+    // The caller may be gone; the container goes on without it.
+    let _ = link.send(&ToCaller::Started, &[]);
+
+    let sink = sink(dir, plan)?;
+    let mut relay = Relay::new(streams, client, listener, sink)?;
+    let payload = payload(plan, &child);
+    let end = relay.run(&payload, &signals)?;
+    finish::ended(store, dir, plan, &record, end);
+    network::close(network);
+    relay.close_listener();
+    finish::remove(store, dir, plan);
+    relay.finish(end.code);
+    finish::clear_up(store, dir, plan, &places.merged);
+    drop(alive);
+    member.leave();
+    Ok(())
+}
+
+/// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
+/// will ever look at them.
+pub(super) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams), Failure> {
+    // Fails when this process leads its group already, which a fork never does.
+    let _ = nix::unistd::setsid();
+    let null =
+        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
+    let copy = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().doing("copy", "stream");
+    let io = if plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty {
+        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
+        (Stdio { streams: [stdin, copy(&stdout)?, copy(&stderr)?] }, Streams::default())
+    } else {
+        pipes(plan, &null, keep)?
+    };
+    dup2_stdin(&null)
+        .and_then(|()| dup2_stdout(&null))
+        .and_then(|()| dup2_stderr(&null))
+        .doing("let go of", "streams")?;
+    fork::close_inherited(3 + plan.process.preserve_fds);
+    nix::unistd::chdir("/").doing("enter", "/")?;
+    Ok(io)
+}
+
+fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
+    let copy = || null.try_clone().doing("copy", "/dev/null");
+    if plan.io.tty || !keep {
+        return Ok((Stdio { streams: [copy()?, copy()?, copy()?] }, Streams::default()));
+    }
+    let pipe = || pipe2(OFlag::O_CLOEXEC).doing("make", "pipe");
+    let (stdin, feed) = if plan.io.stdin {
+        let (read, write) = pipe()?;
+        (read, Some(write))
+    } else {
+        (copy()?, None)
+    };
+    let (stdout_read, stdout) = pipe()?;
+    let (stderr_read, stderr) = pipe()?;
+    let streams =
+        Streams { stdin: feed, stdout: Some(stdout_read), stderr: Some(stderr_read), terminal: None };
+    Ok((Stdio { streams: [stdin, stdout, stderr] }, streams))
+}
+
+fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
+    let lowers = match &plan.root {
+        RootPlan::Layers(chain) => chain
+            .iter()
+            .map(|id| store.layers().path(id))
+            .collect::<crate::error::Result<Vec<_>>>()
+            .map_err(|e| storage_failure("find layers of", plan.id.short(), &e))?,
+        _ => Vec::new(),
+    };
+    let places = Places {
+        lowers,
+        upper: dir.upper(),
+        work: dir.work(),
+        merged: dir.merged(),
+        volatile: plan.lifecycle.auto_remove,
+    };
+    for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
+        match fs::DirBuilder::new().mode(mode).create(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            other => other.doing("make directory", path)?,
+        }
+    }
+    rootfs::assemble(&plan.root, &places)?;
+    Ok(places)
+}
+
+fn order(
+    store: &Store,
+    plan: &ContainerPlan,
+    filter: Option<Filter>,
+    merged: PathBuf,
+) -> Result<Order, Failure> {
+    let root = open(&merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .doing("open", &merged)?;
+    let mut volumes = BTreeMap::new();
+    for planned in &plan.mounts {
+        let MountSource::Volume { name, copy_up, .. } = &planned.source else { continue };
+        let failed = |e: crate::error::Error| storage_failure("prepare volume", name.as_str(), &e);
+        store.volumes().ensure(name).map_err(failed)?;
+        let path = store.volumes().path(name).map_err(failed)?;
+        if *copy_up {
+            let target = open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+            volumes::copy_up(root.as_fd(), &planned.destination, target.doing("open", &path)?.as_fd())?;
+        }
+        volumes.insert(name.as_str().to_owned(), path);
+    }
+    Ok(Order {
+        plan: plan.clone(),
+        merged,
+        volumes,
+        files: network::files(plan),
+        filter: filter.map(|f| (f.program().to_vec(), f.flags())),
+        wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
+        seal: init::must_seal(),
+    })
+}
+
+/// Takes over the signals that the relay reads and blocks the others.
+pub(super) fn hold_signals() -> Result<SignalFd, Failure> {
+    let set = relay::signal_set();
+    // Everything else that a terminal or a session manager might send is not for a monitor.
+    let mut blocked = nix::sys::signal::SigSet::all();
+    for fault in [nix::sys::signal::SIGSEGV, nix::sys::signal::SIGBUS, nix::sys::signal::SIGABRT] {
+        blocked.remove(fault);
+    }
+    blocked.thread_set_mask().doing("block", "signals")?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .doing("open", "signal descriptor")
+}
+
+/// The namespaces that are the container's own, as flags of clone(2).
+fn namespaces(plan: &ContainerPlan) -> u64 {
+    let mut flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS;
+    for (share, flag) in [
+        (&plan.namespaces.pid, libc::CLONE_NEWPID),
+        (&plan.namespaces.ipc, libc::CLONE_NEWIPC),
+        (&plan.namespaces.uts, libc::CLONE_NEWUTS),
+        (&plan.namespaces.cgroup, libc::CLONE_NEWCGROUP),
+    ] {
+        if *share == Share::Private {
+            flags |= flag;
+        }
+    }
+    if plan.network.mode != NetMode::Host {
+        flags |= libc::CLONE_NEWNET;
+    }
+    flags as u64
+}
+
+fn run_record(dir: &ContainerDir, child: &Child) -> Result<RunRecord, Failure> {
+    let pid = child.pid.as_raw();
+    let init = ProcessRef::of(pid)
+        .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
+    dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))
+}
+
+fn port_record(port: &netns::PortPublish) -> PortRecord {
+    PortRecord {
+        host_ip: port.host_ip,
+        host_port: port.host_port,
+        container_port: port.container_port,
+        protocol: port.protocol.to_string(),
+    }
+}
+
+fn tell(child: &Child, word: &ToInit) -> Result<(), Failure> {
+    match child.link.send(word, &[]) {
+        // It failed already; what it said comes next.
+        Err(nix::errno::Errno::EPIPE) => Ok(()),
+        other => other.doing("tell", "the container's first process"),
+    }
+}
+
+/// Follows stage 2 until the payload runs.
+fn await_payload(
+    child: &Child,
+    network: Option<&network::Network>,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    loop {
+        match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
+            None => return Ok(()),
+            Some((FromInit::Failed(failure), _)) => return Err(failure),
+            Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
+            Some((FromInit::Ready, _)) => {
+                if let Some(network) = network {
+                    network.wait_ready()?;
+                }
+                tell(child, &ToInit::Proceed)?;
+            }
+        }
+    }
+}
+
+fn payload<'a>(plan: &ContainerPlan, child: &'a Child) -> Payload<'a> {
+    Payload {
+        pid: child.pid,
+        pidfd: child.pidfd.as_fd(),
+        stop_signal: plan.lifecycle.stop_signal,
+        stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
+        deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
+    }
+}
+
+/// Where output goes. A log that cannot be written, on a full disk say, must not stop the container.
+fn sink(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Sink<'static>, Failure> {
+    if plan.io.log.driver != LogDriver::K8sFile {
+        return Ok(Box::new(|_, _| {}));
+    }
+    let mut writer =
+        log::Writer::open(dir, plan.io.log.max_size).map_err(|e| storage_failure("open", "log", &e))?;
+    Ok(Box::new(move |stream, bytes| {
+        let stream = if stream == 2 { log::Stream::Stderr } else { log::Stream::Stdout };
+        let _ = writer.append(stream, bytes);
+    }))
+}
+
+fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
+    let mut detail = vec![error.to_string()];
+    detail.extend(error.causes());
+    Failure::other(doing, object, detail.join(": "))
+}

@@ -1,0 +1,90 @@
+//! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
+
+use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, RunRecord, Store};
+use crate::storage::trash;
+use chrono::{DateTime, Utc};
+use nix::mount::{MntFlags, umount2};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
+};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// The attach socket. A container without one runs all the same, so nothing here is fatal.
+pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
+    let folder = dir.socket_dir().ok()?;
+    let name = dir.socket_path().file_name()?.to_owned();
+    // By descriptor: the path itself may be longer than a socket address.
+    let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    // A former run's.
+    let _ = std::fs::remove_file(&path);
+    let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).ok()?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(&path).ok()?).ok()?;
+    listen_on(&socket, Backlog::new(16).ok()?).ok()?;
+    Some(socket)
+}
+
+/// Records how the payload ended.
+pub(super) fn ended(_store: &Store, dir: &ContainerDir, _plan: &ContainerPlan, run: &RunRecord, end: End) {
+    let exit = ExitRecord {
+        run: run.run,
+        code: end.code,
+        signal: end.signal,
+        oom_killed: false,
+        error: None,
+        started: run.started,
+        finished: Utc::now(),
+    };
+    // On a full disk the record is lost and the container shows as crashed, which is what it then is.
+    let _ = dir.write_exit(&exit);
+    let _ = std::fs::remove_file(dir.socket_path());
+}
+
+/// Records a start that failed, once its run was recorded; a `--rm` container is removed.
+pub(super) fn failed(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    started: Option<DateTime<Utc>>,
+    failure: &Failure,
+) {
+    if let (Some(started), Ok(Some(run))) = (started, dir.run_record()) {
+        let exit = ExitRecord {
+            run: run.run,
+            code: super::super::exit_code(failure),
+            signal: None,
+            oom_killed: false,
+            error: Some(failure.describe()),
+            started,
+            finished: Utc::now(),
+        };
+        let _ = dir.write_exit(&exit);
+    }
+    remove(store, dir, plan);
+    clear_up(store, dir, plan, &dir.merged());
+}
+
+/// Takes a `--rm` container out of sight: its name and volumes are free from here on.
+pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
+    if !plan.lifecycle.auto_remove {
+        return;
+    }
+    let Ok(lock) = dir.lock() else { return };
+    // Another command may be removing it at this moment; then it is gone either way.
+    let _ = dir.trash_locked(&lock);
+    for planned in &plan.mounts {
+        if let crate::plan::MountSource::Volume { name, anonymous: true, .. } = &planned.source {
+            let _ = store.volumes().remove(name);
+        }
+    }
+}
+
+/// What nobody waits for: unmount, and delete what was taken out of sight.
+pub(super) fn clear_up(store: &Store, _dir: &ContainerDir, plan: &ContainerPlan, merged: &Path) {
+    let trashed = store.data().join("trash").join(format!("container-{}", plan.id)).join("merged");
+    // The mount went along with its directory.
+    let at = if plan.lifecycle.auto_remove { trashed.as_path() } else { merged };
+    let _ = umount2(at, MntFlags::MNT_DETACH);
+    // Its own item, and one that a killed monitor left.
+    let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });
+}

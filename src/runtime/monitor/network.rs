@@ -1,0 +1,99 @@
+//! The container's network, as the monitor sees it: slirp4netns, the port forwarder, name files.
+
+use super::{Child, ContainerPlan, Failure};
+use crate::fork::{self, Doing};
+use crate::netns::forwarder::Report;
+use crate::netns::{self, NetMode, files as texts, slirp};
+use crate::runtime::init::FileOrder;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// The helpers that carry a container's network.
+#[derive(Debug)]
+pub(super) struct Network {
+    slirp: slirp::Slirp,
+    forwarder: Option<Child>,
+}
+
+impl Network {
+    /// Waits until the container can send and receive.
+    pub(super) fn wait_ready(&self) -> Result<(), Failure> {
+        self.slirp.wait_ready()?;
+        let Some(forwarder) = &self.forwarder else { return Ok(()) };
+        match forwarder.link.recv::<Report>().doing("hear from", "port forwarder")? {
+            Some((Report::Ready { .. }, _)) => Ok(()),
+            Some((Report::Failed(failure), _)) => Err(failure),
+            None => Err(Failure::other("start", "port forwarder", "it died")),
+        }
+    }
+}
+
+/// Starts the network of a container that was just cloned and still waits; nothing is waited for here.
+pub(super) fn begin(
+    plan: &ContainerPlan,
+    program: Option<&Path>,
+    child: &Child,
+    listeners: Vec<netns::Listener>,
+) -> Result<Option<Network>, Failure> {
+    let (NetMode::Slirp(options), Some(program)) = (&plan.network.mode, program) else { return Ok(None) };
+    // Opened now: once non-dumpable, the process hides its namespaces from us.
+    let open = |name: &str| {
+        let path = format!("/proc/{}/ns/{name}", child.pid);
+        File::open(&path).doing("open", path)
+    };
+    let (netns, userns) = (open("net")?, open("user")?);
+    let slirp = slirp::spawn(program, options, netns.as_fd(), userns.as_fd())?;
+    let forwarder = if listeners.is_empty() {
+        None
+    } else {
+        let serve = |link| netns::forwarder::serve(listeners, options, userns.into(), netns.into(), link);
+        Some(fork::spawn(0, serve).doing("start", "port forwarder")?)
+    };
+    Ok(Some(Network { slirp, forwarder }))
+}
+
+/// Closes published ports, then lets the helpers end.
+pub(super) fn close(network: Option<Network>) {
+    if let Some(Network { slirp, forwarder }) = network {
+        if let Some(forwarder) = forwarder {
+            drop(forwarder.link);
+        }
+        drop(slirp);
+    }
+}
+
+/// The files that are generated for a container.
+pub(super) fn files(plan: &ContainerPlan) -> Vec<FileOrder> {
+    let host_file = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let facts = texts::HostsFacts {
+        hostname: &plan.hostname,
+        name: plan.name.as_str(),
+        host_address: netns::host_address(),
+        host_file: &host_file,
+    };
+    let wanted = [
+        ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),
+        ("/etc/hosts", plan.files.hosts.then(|| texts::hosts(&plan.network, &facts)), 0o644),
+        ("/etc/resolv.conf", texts::resolv_conf(&plan.network, &netns::host_resolv_conf()), 0o644),
+        ("/run/.containerenv", Some(container_env(plan)), 0o700),
+    ];
+    let order = |(path, content, mode): (&str, Option<String>, u32)| {
+        content.map(|content| FileOrder { path: path.to_owned(), content, mode })
+    };
+    wanted.into_iter().filter_map(order).collect()
+}
+
+/// What podman-aware programs read to learn where they are.
+fn container_env(plan: &ContainerPlan) -> String {
+    let image = plan
+        .image
+        .as_ref()
+        .map_or_else(String::new, |i| format!("image=\"{}\"\nimageid=\"{}\"\n", i.reference, i.id.hex()));
+    format!(
+        "engine=\"coracle-{}\"\nname=\"{}\"\nid=\"{}\"\n{image}rootless=1\n",
+        env!("CARGO_PKG_VERSION"),
+        plan.name,
+        plan.id
+    )
+}
