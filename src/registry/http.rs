@@ -15,6 +15,7 @@ use crate::image::Reference;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ pub(super) struct Session {
     /// For the hosts it redirects to, and token servers: without the client certificate.
     other: Client,
     authorizer: Authorizer,
+    /// Whether any answer has come yet.
+    answered: Cell<bool>,
 }
 
 /// What to ask for beside the path.
@@ -122,7 +125,10 @@ impl Session {
             }
             let ping = session.base.join("v2/").map_err(|e| bad_url(endpoint.host(), &e))?;
             match session.own.get(ping).send().await {
-                Ok(_) => return Ok(session),
+                Ok(_) => {
+                    session.answered.set(true);
+                    return Ok(session);
+                }
                 // A server that speaks TLS with a certificate we do not trust is not asked in clear.
                 Err(e) if endpoint.security == Security::Loopback && is_certificate_failure(&e) => {
                     return Err(session.unreachable(&e));
@@ -142,7 +148,7 @@ impl Session {
         let own =
             if endpoint.certs.identity.is_some() { client(endpoint, scheme, true)? } else { other.clone() };
         let authorizer = Authorizer::new(endpoint, &base);
-        Ok(Session { endpoint: endpoint.clone(), base, own, other, authorizer })
+        Ok(Session { endpoint: endpoint.clone(), base, own, other, authorizer, answered: Cell::new(false) })
     }
 
     /// Asks for `/v2/<repository>/<what>`.
@@ -200,12 +206,14 @@ impl Session {
                 headers.insert(header::AUTHORIZATION, authorization);
             }
             let method = if ask.head { reqwest::Method::HEAD } else { reqwest::Method::GET };
-            let response = client
-                .request(method, url.clone())
-                .headers(headers)
-                .send()
-                .await
-                .map_err(|e| Trouble::passing(self.unreachable(&e)))?;
+            let response =
+                client.request(method, url.clone()).headers(headers).send().await.map_err(|e| {
+                    let error = self.unreachable(&e);
+                    // A host that was never reached will not be in a second: do not keep people waiting.
+                    let hopeless = e.is_connect() && !e.is_timeout() && !self.answered.get();
+                    if hopeless { Trouble::lasting(error) } else { Trouble::passing(error) }
+                })?;
+            self.answered.set(true);
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((response, url));
             }
@@ -301,6 +309,8 @@ pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
         ))
     } else if why.contains("InvalidContentType") || why.contains("corrupt message") {
         error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
+    } else if why.contains("resolved") {
+        error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
     } else {
         error
     }
@@ -316,7 +326,15 @@ fn deepest(failure: &reqwest::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    if failure.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() }
+    let words = cause.to_string();
+    if failure.is_timeout() {
+        "no answer in time".to_owned()
+    } else if words.contains("record") && words.contains("Query") {
+        // The resolver's own words are about its protocol.
+        "its name cannot be resolved".to_owned()
+    } else {
+        words
+    }
 }
 
 fn bad_url(host: &str, why: &dyn std::fmt::Display) -> Error {

@@ -13,11 +13,13 @@ use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
 use sha2::{Digest as _, Sha256, Sha512};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+/// What the names of unfinished downloads in `tmp/` begin with.
+pub(super) const PARTIAL: &str = "partial-";
 /// Largest manifest or configuration that is read into memory, in bytes (the size registries accept).
 pub const SMALL_BLOB_MAX: u64 = 4 << 20;
 
@@ -107,6 +109,44 @@ impl Blobs {
         let file = file.map_err(|e| failed("create", &temporary, e))?;
         // Whoever cleans up tells what is being made from what was left behind by this lock.
         file.lock_shared().map_err(|e| failed("lock", &temporary, e))?;
+        self.writer(digest, size, file, temporary)
+    }
+
+    /// As [`Blobs::begin`], going on from what an earlier writer has left: [`BlobWriter::written`] says
+    /// how much. Dropped before `finish`, it leaves its bytes for the next one.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn resume(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
+        let name = format!("{PARTIAL}{}-{}", digest.algorithm(), digest.hex());
+        let temporary = self.roots.data.join("tmp").join(name);
+        let options = || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            options
+        };
+        let file = options().open(&temporary).map_err(|e| failed("create", &temporary, e))?;
+        // Somebody else is at it, or was just now: then this is a download of its own.
+        let same = || match (file.metadata(), fs::metadata(&temporary)) {
+            (Ok(ours), Ok(named)) => ours.ino() == named.ino(),
+            _ => false,
+        };
+        if file.try_lock().is_err() || !same() {
+            return self.begin(digest, size);
+        }
+        let mut writer = self.writer(digest, size, file, temporary)?;
+        writer.keep = true;
+        writer.take_up()?;
+        Ok(writer)
+    }
+
+    fn writer(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        file: File,
+        temporary: PathBuf,
+    ) -> Result<BlobWriter> {
         let target = path(&self.roots.data, digest);
         if digest.algorithm() != "sha256"
             && let Some(dir) = target.parent()
@@ -123,6 +163,7 @@ impl Blobs {
             temporary,
             target,
             finished: false,
+            keep: false,
         })
     }
 
@@ -218,7 +259,7 @@ impl Growing {
     }
 }
 
-/// A blob on its way into the store. Dropped before `finish`, it leaves nothing.
+/// A blob on its way into the store. Dropped before `finish`, it leaves nothing visible.
 pub struct BlobWriter {
     growing: Arc<Growing>,
     hash: Hasher,
@@ -228,9 +269,34 @@ pub struct BlobWriter {
     temporary: PathBuf,
     target: PathBuf,
     finished: bool,
+    /// Whether what is written is of use to a later writer.
+    keep: bool,
 }
 
 impl BlobWriter {
+    /// Hashes what is in the file already and goes on after it.
+    fn take_up(&mut self) -> Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let count = (&self.growing.file).read(&mut buffer);
+            let count = count.map_err(|e| failed("read", &self.temporary, e))?;
+            if count == 0 {
+                break;
+            }
+            self.hash.update(&buffer[..count]);
+            self.written += count as u64;
+        }
+        if self.size.is_some_and(|size| self.written > size) {
+            self.growing.file.set_len(0).map_err(|e| failed("truncate", &self.temporary, e))?;
+            (&self.growing.file).rewind().map_err(|e| failed("rewind", &self.temporary, e))?;
+            self.hash = Hasher::new(&self.digest);
+            self.written = 0;
+        }
+        let length = self.written;
+        self.growing.change(|state| state.length = length);
+        Ok(())
+    }
+
     /// Appends bytes.
     ///
     /// # Errors
@@ -279,7 +345,8 @@ impl BlobWriter {
         Ok(())
     }
 
-    fn lies(&self, how: String) -> Error {
+    fn lies(&mut self, how: String) -> Error {
+        self.keep = false;
         Error::new(Kind::Image, format!("blob {} is not what was promised: {how}", self.digest))
             .hint("The registry or a proxy in between sent wrong data. Try again; if it stays, tell the registry's owner.")
     }
@@ -288,8 +355,10 @@ impl BlobWriter {
 impl Drop for BlobWriter {
     fn drop(&mut self) {
         if !self.finished {
-            // What cannot be removed now is found by its missing lock later.
-            let _ = fs::remove_file(&self.temporary);
+            if !self.keep || self.written == 0 {
+                // What cannot be removed now is found by its missing lock later.
+                let _ = fs::remove_file(&self.temporary);
+            }
             self.growing.change(|state| state.end = End::GivenUp);
         }
     }

@@ -6,6 +6,7 @@
 //! Files of other ids need the user namespace; plain unlinking is tried first, and what it cannot do is
 //! reported as [`Swept::NeedsNamespace`] for the caller to enter one.
 
+use super::blobs::PARTIAL;
 use super::record::{failed, unique};
 use super::{Store, layers};
 use crate::error::Result;
@@ -27,6 +28,9 @@ const DEPTH: usize = 64;
 
 /// Something in `tmp/` that is younger may not be locked by its maker yet.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// How long an unfinished download is kept for the next pull.
+const PARTIAL_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +85,10 @@ pub fn collect_leftovers(store: &Store) -> Result<usize> {
     let tmp = store.data().join("tmp");
     let mut count = 0;
     for entry in fs::read_dir(&tmp).map_err(|e| failed("read", &tmp, e))?.flatten() {
+        let partial = entry.file_name().as_bytes().starts_with(PARTIAL.as_bytes());
+        let grace = if partial { PARTIAL_GRACE } else { GRACE };
         let old =
-            entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|a| a > GRACE));
+            entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|a| a > grace));
         // Its maker holds a shared lock for as long as it lives.
         if old && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
             discard(store.data(), &entry.path())?;

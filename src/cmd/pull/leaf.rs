@@ -128,7 +128,7 @@ impl Target for Unpacking<'_> {
             self.slots[at] = Slot::Job(layers.begin(&ids[at], &layer.media_type, source)?);
             return Ok(LayerSource::Present);
         }
-        let writer = self.store.blobs().begin(&layer.digest, Some(layer.size))?;
+        let writer = self.store.blobs().resume(&layer.digest, Some(layer.size))?;
         let source = Stoppable { inner: writer.reader(), give_up: self.give_up.clone() };
         self.slots[at] = Slot::Job(layers.begin(&ids[at], &layer.media_type, source)?);
         Ok(LayerSource::Fetch(Box::new(Sink(writer))))
