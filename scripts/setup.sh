@@ -71,7 +71,7 @@ if ! recent_enough; then
         for file in rustup-init rustup-init.sha256; do
             curl --proto '=https' --tlsv1.2 -sSf --retry 3 -o "$temp/$file" "$from/$file"
         done
-        (cd "$temp" && sed 's|[^ ]*/||; s|\*||' rustup-init.sha256 | sha256sum -c - >/dev/null) ||
+        echo "$(cut -c1-64 "$temp/rustup-init.sha256")  $temp/rustup-init" | sha256sum -c --quiet - ||
             die "rustup-init does not match its checksum"
         chmod +x "$temp/rustup-init"
         "$temp/rustup-init" -y --no-modify-path --profile minimal --component clippy --component rustfmt
