@@ -193,6 +193,8 @@ impl FsContext {
 /// Those of fsopen(2), fsconfig(2) and fsmount(2).
 pub fn new_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> nix::Result<OwnedFd> {
     let context = FsContext::open(kind)?;
+    // What mount tables show as the device.
+    context.string(c"source", kind)?;
     for (key, value) in options {
         context.string(key, value)?;
     }
