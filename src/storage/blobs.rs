@@ -197,13 +197,13 @@ pub(super) fn initialise(data: &Path) -> Result<()> {
 }
 
 /// The hash function a digest asks for.
-enum Hasher {
+pub(super) enum Hasher {
     Sha256(Sha256),
     Sha512(Sha512),
 }
 
 impl Hasher {
-    fn new(digest: &Digest) -> Self {
+    pub(super) fn new(digest: &Digest) -> Self {
         if digest.algorithm() == "sha512" {
             Hasher::Sha512(Sha512::new())
         } else {
@@ -211,14 +211,14 @@ impl Hasher {
         }
     }
 
-    fn update(&mut self, bytes: &[u8]) {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Hasher::Sha256(h) => h.update(bytes),
             Hasher::Sha512(h) => h.update(bytes),
         }
     }
 
-    fn finish(self) -> Digest {
+    pub(super) fn finish(self) -> Digest {
         match self {
             Hasher::Sha256(h) => Digest::from_sha256(h.finalize().into()),
             Hasher::Sha512(h) => Digest::from_sha512(h.finalize().into()),

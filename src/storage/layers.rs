@@ -271,6 +271,11 @@ impl Unpacked {
         &self.diff_id
     }
 
+    #[cfg(test)]
+    pub(super) fn notes_for_test(&self) -> &Notes {
+        &self.notes
+    }
+
     fn describe(&self, parent: Option<ChainId>) -> Result<()> {
         let owners = self.notes.owners.write(&self.temporary.path.join("owners"))?;
         let record = LayerRecord {

@@ -20,6 +20,7 @@
 
 pub mod blobs;
 pub mod containers;
+mod copy;
 pub mod images;
 pub mod layers;
 pub mod record;
@@ -290,7 +291,7 @@ const NETWORK_FILE_SYSTEMS: [(i64, &str); 9] = [
 fn check_file_system(data: &Path) -> Result<()> {
     let FsType(magic) =
         statfs::statfs(data).map_err(|e| failed("look at", data, e.into()))?.filesystem_type();
-    let Some((_, name)) = NETWORK_FILE_SYSTEMS.iter().find(|(m, _)| *m == i64::from(magic)) else {
+    let Some((_, name)) = NETWORK_FILE_SYSTEMS.iter().find(|(m, _)| *m == magic) else {
         return Ok(());
     };
     Err(Error::new(
@@ -315,5 +316,7 @@ fn prepare_runtime(runtime: &Path) -> Result<()> {
     .hint("Remove it or chmod it to 0700, or name another place: coracle --runroot DIR ..."))
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::{Store, layers};
 use crate::error::Result;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{self, AtFlags, OFlag};
+use nix::fcntl::{self, OFlag};
 use nix::sys::stat::{self, FchmodatFlags, Mode};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
@@ -116,9 +116,18 @@ pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()
         Gone::IsDirectory => {}
     }
     let top = open_for_removal(parent, name)?;
-    // Deep directories are moved up to the top while it is being emptied, hence the loop.
-    while empty(top.as_fd(), top.as_fd(), 0)? {}
+    empty_tree(top.as_fd())?;
     unlink(parent, name, UnlinkatFlags::RemoveDir).map(drop)
+}
+
+/// Deletes everything in a directory, which stays.
+///
+/// # Errors
+/// Those of unlinkat(2) and openat(2).
+pub(super) fn empty_tree(dir: BorrowedFd<'_>) -> nix::Result<()> {
+    // Deep directories are moved up to the top while it is being emptied.
+    while empty(dir, dir, 0)? {}
+    Ok(())
 }
 
 enum Gone {
@@ -185,9 +194,4 @@ pub(super) fn names(dir: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
         }
     }
     Ok(names)
-}
-
-/// Whether a name exists in a directory, without following it.
-pub(super) fn exists(dir: BorrowedFd<'_>, name: &CStr) -> bool {
-    stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
 }

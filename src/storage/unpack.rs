@@ -1,28 +1,69 @@
 //! Unpacking a layer's archive.
+//!
+//! Theory of operation. Three steps on two threads: `decode` turns compressed bytes into the archive
+//! and verifies it, `tar` turns the archive into entries, and `entry` makes them in the layer's own
+//! directory, through `tree`. What can only be decided with the layers below at hand is noted and left
+//! to `finish`.
 
-pub mod finish;
+mod attributes;
+mod decode;
+mod entry;
+pub(in crate::storage) mod finish;
 pub mod owners;
+mod tar;
+mod tree;
+
+pub(in crate::storage) use attributes::{chmod_held, copy as copy_xattrs};
+pub(in crate::storage) use tree::{BASE, DIRECTORY, file_type, lstat, resolve};
 
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
+use crate::storage::layers;
+use entry::{Maker, Ownership};
 use owners::Owners;
+use std::collections::BTreeSet;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// What an archive may ask for before it is refused (attack case 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the uncompressed archive.
     pub bytes: u64,
+    /// How many times larger than its compressed form an archive above [`Limits::ratio_from`] may be.
+    pub ratio: u64,
+    /// Bytes below which the ratio does not matter: a gigabyte of zeros is an honest image.
+    pub ratio_from: u64,
     /// Entries in the archive.
     pub entries: u64,
-    /// Directories between the root and an entry.
+    /// Components in a path.
     pub depth: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { bytes: 64 << 30, entries: 10_000_000, depth: 256 }
+        Limits { bytes: 64 << 30, ratio: 500, ratio_from: 16 << 30, entries: 10_000_000, depth: 256 }
+    }
+}
+
+impl Limits {
+    fn check_bytes(&self, unpacked: u64, packed: u64) -> Result<()> {
+        if unpacked > self.bytes {
+            return Err(Error::new(
+                Kind::Image,
+                format!("the layer unpacks to more than the {} bytes allowed", self.bytes),
+            ));
+        }
+        if unpacked > self.ratio_from && unpacked / self.ratio > packed {
+            return Err(Error::new(
+                Kind::Image,
+                format!(
+                    "the layer unpacks to more than {} times its size, as decompression bombs do",
+                    self.ratio
+                ),
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -39,17 +80,37 @@ pub struct Notes {
     pub xattrs_dropped: u64,
     /// Intended owners, when only one id can be mapped.
     pub owners: Owners,
+    /// Directories that no entry described, by their path without symlinks.
+    implied: BTreeSet<Vec<u8>>,
+    /// Hard links (path, target) whose target is not in this layer.
+    unresolved: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Unpacks.
-///
-/// # Errors
-/// Not built yet.
+/// Unpacks the archive that `source` gives, compressed or not, into `root`.
 pub(super) fn run(
-    _root: &OwnedFd,
-    _source: impl Read + Send + 'static,
+    root: &OwnedFd,
+    source: impl Read + Send + 'static,
     diff_id: &DiffId,
-    _limits: Limits,
+    limits: Limits,
 ) -> Result<Notes> {
-    Err(Error::new(Kind::Storage, format!("unpack {}", diff_id.0)))
+    let ownership = if layers::many_ids()? { Ownership::Set } else { Ownership::Recorded };
+    let mut archive = tar::Archive::new(decode::start(source, diff_id, limits)?);
+    let mut maker = Maker::new(root.as_fd(), ownership, umask()?, limits);
+    while let Some(entry) = archive.next()? {
+        maker.make(&entry, &mut archive)?;
+    }
+    archive.into_end()?;
+    maker.finish()
 }
+
+/// This process's file mode creation mask, read without changing it.
+fn umask() -> Result<u32> {
+    let status = std::fs::read_to_string("/proc/self/status")
+        .map_err(|e| Error::new(Kind::Host, "read /proc/self/status").caused_by(e))?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    // Without the line (Linux before 4.7) every bit may be masked, and every mode is set by hand.
+    Ok(mask.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777))
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,25 @@
 
 use super::containers::Containers;
 use super::record::{self, Durability, failed};
-use super::{Roots, trash};
+use super::unpack::{DIRECTORY, resolve};
+use super::{Roots, copy, trash};
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
+use crate::fork::{Doing, Failure};
+use crate::sys::xattr;
 use chrono::{DateTime, Utc};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, RenameFlags, openat, renameat2};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The volumes of a store.
@@ -107,7 +115,7 @@ impl Volumes {
         let target = self.dir(&volume.name);
         match renameat2(AT_FDCWD, temporary, AT_FDCWD, &target, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) => Ok(()),
-            Err(nix::errno::Errno::EEXIST) => {
+            Err(Errno::EEXIST) => {
                 Err(Error::new(Kind::Conflict, format!("volume {} exists already", volume.name)))
             }
             Err(e) => Err(failed("create", &target, e.into())),
@@ -182,11 +190,49 @@ fn unknown(name: &Name) -> Error {
     Error::new(Kind::NotFound, format!("volume {name} does not exist"))
 }
 
-/// TEMP
+/// Marks a volume whose first filling did not come to its end.
+const FILLING: &CStr = c"user.coracle.filling";
+
+/// Fills a volume at its first use with what the image has at the place where it is mounted. Only an
+/// empty one is filled; `path` is resolved inside `source_root`, whatever symlinks the image holds
+/// (attack case 34). The volume gets the directory's owner and mode too. Gives whether it was filled.
+///
+/// # Errors
+/// Those of the calls it takes; the volume is empty again then.
 pub fn copy_up(
-    _root: std::os::fd::BorrowedFd<'_>,
-    _inside: &std::path::Path,
-    _target: std::os::fd::BorrowedFd<'_>,
-) -> std::result::Result<(), crate::fork::Failure> {
-    Ok(())
+    source_root: BorrowedFd<'_>,
+    path: &Path,
+    target: BorrowedFd<'_>,
+) -> std::result::Result<bool, Failure> {
+    fill_once(source_root, path, target).doing("fill the volume at", path)
 }
+
+fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -> nix::Result<bool> {
+    // Two containers may be the first ones at the same moment.
+    let _lock = Flock::lock(openat(target, ".", DIRECTORY, Mode::empty())?, FlockArg::LockExclusive)
+        .map_err(|(_, e)| e)?;
+    if !trash::names(target)?.is_empty() {
+        if xattr::get(target, FILLING)?.is_none() {
+            return Ok(false);
+        }
+        trash::empty_tree(target)?;
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let source = match resolve(source_root, path.as_os_str().as_bytes(), flags) {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(false),
+        other => other?,
+    };
+    // Where the file system has no such attributes, a filling cut short is not noticed.
+    let marked = xattr::set(target, FILLING, b"y").is_ok();
+    let copied = copy::tree(source.as_fd(), target);
+    if copied.is_err() {
+        trash::empty_tree(target)?;
+    }
+    if marked {
+        xattr::remove(target, FILLING)?;
+    }
+    copied.map(|()| true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! Intended owners, for a store whose user has one id only.
 //!
-//! The file `owners` of a layer holds one record per path whose owner is not 0:0, in the order of the
-//! archive: `uid:gid:path` with decimal numbers, ended by a NUL byte. The path is relative to the
+//! The file `owners` of a layer holds one record per entry, in the order of the archive: `uid:gid:path` with decimal numbers, ended by a NUL byte. The path is relative to the
 //! layer's root, without a leading slash; later records win. The root itself is the empty path.
 
 use crate::error::Result;
 use crate::storage::record::{Durability, replace_bytes};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Intended owners by path.
@@ -15,11 +15,29 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Notes the intended owner of a path.
+    /// Notes the intended owner of a path. A path that is 0:0 is noted too: it may have been another's.
     pub(super) fn note(&mut self, path: &[u8], uid: u32, gid: u32) {
         self.records.extend_from_slice(format!("{uid}:{gid}:").as_bytes());
         self.records.extend_from_slice(path);
         self.records.push(0);
+    }
+
+    /// Corrects the paths below a directory that was moved; both end with a slash or are the new place.
+    pub(super) fn moved(&mut self, below: &[u8], target: &[u8]) {
+        let mut corrected = Vec::with_capacity(self.records.len());
+        for record in self.records.split_inclusive(|b| *b == 0) {
+            let start = path_start(record);
+            match record[start..].strip_prefix(below) {
+                Some(rest) => {
+                    corrected.extend_from_slice(&record[..start]);
+                    corrected.extend_from_slice(target);
+                    corrected.push(b'/');
+                    corrected.extend_from_slice(rest);
+                }
+                None => corrected.extend_from_slice(record),
+            }
+        }
+        self.records = corrected;
     }
 
     /// Writes the records, if there are any; gives whether there are.
@@ -32,4 +50,24 @@ impl Owners {
         }
         replace_bytes(path, &self.records, Durability::Volatile).map(|()| true)
     }
+}
+
+/// Where the path starts in a record.
+fn path_start(record: &[u8]) -> usize {
+    let mut colons = record.iter().enumerate().filter(|(_, b)| **b == b':').map(|(i, _)| i + 1);
+    colons.nth(1).unwrap_or(record.len())
+}
+
+/// Reads the records of a layer; one that cannot be read has none, as a layer made with many ids.
+pub fn read(path: &Path) -> HashMap<Vec<u8>, (u32, u32)> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
+    bytes
+        .split(|b| *b == 0)
+        .filter_map(|record| {
+            let start = path_start(record);
+            let mut numbers = record[..start].split(|b| *b == b':');
+            Some((record[start..].to_vec(), (number(numbers.next()?)?, number(numbers.next()?)?)))
+        })
+        .collect()
 }

@@ -1,0 +1,140 @@
+//! Copying files between directories of the store, by descriptors and without following anything.
+
+use super::trash;
+use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{
+    FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, futimens, mkdirat, mknodat, utimensat,
+};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, fchown, fchownat, linkat, symlinkat};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+/// Deepest tree that is copied; each level holds two descriptors.
+const DEPTH: usize = 256;
+
+/// Where a file with several names was copied to first, by device and inode.
+type Links = HashMap<(u64, u64), (Rc<OwnedFd>, std::ffi::CString)>;
+
+/// Copies one file that is no directory: content, owner, mode, attributes, time. Devices and sockets
+/// are left out, which false says.
+///
+/// # Errors
+/// Those of the calls it takes; `EEXIST` when the target's name is taken.
+pub(super) fn node(
+    from: (BorrowedFd<'_>, &CStr),
+    to: (BorrowedFd<'_>, &CStr),
+    status: &FileStat,
+) -> nix::Result<bool> {
+    let kind = file_type(status);
+    if kind == SFlag::S_IFREG {
+        regular(from, to)?;
+        return Ok(true);
+    }
+    if kind == SFlag::S_IFLNK {
+        let target = readlinkat(from.0, from.1)?;
+        symlinkat(target.as_os_str(), to.0, to.1)?;
+    } else if kind == SFlag::S_IFIFO {
+        mknodat(to.0, to.1, SFlag::S_IFIFO, Mode::S_IRUSR, 0)?;
+    } else {
+        return Ok(false);
+    }
+    let made = lstat(to.0, to.1)?.ok_or(Errno::ENOENT)?;
+    if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid) {
+        let (uid, gid) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
+        fchownat(to.0, to.1, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    }
+    if kind == SFlag::S_IFIFO {
+        let held = openat(to.0, to.1, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+        chmod_held(held.as_fd(), status.st_mode & 0o7777)?;
+    }
+    let (accessed, modified) = times(status);
+    utimensat(to.0, to.1, &accessed, &modified, UtimensatFlags::NoFollowSymlink)?;
+    Ok(true)
+}
+
+fn regular(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> nix::Result<()> {
+    // Whatever was a regular file a moment ago is checked again once it is open; a FIFO does not block.
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mut source = File::from(openat(from.0, from.1, flags, Mode::empty())?);
+    let status = fstat(&source)?;
+    if file_type(&status) != SFlag::S_IFREG {
+        return Err(Errno::EAGAIN);
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut target = File::from(openat(to.0, to.1, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+    // The standard library shares or copies extents inside the kernel where the file system can.
+    std::io::copy(&mut source, &mut target)
+        .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    attributes(source.as_fd(), target.as_fd())
+}
+
+/// Copies owner, mode, extended attributes and times of one open file or directory to another.
+///
+/// # Errors
+/// Those of the calls it takes.
+pub(super) fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Result<()> {
+    let (status, made) = (fstat(from)?, fstat(to)?);
+    if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid) {
+        fchown(to, Some(Uid::from_raw(status.st_uid)), Some(Gid::from_raw(status.st_gid)))?;
+    }
+    fchmod(to, Mode::from_bits_truncate(status.st_mode & 0o7777))?;
+    copy_xattrs(from, to)?;
+    let (accessed, modified) = times(&status);
+    futimens(to, &accessed, &modified)
+}
+
+fn times(status: &FileStat) -> (TimeSpec, TimeSpec) {
+    (
+        TimeSpec::new(status.st_atime, status.st_atime_nsec),
+        TimeSpec::new(status.st_mtime, status.st_mtime_nsec),
+    )
+}
+
+/// Copies everything in a directory into another one, and its own attributes at the end.
+///
+/// # Errors
+/// Those of the calls it takes; `ENAMETOOLONG` for a tree deeper than 256.
+pub(super) fn tree(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Result<()> {
+    let to = Rc::new(to.try_clone_to_owned().map_err(|_| Errno::EMFILE)?);
+    level(from, &to, &mut Links::new(), 0)
+}
+
+fn level(from: BorrowedFd<'_>, to: &Rc<OwnedFd>, links: &mut Links, depth: usize) -> nix::Result<()> {
+    if depth > DEPTH {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    for name in trash::names(from)? {
+        // What disappears under our eyes is not copied.
+        let Some(status) = lstat(from, &name)? else { continue };
+        if file_type(&status) == SFlag::S_IFDIR {
+            let below = openat(from, name.as_c_str(), DIRECTORY, Mode::empty())?;
+            mkdirat(to.as_fd(), name.as_c_str(), Mode::S_IRWXU)?;
+            let made = Rc::new(openat(to.as_fd(), name.as_c_str(), DIRECTORY, Mode::empty())?);
+            level(below.as_fd(), &made, links, depth + 1)?;
+            continue;
+        }
+        let inode = (status.st_dev, status.st_ino);
+        if status.st_nlink > 1
+            && let Some((dir, first)) = links.get(&inode)
+        {
+            linkat(dir.as_fd(), first.as_c_str(), to.as_fd(), name.as_c_str(), AtFlags::empty())?;
+            continue;
+        }
+        let copied = node((from, &name), (to.as_fd(), &name), &status)?;
+        if copied && status.st_nlink > 1 {
+            links.insert(inode, (base_of(to)?, name));
+        }
+    }
+    attributes(from, to.as_fd())
+}
+
+/// The same directory as a base that outlives the walk.
+fn base_of(dir: &Rc<OwnedFd>) -> nix::Result<Rc<OwnedFd>> {
+    openat(dir.as_fd(), ".", BASE, Mode::empty()).map(Rc::new)
+}

@@ -1,0 +1,187 @@
+//! From the compressed bytes of a layer to its archive, on a thread of its own.
+//!
+//! Theory of operation. One thread reads, decompresses and hashes; the unpacker takes full buffers from
+//! a short queue and sends the empty ones back, so nothing is copied twice and memory stays bounded.
+//! The format is told by its first bytes: media types lie more often than magic numbers. The end of the
+//! queue is only reached when the hash is the diff id (attack cases 10 and 12).
+
+use super::Limits;
+use crate::error::{Error, Kind, Result};
+use crate::image::DiffId;
+use crate::storage::blobs::Hasher;
+use flate2::bufread::MultiGzDecoder;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+/// Bytes in one buffer.
+const BUFFER: usize = 256 << 10;
+/// Buffers in the queue.
+const QUEUE: usize = 8;
+
+/// One step of the decoding thread.
+enum Piece {
+    Bytes(Vec<u8>),
+    Verified,
+    Failed(Error),
+}
+
+/// The uncompressed archive, as it is decoded.
+pub(super) struct Decoded {
+    pieces: Receiver<Piece>,
+    empties: Sender<Vec<u8>>,
+    current: Vec<u8>,
+    position: usize,
+    verified: bool,
+}
+
+/// Starts decoding.
+pub(super) fn start(source: impl Read + Send + 'static, diff_id: &DiffId, limits: Limits) -> Result<Decoded> {
+    let (send, pieces) = sync_channel(QUEUE);
+    let (empties, spare) = channel();
+    let diff_id = diff_id.clone();
+    let thread = std::thread::Builder::new().name("decode".into()).spawn(move || {
+        let end = match decode(source, &diff_id, limits, &send, &spare) {
+            Ok(()) => Piece::Verified,
+            Err(e) => Piece::Failed(e),
+        };
+        // Nobody listens when the unpacker has given up for reasons of its own.
+        let _ = send.send(end);
+    });
+    thread.map_err(|e| Error::new(Kind::Host, "start a thread").caused_by(e))?;
+    Ok(Decoded { pieces, empties, current: Vec::new(), position: 0, verified: false })
+}
+
+/// Counts what goes by, and remembers whether a failure was the source's own.
+struct Source<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+    failed: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.inner.read(buffer);
+        match &result {
+            Ok(n) => drop(self.count.fetch_add(*n as u64, Ordering::Relaxed)),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.failed.store(true, Ordering::Relaxed),
+        }
+        result
+    }
+}
+
+fn decode(
+    source: impl Read,
+    diff_id: &DiffId,
+    limits: Limits,
+    send: &SyncSender<Piece>,
+    spare: &Receiver<Vec<u8>>,
+) -> Result<()> {
+    let (count, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let source = Source { inner: source, count: count.clone(), failed: failed.clone() };
+    let mut source = BufReader::with_capacity(128 << 10, source);
+    let explain = |e: io::Error, format: &str| {
+        if failed.load(Ordering::Relaxed) {
+            return Error::new(Kind::Storage, "the layer did not arrive whole").caused_by(e);
+        }
+        Error::new(Kind::Image, format!("the layer is not a whole {format} stream")).caused_by(e)
+    };
+    // A first read may be short; a magic number is four bytes.
+    let mut start = [0u8; 6];
+    let known = fill(&mut source, &mut start).map_err(|e| explain(e, "archive"))?;
+    let start = &start[..known];
+    let source = io::Cursor::new(start.to_vec()).chain(source);
+    let (format, mut reader): (&str, Box<dyn Read + '_>) = match start {
+        [0x1f, 0x8b, ..] => ("gzip", Box::new(MultiGzDecoder::new(source))),
+        // A frame, or a skippable one as some tools put in front (RFC 8878, 3.1.2).
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(|e| explain(e, "zstd"))?;
+            ("zstd", Box::new(decoder))
+        }
+        [b'B', b'Z', b'h', ..] => return Err(unsupported("bzip2")),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(unsupported("xz")),
+        _ => ("tar", Box::new(source)),
+    };
+    let mut hash = Hasher::new(&diff_id.0);
+    let mut total = 0u64;
+    loop {
+        let mut buffer = spare.try_recv().unwrap_or_default();
+        buffer.resize(BUFFER, 0);
+        let length = fill(&mut reader, &mut buffer).map_err(|e| explain(e, format))?;
+        buffer.truncate(length);
+        if length == 0 {
+            break;
+        }
+        total += length as u64;
+        limits.check_bytes(total, count.load(Ordering::Relaxed))?;
+        hash.update(&buffer);
+        if send.send(Piece::Bytes(buffer)).is_err() {
+            return Ok(());
+        }
+    }
+    let found = hash.finish();
+    if found == diff_id.0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Image,
+        format!("the layer's content has the diff id {found}, its image promises {}", diff_id.0),
+    )
+    .hint("The image is inconsistent and nothing of it was kept. Tell whoever made it."))
+}
+
+fn unsupported(format: &str) -> Error {
+    Error::new(Kind::Image, format!("the layer is compressed with {format}, which OCI images may not be"))
+        .hint("Make the image again with gzip or zstd, for example: skopeo copy --dest-compress-format zstd ...")
+}
+
+/// Reads until the buffer is full or the end is reached.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+impl Read for Decoded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&available[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Decoded {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.current.len() && !self.verified {
+            let next = match self.pieces.recv() {
+                Ok(Piece::Bytes(next)) => next,
+                Ok(Piece::Verified) => {
+                    self.verified = true;
+                    Vec::new()
+                }
+                Ok(Piece::Failed(e)) => return Err(io::Error::other(e)),
+                Err(_) => return Err(io::Error::other("the decoding thread died")),
+            };
+            self.position = 0;
+            let used = std::mem::replace(&mut self.current, next);
+            // The thread is gone at the end, and needs no more buffers.
+            let _ = self.empties.send(used);
+        }
+        Ok(&self.current[self.position..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.position += count;
+    }
+}

@@ -1,0 +1,250 @@
+//! The directory a layer is unpacked into, reached by descriptors only.
+//!
+//! Theory of operation. The root is opened once. The parent directory of every entry is resolved from
+//! it by openat2(2) with `RESOLVE_IN_ROOT`: symlinks and `..` on the way cannot leave, and the last
+//! component is only ever used with a parent's descriptor and `O_NOFOLLOW` (attack cases 1 to 5). The
+//! last few parents are kept open, since archives list a directory's content together; whenever
+//! something is removed or replaced they are forgotten.
+
+use crate::error::{Error, Kind, Result};
+use crate::storage::{record, trash, whiteout};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
+
+/// Parents kept open.
+const KEPT: usize = 8;
+/// Symlinks followed on one path, as the kernel's own limit (path_resolution(7)).
+const LINKS_MAX: usize = 40;
+/// Attempts when a rename elsewhere disturbs the resolution of `..` (openat2(2), EAGAIN).
+const ATTEMPTS: usize = 128;
+
+/// Flags to hold a directory as a base for further calls.
+pub(in crate::storage) const BASE: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// Flags to hold a directory whose attributes change.
+pub(in crate::storage) const DIRECTORY: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// openat2(2) inside `root`: nothing on the way can lead out of it.
+pub(in crate::storage) fn resolve(root: BorrowedFd<'_>, path: &[u8], flags: OFlag) -> nix::Result<OwnedFd> {
+    let path = if path.is_empty() { &b"."[..] } else { path };
+    let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let mut result = Err(Errno::EAGAIN);
+    for _ in 0..ATTEMPTS {
+        result = openat2(root, path.as_c_str(), how);
+        if !matches!(result, Err(Errno::EAGAIN | Errno::EINTR)) {
+            break;
+        }
+    }
+    result
+}
+
+/// A file's status, without following it; `None` when it is not there.
+pub(in crate::storage) fn lstat(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<FileStat>> {
+    match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The type bits of a status.
+pub(in crate::storage) fn file_type(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// A path within a layer for messages.
+pub(super) fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path).escape_debug())
+}
+
+/// A failed step on an entry, in words.
+pub(super) fn failed(doing: &str, path: &[u8], errno: Errno) -> Error {
+    // What the archive asks for and no file system can give is the image's fault.
+    let kind = match errno {
+        Errno::ENAMETOOLONG | Errno::ELOOP | Errno::ENOTDIR | Errno::EFBIG | Errno::EMLINK => Kind::Image,
+        _ => Kind::Storage,
+    };
+    let error = Error::new(kind, format!("{doing} {}", shown(path))).caused_by(std::io::Error::from(errno));
+    match record::hint(Some(errno)) {
+        Some(hint) if kind == Kind::Storage => error.hint(hint),
+        _ => error,
+    }
+}
+
+/// Joins a directory's path and a name.
+pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() }
+}
+
+/// A component as a C string; components never hold NUL, which normalising has checked.
+pub(super) fn c_name(name: &[u8]) -> Result<CString> {
+    CString::new(name).map_err(|e| Error::new(Kind::Image, "a name with a NUL byte").caused_by(e))
+}
+
+/// A layer's directory while it is filled.
+pub(super) struct Tree<'a> {
+    root: BorrowedFd<'a>,
+    parents: VecDeque<(Vec<u8>, Rc<OwnedFd>)>,
+    /// Directories that no entry described, by their path without symlinks.
+    pub(super) implied: BTreeSet<Vec<u8>>,
+}
+
+impl<'a> Tree<'a> {
+    pub(super) fn new(root: BorrowedFd<'a>) -> Self {
+        Tree { root, parents: VecDeque::new(), implied: BTreeSet::new() }
+    }
+
+    pub(super) fn root(&self) -> BorrowedFd<'a> {
+        self.root
+    }
+
+    /// The directory of this path, made with everything above it if missing.
+    pub(super) fn parent(&mut self, path: &[u8]) -> Result<Rc<OwnedFd>> {
+        if let Some((_, dir)) = self.parents.iter().find(|(p, _)| p == path) {
+            return Ok(dir.clone());
+        }
+        let dir = match resolve(self.root, path, BASE) {
+            Ok(dir) => dir,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => self.make(path)?,
+            Err(e) => return Err(failed("open directory", path, e)),
+        };
+        let dir = Rc::new(dir);
+        self.keep(path, dir.clone());
+        Ok(dir)
+    }
+
+    /// The directory of this path if it exists.
+    pub(super) fn existing_parent(&self, path: &[u8]) -> nix::Result<Rc<OwnedFd>> {
+        match self.parents.iter().find(|(p, _)| p == path) {
+            Some((_, dir)) => Ok(dir.clone()),
+            None => resolve(self.root, path, BASE).map(Rc::new),
+        }
+    }
+
+    /// Remembers an open directory.
+    pub(super) fn keep(&mut self, path: &[u8], dir: Rc<OwnedFd>) {
+        if self.parents.len() == KEPT {
+            self.parents.pop_back();
+        }
+        self.parents.push_front((path.to_vec(), dir));
+    }
+
+    /// Walks a path by hand, making what is missing. A symlink into a directory that only a lower layer
+    /// has is followed, as it will be once the layers are stacked.
+    fn make(&mut self, path: &[u8]) -> Result<OwnedFd> {
+        let fail = |e| failed("create directory", path, e);
+        let open =
+            |dir: BorrowedFd<'_>, name: &CStr| openat(dir, name, BASE | OFlag::O_NOFOLLOW, Mode::empty());
+        let mut todo: VecDeque<Vec<u8>> = path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
+        let mut walked: Vec<(Vec<u8>, OwnedFd)> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = todo.pop_front() {
+            match part.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    walked.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            let (name, here) = (c_name(&part)?, walked.last().map_or(self.root, |(_, fd)| fd.as_fd()));
+            let full = join(walked.last().map_or(b"".as_slice(), |(p, _)| p), &part);
+            let next = match open(here, &name) {
+                Err(Errno::ENOENT) => {
+                    self.make_implied(here, &name, &full).map_err(fail)?;
+                    open(here, &name).map_err(fail)?
+                }
+                Err(Errno::ENOTDIR | Errno::ELOOP) => {
+                    let status = lstat(here, &name).map_err(fail)?.ok_or_else(|| fail(Errno::ENOENT))?;
+                    if file_type(&status) == SFlag::S_IFLNK {
+                        links += 1;
+                        if links > LINKS_MAX {
+                            return Err(fail(Errno::ELOOP));
+                        }
+                        let target = readlinkat(here, name.as_c_str()).map_err(fail)?;
+                        let target = target.as_bytes();
+                        if target.starts_with(b"/") {
+                            walked.clear();
+                        }
+                        target.rsplit(|b| *b == b'/').for_each(|p| todo.push_front(p.to_vec()));
+                        continue;
+                    }
+                    if !whiteout::is(&status) {
+                        return Err(fail(Errno::ENOTDIR));
+                    }
+                    // The lower directory is gone and a new one takes its place.
+                    trash::remove_tree(here, &name).map_err(fail)?;
+                    self.make_implied(here, &name, &full).map_err(fail)?;
+                    self.parents.clear();
+                    let dir = openat(here, name.as_c_str(), DIRECTORY, Mode::empty()).map_err(fail)?;
+                    whiteout::set_opaque(dir.as_fd()).map_err(fail)?;
+                    open(here, &name).map_err(fail)?
+                }
+                other => other.map_err(fail)?,
+            };
+            walked.push((full, next));
+        }
+        match walked.pop() {
+            Some((_, dir)) => Ok(dir),
+            None => openat(self.root, ".", BASE, Mode::empty()).map_err(fail),
+        }
+    }
+
+    fn make_implied(&mut self, dir: BorrowedFd<'_>, name: &CStr, full: &[u8]) -> nix::Result<()> {
+        mkdirat(dir, name, Mode::S_IRWXU)?;
+        let made = openat(dir, name, DIRECTORY, Mode::empty())?;
+        fchmod(&made, Mode::from_bits_truncate(0o755))?;
+        self.implied.insert(full.to_vec());
+        Ok(())
+    }
+
+    /// Removes whatever has this name.
+    pub(super) fn clear(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+        self.parents.clear();
+        trash::remove_tree(dir, name)
+    }
+}
+
+/// Brings a name from an archive to its plain form: no leading slash, no `.`, no `..`; the root is
+/// empty. As Go's path cleaning, `a/../b` is `b`; what would rise above the root is refused.
+pub(super) fn normalise(name: &[u8], depth: usize) -> Result<Vec<u8>> {
+    let refuse = |why: &str| Error::new(Kind::Image, format!("the archive's name {} {why}", shown(name)));
+    if name.is_empty() {
+        return Err(Error::new(Kind::Image, "the archive has an entry without a name"));
+    }
+    if name.contains(&0) {
+        return Err(refuse("holds a NUL byte"));
+    }
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in name.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." if parts.pop().is_none() => return Err(refuse("leads out of the image")),
+            b".." => {}
+            _ => parts.push(part),
+        }
+    }
+    let path = parts.join(&b'/');
+    // PATH_MAX counts the ending NUL byte.
+    if path.len() >= 4096 || parts.iter().any(|p| p.len() > 255) {
+        return Err(Error::new(
+            Kind::Image,
+            format!("the archive has a name of {} bytes, which is too long", name.len()),
+        ));
+    }
+    if parts.len() > depth {
+        return Err(Error::new(
+            Kind::Image,
+            format!("the archive nests {} directories, more than the {depth} allowed", parts.len()),
+        ));
+    }
+    Ok(path)
+}
