@@ -19,14 +19,24 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a command in a running container
+    Exec(cmd::exec::Args),
+    /// Send a signal to containers
+    Kill(cmd::kill::Args),
+    /// Show what containers wrote
+    Logs(cmd::logs::Args),
     /// List containers
     Ps(cmd::ps::Args),
     /// Pull images from a registry
     Pull(cmd::pull::Args),
-    /// Run a command in a running container
-    Exec(cmd::exec::Args),
+    /// Remove containers
+    Rm(cmd::rm::Args),
+    /// Stop containers
+    Stop(cmd::stop::Args),
     /// Run a command in the user namespace that containers live in
     Unshare(cmd::unshare::Args),
     /// Show the version
     Version(cmd::version::Args),
+    /// Wait for containers to stop and print their exit codes
+    Wait(cmd::wait::Args),
 }

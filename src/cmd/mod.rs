@@ -10,12 +10,17 @@ use std::process::ExitCode;
 
 pub mod exec;
 mod explain;
+pub mod kill;
+pub mod logs;
 pub mod ps;
 pub mod pull;
+pub mod rm;
 pub mod run;
+pub mod stop;
 pub mod switch;
 pub mod unshare;
 pub mod version;
+pub mod wait;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
 pub const STAGES: [(&str, fork::Stage); 2] =
@@ -31,11 +36,16 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 
 fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
+        Command::Exec(args) => exec::run(&args, env),
+        Command::Kill(args) => kill::run(&args, env),
+        Command::Logs(args) => logs::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
-        Command::Exec(args) => exec::run(&args, env),
+        Command::Rm(args) => rm::run(&args, env),
+        Command::Stop(args) => stop::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Version(args) => version::run(&args, env),
+        Command::Wait(args) => wait::run(&args, env),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
-use crate::plan::{ContainerPlan, MountSource};
+use crate::plan::{ContainerPlan, MountSource, Share};
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
 use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, Summary};
@@ -59,31 +59,59 @@ pub enum Stopped {
     Killed,
 }
 
-/// Stops a container: `signal`, then `SIGKILL` after `patience`; `None` waits for ever.
+/// The first half of stopping: sends `signal` and does not wait, so that many containers can end at the
+/// same time. One that does not run is none of its business.
 ///
 /// # Errors
-/// When the signal is refused, or a killed container's monitor does not come to an end.
-pub fn stop(
-    store: &Store,
-    container: &ContainerDir,
-    with: i32,
-    patience: Option<Duration>,
-) -> Result<Stopped> {
-    match container.status() {
-        Status::Created | Status::Exited => return Ok(Stopped::NotRunning),
-        Status::Crashed => return recover(store, container).map(|()| Stopped::NotRunning),
-        Status::Running | Status::Paused => {}
+/// When the signal is refused.
+pub fn ask_to_stop(container: &ContainerDir, with: i32) -> Result<()> {
+    if !container.status().is_live() {
+        return Ok(());
     }
     match signal(container, with) {
-        // It ended by itself just now; its monitor may still be writing.
-        Err(e) if e.kind() == Kind::Conflict => {}
-        other => other?,
+        // It ended by itself just now.
+        Err(e) if e.kind() == Kind::Conflict => Ok(()),
+        other => other,
+    }
+}
+
+/// The second half of stopping: waits for the end and kills the container when `patience` is over;
+/// `None` waits for ever.
+///
+/// # Errors
+/// When a killed container's monitor does not come to an end.
+pub fn finish_stop(store: &Store, container: &ContainerDir, patience: Option<Duration>) -> Result<Stopped> {
+    match container.status() {
+        Status::Created | Status::Exited if !still_to_be_removed(container) => {
+            return Ok(Stopped::NotRunning);
+        }
+        Status::Crashed => return recover(store, container).map(|()| Stopped::NotRunning),
+        _ => {}
     }
     if wait_ended(store, container, patience)?.is_some() {
         return Ok(Stopped::Ended);
     }
     kill(store, container)?;
     Ok(Stopped::Killed)
+}
+
+/// Stops a container: `signal`, then `SIGKILL` after `patience`; `None` waits for ever.
+///
+/// # Errors
+/// Those of [`ask_to_stop`] and [`finish_stop`].
+pub fn stop(
+    store: &Store,
+    container: &ContainerDir,
+    with: i32,
+    patience: Option<Duration>,
+) -> Result<Stopped> {
+    ask_to_stop(container, with)?;
+    finish_stop(store, container, patience)
+}
+
+/// Whether the container has ended and its monitor is about to remove it.
+fn still_to_be_removed(container: &ContainerDir) -> bool {
+    container.status() == Status::Exited && container.summary().auto_remove && in_place(container)
 }
 
 /// Kills a container and waits until it has ended. One that does not run is left as it is.
@@ -209,6 +237,47 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
         }
     }
     Ok(())
+}
+
+/// Ends a container by all means, for its removal: stops it, or kills it and its monitor.
+///
+/// # Errors
+/// When it cannot be signalled.
+pub fn end(store: &Store, container: &ContainerDir, with: i32, patience: Option<Duration>) -> Result<()> {
+    if container.status() == Status::Created && container.is_alive() {
+        // Just being started: until there is a record of the run there is nobody to signal.
+        let mut watch = [Watch::new(container)];
+        let begun = Instant::now();
+        while container.status() == Status::Created && container.is_alive() && begun.elapsed() < AFTER_KILL {
+            watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
+        }
+    }
+    if stop(store, container, with, patience).is_ok() {
+        return Ok(());
+    }
+    // The monitor is stuck: without it the container is a dead monitor's leftover.
+    if let Some(monitor) = container.run_record()?.and_then(|run| run.open_monitor()) {
+        let _ = process::pidfd_send_signal(monitor.as_fd(), libc::SIGKILL);
+        let mut watch = [Watch::new(container)];
+        watch::wait_any(&mut watch, Some(Duration::from_secs(1)));
+    }
+    recover(store, container)
+}
+
+/// The containers that share a namespace of this one, and so cannot outlive it.
+///
+/// # Errors
+/// When the containers cannot be listed.
+pub fn dependents(store: &Store, container: &ContainerDir) -> Result<Vec<ContainerDir>> {
+    let shares = |dir: &ContainerDir| {
+        dir.plan::<ContainerPlan>().is_ok_and(|plan| {
+            let ns = &plan.namespaces;
+            [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup]
+                .into_iter()
+                .any(|share| matches!(share, Share::Container(id) if id == container.id()))
+        })
+    };
+    Ok(store.containers().mentioning(container.id())?.into_iter().filter(shares).collect())
 }
 
 /// Deletes what is in the trash, in the user namespace where that is needed.

@@ -310,6 +310,20 @@ impl Containers {
         Some(Summary::new(id, record, status))
     }
 
+    /// The other containers whose plan contains this id.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn mentioning(&self, id: &ContainerId) -> Result<Vec<ContainerDir>> {
+        let needle = id.as_str();
+        let mentions = |other: &ContainerId| {
+            let dir = self.open(other).ok()?;
+            let plan = String::from_utf8(files::read(dir.fd(), "plan.json").ok()??).ok()?;
+            plan.contains(needle).then_some(dir)
+        };
+        Ok(self.ids()?.iter().filter(|other| *other != id).filter_map(mentions).collect())
+    }
+
     /// The container that was created last.
     ///
     /// # Errors

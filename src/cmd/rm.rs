@@ -1,0 +1,151 @@
+//! `coracle rm`.
+
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::runtime::select::{Chosen, Filters, Selection};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::ui::{self, time};
+use chrono::Utc;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `rm`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Containers by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub containers: Vec<String>,
+    /// Remove all containers
+    #[arg(short, long, help_heading = "Which containers")]
+    pub all: bool,
+    /// Remove the latest container
+    #[arg(short, long, help_heading = "Which containers")]
+    pub latest: bool,
+    /// Read the id of a container from this file
+    #[arg(long, value_name = "FILE", help_heading = "Which containers")]
+    pub cidfile: Vec<PathBuf>,
+    /// Remove containers that meet a condition, as in ps
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Which containers")]
+    pub filter: Vec<String>,
+    /// Remove the containers that share its namespaces first
+    #[arg(long, help_heading = "Which containers")]
+    pub depend: bool,
+    /// Stop containers that run, and say nothing about those that do not exist
+    #[arg(short, long)]
+    pub force: bool,
+    /// Say nothing about containers that do not exist
+    #[arg(short, long)]
+    pub ignore: bool,
+    /// With --force: kill after this many seconds; -1 waits for ever
+    #[arg(short, long, value_name = "SECONDS", requires = "force", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
+    pub time: Option<i64>,
+    /// Remove their anonymous volumes too
+    #[arg(short, long)]
+    pub volumes: bool,
+}
+
+/// Exit code when a container does not exist (podman-rm(1)).
+const EXIT_MISSING: u8 = 1;
+/// Exit code when a container runs and `--force` was not given (podman-rm(1)).
+const EXIT_RUNNING: u8 = 2;
+
+/// Removes containers.
+///
+/// # Errors
+/// A wrong selection; failures of single containers are reported here.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    let selection = Selection {
+        names: &args.containers,
+        latest: args.latest,
+        cidfiles: &args.cidfile,
+        all: args.all,
+        filters: Filters::parse(&args.filter, |text| time::parse_time(text, Utc::now()))?,
+        ..Selection::default()
+    };
+    let mut chosen = selection.containers(&store)?;
+    if args.force || args.ignore {
+        chosen.retain(|(_, found)| !found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound));
+    }
+    if args.force {
+        // All get their signal before the first is waited for.
+        for container in chosen.iter().filter_map(|(_, found)| found.as_ref().ok()) {
+            let _ = control::ask_to_stop(container, super::stop::manner(container, args.time).0);
+        }
+    }
+    let only = chosen.len() == 1;
+    let mut code = 0;
+    for one in chosen {
+        match remove_one(args, &store, one) {
+            Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
+            Err(error) => {
+                code = match error.kind() {
+                    Kind::NotFound => EXIT_MISSING,
+                    Kind::Conflict => EXIT_RUNNING,
+                    _ if only => error.kind().exit_code(),
+                    _ => code.max(Kind::Partial.exit_code()),
+                };
+                ui::report(&error);
+            }
+        }
+    }
+    // Names and ports are free already; what cannot be deleted now is deleted by a later command.
+    if let Err(error) = control::sweep(&store) {
+        log::warn!("empty the trash: {error}: {}", error.causes().join(": "));
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// Removes one container, with those that share its namespaces if asked; gives the names to print.
+fn remove_one(args: &Args, store: &Store, (name, found): Chosen) -> Result<Vec<String>> {
+    let container = found?;
+    let mut removed = Vec::new();
+    // With --all every dependent goes as well, in whatever order.
+    if !args.all {
+        let dependents = control::dependents(store, &container)?;
+        if let (Some(first), false) = (dependents.first(), args.depend) {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("container {name} shares namespaces with container {}", first.id().short()),
+            )
+            .hint(format!("Remove both: coracle rm --depend {name}")));
+        }
+        for dependent in dependents {
+            let id = dependent.id().to_string();
+            removed.extend(remove_one(args, store, (id, Ok(dependent)))?);
+        }
+    }
+    remove(args, store, &name, &container)?;
+    removed.push(name);
+    Ok(removed)
+}
+
+fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> Result<()> {
+    // Until the lock is held somebody may start it again.
+    for _ in 0..10 {
+        if container.status() == Status::Crashed {
+            control::recover(store, container)?;
+        }
+        if args.force && (container.status().is_live() || container.is_alive()) {
+            let (signal, patience) = super::stop::manner(container, args.time);
+            control::end(store, container, signal, patience)?;
+        }
+        let lock = container.lock()?;
+        let status = container.status();
+        let starting = status == Status::Created && container.is_alive();
+        if !status.is_live() && !starting {
+            let volumes = args.volumes || container.summary().auto_remove;
+            return control::remove(store, container, &lock, volumes);
+        }
+        if !args.force {
+            let state = if starting { "starting" } else { status.as_str() };
+            return Err(Error::new(Kind::Conflict, format!("container {name} is {state}"))
+                .hint(format!("Stop it first: coracle stop {name}; or do both: coracle rm -f {name}")));
+        }
+    }
+    Err(Error::new(Kind::Runtime, format!("container {name} is started again and again")))
+}

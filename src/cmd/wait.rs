@@ -1,0 +1,84 @@
+//! `coracle wait`.
+
+use crate::container::Status;
+use crate::error::{Kind, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::runtime::select::Selection;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::containers::watch::{self, Watch};
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `wait`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Containers by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub containers: Vec<String>,
+    /// Wait for the latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    /// Wait for this state instead of the end; may be given several times
+    #[arg(long, value_name = "STATE", ignore_case = true,
+          value_parser = ["configured", "created", "initialized", "running", "paused", "stopped", "exited", "removing"])]
+    pub condition: Vec<String>,
+    /// Say nothing about containers that do not exist
+    #[arg(long)]
+    pub ignore: bool,
+    /// Accepted for podman's sake: changes are noticed at once
+    #[arg(short, long, value_name = "DURATION", hide = true)]
+    pub interval: Option<String>,
+}
+
+/// Waits for containers to stop and prints their exit codes.
+///
+/// # Errors
+/// A container that does not exist, or whose records cannot be read.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    let selection = Selection { names: &args.containers, latest: args.latest, ..Selection::default() };
+    ui::each(selection.containers(&store)?, |(_, found)| {
+        let container = match found {
+            Err(e) if args.ignore && e.kind() == Kind::NotFound => return Ok(Some("-1".to_owned())),
+            other => other?,
+        };
+        wait(&store, &container, &args.condition).map(Some)
+    })
+}
+
+/// The line for one container: its exit code, or -1 when it is in a state other than ended.
+fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Result<String> {
+    if conditions.is_empty() {
+        // As in docker and podman: what was never started is not running.
+        if container.status() == Status::Created && !container.is_alive() {
+            return Ok("0".to_owned());
+        }
+        let code = control::wait_ended(store, container, None)?;
+        return Ok(code.map_or_else(|| "-1".to_owned(), |code| code.to_string()));
+    }
+    loop {
+        let mut watch = [Watch::new(container)];
+        let status = match container.status() {
+            Status::Crashed => {
+                control::recover(store, container)?;
+                Status::Exited
+            }
+            status => status,
+        };
+        let holds = conditions.iter().any(|condition| match condition.to_ascii_lowercase().as_str() {
+            "created" | "configured" | "initialized" => status == Status::Created,
+            "running" => status == Status::Running,
+            "paused" => status == Status::Paused,
+            "stopped" | "exited" => status == Status::Exited,
+            _ => false,
+        });
+        // A container that is removed reaches no other state.
+        if holds || !container.path().exists() {
+            let code = container.exit_record()?.filter(|_| status == Status::Exited);
+            return Ok(code.map_or_else(|| "-1".to_owned(), |exit| exit.code.to_string()));
+        }
+        watch::wait_any(&mut watch, None);
+    }
+}
