@@ -26,7 +26,7 @@ pub mod units;
 pub mod words;
 
 pub use request::Request;
-pub use resolve::{Facts, resolve};
+pub use resolve::{Facts, check, resolve};
 
 /// The version of [`ContainerPlan`]'s form that this program writes.
 pub const PLAN_VERSION: u32 = 1;

@@ -43,6 +43,8 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Pull(args) => pull::run(&args, env),
         Command::Rm(args) => rm::run(&args, env),
         Command::Stop(args) => stop::run(&args, env),
+        Command::Run(args) => run::run(*args, env),
+        Command::Exec(args) => exec::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Version(args) => version::run(&args, env),
         Command::Wait(args) => wait::run(&args, env),

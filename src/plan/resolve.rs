@@ -103,6 +103,27 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     })
 }
 
+/// What can be refused before there is an image: contradictions, and what cannot be given. Called
+/// before anything is pulled or written.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check(request: &Request, facts: &Facts) -> Result<()> {
+    check_namespaces(request)?;
+    network(request, &exposed(request, None))?;
+    mounts(request, None, facts)?;
+    limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?;
+    limits::sysctls(&request.limits.sysctls, &request.namespaces, &request.network.mode)?;
+    security::confine(&request.security)?;
+    working_directory(request.process.cwd.as_deref(), None)?;
+    user(request, None)?;
+    if request.rootfs.is_some() {
+        root(request, None, &facts.caller)?;
+        program(request.process.entrypoint.as_ref(), &request.process.command, None)?;
+    }
+    Ok(())
+}
+
 fn refuse(message: impl Into<String>, hint: &str) -> Error {
     Error::new(Kind::Usage, message).hint(hint)
 }

@@ -2,7 +2,6 @@
 
 use super::{LogDriver, Share, units::Size};
 use crate::error::{Error, Kind, Result};
-use std::fmt;
 use std::str::FromStr;
 
 fn refuse(message: String, hint: &str) -> Error {
@@ -106,44 +105,6 @@ impl FromStr for Stream {
             "stderr" => Ok(Stream::Stderr),
             _ => Err(refuse(format!("{s:?} is not a stream"), "Use stdin, stdout or stderr.")),
         }
-    }
-}
-
-/// `--pull`: when to ask the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Pull {
-    /// Each time; the pull must succeed.
-    Always,
-    /// When there is no local image.
-    #[default]
-    Missing,
-    /// Never.
-    Never,
-    /// Each time, and the local image is good enough when the registry cannot be asked.
-    Newer,
-}
-
-impl FromStr for Pull {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s.to_ascii_lowercase().as_str() {
-            "always" | "true" => Ok(Pull::Always),
-            "missing" | "ifnotpresent" | "" => Ok(Pull::Missing),
-            "never" | "false" => Ok(Pull::Never),
-            "newer" | "ifnewer" => Ok(Pull::Newer),
-            _ => Err(refuse(format!("{s:?} is not a pull policy"), "Use always, missing, never or newer.")),
-        }
-    }
-}
-
-impl fmt::Display for Pull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Pull::Always => "always",
-            Pull::Missing => "missing",
-            Pull::Never => "never",
-            Pull::Newer => "newer",
-        })
     }
 }
 
@@ -267,10 +228,6 @@ mod tests {
         }
         assert_eq!("STDIN".parse::<Stream>().unwrap(), Stream::Stdin);
         assert!("in".parse::<Stream>().is_err());
-        for policy in [Pull::Always, Pull::Missing, Pull::Never, Pull::Newer] {
-            assert_eq!(policy.to_string().parse::<Pull>().unwrap(), policy);
-        }
-        assert!("sometimes".parse::<Pull>().is_err());
     }
 
     #[test]

@@ -341,7 +341,8 @@ fn not_found(text: &str) -> Error {
         .hint("List containers: coracle ps -a")
 }
 
-fn name_in_use(name: &Name, holder: Option<&ContainerId>) -> Error {
+/// The refusal of a name that another container has.
+pub fn name_in_use(name: &Name, holder: Option<&ContainerId>) -> Error {
     let by = holder.map(|id| format!(" by container {}", id.short())).unwrap_or_default();
     Error::new(Kind::Conflict, format!("the container name {name} is in use{by}")).hint(format!(
         "Remove that container (coracle rm -f {name}), or let this one take its place with --replace."

@@ -1,8 +1,8 @@
 //! The options of `run`, grouped as its help shows them. All but [`RunArgs`] are `create`'s too.
 
+use crate::cmd::pull::{PullPolicy, SourceOptions};
 use crate::cmd::switch::switchable;
 use crate::container::{Name, Signal};
-use crate::image::Platform;
 use crate::netns::{self, HostEntry, NetMode, PortPublish};
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
@@ -12,7 +12,7 @@ use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Driver, LogOpt, Mode, Pair, Pull, Restart, Stream, Unlimited, Userns};
+use crate::plan::words::{Driver, LogOpt, Mode, Pair, Restart, Stream, Unlimited, Userns};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -108,21 +108,12 @@ pub struct ImageArgs {
     /// Take the first argument as a directory, DIR or DIR:O to leave it untouched, in place of an image
     #[arg(long)]
     pub rootfs: bool,
-    /// When to pull the image: always, missing, never or newer
+    /// When to pull the image
     #[arg(long, value_name = "POLICY", default_value = "missing")]
-    pub pull: Pull,
-    /// Platform of the image
-    #[arg(long, value_name = "OS/ARCH", conflicts_with_all = ["arch", "os", "variant"])]
-    pub platform: Option<Platform>,
-    /// Architecture of the image
-    #[arg(long, value_name = "ARCH")]
-    pub arch: Option<String>,
-    /// Operating system of the image
-    #[arg(long, value_name = "OS")]
-    pub os: Option<String>,
-    /// Architecture variant of the image
-    #[arg(long, value_name = "VARIANT")]
-    pub variant: Option<String>,
+    pub pull: PullPolicy,
+    /// Which image, from where.
+    #[command(flatten)]
+    pub source: SourceOptions,
     /// Show no progress while pulling
     #[arg(short, long)]
     pub quiet: bool,

@@ -1,12 +1,11 @@
 //! From options to a request: the files they name are read here, so that the rest stays pure.
 
 use super::args::{
-    ContainerArgs, EnvArgs, IdentityArgs, ImageArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs,
-    ProcessArgs, SecurityArgs, TerminalArgs,
+    ContainerArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
+    SecurityArgs, TerminalArgs,
 };
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
-use crate::image::Platform;
 use crate::netns;
 use crate::plan::env::{self, EnvRequest};
 use crate::plan::request::{
@@ -102,26 +101,6 @@ impl ContainerArgs {
             annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),
             create_command,
         })
-    }
-}
-
-impl ImageArgs {
-    /// The platform asked for; `None` is this machine's.
-    ///
-    /// # Errors
-    /// A word that is no platform.
-    pub fn wanted_platform(&self) -> Result<Option<Platform>> {
-        if self.platform.is_some() {
-            return Ok(self.platform.clone());
-        }
-        if self.arch.is_none() && self.os.is_none() && self.variant.is_none() {
-            return Ok(None);
-        }
-        let host = Platform::host();
-        let arch = self.arch.as_deref().unwrap_or(&host.architecture);
-        let os = self.os.as_deref().unwrap_or(&host.os);
-        let variant = self.variant.as_ref().map(|v| format!("/{v}")).unwrap_or_default();
-        format!("{os}/{arch}{variant}").parse().map(Some)
     }
 }
 

@@ -204,12 +204,3 @@ fn files_are_read_and_blamed_by_name() {
         assert!(error.message().contains(names), "{line}: {error}");
     }
 }
-
-#[test]
-fn platforms_are_put_together() {
-    let wanted = |line: &str| args(line).container.image.wanted_platform().unwrap().map(|p| p.to_string());
-    assert_eq!(wanted("x"), None);
-    assert_eq!(wanted("--platform linux/arm64 x").as_deref(), Some("linux/arm64"));
-    assert_eq!(wanted("--arch arm --variant v7 x").as_deref(), Some("linux/arm/v7"));
-    assert!(wanted("--os windows x").unwrap().starts_with("windows/"));
-}

@@ -231,6 +231,9 @@ fn contradictions_are_refused() {
         }),
     ];
     for (names, change) in cases {
+        let mut early = request();
+        change(&mut early);
+        assert!(check(&early, &facts()).is_err(), "{names} is refused before a pull");
         let error = plan_of(change, &shell()).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         let text = format!("{} {:?}", error.message(), error.hints());

@@ -1,0 +1,86 @@
+//! What is looked up before anything changes: names, files and directories that must or must not exist.
+
+use crate::container::Name;
+use crate::error::{Error, Kind, Result};
+use crate::host::Caller;
+use crate::plan::mount::SourceArg;
+use crate::plan::{ContainerPlan, Request};
+use crate::runtime::control;
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, name_in_use};
+use std::path::Path;
+use std::time::Duration;
+
+/// Refuses what would fail later.
+///
+/// # Errors
+/// A name in use, an id file that exists, a bind source or a root directory that does not.
+pub(super) fn check(
+    store: &Store,
+    request: &Request,
+    caller: &Caller,
+    cidfile: Option<&Path>,
+    replace: bool,
+) -> Result<()> {
+    if let Some(file) = cidfile
+        && file.symlink_metadata().is_ok()
+    {
+        return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
+            .hint(format!("Remove it when its container is gone: rm {}", file.display())));
+    }
+    for mount in &request.mounts.list {
+        if let SourceArg::Bind { path, .. } = &mount.source {
+            bind_source(&caller.cwd.join(path))?;
+        }
+    }
+    if let Some(rootfs) = &request.rootfs {
+        let path = caller.cwd.join(&rootfs.path);
+        if !path.is_dir() {
+            return Err(Error::new(Kind::Usage, format!("--rootfs: {} is not a directory", path.display()))
+                .hint("Name the directory that holds the root file system, for example coracle run --rootfs /:O sh."));
+        }
+    }
+    if let Some(name) = &request.name
+        && !replace
+        && let Some(holder) = holder(store, name)
+    {
+        return Err(name_in_use(name, Some(holder.id())));
+    }
+    Ok(())
+}
+
+fn bind_source(path: &Path) -> Result<()> {
+    let shown = path.display();
+    match path.metadata() {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::new(Kind::Usage, format!("bind source {shown} does not exist"))
+                .hint(format!("Make it first: mkdir -p {shown}")))
+        }
+        Err(e) => Err(Error::new(Kind::Usage, format!("bind source {shown} cannot be used")).caused_by(e)),
+    }
+}
+
+/// The container that has exactly this name.
+fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
+    let found = store.containers().find(name.as_str()).ok()?;
+    (found.summary().name().as_ref() == Some(name)).then_some(found)
+}
+
+/// Stops and removes the container that has this name, if there is one (`--replace`).
+///
+/// # Errors
+/// When it cannot be stopped or removed.
+pub(super) fn remove_holder(store: &Store, name: &Name) -> Result<()> {
+    let Some(dir) = holder(store, name) else { return Ok(()) };
+    // A container whose plan is lost is stopped the usual way.
+    let (signal, seconds) = dir
+        .plan::<ContainerPlan>()
+        .map_or((15, 10), |plan| (plan.lifecycle.stop_signal, plan.lifecycle.stop_timeout));
+    control::stop(store, &dir, signal, Some(Duration::from_secs(seconds.into())))?;
+    if dir.path().symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let lock = dir.lock()?;
+    control::remove(store, &dir, &lock, false)
+}
