@@ -12,7 +12,7 @@ BINARY ?= $(firstword $(wildcard $(TARGET)/*-linux-*/release/coracle))
 LIBSECCOMP_LIB_PATH ?= $(shell pkg-config --variable=libdir libseccomp 2>/dev/null)
 export LIBSECCOMP_LIB_PATH
 
-.PHONY: all build check fmt clippy test bench vm deny install uninstall hello help
+.PHONY: all build check fmt clippy test generated bench vm deny install uninstall hello help
 
 all: build
 
@@ -30,6 +30,9 @@ clippy: ## lints, warnings are errors
 test: ## all tests
 	$(CARGO) test --locked --no-fail-fast
 
+generated: ## write completions/, man/ and docs/kernel-features.md anew
+	CORACLE_TEST_AS=root CORACLE_UPDATE=1 $(CARGO) test --locked --test generated
+
 bench: ## the table of the README, against podman and a floor in C
 	$(CARGO) bench --locked --bench speed
 
@@ -46,6 +49,7 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 	install -D -m 0755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/coracle"
 	install -d "$(DESTDIR)$(PREFIX)/share/man/man1"
 	install -m 0644 man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1/"
+	install -D -m 0644 man/coracle.toml.5 "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
 	install -D -m 0644 completions/coracle.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	install -D -m 0644 completions/_coracle "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
 	install -D -m 0644 completions/coracle.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"
@@ -53,6 +57,7 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 uninstall: ## remove what install put there
 	rm -f "$(DESTDIR)$(PREFIX)/bin/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle-*.1
+	rm -f "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
 	rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
 	rm -f "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"

@@ -2,7 +2,7 @@
 
 use crate::cmd;
 use crate::host::GlobalOptions;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Run containers without root, daemon or set-up
 #[derive(Debug, Parser)]
@@ -16,11 +16,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The whole tree, with the candidates for live completion.
+pub fn tree() -> clap::Command {
+    cmd::completion::with_names(Cli::command())
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write the completion script for a shell
+    Completion(cmd::completion::Args),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
+    /// Show this machine, the store and what is missing
+    Info(cmd::info::Args),
     /// Send a signal to containers
     Kill(cmd::kill::Args),
     /// Show what containers wrote

@@ -9,13 +9,15 @@ mod cures;
 mod doctor;
 mod features;
 mod logger;
+mod machine;
 mod roots;
 
 pub use caller::{Caller, Limit, caller};
 pub use cures::{Symptom, cures};
-pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine};
+pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};
 pub use features::{Feature, features, markdown as features_markdown, release as kernel_release};
 pub use logger::Level;
+pub use machine::{Distribution, Machine, machine};
 pub use roots::Roots;
 
 /// Options that stand before the verb.
@@ -28,8 +30,8 @@ pub struct GlobalOptions {
     /// Directory for volatile state
     #[arg(long, value_name = "DIR", global = true, env = "CORACLE_RUNROOT", hide_env = true)]
     pub runroot: Option<PathBuf>,
-    /// Print log messages at and above this level
-    #[arg(long, value_name = "LEVEL", global = true, ignore_case = true)]
+    /// Print log messages at and above this level: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", global = true, ignore_case = true, hide_possible_values = true)]
     pub log_level: Option<Level>,
     /// Storage option; additionalimagestore=DIR adds a read-only image store
     #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true, value_parser = storage_option)]

@@ -10,10 +10,10 @@ fn main() -> ExitCode {
     if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
         return code;
     }
-    clap_complete::CompleteEnv::with_factory(<cli::Cli as clap::CommandFactory>::command).complete();
+    clap_complete::CompleteEnv::with_factory(cli::tree).var(cmd::completion::VARIABLE).complete();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refused) => return ui::usage(&refused, &<cli::Cli as clap::CommandFactory>::command()),
+        Err(refused) => return ui::usage(&refused, &cli::tree()),
     };
     let result = host::Env::new(&cli.global).and_then(|env| cmd::dispatch(cli.command, &env));
     result.unwrap_or_else(|error| ui::fail(&error))

@@ -13,9 +13,11 @@ pub mod rows;
 pub mod template;
 pub mod time;
 pub mod units;
+mod yaml;
 
 pub use each::each;
 pub use out::{out, out_bytes};
+pub use yaml::yaml;
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error and gives the exit code.
 pub fn fail(error: &Error) -> ExitCode {
@@ -45,7 +47,8 @@ pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {
     if refused.use_stderr() {
         return fail(&refusal::explain(refused, tree, &std::env::args_os().collect::<Vec<_>>()));
     }
-    match out(&refused.render().to_string()) {
+    let text = refused.render().to_string();
+    match out(&format!("{}\n", text.trim_end())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

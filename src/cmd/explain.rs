@@ -6,7 +6,7 @@ use crate::host::{self, Env, Symptom};
 
 /// Adds what `host` knows about the system call at the bottom of a failure. Only now is the machine
 /// looked at: a command that works asks nothing.
-pub fn explained(error: Error, env: &Env) -> Error {
+pub(super) fn explained(error: Error, env: &Env) -> Error {
     if !error.hints().is_empty() {
         return error;
     }

@@ -8,8 +8,10 @@ use crate::runtime;
 use crate::storage::Store;
 use std::process::ExitCode;
 
+pub mod completion;
 pub mod exec;
 mod explain;
+pub mod info;
 pub mod kill;
 pub mod logs;
 pub mod ps;
@@ -36,7 +38,9 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 
 fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
+        Command::Completion(args) => completion::run(&args, env),
         Command::Exec(args) => exec::run(&args, env),
+        Command::Info(args) => info::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),

@@ -17,6 +17,7 @@ mod userns;
 pub use cgroup::{controllers as cgroup_controllers, version as cgroup_version};
 pub(super) use devices::{fuse, tun};
 pub(super) use disk::{data_root, full_or_read_only};
+pub use ids::id_map;
 pub(super) use ids::id_maps;
 pub(super) use userns::{namespace_limits, user_namespaces};
 
@@ -63,7 +64,7 @@ impl Check {
 /// Runs every check.
 pub fn examine(roots: &Roots) -> Vec<Check> {
     let mut all = vec![super::features::kernel()];
-    all.push(user_namespaces());
+    all.push(userns::tried(user_namespaces(), &roots.runtime));
     all.extend(id_maps());
     all.push(tun());
     all.push(fuse());

@@ -49,6 +49,13 @@ const TABLE: [Row; 15] = [
         Probe::Path("/proc/self/ns/cgroup"),
     ),
     (
+        "user.max_* limits",
+        "4.9",
+        "a message that names the limit which was met",
+        "a message without the limit's name",
+        Probe::Path("/proc/sys/user/max_user_namespaces"),
+    ),
+    (
         "TIOCGPTPEER",
         "4.13",
         "terminals opened by descriptor, never by a path in the container",
@@ -111,13 +118,6 @@ const TABLE: [Row; 15] = [
         "a container in the host's process namespace ends as a whole",
         "its processes are killed one by one",
         Probe::Version,
-    ),
-    (
-        "user.max_* limits",
-        "4.9",
-        "a message that names the limit which was met",
-        "a message without the limit's name",
-        Probe::Path("/proc/sys/user/max_user_namespaces"),
     ),
     (
         "overlay lowerdir+ by fsconfig",

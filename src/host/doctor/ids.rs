@@ -32,6 +32,17 @@ pub(in crate::host) fn id_maps() -> Vec<Check> {
     ]
 }
 
+/// The map that containers get, as podman's `info` shows it.
+pub fn id_map() -> serde_json::Value {
+    let map = userns::IdMap::of_user(geteuid(), getegid());
+    let lines = |extents: &[userns::Extent]| {
+        let all = extents.iter();
+        all.map(|e| serde_json::json!({ "container_id": e.inside, "host_id": e.outside, "size": e.count }))
+            .collect::<Vec<_>>()
+    };
+    serde_json::json!({ "uidmap": lines(&map.uids), "gidmap": lines(&map.gids) })
+}
+
 fn programs() -> Check {
     let name = "id-map-programs";
     let install = packages::install("uidmap", "shadow-utils");

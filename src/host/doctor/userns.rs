@@ -1,6 +1,6 @@
 //! Whether this account may make user namespaces.
 
-use super::{Check, line};
+use super::{Check, State, line};
 use std::path::Path;
 
 /// The check `user-namespaces`.
@@ -17,6 +17,24 @@ pub(in crate::host) fn user_namespaces() -> Check {
         line("/proc/self/attr/apparmor/current").or_else(|| line("/proc/self/attr/current")).as_deref(),
         &program,
     )
+}
+
+/// What the settings allow, tried: a security module or a system call filter may forbid it all the same.
+pub(super) fn tried(settings: Check, runtime: &Path) -> Check {
+    if settings.state != State::Ok {
+        return settings;
+    }
+    match crate::userns::in_child(runtime, || Ok(())) {
+        Ok(()) => settings,
+        Err(error) => {
+            let mut detail = error.to_string();
+            for cause in error.causes() {
+                detail.push_str(&format!(": {cause}"));
+            }
+            let cure = error.hints().into_iter().map(str::to_owned).collect();
+            Check::missing(settings.name, detail, cure)
+        }
+    }
 }
 
 fn judge(
@@ -101,7 +119,6 @@ pub(in crate::host) fn namespace_limits() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::State;
 
     fn check(clone: Option<&str>, most: &str, apparmor: Option<&str>, profile: Option<&str>) -> Check {
         judge(clone, Some(most), apparmor, profile, Path::new("/home/al ice/[bin]/coracle"))

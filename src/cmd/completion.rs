@@ -1,0 +1,163 @@
+//! `coracle completion`, and the names that are completed.
+//!
+//! The script for each shell asks this program for candidates ([`VARIABLE`] is set then), so a script
+//! never grows stale and names are those that exist at that moment.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::host::{Env, GlobalOptions};
+use crate::storage::Store;
+use crate::ui;
+use clap::builder::ValueHint;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::Shells;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The environment variable by which a script asks for candidates.
+pub const VARIABLE: &str = "CORACLE_COMPLETE";
+
+/// Arguments of `completion`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Shell to write the script for
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: Shell,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+}
+
+/// A shell that can be completed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shell {
+    /// For `. <(coracle completion bash)` or /usr/share/bash-completion/completions/coracle
+    Bash,
+    /// For a file named _coracle in a directory of $fpath
+    Zsh,
+    /// For ~/.config/fish/completions/coracle.fish
+    Fish,
+}
+
+/// Writes the script.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
+    let script = script(args.shell)?;
+    match &args.file {
+        None => ui::out(&script)?,
+        Some(path) => {
+            std::fs::write(path, script).context(Kind::Usage, || format!("write {}", path.display()))?
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The script that hooks this program's own engine into a shell.
+///
+/// # Errors
+/// None in practice: the script is written to memory.
+pub fn script(shell: Shell) -> Result<String> {
+    let name = match shell {
+        Shell::Bash => "bash",
+        Shell::Zsh => "zsh",
+        Shell::Fish => "fish",
+    };
+    let failed = || Error::new(Kind::Usage, format!("write the completion script for {name}"));
+    let engine = Shells::builtins();
+    let engine = engine.completer(name).ok_or_else(failed)?;
+    let mut script = Vec::new();
+    engine
+        .write_registration(VARIABLE, "coracle", "coracle", "coracle", &mut script)
+        .map_err(|e| failed().caused_by(e))?;
+    String::from_utf8(script).map_err(|e| failed().caused_by(e))
+}
+
+/// Gives the arguments of the tree that name containers, images or volumes (by what their value is
+/// called in the help) those that exist as candidates.
+pub fn with_names(tree: clap::Command) -> clap::Command {
+    let named = |arg: clap::Arg| {
+        let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
+        match value.as_deref() {
+            Some("CONTAINER") => arg.add(ArgValueCandidates::new(containers)),
+            Some("IMAGE") => arg.add(ArgValueCandidates::new(images)),
+            Some("VOLUME") => arg.add(ArgValueCandidates::new(volumes)),
+            Some("CONTAINER|IMAGE" | "NAME") => arg.add(ArgValueCandidates::new(|| {
+                let mut all = containers();
+                all.extend(images());
+                all
+            })),
+            Some("DIR") => arg.value_hint(ValueHint::DirPath),
+            Some("FILE") => arg.value_hint(ValueHint::FilePath),
+            _ => arg,
+        }
+    };
+    tree.mut_args(named).mut_subcommands(with_names)
+}
+
+/// The names of the containers: one directory is read.
+fn containers() -> Vec<CompletionCandidate> {
+    let Some(env) = environment() else { return Vec::new() };
+    names_in(env.roots.data.join("names"))
+}
+
+/// The names of the volumes: one directory is read.
+fn volumes() -> Vec<CompletionCandidate> {
+    let Some(env) = environment() else { return Vec::new() };
+    names_in(env.roots.data.join("volumes"))
+}
+
+fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+    names.sort();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The names of the images as users type them: `alpine:latest`, not `docker.io/library/alpine:latest`.
+fn images() -> Vec<CompletionCandidate> {
+    let Some(env) = environment() else { return Vec::new() };
+    let roots = &env.roots;
+    // A store is made on first use; asking for names is not use.
+    if !roots.data.join("version").exists() {
+        return Vec::new();
+    }
+    let store = Store::open(&roots.data, &roots.runtime, &roots.image_stores);
+    let listed = store.and_then(|store| store.images().list()).unwrap_or_default();
+    let mut names: Vec<String> = listed
+        .iter()
+        .flat_map(|listed| &listed.names)
+        .map(|name| {
+            let full = name.to_string();
+            let short = full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/"));
+            let short = short.or_else(|| full.strip_prefix("localhost/")).unwrap_or(&full);
+            short.to_owned()
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The environment that the half-typed command line means, as far as it can be told.
+fn environment() -> Option<Env> {
+    let mut options = GlobalOptions::default();
+    options.root = std::env::var_os("CORACLE_ROOT").map(PathBuf::from);
+    options.runroot = std::env::var_os("CORACLE_RUNROOT").map(PathBuf::from);
+    let mut words = std::env::args_os().skip_while(|word| word != "--").skip(2);
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        let (flag, value) = match text.split_once('=') {
+            Some((flag, value)) => (flag.to_owned(), Some(OsString::from(value))),
+            None => (text.into_owned(), None),
+        };
+        match flag.as_str() {
+            "--root" => options.root = value.or_else(|| words.next()).map(PathBuf::from),
+            "--runroot" => options.runroot = value.or_else(|| words.next()).map(PathBuf::from),
+            _ => {}
+        }
+    }
+    Env::new(&options).ok()
+}

@@ -1,0 +1,133 @@
+//! `coracle info`.
+
+use crate::error::Result;
+use crate::host::{self, Check, Env, Feature};
+use crate::image::Platform;
+use crate::storage::Store;
+use crate::ui;
+use crate::ui::rows::{align, is_json, json};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// Arguments of `info`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print with a Go template, or json
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// Shows the machine, the store, what the machine lacks and how to cure it.
+///
+/// # Errors
+/// When the format is wrong. What the machine lacks is shown and is no error.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let (checks, features) = (host::examine(&env.roots), host::features());
+    let mut info = json!({
+        "host": host_info(),
+        "store": store_info(env),
+        "version": super::version::facts(),
+    });
+    match args.format.as_deref() {
+        None => {
+            ui::out(&ui::yaml(&info))?;
+            ui::out(&format!("\n{}\n{}", checks_table(&checks)?, features_table(&features)?))?;
+        }
+        format => {
+            info["checks"] = json!(checks);
+            info["features"] = json!(features);
+            if is_json(format) {
+                ui::out(&json(&info)?)?;
+            } else {
+                ui::out(&(ui::template::render(format.unwrap_or_default(), &info)? + "\n"))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn host_info() -> Value {
+    let platform = Platform::host();
+    let mut info = json!({
+        "arch": platform.architecture,
+        "os": platform.os,
+        "kernel": host::kernel_release(),
+        "cgroupVersion": format!("v{}", host::cgroup_version()),
+        "cgroupControllers": host::cgroup_controllers(),
+        "slirp4netns": { "executable": crate::netns::slirp::find().ok() },
+    });
+    if let (Value::Object(all), Value::Object(machine)) = (&mut info, json!(host::machine())) {
+        all.extend(machine);
+    }
+    info["security"] = json!({ "rootless": info["rootless"], "seccompEnabled": true });
+    info["idMappings"] = host::id_map();
+    info
+}
+
+/// The store's places and counts. One that cannot be opened is told, not fatal: `info` is where a user
+/// looks for the reason.
+fn store_info(env: &Env) -> Value {
+    let mut info = json!({
+        "graphRoot": env.roots.data,
+        "runRoot": env.roots.runtime,
+        "volumePath": env.roots.data.join("volumes"),
+        "configFile": env.roots.config.join("coracle/coracle.toml"),
+        "additionalImageStores": env.roots.image_stores,
+        "graphDriverName": "overlay",
+    });
+    match super::store(env).and_then(|store| counts(&store)) {
+        Ok((images, containers)) => {
+            info["imageStore"] = images;
+            info["containerStore"] = containers;
+        }
+        Err(error) => info["error"] = json!(error.message()),
+    }
+    info
+}
+
+fn counts(store: &Store) -> Result<(Value, Value)> {
+    let containers = store.containers().list()?;
+    let count = |word: &str| containers.iter().filter(|c| c.status.as_str() == word).count();
+    let (running, paused) = (count("running"), count("paused"));
+    Ok((
+        json!({ "number": store.images().list()?.len() }),
+        json!({
+            "number": containers.len(),
+            "running": running,
+            "paused": paused,
+            "stopped": containers.len() - running - paused,
+        }),
+    ))
+}
+
+fn checks_table(checks: &[Check]) -> Result<String> {
+    let mut text = String::from("CHECK\tSTATE\tDETAIL\n");
+    for check in checks {
+        let state = json!(check.state);
+        text.push_str(&format!("{}\t{}\t{}\n", check.name, state.as_str().unwrap_or_default(), check.detail));
+    }
+    let mut text = align(&text)?;
+    for check in checks.iter().filter(|check| !check.cure.is_empty()) {
+        text.push_str(&format!("\nTo cure {}:\n", check.name));
+        for line in check.cure.iter().flat_map(|cure| cure.lines()) {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    Ok(text)
+}
+
+fn features_table(features: &[Feature]) -> Result<String> {
+    let mut text = String::from("KERNEL FEATURE\tSINCE\tHERE\tUSED FOR\n");
+    for feature in features {
+        let here = if feature.available { "yes" } else { "no" };
+        let otherwise = match (feature.available, feature.without) {
+            (false, without) if !without.is_empty() => format!(" (here: {without})"),
+            _ => String::new(),
+        };
+        text.push_str(&format!(
+            "{}\t{}\t{here}\t{}{otherwise}\n",
+            feature.name, feature.since, feature.usage
+        ));
+    }
+    align(&text)
+}
