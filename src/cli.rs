@@ -40,12 +40,10 @@ pub enum Command {
     Pull(cmd::pull::Args),
     /// Remove containers
     Rm(cmd::rm::Args),
-    /// Stop containers
-    Stop(cmd::stop::Args),
     /// Run a command in a new container
     Run(Box<cmd::run::Args>),
-    /// Run a command in a running container
-    Exec(cmd::exec::Args),
+    /// Stop containers
+    Stop(cmd::stop::Args),
     /// Run a command in the user namespace that containers live in
     Unshare(cmd::unshare::Args),
     /// Show the version
