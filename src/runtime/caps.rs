@@ -184,3 +184,7 @@ fn set(which: CapSet, to: &CapsHashSet) -> std::result::Result<(), Failure> {
 fn failed(doing: &str, error: &::caps::errors::CapsError) -> Failure {
     Failure::other(doing, "", error.to_string())
 }
+
+#[cfg(test)]
+#[path = "caps_tests.rs"]
+mod tests;

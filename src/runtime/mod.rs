@@ -21,6 +21,8 @@ pub mod exec;
 pub mod files;
 pub mod frame;
 pub mod init;
+#[cfg(test)]
+mod inside;
 pub mod masks;
 pub mod monitor;
 pub mod relay;
