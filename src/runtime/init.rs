@@ -18,7 +18,7 @@
 use crate::fork::{Doing, Failure, Link};
 use crate::netns::{self, NetMode};
 use crate::plan::{ContainerPlan, Share};
-use crate::runtime::{files, masks, users};
+use crate::runtime::{files, users};
 use crate::sys::{self, process, pty};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
@@ -156,7 +156,6 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
     if plan.network.mode != NetMode::Host {
         netns::loopback_up().doing("bring up", "loopback")?;
     }
-    masks::write_sysctls(built.proc.as_fd(), &plan.limits.sysctls)?;
     let user = users::resolve(built.root.as_fd(), &plan.process.user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
     if order.wait_for_network {

@@ -6,7 +6,7 @@
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Failure};
 use crate::netns::{self, NetMode, slirp};
-use crate::plan::{ContainerPlan, SeccompPlan};
+use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use client::{Attachment, Ended, Signals};
@@ -87,8 +87,7 @@ pub fn launch(
 /// The compiled system call filter of a plan.
 fn filter(store: &Store, plan: &ContainerPlan) -> Result<Option<seccomp::Filter>> {
     let cache = seccomp::Cache { data: store.data(), runtime: store.runtime() };
-    let wanted = if plan.security.privileged { &SeccompPlan::Unconfined } else { &plan.security.seccomp };
-    seccomp::prepare(wanted, &plan.security.capabilities, cache)
+    seccomp::prepare(&plan.security.seccomp, &plan.security.capabilities, cache)
 }
 
 /// `--preserve-fds=N` promises descriptors 3 to 3+N of the caller; others of ours must not take their place.

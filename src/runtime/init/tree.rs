@@ -46,8 +46,6 @@ const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 pub(super) struct Built {
     /// The root directory.
     pub(super) root: OwnedFd,
-    /// The container's proc file system, for sysctls.
-    pub(super) proc: OwnedFd,
     /// The container's pseudo-terminals.
     pub(super) pts: OwnedFd,
     /// `/dev/console`, to bind a terminal on; only when one was asked for.
@@ -59,6 +57,8 @@ pub(super) fn build(order: &Order) -> Result<Built, Failure> {
     let null = host_null()?;
     let (root, mut scratch) = over_itself(&order.merged)?;
     let proc = kernel_proc(order, root.as_fd())?;
+    // Before /proc/sys is made read-only.
+    masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
     let (pts, console) = devices(order, root.as_fd(), &null)?;
     for planned in &order.plan.mounts {
@@ -71,14 +71,12 @@ pub(super) fn build(order: &Order) -> Result<Built, Failure> {
         }
     }
     let security = &order.plan.security;
-    if !security.privileged {
-        let (masked, read_only) = (&security.masked_paths, &security.readonly_paths);
-        masks::apply(&mut scratch, root.as_fd(), null.as_fd(), masked, read_only)?;
-    }
+    let (masked, read_only) = (&security.masked_paths, &security.readonly_paths);
+    masks::apply(&mut scratch, root.as_fd(), null.as_fd(), masked, read_only)?;
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
-    Ok(Built { root, proc, pts, console })
+    Ok(Built { root, pts, console })
 }
 
 /// Makes `root` the root and lets go of the host's tree.
@@ -284,15 +282,16 @@ fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Resul
     attach(tree, root, &planned.destination, kind)
 }
 
-/// A copy of a host file or directory.
+/// A copy of a host file or directory, or of what a symlink the user named leads to.
 fn bound(path: &Path, recursive: bool) -> Result<(OwnedFd, Target), Failure> {
-    let tree =
-        match mount::open_tree(AT_FDCWD, path, if recursive { Tree::CloneRecursive } else { Tree::Clone }) {
-            // Mounts below it may not be uncovered in a user namespace: take them along.
-            Err(Errno::EINVAL) if !recursive => mount::open_tree(AT_FDCWD, path, Tree::CloneRecursive),
-            other => other,
-        }
-        .doing("open", path)?;
+    let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)?;
+    let copy = |tree| mount::open_tree(found.as_fd(), Path::new(""), tree);
+    let tree = match copy(if recursive { Tree::CloneRecursive } else { Tree::Clone }) {
+        // Mounts below it may not be uncovered in a user namespace: take them along.
+        Err(Errno::EINVAL) if !recursive => copy(Tree::CloneRecursive),
+        other => other,
+    }
+    .doing("open", path)?;
     let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
     Ok((tree, if directory { Target::Directory } else { Target::File }))
 }
