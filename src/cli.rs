@@ -28,6 +28,8 @@ pub enum Command {
     Completion(cmd::completion::Args),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
+    /// List images
+    Images(cmd::images::Args),
     /// Show this machine, the store and what is missing
     Info(cmd::info::Args),
     /// Send a signal to containers
@@ -40,6 +42,8 @@ pub enum Command {
     Pull(cmd::pull::Args),
     /// Remove containers
     Rm(cmd::rm::Args),
+    /// Remove images
+    Rmi(cmd::rmi::Args),
     /// Run a command in a new container
     Run(Box<cmd::run::Args>),
     /// Stop containers

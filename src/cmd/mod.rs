@@ -11,12 +11,14 @@ use std::process::ExitCode;
 pub mod completion;
 pub mod exec;
 mod explain;
+pub mod images;
 pub mod info;
 pub mod kill;
 pub mod logs;
 pub mod ps;
 pub mod pull;
 pub mod rm;
+pub mod rmi;
 pub mod run;
 pub mod stop;
 pub mod switch;
@@ -40,12 +42,14 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Completion(args) => completion::run(&args, env),
         Command::Exec(args) => exec::run(&args, env),
+        Command::Images(args) => images::run(&args, env),
         Command::Info(args) => info::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
         Command::Rm(args) => rm::run(&args, env),
+        Command::Rmi(args) => rmi::run(&args, env),
         Command::Run(args) => run::run(*args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),

@@ -377,6 +377,22 @@ impl Images {
         Ok(all)
     }
 
+    /// Whether the image lies in our own store, and not only in an additional one.
+    pub fn is_own(&self, id: &Digest) -> bool {
+        self.roots.data.join("images").join(id.hex()).is_file()
+    }
+
+    /// The names of an image in our own store, sorted.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn names(&self, id: &Digest) -> Result<Vec<Reference>> {
+        let own = self.ref_records()?.into_iter().filter(|(r, read_only)| !read_only && r.id == *id);
+        let mut names: Vec<Reference> = own.map(|(r, _)| r.reference).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// The containers of our store that were made from this image.
     ///
     /// # Errors
@@ -399,7 +415,7 @@ impl Images {
         let path = self.roots.data.join("images").join(id.hex());
         let Some(gone) = record::read::<ImageRecord>(&path)? else {
             return Err(Error::new(
-                Kind::Conflict,
+                Kind::Storage,
                 format!("image {} lies in an additional store, which is read-only", id.short()),
             ));
         };
@@ -474,9 +490,10 @@ impl Images {
         let mut plans = Vec::new();
         for name in file_names(&dir)? {
             // A container removed under our eyes, or not complete yet, has no plan.
-            if let Some(plan) = record::read::<PlanPart>(&dir.join(name).join("plan.json"))? {
-                plans.push(plan);
-            }
+            let plan = record::read::<PlanPart>(&dir.join(&name).join("plan.json"));
+            plans.extend(
+                plan.map_err(|e| e.hint(format!("Remove the container: coracle rm --force {name}")))?,
+            );
         }
         Ok(plans)
     }

@@ -191,7 +191,7 @@ impl Store {
     /// Keeps everyone else from making references, to collect garbage. Waits two seconds at most.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when others keep using the store.
+    /// [`Kind::Storage`] when others keep using the store.
     pub fn exclusive(&self) -> Result<ExclusiveLock> {
         let path = self.roots.data.join("lock");
         let file = open_lock(&path)?;
@@ -203,7 +203,7 @@ impl Store {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(fs::TryLockError::WouldBlock) => {
-                    return Err(Error::new(Kind::Conflict, "the store is in use by other commands")
+                    return Err(Error::new(Kind::Storage, "the store is in use by other commands")
                         .hint("Try again when the running pulls are done."));
                 }
                 Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &path, e)),

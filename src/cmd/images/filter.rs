@@ -1,0 +1,254 @@
+//! Conditions on images: `--filter KEY=VALUE` and `KEY!=VALUE`.
+
+use crate::error::{Error, Kind, Result};
+use crate::image::Reference;
+use crate::storage::Store;
+use crate::storage::images::Listed;
+use crate::ui::time;
+use chrono::{DateTime, Utc};
+
+const KEYS: &str =
+    "id, reference, label, dangling, before, since, until, containers, readonly, intermediate or manifest";
+
+/// Conditions that all must hold, but that those on ids and references are alternatives among
+/// themselves.
+pub(super) struct Filters(Vec<Filter>);
+
+struct Filter {
+    what: What,
+    /// Whether the condition must not hold.
+    not: bool,
+}
+
+enum What {
+    Id(String),
+    Reference(String),
+    Label(String, Option<String>),
+    Dangling(bool),
+    Before(DateTime<Utc>),
+    Since(DateTime<Utc>),
+    Containers(bool),
+    ReadOnly(bool),
+    /// Known to podman, and the same for every image here.
+    Always(bool),
+}
+
+impl Filters {
+    /// Reads conditions; images they name are looked up.
+    pub(super) fn parse(texts: &[String], store: &Store) -> Result<Filters> {
+        texts.iter().map(|text| one(text, store)).collect::<Result<_>>().map(Filters)
+    }
+
+    /// Whether a condition asks for the containers of an image.
+    pub(super) fn asks_containers(&self) -> bool {
+        self.0.iter().any(|f| matches!(f.what, What::Containers(_)))
+    }
+
+    /// The names under which an image is to be listed; `None` when it is not.
+    pub(super) fn names<'a>(&self, image: &'a Listed, store: &Store) -> Result<Option<Vec<&'a Reference>>> {
+        let is_id = |f: &&Filter| matches!(f.what, What::Id(_));
+        let ids: Vec<&Filter> = self.0.iter().filter(is_id).collect();
+        if !ids.is_empty() && !ids.iter().any(|f| f.holds(image)) {
+            return Ok(None);
+        }
+        for filter in self.0.iter().filter(|f| !matches!(f.what, What::Id(_) | What::Reference(_))) {
+            let holds = match filter.what {
+                What::Containers(wanted) => {
+                    (store.images().users(&image.image.id)?.is_empty() != wanted) != filter.not
+                }
+                _ => filter.holds(image),
+            };
+            if !holds {
+                return Ok(None);
+            }
+        }
+        let patterns: Vec<&Filter> = self.0.iter().filter(|f| matches!(f.what, What::Reference(_))).collect();
+        if patterns.is_empty() {
+            return Ok(Some(image.names.iter().collect()));
+        }
+        let names: Vec<&Reference> =
+            image.names.iter().filter(|name| patterns.iter().any(|f| f.names(name))).collect();
+        Ok((!names.is_empty()).then_some(names))
+    }
+}
+
+impl Filter {
+    fn holds(&self, image: &Listed) -> bool {
+        let holds = match &self.what {
+            What::Id(prefix) => {
+                let prefix = prefix.strip_prefix("sha256:").unwrap_or(prefix);
+                image.image.id.hex().starts_with(prefix)
+            }
+            What::Reference(_) | What::Containers(_) => true,
+            What::Label(key, value) => {
+                let found = image.image.config.config.labels.get(key);
+                found.is_some_and(|f| value.as_ref().is_none_or(|v| v == f))
+            }
+            What::Dangling(wanted) => image.names.is_empty() == *wanted,
+            What::Before(moment) => image.created < *moment,
+            What::Since(moment) => image.created > *moment,
+            What::ReadOnly(wanted) => image.read_only == *wanted,
+            What::Always(answer) => *answer,
+        };
+        holds != self.not
+    }
+
+    fn names(&self, name: &Reference) -> bool {
+        match &self.what {
+            What::Reference(pattern) => matches_name(pattern, name) != self.not,
+            _ => true,
+        }
+    }
+}
+
+fn one(text: &str, store: &Store) -> Result<Filter> {
+    let wrong = |why: String| {
+        Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
+            .hint(format!("Write key=value or key!=value with one of the keys {KEYS}."))
+    };
+    let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned()))?;
+    let (key, not) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
+    let truth = || match value {
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(true),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(false),
+        _ => Err(wrong(format!("{value:?} is neither true nor false"))),
+    };
+    let created = || -> Result<DateTime<Utc>> {
+        let unknown = || Error::new(Kind::NotFound, format!("filter {text:?}: image {value} is not here"));
+        let image = store.images().find(value)?.ok_or_else(unknown)?;
+        let found = store.images().list()?.into_iter().find(|l| l.image.id == image.id);
+        found.map(|l| l.created).ok_or_else(unknown)
+    };
+    let what = match key {
+        "id" => What::Id(value.to_owned()),
+        "reference" => What::Reference(value.to_owned()),
+        "label" => match value.split_once('=') {
+            Some((key, value)) => What::Label(key.to_owned(), Some(value.to_owned())),
+            None => What::Label(value.to_owned(), None),
+        },
+        "dangling" => What::Dangling(truth()?),
+        "before" => What::Before(created()?),
+        "since" | "after" => What::Since(created()?),
+        "until" => What::Before(time::parse_time(value, Utc::now())?),
+        "containers" => What::Containers(truth()?),
+        "readonly" => What::ReadOnly(truth()?),
+        // There are no images of build steps and no manifest lists in the store.
+        "intermediate" | "manifest" => What::Always(!truth()?),
+        _ => return Err(wrong(format!("{key:?} is not a key"))),
+    };
+    Ok(Filter { what, not })
+}
+
+/// Whether a pattern means this name: the name, or what is left of it without registry, directories or
+/// tag.
+fn matches_name(pattern: &str, name: &Reference) -> bool {
+    let repository = name.repository();
+    let tag = name.tag_or_latest().map(|tag| format!(":{tag}"));
+    let digest = name.digest().map(|digest| format!("@{digest}"));
+    let starts = std::iter::once(0).chain(repository.match_indices('/').map(|(at, _)| at + 1));
+    starts.map(|at| &repository[at..]).any(|part| {
+        let with =
+            |end: &Option<String>| end.as_ref().is_some_and(|end| glob(pattern, &format!("{part}{end}")));
+        glob(pattern, part) || with(&tag) || with(&digest)
+    })
+}
+
+/// Shell patterns as Go's path matching has them: `*` and `?` stop at a slash; `[a-z]`, `[^a]`, `\x`.
+fn glob(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    glob_chars(&pattern, &text)
+}
+
+fn glob_chars(pattern: &[char], text: &[char]) -> bool {
+    // Where to go on after the last `*`, which then takes one character more.
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    loop {
+        let step = match pattern.get(p) {
+            None if t == text.len() => return true,
+            None => None,
+            Some('*') => {
+                retry = Some((p + 1, t));
+                p += 1;
+                continue;
+            }
+            Some(_) => text.get(t).and_then(|c| one_char(&pattern[p..], *c)),
+        };
+        if let Some(used) = step {
+            (p, t) = (p + used, t + 1);
+            continue;
+        }
+        match retry {
+            Some((after, taken)) if text.get(taken).is_some_and(|c| *c != '/') => {
+                retry = Some((after, taken + 1));
+                (p, t) = (after, taken + 1);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// How many characters of the pattern match this one, if they do.
+fn one_char(pattern: &[char], c: char) -> Option<usize> {
+    match pattern {
+        ['?', ..] => (c != '/').then_some(1),
+        ['\\', escaped, ..] => (*escaped == c).then_some(2),
+        ['[', rest @ ..] => {
+            let (rest, not, before) = match rest {
+                ['^' | '!', rest @ ..] => (rest, true, 2),
+                _ => (rest, false, 1),
+            };
+            let end = rest.iter().skip(1).position(|c| *c == ']')? + 1;
+            let mut set = &rest[..end];
+            let mut found = false;
+            while let [first, more @ ..] = set {
+                match more {
+                    ['-', last, more @ ..] => {
+                        found |= (*first..=*last).contains(&c);
+                        set = more;
+                    }
+                    _ => {
+                        found |= *first == c;
+                        set = more;
+                    }
+                }
+            }
+            (found != not && c != '/').then_some(before + end + 1)
+        }
+        [plain, ..] => (*plain == c).then_some(1),
+        [] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_names_and_their_ends() {
+        let name: Reference = "quay.io/team/app:1.2".parse().unwrap();
+        for yes in [
+            "app",
+            "app:1.2",
+            "team/app",
+            "quay.io/team/app:1.2",
+            "a*",
+            "*:1.*",
+            "*/app",
+            "ap[o-q]",
+            "app:?.2",
+        ] {
+            assert!(matches_name(yes, &name), "{yes}");
+        }
+        for no in ["ap", "app:1", "*/app:2", "quay.io/*", "team", "[^a]pp", "app:", "pp"] {
+            assert!(!matches_name(no, &name), "{no}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_take_for_ever() {
+        assert!(!glob(&"*a".repeat(40), &"a".repeat(39)));
+        assert!(glob(&"*a".repeat(40), &"a".repeat(400)));
+    }
+}
