@@ -49,6 +49,8 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 	install -D -m 0755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/coracle"
 	install -d "$(DESTDIR)$(PREFIX)/share/man/man1"
 	install -m 0644 man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1/"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man5"
+	install -m 0644 man/*.5 "$(DESTDIR)$(PREFIX)/share/man/man5/"
 	install -D -m 0644 man/coracle.toml.5 "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
 	install -D -m 0644 completions/coracle.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	install -D -m 0644 completions/_coracle "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
@@ -57,6 +59,7 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 uninstall: ## remove what install put there
 	rm -f "$(DESTDIR)$(PREFIX)/bin/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle-*.1
+	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man5/coracle.toml.5
 	rm -f "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
 	rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"

@@ -89,3 +89,28 @@ fn a_registry_with_a_password_refuses_strangers() {
         .unwrap();
     assert!(friend.status.success(), "{friend:?}");
 }
+
+/// Tests that only run containers share one read-only store of images.
+#[test]
+fn the_shared_images_are_there() {
+    let env = TestEnv::with_images();
+    let output =
+        env.coracle(["run", "--rm", "--network=none", "--pull=never", "busybox", "echo", "shared"]).ok();
+    assert_eq!(output.stdout, "shared\n");
+    let own = TestEnv::new();
+    own.coracle(["run", "--rm", "--pull=never", "busybox", "true"]).fails(125);
+}
+
+/// The image of many layers, the fixture that everything hard hangs on, runs with all its oddities.
+#[test]
+fn many_layers_come_together() {
+    let env = TestEnv::new();
+    crate::common::many_layers(127).push(shared_registry(), "harness/many", "latest");
+    let image = shared_registry().reference("harness/many", "latest");
+    env.coracle(["pull", "-q", &image]).ok();
+    let script = "cat /many/last; ls /many | wc -l; ls /o; cat /lib/through-link; cat /d/turns/inside; \
+                  test ! -e /d/hidden; cat /d/b; stat -c '%a %u:%g' /d/suid /d/sgid /d/owned";
+    let output = env.coracle(["run", "--rm", "--network=none", &image, "sh", "-ec", script]).ok();
+    let expected = "126127\nabove\nsub\nmergedinsidelinked4755 0:0\n2755 0:1000\n600 1000:1000\n";
+    assert_eq!(output.stdout, expected);
+}
