@@ -12,3 +12,5 @@
 mod common;
 
 mod harness;
+mod pull;
+mod pull_faults;

@@ -7,11 +7,13 @@
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of the fixtures")]
 
 mod env;
+mod faulty_registry;
 mod images;
 mod leftovers;
 mod registry;
 
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
+pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry};
 pub(crate) use images::{
     Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, many_layers,
 };

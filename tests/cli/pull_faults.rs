@@ -1,0 +1,359 @@
+//! `coracle pull` from a registry that misbehaves.
+
+use crate::common::{Auth, Fault, FaultyRegistry, Layer, Output, TestEnv};
+use expectrl::Expect as _;
+use serde_json::json;
+use std::path::PathBuf;
+
+const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A layer with bytes that do not shrink.
+fn noise(seed: u32, kib: usize) -> Layer {
+    let mut state = seed | 1;
+    let bytes: Vec<u8> = (0..kib << 10)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as u8
+        })
+        .collect();
+    Layer::new().file(&format!("noise-{seed}"), 0o644, bytes)
+}
+
+fn pull(env: &TestEnv, registry: &FaultyRegistry, options: &[&str]) -> Output {
+    let name = format!("{}/x", registry.address());
+    env.coracle(["pull", "--retry-delay", "10ms"]).args(options).arg(name).run()
+}
+
+#[track_caller]
+fn pulled(env: &TestEnv, registry: &FaultyRegistry, id: &str) -> Output {
+    let output = pull(env, registry, &[]);
+    assert_eq!((output.code, output.text()), (0, id), "{output}");
+    output
+}
+
+/// Fails with exit code 125 and this text, one `Error:` line, nothing on standard output.
+#[track_caller]
+fn refused(env: &TestEnv, registry: &FaultyRegistry, text: &str) -> Output {
+    let output = pull(env, registry, &[]);
+    assert_eq!((output.code, output.text()), (125, ""), "{output}");
+    assert_eq!(output.stderr.matches("Error:").count(), 1, "{output}");
+    output.says(text)
+}
+
+/// Names of what lies in a directory of the store.
+fn files(env: &TestEnv, dir: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(env.root().join(dir)).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// The store holds no image, layer, or anything half-made but downloads to be resumed.
+#[track_caller]
+fn nothing_is_left(env: &TestEnv) {
+    for dir in ["images", "layers", "refs"] {
+        assert!(files(env, dir).is_empty(), "{dir}: {:?}", files(env, dir));
+    }
+    let half_made: Vec<String> =
+        files(env, "tmp").into_iter().filter(|n| !n.starts_with("partial-")).collect();
+    assert!(half_made.is_empty(), "{half_made:?}");
+}
+
+#[test]
+fn a_cut_stream_is_resumed_by_range() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(1, 300)]);
+    registry.fault(&blobs[0], 2, Fault::Cut(100_000));
+    pulled(&env, &registry, &id);
+    let ranges: Vec<Option<String>> = registry
+        .seen()
+        .iter()
+        .filter(|s| s.path.contains(&blobs[0]))
+        .map(|s| s.header("range").map(str::to_owned))
+        .collect();
+    let expected = [None, Some("bytes=100000-".to_owned()), Some("bytes=200000-".to_owned())];
+    assert_eq!(ranges, expected);
+}
+
+#[test]
+fn a_server_without_ranges_is_read_from_the_start() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(2, 300)]);
+    registry.fault(&blobs[0], 1, Fault::Cut(100_000));
+    registry.fault(&blobs[0], 1, Fault::NoRange);
+    pulled(&env, &registry, &id);
+}
+
+#[test]
+fn the_next_pull_resumes_what_the_last_one_left() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(3, 300)]);
+    registry.fault(&blobs[0], 1, Fault::Cut(150_000));
+    registry.fault(&blobs[0], 9, Fault::Status(503, vec![], String::new()));
+    let output = pull(&env, &registry, &["--retry", "1"]);
+    assert_eq!(output.code, 125, "{output}");
+    output.says("answered 503");
+    nothing_is_left(&env);
+    assert_eq!(files(&env, "tmp").len(), 1);
+    registry.release();
+    pulled(&env, &registry, &id);
+    let last = registry.seen().into_iter().rfind(|s| s.path.contains(&blobs[0])).unwrap();
+    assert_eq!(last.header("range"), Some("bytes=150000-"));
+    assert!(files(&env, "tmp").is_empty());
+}
+
+#[test]
+fn a_damaged_partial_download_is_fetched_again() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(4, 300)]);
+    registry.fault(&blobs[0], 1, Fault::Cut(150_000));
+    registry.fault(&blobs[0], 9, Fault::Status(500, vec![], String::new()));
+    pull(&env, &registry, &["--retry=0"]);
+    let partial = env.root().join("tmp").join(&files(&env, "tmp")[0]);
+    std::fs::write(&partial, vec![7; 150_000]).unwrap();
+    registry.release();
+    pulled(&env, &registry, &id);
+}
+
+#[test]
+fn too_many_requests_and_server_errors_are_tried_again() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(5, 10)]);
+    let after = vec![("Retry-After".to_owned(), "0".to_owned())];
+    registry.fault("/manifests/", 1, Fault::Status(429, after, String::new()));
+    registry.fault("/manifests/", 1, Fault::Status(502, vec![], String::new()));
+    registry.fault(&blobs[0], 1, Fault::Hang);
+    registry.fault(&blobs[0], 1, Fault::Status(503, vec![], "<html>".to_owned()));
+    pulled(&env, &registry, &id);
+    assert_eq!(registry.count("/manifests/"), 3);
+}
+
+#[test]
+fn a_wait_that_is_too_long_is_told() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    registry.put_image("x", "latest", vec![noise(6, 10)]);
+    let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"pull limit reached"}]}"#;
+    let after = vec![("Retry-After".to_owned(), "21600".to_owned())];
+    registry.fault("/manifests/", 9, Fault::Status(429, after, body.to_owned()));
+    refused(&env, &registry, "pull limit reached").says("21600 seconds");
+}
+
+#[test]
+fn tokens_that_expire_are_renewed_in_the_middle() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let layers = (0..5).map(|n| noise(10 + n, 20)).collect();
+    let (_, id) = registry.put_image("x", "latest", layers);
+    registry.require(Auth::Bearer { realm: None, uses: 2 }, None);
+    pulled(&env, &registry, &id);
+    assert!(registry.count("/token") >= 3, "{}", registry.count("/token"));
+    assert!(registry.seen().iter().any(|s| s.path.contains("scope=repository")));
+}
+
+#[test]
+fn identity_tokens_are_exchanged() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (_, id) = registry.put_image("x", "latest", vec![noise(20, 10)]);
+    registry.require(Auth::Bearer { realm: None, uses: 100 }, Some("refresh-me"));
+    refused(&env, &registry, "denied");
+    let auth = json!({"auths": {registry.address(): {"identitytoken": "refresh-me"}}});
+    env.file("home/.docker/config.json", auth.to_string());
+    pulled(&env, &registry, &id);
+    let post = registry.seen().into_iter().find(|s| s.method == "POST").unwrap();
+    assert!(post.body.contains("grant_type=refresh_token"), "{}", post.body);
+}
+
+#[test]
+fn case_10_lying_layers_are_refused() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(30, 50), noise(31, 50)]);
+    let other = noise(32, 50).finish().1;
+    registry.fault(&blobs[1], 9, Fault::Body(other));
+    let output = pull(&env, &registry, &[]);
+    assert_eq!(output.code, 125, "{output}");
+    assert!(output.stderr.contains(&blobs[1]), "{output}");
+    assert!(files(&env, "images").is_empty() && files(&env, "refs").is_empty());
+    registry.release();
+    pulled(&env, &registry, &id);
+    // Too long, too short, and rightly addressed but not the layer the configuration promises.
+    let env = TestEnv::new();
+    registry.fault(&blobs[0], 1, Fault::Body(vec![0; 1 << 20]));
+    refused(&env, &registry, "longer than the promised");
+    registry.fault(&blobs[0], 99, Fault::Body(vec![0; 1 << 10]));
+    refused(&env, &registry, "stream ended early");
+}
+
+#[test]
+fn case_10_a_layer_must_have_its_diff_id() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (_, packed) = noise(33, 20).finish();
+    let blob = registry.put_blob(&packed);
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", "1".repeat(64))]}})
+    .to_string();
+    let id = registry.put_blob(config.as_bytes());
+    let manifest = json!({"schemaVersion": 2, "mediaType": OCI,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": config.len()},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": blob, "size": packed.len()}]});
+    registry.put_manifest("x", "latest", OCI, manifest.to_string().as_bytes());
+    refused(&env, &registry, "unpack layer 111111111111");
+    nothing_is_left(&env);
+}
+
+#[test]
+fn case_10_documents_that_are_no_manifest_are_refused() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let config =
+        json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 2});
+    let both = json!({"schemaVersion": 2, "mediaType": OCI, "config": config, "layers": [], "manifests": []});
+    let chart = json!({"schemaVersion": 2, "mediaType": OCI, "layers": [],
+        "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": digest, "size": 2}});
+    for (media_type, text, says) in [
+        (OCI, both.to_string(), "members of an image and of an index"),
+        (OCI, chart.to_string(), "is not a container image but application/vnd.cncf.helm"),
+        ("text/html", "<html>hello</html>".to_owned(), "is not an image manifest"),
+        (OCI, String::new(), "is not an image manifest"),
+        (OCI, " ".repeat(5 << 20), "longer than"),
+    ] {
+        registry.put_manifest("x", "latest", media_type, text.as_bytes());
+        refused(&env, &registry, says);
+        nothing_is_left(&env);
+    }
+}
+
+#[test]
+fn case_12_what_is_asked_by_digest_must_have_it() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    registry.put_image("x", "latest", vec![noise(40, 10)]);
+    let manifest = registry.put_manifest("x", "other", OCI, b"{}");
+    let body = json!({"schemaVersion": 2}).to_string().into_bytes();
+    registry.fault("/manifests/sha256:", 9, Fault::Body(body));
+    let name = format!("{}/x@{manifest}", registry.address());
+    env.coracle(["pull", &name]).fails(125).says("is not what was promised");
+    nothing_is_left(&env);
+}
+
+#[test]
+fn case_13_credentials_stay_with_their_host() {
+    let (env, registry, elsewhere) = (TestEnv::new(), FaultyRegistry::start(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(50, 10)]);
+    elsewhere.put_image("x", "latest", vec![noise(50, 10)]);
+    registry.require(Auth::Basic("bob".into(), "secret".into()), None);
+    let to = format!("http://{}/v2/x/blobs/{}", elsewhere.address(), blobs[0]);
+    registry.fault(&blobs[0], 9, Fault::Redirect(to));
+    let output = pull(&env, &registry, &["--creds", "bob:secret"]);
+    assert_eq!((output.code, output.text()), (0, id.as_str()), "{output}");
+    let there = elsewhere.seen();
+    assert_eq!(there.len(), 1);
+    assert_eq!(there[0].header("authorization"), None);
+    assert!(registry.seen().iter().any(|s| s.header("authorization").is_some()));
+}
+
+#[test]
+fn case_13_a_foreign_token_server_gets_no_secret() {
+    let (env, registry, elsewhere) = (TestEnv::new(), FaultyRegistry::start(), FaultyRegistry::start());
+    registry.put_image("x", "latest", vec![noise(51, 10)]);
+    let port = elsewhere.address().rsplit_once(':').unwrap().1.to_owned();
+    let realm = format!("http://localhost:{port}/token");
+    registry.require(Auth::Bearer { realm: Some(realm), uses: 9 }, None);
+    let output = pull(&env, &registry, &["--creds", "bob:secret"]);
+    assert_eq!(output.code, 125, "{output}");
+    output.says("which is not encrypted");
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[test]
+fn case_13_urls_of_foreign_layers_are_not_followed() {
+    let (env, registry, elsewhere) = (TestEnv::new(), FaultyRegistry::start(), FaultyRegistry::start());
+    let (tar, packed) = noise(52, 10).finish();
+    let digest = elsewhere.put_blob(&packed);
+    let diff_id = format!("sha256:{}", crate::common::sha256_hex(&tar));
+    let config =
+        json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}});
+    let config = config.to_string();
+    let id = registry.put_blob(config.as_bytes());
+    let manifest = json!({"schemaVersion": 2, "mediaType": OCI,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": config.len()},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "digest": digest,
+            "size": packed.len(), "urls": [format!("http://{}/v2/x/blobs/{digest}", elsewhere.address())]}]});
+    registry.put_manifest("x", "latest", OCI, manifest.to_string().as_bytes());
+    refused(&env, &registry, "was not found");
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[test]
+fn a_layer_that_occurs_twice_is_fetched_once() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(60, 10), noise(61, 10), noise(60, 10)]);
+    pulled(&env, &registry, &id);
+    assert_eq!(registry.count(&blobs[0]), 1);
+    assert_eq!(files(&env, "layers").len(), 3);
+    let before = registry.count("/blobs/");
+    pulled(&env, &registry, &id);
+    assert_eq!(registry.count("/blobs/"), before, "nothing is fetched twice");
+}
+
+#[test]
+fn an_interrupted_pull_leaves_finished_layers_only() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let layers = vec![noise(70, 50), noise(71, 200), noise(72, 50)];
+    let (blobs, id) = registry.put_image("x", "latest", layers);
+    registry.fault(&blobs[1], 1, Fault::Stall(100_000));
+    let name = format!("{}/x", registry.address());
+    let running = env.coracle(["pull", &name]).start();
+    registry.wait_for(&blobs[1]);
+    // The other layers are downloaded by the time their blobs are visible.
+    let blob = |digest: &str| -> PathBuf {
+        env.root().join("oci/blobs/sha256").join(digest.trim_start_matches("sha256:"))
+    };
+    for _ in 0..1000 {
+        if blob(&blobs[0]).exists() && blob(&blobs[2]).exists() && !files(&env, "tmp").is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    let output = running.wait();
+    assert_eq!(output.code, 128 + 15, "{output}");
+    assert!(files(&env, "images").is_empty());
+    assert!(files(&env, "tmp").iter().all(|n| n.starts_with("partial-")), "{:?}", files(&env, "tmp"));
+    registry.release();
+    pulled(&env, &registry, &id);
+    assert_eq!((registry.count(&blobs[0]), registry.count(&blobs[2])), (1, 1));
+    assert!(files(&env, "tmp").is_empty());
+}
+
+#[test]
+fn a_registry_that_dies_midway_is_named() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, _) = registry.put_image("x", "latest", vec![noise(80, 100)]);
+    registry.fault(&blobs[0], 1, Fault::Cut(10_000));
+    registry.fault(&blobs[0], 99, Fault::Hang);
+    refused(&env, &registry, registry.address());
+    nothing_is_left(&env);
+}
+
+#[test]
+fn a_long_tag_list_has_pages() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    for tag in ["a", "b", "c", "d", "e"] {
+        registry.put_image("x", tag, vec![noise(90, 1)]);
+    }
+    let name = format!("{}/x", registry.address());
+    assert_eq!(env.coracle(["pull", "-q", "-a", &name]).ok().lines().len(), 5);
+    assert_eq!(registry.count("/tags/list"), 3);
+}
+
+#[test]
+fn a_terminal_shows_a_bar_for_each_layer() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(95, 200)]);
+    let name = format!("{}/x", registry.address());
+    let mut session = env.coracle(["pull", &name]).env("TERM", "xterm").pty();
+    session.expect(&blobs[0][7..19]).unwrap();
+    session.expect("done").unwrap();
+    session.expect(id.as_str()).unwrap();
+    session.expect(expectrl::Eof).unwrap();
+}
