@@ -2,8 +2,8 @@
 //!
 //! Theory of operation. A [`Session`] speaks to one origin (scheme, host, port). Secrets go to that
 //! origin only: redirects are followed by hand, without the authorization or the client certificate
-//! once they leave it, and never from https to http. A 401 from the origin starts [`super::token`],
-//! once per request, so a token that runs out in the middle of a pull is replaced. The TLS client is
+//! once they leave it, and never from https to http. A 401 from the origin starts [`super::token`], so
+//! a token that runs out in the middle of a pull is replaced. The TLS client is
 //! built at the first request, because loading the system's authorities takes milliseconds.
 
 use super::certs::HostCerts;
@@ -24,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const REDIRECTS_MAX: usize = 8;
+/// How often one request may ask for a new token: once because it has none or it ran out, once more
+/// because requests beside it may have used it up.
+const RENEWALS_MAX: usize = 2;
 /// Largest error document that is read.
 const ERROR_MAX: u64 = 64 << 10;
 
@@ -125,6 +128,8 @@ impl Session {
             }
             let ping = session.base.join("v2/").map_err(|e| bad_url(endpoint.host(), &e))?;
             match session.own.get(ping).send().await {
+                // What a TLS server says to plain http.
+                Ok(answer) if *scheme == "http" && answer.status() == StatusCode::BAD_REQUEST => {}
                 Ok(_) => {
                     session.answered.set(true);
                     return Ok(session);
@@ -176,14 +181,17 @@ impl Session {
     }
 
     async fn get_url(&self, url: Url, ask: Ask<'_>) -> Result<Response, Trouble> {
-        let ticket = self.authorizer.ticket();
-        let (response, at) = self.follow(url.clone(), ask).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(&at) {
-            return self.judge(response).await;
+        let mut renewals = 0;
+        loop {
+            let ticket = self.authorizer.ticket();
+            let (response, at) = self.follow(url.clone(), ask).await?;
+            let challenged = response.status() == StatusCode::UNAUTHORIZED && self.is_own(&at);
+            if !challenged || renewals >= RENEWALS_MAX {
+                return self.judge(response).await;
+            }
+            // A header that another request has renewed meanwhile does not count.
+            renewals += usize::from(self.authorizer.renew(ticket, response.headers(), &self.other).await?);
         }
-        self.authorizer.renew(ticket, response.headers(), &self.other).await?;
-        let (response, _) = self.follow(url, ask).await?;
-        self.judge(response).await
     }
 
     fn is_own(&self, url: &Url) -> bool {
@@ -317,7 +325,7 @@ pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
 }
 
 fn is_certificate_failure(failure: &reqwest::Error) -> bool {
-    deepest(failure).contains("certificate")
+    deepest(failure).to_ascii_lowercase().contains("certificate")
 }
 
 /// The innermost cause, which says what happened.

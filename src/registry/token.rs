@@ -70,7 +70,7 @@ impl Authorizer {
         self.header.borrow().clone()
     }
 
-    /// Answers the challenges of a 401.
+    /// Answers the challenges of a 401. `false` when another request has done it meanwhile.
     ///
     /// # Errors
     /// No credentials that fit, a realm that is not trusted, a token server that refuses.
@@ -79,11 +79,10 @@ impl Authorizer {
         ticket: Ticket,
         headers: &HeaderMap,
         client: &Client,
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let _only_one = self.renewing.lock().await;
         if ticket.0 != self.generation.get() {
-            // Another request has done it meanwhile.
-            return Ok(());
+            return Ok(false);
         }
         let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|v| v.to_str().ok());
         let challenges = challenge::parse(values);
@@ -115,7 +114,7 @@ impl Authorizer {
         value.set_sensitive(true);
         *self.header.borrow_mut() = Some(value);
         self.generation.set(self.generation.get() + 1);
-        Ok(())
+        Ok(true)
     }
 
     async fn fetch(

@@ -257,7 +257,9 @@ fn certificates_come_from_certs_d() {
         env.file(&format!("{dir}/{file}"), std::fs::read(made.join(file)).unwrap());
     }
     env.coracle(["pull", &name]).fails(125).says("was not found");
-    env.coracle(["pull", "--cert-dir"]).arg(&made).arg(&name).fails(125).says("was not found");
+    let elsewhere = TestEnv::new();
+    let named = elsewhere.coracle(["pull", "--cert-dir"]).arg(env.path().join(dir)).arg(&name);
+    named.fails(125).says("was not found");
 }
 
 /// A registry that speaks TLS only.

@@ -153,12 +153,13 @@ impl Unpacking<'_> {
         Ok(())
     }
 
+    /// Takes the outcome of an unpacker; other slots stay as they are.
     fn join(&mut self, at: usize) -> Result<()> {
-        if let Slot::Job(job) = std::mem::replace(&mut self.slots[at], Slot::Open) {
-            self.slots[at] = Slot::Done(StackLayer::New(job.join()?));
-        } else {
-            return Ok(());
-        }
+        let slot = std::mem::replace(&mut self.slots[at], Slot::Open);
+        self.slots[at] = match slot {
+            Slot::Job(job) => Slot::Done(StackLayer::New(job.join()?)),
+            other => other,
+        };
         Ok(())
     }
 
