@@ -26,12 +26,18 @@ pub fn tree() -> clap::Command {
 pub enum Command {
     /// Write the completion script for a shell
     Completion(cmd::completion::Args),
+    /// Do something with containers
+    Container(cmd::groups::ContainerArgs),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
+    /// Do something with images
+    Image(cmd::groups::ImageArgs),
     /// List images
     Images(cmd::images::Args),
     /// Show this machine, the store and what is missing
     Info(cmd::info::Args),
+    /// Show everything known about containers and images
+    Inspect(cmd::inspect::Args),
     /// Send a signal to containers
     Kill(cmd::kill::Args),
     /// Show what containers wrote

@@ -11,8 +11,10 @@ use std::process::ExitCode;
 pub mod completion;
 pub mod exec;
 mod explain;
+pub mod groups;
 pub mod images;
 pub mod info;
+pub mod inspect;
 pub mod kill;
 pub mod logs;
 pub mod ps;
@@ -41,9 +43,12 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Completion(args) => completion::run(&args, env),
+        Command::Container(args) => groups::container(args, env),
         Command::Exec(args) => exec::run(&args, env),
+        Command::Image(args) => groups::image(args, env),
         Command::Images(args) => images::run(&args, env),
         Command::Info(args) => info::run(&args, env),
+        Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),

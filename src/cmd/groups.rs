@@ -1,0 +1,85 @@
+//! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
+
+use super::{exec, inspect, kill, logs, ps, pull, rm, run, stop, wait};
+use crate::error::Result;
+use crate::host::Env;
+use inspect::Sort;
+use std::process::ExitCode;
+
+/// Arguments of `container`.
+#[derive(Debug, clap::Args)]
+pub struct ContainerArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub verb: ContainerVerb,
+}
+
+/// What can be done with containers.
+#[derive(Debug, clap::Subcommand)]
+pub enum ContainerVerb {
+    /// Run a command in a running container
+    Exec(exec::Args),
+    /// Show everything known about containers
+    Inspect(inspect::Args),
+    /// Send a signal to containers
+    Kill(kill::Args),
+    /// Show what containers wrote
+    Logs(logs::Args),
+    /// List containers
+    #[command(name = "ls", visible_aliases = ["list", "ps"])]
+    Ls(ps::Args),
+    /// Remove containers
+    Rm(rm::Args),
+    /// Run a command in a new container
+    Run(Box<run::Args>),
+    /// Stop containers
+    Stop(stop::Args),
+    /// Wait for containers to stop and print their exit codes
+    Wait(wait::Args),
+}
+
+/// Arguments of `image`.
+#[derive(Debug, clap::Args)]
+pub struct ImageArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub verb: ImageVerb,
+}
+
+/// What can be done with images.
+#[derive(Debug, clap::Subcommand)]
+pub enum ImageVerb {
+    /// Show everything known about images
+    Inspect(inspect::Args),
+    /// Pull images from a registry
+    Pull(Box<pull::Args>),
+}
+
+/// Runs a verb of `container`.
+///
+/// # Errors
+/// Those of the verb.
+pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
+    match args.verb {
+        ContainerVerb::Exec(args) => exec::run(&args, env),
+        ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
+        ContainerVerb::Kill(args) => kill::run(&args, env),
+        ContainerVerb::Logs(args) => logs::run(&args, env),
+        ContainerVerb::Ls(args) => ps::run(&args, env),
+        ContainerVerb::Rm(args) => rm::run(&args, env),
+        ContainerVerb::Run(args) => run::run(*args, env),
+        ContainerVerb::Stop(args) => stop::run(&args, env),
+        ContainerVerb::Wait(args) => wait::run(&args, env),
+    }
+}
+
+/// Runs a verb of `image`.
+///
+/// # Errors
+/// Those of the verb.
+pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
+    match args.verb {
+        ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),
+        ImageVerb::Pull(args) => pull::run(&args, env),
+    }
+}

@@ -1,0 +1,127 @@
+//! `coracle inspect`.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::storage::Store;
+use crate::ui::rows;
+use crate::ui::template::Template;
+use crate::ui::{out, report};
+use serde_json::Value;
+use std::process::ExitCode;
+
+mod container;
+mod image;
+
+/// Arguments of `inspect`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Containers or images by name, id or beginning of an id
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Look for this sort of object only: container, image or all
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image"])]
+    pub kind: String,
+    /// Print as json or a Go template such as '{{.State.Status}}'
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Show the latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    /// Show how much each container has written, and its size with its image
+    #[arg(short, long)]
+    pub size: bool,
+}
+
+/// What `inspect` looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Containers, then images.
+    Any,
+    /// Containers only.
+    Container,
+    /// Images only.
+    Image,
+}
+
+/// Shows everything known about containers and images.
+///
+/// # Errors
+/// An object that does not exist, or a wrong format.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let sort = match args.kind.as_str() {
+        "container" => Sort::Container,
+        "image" => Sort::Image,
+        _ => Sort::Any,
+    };
+    run_sort(args, sort, env)
+}
+
+/// [`run`] for `container inspect` and `image inspect`.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    // A wrong template is refused before anything is shown.
+    let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
+    let template = format.map(Template::parse).transpose()?;
+    let names = names(args, &store)?;
+    let mut found = Vec::new();
+    let mut failures = Vec::new();
+    for name in &names {
+        match look_up(&store, name, sort, args.size) {
+            Ok(value) => found.push(value),
+            Err(error) => failures.push(error),
+        }
+    }
+    match template {
+        Some(template) => {
+            for value in &found {
+                out(&(template.render(value)? + "\n"))?;
+            }
+        }
+        None => out(&rows::json(&Value::Array(found.clone()))?)?,
+    }
+    failures.iter().for_each(report);
+    Ok(match (failures.first(), found.is_empty()) {
+        (None, _) => ExitCode::SUCCESS,
+        (Some(first), true) => ExitCode::from(first.kind().exit_code()),
+        (Some(_), false) => ExitCode::from(Kind::Partial.exit_code()),
+    })
+}
+
+fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
+    match (args.latest, args.names.is_empty()) {
+        (true, true) => Ok(vec![store.containers().latest()?.id().to_string()]),
+        (false, false) => Ok(args.names.clone()),
+        (true, false) => Err(Error::new(Kind::Usage, "names and --latest exclude each other")
+            .hint("Give either names or --latest.")),
+        (false, true) => Err(Error::new(Kind::Usage, "no container or image was named")
+            .hint("Give a name or id; list them with: coracle ps -a; coracle images")),
+    }
+}
+
+fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
+    if sort != Sort::Image {
+        match store.containers().find(name) {
+            Ok(dir) => {
+                // A store that cannot be written is shown as it is.
+                let _ = control::recover(store, &dir);
+                return container::show(store, &dir, size);
+            }
+            Err(e) if e.kind() == Kind::NotFound && sort == Sort::Any => {}
+            Err(e) => return Err(e),
+        }
+    }
+    match store.images().find(name) {
+        Ok(Some(found)) => image::show(store, &found),
+        Err(e) if sort == Sort::Image || e.kind() != Kind::Usage => Err(e),
+        _ if sort == Sort::Image => {
+            Err(Error::new(Kind::NotFound, format!("no image with name or id {name:?}"))
+                .hint("List images: coracle images"))
+        }
+        _ => Err(Error::new(Kind::NotFound, format!("no container or image with name or id {name:?}"))
+            .hint("List them: coracle ps -a; coracle images")),
+    }
+}

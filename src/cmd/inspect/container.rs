@@ -1,0 +1,361 @@
+//! A container as `inspect` shows it: docker's shape with podman's additions.
+
+use crate::container::{Signal, Status};
+use crate::error::Result;
+use crate::netns::HostEntry;
+use crate::plan::{ContainerPlan, LogDriver, MountPlan, MountSource, SeccompPlan, Share};
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, PortRecord, Summary, disk_usage};
+use crate::storage::rootfs::RootPlan;
+use crate::userns;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+/// Go's zero time, which stands for never.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Value> {
+    let plan: ContainerPlan = dir.plan()?;
+    let summary = dir.summary();
+    let sizes = if size { Some(sizes(store, dir, &plan)?) } else { None };
+    let execs: Vec<String> =
+        dir.execs()?.into_iter().filter(|e| e.code.is_none()).map(|e| e.id.to_string()).collect();
+    let root_caps = matches!(plan.process.user.user.split(':').next(), Some("" | "0" | "root") | None);
+    let effective = if root_caps { &plan.security.capabilities } else { &plan.security.ambient_capabilities };
+    let mut all = json!({
+        "Id": summary.id,
+        "Created": time(plan.created),
+        "Path": plan.process.argv.first(),
+        "Args": plan.process.argv.get(1..),
+        "State": state(dir, &summary)?,
+        "Image": plan.image.as_ref().map_or("", |image| image.id.hex()),
+        "ImageDigest": plan.image.as_ref().map_or("", |image| image.manifest.as_str()),
+        "ImageName": plan.image.as_ref().map_or("", |image| image.reference.as_str()),
+        "Rootfs": match &plan.root {
+            RootPlan::Directory { path, .. } => path.to_string_lossy(),
+            RootPlan::HostTree => "/".into(),
+            _ => "".into(),
+        },
+        "Pod": "",
+        "ResolvConfPath": "",
+        "HostnamePath": "",
+        "HostsPath": "",
+        "StaticDir": dir.path(),
+        "OCIRuntime": "coracle",
+        "PidFile": plan.lifecycle.pidfile.as_ref().map(|file| file.to_string_lossy()).unwrap_or_default(),
+        "LogPath": log_path(dir, &plan),
+        "Name": summary.name,
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "EffectiveCaps": effective,
+        "BoundingCaps": plan.security.capabilities,
+        "ExecIDs": execs,
+        "GraphDriver": graph_driver(store, dir, &plan, &summary),
+        "Mounts": plan.mounts.iter().filter_map(|mount| show_mount(store, mount)).collect::<Vec<_>>(),
+        "Dependencies": dependencies(&plan),
+        "NetworkSettings": network_settings(&plan, &summary),
+        "Namespace": "",
+        "IsInfra": false,
+        "Config": config(&plan),
+        "HostConfig": host_config(dir, &plan),
+    });
+    if let (Some((written, total)), Value::Object(map)) = (sizes, &mut all) {
+        map.insert("SizeRw".into(), written.into());
+        map.insert("SizeRootFs".into(), total.into());
+    }
+    Ok(all)
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Nanos, true)
+}
+
+fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<(u64, u64)> {
+    let written = match disk_usage(dir) {
+        Ok(bytes) => bytes,
+        // Directories of other ids are closed to us, but not to us inside.
+        Err(_) => userns::in_child(store.runtime(), || disk_usage(dir))?,
+    };
+    let mut below = 0;
+    if let RootPlan::Layers(layers) = &plan.root {
+        below =
+            layers.iter().filter_map(|layer| store.layers().record(layer).ok()).map(|layer| layer.size).sum();
+    }
+    Ok((written, written + below))
+}
+
+fn state(dir: &ContainerDir, summary: &Summary) -> Result<Value> {
+    let status = summary.status;
+    let run = dir.run_record()?;
+    let exit = dir.exit_record()?.filter(|exit| exit.run == summary.run && !status.is_live());
+    let live = run.as_ref().filter(|_| status.is_live());
+    let lost = if status == Status::Crashed { LOST_EXIT_CODE } else { 0 };
+    Ok(json!({
+        "Status": status.as_str(),
+        "Running": status == Status::Running,
+        "Paused": status == Status::Paused,
+        "Restarting": false,
+        "OOMKilled": exit.as_ref().is_some_and(|exit| exit.oom_killed),
+        "Dead": false,
+        "Pid": live.map_or(0, |run| run.init.pid),
+        "ConmonPid": live.map_or(0, |run| run.monitor.pid),
+        "ExitCode": exit.as_ref().map_or(lost, |exit| exit.code),
+        "Error": exit.as_ref().and_then(|exit| exit.error.as_deref()).unwrap_or_default(),
+        "StartedAt": summary.started.map_or(NEVER.to_owned(), time),
+        "FinishedAt": exit.map_or(NEVER.to_owned(), |exit| time(exit.finished)),
+    }))
+}
+
+fn log_path(dir: &ContainerDir, plan: &ContainerPlan) -> String {
+    match plan.io.log.driver {
+        LogDriver::K8sFile => dir.log_path().to_string_lossy().into_owned(),
+        LogDriver::None | LogDriver::Passthrough => String::new(),
+    }
+}
+
+fn graph_driver(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Value {
+    let mut data = Map::new();
+    if let RootPlan::Layers(layers) = &plan.root {
+        // Top first, as the kernel wants them.
+        let lower: Vec<String> = layers
+            .iter()
+            .rev()
+            .filter_map(|layer| Some(store.layers().path(layer).ok()?.to_string_lossy().into_owned()))
+            .collect();
+        data.insert("LowerDir".into(), lower.join(":").into());
+    }
+    data.insert("UpperDir".into(), dir.upper().to_string_lossy().into());
+    data.insert("WorkDir".into(), dir.work().to_string_lossy().into());
+    if summary.status.is_live() {
+        data.insert("MergedDir".into(), dir.merged().to_string_lossy().into());
+    }
+    json!({ "Name": "overlay", "Data": data })
+}
+
+fn show_mount(store: &Store, mount: &MountPlan) -> Option<Value> {
+    let (kind, name, source, driver, options) = match &mount.source {
+        MountSource::Bind { path, recursive } => {
+            ("bind", "", path.clone(), "", if *recursive { "rbind" } else { "bind" })
+        }
+        MountSource::Volume { name, .. } => {
+            ("volume", name.as_str(), store.volumes().path(name).unwrap_or_default(), "local", "rbind")
+        }
+        // podman has these in HostConfig.Tmpfs only.
+        MountSource::Tmpfs { .. } => return None,
+    };
+    let mut options = vec![options];
+    options.extend(
+        [(!mount.suid, "nosuid"), (!mount.dev, "nodev"), (mount.no_exec, "noexec")]
+            .iter()
+            .filter_map(|(on, word)| on.then_some(*word)),
+    );
+    Some(json!({
+        "Type": kind,
+        "Name": name,
+        "Source": source,
+        "Destination": mount.destination,
+        "Driver": driver,
+        "Mode": "",
+        "Options": options,
+        "RW": !mount.read_only,
+        "Propagation": mount.propagation.as_deref().unwrap_or("rprivate"),
+    }))
+}
+
+fn dependencies(plan: &ContainerPlan) -> Vec<String> {
+    let ns = &plan.namespaces;
+    let shared = [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup].into_iter().filter_map(|share| match share {
+        Share::Container(id) => Some(id.to_string()),
+        _ => None,
+    });
+    let mut ids: Vec<String> = shared.collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+/// Ports by `port/protocol`, each with the host addresses it is published at; those that are only
+/// exposed have none.
+fn ports(plan: &ContainerPlan, published: &[PortRecord]) -> Value {
+    let mut ports: Map<String, Value> = Map::new();
+    for exposed in &plan.asked.exposed_ports {
+        ports.insert(exposed.clone(), Value::Null);
+    }
+    for port in published {
+        let entry = json!({
+            "HostIp": port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            "HostPort": port.host_port.to_string(),
+        });
+        match ports.entry(format!("{}/{}", port.container_port, port.protocol)).or_insert(Value::Null) {
+            Value::Array(list) => list.push(entry),
+            none => *none = Value::Array(vec![entry]),
+        }
+    }
+    Value::Object(ports)
+}
+
+fn network_settings(plan: &ContainerPlan, summary: &Summary) -> Value {
+    json!({
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "MacAddress": "",
+        "Bridge": "",
+        "SandboxID": "",
+        "HairpinMode": false,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "Ports": ports(plan, &summary.ports),
+        "SandboxKey": "",
+    })
+}
+
+fn config(plan: &ContainerPlan) -> Value {
+    let stop_signal = plan.lifecycle.stop_signal.to_string().parse::<Signal>().unwrap_or(Signal::TERM);
+    let exposed: Map<String, Value> =
+        plan.asked.exposed_ports.iter().map(|port| (port.clone(), json!({}))).collect();
+    json!({
+        "Hostname": plan.hostname,
+        "Domainname": "",
+        "User": plan.process.user.user,
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "ExposedPorts": exposed,
+        "Tty": plan.io.tty,
+        "OpenStdin": plan.io.stdin,
+        "StdinOnce": false,
+        "Env": plan.process.env,
+        "Cmd": plan.asked.command,
+        "Image": plan.image.as_ref().map_or("", |image| image.reference.as_str()),
+        "Volumes": null,
+        "WorkingDir": plan.process.cwd,
+        "Entrypoint": plan.asked.entrypoint,
+        "OnBuild": null,
+        "Labels": plan.labels,
+        "Annotations": null,
+        "StopSignal": stop_signal.to_string(),
+        "CreateCommand": plan.asked.create_command,
+        "Umask": format!("{:04o}", plan.process.umask),
+        "Timeout": plan.lifecycle.timeout.unwrap_or(0),
+        "StopTimeout": plan.lifecycle.stop_timeout,
+        "Passwd": plan.process.user.passwd_entry,
+    })
+}
+
+fn share(share: &Share) -> String {
+    match share {
+        Share::Private => "private".to_owned(),
+        Share::Host => "host".to_owned(),
+        Share::Container(id) => format!("container:{id}"),
+    }
+}
+
+fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
+    let asked: Vec<PortRecord> = plan
+        .network
+        .ports
+        .iter()
+        .map(|port| PortRecord {
+            host_ip: port.host_ip,
+            host_port: port.host_port,
+            container_port: port.container_port,
+            protocol: port.protocol.to_string(),
+        })
+        .collect();
+    let mut bindings = ports(plan, &asked);
+    if let Value::Object(map) = &mut bindings {
+        map.retain(|_, list| !list.is_null());
+    }
+    let binds: Vec<String> = plan.mounts.iter().filter_map(bind).collect();
+    let tmpfs: Map<String, Value> = plan.mounts.iter().filter_map(tmpfs).collect();
+    let host = |entry: &HostEntry| {
+        let address = entry.address.map_or("host-gateway".to_owned(), |address| address.to_string());
+        format!("{}:{address}", entry.name)
+    };
+    let limit = |n: u64| if n == u64::MAX { json!(-1) } else { json!(n) };
+    let ulimits: Vec<Value> = plan
+        .limits
+        .ulimits
+        .iter()
+        .map(|l| json!({ "Name": format!("RLIMIT_{}", l.name.to_ascii_uppercase()), "Soft": limit(l.soft), "Hard": limit(l.hard) }))
+        .collect();
+    let mut security = plan.asked.security_opt.clone();
+    if plan.security.seccomp == SeccompPlan::Unconfined && security.is_empty() && !plan.security.privileged {
+        security.push("seccomp=unconfined".to_owned());
+    }
+    json!({
+        "Binds": binds,
+        "CgroupMode": share(&plan.namespaces.cgroup),
+        "ContainerIDFile": "",
+        "LogConfig": {
+            "Type": plan.io.log.driver,
+            "Config": null,
+            "Path": log_path(dir, plan),
+            "Tag": "",
+            "Size": plan.io.log.max_size.map_or("0B".to_owned(), crate::ui::units::size),
+        },
+        "NetworkMode": plan.network.mode.to_string(),
+        "PortBindings": bindings,
+        "RestartPolicy": { "Name": "", "MaximumRetryCount": 0 },
+        "AutoRemove": plan.lifecycle.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": null,
+        "CapAdd": plan.asked.cap_add,
+        "CapDrop": plan.asked.cap_drop,
+        "Dns": plan.network.dns.servers,
+        "DnsOptions": plan.network.dns.options,
+        "DnsSearch": plan.network.dns.search,
+        "ExtraHosts": plan.network.hosts.iter().map(host).collect::<Vec<_>>(),
+        "GroupAdd": plan.process.user.groups,
+        "IpcMode": share(&plan.namespaces.ipc),
+        "Cgroup": "",
+        "Cgroups": "default",
+        "Links": null,
+        "OomScoreAdj": 0,
+        "PidMode": share(&plan.namespaces.pid),
+        "Privileged": plan.security.privileged,
+        "PublishAllPorts": plan.asked.publish_all,
+        "ReadonlyRootfs": plan.security.readonly_root,
+        "SecurityOpt": security,
+        "Tmpfs": tmpfs,
+        "UTSMode": share(&plan.namespaces.uts),
+        "UsernsMode": "",
+        "ShmSize": plan.limits.shm_size,
+        "Runtime": "coracle",
+        "Init": plan.process.init,
+        "Sysctls": plan.limits.sysctls,
+        "Ulimits": ulimits,
+    })
+}
+
+fn options(mount: &MountPlan) -> Vec<String> {
+    let mut options = vec![if mount.read_only { "ro" } else { "rw" }.to_owned()];
+    options.push(mount.propagation.clone().unwrap_or_else(|| "rprivate".to_owned()));
+    let flags = [(!mount.suid, "nosuid"), (!mount.dev, "nodev"), (mount.no_exec, "noexec")];
+    options.extend(flags.iter().filter(|(on, _)| *on).map(|(_, word)| (*word).to_owned()));
+    options
+}
+
+fn bind(mount: &MountPlan) -> Option<String> {
+    let source = match &mount.source {
+        MountSource::Bind { path, .. } => path.to_string_lossy().into_owned(),
+        MountSource::Volume { name, .. } => name.to_string(),
+        MountSource::Tmpfs { .. } => return None,
+    };
+    Some(format!("{source}:{}:{}", mount.destination.display(), options(mount).join(",")))
+}
+
+fn tmpfs(mount: &MountPlan) -> Option<(String, Value)> {
+    let MountSource::Tmpfs { size, mode, .. } = &mount.source else { return None };
+    let mut options = options(mount);
+    options.extend(size.map(|size| format!("size={size}")));
+    options.extend(mode.map(|mode| format!("mode={mode:o}")));
+    Some((mount.destination.to_string_lossy().into_owned(), options.join(",").into()))
+}

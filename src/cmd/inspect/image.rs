@@ -1,0 +1,64 @@
+//! An image as `inspect` shows it: docker's shape with podman's additions.
+
+use crate::error::{Context, Kind, Result};
+use crate::image::Image;
+use crate::storage::Store;
+use crate::storage::images::Listed;
+use serde_json::{Map, Value, json};
+
+pub(super) fn show(store: &Store, image: &Image) -> Result<Value> {
+    let listed = store.images().list()?.into_iter().find(|listed| listed.image.id == image.id);
+    let config = &image.config;
+    // The configuration as it is: what docker added beyond our own fields is shown too.
+    let run = serde_json::to_value(&config.config).context(Kind::Image, || "show the configuration")?;
+    let history = serde_json::to_value(&config.history).context(Kind::Image, || "show the history")?;
+    let size = listed.as_ref().map_or(0, |listed| listed.size);
+    let names = |listed: &Listed| listed.names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    Ok(json!({
+        "Id": image.id.hex(),
+        "Digest": image.manifest,
+        "RepoTags": listed.as_ref().map(names).unwrap_or_default(),
+        "RepoDigests": listed.as_ref().map(|listed| listed.digests.clone()).unwrap_or_default(),
+        "Parent": "",
+        "Comment": config.history.last().and_then(|step| step.comment.as_deref()).unwrap_or_default(),
+        "Created": config.created,
+        "Config": run,
+        "Version": "",
+        "Author": config.author.as_deref().unwrap_or_default(),
+        "Architecture": config.architecture,
+        "Variant": config.variant.as_deref().unwrap_or_default(),
+        "Os": config.os,
+        "Size": size,
+        "VirtualSize": size,
+        "GraphDriver": graph_driver(store, image),
+        "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
+        "Labels": config.config.labels,
+        "Annotations": {},
+        "ManifestType": manifest_type(store, image).unwrap_or_default(),
+        "User": config.config.user,
+        "History": history,
+        "NamesHistory": listed.as_ref().map(names).unwrap_or_default(),
+    }))
+}
+
+fn graph_driver(store: &Store, image: &Image) -> Value {
+    let path = |layer| Some(store.layers().path(layer).ok()?.to_string_lossy().into_owned());
+    let mut layers = image.layers.iter().rev();
+    let mut data = Map::new();
+    if let Some(top) = layers.next().and_then(path) {
+        data.insert("UpperDir".into(), top.into());
+    }
+    let lower: Vec<String> = layers.filter_map(path).collect();
+    if !lower.is_empty() {
+        data.insert("LowerDir".into(), lower.join(":").into());
+    }
+    json!({ "Name": "overlay", "Data": data })
+}
+
+/// The manifest's media type: as it says itself, or else OCI's.
+fn manifest_type(store: &Store, image: &Image) -> Option<String> {
+    let bytes = store.blobs().read(&image.manifest).ok()??;
+    let manifest: Value = serde_json::from_slice(&bytes).ok()?;
+    let said = manifest.get("mediaType").and_then(Value::as_str);
+    Some(said.unwrap_or("application/vnd.oci.image.manifest.v1+json").to_owned())
+}
