@@ -12,5 +12,7 @@
 mod common;
 
 mod harness;
+mod host;
+mod manners;
 mod pull;
 mod pull_faults;

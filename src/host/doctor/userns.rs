@@ -109,8 +109,9 @@ pub(in crate::host) fn namespace_limits() -> Vec<String> {
         let key = format!("user.max_{kind}_namespaces");
         let limit =
             line(&format!("/proc/sys/user/max_{kind}_namespaces")).and_then(|l| l.parse::<u64>().ok());
-        if limit.is_some_and(|limit| limit < 1000) {
-            cures.extend(persistent(&key, 15_000));
+        if let Some(limit) = limit.filter(|limit| *limit < 1000) {
+            let raise = persistent(&key, 15_000);
+            cures.extend(raise.into_iter().map(|command| format!("{key} is {limit}; raise it: {command}")));
         }
     }
     cures

@@ -1,0 +1,177 @@
+//! A machine that lacks something gets the exact cure. What is lacking is taken away in a namespace of
+//! the test's own; the machine stays as it is.
+
+use crate::common::{Output, TestEnv, coracle_binary};
+use serde_json::Value;
+
+/// Runs a shell script as root of a new user and mount namespace. `$C` is `coracle` on this
+/// environment, `$D` the test's directory; `unprivileged COMMAND` runs one without capabilities.
+fn apart(env: &TestEnv, script: &str) -> Output {
+    let prelude = "set -e; unprivileged() { setpriv --bounding-set=-all --inh-caps=-all \"$@\"; }\n";
+    let call = format!(
+        "{} --root {} --runroot {}",
+        coracle_binary().display(),
+        env.root().display(),
+        env.runroot().display()
+    );
+    env.program("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(format!("{prelude}{script}"))
+        .env("C", call)
+        .env("B", coracle_binary())
+        .env("D", env.path())
+        .run()
+}
+
+/// One check of `info --format json`.
+#[track_caller]
+fn check(output: &Output, name: &str) -> Value {
+    let info = output.json();
+    let found = info["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).cloned();
+    found.unwrap_or_else(|| panic!("no check {name}: {output}"))
+}
+
+#[track_caller]
+fn cure(check: &Value) -> String {
+    let lines: Vec<&str> =
+        check["cure"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn info_shows_the_same_as_table_json_and_template() {
+    let env = TestEnv::new();
+    let info = env.coracle(["info", "--format", "json"]).ok().json();
+    assert_eq!(info["store"]["graphRoot"], env.root().to_str().unwrap());
+    assert_eq!(info["store"]["containerStore"]["number"], 0);
+    assert_eq!(info["host"]["os"], "linux");
+    assert_eq!(info["version"]["Version"], env!("CARGO_PKG_VERSION"));
+    assert!(info["features"].as_array().unwrap().len() > 10);
+    let text = env.coracle(["info"]).ok().stdout;
+    for check in info["checks"].as_array().unwrap() {
+        assert!(text.contains(check["name"].as_str().unwrap()), "{check} is not in {text}");
+    }
+    let kernel = env.coracle(["info", "-f", "{{.host.kernel}}"]).ok();
+    assert_eq!(kernel.text(), info["host"]["kernel"].as_str().unwrap());
+}
+
+#[test]
+fn no_newuidmap_gets_the_package_to_install() {
+    let env = TestEnv::new();
+    let output = env.coracle(["info", "--format", "json"]).env("PATH", "/nonexistent").ok();
+    let found = check(&output, "id-map-programs");
+    assert_eq!(found["state"], "limited", "{found}");
+    assert!(found["detail"].as_str().unwrap().starts_with("newuidmap is not in PATH"), "{found}");
+    assert!(cure(&found).contains("install"), "{found}");
+}
+
+#[test]
+fn no_range_gets_the_usermod_command() {
+    let env = TestEnv::new();
+    let output = apart(
+        &env,
+        ": >$D/empty; mount --bind $D/empty /etc/subuid; mount --bind $D/empty /etc/subgid
+         unprivileged $C info --format json",
+    );
+    assert_eq!(output.code, 0, "{output}");
+    let found = check(&output, "id-range");
+    assert_eq!(found["state"], "limited", "{found}");
+    assert_eq!(cure(&found), "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 root");
+}
+
+#[test]
+fn forbidden_user_namespaces_name_the_sysctl() {
+    let env = TestEnv::new();
+    let forbid = "echo 0 >/proc/sys/user/max_user_namespaces\n";
+    let output = apart(&env, &format!("{forbid} unprivileged $C unshare true"));
+    assert_eq!(output.code, 125, "{output}");
+    let output = output.says("Error: ").says("user.max_user_namespaces=15000");
+    assert!(output.stderr.contains("Hint: "), "{output}");
+    let output = apart(&env, &format!("{forbid} unprivileged $C info --format json"));
+    let found = check(&output, "user-namespaces");
+    assert_eq!(found["state"], "missing", "{found}");
+    assert!(cure(&found).contains("sudo sysctl user.max_user_namespaces=15000"), "{found}");
+}
+
+#[test]
+fn no_tun_no_fuse_no_slirp4netns_get_their_cures() {
+    let env = TestEnv::new();
+    let output = apart(
+        &env,
+        "mount -t tmpfs none /dev/net
+         [ ! -e /dev/fuse ] || mount --bind /dev/null /dev/fuse
+         slirp=$(command -v slirp4netns); mount --bind /dev/null $slirp
+         $C info --format json",
+    );
+    assert_eq!(output.code, 0, "{output}");
+    let tun = check(&output, "tun-device");
+    assert!(tun["state"] == "limited" && cure(&tun).contains("modprobe tun"), "{tun}");
+    let slirp = check(&output, "slirp4netns");
+    assert!(slirp["state"] == "limited" && cure(&slirp).contains("slirp4netns"), "{slirp}");
+}
+
+#[test]
+fn a_read_only_data_root_is_named() {
+    let env = TestEnv::new();
+    let lock = "mkdir $D/root; mount --bind $D/root $D/root; mount -o remount,bind,ro $D/root\n";
+    let output = apart(&env, &format!("{lock} $C ps"));
+    assert_eq!(output.code, 125, "{output}");
+    let output = output.says("read-only").says("--root");
+    assert_eq!(output.stderr.matches("Error: ").count(), 1, "{output}");
+    let output = apart(&env, &format!("rmdir $D/root; {lock} $C info --format json"));
+    let found = check(&output, "data-root");
+    assert_eq!(found["state"], "missing", "{found}");
+    assert!(found["detail"].as_str().unwrap().contains("read-only file system"), "{found}");
+}
+
+#[test]
+fn a_full_data_root_is_named() {
+    let env = TestEnv::new();
+    let fill = "mkdir $D/root; mount -t tmpfs -o size=16k,nr_inodes=4 none $D/root\n";
+    let output = apart(&env, &format!("{fill} $C ps"));
+    assert_eq!(output.code, 125, "{output}");
+    let output = output.says("No space left on device").says("is full");
+    assert_eq!(output.stderr.matches("Error: ").count(), 1, "{output}");
+    let output = apart(&env, &format!("rmdir $D/root; {fill} $C info --format json"));
+    let found = check(&output, "data-root");
+    assert!(found["detail"].as_str().unwrap().contains("is full"), "{found}");
+}
+
+#[test]
+fn without_xdg_runtime_dir_the_login_directory_serves() {
+    let env = TestEnv::new();
+    let output = apart(
+        &env,
+        "mount -t tmpfs none /run; mkdir -p /run/user; mkdir -m 700 /run/user/0
+         unset XDG_RUNTIME_DIR; $B --root $D/root info --format json",
+    );
+    assert_eq!(output.code, 0, "{output}");
+    assert_eq!(output.json()["store"]["runRoot"], "/run/user/0/coracle");
+    let found = check(&output, "runtime-directory");
+    assert!(found["state"] == "limited" && cure(&found).contains("XDG_RUNTIME_DIR"), "{found}");
+    // Set, but to another's directory, as `su` leaves it.
+    let output = apart(
+        &env,
+        "mount -t tmpfs none /run; mkdir -p /run/user; mkdir -m 700 /run/user/0
+         XDG_RUNTIME_DIR=/proc $B --root $D/root info --format json",
+    );
+    assert_eq!(output.json()["store"]["runRoot"], "/run/user/0/coracle");
+}
+
+#[test]
+fn the_configuration_file_is_read_and_mistakes_are_named() {
+    let env = TestEnv::new();
+    let write = |text: &str| {
+        std::fs::create_dir_all(env.home().join(".config/coracle")).unwrap();
+        std::fs::write(env.home().join(".config/coracle/coracle.toml"), text).unwrap();
+    };
+    let bare =
+        || env.program(coracle_binary()).args(["info", "-f", "{{.store.graphRoot}} {{.store.runRoot}}"]);
+    let (data, run) = (env.path().join("data"), env.path().join("volatile"));
+    write(&format!("root = \"{}\"\nrunroot = \"{}\"\n", data.display(), run.display()));
+    assert_eq!(bare().ok().text(), format!("{} {}", data.display(), run.display()));
+    let option = bare().arg("--root").arg(env.root()).ok();
+    assert_eq!(option.text(), format!("{} {}", env.root().display(), run.display()), "options win");
+    write("rut = \"/x\"\n");
+    bare().fails(125).says("coracle.toml: line 1: unknown field `rut`").says("Keys: root, runroot");
+}

@@ -1,0 +1,161 @@
+//! Refusals, help, formats, completion.
+
+use crate::common::TestEnv;
+use std::process::{Command, Stdio};
+
+/// Words, and what standard error must hold.
+const REFUSED: [(&[&str], &str, &str); 12] = [
+    (&[], "Error: coracle: a command is missing\n", "Hint: See coracle --help\n"),
+    (&["psx"], "Error: unknown command \"psx\"\n", "Hint: Did you mean coracle ps?\n"),
+    (&["swarm", "init"], "Error: coracle swarm is not supported: there is no cluster\n", ""),
+    (&["machine", "start"], "Error: coracle machine is not supported: ", ""),
+    (&["ps", "--fromat", "json"], "Error: unknown flag --fromat\n", "Did you mean --format?"),
+    (&["ps", "-Z"], "Error: unknown flag -Z\n", "Hint: See coracle ps --help\n"),
+    (&["ps", "--format"], "Error: a value for --format is missing\n", "Hint: See coracle ps --help\n"),
+    (&["ps", "--last", "x"], "Error: --last: ", "Hint: See coracle ps --help\n"),
+    (
+        &["--log-level", "loud", "ps"],
+        "Error: --log-level \"loud\"",
+        "Hint: Values: error warn info debug trace\n",
+    ),
+    (&["--storage-opt", "size=1", "ps"], "unknown storage option \"size=1\"", "additionalimagestore=DIR"),
+    (&["version", "extra"], "Error: unexpected argument extra\n", "Hint: See coracle version --help\n"),
+    (&["completion", "tcsh"], "Error: ", "Hint: Values: bash zsh fish\n"),
+];
+
+#[test]
+fn refusals_are_one_line_and_a_hint_and_touch_nothing() {
+    let env = TestEnv::new();
+    for (words, message, hint) in REFUSED {
+        let output = env.coracle(words).fails(125).says(message).says(hint);
+        assert_eq!(output.stdout, "", "{output}");
+        assert_eq!(output.stderr.lines().filter(|l| l.starts_with("Error: ")).count(), 1, "{output}");
+        assert!(!output.stderr.contains("Usage:") && !output.stderr.contains('\u{1b}'), "{output}");
+    }
+    assert!(!env.root().exists(), "a refused command line made the data root");
+}
+
+#[test]
+fn help_goes_to_standard_output_and_groups_its_options() {
+    let env = TestEnv::new();
+    for words in [&["--help"][..], &["help"], &["ps", "--help"], &["help", "ps"], &["ps", "-h"]] {
+        let output = env.coracle(words).ok();
+        assert!(output.stderr.is_empty() && output.stdout.contains("Usage: coracle"), "{output}");
+        assert!(output.stdout.ends_with('\n') && output.stdout.contains("Global options:"), "{output}");
+    }
+    assert!(!env.root().exists());
+}
+
+#[test]
+fn global_options_stand_before_and_behind_the_verb() {
+    let env = TestEnv::new();
+    let roots = |words: [&str; 6]| {
+        let output = env.program(crate::common::coracle_binary()).args(words).ok();
+        assert_eq!(output.text(), env.root().to_str().unwrap(), "{output}");
+    };
+    let (root, run) = (env.root(), env.runroot());
+    let (root, run) = (root.to_str().unwrap(), run.to_str().unwrap());
+    let format = "-f={{.store.graphRoot}}";
+    let run = format!("--runroot={run}");
+    roots(["--root", root, &run, "info", format, "--log-level=info"]);
+    roots(["--log-level=info", "info", "--root", root, format, &run]);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_command_quietly() {
+    let env = TestEnv::new();
+    let mut command = env.coracle(["info"]).into_command();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141));
+}
+
+#[test]
+fn templates_come_with_line_column_and_fields() {
+    let env = TestEnv::new();
+    env.coracle(["version", "--format", "{{.Client.Versoin}}"])
+        .fails(125)
+        .says("Error: template, line 1 column 10: unknown field .Versoin\n")
+        .says("Hint: Fields: .Version .OsArch .Os .Arch");
+    let output = env.coracle(["version", "--format", r"{{upper .Client.Os}}\t{{printf `%5s|` `x`}}"]).ok();
+    assert_eq!(output.stdout, "LINUX\t    x|\n");
+}
+
+/// Puts names where completion looks for them.
+fn named() -> TestEnv {
+    let env = TestEnv::new();
+    std::fs::create_dir_all(env.root().join("names")).unwrap();
+    for name in ["web", "worker", "db"] {
+        std::os::unix::fs::symlink("x", env.root().join("names").join(name)).unwrap();
+    }
+    env
+}
+
+/// A shell with `coracle` in its PATH.
+fn shell(env: &TestEnv, program: &str, script: &str) -> Option<String> {
+    if Command::new(program).arg("-c").arg(":").status().is_err() {
+        crate::common::skip(&format!("{program} is not installed"));
+        return None;
+    }
+    let bin = env.path().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let link = bin.join("coracle");
+    if !link.exists() {
+        std::os::unix::fs::symlink(crate::common::coracle_binary(), link).unwrap();
+    }
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = env
+        .program(program)
+        .args(["-c", script])
+        .env("PATH", path)
+        .env("CORACLE_ROOT", env.root())
+        .env("CORACLE_RUNROOT", env.runroot())
+        .run();
+    assert_eq!(output.stderr, "", "{output}");
+    Some(output.stdout)
+}
+
+#[test]
+fn bash_completes_container_names_live() {
+    let env = named();
+    let script = r#"
+        . <(coracle completion bash)
+        COMP_WORDS=(coracle stop w); COMP_CWORD=2; COMP_TYPE=9
+        _clap_complete_coracle coracle w stop
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    if let Some(found) = shell(&env, "bash", script) {
+        assert_eq!(found, "web\nworker\n");
+    }
+}
+
+#[test]
+fn fish_completes_container_names_live() {
+    let env = named();
+    let script = "coracle completion fish | source; complete --do-complete 'coracle stop w'";
+    if let Some(found) = shell(&env, "fish", script) {
+        assert_eq!(found, "web\nworker\n");
+    }
+}
+
+/// zsh has no way to complete without a terminal; its script is read, and the question it would ask is
+/// asked in its stead.
+#[test]
+fn zsh_reads_its_script_and_gets_names() {
+    let env = named();
+    let script = "autoload -Uz compinit; compinit -D -u; . =(coracle completion zsh); whence -w _clap_dynamic_completer_coracle";
+    if let Some(found) = shell(&env, "zsh", script) {
+        assert_eq!(found.trim(), "_clap_dynamic_completer_coracle: function");
+    }
+    let asked = env
+        .program(crate::common::coracle_binary())
+        .args(["--", "coracle", "--root"])
+        .arg(env.root())
+        .args(["rm", "d"])
+        .env("CORACLE_COMPLETE", "zsh")
+        .env("_CLAP_COMPLETE_INDEX", "4")
+        .env("_CLAP_IFS", "\n")
+        .ok();
+    assert_eq!(asked.text(), "db");
+}
