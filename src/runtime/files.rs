@@ -176,11 +176,9 @@ fn make(
     if mount_id(parent.as_fd()).map_err(fail)? != mount_id(root).map_err(fail)?
         && fstatfs(&parent).map_err(fail)?.filesystem_type() != TMPFS_MAGIC
     {
-        return Err(Failure::other(
-            "make mount point",
-            shown,
-            "it would be made inside another mount; make it there first",
-        ));
+        let mut failure = Failure::new("make mount point", shown, Errno::EXDEV);
+        failure.detail = "it would be made inside another mount; make it there first".to_owned();
+        return Err(failure);
     }
     let last = names.len().saturating_sub(1);
     for (i, name) in names.iter().enumerate() {
@@ -286,7 +284,8 @@ impl Scratch {
         Ok(tree)
     }
 
-    /// Mounts a generated file into the root. A read-only root without the mount point goes without it.
+    /// Mounts a generated file into the root. A read-only root, or a mount of the user's own over the
+    /// directory, that lacks the mount point goes without the file.
     ///
     /// # Errors
     /// Those of [`ensure_target`] and the mount calls.
@@ -294,7 +293,7 @@ impl Scratch {
         let path = Path::new(generated.path);
         let point = match ensure_target(root, path, Target::File) {
             Ok(point) => point,
-            Err(f) if matches!(f.errno(), Errno::EROFS | Errno::EACCES | Errno::EPERM) => return Ok(()),
+            Err(f) if matches!(f.errno(), Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV) => return Ok(()),
             Err(f) => return Err(f),
         };
         let file = self.file(generated.content, generated.mode)?;

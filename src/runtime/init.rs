@@ -149,7 +149,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
     process::set_dumpable(false).doing("become", "non-dumpable")?;
     process::set_parent_death_signal(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
-    let built = tree::build(order)?;
+    let mut built = tree::build(order)?;
     if plan.namespaces.uts == Share::Private {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
     }
@@ -157,6 +157,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
         netns::loopback_up().doing("bring up", "loopback")?;
     }
     let user = users::resolve(built.root.as_fd(), &plan.process.user)?;
+    add_entries(&mut built, &user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
     if order.wait_for_network {
         link.send(&FromInit::Ready, &[]).doing("tell", "the monitor")?;
@@ -174,6 +175,16 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
         return payload::reap_for(link, order, &user);
     }
     payload::exec(order, &user, plan.process.preserve_fds)
+}
+
+/// Shows a user without an entry the files that have one (`--passwd`).
+fn add_entries(built: &mut tree::Built, user: &users::ResolvedUser) -> Result<(), Failure> {
+    for (path, content) in [("/etc/passwd", &user.passwd), ("/etc/group", &user.group)] {
+        if let Some(content) = content {
+            built.scratch.mount(built.root.as_fd(), &files::Generated { path, content, mode: 0o644 })?;
+        }
+    }
+    Ok(())
 }
 
 /// A terminal from the container's own devpts; the master goes to the monitor.

@@ -50,6 +50,8 @@ pub(super) struct Built {
     pub(super) pts: OwnedFd,
     /// `/dev/console`, to bind a terminal on; only when one was asked for.
     pub(super) console: Option<OwnedFd>,
+    /// Where generated files are kept.
+    pub(super) scratch: Scratch,
 }
 
 /// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
@@ -76,7 +78,7 @@ pub(super) fn build(order: &Order) -> Result<Built, Failure> {
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
-    Ok(Built { root, pts, console })
+    Ok(Built { root, pts, console, scratch })
 }
 
 /// Makes `root` the root and lets go of the host's tree.
