@@ -640,3 +640,6 @@ fn file_names(dir: &Path) -> Result<Vec<String>> {
     let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
     Ok(names.filter(|n| !n.starts_with('.')).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,4 +113,6 @@ fn umask() -> Result<u32> {
 }
 
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod tests;
