@@ -104,7 +104,7 @@ fn everything_has_a_line_of_help() {
         }
         for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            if help.is_empty() || help.ends_with('.') {
+            if help.is_empty() || (help.ends_with('.') && !help.ends_with("...")) {
                 wrong.push(format!("{path} {}: {help:?}", arg.get_id()));
             }
         }

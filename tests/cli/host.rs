@@ -110,6 +110,32 @@ fn no_tun_no_fuse_no_slirp4netns_get_their_cures() {
     assert!(slirp["state"] == "limited" && cure(&slirp).contains("slirp4netns"), "{slirp}");
 }
 
+/// What `info` says before, `run` says when it fails for it.
+#[test]
+fn run_without_tun_or_slirp4netns_names_what_is_missing() {
+    let env = TestEnv::new();
+    env.busybox_rootfs();
+    let run = "$C run --rm --rootfs $D/rootfs:O true";
+    let tun = apart(&env, &format!("mount -t tmpfs none /dev/net; {run}"));
+    assert_eq!(tun.code, 125, "{tun}");
+    tun.says("/dev/net/tun").says("Hint: ").says("modprobe tun").says("--network none");
+    let slirp = apart(&env, &format!("mount --bind /dev/null $(command -v slirp4netns); {run}"));
+    assert_eq!(slirp.code, 125, "{slirp}");
+    slirp.says("slirp4netns").says("is not installed").says("Hint: Install it: ");
+}
+
+/// One id is little, but enough for a program that needs no other.
+#[test]
+fn run_without_newuidmap_works_with_one_id() {
+    let env = TestEnv::new();
+    let rootfs = format!("{}:O", env.busybox_rootfs().display());
+    let output = env
+        .coracle(["run", "--rm", "--network=none", "--rootfs", &rootfs, "id", "-u"])
+        .env("PATH", "/nonexistent")
+        .run();
+    assert_eq!((output.code, output.text()), (0, "0"), "{output}");
+}
+
 #[test]
 fn a_read_only_data_root_is_named() {
     let env = TestEnv::new();

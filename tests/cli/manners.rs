@@ -61,6 +61,22 @@ fn global_options_stand_before_and_behind_the_verb() {
     roots(["--log-level=info", "info", "--root", root, format, &run]);
 }
 
+/// As docker's and podman's: options end at the image, what follows is the command's.
+#[test]
+fn options_behind_the_image_are_the_commands() {
+    let env = TestEnv::new();
+    let rootfs = format!("{}:O", env.busybox_rootfs().display());
+    let run = ["run", "--rm", "--network=none", "--rootfs", &rootfs];
+    let command = ["echo", "--rm", "-d", "--root", "x", "--", "--nosuch"];
+    let output = env.coracle(run.iter().chain(&command)).ok();
+    assert_eq!(output.stdout, "--rm -d --root x -- --nosuch\n");
+    // In front of it they are ours, in any order, joined or apart.
+    let joined = ["run", "--network", "none", "--rm", "-ie", "A=1", "--rootfs", &rootfs];
+    let output = env.coracle(joined.iter().chain(&["sh", "-c", "echo $A"])).ok();
+    assert_eq!(output.stdout, "1\n");
+    env.coracle(["run", "--nosuch", "alpine"]).fails(125).says("Error: unknown flag --nosuch\n");
+}
+
 #[test]
 fn a_reader_that_leaves_ends_the_command_quietly() {
     let env = TestEnv::new();
