@@ -3,10 +3,11 @@
 //! Theory of operation. Option text becomes the plain types below ([`parse_publish`], [`parse_network`],
 //! [`parse_add_host`], [`dns_plan`]), which are part of the container's plan. To run it, the host side of
 //! published ports is bound first and in the host's network ([`listen`]); then `slirp4netns` is started
-//! on the container's network namespace, and a forwarder leaf takes the listeners into it.
+//! on the container's network namespace, and a forwarder leaf takes the listeners into it ([`forwarder`]).
 //! Nothing here needs a privilege on the host.
 
 pub mod files;
+pub mod forwarder;
 mod listen;
 mod mode;
 mod names;

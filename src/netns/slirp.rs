@@ -13,6 +13,7 @@ use crate::fork::{self, Child, Doing, Failure, Link};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::Mode;
@@ -86,6 +87,9 @@ fn start(
     netns: BorrowedFd<'_>,
     userns: BorrowedFd<'_>,
 ) -> Result<Slirp, Failure> {
+    if options.ipv6 {
+        skip_address_detection(netns, userns)?;
+    }
     let pipe = || unistd::pipe2(OFlag::O_CLOEXEC).doing("make a pipe for", NAME);
     let (ready, ready_theirs) = pipe()?;
     let (exit_theirs, exit) = pipe()?;
@@ -99,6 +103,19 @@ fn start(
     })
     .doing("start", program)?;
     Ok(Slirp { child, ready, exit, log })
+}
+
+/// Makes IPv6 addresses usable at once: nobody else is on this link, so the kernel need not spend two
+/// seconds on looking for a second owner of them (`accept_dad`, set before the interface is there).
+fn skip_address_detection(netns: BorrowedFd<'_>, userns: BorrowedFd<'_>) -> Result<(), Failure> {
+    let set = || {
+        setns(userns, CloneFlags::CLONE_NEWUSER)?;
+        setns(netns, CloneFlags::CLONE_NEWNET)?;
+        std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").map_err(|_| Errno::EACCES)
+    };
+    // Without it, IPv6 is late, not wrong: the failure is not reported.
+    let child = fork::spawn(0, |_| i32::from(set().is_err())).doing("start a helper of", NAME)?;
+    child.wait().doing("wait for a helper of", NAME).map(drop)
 }
 
 /// A memory file that cannot grow: writes beyond its size fail instead of filling memory.

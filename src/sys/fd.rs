@@ -62,3 +62,23 @@ pub fn mount_id(fd: std::os::fd::BorrowedFd<'_>) -> nix::Result<u64> {
     };
     Errno::result(result).map(|_| status.stx_mnt_id)
 }
+
+/// Closes every descriptor above standard error but those kept: what a forked process that never executes
+/// a program does first, or it would hold its siblings' pipes and locks open.
+///
+/// # Errors
+/// Those of close_range(2).
+pub fn close_all_but(keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
+    use std::os::fd::AsRawFd;
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    kept.sort_unstable();
+    let mut first: u32 = 3;
+    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+        if fd > first {
+            // SAFETY: closes descriptors by number; the caller uses only those it keeps.
+            Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) })?;
+        }
+        first = fd + 1;
+    }
+    close_from(first)
+}

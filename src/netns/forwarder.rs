@@ -1,0 +1,318 @@
+//! The port forwarder: a leaf that carries published ports from the host into the container.
+//!
+//! Theory of operation. The leaf inherits listeners that were bound in the host's network and then moves
+//! into the container's user and network namespace. A socket stays in the network it was made in, so
+//! `accept` still gives the host's clients, while every new socket connects inside. One thread waits on
+//! one epoll for everything; TCP bytes move by splice(2) through a pipe without passing through this
+//! program, UDP datagrams through one buffer.
+//!
+//! The container sees the client's own address ([`inside`]), as if no forwarder stood between. Services
+//! that listen on 127.0.0.1 inside stay private: connections go to the container's outer address only.
+//!
+//! Bounds: connections and UDP sessions are limited by the descriptor limit, a stalled receiver holds one
+//! pipe, everything else waits in the kernel's socket buffers. Accepting pauses at the limit.
+//!
+//! The leaf ends when the link to the monitor closes.
+
+mod inside;
+mod pipes;
+mod tcp;
+mod udp;
+
+use super::{Listener, Protocol, SlirpOptions};
+use crate::fork::{Doing, Failure, Link};
+use inside::Inside;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How many events one wait takes.
+const EVENTS_MAX: usize = 256;
+/// Descriptors left for everything but connections.
+const FDS_RESERVED: usize = 64;
+/// Descriptors of one TCP connection at its worst: two sockets and two pipes.
+const FDS_PER_CONNECTION: usize = 6;
+/// Most TCP connections at once, whatever the descriptor limit.
+const CONNECTIONS_MAX: usize = 50_000;
+/// How long accepting pauses when the machine is out of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often idle UDP sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// What the leaf reports up its link, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// Ports are served.
+    Ready {
+        /// Whether TCP services see the client's address; not where the kernel or `/proc/sys` refused.
+        keeps_client: bool,
+    },
+    /// The leaf could not be set up, and has ended.
+    Failed(Failure),
+}
+
+/// Serves published ports until the link closes; gives the exit code. The body of a forked leaf.
+///
+/// `userns` must own `netns`, and this process must be allowed to enter both.
+pub fn serve(
+    listeners: Vec<Listener>,
+    options: &SlirpOptions,
+    userns: OwnedFd,
+    netns: OwnedFd,
+    link: Link,
+) -> i32 {
+    let ready = set_up(&listeners, options, &userns, &netns, link.as_fd()).and_then(|inside| {
+        let keeps_client = inside.keeps_client();
+        drop((userns, netns));
+        let forwarder = Forwarder::new(listeners, inside, &link).doing("wait on", "published ports")?;
+        Ok((forwarder, keeps_client))
+    });
+    match ready {
+        Err(mut failure) => {
+            failure.stage = "forwarder".to_owned();
+            // The monitor may be gone; then nobody asks.
+            let _ = link.send(&Report::Failed(failure), &[]);
+            1
+        }
+        Ok((mut forwarder, keeps_client)) => {
+            if link.send(&Report::Ready { keeps_client }, &[]).is_err() {
+                return 0;
+            }
+            i32::from(forwarder.run().is_err())
+        }
+    }
+}
+
+/// Leaves everything behind that is not needed and enters the container's network.
+fn set_up(
+    listeners: &[Listener],
+    options: &SlirpOptions,
+    userns: &OwnedFd,
+    netns: &OwnedFd,
+    link: BorrowedFd<'_>,
+) -> Result<Inside, Failure> {
+    let parent = nix::unistd::getppid();
+    let mut keep: Vec<BorrowedFd<'_>> = vec![userns.as_fd(), netns.as_fd(), link];
+    keep.extend(listeners.iter().flat_map(|l| l.sockets.iter().map(AsFd::as_fd)));
+    crate::sys::fd::close_all_but(&keep).doing("close", "inherited descriptors")?;
+    let null =
+        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
+    nix::unistd::dup2_stdin(&null).doing("redirect", "standard input")?;
+    nix::unistd::dup2_stdout(&null).doing("redirect", "standard output")?;
+    nix::unistd::dup2_stderr(&null).doing("redirect", "standard error")?;
+    nix::unistd::chdir("/").doing("change directory to", "/")?;
+    // A terminal's signals are for the payload; a session leader has none already.
+    let _ = nix::unistd::setsid();
+    // A receiver that has gone is an error of splice(2), not the end of this process.
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGPIPE);
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None).doing("set", "the signal mask")?;
+
+    let inside = Inside::enter(options, userns.as_fd(), netns.as_fd())?;
+
+    // The link is the way to end; a sibling that holds a copy of its other end must not keep us.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("watch", "the monitor")?;
+    if nix::unistd::getppid() != parent {
+        return Err(Failure::other("watch", "the monitor", "it has ended"));
+    }
+    Ok(inside)
+}
+
+/// Who an event is for. The two low bits say which kind, the rest is a number of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// The link to the monitor.
+    Link,
+    /// A host socket, by its place in the list.
+    Listener(usize),
+    /// The host's side of a TCP connection.
+    Client(u64),
+    /// The container's side of a TCP connection.
+    Container(u64),
+    /// The container's side of a UDP session.
+    Session(u64),
+}
+
+impl From<Token> for u64 {
+    fn from(token: Token) -> u64 {
+        match token {
+            Token::Link => 0,
+            Token::Listener(i) => (i as u64 + 1) << 2,
+            Token::Client(id) => id << 2 | 1,
+            Token::Container(id) => id << 2 | 2,
+            Token::Session(id) => id << 2 | 3,
+        }
+    }
+}
+
+impl From<u64> for Token {
+    fn from(data: u64) -> Token {
+        match (data & 3, data >> 2) {
+            (0, 0) => Token::Link,
+            (0, n) => Token::Listener(n as usize - 1),
+            (1, id) => Token::Client(id),
+            (2, id) => Token::Container(id),
+            (_, id) => Token::Session(id),
+        }
+    }
+}
+
+/// A host socket.
+enum Door {
+    /// Accepts connections for this container port.
+    Tcp(TcpListener, u16),
+    /// Gets datagrams for this container port.
+    Udp(udp::HostSocket),
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Door::Tcp(listener, _) => listener.as_fd(),
+            Door::Udp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+struct Forwarder {
+    epoll: Epoll,
+    inside: Inside,
+    doors: Vec<Door>,
+    tcp: tcp::Connections,
+    udp: udp::Sessions,
+    /// Since when accepting pauses.
+    paused: Option<Instant>,
+    swept: Instant,
+}
+
+impl Forwarder {
+    fn new(listeners: Vec<Listener>, inside: Inside, link: &Link) -> nix::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(link, EpollEvent::new(EpollFlags::EPOLLIN, Token::Link.into()))?;
+        let mut doors = Vec::new();
+        for Listener { bound, sockets } in listeners {
+            for fd in sockets {
+                doors.push(match bound.protocol {
+                    Protocol::Tcp => Door::Tcp(TcpListener::from(fd), bound.container_port),
+                    Protocol::Udp => Door::Udp(udp::HostSocket::new(fd, bound.container_port)),
+                });
+            }
+        }
+        for (i, door) in doors.iter().enumerate() {
+            epoll.add(door, EpollEvent::new(EpollFlags::EPOLLIN, Token::Listener(i).into()))?;
+        }
+        let spare = descriptor_limit().saturating_sub(doors.len() + FDS_RESERVED + udp::SESSIONS_MAX);
+        let tcp = tcp::Connections::new((spare / FDS_PER_CONNECTION).clamp(1, CONNECTIONS_MAX));
+        let udp = udp::Sessions::default();
+        Ok(Forwarder { epoll, inside, doors, tcp, udp, paused: None, swept: Instant::now() })
+    }
+
+    /// Serves until the link closes.
+    fn run(&mut self) -> nix::Result<()> {
+        let mut events = [EpollEvent::empty(); EVENTS_MAX];
+        loop {
+            let count = match self.epoll.wait(&mut events, self.timeout()) {
+                Err(Errno::EINTR) => continue,
+                other => other?,
+            };
+            for event in &events[..count] {
+                match Token::from(event.data()) {
+                    // Nothing is ever sent down; readable means closed.
+                    Token::Link => return Ok(()),
+                    Token::Listener(i) => self.door(i),
+                    Token::Client(id) => self.tcp.on_client(id, event.events()),
+                    Token::Container(id) => {
+                        self.tcp.on_container(id, event.events(), &self.epoll, &self.inside)
+                    }
+                    Token::Session(id) => self.udp.answer(id, &self.doors),
+                }
+            }
+            self.tcp.turn();
+            self.tcp.retry(PAUSE);
+            self.resume_accepting();
+            if !self.udp.is_empty() && self.swept.elapsed() >= SWEEP {
+                self.udp.sweep();
+                self.swept = Instant::now();
+            }
+        }
+    }
+
+    /// How long the next wait may last: not at all with work at hand, for ever with none in sight.
+    fn timeout(&self) -> EpollTimeout {
+        if self.tcp.has_work() {
+            EpollTimeout::ZERO
+        } else if self.paused.is_some() || self.tcp.is_starved() {
+            EpollTimeout::try_from(PAUSE).unwrap_or(EpollTimeout::NONE)
+        } else if !self.udp.is_empty() {
+            EpollTimeout::try_from(SWEEP).unwrap_or(EpollTimeout::NONE)
+        } else {
+            EpollTimeout::NONE
+        }
+    }
+
+    /// Something waits at a host socket.
+    fn door(&mut self, i: usize) {
+        match self.doors.get(i) {
+            Some(Door::Tcp(listener, port)) => {
+                let goes_on = self.tcp.accept(listener, *port, &self.epoll, &self.inside);
+                if !goes_on {
+                    self.set_accepting(false);
+                }
+            }
+            Some(Door::Udp(socket)) => self.udp.receive(i, socket, &self.epoll, &self.inside),
+            None => {}
+        }
+    }
+
+    /// Ends a pause when a connection has ended or some time has passed.
+    fn resume_accepting(&mut self) {
+        if self.paused.is_some_and(|since| since.elapsed() >= PAUSE) && !self.tcp.is_full() {
+            self.set_accepting(true);
+        }
+    }
+
+    /// Clients wait in the kernel's queue while accepting pauses.
+    fn set_accepting(&mut self, accepting: bool) {
+        let flags = if accepting { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+        for (i, door) in self.doors.iter().enumerate() {
+            if let Door::Tcp(listener, _) = door {
+                // A registered descriptor can be modified; there is nothing else to fail.
+                let _ = self.epoll.modify(listener, &mut EpollEvent::new(flags, Token::Listener(i).into()));
+            }
+        }
+        self.paused = (!accepting).then(Instant::now);
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one and gives it.
+fn descriptor_limit() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    let limit = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_survive_the_kernel() {
+        for token in [
+            Token::Link,
+            Token::Listener(0),
+            Token::Listener(7),
+            Token::Client(1),
+            Token::Container(u64::MAX >> 2),
+            Token::Session(9),
+        ] {
+            assert_eq!(Token::from(u64::from(token)), token);
+        }
+    }
+}

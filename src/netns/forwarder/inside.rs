@@ -1,0 +1,260 @@
+//! The container's side: entering its network, and connecting there under the client's address.
+//!
+//! Theory of operation. A TCP socket inside the container's network binds the client's address
+//! (`IP_TRANSPARENT`) and connects to the container's. The answers would leave for the real client, so
+//! the socket carries a mark, the accepting side inherits it (`tcp_fwmark_accept`; resets and ICMP
+//! errors through `fwmark_reflect`), and a rule sends marked packets to a table whose only route is
+//! "everything is local". No packet leaves loopback, and unmarked traffic is not touched.
+//!
+//! A client on the host's loopback, and an IPv6 client of a container without IPv6, show as the gateway,
+//! which is what stands for the host inside.
+
+use super::super::SlirpOptions;
+use crate::fork::{Doing, Failure};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::route::{
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
+use netlink_packet_route::{AddressFamily as Family, RouteNetlinkMessage};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect,
+    recv, sendto, setsockopt, socket, sockopt,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// The mark on our connections inside, the number of our routing table, and the rule's priority.
+const MARK: u32 = 0xc0_4ac1e;
+const TABLE: u32 = 0xc04a;
+const PRIORITY: u32 = 0xc04;
+
+/// The container's network, entered.
+#[derive(Debug)]
+pub(super) struct Inside {
+    address: Ipv4Addr,
+    gateway: Ipv4Addr,
+    gateway6: Option<Ipv6Addr>,
+    keep_client: bool,
+}
+
+/// One way to reach the container: who it shows as, and where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The address to show; `None` for the container's own.
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+}
+
+impl Inside {
+    /// Moves this process into the container's user and network namespace and drops the capabilities
+    /// that are not needed there.
+    pub(super) fn enter(
+        options: &SlirpOptions,
+        userns: BorrowedFd<'_>,
+        netns: BorrowedFd<'_>,
+    ) -> Result<Self, Failure> {
+        setns(userns, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
+        setns(netns, CloneFlags::CLONE_NEWNET).doing("enter", "the container's network namespace")?;
+        super::super::loopback_up().doing("bring up", "the container's loopback")?;
+        let keep_client = options.keep_client && route_marked(options.ipv6);
+        drop_capabilities(keep_client).map_err(|e| Failure::other("drop", "capabilities", e.to_string()))?;
+        nix::sys::prctl::set_no_new_privs().doing("set", "no_new_privs")?;
+        nix::sys::prctl::set_dumpable(false).doing("forbid", "tracing")?;
+        Ok(Inside {
+            address: options.address(),
+            gateway: options.gateway(),
+            gateway6: options.ipv6.then(|| options.gateway6()),
+            keep_client,
+        })
+    }
+
+    /// Whether services see the client's address.
+    pub(super) fn keeps_client(&self) -> bool {
+        self.keep_client
+    }
+
+    /// The ways to try for a client, best first.
+    pub(super) fn ways(&self, client: SocketAddr, port: u16) -> Vec<Way> {
+        let four = SocketAddr::from((self.address, port));
+        if !self.keep_client {
+            return vec![Way { from: None, to: four }];
+        }
+        let gateway = SocketAddr::from((self.gateway, client.port()));
+        let mut ways = Vec::with_capacity(3);
+        match client.ip().to_canonical() {
+            IpAddr::V4(ip) if !ip.is_loopback() => {
+                ways.push(Way { from: Some((ip, client.port()).into()), to: four });
+            }
+            IpAddr::V4(_) => {}
+            IpAddr::V6(ip) => {
+                if let Some((gateway6, own)) = self.gateway6.and_then(|g| Some((g, own_address(g)?))) {
+                    // A link-local address means nothing without its interface.
+                    let shown = if ip.is_loopback() || ip.is_unicast_link_local() { gateway6 } else { ip };
+                    ways.push(Way { from: Some((shown, client.port()).into()), to: (own, port).into() });
+                }
+            }
+        }
+        ways.push(Way { from: Some(gateway), to: four });
+        ways.push(Way { from: None, to: four });
+        ways
+    }
+
+    /// Starts to connect; the socket is non-blocking and becomes writable when it is done.
+    ///
+    /// # Errors
+    /// Those of connect(2) and bind(2), but `EINPROGRESS`.
+    pub(super) fn dial(&self, way: &Way) -> nix::Result<OwnedFd> {
+        match self.dial_from(way, way.from) {
+            // The client uses this port for another connection to the same service.
+            Err(Errno::EADDRINUSE | Errno::EADDRNOTAVAIL) => {
+                let any = way.from.map(|from| SocketAddr::new(from.ip(), 0));
+                self.dial_from(way, any)
+            }
+            other => other,
+        }
+    }
+
+    fn dial_from(&self, way: &Way, from: Option<SocketAddr>) -> nix::Result<OwnedFd> {
+        let family = if way.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+        if let Some(from) = from {
+            if from.is_ipv4() {
+                setsockopt(&fd, sockopt::IpTransparent, &true)?;
+            } else {
+                crate::sys::net::set_ipv6_transparent(&fd)?;
+            }
+            setsockopt(&fd, sockopt::Mark, &MARK)?;
+            setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+            bind(fd.as_raw_fd(), &SockaddrStorage::from(from))?;
+        }
+        match connect(fd.as_raw_fd(), &SockaddrStorage::from(way.to)) {
+            Ok(()) | Err(Errno::EINPROGRESS) => Ok(fd),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// A UDP socket that is connected to a port of the container.
+    ///
+    /// # Errors
+    /// Those of socket(2) and connect(2).
+    pub(super) fn dial_udp(&self, port: u16) -> std::io::Result<UdpSocket> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.set_nonblocking(true)?;
+        socket.connect((self.address, port))?;
+        Ok(socket)
+    }
+}
+
+/// The address from which this network reaches `gateway`; slirp's IPv6 addresses are random.
+fn own_address(gateway: Ipv6Addr) -> Option<Ipv6Addr> {
+    let probe = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()?;
+    probe.connect((gateway, 9)).ok()?;
+    match probe.local_addr().ok()? {
+        SocketAddr::V6(own) if !own.ip().is_loopback() && !own.ip().is_unicast_link_local() => {
+            Some(*own.ip())
+        }
+        _ => None,
+    }
+}
+
+/// Keeps what binding a client's address takes, or nothing.
+fn drop_capabilities(keep_client: bool) -> Result<(), caps::errors::CapsError> {
+    use caps::{CapSet, Capability, CapsHashSet};
+    let mut needed = CapsHashSet::new();
+    if keep_client {
+        needed.extend([Capability::CAP_NET_ADMIN, Capability::CAP_NET_BIND_SERVICE]);
+    }
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &needed)?;
+    caps::set(None, CapSet::Permitted, &needed)
+}
+
+/// Sets up sysctls, rule and route; whether all of it worked for IPv4 (and IPv6 where it is on).
+fn route_marked(ipv6: bool) -> bool {
+    let set = |file: &str| std::fs::write(format!("/proc/sys/net/{file}"), "1").is_ok();
+    let four =
+        set("ipv4/tcp_fwmark_accept") && set("ipv4/fwmark_reflect") && add_local_table(Family::Inet).is_ok();
+    four && (!ipv6 || (set("ipv6/fwmark_reflect") && add_local_table(Family::Inet6).is_ok()))
+}
+
+/// Sends marked packets to a table in which every address is local.
+fn add_local_table(family: Family) -> nix::Result<()> {
+    let fd =
+        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+    let loopback = nix::net::if_::if_nametoindex("lo")?;
+
+    let mut route = RouteMessage::default();
+    route.header = RouteHeader {
+        address_family: family,
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Host,
+        kind: RouteType::Local,
+        ..RouteHeader::default()
+    };
+    route.attributes = vec![RouteAttribute::Table(TABLE), RouteAttribute::Oif(loopback)];
+    request(fd.as_fd(), RouteNetlinkMessage::NewRoute(route))?;
+
+    let mut rule = RuleMessage::default();
+    rule.header = RuleHeader { family, action: RuleAction::ToTable, ..RuleHeader::default() };
+    rule.attributes =
+        vec![RuleAttribute::FwMark(MARK), RuleAttribute::Table(TABLE), RuleAttribute::Priority(PRIORITY)];
+    request(fd.as_fd(), RouteNetlinkMessage::NewRule(rule))
+}
+
+/// Sends one request and waits for its acknowledgement (netlink(7)); what exists already is fine.
+fn request(fd: BorrowedFd<'_>, message: RouteNetlinkMessage) -> nix::Result<()> {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
+    packet.finalize();
+    let mut bytes = vec![0u8; packet.buffer_len()];
+    packet.serialize(&mut bytes);
+    sendto(fd.as_raw_fd(), &bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+
+    let mut answer = vec![0u8; 8192];
+    let length = recv(fd.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer[..length]);
+    match answer.map_err(|_| Errno::EBADMSG)?.payload {
+        NetlinkPayload::Error(e) => match e.code {
+            None => Ok(()),
+            Some(code) if code.get() == -(Errno::EEXIST as i32) => Ok(()),
+            Some(code) => Err(Errno::from_raw(-code.get())),
+        },
+        _ => Err(Errno::EBADMSG),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inside(keep_client: bool) -> Inside {
+        let options = SlirpOptions::default();
+        Inside { address: options.address(), gateway: options.gateway(), gateway6: None, keep_client }
+    }
+
+    fn shown(inside: &Inside, client: &str) -> Vec<String> {
+        let ways = inside.ways(client.parse().unwrap(), 80);
+        ways.iter().map(|w| format!("{}>{}", w.from.map_or("own".into(), |f| f.to_string()), w.to)).collect()
+    }
+
+    #[test]
+    fn clients_show_as_themselves_and_the_host_as_the_gateway() {
+        let on = inside(true);
+        assert_eq!(
+            shown(&on, "203.0.113.9:5000"),
+            ["203.0.113.9:5000>10.0.2.100:80", "10.0.2.2:5000>10.0.2.100:80", "own>10.0.2.100:80"]
+        );
+        for host in ["127.0.0.1:5000", "[::1]:5000", "[2001:db8::1]:5000"] {
+            assert_eq!(shown(&on, host), ["10.0.2.2:5000>10.0.2.100:80", "own>10.0.2.100:80"], "{host}");
+        }
+        assert_eq!(shown(&on, "[::ffff:203.0.113.9]:5000")[0], "203.0.113.9:5000>10.0.2.100:80");
+        assert_eq!(shown(&inside(false), "203.0.113.9:5000"), ["own>10.0.2.100:80"]);
+    }
+}
