@@ -263,28 +263,3 @@ pub fn host_resolv_conf() -> String {
     let stub = text.lines().any(|line| line.trim() == "nameserver 127.0.0.53");
     if stub { read("/run/systemd/resolve/resolv.conf").unwrap_or(text) } else { text }
 }
-
-/// TEMP
-pub mod forwarder {
-    /// T
-    #[derive(serde::Serialize, serde::Deserialize)]
-    pub enum Report {
-        /// R
-        Ready {
-            /// k
-            keeps_client: bool,
-        },
-        /// F
-        Failed(crate::fork::Failure),
-    }
-    /// S
-    pub fn serve(
-        _l: Vec<super::Listener>,
-        _o: &super::SlirpOptions,
-        _u: std::os::fd::OwnedFd,
-        _n: std::os::fd::OwnedFd,
-        _link: crate::fork::Link,
-    ) -> i32 {
-        1
-    }
-}
