@@ -54,5 +54,6 @@ fi
 
 home=$(getent passwd "$user" | cut -d: -f6)
 exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all \
-    env HOME="$home" USER="$user" LOGNAME="$user" XDG_RUNTIME_DIR="/run/user/$(id -u "$user")" \
+    env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    HOME="$home" USER="$user" LOGNAME="$user" XDG_RUNTIME_DIR="/run/user/$(id -u "$user")" \
     TMPDIR="${TMPDIR:-/tmp}" "$@"

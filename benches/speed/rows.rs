@@ -91,7 +91,11 @@ fn timed(mut command: Command) -> f64 {
     let begun = Instant::now();
     let status = command.status().unwrap();
     let taken = begun.elapsed().as_secs_f64() * 1e3;
-    assert!(status.success(), "{command:?} failed: {status}");
+    if !status.success() {
+        // Once more, to see what it says.
+        let again = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        panic!("{command:?} failed: {status}\n{}", String::from_utf8_lossy(&again.stderr));
+    }
     taken
 }
 

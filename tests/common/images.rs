@@ -339,7 +339,8 @@ pub(crate) fn busybox() -> ImageBuilder {
     }
     layer = layer.file("bin/busybox", 0o755, binary);
     for applet in applets() {
-        layer = layer.hard_link(&format!("bin/{applet}"), "bin/busybox");
+        // Real archives repeat the mode, and some tools apply it.
+        layer = layer.entry(EntryType::Link, format!("bin/{applet}"), 0o755, (0, 0), "bin/busybox", b"");
     }
     layer = layer.file("etc/passwd", 0o644, PASSWD).file("etc/group", 0o644, GROUP);
     ImageBuilder::new().layer(layer).config("Cmd", json!(["sh"]))
