@@ -16,3 +16,4 @@ mod host;
 mod manners;
 mod pull;
 mod pull_faults;
+mod run_options;
