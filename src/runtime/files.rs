@@ -293,7 +293,14 @@ impl Scratch {
         let path = Path::new(generated.path);
         let point = match ensure_target(root, path, Target::File) {
             Ok(point) => point,
-            Err(f) if matches!(f.errno(), Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV) => return Ok(()),
+            Err(f)
+                if matches!(
+                    f.errno(),
+                    Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV | Errno::EOVERFLOW
+                ) =>
+            {
+                return Ok(());
+            }
             Err(f) => return Err(f),
         };
         let file = self.file(generated.content, generated.mode)?;

@@ -209,8 +209,10 @@ pub fn copy_up(
 
 fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -> nix::Result<bool> {
     // Two containers may be the first ones at the same moment.
-    let _lock = Flock::lock(openat(target, ".", DIRECTORY, Mode::empty())?, FlockArg::LockExclusive)
+    let lock = Flock::lock(openat(target, ".", DIRECTORY, Mode::empty())?, FlockArg::LockExclusive)
         .map_err(|(_, e)| e)?;
+    // The descriptor of a new mount only names it, and takes no owner, mode or attribute.
+    let target = lock.as_fd();
     if !trash::names(target)?.is_empty() {
         if xattr::get(target, FILLING)?.is_none() {
             return Ok(false);

@@ -65,7 +65,7 @@ fn the_process_is_as_asked_for() {
     assert_eq!(out(&env, &["-w", "/made/here"], "pwd"), "/made/here");
     assert_eq!(out(&env, &["--umask", "027"], "umask"), "0027");
     assert_eq!(out(&env, &["-u", "1000:2000"], "id -u; id -g"), "1000\n2000");
-    assert_eq!(out(&env, &["-u", "1000", "--group-add", "5,6"], "id -G | tr ' ' '\\n' | sort -n"), "0\n5\n6");
+    assert_eq!(out(&env, &["-u", "4321", "--group-add", "5,6"], "id -G | tr ' ' '\\n' | sort -n"), "0\n5\n6");
     assert!(out(&env, &["-u", "4321"], "cat /etc/passwd").contains(":4321:"));
     assert!(!out(&env, &["-u", "4321", "--passwd=false"], "cat /etc/passwd").contains(":4321:"));
     assert_eq!(out(&env, &["-h", "box"], "hostname; cat /etc/hostname"), "box\nbox");
@@ -201,7 +201,7 @@ fn security_options_take_effect() {
     assert_eq!(out(&env, &[], "wc -c </proc/keys"), "0");
     assert_ne!(out(&env, &["--security-opt", "unmask=/proc/keys"], "wc -l </proc/keys"), "0");
     assert_eq!(
-        out(&env, &["--security-opt", "mask=/etc/passwd:/proc/version"], "cat /etc/passwd /proc/version"),
+        out(&env, &["--security-opt", "mask=/etc/hosts:/proc/version"], "cat /etc/hosts /proc/version"),
         ""
     );
     let sys = "echo 1 2>/dev/null >/proc/sys/net/ipv4/ip_forward && echo written || echo no";
