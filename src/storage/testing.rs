@@ -138,6 +138,14 @@ pub(super) struct Scene {
     pub(super) store: Store,
 }
 
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // Trees may have directories that their owner cannot enter, which the directory's own drop does
+        // not get past.
+        super::trash::remove_path(self.store.data()).unwrap();
+    }
+}
+
 impl Scene {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();

@@ -48,8 +48,11 @@ pub(super) struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     pub(super) fn new(root: BorrowedFd<'a>, ownership: Ownership, umask: u32, limits: Limits) -> Self {
+        let mut tree = Tree::new(root);
+        // Until an entry describes it, the root is as implied as any other directory.
+        tree.implied.insert(Vec::new());
         Maker {
-            tree: Tree::new(root),
+            tree,
             ownership,
             umask,
             limits,

@@ -111,6 +111,9 @@ impl<'a> Work<'a> {
     /// What the lower layers have at this path, unless one of our own directories above it hides them.
     fn counterpart(&self, path: &[u8]) -> Result<Option<Found<'a>>> {
         let mut view = self.lower_view()?;
+        if path.is_empty() {
+            return Ok(Some(view.here()));
+        }
         let parts: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
         let fail = |e| failed("look up", path, e);
         for (depth, part) in parts.iter().enumerate() {

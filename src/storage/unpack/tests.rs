@@ -408,6 +408,7 @@ fn sparse_files_of_every_format_are_read() {
 fn implied_directories_look_like_those_below() {
     let scene = Scene::new();
     let lower = Tar::new()
+        .raw(&Raw { mode: 0o711, mtime: 4, ..Raw::new(b'5', "./") }, b"")
         .raw(&Raw { mode: 0o1777, mtime: 5, uid: 9, gid: 8, ..Raw::new(b'5', "tmp") }, b"")
         .raw(&Raw { mode: 0o750, mtime: 6, ..Raw::new(b'5', "tmp/deep") }, b"")
         .end();
@@ -419,6 +420,7 @@ fn implied_directories_look_like_those_below() {
     assert_eq!((meta("tmp").mode() & 0o7777, meta("tmp").mtime()), (0o1777, 5));
     assert_eq!((meta("tmp/deep").mode() & 0o7777, meta("tmp/deep").mtime()), (0o750, 6));
     assert_eq!(meta("new").mode() & 0o7777, 0o755);
+    assert_eq!((meta("").mode() & 0o7777, meta("").mtime()), (0o711, 4));
     assert_eq!(owners::read(&layers.owners(&ids[1]).unwrap().unwrap())[&b"tmp"[..]], (9, 8));
     assert_eq!(layers.record(&ids[1]).unwrap().parent.as_ref(), Some(&ids[0]));
 }

@@ -67,6 +67,11 @@ impl<'a> View<'a> {
         View { dirs, stack: PhantomData }
     }
 
+    /// This directory itself.
+    pub(super) fn here(&self) -> Found<'a> {
+        Found::Directory(self.dirs.clone())
+    }
+
     /// What this directory has under a name; `None` when nothing.
     pub(super) fn child(&self, name: &[u8]) -> Result<Option<Found<'a>>> {
         let fail = |e| failed("look up", name, e);
@@ -110,7 +115,7 @@ impl<'a> View<'a> {
 
     /// The directory at a path without symlinks; the root is the empty path.
     pub(super) fn walk(&self, path: &[u8]) -> Result<Option<Found<'a>>> {
-        let mut here = Found::Directory(self.dirs.clone());
+        let mut here = self.here();
         for part in path.split(|b| *b == b'/').filter(|p| !p.is_empty()) {
             let Found::Directory(dirs) = here else { return Ok(None) };
             match View::of(dirs).child(part)? {
