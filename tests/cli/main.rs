@@ -13,7 +13,14 @@ mod common;
 
 mod harness;
 mod host;
+mod inspect;
+mod kill;
+mod logs;
 mod manners;
+mod ps;
 mod pull;
 mod pull_faults;
+mod rm;
 mod run_options;
+mod stop;
+mod wait;

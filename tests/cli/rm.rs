@@ -1,0 +1,110 @@
+//! `rm`.
+
+use super::ps::{IDLE, field, start};
+use crate::common::TestEnv;
+
+fn names(env: &TestEnv) -> Vec<String> {
+    env.coracle(["ps", "-a", "--format", "{{.Names}}"]).ok().lines()
+}
+
+#[test]
+fn what_has_ended_is_removed_and_leaves_nothing() {
+    let env = TestEnv::new();
+    let a = start(&env, "a", &[], "mkdir -p /x/y; echo >/x/y/z; chmod 0 /x/y /x; exit 0");
+    start(&env, "b", &[], "exit 0");
+    env.coracle(["wait", "a", "b"]).ok();
+    assert_eq!(env.coracle(["rm", "a", "nobody", "b"]).fails(1).says("nobody").lines(), ["a", "b"]);
+    assert!(names(&env).is_empty());
+    for place in ["containers", "names", "trash"] {
+        let left: Vec<_> = std::fs::read_dir(env.root().join(place)).unwrap().collect();
+        assert!(left.is_empty(), "{place}: {left:?}");
+    }
+    env.coracle(["rm", &a]).fails(1);
+}
+
+#[test]
+fn files_of_other_ids_are_removed() {
+    let env = TestEnv::new();
+    let rootfs = env.busybox_rootfs();
+    let call = env.coracle(["run", "--name", "a", "--network", "none", "--rootfs"]);
+    let script = "mkdir -m 700 /tmp/d && echo x >/tmp/d/f && chown -R 1000:1000 /tmp/d";
+    let rootfs = format!("{}:O", rootfs.display());
+    call.args([&rootfs, "sh", "-c", &format!("mkdir -p /tmp; {script}")]).ok();
+    env.coracle(["rm", "a"]).ok();
+    let left: Vec<_> = std::fs::read_dir(env.root().join("trash")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_runs_is_refused_without_force() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    let refused = env.coracle(["rm", "web"]).fails(2).says("running").says("coracle rm -f web");
+    assert!(refused.stdout.is_empty());
+    assert_eq!(names(&env), ["web"]);
+    assert_eq!(env.coracle(["rm", "-f", "web"]).ok().text(), "web");
+    assert!(names(&env).is_empty());
+}
+
+#[test]
+fn force_always_wins() {
+    let env = TestEnv::new();
+    start(&env, "deaf", &[], "trap '' TERM; while :; do sleep 0.05; done");
+    start(&env, "self", &["--rm"], IDLE);
+    start(&env, "lost", &[], "exit 0");
+    env.coracle(["wait", "lost"]).ok();
+    let id = field(&env, "lost", "{{.Id}}");
+    for record in ["plan.json", "settings.json", "run.json", "exit.json", "summary"] {
+        std::fs::write(env.root().join("containers").join(&id).join(record), "{").unwrap();
+    }
+    assert_eq!(env.coracle(["rm", "-f", "-t", "0", "deaf", "self", &id[..12]]).ok().lines().len(), 3);
+    assert!(names(&env).is_empty());
+    assert_eq!(env.coracle(["rm", "-f", "nobody"]).ok().text(), "");
+    // A stopped monitor does not stop us.
+    start(&env, "stuck", &[], IDLE);
+    let monitor: i32 = field(&env, "stuck", "{{.State.ConmonPid}}").parse().unwrap();
+    let monitor = nix::unistd::Pid::from_raw(monitor);
+    nix::sys::signal::kill(monitor, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    env.coracle(["rm", "-f", "-t", "0", "stuck"]).ok();
+    assert!(names(&env).is_empty());
+}
+
+#[test]
+fn every_way_of_naming() {
+    let env = TestEnv::new();
+    let ids: Vec<String> = ["a", "b", "c", "d"].map(|name| start(&env, name, &[], "exit 0")).to_vec();
+    env.coracle(["wait", "a", "b", "c", "d"]).ok();
+    let cidfile = env.file("cid", &ids[0]);
+    env.coracle(["container", "rm", "--cidfile"]).arg(&cidfile).ok();
+    assert_eq!(env.coracle(["rm", "--filter", "name=b"]).ok().text(), ids[1]);
+    assert_eq!(env.coracle(["rm", "-l"]).ok().text(), ids[3]);
+    assert_eq!(env.coracle(["rm", "-i", "nobody", "c"]).ok().text(), "c");
+    assert_eq!(env.coracle(["rm", "-a"]).ok().text(), "");
+    env.coracle(["rm"]).fails(125);
+    env.coracle(["rm", "-a", "x"]).fails(125);
+    env.coracle(["rm", "-t", "3", "x"]).fails(125);
+}
+
+#[test]
+fn anonymous_volumes_go_when_asked() {
+    let env = TestEnv::new();
+    let volumes = || std::fs::read_dir(env.root().join("volumes")).unwrap().count();
+    start(&env, "a", &["-v", "/data", "-v", "kept:/kept"], "exit 0");
+    start(&env, "b", &["-v", "/data"], "exit 0");
+    env.coracle(["wait", "a", "b"]).ok();
+    assert_eq!(volumes(), 3);
+    env.coracle(["rm", "-v", "a"]).ok();
+    assert_eq!(volumes(), 2);
+    env.coracle(["rm", "b"]).ok();
+    assert_eq!(volumes(), 2);
+}
+
+#[test]
+fn what_shares_namespaces_goes_first() {
+    let env = TestEnv::new();
+    start(&env, "main", &[], IDLE);
+    start(&env, "side", &["--ipc", "container:main"], IDLE);
+    env.coracle(["rm", "-f", "main"]).fails(2).says("--depend");
+    assert_eq!(env.coracle(["rm", "-f", "-t", "1", "--depend", "main"]).ok().lines().len(), 2);
+    assert!(names(&env).is_empty());
+}

@@ -1,0 +1,57 @@
+//! `stop`.
+
+use super::ps::{IDLE, field, start};
+use crate::common::TestEnv;
+
+#[test]
+fn the_stop_signal_is_sent_and_the_exit_code_kept() {
+    let env = TestEnv::new();
+    start(&env, "web", &["--stop-signal", "USR1"], "trap 'exit 6' USR1; while :; do sleep 0.05; done");
+    assert_eq!(env.coracle(["stop", "web"]).ok().text(), "web");
+    assert_eq!(field(&env, "web", "{{.State.Status}} {{.State.ExitCode}}"), "exited 6");
+    // Once more does no harm.
+    assert_eq!(env.coracle(["stop", "web"]).ok().text(), "web");
+}
+
+#[test]
+fn one_that_does_not_listen_is_killed_when_its_time_is_over() {
+    let env = TestEnv::new();
+    start(&env, "deaf", &[], "trap '' TERM; while :; do sleep 0.05; done");
+    env.coracle(["stop", "-t", "1", "deaf"]).ok();
+    assert_eq!(field(&env, "deaf", "{{.State.ExitCode}}"), "137");
+    start(&env, "deaf2", &["--stop-timeout", "0"], "trap '' TERM; while :; do sleep 0.05; done");
+    env.coracle(["container", "stop", "deaf2"]).ok();
+    assert_eq!(field(&env, "deaf2", "{{.State.ExitCode}}"), "137");
+}
+
+#[test]
+fn several_at_once_by_every_way_of_naming() {
+    let env = TestEnv::new();
+    let ids: Vec<String> =
+        ["a", "b", "c", "d", "e"].map(|name| start(&env, name, &["-l", "x"], IDLE)).to_vec();
+    let cidfile = env.file("cid", format!("{}\n", ids[1]));
+    let running = || env.coracle(["ps", "--format", "{{.Names}}"]).ok().lines();
+    assert_eq!(
+        env.coracle(["stop", "a", "nobody", &ids[4][..8]]).fails(1).says("nobody").lines(),
+        ["a", &ids[4][..8]]
+    );
+    assert_eq!(running(), ["b", "c", "d"]);
+    assert_eq!(env.coracle(["stop", "--cidfile"]).arg(&cidfile).ok().text(), ids[1]);
+    assert_eq!(env.coracle(["stop", "--filter", "name=c"]).ok().text(), ids[2]);
+    assert_eq!(running(), ["d"]);
+    assert_eq!(env.coracle(["stop", "-a"]).ok().text(), ids[3]);
+    assert_eq!(running(), [""; 0]);
+    assert_eq!(env.coracle(["stop", "-a"]).ok().text(), "");
+    env.coracle(["stop", "-l"]).ok();
+}
+
+#[test]
+fn failures() {
+    let env = TestEnv::new();
+    env.coracle(["stop"]).fails(125);
+    env.coracle(["stop", "nobody"]).fails(125).says("nobody");
+    env.coracle(["stop", "-i", "nobody"]).ok();
+    env.coracle(["stop", "-a", "nobody"]).fails(125);
+    env.coracle(["stop", "-t", "soon", "nobody"]).fails(125);
+    env.coracle(["stop", "--cidfile", "/nonexistent/file"]).fails(125).says("/nonexistent/file");
+}
