@@ -299,7 +299,6 @@ impl Scratch {
                     Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV | Errno::EOVERFLOW
                 ) =>
             {
-            Err(f) if matches!(f.errno(), Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV) => {
                 return Ok(());
             }
             Err(f) => return Err(f),

@@ -102,8 +102,14 @@ fn anonymous_volumes_go_when_asked() {
 #[test]
 fn what_shares_namespaces_goes_first() {
     let env = TestEnv::new();
-    start(&env, "main", &[], IDLE);
-    start(&env, "side", &["--ipc", "container:main"], IDLE);
+    let main = start(&env, "main", &[], IDLE);
+    let side = start(&env, "side", &[], "exit 0");
+    env.coracle(["wait", "side"]).ok();
+    // As `run --ipc container:main` writes it.
+    let file = env.root().join("containers").join(side).join("plan.json");
+    let mut plan: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    plan["namespaces"]["ipc"] = serde_json::json!({ "container": main });
+    std::fs::write(&file, serde_json::to_vec(&plan).unwrap()).unwrap();
     env.coracle(["rm", "-f", "main"]).fails(2).says("--depend");
     assert_eq!(env.coracle(["rm", "-f", "-t", "1", "--depend", "main"]).ok().lines().len(), 2);
     assert!(names(&env).is_empty());

@@ -23,6 +23,8 @@ const CURRENT: &str = "log";
 const ROTATED: &str = "log.1";
 /// Formatted bytes that are gathered before they are written.
 const BLOCK: usize = 64 * 1024;
+/// What a line needs beside its text: time, stream, tag, spaces, line end.
+const HEAD_MAX: usize = 64;
 /// The smallest useful rotation step; smaller limits count as twice this.
 const STEP_MIN: u64 = 4096;
 /// Longest line a reader takes; the writer's are shorter.
@@ -92,15 +94,17 @@ impl Writer {
     /// When the file cannot be written or rotated.
     pub fn append(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let head = format!("{} {} ", stamp(Utc::now()), stream.word());
+        // No block may be larger than a rotation step, or the limit would not hold.
+        let limit = self.step.map_or(BLOCK, |step| step.min(BLOCK as u64) as usize);
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             // A line above a block goes out as pieces.
-            let mut chunks = piece.chunks(BLOCK).peekable();
+            let mut chunks = piece.chunks(limit - HEAD_MAX).peekable();
             while let Some(chunk) = chunks.next() {
                 let (tag, text) = match chunk.strip_suffix(b"\n") {
                     Some(text) if chunks.peek().is_none() => (b"F ", text),
                     _ => (b"P ", chunk),
                 };
-                if !self.block.is_empty() && self.block.len() + head.len() + text.len() + 3 > BLOCK {
+                if !self.block.is_empty() && self.block.len() + HEAD_MAX + text.len() > limit {
                     self.flush()?;
                 }
                 self.block.extend_from_slice(head.as_bytes());

@@ -123,6 +123,17 @@ fn rotation_keeps_the_latest_within_the_limit() {
 }
 
 #[test]
+fn floods_and_gigantic_lines_stay_within_the_limit() {
+    let f = fixture();
+    let mut w = f.writer(Some(20_000));
+    for flood in [vec![b'\n'; 100_000], vec![b'x'; 300_000], b"short\n".repeat(20_000)] {
+        w.append(Stream::Stderr, &flood).unwrap();
+        assert!(f.size("log") + f.size("log.1") <= 20_000, "{} {}", f.size("log"), f.size("log.1"));
+    }
+    assert_eq!(f.texts(Some(2)), ["short", "short"]);
+}
+
+#[test]
 fn a_tail_is_found_from_the_end() {
     let f = fixture();
     assert!(f.read(Some(3)).is_empty());
