@@ -143,9 +143,11 @@ fn images() -> Vec<CompletionCandidate> {
 
 /// The environment that the half-typed command line means, as far as it can be told.
 fn environment() -> Option<Env> {
-    let mut options = GlobalOptions::default();
-    options.root = std::env::var_os("CORACLE_ROOT").map(PathBuf::from);
-    options.runroot = std::env::var_os("CORACLE_RUNROOT").map(PathBuf::from);
+    let mut options = GlobalOptions {
+        root: std::env::var_os("CORACLE_ROOT").map(PathBuf::from),
+        runroot: std::env::var_os("CORACLE_RUNROOT").map(PathBuf::from),
+        ..GlobalOptions::default()
+    };
     let mut words = std::env::args_os().skip_while(|word| word != "--").skip(2);
     while let Some(word) = words.next() {
         let text = word.to_string_lossy();

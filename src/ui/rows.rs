@@ -65,7 +65,8 @@ pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Resu
         }
         return align(&text);
     }
-    let template = Template::parse(body)?;
+    // podman aligns cells that spaces separate, too.
+    let template = Template::parse(&body.replace("}} {{", "}}\t{{"))?;
     if !listing.no_heading {
         text.push_str(&ended(template.render(&headers(rows, listing))?));
     }
@@ -178,6 +179,7 @@ mod tests {
         let text = shown(Some(r"table {{.Names}}\t{{.RunningFor}}\t{{.ID}}\t{{.ExitCode}}"));
         assert_eq!(text.lines().next(), Some("NAMES     CREATED       CONTAINER ID   EXIT CODE"));
         assert_eq!(text.lines().nth(1), Some("web       2 hours ago   1234567890ab   0"));
+        assert_eq!(shown(Some("table {{.Names}} {{.ID}}")), shown(Some(r"table {{.Names}}\t{{.ID}}")));
         let upper = shown(Some("table {{upper .Names}}"));
         assert_eq!(upper, "NAMES\nWEB\nDB\n");
     }

@@ -7,9 +7,10 @@ use serde_json::Value;
 use std::cmp::Ordering;
 
 /// Every function's name.
-pub(super) const NAMES: [&str; 25] = [
-    "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not", "or", "pad",
-    "print", "printf", "println", "slice", "split", "title", "toJson", "truncate", "upper", "urlquery",
+pub(super) const NAMES: [&str; 26] = [
+    "and", "eq", "ge", "gt", "html", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not", "or",
+    "pad", "print", "printf", "println", "slice", "split", "title", "toJson", "truncate", "upper",
+    "urlquery",
 ];
 
 /// Whether there is such a function.
@@ -93,6 +94,7 @@ pub(super) fn call<'a>(name: &str, arguments: &[Val<'a>]) -> Called<'a> {
         }
         ("printf", [format, rest @ ..]) => Ok(Val::owned(printf::format(&string(name, format)?, rest))),
         ("printf", _) => wrong("a format"),
+        ("html", all) => Ok(Val::owned(html(&print(all)))),
         ("urlquery", all) => Ok(Val::owned(urlquery(&print(all)))),
         _ => Err(fault(format!("unknown function {name:?}"))),
     }
@@ -221,7 +223,7 @@ fn title(s: &str) -> String {
         } else {
             out.extend(c.to_uppercase());
         }
-        inside = c.is_alphanumeric() || c == '_' || c == '\'';
+        inside = c.is_alphanumeric() || c == '_';
     }
     out
 }
@@ -237,6 +239,21 @@ fn print(all: &[Val<'_>]) -> String {
         }
         out.push_str(&value.text());
         before_is_string = is_string;
+    }
+    out
+}
+
+fn html(s: &str) -> String {
+    let mut out = String::new();
+    for c in s.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
     }
     out
 }

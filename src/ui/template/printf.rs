@@ -25,6 +25,7 @@ pub(super) fn format(template: &str, arguments: &[Val<'_>]) -> String {
     let mut out = String::new();
     let mut chars = template.chars().peekable();
     let mut next = 0;
+    let mut reordered = false;
     while let Some(c) = chars.next() {
         if c != '%' {
             out.push(c);
@@ -40,9 +41,22 @@ pub(super) fn format(template: &str, arguments: &[Val<'_>]) -> String {
                 _ => spec.zero = true,
             }
         }
-        spec.width = digits(&mut chars);
+        spec.width = match chars.next_if_eq(&'*') {
+            Some(_) => {
+                let width = arguments.get(next).and_then(Val::get).and_then(Value::as_i64).unwrap_or(0);
+                next += 1;
+                spec.left |= width < 0;
+                usize::try_from(width.unsigned_abs()).unwrap_or(WIDTH_MAX).min(WIDTH_MAX)
+            }
+            None => digits(&mut chars),
+        };
         if chars.next_if_eq(&'.').is_some() {
             spec.precision = Some(digits(&mut chars));
+        }
+        // `%[2]d` takes the second argument, and goes on behind it.
+        if chars.next_if_eq(&'[').is_some() {
+            next = digits(&mut chars).saturating_sub(1);
+            reordered = chars.next_if_eq(&']').is_some();
         }
         match chars.next() {
             None => out.push_str("%!(NOVERB)"),
@@ -56,7 +70,7 @@ pub(super) fn format(template: &str, arguments: &[Val<'_>]) -> String {
             }
         }
     }
-    if let Some(extra) = arguments.get(next..).filter(|e| !e.is_empty()) {
+    if let Some(extra) = arguments.get(next..).filter(|e| !e.is_empty() && !reordered) {
         let shown: Vec<String> = extra.iter().map(typed).collect();
         out.push_str(&format!("%!(EXTRA {})", shown.join(", ")));
     }
@@ -85,8 +99,11 @@ fn one(spec: &Spec, verb: char, value: &Val<'_>) -> String {
         ('v', Some(value)) => cut(spec, text(value)),
         ('s', Some(Value::String(s))) => cut(spec, s.clone()),
         ('q', Some(Value::String(s))) => quote(&cut(spec, s.clone())),
-        ('x', Some(Value::String(s))) => s.bytes().map(|b| format!("{b:02x}")).collect(),
-        ('X', Some(Value::String(s))) => s.bytes().map(|b| format!("{b:02X}")).collect(),
+        ('x' | 'X', Some(Value::String(s))) => {
+            let upper = verb == 'X';
+            let bytes = s.bytes().map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") });
+            bytes.collect::<Vec<_>>().join(if spec.space { " " } else { "" })
+        }
         ('t', Some(Value::Bool(b))) => b.to_string(),
         ('d' | 'x' | 'X' | 'o' | 'b' | 'c' | 'q' | 'U', Some(Value::Number(n))) if !n.is_f64() => {
             return integer(

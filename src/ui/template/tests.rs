@@ -111,6 +111,11 @@ const GIVES: &[(&str, &str)] = &[
     ("{{printf \"%-05d|%05d|% d\" 7 -7 3}}", "7    |-0007| 3"),
     ("{{printf \"%s\" .List}}{{printf \"%!\"}}", "[a b c]%!!(MISSING)"),
     ("{{printf \"%\"}}", "%!(NOVERB)"),
+    ("{{printf \"%*d|%-*d|%[2]v %[1]v\" 5 3 4 7}}", "    3|7   |3 5"),
+    (
+        "{{printf \"%g %g %v\" 1e-7 1e21 2.5}} {{html \"a<'b\"}} {{title \"it's\"}}",
+        "1e-07 1e+21 2.5 a&lt;&#39;b It'S",
+    ),
 ];
 
 #[test]

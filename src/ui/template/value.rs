@@ -125,9 +125,25 @@ fn write_text(value: &Value, out: &mut String) {
         }
         // Writing to a string does not fail.
         Value::Bool(b) => drop(write!(out, "{b}")),
-        Value::Number(n) => match n.as_f64().filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 1e21) {
-            Some(whole) => drop(write!(out, "{whole:.0}")),
+        Value::Number(n) => match n.as_f64().filter(|_| n.is_f64()) {
+            Some(real) => drop(write!(out, "{}", general(real))),
             None => drop(write!(out, "{n}")),
         },
+    }
+}
+
+/// A float as Go's `%g`: the shortest digits that read back, with an exponent of two digits at least
+/// below 1e-4 and from 1e21 up.
+fn general(number: f64) -> String {
+    if number == 0.0 || (1e-4..1e21).contains(&number.abs()) {
+        return number.to_string();
+    }
+    let shown = format!("{number:e}");
+    match shown.split_once('e') {
+        Some((mantissa, power)) => {
+            let (sign, digits) = power.strip_prefix('-').map_or(('+', power), |digits| ('-', digits));
+            format!("{mantissa}e{sign}{digits:0>2}")
+        }
+        None => shown,
     }
 }
