@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attack_image;
 mod harness;
 mod host;
 mod inspect;
