@@ -178,6 +178,7 @@ impl FromStr for TmpfsArg {
             options.tmpfs_word(word).map_err(|e| bad("tmpfs", s, e))?;
         }
         let source = options.tmpfs();
+        options.check_against(&source).map_err(|e| bad("tmpfs", s, e))?;
         Ok(TmpfsArg(options.into_mount(clean_destination(destination)?, source, s)))
     }
 }
@@ -238,6 +239,7 @@ impl FromStr for MountOption {
             }
             (other, _) => return Err(wrong(format!("type {other:?} is not bind, volume or tmpfs"))),
         };
+        options.check_against(&source).map_err(wrong)?;
         Ok(MountOption(options.into_mount(clean_destination(destination)?, source, s)))
     }
 }

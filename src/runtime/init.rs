@@ -29,6 +29,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod owner;
 mod payload;
 mod seal;
 mod tree;
@@ -158,6 +159,9 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
     }
     let user = users::resolve(built.root.as_fd(), &plan.process.user)?;
     add_entries(&mut built, &user)?;
+    for (source, destination) in built.handed_over.drain(..) {
+        owner::hand_over(source.as_fd(), &destination, user.uid, user.gid)?;
+    }
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
     if order.wait_for_network {
         link.send(&FromInit::Ready, &[]).doing("tell", "the monitor")?;

@@ -125,6 +125,16 @@ fn volumes_and_binds_are_mounted_with_their_options() {
     // What is mounted deeper comes later, in whatever order it is asked for.
     assert_eq!(out(&env, &["-v", "./data:/x/y", "--tmpfs", "/x"], "cat /x/y/file"), "content");
 
+    // The user inside owns what was given to it, and a link is not followed.
+    std::fs::create_dir_all(env.path().join("given/deep")).unwrap();
+    std::fs::write(env.path().join("given/deep/file"), "x").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", env.path().join("given/link")).unwrap();
+    let listing = "cd /d; stat -c '%u:%g' . deep deep/file link; stat -c %u /etc/passwd";
+    let owners = out(&env, &["-u", "1234:56", "-v", "./given:/d:U,ro"], listing);
+    assert_eq!(owners, "1234:56\n1234:56\n1234:56\n1234:56\n0");
+    out(&env, &["-v", "./given:/d:U"], "test $(stat -c %u /d/deep) = 0");
+    refused(&env, &["-v", "./home:/d:U"], "home");
+
     refused(&env, &["-v", "./missing:/d"], "missing");
     refused(&env, &["-v", "./data:d"], "--volume");
     refused(&env, &["-v", "./data:/d:wat"], "wat");
@@ -355,6 +365,48 @@ fn time_zones_come_from_the_host() {
     assert_eq!(out(&env, &["--tz", "Etc/GMT+5"], "date +%z"), "-0500");
     out(&env, &["--tz", "local"], "date");
     refused(&env, &["--tz", "Mars/Base"], "Mars/Base");
+}
+
+#[test]
+fn names_are_resolved_as_asked() {
+    let env = TestEnv::with_images();
+    let script = "cat /etc/resolv.conf /etc/hosts";
+    let run = |options: &[&str]| {
+        env.coracle(["run", "--rm"]).args(options).args(["busybox", "sh", "-c", script]).ok().stdout
+    };
+    let asked = ["--dns=9.9.9.9", "--dns-search=x.example", "--dns-option=ndots:2", "--add-host=db:10.1.2.3"];
+    let text = run(&asked);
+    for word in ["nameserver 9.9.9.9", "search x.example", "ndots:2", "10.1.2.3\tdb"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(text.contains("host.containers.internal"), "{text}");
+    let plain = sh(&env, &["--no-hosts", "--no-hostname"], "cat /etc/hosts /etc/hostname").run();
+    assert!(!plain.stdout.contains("localhost"), "{plain}");
+    refused(&env, &["--dns=9.9.9.9"], "--dns");
+    refused(&env, &["--add-host=db"], "--add-host");
+    refused(&env, &["--network=wat"], "wat");
+    refused(&env, &["-p", "99999:80"], "99999");
+    refused(&env, &["-p", "80:80:80:80"], "--publish");
+    refused(&env, &["--expose", "x"], "x");
+}
+
+#[test]
+fn logs_are_kept_as_asked() {
+    let env = TestEnv::with_images();
+    let run = |name: &str, option: &str| {
+        env.coracle(["run", "--network=none", "--name", name, option, "busybox", "echo", "kept"]).ok()
+    };
+    assert_eq!(run("file", "--log-driver=json-file").text(), "kept");
+    assert_eq!(env.coracle(["logs", "file"]).ok().text(), "kept");
+    assert_eq!(run("none", "--log-driver=none").text(), "kept");
+    assert!(!env.coracle(["logs", "none"]).run().stdout.contains("kept"));
+    assert_eq!(run("small", "--log-opt=max-size=10m").text(), "kept");
+    refused_option(&env, "--log-opt=path=/x");
+}
+
+#[track_caller]
+fn refused_option(env: &TestEnv, option: &str) {
+    env.coracle(["run", option, "busybox", "true"]).fails(125).says("Hint:");
 }
 
 #[test]

@@ -30,7 +30,11 @@ pub(super) fn check(
     }
     for mount in &request.mounts.list {
         if let SourceArg::Bind { path, .. } = &mount.source {
-            bind_source(&caller.cwd.join(path))?;
+            let path = caller.cwd.join(path);
+            bind_source(&path)?;
+            if mount.chown {
+                not_home(&path, caller)?;
+            }
         }
     }
     if let Some(rootfs) = &request.rootfs {
@@ -58,6 +62,23 @@ fn bind_source(path: &Path) -> Result<()> {
                 .hint(format!("Make it first: mkdir -p {shown}")))
         }
         Err(e) => Err(Error::new(Kind::Usage, format!("bind source {shown} cannot be used")).caused_by(e)),
+    }
+}
+
+/// Giving the home directory, or one above it, to another user would lock the caller out.
+fn not_home(path: &Path, caller: &Caller) -> Result<()> {
+    let home = caller.env.iter().find(|(name, _)| name == "HOME").map(|(_, home)| Path::new(home));
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match home.map(real) {
+        Some(home) if home.starts_with(real(path)) => Err(Error::new(
+            Kind::Usage,
+            format!(
+                "mount option U would change the owner of {}, which holds your home directory",
+                path.display()
+            ),
+        )
+        .hint("Use it on a directory made for the container, or leave U out.")),
+        _ => Ok(()),
     }
 }
 

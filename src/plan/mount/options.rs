@@ -229,6 +229,9 @@ impl Options {
             SourceArg::Volume { .. } if self.recursive.is_some() => {
                 Err("bind and rbind are for host paths, not for volumes".into())
             }
+            SourceArg::Tmpfs { .. } if self.chown && self.read_only == Some(true) => {
+                Err("U and ro contradict each other for memory; set uid= and gid= instead".into())
+            }
             _ => Ok(()),
         }
     }

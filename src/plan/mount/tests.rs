@@ -156,7 +156,7 @@ fn memory_mounts_default_to_noexec_nosuid_nodev() {
             gid: Some(6)
         }
     );
-    for bad in ["t", "/", "/t:wat", "/t:size=x", "/t:mode=8", "/t:huge=always", "/t:ro,rw"] {
+    for bad in ["t", "/", "/t:wat", "/t:size=x", "/t:mode=8", "/t:huge=always", "/t:ro,rw", "/t:ro,U"] {
         assert!(bad.parse::<TmpfsArg>().is_err(), "{bad}");
     }
 }

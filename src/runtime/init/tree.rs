@@ -27,7 +27,7 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{fchdir, pivot_root, symlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Devices every container gets, and the permission bits they are checked against.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -52,6 +52,8 @@ pub(super) struct Built {
     pub(super) console: Option<OwnedFd>,
     /// Where generated files are kept.
     pub(super) scratch: Scratch,
+    /// Sources of mounts that the payload's user is to own, and where they are mounted.
+    pub(super) handed_over: Vec<(OwnedFd, PathBuf)>,
 }
 
 /// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
@@ -63,8 +65,12 @@ pub(super) fn build(order: &Order) -> Result<Built, Failure> {
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
     let (pts, console) = devices(order, root.as_fd(), &null)?;
+    let mut handed_over = Vec::new();
     for planned in &order.plan.mounts {
-        user_mount(order, root.as_fd(), planned)?;
+        let source = user_mount(order, root.as_fd(), planned)?;
+        if planned.chown {
+            handed_over.push((source, planned.destination.clone()));
+        }
     }
     for file in &order.files {
         if !order.plan.mounts.iter().any(|m| m.destination == Path::new(&file.path)) {
@@ -78,7 +84,7 @@ pub(super) fn build(order: &Order) -> Result<Built, Failure> {
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
-    Ok(Built { root, pts, console, scratch })
+    Ok(Built { root, pts, console, scratch, handed_over })
 }
 
 /// Makes `root` the root and lets go of the host's tree.
@@ -241,7 +247,8 @@ fn terminals() -> Result<OwnedFd, Failure> {
     .doing("mount devpts on", "/dev/pts")
 }
 
-fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Result<(), Failure> {
+/// Makes one of the plan's mounts; gives what is mounted as it was found, so without the mount's flags.
+fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Result<OwnedFd, Failure> {
     let mut attributes = 0;
     for (wanted, bit) in [
         (planned.read_only, attr::RDONLY),
@@ -251,7 +258,7 @@ fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Resul
     ] {
         attributes |= if wanted { bit } else { 0 };
     }
-    let (tree, kind) = match &planned.source {
+    let (found, tree, kind) = match &planned.source {
         MountSource::Bind { path, recursive } => bound(path, *recursive)?,
         MountSource::Volume { name, .. } => {
             let path = order.volumes.get(name.as_str());
@@ -271,7 +278,7 @@ fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Resul
             if *copy_up {
                 volumes::copy_up(root, &planned.destination, tree.as_fd())?;
             }
-            (tree, Target::Directory)
+            (tree.try_clone().doing("open", &planned.destination)?, tree, Target::Directory)
         }
     };
     let propagation = match planned.propagation.as_deref() {
@@ -281,11 +288,12 @@ fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Resul
     };
     mount::set_attributes(tree.as_fd(), attributes, 0, propagation, true)
         .doing("set flags of the mount on", &planned.destination)?;
-    attach(tree, root, &planned.destination, kind)
+    attach(tree, root, &planned.destination, kind)?;
+    Ok(found)
 }
 
 /// A copy of a host file or directory, or of what a symlink the user named leads to.
-fn bound(path: &Path, recursive: bool) -> Result<(OwnedFd, Target), Failure> {
+fn bound(path: &Path, recursive: bool) -> Result<(OwnedFd, OwnedFd, Target), Failure> {
     let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)?;
     let copy = |tree| mount::open_tree(found.as_fd(), Path::new(""), tree);
     let tree = match copy(if recursive { Tree::CloneRecursive } else { Tree::Clone }) {
@@ -295,7 +303,7 @@ fn bound(path: &Path, recursive: bool) -> Result<(OwnedFd, Target), Failure> {
     }
     .doing("open", path)?;
     let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
-    Ok((tree, if directory { Target::Directory } else { Target::File }))
+    Ok((found, tree, if directory { Target::Directory } else { Target::File }))
 }
 
 fn tmpfs<const N: usize>(
