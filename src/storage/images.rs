@@ -6,6 +6,9 @@
 //! its configuration blob. `oci/index.json` is derived from both kinds of record after each change, for
 //! other programs that read the layout; nothing here reads it.
 
+mod records;
+
+use self::records::{BlobsOf, ConfigOf, ImageRecord, Index, IndexEntry, PlanPart, REF_NAME, RefRecord};
 use super::blobs::Blobs;
 use super::layers::Layers;
 use super::record::{self, Durability, failed};
@@ -39,27 +42,6 @@ pub struct ManifestRef {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-}
-
-/// The content of `refs/<hash>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct RefRecord {
-    version: u32,
-    reference: Reference,
-    id: Digest,
-    manifest: ManifestRef,
-}
-
-/// The content of `images/<id>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct ImageRecord {
-    version: u32,
-    id: Digest,
-    /// The manifests it came with, newest first.
-    manifests: Vec<ManifestRef>,
-    /// `repository@digest` of everything it was pulled as.
-    digests: Vec<String>,
-    added: DateTime<Utc>,
 }
 
 /// A pulled, built or loaded image, to be recorded.
@@ -555,56 +537,6 @@ impl Images {
             Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests };
         record::replace(&self.roots.data.join("oci/index.json"), &index, Durability::Volatile)
     }
-}
-
-/// The annotation that names an entry of an image layout's index (OCI image spec, annotations.md).
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Index {
-    schema_version: u32,
-    media_type: &'static str,
-    manifests: Vec<IndexEntry>,
-}
-
-#[derive(Serialize)]
-struct IndexEntry {
-    #[serde(flatten)]
-    manifest: ManifestRef,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'static str, String>,
-}
-
-/// The part of a manifest that names its configuration.
-#[derive(Deserialize)]
-struct ConfigOf {
-    config: Named,
-}
-
-/// The part of a manifest that names its layers.
-#[derive(Deserialize)]
-struct BlobsOf {
-    #[serde(default)]
-    layers: Vec<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    digest: Digest,
-}
-
-/// The part of a container's plan that says what it needs from here.
-#[derive(Deserialize)]
-struct PlanPart {
-    id: ContainerId,
-    image: Option<ImagePart>,
-    root: super::rootfs::RootPlan,
-}
-
-#[derive(Deserialize)]
-struct ImagePart {
-    id: Digest,
 }
 
 /// A configuration as JSON.

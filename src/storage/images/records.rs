@@ -1,0 +1,79 @@
+//! What the records of images say, and the parts of other documents that are read for them.
+
+use super::ManifestRef;
+use crate::container::ContainerId;
+use crate::image::{Digest, Reference};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The content of `refs/<hash>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RefRecord {
+    pub(super) version: u32,
+    pub(super) reference: Reference,
+    pub(super) id: Digest,
+    pub(super) manifest: ManifestRef,
+}
+
+/// The content of `images/<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ImageRecord {
+    pub(super) version: u32,
+    pub(super) id: Digest,
+    /// The manifests it came with, newest first.
+    pub(super) manifests: Vec<ManifestRef>,
+    /// `repository@digest` of everything it was pulled as.
+    pub(super) digests: Vec<String>,
+    pub(super) added: DateTime<Utc>,
+}
+
+/// The annotation that names an entry of an image layout's index (OCI image spec, annotations.md).
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Index {
+    pub(super) schema_version: u32,
+    pub(super) media_type: &'static str,
+    pub(super) manifests: Vec<IndexEntry>,
+}
+
+#[derive(Serialize)]
+pub(super) struct IndexEntry {
+    #[serde(flatten)]
+    pub(super) manifest: ManifestRef,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) annotations: BTreeMap<&'static str, String>,
+}
+
+/// The part of a manifest that names its configuration.
+#[derive(Deserialize)]
+pub(super) struct ConfigOf {
+    pub(super) config: Named,
+}
+
+/// The part of a manifest that names its layers.
+#[derive(Deserialize)]
+pub(super) struct BlobsOf {
+    #[serde(default)]
+    pub(super) layers: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) digest: Digest,
+}
+
+/// The part of a container's plan that says what it needs from here.
+#[derive(Deserialize)]
+pub(super) struct PlanPart {
+    pub(super) id: ContainerId,
+    pub(super) image: Option<ImagePart>,
+    pub(super) root: crate::storage::rootfs::RootPlan,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ImagePart {
+    pub(super) id: Digest,
+}
