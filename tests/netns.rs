@@ -160,8 +160,7 @@ impl Running {
 
     /// Ends everything, in the order a monitor does.
     fn end(self) {
-        drop(self.forwarder.link);
-        wait(&self.forwarder.pidfd);
+        forwarder::stop(self.forwarder);
         self.slirp.stop();
         coracle::sys::process::pidfd_send_signal(self.inside.child.pidfd.as_fd(), libc::SIGKILL).unwrap();
         self.inside.child.wait().unwrap();

@@ -20,14 +20,16 @@ mod tcp;
 mod udp;
 
 use super::{Listener, Protocol, SlirpOptions};
-use crate::fork::{Doing, Failure, Link};
+use crate::fork::{Child, Doing, Failure, Link};
 use inside::Inside;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::Mode;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -45,6 +47,9 @@ const CONNECTIONS_MAX: usize = 50_000;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often idle UDP sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// How long a forwarder may take to leave, in milliseconds.
+const STOP_TIMEOUT: u16 = 1000;
 
 /// What the leaf reports up its link, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +93,18 @@ pub fn serve(
             i32::from(forwarder.run().is_err())
         }
     }
+}
+
+/// Ends a forwarder. Its ports are free when this returns.
+pub fn stop(child: Child) {
+    let Child { pidfd, link, .. } = child;
+    drop(link);
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    // It leaves at once; one that does not, for whatever reason, must not keep the ports.
+    if !matches!(poll(&mut fds, PollTimeout::from(STOP_TIMEOUT)), Ok(1)) {
+        let _ = crate::sys::process::pidfd_send_signal(pidfd.as_fd(), nix::libc::SIGKILL);
+    }
+    let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
 }
 
 /// Leaves everything behind that is not needed and enters the container's network.

@@ -18,6 +18,7 @@ mod inspect;
 mod kill;
 mod logs;
 mod manners;
+mod network;
 mod ps;
 mod pull;
 mod pull_faults;

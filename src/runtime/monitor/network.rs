@@ -57,7 +57,7 @@ pub(super) fn begin(
 pub(super) fn close(network: Option<Network>) {
     if let Some(Network { slirp, forwarder }) = network {
         if let Some(forwarder) = forwarder {
-            drop(forwarder.link);
+            netns::forwarder::stop(forwarder);
         }
         drop(slirp);
     }
