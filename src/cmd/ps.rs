@@ -102,7 +102,11 @@ fn listing(args: &Args, store: &Store, filters: &Filters) -> Result<String> {
     if rows::is_json(args.format.as_deref()) {
         return rows::json(&Value::Array(rows.iter().map(Row::json).collect()));
     }
-    let values: Vec<Value> = rows.iter().map(Row::fields).collect();
+    let values: Vec<Value> = if args.format.is_some() || args.namespace {
+        rows.iter().map(Row::fields).collect()
+    } else {
+        rows.iter().map(Row::table_fields).collect()
+    };
     rows::rows(args.format.as_deref(), &values, &columns(args))
 }
 
@@ -284,6 +288,21 @@ impl Row {
 
     fn network(&self) -> String {
         self.plan.as_ref().map(|plan| plan.network.mode.to_string()).unwrap_or_default()
+    }
+
+    /// What the default table shows, and no more: it may have thousands of rows.
+    fn table_fields(&self) -> Value {
+        let s = &self.summary;
+        json!({
+            "ID": self.id(),
+            "Image": s.image,
+            "Command": self.command(),
+            "RunningFor": time::ago(s.created),
+            "Status": status(s),
+            "Ports": ports(&s.ports),
+            "Names": s.name,
+            "Size": self.size(),
+        })
     }
 
     /// What a template may name.

@@ -150,6 +150,8 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
     let begun = Instant::now();
     let auto_remove = container.summary().auto_remove;
     let run = container.run_record()?.map(|run| run.run);
+    // The directory of a --rm container may be deleted before its records are read.
+    let note = container.exit_note()?;
     let mut code = None;
     loop {
         // Before looking, so that nothing falls between looking and waiting.
@@ -159,7 +161,8 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
             code = exit.map(|exit: ExitRecord| exit.code).or(code);
             let gone = !in_place(container);
             if gone || (code.is_some() && !auto_remove) {
-                return Ok(Some(code.unwrap_or(LOST_EXIT_CODE)));
+                let noted = || note.code(run.unwrap_or(0));
+                return Ok(Some(code.or_else(noted).unwrap_or(LOST_EXIT_CODE)));
             }
             if container.status() == Status::Crashed {
                 recover(store, container)?;

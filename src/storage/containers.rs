@@ -22,7 +22,7 @@ pub mod watch;
 mod words;
 
 pub use dir::{ContainerDir, LOST_EXIT_CODE};
-pub use locks::{AliveLock, DirLock};
+pub use locks::{AliveLock, DirLock, ExitNote};
 pub use records::{
     ExecRecord, PortRecord, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings, boot_id,
 };

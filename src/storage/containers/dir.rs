@@ -1,7 +1,7 @@
 //! One container's directory.
 
 use super::files;
-use super::locks::{self, AliveLock, DirLock};
+use super::locks::{self, AliveLock, DirLock, ExitNote};
 use super::records::{
     ExecRecord, Outline, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings, boot_id,
 };
@@ -206,7 +206,8 @@ impl ContainerDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn write_exit(&self, exit: &ExitRecord) -> Result<()> {
-        files::replace_json(self.fd(), "exit.json", exit)
+        locks::note_exit(self.fd(), exit.run, exit.code)
+            .and_then(|()| files::replace_json(self.fd(), "exit.json", exit))
             .and_then(|()| {
                 self.change_summary(|s| {
                     s.phase = Phase::Exited;
@@ -317,6 +318,14 @@ impl ContainerDir {
     /// When the lock file cannot be opened.
     pub fn lock(&self) -> Result<DirLock> {
         locks::lock(self.fd()).context(Kind::Storage, || self.doing("take the lock"))
+    }
+
+    /// Opens the exit note, for one who waits; see [`ExitNote`].
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn exit_note(&self) -> Result<ExitNote> {
+        ExitNote::open(self.fd()).context(Kind::Storage, || self.doing("open the exit note"))
     }
 
     /// The directory of `exec` records, made if missing.

@@ -7,8 +7,11 @@ use nix::unistd::UnlinkatFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+
+/// Bytes read at once; larger than most records.
+const BLOCK: usize = 4096;
 
 /// Replaces a file by writing a new one and renaming it over. Not synced: a power cut may bring back the
 /// old content or, on some file systems, an empty file; readers take an unreadable record as absent.
@@ -33,14 +36,26 @@ pub(super) fn replace_json<T: Serialize>(dir: BorrowedFd<'_>, name: &str, value:
 pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>>> {
     let file = match openat(dir, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
     {
-        Ok(fd) => File::from(fd),
+        Ok(fd) => fd,
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    // Records are small: one read without asking for the size first.
-    let mut bytes = Vec::with_capacity(1024);
-    { file }.read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    let mut bytes = Vec::new();
+    let mut block = [0; BLOCK];
+    loop {
+        match nix::unistd::read(&file, &mut block) {
+            Ok(length) => {
+                bytes.extend_from_slice(&block[..length]);
+                // A regular file gives less than was asked for at its end only (read(2)), and the records
+                // are small: one call reads one, which is what makes listings fast.
+                if length < BLOCK {
+                    return Ok(Some(bytes));
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 /// A record; `None` when the file is absent or, after a power cut, not readable as one.

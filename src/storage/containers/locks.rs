@@ -4,7 +4,8 @@
 //! process that took it, so the monitor's forked helpers do not keep it, and the kernel drops it
 //! whatever way the monitor ends. Such a lock is lost when the process closes *any* descriptor of the
 //! file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
-//! whoever changes the container; byte 0 of the same file carries an open-file-description lock for the
+//! whoever changes the container. Its content is the exit note: run number and exit code, for those who
+//! wait for a `--rm` container and have nothing but an open file when its directory is gone. Byte 0 of the same file carries an open-file-description lock for the
 //! rewriting of `summary`, which must be possible while another process holds the flock.
 
 use nix::errno::Errno;
@@ -14,6 +15,7 @@ use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 /// Held by a container's monitor for its whole life; see the module.
 #[derive(Debug)]
@@ -105,4 +107,28 @@ pub(super) fn with_summary<T>(dir: BorrowedFd<'_>, work: impl FnOnce() -> io::Re
         }
     }
     work()
+}
+
+/// Leaves the exit note of a run.
+pub(super) fn note_exit(dir: BorrowedFd<'_>, run: u64, code: u8) -> io::Result<()> {
+    // Longer than any note before it, so that no rest of one is left.
+    File::from(open(dir, "lock", true)?).write_all_at(format!("{run:>20} {code:>3}\n").as_bytes(), 0)
+}
+
+/// A place to read a run's exit code from even when the container's directory has been deleted.
+#[derive(Debug)]
+pub struct ExitNote(File);
+
+impl ExitNote {
+    pub(super) fn open(dir: BorrowedFd<'_>) -> io::Result<ExitNote> {
+        Ok(ExitNote(File::from(open(dir, "lock", true)?)))
+    }
+
+    /// The exit code of the latest run that ended, when that is `run` or a later one.
+    pub fn code(&self, run: u64) -> Option<u8> {
+        let mut bytes = [0; 25];
+        self.0.read_exact_at(&mut bytes, 0).ok()?;
+        let (noted, code) = std::str::from_utf8(&bytes).ok()?.trim().split_once(' ')?;
+        if noted.parse::<u64>().ok()? >= run { code.trim().parse().ok() } else { None }
+    }
 }

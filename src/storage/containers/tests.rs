@@ -344,6 +344,18 @@ fn trash_frees_the_name_and_two_may_try() {
 }
 
 #[test]
+fn the_exit_note_outlives_the_directory() {
+    let f = fixture();
+    let dir = f.make("web");
+    let note = dir.exit_note().unwrap();
+    assert_eq!(note.code(1), None);
+    dir.write_exit(&exit_record(10, 200)).unwrap();
+    dir.write_exit(&exit_record(11, 3)).unwrap();
+    std::fs::remove_dir_all(dir.trash().unwrap()).unwrap();
+    assert_eq!((note.code(10), note.code(11), note.code(12)), (Some(3), Some(3), None));
+}
+
+#[test]
 fn settings_of_a_newer_program_survive() {
     let f = fixture();
     let dir = f.make("web");
