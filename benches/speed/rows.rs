@@ -353,10 +353,11 @@ fn memory(bench: &Bench) -> Row {
     Row { unit: "MB", ours, peer: Some(peer), floor: None, reach: "<= 2 MB" }
 }
 
-/// The PSS of processes by their program and command line. A process that may not be looked into
-/// (the monitor is not dumpable) counts with its whole anonymous memory, which is never less.
+/// The memory of processes, chosen by program and command line: PSS, or where that may not be read (the
+/// monitor is not dumpable) its upper bound, all anonymous pages and the mapped part of the program once.
 fn megabytes(wanted: impl Fn(&str, &str) -> bool) -> f64 {
-    let mut kilobytes = 0.0;
+    let mut sum = 0.0;
+    let mut program: f64 = 0.0;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
         let line = read("cmdline").replace('\0', " ");
@@ -368,9 +369,13 @@ fn megabytes(wanted: impl Fn(&str, &str) -> bool) -> f64 {
         let field = |text: &str, name: &str| -> Option<f64> {
             text.lines().find(|l| l.starts_with(name))?.split_whitespace().nth(1)?.parse().ok()
         };
-        kilobytes += field(&read("smaps_rollup"), "Pss:")
-            .or_else(|| field(&read("status"), "RssAnon:"))
-            .unwrap_or(0.0);
+        if let Some(pss) = field(&read("smaps_rollup"), "Pss:") {
+            sum += pss;
+        } else {
+            let status = read("status");
+            sum += field(&status, "RssAnon:").unwrap_or(0.0);
+            program = program.max(field(&status, "RssFile:").unwrap_or(0.0));
+        }
     }
-    kilobytes / 1024.0
+    (sum + program) / 1024.0
 }
