@@ -33,7 +33,8 @@ else
     for file in subuid subgid; do
         grep -qs "^$user:" /etc/$file || echo "$user:524288:65536" >>/etc/$file
     done
-    # udev would do this on a laptop.
+    # udev would do this on a laptop; in a small guest or container nobody does.
+    [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } 2>/dev/null || true
     for device in /dev/net/tun /dev/fuse; do
         [ ! -c $device ] || chmod 0666 $device
     done

@@ -82,7 +82,7 @@ pub fn run(
 ) -> Result<u8> {
     let not_running = || {
         Error::new(Kind::Conflict, format!("container {} is not running", dir.id().short()))
-            .hint(format!("Start it: coracle start {}", dir.id().short()))
+            .hint("See which containers run: coracle ps")
     };
     let record: RunRecord = match dir.status().is_live() {
         true => dir.run_record()?.ok_or_else(not_running)?,
