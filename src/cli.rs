@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// Run containers without root, daemon or set-up
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version, disable_help_subcommand = false)]
+#[command(name = "coracle", version, after_long_help = include_str!("cmd/help.txt"))]
 pub struct Cli {
     /// Options that stand before the verb.
     #[command(flatten)]

@@ -27,6 +27,40 @@ fn wanted() -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// The text behind the options as sections: `Title:` alone on its line, or `Title: text`; indented
+/// `term  meaning` lines, with more of the meaning far indented; paragraphs.
+fn sections(text: &str) -> String {
+    let escape = |s: &str| s.replace('\\', "\\e").replace('-', "\\-");
+    let mut roff = String::new();
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let words = line.trim();
+        let title = words.split_once(':').filter(|(title, rest)| {
+            indent == 0
+                && title.starts_with(|c: char| c.is_ascii_uppercase())
+                && !title.contains(['.', ';', ','])
+                && (rest.is_empty() || rest.starts_with(' '))
+        });
+        // A mark at the start of a line would make it a request.
+        match (title, words.split_once("  ")) {
+            _ if words.is_empty() => roff.push_str(".PP\n"),
+            (Some((title, rest)), _) => {
+                roff.push_str(&format!(".SH \"{}\"\n", title.to_uppercase()));
+                if !rest.is_empty() {
+                    let (first, more) = rest.trim().split_at(1);
+                    roff.push_str(&format!("\\&{}{}\n", escape(&first.to_uppercase()), escape(more)));
+                }
+            }
+            (None, Some((term, meaning))) if indent > 0 => {
+                let (term, meaning) = (escape(term), escape(meaning.trim()));
+                roff.push_str(&format!(".TP\n\\fB{term}\\fR\n{meaning}\n"));
+            }
+            _ => roff.push_str(&format!("\\&{}\n", escape(words))),
+        }
+    }
+    roff.replace(".PP\n.SH", ".SH")
+}
+
 /// The page of one command and those of the commands below it.
 fn pages(command: &clap::Command, name: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     let below: Vec<&clap::Command> = command.get_subcommands().filter(|c| !c.is_hide_set()).collect();
@@ -45,6 +79,9 @@ fn pages(command: &clap::Command, name: &str, files: &mut BTreeMap<String, Vec<u
         man.render_subcommands_section(&mut page).unwrap();
     }
     let mut text = String::from_utf8(page).unwrap();
+    if let Some(more) = command.get_after_long_help() {
+        text.push_str(&sections(&more.to_string()));
+    }
     text.push_str(".SH \"SEE ALSO\"\n");
     let mut also: Vec<String> = match name.rsplit_once('-') {
         Some((above, _)) => vec![above.to_owned()],

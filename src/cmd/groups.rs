@@ -1,6 +1,6 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
-use super::{exec, inspect, kill, logs, ps, pull, rm, run, stop, wait};
+use super::{exec, images, inspect, kill, logs, ps, pull, rm, rmi, run, stop, wait};
 use crate::error::Result;
 use crate::host::Env;
 use inspect::Sort;
@@ -51,8 +51,13 @@ pub struct ImageArgs {
 pub enum ImageVerb {
     /// Show everything known about images
     Inspect(inspect::Args),
+    /// List images
+    #[command(name = "ls", visible_alias = "list")]
+    Ls(images::Args),
     /// Pull images from a registry
     Pull(Box<pull::Args>),
+    /// Remove images
+    Rm(rmi::Args),
 }
 
 /// Runs a verb of `container`.
@@ -80,6 +85,8 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
         ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),
+        ImageVerb::Ls(args) => images::run(&args, env),
         ImageVerb::Pull(args) => pull::run(&args, env),
+        ImageVerb::Rm(args) => rmi::run(&args, env),
     }
 }
