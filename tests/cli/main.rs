@@ -12,12 +12,14 @@
 mod common;
 
 mod attack_image;
+mod exec;
 mod harness;
 mod host;
 mod inspect;
 mod kill;
 mod logs;
 mod manners;
+mod monitor;
 mod network;
 mod ps;
 mod pull;

@@ -1,0 +1,120 @@
+//! `exec`: another process in a running container.
+
+use crate::common::TestEnv;
+use expectrl::Expect;
+
+/// A container that waits, with busybox as its root.
+fn waiting(env: &TestEnv) -> String {
+    let rootfs = env.busybox_rootfs();
+    let run = env.coracle([
+        "run",
+        "-d",
+        "--network",
+        "none",
+        "-e",
+        "PLAN=yes",
+        "-w",
+        "/tmp",
+        "--hostname",
+        "boat",
+        "--rootfs",
+    ]);
+    run.arg(rootfs).args(["sleep", "600"]).ok().stdout.trim().to_owned()
+}
+
+#[test]
+fn the_process_is_in_the_container_and_its_code_is_ours() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let shown = env
+        .coracle(["exec", &id, "sh", "-c", "hostname; pwd; echo $PLAN; cat /proc/1/comm; exit 7"])
+        .fails(7);
+    assert_eq!(shown.stdout, "boat\n/tmp\nyes\nsleep\n");
+    env.coracle(["exec", &id, "sh", "-c", "kill -TERM $$"]).fails(143);
+    // Every namespace is the container's.
+    let inside = env
+        .coracle(["exec", &id, "sh", "-c", "for p in 1 self; do for n in ipc mnt net pid user uts; do readlink /proc/$p/ns/$n; done; echo -; done"])
+        .ok();
+    let (first, own) = inside.stdout.strip_suffix("-\n").unwrap().split_once("-\n").unwrap();
+    assert_eq!(first, own);
+}
+
+#[test]
+fn commands_that_cannot_be_executed_have_a_shells_codes() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let missing = env.coracle(["exec", &id, "nosuch"]).fails(127);
+    assert!(missing.stderr.contains("\"nosuch\" was not found"), "{missing}");
+    let refused = env.coracle(["exec", &id, "/etc/passwd"]).fails(126);
+    assert!(refused.stderr.contains("\"/etc/passwd\" cannot be executed"), "{refused}");
+}
+
+#[test]
+fn options_reach_the_process() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let file = env.file("env", "FROM_FILE=1\n");
+    let shown = env
+        .coracle(["exec", "-e", "SET=x y", "-e", "GIVEN", "-w", "/etc", "-u", "1000:1000", "--env-file"])
+        .arg(file)
+        .args([&id, "sh", "-c", "echo $SET,$GIVEN,$FROM_FILE,$PLAN; pwd; id -u; id -g"])
+        .env("GIVEN", "taken")
+        .ok();
+    assert_eq!(shown.stdout, "x y,taken,1,yes\n/etc\n1000\n1000\n");
+    let refused = env.coracle(["exec", "-w", "/not/there", &id, "true"]).run();
+    assert_ne!(refused.code, 0);
+    env.coracle(["exec", &id, "test", "!", "-e", "/not"]).ok();
+}
+
+#[test]
+fn streams_are_relayed_whole() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let input: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
+    let echoed = env.coracle(["exec", "-i", &id, "md5sum"]).stdin(input.clone()).ok();
+    let expected = env.program("md5sum").stdin(input).ok();
+    assert_eq!(echoed.stdout, expected.stdout);
+    let both = env.coracle(["exec", &id, "sh", "-c", "echo out; echo err >&2"]).ok();
+    assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("out\n", "err\n"));
+    // Without -i there is nothing to read.
+    assert_eq!(env.coracle(["exec", &id, "cat"]).stdin("x").ok().stdout, "");
+}
+
+#[test]
+fn a_terminal_is_one_and_has_a_size() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let mut session = env.coracle(["exec", "-it", &id, "sh"]).pty();
+    session.get_process_mut().set_window_size(101, 37).unwrap();
+    session.expect("#").unwrap();
+    session.send_line("tty; stty size").unwrap();
+    session.expect("/dev/pts/0").unwrap();
+    session.expect("37 101").unwrap();
+    session.send_line("exit 3").unwrap();
+    session.expect(expectrl::Eof).unwrap();
+    let status = session.get_process().wait().unwrap();
+    assert!(format!("{status:?}").contains("Exited(") && format!("{status:?}").contains("3)"), "{status:?}");
+}
+
+#[test]
+fn a_detached_process_goes_on_by_itself() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    env.coracle(["exec", "-d", &id, "sh", "-c", "echo done >/tmp/mark"]).ok();
+    crate::common::eventually("the mark is made", || {
+        env.coracle(["exec", &id, "cat", "/tmp/mark"]).run().stdout == "done\n"
+    });
+}
+
+#[test]
+fn a_container_that_does_not_run_is_refused_with_a_cure() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    env.coracle(["kill", &id]).ok();
+    env.coracle(["wait", &id]).ok();
+    let refused = env.coracle(["exec", &id, "true"]).fails(125);
+    assert!(refused.stderr.contains("is not running"), "{refused}");
+    assert!(refused.stderr.contains("Hint:"), "{refused}");
+    let unknown = env.coracle(["exec", "nobody", "true"]).fails(125);
+    assert!(unknown.stderr.contains("nobody"), "{unknown}");
+}
