@@ -90,6 +90,8 @@ fn an_image_is_shown() {
     let by_id = image["Id"].as_str().unwrap();
     assert_eq!(env.coracle(["image", "inspect", by_id]).ok().json(), shown);
     env.coracle(["container", "inspect", "busybox"]).fails(125);
+    assert_eq!(env.coracle(["image", "ls"]).ok().stdout, env.coracle(["images"]).ok().stdout);
+    env.coracle(["image", "rm", "nothing"]).fails(1).says("nothing");
     // A container of the same name comes first; --type chooses.
     start(&env, "busybox", &[], "exit 0");
     assert_eq!(env.coracle(["inspect", "-f", "{{.Name}}", "busybox"]).ok().text(), "busybox");
