@@ -168,6 +168,8 @@ fn attachment(args: &Args) -> Result<Option<Attachment>> {
 
 /// Makes the container's records. A name of our choosing that was taken meanwhile is chosen again.
 fn create(store: &Store, plan: &mut ContainerPlan, named: bool) -> Result<ContainerDir> {
+    // From here on the image cannot be removed without its container being seen.
+    let _lock = store.shared()?;
     let mut attempt = 0;
     loop {
         match store.containers().create(&plan.id, &plan.name, plan) {

@@ -194,6 +194,10 @@ fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Str
 }
 
 fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
+    if matches!(plan.root, RootPlan::Layers(_)) {
+        // Files of the layers would belong to strangers.
+        store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
+    }
     let lowers = match &plan.root {
         RootPlan::Layers(chain) => chain
             .iter()
@@ -353,5 +357,6 @@ fn sink(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Sink<'static>, Failu
 fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
     let mut detail = vec![error.to_string()];
     detail.extend(error.causes());
+    detail.extend(error.hints().into_iter().map(str::to_owned));
     Failure::other(doing, object, detail.join(": "))
 }

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -308,7 +308,7 @@ impl TempDir {
         let lock = File::open(&path).and_then(|file| file.lock_shared().map(|()| file));
         let lock = lock.map_err(|e| failed("lock", &path, e))?;
         let fs = path.join("fs");
-        DirBuilder::new().mode(0o755).create(&fs).map_err(|e| failed("create", &fs, e))?;
+        make_open_dir(&fs)?;
         Ok(TempDir { path, keep: false, _lock: lock })
     }
 
@@ -324,6 +324,13 @@ impl Drop for TempDir {
             let _ = trash::remove_path(&self.path);
         }
     }
+}
+
+/// Makes a directory of mode 0755, whatever the file mode creation mask.
+pub(super) fn make_open_dir(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().mode(0o755).create(path);
+    made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+        .map_err(|e| failed("create", path, e))
 }
 
 /// Opens one of the store's own directories.
@@ -383,7 +390,7 @@ pub(super) fn many_ids() -> Result<bool> {
 }
 
 /// See [`super::Store::check_id_map`].
-pub(super) fn check_id_map(roots: &Roots) -> Result<()> {
+pub(super) fn check_id_map(roots: &Roots, record: bool) -> Result<()> {
     let path = roots.data.join("version");
     let Some(version) = record::read::<Version>(&path)? else { return Ok(()) };
     let now = IdRanges::current()?;
@@ -397,7 +404,8 @@ pub(super) fn check_id_map(roots: &Roots) -> Result<()> {
             "Restore the ranges in /etc/subuid and /etc/subgid ({}), or remove all containers and images and pull again: coracle rm -a && coracle rmi -a",
             describe_ranges(old)
         ))),
-        _ => record::replace(&path, &Version { id_map: Some(now), ..version }, Durability::Synced),
+        _ if record => record::replace(&path, &Version { id_map: Some(now), ..version }, Durability::Synced),
+        _ => Ok(()),
     }
 }
 

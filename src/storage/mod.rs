@@ -217,7 +217,15 @@ impl Store {
     /// # Errors
     /// [`Kind::Conflict`] when files in the store belong to ids that now mean something else.
     pub fn check_id_map(&self) -> Result<()> {
-        layers::check_id_map(&self.roots)
+        layers::check_id_map(&self.roots, true)
+    }
+
+    /// As [`Store::check_id_map`], but writes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_id_map(&self) -> Result<()> {
+        layers::check_id_map(&self.roots, false)
     }
 }
 
@@ -261,7 +269,12 @@ fn initialise(data: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
     {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", path, e)),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => {
+            let error = failed("create", path, e);
+            let known = !error.hints().is_empty();
+            Err(if known { error } else { error.hint("Name another place: coracle --root DIR ...") })
+        }
         _ => Ok(()),
     };
     make(data, true)?;

@@ -6,7 +6,7 @@
 use super::containers::Containers;
 use super::record::{self, Durability, failed};
 use super::unpack::{DIRECTORY, resolve};
-use super::{Roots, copy, trash};
+use super::{Roots, copy, layers, trash};
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{Doing, Failure};
@@ -107,8 +107,7 @@ impl Volumes {
 
     fn fill(&self, temporary: &PathBuf, volume: &Volume) -> Result<()> {
         DirBuilder::new().mode(0o700).create(temporary).map_err(|e| failed("create", temporary, e))?;
-        let data = temporary.join("_data");
-        DirBuilder::new().mode(0o755).create(&data).map_err(|e| failed("create", &data, e))?;
+        layers::make_open_dir(&temporary.join("_data"))?;
         // An anonymous volume is as short-lived as its container, whose start must not wait for the disk.
         let durability = if volume.anonymous { Durability::Volatile } else { Durability::Synced };
         record::replace(&temporary.join("volume.json"), volume, durability)?;

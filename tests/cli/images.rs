@@ -1,0 +1,118 @@
+//! `images` and `rmi`.
+
+use crate::common::{ImageBuilder, Layer, TestEnv, busybox, shared_registry};
+use serde_json::json;
+
+/// Pushes an image of one file and pulls it; gives its name and id.
+fn pulled(env: &TestEnv, repository: &str, tag: &str, content: &str) -> (String, String) {
+    let image = ImageBuilder::new()
+        .layer(Layer::new().file("file", 0o644, content))
+        .config("Labels", json!({"content": content}));
+    image.push(shared_registry(), repository, tag);
+    let name = shared_registry().reference(repository, tag);
+    let id = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
+    (name, id)
+}
+
+#[test]
+fn images_are_listed_as_table_ids_template_and_json() {
+    let env = TestEnv::new();
+    assert_eq!(env.coracle(["images"]).ok().lines().len(), 1);
+    let (name, id) = pulled(&env, "images/one", "1.0", "one");
+    let table = env.coracle(["images"]).ok();
+    let header: Vec<&str> = table.stdout.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(header, ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
+    let row: Vec<&str> = table.stdout.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..3], [name.trim_end_matches(":1.0"), "1.0", &id[..12]]);
+    assert_eq!(row.last(), Some(&"3B"));
+    assert_eq!(env.coracle(["images", "-q"]).ok().text(), &id[..12]);
+    assert_eq!(env.coracle(["images", "-q", "--no-trunc"]).ok().text(), format!("sha256:{id}"));
+    assert_eq!(env.coracle(["images", "-n"]).ok().lines().len(), 1);
+    let digests = env.coracle(["images", "--digests", "-n"]).ok();
+    let digest = env.coracle(["images", "--format", "{{.Digest}}"]).ok().text().to_owned();
+    assert!(digest.starts_with("sha256:") && digests.stdout.contains(&digest), "{digests}");
+    let custom = env.coracle(["images", "--format", "table {{.ID}}\t{{.Repository}}"]).ok();
+    assert!(custom.stdout.starts_with("IMAGE ID") && custom.stdout.contains(&id[..12]), "{custom}");
+    let seen = env.coracle(["images", "--format", "json"]).ok().json();
+    assert_eq!(seen[0]["Id"], id.as_str());
+    assert_eq!(seen[0]["Names"], json!([name]));
+    assert_eq!(seen[0]["Labels"], json!({"content": "one"}));
+    env.coracle(["images", "--format", "{{.Nope"]).fails(125);
+    env.coracle(["images", "--filter", "colour=red"]).fails(125).says("colour").says("Write key=value");
+}
+
+#[test]
+fn filters_choose_and_keys_sort() {
+    let env = TestEnv::new();
+    let (_, one) = pulled(&env, "filters/one", "1.0", "one");
+    let (two_name, two) = pulled(&env, "filters/two", "2.0", "two and more");
+    let ids = |args: &[&str]| {
+        let mut lines = env.coracle(["images", "-q", "--no-trunc"]).args(args).ok().lines();
+        lines.sort();
+        lines.iter().map(|l| l.trim_start_matches("sha256:").to_owned()).collect::<Vec<_>>()
+    };
+    let only = |id: &String| vec![id.clone()];
+    assert_eq!(ids(&["one"]), only(&one));
+    assert_eq!(ids(&["t*:2.?"]), only(&two));
+    assert_eq!(ids(&["--filter", "reference=*/*/two"]), only(&two));
+    assert_eq!(ids(&["--filter", "reference!=two:2.0"]), only(&one));
+    assert_eq!(ids(&["--filter", "label=content=one"]), only(&one));
+    assert_eq!(ids(&["--filter", "label!=content=one"]), only(&two));
+    assert_eq!(ids(&["--filter", &format!("id={}", &two[..8])]), only(&two));
+    assert_eq!(ids(&["--filter", "dangling=false"]).len(), 2);
+    assert!(ids(&["--filter", "dangling=true"]).is_empty());
+    assert!(ids(&["--filter", "containers=true"]).is_empty());
+    assert!(ids(&["--filter", "readonly=true"]).is_empty());
+    assert!(ids(&["--filter", "until=2020-01-01T00:00:00Z"]).is_empty());
+    env.coracle(["images", "--filter", "before=nothing"]).fails(125).says("nothing");
+    let sorted = env.coracle(["images", "--sort", "size", "--format", "{{.Repository}}"]).ok().lines();
+    assert!(sorted[0].ends_with("/one") && sorted[1].ends_with("/two"), "{sorted:?}");
+    // A name that moves leaves the image that had it.
+    let image = ImageBuilder::new().layer(Layer::new().file("file", 0o644, "third"));
+    image.push(shared_registry(), "filters/two", "2.0");
+    env.coracle(["pull", "-q", &two_name]).ok();
+    assert_eq!(ids(&["--filter", "dangling=true"]), only(&two));
+    let table = env.coracle(["images", "--filter", "dangling=true", "-n"]).ok();
+    assert!(table.stdout.starts_with("<none>") && table.stdout.matches("<none>").count() == 2, "{table}");
+}
+
+#[test]
+fn rmi_takes_names_away_and_then_the_image() {
+    let env = TestEnv::new();
+    let (first, id) = pulled(&env, "rmi/first", "1", "same");
+    let (second, same) = pulled(&env, "rmi/second", "1", "same");
+    assert_eq!(id, same);
+    env.coracle(["rmi", &id[..12]]).fails(125).says("more than one name").says("--force");
+    assert_eq!(env.coracle(["rmi", &first]).ok().text(), format!("Untagged: {first}"));
+    assert_eq!(env.coracle(["rmi", "second:1"]).ok().text(), format!("Untagged: {second}\nDeleted: {id}"));
+    for dir in ["images", "refs", "layers", "trash", "tmp", "oci/blobs/sha256"] {
+        assert_eq!(std::fs::read_dir(env.root().join(dir)).unwrap().count(), 0, "{dir}");
+    }
+    env.coracle(["rmi", "second:1"]).fails(1).says("second:1 is not here");
+    env.coracle(["rmi", "--ignore", "second:1"]).ok();
+    let (_, third) = pulled(&env, "rmi/third", "1", "third");
+    // One failure does not stop the others.
+    let output = env.coracle(["rmi", "nothing", &third[..12]]).fails(1);
+    assert!(output.stdout.contains(&format!("Deleted: {third}")), "{output}");
+    env.coracle(["rmi"]).fails(125);
+    pulled(&env, "rmi/first", "1", "same");
+    pulled(&env, "rmi/second", "1", "same");
+    let all = env.coracle(["rmi", "--all"]).ok();
+    assert_eq!(all.stdout.matches("Untagged: ").count(), 2, "{all}");
+    assert_eq!(env.coracle(["images", "-q"]).ok().text(), "");
+}
+
+#[test]
+fn an_image_with_a_container_is_removed_by_force_only() {
+    let env = TestEnv::new();
+    busybox().push(shared_registry(), "rmi/used", "1");
+    let image = shared_registry().reference("rmi/used", "1");
+    let id = env.coracle(["run", "-d", "--network=none", &image, "sleep", "600"]).ok().text().to_owned();
+    env.coracle(["rmi", &image]).fails(2).says(&id[..12]).says("--force");
+    assert_eq!(env.coracle(["images", "-q"]).ok().lines().len(), 1);
+    assert_eq!(env.coracle(["images", "-q", "--filter", "containers=true"]).ok().lines().len(), 1);
+    env.coracle(["rmi", "--force", &image]).ok();
+    assert_eq!(env.coracle(["images", "-q"]).ok().text(), "");
+    assert!(env.containers().is_empty());
+    assert_eq!(std::fs::read_dir(env.root().join("layers")).unwrap().count(), 0);
+}
