@@ -5,12 +5,19 @@ use crate::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 
 /// What TLS needs for one host, as the files hold it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct HostCerts {
     /// PEM bundles of authorities, trusted beside the system's.
     pub authorities: Vec<(PathBuf, Vec<u8>)>,
     /// A client certificate with its key, PEM.
     pub identity: Option<(PathBuf, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for HostCerts {
+    /// Keeps the private key out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostCerts(..)")
+    }
 }
 
 /// Reads the certificates for `host[:port]`: from `--cert-dir` if given, else from the first directory

@@ -232,16 +232,10 @@ impl Session {
     }
 
     fn redirect(&self, from: &Url, response: &Response) -> Result<Url> {
-        let refuse = |why: &str| {
-            Error::new(Kind::Registry, format!("registry {} redirects {why}", self.endpoint.host()))
-        };
         let location = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
-        let to = location.and_then(|l| from.join(l).ok()).ok_or_else(|| refuse("to nowhere"))?;
-        match (from.scheme(), to.scheme()) {
-            (_, "https") | ("http", "http") => Ok(to),
-            ("https", "http") => Err(refuse(&format!("from https to plain http ({})", to.authority()))),
-            (_, scheme) => Err(refuse(&format!("to a {scheme} URL"))),
-        }
+        redirect_target(from, location).map_err(|why| {
+            Error::new(Kind::Registry, format!("registry {} redirects {why}", self.endpoint.host()))
+        })
     }
 
     /// Turns every status but success into words.
@@ -303,6 +297,16 @@ impl Session {
     /// A failure below HTTP, in words.
     pub(super) fn unreachable(&self, failure: &reqwest::Error) -> Error {
         unreachable(self.endpoint.host(), failure)
+    }
+}
+
+/// Where a redirect leads, or why it is not followed.
+fn redirect_target(from: &Url, location: Option<&str>) -> Result<Url, String> {
+    let to = location.and_then(|l| from.join(l).ok()).ok_or("to nowhere")?;
+    match (from.scheme(), to.scheme()) {
+        (_, "https") | ("http", "http") => Ok(to),
+        ("https", "http") => Err(format!("from https to plain http ({})", to.authority())),
+        (_, scheme) => Err(format!("to a {scheme} URL")),
     }
 }
 
@@ -386,6 +390,15 @@ pub(super) async fn read_limited(response: &mut Response, max: u64) -> Result<Ve
 }
 
 fn client(endpoint: &Endpoint, scheme: &str, with_identity: bool) -> Result<Client> {
+    let client = client_with(endpoint, with_identity, true);
+    if client.is_err() && scheme == "http" {
+        // A machine without authorities can speak plain http all the same.
+        return client_with(endpoint, with_identity, false);
+    }
+    client
+}
+
+fn client_with(endpoint: &Endpoint, with_identity: bool, system_authorities: bool) -> Result<Client> {
     let failed = |what: String, e: reqwest::Error| {
         Error::new(Kind::Registry, what).caused_by(Error::new(Kind::Registry, deepest(&e)))
     };
@@ -398,9 +411,12 @@ fn client(endpoint: &Endpoint, scheme: &str, with_identity: bool) -> Result<Clie
         .read_timeout(READ_TIMEOUT)
         .retry(reqwest::retry::never())
         .referer(false);
-    if scheme == "http" {
-        // Redirects to https are possible; then only the given authorities count, or none.
-        builder = builder.tls_danger_accept_invalid_certs(endpoint.security == Security::Insecure);
+    if !system_authorities {
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(endpoint.api_host()) {
+        // A proxy would reach its own loopback.
+        builder = builder.no_proxy();
     }
     if endpoint.security == Security::Insecure {
         builder = builder.tls_danger_accept_invalid_certs(true);
@@ -435,6 +451,17 @@ mod tests {
         {
             assert!(!is_loopback(no), "{no}");
         }
+    }
+
+    #[test]
+    fn case_13_redirects_do_not_leave_encryption() {
+        let to = |from: &str, location| redirect_target(&Url::parse(from).unwrap(), location);
+        assert_eq!(to("https://r.io/v2/", Some("/x")).unwrap().as_str(), "https://r.io/x");
+        assert_eq!(to("https://r.io/", Some("https://cdn.io/b")).unwrap().as_str(), "https://cdn.io/b");
+        assert!(to("http://127.0.0.1/", Some("http://127.0.0.1:9/b")).is_ok());
+        assert!(to("https://r.io/", Some("http://r.io/b")).unwrap_err().contains("plain http"));
+        assert!(to("https://r.io/", Some("file:///etc/passwd")).is_err());
+        assert!(to("https://r.io/", None).is_err());
     }
 
     #[test]

@@ -387,3 +387,6 @@ impl Read for BlobReader {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

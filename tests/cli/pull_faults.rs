@@ -326,6 +326,22 @@ fn an_interrupted_pull_leaves_finished_layers_only() {
 }
 
 #[test]
+fn two_pulls_of_one_image_do_not_disturb_each_other() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(75, 200), noise(76, 50)]);
+    registry.fault(&blobs[0], 1, Fault::Stall(100_000));
+    let name = format!("{}/x", registry.address());
+    let first = env.coracle(["pull", "-q", &name]).start();
+    registry.wait_for(&blobs[0]);
+    pulled(&env, &registry, &id);
+    registry.release();
+    let first = first.wait();
+    assert_eq!((first.code, first.text()), (0, id.as_str()), "{first}");
+    assert!(files(&env, "tmp").is_empty(), "{:?}", files(&env, "tmp"));
+    assert_eq!(files(&env, "layers").len(), 2);
+}
+
+#[test]
 fn a_registry_that_dies_midway_is_named() {
     let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
     let (blobs, _) = registry.put_image("x", "latest", vec![noise(80, 100)]);
