@@ -32,18 +32,26 @@ pub(in crate::runtime) fn must_seal() -> bool {
     overflow != Some(stat.st_uid) || stat.st_mode & 0o022 != 0
 }
 
-/// A read-only view of this program's file. The caller must own its mount namespace, and still be in
-/// the one that it was executed in.
+/// A read-only view of this program's file. The caller must own its mount namespace, a copy of the one
+/// that it was executed in.
+///
+/// The open file of `/proc/self/exe` is on a mount of the original namespace, which may not be copied
+/// from here; so the file is opened anew by its name, and must be the same.
 ///
 /// # Errors
 /// The failed step.
 pub(in crate::runtime) fn sealed_view() -> Result<OwnedFd, Failure> {
+    let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
     let own = Path::new("/proc/self/exe");
-    // By descriptor: open_tree does not follow the last link.
-    let file = open(own, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", own)?;
-    let view = mount::open_tree(file.as_fd(), Path::new(""), Tree::Clone).doing("open", own)?;
+    let name = std::fs::read_link(own).doing("read link", own)?;
+    let (executed, file) = (look(own)?, look(&name)?);
+    let identity = |fd: &OwnedFd| fstat(fd).doing("examine", &name).map(|s| (s.st_dev, s.st_ino));
+    if identity(&executed)? != identity(&file)? {
+        return Err(Failure::other("seal", name.to_string_lossy(), "the program was replaced while it ran"));
+    }
+    let view = mount::open_tree(file.as_fd(), Path::new(""), Tree::Clone).doing("open", &name)?;
     mount::set_attributes(view.as_fd(), attr::RDONLY, 0, libc::MS_PRIVATE, false)
-        .doing("make read-only", own)?;
+        .doing("make read-only", &name)?;
     Ok(view)
 }
 
