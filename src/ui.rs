@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod each;
 mod out;
+mod printable;
 pub mod progress;
 mod refusal;
 pub mod rows;
@@ -17,6 +18,7 @@ mod yaml;
 
 pub use each::each;
 pub use out::{out, out_bytes};
+pub use printable::printable;
 pub use yaml::yaml;
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error and gives the exit code.
@@ -30,9 +32,10 @@ pub fn report(error: &Error) {
     if error.kind() == Kind::OutputClosed {
         return;
     }
-    let mut text = format!("Error: {error}\n");
+    // Messages may quote a registry or an image; hints are ours and may hold a file to write.
+    let mut text = format!("Error: {}\n", printable(&error.to_string()));
     for cause in error.causes() {
-        text.push_str(&format!("Caused by: {cause}\n"));
+        text.push_str(&format!("Caused by: {}\n", printable(&cause)));
     }
     for hint in error.hints() {
         text.push_str(&format!("Hint: {hint}\n"));

@@ -67,10 +67,12 @@ impl Log for Stderr {
 }
 
 fn line(record: &Record<'_>) -> String {
+    // What an image or a registry wrote must not steer the terminal.
+    let text = record.args().to_string().replace(char::is_control, " ");
     match record.level() {
-        log::Level::Error => format!("Error: {}\n", record.args()),
-        log::Level::Warn => format!("Warning: {}\n", record.args()),
-        level => format!("{} {} {}\n", level.as_str().to_ascii_lowercase(), record.target(), record.args()),
+        log::Level::Error => format!("Error: {text}\n"),
+        log::Level::Warn => format!("Warning: {text}\n"),
+        level => format!("{} {} {text}\n", level.as_str().to_ascii_lowercase(), record.target()),
     }
 }
 
@@ -84,6 +86,7 @@ mod tests {
             line(&Record::builder().level(level).target("coracle::x").args(format_args!("{text}")).build())
         };
         assert_eq!(record(log::Level::Warn, "one id only"), "Warning: one id only\n");
+        assert_eq!(record(log::Level::Warn, "a\x1b[2Jb\n"), "Warning: a [2Jb \n");
         assert_eq!(record(log::Level::Debug, "joined"), "debug coracle::x joined\n");
     }
 }

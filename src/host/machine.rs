@@ -57,9 +57,11 @@ fn kilobytes(text: &str, key: &str) -> u64 {
 
 fn distribution() -> Distribution {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
-    };
-    Distribution { distribution: value("ID"), version: value("VERSION_ID") }
+    Distribution { distribution: os_release(&text, "ID"), version: os_release(&text, "VERSION_ID") }
+}
+
+/// One value of os-release(5); empty when there is none.
+pub(super) fn os_release(text: &str, key: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
 }

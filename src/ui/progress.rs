@@ -2,6 +2,7 @@
 //!
 //! No thread draws (law 1): a bar moves when its owner calls [`Bar::set`], at most ten times a second.
 
+use super::printable;
 use super::units::size;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::cell::Cell;
@@ -53,6 +54,7 @@ impl Progress {
 
     /// Says one line, above the bars when there are any.
     pub fn note(&self, line: &str) {
+        let line = &*printable(line);
         match &self.0 {
             // A standard error that takes nothing leaves nobody to tell.
             Sink::Bars(all) => drop(all.println(line)),

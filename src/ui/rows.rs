@@ -1,5 +1,6 @@
 //! Lists of things: tables, JSON, or a template per row, as docker and podman print them.
 
+use super::printable;
 use super::template::{Template, render};
 use crate::error::{Error, Kind, Result};
 use serde_json::{Map, Value};
@@ -58,10 +59,12 @@ pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Resu
             text.push_str(&headers.join("\t"));
             text.push('\n');
         }
-        let cells: Vec<&str> = listing.columns.iter().map(|(_, cell)| *cell).collect();
-        let template = Template::parse(&cells.join("\t"))?;
+        // A cell at a time: what an image wrote into one must not break the table.
+        let cells = listing.columns.iter().map(|(_, cell)| Template::parse(cell));
+        let cells = cells.collect::<Result<Vec<_>>>()?;
         for row in rows {
-            text.push_str(&ended(template.render(row)?));
+            let line = cells.iter().map(|cell| Ok(printable(&cell.render(row)?).into_owned()));
+            text.push_str(&ended(line.collect::<Result<Vec<_>>>()?.join("\t")));
         }
         return align(&text);
     }
@@ -172,6 +175,13 @@ mod tests {
         let bare = Listing { no_heading: true, ..LISTING };
         assert_eq!(rows(None, &two(), &bare).unwrap().lines().count(), 2);
         assert_eq!(rows(None, &[], &LISTING).unwrap(), "CONTAINER ID   IMAGE     NAMES\n");
+    }
+
+    #[test]
+    fn control_characters_do_not_break_the_default_table() {
+        let row = json!({"ID": "1", "Image": "a\tb\x1b[2J", "Names": "x\ny"});
+        let text = rows(None, &[row], &LISTING).unwrap();
+        assert_eq!(text.lines().nth(1), Some(r"1              a\tb\x1b[2J   x\ny"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How to install a program on this distribution.
 
+use crate::host::machine::os_release;
 use std::fs;
 
 /// The command that installs a package; names are Debian's, Fedora's where it differs.
@@ -10,11 +11,7 @@ pub(super) fn install(debian: &str, fedora: &str) -> String {
 
 /// By the `ID` and `ID_LIKE` words of os-release(5).
 fn command(release: &str, debian: &str, fedora: &str) -> String {
-    let value = |key: &str| {
-        let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
-    };
-    let like = format!("{} {}", value("ID"), value("ID_LIKE"));
+    let like = format!("{} {}", os_release(release, "ID"), os_release(release, "ID_LIKE"));
     let is = |names: &[&str]| like.split_whitespace().any(|word| names.contains(&word));
     if is(&["debian", "ubuntu"]) {
         format!("sudo apt install {debian}")
