@@ -27,6 +27,7 @@ mod pull;
 mod pull_faults;
 mod rm;
 mod run_options;
+mod run_terminal;
 mod stop;
 mod store;
 mod wait;

@@ -284,6 +284,7 @@ fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Resul
     let propagation = match planned.propagation.as_deref() {
         Some("shared" | "rshared") => libc::MS_SHARED,
         Some("slave" | "rslave") => libc::MS_SLAVE,
+        Some("unbindable" | "runbindable") => libc::MS_UNBINDABLE,
         _ => libc::MS_PRIVATE,
     };
     mount::set_attributes(tree.as_fd(), attributes, 0, propagation, true)
