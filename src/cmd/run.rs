@@ -28,22 +28,22 @@ const NAME_ATTEMPTS: u32 = 8;
 
 /// What the manual page says beyond the options.
 const MANUAL: &str = "\
-Exit code: that of the command; 128+n when signal n ended it; 127 when it was not found; 126 when it cannot be \
+Exit code: the command's own; 128+n when signal n ended it; 127 when it was not found; 126 when it cannot be \
 executed; 125 when coracle itself failed, and then nothing was started.
 
-Environment: later sources win, in this order: PATH, container=coracle and, with --tty, TERM=xterm; the image; the \
+Environment: of several sources the later one wins, in this order: PATH, container=coracle and, with --tty, TERM=xterm; the image; the \
 caller's proxy variables; --env-host; --env-file; --env. HOSTNAME and HOME are added when nothing set them.
 
-The host's own tree: --rootfs /:O runs the programs of this machine over a throw-away layer, without an image or a \
+The host's own tree: with --rootfs /:O run the programs of this machine over a throw-away layer, without an image or a \
 registry. /tmp, /run, /var/tmp and /root start empty, and what is written is gone at the end. Files of root and of \
 other users belong to nobody inside and are in effect read-only: programs that expect to own the system, such as \
 package managers, do not work there. Directories with other file systems mounted in them may be missing.
 
-Mount options: ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, copy, nocopy, U (give the source to the \
+Mount options: known are ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, copy, nocopy, U (give the source to the \
 container's user), z and Z (accepted, without effect), and private, slave, shared, unbindable with or without r. \
 nosuid and nodev are the default.
 
-Limits of memory, processors and processes need a control group and are refused until they can be kept.";
+Control groups: limits of memory, processors and processes need one of the container's own and are refused until they can be kept.";
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]

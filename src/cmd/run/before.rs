@@ -8,7 +8,7 @@ use crate::plan::{ContainerPlan, Request};
 use crate::runtime::control;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, name_in_use};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Refuses what would fail later.
@@ -26,11 +26,11 @@ pub(super) fn check(
         && file.symlink_metadata().is_ok()
     {
         return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
-            .hint(format!("Remove it when its container is gone: rm {}", file.display())));
+            .hint(format!("Remove it when its container is gone: rm {}", quoted(file))));
     }
     for mount in &request.mounts.list {
         if let SourceArg::Bind { path, .. } = &mount.source {
-            let path = caller.cwd.join(path);
+            let path: PathBuf = caller.cwd.join(path).components().collect();
             bind_source(&path)?;
             if mount.chown {
                 not_home(&path, caller)?;
@@ -53,13 +53,20 @@ pub(super) fn check(
     Ok(())
 }
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,@%".contains(c);
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 fn bind_source(path: &Path) -> Result<()> {
     let shown = path.display();
     match path.metadata() {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::new(Kind::Usage, format!("bind source {shown} does not exist"))
-                .hint(format!("Make it first: mkdir -p {shown}")))
+                .hint(format!("Make it first: mkdir -p {}", quoted(path))))
         }
         Err(e) => Err(Error::new(Kind::Usage, format!("bind source {shown} cannot be used")).caused_by(e)),
     }
