@@ -95,6 +95,7 @@ impl Blobs {
             writer.write(bytes)?;
             writer.growing.file.sync_all().map_err(|e| failed("sync", &writer.temporary, e))?;
             writer.finish()?;
+            path(&self.roots.data, &digest).parent().map_or(Ok(()), record::sync_dir)?;
         }
         Ok(digest)
     }

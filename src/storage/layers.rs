@@ -10,7 +10,7 @@
 
 use super::record::{self, Durability, failed};
 use super::unpack::{self, Limits, Notes};
-use super::{Roots, SharedLock, Version, trash};
+use super::{Roots, SharedLock, id_map, trash};
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::fcntl::OFlag;
@@ -18,7 +18,7 @@ use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -177,8 +177,12 @@ impl Layers {
             let dir = File::open(&layers).map_err(|e| failed("open", &layers, e))?;
             nix::unistd::syncfs(&dir).map_err(|e| failed("sync", &layers, e.into()))?;
         }
+        let published = !new.is_empty();
         for (id, unpacked) in new {
             self.publish(&id, unpacked)?;
+        }
+        if published {
+            record::sync_dir(&self.roots.data.join("layers"))?;
         }
         Ok(chain)
     }
@@ -216,7 +220,7 @@ impl Layers {
             gone.push(id);
         }
         if self.list()?.is_empty() {
-            forget_id_map(&self.roots)?;
+            id_map::forget(&self.roots)?;
         }
         Ok(gone)
     }
@@ -337,93 +341,4 @@ pub(super) fn make_open_dir(path: &Path) -> Result<()> {
 pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     nix::fcntl::open(path, flags, Mode::empty()).map_err(|e| failed("open", path, e.into()))
-}
-
-/// Which ids of this namespace are which on the host: `[inside, outside, count]`, as in
-/// /proc/PID/uid_map (user_namespaces(7)).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IdRanges {
-    uid: Vec<[u32; 3]>,
-    gid: Vec<[u32; 3]>,
-}
-
-impl IdRanges {
-    /// The map of this process; outside a user namespace, only the user's own id, as 0.
-    fn current() -> Result<Self> {
-        let read = |name: &str, own: u32| -> Result<Vec<[u32; 3]>> {
-            let path = Path::new("/proc/self").join(name);
-            let text = fs::read_to_string(&path).map_err(|e| failed("read", &path, e))?;
-            Ok(if nix::unistd::geteuid().is_root() { parse_map(&text) } else { vec![[0, own, 1]] })
-        };
-        Ok(IdRanges {
-            uid: read("uid_map", nix::unistd::getuid().as_raw())?,
-            gid: read("gid_map", nix::unistd::getgid().as_raw())?,
-        })
-    }
-
-    /// Whether files can get owners other than the user.
-    fn many(&self) -> bool {
-        self.uid.iter().map(|r| u64::from(r[2])).sum::<u64>() > 1
-    }
-
-    /// Whether every id of `old` is the same id here.
-    fn extends(&self, old: &IdRanges) -> bool {
-        fn holds(new: &[[u32; 3]], old: &[[u32; 3]]) -> bool {
-            old.iter().all(|o| new.iter().any(|n| n[0] == o[0] && n[1] == o[1] && n[2] >= o[2]))
-        }
-        self.many() == old.many() && holds(&self.uid, &old.uid) && holds(&self.gid, &old.gid)
-    }
-}
-
-fn parse_map(text: &str) -> Vec<[u32; 3]> {
-    text.lines()
-        .filter_map(|line| {
-            let mut numbers = line.split_ascii_whitespace().map(str::parse::<u32>);
-            Some([numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?])
-        })
-        .collect()
-}
-
-/// Whether files can get owners other than the user in this process.
-pub(super) fn many_ids() -> Result<bool> {
-    Ok(nix::unistd::geteuid().is_root() && IdRanges::current()?.many())
-}
-
-/// See [`super::Store::check_id_map`].
-pub(super) fn check_id_map(roots: &Roots, record: bool) -> Result<()> {
-    let path = roots.data.join("version");
-    let Some(version) = record::read::<Version>(&path)? else { return Ok(()) };
-    let now = IdRanges::current()?;
-    match &version.id_map {
-        Some(old) if *old == now => Ok(()),
-        Some(old) if !now.extends(old) => Err(Error::new(
-            Kind::Conflict,
-            format!("the ids of this account have changed since the layers in {} were made", roots.data.display()),
-        )
-        .hint(format!(
-            "Restore the ranges in /etc/subuid and /etc/subgid ({}), or remove all containers and images and pull again: coracle rm -a && coracle rmi -a",
-            describe_ranges(old)
-        ))),
-        _ if record => record::replace(&path, &Version { id_map: Some(now), ..version }, Durability::Synced),
-        _ => Ok(()),
-    }
-}
-
-fn describe_ranges(map: &IdRanges) -> String {
-    let ranges: Vec<String> =
-        map.uid.iter().filter(|r| r[0] != 0).map(|r| format!("{}:{}", r[1], r[2])).collect();
-    if ranges.is_empty() { "none".to_owned() } else { ranges.join(", ") }
-}
-
-fn forget_id_map(roots: &Roots) -> Result<()> {
-    let containers = roots.data.join("containers");
-    let empty = fs::read_dir(&containers).map(|mut d| d.next().is_none());
-    if !empty
-        .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(true) } else { Err(e) })
-        .unwrap_or(false)
-    {
-        return Ok(());
-    }
-    let version = Version { format: super::FORMAT, id_map: None };
-    record::replace(&roots.data.join("version"), &version, Durability::Synced)
 }

@@ -21,6 +21,7 @@
 pub mod blobs;
 pub mod containers;
 mod copy;
+mod id_map;
 pub mod images;
 pub mod layers;
 pub mod record;
@@ -101,7 +102,7 @@ struct Version {
     format: u32,
     /// The id map its layers were made with, once there is a layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    id_map: Option<layers::IdRanges>,
+    id_map: Option<id_map::IdRanges>,
 }
 
 impl Store {
@@ -217,7 +218,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Conflict`] when files in the store belong to ids that now mean something else.
     pub fn check_id_map(&self) -> Result<()> {
-        layers::check_id_map(&self.roots, true)
+        id_map::check(&self.roots, true)
     }
 
     /// As [`Store::check_id_map`], but writes nothing.
@@ -225,7 +226,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub fn verify_id_map(&self) -> Result<()> {
-        layers::check_id_map(&self.roots, false)
+        id_map::check(&self.roots, false)
     }
 }
 

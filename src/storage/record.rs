@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Durability {
     /// Written back when the kernel likes: for records of running things.
     Volatile,
-    /// Synced before the rename: for images and volumes.
+    /// On the disk, name and content, when the call returns: for images and volumes.
     Synced,
 }
 
@@ -62,7 +62,19 @@ pub fn replace_bytes(path: &Path, bytes: &[u8], durability: Durability) -> Resul
         // The half-written file is of no use to anyone; the failure above is what the user must see.
         let _ = fs::remove_file(&temporary);
         failed("write", path, e)
-    })
+    })?;
+    match (durability, path.parent()) {
+        (Durability::Synced, Some(dir)) => sync_dir(dir),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a directory durable, so that what was renamed into it survives a power cut.
+///
+/// # Errors
+/// When the disk reports one.
+pub fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(|e| failed("sync", dir, e))
 }
 
 fn write_new(path: &PathBuf, bytes: &[u8], durability: Durability) -> io::Result<()> {

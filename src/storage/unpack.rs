@@ -18,7 +18,7 @@ pub(in crate::storage) use tree::{BASE, DIRECTORY, file_type, lstat, resolve};
 
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
-use crate::storage::layers;
+use crate::storage::id_map;
 use entry::{Maker, Ownership};
 use owners::Owners;
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ pub(super) fn run(
     diff_id: &DiffId,
     limits: Limits,
 ) -> Result<Notes> {
-    let ownership = if layers::many_ids()? { Ownership::Set } else { Ownership::Recorded };
+    let ownership = if id_map::many_ids()? { Ownership::Set } else { Ownership::Recorded };
     let mut archive = tar::Archive::new(decode::start(source, diff_id, limits)?);
     let mut maker = Maker::new(root.as_fd(), ownership, umask()?, limits);
     while let Some(entry) = archive.next()? {

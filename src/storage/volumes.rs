@@ -113,7 +113,8 @@ impl Volumes {
         record::replace(&temporary.join("volume.json"), volume, durability)?;
         let target = self.dir(&volume.name);
         match renameat2(AT_FDCWD, temporary, AT_FDCWD, &target, RenameFlags::RENAME_NOREPLACE) {
-            Ok(()) => Ok(()),
+            Ok(()) if volume.anonymous => Ok(()),
+            Ok(()) => target.parent().map_or(Ok(()), record::sync_dir),
             Err(Errno::EEXIST) => {
                 Err(Error::new(Kind::Conflict, format!("volume {} exists already", volume.name)))
             }

@@ -16,6 +16,7 @@ use crate::storage::Store;
 use crate::storage::blobs::BlobWriter;
 use crate::storage::images::NewImage;
 use crate::storage::layers::{LayerJob, StackLayer};
+use crate::storage::trash;
 use crate::ui::progress::Progress;
 use crate::userns;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,9 @@ fn work(
     let _member = userns::enter(&roots.runtime)?;
     let store = Store::open(&roots.data, &roots.runtime, &roots.image_stores)?;
     store.check_id_map()?;
+    // What killed pulls have left; it goes the way of the trash, a little with each pull.
+    trash::collect_leftovers(&store)?;
+    trash::sweep(&store, 2)?;
     let mut unpacking =
         Unpacking { store: &store, reporter, slots: Vec::new(), give_up: Arc::new(AtomicBool::new(false)) };
     let report = |event| reporter.send(Message::Event(event));
