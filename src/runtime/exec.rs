@@ -28,6 +28,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, fstatfs};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -95,14 +96,19 @@ pub fn run(
         Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
         None => (None, None),
     };
-    let child = fork::spawn(0, |link| joiner(&link, &target, &order, client))
-        .context(Kind::Runtime, || "start exec")?;
+    let socket = Cell::new(socket);
+    let child = fork::spawn(0, |link| {
+        // With a copy of our end it would never see us go.
+        drop(socket.take());
+        joiner(&link, &target, &order, client)
+    })
+    .context(Kind::Runtime, || "start exec")?;
     match child.link.recv::<Report>().context(Kind::Runtime, || "hear from exec")? {
         Some((Report::Failed(failure), _)) => return Err(explain_exec(failure)),
         Some(_) => {}
         None => return Err(Error::new(Kind::Runtime, "exec died while it entered the container")),
     }
-    let (Some(socket), Some(how), Some(signals)) = (socket, attach, signals) else { return Ok(0) };
+    let (Some(socket), Some(how), Some(signals)) = (socket.take(), attach, signals) else { return Ok(0) };
     match client::follow(&socket, &how, &signals)? {
         Ended::Exited(code) => Ok(code),
         Ended::Detached => Ok(0),

@@ -12,6 +12,7 @@ use crate::storage::containers::ContainerDir;
 use client::{Attachment, Ended, Signals};
 use monitor::{Launch, ToCaller};
 use nix::errno::Errno;
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 
 pub mod caps;
@@ -70,11 +71,14 @@ pub fn launch(
         None => (None, None),
     };
     let program = slirp.clone();
+    let socket = Cell::new(socket);
     let child = fork::spawn(0, |link| {
+        // With a copy of our end it would never see us go.
+        drop(socket.take());
         monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, client })
     })
     .context(Kind::Runtime, || "start the container's monitor")?;
-    let attached = socket.zip(attach).zip(signals);
+    let attached = socket.take().zip(attach).zip(signals);
     let attached = attached.map(|((socket, how), signals)| Attached { socket, how, signals });
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
         Some((ToCaller::Started, _)) => Ok(Running { attached }),

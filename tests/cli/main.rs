@@ -12,6 +12,7 @@
 mod common;
 
 mod attack_image;
+mod attack_running;
 mod exec;
 mod harness;
 mod host;

@@ -7,6 +7,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
+use nix::sys::stat::{Mode, umask};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -19,7 +20,11 @@ pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
     // A former run's.
     let _ = std::fs::remove_file(&path);
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).ok()?;
-    bind(socket.as_raw_fd(), &UnixAddr::new(&path).ok()?).ok()?;
+    // The directory is its owner's alone; so is the socket, should someone open the directory up.
+    let mask = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    let bound = bind(socket.as_raw_fd(), &UnixAddr::new(&path).ok()?);
+    umask(mask);
+    bound.ok()?;
     listen_on(&socket, Backlog::new(16).ok()?).ok()?;
     Some(socket)
 }
