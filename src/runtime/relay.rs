@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 const CLIENT_QUEUE_MAX: usize = 1024 * 1024;
 /// Bytes queued for the container's input before clients have to wait.
 const INPUT_QUEUE_MAX: usize = 64 * 1024;
+/// After this long a container is one that stays: then its monitor makes itself small.
+const SETTLED: Duration = Duration::from_millis(500);
 /// Most clients at one time.
 const CLIENTS_MAX: usize = 64;
 
@@ -154,12 +156,17 @@ impl<'a> Relay<'a> {
     /// Those of poll(2) and waitid(2).
     pub fn run(&mut self, payload: &Payload<'_>, signals: &SignalFd) -> Result<End, Failure> {
         let mut kill_at = payload.deadline;
+        let mut shrink_at = Some(Instant::now() + SETTLED);
         loop {
             if let Some(end) = reap(payload)? {
                 self.drain();
                 return Ok(end);
             }
-            let ready = self.wait(signals, kill_at)?;
+            let ready = self.wait(signals, kill_at.into_iter().chain(shrink_at).min())?;
+            if shrink_at.is_some_and(|at| Instant::now() >= at) {
+                shrink_at = None;
+                process::shrink();
+            }
             if kill_at.is_some_and(|at| Instant::now() >= at) {
                 kill_at = None;
                 // ESRCH: it ended by itself, and the next turn reaps it.
@@ -209,7 +216,7 @@ impl<'a> Relay<'a> {
         self.listener = None;
     }
 
-    fn wait(&self, signals: &SignalFd, kill_at: Option<Instant>) -> Result<Vec<(Watch, PollFlags)>, Failure> {
+    fn wait(&self, signals: &SignalFd, until: Option<Instant>) -> Result<Vec<(Watch, PollFlags)>, Failure> {
         let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
         let mut watches = vec![Watch::Signals];
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
@@ -239,7 +246,7 @@ impl<'a> Relay<'a> {
             }
             add(Watch::Client(index), client.socket.as_fd(), flags);
         }
-        let timeout = kill_at.map_or(PollTimeout::NONE, |at| {
+        let timeout = until.map_or(PollTimeout::NONE, |at| {
             let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
         });
