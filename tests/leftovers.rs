@@ -1,4 +1,4 @@
-//! Runs after the other tests (cargo goes by name) and looks over the whole machine: no directory, no
+//! Runs after the other tests (cargo goes by name, and its name is `zz-leftovers`) and looks over the whole machine: no directory, no
 //! process and no mount of an earlier test process of this source tree is left.
 #![allow(
     clippy::unwrap_used,
