@@ -254,12 +254,25 @@ pub fn host_address() -> Option<Ipv4Addr> {
     }
 }
 
-/// The host's `/etc/resolv.conf`; empty when there is none.
+/// The host's name servers, as text in the form of resolv.conf(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostResolver {
+    /// The host's `/etc/resolv.conf`; empty when there is none.
+    pub text: String,
+    /// Whether slirp4netns can relay to it: its sandbox sees `/etc` and `/run` only (slirp4netns(1)),
+    /// which leaves out a link to elsewhere, as WSL has.
+    pub relayed: bool,
+}
+
+/// Reads the host's name servers.
 ///
 /// Where systemd-resolved answers on loopback, its list of real servers is given instead.
-pub fn host_resolv_conf() -> String {
+pub fn host_resolver() -> HostResolver {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let text = read("/etc/resolv.conf").unwrap_or_default();
     let stub = text.lines().any(|line| line.trim() == "nameserver 127.0.0.53");
-    if stub { read("/run/systemd/resolve/resolv.conf").unwrap_or(text) } else { text }
+    let text = if stub { read("/run/systemd/resolve/resolv.conf").unwrap_or(text) } else { text };
+    let relayed = std::fs::canonicalize("/etc/resolv.conf")
+        .is_ok_and(|path| path.starts_with("/etc") || path.starts_with("/run"));
+    HostResolver { text, relayed }
 }

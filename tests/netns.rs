@@ -23,7 +23,7 @@ use std::time::Duration;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 14] = [
+const TESTS: [Test; 17] = [
     ("slirp_configures_the_interface_and_ends_with_its_owner", slirp_configures_the_interface),
     ("slirp_that_cannot_start_says_why", slirp_that_cannot_start_says_why),
     ("a_client_shows_as_itself", a_client_shows_as_itself),
@@ -32,6 +32,9 @@ const TESTS: [Test; 14] = [
     ("an_ipv6_client_shows_as_itself", an_ipv6_client_shows_as_itself),
     ("bytes_arrive_whole_in_both_directions", bytes_arrive_whole_in_both_directions),
     ("an_end_of_one_direction_leaves_the_other", an_end_of_one_direction_leaves_the_other),
+    ("a_stalled_client_does_not_hold_up_others", a_stalled_client_does_not_hold_up_others),
+    ("a_reset_passes_in_both_directions", a_reset_passes_in_both_directions),
+    ("few_descriptors_delay_clients_but_lose_none", few_descriptors_delay_clients_but_lose_none),
     ("nobody_listening_is_a_reset", nobody_listening_is_a_reset),
     ("a_service_on_loopback_stays_private", a_service_on_loopback_stays_private),
     ("many_connections_at_once", many_connections_at_once),
@@ -113,7 +116,7 @@ impl Inside {
         slirp
     }
 
-    fn forward(&self, listeners: Vec<Listener>, options: &SlirpOptions) -> (Child, bool) {
+    fn forward(&self, listeners: Vec<Listener>, options: &SlirpOptions, descriptors: u64) -> (Child, bool) {
         let userns = self.userns.try_clone().unwrap();
         let netns = self.netns.try_clone().unwrap();
         let child = fork::spawn(0, |link| forwarder::serve(listeners, options, userns, netns, link)).unwrap();
@@ -134,6 +137,16 @@ struct Running {
 
 impl Running {
     fn new(network: &str, publish: &[&str], payload: impl FnOnce(&Link) -> i32) -> Self {
+        Running::with_limit(network, publish, u64::MAX, payload)
+    }
+
+    /// With a limit to the forwarder's descriptors.
+    fn with_limit(
+        network: &str,
+        publish: &[&str],
+        descriptors: u64,
+        payload: impl FnOnce(&Link) -> i32,
+    ) -> Self {
         let options = options(network);
         let wanted: Vec<PortPublish> =
             publish.iter().flat_map(|p| netns::parse_publish(p).unwrap()).collect();
@@ -141,7 +154,7 @@ impl Running {
         let ports = listeners.iter().map(|l| l.bound.clone()).collect();
         let inside = Inside::new(payload);
         let slirp = inside.slirp(&options);
-        let (forwarder, keeps) = inside.forward(listeners, &options);
+        let (forwarder, keeps) = inside.forward(listeners, &options, descriptors);
         assert_eq!(keeps, options.keep_client);
         assert_eq!(inside.go(), "listening");
         Running { inside, slirp, forwarder, ports }
@@ -182,6 +195,10 @@ fn options(network: &str) -> SlirpOptions {
 /// Payload: tells every client its address, one after the other.
 fn who_are_you(bind: &'static str) -> impl FnOnce(&Link) -> i32 {
     move |link| {
+        // Distributions differ in how strictly source addresses are checked; here, as strictly as can be.
+        for interface in ["all", "lo", "tap0"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{interface}/rp_filter"), "1").unwrap();
+        }
         let listener = TcpListener::bind(bind).unwrap();
         link.send(&"listening", &[]).unwrap();
         loop {
@@ -381,6 +398,91 @@ fn an_end_of_one_direction_leaves_the_other() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "TO THE END");
+    running.end();
+}
+
+/// Sends `text` to an echo service and expects it back.
+fn expect_echo(running: &Running, text: &str) {
+    let mut stream = running.connect(Ipv4Addr::LOCALHOST);
+    stream.write_all(text.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, text);
+}
+
+fn a_stalled_client_does_not_hold_up_others() {
+    let running = Running::new("slirp4netns", &["80"], echo);
+    let junk = vec![b'x'; 1 << 20];
+    // Twelve clients that send and never read, until nothing more fits.
+    let mut stalled = Vec::new();
+    for _ in 0..12 {
+        let mut stream = running.connect(Ipv4Addr::LOCALHOST);
+        stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        for _ in 0..64 {
+            if stream.write_all(&junk).is_err() {
+                break;
+            }
+        }
+        stalled.push(stream);
+    }
+    expect_echo(&running, "still here");
+    running.end();
+}
+
+/// Closes a connection with a reset.
+fn abort(stream: TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &linger).unwrap();
+}
+
+fn a_reset_passes_in_both_directions() {
+    let running = Running::new("slirp4netns", &["80"], |link| {
+        let listener = TcpListener::bind("0.0.0.0:80").unwrap();
+        link.send(&"listening", &[]).unwrap();
+        // The first client resets; the second is reset.
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"x").unwrap();
+        let seen = stream.read_to_end(&mut Vec::new()).map_err(|e| e.kind());
+        link.send(&format!("{seen:?}"), &[]).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"y").unwrap();
+        stream.read_exact(&mut [0u8]).unwrap();
+        abort(stream);
+        let _ = link.recv::<String>();
+        0
+    });
+    let mut stream = running.connect(Ipv4Addr::LOCALHOST);
+    stream.read_exact(&mut [0u8]).unwrap();
+    abort(stream);
+    let (seen, _) = running.inside.child.link.recv::<String>().unwrap().unwrap();
+    assert_eq!(seen, "Err(ConnectionReset)");
+
+    let mut stream = running.connect(Ipv4Addr::LOCALHOST);
+    stream.read_exact(&mut [0u8]).unwrap();
+    stream.write_all(b"z").unwrap();
+    let seen = stream.read(&mut [0u8]).map_err(|e| e.kind());
+    assert_eq!(seen, Err(std::io::ErrorKind::ConnectionReset));
+    running.end();
+}
+
+fn few_descriptors_delay_clients_but_lose_none() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let running = Running::with_limit("slirp4netns", &["80"], 100, echo);
+    let before = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, before.1, before.1).unwrap();
+    let mut streams: Vec<TcpStream> = (0..60).map(|_| running.connect(Ipv4Addr::LOCALHOST)).collect();
+    // Each is served once those before it have gone.
+    for (i, stream) in streams.iter_mut().enumerate() {
+        write!(stream, "{i:04}").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+    }
+    for (i, mut stream) in streams.into_iter().enumerate() {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, format!("{i:04}"));
+    }
+    expect_echo(&running, "last");
     running.end();
 }
 

@@ -1,6 +1,6 @@
 //! What stands in a container's `/etc/hosts` and `/etc/resolv.conf`. Pure text.
 
-use super::{DnsPlan, HostEntry, NetMode, NetPlan};
+use super::{DnsPlan, HostEntry, HostResolver, NetMode, NetPlan};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,24 +14,28 @@ const LOCALHOST: &str =
 
 /// The text of `/etc/resolv.conf`; `None` leaves the image's (`--dns none`).
 ///
-/// `host` is the host's own text. With user-mode networking slirp4netns' server comes first: it asks
-/// whatever the host uses at that moment, its loopback resolver included, so a laptop may change networks.
+/// With user-mode networking slirp4netns' server comes first where it can relay: it asks whatever the
+/// host uses at that moment, its loopback resolver included, so a laptop may change networks.
 /// The host's servers that a container can reach follow. Lists given by the user replace the host's.
-pub fn resolv_conf(net: &NetPlan, host: &str) -> Option<String> {
+pub fn resolv_conf(net: &NetPlan, resolver: &HostResolver) -> Option<String> {
     let DnsPlan { keep_image, servers, search, options } = &net.dns;
     if *keep_image {
         return None;
     }
     if matches!(net.mode, NetMode::Host | NetMode::None) && net.dns == DnsPlan::default() {
-        return Some(host.to_owned());
+        return Some(resolver.text.clone());
     }
-    let host = parse(host);
+    let host = parse(&resolver.text);
     let mut text = String::new();
     let search = if search.is_empty() { &host.search } else { search };
     if !search.is_empty() && search[0] != "." {
         let _ = writeln!(text, "search {}", search.join(" "));
     }
-    let servers = if servers.is_empty() { reachable(&net.mode, &host.servers) } else { servers.clone() };
+    let servers = if servers.is_empty() {
+        reachable(&net.mode, &host.servers, resolver.relayed)
+    } else {
+        servers.clone()
+    };
     for server in servers {
         let _ = writeln!(text, "nameserver {server}");
     }
@@ -43,20 +47,24 @@ pub fn resolv_conf(net: &NetPlan, host: &str) -> Option<String> {
 }
 
 /// The name servers to use when the user named none.
-fn reachable(mode: &NetMode, host: &[IpAddr]) -> Vec<IpAddr> {
+fn reachable(mode: &NetMode, host: &[IpAddr], relayed: bool) -> Vec<IpAddr> {
     let NetMode::Slirp(slirp) = mode else { return host.to_vec() };
     let outside = host
         .iter()
         .copied()
         .filter(|ip| !ip.is_loopback() && !ip.is_unspecified() && (ip.is_ipv4() || slirp.ipv6));
     // slirp4netns passes questions to an IPv4 server only; glibc asks 127.0.0.1 when it finds none.
-    let relayed = host.is_empty() || host.iter().any(IpAddr::is_ipv4) || !slirp.ipv6;
-    let own = relayed.then_some(IpAddr::V4(slirp.dns()));
+    let relayed = relayed && (host.is_empty() || host.iter().any(IpAddr::is_ipv4));
+    let own = IpAddr::V4(slirp.dns());
     let mut servers: Vec<IpAddr> = Vec::new();
-    for server in own.into_iter().chain(outside) {
+    for server in relayed.then_some(own).into_iter().chain(outside) {
         if !servers.contains(&server) && servers.len() < SERVERS_MAX {
             servers.push(server);
         }
+    }
+    // Better a server that may not answer than the C library's guess, the container's own loopback.
+    if servers.is_empty() {
+        servers.push(own);
     }
     servers
 }
@@ -158,10 +166,16 @@ fn host_gateway(mode: &NetMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use crate::netns::{dns_plan, parse_add_host, parse_network};
 
     fn net(mode: &str) -> NetPlan {
         NetPlan { mode: parse_network(mode).unwrap(), ..NetPlan::default() }
+    }
+
+    /// The text that follows from a host's, relayed by slirp4netns.
+    fn resolved(net: &NetPlan, host: &str) -> Option<String> {
+        resolv_conf(net, &HostResolver { text: host.to_owned(), relayed: true })
     }
 
     const HOST: &str = "# made by hand\ndomain old.example\nsearch a.example b.example\nnameserver 9.9.9.9 ; quad\n\
@@ -170,10 +184,10 @@ mod tests {
     #[test]
     fn resolv_conf_asks_slirp_first_then_what_can_be_reached() {
         assert_eq!(
-            resolv_conf(&net("slirp4netns"), HOST).unwrap(),
+            resolved(&net("slirp4netns"), HOST).unwrap(),
             "search a.example b.example\nnameserver 10.0.2.3\nnameserver 9.9.9.9\noptions edns0 trust-ad\n"
         );
-        let with_six = resolv_conf(&net("slirp4netns:enable_ipv6=true"), HOST).unwrap();
+        let with_six = resolved(&net("slirp4netns:enable_ipv6=true"), HOST).unwrap();
         assert!(with_six.contains("nameserver 2620:fe::fe\n"), "{with_six}");
     }
 
@@ -182,15 +196,24 @@ mod tests {
         for host in
             ["nameserver 127.0.0.53\n", "nameserver ::1\n", "", "nameserver 127.0.0.1\nnameserver ::1\n"]
         {
-            assert_eq!(resolv_conf(&net("slirp4netns"), host).unwrap(), "nameserver 10.0.2.3\n", "{host}");
+            assert_eq!(resolved(&net("slirp4netns"), host).unwrap(), "nameserver 10.0.2.3\n", "{host}");
         }
-        let other = resolv_conf(&net("slirp4netns:cidr=10.9.0.0/16"), "nameserver 127.0.0.53\n").unwrap();
+        let other = resolved(&net("slirp4netns:cidr=10.9.0.0/16"), "nameserver 127.0.0.53\n").unwrap();
         assert_eq!(other, "nameserver 10.9.0.3\n");
     }
 
     #[test]
+    fn resolv_conf_without_relay_is_the_hosts_servers() {
+        let resolver = |text: &str| HostResolver { text: text.to_owned(), relayed: false };
+        let text = resolv_conf(&net("slirp4netns"), &resolver("nameserver 172.29.0.1\n"));
+        assert_eq!(text.unwrap(), "nameserver 172.29.0.1\n");
+        let text = resolv_conf(&net("slirp4netns"), &resolver("nameserver 127.0.0.1\n"));
+        assert_eq!(text.unwrap(), "nameserver 10.0.2.3\n");
+    }
+
+    #[test]
     fn resolv_conf_holds_three_servers_at_most() {
-        let text = resolv_conf(
+        let text = resolved(
             &net("slirp4netns"),
             "nameserver 1.1.1.1\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n",
         );
@@ -201,25 +224,22 @@ mod tests {
     fn resolv_conf_lets_the_user_replace_each_list() {
         let mut plan = net("slirp4netns");
         plan.dns = dns_plan(&["8.8.4.4"], &["x.example"], &["ndots:2"]).unwrap();
-        assert_eq!(
-            resolv_conf(&plan, HOST).unwrap(),
-            "search x.example\nnameserver 8.8.4.4\noptions ndots:2\n"
-        );
+        assert_eq!(resolved(&plan, HOST).unwrap(), "search x.example\nnameserver 8.8.4.4\noptions ndots:2\n");
         plan.dns = dns_plan(&[], &["."], &[]).unwrap();
         assert_eq!(
-            resolv_conf(&plan, HOST).unwrap(),
+            resolved(&plan, HOST).unwrap(),
             "nameserver 10.0.2.3\nnameserver 9.9.9.9\noptions edns0 trust-ad\n"
         );
         plan.dns = dns_plan(&["none"], &[], &[]).unwrap();
-        assert_eq!(resolv_conf(&plan, HOST), None);
+        assert_eq!(resolved(&plan, HOST), None);
     }
 
     #[test]
     fn resolv_conf_of_the_hosts_network_is_the_hosts() {
-        assert_eq!(resolv_conf(&net("host"), HOST).unwrap(), HOST);
+        assert_eq!(resolved(&net("host"), HOST).unwrap(), HOST);
         let mut plan = net("host");
         plan.dns = dns_plan(&[], &["x"], &[]).unwrap();
-        let text = resolv_conf(&plan, "nameserver 127.0.0.53\n").unwrap();
+        let text = resolved(&plan, "nameserver 127.0.0.53\n").unwrap();
         assert_eq!(text, "search x\nnameserver 127.0.0.53\n");
     }
 

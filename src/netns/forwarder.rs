@@ -225,9 +225,12 @@ impl Forwarder {
         for (i, door) in doors.iter().enumerate() {
             epoll.add(door, EpollEvent::new(EpollFlags::EPOLLIN, Token::Listener(i).into()))?;
         }
-        let spare = descriptor_limit().saturating_sub(doors.len() + FDS_RESERVED + udp::SESSIONS_MAX);
-        let tcp = tcp::Connections::new((spare / FDS_PER_CONNECTION).clamp(1, CONNECTIONS_MAX));
-        let udp = udp::Sessions::default();
+        let spare = descriptor_limit().saturating_sub(doors.len() + FDS_RESERVED);
+        let has_udp = doors.iter().any(|door| matches!(door, Door::Udp(_)));
+        let sessions = if has_udp { (spare / 4).clamp(1, udp::SESSIONS_MAX) } else { 0 };
+        let connections = (spare - spare.min(sessions)) / FDS_PER_CONNECTION;
+        let tcp = tcp::Connections::new(connections.clamp(1, CONNECTIONS_MAX));
+        let udp = udp::Sessions::new(sessions);
         Ok(Forwarder { epoll, inside, doors, tcp, udp, paused: None, swept: Instant::now() })
     }
 

@@ -193,6 +193,12 @@ fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
             "Leave them out, or leave out --network=none.",
         ));
     }
+    if asked.mode == NetMode::None && asked.hosts.iter().any(|host| host.address.is_none()) {
+        return Err(refuse(
+            "--add-host with host-gateway means nothing with --network=none: the host cannot be reached",
+            "Leave it out, or leave out --network=none.",
+        ));
+    }
     if !request.files.hosts && !asked.hosts.is_empty() {
         return Err(refuse("--add-host cannot be set together with --no-hosts", "Leave out one of the two."));
     }

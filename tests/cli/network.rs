@@ -73,7 +73,7 @@ fn ports_mean_nothing_without_a_network_of_ones_own() {
     let env = TestEnv::new();
     for network in ["none", "host"] {
         let seen = run_ok(&env, &["--rm", "--network", network, "-p", "80:80"], &["true"]);
-        assert!(seen.stderr.contains("ort"), "a warning about the ports is missing: {seen}");
+        seen.says(&format!("published ports are dropped: network {network} has none"));
     }
 }
 
@@ -278,6 +278,14 @@ fn bytes_pass_a_published_port_whole() {
         (&stream).read_to_end(&mut got).unwrap();
     });
     assert!(got == sent[1..], "{} of {} bytes", got.len(), sent.len() - 1);
+}
+
+#[test]
+fn without_a_network_there_is_no_host_to_name() {
+    let env = TestEnv::new();
+    let refused = run(&env, &["--network=none", "--add-host", "gw:host-gateway"], &["true"]);
+    assert_eq!(refused.code, 125, "{refused}");
+    refused.says("the host cannot be reached");
 }
 
 #[test]

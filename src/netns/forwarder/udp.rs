@@ -66,17 +66,17 @@ struct Session {
 pub(super) struct Sessions {
     all: HashMap<u64, Session>,
     ids: HashMap<Peer, u64>,
+    max: usize,
     next: u64,
     buffer: Vec<u8>,
 }
 
-impl Default for Sessions {
-    fn default() -> Self {
-        Sessions { all: HashMap::new(), ids: HashMap::new(), next: 1, buffer: vec![0; DATAGRAM_MAX] }
-    }
-}
-
 impl Sessions {
+    /// Room for `max` clients at once.
+    pub(super) fn new(max: usize) -> Self {
+        Sessions { all: HashMap::new(), ids: HashMap::new(), max, next: 1, buffer: vec![0; DATAGRAM_MAX] }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -133,7 +133,7 @@ impl Sessions {
     }
 
     fn open(&mut self, peer: Peer, port: u16, epoll: &Epoll, inside: &Inside) -> std::io::Result<u64> {
-        if self.all.len() >= SESSIONS_MAX
+        if self.all.len() >= self.max
             && let Some(oldest) = self.all.iter().min_by_key(|(_, s)| s.used).map(|(id, _)| *id)
         {
             self.close(oldest);

@@ -75,7 +75,7 @@ pub(super) fn files(plan: &ContainerPlan) -> Vec<FileOrder> {
     let wanted = [
         ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),
         ("/etc/hosts", plan.files.hosts.then(|| texts::hosts(&plan.network, &facts)), 0o644),
-        ("/etc/resolv.conf", texts::resolv_conf(&plan.network, &netns::host_resolv_conf()), 0o644),
+        ("/etc/resolv.conf", texts::resolv_conf(&plan.network, &netns::host_resolver()), 0o644),
         ("/run/.containerenv", Some(container_env(plan)), 0o700),
     ];
     let order = |(path, content, mode): (&str, Option<String>, u32)| {
