@@ -213,8 +213,9 @@ impl Link {
             let mut slices = [IoSliceMut::new(&mut buffer)];
             let flags = MsgFlags::MSG_CMSG_CLOEXEC;
             match recvmsg::<()>(self.0.as_raw_fd(), &mut slices, Some(&mut control), flags) {
-                Err(Errno::EINTR) => {}
-                Err(Errno::ECONNRESET) => return Ok(None),
+                // ECONNRESET is told once, ahead of what is queued, when the other end closed with
+                // messages of ours unread; then come its messages and the end of file.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 Err(e) => return Err(e),
                 Ok(message) => break (message.bytes, take_fds(message.cmsgs()?)),
             }

@@ -17,7 +17,7 @@ use std::path::Path;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 13] = [
+const TESTS: [Test; 14] = [
     ("one_thread_is_seen_as_one", one_thread_is_seen_as_one),
     ("a_process_with_threads_never_forks", a_process_with_threads_never_forks),
     ("a_leaf_refuses_where_threads_run", a_leaf_refuses_where_threads_run),
@@ -30,6 +30,10 @@ const TESTS: [Test; 13] = [
     ("a_leaf_may_have_threads", a_leaf_may_have_threads),
     ("a_leaf_returns_its_error_whole", a_leaf_returns_its_error_whole),
     ("a_leaf_that_dies_is_an_error", a_leaf_that_dies_is_an_error),
+    (
+        "a_message_survives_a_close_that_left_others_unread",
+        a_message_survives_a_close_that_left_others_unread,
+    ),
     ("links_carry_descriptors", links_carry_descriptors),
 ];
 
@@ -191,6 +195,16 @@ fn a_leaf_that_dies_is_an_error() {
     };
     let error = fork::leaf("test", work, |()| {}).unwrap_err();
     assert!(error.message().contains("test"), "{error}");
+}
+
+fn a_message_survives_a_close_that_left_others_unread() {
+    let (ours, theirs) = Link::pair().unwrap();
+    ours.send(&"never read", &[]).unwrap();
+    theirs.send(&7, &[]).unwrap();
+    drop(theirs);
+    let (answer, _): (i32, Vec<OwnedFd>) = ours.recv().unwrap().expect("the message came first");
+    assert_eq!(answer, 7);
+    assert!(ours.recv::<i32>().unwrap().is_none());
 }
 
 fn links_carry_descriptors() {

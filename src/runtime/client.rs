@@ -252,8 +252,10 @@ impl Relay<'_> {
     fn receive(&mut self) -> Result<Option<Ended>> {
         let mut buffer = [0u8; CONTENT_MAX + 1];
         let length = match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Ok(0) | Err(Errno::ECONNRESET) => return Ok(Some(Ended::Lost)),
+            // The monitor closed before it had read all of ours (the end of standard input, say). That
+            // is told once, ahead of what it sent: the exit code is still to come.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => return Ok(None),
+            Ok(0) => return Ok(Some(Ended::Lost)),
             Ok(n) => n,
             Err(e) => return Err(Error::new(Kind::Runtime, "read from the container's monitor").caused_by(e)),
         };

@@ -77,6 +77,18 @@ fn options_behind_the_image_are_the_commands() {
     env.coracle(["run", "--nosuch", "alpine"]).fails(125).says("Error: unknown flag --nosuch\n");
 }
 
+/// The end of standard input may reach the monitor after the payload's end; the exit code came with
+/// one in four such runs only as "the monitor died".
+#[test]
+fn an_exit_code_is_not_lost_to_unread_input() {
+    let env = TestEnv::new();
+    let rootfs = format!("{}:O", env.busybox_rootfs().display());
+    for _ in 0..20 {
+        let run = ["run", "-i", "--rm", "--network=none", "--rootfs", &rootfs, "sh", "-c", "exit 7"];
+        env.coracle(run).fails(7);
+    }
+}
+
 #[test]
 fn a_reader_that_leaves_ends_the_command_quietly() {
     let env = TestEnv::new();
