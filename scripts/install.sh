@@ -16,5 +16,6 @@ coracle=${PREFIX:-/usr/local}/bin/coracle
 # coracle is for people who are not root: root tries it as the unprivileged user of the tests.
 as=
 [ "$(id -u)" -ne 0 ] || as=tests/as-user.sh
-printf '==> coracle run --rm --rootfs /:O sh -c "echo hello from \\$(id -un) in \\$(hostname)"\n' >&2
-$as "$coracle" run --rm --rootfs /:O sh -c 'echo "hello from $(id -un) in $(hostname)"'
+set -- run --rm --rootfs /:O sh -c 'echo "hello from a container"'
+printf '==> coracle run --rm --rootfs /:O sh -c ...\n' >&2
+$as "$coracle" "$@"

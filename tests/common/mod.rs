@@ -33,7 +33,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Prints why a test does nothing here. Returns `true`, for `if missing { return skip(...) }` chains.
+/// Prints why a test does nothing here.
 pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
