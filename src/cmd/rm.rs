@@ -119,7 +119,11 @@ fn remove_one(args: &Args, store: &Store, (name, found): Chosen) -> Result<Vec<S
             removed.extend(remove_one(args, store, (id, Ok(dependent)))?);
         }
     }
-    remove(args, store, &name, &container)?;
+    match remove(args, store, &name, &container) {
+        // Somebody else was faster, such as the monitor of a --rm container.
+        Err(_) if !container.in_place() => {}
+        other => other?,
+    }
     removed.push(name);
     Ok(removed)
 }

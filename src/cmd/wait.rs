@@ -75,7 +75,7 @@ fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Resul
             _ => false,
         });
         // A container that is removed reaches no other state.
-        if holds || !container.path().exists() {
+        if holds || !container.in_place() {
             let code = container.exit_record()?.filter(|_| status == Status::Exited);
             return Ok(code.map_or_else(|| "-1".to_owned(), |exit| exit.code.to_string()));
         }

@@ -111,7 +111,7 @@ pub fn stop(
 
 /// Whether the container has ended and its monitor is about to remove it.
 fn still_to_be_removed(container: &ContainerDir) -> bool {
-    container.status() == Status::Exited && container.summary().auto_remove && in_place(container)
+    container.status() == Status::Exited && container.summary().auto_remove && container.in_place()
 }
 
 /// Kills a container and waits until it has ended. One that does not run is left as it is.
@@ -123,7 +123,7 @@ pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
         Err(e) if e.kind() == Kind::Conflict => {}
         other => other?,
     }
-    if !container.status().is_live() && in_place(container) {
+    if !container.status().is_live() && container.in_place() {
         return recover(store, container);
     }
     match wait_ended(store, container, Some(AFTER_KILL))? {
@@ -136,9 +136,9 @@ pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
     }
 }
 
-/// Whether the directory still stands in its place.
-fn in_place(container: &ContainerDir) -> bool {
-    std::fs::symlink_metadata(container.path()).is_ok()
+/// A failure with a container that somebody else removed meanwhile is none.
+fn unless_gone(container: &ContainerDir, result: Result<()>) -> Result<()> {
+    if container.in_place() { result } else { Ok(()) }
 }
 
 /// Waits for the end of a container, `limit` at most; one that was never started is waited for. Gives
@@ -151,7 +151,7 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
     let auto_remove = container.summary().auto_remove;
     let run = container.run_record()?.map(|run| run.run);
     // The directory of a --rm container may be deleted before its records are read.
-    let note = container.exit_note()?;
+    let note = container.exit_note().ok();
     let mut code = None;
     loop {
         // Before looking, so that nothing falls between looking and waiting.
@@ -159,9 +159,9 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
         loop {
             let exit = container.exit_record()?.filter(|exit| run.is_none_or(|run| exit.run >= run));
             code = exit.map(|exit: ExitRecord| exit.code).or(code);
-            let gone = !in_place(container);
+            let gone = !container.in_place();
             if gone || (code.is_some() && !auto_remove) {
-                let noted = || note.code(run.unwrap_or(0));
+                let noted = || note.as_ref()?.code(run.unwrap_or(0));
                 return Ok(Some(code.or_else(noted).unwrap_or(LOST_EXIT_CODE)));
             }
             if container.status() == Status::Crashed {
@@ -193,9 +193,13 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
 /// # Errors
 /// When a record cannot be written.
 pub fn recover(store: &Store, container: &ContainerDir) -> Result<()> {
+    unless_gone(container, finish_and_remove(store, container))
+}
+
+fn finish_and_remove(store: &Store, container: &ContainerDir) -> Result<()> {
     container.finish_dead()?;
     let leftover = container.summary();
-    if leftover.auto_remove && leftover.run > 0 && !container.is_alive() && in_place(container) {
+    if leftover.auto_remove && leftover.run > 0 && !container.is_alive() {
         let lock = container.lock()?;
         if container.status() == Status::Exited {
             remove(store, container, &lock, true)?;

@@ -114,3 +114,38 @@ fn what_shares_namespaces_goes_first() {
     assert_eq!(env.coracle(["rm", "-f", "-t", "1", "--depend", "main"]).ok().lines().len(), 2);
     assert!(names(&env).is_empty());
 }
+
+#[test]
+fn force_wins_every_race() {
+    let env = TestEnv::new();
+    for round in 0..3 {
+        start(&env, "web", &[], IDLE);
+        let others = [
+            ["stop", "-t", "0", "web"].as_slice(),
+            &["kill", "web"],
+            &["ps", "-a"],
+            &["inspect", "web"],
+            &["rm", "web"],
+        ];
+        let others: Vec<_> = others.map(|args| env.coracle(args).start()).into();
+        env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+        // Whoever came first, the name is free now.
+        assert!(names(&env).is_empty(), "round {round}");
+        for other in others {
+            let output = other.wait();
+            assert!(output.code <= 2 || output.code == 125, "{output}");
+        }
+    }
+}
+
+#[test]
+fn a_container_that_never_ran_is_removed() {
+    let env = TestEnv::new();
+    let call = env.coracle(["run", "--name", "bad", "--network", "none", "--rootfs"]);
+    call.arg(env.busybox_rootfs()).arg("nosuchprogram").fails(127);
+    assert_eq!(field(&env, "bad", "{{.State.Status}} {{.State.ExitCode}}"), "exited 127");
+    assert_eq!(env.coracle(["wait", "bad"]).ok().text(), "127");
+    assert_eq!(env.coracle(["logs", "bad"]).ok().stdout, "");
+    env.coracle(["rm", "bad"]).ok();
+    assert!(names(&env).is_empty());
+}

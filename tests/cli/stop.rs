@@ -24,6 +24,17 @@ fn one_that_does_not_listen_is_killed_when_its_time_is_over() {
     assert_eq!(field(&env, "deaf2", "{{.State.ExitCode}}"), "137");
 }
 
+/// The payload belongs to another id of the host, and yet to the user's own namespace.
+#[test]
+fn other_users_inside_are_stopped_too() {
+    let env = TestEnv::new();
+    start(&env, "web", &["-u", "1000:1000"], "trap 'exit 4' TERM; while :; do sleep 0.05; done");
+    env.coracle(["stop", "web"]).ok();
+    assert_eq!(field(&env, "web", "{{.State.ExitCode}}"), "4");
+    start(&env, "deaf", &["-u", "1000"], "trap '' TERM; while :; do sleep 0.05; done");
+    env.coracle(["rm", "-f", "-t", "0", "deaf"]).ok();
+}
+
 #[test]
 fn several_at_once_by_every_way_of_naming() {
     let env = TestEnv::new();

@@ -213,6 +213,7 @@ fn network_settings(plan: &ContainerPlan, summary: &Summary) -> Value {
         "LinkLocalIPv6PrefixLen": 0,
         "Ports": ports(plan, &summary.ports),
         "SandboxKey": "",
+        "Networks": {},
     })
 }
 

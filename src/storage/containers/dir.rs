@@ -53,6 +53,11 @@ impl ContainerDir {
         self.path().join("log")
     }
 
+    /// Whether the directory still stands there.
+    pub fn in_place(&self) -> bool {
+        std::fs::symlink_metadata(self.path()).is_ok()
+    }
+
     /// What the container changed of its root file system.
     pub fn upper(&self) -> PathBuf {
         self.path().join("upper")
