@@ -12,7 +12,7 @@ use super::{Store, layers};
 use crate::error::Result;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{self, OFlag};
+use nix::fcntl::{self, OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{self, FchmodatFlags, Mode};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
@@ -149,14 +149,20 @@ fn unlink(parent: BorrowedFd<'_>, name: &CStr, flags: UnlinkatFlags) -> nix::Res
     }
 }
 
+/// Opens a directory to be emptied, unless something is mounted there: what a process mounted into a
+/// directory that another one threw away is not ours to delete.
 fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    match fcntl::openat(parent, name, flags | OFlag::O_RDONLY, Mode::empty()) {
+    let open = |flags: OFlag| {
+        let flags = flags | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        fcntl::openat2(parent, name, how)
+    };
+    match open(OFlag::O_RDONLY) {
         Err(Errno::EACCES) => {
-            let found = fcntl::openat(parent, name, flags | OFlag::O_PATH, Mode::empty())?;
+            let found = open(OFlag::O_PATH)?;
             let path = format!("/proc/self/fd/{}", found.as_raw_fd());
             stat::fchmodat(fcntl::AT_FDCWD, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
-            fcntl::openat(parent, name, flags | OFlag::O_RDONLY, Mode::empty())
+            open(OFlag::O_RDONLY)
         }
         other => other,
     }

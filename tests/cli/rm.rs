@@ -149,3 +149,23 @@ fn a_container_that_never_ran_is_removed() {
     env.coracle(["rm", "bad"]).ok();
     assert!(names(&env).is_empty());
 }
+
+/// A directory given to `--rootfs` is mounted in the container's directory while its monitor lives; it
+/// was emptied when another command had moved that directory to the trash before the monitor unmounted.
+#[test]
+fn what_is_mounted_in_the_trash_is_left_alone() {
+    let env = TestEnv::new();
+    env.coracle(["ps"]).ok();
+    let victim = env.file("victim/precious", "data");
+    let item = env.root().join("trash/item");
+    std::fs::create_dir_all(item.join("merged")).unwrap();
+    std::fs::write(item.join("own"), "").unwrap();
+    let script = r#"mount --bind "$1/victim" "$2/merged" && shift 2 && exec "$@""#;
+    let call = env.program("unshare").args(["-rm", "sh", "-c", script, "sh"]).arg(env.path()).arg(&item);
+    let call = call.arg(crate::common::coracle_binary()).arg("--root").arg(env.root());
+    call.arg("--runroot").arg(env.runroot()).args(["rm", "-f", "nobody"]).ok();
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "data");
+    // Where nothing is mounted it goes.
+    env.coracle(["rm", "-f", "nobody"]).ok();
+    assert!(!item.exists());
+}

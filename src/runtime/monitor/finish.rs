@@ -87,9 +87,10 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
 /// What nobody waits for: unmount, and delete what was taken out of sight.
 pub(super) fn clear_up(store: &Store, _dir: &ContainerDir, plan: &ContainerPlan, merged: &Path) {
     let trashed = store.data().join("trash").join(format!("container-{}", plan.id)).join("merged");
-    // The mount went along with its directory.
-    let at = if plan.lifecycle.auto_remove { trashed.as_path() } else { merged };
-    let _ = umount2(at, MntFlags::MNT_DETACH);
+    // The mount goes along when we or somebody else move the directory to the trash.
+    for at in [merged, trashed.as_path()] {
+        let _ = umount2(at, MntFlags::MNT_DETACH);
+    }
     // Its own item, and one that a killed monitor left.
     let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });
 }
