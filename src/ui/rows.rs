@@ -30,8 +30,32 @@ pub fn is_json(format: Option<&str>) -> bool {
 pub fn json(value: &Value) -> Result<String> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::new(Kind::Usage, "write as JSON").caused_by(e))?;
+    // JSON lets these through as they are; a terminal may obey them.
+    if text.contains(is_late_control) {
+        let escaped =
+            |c: char| if is_late_control(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+        text = text.chars().map(escaped).collect();
+    }
     text.push('\n');
     Ok(text)
+}
+
+/// DEL and the control characters above ASCII.
+fn is_late_control(c: char) -> bool {
+    matches!(c, '\u{7f}'..='\u{9f}')
+}
+
+/// A row whose texts neither steer the terminal nor fake another line of a table.
+fn harmless(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable(text).into_owned()),
+        Value::Array(all) => Value::Array(all.iter().map(harmless).collect()),
+        Value::Object(all) => {
+            let spelt = |(key, value): (&String, &Value)| (printable(key).into_owned(), harmless(value));
+            Value::Object(all.iter().map(spelt).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The text of a list: the default table without a format or with `table`; one table with the given columns for
@@ -74,7 +98,7 @@ pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Resu
         text.push_str(&ended(template.render(&headers(rows, listing))?));
     }
     for row in rows {
-        text.push_str(&ended(template.render(row)?));
+        text.push_str(&ended(template.render(&harmless(row))?));
     }
     align(&text)
 }
