@@ -119,7 +119,14 @@ impl Inside {
     fn forward(&self, listeners: Vec<Listener>, options: &SlirpOptions, descriptors: u64) -> (Child, bool) {
         let userns = self.userns.try_clone().unwrap();
         let netns = self.netns.try_clone().unwrap();
-        let child = fork::spawn(0, |link| forwarder::serve(listeners, options, userns, netns, link)).unwrap();
+        let child = fork::spawn(0, |link| {
+            use nix::sys::resource::{Resource, getrlimit, setrlimit};
+            let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+            let (soft, hard) = (soft.min(descriptors), hard.min(descriptors));
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+            forwarder::serve(listeners, options, userns, netns, link)
+        })
+        .unwrap();
         match child.link.recv::<Report>().unwrap() {
             Some((Report::Ready { keeps_client }, _)) => (child, keeps_client),
             other => panic!("{other:?}"),

@@ -198,14 +198,23 @@ impl AsFd for Door {
     }
 }
 
+/// Why accepting pauses: until a connection ends, or for a while.
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    /// All connections are taken.
+    Full,
+    /// The machine had no descriptor or memory at this time.
+    Since(Instant),
+}
+
 struct Forwarder {
     epoll: Epoll,
     inside: Inside,
     doors: Vec<Door>,
     tcp: tcp::Connections,
     udp: udp::Sessions,
-    /// Since when accepting pauses.
-    paused: Option<Instant>,
+    /// Why accepting pauses.
+    paused: Option<Pause>,
     swept: Instant,
 }
 
@@ -268,7 +277,7 @@ impl Forwarder {
     fn timeout(&self) -> EpollTimeout {
         if self.tcp.has_work() {
             EpollTimeout::ZERO
-        } else if self.paused.is_some() || self.tcp.is_starved() {
+        } else if matches!(self.paused, Some(Pause::Since(_))) || self.tcp.is_starved() {
             EpollTimeout::try_from(PAUSE).unwrap_or(EpollTimeout::NONE)
         } else if !self.udp.is_empty() {
             EpollTimeout::try_from(SWEEP).unwrap_or(EpollTimeout::NONE)
@@ -291,9 +300,14 @@ impl Forwarder {
         }
     }
 
-    /// Ends a pause when a connection has ended or some time has passed.
+    /// Ends a pause when its reason has gone.
     fn resume_accepting(&mut self) {
-        if self.paused.is_some_and(|since| since.elapsed() >= PAUSE) && !self.tcp.is_full() {
+        let over = match self.paused {
+            None => false,
+            Some(Pause::Full) => !self.tcp.is_full(),
+            Some(Pause::Since(since)) => since.elapsed() >= PAUSE,
+        };
+        if over {
             self.set_accepting(true);
         }
     }
@@ -307,7 +321,8 @@ impl Forwarder {
                 let _ = self.epoll.modify(listener, &mut EpollEvent::new(flags, Token::Listener(i).into()));
             }
         }
-        self.paused = (!accepting).then(Instant::now);
+        let reason = if self.tcp.is_full() { Pause::Full } else { Pause::Since(Instant::now()) };
+        self.paused = (!accepting).then_some(reason);
     }
 }
 
