@@ -351,3 +351,6 @@ pub struct Asked {
     /// `-P`.
     pub publish_all: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     if replace {
         before::remove_holder(&store, &plan.name)?;
     }
+    let prepared = runtime::prepare(&store, &plan)?;
     let dir = create(&store, &mut plan, named)?;
     if let Some(file) = &cidfile
         && let Err(error) = write_id(file, &plan)
@@ -122,7 +123,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         return Err(error);
     }
     let detached = attachment.is_none();
-    let running = match runtime::launch(&store, &dir, &plan, attachment) {
+    let running = match runtime::launch(&store, &dir, &plan, prepared, attachment) {
         Ok(running) => running,
         Err(error) => {
             // Without --rm it stays, as created, for inspect and rm.

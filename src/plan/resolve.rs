@@ -95,7 +95,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
             cap_add: request.security.cap_add.iter().map(ToString::to_string).collect(),
             cap_drop: request.security.cap_drop.iter().map(ToString::to_string).collect(),
             security_opt: request.security.asked,
-            binds: request.mounts.list.into_iter().map(|m| m.asked).collect(),
+            binds: binds(request.mounts.list),
             publish_all: request.network.publish_all,
         },
         namespaces: request.namespaces,
@@ -338,6 +338,11 @@ fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Resul
     Ok(plans)
 }
 
+/// The text of what was asked to be mounted from the host or from volumes.
+fn binds(list: Vec<MountArg>) -> Vec<String> {
+    list.into_iter().filter(|m| !matches!(m.source, SourceArg::Tmpfs { .. })).map(|m| m.asked).collect()
+}
+
 fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
     MountPlan {
         destination,
@@ -386,4 +391,4 @@ fn mount(asked: &MountArg, facts: &Facts) -> MountPlan {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

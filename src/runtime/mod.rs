@@ -14,6 +14,7 @@ use monitor::{Launch, ToCaller};
 use nix::errno::Errno;
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 pub mod caps;
 pub mod client;
@@ -44,27 +45,46 @@ struct Attached {
     signals: Signals,
 }
 
-/// Starts a container: everything that can be refused is refused before the monitor is forked.
-///
-/// With an attachment the caller is its first client; without one it runs by itself.
+/// What a start needs of the host, had before anything is changed.
+#[derive(Debug)]
+pub struct Prepared {
+    listeners: Vec<netns::Listener>,
+    slirp: Option<PathBuf>,
+    filter: Option<seccomp::Filter>,
+}
+
+/// Gets what a start needs of the host. Called before the container is made, so that what is refused
+/// here leaves nothing behind.
 ///
 /// # Errors
-/// Ports that cannot be had, a missing helper program, a filter that does not compile, or the step of
-/// the start that failed; 126 and 127 when the command cannot be executed or is not found.
-pub fn launch(
-    store: &Store,
-    dir: &ContainerDir,
-    plan: &ContainerPlan,
-    attach: Option<Attachment>,
-) -> Result<Running> {
+/// Ports that cannot be had, a missing helper program, a filter that does not compile, a descriptor to
+/// be preserved that is not open.
+pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
     check_preserved(plan)?;
-    let listeners =
-        if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
     let slirp = match plan.network.mode {
         NetMode::Slirp(_) => Some(slirp::find()?),
         NetMode::None | NetMode::Host => None,
     };
     let filter = filter(store, plan)?;
+    let listeners =
+        if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
+    Ok(Prepared { listeners, slirp, filter })
+}
+
+/// Starts a container.
+///
+/// With an attachment the caller is its first client; without one it runs by itself.
+///
+/// # Errors
+/// The step of the start that failed; 126 and 127 when the command cannot be executed or is not found.
+pub fn launch(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    prepared: Prepared,
+    attach: Option<Attachment>,
+) -> Result<Running> {
+    let Prepared { listeners, slirp, filter } = prepared;
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
     let (socket, client) = match &attach {
         Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,

@@ -118,7 +118,11 @@ fn volumes_and_binds_are_mounted_with_their_options() {
 
     out(&env, &["-v", "kept:/v"], "echo kept >/v/a");
     assert_eq!(out(&env, &["--mount", "type=volume,src=kept,dst=/w"], "cat /w/a"), "kept");
+    let volumes = || std::fs::read_dir(env.root().join("volumes")).unwrap().count();
+    let before = volumes();
     assert_eq!(out(&env, &["-v", "/anon"], "touch /anon/a && ls /anon"), "a");
+    // Nobody could name it any more.
+    eventually("the anonymous volume is gone", || volumes() == before);
     // First use fills a named volume from the image; `nocopy` does not.
     assert!(out(&env, &["-v", "etc:/etc"], "ls /etc").contains("passwd"));
     assert!(!out(&env, &["-v", "bare:/etc:nocopy"], "ls /etc").contains("passwd"));
@@ -314,6 +318,26 @@ fn exit_codes_tell_whose_failure_it_was() {
     // Without --rm a container that could not start stays, as in podman.
     env.coracle(["run", "--network=none", "busybox", "nosuch"]).fails(127);
     assert_eq!(env.containers().len(), 1);
+}
+
+/// What is refused leaves nothing behind, with or without --rm.
+#[test]
+fn a_refused_run_makes_nothing() {
+    let env = TestEnv::with_images();
+    env.file("profile.json", r#"{"defaultAction": "SCMP_ACT_WAT"}"#);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("127.0.0.1:{}:80", taken.local_addr().unwrap().port());
+    for (options, names) in [
+        (&["--preserve-fds=1"][..], "3"),
+        (&["--security-opt", "seccomp=profile.json"], "SCMP_ACT_WAT"),
+        (&["-p", &port], "in use"),
+        (&["-v", "./missing:/d"], "missing"),
+        (&["--cidfile", "profile.json"], "profile.json"),
+    ] {
+        let output = env.coracle(["run"]).args(options).args(["busybox", "true"]).fails(125);
+        assert!(output.stderr.contains(names), "{names}: {output}");
+        assert!(env.containers().is_empty(), "{output}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_shell_at_a_terminal_behaves_like_one() {
     shell.send_line("sleep 0.2; stty size").unwrap();
     shell.expect("22 77").unwrap();
     // Keys reach the program inside as signals of its own terminal.
-    shell.send_line("echo be''fore; cat").unwrap();
+    shell.send_line("sh -c 'echo be\"\"fore; exec cat'").unwrap();
     shell.expect("before").unwrap();
     shell.send("\u{3}").unwrap();
     shell.send_line("echo code $?").unwrap();

@@ -10,7 +10,7 @@ use crate::plan::security::SecurityRequest;
 use crate::plan::{FilesPlan, LogPlan, SeccompPlan};
 use std::collections::BTreeMap;
 
-fn facts() -> Facts {
+pub(in crate::plan) fn facts() -> Facts {
     Facts {
         id: ContainerId::from_random([0xab; 32]),
         spare_name: "calm_heron".parse().unwrap(),
@@ -24,7 +24,7 @@ fn facts() -> Facts {
     }
 }
 
-fn request() -> Request {
+pub(in crate::plan) fn request() -> Request {
     Request {
         name: None,
         rootfs: None,
