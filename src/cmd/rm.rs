@@ -82,6 +82,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     for one in chosen {
         match remove_one(args, &store, one) {
             Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
+            // It went by itself (--rm) since it was listed: what was asked for is done.
+            Err(error) if error.kind() == Kind::NotFound && (args.all || args.force || args.ignore) => {}
             Err(error) => {
                 code = match error.kind() {
                     Kind::NotFound => EXIT_MISSING,

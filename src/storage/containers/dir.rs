@@ -320,9 +320,16 @@ impl ContainerDir {
     /// person or a payload.
     ///
     /// # Errors
-    /// When the lock file cannot be opened.
+    /// [`Kind::NotFound`] when the container has been removed since it was opened; else when the lock
+    /// file cannot be opened.
     pub fn lock(&self) -> Result<DirLock> {
-        locks::lock(self.fd()).context(Kind::Storage, || self.doing("take the lock"))
+        locks::lock(self.fd()).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::new(
+                Kind::NotFound,
+                format!("container {} has been removed meanwhile", self.id().short()),
+            ),
+            _ => Error::new(Kind::Storage, self.doing("take the lock")).caused_by(e),
+        })
     }
 
     /// Opens the exit note, for one who waits; see [`ExitNote`].

@@ -344,6 +344,17 @@ fn trash_frees_the_name_and_two_may_try() {
 }
 
 #[test]
+fn the_lock_of_a_container_that_went_meanwhile_says_so() {
+    let f = fixture();
+    let dir = f.make("brief");
+    let opened = f.containers.find("brief").unwrap();
+    std::fs::remove_dir_all(dir.trash().unwrap()).unwrap();
+    let error = opened.lock().unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    assert!(error.message().ends_with("has been removed meanwhile"), "{error}");
+}
+
+#[test]
 fn the_exit_note_outlives_the_directory() {
     let f = fixture();
     let dir = f.make("web");
