@@ -27,6 +27,8 @@ fn a_shell_at_a_terminal_behaves_like_one() {
     shell.send_line("sh -c 'echo be\"\"fore; exec cat'").unwrap();
     shell.expect("before").unwrap();
     shell.send("\u{3}").unwrap();
+    // The shell drops what is typed before its prompt.
+    shell.expect("/ # ").unwrap();
     shell.send_line("echo code $?").unwrap();
     shell.expect("code 130").unwrap();
     shell.send_line("exit 5").unwrap();
