@@ -1,7 +1,7 @@
 //! Copying files between directories of the store, by descriptors and without following anything.
 
 use super::trash;
-use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat};
+use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat, resolve};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{
@@ -10,16 +10,16 @@ use nix::sys::stat::{
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat, linkat, symlinkat};
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Deepest tree that is copied; each level holds two descriptors.
 const DEPTH: usize = 256;
 
-/// Where a file with several names was copied to first, by device and inode.
-type Links = HashMap<(u64, u64), (Rc<OwnedFd>, std::ffi::CString)>;
+/// Where a file with several names was copied to first, by device and inode: directory below the top of
+/// the copy, and name. No descriptors, since there may be thousands.
+type Links = HashMap<(u64, u64), (Vec<u8>, CString)>;
 
 /// Copies one file that is no directory: content, owner, mode, attributes, time. Devices and sockets
 /// are left out, which false says.
@@ -101,40 +101,62 @@ fn times(status: &FileStat) -> (TimeSpec, TimeSpec) {
 /// # Errors
 /// Those of the calls it takes; `ENAMETOOLONG` for a tree deeper than 256.
 pub(super) fn tree(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Result<()> {
-    let to = Rc::new(to.try_clone_to_owned().map_err(|_| Errno::EMFILE)?);
-    level(from, &to, &mut Links::new(), 0)
+    Copier { top: to, links: Links::new() }.level(from, to, &mut Vec::new(), 0)
 }
 
-fn level(from: BorrowedFd<'_>, to: &Rc<OwnedFd>, links: &mut Links, depth: usize) -> nix::Result<()> {
-    if depth > DEPTH {
-        return Err(Errno::ENAMETOOLONG);
-    }
-    for name in trash::names(from)? {
-        // What disappears under our eyes is not copied.
-        let Some(status) = lstat(from, &name)? else { continue };
-        if file_type(&status) == SFlag::S_IFDIR {
-            let below = openat(from, name.as_c_str(), DIRECTORY, Mode::empty())?;
-            mkdirat(to.as_fd(), name.as_c_str(), Mode::S_IRWXU)?;
-            let made = Rc::new(openat(to.as_fd(), name.as_c_str(), DIRECTORY, Mode::empty())?);
-            level(below.as_fd(), &made, links, depth + 1)?;
-            continue;
+struct Copier<'a> {
+    top: BorrowedFd<'a>,
+    links: Links,
+}
+
+impl Copier<'_> {
+    /// Copies one directory; `path` is where it is below the top.
+    fn level(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        path: &mut Vec<u8>,
+        depth: usize,
+    ) -> nix::Result<()> {
+        if depth > DEPTH {
+            return Err(Errno::ENAMETOOLONG);
         }
+        for name in trash::names(from)? {
+            // What disappears under our eyes is not copied.
+            let Some(status) = lstat(from, &name)? else { continue };
+            if file_type(&status) == SFlag::S_IFDIR {
+                let below = openat(from, name.as_c_str(), DIRECTORY, Mode::empty())?;
+                mkdirat(to, name.as_c_str(), Mode::S_IRWXU)?;
+                let made = openat(to, name.as_c_str(), DIRECTORY, Mode::empty())?;
+                let length = path.len();
+                path.extend_from_slice(name.to_bytes());
+                path.push(b'/');
+                self.level(below.as_fd(), made.as_fd(), path, depth + 1)?;
+                path.truncate(length);
+            } else {
+                self.file((from, &name), to, &status, path)?;
+            }
+        }
+        attributes(from, to)
+    }
+
+    fn file(
+        &mut self,
+        from: (BorrowedFd<'_>, &CStr),
+        to: BorrowedFd<'_>,
+        status: &FileStat,
+        path: &[u8],
+    ) -> nix::Result<()> {
         let inode = (status.st_dev, status.st_ino);
         if status.st_nlink > 1
-            && let Some((dir, first)) = links.get(&inode)
+            && let Some((dir, first)) = self.links.get(&inode)
         {
-            linkat(dir.as_fd(), first.as_c_str(), to.as_fd(), name.as_c_str(), AtFlags::empty())?;
-            continue;
+            let dir = resolve(self.top, dir, BASE)?;
+            return linkat(&dir, first.as_c_str(), to, from.1, AtFlags::empty());
         }
-        let copied = node((from, &name), (to.as_fd(), &name), &status)?;
-        if copied && status.st_nlink > 1 {
-            links.insert(inode, (base_of(to)?, name));
+        if node(from, (to, from.1), status)? && status.st_nlink > 1 {
+            self.links.insert(inode, (path.to_vec(), from.1.to_owned()));
         }
+        Ok(())
     }
-    attributes(from, to.as_fd())
-}
-
-/// The same directory as a base that outlives the walk.
-fn base_of(dir: &Rc<OwnedFd>) -> nix::Result<Rc<OwnedFd>> {
-    openat(dir.as_fd(), ".", BASE, Mode::empty()).map(Rc::new)
 }

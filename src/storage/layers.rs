@@ -14,6 +14,7 @@ use super::{Roots, SharedLock, id_map, trash};
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -152,6 +153,7 @@ impl Layers {
     /// # Errors
     /// [`Kind::NotFound`] when a layer that was present has been removed meanwhile: pull again.
     pub fn commit(&self, _lock: &SharedLock, stack: Vec<StackLayer>) -> Result<Vec<ChainId>> {
+        raise_file_limit();
         let mut chain: Vec<ChainId> = Vec::with_capacity(stack.len());
         let mut below: Vec<unpack::finish::Lower> = Vec::with_capacity(stack.len());
         let mut new = Vec::new();
@@ -223,6 +225,14 @@ impl Layers {
             id_map::forget(&self.roots)?;
         }
         Ok(gone)
+    }
+}
+
+/// A tall stack is held open at every level of a path. Without the right to more descriptors the usual
+/// ones may do; if not, the failure says so.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

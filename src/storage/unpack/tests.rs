@@ -472,3 +472,16 @@ fn a_hard_link_to_a_lower_file_copies_it_up() {
     let upper = Tar::new().hard_link("link", "hidden").end();
     assert!(scene.stack(&[lower, hiding, upper]).unwrap_err().message().contains("which no layer has"));
 }
+
+#[test]
+fn the_tallest_stack_that_overlay_takes_is_finished_with_few_descriptors() {
+    let scene = Scene::new();
+    let tars: Vec<Vec<u8>> = (0..127)
+        .map(|i| {
+            let tar = Tar::new().file(&format!("usr/lib/a/b/c/d/e/f{i}"), b"x");
+            if i == 0 { tar.symlink("lib", "usr/lib") } else { tar.file(&format!("lib/a/l{i}"), b"x") }.end()
+        })
+        .collect();
+    let trees = scene.stack(&tars).unwrap();
+    assert!(trees[126].join("usr/lib/a/l126").exists() && !trees[126].join("lib").exists());
+}

@@ -82,3 +82,20 @@ fn a_filling_that_was_cut_short_is_done_again() {
     assert_eq!(fs::read_to_string(volume.join("a")).unwrap(), "whole");
     assert_eq!(xattr::get(open(&volume).as_fd(), FILLING).unwrap(), None);
 }
+
+#[test]
+fn thousands_of_hard_links_are_copied_up_with_few_descriptors() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, volume) = (dir.path().join("image"), dir.path().join("volume"));
+    fs::create_dir_all(image.join("a/b")).unwrap();
+    fs::create_dir(&volume).unwrap();
+    for i in 0..1500 {
+        fs::write(image.join(format!("a/{i}")), i.to_string()).unwrap();
+        fs::hard_link(image.join(format!("a/{i}")), image.join(format!("a/b/{i}"))).unwrap();
+    }
+    assert!(fill(&image, "/", &volume));
+    for i in [0, 700, 1499] {
+        let meta = |path: String| fs::metadata(volume.join(path)).unwrap();
+        assert_eq!(meta(format!("a/{i}")).ino(), meta(format!("a/b/{i}")).ino());
+    }
+}
