@@ -24,6 +24,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use view::{Found, View};
@@ -89,48 +90,38 @@ impl<'a> Work<'a> {
                 continue;
             };
             match self.counterpart(&path)? {
-                Some(Found::Directory(below)) => {
-                    let Some((layer, nearest)) = below.first() else { continue };
+                Some(Counterpart::Directory(layer, nearest)) => {
                     copy::attributes(nearest.as_fd(), own.as_fd())
                         .map_err(|e| failed("set the attributes of", &path, e))?;
-                    if let Some((uid, gid)) = layer.and_then(|l| self.below[l].owner(&path)) {
+                    if let Some((uid, gid)) = self.below[layer].owner(&path) {
                         self.notes.owners.note(&path, uid, gid);
                     }
                 }
-                Some(Found::Symlink) => {
+                Some(Counterpart::Symlink) => {
                     if let Some(target) = self.destination(&path)? {
                         self.relocate(&path, &target, &mut todo)?;
                     }
                 }
-                _ => {}
+                None => {}
             }
         }
         Ok(())
     }
 
-    /// What the lower layers have at this path, unless one of our own directories above it hides them.
-    fn counterpart(&self, path: &[u8]) -> Result<Option<Found<'a>>> {
-        let mut view = self.lower_view()?;
-        if path.is_empty() {
-            return Ok(Some(view.here()));
-        }
-        let parts: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
+    /// What overlay would show at this path without this layer, unless one of this layer's own
+    /// directories hides it. Looks into one layer after the other, nearest first, and mostly ends with
+    /// the first: tall stacks with deep paths are common.
+    fn counterpart(&self, path: &[u8]) -> Result<Option<Counterpart>> {
         let fail = |e| failed("look up", path, e);
-        for (depth, part) in parts.iter().enumerate() {
-            let above = parts[..depth].join(&b'/');
-            let own = resolve(self.root, &above, DIRECTORY).map_err(fail)?;
-            if whiteout::is_opaque(own.as_fd()).map_err(fail)? {
-                return Ok(None);
-            }
-            let found = view.child(part)?;
-            if depth + 1 == parts.len() {
-                let own = resolve(self.root, path, DIRECTORY).map_err(fail)?;
-                let hidden = whiteout::is_opaque(own.as_fd()).map_err(fail)?;
-                return Ok(if hidden { None } else { found });
-            }
-            match found {
-                Some(Found::Directory(dirs)) => view = View::of(dirs),
-                _ => return Ok(None),
+        if hides(self.root, path).map_err(fail)? {
+            return Ok(None);
+        }
+        for (layer, lower) in self.below.iter().enumerate().rev() {
+            match probe(lower.root.as_fd(), path).map_err(fail)? {
+                Probe::Directory(dir) => return Ok(Some(Counterpart::Directory(layer, dir))),
+                Probe::Symlink => return Ok(Some(Counterpart::Symlink)),
+                Probe::Hidden => return Ok(None),
+                Probe::Nothing => {}
             }
         }
         Ok(None)
@@ -217,6 +208,55 @@ impl<'a> Work<'a> {
             Err(e) => Err(fail(e)),
         }
     }
+}
+
+/// What the layers below have where this layer has a directory.
+enum Counterpart {
+    /// A directory; the nearest part of it, and the position of its layer.
+    Directory(usize, OwnedFd),
+    Symlink,
+}
+
+/// What one layer has at a path.
+enum Probe {
+    Directory(OwnedFd),
+    Symlink,
+    /// Something that ends the search: layers further down are hidden here.
+    Hidden,
+    /// Nothing; layers further down may have it.
+    Nothing,
+}
+
+/// Looks a path up in one layer, following nothing.
+fn probe(root: BorrowedFd<'_>, path: &[u8]) -> nix::Result<Probe> {
+    let mut here = openat(root, ".", DIRECTORY, Mode::empty())?;
+    let mut opaque = whiteout::is_opaque(here.as_fd())?;
+    let mut parts = path.split(|b| *b == b'/').filter(|p| !p.is_empty()).peekable();
+    while let Some(part) = parts.next() {
+        let name = CString::new(part).map_err(|_| Errno::EINVAL)?;
+        let Some(status) = lstat(here.as_fd(), &name)? else {
+            return Ok(if opaque { Probe::Hidden } else { Probe::Nothing });
+        };
+        match file_type(&status) {
+            SFlag::S_IFDIR => here = openat(here.as_fd(), name.as_c_str(), DIRECTORY, Mode::empty())?,
+            SFlag::S_IFLNK if parts.peek().is_none() => return Ok(Probe::Symlink),
+            _ => return Ok(Probe::Hidden),
+        }
+        opaque |= whiteout::is_opaque(here.as_fd())?;
+    }
+    Ok(Probe::Directory(here))
+}
+
+/// Whether the directory at this path, or one above it, is opaque.
+fn hides(root: BorrowedFd<'_>, path: &[u8]) -> nix::Result<bool> {
+    let mut here = openat(root, ".", DIRECTORY, Mode::empty())?;
+    let mut opaque = !path.is_empty() && whiteout::is_opaque(here.as_fd())?;
+    for part in path.split(|b| *b == b'/').filter(|p| !p.is_empty()) {
+        let name = CString::new(part).map_err(|_| Errno::EINVAL)?;
+        here = openat(here.as_fd(), name.as_c_str(), DIRECTORY, Mode::empty())?;
+        opaque |= whiteout::is_opaque(here.as_fd())?;
+    }
+    Ok(opaque)
 }
 
 /// A path's directory and last component.

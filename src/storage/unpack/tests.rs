@@ -485,3 +485,24 @@ fn the_tallest_stack_that_overlay_takes_is_finished_with_few_descriptors() {
     let trees = scene.stack(&tars).unwrap();
     assert!(trees[126].join("usr/lib/a/l126").exists() && !trees[126].join("lib").exists());
 }
+
+#[test]
+fn what_is_hidden_below_lends_no_attributes() {
+    let dir = |mode, name: &str| Raw { mode, ..Raw::new(b'5', name) };
+    let base = Tar::new().raw(&dir(0o700, "d"), b"").raw(&dir(0o711, "d/sub"), b"").end();
+    let top = Tar::new().file("d/sub/f", b"x").end();
+    let mode = |root: &Path, name: &str| fs::metadata(root.join(name)).unwrap().mode() & 0o7777;
+    for (between, expected) in [
+        (Tar::new().file(".wh.d", b"").end(), (0o755, 0o755)),
+        (Tar::new().file(".wh..wh..opq", b"").end(), (0o755, 0o755)),
+        (Tar::new().file("d/.wh.sub", b"").end(), (0o700, 0o755)),
+        (Tar::new().raw(&dir(0o750, "d"), b"").file("d/.wh..wh..opq", b"").end(), (0o750, 0o755)),
+        (Tar::new().file("d", b"a file").end(), (0o755, 0o755)),
+        (Tar::new().symlink("d", "elsewhere").end(), (0o755, 0o755)),
+        (Tar::new().file("other", b"").end(), (0o700, 0o711)),
+    ] {
+        let scene = Scene::new();
+        let trees = scene.stack(&[base.clone(), between, top.clone()]).unwrap();
+        assert_eq!((mode(&trees[2], "d"), mode(&trees[2], "d/sub")), expected);
+    }
+}
