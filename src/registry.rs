@@ -23,12 +23,14 @@ mod places;
 mod platform;
 mod prepare;
 mod retry;
+mod tags;
 mod token;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
-pub use fetch::{Event, Fetched, LayerSink, LayerSource, Target, fetch, tags};
+pub use fetch::{Event, Fetched, LayerSink, LayerSource, Target, fetch};
 pub use manifest::{Compression, ImageManifest, LayerDescriptor};
 pub use places::Places;
 pub use prepare::{Prepared, PullRequest};
 pub use retry::RetryPolicy;
+pub use tags::tags;

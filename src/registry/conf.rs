@@ -18,6 +18,7 @@ pub struct Registries {
     search: Option<Vec<String>>,
     registries: Vec<Registry>,
     aliases: BTreeMap<String, String>,
+    helpers: Option<Vec<String>>,
 }
 
 /// One file's form.
@@ -25,6 +26,7 @@ pub struct Registries {
 #[serde(default, rename_all = "kebab-case")]
 struct File {
     unqualified_search_registries: Option<Vec<String>>,
+    credential_helpers: Option<Vec<String>>,
     registry: Vec<Registry>,
     aliases: BTreeMap<String, String>,
     /// Present only in the form of version 1.
@@ -119,6 +121,9 @@ impl Registries {
         if file.unqualified_search_registries.is_some() {
             self.search = file.unqualified_search_registries;
         }
+        if file.credential_helpers.is_some() {
+            self.helpers = file.credential_helpers;
+        }
         for mut registry in file.registry {
             registry.check()?;
             self.registries.retain(|r| r.prefix != registry.prefix);
@@ -133,6 +138,11 @@ impl Registries {
             }
         }
         Ok(())
+    }
+
+    /// `credential-helpers`: where credentials are looked for, in order.
+    pub(super) fn credential_helpers(&self) -> Vec<String> {
+        self.helpers.clone().unwrap_or_else(|| vec![super::credentials::FILES.to_owned()])
     }
 
     /// The full names that a name as written may stand for, in the order in which to try them.

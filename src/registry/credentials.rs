@@ -15,6 +15,8 @@ use std::process::{Command, Stdio};
 
 /// The key under which docker stores what belongs to docker.io.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+/// In `credential-helpers`, the word for the credential files (containers-registries.conf(5)).
+pub(super) const FILES: &str = "containers-auth.json";
 /// The user name by which a helper says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
@@ -58,6 +60,8 @@ impl std::str::FromStr for Credentials {
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
     files: Vec<AuthFile>,
+    /// Where to look, in order: [`FILES`] or the name of a helper.
+    order: Vec<String>,
     /// Credentials from the command line, for the registry that was named there only.
     given: Option<Credentials>,
 }
@@ -105,7 +109,12 @@ impl Keyring {
     ///
     /// # Errors
     /// A named file that is missing, or any file that is not JSON of the known form.
-    pub(super) fn load(places: &Places, named: Option<&Path>, given: Option<Credentials>) -> Result<Keyring> {
+    pub(super) fn load(
+        places: &Places,
+        order: Vec<String>,
+        named: Option<&Path>,
+        given: Option<Credentials>,
+    ) -> Result<Keyring> {
         let mut files = Vec::new();
         if let Some(path) = named.or(places.auth_file.as_deref()) {
             let file = AuthFile::read(path)?.ok_or_else(|| {
@@ -123,7 +132,7 @@ impl Keyring {
                 files.extend(AuthFile::read(&path)?);
             }
         }
-        Ok(Keyring { files, given })
+        Ok(Keyring { files, order, given })
     }
 
     /// The credentials for one physical reference; `named` says that this is the registry the user
@@ -133,17 +142,18 @@ impl Keyring {
             return Found { credentials: Some(given.clone()), trouble: None };
         }
         let mut trouble = None;
-        for file in &self.files {
-            match file.find(reference) {
-                Ok(Some(credentials)) => return Found { credentials: Some(credentials), trouble },
-                Ok(None) => {}
-                Err(e) => {
-                    log::warn!("{e}");
-                    trouble.get_or_insert(e.to_string());
-                }
-            }
-        }
-        Found { credentials: None, trouble }
+        let mut told = |answer: Result<Option<Credentials>>| {
+            answer.unwrap_or_else(|e| {
+                log::warn!("{e}");
+                trouble.get_or_insert(e.to_string());
+                None
+            })
+        };
+        let credentials = self.order.iter().find_map(|place| match place.as_str() {
+            FILES => self.files.iter().find_map(|file| told(file.find(reference))),
+            helper => told(ask_helper(helper, helper_key(reference))),
+        });
+        Found { credentials, trouble }
     }
 
     /// What the files say about bare hosts, without asking helpers: lets a user allow a token server
@@ -204,7 +214,7 @@ impl AuthFile {
         let aliases: &[&str] = if hub { &["docker.io", DOCKER_HUB_KEY, "index.docker.io"] } else { &[host] };
         for key in aliases {
             if let Some(helper) = self.helpers.get(*key) {
-                return ask_helper(helper, if hub { DOCKER_HUB_KEY } else { host });
+                return ask_helper(helper, helper_key(reference));
             }
         }
         // Most specific first: host/a/b, host/a, host.
@@ -233,7 +243,7 @@ impl AuthFile {
         if self.store.is_empty() {
             return Ok(None);
         }
-        ask_helper(&self.store, if hub { DOCKER_HUB_KEY } else { host })
+        ask_helper(&self.store, helper_key(reference))
     }
 }
 
@@ -281,6 +291,15 @@ struct HelperAnswer {
     user: String,
     #[serde(rename = "Secret")]
     secret: String,
+}
+
+/// The name a helper knows a registry by.
+fn helper_key(reference: &Reference) -> &str {
+    match reference.registry() {
+        Some("docker.io") => DOCKER_HUB_KEY,
+        Some(host) => host,
+        None => "",
+    }
 }
 
 /// Runs `docker-credential-NAME get` (docker/docker-credential-helpers, Development).

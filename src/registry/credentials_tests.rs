@@ -12,7 +12,7 @@ fn keyring(json: &str) -> Keyring {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("auth.json");
     std::fs::write(&path, json).unwrap();
-    Keyring::load(&Places::default(), Some(&path), None).unwrap()
+    Keyring::load(&Places::default(), vec![FILES.to_owned()], Some(&path), None).unwrap()
 }
 
 fn find(keyring: &Keyring, name: &str) -> Option<Credentials> {
@@ -57,7 +57,7 @@ fn identity_tokens_come_before_passwords() {
 #[test]
 fn case_13_given_credentials_are_for_the_named_registry_only() {
     let given = password("u", "p");
-    let ring = Keyring::load(&Places::default(), None, given.clone()).unwrap();
+    let ring = Keyring::load(&Places::default(), vec![FILES.to_owned()], None, given.clone()).unwrap();
     let name: Reference = "r.example/x".parse().unwrap();
     assert_eq!(ring.find(&name, true).credentials, given);
     assert_eq!(ring.find(&name, false).credentials, None);
@@ -68,13 +68,13 @@ fn bad_files_are_named_without_quoting_secrets() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("auth.json");
     std::fs::write(&path, r#"{"auths":"c2VjcmV0"}"#).unwrap();
-    let error = Keyring::load(&Places::default(), Some(&path), None).unwrap_err();
+    let error = Keyring::load(&Places::default(), vec![FILES.to_owned()], Some(&path), None).unwrap_err();
     assert!(error.message().contains("auth.json"));
     assert!(!format!("{error:?}").contains("c2VjcmV0"));
     let missing = dir.path().join("none.json");
-    assert!(Keyring::load(&Places::default(), Some(&missing), None).is_err());
+    assert!(Keyring::load(&Places::default(), vec![FILES.to_owned()], Some(&missing), None).is_err());
     let unset = Places { docker: Some(dir.path().join("none")), ..Places::default() };
-    assert!(Keyring::load(&unset, None, None).unwrap().files.is_empty());
+    assert!(Keyring::load(&unset, vec![FILES.to_owned()], None, None).unwrap().files.is_empty());
 }
 
 #[test]
@@ -91,4 +91,16 @@ fn a_missing_helper_is_told_but_does_not_stop_us() {
     assert!(found.trouble.unwrap().contains("docker-credential-coracle-no-such-helper"));
     let slash = keyring(r#"{"credsStore":"../evil"}"#);
     assert!(slash.find(&"h.example/x".parse().unwrap(), true).trouble.is_some());
+}
+
+#[test]
+fn helpers_of_registries_conf_stand_beside_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("auth.json");
+    std::fs::write(&path, format!(r#"{{"auths":{{"a.example":{{"auth":"{}"}}}}}}"#, auth("u:p"))).unwrap();
+    let order = vec!["coracle-no-such-helper".to_owned(), FILES.to_owned()];
+    let ring = Keyring::load(&Places::default(), order, Some(&path), None).unwrap();
+    let found = ring.find(&"a.example/x".parse().unwrap(), true);
+    assert_eq!(found.credentials, password("u", "p"));
+    assert!(found.trouble.unwrap().contains("coracle-no-such-helper"));
 }

@@ -11,7 +11,7 @@ use super::http::{Ask, Endpoint, Session, read_limited};
 use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
-use super::retry::{RetryPolicy, Tries, Trouble};
+use super::retry::{Tries, Trouble};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, ImageConfig, Reference};
 use futures_util::StreamExt;
@@ -32,8 +32,6 @@ const NESTING_MAX: usize = 3;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Time between two looks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Pages of a tag list that are read.
-const PAGES_MAX: usize = 1000;
 
 /// What happens during a fetch, for whoever shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,31 +142,8 @@ pub fn fetch(
     result
 }
 
-/// The tags of a repository. Starts threads: to be called in a leaf.
-///
-/// # Errors
-/// No host answers.
-pub fn tags(
-    prepared: &Prepared,
-    report: &dyn Fn(Event),
-    stopped: &dyn Fn() -> bool,
-) -> Result<(Reference, Vec<String>)> {
-    block_on(stopped, async {
-        let mut last = Error::new(Kind::Usage, "nothing to ask");
-        for candidate in &prepared.candidates {
-            for endpoint in &candidate.endpoints {
-                match list_tags(endpoint, prepared.retry, report).await {
-                    Ok(tags) => return Ok((candidate.reference.clone(), tags)),
-                    Err(e) => last = e,
-                }
-            }
-        }
-        Err(last)
-    })
-}
-
 /// Runs to the end, or until `stopped` says so.
-fn block_on<T>(stopped: &dyn Fn() -> bool, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) fn block_on<T>(stopped: &dyn Fn() -> bool, work: impl Future<Output = Result<T>>) -> Result<T> {
     let starting = || "start the transfer";
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context(Kind::Host, starting)?;
@@ -286,7 +261,9 @@ impl Fetcher<'_> {
             if !platform::agrees(&parsed.os, &parsed.architecture, &wanted) {
                 (self.report)(Event::Warning(format!(
                     "{name} is for {}/{}, not for {}",
-                    parsed.os, parsed.architecture, self.prepared.platform
+                    manifest::shown(&parsed.os),
+                    manifest::shown(&parsed.architecture),
+                    self.prepared.platform
                 )));
             }
             let media_type = manifest::media_type(content_type.as_deref(), &bytes);
@@ -410,61 +387,9 @@ fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
         .hint("The registry or a proxy in between sent wrong data: try again later."))
 }
 
-#[derive(Deserialize)]
-struct TagList {
-    tags: Option<Vec<String>>,
-}
-
-async fn list_tags(endpoint: &Endpoint, retry: RetryPolicy, report: &dyn Fn(Event)) -> Result<Vec<String>> {
-    let session = Session::open(endpoint).await?;
-    let mut all = Vec::new();
-    let mut next: Option<String> = None;
-    for _ in 0..PAGES_MAX {
-        let mut tries = Tries::new(retry);
-        let (body, link) = retrying(&mut tries, report, async || {
-            let mut response = match &next {
-                None => session.get("tags/list", Ask::default()).await?,
-                Some(link) => session.get_next(link, Ask::default()).await?,
-            };
-            let link = response.headers().get("link").and_then(|v| v.to_str().ok()).and_then(next_page);
-            Ok((read_limited(&mut response, MANIFEST_MAX).await?, link))
-        })
-        .await?;
-        let bad = |e| {
-            Error::new(Kind::Registry, format!("registry {} sent no tag list", endpoint.host())).caused_by(e)
-        };
-        let page: TagList = serde_json::from_slice(&body).map_err(|e: serde_json::Error| bad(e))?;
-        all.extend(page.tags.unwrap_or_default());
-        match link {
-            Some(link) => next = Some(link),
-            None => return Ok(all),
-        }
-    }
-    Ok(all)
-}
-
-/// The target of `<...>; rel="next"` (RFC 8288).
-fn next_page(value: &str) -> Option<String> {
-    value.split(',').find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let next = parameters.split(';').any(|p| matches!(p.trim(), "rel=\"next\"" | "rel=next"));
-        next.then(|| target.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_page_is_found() {
-        assert_eq!(
-            next_page(r#"</v2/a/tags/list?n=2&last=b>; rel="next""#).unwrap(),
-            "/v2/a/tags/list?n=2&last=b"
-        );
-        assert_eq!(next_page(r#"</x>; rel="prev""#), None);
-        assert_eq!(next_page("nonsense"), None);
-    }
 
     #[test]
     fn case_10_wrong_digests_are_refused() {

@@ -84,6 +84,11 @@ struct Shape {
     fs_layers: Option<serde::de::IgnoredAny>,
 }
 
+/// Text of the registry's, fit for a terminal.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(100).flat_map(char::escape_debug).collect()
+}
+
 fn refuse(name: &str, why: &str) -> Error {
     Error::new(Kind::Image, format!("{name} is not an image manifest: {why}"))
 }
@@ -99,7 +104,7 @@ pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Res
     // Servers without a notion of manifests say application/json or text/plain: then the document decides.
     let media_type = match (header.as_deref().filter(|t| is_known(t)), shape.media_type.as_deref()) {
         (Some(header), Some(own)) if header != own => {
-            return Err(refuse(name, &format!("it was sent as {header} and calls itself {own}")));
+            return Err(refuse(name, &format!("it was sent as {header} and calls itself {}", shown(own))));
         }
         (Some(header), _) => header.to_owned(),
         (None, Some(own)) => own.to_owned(),
@@ -108,7 +113,7 @@ pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Res
         }
         (None, None) => {
             let sent = header.as_deref().unwrap_or("nothing");
-            return Err(refuse(name, &format!("it has no media type (it was sent as {sent})")));
+            return Err(refuse(name, &format!("it has no media type (it was sent as {})", shown(sent))));
         }
     };
     if is_schema1(&media_type) {
@@ -131,7 +136,7 @@ pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Res
             serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
         check_image(name, &image).map(Document::Image)
     } else {
-        Err(refuse(name, &format!("its media type is {media_type}")))
+        Err(refuse(name, &format!("its media type is {}", shown(&media_type))))
     }
 }
 
@@ -174,7 +179,10 @@ fn is_schema1(media_type: &str) -> bool {
 fn check_image(name: &str, image: &types::OciImageManifest) -> Result<ImageManifest> {
     let config_type = image.config.media_type.as_str();
     if !matches!(config_type, types::IMAGE_CONFIG_MEDIA_TYPE | types::IMAGE_DOCKER_CONFIG_MEDIA_TYPE) {
-        return Err(Error::new(Kind::Image, format!("{name} is not a container image but {config_type}")));
+        return Err(Error::new(
+            Kind::Image,
+            format!("{name} is not a container image but {}", shown(config_type)),
+        ));
     }
     let digest = |text: &str, what: &str| {
         text.parse::<Digest>().map_err(|e| refuse(name, &format!("the digest of {what} is bad")).caused_by(e))
@@ -220,7 +228,12 @@ fn compression(name: &str, media_type: &str) -> Result<Compression> {
                 format!("{name} has an encrypted layer, which cannot be read"),
             ));
         }
-        other => return Err(Error::new(Kind::Image, format!("{name} has a layer of unknown type {other}"))),
+        other => {
+            return Err(Error::new(
+                Kind::Image,
+                format!("{name} has a layer of unknown type {}", shown(other)),
+            ));
+        }
     })
 }
 

@@ -100,3 +100,11 @@ fn a_missing_platform_lists_what_there_is() {
     let error = select("x", &index, &"linux/amd64".parse().unwrap()).unwrap_err();
     assert!(error.hints()[0].contains("linux/s390x"));
 }
+
+#[test]
+fn text_of_the_registrys_cannot_drive_the_terminal() {
+    let mut document = image(OCI);
+    document["config"]["mediaType"] = "x\u{1b}[2Jy".into();
+    let error = read(Some(OCI), &document).unwrap_err();
+    assert!(!error.message().contains('\u{1b}') && error.message().contains("[2Jy"), "{error}");
+}

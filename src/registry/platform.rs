@@ -80,6 +80,7 @@ pub(super) fn offered(entries: &[ImageIndexEntry]) -> String {
             name.push('/');
             name.push_str(variant);
         }
+        let name = super::manifest::shown(&name);
         if name != "unknown/unknown" && !names.contains(&name) {
             names.push(name);
         }

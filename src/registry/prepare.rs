@@ -51,7 +51,9 @@ impl Prepared {
     /// Bad configuration or credential files, a blocked name.
     pub fn new(places: &Places, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
         let registries = Registries::load(places)?;
-        let keyring = Keyring::load(places, request.auth_file.as_deref(), request.credentials.clone())?;
+        let order = registries.credential_helpers();
+        let keyring =
+            Keyring::load(places, order, request.auth_file.as_deref(), request.credentials.clone())?;
         let mut candidates = Vec::new();
         for reference in registries.candidates(reference)? {
             let sources = registries.sources(&reference)?;
