@@ -15,6 +15,7 @@ mod show;
 
 /// Arguments of `pull`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = include_str!("pull/manual.txt"))]
 pub struct Args {
     /// Name of an image: [registry/]name[:tag][@digest]
     #[arg(required = true, value_name = "IMAGE")]
@@ -145,7 +146,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Registry.exit_code()) })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Partial.exit_code()) })
 }
 
 fn one(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<()> {
