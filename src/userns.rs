@@ -122,7 +122,7 @@ where
 
 fn register(directory: &Path) -> Result<Membership, Failure> {
     let pid = getpid();
-    let start = start_time(pid).doing("read start time of", format!("process {pid}"))?;
+    let start = process::start_time(pid).doing("read start time of", format!("process {pid}"))?;
     let path = directory.join(pid.to_string());
     fs::write(&path, start.to_string()).doing("write", &path)?;
     Ok(Membership { registration: Some(path) })
@@ -156,27 +156,12 @@ fn join(directory: &Path) -> Result<bool, Failure> {
 /// The pid is held by a pidfd while the start time is compared, so a recycled pid cannot slip in.
 fn namespace_of(pid: Pid, recorded: Option<u64>) -> Option<OwnedFd> {
     let pidfd = process::pidfd_open(pid).ok()?;
-    if start_time(pid).ok() != recorded {
+    if process::start_time(pid).ok() != recorded {
         return None;
     }
     let file = File::open(format!("/proc/{pid}/ns/user")).ok()?;
     process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0).ok()?;
     Some(file.into())
-}
-
-/// When a process started, in clock ticks since boot (proc_pid_stat(5), field 22).
-///
-/// # Errors
-/// `NotFound` when there is no such process.
-pub fn start_time(pid: Pid) -> std::io::Result<u64> {
-    let mut buffer = [0u8; 1024];
-    let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut buffer)?;
-    let text = String::from_utf8_lossy(&buffer[..length]);
-    // The command name may hold anything, so count from its closing parenthesis.
-    text.rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
-        .and_then(|field| field.parse().ok())
-        .ok_or_else(|| std::io::Error::other("malformed stat line"))
 }
 
 /// Makes the namespace with this process in it.

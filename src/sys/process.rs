@@ -71,6 +71,22 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> 
     Errno::result(result).map(drop)
 }
 
+/// When a process started, in clock ticks since boot (proc_pid_stat(5), field 22).
+///
+/// # Errors
+/// `NotFound` when there is no such process.
+pub fn start_time(pid: Pid) -> std::io::Result<u64> {
+    let mut buffer = [0u8; 1024];
+    use std::io::Read;
+    let length = std::fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut buffer)?;
+    let text = String::from_utf8_lossy(&buffer[..length]);
+    // The command name may hold anything, so count from its closing parenthesis.
+    text.rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| std::io::Error::other("malformed stat line"))
+}
+
 /// Gives back memory that was needed to start and is not needed to wait: free heap pages, and our own
 /// program's pages, which come back from the page cache when they are run again.
 ///

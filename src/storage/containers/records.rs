@@ -26,7 +26,7 @@ pub struct ProcessRef {
 impl ProcessRef {
     /// Describes a living process; `None` when there is none.
     pub fn of(pid: i32) -> Option<ProcessRef> {
-        Some(ProcessRef { pid, start_time: start_time(pid)? })
+        Some(ProcessRef { pid, start_time: process::start_time(Pid::from_raw(pid)).ok()? })
     }
 
     /// This process.
@@ -43,16 +43,8 @@ impl ProcessRef {
             return None;
         }
         let pidfd = process::pidfd_open(Pid::from_raw(self.pid)).ok()?;
-        (start_time(self.pid)? == self.start_time).then_some(pidfd)
+        (process::start_time(Pid::from_raw(self.pid)).ok()? == self.start_time).then_some(pidfd)
     }
-}
-
-/// Field 22 of `/proc/<pid>/stat`. The name in field 2 may hold anything, so count from its last `)`.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|&b| b == b')')? + 1;
-    let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// Names this boot of the machine (random(4)); empty when it cannot be read.
