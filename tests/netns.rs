@@ -601,7 +601,9 @@ fn the_forwarder_has_few_privileges() {
 }
 
 fn a_port_is_free_when_the_forwarder_has_ended() {
-    let running = Running::new("slirp4netns", &["80"], echo);
+    // Below the ports that the kernel gives to connections, which could take a free one in between.
+    let first = 10_000 + std::process::id() % 10_000;
+    let running = Running::new("slirp4netns", &[&format!("{first}-{}:80", first + 99)], echo);
     let port = running.port();
     let mut stream = running.connect(Ipv4Addr::LOCALHOST);
     stream.write_all(b"x").unwrap();
