@@ -101,8 +101,9 @@ fn overlay(
     let (upper, work) = (directory(upper)?, directory(work)?);
     match overlay_by_descriptor(&lowers, &upper, &work, volatile) {
         Ok(tree) => attach(tree, target),
-        // Before 6.13 a descriptor is no layer; before 6.5 `lowerdir+` is unknown.
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
+        // Before 6.13 a descriptor is no layer (EINVAL); before 6.5 overlay has the old mount interface,
+        // where fsconfig takes strings only (EOPNOTSUPP).
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
             overlay_by_number(&lowers, &upper, &work, target, volatile).doing("mount overlay on", target)
         }
         Err(e) => Err(e).doing("mount overlay on", target),
