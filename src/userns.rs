@@ -32,7 +32,12 @@ pub use subid::{Extent, IdMap, Range, account_names, ranges_of};
 #[derive(Debug)]
 pub struct Membership {
     registration: Option<PathBuf>,
+    one_id: bool,
 }
+
+/// What a user with one id has to know.
+pub const ONE_ID: &str =
+    "only one user id is available; files of other owners will all belong to you (see coracle info)";
 
 impl Membership {
     /// Keeps the registration for the life of the process; others may join through it.
@@ -40,12 +45,9 @@ impl Membership {
         drop(self);
     }
 
-    /// Hands the registration to a forked child: writes the child's entry in place of this process's.
-    ///
-    /// # Errors
-    /// When the entry cannot be written.
-    pub fn register_self(runtime: &Path) -> Result<Membership, Failure> {
-        register(&runtime.join("userns"))
+    /// Whether this process made the namespace and had one id to map, see [`ONE_ID`].
+    pub fn has_one_id(&self) -> bool {
+        self.one_id
     }
 }
 
@@ -71,7 +73,7 @@ pub fn inside() -> bool {
 /// The failed step; `host::explain` has the cures.
 pub fn enter(runtime: &Path) -> Result<Membership, Failure> {
     if inside() {
-        return Ok(Membership { registration: None });
+        return Ok(Membership { registration: None, one_id: false });
     }
     let directory = runtime.join("userns");
     let lock = match open_lock(&directory) {
@@ -87,10 +89,8 @@ pub fn enter(runtime: &Path) -> Result<Membership, Failure> {
     };
     let lock = lock.doing("open lock file in", &directory)?;
     let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e).doing("lock", &directory)?;
-    if !join(&directory)? {
-        create()?;
-    }
-    let membership = register(&directory)?;
+    let one_id = !join(&directory)? && create()?;
+    let membership = Membership { registration: Some(register(&directory)?), one_id };
     drop(lock);
     Ok(membership)
 }
@@ -113,19 +113,22 @@ where
     fork::leaf::<(), T>(
         "user namespace",
         |_| {
-            let _member = enter(runtime)?;
+            let member = enter(runtime)?;
+            if member.has_one_id() {
+                log::warn!("{ONE_ID}");
+            }
             work()
         },
         |()| {},
     )
 }
 
-fn register(directory: &Path) -> Result<Membership, Failure> {
+fn register(directory: &Path) -> Result<PathBuf, Failure> {
     let pid = getpid();
     let start = process::start_time(pid).doing("read start time of", format!("process {pid}"))?;
     let path = directory.join(pid.to_string());
     fs::write(&path, start.to_string()).doing("write", &path)?;
-    Ok(Membership { registration: Some(path) })
+    Ok(path)
 }
 
 /// Joins through any registered process that still lives; removes the entries of those that do not.
@@ -164,8 +167,8 @@ fn namespace_of(pid: Pid, recorded: Option<u64>) -> Option<OwnedFd> {
     Some(file.into())
 }
 
-/// Makes the namespace with this process in it.
-fn create() -> Result<(), Failure> {
+/// Makes the namespace with this process in it; true when one id was all that could be mapped.
+fn create() -> Result<bool, Failure> {
     let (uid, gid) = (geteuid(), getegid());
     let map = IdMap::of_user(uid, gid);
     let tools = tool("newuidmap").zip(tool("newgidmap"));
@@ -177,17 +180,15 @@ fn create() -> Result<(), Failure> {
             uids.go()?;
             gids.go()?;
             uids.finish()?;
-            gids.finish()
+            gids.finish()?;
+            Ok(false)
         }
-        _ => create_single(uid, gid),
+        _ => create_single(uid, gid).map(|()| true),
     }
 }
 
 /// One id only: what an account without a range gets.
 fn create_single(uid: Uid, gid: Gid) -> Result<(), Failure> {
-    log::warn!(
-        "only one user id is available; files of other owners will all belong to you (see coracle info)"
-    );
     unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
     fs::write("/proc/self/setgroups", "deny").doing("write", "/proc/self/setgroups")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).doing("write", "/proc/self/uid_map")?;

@@ -9,6 +9,7 @@ use crate::netns::{self, NetMode, slirp};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
+use crate::userns;
 use client::{Attachment, Ended, Signals};
 use monitor::{Launch, ToCaller};
 use nix::errno::Errno;
@@ -101,7 +102,12 @@ pub fn launch(
     let attached = socket.take().zip(attach).zip(signals);
     let attached = attached.map(|((socket, how), signals)| Attached { socket, how, signals });
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
-        Some((ToCaller::Started, _)) => Ok(Running { attached }),
+        Some((ToCaller::Started { one_id }, _)) => {
+            if one_id {
+                log::warn!("{}", userns::ONE_ID);
+            }
+            Ok(Running { attached })
+        }
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
             .hint("See what the kernel said: dmesg | tail")),

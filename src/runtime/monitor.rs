@@ -51,7 +51,10 @@ mod network;
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToCaller {
     /// The payload runs.
-    Started,
+    Started {
+        /// One user id was all that could be mapped.
+        one_id: bool,
+    },
     /// It does not; the container's exit record says so too.
     Failed(Failure),
 }
@@ -133,7 +136,7 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
     }
     let listener = finish::listen(dir);
     // The caller may be gone; the container goes on without it.
-    let _ = link.send(&ToCaller::Started, &[]);
+    let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
 
     let sink = sink(dir, plan)?;
     let mut relay = Relay::new(streams, client, listener, sink)?;

@@ -68,7 +68,10 @@ fn work(
     stop: &StopSignals,
 ) -> Result<Reference> {
     let roots = &env.roots;
-    let _member = userns::enter(&roots.runtime)?;
+    let member = userns::enter(&roots.runtime)?;
+    if member.has_one_id() {
+        log::warn!("{}", userns::ONE_ID);
+    }
     let store = Store::open(&roots.data, &roots.runtime, &roots.image_stores)?;
     store.check_id_map()?;
     // What killed pulls have left; it goes the way of the trash, a little with each pull.

@@ -20,7 +20,11 @@ use std::os::fd::AsFd;
 /// # Errors
 /// The failed step. `ENOENT` from "execute" means that the program was not found, `EACCES` and
 /// `ENOEXEC` that it cannot be executed.
-pub(in crate::runtime) fn exec(order: &Order, user: &users::ResolvedUser, preserve_fds: u32) -> Result<Infallible, Failure> {
+pub(in crate::runtime) fn exec(
+    order: &Order,
+    user: &users::ResolvedUser,
+    preserve_fds: u32,
+) -> Result<Infallible, Failure> {
     let process = &order.plan.process;
     let argv = c_strings(&process.argv)?;
     let env = c_strings(&environment(&process.env, user))?;

@@ -9,7 +9,7 @@
 use crate::fork::{Doing, Failure, Link};
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::{fd, process};
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open, readlink};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fstat};
@@ -19,7 +19,7 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Whether this program's file can be written from inside; asked in the monitor, whose ids are the
 /// container's. Whatever cannot be known is taken as yes.
@@ -43,7 +43,7 @@ pub(in crate::runtime) fn must_seal() -> bool {
 pub(in crate::runtime) fn sealed_view() -> Result<OwnedFd, Failure> {
     let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
     let own = Path::new("/proc/self/exe");
-    let name = std::fs::read_link(own).doing("read link", own)?;
+    let name = PathBuf::from(readlink(own).doing("read link", own)?);
     let (executed, file) = (look(own)?, look(&name)?);
     let identity = |fd: &OwnedFd| fstat(fd).doing("examine", &name).map(|s| (s.st_dev, s.st_ino));
     if identity(&executed)? != identity(&file)? {
