@@ -1,5 +1,5 @@
 //! Networks, published ports and names, through the command line. The forwarder's own tests are in
-//! tests/netns.rs.
+//! tests/netns.
 
 use crate::common::{Output, TestEnv, eventually, skip};
 use coracle::netns;

@@ -9,17 +9,19 @@
     reason = "these are tests: a panic is how they fail"
 )]
 
-use coracle::fork::{self, Child, Link};
-use coracle::netns::forwarder::{self, Report};
-use coracle::netns::{self, Listener, NetMode, PortPublish, SlirpOptions, slirp};
+mod support;
+
+use coracle::fork::Link;
+use coracle::netns::{self, SlirpOptions, slirp};
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
+use support::{Inside, PATIENCE, Running, options, wait};
 
 type Test = (&'static str, fn());
 
@@ -68,135 +70,6 @@ fn main() {
     let left = nix::sys::wait::waitpid(Pid::from_raw(-1), Some(nix::sys::wait::WaitPidFlag::WNOHANG));
     assert_eq!(left, Err(Errno::ECHILD), "every child has been reaped");
     println!("\ntest result: ok. {ran} passed");
-}
-
-/// How long any one answer may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A process in a user and network namespace of its own, standing for a container.
-struct Inside {
-    child: Child,
-    userns: OwnedFd,
-    netns: OwnedFd,
-}
-
-impl Inside {
-    /// Starts the process; it runs `payload` when [`Inside::go`] is called.
-    fn new(payload: impl FnOnce(&Link) -> i32) -> Self {
-        let flags = (libc::CLONE_NEWUSER | libc::CLONE_NEWNET) as u64;
-        let child = fork::spawn(flags, |link| {
-            // A failed test leaves no process behind.
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
-            match link.recv::<String>() {
-                Ok(Some(_)) => payload(&link),
-                _ => 1,
-            }
-        })
-        .unwrap();
-        let proc = format!("/proc/{}", child.pid);
-        std::fs::write(format!("{proc}/setgroups"), "deny").unwrap();
-        std::fs::write(format!("{proc}/uid_map"), "0 0 1").unwrap();
-        std::fs::write(format!("{proc}/gid_map"), "0 0 1").unwrap();
-        let open = |name: &str| OwnedFd::from(std::fs::File::open(format!("{proc}/ns/{name}")).unwrap());
-        Inside { userns: open("user"), netns: open("net"), child }
-    }
-
-    /// Lets the payload run and waits until it says that it listens.
-    fn go(&self) -> String {
-        self.child.link.send(&"go", &[]).unwrap();
-        self.child.link.recv::<String>().unwrap().expect("the payload has started").0
-    }
-
-    fn slirp(&self, options: &SlirpOptions) -> slirp::Slirp {
-        let program = slirp::find().unwrap();
-        let slirp = slirp::spawn(&program, options, self.netns.as_fd(), self.userns.as_fd()).unwrap();
-        if let Err(failure) = slirp.wait_ready() {
-            panic!("{:?}\n{}", slirp::explain(&program, &failure), slirp.log());
-        }
-        slirp
-    }
-
-    fn forward(&self, listeners: Vec<Listener>, options: &SlirpOptions, descriptors: u64) -> (Child, bool) {
-        let userns = self.userns.try_clone().unwrap();
-        let netns = self.netns.try_clone().unwrap();
-        let child = fork::spawn(0, |link| {
-            use nix::sys::resource::{Resource, getrlimit, setrlimit};
-            let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-            let (soft, hard) = (soft.min(descriptors), hard.min(descriptors));
-            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-            forwarder::serve(listeners, options, userns, netns, link)
-        })
-        .unwrap();
-        match child.link.recv::<Report>().unwrap() {
-            Some((Report::Ready { keeps_client }, _)) => (child, keeps_client),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// A whole set-up: payload, network, forwarder.
-struct Running {
-    inside: Inside,
-    slirp: slirp::Slirp,
-    forwarder: Child,
-    ports: Vec<PortPublish>,
-}
-
-impl Running {
-    fn new(network: &str, publish: &[&str], payload: impl FnOnce(&Link) -> i32) -> Self {
-        Running::with_limit(network, publish, u64::MAX, payload)
-    }
-
-    /// With a limit to the forwarder's descriptors.
-    fn with_limit(
-        network: &str,
-        publish: &[&str],
-        descriptors: u64,
-        payload: impl FnOnce(&Link) -> i32,
-    ) -> Self {
-        let options = options(network);
-        let wanted: Vec<PortPublish> =
-            publish.iter().flat_map(|p| netns::parse_publish(p).unwrap()).collect();
-        let listeners = netns::listen(&wanted).unwrap();
-        let ports = listeners.iter().map(|l| l.bound.clone()).collect();
-        let inside = Inside::new(payload);
-        let slirp = inside.slirp(&options);
-        let (forwarder, keeps) = inside.forward(listeners, &options, descriptors);
-        assert_eq!(keeps, options.keep_client);
-        assert_eq!(inside.go(), "listening");
-        Running { inside, slirp, forwarder, ports }
-    }
-
-    fn port(&self) -> u16 {
-        self.ports[0].host_port
-    }
-
-    fn connect(&self, ip: impl Into<IpAddr>) -> TcpStream {
-        let stream = TcpStream::connect((ip.into(), self.port())).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream
-    }
-
-    /// Ends everything, in the order a monitor does.
-    fn end(self) {
-        forwarder::stop(self.forwarder);
-        self.slirp.stop();
-        coracle::sys::process::pidfd_send_signal(self.inside.child.pidfd.as_fd(), libc::SIGKILL).unwrap();
-        self.inside.child.wait().unwrap();
-    }
-}
-
-fn wait(pidfd: &OwnedFd) {
-    use nix::sys::wait::{Id, WaitPidFlag, waitid};
-    waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED).unwrap();
-}
-
-fn options(network: &str) -> SlirpOptions {
-    match netns::parse_network(network).unwrap() {
-        NetMode::Slirp(options) => options,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Payload: tells every client its address, one after the other.
