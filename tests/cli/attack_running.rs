@@ -186,17 +186,25 @@ fn case_29_the_five_capability_sets() {
 #[test]
 fn case_36_exec_cannot_be_traced_from_inside() {
     let env = TestEnv::new();
-    // PID 1 has the capability to trace, and takes what it can from every process it did not start.
-    let spy = "me=$(readlink /proc/self/ns/pid); while :; do for p in /proc/[0-9]*; do \
-        case $p in /proc/1|/proc/self) continue;; esac; \
-        for f in $p/fd/* $p/exe $p/cwd; do t=$(readlink $f) && case $t in \
-        socket:*|*memfd*|*coracle*|/tmp/ct-*) echo stolen $f $t $(cat $p/comm);; esac; done; done; done 2>/dev/null";
-    detached(&env, &["--cap-add", "SYS_PTRACE"], &["sh", "-c", spy]);
-    for _ in 0..30 {
-        env.coracle(["exec", "c", "true"]).ok();
+    // The program as root installs it, against a container that may trace; and as its user does, where a
+    // join executes it anew inside, against one with the usual capabilities.
+    for (program, capability) in [(coracle_binary(), "SYS_PTRACE"), (own_copy(&env), "KILL")] {
+        let root = env.busybox_rootfs();
+        // PID 1 takes what it can from every process it did not start:
+        // descriptors, program, memory.
+        let spy = "while :; do for p in /proc/[0-9]*; do case $p in /proc/1) continue;; esac; \
+            for f in $p/fd/* $p/exe $p/cwd; do t=$(readlink $f) && case $t in \
+            socket:*|*memfd*|*coracle*|/tmp/ct-*) echo stolen $f $t $(cat $p/comm);; esac; done; \
+            done; done 2>/dev/null";
+        let args = ["run", "-d", "--name", "c", "--network", "none", "--cap-add", capability, "--rootfs"];
+        call_copy(&env, &program, &args).arg(root).args(["sh", "-c", spy]).ok();
+        for _ in 0..30 {
+            call_copy(&env, &program, &["exec", "c", "true"]).ok();
+        }
+        let log = call_copy(&env, &program, &["logs", "c"]).ok();
+        assert_eq!(log.stdout, "", "{log}");
+        call_copy(&env, &program, &["rm", "-f", "-t", "0", "c"]).ok();
     }
-    let log = env.coracle(["logs", "c"]).ok();
-    assert_eq!(log.stdout, "", "{log}");
 }
 
 #[test]
@@ -307,7 +315,8 @@ fn case_39_floods_of_output_do_not_grow_memory() {
 fn case_39_a_reader_that_stops_reading_stops_the_flood() {
     let env = TestEnv::new();
     let mut command =
-        started(&env, &["--name", "c"], &[], &["sh", "-c", "yes | head -c 268435456"]).into_command();
+        started(&env, &["--name", "c"], &["--log-driver", "none"], &["head", "-c", "268435456", "/dev/zero"])
+            .into_command();
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
     let mut client = command.spawn().unwrap();
     let client_pid = i32::try_from(client.id()).unwrap();
