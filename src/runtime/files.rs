@@ -233,6 +233,8 @@ pub struct Generated<'a> {
 pub struct Scratch {
     tmpfs: OwnedFd,
     pieces: u32,
+    /// One directory serves every mask: a machine with many processors has many to hide.
+    empty: Option<PathBuf>,
 }
 
 impl Scratch {
@@ -247,7 +249,7 @@ impl Scratch {
         let tmpfs =
             mount::new_mount(c"tmpfs", &options, attributes).doing("make", "a tmpfs for generated files")?;
         mount::move_mount(tmpfs.as_fd(), hidden).doing("attach", "the tmpfs for generated files")?;
-        Ok(Scratch { tmpfs, pieces: 0 })
+        Ok(Scratch { tmpfs, pieces: 0, empty: None })
     }
 
     fn name(&mut self) -> PathBuf {
@@ -276,8 +278,14 @@ impl Scratch {
     /// # Errors
     /// Those of mkdirat(2), open_tree(2) and mount_setattr(2).
     pub fn empty_directory(&mut self) -> Result<OwnedFd, Failure> {
-        let name = self.name();
-        mkdirat(&self.tmpfs, &name, Mode::empty()).doing("make", "an empty directory")?;
+        let name = match &self.empty {
+            Some(name) => name.clone(),
+            None => {
+                let name = self.name();
+                mkdirat(&self.tmpfs, &name, Mode::empty()).doing("make", "an empty directory")?;
+                self.empty.insert(name).clone()
+            }
+        };
         let tree = mount::open_tree(self.tmpfs.as_fd(), &name, Tree::Clone)
             .doing("copy the mount of", "an empty directory")?;
         mount::set_attributes(tree.as_fd(), attr::RDONLY, 0, 0, false).doing("seal", "an empty directory")?;

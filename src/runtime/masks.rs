@@ -10,15 +10,18 @@
 use super::files::{Scratch, is, open_in};
 use crate::fork::{Doing, Failure};
 use crate::sys::mount::{self, Tree, attr};
+use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat, major, minor};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 /// Hides and write-protects paths inside `root`; those that do not exist are left out.
 ///
@@ -35,7 +38,11 @@ pub fn apply(
     read_only: &[PathBuf],
 ) -> Result<(), Failure> {
     check_null(null)?;
+    let mut every = Vec::with_capacity(masked.len());
     for path in masked {
+        expand(root, path, &mut every)?;
+    }
+    for path in &every {
         let Some(target) = find(root, path)? else { continue };
         let cover = if is(&fstat(&target).doing("look at", path)?, SFlag::S_IFDIR) {
             scratch.empty_directory()?
@@ -53,6 +60,41 @@ pub fn apply(
         mount::move_mount(copy.as_fd(), target.as_fd()).doing("write-protect", path)?;
     }
     Ok(())
+}
+
+/// Puts the paths that a mask stands for into `found`: a `*` is any text within one part of a path, as
+/// in `/sys/devices/system/cpu/cpu*/thermal_throttle`.
+fn expand(root: BorrowedFd<'_>, mask: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let starred = |part: &Component<'_>| part.as_os_str().as_bytes().contains(&b'*');
+    let parts: Vec<Component<'_>> = mask.components().collect();
+    let Some(at) = parts.iter().position(starred) else {
+        found.push(mask.to_owned());
+        return Ok(());
+    };
+    let parent: PathBuf = parts[..at].iter().collect();
+    let rest: PathBuf = parts[at + 1..].iter().collect();
+    let Some(directory) = find(root, &parent)? else { return Ok(()) };
+    let readable =
+        openat(&directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let mut entries = Dir::from_fd(readable.doing("open", &parent)?).doing("read", &parent)?;
+    for entry in entries.iter().flatten() {
+        let name = entry.file_name().to_bytes();
+        if !name.starts_with(b".") && matches(parts[at].as_os_str().as_bytes(), name) {
+            let mut path = parent.join(OsStr::from_bytes(name));
+            path.extend(&rest);
+            expand(root, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name fits a pattern in which `*` is any text.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((b'*', rest)) => (0..=name.len()).any(|skip| matches(rest, &name[skip..])),
+        Some((byte, rest)) => name.split_first().is_some_and(|(n, more)| n == byte && matches(rest, more)),
+    }
 }
 
 /// Checks that a descriptor is of the null device: character device 1:3.

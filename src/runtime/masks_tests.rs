@@ -35,6 +35,24 @@ fn masked_and_read_only_paths() {
 }
 
 #[test]
+fn a_star_stands_for_any_text_in_one_part() {
+    in_namespaces("a_star_stands_for_any_text_in_one_part", || {
+        let space = Space::new();
+        space.bind("/proc", "/proc");
+        let mut scratch = space.scratch();
+        let masked =
+            paths(&["/proc/ver*on", "/proc/sys/*l/ostype", "/proc/f*", "/proc/none*/x", "/no*/where"]);
+        apply(&mut scratch, space.root.as_fd(), null().as_fd(), &masked, &[]).unwrap();
+        let inside = space.dir.path().join("root/proc");
+        for hidden in ["version", "sys/kernel/ostype", "filesystems"] {
+            assert_eq!(std::fs::read(inside.join(hidden)).unwrap(), b"", "{hidden}");
+        }
+        assert_eq!(std::fs::read_dir(inside.join("fs")).unwrap().count(), 0);
+        assert_ne!(std::fs::read(inside.join("sys/kernel/osrelease")).unwrap(), b"");
+    });
+}
+
+#[test]
 fn case_17_a_replaced_null_device_is_refused() {
     in_namespaces("case_17_a_replaced_null_device_is_refused", || {
         let space = Space::new();
