@@ -183,6 +183,36 @@ fn case_29_the_five_capability_sets() {
     assert!(found[3].1.count_ones() > 38 && found[1].1 == found[3].1, "{output}");
 }
 
+/// The filter is in force, the default one and one of the user's own, for exec as well.
+#[test]
+fn case_53_the_filter_that_runs_is_the_one_that_was_asked_for() {
+    let env = TestEnv::new();
+    let profile = env.file(
+        "profile.json",
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30}]}"#,
+    );
+    let option = format!("seccomp={}", profile.display());
+    let mkdir = ["sh", "-c", "mkdir /tmp/new 2>&1; grep -c ^Seccomp:.2 /proc/self/status"];
+    for _ in 0..2 {
+        let output = run(&env, &["--security-opt", &option], &mkdir);
+        assert!(
+            output.stdout.contains("Read-only file system") && output.stdout.ends_with("1\n"),
+            "{output}"
+        );
+    }
+    assert_eq!(fs::read_dir(env.root().join("cache/seccomp")).unwrap().count(), 1);
+    detached(&env, &["--security-opt", &option], &["sleep", "100"]);
+    let output = env.coracle(["exec", "c"]).args(mkdir).run();
+    assert!(output.stdout.contains("Read-only file system"), "{output}");
+    let open =
+        run(&env, &["--security-opt", "seccomp=unconfined"], &["grep", "^Seccomp:", "/proc/self/status"]);
+    assert_eq!(open.text(), "Seccomp:\t0");
+    let wrong = env.file("wrong.json", r#"{"defaultAction": "SCMP_ACT_PERHAPS"}"#);
+    let output = run(&env, &["--security-opt", &format!("seccomp={}", wrong.display())], &["true"]);
+    assert!(output.code == 125 && output.stderr.contains("SCMP_ACT_PERHAPS"), "{output}");
+}
+
 #[test]
 fn case_36_exec_cannot_be_traced_from_inside() {
     let env = TestEnv::new();
@@ -218,7 +248,7 @@ fn case_37_a_recycled_pid_is_not_signalled() {
     }
     for pid in [monitor, init] {
         eventually("they are gone", || {
-            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| !s.contains(") Z")) == false
+            !fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| !s.contains(") Z"))
         });
     }
     // The number now belongs to a stranger of the same user.

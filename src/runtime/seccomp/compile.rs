@@ -93,6 +93,9 @@ pub(crate) struct Target<'a> {
     pub(crate) kernel: Option<(u32, u32)>,
 }
 
+/// A call by name, what happens to it, and the comparisons that must all hold.
+type PlainRule<'a> = (&'a str, ScmpAction, Vec<ScmpArgCompare>);
+
 impl Profile {
     /// Reads a profile's text.
     pub(crate) fn parse(text: &str) -> Result<Profile, String> {
@@ -170,11 +173,7 @@ impl Profile {
     }
 
     /// The rules that hold for this target, carriers that are refused first.
-    fn rules(
-        &self,
-        target: &Target<'_>,
-        default: ScmpAction,
-    ) -> Result<Vec<(&str, ScmpAction, Vec<ScmpArgCompare>)>, String> {
+    fn rules(&self, target: &Target<'_>, default: ScmpAction) -> Result<Vec<PlainRule<'_>>, String> {
         let (mut first, mut rest) = (Vec::new(), Vec::new());
         for rule in &self.syscalls {
             let mut action = action(&rule.action, rule.errno_ret)?;
