@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 /// How long one command may take before the test is given up. A guard against hanging, no figure.
 const GUARD: Duration = Duration::from_secs(180);
 
-/// The program under test.
+/// The program under test: the one cargo has just built, or `CORACLE_TEST_BINARY`.
 pub(crate) fn coracle_binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_coracle"))
+    std::env::var_os("CORACLE_TEST_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_coracle")), PathBuf::from)
 }
 
 /// One test's own world: `--root`, `--runroot`, home and temporary directory below one directory.
