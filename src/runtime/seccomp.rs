@@ -116,15 +116,6 @@ pub fn prepare(plan: &SeccompPlan, capabilities: &[String], cache: Cache<'_>) ->
     }
 }
 
-/// Checks that a profile's text can become a filter, for a clear refusal before anything is made.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check(text: &str, capabilities: &[String]) -> Result<()> {
-    let all: Vec<&str> = capabilities.iter().map(String::as_str).collect();
-    compile_now(text, &all, &kernel_release()?).map(drop)
-}
-
 fn cached(text: &str, capabilities: &[&str], cache: Cache<'_>) -> Result<Filter> {
     let release = kernel_release()?;
     let name = entry_name(text, capabilities, &release)?;
