@@ -347,6 +347,7 @@ impl Drop for ExitOnUnwind {
 
 /// What a [`leaf`] sends up when it is done.
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "lives for one message")]
 enum Done<T> {
     Ok(T),
     Err(SentError),
@@ -486,6 +487,7 @@ impl<M: Serialize> Reporter<M> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "lives for one message")]
 enum Up<M, T> {
     Message(M),
     Done(Done<T>),

@@ -267,7 +267,8 @@ impl Relay<'_> {
                 }
             }
             Some(Frame::Stderr(bytes)) if self.how.stderr => {
-                if std::io::stderr().write_all(bytes).is_err() {
+                let written = std::io::stderr().write_all(bytes);
+                if written.is_err() {
                     self.send(&Frame::Closed(2));
                 }
             }
