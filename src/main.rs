@@ -5,11 +5,12 @@ use coracle::{cli, cmd, fork, host, ui};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fork::note_inherited();
     // Re-executed stages skip the command line's tree: it costs a millisecond.
     if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
         return code;
     }
+    // A stage was handed its descriptors on purpose; a command was not.
+    fork::note_inherited();
     clap_complete::CompleteEnv::with_factory(cli::tree).var(cmd::completion::VARIABLE).complete();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,

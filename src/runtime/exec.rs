@@ -2,14 +2,15 @@
 //!
 //! Theory of operation. The caller forks the joiner, which outlives it when detached and relays the
 //! process's streams. The user owns every user namespace concerned, so no newuidmap is needed:
-//! 1. The joiner enters the container's user namespace by pidfd. When our own file could be written from
-//!    inside, it takes a read-only view of it now, while it still sees the host's mounts.
-//! 2. Non-dumpable, it enters all other namespaces but the mount namespace, the pid namespace among them:
-//!    that takes effect for its child only, so the joiner itself is never visible inside (attack case 36).
-//! 3. The child enters the mount namespace, re-executes itself from the view if there is one, opens the
-//!    terminal, and becomes the process.
+//! 1. The joiner enters the shared user namespace by its monitor's pidfd. When our own file could be
+//!    written from inside, it executes itself anew from a read-only view now, while it still sees the
+//!    host's mounts, and while its memory still belongs to a namespace that the container has no power
+//!    over: executed inside, it could be traced by a container with `CAP_SYS_PTRACE` (attack case 36).
+//! 2. Non-dumpable, it enters the container's namespaces but for the mount namespace. The pid namespace
+//!    takes effect for its child only, so the joiner itself is never visible inside.
+//! 3. The child enters the mount namespace, opens the terminal, and becomes the process.
 //!
-//! See setns(2), pid_namespaces(7).
+//! See setns(2), pid_namespaces(7), ptrace(2).
 
 use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
@@ -22,6 +23,7 @@ use crate::plan::{ContainerPlan, ProcessPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::{process, pty};
+use crate::userns;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
@@ -62,10 +64,20 @@ enum Report {
     Failed(Failure),
 }
 
-/// A process to be started, and the namespaces it finds.
+/// A process to be started.
+#[derive(Debug, Serialize, Deserialize)]
 struct Join {
     order: Order,
-    namespaces: CloneFlags,
+    /// The namespaces it finds, as flags of clone(2).
+    namespaces: i32,
+}
+
+/// The processes through which the namespaces are entered.
+struct Doors {
+    /// The container's first process.
+    init: OwnedFd,
+    /// Its monitor; not needed where the shared namespace is ours already.
+    monitor: Option<OwnedFd>,
 }
 
 /// Runs a process in a running container. With an attachment its streams are relayed and its exit code
@@ -89,7 +101,8 @@ pub fn run(
         true => dir.run_record()?.ok_or_else(not_running)?,
         false => return Err(not_running()),
     };
-    let target = record.open_init().ok_or_else(not_running)?;
+    let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
+    let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
     let order = order(store, plan, &request)?;
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
     let (socket, client) = match &attach {
@@ -100,7 +113,7 @@ pub fn run(
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(socket.take());
-        joiner(&link, &target, &order, client)
+        joiner(&link, &doors, &order, client)
     })
     .context(Kind::Runtime, || "start exec")?;
     match child.link.recv::<Report>().context(Kind::Runtime, || "hear from exec")? {
@@ -139,34 +152,56 @@ fn order(store: &Store, plan: &ContainerPlan, request: &ExecRequest) -> Result<J
         }
     }
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
-    Ok(Join { order: Order::for_process(plan, filter), namespaces })
+    Ok(Join { order: Order::for_process(plan, filter), namespaces: namespaces.bits() })
 }
 
-fn joiner(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) -> i32 {
-    match serve(link, target, join, client) {
-        Ok(()) => 0,
-        Err(mut failure) => {
-            failure.stage = "exec".to_owned();
-            let _ = link.send(&Report::Failed(failure), &[]);
-            125
-        }
+fn joiner(link: &Link, doors: &Doors, join: &Join, client: Option<OwnedFd>) -> i32 {
+    let served = enter_shared(link, doors, join, client.as_ref())
+        .and_then(|()| serve(link, &doors.init, join, client));
+    conclude(link, served)
+}
+
+fn conclude(link: &Link, served: Result<(), Failure>) -> i32 {
+    let Err(mut failure) = served else { return 0 };
+    failure.stage = "exec".to_owned();
+    // The caller may be gone.
+    let _ = link.send(&Report::Failed(failure), &[]);
+    125
+}
+
+/// Enters the shared user namespace; goes on in [`resumed`] when our own file has to be sealed.
+fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd>) -> Result<(), Failure> {
+    if let Some(monitor) = &doors.monitor {
+        setns(monitor, CloneFlags::CLONE_NEWUSER).doing("enter", "the shared user namespace")?;
     }
+    if !init::must_seal() {
+        return Ok(());
+    }
+    fork::close_inherited(3 + join.order.plan.process.preserve_fds);
+    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    let others: Vec<&OwnedFd> = std::iter::once(&doors.init).chain(client).collect();
+    let never = init::resume_from(&init::sealed_view()?, "exec", link, join, &others)?;
+    match never {}
+}
+
+/// The joiner after it has executed itself anew.
+pub fn resumed(arguments: &[String]) -> ExitCode {
+    let Some((link, order, fds)) = init::take_over(arguments) else { return ExitCode::from(125) };
+    let mut fds = fds.into_iter();
+    let (Some(target), client) = (fds.next(), fds.next()) else { return ExitCode::from(125) };
+    let served = init::read_order(order).and_then(|join: Join| serve(&link, &target, &join, client));
+    ExitCode::from(conclude(&link, served) as u8)
 }
 
 fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
     let plan = &join.order.plan;
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
     let signals = monitor::hold_signals()?;
-    setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
-    let view = if init::must_seal() {
-        unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
-        Some(init::sealed_view()?)
-    } else {
-        None
-    };
     process::set_dumpable(false).doing("become", "non-dumpable")?;
-    setns(target, join.namespaces).doing("enter", "the container's namespaces")?;
-    let child = fork::spawn(0, |up| become_process(&up, target, &join.order, view.as_ref(), stdio));
+    setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
+    let namespaces = CloneFlags::from_bits_retain(join.namespaces);
+    setns(target, namespaces).doing("enter", "the container's namespaces")?;
+    let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio));
     let child = child.doing("start", "the process")?;
     loop {
         match child.link.recv::<Report>().doing("follow", "the process")? {
@@ -190,34 +225,16 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     Ok(())
 }
 
-/// The child: into the mount namespace, sealed if need be, then the process.
-fn become_process(link: &Link, target: &OwnedFd, order: &Order, view: Option<&OwnedFd>, stdio: Stdio) -> i32 {
-    let result = setns(target, CloneFlags::CLONE_NEWNS)
-        .doing("enter", "the container's mount namespace")
-        .and_then(|()| match view {
-            Some(view) => init::resume_from(view, "exec", link, order, &stdio.streams),
-            None => finish(link, order, &stdio),
-        });
-    report(link, result)
-}
-
-/// The child after it has executed itself anew; see `init::resumed`.
-pub fn resumed(arguments: &[String]) -> ExitCode {
-    let Some((link, order, streams)) = init::take_over(arguments) else { return ExitCode::from(125) };
-    let result = init::read_order(order).and_then(|order: Order| finish(&link, &order, &Stdio { streams }));
-    ExitCode::from(report(&link, result) as u8)
-}
-
-fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
-    let Err(failure) = result;
+/// The child: into the mount namespace, then the process.
+fn become_process(link: &Link, target: &OwnedFd, order: &Order, stdio: &Stdio) -> i32 {
+    let entered = setns(target, CloneFlags::CLONE_NEWNS).doing("enter", "the container's mount namespace");
+    let Err(failure) = entered.and_then(|()| finish(link, order, stdio));
     let _ = link.send(&Report::Failed(failure), &[]);
     125
 }
 
 fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     let plan = &order.plan;
-    // A re-execution has made the process dumpable again.
-    process::set_dumpable(false).doing("become", "non-dumpable")?;
     nix::unistd::setsid().doing("start", "session")?;
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open("/", directory, Mode::empty()).doing("open", "/")?;

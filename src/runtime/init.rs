@@ -116,7 +116,8 @@ pub fn start(link: Link, order: &Order, stdio: Stdio) -> i32 {
 
 /// Stage 2 after it has executed itself anew: `link order stdin stdout stderr` as descriptor numbers.
 pub fn resumed(arguments: &[String]) -> ExitCode {
-    let Some((link, order, streams)) = seal::take_over(arguments) else { return ExitCode::from(125) };
+    let Some((link, order, fds)) = seal::take_over(arguments) else { return ExitCode::from(125) };
+    let Ok(streams) = <[OwnedFd; 3]>::try_from(fds) else { return ExitCode::from(125) };
     let result = seal::read_order(order).and_then(|order: Order| finish(&link, &order, &Stdio { streams }));
     ExitCode::from(report(&link, result) as u8)
 }
@@ -132,7 +133,8 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
 fn begin(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     expect(link, "id map")?;
     if order.seal {
-        seal::resume_from(&seal::sealed_view()?, "init", link, order, &stdio.streams)?;
+        let streams: Vec<&OwnedFd> = stdio.streams.iter().collect();
+        seal::resume_from(&seal::sealed_view()?, "init", link, order, &streams)?;
     }
     finish(link, order, stdio)
 }

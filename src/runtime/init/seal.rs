@@ -65,7 +65,7 @@ pub(in crate::runtime) fn resume_from<O: Serialize>(
     stage: &str,
     link: &Link,
     order: &O,
-    streams: &[OwnedFd; 3],
+    others: &[&OwnedFd],
 ) -> Result<Infallible, Failure> {
     let bytes = serde_json::to_vec(order).map_err(|e| Failure::other("write", "the order", e.to_string()))?;
     let memory = memfd_create(c"order", MFdFlags::MFD_CLOEXEC).doing("make", "the order")?;
@@ -74,10 +74,10 @@ pub(in crate::runtime) fn resume_from<O: Serialize>(
         .doing("write", "the order")?;
     let mut argv = vec!["coracle".to_owned(), "__stage".to_owned(), stage.to_owned()];
     let link = link.as_fd();
-    let fds: [&dyn AsRawFd; 5] = [&link, &memory, &streams[0], &streams[1], &streams[2]];
-    for fd in fds {
-        fd::set_inheritable(fd.as_raw_fd()).doing("keep", "descriptor")?;
-        argv.push(fd.as_raw_fd().to_string());
+    for fd in [link.as_raw_fd(), memory.as_raw_fd()].into_iter().chain(others.iter().map(|fd| fd.as_raw_fd()))
+    {
+        fd::set_inheritable(fd).doing("keep", "descriptor")?;
+        argv.push(fd.to_string());
     }
     let argv = argv.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let argv =
@@ -85,11 +85,11 @@ pub(in crate::runtime) fn resume_from<O: Serialize>(
     Err(process::exec_fd(view.as_fd(), &argv, &[])).doing("seal", "our own program")
 }
 
-/// The descriptors handed over by [`resume_from`], close-on-exec again.
-pub(in crate::runtime) fn take_over(arguments: &[String]) -> Option<(Link, OwnedFd, [OwnedFd; 3])> {
-    let fds = reopen(arguments)?;
-    let [link, order, stdin, stdout, stderr] = <[OwnedFd; 5]>::try_from(fds).ok()?;
-    Some((Link::from_fd(link), order, [stdin, stdout, stderr]))
+/// The descriptors handed over by [`resume_from`], close-on-exec again: link, order, and the others.
+pub(in crate::runtime) fn take_over(arguments: &[String]) -> Option<(Link, OwnedFd, Vec<OwnedFd>)> {
+    let mut fds = reopen(arguments)?.into_iter();
+    let (link, order) = (fds.next()?, fds.next()?);
+    Some((Link::from_fd(link), order, fds.collect()))
 }
 
 /// Takes over descriptors by number after a re-execution and makes them close-on-exec again.
