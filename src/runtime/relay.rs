@@ -339,9 +339,12 @@ impl<'a> Relay<'a> {
             Ok(n) => n,
         };
         match Frame::decode(&message[..length]) {
-            Some(Frame::Stdin(bytes)) if self.streams.stdin.is_some() || self.streams.terminal.is_some() => {
-                self.input.extend(bytes);
-                self.feed();
+            // A payload that has closed its input leaves the client where it is, as a pipe to nobody would.
+            Some(Frame::Stdin(bytes)) => {
+                if self.streams.stdin.is_some() || self.streams.terminal.is_some() {
+                    self.input.extend(bytes);
+                    self.feed();
+                }
             }
             Some(Frame::StdinEnd) => {
                 self.input_ends = true;
