@@ -113,6 +113,8 @@ pub struct Relay<'a> {
     input_ends: bool,
     clients: Vec<Client>,
     listener: Option<OwnedFd>,
+    /// The terminal's far side: while it is open, a payload that closes the terminal can open it again.
+    _far_side: Option<OwnedFd>,
     sink: Sink<'a>,
     buffer: Vec<u8>,
 }
@@ -145,8 +147,17 @@ impl<'a> Relay<'a> {
             fcntl(fd, FcntlArg::F_SETFL(flags)).doing("set flags of", "stream")?;
         }
         let clients = client.into_iter().map(Client::new).collect();
-        let buffer = vec![0; CONTENT_MAX];
-        Ok(Relay { streams, input: VecDeque::new(), input_ends: false, clients, listener, sink, buffer })
+        let far_side = streams.terminal.as_ref().and_then(|master| pty::peer(master.as_fd()).ok());
+        Ok(Relay {
+            streams,
+            input: VecDeque::new(),
+            input_ends: false,
+            clients,
+            listener,
+            _far_side: far_side,
+            sink,
+            buffer: vec![0; CONTENT_MAX],
+        })
     }
 
     /// Relays until the first process has ended and its output is drained. `signals` must hold
