@@ -219,6 +219,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         stop_signal: Signal::SIGTERM as i32,
         stop_timeout: Duration::from_secs(10),
         deadline: None,
+        helpers: None,
     };
     let end = relay.run(&payload, &signals)?;
     relay.finish(end.code);

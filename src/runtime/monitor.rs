@@ -140,7 +140,7 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
 
     let sink = sink(dir, plan)?;
     let mut relay = Relay::new(streams, client, listener, sink)?;
-    let payload = payload(plan, &child);
+    let payload = payload(plan, &child, network.as_ref());
     let end = relay.run(&payload, &signals)?;
     finish::ended(store, dir, plan, &record, end);
     network::close(network);
@@ -334,13 +334,15 @@ fn await_payload(
     }
 }
 
-fn payload<'a>(plan: &ContainerPlan, child: &'a Child) -> Payload<'a> {
+fn payload<'a>(plan: &ContainerPlan, child: &'a Child, network: Option<&network::Network>) -> Payload<'a> {
+    let helpers = || network.map(network::Network::pids).unwrap_or_default();
     Payload {
         pid: child.pid,
         pidfd: child.pidfd.as_fd(),
         stop_signal: plan.lifecycle.stop_signal,
         stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
         deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
+        helpers: (plan.namespaces.pid == Share::Host).then(helpers),
     }
 }
 

@@ -17,7 +17,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{MsgFlags, SockFlag, accept4, recv, send};
-use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, read, write};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -70,6 +69,9 @@ pub struct Payload<'a> {
     pub stop_timeout: Duration,
     /// When it is killed, whatever it does.
     pub deadline: Option<Instant>,
+    /// Without a pid namespace the first process does not take the others along: they come to us, their
+    /// subreaper, and are killed, all but these children of our own.
+    pub helpers: Option<Vec<Pid>>,
 }
 
 struct Client {
@@ -170,6 +172,9 @@ impl<'a> Relay<'a> {
         let mut shrink_at = Some(Instant::now() + SETTLED);
         loop {
             if let Some(end) = reap(payload)? {
+                if let Some(helpers) = &payload.helpers {
+                    process::kill_others(helpers);
+                }
                 self.drain();
                 return Ok(end);
             }
@@ -304,8 +309,8 @@ impl<'a> Relay<'a> {
         true
     }
 
-    /// Reads what the container left behind. Processes that outlive it (with the host's pid namespace)
-    /// may hold the pipes open, so this ends at the first empty read.
+    /// Reads what the container left behind. Processes that outlive it (those of `exec`) may hold the
+    /// pipes open, so this ends at the first empty read.
     fn drain(&mut self) {
         for stream in [1, 2, 0] {
             while self.output(stream) {}
@@ -399,14 +404,7 @@ fn reap(payload: &Payload<'_>) -> Result<Option<End>, Failure> {
     if end.is_none() {
         // Helpers, and orphans of a container without a pid namespace of its own, come to their
         // subreaper one by one; the first process is left for the wait above.
-        while let Ok(status) =
-            waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)
-        {
-            match status.pid() {
-                Some(pid) if pid != payload.pid => drop(waitpid(pid, None)),
-                _ => break,
-            }
-        }
+        process::reap_others(payload.pid);
     }
     Ok(end)
 }

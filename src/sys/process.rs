@@ -158,6 +158,54 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> nix::Result<Option<Ended>> {
     })
 }
 
+/// Reaps the children that have ended, until one of them is `keep`, which is left as it is.
+///
+/// By hand for the reason of [`reap`]: a real-time signal would make nix's answer an error for ever.
+pub fn reap_others(keep: Pid) {
+    loop {
+        // SAFETY: siginfo_t is plain old data.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG;
+        // SAFETY: info outlives the call.
+        let found = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags | libc::WNOWAIT) };
+        // SAFETY: waitid has filled in a SIGCHLD siginfo, or left it zero.
+        let pid = unsafe { info.si_pid() };
+        if found != 0 || pid == 0 || pid == keep.as_raw() {
+            return;
+        }
+        // SAFETY: as above.
+        unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, flags) };
+    }
+}
+
+/// Kills this process's children but `keep`, and what becomes its children by that (it is their
+/// subreaper), and reaps them. Gives up on what does not die within a second.
+pub fn kill_others(keep: &[Pid]) {
+    /// Enough for any depth of processes; a container that forks faster than this kills is left to go on.
+    const ROUNDS: u32 = 1000;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    for _ in 0..ROUNDS {
+        let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+        let pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
+        // A child that was not reaped keeps its number, so these descriptors are of the processes listed.
+        let others: Vec<OwnedFd> =
+            pids.filter(|pid| !keep.contains(pid)).filter_map(|pid| pidfd_open(pid).ok()).collect();
+        if others.is_empty() {
+            return;
+        }
+        for other in &others {
+            let _ = pidfd_send_signal(other.as_fd(), libc::SIGKILL);
+        }
+        for other in &others {
+            let mut fds = [PollFd::new(other.as_fd(), PollFlags::POLLIN)];
+            if !matches!(poll(&mut fds, PollTimeout::from(1000u16)), Ok(1)) || reap(other.as_fd()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// execveat(2) of an open program; returns only its failure.
 pub fn exec_fd(program: BorrowedFd<'_>, argv: &[std::ffi::CString], env: &[std::ffi::CString]) -> Errno {
     let pointers = |list: &[std::ffi::CString]| {

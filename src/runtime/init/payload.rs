@@ -9,7 +9,6 @@ use crate::sys::{fd, process};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, execve};
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -131,16 +130,7 @@ pub(super) fn reap_for(
         match process::reap(payload.as_fd()).doing("wait for", "the payload")? {
             Some(process::Ended::Exited(code)) => process::exit_now(code),
             Some(process::Ended::Killed(signal)) => process::exit_now(128 + signal),
-            None => {
-                while let Ok(status) =
-                    waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)
-                {
-                    match status.pid() {
-                        Some(pid) if pid != child.pid => drop(waitpid(pid, None)),
-                        _ => break,
-                    }
-                }
-            }
+            None => process::reap_others(child.pid),
         }
     }
 }

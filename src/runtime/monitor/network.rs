@@ -5,6 +5,7 @@ use crate::fork::{self, Doing};
 use crate::netns::forwarder::Report;
 use crate::netns::{self, NetMode, files as texts, slirp};
 use crate::runtime::init::FileOrder;
+use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -17,6 +18,11 @@ pub(super) struct Network {
 }
 
 impl Network {
+    /// The helpers' processes.
+    pub(super) fn pids(&self) -> Vec<Pid> {
+        self.forwarder.iter().map(|child| child.pid).chain([self.slirp.pid()]).collect()
+    }
+
     /// Waits until the container can send and receive.
     pub(super) fn wait_ready(&self) -> Result<(), Failure> {
         self.slirp.wait_ready()?;
