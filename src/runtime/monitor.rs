@@ -32,6 +32,7 @@ use crate::userns;
 use chrono::{DateTime, Utc};
 use nix::fcntl::{OFlag, open};
 use nix::libc;
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::Mode;
@@ -99,6 +100,10 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
     let payload_io = let_go(plan, true)?;
     let member = userns::enter(store.runtime())?;
     unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    // The kernel does this at the border of a user namespace; root, who crosses none here, would mount
+    // the container's root in everybody's tree.
+    let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+    mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
     let places = assemble(store, dir, plan)?;
     let order = order(store, plan, filter, places.merged.clone())?;
