@@ -107,6 +107,7 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
     let places = assemble(store, dir, plan)?;
     let order = order(store, plan, filter, places.merged.clone())?;
+    let sink = sink(dir, plan)?;
     let signals = hold_signals()?;
     if plan.namespaces.pid == Share::Host {
         process::become_subreaper().doing("become", "subreaper")?;
@@ -122,6 +123,9 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
         record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
         dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
         *started = Some(record.started);
+        if let Some(path) = &plan.lifecycle.pidfile {
+            fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
+        }
         let network = network::begin(plan, slirp.as_deref(), &child, listeners)?;
         tell(&child, &ToInit::Go)?;
         await_payload(&child, network.as_ref(), &mut streams)?;
@@ -136,14 +140,10 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
             return Err(failure);
         }
     };
-    if let Some(path) = &plan.lifecycle.pidfile {
-        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
-    }
     let listener = finish::listen(dir);
     // The caller may be gone; the container goes on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
 
-    let sink = sink(dir, plan)?;
     let mut relay = Relay::new(streams, client, listener, sink)?;
     let payload = payload(plan, &child, network.as_ref());
     let end = relay.run(&payload, &signals)?;
