@@ -19,7 +19,7 @@ use super::{explain_exec, files, monitor, users};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
 use crate::netns::NetMode;
-use crate::plan::{ContainerPlan, ProcessPlan, Share};
+use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::{process, pty};
@@ -134,6 +134,9 @@ fn order(store: &Store, plan: &ContainerPlan, request: &ExecRequest) -> Result<J
     plan.process = request.process.clone();
     plan.io.tty = request.tty;
     plan.io.stdin = request.stdin;
+    // Only the container's first process has the caller's own streams: one in the background would keep
+    // those of a command that has long returned.
+    plan.io.log.driver = LogDriver::None;
     if request.privileged {
         plan.security.privileged = true;
         plan.security.capabilities = ::caps::all().iter().map(ToString::to_string).collect();
