@@ -306,6 +306,14 @@ pub fn close_inherited(first: u32) {
     }
 }
 
+/// Closes the descriptors that were kept for the payload (`--preserve-fds`), once it has them: it alone
+/// is to say when the caller's pipes end. Called at most once, with a count that was checked.
+pub fn close_preserved(count: u32) {
+    for fd in (3..).take(count as usize) {
+        drop(crate::sys::fd::owned(fd));
+    }
+}
+
 /// Whether this process has one thread.
 pub fn single_threaded() -> bool {
     // The link count of the task directory is 2 plus one per thread.

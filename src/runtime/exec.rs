@@ -101,6 +101,7 @@ pub fn run(
         true => dir.run_record()?.ok_or_else(not_running)?,
         false => return Err(not_running()),
     };
+    super::check_preserved(request.process.preserve_fds)?;
     let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
     let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
     let order = order(store, plan, &request)?;
@@ -206,6 +207,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     setns(target, namespaces).doing("enter", "the container's namespaces")?;
     let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio));
     let child = child.doing("start", "the process")?;
+    fork::close_preserved(plan.process.preserve_fds);
     loop {
         match child.link.recv::<Report>().doing("follow", "the process")? {
             Some((Report::Terminal, fds)) => streams.terminal = fds.into_iter().next(),

@@ -61,7 +61,7 @@ pub struct Prepared {
 /// Ports that cannot be had, a missing helper program, a filter that does not compile, a descriptor to
 /// be preserved that is not open.
 pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
-    check_preserved(plan)?;
+    check_preserved(plan.process.preserve_fds)?;
     let slirp = match plan.network.mode {
         NetMode::Slirp(_) => Some(slirp::find()?),
         NetMode::None | NetMode::Host => None,
@@ -121,9 +121,9 @@ fn filter(store: &Store, plan: &ContainerPlan) -> Result<Option<seccomp::Filter>
 }
 
 /// `--preserve-fds=N` promises descriptors 3 to 3+N of the caller; others of ours must not take their place.
-fn check_preserved(plan: &ContainerPlan) -> Result<()> {
-    let last = 3 + plan.process.preserve_fds as i32;
-    match (3..last).find(|fd| !fork::inherited().contains(fd)) {
+fn check_preserved(count: u32) -> Result<()> {
+    let end = 3 + i64::from(count);
+    match (3..end).find(|fd| !fork::inherited().iter().any(|open| i64::from(*open) == *fd)) {
         None => Ok(()),
         Some(fd) => Err(Error::new(Kind::Usage, format!("--preserve-fds: descriptor {fd} is not open"))
             .hint(format!(

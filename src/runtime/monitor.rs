@@ -117,6 +117,8 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
     let seal_order = &order;
     let child = fork::spawn(namespaces(plan), |link| init::start(link, seal_order, stdio))
         .doing("make namespaces for", plan.id.short())?;
+    // They are the payload's now.
+    fork::close_preserved(plan.process.preserve_fds);
     let outcome = (|| {
         userns::write_child_map(child.pid)?;
         let mut record = run_record(dir, &child)?;
