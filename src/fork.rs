@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sys::process::{self, Side};
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
     socketpair,
@@ -225,6 +226,15 @@ impl Link {
         }
         let message = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::EBADMSG)?;
         Ok(Some((message, fds)))
+    }
+}
+
+impl Link {
+    /// Whether the other end is closed, whatever it sent before.
+    pub fn other_end_is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+        poll(&mut fds, PollTimeout::ZERO).is_ok() && fds[0].revents().is_some_and(|e| e.intersects(gone))
     }
 }
 

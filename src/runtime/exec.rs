@@ -255,7 +255,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
         Some(slave) => init::streams([slave, slave, slave])?,
         None => init::streams([&stdio.streams[0], &stdio.streams[1], &stdio.streams[2]])?,
     }
-    init::exec_payload(order, &user, plan.process.preserve_fds)
+    init::exec_payload(link, order, &user)
 }
 
 /// A terminal of the container's devpts, which must be one: `/dev` belongs to the container by now.

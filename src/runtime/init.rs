@@ -180,7 +180,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
     if plan.process.init {
         return payload::reap_for(link, order, &user);
     }
-    payload::exec(order, &user, plan.process.preserve_fds)
+    payload::exec(link, order, &user)
 }
 
 /// Shows a user without an entry the files that have one (`--passwd`).

@@ -260,7 +260,9 @@ fn order(
         files: network::files(plan),
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
         wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
-        seal: init::must_seal(),
+        // A first process that stays ours is executed anew in any case: what our caller's memory held, its
+        // environment for one, has no place inside, and `exec` could not enter by it.
+        seal: plan.process.init || init::must_seal(),
     })
 }
 

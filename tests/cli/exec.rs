@@ -106,6 +106,52 @@ fn a_detached_process_goes_on_by_itself() {
     });
 }
 
+/// Also where the container's own streams are its caller's.
+#[test]
+fn a_detached_process_lets_go_of_the_callers_streams() {
+    let env = TestEnv::new();
+    let run =
+        env.coracle(["run", "-d", "--name", "c", "--network=none", "--log-driver=passthrough", "--rootfs"]);
+    let mut run = run.arg(env.busybox_rootfs()).args(["sleep", "600"]).into_command();
+    let quiet = std::process::Stdio::null;
+    assert!(run.stdin(quiet()).stdout(quiet()).stderr(quiet()).status().unwrap().success());
+    // Returns at the end of its output.
+    env.coracle(["exec", "-d", "c", "sleep", "600"]).ok();
+    assert_eq!(env.coracle(["exec", "c", "echo", "shown"]).ok().stdout, "shown\n");
+}
+
+#[test]
+fn a_container_with_the_small_init_can_be_entered() {
+    let env = TestEnv::new();
+    for options in [&[][..], &["--user", "1000", "--cap-drop=all"], &["--cap-add=SYS_PTRACE"]] {
+        let run = env.coracle(["run", "-d", "--name", "c", "--init", "--network=none"]);
+        let run = run.args(options).arg("--rootfs").arg(env.busybox_rootfs());
+        run.args(["sleep", "600"]).ok();
+        // The small init has no right that its payload lacks.
+        let rights = |of: &str| {
+            let grep = "^(Uid|Gid|Groups|Cap...|NoNewPrivs|Seccomp):";
+            env.coracle(["exec", "c", "grep", "-E", grep, &format!("/proc/{of}/status")]).ok().stdout
+        };
+        let found = rights("1");
+        assert_eq!(found.lines().count(), 10, "{found}");
+        assert_eq!(found, rights("self"));
+        // It still hands signals on.
+        env.coracle(["kill", "-s", "TERM", "c"]).ok();
+        assert_eq!(env.coracle(["wait", "c"]).ok().stdout, "143\n");
+        env.coracle(["rm", "c"]).ok();
+    }
+}
+
+#[test]
+fn descriptors_to_preserve_must_be_open() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    for count in ["1000", "4294967295"] {
+        let refused = env.coracle(["exec", "--preserve-fds", count, &id, "true"]).fails(125);
+        assert!(refused.stderr.contains("is not open"), "{refused}");
+    }
+}
+
 #[test]
 fn a_container_that_does_not_run_is_refused_with_a_cure() {
     let env = TestEnv::new();

@@ -92,6 +92,59 @@ fn a_terminal_works_and_detaches() {
     assert_eq!(state(&env, "term"), "running 0");
 }
 
+/// A payload that closes its input loses neither its output nor its exit code by that.
+#[test]
+fn input_that_nobody_takes_does_no_harm() {
+    let env = TestEnv::new();
+    let out = run(&env, &["--rm", "-i"], &["sh", "-c", "exec 0<&-; sleep 0.5; echo done; exit 7"])
+        .stdin(vec![b'x'; 1_000_000])
+        .fails(7);
+    assert_eq!(out.stdout, "done\n");
+}
+
+/// For a moment nobody has the terminal open; then somebody has again.
+#[test]
+fn a_terminal_outlives_being_closed() {
+    let env = TestEnv::new();
+    let script = "exec </dev/null >/dev/null 2>&1; sleep 0.5; echo again >/dev/console; sleep 0.2";
+    let mut session = run(&env, &["-t", "--rm"], &["sh", "-c", script]).pty();
+    session.expect("again").unwrap();
+    session.expect(expectrl::Eof).unwrap();
+}
+
+/// The first process takes the others along, although no pid namespace ends.
+#[test]
+fn nothing_outlives_a_container_in_the_hosts_pid_namespace() {
+    let env = TestEnv::new();
+    let script = "(sleep 600; true) & (setsid sleep 600 &); sleep 0.2; \
+        for s in /proc/[0-9]*; do [ $(readlink $s/ns/mnt) = $(readlink /proc/self/ns/mnt) ] && echo ${s#/proc/}; done; exit 3";
+    let out = run(&env, &["--rm", "--pid=host"], &["sh", "-c", script]).fails(3);
+    assert!(out.lines().len() > 2, "{out}");
+    for pid in out.lines() {
+        eventually("it has ended", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    }
+}
+
+/// What cannot be written is told before the payload starts.
+#[test]
+fn a_pid_file_that_cannot_be_written_is_a_failed_start() {
+    let env = TestEnv::new();
+    let refused = run(&env, &["-d", "--rm", "--pidfile", "/nonexistent/pid"], &["sleep", "600"]).fails(125);
+    assert!(refused.stderr.contains("/nonexistent/pid"), "{refused}");
+    assert!(env.containers().is_empty());
+    run(&env, &["-d", "--name", "kept", "--pidfile", "/nonexistent/pid"], &["sleep", "600"]).fails(125);
+    assert_eq!(state(&env, "kept"), "exited 125");
+}
+
+/// An orphan that a real-time signal killed is reaped, and so are those after it.
+#[test]
+fn the_small_init_reaps_whatever_killed_the_orphan() {
+    let env = TestEnv::new();
+    let script = "(sh -c 'sleep 0.1; kill -40 $$' &); sleep 0.4; (sleep 0.1 &); sleep 0.4; ps -o stat,comm";
+    let out = run(&env, &["--rm", "--init"], &["sh", "-c", script]).ok();
+    assert!(!out.lines().iter().any(|line| line.starts_with('Z')), "{out}");
+}
+
 /// Killing the command leaves the container to its monitor.
 #[test]
 fn a_killed_command_leaves_the_container_running() {

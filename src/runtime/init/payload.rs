@@ -14,15 +14,16 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::AsFd;
 
-/// Becomes the payload: `user`, the order's filter and capabilities, then its program.
+/// Becomes the payload: `user`, the order's filter and capabilities, then its program. `link` leads to
+/// the parent.
 ///
 /// # Errors
 /// The failed step. `ENOENT` from "execute" means that the program was not found, `EACCES` and
 /// `ENOEXEC` that it cannot be executed.
 pub(in crate::runtime) fn exec(
+    link: &Link,
     order: &Order,
     user: &users::ResolvedUser,
-    preserve_fds: u32,
 ) -> Result<Infallible, Failure> {
     let process = &order.plan.process;
     let argv = c_strings(&process.argv)?;
@@ -30,7 +31,17 @@ pub(in crate::runtime) fn exec(
     process::default_signals();
     SigSet::empty().thread_set_mask().doing("unblock", "signals")?;
     // Before the drop, so that nothing we opened is in reach of the new user.
-    fd::cloexec_from(3 + preserve_fds).doing("close", "descriptors")?;
+    fd::cloexec_from(3 + process.preserve_fds).doing("close", "descriptors")?;
+    drop_rights(order, user)?;
+    // It may have died before the death signal was asked for.
+    if link.other_end_is_gone() {
+        return Err(Failure::other("start", "the payload", "nobody is left to wait for it"));
+    }
+    execute(&process.argv[0], &argv, &env, search_path(&process.env))
+}
+
+/// Becomes the payload's user, with its capabilities, under its filter.
+fn drop_rights(order: &Order, user: &users::ResolvedUser) -> Result<(), Failure> {
     let filter = order.filter.clone().map(|(program, flags)| Filter::from_parts(program, flags));
     caps::drop_to(&Credentials {
         user,
@@ -38,8 +49,7 @@ pub(in crate::runtime) fn exec(
         no_new_privileges: order.plan.security.no_new_privileges,
         filter: filter.as_ref(),
         death_signal: Some(Signal::SIGKILL),
-    })?;
-    execute(&process.argv[0], &argv, &env, search_path(&process.env))
+    })
 }
 
 fn c_strings(list: &[String]) -> Result<Vec<CString>, Failure> {
@@ -91,7 +101,8 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
 }
 
 /// A small PID 1 (`--init`): starts the payload as its child, forwards signals, reaps, and ends as the
-/// payload ends.
+/// payload ends. It has the payload's rights and no more: a payload that may trace processes could have
+/// whatever this one has.
 pub(super) fn reap_for(
     link: &Link,
     order: &Order,
@@ -101,33 +112,38 @@ pub(super) fn reap_for(
     every.remove(Signal::SIGTTIN);
     every.remove(Signal::SIGTTOU);
     every.thread_block().doing("block", "signals")?;
+    let signals = SignalFd::with_flags(&every, SfdFlags::SFD_CLOEXEC).doing("open", "signal descriptor")?;
     let child = fork::spawn(0, |up| {
+        // End of file: its parent kept its rights, and failed.
+        if !matches!(up.recv::<()>(), Ok(Some(_))) {
+            return 125;
+        }
         // Its own group in the foreground, so that the terminal's signals reach it once.
         let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
         if order.plan.io.tty {
             let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpid());
         }
-        let Err(failure) = exec(order, user, order.plan.process.preserve_fds);
+        let Err(failure) = exec(&up, order, user);
         let _ = up.send(&failure, &[]);
         125
     })
     .doing("start", "the payload")?;
+    drop_rights(order, user)?;
+    child.link.send(&(), &[]).doing("start", "the payload")?;
     if let Some((failure, _)) = child.link.recv::<Failure>().doing("wait for", "the payload")? {
         return Err(failure);
     }
     // From here the monitor takes us for the payload: the link's end says that it runs.
     let _ = link;
-    fd::close_from(3).doing("close", "descriptors")?;
-    let payload = process::pidfd_open(child.pid).doing("open", "the payload")?;
-    let signals = SignalFd::with_flags(&every, SfdFlags::SFD_CLOEXEC).doing("open", "signal descriptor")?;
+    fd::close_all_but(&[signals.as_fd(), child.pidfd.as_fd()]).doing("close", "descriptors")?;
     loop {
         let Some(info) = signals.read_signal().doing("wait for", "signals")? else { continue };
         if info.ssi_signo != Signal::SIGCHLD as u32 {
             // ESRCH: it has ended, and its end comes next.
-            let _ = process::pidfd_send_signal(payload.as_fd(), info.ssi_signo as i32);
+            let _ = process::pidfd_send_signal(child.pidfd.as_fd(), info.ssi_signo as i32);
             continue;
         }
-        match process::reap(payload.as_fd()).doing("wait for", "the payload")? {
+        match process::reap(child.pidfd.as_fd()).doing("wait for", "the payload")? {
             Some(process::Ended::Exited(code)) => process::exit_now(code),
             Some(process::Ended::Killed(signal)) => process::exit_now(128 + signal),
             None => process::reap_others(child.pid),
