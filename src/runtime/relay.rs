@@ -116,7 +116,7 @@ pub struct Relay<'a> {
     clients: Vec<Client>,
     listener: Option<OwnedFd>,
     /// The terminal's far side: while it is open, a payload that closes the terminal can open it again.
-    _far_side: Option<OwnedFd>,
+    far_side: Option<OwnedFd>,
     sink: Sink<'a>,
     buffer: Vec<u8>,
 }
@@ -156,7 +156,7 @@ impl<'a> Relay<'a> {
             input_ends: false,
             clients,
             listener,
-            _far_side: far_side,
+            far_side,
             sink,
             buffer: vec![0; CONTENT_MAX],
         })
@@ -374,7 +374,10 @@ impl<'a> Relay<'a> {
             Some(Frame::Signal(signal)) => {
                 let _ = process::pidfd_send_signal(payload.pidfd, signal);
             }
-            Some(Frame::Closed(1)) => self.streams.stdout = None,
+            // A terminal has one stream for both: without its master, writing to it fails.
+            Some(Frame::Closed(1)) => {
+                (self.streams.stdout, self.streams.terminal, self.far_side) = (None, None, None);
+            }
             Some(Frame::Closed(2)) => self.streams.stderr = None,
             // Not a frame that a client sends: not a client of ours.
             _ => client.gone = true,

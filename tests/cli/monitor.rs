@@ -60,13 +60,34 @@ fn standard_input_reaches_the_payload_and_ends() {
 #[test]
 fn a_reader_that_goes_away_ends_the_writer() {
     let env = TestEnv::new();
-    let command = run(&env, &["--rm"], &["yes"]).into_command();
-    let words: Vec<String> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|w| format!("'{}'", w.to_string_lossy()))
-        .collect();
-    let script = format!("{} | head -n 1", words.join(" "));
-    assert_eq!(env.program("sh").args(["-c", &script]).ok().stdout, "y\n");
+    for (option, line) in [("--rm", "y\n"), ("-t", "y\r\n")] {
+        let command = run(&env, &[option], &["yes"]).into_command();
+        let script = format!("{} | head -n 1", quoted(&command));
+        assert_eq!(env.program("sh").args(["-c", &script]).ok().stdout, line);
+    }
+}
+
+/// A command as a shell takes it.
+fn quoted(command: &std::process::Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The caller's file creation mask closes the caller's files, not the container's directories.
+#[test]
+fn the_callers_mask_does_not_close_mount_points() {
+    let env = TestEnv::new();
+    env.file("seen", "");
+    let source = format!("{}:/new/mount/point:ro", env.path().display());
+    let options = ["--rm", "--user", "1000", "-v", &source, "-v", "kept:/volume", "-w", "/made/here"];
+    let shown = ["sh", "-c", "ls -d /new/mount/point /volume/. /made/here; umask"];
+    let command = run(&env, &options, &shown).into_command();
+    let script = format!("umask 077; exec {}", quoted(&command));
+    let out = env.program("sh").args(["-c", &script]).ok();
+    assert_eq!(out.lines(), ["/made/here", "/new/mount/point", "/volume/.", "0022"]);
 }
 
 #[test]
