@@ -35,7 +35,7 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,6 +98,8 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> Result<(), Failure> {
     let Launch { store, dir, plan, listeners, slirp, filter, client } = launch;
     let payload_io = let_go(plan, true)?;
+    // The caller's is for the caller's files: mount points and volumes are for every user inside.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let member = userns::enter(store.runtime())?;
     unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
     // The kernel does this at the border of a user namespace; root, who crosses none here, would mount
