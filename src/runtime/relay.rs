@@ -193,7 +193,9 @@ impl<'a> Relay<'a> {
                     Watch::Signals => {
                         if told_to_stop(signals) {
                             let _ = process::pidfd_send_signal(payload.pidfd, payload.stop_signal);
-                            kill_at = Some(Instant::now() + payload.stop_timeout);
+                            // A time limit that ends sooner stays.
+                            let end = Instant::now() + payload.stop_timeout;
+                            kill_at = Some(kill_at.map_or(end, |at| at.min(end)));
                         }
                     }
                     Watch::Listener => self.accept(),
