@@ -344,6 +344,8 @@ fn memory(bench: &Bench) -> Row {
     let start = ["run", "-d", "--name=target", "--pull=never", IMAGE, "sleep", "1000"];
     bench.coracle(start).ok();
     podman.call(start).ok();
+    // A container that stays is what is asked about; see `SETTLED` in runtime/relay.rs.
+    std::thread::sleep(std::time::Duration::from_secs(2));
     let ours = megabytes(|exe, _| exe == coracle_binary().as_os_str().to_string_lossy());
     let dir = bench.env.path().join("podman").display().to_string();
     let peer = megabytes(|exe, line| {
