@@ -27,6 +27,8 @@ pub use tidy::{StopSignals, tidy_leaf};
 
 /// Largest message on a [`Link`], in bytes.
 const MESSAGE_MAX: usize = 64 * 1024;
+/// Longest object or detail of a failure, in bytes; escaped they take six times that.
+const WORDS_MAX: usize = 4096;
 /// Most descriptors in one message.
 const FDS_MAX: usize = 16;
 
@@ -66,7 +68,7 @@ impl Failure {
         Failure {
             stage: String::new(),
             doing: doing.to_owned(),
-            object: object.into(),
+            object: cut(object.into()),
             errno: errno as i32,
             detail: String::new(),
         }
@@ -74,7 +76,7 @@ impl Failure {
 
     /// A failure that is not a system call's.
     pub fn other(doing: &str, object: impl Into<String>, detail: impl Into<String>) -> Self {
-        Failure { detail: detail.into(), ..Failure::new(doing, object, Errno::UnknownErrno) }
+        Failure { detail: cut(detail.into()), ..Failure::new(doing, object, Errno::UnknownErrno) }
     }
 
     /// The failure at the bottom of an error's chain, if that is what it was.
@@ -108,6 +110,15 @@ impl Failure {
         }
         text
     }
+}
+
+/// Whatever a name holds, the failure about it fits into a message.
+fn cut(mut text: String) -> String {
+    if text.len() > WORDS_MAX {
+        text.truncate(text.floor_char_boundary(WORDS_MAX));
+        text.push_str("...");
+    }
+    text
 }
 
 /// The reason alone: what the kernel or the step said.
