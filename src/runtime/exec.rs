@@ -225,6 +225,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         stop_timeout: Duration::from_secs(10),
         deadline: None,
         helpers: None,
+        lives_with: (plan.namespaces.pid == Share::Host).then(|| target.as_fd()),
     };
     let end = relay.run(&payload, &signals)?;
     relay.finish(end.code);

@@ -354,6 +354,7 @@ fn payload<'a>(plan: &ContainerPlan, child: &'a Child, network: Option<&network:
         stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
         deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
         helpers: (plan.namespaces.pid == Share::Host).then(helpers),
+        lives_with: None,
     }
 }
 

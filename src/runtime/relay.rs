@@ -72,6 +72,8 @@ pub struct Payload<'a> {
     /// Without a pid namespace the first process does not take the others along: they come to us, their
     /// subreaper, and are killed, all but these children of our own.
     pub helpers: Option<Vec<Pid>>,
+    /// A process whose end is this one's end too, where the kernel does not see to that.
+    pub lives_with: Option<BorrowedFd<'a>>,
 }
 
 struct Client {
@@ -125,6 +127,7 @@ pub struct Relay<'a> {
 #[derive(Clone, Copy)]
 enum Watch {
     Signals,
+    Companion,
     Listener,
     Output(u8),
     Input,
@@ -169,6 +172,7 @@ impl<'a> Relay<'a> {
     /// Those of poll(2) and waitid(2).
     pub fn run(&mut self, payload: &Payload<'_>, signals: &SignalFd) -> Result<End, Failure> {
         let mut kill_at = payload.deadline;
+        let mut lives_with = payload.lives_with;
         let mut shrink_at = Some(Instant::now() + SETTLED);
         loop {
             if let Some(end) = reap(payload)? {
@@ -178,7 +182,7 @@ impl<'a> Relay<'a> {
                 self.drain();
                 return Ok(end);
             }
-            let ready = self.wait(signals, kill_at.into_iter().chain(shrink_at).min())?;
+            let ready = self.wait(signals, lives_with, kill_at.into_iter().chain(shrink_at).min())?;
             if shrink_at.is_some_and(|at| Instant::now() >= at) {
                 shrink_at = None;
                 process::shrink();
@@ -197,6 +201,10 @@ impl<'a> Relay<'a> {
                             let end = Instant::now() + payload.stop_timeout;
                             kill_at = Some(kill_at.map_or(end, |at| at.min(end)));
                         }
+                    }
+                    Watch::Companion => {
+                        lives_with = None;
+                        let _ = process::pidfd_send_signal(payload.pidfd, libc::SIGKILL);
                     }
                     Watch::Listener => self.accept(),
                     Watch::Output(stream) => {
@@ -234,7 +242,12 @@ impl<'a> Relay<'a> {
         self.listener = None;
     }
 
-    fn wait(&self, signals: &SignalFd, until: Option<Instant>) -> Result<Vec<(Watch, PollFlags)>, Failure> {
+    fn wait(
+        &self,
+        signals: &SignalFd,
+        companion: Option<BorrowedFd<'_>>,
+        until: Option<Instant>,
+    ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
         let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
         let mut watches = vec![Watch::Signals];
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
@@ -242,6 +255,9 @@ impl<'a> Relay<'a> {
             watches.push(watch);
             fds.push(PollFd::new(fd, flags));
         };
+        if let Some(fd) = companion {
+            add(Watch::Companion, fd, PollFlags::POLLIN);
+        }
         if let Some(fd) = self.listener.as_ref().filter(|_| self.clients.len() < CLIENTS_MAX) {
             add(Watch::Listener, fd.as_fd(), PollFlags::POLLIN);
         }

@@ -142,6 +142,30 @@ fn a_container_with_the_small_init_can_be_entered() {
     }
 }
 
+/// Where no pid namespace ends, too.
+#[test]
+fn a_process_ends_with_its_container() {
+    let env = TestEnv::new();
+    let run = env.coracle(["run", "-d", "--name", "c", "--pid=host", "--network=none", "--rootfs"]);
+    run.arg(env.busybox_rootfs()).args(["sleep", "600"]).ok();
+    let mut command =
+        env.coracle(["exec", "c", "sh", "-c", "touch /tmp/joined; exec sleep 600"]).into_command();
+    let mut running = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    let joined = || env.coracle(["exec", "c", "test", "-e", "/tmp/joined"]).run().code == 0;
+    crate::common::eventually("the process runs", joined);
+    env.coracle(["kill", "c"]).ok();
+    assert_eq!(running.wait().unwrap().code(), Some(137));
+}
+
+/// A failure is told whatever the name of the thing.
+#[test]
+fn a_command_with_a_very_long_name_is_refused_in_words() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let refused = env.coracle(["exec", &id, &"a".repeat(100_000)]).fails(126);
+    assert!(refused.stderr.contains("cannot be executed"), "{refused}");
+}
+
 #[test]
 fn descriptors_to_preserve_must_be_open() {
     let env = TestEnv::new();
