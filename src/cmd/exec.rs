@@ -13,6 +13,7 @@ use std::process::ExitCode;
 /// Run a command in a running container
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "coracle exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Run in the background
     #[arg(short, long)]
@@ -48,7 +49,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<PathBuf>,
     /// Container, then the command and its arguments
-    #[arg(value_name = "CONTAINER", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CONTAINER", required = true, num_args = 1.., trailing_var_arg = true)]
     pub words: Vec<String>,
 }
 

@@ -14,6 +14,7 @@ mod filter;
 
 /// Arguments of `images`.
 #[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Show only images whose name matches: name[:tag], with * and ?
     #[arg(value_name = "IMAGE")]

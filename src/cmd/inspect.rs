@@ -15,6 +15,7 @@ mod image;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Containers or images by name, id or beginning of an id
     #[arg(value_name = "NAME")]

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `kill`.
 #[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]

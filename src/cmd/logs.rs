@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 /// Arguments of `logs`.
 #[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]

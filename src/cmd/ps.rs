@@ -18,6 +18,7 @@ use std::time::Duration;
 
 /// Arguments of `ps`.
 #[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Show containers that do not run too
     #[arg(short, long, help_heading = "Which containers")]

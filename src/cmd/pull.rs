@@ -16,6 +16,7 @@ mod show;
 /// Arguments of `pull`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = include_str!("pull/manual.txt"))]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Name of an image: [registry/]name[:tag][@digest]
     #[arg(required = true, value_name = "IMAGE")]

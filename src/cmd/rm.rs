@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 /// Arguments of `rm`.
 #[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `rmi`.
 #[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
 pub struct Args {
     /// Names or ids of images
     #[arg(value_name = "IMAGE", required_unless_present = "all", conflicts_with = "all")]

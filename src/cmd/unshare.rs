@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 #[command(override_usage = "coracle unshare [COMMAND [ARG]...]")]
 pub struct Args {
     /// Command and its arguments
-    #[arg(value_name = "COMMAND", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", num_args = 0.., trailing_var_arg = true)]
     pub words: Vec<String>,
 }
 

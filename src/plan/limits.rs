@@ -167,7 +167,12 @@ pub fn sysctls(
             .hint(format!("Leave out {option}, so that the container has a namespace of its own.")));
         }
     }
-    Ok(asked.iter().map(|a| (a.name.clone(), a.value.clone())).collect())
+    let mut all: BTreeMap<String, String> = asked.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
+    if *network != NetMode::Host {
+        // As podman does, so that ping works without CAP_NET_RAW (icmp(7)).
+        all.entry("net.ipv4.ping_group_range".to_owned()).or_insert_with(|| "0 0".to_owned());
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

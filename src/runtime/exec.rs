@@ -211,7 +211,11 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     loop {
         match child.link.recv::<Report>().doing("follow", "the process")? {
             Some((Report::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
-            Some((Report::Failed(failure), _)) => return Err(failure),
+            Some((Report::Failed(failure), _)) => {
+                // Nobody inside would reap it.
+                let _ = child.wait();
+                return Err(failure);
+            }
             Some((Report::Started, _)) => {}
             None => break,
         }

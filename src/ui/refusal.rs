@@ -68,7 +68,11 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                 // A typed argument's own words are enough, and carry their own hints.
                 Some(cause) => {
                     let own = cause.downcast_ref::<Error>();
-                    let error = usage(format!("{argument}: {cause}"));
+                    // Those of the standard library do not say what they are about.
+                    let error = match own {
+                        Some(own) => usage(format!("{argument}: {own}")),
+                        None => usage(format!("{argument}: {value:?} is refused: {cause}")),
+                    };
                     let hints = own.map(Error::hints).unwrap_or_default();
                     match hints.is_empty() {
                         true => error.hint(help),

@@ -188,3 +188,27 @@ fn a_container_that_does_not_run_is_refused_with_a_cure() {
     let unknown = env.coracle(["exec", "nobody", "true"]).fails(125);
     assert!(unknown.stderr.contains("nobody"), "{unknown}");
 }
+
+/// Flags are read up to the container's name, and switches take a value.
+#[test]
+fn flags_are_flags() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    let unknown = env.coracle(["exec", "--bogus", &id, "true"]).fails(125);
+    assert!(unknown.stderr.contains("--bogus"), "{unknown}");
+    assert!(!unknown.stderr.contains("no container"), "{unknown}");
+    assert_eq!(env.coracle(["exec", "--tty=false", &id, "echo", "--tty"]).ok().stdout, "--tty\n");
+    assert_eq!(env.coracle(["ps", "--all=true", "-q"]).ok().lines().len(), 1);
+}
+
+/// A process that could not be started leaves nothing inside.
+#[test]
+fn a_failed_exec_leaves_no_zombie() {
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    for _ in 0..3 {
+        env.coracle(["exec", &id, "nosuch"]).fails(127);
+    }
+    let inside = env.coracle(["exec", &id, "sh", "-c", "cat /proc/[0-9]*/comm"]).ok();
+    assert!(!inside.stdout.contains("coracle"), "{inside}");
+}

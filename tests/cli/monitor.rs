@@ -237,3 +237,26 @@ fn many_at_once_all_run() {
         assert_eq!((out.code, out.stdout), (i as i32, format!("{i}\n")), "{}", out.stderr);
     }
 }
+
+/// The small PID 1 shows nothing of the caller's command line or environment, and can be joined.
+#[test]
+fn the_small_init_tells_nothing_of_the_caller() {
+    let env = TestEnv::new();
+    let script = "tr '\\0' ' ' </proc/1/cmdline; cat /proc/1/environ; sleep 600";
+    let secret = run(&env, &["-d", "--init", "--name", "small", "-e", "IN=hunter2"], &["sh", "-c", script]);
+    secret.env("OUT", "hunter3").ok();
+    eventually("the payload has looked", || env.coracle(["logs", "small"]).run().stdout.contains("__stage"));
+    let shown = env.coracle(["logs", "small"]).ok().stdout;
+    assert!(!shown.contains("hunter") && !shown.contains("rootfs"), "{shown}");
+    assert_eq!(env.coracle(["exec", "small", "echo", "in"]).ok().stdout, "in\n");
+}
+
+/// ping works without CAP_NET_RAW, as with podman, unless told otherwise.
+#[test]
+fn groups_of_the_container_may_ping() {
+    let env = TestEnv::new();
+    let range = ["cat", "/proc/sys/net/ipv4/ping_group_range"];
+    assert_eq!(run(&env, &["--rm"], &range).ok().stdout.split_whitespace().collect::<Vec<_>>(), ["0", "0"]);
+    let other = run(&env, &["--rm", "--sysctl", "net.ipv4.ping_group_range=1 5"], &range).ok();
+    assert_eq!(other.stdout.split_whitespace().collect::<Vec<_>>(), ["1", "5"]);
+}

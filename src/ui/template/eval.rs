@@ -232,13 +232,16 @@ fn field<'a>(value: &Val<'a>, name: &str, at: usize) -> Result<Val<'a>, Fault> {
         None => Ok(Val::MISSING),
         _ if value.map => Ok(Val::MISSING),
         Some(Value::Object(object)) => {
+            // Scripts write `.ID` and `.Id`, `.Host` and `.host`: docker's and podman's names in turn.
+            let same = object.keys().find(|k| k.eq_ignore_ascii_case(name));
+            if let Some(found) = same.and_then(|same| value.key(same)) {
+                return Ok(found);
+            }
             let known: Vec<String> = object.keys().map(|k| format!(".{k}")).collect();
             let fault = Fault::new(at, format!("unknown field .{name}"));
-            let same = object.keys().find(|k| k.eq_ignore_ascii_case(name));
-            Err(match same {
-                Some(same) => fault.hint(format!("Did you mean .{same}? Case counts.")),
-                None if known.is_empty() => fault.hint("There are no fields here."),
-                None => fault.hint(format!("Fields: {}", known.join(" "))),
+            Err(match known.is_empty() {
+                true => fault.hint("There are no fields here."),
+                false => fault.hint(format!("Fields: {}", known.join(" "))),
             })
         }
         Some(_) => Err(Fault::new(at, format!("no field .{name} in {}", kind(value)))),

@@ -132,7 +132,7 @@ fn templates_give_what_gos_give() {
 /// Template and a part of its refusal.
 const REFUSED: &[(&str, &str)] = &[
     ("{{.Nam}}", "line 1 column 3: unknown field .Nam"),
-    ("a\n  {{.id}}", "line 2 column 5: unknown field .id"),
+    ("a\n  {{.nope}}", "line 2 column 5: unknown field .nope"),
     ("{{.State.Oops}}", "column 9: unknown field .Oops"),
     ("{{.State.Health.Status}}", "no field .Status in a null value"),
     ("{{.ID.x}}", "no field .x in a string"),
@@ -189,7 +189,11 @@ fn refusals_name_the_place() {
 fn unknown_fields_come_with_the_known_ones() {
     let hint = |source: &str| render(source, &data()).unwrap_err().hints().join("\n");
     assert!(hint("{{.State.Oops}}").contains(".Status .Pid .Health"));
-    assert!(hint("{{.id}}").contains("Did you mean .ID"));
+    // docker's spelling and podman's are both taken.
+    assert_eq!(
+        render("{{.id}} {{.state.STATUS}}", &data()).unwrap(),
+        render("{{.ID}} {{.State.Status}}", &data()).unwrap()
+    );
 }
 
 #[test]
