@@ -2,7 +2,8 @@
 
 use crate::cmd;
 use crate::host::GlobalOptions;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Run containers without root, daemon or set-up
 #[derive(Debug, Parser)]
@@ -19,6 +20,48 @@ pub struct Cli {
 /// The whole tree, with the candidates for live completion.
 pub fn tree() -> clap::Command {
     cmd::completion::with_names(Cli::command())
+}
+
+/// A verb's name and how its arguments are put on a command.
+type Shortcut = (&'static str, fn(clap::Command) -> clap::Command);
+
+/// The verbs that scripts call ten thousand times.
+const SHORTCUTS: [Shortcut; 3] = [
+    ("exec", <cmd::exec::Args as clap::Args>::augment_args),
+    ("ps", <cmd::ps::Args as clap::Args>::augment_args),
+    ("run", <cmd::run::Args as clap::Args>::augment_args),
+];
+
+impl Cli {
+    /// Reads the command line.
+    ///
+    /// The whole tree costs about a millisecond, so the most frequent verbs are first read with a tree of
+    /// their own; whatever that one refuses, help included, is for the whole tree to answer.
+    ///
+    /// # Errors
+    /// What clap refuses, and requests for help.
+    pub fn read() -> Result<Cli, clap::Error> {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        if let Some(cli) = shortcut(&words) {
+            return Ok(cli);
+        }
+        Cli::try_parse_from(words)
+    }
+}
+
+fn shortcut(words: &[OsString]) -> Option<Cli> {
+    let mut rest = words.iter().skip(1).map(|w| w.to_str());
+    let verb = loop {
+        match rest.next()?? {
+            "--root" | "--runroot" | "--log-level" | "--storage-opt" => drop(rest.next()),
+            word if word.starts_with('-') => return None,
+            word => break word,
+        }
+    };
+    let (name, augment) = SHORTCUTS.iter().find(|(name, _)| *name == verb)?;
+    let tree = GlobalOptions::augment_args(clap::Command::new("coracle"));
+    let tree = tree.subcommand(augment(clap::Command::new(*name)));
+    Cli::from_arg_matches(&tree.try_get_matches_from(words).ok()?).ok()
 }
 
 /// The verbs.
@@ -60,4 +103,32 @@ pub enum Command {
     Version(cmd::version::Args),
     /// Wait for containers to stop and print their exit codes
     Wait(cmd::wait::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the short way reads, the whole tree reads alike.
+    #[test]
+    fn shortcuts_change_nothing() {
+        for line in [
+            "coracle run --rm -it -e A=b -p 80:80 alpine sh -c ls",
+            "coracle --root /r --log-level=info run -d --name x alpine",
+            "coracle exec -it web sh --help",
+            "coracle ps -a --format json",
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            if let Some(short) = shortcut(&words) {
+                let whole = Cli::try_parse_from(words).unwrap();
+                assert_eq!(format!("{short:?}"), format!("{whole:?}"), "{line}");
+            } else {
+                assert!(line.contains("--log-level="), "{line}");
+            }
+        }
+        for refused in ["coracle run --help", "coracle run --nosuch", "coracle images", "coracle"] {
+            let words: Vec<OsString> = refused.split(' ').map(OsString::from).collect();
+            assert!(shortcut(&words).is_none(), "{refused}");
+        }
+    }
 }

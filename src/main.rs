@@ -1,6 +1,5 @@
 //! Entry point: parse, build the environment, dispatch, print the error, exit.
 
-use clap::Parser;
 use coracle::{cli, cmd, fork, host, ui};
 use std::process::ExitCode;
 
@@ -12,7 +11,7 @@ fn main() -> ExitCode {
     // A stage was handed its descriptors on purpose; a command was not.
     fork::note_inherited();
     clap_complete::CompleteEnv::with_factory(cli::tree).var(cmd::completion::VARIABLE).complete();
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::read() {
         Ok(cli) => cli,
         Err(refused) => return ui::usage(&refused, &cli::tree()),
     };
