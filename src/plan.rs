@@ -76,6 +76,16 @@ pub struct ContainerPlan {
     pub asked: Asked,
 }
 
+impl ContainerPlan {
+    /// The volumes that were made for this container and go with it.
+    pub fn anonymous_volumes(&self) -> impl Iterator<Item = &Name> {
+        self.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Volume { name, anonymous: true, .. } => Some(name),
+            _ => None,
+        })
+    }
+}
+
 /// The image a container was made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageSource {

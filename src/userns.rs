@@ -195,13 +195,9 @@ fn create_single(uid: Uid, gid: Gid) -> Result<(), Failure> {
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).doing("write", "/proc/self/gid_map")
 }
 
-/// Where a program is, searched in `PATH` and then where distributions put it.
+/// Where newuidmap or newgidmap is, searched in `PATH`.
 pub fn tool(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .filter(|d| d.is_absolute())
-        .map(|d| d.join(name))
-        .find(|p| nix::unistd::access(p, nix::unistd::AccessFlags::X_OK).is_ok())
+    process::find_program(name, &[])
 }
 
 /// A helper process that waits for the namespace and then executes newuidmap or newgidmap on it.

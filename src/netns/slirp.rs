@@ -48,14 +48,7 @@ pub struct Slirp {
 /// # Errors
 /// `Host` with the package to install.
 pub fn find() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = USUAL_PLACES.iter().map(PathBuf::from);
-    std::env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .chain(usual)
-        .map(|dir| dir.join(NAME))
-        .find(|file| unistd::access(file, unistd::AccessFlags::X_OK).is_ok() && file.is_file())
-        .ok_or_else(not_installed)
+    crate::sys::process::find_program(NAME, &USUAL_PLACES).ok_or_else(not_installed)
 }
 
 fn not_installed() -> Error {

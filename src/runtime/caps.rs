@@ -91,7 +91,7 @@ pub fn drop_to(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
     crate::sys::caps::drop_bounding(|n| bounding.iter().any(|c| c.index() == n))
         .doing("drop capabilities from", "the bounding set")?;
     if let Some(signal) = to.death_signal {
-        crate::sys::process::set_parent_death_signal(signal).doing("set", "the parent-death signal")?;
+        nix::sys::prctl::set_pdeathsig(signal).doing("set", "the parent-death signal")?;
     }
     if to.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().doing("set", "no_new_privs")?;

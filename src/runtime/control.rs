@@ -8,7 +8,7 @@
 
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
-use crate::plan::{ContainerPlan, MountSource, Share};
+use crate::plan::{ContainerPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
 use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, Summary};
@@ -233,14 +233,12 @@ pub fn list(store: &Store) -> Result<Vec<Summary>> {
 /// When the directory cannot be moved.
 pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: bool) -> Result<()> {
     // A container whose plan is lost can be removed like any other.
-    let mounts = container.plan::<ContainerPlan>().map(|plan| plan.mounts).unwrap_or_default();
+    let plan = container.plan::<ContainerPlan>().ok();
     container.trash_locked(lock)?;
-    for mount in mounts.iter().filter(|_| volumes) {
-        if let MountSource::Volume { name, anonymous: true, .. } = &mount.source {
-            match store.volumes().remove(name) {
-                Err(e) if e.kind() != Kind::NotFound => return Err(e),
-                _ => {}
-            }
+    for name in plan.iter().filter(|_| volumes).flat_map(ContainerPlan::anonymous_volumes) {
+        match store.volumes().remove(name) {
+            Err(e) if e.kind() != Kind::NotFound => return Err(e),
+            _ => {}
         }
     }
     Ok(())

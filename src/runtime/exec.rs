@@ -22,7 +22,7 @@ use crate::netns::NetMode;
 use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
-use crate::sys::{process, pty};
+use crate::sys::pty;
 use crate::userns;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -201,7 +201,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     let plan = &join.order.plan;
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
     let signals = monitor::hold_signals()?;
-    process::set_dumpable(false).doing("become", "non-dumpable")?;
+    nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
     setns(target, namespaces).doing("enter", "the container's namespaces")?;

@@ -19,7 +19,7 @@ use crate::fork::{Doing, Failure, Link};
 use crate::netns::{self, NetMode};
 use crate::plan::{ContainerPlan, Share};
 use crate::runtime::{files, users};
-use crate::sys::{self, process, pty};
+use crate::sys::{self, pty};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
@@ -149,8 +149,8 @@ fn expect(link: &Link, what: &str) -> Result<(), Failure> {
 
 fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     let plan = &order.plan;
-    process::set_dumpable(false).doing("become", "non-dumpable")?;
-    process::set_parent_death_signal(Signal::SIGKILL).doing("set", "parent death signal")?;
+    nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
     let mut built = tree::build(order)?;
     if plan.namespaces.uts == Share::Private {

@@ -29,7 +29,6 @@ use crate::storage::rootfs::{self, Places, RootPlan};
 use crate::storage::volumes;
 use crate::sys::process;
 use crate::userns;
-use chrono::{DateTime, Utc};
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -42,7 +41,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 mod finish;
@@ -81,8 +80,7 @@ pub struct Launch<'a> {
 
 /// The monitor's life; gives its process's exit code.
 pub fn main(link: Link, launch: Launch<'_>) -> i32 {
-    let mut started = None;
-    match run(&link, launch, &mut started) {
+    match run(&link, launch) {
         Ok(()) => 0,
         Err(mut failure) => {
             if failure.stage.is_empty() {
@@ -95,7 +93,7 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
     }
 }
 
-fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> Result<(), Failure> {
+fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let Launch { store, dir, plan, listeners, slirp, filter, client } = launch;
     let payload_io = let_go(plan, true)?;
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
@@ -112,38 +110,23 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
     let sink = sink(dir, plan)?;
     let signals = hold_signals()?;
     if plan.namespaces.pid == Share::Host {
-        process::become_subreaper().doing("become", "subreaper")?;
+        nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
     }
 
     let (stdio, mut streams) = payload_io;
-    let seal_order = &order;
-    let child = fork::spawn(namespaces(plan), |link| init::start(link, seal_order, stdio))
+    let child = fork::spawn(namespaces(plan), |link| init::start(link, &order, stdio))
         .doing("make namespaces for", plan.id.short())?;
     // They are the payload's now.
     fork::close_preserved(plan.process.preserve_fds);
-    let outcome = (|| {
-        userns::write_child_map(child.pid)?;
-        let mut record = run_record(dir, &child)?;
-        record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
-        dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
-        *started = Some(record.started);
-        if let Some(path) = &plan.lifecycle.pidfile {
-            fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
-        }
-        let network = network::begin(plan, slirp.as_deref(), &child, listeners)?;
-        tell(&child, &ToInit::Go)?;
-        await_payload(&child, network.as_ref(), &mut streams)?;
-        Ok((record, network))
-    })();
-    let (record, network) = match outcome {
-        Ok(done) => done,
-        Err(failure) => {
-            let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
-            let _ = child.wait();
-            finish::failed(store, dir, plan, *started, &failure);
-            return Err(failure);
-        }
+    let abandon = |failure: Failure, recorded: Option<&RunRecord>| {
+        let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+        let _ = child.wait();
+        finish::failed(store, dir, plan, recorded, &failure);
+        failure
     };
+    let record = record_run(dir, &child, &listeners).map_err(|failure| abandon(failure, None))?;
+    let network = start(plan, slirp.as_deref(), &child, listeners, &mut streams)
+        .map_err(|failure| abandon(failure, Some(&record)))?;
     let listener = finish::listen(dir);
     // The caller may be gone; the container goes on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
@@ -151,12 +134,12 @@ fn run(link: &Link, launch: Launch<'_>, started: &mut Option<DateTime<Utc>>) -> 
     let mut relay = Relay::new(streams, client, listener, sink)?;
     let payload = payload(plan, &child, network.as_ref());
     let end = relay.run(&payload, &signals)?;
-    finish::ended(store, dir, plan, &record, end);
+    finish::ended(dir, &record, end);
     network::close(network);
     relay.close_listener();
     finish::remove(store, dir, plan);
     relay.finish(end.code);
-    finish::clear_up(store, dir, plan, &places.merged);
+    finish::clear_up(store, plan, &places.merged);
     drop(alive);
     member.leave();
     Ok(())
@@ -300,11 +283,37 @@ fn namespaces(plan: &ContainerPlan) -> u64 {
     flags as u64
 }
 
-fn run_record(dir: &ContainerDir, child: &Child) -> Result<RunRecord, Failure> {
+/// Writes the container's id map and the record of this run.
+fn record_run(
+    dir: &ContainerDir,
+    child: &Child,
+    listeners: &[netns::Listener],
+) -> Result<RunRecord, Failure> {
+    userns::write_child_map(child.pid)?;
     let pid = child.pid.as_raw();
     let init = ProcessRef::of(pid)
         .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
-    dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))
+    let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
+    record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
+    dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
+    Ok(record)
+}
+
+/// Lets stage 2 go and brings up the network beside it; returns when the payload runs.
+fn start(
+    plan: &ContainerPlan,
+    slirp: Option<&Path>,
+    child: &Child,
+    listeners: Vec<netns::Listener>,
+    streams: &mut Streams,
+) -> Result<Option<network::Network>, Failure> {
+    if let Some(path) = &plan.lifecycle.pidfile {
+        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
+    }
+    let network = network::begin(plan, slirp, child, listeners)?;
+    tell(child, &ToInit::Go)?;
+    await_payload(child, network.as_ref(), streams)?;
+    Ok(network)
 }
 
 fn port_record(port: &netns::PortPublish) -> PortRecord {

@@ -2,7 +2,6 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -114,18 +113,20 @@ pub fn shrink() {
     }
 }
 
+/// Where a program is: searched in the absolute directories of `PATH`, then in these.
+pub fn find_program(name: &str, further: &[&str]) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .chain(further.iter().map(std::path::PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|file| nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file())
+}
+
 /// Ends the process at once: no exit handlers, no flushing of buffers inherited from the parent.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) is always safe to call.
     unsafe { libc::_exit(code) }
-}
-
-/// Asks the kernel for `signal` when the parent dies. A credential change clears it (prctl(2)).
-///
-/// # Errors
-/// Those of prctl(2).
-pub fn set_parent_death_signal(signal: Signal) -> nix::Result<()> {
-    nix::sys::prctl::set_pdeathsig(signal)
 }
 
 /// How a process ended.
@@ -224,22 +225,6 @@ pub fn exec_fd(program: BorrowedFd<'_>, argv: &[std::ffi::CString], env: &[std::
         )
     };
     Errno::last()
-}
-
-/// Whether this process may be traced and its `/proc` entry opened by its user (`PR_SET_DUMPABLE`).
-///
-/// # Errors
-/// Those of prctl(2).
-pub fn set_dumpable(dumpable: bool) -> nix::Result<()> {
-    nix::sys::prctl::set_dumpable(dumpable)
-}
-
-/// Orphans below this process become its children (`PR_SET_CHILD_SUBREAPER`).
-///
-/// # Errors
-/// Those of prctl(2).
-pub fn become_subreaper() -> nix::Result<()> {
-    nix::sys::prctl::set_child_subreaper(true)
 }
 
 /// Puts every signal back to its default action, as a new program expects (the Rust runtime ignores

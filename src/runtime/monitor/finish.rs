@@ -2,7 +2,7 @@
 
 use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, RunRecord, Store};
 use crate::storage::trash;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
@@ -30,18 +30,9 @@ pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
 }
 
 /// Records how the payload ended.
-pub(super) fn ended(_store: &Store, dir: &ContainerDir, _plan: &ContainerPlan, run: &RunRecord, end: End) {
-    let exit = ExitRecord {
-        run: run.run,
-        code: end.code,
-        signal: end.signal,
-        oom_killed: false,
-        error: None,
-        started: run.started,
-        finished: Utc::now(),
-    };
+pub(super) fn ended(dir: &ContainerDir, run: &RunRecord, end: End) {
     // On a full disk the record is lost and the container shows as crashed, which is what it then is.
-    let _ = dir.write_exit(&exit);
+    let _ = dir.write_exit(&exit_record(run, end, None));
     let _ = std::fs::remove_file(dir.socket_path());
 }
 
@@ -50,23 +41,27 @@ pub(super) fn failed(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerPlan,
-    started: Option<DateTime<Utc>>,
+    recorded: Option<&RunRecord>,
     failure: &Failure,
 ) {
-    if let (Some(started), Ok(Some(run))) = (started, dir.run_record()) {
-        let exit = ExitRecord {
-            run: run.run,
-            code: super::super::exit_code(failure),
-            signal: None,
-            oom_killed: false,
-            error: Some(failure.describe()),
-            started,
-            finished: Utc::now(),
-        };
-        let _ = dir.write_exit(&exit);
+    if let Some(run) = recorded {
+        let end = End { code: crate::runtime::exit_code(failure), signal: None };
+        let _ = dir.write_exit(&exit_record(run, end, Some(failure.describe())));
     }
     remove(store, dir, plan);
-    clear_up(store, dir, plan, &dir.merged());
+    clear_up(store, plan, &dir.merged());
+}
+
+fn exit_record(run: &RunRecord, end: End, error: Option<String>) -> ExitRecord {
+    ExitRecord {
+        run: run.run,
+        code: end.code,
+        signal: end.signal,
+        oom_killed: false,
+        error,
+        started: run.started,
+        finished: Utc::now(),
+    }
 }
 
 /// Takes a `--rm` container out of sight: its name and volumes are free from here on.
@@ -77,15 +72,13 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
     let Ok(lock) = dir.lock() else { return };
     // Another command may be removing it at this moment; then it is gone either way.
     let _ = dir.trash_locked(&lock);
-    for planned in &plan.mounts {
-        if let crate::plan::MountSource::Volume { name, anonymous: true, .. } = &planned.source {
-            let _ = store.volumes().remove(name);
-        }
+    for name in plan.anonymous_volumes() {
+        let _ = store.volumes().remove(name);
     }
 }
 
 /// What nobody waits for: unmount, and delete what was taken out of sight.
-pub(super) fn clear_up(store: &Store, _dir: &ContainerDir, plan: &ContainerPlan, merged: &Path) {
+pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
     let trashed = store.data().join("trash").join(format!("container-{}", plan.id)).join("merged");
     // The mount goes along when we or somebody else move the directory to the trash.
     for at in [merged, trashed.as_path()] {
