@@ -96,47 +96,22 @@ fn text(args: &Args, store: &Store, lines: &[Line<'_>]) -> Result<String> {
         return Ok(ids.into_iter().map(|id| id + "\n").collect());
     }
     let values: Vec<Value> = lines.iter().map(|line| line.fields(args.no_trunc)).collect();
-    let columns: &[(&str, &str)] = match (args.digests, args.history) {
-        (false, false) => &COLUMNS,
-        (true, false) => &DIGEST_COLUMNS,
-        (false, true) => &HISTORY_COLUMNS,
-        (true, true) => &BOTH_COLUMNS,
+    let asked = |header: &str| match header {
+        "DIGEST" => args.digests,
+        "HISTORY" => args.history,
+        _ => true,
     };
+    let columns: Vec<(&str, &str)> = COLUMNS.into_iter().filter(|(header, _)| asked(header)).collect();
     let listing = Listing {
-        columns,
+        columns: &columns,
         headers: &[("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("CreatedAt", "CREATED AT")],
         no_heading: args.noheading,
     };
     rows::rows(args.format.as_deref(), &values, &listing)
 }
 
-const COLUMNS: [(&str, &str); 5] = [
-    ("REPOSITORY", "{{.Repository}}"),
-    ("TAG", "{{.Tag}}"),
-    ("IMAGE ID", "{{.ID}}"),
-    ("CREATED", "{{.CreatedSince}}"),
-    ("SIZE", "{{.Size}}"),
-];
-
-const DIGEST_COLUMNS: [(&str, &str); 6] = [
-    ("REPOSITORY", "{{.Repository}}"),
-    ("TAG", "{{.Tag}}"),
-    ("DIGEST", "{{.Digest}}"),
-    ("IMAGE ID", "{{.ID}}"),
-    ("CREATED", "{{.CreatedSince}}"),
-    ("SIZE", "{{.Size}}"),
-];
-
-const HISTORY_COLUMNS: [(&str, &str); 6] = [
-    ("REPOSITORY", "{{.Repository}}"),
-    ("TAG", "{{.Tag}}"),
-    ("IMAGE ID", "{{.ID}}"),
-    ("CREATED", "{{.CreatedSince}}"),
-    ("SIZE", "{{.Size}}"),
-    ("HISTORY", "{{.History}}"),
-];
-
-const BOTH_COLUMNS: [(&str, &str); 7] = [
+/// Every column there is; `--digests` and `--history` ask for two of them.
+const COLUMNS: [(&str, &str); 7] = [
     ("REPOSITORY", "{{.Repository}}"),
     ("TAG", "{{.Tag}}"),
     ("DIGEST", "{{.Digest}}"),
