@@ -3,7 +3,8 @@
 //!
 //! Theory of operation. `F` ends a line of output; `P` is a piece of one whose end had not come yet, so
 //! a prompt is on disk at once and the writer keeps nothing in memory. With a size limit, `log` becomes
-//! `log.1` at half of it, so that both together stay within. A write that was cut off (full disk, power
+//! `log.1` at half of it, so that both together stay within; a reserve below that half lets a line that
+//! was begun end in the same file, so only lines longer than the reserve are cut by it. A write that was cut off (full disk, power
 //! cut) leaves a torn line: the writer puts a line end before its next line, readers skip what is not a
 //! line. Times are UTC and of fixed width, so they compare as text.
 
@@ -27,6 +28,8 @@ const BLOCK: usize = 64 * 1024;
 const HEAD_MAX: usize = 64;
 /// The smallest useful rotation step; smaller limits count as twice this.
 const STEP_MIN: u64 = 4096;
+/// The part of a rotation step, as a divisor, that is kept for the end of a line that was begun.
+const RESERVE: u64 = 8;
 /// Longest line a reader takes; the writer's are shorter.
 const LINE_MAX: u64 = 1024 * 1024;
 
@@ -61,7 +64,11 @@ pub struct Writer {
     size: u64,
     step: Option<u64>,
     torn: bool,
+    /// What the file ends with is not the end of a line of output.
+    mid_line: bool,
     block: Vec<u8>,
+    /// What the block ends with is not.
+    block_mid_line: bool,
 }
 
 impl Writer {
@@ -84,7 +91,8 @@ impl Writer {
             file.read_exact_at(&mut last, size - 1)?;
         }
         let step = max_size.map(|max| (max / 2).max(STEP_MIN));
-        Ok(Writer { dir, file, size, step, torn: last != *b"\n", block: Vec::with_capacity(BLOCK + 256) })
+        let (torn, block) = (last != *b"\n", Vec::with_capacity(BLOCK + 256));
+        Ok(Writer { dir, file, size, step, torn, mid_line: false, block, block_mid_line: false })
     }
 
     /// Appends what the payload wrote. After an error the log goes on with the next call; what was lost
@@ -95,7 +103,7 @@ impl Writer {
     pub fn append(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let head = format!("{} {} ", stamp(Utc::now()), stream.word());
         // No block may be larger than a rotation step, or the limit would not hold.
-        let limit = self.step.map_or(BLOCK, |step| step.min(BLOCK as u64) as usize);
+        let limit = self.step.map_or(BLOCK, |step| (step - step / RESERVE).min(BLOCK as u64) as usize);
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             // A line above a block goes out as pieces.
             let mut chunks = piece.chunks(limit - HEAD_MAX).peekable();
@@ -111,6 +119,11 @@ impl Writer {
                 self.block.extend_from_slice(tag);
                 self.block.extend_from_slice(text);
                 self.block.push(b'\n');
+                self.block_mid_line = tag == b"P ";
+                // The end of a line that was begun goes out alone: what follows may be for a new file.
+                if self.mid_line && self.step.is_some() {
+                    self.flush()?;
+                }
             }
         }
         self.flush()
@@ -127,7 +140,7 @@ impl Writer {
     fn write_block(&mut self, block: &[u8]) -> io::Result<()> {
         if let Some(step) = self.step
             && self.size > 0
-            && self.size + block.len() as u64 > step
+            && self.size + block.len() as u64 > if self.mid_line { step } else { step - step / RESERVE }
         {
             renameat(&self.dir, CURRENT, &self.dir, ROTATED)?;
             self.file = open_current(&self.dir)?;
@@ -141,6 +154,7 @@ impl Writer {
         self.torn = true;
         self.file.write_all(block)?;
         self.torn = false;
+        self.mid_line = self.block_mid_line;
         self.size += block.len() as u64;
         Ok(())
     }

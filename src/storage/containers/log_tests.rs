@@ -123,6 +123,21 @@ fn rotation_keeps_the_latest_within_the_limit() {
 }
 
 #[test]
+fn rotation_cuts_no_line_that_came_in_pieces() {
+    // Pipes hand over blocks that end anywhere: a line begun in one file must end there.
+    let f = fixture();
+    let mut w = f.writer(Some(10_000));
+    let text: String = (0..4000).map(|n| format!("line {n}\n")).collect();
+    for (n, chunk) in text.as_bytes().chunks(997).enumerate() {
+        w.append(Stream::Stdout, chunk).unwrap();
+        assert!(f.size("log") + f.size("log.1") <= 10_000);
+        let rotated = std::fs::read(f.dir.path().join("log.1")).unwrap_or_default();
+        let last = rotated.split(|&b| b == b'\n').rfind(|line| !line.is_empty());
+        assert!(last.is_none_or(|line| Line::parse(line).unwrap().full), "after chunk {n}");
+    }
+}
+
+#[test]
 fn floods_and_gigantic_lines_stay_within_the_limit() {
     let f = fixture();
     let mut w = f.writer(Some(20_000));
