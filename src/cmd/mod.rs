@@ -27,6 +27,7 @@ pub mod switch;
 pub mod unshare;
 pub mod version;
 pub mod wait;
+pub mod which;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
 pub const STAGES: [(&str, fork::Stage); 2] =

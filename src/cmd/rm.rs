@@ -1,47 +1,31 @@
 //! `coracle rm`.
 
+use super::which::{Which, missing};
 use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
-use crate::runtime::select::{Chosen, Filters, Selection};
+use crate::runtime::select::{Chosen, Suits};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
-use crate::ui::{self, time};
-use chrono::Utc;
-use std::path::PathBuf;
+use crate::ui;
 use std::process::ExitCode;
 
 /// Arguments of `rm`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = super::switch::switchable, mut_arg("filter", |arg| arg.short(None)))]
 pub struct Args {
-    /// Containers by name, id or beginning of an id
-    #[arg(value_name = "CONTAINER")]
-    pub containers: Vec<String>,
-    /// Remove all containers
-    #[arg(short, long, help_heading = "Which containers")]
-    pub all: bool,
-    /// Remove the latest container
-    #[arg(short, long, help_heading = "Which containers")]
-    pub latest: bool,
-    /// Read the id of a container from this file
-    #[arg(long, value_name = "FILE", help_heading = "Which containers")]
-    pub cidfile: Vec<PathBuf>,
-    /// Remove containers that meet a condition, as in ps
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "Which containers")]
-    pub filter: Vec<String>,
+    /// Which containers.
+    #[command(flatten)]
+    pub which: Which,
     /// Remove the containers that share its namespaces first
     #[arg(long, help_heading = "Which containers")]
     pub depend: bool,
     /// Stop containers that run, and say nothing about those that do not exist
     #[arg(short, long)]
     pub force: bool,
-    /// Say nothing about containers that do not exist
-    #[arg(short, long)]
-    pub ignore: bool,
     /// With --force: kill after this many seconds; -1 waits for ever
-    #[arg(short, long, value_name = "SECONDS", requires = "force", allow_negative_numbers = true,
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
     /// Remove their anonymous volumes too
@@ -60,19 +44,9 @@ const EXIT_RUNNING: u8 = 2;
 /// A wrong selection; failures of single containers are reported here.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let selection = Selection {
-        names: &args.containers,
-        latest: args.latest,
-        cidfiles: &args.cidfile,
-        all: args.all,
-        filters: Filters::parse(&args.filter, |text| time::parse_time(text, Utc::now()))?,
-        ..Selection::default()
-    };
-    let mut chosen = selection.containers(&store)?;
-    if args.force || args.ignore {
-        chosen.retain(|(_, found)| !found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound));
-    }
+    let mut chosen = args.which.chosen(&store, Suits::Any)?;
     if args.force {
+        chosen.retain(|(_, found)| !missing(found));
         // All get their signal before the first is waited for.
         for container in chosen.iter().filter_map(|(_, found)| found.as_ref().ok()) {
             let _ = control::ask_to_stop(container, super::stop::manner(container, args.time).0);
@@ -84,7 +58,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         match remove_one(args, &store, one) {
             Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
             // It went by itself (--rm) since it was listed: what was asked for is done.
-            Err(error) if error.kind() == Kind::NotFound && (args.all || args.force || args.ignore) => {}
+            Err(error)
+                if error.kind() == Kind::NotFound && (args.which.all || args.force || args.which.ignore) => {}
             Err(error) => {
                 code = match error.kind() {
                     Kind::NotFound => EXIT_MISSING,
@@ -108,7 +83,7 @@ fn remove_one(args: &Args, store: &Store, (name, found): Chosen) -> Result<Vec<S
     let container = found?;
     let mut removed = Vec::new();
     // With --all every dependent goes as well, in whatever order.
-    if !args.all {
+    if !args.which.all {
         let dependents = control::dependents(store, &container)?;
         if let (Some(first), false) = (dependents.first(), args.depend) {
             return Err(Error::new(

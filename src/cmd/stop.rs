@@ -1,14 +1,13 @@
 //! `coracle stop`.
 
-use crate::error::{Kind, Result};
+use super::which::Which;
+use crate::error::Result;
 use crate::host::Env;
 use crate::plan::ContainerPlan;
 use crate::runtime::control;
-use crate::runtime::select::{Filters, Selection, Suits};
+use crate::runtime::select::Suits;
 use crate::storage::containers::ContainerDir;
-use crate::ui::{self, time};
-use chrono::Utc;
-use std::path::PathBuf;
+use crate::ui;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,26 +15,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = super::switch::switchable)]
 pub struct Args {
-    /// Containers by name, id or beginning of an id
-    #[arg(value_name = "CONTAINER")]
-    pub containers: Vec<String>,
-    /// Stop all running containers
-    #[arg(short, long, help_heading = "Which containers")]
-    pub all: bool,
-    /// Stop the latest container
-    #[arg(short, long, help_heading = "Which containers")]
-    pub latest: bool,
-    /// Read the id of a container from this file
-    #[arg(long, value_name = "FILE", help_heading = "Which containers")]
-    pub cidfile: Vec<PathBuf>,
-    /// Stop running containers that meet a condition, as in ps
-    #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
-    pub filter: Vec<String>,
-    /// Say nothing about containers that do not exist
-    #[arg(short, long)]
-    pub ignore: bool,
+    /// Which containers.
+    #[command(flatten)]
+    pub which: Which,
     /// Kill after this many seconds; -1 waits for ever
-    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
 }
@@ -55,18 +39,7 @@ pub(super) fn manner(container: &ContainerDir, seconds: Option<i64>) -> (i32, Op
 /// A container that does not exist or cannot be signalled.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let selection = Selection {
-        names: &args.containers,
-        latest: args.latest,
-        cidfiles: &args.cidfile,
-        all: args.all,
-        filters: Filters::parse(&args.filter, |text| time::parse_time(text, Utc::now()))?,
-        suits: Suits::Running,
-    };
-    let mut chosen = selection.containers(&store)?;
-    if args.ignore {
-        chosen.retain(|(_, found)| !found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound));
-    }
+    let chosen = args.which.chosen(&store, Suits::Running)?;
     let begun = Instant::now();
     let mut asked = Vec::new();
     for (name, found) in chosen {

@@ -1,0 +1,68 @@
+//! Naming the containers that a verb is for: one set of options for every verb that takes several.
+
+use crate::error::{Kind, Result};
+use crate::runtime::select::{Chosen, Filters, Selection, Suits};
+use crate::storage::Store;
+use crate::ui::time;
+use chrono::Utc;
+use std::path::PathBuf;
+
+/// Containers by name or by one of the general choices. A verb whose own options need a letter takes it
+/// away here: `#[command(mut_arg("filter", |arg| arg.short(None)))]`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Which {
+    /// Containers by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub containers: Vec<String>,
+    /// All containers that the verb applies to
+    #[arg(short, long, help_heading = "Which containers")]
+    pub all: bool,
+    /// The latest container
+    #[arg(short, long, help_heading = "Which containers")]
+    pub latest: bool,
+    /// Read the id of a container from this file; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Which containers")]
+    pub cidfile: Vec<PathBuf>,
+    /// Containers that meet a condition, as in ps
+    #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
+    pub filter: Vec<String>,
+    /// Say nothing about containers that do not exist
+    #[arg(short, long, help_heading = "Which containers")]
+    pub ignore: bool,
+}
+
+impl Which {
+    /// The containers, in the order given; `suits` says which of them `--all` and `--filter` may give.
+    ///
+    /// # Errors
+    /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed.
+    pub fn chosen(&self, store: &Store, suits: Suits) -> Result<Vec<Chosen>> {
+        let selection = Selection {
+            names: &self.containers,
+            latest: self.latest,
+            cidfiles: &self.cidfile,
+            all: self.all,
+            filters: filters(&self.filter)?,
+            suits,
+        };
+        let mut chosen = selection.containers(store)?;
+        if self.ignore {
+            chosen.retain(|(_, found)| !missing(found));
+        }
+        Ok(chosen)
+    }
+}
+
+/// Whether a chosen container does not exist.
+pub fn missing<T>(found: &Result<T>) -> bool {
+    found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound)
+}
+
+/// The conditions of `--filter`, with times as `ps` reads them.
+///
+/// # Errors
+/// `Usage` when a key is unknown or a value is not one of its kind.
+pub fn filters(texts: &[String]) -> Result<Filters> {
+    Filters::parse(texts, |text| time::parse_time(text, Utc::now()))
+}
