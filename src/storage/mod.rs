@@ -11,6 +11,7 @@
 //! images/<id>   one small record per image
 //! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; present means complete
 //! volumes/ containers/ names/
+//! events/       what happened, the file `current` being appended to
 //! tmp/          what is being made now; trash/  what is being deleted now
 //! ```
 //!
@@ -21,6 +22,7 @@
 pub mod blobs;
 pub mod containers;
 mod copy;
+pub mod events;
 mod id_map;
 pub mod images;
 pub mod layers;
@@ -34,6 +36,7 @@ mod whiteout;
 use crate::error::{Error, Kind, Result};
 use blobs::Blobs;
 use containers::Containers;
+use events::Events;
 use images::Images;
 use layers::Layers;
 use nix::sys::statfs::{self, FsType};
@@ -93,6 +96,7 @@ pub struct Store {
     layers: Layers,
     volumes: Volumes,
     containers: Containers,
+    events: Events,
 }
 
 /// The content of `version`.
@@ -138,6 +142,7 @@ impl Store {
             layers: Layers::new(roots.clone()),
             volumes: Volumes::new(roots.clone()),
             containers: Containers::new(data, runtime),
+            events: Events::new(data),
             roots,
         })
     }
@@ -170,6 +175,11 @@ impl Store {
     /// Volumes by name.
     pub fn volumes(&self) -> &Volumes {
         &self.volumes
+    }
+
+    /// What happened.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Containers by name and id.

@@ -16,6 +16,7 @@ use nix::libc;
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -129,6 +130,13 @@ impl ContainerDir {
 
     pub(super) fn outline(&self) -> Outline {
         files::read_json(self.fd(), "plan.json").ok().flatten().unwrap_or_default()
+    }
+
+    /// What events say of the container: its name, its image and its labels.
+    pub(in crate::storage) fn event_subject(&self) -> (String, String, BTreeMap<String, String>) {
+        let outline = self.outline();
+        let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
+        (name, outline.image.map(|i| i.reference).unwrap_or_default(), outline.labels)
     }
 
     /// What verbs may change; defaults from the plan when the file is missing.

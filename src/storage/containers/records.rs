@@ -6,6 +6,7 @@ use crate::sys::process;
 use chrono::{DateTime, Utc};
 use nix::unistd::Pid;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
@@ -138,6 +139,7 @@ pub(super) struct Outline {
     asked: OutlineAsked,
     network: OutlineNetwork,
     lifecycle: OutlineLifecycle,
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -1,0 +1,169 @@
+//! What happened, one line each, in a file that every process appends to.
+//!
+//! Theory of operation. `events/current` is opened with `O_APPEND` and written with one write(2) per event,
+//! which the kernel does not mix with others'. Writers hold a shared flock(2) for that moment; whoever finds
+//! the file full takes it exclusively, if it is free, and renames it to the next number, so that nobody
+//! writes to a file that has been put aside: a writer that waited looks whether `current` is still the file
+//! it has opened. A reader that has come to the end of a file that is not `current` any more has therefore
+//! seen all of it.
+//!
+//! A writer that was killed within its write, or found the disk full, leaves a line without an end; the next
+//! event follows on it. Each line starts with [`OPENING`], which no JSON text holds inside, so a reader
+//! finds that next event all the same.
+//!
+//! An event that cannot be written is lost; the verb that tells of it does not fail.
+
+mod event;
+mod reader;
+
+pub use event::{Action, Event, Type};
+pub use reader::Reader;
+
+use crate::storage::containers::ContainerDir;
+use nix::libc;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// What every line starts with.
+const OPENING: &[u8] = b"{\"time\":\"";
+/// A file of this size is put aside.
+const FULL: u64 = 4 << 20;
+/// How many files that were put aside are kept; one that was written to lately is kept in any case.
+const KEPT: usize = 8;
+/// What counts as lately.
+const LATELY: Duration = Duration::from_secs(3600);
+/// Longest line; an event that is longer, by its labels, loses them.
+const LINE_MAX: usize = 32 << 10;
+/// How often a writer looks for the file anew.
+const ATTEMPTS: u32 = 100;
+
+/// The events of one data root.
+#[derive(Debug, Clone)]
+pub struct Events {
+    dir: PathBuf,
+    full: u64,
+}
+
+impl Events {
+    /// The events below this data root. Touches nothing.
+    pub fn new(data: &Path) -> Events {
+        Events { dir: data.join("events"), full: FULL }
+    }
+
+    /// Tells of something that has happened. To be called once it is durable.
+    pub fn emit(&self, event: Event) {
+        if let Err(error) = self.append(&event.line(LINE_MAX)) {
+            log::info!("the event {} is lost: {error}", event.status.as_str());
+        }
+    }
+
+    /// Tells of something that happened to a container.
+    pub fn emit_of(&self, dir: &ContainerDir, action: Action) {
+        self.emit(Event::of(dir, action));
+    }
+
+    /// A reader from the oldest event that is kept, or from the next one that happens.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or read.
+    pub fn reader(&self, from_the_oldest: bool) -> io::Result<Reader> {
+        // So that there is something to watch.
+        make(&self.dir)?;
+        Reader::new(&self.dir, from_the_oldest)
+    }
+
+    fn append(&self, line: &[u8]) -> io::Result<()> {
+        let path = self.dir.join("current");
+        let mut rotated = false;
+        for _ in 0..ATTEMPTS {
+            let mut file = match open(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    make(&self.dir)?;
+                    continue;
+                }
+                other => other?,
+            };
+            uninterrupted(|| file.lock_shared())?;
+            let found = file.metadata()?;
+            if !is_at(&path, found.ino()) {
+                continue;
+            }
+            if found.size() >= self.full && !rotated {
+                file.unlock()?;
+                // Another moment will do as well, if others are writing now.
+                rotated = true;
+                self.rotate(&file, &path)?;
+                continue;
+            }
+            return file.write_all(line);
+        }
+        Err(io::Error::other("the file of events keeps changing"))
+    }
+
+    /// Puts the full file aside, unless somebody else does or is writing.
+    fn rotate(&self, file: &File, path: &Path) -> io::Result<()> {
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => return Ok(()),
+            Err(fs::TryLockError::Error(e)) => return Err(e),
+            Ok(()) => {}
+        }
+        if !is_at(path, file.metadata()?.ino()) {
+            return Ok(());
+        }
+        let mut numbers = numbers(&self.dir)?;
+        let next = numbers.last().map_or(1, |last| last + 1);
+        fs::rename(path, numbered(&self.dir, next))?;
+        numbers.truncate((numbers.len() + 1).saturating_sub(KEPT));
+        for number in numbers {
+            let old = numbered(&self.dir, number);
+            let written = fs::symlink_metadata(&old).and_then(|m| m.modified())?;
+            if SystemTime::now().duration_since(written).is_ok_and(|age| age > LATELY) {
+                fs::remove_file(old)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)
+}
+
+fn make(dir: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn uninterrupted(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match work() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn is_at(path: &Path, inode: u64) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.ino() == inode)
+}
+
+fn numbered(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:08}"))
+}
+
+/// The files that were put aside, the oldest first.
+fn numbers(dir: &Path) -> io::Result<Vec<u64>> {
+    let names = fs::read_dir(dir)?.flatten();
+    let mut all: Vec<u64> = names.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    all.sort_unstable();
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Reading events: those that are kept, then those that happen.
+
+use super::{Event, is_at, numbered, numbers};
+use chrono::{DateTime, Utc};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How much is read at once, in bytes.
+const CHUNK: usize = 64 << 10;
+/// How long a wait lasts where the user's inotify watches are used up.
+const WITHOUT_INOTIFY: Duration = Duration::from_millis(250);
+
+/// A place in the events of one data root.
+#[derive(Debug)]
+pub struct Reader {
+    dir: PathBuf,
+    file: Option<File>,
+    /// The beginning of a line whose end is not there yet.
+    rest: Vec<u8>,
+    inotify: Option<Inotify>,
+}
+
+impl Reader {
+    pub(super) fn new(dir: &Path, from_the_oldest: bool) -> io::Result<Reader> {
+        let mut reader =
+            Reader { dir: dir.to_owned(), file: None, rest: Vec::new(), inotify: watch(dir).ok() };
+        if !from_the_oldest {
+            reader.file = open(&dir.join("current"))?;
+            if let Some(file) = &mut reader.file {
+                file.seek(SeekFrom::End(0))?;
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Passes over the files that hold only what happened before `since`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn skip_to(&mut self, since: DateTime<Utc>) -> io::Result<()> {
+        for number in numbers(&self.dir)? {
+            let Some(file) = open(&numbered(&self.dir, number))? else { continue };
+            let over = DateTime::<Utc>::from(file.metadata()?.modified()?) < since;
+            self.file = Some(file);
+            if !over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on every event that is there, in order; `take` ends the reading by giving false.
+    ///
+    /// # Errors
+    /// When a file cannot be read; lines that make no sense are passed over.
+    pub fn read(&mut self, mut take: impl FnMut(Event) -> bool) -> io::Result<()> {
+        loop {
+            if self.file.is_none() {
+                self.file = self.after(None)?;
+            }
+            if !self.read_file(&mut take)? || !self.advance(&mut take)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until something may have happened, `limit` at most.
+    pub fn wait(&mut self, limit: Option<Duration>) {
+        let longest = if self.inotify.is_some() { limit } else { Some(limit.unwrap_or(WITHOUT_INOTIFY)) };
+        let longest = match &self.inotify {
+            None => longest.map(|l| l.min(WITHOUT_INOTIFY)),
+            Some(_) => longest,
+        };
+        let timeout = longest.map_or(PollTimeout::NONE, |l| {
+            PollTimeout::try_from(l + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        let mut fds: Vec<PollFd<'_>> =
+            self.inotify.iter().map(|i| PollFd::new(i.as_fd(), PollFlags::POLLIN)).collect();
+        // A signal is a reason to look again as good as any.
+        let _ = poll(&mut fds, timeout);
+        if let Some(inotify) = &self.inotify {
+            while inotify.read_events().is_ok() {}
+        }
+    }
+
+    /// Reads the open file to its end; false when `take` wants no more.
+    fn read_file(&mut self, take: &mut impl FnMut(Event) -> bool) -> io::Result<bool> {
+        let Some(file) = &mut self.file else { return Ok(true) };
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let length = match file.read(&mut chunk) {
+                Ok(0) => return Ok(true),
+                Ok(length) => length,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            self.rest.extend_from_slice(&chunk[..length]);
+            let Some(end) = self.rest.iter().rposition(|b| *b == b'\n') else { continue };
+            let whole: Vec<u8> = self.rest.drain(..=end).collect();
+            for line in whole.split(|b| *b == b'\n') {
+                if let Some(event) = Event::from_line(line)
+                    && !take(event)
+                {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Goes on to the next file; false when the open one is still written to, or `take` wants no more.
+    fn advance(&mut self, take: &mut impl FnMut(Event) -> bool) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let own = file.metadata()?.ino();
+        let current = open(&self.dir.join("current"))?;
+        if current.as_ref().is_some_and(|c| c.metadata().is_ok_and(|m| m.ino() == own)) {
+            return Ok(false);
+        }
+        // Put aside: from here on nothing is added, but something was since we came to its end.
+        if !self.read_file(take)? {
+            return Ok(false);
+        }
+        let Some(next) = self.after(Some(own))? else { return Ok(false) };
+        self.file = Some(next);
+        self.rest.clear();
+        Ok(true)
+    }
+
+    /// The file after this one; the oldest without one, or when that one is not kept any more.
+    fn after(&self, inode: Option<u64>) -> io::Result<Option<File>> {
+        loop {
+            let numbers = numbers(&self.dir)?;
+            let mut later = Vec::new();
+            for number in numbers.iter().rev() {
+                let path = numbered(&self.dir, *number);
+                if inode.is_some_and(|own| is_at(&path, own)) {
+                    break;
+                }
+                later.push(path);
+            }
+            let next = match later.pop() {
+                Some(path) => open(&path)?,
+                None => open(&self.dir.join("current"))?,
+            };
+            // Another may have been put aside since we looked.
+            if super::numbers(&self.dir)?.last() == numbers.last() {
+                return Ok(next);
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn watch(dir: &Path) -> nix::Result<Inotify> {
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+    inotify
+        .add_watch(dir, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+    Ok(inotify)
+}

@@ -1,0 +1,154 @@
+use super::*;
+use std::collections::HashSet;
+use std::process::{Command, Stdio};
+
+const WRITERS: usize = 16;
+const EACH: usize = 400;
+
+fn all(events: &Events) -> Vec<Event> {
+    let mut found = Vec::new();
+    let mut take = |event| {
+        found.push(event);
+        true
+    };
+    events.reader(true).unwrap().read(&mut take).unwrap();
+    found
+}
+
+fn small(dir: &Path) -> Events {
+    Events { full: 8 << 10, ..Events::new(dir) }
+}
+
+fn numbered_event(writer: usize, n: usize) -> Event {
+    let event = Event::new(Type::Container, Action::Start).id(format!("{writer}-{n}"));
+    event.attribute("pad", "x".repeat(n % 300))
+}
+
+/// Not a test of its own: the writing process of the one below.
+#[test]
+fn a_writer() {
+    let (Ok(dir), Ok(writer)) = (std::env::var("EVENTS_DIR"), std::env::var("EVENTS_WRITER")) else { return };
+    let events = small(Path::new(&dir));
+    for n in 0..EACH {
+        events.append(&numbered_event(writer.parse().unwrap(), n).line(LINE_MAX)).unwrap();
+    }
+}
+
+#[test]
+fn many_processes_lose_and_tear_nothing_while_files_are_put_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = small(dir.path());
+    // One who follows, and so must not miss a change of files, either.
+    let mut follower = events.reader(false).unwrap();
+    let program = std::env::current_exe().unwrap();
+    let start = |writer: usize| {
+        Command::new(&program)
+            .args(["--exact", "storage::events::tests::a_writer", "--test-threads=1"])
+            .env("EVENTS_DIR", dir.path())
+            .env("EVENTS_WRITER", writer.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut writers: Vec<_> = (0..WRITERS).map(start).collect();
+    let mut followed = HashSet::new();
+    while followed.len() < WRITERS * EACH {
+        let take = |event: Event| {
+            assert!(followed.insert(event.id.clone()), "{} was read twice", event.id);
+            true
+        };
+        follower.read(take).unwrap();
+        if writers.iter_mut().all(|w| w.try_wait().unwrap().is_some()) {
+            let take = |event: Event| followed.insert(event.id);
+            follower.read(take).unwrap();
+            break;
+        }
+        follower.wait(Some(Duration::from_millis(100)));
+    }
+    for writer in &mut writers {
+        assert!(writer.wait().unwrap().success());
+    }
+    assert_eq!(followed.len(), WRITERS * EACH);
+    let kept: HashSet<String> = all(&events).into_iter().map(|e| e.id).collect();
+    assert_eq!(kept, followed);
+    let files = numbers(&events.dir).unwrap();
+    assert!(files.len() > KEPT, "only {} files were put aside", files.len());
+    for number in files {
+        let text = fs::read(numbered(&events.dir, number)).unwrap();
+        assert_eq!(text.last(), Some(&b'\n'));
+        for line in text.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+            serde_json::from_slice::<Event>(line).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_torn_line_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::new(dir.path());
+    events.emit(Event::volume(Action::Create, "one"));
+    let path = events.dir.join("current");
+    let torn = Event::volume(Action::Create, "two").attribute("a", "{\"time\":\"").line(LINE_MAX);
+    open(&path).unwrap().write_all(&torn[..torn.len() - 4]).unwrap();
+    events.emit(Event::volume(Action::Create, "three"));
+    let names: Vec<String> = all(&events).into_iter().map(|e| e.name).collect();
+    assert_eq!(names, ["one", "three"]);
+}
+
+#[test]
+fn a_line_is_not_handed_on_before_its_end_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::new(dir.path());
+    let mut reader = events.reader(false).unwrap();
+    let line = Event::volume(Action::Create, "one").line(LINE_MAX);
+    let mut names = Vec::new();
+    for part in [&line[..20], &line[20..]] {
+        assert!(names.is_empty());
+        open(&events.dir.join("current")).unwrap().write_all(part).unwrap();
+        let take = |event: Event| {
+            names.push(event.name);
+            true
+        };
+        reader.read(take).unwrap();
+    }
+    assert_eq!(names, ["one"]);
+}
+
+#[test]
+fn files_of_long_ago_are_passed_over_and_in_the_end_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events { full: 1, ..Events::new(dir.path()) };
+    let day = SystemTime::now() - Duration::from_secs(86400);
+    for n in 0..30 {
+        events.emit(Event::volume(Action::Create, &n.to_string()));
+        let old = open(&events.dir.join("current")).unwrap();
+        old.set_modified(day).unwrap();
+    }
+    assert_eq!(numbers(&events.dir).unwrap().len(), KEPT);
+    assert_eq!(all(&events).len(), KEPT + 1);
+    events.emit(Event::volume(Action::Create, "now"));
+    let mut reader = events.reader(true).unwrap();
+    reader.skip_to((SystemTime::now() - Duration::from_secs(60)).into()).unwrap();
+    let mut names = Vec::new();
+    let take = |event: Event| {
+        names.push(event.name);
+        true
+    };
+    reader.read(take).unwrap();
+    // The last file is read whatever it holds.
+    assert_eq!(names, ["29", "now"]);
+}
+
+#[test]
+fn long_labels_are_left_out_and_unknown_words_understood() {
+    let event = Event::volume(Action::Create, "v").attribute("a", "x".repeat(LINE_MAX));
+    assert!(event.line(LINE_MAX).len() < 200);
+    let line = br#"{"time":"2026-01-01T00:00:00Z","type":"volume","status":"teleport","more":1}"#;
+    assert_eq!(Event::from_line(line).unwrap().status, Action::Unknown);
+    assert!(Event::from_line(b"").is_none());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_fails_nothing() {
+    Events::new(Path::new("/proc/nowhere")).emit(Event::volume(Action::Create, "v"));
+}
