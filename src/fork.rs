@@ -421,6 +421,7 @@ impl From<SentError> for Error {
             "NotExecutable" => Kind::NotExecutable,
             "CommandNotFound" => Kind::CommandNotFound,
             "Partial" => Kind::Partial,
+            "OutputClosed" => Kind::OutputClosed,
             _ => Kind::Runtime,
         };
         // A failure is always the last cause; it takes the place of its own text.

@@ -63,7 +63,8 @@ const HIDDEN_LIBRARIES: [(&str, &[&str]); 7] = [
 ];
 
 /// Files after whose start every path may be controlled by an image or a container.
-const PATH_RULE: [&str; 7] = [
+const PATH_RULE: [&str; 8] = [
+    "src/storage/pack",
     "src/storage/unpack",
     "src/storage/whiteout",
     "src/runtime/init",

@@ -26,6 +26,7 @@ pub mod events;
 mod id_map;
 pub mod images;
 pub mod layers;
+pub mod pack;
 pub mod record;
 pub mod rootfs;
 pub mod trash;

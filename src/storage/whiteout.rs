@@ -14,11 +14,11 @@ use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
 /// What names of whiteouts start with.
-const PREFIX: &[u8] = b".wh.";
+pub(super) const PREFIX: &[u8] = b".wh.";
 /// What an old union file system's own files start with; they mean nothing to others.
 const INTERNAL: &[u8] = b".wh..wh.";
 /// The name that makes a directory opaque.
-const OPAQUE: &[u8] = b".wh..wh..opq";
+pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Overlay's attribute for an opaque directory.
 const OPAQUE_XATTR: &CStr = c"user.overlay.opaque";
 
@@ -55,6 +55,11 @@ pub(super) fn meaning<'a>(dir: &[u8], name: &'a [u8]) -> Result<Meaning<'a>> {
         Some(b"" | b"." | b"..") => Err(Error::new(Kind::Image, "the archive has a whiteout without a name")),
         Some(hidden) => Ok(Meaning::Whiteout(hidden)),
     }
+}
+
+/// Whether a name means something else in an archive than on a disk.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    name.starts_with(PREFIX)
 }
 
 /// Whether this is a whiteout in overlay's form.

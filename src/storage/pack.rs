@@ -1,0 +1,409 @@
+//! Packing files into an archive: a layer, what a container changed, a whole root, one file.
+//!
+//! Theory of operation. A directory descriptor goes in, a tar stream comes out. Every file is first held
+//! (`O_PATH`, `O_NOFOLLOW`) and looked at, and only what then is a regular file or a directory is opened
+//! for reading, through the held descriptor: nobody can swap a device, a FIFO or a symlink in between,
+//! and no path is ever used twice. Names go in byte order and headers hold nothing of this machine, so
+//! the same tree gives the same bytes. Owners are those of the calling process's user namespace, which
+//! therefore is the one that containers live in. A file that grows or shrinks while it is read keeps the
+//! length its header promised.
+//!
+//! The upper directory of an overlay has whiteouts and opaque marks of overlay's own kind; with
+//! [`Whiteouts::Names`] they become the names that layers have (OCI image spec, layer.md, "Whiteouts").
+
+mod header;
+
+use crate::error::{Error, Kind, Result};
+use crate::storage::unpack::{BASE, DIRECTORY, file_type};
+use crate::storage::{record, trash, whiteout};
+use crate::sys::{fd, xattr};
+use header::{BLOCK, Entry};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Bytes read and written at once.
+const BUFFER: usize = 256 << 10;
+/// Longest path in an archive, which also bounds the depth (PATH_MAX).
+const PATH_MAX: usize = 4095;
+
+/// What becomes of overlay's whiteouts and opaque marks.
+#[derive(Clone, Copy, Default)]
+pub enum Whiteouts<'a> {
+    /// The tree is not an overlay's upper directory and has none.
+    #[default]
+    None,
+    /// They become `.wh.` names. The function says whether the layers below have a directory at this
+    /// path: an opaque mark that hides nothing is left out, as overlay puts one on every new directory.
+    Names(&'a dyn Fn(&[u8]) -> bool),
+}
+
+/// How files are packed. The default is right for a whole tree.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Overlay's whiteouts.
+    pub whiteouts: Whiteouts<'a>,
+    /// Pack what is mounted below as an empty file or directory.
+    pub one_mount: bool,
+    /// Keep the fractions of seconds, at the price of an extended header for nearly every file.
+    pub nanoseconds: bool,
+    /// The owner that all files get, in place of their own.
+    pub owner: Option<(u32, u32)>,
+    /// Says which paths (as in the archive, without a slash at the end) are left out with all below.
+    pub skip: Option<&'a dyn Fn(&[u8]) -> bool>,
+}
+
+/// What was packed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// Entries in the archive.
+    pub entries: u64,
+    /// Bytes of file content.
+    pub bytes: u64,
+    /// Sockets, which an archive cannot hold.
+    pub sockets: u64,
+}
+
+/// Writes an archive.
+pub struct Packer<'a, W: Write> {
+    out: BufWriter<W>,
+    options: Options<'a>,
+    /// First names of files with several, by device and inode.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    buffer: Vec<u8>,
+    packed: Packed,
+}
+
+impl<'a, W: Write> Packer<'a, W> {
+    /// An archive that is written to `out`.
+    pub fn new(out: W, options: Options<'a>) -> Self {
+        Packer {
+            out: BufWriter::with_capacity(BUFFER, out),
+            options,
+            links: HashMap::new(),
+            buffer: vec![0; BUFFER],
+            packed: Packed::default(),
+        }
+    }
+
+    /// Packs a directory's own attributes as those of the archive's root, `./`.
+    ///
+    /// # Errors
+    /// As [`Packer::tree`].
+    pub fn root(&mut self, dir: BorrowedFd<'_>) -> Result<()> {
+        let fail = |e| failed(b"", e);
+        let open = openat(dir, ".", DIRECTORY, Mode::empty()).map_err(fail)?;
+        let status = fstat(&open).map_err(fail)?;
+        let xattrs = attributes(open.as_fd()).map_err(fail)?;
+        self.entry(&Entry { xattrs: &xattrs, ..self.described(&status, b'5', b"./") })
+    }
+
+    /// Packs everything in a directory, which itself gets no entry; every name begins with `prefix`
+    /// (empty, or a path without a slash at the end).
+    ///
+    /// # Errors
+    /// [`Kind::Storage`] when a file cannot be read or the output takes no more,
+    /// [`Kind::OutputClosed`] when the reader of the output has gone.
+    pub fn tree(&mut self, dir: BorrowedFd<'_>, prefix: &[u8]) -> Result<()> {
+        let mount = fd::mount_id(dir).map_err(|e| failed(prefix, e))?;
+        self.level(dir, &mut prefix.to_vec(), mount)
+    }
+
+    /// Packs one file, or a directory with everything below it, under the name `path`.
+    ///
+    /// # Errors
+    /// As [`Packer::tree`]; also when there is no such file.
+    pub fn node(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<()> {
+        let fail = |e| failed(path, e);
+        let held = hold(dir, name).map_err(fail)?;
+        let mount = fd::mount_id(held.as_fd()).map_err(fail)?;
+        self.held(held, &mut path.to_vec(), mount)
+    }
+
+    /// Packs a file of our own making: owner 0:0, no time.
+    ///
+    /// # Errors
+    /// As [`Packer::stream`].
+    pub fn file(&mut self, path: &[u8], mode: u32, content: &[u8]) -> Result<()> {
+        self.stream(path, mode, content.len() as u64, &mut &*content)
+    }
+
+    /// Packs `size` bytes from a reader as a file of our own making.
+    ///
+    /// # Errors
+    /// When the output takes no more, or the reader fails or ends before.
+    pub fn stream(&mut self, path: &[u8], mode: u32, size: u64, from: &mut impl Read) -> Result<()> {
+        self.entry(&Entry { flag: b'0', name: path, mode, size, ..Entry::default() })?;
+        let short = self.content(from, size, path)?;
+        if short > 0 {
+            return Err(Error::new(Kind::Storage, format!("{} is shorter than it was", shown(path))));
+        }
+        Ok(())
+    }
+
+    /// Packs a directory of our own making: owner 0:0, no time.
+    ///
+    /// # Errors
+    /// When the output takes no more.
+    pub fn directory(&mut self, path: &[u8], mode: u32) -> Result<()> {
+        let name = [path, b"/"].concat();
+        self.entry(&Entry { flag: b'5', name: &name, mode, ..Entry::default() })
+    }
+
+    /// Ends the archive; gives back the output, flushed, and what was packed.
+    ///
+    /// # Errors
+    /// When the output takes no more.
+    pub fn finish(mut self) -> Result<(W, Packed)> {
+        self.put(&[0; 2 * BLOCK])?;
+        self.out.flush().map_err(write_error)?;
+        let out = self.out.into_inner().map_err(|e| write_error(e.into_error()))?;
+        Ok((out, self.packed))
+    }
+
+    fn level(&mut self, dir: BorrowedFd<'_>, path: &mut Vec<u8>, mount: u64) -> Result<()> {
+        let mut names = match trash::names(dir) {
+            // Removed under our eyes.
+            Err(Errno::ENOENT) => return Ok(()),
+            other => other.map_err(|e| failed(path, e))?,
+        };
+        names.sort_unstable();
+        for name in names {
+            let length = path.len();
+            if length > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name.to_bytes());
+            self.child(dir, &name, path, mount)?;
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &mut Vec<u8>, mount: u64) -> Result<()> {
+        if self.options.skip.is_some_and(|skip| skip(path)) {
+            return Ok(());
+        }
+        if path.len() > PATH_MAX {
+            return Err(failed(path, Errno::ENAMETOOLONG));
+        }
+        match hold(dir, name) {
+            Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(failed(path, e)),
+            Ok(held) => self.held(held, path, mount),
+        }
+    }
+
+    fn held(&mut self, held: OwnedFd, path: &mut Vec<u8>, mount: u64) -> Result<()> {
+        let fail = |e| failed(path, e);
+        let status = fstat(&held).map_err(fail)?;
+        let kind = file_type(&status);
+        if let Whiteouts::Names(_) = self.options.whiteouts {
+            if whiteout::is(&status) {
+                return self.whiteout(&status, path);
+            }
+            if whiteout::is_reserved(base(path)) {
+                log::warn!("{} is left out: its name would hide another file", shown(path));
+                return Ok(());
+            }
+        }
+        if kind == SFlag::S_IFSOCK {
+            self.packed.sockets += 1;
+            return Ok(());
+        }
+        let elsewhere = self.options.one_mount && fd::mount_id(held.as_fd()).map_err(fail)? != mount;
+        if kind == SFlag::S_IFDIR {
+            return self.packed_directory(held, &status, path, mount, elsewhere);
+        }
+        if status.st_nlink > 1 && !elsewhere {
+            let inode = (status.st_dev, status.st_ino);
+            if let Some(first) = self.links.get(&inode) {
+                let first = first.clone();
+                let entry = Entry { link: &first, ..self.described(&status, b'1', path) };
+                return self.entry(&entry);
+            }
+            self.links.insert(inode, path.clone());
+        }
+        match kind {
+            SFlag::S_IFREG => self.regular(&held, &status, path, elsewhere),
+            SFlag::S_IFLNK => {
+                let target = readlinkat(&held, "").map_err(fail)?;
+                let entry = Entry { link: target.as_bytes(), ..self.described(&status, b'2', path) };
+                self.entry(&entry)
+            }
+            SFlag::S_IFIFO => self.entry(&self.described(&status, b'6', path)),
+            _ => {
+                let flag = if kind == SFlag::S_IFCHR { b'3' } else { b'4' };
+                let number = |n: u64| u32::try_from(n).unwrap_or(0);
+                let device = (number(major(status.st_rdev)), number(minor(status.st_rdev)));
+                let entry = Entry { device, ..self.described(&status, flag, path) };
+                self.entry(&entry)
+            }
+        }
+    }
+
+    fn packed_directory(
+        &mut self,
+        held: OwnedFd,
+        status: &FileStat,
+        path: &mut Vec<u8>,
+        mount: u64,
+        elsewhere: bool,
+    ) -> Result<()> {
+        let name = [path.as_slice(), b"/"].concat();
+        if elsewhere {
+            return self.entry(&self.described(status, b'5', &name));
+        }
+        let fail = |e| failed(path, e);
+        let dir = openat(&held, ".", DIRECTORY, Mode::empty()).map_err(fail)?;
+        drop(held);
+        let xattrs = attributes(dir.as_fd()).map_err(fail)?;
+        let entry = Entry { xattrs: &xattrs, ..self.described(status, b'5', &name) };
+        self.entry(&entry)?;
+        if let Whiteouts::Names(hides) = self.options.whiteouts
+            && whiteout::is_opaque(dir.as_fd()).map_err(fail)?
+            && hides(path)
+        {
+            let name = [&name, whiteout::OPAQUE].concat();
+            let entry = Entry { size: 0, mode: 0o600, ..self.described(status, b'0', &name) };
+            self.entry(&entry)?;
+        }
+        self.level(dir.as_fd(), path, mount)
+    }
+
+    fn whiteout(&mut self, status: &FileStat, path: &[u8]) -> Result<()> {
+        let base = base(path);
+        let name = [&path[..path.len() - base.len()], whiteout::PREFIX, base].concat();
+        let entry = Entry { mode: 0o600, ..self.described(status, b'0', &name) };
+        self.entry(&entry)
+    }
+
+    fn regular(&mut self, held: &OwnedFd, status: &FileStat, path: &[u8], empty: bool) -> Result<()> {
+        let fail = |e| failed(path, e);
+        if empty {
+            return self.entry(&self.described(status, b'0', path));
+        }
+        // Opens the very inode that was looked at, whatever has its name now.
+        let link = format!("/proc/self/fd/{}", held.as_raw_fd());
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(AT_FDCWD, link.as_str(), flags, Mode::empty()).map_err(fail)?);
+        let xattrs = attributes(file.as_fd()).map_err(fail)?;
+        let size = u64::try_from(status.st_size).unwrap_or(0);
+        let entry = Entry { size, xattrs: &xattrs, ..self.described(status, b'0', path) };
+        self.entry(&entry)?;
+        let short = self.content(&mut file, size, path)?;
+        if short > 0 {
+            log::warn!("{} shrank by {short} bytes while it was read; zeros take their place", shown(path));
+        }
+        Ok(())
+    }
+
+    /// Copies exactly `size` bytes and the padding; gives how many of them were zeros for want of data.
+    fn content(&mut self, from: &mut impl Read, size: u64, path: &[u8]) -> Result<u64> {
+        let mut left = size;
+        while left > 0 {
+            let room = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
+            let count = match from.read(&mut self.buffer[..room]) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(failed(path, e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
+            };
+            self.out.write_all(&self.buffer[..count]).map_err(write_error)?;
+            left -= count as u64;
+        }
+        self.packed.bytes += size - left;
+        let mut zeros = left + size.wrapping_neg() % BLOCK as u64;
+        while zeros > 0 {
+            let count = usize::try_from(zeros).unwrap_or(usize::MAX).min(BUFFER);
+            self.buffer[..count].fill(0);
+            self.out.write_all(&self.buffer[..count]).map_err(write_error)?;
+            zeros -= count as u64;
+        }
+        Ok(left)
+    }
+
+    /// An entry with what a file's status says; links, content and the rest are the caller's.
+    fn described<'e>(&self, status: &FileStat, flag: u8, name: &'e [u8]) -> Entry<'e> {
+        let (uid, gid) = self.options.owner.unwrap_or((status.st_uid, status.st_gid));
+        let nanos =
+            if self.options.nanoseconds { u32::try_from(status.st_mtime_nsec).unwrap_or(0) } else { 0 };
+        Entry {
+            flag,
+            name,
+            mode: status.st_mode & 0o7777,
+            uid,
+            gid,
+            mtime: (status.st_mtime, nanos),
+            ..Entry::default()
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
+        self.packed.entries += 1;
+        self.put(&entry.blocks())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(write_error)
+    }
+}
+
+/// Holds a file without opening it.
+fn hold(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
+    openat(dir, name, BASE.difference(OFlag::O_DIRECTORY) | OFlag::O_NOFOLLOW, Mode::empty())
+}
+
+/// The last component of a path.
+fn base(path: &[u8]) -> &[u8] {
+    path.rsplit(|b| *b == b'/').next().unwrap_or_default()
+}
+
+/// The extended attributes that belong into an archive, sorted: file capabilities, access lists and the
+/// user's own, but not overlay's nor this machine's labels.
+fn attributes(file: BorrowedFd<'_>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut all = Vec::new();
+    for name in xattr::list(file)?.split_inclusive(|b| *b == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        let text = name.to_bytes();
+        let wanted = text == b"security.capability"
+            || text.starts_with(b"system.posix_acl_")
+            || (text.starts_with(b"user.") && !text.starts_with(b"user.overlay.") && !text.contains(&b'='));
+        if wanted && let Some(value) = xattr::get(file, name)? {
+            all.push((text.to_vec(), value));
+        }
+    }
+    all.sort_unstable();
+    Ok(all)
+}
+
+fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path).escape_debug())
+}
+
+fn failed(path: &[u8], errno: Errno) -> Error {
+    let error =
+        Error::new(Kind::Storage, format!("pack {}", shown(path))).caused_by(std::io::Error::from(errno));
+    match record::hint(Some(errno)) {
+        Some(hint) if errno == Errno::EMFILE => error.hint(hint),
+        _ => error,
+    }
+}
+
+fn write_error(e: std::io::Error) -> Error {
+    if e.kind() == std::io::ErrorKind::BrokenPipe {
+        return Error::new(Kind::OutputClosed, "write the archive").caused_by(e);
+    }
+    let full = matches!(e.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EDQUOT));
+    let error = Error::new(Kind::Storage, "write the archive").caused_by(e);
+    if full { error.hint("There is no room for it. Write to another place: -o FILE") } else { error }
+}
+
+#[cfg(test)]
+mod tests;
