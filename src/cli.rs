@@ -85,6 +85,8 @@ pub enum Command {
     Kill(cmd::kill::Args),
     /// Show what containers wrote
     Logs(cmd::logs::Args),
+    /// Show where a container's ports are published
+    Port(cmd::port::Args),
     /// List containers
     Ps(cmd::ps::Args),
     /// Pull images from a registry
@@ -97,6 +99,8 @@ pub enum Command {
     Run(Box<cmd::run::Args>),
     /// Stop containers
     Stop(cmd::stop::Args),
+    /// Show the processes of a container
+    Top(cmd::top::Args),
     /// Run a command in the user namespace that containers live in
     Unshare(cmd::unshare::Args),
     /// Show the version

@@ -1,6 +1,6 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
-use super::{exec, images, inspect, kill, logs, ps, pull, rm, rmi, run, stop, wait};
+use super::{exec, images, inspect, kill, logs, port, ps, pull, rm, rmi, run, stop, top, wait};
 use crate::error::Result;
 use crate::host::Env;
 use inspect::Sort;
@@ -28,12 +28,16 @@ pub enum ContainerVerb {
     /// List containers
     #[command(name = "ls", visible_aliases = ["list", "ps"])]
     Ls(ps::Args),
+    /// Show where a container's ports are published
+    Port(port::Args),
     /// Remove containers
     Rm(rm::Args),
     /// Run a command in a new container
     Run(Box<run::Args>),
     /// Stop containers
     Stop(stop::Args),
+    /// Show the processes of a container
+    Top(top::Args),
     /// Wait for containers to stop and print their exit codes
     Wait(wait::Args),
 }
@@ -71,9 +75,11 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),
         ContainerVerb::Ls(args) => ps::run(&args, env),
+        ContainerVerb::Port(args) => port::run(&args, env),
         ContainerVerb::Rm(args) => rm::run(&args, env),
         ContainerVerb::Run(args) => run::run(*args, env),
         ContainerVerb::Stop(args) => stop::run(&args, env),
+        ContainerVerb::Top(args) => top::run(&args, env),
         ContainerVerb::Wait(args) => wait::run(&args, env),
     }
 }

@@ -17,6 +17,7 @@ pub mod info;
 pub mod inspect;
 pub mod kill;
 pub mod logs;
+pub mod port;
 pub mod ps;
 pub mod pull;
 pub mod rm;
@@ -24,6 +25,7 @@ pub mod rmi;
 pub mod run;
 pub mod stop;
 pub mod switch;
+pub mod top;
 pub mod unshare;
 pub mod version;
 pub mod wait;
@@ -52,12 +54,14 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
+        Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
         Command::Rm(args) => rm::run(&args, env),
         Command::Rmi(args) => rmi::run(&args, env),
         Command::Run(args) => run::run(*args, env),
         Command::Stop(args) => stop::run(&args, env),
+        Command::Top(args) => top::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Version(args) => version::run(&args, env),
         Command::Wait(args) => wait::run(&args, env),

@@ -13,6 +13,7 @@ use crate::plan::UserSpec;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
@@ -77,6 +78,20 @@ fn read_database(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>, Fa
 
 fn not_plain(path: &str) -> Failure {
     Failure::other("read the container's", path, "it is not a regular file")
+}
+
+/// The names of users and of groups by id, as the databases of a root have them; without those that
+/// cannot be read.
+pub fn names(root: BorrowedFd<'_>) -> (HashMap<u32, String>, HashMap<u32, String>) {
+    let read = |path| read_database(root, path).ok().flatten().unwrap_or_default();
+    let mut found = (HashMap::new(), HashMap::new());
+    for account in accounts(&read("etc/passwd")) {
+        found.0.entry(account.uid).or_insert_with(|| account.name.to_owned());
+    }
+    for group in groups(&read("etc/group")) {
+        found.1.entry(group.gid).or_insert_with(|| group.name.to_owned());
+    }
+    found
 }
 
 /// One line of `/etc/passwd`.

@@ -1,0 +1,118 @@
+//! `coracle port`.
+
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::select::{Selection, Suits};
+use crate::storage::containers::PortRecord;
+use crate::ui;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+/// Arguments of `port`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Args {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: Option<String>,
+    /// Port inside to look up, with /tcp (as without) or /udp
+    #[arg(value_name = "PORT[/PROTOCOL]")]
+    pub port: Option<String>,
+    /// Show the ports of all running containers
+    #[arg(short, long, help_heading = "Which containers")]
+    pub all: bool,
+    /// Use the latest container; the port is then the only argument
+    #[arg(short, long, help_heading = "Which containers")]
+    pub latest: bool,
+}
+
+/// A port inside, `80` or `53/udp`.
+struct Wanted {
+    port: u16,
+    protocol: String,
+}
+
+impl FromStr for Wanted {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = protocol.to_ascii_lowercase();
+        let port = port.parse().ok().filter(|port| *port > 0);
+        match (port, protocol.as_str()) {
+            (Some(port), "tcp" | "udp") => Ok(Wanted { port, protocol }),
+            _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a port of a container"))
+                .hint("Write a number from 1 to 65535, and the protocol if it is not tcp: 53/udp")),
+        }
+    }
+}
+
+/// Shows where ports are published.
+///
+/// # Errors
+/// A container that does not exist, a port that is not published.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    let mut words: Vec<String> = args.container.iter().chain(&args.port).cloned().collect();
+    let wanted = match (args.latest, words.len()) {
+        (true, 2) => {
+            return Err(Error::new(Kind::Usage, "names and --latest exclude each other")
+                .hint("Give the port alone: coracle port --latest 80"));
+        }
+        (true, 1) => words.pop(),
+        (false, 2) => words.pop(),
+        _ => None,
+    };
+    let wanted = wanted.map(|text| text.parse::<Wanted>()).transpose()?;
+    let selection = Selection {
+        names: &words,
+        latest: args.latest,
+        all: args.all,
+        suits: Suits::Running,
+        ..Selection::default()
+    };
+    let mut text = String::new();
+    for (_, found) in selection.containers(&store)? {
+        let container = found?;
+        // Nothing is published of a container that does not run.
+        let ports = match container.status() {
+            Status::Running | Status::Paused => container.run_record()?.map_or(Vec::new(), |run| run.ports),
+            _ => Vec::new(),
+        };
+        let before = if args.all { format!("{}\t", container.id().short()) } else { String::new() };
+        match &wanted {
+            None => text.extend(ports.iter().map(|port| {
+                format!("{before}{}/{} -> {}\n", port.container_port, port.protocol, published(port))
+            })),
+            Some(wanted) => {
+                let same = |p: &&PortRecord| {
+                    (p.container_port, p.protocol.as_str()) == (wanted.port, wanted.protocol.as_str())
+                };
+                let lines: String = ports.iter().filter(same).map(|p| published(p) + "\n").collect();
+                if lines.is_empty() {
+                    let name = words.first().map_or(container.id().short(), String::as_str);
+                    return Err(Error::new(
+                        Kind::NotFound,
+                        format!(
+                            "port {}/{} of container {name} is not published",
+                            wanted.port, wanted.protocol
+                        ),
+                    )
+                    .hint(format!("See which ports are: coracle port {name}")));
+                }
+                text.push_str(&lines);
+            }
+        }
+    }
+    ui::out(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn published(port: &PortRecord) -> String {
+    match port.host_ip {
+        None => format!("0.0.0.0:{}", port.host_port),
+        Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", port.host_port),
+        Some(IpAddr::V4(ip)) => format!("{ip}:{}", port.host_port),
+    }
+}

@@ -1,0 +1,317 @@
+//! The processes of a running container, as the host's procfs shows them.
+//!
+//! Theory of operation. A container's processes are those in the pid namespace of its first one; where
+//! that is the host's own (`--pid=host`), those in its mount namespace. Each process is read through a
+//! descriptor of its directory in procfs, which dies with the process, so that what is shown of a process
+//! is of that process though its number may be used again. Nothing of the container is executed, linked
+//! or asked (attack case 32); numbers inside are those that the kernel lists itself (`NSpid`,
+//! proc_pid_status(5)).
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::sys::process;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
+use nix::unistd::{SysconfVar, sysconf};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Most bytes that are read of one file of procfs.
+const FILE_MAX: u64 = 1 << 20;
+
+/// One process of a container.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Process {
+    /// Its number inside.
+    pub pid: i32,
+    /// Its parent's number inside; 0 when the parent is outside.
+    pub ppid: i32,
+    /// Its process group's number inside.
+    pub pgid: i32,
+    /// Its number on the host.
+    pub host_pid: i32,
+    /// Its parent's number on the host.
+    pub host_ppid: i32,
+    /// The kernel's name for it, 15 bytes at most; the process can change it.
+    pub comm: String,
+    /// Program and arguments as the process shows them; empty for one that has no memory any more.
+    pub args: Vec<String>,
+    /// State letter (proc_pid_stat(5)).
+    pub state: char,
+    /// Controlling terminal as device number; 0 when there is none.
+    pub tty: u64,
+    /// Nice value.
+    pub nice: i32,
+    /// Number of threads.
+    pub threads: u64,
+    /// Processor time used, its own alone.
+    pub cpu: Duration,
+    /// When it started, after the boot of the machine.
+    pub started: Duration,
+    /// Virtual memory, in bytes.
+    pub virtual_memory: u64,
+    /// Memory in use, in bytes.
+    pub resident: u64,
+    /// Real, effective, saved and file system user id, on the host.
+    pub uids: [u32; 4],
+    /// Real, effective, saved and file system group id, on the host.
+    pub gids: [u32; 4],
+    /// Supplementary groups, on the host.
+    pub groups: Vec<u32>,
+    /// Capability sets: inheritable, permitted, effective, bounding, ambient.
+    pub capabilities: [u64; 5],
+    /// 0 none, 1 strict, 2 filter (prctl(2) `PR_GET_SECCOMP`).
+    pub seccomp: u8,
+    /// What a security module says of it; empty when there is none.
+    pub label: String,
+}
+
+/// The living processes of a container, by their number inside. Those that end meanwhile are left out.
+///
+/// # Errors
+/// `Conflict` when the container does not run; `Runtime` when procfs cannot be read.
+pub fn of(container: &ContainerDir) -> Result<Vec<Process>> {
+    let not_running = || {
+        let status = container.status().as_str();
+        let id = container.id().short();
+        Error::new(Kind::Conflict, format!("container {id} is {status}, not running"))
+            .hint("See which containers run: coracle ps")
+    };
+    if !container.status().is_live() {
+        return Err(not_running());
+    }
+    let run = container.run_record()?.ok_or_else(not_running)?;
+    let first = First::open(&run).ok_or_else(not_running)?;
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir("/proc").context(Kind::Runtime, || "list /proc")?;
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Some(dir) = open_dir(pid) else { continue };
+        if namespace(dir.as_fd(), first.kind).as_deref() == Some(first.namespace.as_str())
+            && let Some(process) = read(dir.as_fd(), pid, first.level)
+        {
+            found.push(process);
+        }
+    }
+    let inside: HashMap<i32, i32> = found.iter().map(|p| (p.host_pid, p.pid)).collect();
+    for process in &mut found {
+        process.ppid = inside.get(&process.host_ppid).copied().unwrap_or(0);
+    }
+    found.sort_by_key(|p| p.pid);
+    Ok(found)
+}
+
+/// What tells a container's processes from others.
+struct First {
+    kind: &'static str,
+    namespace: String,
+    /// Which of the numbers in `NSpid` is the one inside.
+    level: usize,
+}
+
+impl First {
+    fn open(run: &RunRecord) -> Option<First> {
+        let pidfd = run.open_init()?;
+        let dir = open_dir(run.init.pid)?;
+        let own = namespace(open_dir(std::process::id().cast_signed())?.as_fd(), "pid")?;
+        let pid_namespace = namespace(dir.as_fd(), "pid")?;
+        let shared = own == pid_namespace;
+        let namespace = if shared { namespace(dir.as_fd(), "mnt")? } else { pid_namespace };
+        let status = text(dir.as_fd(), "status")?;
+        let level = field(&status, "NSpid").map_or(1, |numbers| numbers.split_ascii_whitespace().count()) - 1;
+        // Still the process that was recorded, so what was read is its own.
+        process::pidfd_send_signal(pidfd.as_fd(), 0).ok()?;
+        Some(First { kind: if shared { "mnt" } else { "pid" }, namespace, level })
+    }
+}
+
+fn open_dir(pid: i32) -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    openat(AT_FDCWD, format!("/proc/{pid}").as_str(), flags, Mode::empty()).ok()
+}
+
+/// What the link of a process's namespace says: kind and number.
+fn namespace(dir: BorrowedFd<'_>, kind: &str) -> Option<String> {
+    readlinkat(dir, format!("ns/{kind}").as_str()).ok()?.into_string().ok()
+}
+
+fn bytes(dir: BorrowedFd<'_>, name: &str) -> Option<Vec<u8>> {
+    let file = openat(dir, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    let mut content = Vec::new();
+    File::from(file).take(FILE_MAX).read_to_end(&mut content).ok()?;
+    Some(content)
+}
+
+fn text(dir: BorrowedFd<'_>, name: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&bytes(dir, name)?).into_owned())
+}
+
+/// What stands behind a name in a `status` file.
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+fn read(dir: BorrowedFd<'_>, host_pid: i32, level: usize) -> Option<Process> {
+    let (stat, status) = (text(dir, "stat")?, text(dir, "status")?);
+    // The name between the parentheses may hold anything, parentheses too.
+    let (before, rest) = stat.rsplit_once(')')?;
+    let comm = before.split_once('(')?.1.to_owned();
+    let stat: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |nth: usize| stat.get(nth - 3).and_then(|text| text.parse::<i64>().ok());
+    let inside = |name: &str| field(&status, name)?.split_ascii_whitespace().nth(level)?.parse().ok();
+    let ids = |name: &str| {
+        let mut all = field(&status, name)?.split_ascii_whitespace().map(|id| id.parse().ok());
+        Some([all.next()??, all.next()??, all.next()??, all.next()??])
+    };
+    let set =
+        |name: &str| field(&status, name).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    let args = bytes(dir, "cmdline").unwrap_or_default();
+    let args = args.split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned());
+    let mut args: Vec<String> = args.collect();
+    // Each argument ends with a NUL byte, so that an empty piece follows the last one.
+    if args.last().is_some_and(String::is_empty) {
+        args.pop();
+    }
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096).unsigned_abs();
+    Some(Process {
+        pid: inside("NSpid").unwrap_or(host_pid),
+        ppid: 0,
+        pgid: inside("NSpgid").or_else(|| number(5).and_then(|n| n.try_into().ok())).unwrap_or(0),
+        host_pid,
+        host_ppid: number(4)?.try_into().ok()?,
+        comm,
+        args,
+        state: stat.first()?.chars().next()?,
+        tty: number(7)?.unsigned_abs(),
+        nice: number(19)?.try_into().ok()?,
+        threads: number(20)?.unsigned_abs(),
+        cpu: ticks((number(14)? + number(15)?).unsigned_abs()),
+        started: ticks(number(22)?.unsigned_abs()),
+        virtual_memory: number(23)?.unsigned_abs(),
+        resident: number(24)?.unsigned_abs() * page,
+        uids: ids("Uid")?,
+        gids: ids("Gid")?,
+        groups: field(&status, "Groups")?.split_ascii_whitespace().filter_map(|g| g.parse().ok()).collect(),
+        capabilities: ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map(set),
+        seccomp: field(&status, "Seccomp").and_then(|mode| mode.parse().ok()).unwrap_or(0),
+        label: text(dir, "attr/current").unwrap_or_default().trim_end_matches(['\0', '\n']).to_owned(),
+    })
+}
+
+/// A number of clock ticks as time.
+fn ticks(count: u64) -> Duration {
+    let hertz = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).unsigned_abs().max(1);
+    Duration::from_secs(count / hertz) + Duration::from_nanos(count % hertz * 1_000_000_000 / hertz)
+}
+
+/// How long the machine has been up.
+pub fn uptime() -> Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split_ascii_whitespace().next().and_then(|n| n.parse::<f64>().ok());
+    seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
+}
+
+/// The memory of the machine, in bytes; 0 when it cannot be read.
+pub fn memory_total() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes = field(&text, "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+/// How many capabilities this kernel has.
+pub fn capability_count() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+    text.trim().parse::<u32>().map_or(0, |last| last + 1)
+}
+
+/// Names for the ids of a container's processes.
+#[derive(Debug, Default)]
+pub struct Names {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+    uid_map: Vec<[u32; 3]>,
+    gid_map: Vec<[u32; 3]>,
+}
+
+impl Names {
+    /// Those that the container's own `/etc/passwd` and `/etc/group` have. What cannot be read has no
+    /// names.
+    pub fn of(container: &ContainerDir) -> Names {
+        let known = || {
+            let run = container.run_record().ok()??;
+            let root = super::root::of_process(&run).ok()?;
+            let (users, groups) = super::users::names(root.as_fd());
+            let dir = open_dir(run.init.pid)?;
+            let map = |name: &str| Some(parse_map(&text(dir.as_fd(), name)?));
+            Some(Names { users, groups, uid_map: map("uid_map")?, gid_map: map("gid_map")? })
+        };
+        known().unwrap_or_default()
+    }
+
+    /// Those that the host's `/etc/passwd` and `/etc/group` have.
+    pub fn of_host() -> Names {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let Ok(root) = openat(AT_FDCWD, "/", flags, Mode::empty()) else { return Names::default() };
+        let (users, groups) = super::users::names(root.as_fd());
+        let all = vec![[0, 0, u32::MAX]];
+        Names { users, groups, uid_map: all.clone(), gid_map: all }
+    }
+
+    /// A user by its id on the host; its number where it has no name.
+    pub fn user(&self, host: u32) -> String {
+        name(host, &self.uid_map, &self.users)
+    }
+
+    /// A group by its id on the host; its number where it has no name.
+    pub fn group(&self, host: u32) -> String {
+        name(host, &self.gid_map, &self.groups)
+    }
+}
+
+fn name(host: u32, map: &[[u32; 3]], names: &HashMap<u32, String>) -> String {
+    let inside = map.iter().find_map(|[inside, outside, count]| {
+        host.checked_sub(*outside).filter(|n| n < count).map(|n| inside + n)
+    });
+    // What has no number inside shows there as the kernel's overflow id.
+    let id = inside.unwrap_or(65534);
+    names.get(&id).cloned().unwrap_or_else(|| id.to_string())
+}
+
+/// The lines of a `uid_map`: first id inside, first id outside, how many (user_namespaces(7)).
+fn parse_map(text: &str) -> Vec<[u32; 3]> {
+    let line = |line: &str| {
+        let mut numbers = line.split_ascii_whitespace().map(|n| n.parse().ok());
+        Some([numbers.next()??, numbers.next()??, numbers.next()??])
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_go_back_through_the_map() {
+        let map = parse_map("         0       1000          1\n         1     100000      65536\n");
+        let names = HashMap::from([(0, "root".to_owned()), (33, "web".to_owned())]);
+        assert_eq!(name(1000, &map, &names), "root");
+        assert_eq!(name(100_032, &map, &names), "web");
+        assert_eq!(name(100_099, &map, &names), "100");
+        assert_eq!(name(7, &map, &names), "65534");
+    }
+
+    #[test]
+    fn this_process_is_read_like_any_other() {
+        let pid = std::process::id().cast_signed();
+        let own = read(open_dir(pid).unwrap().as_fd(), pid, 0).unwrap();
+        assert_eq!((own.pid, own.host_pid), (pid, pid));
+        assert_eq!(own.args, std::env::args().collect::<Vec<_>>());
+        assert_eq!(own.uids[1], nix::unistd::geteuid().as_raw());
+        assert!(own.resident > 0 && own.started <= uptime());
+    }
+}
