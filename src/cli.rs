@@ -105,6 +105,8 @@ pub enum Command {
     Unshare(cmd::unshare::Args),
     /// Show the version
     Version(cmd::version::Args),
+    /// Do something with volumes
+    Volume(cmd::volume::Args),
     /// Wait for containers to stop and print their exit codes
     Wait(cmd::wait::Args),
 }

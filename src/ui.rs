@@ -5,6 +5,7 @@ use crate::error::{Error, Kind};
 use std::io::Write;
 use std::process::ExitCode;
 
+mod confirm;
 mod each;
 mod out;
 mod printable;
@@ -16,6 +17,7 @@ pub mod time;
 pub mod units;
 mod yaml;
 
+pub use confirm::confirm;
 pub use each::each;
 pub use out::{out, out_bytes};
 pub use printable::printable;

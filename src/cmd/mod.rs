@@ -28,6 +28,7 @@ pub mod switch;
 pub mod top;
 pub mod unshare;
 pub mod version;
+pub mod volume;
 pub mod wait;
 pub mod which;
 
@@ -64,6 +65,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Top(args) => top::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Version(args) => version::run(&args, env),
+        Command::Volume(args) => volume::run(args, env),
         Command::Wait(args) => wait::run(&args, env),
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::{self, Env};
 use crate::plan::words::Stream;
 use crate::plan::{ContainerPlan, Facts, check, resolve};
-use crate::runtime::{self, client::Attachment, control};
+use crate::runtime::{self, client::Attachment, control, volumes};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::ui;
@@ -178,7 +178,16 @@ fn create(store: &Store, plan: &mut ContainerPlan, named: bool) -> Result<Contai
                 attempt += 1;
                 plan.name = store.containers().unused_name()?;
             }
-            other => return other,
+            other => {
+                let dir = other?;
+                return match volumes::prepare(store, plan) {
+                    Ok(()) => Ok(dir),
+                    Err(error) => {
+                        discard(store, &dir);
+                        Err(error)
+                    }
+                };
+            }
         }
     }
 }

@@ -235,13 +235,10 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
     // A container whose plan is lost can be removed like any other.
     let plan = container.plan::<ContainerPlan>().ok();
     container.trash_locked(lock)?;
-    for name in plan.iter().filter(|_| volumes).flat_map(ContainerPlan::anonymous_volumes) {
-        match store.volumes().remove(name) {
-            Err(e) if e.kind() != Kind::NotFound => return Err(e),
-            _ => {}
-        }
+    match plan.filter(|_| volumes) {
+        Some(plan) => super::volumes::remove_anonymous(store, &plan),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Ends a container by all means, for its removal: stops it, or kills it and its monitor.

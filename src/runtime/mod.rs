@@ -34,6 +34,7 @@ pub mod root;
 pub mod seccomp;
 pub mod select;
 pub mod users;
+pub mod volumes;
 
 /// A container whose payload runs.
 #[derive(Debug)]

@@ -228,9 +228,9 @@ fn order(
         .doing("open", &merged)?;
     let mut volumes = BTreeMap::new();
     for planned in &plan.mounts {
-        let MountSource::Volume { name, copy_up, .. } = &planned.source else { continue };
+        let MountSource::Volume { name, copy_up, anonymous } = &planned.source else { continue };
         let failed = |e: crate::error::Error| storage_failure("prepare volume", name.as_str(), &e);
-        store.volumes().ensure(name).map_err(failed)?;
+        store.volumes().ensure(name, *anonymous).map_err(failed)?;
         let path = store.volumes().path(name).map_err(failed)?;
         if *copy_up {
             let target = open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());

@@ -22,9 +22,12 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+mod backing;
+pub use backing::{Backing, Medium};
 
 /// The volumes of a store.
 #[derive(Debug, Clone)]
@@ -49,6 +52,44 @@ pub struct Volume {
     /// Driver options as given.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
+    /// What keeps its content: `local`.
+    #[serde(default = "local")]
+    pub driver: String,
+    /// An anonymous volume that a second container has been given: whoever removes the first one has to
+    /// look for others before the volume goes too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+}
+
+/// The driver that every volume has.
+pub const LOCAL: &str = "local";
+
+fn local() -> String {
+    LOCAL.to_owned()
+}
+
+impl Volume {
+    /// A volume that does not exist yet.
+    pub fn new(name: Name, anonymous: bool) -> Volume {
+        Volume {
+            version: 1,
+            name,
+            created: Utc::now(),
+            anonymous,
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+            driver: local(),
+            shared: false,
+        }
+    }
+
+    /// What its options mean.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for options that mean nothing or cannot be had.
+    pub fn backing(&self) -> Result<Backing> {
+        Backing::parse(&self.options)
+    }
 }
 
 impl Volumes {
@@ -60,54 +101,36 @@ impl Volumes {
         self.roots.data.join("volumes").join(name.as_str())
     }
 
-    /// Makes an empty volume.
+    /// A name that no volume has: 64 hexadecimal digits.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when the name is taken.
-    pub fn create(
-        &self,
-        name: &Name,
-        labels: BTreeMap<String, String>,
-        options: BTreeMap<String, String>,
-    ) -> Result<Volume> {
-        self.make(Volume {
-            version: 1,
-            name: name.clone(),
-            created: Utc::now(),
-            anonymous: false,
-            labels,
-            options,
-        })
+    /// When the kernel has no random bytes.
+    pub fn unused_name() -> Result<Name> {
+        Containers::new_id()?.as_str().parse()
     }
 
-    /// Makes an empty volume with a random name, for one container.
+    /// Makes an empty volume. One whose options name an owner has to be made inside the user namespace.
     ///
     /// # Errors
-    /// When the file system refuses.
-    pub fn create_anonymous(&self) -> Result<Volume> {
-        let name: Name = Containers::new_id()?.as_str().parse()?;
-        self.make(Volume {
-            version: 1,
-            name,
-            created: Utc::now(),
-            anonymous: true,
-            labels: BTreeMap::new(),
-            options: BTreeMap::new(),
-        })
-    }
-
-    fn make(&self, volume: Volume) -> Result<Volume> {
+    /// [`Kind::Conflict`] when the name is taken; [`Kind::Usage`] for options that cannot be had.
+    pub fn create(&self, volume: Volume) -> Result<Volume> {
+        let backing = volume.backing()?;
         let temporary = self.roots.data.join("tmp").join(record::unique());
-        let made = self.fill(&temporary, &volume);
+        let made = self.fill(&temporary, &volume, &backing);
         if made.is_err() {
             let _ = trash::remove_path(&temporary);
         }
         made.map(|()| volume)
     }
 
-    fn fill(&self, temporary: &PathBuf, volume: &Volume) -> Result<()> {
+    fn fill(&self, temporary: &PathBuf, volume: &Volume, backing: &Backing) -> Result<()> {
         DirBuilder::new().mode(0o700).create(temporary).map_err(|e| failed("create", temporary, e))?;
-        layers::make_open_dir(&temporary.join("_data"))?;
+        let data = temporary.join("_data");
+        layers::make_open_dir(&data)?;
+        if backing.has_owner() {
+            let (uid, gid) = (backing.uid.unwrap_or(0), backing.gid.unwrap_or(0));
+            lchown(&data, Some(uid), Some(gid)).map_err(|e| failed("change the owner of", &data, e))?;
+        }
         // An anonymous volume is as short-lived as its container, whose start must not wait for the disk.
         let durability = if volume.anonymous { Durability::Volatile } else { Durability::Synced };
         record::replace(&temporary.join("volume.json"), volume, durability)?;
@@ -134,15 +157,55 @@ impl Volumes {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn ensure(&self, name: &Name) -> Result<Volume> {
+    pub fn ensure(&self, name: &Name, anonymous: bool) -> Result<Volume> {
         if let Some(volume) = self.get(name)? {
             return Ok(volume);
         }
-        match self.create(name, BTreeMap::new(), BTreeMap::new()) {
+        match self.create(Volume::new(name.clone(), anonymous)) {
             // Another command made it in between.
             Err(e) if e.kind() == Kind::Conflict => self.get(name)?.ok_or(e),
             other => other,
         }
+    }
+
+    /// Notes that an anonymous volume serves another container too; see [`Volume::shared`].
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn share(&self, mut volume: Volume) -> Result<()> {
+        volume.shared = true;
+        record::replace(&self.dir(&volume.name).join("volume.json"), &volume, Durability::Volatile)
+    }
+
+    /// Finds a volume by its name or a unique beginning of it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Usage`] when several names begin so.
+    pub fn find(&self, text: &str) -> Result<Volume> {
+        let unknown = || {
+            Error::new(Kind::NotFound, format!("no volume with name {text:?}"))
+                .hint("List the volumes: coracle volume ls")
+        };
+        let name: Name = text.parse().map_err(|_| unknown())?;
+        if let Some(volume) = self.get(&name)? {
+            return Ok(volume);
+        }
+        let mut found: Vec<Volume> =
+            self.list()?.into_iter().filter(|v| v.name.as_str().starts_with(text)).collect();
+        match (found.pop(), found.len()) {
+            (None, _) => Err(unknown()),
+            (Some(volume), 0) => Ok(volume),
+            (Some(_), others) => {
+                Err(Error::new(Kind::Usage, format!("{} volumes begin with {text:?}", others + 1))
+                    .hint("Give more of the name; list them with: coracle volume ls"))
+            }
+        }
+    }
+
+    /// Whether the first container that mounts the volume fills it: it is empty, as far as can be told.
+    pub fn needs_copy_up(&self, volume: &Volume) -> bool {
+        let empty = |dir: PathBuf| fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        volume.backing().is_ok_and(|b| b.copy) && empty(self.dir(&volume.name).join("_data"))
     }
 
     /// The directory with the volume's content, absolute.
@@ -188,6 +251,7 @@ impl Volumes {
 
 fn unknown(name: &Name) -> Error {
     Error::new(Kind::NotFound, format!("volume {name} does not exist"))
+        .hint("List the volumes: coracle volume ls")
 }
 
 /// Marks a volume whose first filling did not come to its end.

@@ -33,4 +33,5 @@ mod run_terminal;
 mod stop;
 mod store;
 mod top;
+mod volume;
 mod wait;

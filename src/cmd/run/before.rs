@@ -110,5 +110,5 @@ pub(super) fn remove_holder(store: &Store, name: &Name) -> Result<()> {
         return Ok(());
     }
     let lock = dir.lock()?;
-    control::remove(store, &dir, &lock, false)
+    control::remove(store, &dir, &lock, true)
 }

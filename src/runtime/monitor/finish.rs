@@ -72,9 +72,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
     let Ok(lock) = dir.lock() else { return };
     // Another command may be removing it at this moment; then it is gone either way.
     let _ = dir.trash_locked(&lock);
-    for name in plan.anonymous_volumes() {
-        let _ = store.volumes().remove(name);
-    }
+    let _ = crate::runtime::volumes::remove_anonymous(store, plan);
 }
 
 /// What nobody waits for: unmount, and delete what was taken out of sight.

@@ -16,13 +16,17 @@ fn a_volume_is_made_once_listed_and_removed() {
     let volumes = scene.store.volumes();
     let name: Name = "data-1".parse().unwrap();
     let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-    volumes.create(&name, labels.clone(), BTreeMap::new()).unwrap();
-    assert_eq!(volumes.create(&name, labels.clone(), BTreeMap::new()).unwrap_err().kind(), Kind::Conflict);
-    assert_eq!(volumes.ensure(&name).unwrap().labels, labels);
+    let labelled = Volume { labels: labels.clone(), ..Volume::new(name.clone(), false) };
+    volumes.create(labelled.clone()).unwrap();
+    assert_eq!(volumes.create(labelled).unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(volumes.ensure(&name, false).unwrap().labels, labels);
+    assert_eq!(volumes.find("data").unwrap().name, name);
+    assert_eq!(volumes.find("ata").unwrap_err().kind(), Kind::NotFound);
     let path = volumes.path(&name).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o755);
     assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-    let anonymous = volumes.create_anonymous().unwrap();
+    let anonymous = volumes.ensure(&Volumes::unused_name().unwrap(), true).unwrap();
+    assert!(anonymous.anonymous && volumes.find(anonymous.name.as_str()).unwrap().anonymous);
     assert_eq!(volumes.list().unwrap().len(), 2);
     volumes.remove(&anonymous.name).unwrap();
     volumes.remove(&name).unwrap();
@@ -98,4 +102,11 @@ fn thousands_of_hard_links_are_copied_up_with_few_descriptors() {
         let meta = |path: String| fs::metadata(volume.join(path)).unwrap();
         assert_eq!(meta(format!("a/{i}")).ino(), meta(format!("a/b/{i}")).ino());
     }
+}
+
+#[test]
+fn records_of_earlier_versions_are_read() {
+    let old = r#"{"version":1,"name":"data","created":"2026-01-02T03:04:05Z","anonymous":false}"#;
+    let volume: Volume = serde_json::from_str(old).unwrap();
+    assert_eq!((volume.driver.as_str(), volume.shared, volume.labels.len()), ("local", false, 0));
 }

@@ -1,0 +1,91 @@
+//! `coracle volume create`.
+
+use crate::container::Name;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::words::Pair;
+use crate::storage::volumes::{LOCAL, Volume, Volumes};
+use crate::{ui, userns};
+use std::process::ExitCode;
+
+/// What the manual page says beyond the options.
+const MANUAL: &str = "\
+Options of the local driver: type, device and o as mount(8) takes them, copy and nocopy.
+
+-o o=uid=N,gid=N sets the owner of the volume's top directory, by number inside containers. \
+-o type=tmpfs [-o o=size=64m,mode=700] gives each run of a container fresh memory. \
+-o type=none -o o=bind[,ro] -o device=DIR keeps the content in a directory of the host. \
+Other file systems can be mounted by root only and are refused, and so is o=size of a plain volume: it takes \
+project quotas.";
+
+/// Arguments of `volume create`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = MANUAL, mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// What it is called; a random name without
+    #[arg(value_name = "NAME")]
+    pub name: Option<Name>,
+    /// What keeps its content: local
+    #[arg(short, long, value_name = "DRIVER", default_value = LOCAL)]
+    pub driver: String,
+    /// Label; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub label: Vec<Pair>,
+    /// Option of the driver; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<Pair>,
+    /// Take one that exists as it is
+    #[arg(long)]
+    pub ignore: bool,
+}
+
+/// Makes a volume and prints its name.
+///
+/// # Errors
+/// A name that is taken, options that cannot be had.
+pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    driver(&args.driver)?;
+    let name = match args.name {
+        Some(name) => name,
+        None => Volumes::unused_name()?,
+    };
+    let mut volume = Volume::new(name, false);
+    volume.labels = args.label.into_iter().map(|pair| (pair.key, pair.value)).collect();
+    volume.options = args.opt.into_iter().map(|pair| (pair.key, pair.value)).collect();
+    let owned = volume.backing()?.has_owner();
+    let store = crate::cmd::store(env)?;
+    let name = volume.name.clone();
+    let made = match owned {
+        true => userns::in_child(store.runtime(), || store.volumes().create(volume)),
+        false => store.volumes().create(volume),
+    };
+    match made {
+        Err(e) if e.kind() == Kind::Conflict && args.ignore => {}
+        Err(e) if e.kind() == Kind::Conflict => {
+            return Err(
+                e.hint(format!("Take it as it is with --ignore, or remove it: coracle volume rm {name}"))
+            );
+        }
+        other => drop(other?),
+    }
+    ui::out(&format!("{name}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn driver(name: &str) -> Result<()> {
+    let error = match name {
+        LOCAL => return Ok(()),
+        "image" => Error::new(
+            Kind::Usage,
+            "volume driver \"image\" is not supported: volumes hold files of their own",
+        )
+        .hint(
+            "Mount the image itself: coracle run --mount type=image,source=IMAGE,destination=DIR,rw=true ...",
+        ),
+        other => {
+            Error::new(Kind::Usage, format!("volume driver {other:?} is not supported: there are no plugins"))
+                .hint("Leave it out; the driver is local.")
+        }
+    };
+    Err(error)
+}

@@ -1,0 +1,65 @@
+//! `coracle volume inspect`.
+
+use super::show;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::volumes::Users;
+use crate::ui::template::Template;
+use crate::ui::{out, report, rows};
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// Arguments of `volume inspect`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Volumes by name or a unique beginning of it
+    #[arg(value_name = "VOLUME")]
+    pub volumes: Vec<String>,
+    /// Show all volumes
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print as json or a Go template such as '{{.Mountpoint}}'
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// Shows everything known about volumes.
+///
+/// # Errors
+/// A wrong format or no volume at all; one that does not exist is reported, and the others are shown.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
+    let template = format.map(Template::parse).transpose()?;
+    let found = match (args.all, args.volumes.is_empty()) {
+        (true, true) => store.volumes().list()?.into_iter().map(Ok).collect(),
+        (false, false) => args.volumes.iter().map(|name| store.volumes().find(name)).collect::<Vec<_>>(),
+        (true, false) => {
+            return Err(Error::new(Kind::Usage, "names and --all exclude each other")
+                .hint("Give either names or --all."));
+        }
+        (false, true) => {
+            return Err(Error::new(Kind::Usage, "no volume was named")
+                .hint("Give a name, or --all; list them with: coracle volume ls"));
+        }
+    };
+    let users = Users::read(&store)?;
+    let mut shown = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for volume in found {
+        match volume {
+            Ok(volume) if template.is_some() => shown.push(show::row(&store, &volume, &users)),
+            Ok(volume) => shown.push(show::record(&store, &volume, &users)),
+            Err(error) => {
+                code = ExitCode::from(error.kind().exit_code());
+                report(&error);
+            }
+        }
+    }
+    match template {
+        Some(template) => shown.iter().try_for_each(|value| out(&(template.render(value)? + "\n")))?,
+        None => out(&rows::json(&Value::Array(shown))?)?,
+    }
+    Ok(code)
+}

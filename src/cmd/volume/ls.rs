@@ -1,0 +1,57 @@
+//! `coracle volume ls`.
+
+use super::filter::Filters;
+use super::show;
+use crate::error::Result;
+use crate::host::Env;
+use crate::runtime::volumes::Users;
+use crate::ui::rows::{self, Listing};
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// Arguments of `volume ls`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Show volumes that meet a condition: name, label, opt, driver, scope, dangling, anonymous, until or since
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub filter: Vec<String>,
+    /// Print as table, json or a Go template such as '{{.Name}}'
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Leave the header line out
+    #[arg(short, long)]
+    pub noheading: bool,
+    /// Print names only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "{{.Name}}")];
+
+/// Lists volumes.
+///
+/// # Errors
+/// A wrong filter or format, or volumes that cannot be read.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let filters = Filters::parse(&args.filter)?;
+    let users = Users::read(&store)?;
+    let mut volumes = store.volumes().list()?;
+    volumes.retain(|volume| filters.hold(volume, &users));
+    let format = args.format.as_deref();
+    let text = if args.quiet && format.is_none() {
+        volumes.iter().map(|volume| format!("{}\n", volume.name)).collect()
+    } else {
+        let json = rows::is_json(format);
+        let show = if json { show::record } else { show::row };
+        let list: Vec<Value> = volumes.iter().map(|volume| show(&store, volume, &users)).collect();
+        rows::rows(
+            format,
+            &list,
+            &Listing { columns: &COLUMNS, no_heading: args.noheading, ..Listing::default() },
+        )?
+    };
+    crate::ui::out(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

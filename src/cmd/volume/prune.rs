@@ -1,0 +1,66 @@
+//! `coracle volume prune`.
+
+use super::filter::Filters;
+use crate::error::{Kind, Result};
+use crate::host::Env;
+use crate::runtime::{control, volumes};
+use crate::storage::Store;
+use crate::storage::volumes::Volume;
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `volume prune`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Remove those that meet a condition only: label, label!, until and the others of volume ls
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// Named volumes too, as is done anyway
+    #[arg(short, long, hide = true)]
+    pub all: bool,
+}
+
+/// Removes the volumes that no container uses and prints their names.
+///
+/// # Errors
+/// A wrong filter, or a volume that cannot be removed.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let filters = Filters::parse(&args.filter)?;
+    let unused = unused(&store, &filters)?;
+    if !args.force {
+        let mut question = String::from(
+            "WARNING! This will remove all volumes not used by at least one container. The following volumes will be removed:\n",
+        );
+        if unused.is_empty() {
+            ui::out(&(question + "No dangling volumes found\n"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        unused.iter().for_each(|volume| question.push_str(&format!("{}\n", volume.name)));
+        if !ui::confirm(&(question + "Are you sure you want to continue? [y/N] "))? {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let code = ui::each(unused, |volume| match volumes::remove(&store, &volume) {
+        // It was taken into use, or removed, in the meantime.
+        Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => Ok(None),
+        other => other.map(|()| Some(volume.name.to_string())),
+    })?;
+    control::sweep(&store)?;
+    Ok(code)
+}
+
+/// The volumes that no container uses and that meet the conditions, by name.
+///
+/// # Errors
+/// When containers or volumes cannot be listed.
+pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<Volume>> {
+    let users = volumes::Users::read(store)?;
+    let mut unused = store.volumes().list()?;
+    unused.retain(|volume| users.of(&volume.name).is_empty() && filters.hold(volume, &users));
+    Ok(unused)
+}

@@ -1,0 +1,20 @@
+//! Questions before something is removed.
+
+use crate::error::{Context, Kind, Result};
+use std::io::{BufRead, Write};
+
+/// Asks on standard output and reads a line of standard input: whether it begins with y. The end of
+/// input is a no.
+///
+/// # Errors
+/// When either stream fails.
+pub fn confirm(question: &str) -> Result<bool> {
+    super::out(question)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context(Kind::Usage, || "read the answer")?;
+    if answer.is_empty() {
+        // The shell's next prompt starts on a line of its own.
+        let _ = std::io::stdout().write_all(b"\n");
+    }
+    Ok(answer.trim_start().starts_with(['y', 'Y']))
+}
