@@ -73,6 +73,8 @@ pub enum Command {
     Container(cmd::groups::ContainerArgs),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
+    /// Show how an image was made
+    History(cmd::history::Args),
     /// Do something with images
     Image(cmd::groups::ImageArgs),
     /// List images
@@ -99,10 +101,14 @@ pub enum Command {
     Run(Box<cmd::run::Args>),
     /// Stop containers
     Stop(cmd::stop::Args),
+    /// Give an image more names
+    Tag(cmd::tag::Args),
     /// Show the processes of a container
     Top(cmd::top::Args),
     /// Run a command in the user namespace that containers live in
     Unshare(cmd::unshare::Args),
+    /// Take names away from an image
+    Untag(cmd::untag::Args),
     /// Show the version
     Version(cmd::version::Args),
     /// Do something with volumes

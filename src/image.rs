@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+mod name;
+
 /// A content digest, `sha256:<64 hex>` or `sha512:<128 hex>` (OCI image spec, descriptor.md, Digests).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -1,6 +1,9 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
-use super::{exec, images, inspect, kill, logs, port, ps, pull, rm, rmi, run, stop, top, wait};
+use super::{
+    exec, history, image, images, inspect, kill, logs, port, ps, pull, rm, rmi, run, stop, tag, top, untag,
+    wait,
+};
 use crate::error::Result;
 use crate::host::Env;
 use inspect::Sort;
@@ -53,15 +56,27 @@ pub struct ImageArgs {
 /// What can be done with images.
 #[derive(Debug, clap::Subcommand)]
 pub enum ImageVerb {
+    /// Say by the exit code whether an image is here
+    Exists(image::exists::Args),
+    /// Show how an image was made
+    History(history::Args),
     /// Show everything known about images
     Inspect(inspect::Args),
     /// List images
     #[command(name = "ls", visible_alias = "list")]
     Ls(images::Args),
+    /// Remove images that nobody needs
+    Prune(image::prune::Args),
     /// Pull images from a registry
     Pull(Box<pull::Args>),
     /// Remove images
     Rm(rmi::Args),
+    /// Give an image more names
+    Tag(tag::Args),
+    /// Show the layers of an image as a tree
+    Tree(image::tree::Args),
+    /// Take names away from an image
+    Untag(untag::Args),
 }
 
 /// Runs a verb of `container`.
@@ -90,9 +105,15 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 /// Those of the verb.
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
+        ImageVerb::Exists(args) => image::exists::run(&args, env),
+        ImageVerb::History(args) => history::run(&args, env),
         ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),
         ImageVerb::Ls(args) => images::run(&args, env),
+        ImageVerb::Prune(args) => image::prune::run(&args, env),
         ImageVerb::Pull(args) => pull::run(&args, env),
         ImageVerb::Rm(args) => rmi::run(&args, env),
+        ImageVerb::Tag(args) => tag::run(&args, env),
+        ImageVerb::Tree(args) => image::tree::run(&args, env),
+        ImageVerb::Untag(args) => untag::run(&args, env),
     }
 }

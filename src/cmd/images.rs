@@ -10,7 +10,7 @@ use crate::ui::{time, units};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-mod filter;
+pub(super) mod filter;
 
 /// Arguments of `images`.
 #[derive(Debug, Default, clap::Args)]
@@ -44,7 +44,7 @@ pub struct Args {
     /// Show the digest each image was pulled by
     #[arg(long, help_heading = "Output")]
     pub digests: bool,
-    /// Show the names an image has; it has no others that are remembered
+    /// Show the names each image has had, the latest first
     #[arg(long, help_heading = "Output")]
     pub history: bool,
 }
@@ -165,7 +165,7 @@ impl Line<'_> {
             "Names": self.names(),
             "RepoTags": self.names(),
             "RepoDigests": image.digests,
-            "History": self.names().join(", "),
+            "History": image.history.join(", "),
             "Containers": self.containers,
             "Dangling": image.names.is_empty(),
             "ReadOnly": image.read_only,
@@ -195,7 +195,7 @@ fn json_images(store: &Store, lines: &[Line<'_>]) -> Result<Vec<Value>> {
             "ReadOnly": image.read_only,
             "Names": line.names(),
             "Digest": image.image.manifest.as_str(),
-            "History": line.names(),
+            "History": image.history,
             "Created": image.created.timestamp(),
             "CreatedAt": image.created.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
         }));

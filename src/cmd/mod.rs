@@ -12,6 +12,8 @@ pub mod completion;
 pub mod exec;
 mod explain;
 pub mod groups;
+pub mod history;
+pub mod image;
 pub mod images;
 pub mod info;
 pub mod inspect;
@@ -25,8 +27,10 @@ pub mod rmi;
 pub mod run;
 pub mod stop;
 pub mod switch;
+pub mod tag;
 pub mod top;
 pub mod unshare;
+pub mod untag;
 pub mod version;
 pub mod volume;
 pub mod wait;
@@ -49,6 +53,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Completion(args) => completion::run(&args, env),
         Command::Container(args) => groups::container(args, env),
         Command::Exec(args) => exec::run(&args, env),
+        Command::History(args) => history::run(&args, env),
         Command::Image(args) => groups::image(args, env),
         Command::Images(args) => images::run(&args, env),
         Command::Info(args) => info::run(&args, env),
@@ -62,8 +67,10 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Rmi(args) => rmi::run(&args, env),
         Command::Run(args) => run::run(*args, env),
         Command::Stop(args) => stop::run(&args, env),
+        Command::Tag(args) => tag::run(&args, env),
         Command::Top(args) => top::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
+        Command::Untag(args) => untag::run(&args, env),
         Command::Version(args) => version::run(&args, env),
         Command::Volume(args) => volume::run(args, env),
         Command::Wait(args) => wait::run(&args, env),

@@ -5,6 +5,7 @@ use crate::host::Env;
 use crate::image::{Digest, Image, Reference};
 use crate::runtime::control;
 use crate::storage::Store;
+use crate::storage::events::{Action, Event};
 use crate::storage::images::Removed;
 use crate::ui;
 use std::process::ExitCode;
@@ -64,7 +65,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             other => other,
         };
         match removed {
-            Ok(removed) => report(&removed)?,
+            Ok(removed) => report(&store, &removed)?,
             Err(e) => {
                 match e.kind() {
                     Kind::OutputClosed => return Err(e),
@@ -86,7 +87,10 @@ fn everything(store: &Store) -> Result<Vec<String>> {
     Ok(listed.into_iter().filter(|l| !l.read_only).map(|l| l.image.id.to_string()).collect())
 }
 
-fn report(removed: &Removed) -> Result<()> {
+fn report(store: &Store, removed: &Removed) -> Result<()> {
+    if let Some(id) = &removed.deleted {
+        store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
+    }
     let mut text: String = removed.untagged.iter().map(|name| format!("Untagged: {name}\n")).collect();
     if let Some(id) = &removed.deleted {
         text.push_str(&format!("Deleted: {}\n", id.hex()));
@@ -108,6 +112,7 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
                 && (names.len() > 1 || !store.images().is_own(&image.id)) =>
         {
             store.images().untag(name)?;
+            store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &name.to_string()));
             return Ok(Removed { untagged: vec![name.clone()], ..Removed::default() });
         }
         None if names.len() > 1 && !args.all && !args.force => return Err(several(&image, &names)),

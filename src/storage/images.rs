@@ -6,6 +6,8 @@
 //! its configuration blob. `oci/index.json` is derived from both kinds of record after each change, for
 //! other programs that read the layout; nothing here reads it.
 
+mod names;
+mod prune;
 mod records;
 mod remove;
 
@@ -70,6 +72,8 @@ pub struct Listed {
     pub names: Vec<Reference>,
     /// `repository@digest` of everything it was pulled as.
     pub digests: Vec<String>,
+    /// The names it has had, the latest first.
+    pub history: Vec<String>,
     /// When it was made, or else added.
     pub created: DateTime<Utc>,
     /// Bytes of file content in its layers.
@@ -255,53 +259,24 @@ impl Images {
 
     fn update_image(&self, id: &Digest, manifest: &ManifestRef, new: &NewImage<'_>) -> Result<()> {
         let path = self.roots.data.join("images").join(id.hex());
+        let _lock = self.records_lock()?;
         let mut image = record::read::<ImageRecord>(&path)?.unwrap_or_else(|| ImageRecord {
             version: 1,
             id: id.clone(),
             manifests: Vec::new(),
             digests: Vec::new(),
+            history: Vec::new(),
             added: Utc::now(),
         });
         image.manifests.retain(|m| m.digest != manifest.digest);
         image.manifests.insert(0, manifest.clone());
-        for repository in new.names.iter().map(Reference::repository) {
+        for name in new.names {
+            image.note_name(name);
             for digest in new.index.into_iter().chain([&manifest.digest]) {
-                let digest = format!("{repository}@{digest}");
-                if !image.digests.contains(&digest) {
-                    image.digests.push(digest);
-                }
+                image.note_digest(name, digest);
             }
         }
         record::replace(&path, &image, Durability::Synced)
-    }
-
-    /// Gives an image one more name, which has a registry. A name that meant another image moves.
-    ///
-    /// # Errors
-    /// When the file system refuses.
-    pub fn tag(&self, _lock: &SharedLock, image: &Image, name: &Reference) -> Result<()> {
-        let found = self.image_records()?.into_iter().find(|(r, _)| r.id == image.id);
-        let lost = || Error::new(Kind::NotFound, format!("image {} is gone", image.id.short()));
-        let (found, _) = found.ok_or_else(lost)?;
-        let manifest = found.manifests.iter().find(|m| m.digest == image.manifest);
-        let manifest = manifest.or(found.manifests.first()).ok_or_else(lost)?;
-        self.write_ref(name, &image.id, manifest)?;
-        self.write_index()
-    }
-
-    /// Takes a name away; the image stays.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] when the name is not in our own store.
-    pub fn untag(&self, name: &Reference) -> Result<()> {
-        let path = ref_path(&self.roots.data, &key(name));
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::new(Kind::NotFound, format!("{name}: no such image name")));
-            }
-            other => other.map_err(|e| failed("remove", &path, e))?,
-        }
-        self.write_index()
     }
 
     fn write_ref(&self, reference: &Reference, id: &Digest, manifest: &ManifestRef) -> Result<()> {
@@ -344,7 +319,15 @@ impl Images {
                     }
                 };
             }
-            all.push(Listed { image, names, digests: found.digests, created, size, read_only });
+            all.push(Listed {
+                image,
+                names,
+                digests: found.digests,
+                history: found.history,
+                created,
+                size,
+                read_only,
+            });
         }
         all.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
         Ok(all)
@@ -353,17 +336,6 @@ impl Images {
     /// Whether the image lies in our own store, and not only in an additional one.
     pub fn is_own(&self, id: &Digest) -> bool {
         self.roots.data.join("images").join(id.hex()).is_file()
-    }
-
-    /// The names of an image in our own store, sorted.
-    ///
-    /// # Errors
-    /// When a record is damaged.
-    pub fn names(&self, id: &Digest) -> Result<Vec<Reference>> {
-        let own = self.ref_records()?.into_iter().filter(|(r, read_only)| !read_only && r.id == *id);
-        let mut names: Vec<Reference> = own.map(|(r, _)| r.reference).collect();
-        names.sort();
-        Ok(names)
     }
 
     /// All reference records with whether they lie in an additional store.
@@ -393,11 +365,17 @@ impl Images {
         Ok(all)
     }
 
+    /// Keeps others from changing the records of images that are read, changed and written.
+    fn records_lock(&self) -> Result<fs::File> {
+        let path = self.roots.data.join("index.lock");
+        let lock = super::open_lock(&path)?;
+        lock.lock().map_err(|e| failed("lock", &path, e))?;
+        Ok(lock)
+    }
+
     /// Derives `oci/index.json` from the records of our own store.
     fn write_index(&self) -> Result<()> {
-        let lock_path = self.roots.data.join("index.lock");
-        let lock = super::open_lock(&lock_path)?;
-        lock.lock().map_err(|e| failed("lock", &lock_path, e))?;
+        let _lock = self.records_lock()?;
         let mut manifests = Vec::new();
         let mut named: HashSet<Digest> = HashSet::new();
         for (found, read_only) in self.ref_records()? {

@@ -16,6 +16,7 @@ mod attack_running;
 mod exec;
 mod harness;
 mod host;
+mod image_names;
 mod images;
 mod inspect;
 mod kill;

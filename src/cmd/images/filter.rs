@@ -12,7 +12,7 @@ const KEYS: &str =
 
 /// Conditions that all must hold, but that those on ids and references are alternatives among
 /// themselves.
-pub(super) struct Filters(Vec<Filter>);
+pub(in crate::cmd) struct Filters(Vec<Filter>);
 
 struct Filter {
     what: What,
@@ -35,8 +35,13 @@ enum What {
 
 impl Filters {
     /// Reads conditions; images they name are looked up.
-    pub(super) fn parse(texts: &[String], store: &Store) -> Result<Filters> {
+    pub(in crate::cmd) fn parse(texts: &[String], store: &Store) -> Result<Filters> {
         texts.iter().map(|text| one(text, store)).collect::<Result<_>>().map(Filters)
+    }
+
+    /// Whether all conditions hold, but for those on names and containers.
+    pub(in crate::cmd) fn accepts(&self, image: &Listed) -> bool {
+        self.0.iter().all(|filter| filter.holds(image))
     }
 
     /// Whether a condition asks for the containers of an image.

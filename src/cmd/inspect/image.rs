@@ -37,7 +37,7 @@ pub(super) fn show(store: &Store, image: &Image) -> Result<Value> {
         "ManifestType": manifest_type(store, image).unwrap_or_default(),
         "User": config.config.user,
         "History": history,
-        "NamesHistory": listed.as_ref().map(names).unwrap_or_default(),
+        "NamesHistory": listed.as_ref().map(|listed| listed.history.clone()).unwrap_or_default(),
     }))
 }
 

@@ -25,7 +25,27 @@ pub(super) struct ImageRecord {
     pub(super) manifests: Vec<ManifestRef>,
     /// `repository@digest` of everything it was pulled as.
     pub(super) digests: Vec<String>,
+    /// The names it has had, the latest first.
+    #[serde(default)]
+    pub(super) history: Vec<String>,
     pub(super) added: DateTime<Utc>,
+}
+
+impl ImageRecord {
+    /// Remembers a name that the image has now.
+    pub(super) fn note_name(&mut self, name: &Reference) {
+        let name = name.to_string();
+        self.history.retain(|known| *known != name);
+        self.history.insert(0, name);
+    }
+
+    /// Remembers that the image is this digest in the name's repository.
+    pub(super) fn note_digest(&mut self, name: &Reference, digest: &Digest) {
+        let digest = format!("{}@{digest}", name.repository());
+        if !self.digests.contains(&digest) {
+            self.digests.push(digest);
+        }
+    }
 }
 
 /// The annotation that names an entry of an image layout's index (OCI image spec, annotations.md).

@@ -1,0 +1,63 @@
+//! `coracle image prune`.
+
+use crate::cmd::images::filter::Filters;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::storage::events::{Action, Event};
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `image prune`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Remove images that have names but no containers, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Remove only images that meet a condition: label=..., label!=... or until=TIME
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Remove images that builds use, too; builds here leave no containers
+    #[arg(long)]
+    pub external: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Removes images that nobody needs and prints their ids.
+///
+/// # Errors
+/// A wrong filter, or an image that cannot be removed.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    for text in &args.filter {
+        let key = text.split(['=', '!']).next().unwrap_or_default();
+        if !matches!(key, "label" | "until") {
+            return Err(Error::new(Kind::Usage, format!("filter {text:?}: {key:?} is not a key"))
+                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
+        }
+    }
+    if args.all && args.external {
+        return Err(Error::new(Kind::Usage, "--all and --external exclude each other")
+            .hint("Leave --external away: coracle image prune --all"));
+    }
+    let store = crate::cmd::store(env)?;
+    let filters = Filters::parse(&args.filter, &store)?;
+    let what = if args.all { "all images without at least one container" } else { "all dangling images" };
+    let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
+    if !args.force && !ui::confirm(&question)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lock = store.exclusive()?;
+    let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
+    drop(lock);
+    for (listed, _) in &gone {
+        let id = &listed.image.id;
+        store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
+    }
+    let ids: String = gone.iter().map(|(listed, _)| format!("{}\n", listed.image.id.hex())).collect();
+    ui::out(&ids)?;
+    control::sweep(&store)?;
+    Ok(ExitCode::SUCCESS)
+}
