@@ -22,7 +22,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+mod sibling;
 mod tidy;
+pub use sibling::spawn_through;
 pub use tidy::{StopSignals, tidy_leaf};
 
 /// Largest message on a [`Link`], in bytes.

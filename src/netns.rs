@@ -22,6 +22,7 @@ pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publi
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 
 /// A container's network, resolved.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,10 @@ pub enum NetMode {
     Host,
     /// User-mode networking by slirp4netns.
     Slirp(SlirpOptions),
+    /// That container's, by its id; in a request, as it was written.
+    Container(String),
+    /// The network namespace at this path.
+    Ns(PathBuf),
 }
 
 impl NetMode {
@@ -53,6 +58,11 @@ impl NetMode {
     /// podman does.
     pub fn carries_ports(&self) -> bool {
         matches!(self, NetMode::Slirp(_))
+    }
+
+    /// Whether the container gets a network namespace of its own.
+    pub fn is_own(&self) -> bool {
+        matches!(self, NetMode::Slirp(_) | NetMode::None)
     }
 }
 
@@ -65,11 +75,13 @@ impl Default for NetMode {
 /// The mode's name as `inspect` shows it.
 impl fmt::Display for NetMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NetMode::None => "none",
-            NetMode::Host => "host",
-            NetMode::Slirp(_) => "slirp4netns",
-        })
+        match self {
+            NetMode::None => f.write_str("none"),
+            NetMode::Host => f.write_str("host"),
+            NetMode::Slirp(_) => f.write_str("slirp4netns"),
+            NetMode::Container(id) => write!(f, "container:{id}"),
+            NetMode::Ns(path) => write!(f, "ns:{}", path.display()),
+        }
     }
 }
 

@@ -131,7 +131,7 @@ pub struct UserSpec {
 }
 
 /// Whether a namespace is the container's own, the host's or another container's.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
     /// Its own.
@@ -139,8 +139,22 @@ pub enum Share {
     Private,
     /// The host's.
     Host,
-    /// That container's.
-    Container(ContainerId),
+    /// That container's, by its id; in a request, as it was written.
+    Container(String),
+    /// The one at this path, as `/proc/PID/ns/net` is one.
+    Ns(PathBuf),
+}
+
+/// As `inspect` shows it.
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Share::Private => f.write_str("private"),
+            Share::Host => f.write_str("host"),
+            Share::Container(id) => write!(f, "container:{id}"),
+            Share::Ns(path) => write!(f, "ns:{}", path.display()),
+        }
+    }
 }
 
 /// Which namespaces are the container's own. The network is in [`NetPlan`].
@@ -154,6 +168,9 @@ pub struct NamespacePlan {
     pub uts: Share,
     /// Cgroup root.
     pub cgroup: Share,
+    /// Users; whoever shares another namespace of a container shares this one of it too.
+    #[serde(default)]
+    pub user: Share,
 }
 
 /// One mount inside the container.

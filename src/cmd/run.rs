@@ -2,6 +2,7 @@
 
 pub mod args;
 mod before;
+pub mod joins;
 pub mod request;
 #[cfg(test)]
 mod tests;
@@ -99,6 +100,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         created: Utc::now(),
         caller,
     };
+    joins::look_up(&store, &mut request)?;
     check(&request, &facts)?;
     before::check(&store, &request, &facts.caller, cidfile.as_deref(), replace)?;
 

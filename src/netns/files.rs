@@ -22,7 +22,7 @@ pub fn resolv_conf(net: &NetPlan, resolver: &HostResolver) -> Option<String> {
     if *keep_image {
         return None;
     }
-    if matches!(net.mode, NetMode::Host | NetMode::None) && net.dns == DnsPlan::default() {
+    if !matches!(net.mode, NetMode::Slirp(_)) && net.dns == DnsPlan::default() {
         return Some(resolver.text.clone());
     }
     let host = parse(&resolver.text);
@@ -135,7 +135,7 @@ pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
             }
             let _ = writeln!(text, "127.0.0.1\t{own}");
         }
-        NetMode::None => {
+        NetMode::None | NetMode::Container(_) | NetMode::Ns(_) => {
             text.push_str(LOCALHOST);
             let _ = writeln!(text, "127.0.0.1\t{own}");
         }
@@ -156,7 +156,8 @@ pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
 /// The host as the container reaches it; `None` when it cannot.
 fn host_gateway(mode: &NetMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
     match mode {
-        NetMode::None => None,
+        NetMode::None | NetMode::Container(_) => None,
+        NetMode::Ns(_) => primary.map(Into::into),
         NetMode::Host => Some(Ipv4Addr::LOCALHOST.into()),
         NetMode::Slirp(slirp) if slirp.allow_host_loopback => Some(slirp.gateway().into()),
         NetMode::Slirp(slirp) => Some(primary.unwrap_or(slirp.gateway()).into()),

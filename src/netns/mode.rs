@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// MTU range that slirp4netns takes, in bytes.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 
-/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, and `private`, `bridge` and
+/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`, and `private`, `bridge` and
 /// `default` for the default network.
 ///
 /// # Errors
@@ -33,14 +33,10 @@ pub fn parse_network(text: &str) -> Result<NetMode> {
             "a container of its own network has no address or name to choose",
             "Leave the options out; the address inside is set with --network slirp4netns:cidr=10.0.3.0/24.",
         ),
-        ("container", Some(_)) => bad(
-            "the network of another container cannot be joined yet",
-            "Publish the other container's port and reach it as host.containers.internal, or use --network host in both.",
-        ),
-        ("ns", Some(_)) => bad(
-            "a network namespace given by path cannot be joined",
-            "Enter it first and use its network: nsenter --net=PATH coracle run --network host ...",
-        ),
+        ("container", Some(name)) if !name.is_empty() => Ok(NetMode::Container(name.to_owned())),
+        ("ns", Some(path)) if path.starts_with('/') => Ok(NetMode::Ns(path.into())),
+        ("container", _) => bad("the container is missing", "Name it, for example --network container:web."),
+        ("ns", _) => bad("the absolute path is missing", "Write it whole, for example --network ns:/proc/1234/ns/net."),
         ("pasta", _) => bad("pasta is not supported", "Use --network slirp4netns, the default."),
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),
         _ => bad("there is no such network", "Use --network slirp4netns (the default), host or none."),
@@ -196,8 +192,7 @@ mod tests {
     fn refusals_name_the_bad_part() {
         for (text, want) in [
             ("", "the mode is missing"),
-            ("container:web", "the network of another container cannot be joined yet"),
-            ("ns:/run/netns/x", "a network namespace given by path cannot be joined"),
+            ("ns:netns/x", "the absolute path is missing"),
             ("pasta:-t,80", "pasta is not supported"),
             ("backend", "there is no such network"),
             ("none:x=1", "this mode takes no options"),

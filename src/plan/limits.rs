@@ -156,8 +156,8 @@ pub fn sysctls(
 ) -> Result<BTreeMap<String, String>> {
     for argument in asked {
         let shared = match argument.of {
-            SysctlOf::Network => (*network == NetMode::Host).then_some("--network=host"),
-            SysctlOf::Ipc => (namespaces.ipc != Share::Private).then_some("--ipc=host"),
+            SysctlOf::Network => (!network.is_own()).then(|| format!("--network={network}")),
+            SysctlOf::Ipc => (namespaces.ipc != Share::Private).then(|| format!("--ipc={}", namespaces.ipc)),
         };
         if let Some(option) = shared {
             return Err(Error::new(
@@ -168,7 +168,7 @@ pub fn sysctls(
         }
     }
     let mut all: BTreeMap<String, String> = asked.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
-    if *network != NetMode::Host {
+    if network.is_own() {
         // As podman does, so that ping works without CAP_NET_RAW (icmp(7)).
         all.entry("net.ipv4.ping_group_range".to_owned()).or_insert_with(|| "0 0".to_owned());
     }

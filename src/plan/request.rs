@@ -22,6 +22,8 @@ pub struct Request {
     pub process: ProcessRequest,
     /// Host name inside.
     pub hostname: Option<String>,
+    /// The host name of the container whose UTS namespace is shared.
+    pub shared_hostname: Option<String>,
     /// Namespaces to share with the host.
     pub namespaces: NamespacePlan,
     /// The network.

@@ -141,20 +141,20 @@ fn check_namespaces(request: &Request) -> Result<()> {
     let NamespacePlan { pid, ipc, uts, .. } = &request.namespaces;
     if *uts != Share::Private && request.hostname.is_some() {
         return Err(refuse(
-            "--hostname cannot be set together with --uts=host",
-            "Leave out --uts=host, so that the container has a host name of its own.",
+            format!("--hostname cannot be set together with --uts={uts}"),
+            &format!("Leave out --uts={uts}, so that the container has a host name of its own."),
         ));
     }
     if *ipc != Share::Private && request.mounts.shm_size.is_some() {
         return Err(refuse(
-            "--shm-size cannot be set together with --ipc=host",
-            "Leave out --ipc=host, so that the container has a /dev/shm of its own.",
+            format!("--shm-size cannot be set together with --ipc={ipc}"),
+            &format!("Leave out --ipc={ipc}, so that the container has a /dev/shm of its own."),
         ));
     }
     if *pid != Share::Private && request.process.init {
         return Err(refuse(
-            "--init needs process ids of the container's own, and --pid=host shares the host's",
-            "Leave out --init or --pid=host.",
+            format!("--init needs process ids of the container's own, and --pid={pid} shares others"),
+            &format!("Leave out --init or --pid={pid}."),
         ));
     }
     if request.tty && request.log.driver == LogDriver::Passthrough {
@@ -171,8 +171,11 @@ fn hostname(request: &Request, facts: &Facts) -> String {
     let shared = request.namespaces.uts != Share::Private || request.network.mode == NetMode::Host;
     match &request.hostname {
         Some(name) => name.clone(),
-        None if shared => facts.caller.hostname.clone(),
-        None => facts.id.short().to_owned(),
+        None => match &request.shared_hostname {
+            Some(name) => name.clone(),
+            None if shared => facts.caller.hostname.clone(),
+            None => facts.id.short().to_owned(),
+        },
     }
 }
 
@@ -199,6 +202,9 @@ fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
             "Leave it out, or leave out --network=none.",
         ));
     }
+    if let NetMode::Container(_) | NetMode::Ns(_) = &asked.mode {
+        joined_network(request)?;
+    }
     if !request.files.hosts && !asked.hosts.is_empty() {
         return Err(refuse("--add-host cannot be set together with --no-hosts", "Leave out one of the two."));
     }
@@ -215,6 +221,25 @@ fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
         ports.clear();
     }
     Ok(NetPlan { mode: asked.mode.clone(), ports, dns: asked.dns.clone(), hosts: asked.hosts.clone() })
+}
+
+/// What belongs to whoever made the network, and cannot be set by one who joins it.
+fn joined_network(request: &Request) -> Result<()> {
+    let asked = &request.network;
+    let shares_files = matches!(asked.mode, NetMode::Container(_));
+    let option = if !asked.ports.is_empty() || asked.publish_all {
+        "--publish"
+    } else if shares_files && asked.dns != crate::netns::DnsPlan::default() {
+        "--dns, --dns-search or --dns-option"
+    } else if shares_files && !asked.hosts.is_empty() {
+        "--add-host"
+    } else {
+        return Ok(());
+    };
+    Err(refuse(
+        format!("{option} cannot be used with --network={}, which is set up already", asked.mode),
+        "Give the option to the container that has the network.",
+    ))
 }
 
 fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<RootPlan> {

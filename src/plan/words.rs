@@ -8,9 +8,25 @@ fn refuse(message: String, hint: &str) -> Error {
     Error::new(Kind::Usage, message).hint(hint)
 }
 
+/// What stands behind `container:` or `ns:`; `None` for another mode.
+fn elsewhere(s: &str) -> Option<Result<Share>> {
+    let missing = |what: &str, example: &str| Err(refuse(format!("{s:?} lacks the {what}"), example));
+    match s.split_once(':')? {
+        ("container", "") => Some(missing("container", "Name it, for example container:web.")),
+        ("container", name) => Some(Ok(Share::Container(name.to_owned()))),
+        ("ns", path) if path.starts_with('/') => Some(Ok(Share::Ns(path.into()))),
+        ("ns", _) => Some(missing("absolute path", "Write it whole, for example ns:/proc/1234/ns/net.")),
+        _ => None,
+    }
+}
+
 /// `--pid`, `--ipc`, `--uts`, `--cgroupns`: whose namespace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mode(pub Share);
+
+/// How users are mapped, for whoever asks for another map.
+pub const OTHER_IDS: &str =
+    "Leave it out: the container's root is your own account, the other users are your subordinate ids.";
 
 impl FromStr for Mode {
     type Err = Error;
@@ -18,31 +34,48 @@ impl FromStr for Mode {
         match s {
             "host" => Ok(Mode(Share::Host)),
             "private" | "shareable" | "" => Ok(Mode(Share::Private)),
-            _ if s.starts_with("container:") => Err(refuse(
-                format!("{s:?}: joining another container is not supported yet"),
-                "Use coracle exec to run a second command in a container.",
+            "none" => Err(refuse(
+                "\"none\": a container without shared memory cannot be made".to_owned(),
+                "Use private, and --shm-size to keep it small.",
             )),
-            _ => Err(refuse(format!("{s:?} is not a namespace mode"), "Use host or private.")),
+            "pod" => {
+                Err(refuse("there are no pods yet".to_owned(), "Join a container instead: container:NAME."))
+            }
+            _ => elsewhere(s)
+                .unwrap_or_else(|| {
+                    Err(refuse(
+                        format!("{s:?} is not a namespace mode"),
+                        "Use host, private, container:NAME or ns:PATH.",
+                    ))
+                })
+                .map(Mode),
         }
     }
 }
 
-/// `--userns`: only the mode there is, the container's root being the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Userns;
+/// `--userns`: the usual one, in which the container's root is the caller, or another container's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Userns(pub Share);
 
 impl FromStr for Userns {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
         match s.split(':').next() {
-            Some("host" | "") => Ok(Userns),
+            Some("host" | "") if !s.contains(':') => Ok(Userns(Share::Private)),
             Some("keep-id" | "auto" | "nomap") => Err(refuse(
-                format!("user namespace mode {s:?} comes with the storage work"),
-                "Leave --userns out: the container's root is your own account, the other users are your subordinate ids.",
+                format!(
+                    "user namespace mode {s:?} is not offered yet: the files of images cannot be shown under other ids"
+                ),
+                OTHER_IDS,
             )),
-            _ => {
-                Err(refuse(format!("{s:?} is not a user namespace mode"), "Use host, or leave --userns out."))
-            }
+            _ => elsewhere(s)
+                .unwrap_or_else(|| {
+                    Err(refuse(
+                        format!("{s:?} is not a user namespace mode"),
+                        "Use host or container:NAME, or leave --userns out.",
+                    ))
+                })
+                .map(Userns),
         }
     }
 }
@@ -209,13 +242,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Mode>().unwrap().0, share);
         }
-        assert!("container:x".parse::<Mode>().unwrap_err().message().contains("not supported yet"));
-        assert!("ns:/x".parse::<Mode>().is_err());
-        for good in ["host", ""] {
-            assert!(good.parse::<Userns>().is_ok());
+        assert_eq!("container:x".parse::<Mode>().unwrap().0, Share::Container("x".to_owned()));
+        assert_eq!("ns:/x".parse::<Mode>().unwrap().0, Share::Ns("/x".into()));
+        for bad in ["container:", "ns:", "ns:x", "none", "pod", "wat", "wat:x"] {
+            assert!(bad.parse::<Mode>().is_err(), "{bad}");
         }
-        assert!("keep-id:uid=5".parse::<Userns>().unwrap_err().message().contains("storage work"));
-        assert!("wat".parse::<Userns>().is_err());
+        for good in ["host", ""] {
+            assert_eq!(good.parse::<Userns>().unwrap().0, Share::Private);
+        }
+        assert_eq!("container:x".parse::<Userns>().unwrap().0, Share::Container("x".to_owned()));
+        for bad in ["keep-id:uid=5", "auto", "nomap"] {
+            assert!(bad.parse::<Userns>().unwrap_err().message().contains("not offered yet"), "{bad}");
+        }
+        for bad in ["wat", "container:", "host:x", "private:"] {
+            assert!(bad.parse::<Userns>().is_err(), "{bad}");
+        }
         assert!("no".parse::<Restart>().is_ok());
         for bad in ["always", "on-failure:3", "unless-stopped", "wat"] {
             assert!(bad.parse::<Restart>().is_err());

@@ -8,6 +8,7 @@
 
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::netns::NetMode;
 use crate::plan::{ContainerPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
@@ -274,9 +275,12 @@ pub fn dependents(store: &Store, container: &ContainerDir) -> Result<Vec<Contain
     let shares = |dir: &ContainerDir| {
         dir.plan::<ContainerPlan>().is_ok_and(|plan| {
             let ns = &plan.namespaces;
-            [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup]
-                .into_iter()
-                .any(|share| matches!(share, Share::Container(id) if id == container.id()))
+            let own = container.id().as_str();
+            let network = matches!(&plan.network.mode, NetMode::Container(id) if id == own);
+            network
+                || [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup, &ns.user]
+                    .into_iter()
+                    .any(|share| matches!(share, Share::Container(id) if id == own))
         })
     };
     Ok(store.containers().mentioning(container.id())?.into_iter().filter(shares).collect())

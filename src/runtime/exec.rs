@@ -15,10 +15,9 @@
 use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
-use super::{explain_exec, files, monitor, users};
+use super::{explain_exec, files, join, monitor, users};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
-use crate::netns::NetMode;
 use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
@@ -104,7 +103,7 @@ pub fn run(
     super::check_preserved(request.process.preserve_fds)?;
     let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
     let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
-    let order = order(store, plan, &request)?;
+    let order = order(store, plan, &record, &request)?;
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
     let (socket, client) = match &attach {
         Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
@@ -130,7 +129,7 @@ pub fn run(
     }
 }
 
-fn order(store: &Store, plan: &ContainerPlan, request: &ExecRequest) -> Result<Join> {
+fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecRequest) -> Result<Join> {
     let mut plan = plan.clone();
     plan.process = request.process.clone();
     plan.io.tty = request.tty;
@@ -143,18 +142,7 @@ fn order(store: &Store, plan: &ContainerPlan, request: &ExecRequest) -> Result<J
         plan.security.capabilities = ::caps::all().iter().map(ToString::to_string).collect();
     }
     let filter = super::filter(store, &plan)?;
-    let mut namespaces = CloneFlags::empty();
-    for (private, flag) in [
-        (plan.namespaces.pid != Share::Host, CloneFlags::CLONE_NEWPID),
-        (plan.namespaces.ipc != Share::Host, CloneFlags::CLONE_NEWIPC),
-        (plan.namespaces.uts != Share::Host, CloneFlags::CLONE_NEWUTS),
-        (plan.namespaces.cgroup != Share::Host, CloneFlags::CLONE_NEWCGROUP),
-        (plan.network.mode != NetMode::Host, CloneFlags::CLONE_NEWNET),
-    ] {
-        if private {
-            namespaces |= flag;
-        }
-    }
+    let namespaces = join::to_enter(&plan, run.init.pid);
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
     Ok(Join { order: Order::for_process(plan, filter), namespaces: namespaces.bits() })
 }
@@ -202,9 +190,12 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
     let signals = monitor::hold_signals()?;
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
-    setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
+    // One that the container shares may not be its user namespace's; from here every one can be entered.
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
-    setns(target, namespaces).doing("enter", "the container's namespaces")?;
+    if !namespaces.is_empty() {
+        setns(target, namespaces).doing("enter", "the container's namespaces")?;
+    }
+    setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio));
     let child = child.doing("start", "the process")?;
     fork::close_preserved(plan.process.preserve_fds);
@@ -229,7 +220,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         stop_timeout: Duration::from_secs(10),
         deadline: None,
         helpers: None,
-        lives_with: (plan.namespaces.pid == Share::Host).then(|| target.as_fd()),
+        lives_with: (plan.namespaces.pid != Share::Private).then(|| target.as_fd()),
     };
     let end = relay.run(&payload, &signals)?;
     relay.finish(end.code);

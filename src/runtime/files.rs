@@ -299,20 +299,35 @@ impl Scratch {
     /// Those of [`ensure_target`] and the mount calls.
     pub fn mount(&mut self, root: BorrowedFd<'_>, generated: &Generated<'_>) -> Result<(), Failure> {
         let path = Path::new(generated.path);
-        let point = match ensure_target(root, path, Target::File) {
-            Ok(point) => point,
-            Err(f)
-                if matches!(
-                    f.errno(),
-                    Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV | Errno::EOVERFLOW
-                ) =>
-            {
-                return Ok(());
-            }
-            Err(f) => return Err(f),
-        };
+        let Some(point) = file_target(root, path)? else { return Ok(()) };
         let file = self.file(generated.content, generated.mode)?;
         mount::move_mount(file.as_fd(), point.as_fd()).doing("mount on", path)
+    }
+}
+
+/// Attaches a detached mount of a file, as far as [`Scratch::mount`] would.
+///
+/// # Errors
+/// Those of [`ensure_target`] and move_mount(2).
+pub fn mount_file(root: BorrowedFd<'_>, path: &Path, file: BorrowedFd<'_>) -> Result<(), Failure> {
+    match file_target(root, path)? {
+        Some(point) => mount::move_mount(file, point.as_fd()).doing("mount on", path),
+        None => Ok(()),
+    }
+}
+
+/// The mount point of a generated file; `None` where it is missing and cannot be made.
+fn file_target(root: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>, Failure> {
+    match ensure_target(root, path, Target::File) {
+        Err(f)
+            if matches!(
+                f.errno(),
+                Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV | Errno::EOVERFLOW
+            ) =>
+        {
+            Ok(None)
+        }
+        other => other.map(Some),
     }
 }
 

@@ -16,8 +16,9 @@
 //! pid_namespaces(7), capabilities(7).
 
 use crate::fork::{Doing, Failure, Link};
-use crate::netns::{self, NetMode};
-use crate::plan::{ContainerPlan, Share};
+use crate::netns;
+use crate::plan::ContainerPlan;
+use crate::runtime::join::{Shares, Whose};
 use crate::runtime::{files, users};
 use crate::sys::{self, pty};
 use nix::sys::resource::{Resource, setrlimit};
@@ -66,6 +67,8 @@ pub struct Order {
     pub merged: PathBuf,
     /// Host directories of its volumes, by volume name.
     pub volumes: BTreeMap<String, PathBuf>,
+    /// Where the detached mounts that come along are attached, absolute.
+    pub borrowed: Vec<String>,
     /// Files generated for it.
     pub files: Vec<FileOrder>,
     /// The compiled system call filter: program and load flags.
@@ -74,6 +77,8 @@ pub struct Order {
     pub wait_for_network: bool,
     /// Execute ourselves anew from a read-only view first.
     pub seal: bool,
+    /// Whose its namespaces are.
+    pub shares: Shares,
 }
 
 impl Order {
@@ -83,10 +88,12 @@ impl Order {
             plan,
             merged: PathBuf::new(),
             volumes: BTreeMap::new(),
+            borrowed: Vec::new(),
             files: Vec::new(),
             filter,
             wait_for_network: false,
             seal: false,
+            shares: Shares::default(),
         }
     }
 }
@@ -107,6 +114,15 @@ pub struct FileOrder {
 pub struct Stdio {
     /// Standard input, output and error.
     pub streams: [OwnedFd; 3],
+    /// Detached mounts of another container's, in the order of [`Order::borrowed`].
+    pub borrowed: Vec<OwnedFd>,
+}
+
+impl Stdio {
+    /// Streams alone.
+    pub fn new(streams: [OwnedFd; 3]) -> Stdio {
+        Stdio { streams, borrowed: Vec::new() }
+    }
 }
 
 /// Stage 2, right after the clone. Returns only when it failed.
@@ -117,8 +133,14 @@ pub fn start(link: Link, order: &Order, stdio: Stdio) -> i32 {
 /// Stage 2 after it has executed itself anew: `link order stdin stdout stderr` as descriptor numbers.
 pub fn resumed(arguments: &[String]) -> ExitCode {
     let Some((link, order, fds)) = seal::take_over(arguments) else { return ExitCode::from(125) };
-    let Ok(streams) = <[OwnedFd; 3]>::try_from(fds) else { return ExitCode::from(125) };
-    let result = seal::read_order(order).and_then(|order: Order| finish(&link, &order, &Stdio { streams }));
+    let mut streams = fds;
+    if streams.len() < 3 {
+        return ExitCode::from(125);
+    }
+    let borrowed = streams.split_off(3);
+    let Ok(streams) = <[OwnedFd; 3]>::try_from(streams) else { return ExitCode::from(125) };
+    let stdio = Stdio { streams, borrowed };
+    let result = seal::read_order(order).and_then(|order: Order| finish(&link, &order, &stdio));
     ExitCode::from(report(&link, result) as u8)
 }
 
@@ -133,7 +155,7 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
 fn begin(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     expect(link, "id map")?;
     if order.seal {
-        let streams: Vec<&OwnedFd> = stdio.streams.iter().collect();
+        let streams: Vec<&OwnedFd> = stdio.streams.iter().chain(&stdio.borrowed).collect();
         seal::resume_from(&seal::sealed_view()?, "init", link, order, &streams)?;
     }
     finish(link, order, stdio)
@@ -152,11 +174,11 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
-    let mut built = tree::build(order)?;
-    if plan.namespaces.uts == Share::Private {
+    let mut built = tree::build(order, &stdio.borrowed)?;
+    if order.shares.uts == Whose::Own {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
     }
-    if plan.network.mode != NetMode::Host {
+    if order.shares.net == Whose::Own {
         netns::loopback_up().doing("bring up", "loopback")?;
     }
     let user = users::resolve(built.root.as_fd(), &plan.process.user)?;

@@ -26,6 +26,7 @@ pub mod frame;
 pub mod init;
 #[cfg(test)]
 mod inside;
+pub mod join;
 pub mod masks;
 pub mod monitor;
 pub mod processes;
@@ -55,6 +56,7 @@ pub struct Prepared {
     listeners: Vec<netns::Listener>,
     slirp: Option<PathBuf>,
     filter: Option<seccomp::Filter>,
+    joins: join::Joins,
 }
 
 /// Gets what a start needs of the host. Called before the container is made, so that what is refused
@@ -67,12 +69,13 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
     let slirp = match plan.network.mode {
         NetMode::Slirp(_) => Some(slirp::find()?),
-        NetMode::None | NetMode::Host => None,
+        _ => None,
     };
+    let joins = join::Joins::open(store, plan)?;
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, filter })
+    Ok(Prepared { listeners, slirp, filter, joins })
 }
 
 /// Starts a container.
@@ -88,7 +91,7 @@ pub fn launch(
     prepared: Prepared,
     attach: Option<Attachment>,
 ) -> Result<Running> {
-    let Prepared { listeners, slirp, filter } = prepared;
+    let Prepared { listeners, slirp, filter, joins } = prepared;
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
     let (socket, client) = match &attach {
         Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
@@ -99,7 +102,7 @@ pub fn launch(
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(socket.take());
-        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, client })
+        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joins, client })
     })
     .context(Kind::Runtime, || "start the container's monitor")?;
     let attached = socket.take().zip(attach).zip(signals);

@@ -17,12 +17,13 @@
 //! A start that fails leaves an exit record with the reason, and nothing else.
 
 use super::init::{self, FromInit, Order, Stdio, ToInit};
+use super::join::{Joins, Shares, Whose};
 use super::relay::{self, End, Payload, Relay, Sink, Streams};
 use super::seccomp::Filter;
 use crate::container::ExitRecord;
 use crate::fork::{self, Child, Doing, Failure, Link};
 use crate::netns::{self, NetMode};
-use crate::plan::{ContainerPlan, LogDriver, MountSource, Share};
+use crate::plan::{ContainerPlan, LogDriver, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, PortRecord, ProcessRef, RunRecord, log};
 use crate::storage::rootfs::{self, Places, RootPlan};
@@ -74,6 +75,8 @@ pub struct Launch<'a> {
     pub slirp: Option<PathBuf>,
     /// The compiled filter.
     pub filter: Option<Filter>,
+    /// What it shares with others.
+    pub joins: Joins,
     /// The first attached client.
     pub client: Option<OwnedFd>,
 }
@@ -94,7 +97,7 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 }
 
 fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
-    let Launch { store, dir, plan, listeners, slirp, filter, client } = launch;
+    let Launch { store, dir, plan, listeners, slirp, filter, joins, client } = launch;
     let payload_io = let_go(plan, true)?;
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
@@ -106,16 +109,20 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
     let places = assemble(store, dir, plan)?;
-    let order = order(store, plan, filter, places.merged.clone())?;
+    let mut order = order(store, plan, filter, places.merged.clone())?;
+    order.shares = joins.shares;
     let sink = sink(dir, plan)?;
     let signals = hold_signals()?;
-    if plan.namespaces.pid == Share::Host {
+    if order.shares.pid == Whose::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
     }
 
-    let (stdio, mut streams) = payload_io;
-    let child = fork::spawn(namespaces(plan), |link| init::start(link, &order, stdio))
-        .doing("make namespaces for", plan.id.short())?;
+    let (mut stdio, mut streams) = payload_io;
+    (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
+    let child = joins.spawn(|link| init::start(link, &order, stdio))?;
+    // Without process ids of its own, what it leaves behind is found by the mounts it sees.
+    let shares_pids = matches!(joins.shares.pid, Whose::Joined);
+    let mounts = shares_pids.then(|| fs::metadata(format!("/proc/{}/ns/mnt", child.pid)).ok()).flatten();
     // They are the payload's now.
     fork::close_preserved(plan.process.preserve_fds);
     let abandon = |failure: Failure, recorded: Option<&RunRecord>| {
@@ -124,7 +131,8 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         finish::failed(store, dir, plan, recorded, &failure);
         failure
     };
-    let record = record_run(dir, &child, &listeners).map_err(|failure| abandon(failure, None))?;
+    let record =
+        record_run(dir, &child, &listeners, joins.shares).map_err(|failure| abandon(failure, None))?;
     let network = start(plan, slirp.as_deref(), &child, listeners, &mut streams)
         .map_err(|failure| abandon(failure, Some(&record)))?;
     let listener = finish::listen(dir);
@@ -132,8 +140,11 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
 
     let mut relay = Relay::new(streams, client, listener, sink)?;
-    let payload = payload(plan, &child, network.as_ref());
+    let payload = payload(plan, &child, network.as_ref(), joins.shares.pid);
     let end = relay.run(&payload, &signals)?;
+    if let Some(mounts) = &mounts {
+        finish::end_others(mounts);
+    }
     finish::ended(dir, &record, end);
     network::close(network);
     relay.close_listener();
@@ -156,7 +167,7 @@ pub(super) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams
     let io = if plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty {
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
-        (Stdio { streams: [stdin, copy(&stdout)?, copy(&stderr)?] }, Streams::default())
+        (Stdio::new([stdin, copy(&stdout)?, copy(&stderr)?]), Streams::default())
     } else {
         pipes(plan, &null, keep)?
     };
@@ -172,7 +183,7 @@ pub(super) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams
 fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
     let copy = || null.try_clone().doing("copy", "/dev/null");
     if plan.io.tty || !keep {
-        return Ok((Stdio { streams: [copy()?, copy()?, copy()?] }, Streams::default()));
+        return Ok((Stdio::new([copy()?, copy()?, copy()?]), Streams::default()));
     }
     let pipe = || pipe2(OFlag::O_CLOEXEC).doing("make", "pipe");
     let (stdin, feed) = if plan.io.stdin {
@@ -185,7 +196,7 @@ fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Str
     let (stderr_read, stderr) = pipe()?;
     let streams =
         Streams { stdin: feed, stdout: Some(stdout_read), stderr: Some(stderr_read), terminal: None };
-    Ok((Stdio { streams: [stdin, stdout, stderr] }, streams))
+    Ok((Stdio::new([stdin, stdout, stderr]), streams))
 }
 
 fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
@@ -248,6 +259,8 @@ fn order(
         // A first process that stays ours is executed anew in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
         seal: plan.process.init || init::must_seal(),
+        shares: Shares::default(),
+        borrowed: Vec::new(),
     })
 }
 
@@ -264,32 +277,16 @@ pub(super) fn hold_signals() -> Result<SignalFd, Failure> {
         .doing("open", "signal descriptor")
 }
 
-/// The namespaces that are the container's own, as flags of clone(2).
-fn namespaces(plan: &ContainerPlan) -> u64 {
-    let mut flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS;
-    for (share, flag) in [
-        (&plan.namespaces.pid, libc::CLONE_NEWPID),
-        (&plan.namespaces.ipc, libc::CLONE_NEWIPC),
-        (&plan.namespaces.uts, libc::CLONE_NEWUTS),
-        (&plan.namespaces.cgroup, libc::CLONE_NEWCGROUP),
-    ] {
-        if *share == Share::Private {
-            flags |= flag;
-        }
-    }
-    if plan.network.mode != NetMode::Host {
-        flags |= libc::CLONE_NEWNET;
-    }
-    flags as u64
-}
-
 /// Writes the container's id map and the record of this run.
 fn record_run(
     dir: &ContainerDir,
     child: &Child,
     listeners: &[netns::Listener],
+    shares: Shares,
 ) -> Result<RunRecord, Failure> {
-    userns::write_child_map(child.pid)?;
+    if shares.user == Whose::Own {
+        userns::write_child_map(child.pid)?;
+    }
     let pid = child.pid.as_raw();
     let init = ProcessRef::of(pid)
         .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
@@ -354,7 +351,12 @@ fn await_payload(
     }
 }
 
-fn payload<'a>(plan: &ContainerPlan, child: &'a Child, network: Option<&network::Network>) -> Payload<'a> {
+fn payload<'a>(
+    plan: &ContainerPlan,
+    child: &'a Child,
+    network: Option<&network::Network>,
+    pids: Whose,
+) -> Payload<'a> {
     let helpers = || network.map(network::Network::pids).unwrap_or_default();
     Payload {
         pid: child.pid,
@@ -362,7 +364,7 @@ fn payload<'a>(plan: &ContainerPlan, child: &'a Child, network: Option<&network:
         stop_signal: plan.lifecycle.stop_signal,
         stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
         deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
-        helpers: (plan.namespaces.pid == Share::Host).then(helpers),
+        helpers: (pids == Whose::Host).then(helpers),
         lives_with: None,
     }
 }

@@ -7,6 +7,7 @@
 pub mod caps;
 pub mod fd;
 pub mod mount;
+pub mod namespace;
 pub mod net;
 pub mod probe;
 pub mod process;

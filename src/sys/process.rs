@@ -27,7 +27,8 @@ pub fn clone(flags: u64) -> nix::Result<Side> {
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags | libc::CLONE_PIDFD as u64;
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // A sibling ends as its maker does: clone3(2) takes no signal for it.
+    args.exit_signal = if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 };
     // SAFETY: args is valid for the given size and pidfd outlives the call; no memory is shared with
     // the child, which continues on its own copy of this stack.
     let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };

@@ -31,6 +31,7 @@ mod pull_faults;
 mod rm;
 mod run_options;
 mod run_terminal;
+mod spaces;
 mod stop;
 mod store;
 mod top;

@@ -2,7 +2,7 @@
 
 use crate::container::{Signal, Status};
 use crate::error::Result;
-use crate::netns::HostEntry;
+use crate::netns::{HostEntry, NetMode};
 use crate::plan::{ContainerPlan, LogDriver, MountPlan, MountSource, SeccompPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, PortRecord, Summary, disk_usage};
@@ -166,11 +166,15 @@ fn show_mount(store: &Store, mount: &MountPlan) -> Option<Value> {
 
 fn dependencies(plan: &ContainerPlan) -> Vec<String> {
     let ns = &plan.namespaces;
-    let shared = [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup].into_iter().filter_map(|share| match share {
-        Share::Container(id) => Some(id.to_string()),
-        _ => None,
-    });
+    let shared =
+        [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup, &ns.user].into_iter().filter_map(|share| match share {
+            Share::Container(id) => Some(id.clone()),
+            _ => None,
+        });
     let mut ids: Vec<String> = shared.collect();
+    if let NetMode::Container(id) = &plan.network.mode {
+        ids.push(id.clone());
+    }
     ids.sort();
     ids.dedup();
     ids
@@ -250,12 +254,9 @@ fn config(plan: &ContainerPlan) -> Value {
     })
 }
 
-fn share(share: &Share) -> String {
-    match share {
-        Share::Private => "private".to_owned(),
-        Share::Host => "host".to_owned(),
-        Share::Container(id) => format!("container:{id}"),
-    }
+/// The usual user namespace has no name in podman's inspect.
+fn user_mode(share: &Share) -> String {
+    if *share == Share::Private { String::new() } else { share.to_string() }
 }
 
 fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
@@ -293,7 +294,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     }
     json!({
         "Binds": binds,
-        "CgroupMode": share(&plan.namespaces.cgroup),
+        "CgroupMode": plan.namespaces.cgroup.to_string(),
         "ContainerIDFile": "",
         "LogConfig": {
             "Type": plan.io.log.driver,
@@ -315,19 +316,19 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         "DnsSearch": plan.network.dns.search,
         "ExtraHosts": plan.network.hosts.iter().map(host).collect::<Vec<_>>(),
         "GroupAdd": plan.process.user.groups,
-        "IpcMode": share(&plan.namespaces.ipc),
+        "IpcMode": plan.namespaces.ipc.to_string(),
         "Cgroup": "",
         "Cgroups": "default",
         "Links": null,
         "OomScoreAdj": 0,
-        "PidMode": share(&plan.namespaces.pid),
+        "PidMode": plan.namespaces.pid.to_string(),
         "Privileged": plan.security.privileged,
         "PublishAllPorts": plan.asked.publish_all,
         "ReadonlyRootfs": plan.security.readonly_root,
         "SecurityOpt": security,
         "Tmpfs": tmpfs,
-        "UTSMode": share(&plan.namespaces.uts),
-        "UsernsMode": "",
+        "UTSMode": plan.namespaces.uts.to_string(),
+        "UsernsMode": user_mode(&plan.namespaces.user),
         "ShmSize": plan.limits.shm_size,
         "Runtime": "coracle",
         "Init": plan.process.init,

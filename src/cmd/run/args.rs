@@ -150,20 +150,20 @@ pub struct ProcessArgs {
     /// Time zone, such as Europe/Berlin, or local
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<Zone>,
-    /// Process namespace: host or private
+    /// Process namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub pid: Mode,
-    /// IPC namespace: host or private
+    /// IPC namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub ipc: Mode,
-    /// Host name namespace: host or private
+    /// Host name namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub uts: Mode,
-    /// Control group namespace: host or private
+    /// Control group namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub cgroupns: Mode,
-    /// User namespace: host
-    #[arg(long, value_name = "MODE", hide = true)]
+    /// User namespace: host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE")]
     pub userns: Option<Userns>,
 }
 
@@ -237,7 +237,7 @@ pub struct MountArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network", mut_args = switchable)]
 pub struct NetworkArgs {
-    /// Network: slirp4netns[:OPTIONS], none or host
+    /// Network: slirp4netns[:OPTIONS], none, host, container:NAME or ns:PATH
     #[arg(long, visible_alias = "net", value_name = "MODE", default_value = "slirp4netns", value_parser = netns::parse_network)]
     pub network: NetMode,
     /// Publish a port or a range of ports

@@ -6,7 +6,7 @@ use super::args::{
 };
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
-use crate::netns;
+use crate::netns::{self, NetMode};
 use crate::plan::env::{self, EnvRequest};
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
@@ -70,6 +70,7 @@ impl ContainerArgs {
             ipc: self.process.ipc.0.clone(),
             uts: self.process.uts.0.clone(),
             cgroup: self.process.cgroupns.0.clone(),
+            user: self.process.userns.as_ref().map(|mode| mode.0.clone()).unwrap_or_default(),
         };
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
         let files = FilesPlan { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
@@ -84,6 +85,7 @@ impl ContainerArgs {
             },
             process: process(self.process, environment(self.env, caller)?, command),
             hostname,
+            shared_hostname: None,
             namespaces,
             network: network(self.network)?,
             mounts: mounts(self.mounts, zone),
@@ -165,7 +167,7 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
         netns::parse_expose(port)?;
     }
     let ports: Vec<_> = args.publish.into_iter().flatten().collect();
-    if !args.network.carries_ports() && (args.publish_all || !ports.is_empty()) {
+    if matches!(args.network, NetMode::None | NetMode::Host) && (args.publish_all || !ports.is_empty()) {
         log::warn!("published ports are dropped: network {} has none", args.network);
     }
     Ok(NetworkRequest {

@@ -34,6 +34,7 @@ pub(in crate::plan) fn request() -> Request {
             ..ProcessRequest::default()
         },
         hostname: None,
+        shared_hostname: None,
         namespaces: NamespacePlan::default(),
         network: NetworkRequest::default(),
         mounts: MountRequest { read_only_tmpfs: true, ..MountRequest::default() },

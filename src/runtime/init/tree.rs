@@ -13,9 +13,9 @@
 
 use super::Order;
 use crate::fork::{Doing, Failure};
-use crate::netns::NetMode;
-use crate::plan::{MountPlan, MountSource, Share};
+use crate::plan::{MountPlan, MountSource};
 use crate::runtime::files::{self, Generated, Scratch, Target};
+use crate::runtime::join::{SHM, Whose};
 use crate::runtime::masks;
 use crate::storage::volumes;
 use crate::sys::mount::{self, Tree, attr};
@@ -57,14 +57,16 @@ pub(super) struct Built {
 }
 
 /// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
-pub(super) fn build(order: &Order) -> Result<Built, Failure> {
+///
+/// `borrowed` are detached mounts, for the places that the order names.
+pub(super) fn build(order: &Order, borrowed: &[OwnedFd]) -> Result<Built, Failure> {
     let null = host_null()?;
     let (root, mut scratch) = over_itself(&order.merged)?;
     let proc = kernel_proc(order, root.as_fd())?;
     // Before /proc/sys is made read-only.
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
-    let (pts, console) = devices(order, root.as_fd(), &null)?;
+    let (pts, console) = devices(order, root.as_fd(), &null, borrowed)?;
     let mut handed_over = Vec::new();
     for planned in &order.plan.mounts {
         let source = user_mount(order, root.as_fd(), planned)?;
@@ -72,11 +74,13 @@ pub(super) fn build(order: &Order) -> Result<Built, Failure> {
             handed_over.push((source, planned.destination.clone()));
         }
     }
-    for file in &order.files {
-        if !order.plan.mounts.iter().any(|m| m.destination == Path::new(&file.path)) {
-            let generated = Generated { path: &file.path, content: file.content.as_bytes(), mode: file.mode };
-            scratch.mount(root.as_fd(), &generated)?;
-        }
+    let free = |path: &str| !order.plan.mounts.iter().any(|m| m.destination == Path::new(path));
+    for file in order.files.iter().filter(|file| free(&file.path)) {
+        let generated = Generated { path: &file.path, content: file.content.as_bytes(), mode: file.mode };
+        scratch.mount(root.as_fd(), &generated)?;
+    }
+    for (path, tree) in order.borrowed.iter().zip(borrowed).filter(|(path, _)| *path != SHM && free(path)) {
+        files::mount_file(root.as_fd(), Path::new(path), tree.as_fd())?;
     }
     let security = &order.plan.security;
     let (masked, read_only) = (&security.masked_paths, &security.readonly_paths);
@@ -151,9 +155,9 @@ fn host_tree(path: &Path, attributes: u64) -> Result<OwnedFd, Failure> {
 }
 
 fn kernel_proc(order: &Order, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    let tree = match order.plan.namespaces.pid {
+    let tree = match order.shares.pid {
         // Mounting proc needs a pid namespace of our own; bind the host's.
-        Share::Host => host_tree(Path::new("/proc"), LOCKED_DOWN)?,
+        Whose::Host | Whose::Foreign => host_tree(Path::new("/proc"), LOCKED_DOWN)?,
         _ => mount::new_mount(c"proc", &[], LOCKED_DOWN).doing("mount proc on", "/proc")?,
     };
     attach_plainly(tree.as_fd(), root, "proc")?;
@@ -162,7 +166,7 @@ fn kernel_proc(order: &Order, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> 
 
 fn kernel_sys(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
     let read_only = if order.plan.security.privileged { 0 } else { attr::RDONLY };
-    if order.plan.network.mode == NetMode::Host {
+    if matches!(order.shares.net, Whose::Host | Whose::Foreign) {
         // Mounting sysfs needs a network namespace of our own; bind the host's.
         let tree = host_tree(Path::new("/sys"), LOCKED_DOWN | read_only)?;
         return attach_plainly(tree.as_fd(), root, "sys");
@@ -184,6 +188,7 @@ fn devices(
     order: &Order,
     root: BorrowedFd<'_>,
     null: &OwnedFd,
+    borrowed: &[OwnedFd],
 ) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
     let options: [(&CStr, &CStr); 2] = [(c"mode", c"755"), (c"size", c"65536k")];
     let dev = mount::new_mount(c"tmpfs", &options, attr::NOSUID).doing("mount tmpfs on", "/dev")?;
@@ -203,8 +208,10 @@ fn devices(
     }
     let pts = terminals()?;
     below(&dev, &pts, "pts")?;
-    let shm = match order.plan.namespaces.ipc {
-        Share::Host => host_tree(Path::new("/dev/shm"), attr::NOSUID | attr::NODEV)?,
+    let of_other = order.borrowed.iter().zip(borrowed).find(|(path, _)| *path == SHM);
+    let shm = match (order.shares.ipc, of_other) {
+        (Whose::Host, _) => host_tree(Path::new(SHM), attr::NOSUID | attr::NODEV)?,
+        (_, Some((_, tree))) => tree.try_clone().doing("copy", SHM)?,
         _ => {
             let size = c_string(&order.plan.limits.shm_size.to_string())?;
             mount::new_mount(c"tmpfs", &[(c"mode", c"1777"), (c"size", &size)], LOCKED_DOWN)
@@ -212,7 +219,7 @@ fn devices(
         }
     };
     below(&dev, &shm, "shm")?;
-    if order.plan.namespaces.ipc == Share::Private {
+    if matches!(order.shares.ipc, Whose::Own | Whose::Joined) {
         let queues = mount::new_mount(c"mqueue", &[], LOCKED_DOWN).doing("mount mqueue on", "/dev/mqueue")?;
         below(&dev, &queues, "mqueue")?;
     }

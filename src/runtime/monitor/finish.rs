@@ -2,14 +2,20 @@
 
 use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, RunRecord, Store};
 use crate::storage::trash;
+use crate::sys::process;
 use chrono::Utc;
+use nix::libc;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
 use nix::sys::stat::{Mode, umask};
-use std::os::fd::{AsRawFd, OwnedFd};
+use nix::unistd::Pid;
+use std::fs::Metadata;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// The attach socket. A container without one runs all the same, so nothing here is fatal.
 pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
@@ -27,6 +33,29 @@ pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
     bound.ok()?;
     listen_on(&socket, Backlog::new(16).ok()?).ok()?;
     Some(socket)
+}
+
+/// Kills the processes in a mount namespace: those that a container left behind in another's process
+/// ids, where its own end is not theirs.
+pub(super) fn end_others(mounts: &Metadata) {
+    /// Enough for processes that fork while they are looked for.
+    const ROUNDS: u32 = 100;
+    for _ in 0..ROUNDS {
+        let mut found = false;
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        for pid in processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
+            let Ok(pidfd) = process::pidfd_open(Pid::from_raw(pid)) else { continue };
+            let theirs = std::fs::metadata(format!("/proc/{pid}/ns/mnt"));
+            if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (mounts.dev(), mounts.ino())) {
+                // The number was still its own when its namespace was read, or the signal finds nobody.
+                found |= process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).is_ok();
+            }
+        }
+        if !found {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Records how the payload ended.

@@ -1,0 +1,50 @@
+//! A child that is born in other namespaces than its parent's.
+
+use super::{Child, Doing, Failure, Link, spawn};
+use nix::libc;
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What the go-between reports: the child, with its descriptor and our end of its link, or why not.
+#[derive(Serialize, Deserialize)]
+enum Born {
+    Child(i32),
+    Failed(Failure),
+}
+
+/// Like [`spawn`], but the child is made by a go-between that has run `enter` first, so that this process
+/// stays where it is. The child is this process's own all the same (`CLONE_PARENT`).
+///
+/// # Errors
+/// That of `enter`, or of a fork.
+pub fn spawn_through(
+    enter: impl FnOnce() -> Result<(), Failure>,
+    flags: u64,
+    work: impl FnOnce(Link) -> i32,
+) -> Result<Child, Failure> {
+    const WHAT: &str = "a process in other namespaces";
+    let go_between = spawn(0, |up| {
+        let born = enter().and_then(|()| spawn(flags | libc::CLONE_PARENT as u64, work).doing("start", WHAT));
+        // A parent that is gone leaves nobody to tell.
+        let (sent, code) = match &born {
+            Ok(Child { pid, pidfd, link }) => {
+                (up.send(&Born::Child(pid.as_raw()), &[pidfd.as_fd(), link.as_fd()]), 0)
+            }
+            Err(failure) => (up.send(&Born::Failed(failure.clone()), &[]), 125),
+        };
+        if sent.is_ok() { code } else { 125 }
+    })
+    .doing("start", WHAT)?;
+    let born = go_between.link.recv::<Born>().doing("start", WHAT)?;
+    go_between.wait().doing("start", WHAT)?;
+    let lost = || Failure::other("start", WHAT, "its maker died");
+    match born {
+        Some((Born::Child(pid), fds)) => {
+            let [pidfd, link] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| lost())?;
+            Ok(Child { pid: Pid::from_raw(pid), pidfd, link: Link::from_fd(link) })
+        }
+        Some((Born::Failed(failure), _)) => Err(failure),
+        None => Err(lost()),
+    }
+}

@@ -1,0 +1,388 @@
+//! Sharing namespaces: another container's, or one that is given by its path.
+//!
+//! Theory of operation. What is shared is opened before anything is changed, as descriptors: a number
+//! could be another process's by the time it is used. A namespace answers to the user namespace that owns
+//! it, so what owns it decides how it is shared ([`Whose`]):
+//! - Another container's. The new container moves into that container's user namespace as well, for only
+//!   there may it mount the proc and sysfs that belong to the namespace.
+//! - The host's after all, when the other container shares it itself.
+//! - Somebody else's. It is entered from the shared user namespace, and nothing of it can be changed.
+//!
+//! The monitor stays where it is: a go-between enters what is shared, the user namespace last, and makes
+//! the container's first process from there ([`fork::spawn_through`]). See setns(2), ioctl_nsfs(2).
+//!
+//! With a network or IPC namespace come the files that belong to it: `/etc/hosts` and `/etc/resolv.conf`,
+//! or `/dev/shm`, taken from the other container's mount namespace as detached mounts. The other container
+//! may have put anything there, so each is opened inside its root and must be of its kind.
+
+use crate::error::{Error, Kind, Result};
+use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::netns::NetMode;
+use crate::plan::{ContainerPlan, Share};
+use crate::runtime::files::open_in;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::sys::mount::{self, Tree, attr};
+use crate::sys::{namespace, process};
+use crate::userns;
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Where memory is shared.
+pub const SHM: &str = "/dev/shm";
+/// What belongs to a network.
+const NETWORK_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+
+/// Whose a namespace of the container is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whose {
+    /// Its own.
+    #[default]
+    Own,
+    /// Another container's, whose user namespace it shares: what belongs to it can be mounted.
+    Joined,
+    /// Of the shared user namespace: it can be used, and nothing else.
+    Foreign,
+    /// The host's.
+    Host,
+}
+
+/// Whose each of the container's namespaces is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shares {
+    /// Process ids.
+    pub pid: Whose,
+    /// System V IPC and message queues.
+    pub ipc: Whose,
+    /// Host name.
+    pub uts: Whose,
+    /// Cgroup root.
+    pub cgroup: Whose,
+    /// Network.
+    pub net: Whose,
+    /// Users.
+    pub user: Whose,
+}
+
+impl Shares {
+    /// The namespaces that are made for the container, as flags of clone(2).
+    pub fn own(&self) -> u64 {
+        let every = [
+            (self.pid, libc::CLONE_NEWPID),
+            (self.ipc, libc::CLONE_NEWIPC),
+            (self.uts, libc::CLONE_NEWUTS),
+            (self.cgroup, libc::CLONE_NEWCGROUP),
+            (self.net, libc::CLONE_NEWNET),
+            (self.user, libc::CLONE_NEWUSER),
+        ];
+        let own = every.iter().filter(|(whose, _)| *whose == Whose::Own);
+        own.fold(libc::CLONE_NEWNS, |flags, (_, flag)| flags | flag) as u64
+    }
+}
+
+/// What a container shares, opened.
+#[derive(Debug, Default)]
+pub struct Joins {
+    /// Whose its namespaces are.
+    pub shares: Shares,
+    doors: Vec<OwnedFd>,
+    user: Option<OwnedFd>,
+    /// Mount namespaces of other containers and what of theirs comes along.
+    lenders: Vec<(OwnedFd, &'static [&'static str])>,
+}
+
+/// One namespace to be shared.
+struct Wish<'a> {
+    /// The option that asks for it.
+    option: String,
+    share: &'a Share,
+    /// Its name in `/proc/PID/ns`.
+    name: &'static str,
+    flag: CloneFlags,
+}
+
+impl Joins {
+    /// Opens what the plan shares with others than the host.
+    ///
+    /// # Errors
+    /// A container that does not run, a path that is no namespace of its kind, and what cannot be shared.
+    pub fn open(store: &Store, plan: &ContainerPlan) -> Result<Joins> {
+        let own = &plan.namespaces;
+        let network = match &plan.network.mode {
+            NetMode::Host => Share::Host,
+            NetMode::Container(id) => Share::Container(id.clone()),
+            NetMode::Ns(path) => Share::Ns(path.clone()),
+            NetMode::None | NetMode::Slirp(_) => Share::Private,
+        };
+        let mut joins = Joins::default();
+        let wish = |option: &str, share, name, flag| Wish {
+            option: format!("--{option}={share}"),
+            share,
+            name,
+            flag,
+        };
+        for (wish, whose) in [
+            (wish("network", &network, "net", CloneFlags::CLONE_NEWNET), 0),
+            (wish("pid", &own.pid, "pid", CloneFlags::CLONE_NEWPID), 1),
+            (wish("ipc", &own.ipc, "ipc", CloneFlags::CLONE_NEWIPC), 2),
+            (wish("uts", &own.uts, "uts", CloneFlags::CLONE_NEWUTS), 3),
+            (wish("cgroupns", &own.cgroup, "cgroup", CloneFlags::CLONE_NEWCGROUP), 4),
+            (wish("userns", &own.user, "user", CloneFlags::CLONE_NEWUSER), 5),
+        ] {
+            if *wish.share == Share::Private {
+                continue;
+            }
+            let found = joins.take(store, &wish)?;
+            let s = &mut joins.shares;
+            *[&mut s.net, &mut s.pid, &mut s.ipc, &mut s.uts, &mut s.cgroup, &mut s.user][whose] = found;
+        }
+        if joins.user.is_some() {
+            joins.shares.user = Whose::Joined;
+        }
+        Ok(joins)
+    }
+
+    fn take(&mut self, store: &Store, wish: &Wish<'_>) -> Result<Whose> {
+        let (fd, lender) = match wish.share {
+            Share::Private => return Ok(Whose::Own),
+            Share::Host => return Ok(Whose::Host),
+            Share::Container(id) => of_container(store, wish, id)?,
+            Share::Ns(path) => (of_path(wish, path)?, None),
+        };
+        let own =
+            File::open(format!("/proc/self/ns/{}", wish.name)).map_err(|e| unusable(wish).caused_by(e))?;
+        if same(fd.as_fd(), own.as_fd()) {
+            return match wish.name {
+                "user" => Err(unusable(wish).hint(NOT_OURS)),
+                _ => Ok(Whose::Host),
+            };
+        }
+        let user = match wish.name {
+            "user" => Owner::Container(fd),
+            _ => {
+                let owner = owner(wish, fd.as_fd())?;
+                self.doors.push(fd);
+                owner
+            }
+        };
+        let Owner::Container(user) = user else {
+            if wish.name == "pid" {
+                return Err(unusable(wish).hint("Only the process ids of a container can be shared."));
+            }
+            return Ok(Whose::Foreign);
+        };
+        if self.user.as_ref().is_some_and(|first| !same(first.as_fd(), user.as_fd())) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!(
+                    "{} cannot be used together with namespaces of another container: they belong to different users",
+                    wish.option
+                ),
+            )
+            .hint("Share the namespaces of one container, or let that container share those of the other."));
+        }
+        self.user = Some(user);
+        if let Some(lender) = lender {
+            match wish.name {
+                "net" => self.lenders.push((lender, &NETWORK_FILES)),
+                "ipc" => self.lenders.push((lender, &[SHM])),
+                _ => {}
+            }
+        }
+        Ok(Whose::Joined)
+    }
+
+    /// Makes the container's first process in the namespaces that are shared, and new ones for the rest.
+    ///
+    /// # Errors
+    /// A namespace that cannot be entered, or a failed fork.
+    pub fn spawn(&self, work: impl FnOnce(Link) -> i32) -> std::result::Result<Child, Failure> {
+        let own = self.shares.own();
+        if self.doors.is_empty() && self.user.is_none() {
+            return fork::spawn(own, work).doing("make", "namespaces");
+        }
+        fork::spawn_through(|| self.enter(), own, work)
+    }
+
+    fn enter(&self) -> std::result::Result<(), Failure> {
+        for door in self.doors.iter().chain(&self.user) {
+            setns(door, CloneFlags::empty()).doing("enter", "a namespace that is not ours")?;
+        }
+        Ok(())
+    }
+
+    /// Takes from other containers what comes along with their namespaces: places, and detached mounts
+    /// for them. What is missing there is left out.
+    ///
+    /// # Errors
+    /// When the other container's mount namespace cannot be entered.
+    pub fn borrow_mounts(&self) -> std::result::Result<(Vec<String>, Vec<OwnedFd>), Failure> {
+        let (mut places, mut trees) = (Vec::new(), Vec::new());
+        let Some(user) = &self.user else { return Ok((places, trees)) };
+        for (mounts, wanted) in &self.lenders {
+            let helper = fork::spawn(0, |up| {
+                let sent = lend(&up, user, mounts, wanted);
+                let Err(failure) = sent else { return 0 };
+                i32::from(up.send(&Lent::Failed(failure), &[]).is_err())
+            })
+            .doing("start", "a helper")?;
+            loop {
+                match helper.link.recv::<Lent>().doing("hear from", "a helper")? {
+                    None => break,
+                    Some((Lent::Failed(failure), _)) => return Err(failure),
+                    Some((Lent::Tree(index), fds)) => {
+                        places.extend(wanted.get(index).map(|place| (*place).to_owned()));
+                        trees.extend(fds.into_iter().next());
+                    }
+                }
+            }
+            helper.wait().doing("wait for", "a helper")?;
+        }
+        Ok((places, trees))
+    }
+}
+
+/// The namespaces that a process of the container finds and its caller does not, as flags of clone(2),
+/// without those of mounts and users. `first` is the container's first process, which is held.
+pub fn to_enter(plan: &ContainerPlan, first: i32) -> CloneFlags {
+    let own = &plan.namespaces;
+    let shared = |share: &Share| *share != Share::Private;
+    let of_host = |name: &str| {
+        let open = |of: &str| File::open(format!("/proc/{of}/ns/{name}"));
+        match (open(&first.to_string()), open("self")) {
+            (Ok(theirs), Ok(ours)) => same(theirs.as_fd(), ours.as_fd()),
+            _ => false,
+        }
+    };
+    let mut flags = CloneFlags::empty();
+    for (shared, name, flag) in [
+        (shared(&own.pid), "pid", CloneFlags::CLONE_NEWPID),
+        (shared(&own.ipc), "ipc", CloneFlags::CLONE_NEWIPC),
+        (shared(&own.uts), "uts", CloneFlags::CLONE_NEWUTS),
+        (shared(&own.cgroup), "cgroup", CloneFlags::CLONE_NEWCGROUP),
+        (!plan.network.mode.is_own(), "net", CloneFlags::CLONE_NEWNET),
+    ] {
+        if !shared || !of_host(name) {
+            flags |= flag;
+        }
+    }
+    flags
+}
+
+const NOT_OURS: &str = "Name a container: container:NAME.";
+
+fn unusable(wish: &Wish<'_>) -> Error {
+    Error::new(Kind::Usage, format!("{} cannot be shared by this account", wish.option))
+}
+
+fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let identity = |fd| fstat(fd).map(|s| (s.st_dev, s.st_ino));
+    matches!((identity(one), identity(other)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// A running container's namespace, and its mount namespace.
+fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Option<OwnedFd>)> {
+    let container = store.containers().find(id)?;
+    let first = running(&container).ok_or_else(|| {
+        Error::new(
+            Kind::Conflict,
+            format!("{} cannot be shared: container {} is not running", wish.option, container.id().short()),
+        )
+        .hint(format!("Start it first: coracle start {}", container.summary().name))
+    })?;
+    let open = |name: &str| -> Result<OwnedFd> {
+        let file = File::open(format!("/proc/{}/ns/{name}", first.1));
+        file.map(OwnedFd::from).map_err(|e| unusable(wish).caused_by(e))
+    };
+    let (fd, mounts) = (open(wish.name)?, open("mnt")?);
+    // It still lives, so the number was its own all the time.
+    process::pidfd_send_signal(first.0.as_fd(), 0).map_err(|e| unusable(wish).caused_by(e))?;
+    Ok((fd, Some(mounts)))
+}
+
+fn running(container: &ContainerDir) -> Option<(OwnedFd, i32)> {
+    let run = container.status().is_live().then(|| container.run_record().ok().flatten()).flatten()?;
+    Some((run.open_init()?, run.init.pid))
+}
+
+fn of_path(wish: &Wish<'_>, path: &Path) -> Result<OwnedFd> {
+    let found = File::open(path).map_err(|e| {
+        Error::new(Kind::Usage, format!("{}: the namespace cannot be opened", wish.option)).caused_by(e)
+    })?;
+    match namespace::kind(found.as_fd()) {
+        Ok(kind) if kind == wish.flag.bits() => Ok(found.into()),
+        _ => Err(Error::new(Kind::Usage, format!("{}: that is not a {} namespace", wish.option, wish.name))
+            .hint(format!("Name one as /proc/PID/ns/{} is one.", wish.name))),
+    }
+}
+
+/// Who owns a namespace, as far as it may be shared.
+enum Owner {
+    /// A container's user namespace.
+    Container(OwnedFd),
+    /// The user's shared one.
+    Shared,
+}
+
+fn owner(wish: &Wish<'_>, fd: BorrowedFd<'_>) -> Result<Owner> {
+    let refuse = |e: nix::Error| unusable(wish).caused_by(e).hint(NOT_OURS);
+    let own = File::open("/proc/self/ns/user").map_err(|e| unusable(wish).caused_by(e))?;
+    let owner = namespace::owner(fd).map_err(refuse)?;
+    // From the shared user namespace downwards; it is our own or the one below.
+    let mut chain = vec![owner];
+    while let Some(last) = chain.last().filter(|last| !same(last.as_fd(), own.as_fd())) {
+        let above = namespace::owner(last.as_fd()).map_err(refuse)?;
+        chain.push(above);
+    }
+    if !userns::inside() {
+        chain.pop();
+    }
+    match (chain.len(), chain.into_iter().next()) {
+        (2, Some(owner)) => Ok(Owner::Container(owner)),
+        (1, Some(_)) => Ok(Owner::Shared),
+        _ => Err(unusable(wish).hint(NOT_OURS)),
+    }
+}
+
+/// What a helper in the other container's mount namespace sends.
+#[derive(Debug, Serialize, Deserialize)]
+enum Lent {
+    /// The detached mount of the wanted place with this number.
+    Tree(usize),
+    Failed(Failure),
+}
+
+fn lend(up: &Link, user: &OwnedFd, mounts: &OwnedFd, wanted: &[&str]) -> std::result::Result<(), Failure> {
+    setns(user, CloneFlags::CLONE_NEWUSER).doing("enter", "the other container's user namespace")?;
+    setns(mounts, CloneFlags::CLONE_NEWNS).doing("enter", "the other container's mount namespace")?;
+    let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open("/", look, Mode::empty()).doing("open", "the other container's root")?;
+    for (index, place) in wanted.iter().enumerate() {
+        if let Some(tree) = detached(root.as_fd(), place) {
+            up.send(&Lent::Tree(index), &[tree.as_fd()]).doing("send", *place)?;
+        }
+    }
+    Ok(())
+}
+
+/// A detached mount of what is at a place, when it is what belongs there.
+fn detached(root: BorrowedFd<'_>, place: &str) -> Option<OwnedFd> {
+    let found = open_in(root, Path::new(place), OFlag::O_PATH | OFlag::O_NOFOLLOW).ok()?;
+    let kind = SFlag::from_bits_truncate(fstat(&found).ok()?.st_mode & libc::S_IFMT);
+    let fits = match place {
+        SHM => kind == SFlag::S_IFDIR && fstatfs(&found).ok()?.filesystem_type() == TMPFS_MAGIC,
+        _ => kind == SFlag::S_IFREG,
+    };
+    let tree = fits.then(|| mount::open_tree(found.as_fd(), Path::new(""), Tree::Clone).ok()).flatten()?;
+    let locked_down = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    mount::set_attributes(tree.as_fd(), locked_down, 0, libc::MS_PRIVATE, false).ok()?;
+    Some(tree)
+}
