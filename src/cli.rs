@@ -71,6 +71,8 @@ pub enum Command {
     Completion(cmd::completion::Args),
     /// Do something with containers
     Container(cmd::groups::ContainerArgs),
+    /// Show what happens to containers, images and volumes
+    Events(cmd::events::Args),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
     /// Show how an image was made

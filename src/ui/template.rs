@@ -21,8 +21,9 @@ mod value;
 mod tests;
 
 /// Names of fields whose keys are data: an unknown key is `<no value>` and no mistake.
-const MAPS: [&str; 13] = [
+const MAPS: [&str; 14] = [
     "Annotations",
+    "Attributes",
     "DriverOpts",
     "ExposedPorts",
     "Labels",

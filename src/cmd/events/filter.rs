@@ -1,0 +1,205 @@
+//! Conditions on events: `--filter KEY=VALUE`.
+
+use crate::error::{Error, Kind, Result};
+use crate::storage::events::{Action, Event, Type};
+
+const KEYS: &str = "container, event, image, label, pod, type or volume";
+
+/// Words of podman's for what never happens here; asking for them is no mistake.
+const NEVER: [&str; 9] = [
+    "auto-update",
+    "build",
+    "checkpoint",
+    "connect",
+    "disconnect",
+    "renumber",
+    "restore",
+    "pull-error",
+    "rotate",
+];
+
+/// Conditions: those with one key are alternatives, but for labels, which all must hold; those with
+/// different keys must all hold.
+#[derive(Debug, Default)]
+pub(super) struct Filters(Vec<(String, What)>);
+
+#[derive(Debug)]
+enum What {
+    Container(String),
+    Image(String),
+    Volume(String),
+    Status(Option<Action>),
+    Kind(Option<Type>),
+    Label(String, Option<String>),
+    /// There are no pods here.
+    Pod,
+}
+
+impl Filters {
+    pub(super) fn parse(texts: &[String]) -> Result<Filters> {
+        texts.iter().map(|text| one(text)).collect::<Result<_>>().map(Filters)
+    }
+
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        self.0.iter().all(|(key, what)| match key.as_str() {
+            "label" => what.holds(event),
+            _ => self.0.iter().any(|(other, what)| other == key && what.holds(event)),
+        })
+    }
+}
+
+impl What {
+    fn holds(&self, event: &Event) -> bool {
+        let named = |kind: Type, text: &str| {
+            let begins = !text.is_empty() && event.id.starts_with(text);
+            event.kind == kind && (event.name == text || begins)
+        };
+        match self {
+            What::Container(text) => named(Type::Container, text),
+            What::Volume(text) => named(Type::Volume, text),
+            What::Image(text) => {
+                let id = text.strip_prefix("sha256:").unwrap_or(text);
+                named(Type::Image, id) || event.kind == Type::Image && is_short_for(text, &event.name)
+            }
+            What::Status(action) => Some(event.status) == *action,
+            What::Kind(kind) => Some(event.kind) == *kind,
+            What::Label(key, value) => {
+                event.attributes.get(key).is_some_and(|found| value.as_ref().is_none_or(|v| v == found))
+            }
+            What::Pod => false,
+        }
+    }
+}
+
+/// Whether a name is what is left of a full one without registry, directories or tag.
+fn is_short_for(short: &str, full: &str) -> bool {
+    let starts = full.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+    let tag = full.rfind(':').filter(|at| !full[*at..].contains('/'));
+    !short.is_empty() && (starts || tag.is_some_and(|at| is_short_for(short, &full[..at])))
+}
+
+fn one(text: &str) -> Result<(String, What)> {
+    let wrong =
+        |why: String, hint: String| Error::new(Kind::Usage, format!("filter {text:?}: {why}")).hint(hint);
+    let keys = || format!("Write key=value with one of the keys {KEYS}.");
+    let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned(), keys()))?;
+    let owned = value.to_owned();
+    let what = match key.to_lowercase().as_str() {
+        "container" => What::Container(owned),
+        "image" => What::Image(owned),
+        "volume" => What::Volume(owned),
+        "label" => match value.split_once('=') {
+            Some((key, value)) => What::Label(key.to_owned(), Some(value.to_owned())),
+            None => What::Label(owned, None),
+        },
+        "pod" => What::Pod,
+        "event" | "status" => What::Status(action(value).ok_or_else(|| {
+            let words: Vec<&str> = Action::ALL.iter().map(|a| a.as_str()).collect();
+            wrong(format!("{value:?} is not an event"), format!("Events are {}.", words.join(", ")))
+        })?),
+        "type" => What::Kind(kind(value).ok_or_else(|| {
+            let words: Vec<&str> = Type::ALL.iter().map(|t| t.as_str()).collect();
+            wrong(format!("{value:?} is not a type"), format!("Types are {}.", words.join(", ")))
+        })?),
+        _ => return Err(wrong(format!("{key:?} is not a key"), keys())),
+    };
+    // Two spellings of one key are one key.
+    let key = if matches!(what, What::Status(_)) { "event".to_owned() } else { key.to_lowercase() };
+    Ok((key, what))
+}
+
+/// An event by podman's word or docker's; `None` inside when it never happens here.
+fn action(word: &str) -> Option<Option<Action>> {
+    let same = match word {
+        "die" | "exited" => "died",
+        "exec_die" => "exec_died",
+        "exec_create" | "exec_start" => "exec",
+        "destroy" | "delete" => "remove",
+        "load" | "loadFromArchive" => "loadfromarchive",
+        other => other,
+    };
+    match Action::ALL.iter().find(|a| a.as_str() == same) {
+        Some(action) => Some(Some(*action)),
+        None => NEVER.contains(&same).then_some(None),
+    }
+}
+
+fn kind(word: &str) -> Option<Option<Type>> {
+    match Type::ALL.iter().find(|t| t.as_str() == word) {
+        Some(kind) => Some(Some(*kind)),
+        None => matches!(word, "pod" | "network" | "machine").then_some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filters(texts: &[&str]) -> Filters {
+        Filters::parse(&texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn start() -> Event {
+        Event::new(Type::Container, Action::Start).id("ab12").name("web").attribute("a", "b")
+    }
+
+    #[test]
+    fn one_key_is_alternatives_and_several_must_all_hold() {
+        for yes in [
+            &["container=web"][..],
+            &["container=ab"],
+            &["event=start", "event=stop"],
+            &["status=start", "event=stop", "type=container"],
+            &["label=a", "label=a=b"],
+            &[],
+        ] {
+            assert!(filters(yes).wants(&start()), "{yes:?}");
+        }
+        for no in [
+            &["container=we"][..],
+            &["container="],
+            &["event=stop"],
+            &["event=start", "type=image"],
+            &["label=a", "label=c"],
+            &["label=a=c"],
+            &["pod=web"],
+            &["volume=web"],
+            &["event=checkpoint"],
+        ] {
+            assert!(!filters(no).wants(&start()), "{no:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_docker_mean_the_same() {
+        let died = Event::new(Type::Container, Action::Died);
+        for word in ["die", "died", "exited"] {
+            assert!(filters(&[&format!("event={word}")]).wants(&died), "{word}");
+        }
+    }
+
+    #[test]
+    fn images_are_named_in_short() {
+        let pull = Event::image_named(Action::Pull, "sha256:12ab", "docker.io/library/alpine:latest");
+        for yes in ["alpine", "library/alpine:latest", "docker.io/library/alpine", "12", "sha256:12ab"] {
+            assert!(filters(&[&format!("image={yes}")]).wants(&pull), "{yes}");
+        }
+        for no in ["pine", "latest", "alpine:3", "docker.io", "", "2ab"] {
+            assert!(!filters(&[&format!("image={no}")]).wants(&pull), "{no}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_what_there_is() {
+        for (text, part) in [
+            ("event", "no value"),
+            ("foo=x", "not a key"),
+            ("event=x", "not an event"),
+            ("type=x", "not a type"),
+        ] {
+            let error = Filters::parse(&[text.to_owned()]).unwrap_err();
+            assert!(error.message().contains(part), "{error}");
+            assert!(!error.hints().is_empty());
+        }
+    }
+}
