@@ -32,10 +32,10 @@ pub struct Args {
     #[arg(long, default_value = "true")]
     pub no_trunc: bool,
     /// Show what happened since this time, such as 10m or 2006-01-02T15:04:05, and go on
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Show what happens until this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// Go on with what happens; --stream=false ends after what has happened
     #[arg(long, default_value = "true")]

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::host::Env;
 use crate::runtime::control;
 use crate::runtime::select::Suits;
+use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     ui::each(args.which.chosen(&store, Suits::Live)?, |(name, found)| {
         let container = found?;
         control::signal(&container, args.signal.number())?;
+        container.emit(Action::Kill);
         if args.signal == Signal::KILL {
             // There is one way this ends, so what comes next may rely on it.
             control::kill(&store, &container)?;

@@ -5,6 +5,7 @@ use crate::host::Env;
 use crate::image::{Digest, Image, Platform, Reference};
 use crate::registry::{Credentials, Places, Prepared, PullRequest, RetryPolicy};
 use crate::storage::Store;
+use crate::storage::events::{Action, Event};
 use crate::ui::{self, progress::Progress, time::parse_duration};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -227,7 +228,9 @@ fn pull(env: &Env, store: &Store, text: &str, source: &SourceOptions, quiet: boo
     let progress = Progress::new(quiet);
     let pulled = leaf::pull(env, &prepared, &progress)?;
     let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled and is gone again"));
-    store.images().find_reference(&pulled)?.ok_or_else(lost)
+    let image = store.images().find_reference(&pulled)?.ok_or_else(lost)?;
+    store.events().emit(Event::image_named(Action::Pull, image.id.as_str(), &pulled.to_string()));
+    Ok(image)
 }
 
 #[cfg(test)]

@@ -13,9 +13,11 @@ use crate::plan::{ContainerPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
 use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, Summary};
+use crate::storage::events::{Action, Event};
 use crate::storage::trash::{self, Swept};
 use crate::sys::process;
 use crate::userns;
+use chrono::Utc;
 use nix::errno::Errno;
 use nix::libc;
 use std::os::fd::AsFd;
@@ -89,6 +91,14 @@ pub fn finish_stop(store: &Store, container: &ContainerDir, patience: Option<Dur
         Status::Crashed => return recover(store, container).map(|()| Stopped::NotRunning),
         _ => {}
     }
+    // The directory of a --rm container goes with its end.
+    let told = Event::of(container, Action::Stop);
+    let stopped = wait_stopped(store, container, patience)?;
+    store.events().emit(Event { time: Utc::now(), ..told });
+    Ok(stopped)
+}
+
+fn wait_stopped(store: &Store, container: &ContainerDir, patience: Option<Duration>) -> Result<Stopped> {
     if wait_ended(store, container, patience)?.is_some() {
         return Ok(Stopped::Ended);
     }

@@ -31,6 +31,7 @@ pub mod masks;
 pub mod monitor;
 pub mod processes;
 pub mod relay;
+mod report;
 pub mod root;
 pub mod seccomp;
 pub mod select;

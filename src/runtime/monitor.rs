@@ -19,6 +19,7 @@
 use super::init::{self, FromInit, Order, Stdio, ToInit};
 use super::join::{Joins, Shares, Whose};
 use super::relay::{self, End, Payload, Relay, Sink, Streams};
+use super::report;
 use super::seccomp::Filter;
 use crate::container::ExitRecord;
 use crate::fork::{self, Child, Doing, Failure, Link};
@@ -136,6 +137,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let network = start(plan, slirp.as_deref(), &child, listeners, &mut streams)
         .map_err(|failure| abandon(failure, Some(&record)))?;
     let listener = finish::listen(dir);
+    report::started(store, dir, plan, client.is_some());
     // The caller may be gone; the container goes on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
 
@@ -146,6 +148,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         finish::end_others(mounts);
     }
     finish::ended(dir, &record, end);
+    report::died(store, dir, plan, end);
     network::close(network);
     relay.close_listener();
     finish::remove(store, dir, plan);

@@ -31,6 +31,7 @@ pub use usage::disk_usage;
 
 use crate::container::{ContainerId, Name, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::storage::events::{Action, Event, Events, Type};
 use crate::sys::random;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, readlinkat};
@@ -115,7 +116,12 @@ impl Containers {
             // Holds nothing but what was just written, all of it ours.
             let _ = std::fs::remove_dir_all(dir.path());
         }
-        made.map(|()| dir)
+        made?;
+        let image = outline.image.map(|i| i.reference).unwrap_or_default();
+        let event =
+            Event::new(Type::Container, Action::Create).id(id.as_str()).name(name.as_str()).image(image);
+        Events::new(&self.data).emit(Event { attributes: outline.labels, ..event });
+        Ok(dir)
     }
 
     fn make_dir(&self, base: &OwnedFd, id: &ContainerId) -> nix::Result<OwnedFd> {

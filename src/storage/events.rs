@@ -19,7 +19,6 @@ mod reader;
 pub use event::{Action, Event, Type};
 pub use reader::Reader;
 
-use crate::storage::containers::ContainerDir;
 use nix::libc;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -55,14 +54,15 @@ impl Events {
 
     /// Tells of something that has happened. To be called once it is durable.
     pub fn emit(&self, event: Event) {
-        if let Err(error) = self.append(&event.line(LINE_MAX)) {
-            log::info!("the event {} is lost: {error}", event.status.as_str());
-        }
+        self.emit_all(&[event]);
     }
 
-    /// Tells of something that happened to a container.
-    pub fn emit_of(&self, dir: &ContainerDir, action: Action) {
-        self.emit(Event::of(dir, action));
+    /// Tells of several things that have happened.
+    pub fn emit_all(&self, events: &[Event]) {
+        let lines: Vec<u8> = events.iter().flat_map(|event| event.line(LINE_MAX)).collect();
+        if let Err(error) = self.append(&lines) {
+            log::info!("{} events are lost: {error}", events.len());
+        }
     }
 
     /// A reader from the oldest event that is kept, or from the next one that happens.

@@ -4,6 +4,7 @@
 //! container's root. A volume is made in `tmp/` and renamed, so it is there whole or not at all.
 
 use super::containers::Containers;
+use super::events::{Action, Event, Events};
 use super::record::{self, Durability, failed};
 use super::unpack::{DIRECTORY, resolve};
 use super::{Roots, copy, layers, trash};
@@ -120,7 +121,9 @@ impl Volumes {
         if made.is_err() {
             let _ = trash::remove_path(&temporary);
         }
-        made.map(|()| volume)
+        made?;
+        Events::new(&self.roots.data).emit(Event::volume(Action::Create, volume.name.as_str()));
+        Ok(volume)
     }
 
     fn fill(&self, temporary: &PathBuf, volume: &Volume, backing: &Backing) -> Result<()> {
@@ -242,7 +245,11 @@ impl Volumes {
     pub fn remove(&self, name: &Name) -> Result<()> {
         let dir = self.dir(name);
         match fs::symlink_metadata(&dir) {
-            Ok(_) => trash::discard(&self.roots.data, &dir),
+            Ok(_) => {
+                trash::discard(&self.roots.data, &dir)?;
+                Events::new(&self.roots.data).emit(Event::volume(Action::Remove, name.as_str()));
+                Ok(())
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(unknown(name)),
             Err(e) => Err(failed("look at", &dir, e)),
         }

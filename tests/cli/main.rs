@@ -13,6 +13,7 @@ mod common;
 
 mod attack_image;
 mod attack_running;
+mod events;
 mod exec;
 mod harness;
 mod host;

@@ -8,6 +8,7 @@ use super::records::{
 use super::summary::{Phase, Record, Summary, encode_ports};
 use crate::container::{ContainerId, ExitRecord, Name, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::storage::events::{Action, Event, Events};
 use crate::sys::process;
 use chrono::Utc;
 use nix::errno::Errno;
@@ -137,6 +138,11 @@ impl ContainerDir {
         let outline = self.outline();
         let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
         (name, outline.image.map(|i| i.reference).unwrap_or_default(), outline.labels)
+    }
+
+    /// Tells of something that happened to the container, by the name and the labels that it has.
+    pub fn emit(&self, action: Action) {
+        Events::new(&self.data).emit(Event::of(self, action));
     }
 
     /// What verbs may change; defaults from the plan when the file is missing.
@@ -427,6 +433,7 @@ impl ContainerDir {
             finished: Utc::now(),
         };
         self.write_exit(&exit)?;
+        Events::new(&self.data).emit(Event::of(self, Action::Died).code(exit.code.into()));
         Ok(Some(exit))
     }
 
@@ -446,18 +453,23 @@ impl ContainerDir {
     /// When the rename is refused.
     pub fn trash_locked(&self, _lock: &DirLock) -> Result<PathBuf> {
         let trashed = self.data.join("trash").join(format!("container-{}", self.id));
-        self.rename_to_trash().context(Kind::Storage, || self.doing("move the directory to the trash"))?;
+        let gone = Event::of(self, Action::Remove);
+        let ours = self.rename_to_trash();
+        if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
+            Events::new(&self.data).emit(gone);
+        }
         let _ = std::fs::remove_file(self.socket_path());
         Ok(trashed)
     }
 
-    fn rename_to_trash(&self) -> nix::Result<()> {
+    /// False when another process has removed it.
+    fn rename_to_trash(&self) -> nix::Result<bool> {
         let base = files::open_dir(nix::fcntl::AT_FDCWD, &self.data.to_string_lossy())?;
         let containers = files::open_dir(&base, "containers")?;
         // Another process may have removed it while we waited for the lock.
         match openat(&containers, self.id.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
             Ok(there) if fstat(&there)?.st_ino == fstat(&self.dir)?.st_ino => {}
-            Ok(_) | Err(Errno::ENOENT) => return Ok(()),
+            Ok(_) | Err(Errno::ENOENT) => return Ok(false),
             Err(e) => return Err(e),
         }
         if let Ok(settings) = self.settings() {
@@ -473,9 +485,10 @@ impl ContainerDir {
         match renameat(&containers, self.id.as_str(), &base, to.as_str()) {
             Err(Errno::ENOENT) => {
                 mkdirat(&base, "trash", Mode::from_bits_truncate(0o700))?;
-                renameat(&containers, self.id.as_str(), &base, to.as_str())
+                renameat(&containers, self.id.as_str(), &base, to.as_str())?;
             }
-            other => other,
+            other => other?,
         }
+        Ok(true)
     }
 }
