@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+mod restart;
 mod signal;
+pub use restart::RestartPolicy;
 pub use signal::Signal;
 
 /// A container's identifier: 64 lower-case hex digits.
@@ -126,6 +128,8 @@ pub enum Status {
     Paused,
     /// It ended and its exit record is written.
     Exited,
+    /// It ended, and its monitor lives and is about to start it again.
+    Restarting,
     /// Its monitor died, or the machine restarted, before the exit record was written.
     Crashed,
 }
@@ -138,7 +142,13 @@ impl Status {
             Status::Running => "running",
             Status::Paused => "paused",
             Status::Exited | Status::Crashed => "exited",
+            Status::Restarting => "restarting",
         }
+    }
+
+    /// Whether a monitor is at work: there are living processes, or will be in a moment.
+    pub fn is_active(self) -> bool {
+        self.is_live() || self == Status::Restarting
     }
 
     /// Whether the container has living processes.
@@ -164,6 +174,9 @@ pub struct ExitRecord {
     pub started: DateTime<Utc>,
     /// When the payload was reaped.
     pub finished: DateTime<Utc>,
+    /// When its monitor will start it again; means nothing once that monitor is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_at: Option<DateTime<Utc>>,
 }
 
 #[cfg(test)]

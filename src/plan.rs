@@ -4,7 +4,7 @@
 //! reads it and nothing else. It holds no descriptors, locks or lifetimes. Resolving is pure: the same
 //! request, image and host facts give the same plan.
 
-use crate::container::{ContainerId, Name};
+use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::Digest;
 use crate::netns::NetPlan;
 use crate::storage::rootfs::RootPlan;
@@ -354,6 +354,9 @@ pub struct LifecyclePlan {
     pub timeout: Option<u32>,
     /// File that gets the payload's pid as the host sees it (`--pidfile`), absolute.
     pub pidfile: Option<PathBuf>,
+    /// Whether it is started again when it has ended; `settings.json` may have another by now.
+    #[serde(default)]
+    pub restart: RestartPolicy,
 }
 
 /// What was asked for, kept word for word for `inspect`.

@@ -1,11 +1,12 @@
 //! `coracle kill`.
 
 use super::which::Which;
-use crate::container::Signal;
+use crate::container::{Signal, Status};
 use crate::error::Result;
 use crate::host::Env;
 use crate::runtime::control;
 use crate::runtime::select::Suits;
+use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
@@ -30,6 +31,16 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     ui::each(args.which.chosen(&store, Suits::Live)?, |(name, found)| {
         let container = found?;
+        let restarting = container.status() == Status::Restarting;
+        if args.signal == Signal::KILL && restarting {
+            // What would be killed is the next run.
+            control::kill(&store, &container)?;
+            container.emit(Action::Kill);
+            return Ok(Some(name));
+        }
+        if container.status().is_live() && ends(&container, args.signal) {
+            control::note_stop(&container)?;
+        }
         control::signal(&container, args.signal.number())?;
         container.emit(Action::Kill);
         if args.signal == Signal::KILL {
@@ -38,4 +49,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
         Ok(Some(name))
     })
+}
+
+/// Whether a signal is sent to end the container for good, whatever its restart policy; one that is for
+/// the payload's own use is not.
+fn ends(container: &ContainerDir, signal: Signal) -> bool {
+    let stop = super::stop::manner(container, None).0;
+    signal == Signal::KILL || signal == Signal::TERM || signal.number() == stop
 }

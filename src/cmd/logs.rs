@@ -225,7 +225,7 @@ fn show(args: &Args, store: &Store, sources: &mut [Source], output: &mut Output<
 /// Whether nothing more will come.
 fn has_ended(store: &Store, source: &Source) -> bool {
     match source.container.status() {
-        Status::Running | Status::Paused => false,
+        Status::Running | Status::Paused | Status::Restarting => false,
         Status::Created => !source.container.is_alive(),
         Status::Exited => true,
         Status::Crashed => {

@@ -87,7 +87,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 fn listing(args: &Args, store: &Store, filters: &Filters) -> Result<String> {
     let mut list = filters.apply(store, control::list(store)?)?;
     let every = args.all || args.latest || args.last.is_some() || filters.ask_status();
-    list.retain(|summary| every || summary.status.is_live());
+    list.retain(|summary| every || summary.status.is_active());
     if let Some(last) = args.last.or(args.latest.then_some(1)) {
         list.truncate(last);
     }
@@ -419,9 +419,10 @@ fn status(s: &Summary) -> String {
             format!("Up {}", up.unwrap_or_default())
         }
         Status::Paused => "Paused".to_owned(),
-        Status::Exited | Status::Crashed => {
+        Status::Exited | Status::Crashed | Status::Restarting => {
+            let word = if s.status == Status::Restarting { "Restarting" } else { "Exited" };
             let code = s.code.unwrap_or(crate::storage::containers::LOST_EXIT_CODE);
-            format!("Exited ({code}){}", ago(s.finished))
+            format!("{word} ({code}){}", ago(s.finished))
         }
     }
 }

@@ -112,14 +112,14 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
         if container.status() == Status::Crashed {
             control::recover(store, container)?;
         }
-        if args.force && (container.status().is_live() || container.is_alive()) {
+        if args.force && (container.status().is_active() || container.is_alive()) {
             let (signal, patience) = super::stop::manner(container, args.time);
             control::end(store, container, signal, patience)?;
         }
         let lock = container.lock()?;
         let status = container.status();
         let starting = status == Status::Created && container.is_alive();
-        if !status.is_live() && !starting {
+        if !status.is_active() && !starting {
             let volumes = args.volumes || container.summary().auto_remove;
             return control::remove(store, container, &lock, volumes);
         }

@@ -6,7 +6,7 @@ use super::mount::MountArg;
 use super::process::Entrypoint;
 use super::security::SecurityRequest;
 use super::{FilesPlan, LogPlan, NamespacePlan};
-use crate::container::{Name, Signal};
+use crate::container::{Name, RestartPolicy, Signal};
 use crate::netns::{DnsPlan, HostEntry, NetMode, PortPublish};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -138,4 +138,6 @@ pub struct LifecycleRequest {
     pub timeout: u32,
     /// `--pidfile`, as written.
     pub pidfile: Option<PathBuf>,
+    /// `--restart`.
+    pub restart: RestartPolicy,
 }

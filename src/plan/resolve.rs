@@ -7,7 +7,7 @@ use super::{
     Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
     NamespacePlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, limits, security,
 };
-use crate::container::{ContainerId, Name, Signal};
+use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
@@ -312,12 +312,22 @@ fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Re
                 .hint("Name another one: coracle run --stop-signal TERM ...")
         })?,
     };
+    let restart = request.lifecycle.restart;
+    if request.lifecycle.auto_remove
+        && matches!(restart, RestartPolicy::Always | RestartPolicy::UnlessStopped)
+    {
+        return Err(refuse(
+            "--rm does not go with a container that is always started again",
+            "Leave out --rm, or let it be started again after failures only: --restart on-failure.",
+        ));
+    }
     Ok(LifecyclePlan {
         auto_remove: request.lifecycle.auto_remove,
         stop_signal: signal.number(),
         stop_timeout: request.lifecycle.stop_timeout.unwrap_or(STOP_TIMEOUT),
         timeout: Some(request.lifecycle.timeout).filter(|seconds| *seconds > 0),
         pidfile: request.lifecycle.pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
+        restart,
     })
 }
 

@@ -80,26 +80,6 @@ impl FromStr for Userns {
     }
 }
 
-/// `--restart`: only `no`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Restart;
-
-impl FromStr for Restart {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s.split(':').next() {
-            Some("no" | "never" | "") => Ok(Restart),
-            Some("always" | "on-failure" | "unless-stopped") => Err(refuse(
-                format!(
-                    "restart policy {s:?} is not supported yet: nothing watches a container once it has ended"
-                ),
-                "Leave --restart out, and let a systemd user unit run the container with Restart=.",
-            )),
-            _ => Err(refuse(format!("{s:?} is not a restart policy"), "Use no, or leave --restart out.")),
-        }
-    }
-}
-
 /// A limit that needs a control group: only "none" can be granted for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unlimited;
@@ -256,10 +236,6 @@ mod tests {
         }
         for bad in ["wat", "container:", "host:x", "private:"] {
             assert!(bad.parse::<Userns>().is_err(), "{bad}");
-        }
-        assert!("no".parse::<Restart>().is_ok());
-        for bad in ["always", "on-failure:3", "unless-stopped", "wat"] {
-            assert!(bad.parse::<Restart>().is_err());
         }
         for none in ["0", "-1", "0m", "0.0"] {
             assert!(none.parse::<Unlimited>().is_ok(), "{none}");

@@ -62,19 +62,61 @@ pub enum Stopped {
     Killed,
 }
 
-/// The first half of stopping: sends `signal` and does not wait, so that many containers can end at the
-/// same time. One that does not run is none of its business.
+/// The first half of stopping: says that the container is not to be started again, sends `signal` and does
+/// not wait, so that many containers can end at the same time. One that does not run is none of its
+/// business; one that is just being started is waited for.
 ///
 /// # Errors
 /// When the signal is refused.
 pub fn ask_to_stop(container: &ContainerDir, with: i32) -> Result<()> {
-    if !container.status().is_live() {
+    await_start(container);
+    if !container.status().is_active() {
         return Ok(());
     }
+    let noted = note_stop(container);
     match signal(container, with) {
-        // It ended by itself just now.
-        Err(e) if e.kind() == Kind::Conflict => Ok(()),
-        other => other,
+        // It ended by itself just now, or waits to be started again.
+        Err(e) if e.kind() == Kind::Conflict => nudge(container),
+        other => other?,
+    }
+    if noted.is_err() {
+        // A full disk. The monitor itself keeps in mind that it was told.
+        nudge(container);
+    }
+    Ok(())
+}
+
+/// Writes down that the container is wanted stopped, before anything is signalled: its monitor starts no
+/// further run then, whoever is killed meanwhile.
+///
+/// # Errors
+/// When the note cannot be written.
+pub fn note_stop(container: &ContainerDir) -> Result<()> {
+    match container.run_record()? {
+        Some(run) => container.ask_stop(run.run),
+        None => Ok(()),
+    }
+}
+
+/// Wakes the monitor: it ends its waiting, or stops a payload that it has just started again.
+fn nudge(container: &ContainerDir) {
+    if let Ok(Some(monitor)) = container.run_record().map(|run| run.and_then(|run| run.open_monitor())) {
+        // One that has ended needs no waking.
+        let _ = process::pidfd_send_signal(monitor.as_fd(), libc::SIGTERM);
+    }
+}
+
+/// Waits while the container is being started for the first time: until there is a record of the run
+/// there is nobody to signal.
+fn await_start(container: &ContainerDir) {
+    let starting = || container.status() == Status::Created && container.is_alive();
+    if !starting() {
+        return;
+    }
+    let mut watch = [Watch::new(container)];
+    let begun = Instant::now();
+    while starting() && begun.elapsed() < AFTER_KILL {
+        watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
     }
 }
 
@@ -99,8 +141,23 @@ pub fn finish_stop(store: &Store, container: &ContainerDir, patience: Option<Dur
 }
 
 fn wait_stopped(store: &Store, container: &ContainerDir, patience: Option<Duration>) -> Result<Stopped> {
-    if wait_ended(store, container, patience)?.is_some() {
-        return Ok(Stopped::Ended);
+    let begun = Instant::now();
+    loop {
+        let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
+        if wait_ended(store, container, left)?.is_none() {
+            break;
+        }
+        // Its monitor may have been about to start it again, or may just have done so.
+        if !container.status().is_active() {
+            return Ok(Stopped::Ended);
+        }
+        let mut watch = [Watch::new(container)];
+        if container.status() == Status::Restarting {
+            watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
+        }
+        if patience.is_some_and(|patience| patience <= begun.elapsed()) {
+            break;
+        }
     }
     kill(store, container)?;
     Ok(Stopped::Killed)
@@ -130,11 +187,15 @@ fn still_to_be_removed(container: &ContainerDir) -> bool {
 /// # Errors
 /// When its monitor does not come to an end.
 pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
+    if note_stop(container).is_err() {
+        nudge(container);
+    }
     match signal(container, libc::SIGKILL) {
-        Err(e) if e.kind() == Kind::Conflict => {}
+        Err(e) if e.kind() == Kind::Conflict => nudge(container),
         other => other?,
     }
-    if !container.status().is_live() && container.in_place() {
+    await_no_restart(container);
+    if !container.status().is_active() && container.in_place() {
         return recover(store, container);
     }
     match wait_ended(store, container, Some(AFTER_KILL))? {
@@ -144,6 +205,17 @@ pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
             format!("container {} was killed and did not end", container.id().short()),
         )
         .hint("A process of it may hang in the kernel; look for state D in: ps -eo pid,stat,wchan,args")),
+    }
+}
+
+/// Waits while the monitor still waits to start the container again; it was told not to.
+fn await_no_restart(container: &ContainerDir) {
+    let begun = Instant::now();
+    while container.status() == Status::Restarting && begun.elapsed() < AFTER_KILL {
+        let mut watch = [Watch::new(container)];
+        if container.status() == Status::Restarting {
+            watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
+        }
     }
 }
 
@@ -257,14 +329,6 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
 /// # Errors
 /// When it cannot be signalled.
 pub fn end(store: &Store, container: &ContainerDir, with: i32, patience: Option<Duration>) -> Result<()> {
-    if container.status() == Status::Created && container.is_alive() {
-        // Just being started: until there is a record of the run there is nobody to signal.
-        let mut watch = [Watch::new(container)];
-        let begun = Instant::now();
-        while container.status() == Status::Created && container.is_alive() && begun.elapsed() < AFTER_KILL {
-            watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
-        }
-    }
     if stop(store, container, with, patience).is_ok() {
         return Ok(());
     }

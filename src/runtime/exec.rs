@@ -223,7 +223,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         lives_with: (plan.namespaces.pid != Share::Private).then(|| target.as_fd()),
     };
     let end = relay.run(&payload, &signals)?;
-    relay.finish(end.code);
+    relay.finish(end.code, false);
     Ok(())
 }
 

@@ -14,40 +14,40 @@
 //!    trash, exit code delivered; then unmount and delete. So name, port and volume are free when the
 //!    command returns, and the slow part comes after.
 //!
+//! Steps 1 to 3 are the monitor's life, 4 and 5 one run of it. Where the restart policy wants another run
+//! ([`restart`]), the exit record says so and until when the monitor waits; ports and clients are let go
+//! all the same, and step 4 comes again with fresh namespaces over the same root.
+//!
 //! A start that fails leaves an exit record with the reason, and nothing else.
 
-use super::init::{self, FromInit, Order, Stdio, ToInit};
-use super::join::{Joins, Shares, Whose};
-use super::relay::{self, End, Payload, Relay, Sink, Streams};
+use super::join::{Joins, Whose};
+use super::relay::End;
 use super::report;
 use super::seccomp::Filter;
 use crate::container::ExitRecord;
-use crate::fork::{self, Child, Doing, Failure, Link};
-use crate::netns::{self, NetMode};
-use crate::plan::{ContainerPlan, LogDriver, MountSource};
+use crate::fork::{Doing, Failure, Link};
+use crate::netns::{self, PortPublish};
+use crate::plan::{ContainerPlan, LogDriver};
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, PortRecord, ProcessRef, RunRecord, log};
-use crate::storage::rootfs::{self, Places, RootPlan};
-use crate::storage::volumes;
-use crate::sys::process;
+use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::storage::rootfs::Places;
 use crate::userns;
-use nix::fcntl::{OFlag, open};
-use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
+use once::{Failed, Means, Run};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 mod finish;
 mod network;
+mod once;
+mod restart;
+mod setup;
+
+pub(super) use setup::{hold_signals, let_go};
 
 /// What the monitor tells the command that started it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,9 +97,24 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
     }
 }
 
+/// What stays the same from the first run to the last.
+pub(super) struct Life<'a> {
+    store: &'a Store,
+    dir: &'a ContainerDir,
+    plan: &'a ContainerPlan,
+    slirp: Option<PathBuf>,
+    filter: Option<Filter>,
+    places: Places,
+    signals: SignalFd,
+    /// Ports as they were bound first: a free one stays the same over restarts.
+    ports: Vec<PortPublish>,
+    /// The caller's streams, where they are the payload's (log driver passthrough).
+    kept: Option<super::init::Stdio>,
+}
+
 fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let Launch { store, dir, plan, listeners, slirp, filter, joins, client } = launch;
-    let payload_io = let_go(plan, true)?;
+    let (stdio, streams) = let_go(plan, true)?;
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let member = userns::enter(store.runtime())?;
@@ -109,285 +124,59 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
-    let places = assemble(store, dir, plan)?;
-    let mut order = order(store, plan, filter, places.merged.clone())?;
-    order.shares = joins.shares;
-    let sink = sink(dir, plan)?;
+    let places = setup::assemble(store, dir, plan)?;
     let signals = hold_signals()?;
-    if order.shares.pid == Whose::Host {
+    if joins.shares.pid == Whose::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
     }
+    let passthrough = plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty;
+    let restarts = passthrough && plan.lifecycle.restart.is_set();
+    let kept = if restarts { Some(setup::copy(&stdio)?) } else { None };
+    let ports = listeners.iter().map(|listener| listener.bound.clone()).collect();
+    let life = Life { store, dir, plan, slirp, filter, places, signals, ports, kept };
 
-    let (mut stdio, mut streams) = payload_io;
-    (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
-    let child = joins.spawn(|link| init::start(link, &order, stdio))?;
-    // Without process ids of its own, what it leaves behind is found by the mounts it sees.
-    let shares_pids = matches!(joins.shares.pid, Whose::Joined);
-    let mounts = shares_pids.then(|| fs::metadata(format!("/proc/{}/ns/mnt", child.pid)).ok()).flatten();
-    // They are the payload's now.
-    fork::close_preserved(plan.process.preserve_fds);
-    let abandon = |failure: Failure, recorded: Option<&RunRecord>| {
-        let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
-        let _ = child.wait();
-        finish::failed(store, dir, plan, recorded, &failure);
-        failure
+    let means = Means { stdio, streams, listeners, joins, client, restarts: 0 };
+    let run = match once::begin(&life, means) {
+        Ok(run) => run,
+        Err(Failed { failure, record }) => {
+            finish::failed(&life, record.as_ref(), &failure);
+            return Err(failure);
+        }
     };
-    let record =
-        record_run(dir, &child, &listeners, joins.shares).map_err(|failure| abandon(failure, None))?;
-    let network = start(plan, slirp.as_deref(), &child, listeners, &mut streams)
-        .map_err(|failure| abandon(failure, Some(&record)))?;
-    let listener = finish::listen(dir);
-    report::started(store, dir, plan, client.is_some());
     // The caller may be gone; the container goes on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
-
-    let mut relay = Relay::new(streams, client, listener, sink)?;
-    let payload = payload(plan, &child, network.as_ref(), joins.shares.pid);
-    let end = relay.run(&payload, &signals)?;
-    if let Some(mounts) = &mounts {
-        finish::end_others(mounts);
-    }
-    finish::ended(dir, &record, end);
-    report::died(store, dir, plan, end);
-    network::close(network);
-    relay.close_listener();
-    finish::remove(store, dir, plan);
-    relay.finish(end.code);
-    finish::clear_up(store, plan, &places.merged);
+    follow(&life, run)?;
     drop(alive);
     member.leave();
     Ok(())
 }
 
-/// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
-/// will ever look at them.
-pub(super) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams), Failure> {
-    // Fails when this process leads its group already, which a fork never does.
-    let _ = nix::unistd::setsid();
-    let null =
-        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-    let copy = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().doing("copy", "stream");
-    let io = if plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty {
-        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-        let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
-        (Stdio::new([stdin, copy(&stdout)?, copy(&stderr)?]), Streams::default())
-    } else {
-        pipes(plan, &null, keep)?
-    };
-    dup2_stdin(&null)
-        .and_then(|()| dup2_stdout(&null))
-        .and_then(|()| dup2_stderr(&null))
-        .doing("let go of", "streams")?;
-    fork::close_inherited(3 + plan.process.preserve_fds);
-    nix::unistd::chdir("/").doing("enter", "/")?;
-    Ok(io)
-}
-
-fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
-    let copy = || null.try_clone().doing("copy", "/dev/null");
-    if plan.io.tty || !keep {
-        return Ok((Stdio::new([copy()?, copy()?, copy()?]), Streams::default()));
-    }
-    let pipe = || pipe2(OFlag::O_CLOEXEC).doing("make", "pipe");
-    let (stdin, feed) = if plan.io.stdin {
-        let (read, write) = pipe()?;
-        (read, Some(write))
-    } else {
-        (copy()?, None)
-    };
-    let (stdout_read, stdout) = pipe()?;
-    let (stderr_read, stderr) = pipe()?;
-    let streams =
-        Streams { stdin: feed, stdout: Some(stdout_read), stderr: Some(stderr_read), terminal: None };
-    Ok((Stdio::new([stdin, stdout, stderr]), streams))
-}
-
-fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
-    if matches!(plan.root, RootPlan::Layers(_)) {
-        // Files of the layers would belong to strangers.
-        store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
-    }
-    let lowers = match &plan.root {
-        RootPlan::Layers(chain) => chain
-            .iter()
-            .map(|id| store.layers().path(id))
-            .collect::<crate::error::Result<Vec<_>>>()
-            .map_err(|e| storage_failure("find layers of", plan.id.short(), &e))?,
-        _ => Vec::new(),
-    };
-    let places = Places {
-        lowers,
-        upper: dir.upper(),
-        work: dir.work(),
-        merged: dir.merged(),
-        volatile: plan.lifecycle.auto_remove,
-    };
-    for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
-        match fs::DirBuilder::new().mode(mode).create(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            other => other.doing("make directory", path)?,
-        }
-    }
-    rootfs::assemble(&plan.root, &places)?;
-    Ok(places)
-}
-
-fn order(
-    store: &Store,
-    plan: &ContainerPlan,
-    filter: Option<Filter>,
-    merged: PathBuf,
-) -> Result<Order, Failure> {
-    let root = open(&merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .doing("open", &merged)?;
-    let mut volumes = BTreeMap::new();
-    for planned in &plan.mounts {
-        let MountSource::Volume { name, copy_up, anonymous } = &planned.source else { continue };
-        let failed = |e: crate::error::Error| storage_failure("prepare volume", name.as_str(), &e);
-        store.volumes().ensure(name, *anonymous).map_err(failed)?;
-        let path = store.volumes().path(name).map_err(failed)?;
-        if *copy_up {
-            let target = open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
-            volumes::copy_up(root.as_fd(), &planned.destination, target.doing("open", &path)?.as_fd())?;
-        }
-        volumes.insert(name.as_str().to_owned(), path);
-    }
-    Ok(Order {
-        plan: plan.clone(),
-        merged,
-        volumes,
-        files: network::files(plan),
-        filter: filter.map(|f| (f.program().to_vec(), f.flags())),
-        wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
-        // A first process that stays ours is executed anew in any case: what our caller's memory held, its
-        // environment for one, has no place inside, and `exec` could not enter by it.
-        seal: plan.process.init || init::must_seal(),
-        shares: Shares::default(),
-        borrowed: Vec::new(),
-    })
-}
-
-/// Takes over the signals that the relay reads and blocks the others.
-pub(super) fn hold_signals() -> Result<SignalFd, Failure> {
-    let set = relay::signal_set();
-    // Everything else that a terminal or a session manager might send is not for a monitor.
-    let mut blocked = nix::sys::signal::SigSet::all();
-    for fault in [nix::sys::signal::SIGSEGV, nix::sys::signal::SIGBUS, nix::sys::signal::SIGABRT] {
-        blocked.remove(fault);
-    }
-    blocked.thread_set_mask().doing("block", "signals")?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .doing("open", "signal descriptor")
-}
-
-/// Writes the container's id map and the record of this run.
-fn record_run(
-    dir: &ContainerDir,
-    child: &Child,
-    listeners: &[netns::Listener],
-    shares: Shares,
-) -> Result<RunRecord, Failure> {
-    if shares.user == Whose::Own {
-        userns::write_child_map(child.pid)?;
-    }
-    let pid = child.pid.as_raw();
-    let init = ProcessRef::of(pid)
-        .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
-    let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
-    record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
-    dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
-    Ok(record)
-}
-
-/// Lets stage 2 go and brings up the network beside it; returns when the payload runs.
-fn start(
-    plan: &ContainerPlan,
-    slirp: Option<&Path>,
-    child: &Child,
-    listeners: Vec<netns::Listener>,
-    streams: &mut Streams,
-) -> Result<Option<network::Network>, Failure> {
-    if let Some(path) = &plan.lifecycle.pidfile {
-        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
-    }
-    let network = network::begin(plan, slirp, child, listeners)?;
-    tell(child, &ToInit::Go)?;
-    await_payload(child, network.as_ref(), streams)?;
-    Ok(network)
-}
-
-fn port_record(port: &netns::PortPublish) -> PortRecord {
-    PortRecord {
-        host_ip: port.host_ip,
-        host_port: port.host_port,
-        container_port: port.container_port,
-        protocol: port.protocol.to_string(),
-    }
-}
-
-fn tell(child: &Child, word: &ToInit) -> Result<(), Failure> {
-    match child.link.send(word, &[]) {
-        // It failed already; what it said comes next.
-        Err(nix::errno::Errno::EPIPE) => Ok(()),
-        other => other.doing("tell", "the container's first process"),
-    }
-}
-
-/// Follows stage 2 until the payload runs.
-fn await_payload(
-    child: &Child,
-    network: Option<&network::Network>,
-    streams: &mut Streams,
-) -> Result<(), Failure> {
+/// Follows a run, and those that come after it, to the last one's end.
+fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
+    let mut course = restart::Course::of(&run.record);
     loop {
-        match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
-            None => return Ok(()),
-            Some((FromInit::Failed(failure), _)) => return Err(failure),
-            Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
-            Some((FromInit::Ready, _)) => {
-                if let Some(network) = network {
-                    network.wait_ready()?;
-                }
-                tell(child, &ToInit::Proceed)?;
-            }
+        let Run { child, record, network, mut relay, mounts, pids } = run;
+        let end = relay.run(&once::payload(life.plan, &child, network.as_ref(), pids), &life.signals)?;
+        if let Some(mounts) = &mounts {
+            finish::end_others(mounts);
         }
+        let again = restart::after(life, &record, end, relay.told_to_stop(), &mut course);
+        finish::ended(life.dir, &record, end, None, again);
+        report::died(life.store, life.dir, life.plan, end);
+        network::close(network);
+        relay.close_listener();
+        if again.is_none() {
+            finish::remove(life.store, life.dir, life.plan);
+        }
+        relay.finish(end.code, again.is_some());
+        let next = match again {
+            Some(at) => restart::next(life, record, end, at, &mut course),
+            None => None,
+        };
+        let Some(next) = next else {
+            finish::clear_up(life.store, life.plan, &life.places.merged);
+            return Ok(());
+        };
+        run = next;
     }
-}
-
-fn payload<'a>(
-    plan: &ContainerPlan,
-    child: &'a Child,
-    network: Option<&network::Network>,
-    pids: Whose,
-) -> Payload<'a> {
-    let helpers = || network.map(network::Network::pids).unwrap_or_default();
-    Payload {
-        pid: child.pid,
-        pidfd: child.pidfd.as_fd(),
-        stop_signal: plan.lifecycle.stop_signal,
-        stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
-        deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
-        helpers: (pids == Whose::Host).then(helpers),
-        lives_with: None,
-    }
-}
-
-/// Where output goes. A log that cannot be written, on a full disk say, must not stop the container.
-fn sink(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Sink<'static>, Failure> {
-    if plan.io.log.driver != LogDriver::K8sFile {
-        return Ok(Box::new(|_, _| {}));
-    }
-    let mut writer =
-        log::Writer::open(dir, plan.io.log.max_size).map_err(|e| storage_failure("open", "log", &e))?;
-    Ok(Box::new(move |stream, bytes| {
-        let stream = if stream == 2 { log::Stream::Stderr } else { log::Stream::Stdout };
-        let _ = writer.append(stream, bytes);
-    }))
-}
-
-fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
-    let mut detail = vec![error.to_string()];
-    detail.extend(error.causes());
-    detail.extend(error.hints().into_iter().map(str::to_owned));
-    Failure::other(doing, object, detail.join(": "))
 }

@@ -28,6 +28,8 @@ const CLIENT_QUEUE_MAX: usize = 1024 * 1024;
 const INPUT_QUEUE_MAX: usize = 64 * 1024;
 /// After this long a container is one that stays: then its monitor makes itself small.
 const SETTLED: Duration = Duration::from_millis(500);
+/// How long the clients of a container that is about to start again may take for its exit code.
+const HURRY: Duration = Duration::from_secs(1);
 /// Most clients at one time.
 const CLIENTS_MAX: usize = 64;
 
@@ -121,6 +123,7 @@ pub struct Relay<'a> {
     far_side: Option<OwnedFd>,
     sink: Sink<'a>,
     buffer: Vec<u8>,
+    told_to_stop: bool,
 }
 
 /// What a descriptor in the poll set stands for.
@@ -162,6 +165,7 @@ impl<'a> Relay<'a> {
             far_side,
             sink,
             buffer: vec![0; CONTENT_MAX],
+            told_to_stop: false,
         })
     }
 
@@ -196,6 +200,7 @@ impl<'a> Relay<'a> {
                 match watch {
                     Watch::Signals => {
                         if told_to_stop(signals) {
+                            self.told_to_stop = true;
                             let _ = process::pidfd_send_signal(payload.pidfd, payload.stop_signal);
                             // A time limit that ends sooner stays.
                             let end = Instant::now() + payload.stop_timeout;
@@ -218,9 +223,16 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Tells every client the exit code and waits until they have it or are gone.
-    pub fn finish(mut self, code: u8) {
+    /// Whether the monitor was asked to end.
+    pub fn told_to_stop(&self) -> bool {
+        self.told_to_stop
+    }
+
+    /// Tells every client the exit code and waits until they have it or are gone; with `hurry` a client
+    /// that does not read is not waited for.
+    pub fn finish(mut self, code: u8, hurry: bool) {
         self.listener = None;
+        let until = hurry.then(|| Instant::now() + HURRY);
         for client in &mut self.clients {
             client.push(Frame::Exit(code).encode());
         }
@@ -228,7 +240,12 @@ impl<'a> Relay<'a> {
             self.clients.retain(|c| !c.gone && !c.queue.is_empty());
             let mut fds: Vec<PollFd<'_>> =
                 self.clients.iter().map(|c| PollFd::new(c.socket.as_fd(), PollFlags::POLLOUT)).collect();
-            if fds.is_empty() || matches!(poll(&mut fds, PollTimeout::NONE), Err(e) if e != Errno::EINTR) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left
+                .map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+            let out_of_time = left.is_some_and(|left| left.is_zero());
+            if fds.is_empty() || out_of_time || matches!(poll(&mut fds, timeout), Err(e) if e != Errno::EINTR)
+            {
                 return;
             }
             for client in &mut self.clients {
@@ -404,7 +421,7 @@ impl<'a> Relay<'a> {
 }
 
 /// Empties the signalfd; true when the monitor was asked to end.
-fn told_to_stop(signals: &SignalFd) -> bool {
+pub(super) fn told_to_stop(signals: &SignalFd) -> bool {
     let mut stop = false;
     while let Ok(Some(info)) = signals.read_signal() {
         stop |= info.ssi_signo == Signal::SIGTERM as u32;

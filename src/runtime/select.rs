@@ -33,7 +33,7 @@ pub enum Suits {
     /// Any.
     #[default]
     Any,
-    /// Those that run.
+    /// Those that run, or will in a moment.
     Running,
     /// Those that run or are paused.
     Live,
@@ -43,7 +43,7 @@ impl Suits {
     fn status(self, status: Status) -> bool {
         match self {
             Suits::Any => true,
-            Suits::Running => status == Status::Running,
+            Suits::Running => matches!(status, Status::Running | Status::Restarting),
             Suits::Live => status.is_live(),
         }
     }
@@ -172,7 +172,8 @@ impl Filters {
                     "running" => vec![Status::Running],
                     "paused" => vec![Status::Paused],
                     "exited" | "stopped" | "dead" => vec![Status::Exited, Status::Crashed],
-                    "unknown" | "removing" | "restarting" | "stopping" => vec![],
+                    "restarting" => vec![Status::Restarting],
+                    "unknown" | "removing" | "stopping" => vec![],
                     _ => return Err(wrong(format!("{value:?} is not a status"))),
                 }),
                 "ancestor" => Filter::Ancestor(value.to_owned()),

@@ -151,8 +151,7 @@ impl Containers {
         outline: &records::Outline,
     ) -> Result<()> {
         let doing = || format!("create container {name}");
-        let settings =
-            Settings { version: SETTINGS_VERSION, name: name.clone(), other: serde_json::Map::new() };
+        let settings = Settings::new(name.clone());
         let _lock = dir.lock()?;
         let write = || -> io::Result<()> {
             files::replace(dir.fd(), "plan.json", plan)?;
@@ -304,11 +303,14 @@ impl Containers {
         let status = match record.phase {
             Phase::Created => Status::Created,
             Phase::Exited => Status::Exited,
-            Phase::Started | Phase::Paused if !locks::is_alive(containers, &format!("{id}/alive")) => {
+            Phase::Started | Phase::Paused | Phase::Restarting
+                if !locks::is_alive(containers, &format!("{id}/alive")) =>
+            {
                 return slow(&id);
             }
             Phase::Started => Status::Running,
             Phase::Paused => Status::Paused,
+            Phase::Restarting => Status::Restarting,
         };
         if record.cut {
             record.complete(self.open(&id).ok()?.full_record());

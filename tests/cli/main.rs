@@ -29,6 +29,7 @@ mod port;
 mod ps;
 mod pull;
 mod pull_faults;
+mod restart_policy;
 mod rm;
 mod run_options;
 mod run_terminal;

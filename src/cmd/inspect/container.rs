@@ -45,7 +45,7 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "PidFile": plan.lifecycle.pidfile.as_ref().map(|file| file.to_string_lossy()).unwrap_or_default(),
         "LogPath": log_path(dir, &plan),
         "Name": summary.name,
-        "RestartCount": 0,
+        "RestartCount": dir.run_record()?.map_or(0, |run| run.restarts),
         "Driver": "overlay",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -96,11 +96,11 @@ fn state(dir: &ContainerDir, summary: &Summary) -> Result<Value> {
         "Status": status.as_str(),
         "Running": status == Status::Running,
         "Paused": status == Status::Paused,
-        "Restarting": false,
+        "Restarting": status == Status::Restarting,
         "OOMKilled": exit.as_ref().is_some_and(|exit| exit.oom_killed),
         "Dead": false,
         "Pid": live.map_or(0, |run| run.init.pid),
-        "ConmonPid": live.map_or(0, |run| run.monitor.pid),
+        "ConmonPid": run.as_ref().filter(|_| status.is_active()).map_or(0, |run| run.monitor.pid),
         "ExitCode": exit.as_ref().map_or(lost, |exit| exit.code),
         "Error": exit.as_ref().and_then(|exit| exit.error.as_deref()).unwrap_or_default(),
         "StartedAt": summary.started.map_or(NEVER.to_owned(), time),
@@ -275,6 +275,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     if let Value::Object(map) = &mut bindings {
         map.retain(|_, list| !list.is_null());
     }
+    let restart = dir.restart_policy(plan.lifecycle.restart);
     let binds: Vec<String> = plan.mounts.iter().filter_map(bind).collect();
     let tmpfs: Map<String, Value> = plan.mounts.iter().filter_map(tmpfs).collect();
     let host = |entry: &HostEntry| {
@@ -305,7 +306,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         },
         "NetworkMode": plan.network.mode.to_string(),
         "PortBindings": bindings,
-        "RestartPolicy": { "Name": "", "MaximumRetryCount": 0 },
+        "RestartPolicy": { "Name": restart.name(), "MaximumRetryCount": restart.most() },
         "AutoRemove": plan.lifecycle.auto_remove,
         "VolumeDriver": "",
         "VolumesFrom": null,

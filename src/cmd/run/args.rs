@@ -2,7 +2,7 @@
 
 use crate::cmd::pull::{PullPolicy, SourceOptions};
 use crate::cmd::switch::switchable;
-use crate::container::{Name, Signal};
+use crate::container::{Name, RestartPolicy, Signal};
 use crate::netns::{self, HostEntry, NetMode, PortPublish};
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
@@ -12,7 +12,7 @@ use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Driver, LogOpt, Mode, Pair, Restart, Stream, Unlimited, Userns};
+use crate::plan::words::{Driver, LogOpt, Mode, Pair, Stream, Unlimited, Userns};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -327,7 +327,7 @@ pub struct LifecycleArgs {
     /// Kill the container after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
     pub timeout: u32,
-    /// Restart policy: no
-    #[arg(long, value_name = "POLICY", hide = true)]
-    pub restart: Option<Restart>,
+    /// Start it again when it ends: no, on-failure[:N], always or unless-stopped
+    #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
+    pub restart: RestartPolicy,
 }

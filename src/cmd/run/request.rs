@@ -249,6 +249,7 @@ fn lifecycle(args: &LifecycleArgs, pidfile: Option<PathBuf>) -> LifecycleRequest
         stop_timeout: args.stop_timeout,
         timeout: args.timeout,
         pidfile,
+        restart: args.restart,
     }
 }
 

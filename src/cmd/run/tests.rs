@@ -123,7 +123,7 @@ fn every_bad_value_is_refused_where_it_is_read() {
         "--log-opt path=/x alpine",
         "--pid container:x alpine",
         "--userns keep-id alpine",
-        "--restart always alpine",
+        "--restart always:3 alpine",
         "-m 512m alpine",
         "--cpus 1.5 alpine",
         "--pids-limit 100 alpine",

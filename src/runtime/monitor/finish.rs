@@ -1,9 +1,9 @@
 //! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
 
-use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, RunRecord, Store};
+use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, Life, RunRecord, Store};
 use crate::storage::trash;
 use crate::sys::process;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use nix::libc;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
@@ -58,31 +58,15 @@ pub(super) fn end_others(mounts: &Metadata) {
     }
 }
 
-/// Records how the payload ended.
-pub(super) fn ended(dir: &ContainerDir, run: &RunRecord, end: End) {
-    // On a full disk the record is lost and the container shows as crashed, which is what it then is.
-    let _ = dir.write_exit(&exit_record(run, end, None));
-    let _ = std::fs::remove_file(dir.socket_path());
-}
-
-/// Records a start that failed, once its run was recorded; a `--rm` container is removed.
-pub(super) fn failed(
-    store: &Store,
+/// Records how the payload ended, or why it never ran; `again` says when the next run is to begin.
+pub(super) fn ended(
     dir: &ContainerDir,
-    plan: &ContainerPlan,
-    recorded: Option<&RunRecord>,
-    failure: &Failure,
+    run: &RunRecord,
+    end: End,
+    error: Option<String>,
+    again: Option<DateTime<Utc>>,
 ) {
-    if let Some(run) = recorded {
-        let end = End { code: crate::runtime::exit_code(failure), signal: None };
-        let _ = dir.write_exit(&exit_record(run, end, Some(failure.describe())));
-    }
-    remove(store, dir, plan);
-    clear_up(store, plan, &dir.merged());
-}
-
-fn exit_record(run: &RunRecord, end: End, error: Option<String>) -> ExitRecord {
-    ExitRecord {
+    let record = ExitRecord {
         run: run.run,
         code: end.code,
         signal: end.signal,
@@ -90,7 +74,21 @@ fn exit_record(run: &RunRecord, end: End, error: Option<String>) -> ExitRecord {
         error,
         started: run.started,
         finished: Utc::now(),
+        restart_at: again,
+    };
+    // On a full disk the record is lost and the container shows as crashed, which is what it then is.
+    let _ = dir.write_exit(&record);
+    let _ = std::fs::remove_file(dir.socket_path());
+}
+
+/// Records a first start that failed, once its run was recorded; a `--rm` container is removed.
+pub(super) fn failed(life: &Life<'_>, recorded: Option<&RunRecord>, failure: &Failure) {
+    if let Some(run) = recorded {
+        let end = End { code: crate::runtime::exit_code(failure), signal: None };
+        ended(life.dir, run, end, Some(failure.describe()), None);
     }
+    remove(life.store, life.dir, life.plan);
+    clear_up(life.store, life.plan, &life.places.merged);
 }
 
 /// Takes a `--rm` container out of sight: its name and volumes are free from here on.

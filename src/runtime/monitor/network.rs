@@ -1,7 +1,7 @@
 //! The container's network, as the monitor sees it: slirp4netns, the port forwarder, name files.
 
-use super::{Child, ContainerPlan, Failure};
-use crate::fork::{self, Doing};
+use super::{ContainerPlan, Failure};
+use crate::fork::{self, Child, Doing};
 use crate::netns::forwarder::Report;
 use crate::netns::{self, NetMode, files as texts, slirp};
 use crate::runtime::init::FileOrder;

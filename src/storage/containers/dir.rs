@@ -2,11 +2,9 @@
 
 use super::files;
 use super::locks::{self, AliveLock, DirLock, ExitNote};
-use super::records::{
-    ExecRecord, Outline, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings, boot_id,
-};
+use super::records::{ExecRecord, Outline, ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
 use super::summary::{Phase, Record, Summary, encode_ports};
-use crate::container::{ContainerId, ExitRecord, Name, Status};
+use crate::container::{ContainerId, ExitRecord, Name, RestartPolicy, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::events::{Action, Event, Events};
 use crate::sys::process;
@@ -157,7 +155,7 @@ impl ContainerDir {
             Error::new(Kind::Storage, self.doing("the records were lost"))
                 .hint(format!("Remove it: coracle rm -f {}", self.id.short()))
         })?;
-        Ok(Settings { version: SETTINGS_VERSION, name, other: serde_json::Map::new() })
+        Ok(Settings::new(name))
     }
 
     /// Replaces the settings. The caller holds [`ContainerDir::lock`] since it read them.
@@ -209,6 +207,7 @@ impl ContainerDir {
             started: Utc::now(),
             ports: Vec::new(),
             paused: false,
+            restarts: 0,
         })
     }
 
@@ -229,7 +228,7 @@ impl ContainerDir {
             .and_then(|()| files::replace_json(self.fd(), "exit.json", exit))
             .and_then(|()| {
                 self.change_summary(|s| {
-                    s.phase = Phase::Exited;
+                    s.phase = ended(exit);
                     s.run = exit.run;
                     s.started = Some(exit.started);
                     s.finished = Some(exit.finished);
@@ -271,7 +270,7 @@ impl ContainerDir {
         if let Ok(Some(exit)) = self.exit_record()
             && exit.run >= record.run
         {
-            record.phase = Phase::Exited;
+            record.phase = ended(&exit);
             record.run = exit.run;
             record.finished = Some(exit.finished);
             record.code = Some(exit.code);
@@ -291,6 +290,7 @@ impl ContainerDir {
         };
         let alive = self.is_alive();
         match self.exit_record() {
+            Ok(Some(exit)) if exit.run == run.run && exit.restart_at.is_some() && alive => Status::Restarting,
             Ok(Some(exit)) if exit.run == run.run => Status::Exited,
             _ if !alive => Status::Crashed,
             _ if run.paused => Status::Paused,
@@ -352,6 +352,27 @@ impl ContainerDir {
     /// When the file cannot be opened.
     pub fn exit_note(&self) -> Result<ExitNote> {
         ExitNote::open(self.fd()).context(Kind::Storage, || self.doing("open the exit note"))
+    }
+
+    /// The restart policy in force, given the one of the plan.
+    pub fn restart_policy(&self, planned: RestartPolicy) -> RestartPolicy {
+        self.settings().ok().and_then(|settings| settings.restart).unwrap_or(planned)
+    }
+
+    /// Notes that somebody wants the container stopped, having seen this run: the monitor whose run that is
+    /// starts no other. Written before the signal goes out.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn ask_stop(&self, run: u64) -> Result<()> {
+        files::replace(self.fd(), "stop", format!("{run}\n").as_bytes())
+            .context(Kind::Storage, || self.doing("note the stop"))
+    }
+
+    /// The run that somebody wanted stopped, the last time anybody did.
+    pub fn stop_asked(&self) -> Option<u64> {
+        let bytes = files::read(self.fd(), "stop").ok()??;
+        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
     /// The directory of `exec` records, made if missing.
@@ -431,6 +452,7 @@ impl ContainerDir {
             error: Some(error.to_owned()),
             started: run.started,
             finished: Utc::now(),
+            restart_at: None,
         };
         self.write_exit(&exit)?;
         Events::new(&self.data).emit(Event::of(self, Action::Died).code(exit.code.into()));
@@ -491,4 +513,8 @@ impl ContainerDir {
         }
         Ok(true)
     }
+}
+
+fn ended(exit: &ExitRecord) -> Phase {
+    if exit.restart_at.is_some() { Phase::Restarting } else { Phase::Exited }
 }

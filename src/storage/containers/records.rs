@@ -1,6 +1,6 @@
 //! The records of a container, as they stand on disk.
 
-use crate::container::{ContainerId, Name};
+use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::Digest;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -87,6 +87,9 @@ pub struct RunRecord {
     /// The container's processes are frozen.
     #[serde(default)]
     pub paused: bool,
+    /// How often its monitor had started it again before this run.
+    #[serde(default)]
+    pub restarts: u32,
 }
 
 impl RunRecord {
@@ -108,9 +111,19 @@ pub struct Settings {
     pub version: u32,
     /// The current name.
     pub name: Name,
+    /// The restart policy, once it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartPolicy>,
     /// Settings of a newer program, kept when this one rewrites the file.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Settings {
+    /// Those of a fresh container.
+    pub fn new(name: Name) -> Settings {
+        Settings { version: SETTINGS_VERSION, name, restart: None, other: serde_json::Map::new() }
+    }
 }
 
 /// A process that `exec` started; the content of `exec/<id>.json`.

@@ -23,6 +23,8 @@ pub(super) enum Phase {
     Started,
     Paused,
     Exited,
+    /// Exited, and to be started again if its monitor lives.
+    Restarting,
 }
 
 /// The summary as it stands on disk.

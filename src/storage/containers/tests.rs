@@ -68,12 +68,22 @@ fn run_record(run: u64, monitor: u32) -> RunRecord {
         started: Utc::now(),
         ports: vec![],
         paused: false,
+        restarts: 0,
     }
 }
 
 fn exit_record(run: u64, code: u8) -> ExitRecord {
     let now = Utc::now();
-    ExitRecord { run, code, signal: None, oom_killed: false, error: None, started: now, finished: now }
+    ExitRecord {
+        run,
+        code,
+        signal: None,
+        oom_killed: false,
+        error: None,
+        started: now,
+        finished: now,
+        restart_at: None,
+    }
 }
 
 /// Not a test: what the tests below start as other processes.

@@ -1,0 +1,187 @@
+//! One run: stage 2 is cloned and followed until the payload runs.
+
+use super::setup::storage_failure;
+use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, setup};
+use crate::fork::{self, Child, Doing};
+use crate::netns;
+use crate::runtime::init::{self, FromInit, Stdio, ToInit};
+use crate::runtime::join::{Joins, Shares, Whose};
+use crate::runtime::report;
+use crate::runtime::relay::{Payload, Relay, Streams};
+use crate::storage::containers::{PortRecord, ProcessRef, RunRecord};
+use crate::sys::process;
+use crate::userns;
+use nix::libc;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What one run is begun with.
+#[derive(Debug)]
+pub(super) struct Means {
+    /// The payload's streams.
+    pub(super) stdio: Stdio,
+    /// Our ends of them.
+    pub(super) streams: Streams,
+    /// What is shared with others.
+    pub(super) joins: Joins,
+    /// Sockets of the published ports.
+    pub(super) listeners: Vec<netns::Listener>,
+    /// The first attached client.
+    pub(super) client: Option<OwnedFd>,
+    /// How often the container was restarted before.
+    pub(super) restarts: u32,
+}
+
+/// A run whose payload runs.
+pub(super) struct Run {
+    pub(super) child: Child,
+    pub(super) record: RunRecord,
+    pub(super) network: Option<network::Network>,
+    pub(super) relay: Relay<'static>,
+    /// The mount namespace, by which its processes are found where it has no process ids of its own.
+    pub(super) mounts: Option<fs::Metadata>,
+    /// Whose its process ids are.
+    pub(super) pids: Whose,
+}
+
+/// A run that did not come so far, and its record when there is one already.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    pub(super) record: Option<RunRecord>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Failed {
+        Failed { failure, record: None }
+    }
+}
+
+/// Starts a run; returns when the payload runs.
+pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
+    let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
+    let Life { store, dir, plan, .. } = life;
+    let mut order = setup::order(store, plan, life.filter.as_ref(), &life.places.merged)?;
+    let sink = setup::sink(dir, plan)?;
+    order.shares = joins.shares;
+    (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
+    let child = joins.spawn(|link| init::start(link, &order, stdio))?;
+    // Without process ids of its own, what it leaves behind is found by the mounts it sees.
+    let shares_pids = matches!(joins.shares.pid, Whose::Joined);
+    let mounts = shares_pids.then(|| fs::metadata(format!("/proc/{}/ns/mnt", child.pid)).ok()).flatten();
+    // They are the payload's now.
+    fork::close_preserved(plan.process.preserve_fds);
+    let abandon = |failure: Failure, record: Option<RunRecord>| {
+        let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+        let _ = child.wait();
+        Failed { failure, record }
+    };
+    let record = record_run(dir, &child, &listeners, joins.shares, restarts).map_err(|failure| abandon(failure, None))?;
+    let network = match start(plan, life.slirp.as_deref(), &child, listeners, &mut streams) {
+        Ok(network) => network,
+        Err(failure) => return Err(abandon(failure, Some(record))),
+    };
+    report::started(store, dir, plan, client.is_some());
+    let relay = match Relay::new(streams, client, finish::listen(dir), sink) {
+        Ok(relay) => relay,
+        Err(failure) => return Err(abandon(failure, Some(record))),
+    };
+    Ok(Run { child, record, network, relay, mounts, pids: joins.shares.pid })
+}
+
+/// Writes the container's id map and the record of this run.
+fn record_run(
+    dir: &ContainerDir,
+    child: &Child,
+    listeners: &[netns::Listener],
+    shares: Shares,
+    restarts: u32,
+) -> Result<RunRecord, Failure> {
+    if shares.user == Whose::Own {
+        userns::write_child_map(child.pid)?;
+    }
+    let pid = child.pid.as_raw();
+    let init = ProcessRef::of(pid)
+        .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
+    let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
+    record.restarts = restarts;
+    record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
+    dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
+    Ok(record)
+}
+
+/// Lets stage 2 go and brings up the network beside it; returns when the payload runs.
+fn start(
+    plan: &ContainerPlan,
+    slirp: Option<&Path>,
+    child: &Child,
+    listeners: Vec<netns::Listener>,
+    streams: &mut Streams,
+) -> Result<Option<network::Network>, Failure> {
+    if let Some(path) = &plan.lifecycle.pidfile {
+        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
+    }
+    let network = network::begin(plan, slirp, child, listeners)?;
+    tell(child, &ToInit::Go)?;
+    await_payload(child, network.as_ref(), streams)?;
+    Ok(network)
+}
+
+fn port_record(port: &netns::PortPublish) -> PortRecord {
+    PortRecord {
+        host_ip: port.host_ip,
+        host_port: port.host_port,
+        container_port: port.container_port,
+        protocol: port.protocol.to_string(),
+    }
+}
+
+fn tell(child: &Child, word: &ToInit) -> Result<(), Failure> {
+    match child.link.send(word, &[]) {
+        // It failed already; what it said comes next.
+        Err(nix::errno::Errno::EPIPE) => Ok(()),
+        other => other.doing("tell", "the container's first process"),
+    }
+}
+
+/// Follows stage 2 until the payload runs.
+fn await_payload(
+    child: &Child,
+    network: Option<&network::Network>,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    loop {
+        match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
+            None => return Ok(()),
+            Some((FromInit::Failed(failure), _)) => return Err(failure),
+            Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
+            Some((FromInit::Ready, _)) => {
+                if let Some(network) = network {
+                    network.wait_ready()?;
+                }
+                tell(child, &ToInit::Proceed)?;
+            }
+        }
+    }
+}
+
+/// What the relay needs to know of a run.
+pub(super) fn payload<'a>(
+    plan: &ContainerPlan,
+    child: &'a Child,
+    network: Option<&network::Network>,
+    pids: Whose,
+) -> Payload<'a> {
+    let helpers = || network.map(network::Network::pids).unwrap_or_default();
+    Payload {
+        pid: child.pid,
+        pidfd: child.pidfd.as_fd(),
+        stop_signal: plan.lifecycle.stop_signal,
+        stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
+        deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
+        helpers: (pids == Whose::Host).then(helpers),
+        lives_with: None,
+    }
+}

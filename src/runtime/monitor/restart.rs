@@ -1,0 +1,155 @@
+//! Whether a container that ended is started again, and when.
+//!
+//! Theory of operation. The monitor decides when a run has ended, by the policy as it stands then
+//! (`update` may have changed it) and by whether anybody asked the container to stop: `stop` and the like
+//! leave a note in the directory *before* they signal ([`ContainerDir::ask_stop`]), so it does not matter
+//! who of them is killed when. While it waits for the next run the monitor holds `alive` and its exit
+//! record names the time; that is what the status `Restarting` is derived from. `SIGTERM` ends the wait.
+
+use super::once::{self, Failed, Means, Run};
+use super::setup;
+use super::{Life, finish};
+use crate::fork::Failure;
+use crate::netns;
+use crate::runtime::join::Joins;
+use crate::runtime::relay::{End, told_to_stop};
+use crate::storage::containers::RunRecord;
+use crate::sys::process;
+use chrono::{DateTime, Utc};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// The first pause; each further one is twice as long.
+const FIRST: Duration = Duration::from_millis(100);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A run that lasted so long was a good one: the pauses begin anew. docker's figures, all three.
+const GOOD_RUN: chrono::Duration = chrono::Duration::seconds(10);
+
+/// What is remembered from run to run.
+#[derive(Debug)]
+pub(super) struct Course {
+    /// This monitor's first run.
+    first_run: u64,
+    last_pause: Option<Duration>,
+}
+
+impl Course {
+    /// At the first run.
+    pub(super) fn of(run: &RunRecord) -> Course {
+        Course { first_run: run.run, last_pause: None }
+    }
+
+    /// The pause after a run that lasted this long.
+    fn pause_after(&mut self, lasted: chrono::Duration) -> Duration {
+        let pause = match self.last_pause {
+            Some(last) if lasted < GOOD_RUN => (last * 2).min(LONGEST),
+            _ => FIRST,
+        };
+        self.last_pause = Some(pause);
+        pause
+    }
+
+    /// Whether somebody wants the container stopped, having seen a run of this monitor.
+    fn asked_to_stop(&self, life: &Life<'_>) -> bool {
+        life.dir.stop_asked().is_some_and(|run| run >= self.first_run)
+    }
+}
+
+/// When the next run is to begin, after one that ended like this; `None` when there is to be none.
+pub(super) fn after(
+    life: &Life<'_>,
+    run: &RunRecord,
+    end: End,
+    told: bool,
+    course: &mut Course,
+) -> Option<DateTime<Utc>> {
+    let lifecycle = &life.plan.lifecycle;
+    // A `--rm` container's policy cannot be changed, and its end is not the place for one more look.
+    let policy = match lifecycle.auto_remove {
+        true => lifecycle.restart,
+        false => life.dir.restart_policy(lifecycle.restart),
+    };
+    let wanted = policy.wants(end.code, run.restarts);
+    if !wanted || told || told_to_stop(&life.signals) || course.asked_to_stop(life) {
+        return None;
+    }
+    Some(Utc::now() + course.pause_after(Utc::now() - run.started))
+}
+
+/// Waits until `at`; `false` when the container is to stay as it is.
+fn wait(life: &Life<'_>, course: &Course, at: DateTime<Utc>) -> bool {
+    let until = Instant::now() + (at - Utc::now()).to_std().unwrap_or_default();
+    loop {
+        if told_to_stop(&life.signals) || course.asked_to_stop(life) {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        let _ = poll(&mut [PollFd::new(life.signals.as_fd(), PollFlags::POLLIN)], timeout);
+        // Helpers of the run before.
+        process::reap_others(nix::unistd::Pid::from_raw(0));
+    }
+}
+
+/// The next run, at its time. One that cannot be started counts as one that failed. `None` when there is
+/// to be none any more; the exit record says so then.
+pub(super) fn next(
+    life: &Life<'_>,
+    last: RunRecord,
+    end: End,
+    at: DateTime<Utc>,
+    course: &mut Course,
+) -> Option<Run> {
+    let (mut last, mut end, mut error, mut at) = (last, end, None, at);
+    loop {
+        if !wait(life, course, at) {
+            finish::ended(life.dir, &last, end, error, None);
+            finish::remove(life.store, life.dir, life.plan);
+            return None;
+        }
+        let Failed { failure, record } = match begin(life, last.restarts + 1) {
+            Ok(run) => return Some(run),
+            Err(failed) => failed,
+        };
+        // Where there is no record of the attempt it is told with the run before.
+        last = record.unwrap_or(RunRecord { restarts: last.restarts + 1, ..last });
+        end = End { code: crate::runtime::exit_code(&failure), signal: None };
+        error = Some(failure.describe());
+        let again = after(life, &last, end, false, course);
+        finish::ended(life.dir, &last, end, error.clone(), again);
+        let Some(again) = again else {
+            finish::remove(life.store, life.dir, life.plan);
+            return None;
+        };
+        at = again;
+    }
+}
+
+fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
+    let (stdio, streams) = setup::streams(life.plan, life.kept.as_ref())?;
+    let listeners = netns::listen(&life.ports)
+        .map_err(|e| Failure::other("publish ports of", life.plan.id.short(), e.to_string()))?;
+    let joins = Joins::open(life.store, life.plan).map_err(|e| setup::storage_failure("share namespaces of", life.plan.id.short(), &e))?;
+    once::begin(life, Means { stdio, streams, joins, listeners, client: None, restarts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_until_a_run_was_good() {
+        let mut course = Course { first_run: 1, last_pause: None };
+        let short = chrono::Duration::milliseconds(5);
+        let pauses: Vec<u64> = (0..12).map(|_| course.pause_after(short).as_millis() as u64).collect();
+        assert_eq!(pauses[..4], [100, 200, 400, 800]);
+        assert_eq!(pauses[9..], [51_200, 60_000, 60_000]);
+        assert_eq!(course.pause_after(GOOD_RUN), FIRST);
+        assert_eq!(course.pause_after(short), FIRST * 2);
+    }
+}

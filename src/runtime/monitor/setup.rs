@@ -1,0 +1,187 @@
+//! What a monitor does once, before the first run: leaving its caller, signals, the root file system; and
+//! the order that each run's first process gets.
+
+use super::network;
+use crate::fork::{self, Doing, Failure};
+use crate::netns::NetMode;
+use crate::plan::{ContainerPlan, LogDriver, MountSource};
+use crate::runtime::init::{self, Order, Stdio};
+use crate::runtime::join::Shares;
+use crate::runtime::relay::{self, Sink, Streams};
+use crate::runtime::seccomp::Filter;
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, log};
+use crate::storage::rootfs::{self, Places, RootPlan};
+use crate::storage::volumes;
+use nix::fcntl::{OFlag, open};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::Mode;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
+/// will ever look at them.
+pub(in crate::runtime) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams), Failure> {
+    // Fails when this process leads its group already, which a fork never does.
+    let _ = nix::unistd::setsid();
+    let null = null()?;
+    let copy = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().doing("copy", "stream");
+    let io = if plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty {
+        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
+        (Stdio::new([stdin, copy(&stdout)?, copy(&stderr)?]), Streams::default())
+    } else {
+        pipes(plan, &null, keep)?
+    };
+    dup2_stdin(&null)
+        .and_then(|()| dup2_stdout(&null))
+        .and_then(|()| dup2_stderr(&null))
+        .doing("let go of", "streams")?;
+    fork::close_inherited(3 + plan.process.preserve_fds);
+    nix::unistd::chdir("/").doing("enter", "/")?;
+    Ok(io)
+}
+
+fn null() -> Result<OwnedFd, Failure> {
+    open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")
+}
+
+/// The streams of one more run, when the caller has long gone. With the passthrough log driver they are
+/// `kept`, the caller's own.
+pub(super) fn streams(plan: &ContainerPlan, kept: Option<&Stdio>) -> Result<(Stdio, Streams), Failure> {
+    match kept {
+        Some(kept) => Ok((copy(kept)?, Streams::default())),
+        None => pipes(plan, &null()?, true),
+    }
+}
+
+/// One more of each descriptor.
+pub(super) fn copy(stdio: &Stdio) -> Result<Stdio, Failure> {
+    let [stdin, stdout, stderr] = &stdio.streams;
+    let copy = |fd: &OwnedFd| fd.try_clone().doing("copy", "stream");
+    Ok(Stdio::new([copy(stdin)?, copy(stdout)?, copy(stderr)?]))
+}
+
+fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
+    let copy = || null.try_clone().doing("copy", "/dev/null");
+    if plan.io.tty || !keep {
+        return Ok((Stdio::new([copy()?, copy()?, copy()?]), Streams::default()));
+    }
+    let pipe = || pipe2(OFlag::O_CLOEXEC).doing("make", "pipe");
+    let (stdin, feed) = if plan.io.stdin {
+        let (read, write) = pipe()?;
+        (read, Some(write))
+    } else {
+        (copy()?, None)
+    };
+    let (stdout_read, stdout) = pipe()?;
+    let (stderr_read, stderr) = pipe()?;
+    let streams =
+        Streams { stdin: feed, stdout: Some(stdout_read), stderr: Some(stderr_read), terminal: None };
+    Ok((Stdio::new([stdin, stdout, stderr]), streams))
+}
+
+/// Assembles the root file system below the container's directory.
+pub(super) fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
+    if matches!(plan.root, RootPlan::Layers(_)) {
+        // Files of the layers would belong to strangers.
+        store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
+    }
+    let lowers = match &plan.root {
+        RootPlan::Layers(chain) => chain
+            .iter()
+            .map(|id| store.layers().path(id))
+            .collect::<crate::error::Result<Vec<_>>>()
+            .map_err(|e| storage_failure("find layers of", plan.id.short(), &e))?,
+        _ => Vec::new(),
+    };
+    let places = Places {
+        lowers,
+        upper: dir.upper(),
+        work: dir.work(),
+        merged: dir.merged(),
+        volatile: plan.lifecycle.auto_remove,
+    };
+    for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
+        match fs::DirBuilder::new().mode(mode).create(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            other => other.doing("make directory", path)?,
+        }
+    }
+    rootfs::assemble(&plan.root, &places)?;
+    Ok(places)
+}
+
+/// What the first process of a run is to do; volumes are made and filled where they are not.
+pub(super) fn order(
+    store: &Store,
+    plan: &ContainerPlan,
+    filter: Option<&Filter>,
+    merged: &Path,
+) -> Result<Order, Failure> {
+    let root = open(merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .doing("open", merged)?;
+    let mut volumes = BTreeMap::new();
+    for planned in &plan.mounts {
+        let MountSource::Volume { name, copy_up, anonymous } = &planned.source else { continue };
+        let failed = |e: crate::error::Error| storage_failure("prepare volume", name.as_str(), &e);
+        store.volumes().ensure(name, *anonymous).map_err(failed)?;
+        let path = store.volumes().path(name).map_err(failed)?;
+        if *copy_up {
+            let target = open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+            volumes::copy_up(root.as_fd(), &planned.destination, target.doing("open", &path)?.as_fd())?;
+        }
+        volumes.insert(name.as_str().to_owned(), path);
+    }
+    Ok(Order {
+        plan: plan.clone(),
+        merged: merged.to_owned(),
+        volumes,
+        files: network::files(plan),
+        filter: filter.map(|f| (f.program().to_vec(), f.flags())),
+        wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
+        // A first process that stays ours is executed anew in any case: what our caller's memory held, its
+        // environment for one, has no place inside, and `exec` could not enter by it.
+        seal: plan.process.init || init::must_seal(),
+        shares: Shares::default(),
+        borrowed: Vec::new(),
+    })
+}
+
+/// Takes over the signals that the relay reads and blocks the others.
+pub(in crate::runtime) fn hold_signals() -> Result<SignalFd, Failure> {
+    let set = relay::signal_set();
+    // Everything else that a terminal or a session manager might send is not for a monitor.
+    let mut blocked = nix::sys::signal::SigSet::all();
+    for fault in [nix::sys::signal::SIGSEGV, nix::sys::signal::SIGBUS, nix::sys::signal::SIGABRT] {
+        blocked.remove(fault);
+    }
+    blocked.thread_set_mask().doing("block", "signals")?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .doing("open", "signal descriptor")
+}
+
+/// Where output goes. A log that cannot be written, on a full disk say, must not stop the container.
+pub(super) fn sink(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Sink<'static>, Failure> {
+    if plan.io.log.driver != LogDriver::K8sFile {
+        return Ok(Box::new(|_, _| {}));
+    }
+    let mut writer =
+        log::Writer::open(dir, plan.io.log.max_size).map_err(|e| storage_failure("open", "log", &e))?;
+    Ok(Box::new(move |stream, bytes| {
+        let stream = if stream == 2 { log::Stream::Stderr } else { log::Stream::Stdout };
+        let _ = writer.append(stream, bytes);
+    }))
+}
+
+/// An error of another room as a fact.
+pub(super) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
+    let mut detail = vec![error.to_string()];
+    detail.extend(error.causes());
+    detail.extend(error.hints().into_iter().map(str::to_owned));
+    Failure::other(doing, object, detail.join(": "))
+}
