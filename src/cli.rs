@@ -73,6 +73,8 @@ pub enum Command {
     Container(cmd::groups::ContainerArgs),
     /// Show what happens to containers, images and volumes
     Events(cmd::events::Args),
+    /// Copy files between containers and the host
+    Cp(cmd::cp::Args),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
     /// Show how an image was made

@@ -1,8 +1,8 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
 use super::{
-    exec, history, image, images, inspect, kill, logs, port, ps, pull, rm, rmi, run, stop, tag, top, untag,
-    wait,
+    cp, exec, history, image, images, inspect, kill, logs, port, ps, pull, rm, rmi, run, stop, tag, top,
+    untag, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -20,6 +20,8 @@ pub struct ContainerArgs {
 /// What can be done with containers.
 #[derive(Debug, clap::Subcommand)]
 pub enum ContainerVerb {
+    /// Copy files between containers and the host
+    Cp(cp::Args),
     /// Run a command in a running container
     Exec(exec::Args),
     /// Show everything known about containers
@@ -85,6 +87,7 @@ pub enum ImageVerb {
 /// Those of the verb.
 pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
+        ContainerVerb::Cp(args) => cp::run(&args, env),
         ContainerVerb::Exec(args) => exec::run(&args, env),
         ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
         ContainerVerb::Kill(args) => kill::run(&args, env),

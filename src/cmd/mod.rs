@@ -9,6 +9,7 @@ use crate::storage::Store;
 use std::process::ExitCode;
 
 pub mod completion;
+pub mod cp;
 pub mod events;
 pub mod exec;
 mod explain;
@@ -54,6 +55,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Completion(args) => completion::run(&args, env),
         Command::Container(args) => groups::container(args, env),
         Command::Events(args) => events::run(&args, env),
+        Command::Cp(args) => cp::run(&args, env),
         Command::Exec(args) => exec::run(&args, env),
         Command::History(args) => history::run(&args, env),
         Command::Image(args) => groups::image(args, env),

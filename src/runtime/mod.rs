@@ -20,6 +20,7 @@ use std::path::PathBuf;
 pub mod caps;
 pub mod client;
 pub mod control;
+pub mod copy;
 pub mod exec;
 pub mod files;
 pub mod frame;

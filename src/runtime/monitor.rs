@@ -45,7 +45,7 @@ mod finish;
 mod network;
 mod once;
 mod restart;
-mod setup;
+pub(super) mod setup;
 
 pub(super) use setup::{hold_signals, let_go};
 
@@ -124,7 +124,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
-    let places = setup::assemble(store, dir, plan)?;
+    let places = setup::assemble(store, dir, plan, plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;
     if joins.shares.pid == Whose::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;

@@ -1,11 +1,77 @@
-//! The root file system of a running container, as its first process sees it.
+//! The root file system of a container for commands that look into it or copy: of a running one as its
+//! first process sees it, of any other assembled for the moment.
+//!
+//! Theory of operation. What runs is reached through its first process's root directory, which is opened
+//! by a process number that a pidfd vouches for. What does not run is mounted in a mount namespace of the
+//! calling process's own, volumes and binds included, and ends with that process; `alive` is held
+//! meanwhile, so that a start waits. Either way the caller gets a directory descriptor, and resolves
+//! everything inside it (attack case 31).
 
+use super::files;
+use super::monitor::setup;
 use crate::error::{Context, Error, Kind, Result};
-use crate::storage::containers::RunRecord;
+use crate::fork::{Doing, Failure};
+use crate::plan::{ContainerPlan, MountSource};
+use crate::storage::Store;
+use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
+use crate::storage::volumes;
+use crate::sys::mount::{self, Tree, attr};
 use crate::sys::process;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-use std::os::fd::{AsFd, OwnedFd};
+use nix::libc;
+use nix::mount::{MsFlags, mount as mount_by_path};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, fstat};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Gives this process a mount namespace of its own, in which it may assemble roots. Called once: mounts of
+/// an earlier one would end.
+///
+/// # Errors
+/// Those of unshare(2).
+pub fn own_mounts() -> Result<(), Failure> {
+    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+    mount_by_path(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")
+}
+
+/// A container's root directory, for as long as it is held.
+#[derive(Debug)]
+pub struct Root {
+    dir: OwnedFd,
+    /// Keeps the container from being started while its root is mounted here.
+    _alive: Option<AliveLock>,
+}
+
+impl Root {
+    /// The directory (`O_PATH`). Everything in it is the container's to change: resolve inside it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Opens a container's root, running or not. With `mounts`, volumes and binds of one that does not
+    /// run are seen as well; those of a running one always are. The caller is a leaf in the shared user
+    /// namespace, with [`own_mounts`].
+    ///
+    /// # Errors
+    /// When the layers are missing or a mount is refused.
+    pub fn open(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, mounts: bool) -> Result<Root> {
+        if dir.status().is_live() {
+            let gone = || Error::new(Kind::Conflict, "the container has just ended");
+            let run = dir.run_record()?.ok_or_else(gone)?;
+            return Ok(Root { dir: of_process(&run)?, _alive: None });
+        }
+        let alive = dir.hold_alive()?;
+        let places = setup::assemble(store, dir, plan, false)?;
+        let root = open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .doing("open", &places.merged)?;
+        if mounts {
+            attach_all(store, plan, root.as_fd())?;
+        }
+        Ok(Root { dir: root, _alive: Some(alive) })
+    }
+}
 
 /// Opens the root directory of a container's first process (`O_PATH`), mounts and volumes included. What
 /// is below must be resolved inside it, for the container may change it at any moment.
@@ -23,4 +89,52 @@ pub fn of_process(run: &RunRecord) -> Result<OwnedFd> {
         return Err(gone());
     }
     root.context(Kind::Runtime, || "open the container's root directory")
+}
+
+/// Mounts the volumes and binds of a container; memory file systems begin empty at each start, so there
+/// is nothing in them to be seen.
+fn attach_all(store: &Store, plan: &ContainerPlan, root: BorrowedFd<'_>) -> Result<()> {
+    for planned in &plan.mounts {
+        let (path, recursive) = match &planned.source {
+            MountSource::Bind { path, recursive } => (path.clone(), *recursive),
+            MountSource::Volume { name, copy_up, anonymous } => {
+                store.volumes().ensure(name, *anonymous)?;
+                let path = store.volumes().path(name)?;
+                if *copy_up {
+                    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+                    let target = open(&path, flags, Mode::empty()).doing("open", &path)?;
+                    volumes::copy_up(root, &planned.destination, target.as_fd())?;
+                }
+                (path, false)
+            }
+            _ => continue,
+        };
+        attach(&path, recursive, planned.read_only, root, &planned.destination)?;
+    }
+    Ok(())
+}
+
+fn attach(
+    path: &PathBuf,
+    recursive: bool,
+    read_only: bool,
+    root: BorrowedFd<'_>,
+    inside: &Path,
+) -> Result<(), Failure> {
+    let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)?;
+    let tree = if recursive { Tree::CloneRecursive } else { Tree::Clone };
+    let tree = match mount::open_tree(found.as_fd(), Path::new(""), tree) {
+        // Mounts below it may not be uncovered in a user namespace: take them along.
+        Err(nix::errno::Errno::EINVAL) => {
+            mount::open_tree(found.as_fd(), Path::new(""), Tree::CloneRecursive)
+        }
+        other => other,
+    }
+    .doing("open", path)?;
+    let attributes = if read_only { attr::RDONLY } else { 0 };
+    mount::set_attributes(tree.as_fd(), attributes, 0, libc::MS_PRIVATE, true)
+        .doing("set flags of the mount on", inside)?;
+    let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    let kind = if directory { files::Target::Directory } else { files::Target::File };
+    files::mount_at(root, inside, kind, tree.as_fd())
 }

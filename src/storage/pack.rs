@@ -126,6 +126,16 @@ impl<'a, W: Write> Packer<'a, W> {
         self.held(held, &mut path.to_vec(), mount)
     }
 
+    /// Packs what a descriptor (`O_PATH` will do) refers to, a directory with everything below it, under
+    /// the name `path`.
+    ///
+    /// # Errors
+    /// As [`Packer::tree`].
+    pub fn object(&mut self, held: OwnedFd, path: &[u8]) -> Result<()> {
+        let mount = fd::mount_id(held.as_fd()).map_err(|e| failed(path, e))?;
+        self.held(held, &mut path.to_vec(), mount)
+    }
+
     /// Packs a file of our own making: owner 0:0, no time.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 mod attributes;
 mod decode;
 mod entry;
+pub mod extract;
 pub(in crate::storage) mod finish;
 pub mod owners;
 mod tar;

@@ -13,6 +13,8 @@ mod common;
 
 mod attack_image;
 mod attack_running;
+mod cp;
+mod cp_attack;
 mod events;
 mod exec;
 mod harness;

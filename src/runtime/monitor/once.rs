@@ -6,8 +6,8 @@ use crate::fork::{self, Child, Doing};
 use crate::netns;
 use crate::runtime::init::{self, FromInit, Stdio, ToInit};
 use crate::runtime::join::{Joins, Shares, Whose};
-use crate::runtime::report;
 use crate::runtime::relay::{Payload, Relay, Streams};
+use crate::runtime::report;
 use crate::storage::containers::{PortRecord, ProcessRef, RunRecord};
 use crate::sys::process;
 use crate::userns;
@@ -78,7 +78,8 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         let _ = child.wait();
         Failed { failure, record }
     };
-    let record = record_run(dir, &child, &listeners, joins.shares, restarts).map_err(|failure| abandon(failure, None))?;
+    let record = record_run(dir, &child, &listeners, joins.shares, restarts)
+        .map_err(|failure| abandon(failure, None))?;
     let network = match start(plan, life.slirp.as_deref(), &child, listeners, &mut streams) {
         Ok(network) => network,
         Err(failure) => return Err(abandon(failure, Some(record))),

@@ -134,7 +134,8 @@ fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
     let (stdio, streams) = setup::streams(life.plan, life.kept.as_ref())?;
     let listeners = netns::listen(&life.ports)
         .map_err(|e| Failure::other("publish ports of", life.plan.id.short(), e.to_string()))?;
-    let joins = Joins::open(life.store, life.plan).map_err(|e| setup::storage_failure("share namespaces of", life.plan.id.short(), &e))?;
+    let joins = Joins::open(life.store, life.plan)
+        .map_err(|e| setup::storage_failure("share namespaces of", life.plan.id.short(), &e))?;
     once::begin(life, Means { stdio, streams, joins, listeners, client: None, restarts })
 }
 

@@ -86,7 +86,14 @@ fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Str
 }
 
 /// Assembles the root file system below the container's directory.
-pub(super) fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
+///
+/// A `volatile` one can never be mounted again.
+pub(in crate::runtime) fn assemble(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    volatile: bool,
+) -> Result<Places, Failure> {
     if matches!(plan.root, RootPlan::Layers(_)) {
         // Files of the layers would belong to strangers.
         store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
@@ -99,13 +106,7 @@ pub(super) fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) 
             .map_err(|e| storage_failure("find layers of", plan.id.short(), &e))?,
         _ => Vec::new(),
     };
-    let places = Places {
-        lowers,
-        upper: dir.upper(),
-        work: dir.work(),
-        merged: dir.merged(),
-        volatile: plan.lifecycle.auto_remove,
-    };
+    let places = Places { lowers, upper: dir.upper(), work: dir.work(), merged: dir.merged(), volatile };
     for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
         match fs::DirBuilder::new().mode(mode).create(path) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}

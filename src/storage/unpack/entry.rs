@@ -333,7 +333,7 @@ struct Place<'a> {
     path: &'a [u8],
 }
 
-fn mtime(entry: &Entry) -> TimeSpec {
+pub(super) fn mtime(entry: &Entry) -> TimeSpec {
     TimeSpec::new(entry.mtime, libc::c_long::from(entry.mtime_nanos.cast_signed()))
 }
 
@@ -349,7 +349,7 @@ fn own_error(entry: &Entry, path: &[u8], errno: Errno) -> Error {
     .hint("Give the account a larger range: sudo usermod --add-subuids 100000-1000000 --add-subgids 100000-1000000 $USER")
 }
 
-fn copy_whole<R: BufRead>(file: &File, archive: &mut Archive<R>, path: &[u8]) -> Result<u64> {
+pub(super) fn copy_whole<R: BufRead>(file: &File, archive: &mut Archive<R>, path: &[u8]) -> Result<u64> {
     let mut written = 0;
     while let Some(piece) = archive.data()? {
         let count = piece.len();
@@ -360,7 +360,7 @@ fn copy_whole<R: BufRead>(file: &File, archive: &mut Archive<R>, path: &[u8]) ->
     Ok(written)
 }
 
-fn copy_sparse<R: BufRead>(
+pub(super) fn copy_sparse<R: BufRead>(
     file: &File,
     archive: &mut Archive<R>,
     path: &[u8],

@@ -1,0 +1,132 @@
+//! `coracle cp`.
+
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::runtime::copy::{self, Place, Request};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `cp`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Args {
+    /// What to copy: a path here, CONTAINER:PATH, or - for an archive from standard input
+    #[arg(value_name = "[CONTAINER:]SOURCE", value_hint = clap::ValueHint::AnyPath)]
+    pub source: OsString,
+    /// Where to: a path here, CONTAINER:PATH, or - for an archive on standard output
+    #[arg(value_name = "[CONTAINER:]TARGET", value_hint = clap::ValueHint::AnyPath)]
+    pub target: OsString,
+    /// Give what is copied into a container to the container's user; with =false files keep their owners
+    #[arg(short, long, default_value = "true")]
+    pub archive: bool,
+    /// Let directories take the place of other files, and other files that of directories
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Accepted for docker's sake: a symlink named as the source is always followed
+    #[arg(short = 'L', long, hide = true)]
+    pub follow_link: bool,
+    /// Accepted for docker's sake: nothing is printed anyway
+    #[arg(short, long, hide = true)]
+    pub quiet: bool,
+}
+
+/// A side as written: container and path, or a path alone.
+fn split(text: &OsStr) -> (Option<String>, &OsStr) {
+    let bytes = text.as_bytes();
+    let colon = bytes.iter().position(|b| *b == b':');
+    match colon {
+        Some(colon) if !bytes.starts_with(b".") && !bytes.starts_with(b"/") => (
+            Some(String::from_utf8_lossy(&bytes[..colon]).into_owned()),
+            OsStr::from_bytes(&bytes[colon + 1..]),
+        ),
+        _ => (None, text),
+    }
+}
+
+/// Copies files.
+///
+/// # Errors
+/// Two sides of which none is a container, a container or a path that does not exist.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let (from, to) = (split(&args.source), split(&args.target));
+    check(&from, &to)?;
+    let store = super::store(env)?;
+    let find = |name: &Option<String>| name.as_ref().map(|name| open(&store, name)).transpose();
+    let (source, target) = (find(&from.0)?, find(&to.0)?);
+    let request = Request {
+        from: place(&source, &from),
+        to: place(&target, &to),
+        archive: args.archive,
+        overwrite: args.overwrite,
+    };
+    copy::copy(&store, &request)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+type Written<'a> = (Option<String>, &'a OsStr);
+
+fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
+    let example = "For example: coracle cp web:/etc/hosts . or: coracle cp ./page.html web:/srv/";
+    if from.0.is_none() && to.0.is_none() {
+        return Err(
+            Error::new(Kind::Usage, "neither the source nor the target names a container").hint(example)
+        );
+    }
+    for (container, path) in [from, to] {
+        if path.is_empty() || container.as_deref() == Some("") {
+            return Err(Error::new(
+                Kind::Usage,
+                "a container and a path are needed on both sides of the colon",
+            )
+            .hint(example));
+        }
+    }
+    if to.0.is_none() && to.1 == "-" && std::io::stdout().is_terminal() {
+        return Err(Error::new(Kind::Usage, "an archive is not written to a terminal")
+            .hint("Send it to a file or a program: coracle cp NAME:/DIR - | tar -tv"));
+    }
+    Ok(())
+}
+
+/// The container, with what a dead monitor left finished.
+fn open(store: &Store, name: &str) -> Result<ContainerDir> {
+    let container = store.containers().find(name)?;
+    if container.status() == Status::Crashed {
+        control::recover(store, &container)?;
+    }
+    Ok(container)
+}
+
+fn place<'a>(container: &'a Option<ContainerDir>, written: &'a Written<'_>) -> Place<'a> {
+    match (container, &written.0) {
+        (Some(dir), Some(name)) => Place::Container(dir, PathBuf::from(written.1), name),
+        _ if written.1 == "-" => Place::Stream,
+        _ => Place::Host(PathBuf::from(written.1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colon_separates_container_and_path() {
+        for (text, container, path) in [
+            ("web:/etc", Some("web"), "/etc"),
+            ("web:a:b", Some("web"), "a:b"),
+            ("./web:a", None, "./web:a"),
+            ("/web:a", None, "/web:a"),
+            ("plain", None, "plain"),
+            ("-", None, "-"),
+        ] {
+            assert_eq!(split(OsStr::new(text)), (container.map(str::to_owned), OsStr::new(path)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! `cp`: between the host and containers, or from and to an archive.
+//!
+//! Theory of operation. One leaf in the shared user namespace does both sides, where the user is root as
+//! in containers. Source and target are found first, each once: in a container by a descriptor resolved
+//! inside its root, on the host as any program would. From then on only those descriptors are used. One
+//! thread packs what the source's descriptor refers to into a pipe, the other extracts it below the
+//! target's, so that whatever either side swaps for a symlink in the meantime leads nowhere else (attack
+//! case 31). Nothing of a container is executed, and no name service is asked (case 32).
+//!
+//! What goes where is as cp(1) and podman-cp(1) have it; see [`Target::find`].
+
+use super::files;
+use super::root::Root;
+use super::users;
+use crate::error::{Error, Kind, Result};
+use crate::fork::{self, Doing};
+use crate::plan::ContainerPlan;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::pack::{Options, Packer};
+use crate::storage::unpack::extract::{Extract, Owner, decompressed, extract};
+use crate::userns;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::unistd::pipe2;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::BufReader;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Size of the pipe between the two sides, in bytes.
+const PIPE: i32 = 1 << 20;
+/// Most directories between a target and its root.
+const DEPTH: usize = 4096;
+
+/// One side of a copy.
+#[derive(Debug)]
+pub enum Place<'a> {
+    /// A path on the host, relative to the working directory.
+    Host(PathBuf),
+    /// A path in a container, relative to its root; the container, and what to call it.
+    Container(&'a ContainerDir, PathBuf, &'a str),
+    /// An archive on standard input or output.
+    Stream,
+}
+
+/// What to copy.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// From here.
+    pub from: Place<'a>,
+    /// To there.
+    pub to: Place<'a>,
+    /// Give what is copied into a container to its user; else keep the owners.
+    pub archive: bool,
+    /// Let directories take the place of other files, and the other way round.
+    pub overwrite: bool,
+}
+
+/// Copies.
+///
+/// # Errors
+/// A source or target that does not exist or is not of the kind needed; a file that cannot be read or
+/// made.
+pub fn copy(store: &Store, request: &Request<'_>) -> Result<()> {
+    fork::leaf::<(), ()>(
+        "copy",
+        |_| {
+            let member = userns::enter(store.runtime())?;
+            let done = super::root::own_mounts().map_err(Error::from).and_then(|()| work(store, request));
+            member.leave();
+            done
+        },
+        |()| {},
+    )
+}
+
+/// A side with its root open.
+struct Side<'a> {
+    place: &'a Place<'a>,
+    root: Option<Rc<Root>>,
+    plan: Option<ContainerPlan>,
+}
+
+impl<'a> Side<'a> {
+    fn open(store: &Store, place: &'a Place<'a>, other: Option<&Side<'_>>) -> Result<Side<'a>> {
+        let Place::Container(dir, ..) = place else { return Ok(Side { place, root: None, plan: None }) };
+        let plan: ContainerPlan = dir.plan()?;
+        let shared = other.and_then(|other| match other.place {
+            Place::Container(theirs, ..) if theirs.id() == dir.id() => other.root.clone(),
+            _ => None,
+        });
+        let root = match shared {
+            Some(root) => root,
+            None => Rc::new(Root::open(store, dir, &plan, true)?),
+        };
+        Ok(Side { place, root: Some(root), plan: Some(plan) })
+    }
+
+    /// The path as the user wrote it, in bytes.
+    fn path(&self) -> &[u8] {
+        match self.place {
+            Place::Host(path) | Place::Container(_, path, _) => path.as_os_str().as_bytes(),
+            Place::Stream => b"-",
+        }
+    }
+
+    fn shown(&self, path: &[u8]) -> String {
+        let path = String::from_utf8_lossy(path);
+        match self.place {
+            Place::Container(_, _, name) => format!("{name}:{path}"),
+            _ => path.into_owned(),
+        }
+    }
+
+    /// Holds what a path leads to, symlinks followed: inside the root in a container, on the host as the
+    /// user may.
+    fn hold(&self, path: &[u8]) -> nix::Result<OwnedFd> {
+        let path = Path::new(OsStr::from_bytes(path));
+        match &self.root {
+            Some(root) => files::open_in(root.fd(), path, OFlag::O_PATH),
+            None => open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()),
+        }
+    }
+
+    /// Whether a path's last component is a symlink.
+    fn is_link(&self, path: &[u8]) -> bool {
+        let path = Path::new(OsStr::from_bytes(path));
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let held = match &self.root {
+            Some(root) => files::open_in(root.fd(), path, flags),
+            None => open(path, flags, Mode::empty()),
+        };
+        held.and_then(fstat).is_ok_and(|status| kind(&status) == SFlag::S_IFLNK)
+    }
+
+    fn failed(&self, doing: &str, path: &[u8], errno: Errno) -> Error {
+        let shown = self.shown(path);
+        match errno {
+            Errno::ENOENT => Error::new(Kind::NotFound, format!("{shown} does not exist")),
+            Errno::ENOTDIR => Error::new(Kind::Usage, format!("a part of {shown} is not a directory")),
+            errno => Error::new(Kind::Storage, format!("{doing} {shown}")).caused_by(errno),
+        }
+    }
+}
+
+fn kind(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// Whether a path asks for a directory, and for its content alone.
+fn asks(path: &[u8]) -> (bool, bool) {
+    let content = path == b"." || path.ends_with(b"/.");
+    (content || path.ends_with(b"/") || path == b".." || path.ends_with(b"/.."), content)
+}
+
+/// What the last name of a path is, `.` and `..` worked out; `None` for a root.
+fn base(path: &[u8]) -> Option<&[u8]> {
+    let mut names: Vec<&[u8]> = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    names.pop()
+}
+
+/// A path's directory and last name, slashes at the end left out.
+fn split(path: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |last| last + 1);
+    match path[..end].iter().rposition(|b| *b == b'/') {
+        Some(0) => (b"/".to_vec(), path[1..end].to_vec()),
+        Some(slash) => (path[..slash].to_vec(), path[slash + 1..end].to_vec()),
+        None => (b".".to_vec(), path[..end].to_vec()),
+    }
+}
+
+/// What is copied.
+struct Source {
+    held: OwnedFd,
+    directory: bool,
+    /// The content of the directory is meant, not the directory.
+    content: bool,
+    name: Vec<u8>,
+}
+
+impl Source {
+    fn find(side: &Side<'_>) -> Result<Source> {
+        let path = side.path();
+        let held = side.hold(path).map_err(|e| side.failed("open", path, e))?;
+        let status = fstat(&held).map_err(|e| side.failed("look at", path, e))?;
+        let (wants_directory, content) = asks(path);
+        let directory = match kind(&status) {
+            SFlag::S_IFDIR => true,
+            SFlag::S_IFREG | SFlag::S_IFIFO if !wants_directory => false,
+            SFlag::S_IFREG | SFlag::S_IFIFO => {
+                return Err(Error::new(Kind::Usage, format!("{} is not a directory", side.shown(path))));
+            }
+            _ => {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!("{} is a device or a socket, which cannot be copied", side.shown(path)),
+                ));
+            }
+        };
+        let name = base(path).map(<[u8]>::to_vec);
+        let content = directory && (content || name.is_none());
+        Ok(Source { held, directory, content, name: name.unwrap_or_default() })
+    }
+
+    fn pack(self, out: impl std::io::Write, under: Option<&[u8]>) -> Result<()> {
+        let mut packer = Packer::new(out, Options { nanoseconds: true, ..Options::default() });
+        match under {
+            Some(name) => packer.object(self.held, name)?,
+            None => packer.tree(self.held.as_fd(), b"")?,
+        }
+        packer.finish().map(drop)
+    }
+}
+
+/// Where it is copied to: below a directory, under a name or, without, as its content.
+struct Target {
+    into: OwnedFd,
+    name: Option<Vec<u8>>,
+}
+
+impl Target {
+    /// A directory that exists receives the source under its own name, or its content when that was
+    /// asked for. A file that exists is replaced by a file. What does not exist is made, in a directory
+    /// that does.
+    fn find(side: &Side<'_>, source: &Source, overwrite: bool) -> Result<Target> {
+        let path = side.path();
+        let (wants_directory, _) = asks(path);
+        let is_no_directory =
+            || Error::new(Kind::Conflict, format!("{} exists and is not a directory", side.shown(path)));
+        match side.hold(path) {
+            Ok(held) => {
+                let status = fstat(&held).map_err(|e| side.failed("look at", path, e))?;
+                if kind(&status) == SFlag::S_IFDIR {
+                    let name = (!source.content).then(|| source.name.clone());
+                    return Ok(Target { into: held, name });
+                }
+                if wants_directory {
+                    return Err(is_no_directory());
+                }
+                if source.directory && !overwrite {
+                    return Err(is_no_directory()
+                        .hint("To have a directory take its place: coracle cp --overwrite ..."));
+                }
+            }
+            Err(Errno::ENOTDIR) if wants_directory && !path.ends_with(b"..") => {
+                return Err(is_no_directory());
+            }
+            Err(Errno::ENOENT) if side.is_link(path) => {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format!("{} is a symlink that leads nowhere", side.shown(path)),
+                )
+                .hint("Name what it is to lead to, or remove it first."));
+            }
+            Err(Errno::ENOENT) if !wants_directory || source.directory => {}
+            Err(e) => return Err(side.failed("open", path, e)),
+        }
+        let path = path.strip_suffix(b"/.").unwrap_or(path);
+        let (parent, name) = split(path);
+        if name == b".." || name.is_empty() {
+            return Err(side.failed("open", path, Errno::ENOENT));
+        }
+        let into = side.hold(&parent).map_err(|e| side.failed("open", &parent, e))?;
+        if kind(&fstat(&into).map_err(|e| side.failed("look at", &parent, e))?) != SFlag::S_IFDIR {
+            return Err(side.failed("open", &parent, Errno::ENOTDIR));
+        }
+        Ok(Target { into, name: Some(name) })
+    }
+
+    /// Refuses to copy a directory into itself, which would have no end.
+    fn check_outside(&self, source: &Source) -> Result<()> {
+        let same = |a: &FileStat, b: &FileStat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+        let failed = |e: Errno| Error::new(Kind::Storage, "look at the target").caused_by(e);
+        let top = fstat(&source.held).map_err(failed)?;
+        let mut here = self.into.try_clone().map_err(|e| Error::new(Kind::Storage, "copy").caused_by(e))?;
+        for _ in 0..DEPTH {
+            let status = fstat(&here).map_err(failed)?;
+            if same(&status, &top) {
+                return Err(Error::new(Kind::Usage, "a directory cannot be copied into itself"));
+            }
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let Ok(above) = openat(&here, "..", flags, Mode::empty()) else { break };
+            if same(&status, &fstat(&above).map_err(failed)?) {
+                break;
+            }
+            here = above;
+        }
+        Ok(())
+    }
+}
+
+fn work(store: &Store, request: &Request<'_>) -> Result<()> {
+    let from = Side::open(store, &request.from, None)?;
+    let to = Side::open(store, &request.to, Some(&from))?;
+    let how = Extract {
+        owner: owner(&to, request.archive)?,
+        overwrite: request.overwrite,
+        privileges: to.root.is_some(),
+    };
+    if matches!(request.from, Place::Stream) {
+        return receive(&to, how);
+    }
+    let source = Source::find(&from)?;
+    if matches!(request.to, Place::Stream) {
+        let name = source.name.clone();
+        let under = (!source.content).then_some(name.as_slice());
+        return source.pack(File::from(standard(&std::io::stdout())?), under);
+    }
+    let target = Target::find(&to, &source, request.overwrite)?;
+    if source.directory {
+        target.check_outside(&source)?;
+    }
+    transfer(source, &target, how)
+}
+
+/// Whom the copied files belong to. On the host they are the user's.
+fn owner(to: &Side<'_>, archive: bool) -> Result<Owner> {
+    let (Some(root), Some(plan)) = (&to.root, &to.plan) else { return Ok(Owner::Caller) };
+    if !archive {
+        return Ok(Owner::Archive);
+    }
+    let user = users::resolve(root.fd(), &plan.process.user)?;
+    Ok(Owner::Ids(user.uid, user.gid))
+}
+
+fn standard(stream: &impl AsFd) -> Result<OwnedFd> {
+    Ok(stream.as_fd().try_clone_to_owned().doing("copy", "stream")?)
+}
+
+/// Extracts what comes from standard input.
+fn receive(to: &Side<'_>, how: Extract) -> Result<()> {
+    let path = to.path();
+    let into = to.hold(path).map_err(|e| to.failed("open", path, e))?;
+    if kind(&fstat(&into).map_err(|e| to.failed("look at", path, e))?) != SFlag::S_IFDIR {
+        return Err(Error::new(Kind::Usage, format!("{} is not a directory", to.shown(path))).hint(
+            "An archive is unpacked into a directory that exists, for example: coracle cp - NAME:/tmp",
+        ));
+    }
+    let archive = decompressed(File::from(standard(&std::io::stdin())?))?;
+    extract(into.as_fd(), archive, how).map(drop)
+}
+
+fn transfer(source: Source, target: &Target, how: Extract) -> Result<()> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).doing("make", "pipe")?;
+    // A larger one saves turns; the limit for users may forbid it.
+    let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(PIPE));
+    let name = target.name.clone();
+    std::thread::scope(|scope| {
+        let packing = scope.spawn(move || source.pack(File::from(write), name.as_deref()));
+        let extracted =
+            extract(target.into.as_fd(), BufReader::with_capacity(1 << 18, File::from(read)), how);
+        let packed =
+            packing.join().unwrap_or_else(|_| Err(Error::new(Kind::Runtime, "the copying thread died")));
+        match packed {
+            // The other side stopped listening, and says why.
+            Err(e) if e.kind() == Kind::OutputClosed => extracted.map(drop),
+            Err(e) => Err(e),
+            Ok(()) => extracted.map(drop),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_taken_apart() {
+        for (path, directory, content, name) in [
+            ("a", false, false, Some("a")),
+            ("/a/b", false, false, Some("b")),
+            ("a/", true, false, Some("a")),
+            ("a/.", true, true, Some("a")),
+            (".", true, true, None),
+            ("/", true, false, None),
+            ("/a/..", true, false, None),
+            ("a/b/../c", false, false, Some("c")),
+        ] {
+            assert_eq!(asks(path.as_bytes()), (directory, content), "{path}");
+            assert_eq!(base(path.as_bytes()), name.map(str::as_bytes), "{path}");
+        }
+        for (path, parent, name) in
+            [("a", ".", "a"), ("/a", "/", "a"), ("/a//", "/", "a"), ("a/b/", "a", "b"), ("/", ".", "")]
+        {
+            assert_eq!(split(path.as_bytes()), (parent.into(), name.into()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Extracting an archive into a directory that may hold files already: `cp`.
+//!
+//! Theory of operation. As when a layer is unpacked, everything is reached from the directory's
+//! descriptor through [`Tree`], and a last component is never followed. Unlike there, names have no
+//! meaning of their own (`.wh.x` is a file called so), directories that exist are filled, and what has
+//! another kind than the entry stays and is an error, unless overwriting was asked for. A symlink to a
+//! directory counts as that directory, so that an archive with `lib/x` can be brought in where `/lib` is
+//! a link. A file that cannot be replaced, since something is mounted on it, is written to in place.
+
+use super::entry::{copy_sparse, copy_whole, mtime};
+use super::tar::{Archive, Entry, Type};
+use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, resolve, shown};
+use super::{Limits, attributes};
+use crate::error::{Error, Kind, Result};
+use crate::storage::id_map;
+use flate2::bufread::MultiGzDecoder;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, mknodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Whom extracted files belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The extracting user.
+    Caller,
+    /// The ids in the archive.
+    Archive,
+    /// These ids, user and group.
+    Ids(u32, u32),
+}
+
+/// How an archive is extracted.
+#[derive(Debug, Clone, Copy)]
+pub struct Extract {
+    /// Whom the files belong to.
+    pub owner: Owner,
+    /// Replace directories by other files and the other way round.
+    pub overwrite: bool,
+    /// Keep set-user-id and set-group-id bits, and extended attributes.
+    pub privileges: bool,
+}
+
+/// What was extracted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extracted {
+    /// Entries that were made.
+    pub entries: u64,
+    /// Device nodes, which were not.
+    pub devices: u64,
+}
+
+/// Extracts an archive below `into`.
+///
+/// # Errors
+/// [`Kind::Image`] when the archive is malformed or a name leads out of the directory; `Conflict` when
+/// something of another kind is in the way; `Storage` when a file cannot be made.
+pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Result<Extracted> {
+    let mut archive = Archive::new(archive);
+    let many = id_map::many_ids()?;
+    let mut extractor =
+        Extractor { tree: Tree::new(into), how, many, pending: BTreeMap::new(), done: Extracted::default() };
+    while let Some(entry) = archive.next()? {
+        extractor.entry(&entry, &mut archive)?;
+    }
+    archive.into_end()?;
+    extractor.finish()
+}
+
+/// A stream as the archive it is: gzip and zstd are told by their first bytes.
+///
+/// # Errors
+/// When the stream cannot be read or is compressed otherwise.
+pub fn decompressed(source: impl Read + 'static) -> Result<Box<dyn BufRead>> {
+    let mut source = BufReader::with_capacity(256 << 10, source);
+    let unreadable = |e| Error::new(Kind::Storage, "read the archive").caused_by(e);
+    let start = source.fill_buf().map_err(unreadable)?;
+    Ok(match start {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(256 << 10, MultiGzDecoder::new(source))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(unreadable)?;
+            Box::new(BufReader::with_capacity(256 << 10, decoder))
+        }
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            return Err(Error::new(Kind::Usage, "the archive is compressed with bzip2 or xz")
+                .hint("Give it plain, or compressed with gzip or zstd, for example: xzcat FILE | coracle cp - NAME:/DIR"));
+        }
+        _ => Box::new(source),
+    })
+}
+
+struct Extractor<'a> {
+    tree: Tree<'a>,
+    how: Extract,
+    /// Owners other than the user can be set.
+    many: bool,
+    /// Mode and time of directories, set when they are full.
+    pending: BTreeMap<Vec<u8>, (u32, TimeSpec)>,
+    done: Extracted,
+}
+
+/// Where an entry goes.
+struct Place<'a> {
+    dir: BorrowedFd<'a>,
+    name: &'a CStr,
+    path: &'a [u8],
+}
+
+impl Extractor<'_> {
+    fn entry<R: BufRead>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<()> {
+        let path = normalise(&entry.path, Limits::default().depth)?;
+        if path.is_empty() {
+            // The directory itself, which is there and stays as it is.
+            return match entry.kind {
+                Type::Directory => Ok(()),
+                _ => Err(Error::new(Kind::Image, "the archive's root is not a directory")),
+            };
+        }
+        if matches!(entry.kind, Type::CharDevice | Type::BlockDevice) {
+            self.done.devices += 1;
+            return Ok(());
+        }
+        let (dir, name) = match path.iter().rposition(|b| *b == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => (&b""[..], path.as_slice()),
+        };
+        let parent = self.tree.parent(dir)?;
+        let place = Place { dir: parent.as_fd(), name: &c_name(name)?, path: &path };
+        self.done.entries += 1;
+        match entry.kind {
+            Type::Directory => self.directory(entry, &place),
+            Type::File => self.file(entry, &place, archive),
+            Type::HardLink => self.hard_link(entry, &place),
+            _ => self.special(entry, &place),
+        }
+    }
+
+    fn directory(&mut self, entry: &Entry, place: &Place<'_>) -> Result<()> {
+        let fail = |e| failed("create directory", place.path, e);
+        let make = || mkdirat(place.dir, place.name, Mode::S_IRWXU).map_err(fail);
+        match lstat(place.dir, place.name).map_err(fail)?.map(|status| file_type(&status)) {
+            None => make()?,
+            Some(SFlag::S_IFDIR) => {}
+            Some(SFlag::S_IFLNK) if self.leads_to_directory(place.path) => return Ok(()),
+            Some(_) if self.how.overwrite => {
+                self.tree.clear(place.dir, place.name).map_err(fail)?;
+                make()?;
+            }
+            Some(_) => return Err(in_the_way(place.path, "it is not a directory", "a directory")),
+        }
+        let dir = openat(place.dir, place.name, DIRECTORY, Mode::empty()).map_err(fail)?;
+        let mode = self.mode(entry);
+        self.attributes(entry, place.path, dir.as_fd(), mode | 0o700)?;
+        self.pending.insert(place.path.to_vec(), (mode, mtime(entry)));
+        Ok(())
+    }
+
+    fn leads_to_directory(&self, path: &[u8]) -> bool {
+        resolve(self.tree.root(), path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).is_ok()
+    }
+
+    /// Makes room for something that is no directory; false when what is there cannot be removed.
+    fn room(&mut self, place: &Place<'_>) -> Result<bool> {
+        let fail = |e| failed("replace", place.path, e);
+        match lstat(place.dir, place.name).map_err(fail)?.map(|status| file_type(&status)) {
+            None => Ok(true),
+            Some(SFlag::S_IFDIR) if self.how.overwrite => {
+                self.pending.retain(|path, _| !path.starts_with(place.path));
+                self.tree.clear(place.dir, place.name).map(|()| true).map_err(fail)
+            }
+            Some(SFlag::S_IFDIR) => {
+                Err(in_the_way(place.path, "it is a directory", "something that is none"))
+            }
+            Some(_) => match unlinkat(place.dir, place.name, UnlinkatFlags::NoRemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => Ok(true),
+                // A mount point.
+                Err(Errno::EBUSY) => Ok(false),
+                Err(e) => Err(fail(e)),
+            },
+        }
+    }
+
+    fn file<R: BufRead>(&mut self, entry: &Entry, place: &Place<'_>, archive: &mut Archive<R>) -> Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let how = if self.room(place)? { OFlag::O_CREAT | OFlag::O_EXCL } else { OFlag::O_TRUNC };
+        let fd = openat(place.dir, place.name, flags | how, Mode::S_IRUSR | Mode::S_IWUSR);
+        let file = File::from(fd.map_err(|e| failed("create", place.path, e))?);
+        match &entry.sparse {
+            None => copy_whole(&file, archive, place.path)?,
+            Some(map) => copy_sparse(&file, archive, place.path, map, entry.size)?,
+        };
+        self.attributes(entry, place.path, file.as_fd(), self.mode(entry))?;
+        let time = mtime(entry);
+        futimens(file.as_fd(), &time, &time).map_err(|e| failed("set the time of", place.path, e))
+    }
+
+    fn hard_link(&mut self, entry: &Entry, place: &Place<'_>) -> Result<()> {
+        let target = normalise(&entry.link, Limits::default().depth)?;
+        let fail = |e| failed("link to", &target, e);
+        let (dir, name) = match target.iter().rposition(|b| *b == b'/') {
+            Some(slash) => (&target[..slash], &target[slash + 1..]),
+            None => (&b""[..], target.as_slice()),
+        };
+        let parent = self.tree.existing_parent(dir).map_err(fail)?;
+        let name = c_name(name)?;
+        let found = lstat(parent.as_fd(), &name).map_err(fail)?.ok_or_else(|| fail(Errno::ENOENT))?;
+        if let Some(own) = lstat(place.dir, place.name).map_err(fail)?
+            && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
+        {
+            return Ok(());
+        }
+        self.room(place)?;
+        linkat(parent.as_fd(), name.as_c_str(), place.dir, place.name, AtFlags::empty()).map_err(fail)
+    }
+
+    /// A symlink or a FIFO.
+    fn special(&mut self, entry: &Entry, place: &Place<'_>) -> Result<()> {
+        let fail = |e| failed("create", place.path, e);
+        self.room(place)?;
+        if entry.kind == Type::Symlink {
+            let target = c_name(&entry.link)?;
+            symlinkat(target.as_c_str(), place.dir, place.name).map_err(fail)?;
+        } else {
+            mknodat(place.dir, place.name, SFlag::S_IFIFO, Mode::S_IRUSR, 0).map_err(fail)?;
+        }
+        if let Some((uid, gid)) = self.owner(entry) {
+            fchownat(place.dir, place.name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+                .map_err(|e| failed("set the owner of", place.path, e))?;
+        }
+        if entry.kind == Type::Fifo {
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let held = openat(place.dir, place.name, flags, Mode::empty()).map_err(fail)?;
+            attributes::chmod_held(held.as_fd(), self.mode(entry)).map_err(fail)?;
+        }
+        let time = mtime(entry);
+        utimensat(place.dir, place.name, &time, &time, UtimensatFlags::NoFollowSymlink).map_err(fail)
+    }
+
+    fn mode(&self, entry: &Entry) -> u32 {
+        if self.how.privileges { entry.mode } else { entry.mode & 0o1777 }
+    }
+
+    fn owner(&self, entry: &Entry) -> Option<(Uid, Gid)> {
+        let (uid, gid) = match self.how.owner {
+            Owner::Archive => (entry.uid, entry.gid),
+            Owner::Ids(uid, gid) => (uid, gid),
+            Owner::Caller => return None,
+        };
+        self.many.then(|| (Uid::from_raw(uid), Gid::from_raw(gid)))
+    }
+
+    /// Owner, mode and extended attributes, in the order that keeps set-id bits and capabilities.
+    fn attributes(&self, entry: &Entry, path: &[u8], fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+        if let Some((uid, gid)) = self.owner(entry) {
+            fchown(fd, Some(uid), Some(gid)).map_err(|e| failed("set the owner of", path, e))?;
+        }
+        fchmod(fd, Mode::from_bits_truncate(mode)).map_err(|e| failed("set the mode of", path, e))?;
+        for (name, value) in entry.xattrs.iter().filter(|_| self.how.privileges) {
+            attributes::set_from_archive(fd, name, value)
+                .map_err(|e| failed("set an attribute of", path, e))?;
+        }
+        Ok(())
+    }
+
+    /// Sets what had to wait until the directories were full.
+    fn finish(self) -> Result<Extracted> {
+        for (path, (mode, time)) in self.pending.iter().rev() {
+            let fail = |e| failed("set the attributes of", path, e);
+            let dir = match resolve(self.tree.root(), path, DIRECTORY) {
+                Ok(dir) => dir,
+                // Something else took its place meanwhile.
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
+                Err(e) => return Err(fail(e)),
+            };
+            futimens(dir.as_fd(), time, time).map_err(fail)?;
+            if mode & 0o700 != 0o700 {
+                fchmod(dir.as_fd(), Mode::from_bits_truncate(*mode)).map_err(fail)?;
+            }
+        }
+        Ok(self.done)
+    }
+}
+
+fn in_the_way(path: &[u8], is: &str, by: &str) -> Error {
+    Error::new(Kind::Conflict, format!("{} cannot be replaced by {by}: {is}", shown(path)))
+        .hint("To have it replaced all the same: coracle cp --overwrite ...")
+}

@@ -1,0 +1,262 @@
+//! `cp`: what goes where, to whom it belongs, and what is refused.
+
+use super::ps::{IDLE, start};
+use crate::common::TestEnv;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+/// What a command in the container says.
+fn inside(env: &TestEnv, script: &str) -> String {
+    env.coracle(["exec", "web", "sh", "-c", script]).ok().text().to_owned()
+}
+
+fn cp(env: &TestEnv, words: &[&str]) {
+    env.coracle(["cp"]).args(words).ok();
+}
+
+/// A directory on the host with a file, a directory and a symlink in it.
+fn tree(env: &TestEnv) {
+    let dir = env.path().join("dir");
+    fs::create_dir_all(dir.join("sub")).unwrap();
+    fs::write(dir.join("file"), "content").unwrap();
+    fs::write(dir.join("sub/deep"), "deep").unwrap();
+    symlink("file", dir.join("link")).unwrap();
+    fs::set_permissions(dir.join("file"), fs::Permissions::from_mode(0o751)).unwrap();
+}
+
+#[test]
+fn files_go_where_podman_puts_them() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    env.file("hello", "hello");
+    inside(&env, "mkdir -p /srv/there");
+    for (target, place) in [
+        ("web:/", "/hello"),
+        ("web:/other", "/other"),
+        ("web:/srv", "/srv/hello"),
+        ("web:/srv/there/", "/srv/there/hello"),
+        ("web:srv/there/.", "/srv/there/hello"),
+        ("web:srv/new", "/srv/new"),
+    ] {
+        inside(&env, "rm -f /hello /other /srv/hello /srv/there/hello");
+        cp(&env, &["hello", target]);
+        assert_eq!(inside(&env, &format!("cat {place}")), "hello", "{target}");
+    }
+    // A file that exists is overwritten.
+    env.file("other", "changed");
+    cp(&env, &["./other", "web:/srv/new"]);
+    assert_eq!(inside(&env, "cat /srv/new"), "changed");
+    for (target, why) in [
+        ("web:/nosuch/new", "web:/nosuch does not exist"),
+        ("web:/nosuch/", "does not exist"),
+        ("web:/srv/new/", "not a directory"),
+        ("web:/srv/new/x", "not a directory"),
+    ] {
+        env.coracle(["cp", "hello", target]).fails(125).says(why);
+    }
+    env.coracle(["cp", "nosuch", "web:/"]).fails(125).says("nosuch does not exist");
+    env.coracle(["cp", "hello/", "web:/"]).fails(125).says("not a directory");
+    env.coracle(["cp", "web:/nosuch", "."]).fails(125).says("web:/nosuch does not exist");
+    env.coracle(["cp", "web:/dev/null", "."]).fails(125).says("device");
+}
+
+#[test]
+fn directories_go_where_podman_puts_them() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    tree(&env);
+    let list = |dir: &str| inside(&env, &format!("cd {dir} && find . | sort | tr '\\n' ' '"));
+    let all = ". ./file ./link ./sub ./sub/deep";
+    for (source, target, place) in [
+        ("dir", "web:/new1", "/new1"),
+        ("dir/", "web:/new2", "/new2"),
+        ("dir/.", "web:/new3", "/new3"),
+        ("dir", "web:/new4/", "/new4"),
+        ("dir", "web:/new1", "/new1/dir"),
+        ("dir/", "web:/new2", "/new2/dir"),
+        ("dir/.", "web:/new5/.", "/new5"),
+    ] {
+        cp(&env, &[source, target]);
+        assert_eq!(
+            list(place).trim_end().replace(" ./dir", "").split(" ./dir/").next().unwrap(),
+            all,
+            "{source} {target}"
+        );
+    }
+    inside(&env, "mkdir /content; echo mine >/content/file");
+    cp(&env, &["dir/.", "web:/content"]);
+    assert_eq!(list("/content"), all);
+    assert_eq!(inside(&env, "cat /content/file; stat -c %a /content/file"), "content751");
+    // And back.
+    cp(&env, &["web:/new3", "back"]);
+    assert_eq!(fs::read_to_string(env.path().join("back/sub/deep")).unwrap(), "deep");
+    assert_eq!(fs::read_link(env.path().join("back/link")).unwrap(), Path::new("file"));
+    cp(&env, &["web:/new3", "back"]);
+    assert_eq!(fs::read_to_string(env.path().join("back/new3/file")).unwrap(), "content");
+    cp(&env, &["web:new3/.", "back/sub"]);
+    assert_eq!(fs::read_to_string(env.path().join("back/sub/file")).unwrap(), "content");
+    // A symlink named as the source is followed, one met on the way is not.
+    cp(&env, &["dir/link", "web:/followed"]);
+    assert_eq!(inside(&env, "test ! -L /followed; cat /followed"), "content");
+    inside(&env, "ln -s /new3 /pointer");
+    cp(&env, &["web:/pointer", "pointed"]);
+    assert!(env.path().join("pointed/sub/deep").exists());
+    cp(&env, &["dir/file", "web:/pointer/through"]);
+    assert_eq!(inside(&env, "cat /new3/through"), "content");
+    inside(&env, "ln -s /nowhere /dangling");
+    env.coracle(["cp", "hello", "web:/dangling"]).fails(125);
+    env.coracle(["cp", "dir/file", "web:/dangling"]).fails(125).says("leads nowhere");
+    env.coracle(["cp", "dir", "web:/followed"]).fails(125).says("--overwrite");
+    env.coracle(["cp", "web:/new3", "web:/new3/sub"]).fails(125).says("into itself");
+    env.coracle(["cp", "web:/", "web:/tmp"]).fails(125).says("into itself");
+}
+
+#[test]
+fn kinds_are_overwritten_only_when_asked_to() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    tree(&env);
+    inside(&env, "mkdir -p /a/dir/file /b; echo x >/a/dir/sub; echo x >/b/dir; mkdir -p /c/file/full");
+    env.coracle(["cp", "dir", "web:/a"]).fails(125).says("--overwrite");
+    env.coracle(["cp", "dir", "web:/b"]).fails(125).says("--overwrite");
+    env.coracle(["cp", "dir/file", "web:/c"]).fails(125).says("--overwrite");
+    cp(&env, &["--overwrite", "dir", "web:/a"]);
+    cp(&env, &["--overwrite", "dir", "web:/b"]);
+    cp(&env, &["--overwrite", "dir/file", "web:/c"]);
+    assert_eq!(
+        inside(&env, "cat /a/dir/file /a/dir/sub/deep /b/dir/file /c/file"),
+        "contentdeepcontentcontent"
+    );
+    cp(&env, &["--overwrite", "dir", "web:/b/dir/file"]);
+    assert_eq!(inside(&env, "cat /b/dir/file/sub/deep"), "deep");
+}
+
+#[test]
+fn owners_are_the_containers_user_or_kept() {
+    let env = TestEnv::new();
+    start(&env, "web", &["-u", "33:44"], IDLE);
+    start(&env, "root", &[], IDLE);
+    tree(&env);
+    cp(&env, &["dir", "web:/given"]);
+    cp(&env, &["--archive=false", "dir", "web:/kept"]);
+    let owner = "cd /; stat -c %u:%g given given/file given/sub/deep kept kept/file";
+    assert_eq!(inside(&env, owner), "33:44\n33:44\n33:44\n0:0\n0:0");
+    // Back on the host they are the user's, set-user-id bits left out.
+    env.coracle(["exec", "-u", "0", "web", "chmod", "4755", "/given/file"]).ok();
+    cp(&env, &["web:/given", "back"]);
+    let meta = fs::metadata(env.path().join("back/file")).unwrap();
+    assert_eq!((meta.uid(), meta.mode() & 0o7777), (fs::metadata(env.path()).unwrap().uid(), 0o755));
+    // Between containers.
+    cp(&env, &["-a=false", "web:/given", "root:/kept2"]);
+    cp(&env, &["web:/given", "root:/given2"]);
+    let shown = env.coracle(["exec", "root", "stat", "-c", "%u:%g %a", "/kept2/file", "/given2/file"]).ok();
+    assert_eq!(shown.lines(), ["33:44 4755", "0:0 4755"]);
+}
+
+#[test]
+fn archives_go_in_and_out() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    tree(&env);
+    let tar = |args: &[&str]| env.program("tar").args(args).ok().bytes;
+    for (name, archive) in [
+        ("plain", tar(&["-c", "dir"])),
+        ("zip", tar(&["-cz", "dir"])),
+        ("zstd", tar(&["-c", "--zstd", "dir"])),
+    ] {
+        inside(&env, &format!("mkdir /{name}"));
+        env.coracle(["cp", "-", &format!("web:/{name}")]).stdin(archive).ok();
+        assert_eq!(inside(&env, &format!("cat /{name}/dir/sub/deep; readlink /{name}/dir/link")), "deepfile");
+    }
+    // Names that are links in the container lead where they do there.
+    inside(&env, "mkdir -p /usr/deep; ln -s usr/deep /alias");
+    fs::create_dir(env.path().join("alias")).unwrap();
+    env.file("alias/x", "through");
+    env.coracle(["cp", "-", "web:/"]).stdin(tar(&["-c", "alias"])).ok();
+    assert_eq!(inside(&env, "test -L /alias; cat /usr/deep/x"), "through");
+    let list = |source: &str| {
+        let archive = env.coracle(["cp", source, "-"]).ok().bytes;
+        env.program("tar").arg("-t").stdin(archive).ok().lines()
+    };
+    assert_eq!(list("web:/plain/dir"), ["dir/", "dir/file", "dir/link", "dir/sub/", "dir/sub/deep"]);
+    assert_eq!(list("web:/plain/dir/file"), ["file"]);
+    assert_eq!(list("web:/plain/dir/.")[..2], ["file", "link"]);
+    env.coracle(["cp", "-", "web:/nosuch"]).stdin("").fails(125).says("does not exist");
+    env.coracle(["cp", "-", "web:/plain/dir/file"]).stdin("").fails(125).says("not a directory");
+    env.coracle(["cp", "-", "web:/"]).stdin("rubbish".repeat(1000)).fails(125);
+    let up = crate::common::Layer::new().file("../../../../up", 0o644, "x").zip(crate::common::Zip::Plain);
+    env.coracle(["cp", "-", "web:/plain"]).stdin(up.finish().1).fails(125).says("leads out");
+}
+
+#[test]
+fn containers_that_do_not_run_are_copied_from_and_to() {
+    let env = TestEnv::with_images();
+    tree(&env);
+    let host = env.path().join("bound");
+    fs::create_dir(&host).unwrap();
+    let run = ["run", "--name", "job", "--network", "none", "-v", "data:/data", "-v"];
+    env.coracle(run)
+        .arg(format!("{}:/bound", host.display()))
+        .args(["busybox", "sh", "-c", "echo made >/made"])
+        .ok();
+    cp(&env, &["job:/made", "."]);
+    assert_eq!(fs::read_to_string(env.path().join("made")).unwrap(), "made\n");
+    cp(&env, &["job:/etc/passwd", "passwd"]);
+    cp(&env, &["dir", "job:/data/"]);
+    cp(&env, &["dir/file", "job:/bound/"]);
+    cp(&env, &["dir", "job:/new"]);
+    assert_eq!(fs::read_to_string(host.join("file")).unwrap(), "content");
+    cp(&env, &["job:/data/dir/sub/deep", "job:/data/dir/sub/deeper"]);
+    let seen = env
+        .coracle(["run", "--rm", "--network=none", "-v", "data:/d", "busybox", "cat", "/d/dir/sub/deeper"])
+        .ok();
+    assert_eq!(seen.stdout, "deep");
+    env.coracle(["run", "-d", "--name", "web", "--network=none", "busybox", "sleep", "1000"]).ok();
+    cp(&env, &["job:/new", "web:/new"]);
+    cp(&env, &["web:/new/file", "job:/again"]);
+    cp(&env, &["job:/again", "-"]);
+    // Nothing stays mounted, and the container can be removed.
+    assert!(!env.program("cat").arg("/proc/self/mountinfo").ok().stdout.contains("/merged"));
+    env.coracle(["rm", "job"]).ok();
+}
+
+#[test]
+fn mounts_of_a_running_container_are_seen() {
+    let env = TestEnv::new();
+    let host = env.path().join("bound");
+    fs::create_dir(&host).unwrap();
+    let bind = format!("{}:/bound:ro", host.display());
+    start(&env, "web", &["-v", "data:/data", "--tmpfs", "/mem", "-v", &bind], IDLE);
+    tree(&env);
+    for place in ["/data", "/mem"] {
+        cp(&env, &["dir", &format!("web:{place}")]);
+        assert_eq!(inside(&env, &format!("cat {place}/dir/file")), "content");
+        cp(&env, &[&format!("web:{place}/dir/sub"), "."]);
+    }
+    env.coracle(["cp", "dir", "web:/bound"]).fails(125).says("Read-only");
+    // A generated file is mounted on its own; it is written in place.
+    env.file("hosts", "127.0.0.1 replaced\n");
+    cp(&env, &["hosts", "web:/etc/hosts"]);
+    assert_eq!(inside(&env, "cat /etc/hosts"), "127.0.0.1 replaced");
+}
+
+#[test]
+fn wrong_sides_are_refused() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    env.file("a", "");
+    for (words, why) in [
+        (&["a", "b"][..], "container"),
+        (&["-", "-"], "container"),
+        (&["a", "nobody:/"], "nobody"),
+        (&["a", "web:"], "path"),
+        (&[":/x", "a"], "path"),
+        (&["./web:/x", "b"], "container"),
+        (&["a"], ""),
+    ] {
+        env.coracle(["cp"]).args(words).fails(125).says(why);
+    }
+    cp(&env, &["-Lq", "a", "web:/"]);
+    env.coracle(["container", "cp", "web:/a", "b"]).ok();
+}
