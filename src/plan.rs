@@ -17,6 +17,7 @@ pub mod caps;
 pub mod env;
 pub mod keys;
 pub mod limits;
+pub mod logging;
 pub mod mount;
 pub mod process;
 pub mod request;
@@ -323,10 +324,19 @@ pub struct IoPlan {
 /// Where output is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogPlan {
-    /// `k8s-file`, `none` or `passthrough`.
+    /// How it is kept.
     pub driver: LogDriver,
     /// Bytes after which the file is rotated; `None` is never.
     pub max_size: Option<u64>,
+    /// The file, absolute; `None` is one in the container's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// What entries are marked with: a template as it was asked for, and its text in the plan that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// How many files of `max_size` there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_file: Option<u32>,
 }
 
 /// How output is kept.
@@ -335,10 +345,16 @@ pub struct LogPlan {
 pub enum LogDriver {
     /// A text file: time, stream, partial or full, text.
     K8sFile,
+    /// A file of docker's JSON objects.
+    JsonFile,
+    /// systemd's journal.
+    Journald,
     /// Not kept.
     None,
     /// The caller's descriptors go straight to the payload; nothing is kept.
     Passthrough,
+    /// The same, also where they are a terminal.
+    PassthroughTty,
 }
 
 /// How a container is stopped and cleaned up.

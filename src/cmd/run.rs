@@ -3,6 +3,7 @@
 pub mod args;
 mod before;
 pub mod joins;
+mod logging;
 pub mod request;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     };
     let named = request.name.is_some();
     let mut plan = resolve(request, image.as_ref(), &facts)?;
+    logging::render_tag(&mut plan)?;
     if replace {
         before::remove_holder(&store, &plan.name)?;
     }

@@ -157,7 +157,7 @@ fn check_namespaces(request: &Request) -> Result<()> {
             &format!("Leave out --init or --pid={pid}."),
         ));
     }
-    if request.tty && request.log.driver == LogDriver::Passthrough {
+    if request.tty && matches!(request.log.driver, LogDriver::Passthrough | LogDriver::PassthroughTty) {
         return Err(refuse(
             "--log-driver=passthrough cannot be used with a terminal",
             "Leave out --tty, or use --log-driver=none.",

@@ -34,7 +34,7 @@ proptest! {
         let _ = text.parse::<env::EnvArg>();
         let _ = env::parse_file(&text);
         let _ = words::parse_pairs(&text);
-        let _ = text.parse::<words::LogOpt>();
+        let _ = text.parse::<super::logging::LogOpt>();
         let _ = text.parse::<words::Unlimited>();
         let _ = text.parse::<units::Size>();
         let _ = text.parse::<keys::DetachKeys>();

@@ -1,6 +1,6 @@
 //! Small option values: one word out of a few, or `key=value`.
 
-use super::{LogDriver, Share, units::Size};
+use super::{Share, units::Size};
 use crate::error::{Error, Kind, Result};
 use std::str::FromStr;
 
@@ -121,54 +121,6 @@ impl FromStr for Stream {
     }
 }
 
-/// `--log-driver`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Driver(pub LogDriver);
-
-impl FromStr for Driver {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "k8s-file" | "json-file" | "" => Ok(Driver(LogDriver::K8sFile)),
-            "none" => Ok(Driver(LogDriver::None)),
-            "passthrough" => Ok(Driver(LogDriver::Passthrough)),
-            "journald" | "syslog" | "local" | "passthrough-tty" => Err(refuse(
-                format!("log driver {s:?} is not supported"),
-                "Use k8s-file (the default), none or passthrough.",
-            )),
-            _ => Err(refuse(format!("{s:?} is not a log driver"), "Use k8s-file, none or passthrough.")),
-        }
-    }
-}
-
-/// `--log-opt`: only the size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogOpt {
-    /// Bytes after which the log is rotated; `None` is never.
-    pub max_size: Option<u64>,
-}
-
-impl FromStr for LogOpt {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s.split_once('=') {
-            Some(("max-size", "-1")) => Ok(LogOpt { max_size: None }),
-            Some(("max-size", size)) => {
-                let Size(bytes) = size.parse()?;
-                Ok(LogOpt { max_size: Some(bytes).filter(|b| *b > 0) })
-            }
-            Some(("path" | "tag" | "max-file" | "mode" | "labels" | "env", _)) => Err(refuse(
-                format!("log option {s:?} is not supported"),
-                "Use max-size, for example --log-opt max-size=10m.",
-            )),
-            _ => Err(refuse(
-                format!("{s:?} is not a log option"),
-                "Use max-size, for example --log-opt max-size=10m.",
-            )),
-        }
-    }
-}
-
 /// A label or an annotation: `KEY=VALUE`, or `KEY` for an empty value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
@@ -245,17 +197,6 @@ mod tests {
         }
         assert_eq!("STDIN".parse::<Stream>().unwrap(), Stream::Stdin);
         assert!("in".parse::<Stream>().is_err());
-    }
-
-    #[test]
-    fn logs_have_a_driver_and_a_size() {
-        assert_eq!("json-file".parse::<Driver>().unwrap().0, LogDriver::K8sFile);
-        assert!("journald".parse::<Driver>().unwrap_err().message().contains("not supported"));
-        assert_eq!("max-size=10m".parse::<LogOpt>().unwrap().max_size, Some(10 << 20));
-        assert_eq!("max-size=0".parse::<LogOpt>().unwrap().max_size, None);
-        for bad in ["", "max-size", "max-size=x", "path=/x", "wat=1"] {
-            assert!(bad.parse::<LogOpt>().is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod inside;
 pub mod join;
 pub mod masks;
 pub mod monitor;
+pub mod output;
 pub mod processes;
 pub mod relay;
 mod report;

@@ -27,7 +27,7 @@ use super::seccomp::Filter;
 use crate::container::ExitRecord;
 use crate::fork::{Doing, Failure, Link};
 use crate::netns::{self, PortPublish};
-use crate::plan::{ContainerPlan, LogDriver};
+use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::storage::rootfs::Places;
@@ -47,7 +47,7 @@ mod once;
 mod restart;
 pub(super) mod setup;
 
-pub(super) use setup::{hold_signals, let_go};
+pub(super) use setup::{hold_signals, let_go, storage_failure};
 
 /// What the monitor tells the command that started it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     if joins.shares.pid == Whose::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
     }
-    let passthrough = plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty;
+    let passthrough = plan.io.is_passed_through();
     let restarts = passthrough && plan.lifecycle.restart.is_set();
     let kept = if restarts { Some(setup::copy(&stdio)?) } else { None };
     let ports = listeners.iter().map(|listener| listener.bound.clone()).collect();

@@ -84,6 +84,85 @@ fn several_containers_in_the_order_of_time() {
 }
 
 #[test]
+fn following_ends_at_a_time_in_the_future() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], "echo up; sleep 1000");
+    let until = (chrono::Utc::now() + chrono::Duration::milliseconds(1500)).to_rfc3339();
+    let shown = env.coracle(["logs", "-f", "--until", &until, "web"]).ok();
+    assert_eq!(shown.stdout, "up\n");
+    assert!(chrono::Utc::now() > chrono::DateTime::parse_from_rfc3339(&until).unwrap(), "it waited");
+    env.coracle(["kill", "web"]).ok();
+}
+
+#[test]
+fn colours_and_names_tell_several_apart() {
+    let env = TestEnv::new();
+    start(&env, "a", &[], "echo one; printf x >&2");
+    start(&env, "b", &[], "echo two");
+    env.coracle(["wait", "a", "b"]).ok();
+    let shown = env.coracle(["logs", "--color", "-n", "a", "b"]).ok();
+    assert!(shown.stdout.contains("\x1b[31ma\x1b[0m one\n"), "{:?}", shown.stdout);
+    assert!(shown.stdout.contains("\x1b[32mb\x1b[0m two\n"), "{:?}", shown.stdout);
+    assert!(shown.stderr.contains("\x1b[31ma\x1b[0m x"), "{:?}", shown.stderr);
+    assert_eq!(env.coracle(["logs", "--color", "b"]).ok().stdout, "two\n", "one container needs no name");
+}
+
+#[test]
+fn json_files_are_dockers_and_come_back_whole() {
+    let env = TestEnv::new();
+    let options =
+        ["--log-driver", "json-file", "--log-opt", "tag={{.Name}}/{{.ImageName}}", "--label", "a=b"];
+    let id = start(&env, "job", &options, "echo one; printf '\\377\\000\"\\n' >&2; printf end");
+    env.coracle(["wait", "job"]).ok();
+    let path = env.root().join("containers").join(&id).join("log");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["log"], &first["stream"]), (&"one\n".into(), &"stdout".into()));
+    assert!(first["attrs"]["tag"].as_str().unwrap().starts_with("job/"), "{first}");
+    let output = env.coracle(["logs", "job"]).into_command().output().unwrap();
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"one\nend"[..], &b"\xff\0\"\n"[..]));
+    let shown = env.coracle(["inspect", "job", "-f", "{{.LogPath}} {{.HostConfig.LogConfig.Type}}"]).ok();
+    assert_eq!(shown.stdout, format!("{} json-file\n", path.display()));
+}
+
+#[test]
+fn a_log_may_lie_elsewhere() {
+    let env = TestEnv::new();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.log");
+    let option = format!("path={}", path.display());
+    start(&env, "job", &["--log-opt", &option], "echo one; sleep 1000");
+    let follow = env.coracle(["logs", "-f", "job"]).start();
+    env.coracle(["kill", "job"]).ok();
+    assert_eq!(follow.wait().stdout, "one\n");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.ends_with(" stdout F one\n"), "{text}");
+    assert_eq!(
+        env.coracle(["inspect", "job", "-f", "{{.LogPath}}"]).ok().stdout.trim(),
+        path.to_str().unwrap()
+    );
+    env.coracle(["rm", "job"]).ok();
+    assert!(path.exists(), "it is the user's");
+}
+
+#[test]
+fn options_of_the_log_are_refused_with_the_reason() {
+    let env = TestEnv::new();
+    let refused = |args: &[&str], word: &str| {
+        env.coracle(["run"]).args(args).args(["--rootfs", "/:O", "true"]).fails(125).says(word);
+    };
+    refused(&["--log-driver", "syslog"], "syslog");
+    refused(&["--log-opt", "wat=1"], "wat");
+    refused(&["--log-opt", "tag=x"], "tag");
+    refused(&["--log-driver", "none", "--log-opt", "path=/x"], "path");
+    refused(&["--log-opt", "max-file=0"], "max-file");
+    refused(&["--log-driver", "json-file", "--log-opt", "tag={{.Wat}}"], ".Wat");
+    if !std::path::Path::new("/run/systemd/journal/socket").exists() {
+        refused(&["--log-driver", "journald"], "journal does not run here");
+    }
+}
+
+#[test]
 fn what_keeps_no_log_says_so() {
     let env = TestEnv::new();
     start(&env, "quiet", &["--log-driver", "none"], "echo x");

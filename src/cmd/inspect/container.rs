@@ -109,9 +109,10 @@ fn state(dir: &ContainerDir, summary: &Summary) -> Result<Value> {
 }
 
 fn log_path(dir: &ContainerDir, plan: &ContainerPlan) -> String {
-    match plan.io.log.driver {
-        LogDriver::K8sFile => dir.log_path().to_string_lossy().into_owned(),
-        LogDriver::None | LogDriver::Passthrough => String::new(),
+    match (plan.io.log.driver, &plan.io.log.path) {
+        (LogDriver::K8sFile | LogDriver::JsonFile, None) => dir.log_path().to_string_lossy().into_owned(),
+        (LogDriver::K8sFile | LogDriver::JsonFile, Some(path)) => path.to_string_lossy().into_owned(),
+        _ => String::new(),
     }
 }
 
@@ -301,7 +302,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
             "Type": plan.io.log.driver,
             "Config": null,
             "Path": log_path(dir, plan),
-            "Tag": "",
+            "Tag": plan.io.log.tag.as_deref().unwrap_or_default(),
             "Size": plan.io.log.max_size.map_or("0B".to_owned(), crate::ui::units::size),
         },
         "NetworkMode": plan.network.mode.to_string(),

@@ -8,11 +8,12 @@ use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
 use crate::plan::keys::DetachKeys;
 use crate::plan::limits::{SysctlArg, UlimitArg};
+use crate::plan::logging::{Driver, LogOpt};
 use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Driver, LogOpt, Mode, Pair, Stream, Unlimited, Userns};
+use crate::plan::words::{Mode, Pair, Stream, Unlimited, Userns};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -201,10 +202,10 @@ pub struct TerminalArgs {
     /// Allocate a terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// Where output is kept: k8s-file, none or passthrough
+    /// Where output is kept: k8s-file, json-file, journald, none, passthrough or passthrough-tty
     #[arg(long, value_name = "DRIVER", default_value = "k8s-file")]
     pub log_driver: Driver,
-    /// Option of the log; max-size=SIZE rotates it
+    /// Option of the log: max-size=SIZE and max-file=NUMBER rotate it, path=FILE, tag=TEMPLATE
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub log_opt: Vec<LogOpt>,
 }

@@ -13,7 +13,7 @@ use crate::plan::request::{
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::plan::words::{Pair, parse_pairs};
-use crate::plan::{FilesPlan, LogPlan, NamespacePlan, SeccompPlan};
+use crate::plan::{FilesPlan, NamespacePlan, SeccompPlan};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -94,10 +94,7 @@ impl ContainerArgs {
             limits: limits(self.limits),
             tty,
             stdin: interactive,
-            log: LogPlan {
-                driver: log_driver.0,
-                max_size: log_opt.last().and_then(|option| option.max_size),
-            },
+            log: super::logging::plan(log_driver.0, log_opt, caller)?,
             lifecycle: lifecycle(&self.lifecycle, pidfile),
             labels: labels(&label_file, label, caller)?,
             annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),

@@ -43,7 +43,7 @@ pub(in crate::plan) fn request() -> Request {
         limits: LimitRequest::default(),
         tty: false,
         stdin: false,
-        log: LogPlan { driver: LogDriver::K8sFile, max_size: None },
+        log: LogPlan { driver: LogDriver::K8sFile, max_size: None, path: None, tag: None, max_file: None },
         lifecycle: LifecycleRequest::default(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),

@@ -4,13 +4,13 @@
 use super::network;
 use crate::fork::{self, Doing, Failure};
 use crate::netns::NetMode;
-use crate::plan::{ContainerPlan, LogDriver, MountSource};
+use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
-use crate::runtime::relay::{self, Sink, Streams};
+use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, log};
+use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places, RootPlan};
 use crate::storage::volumes;
 use nix::fcntl::{OFlag, open};
@@ -30,7 +30,7 @@ pub(in crate::runtime) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(St
     let _ = nix::unistd::setsid();
     let null = null()?;
     let copy = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().doing("copy", "stream");
-    let io = if plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty {
+    let io = if plan.io.is_passed_through() {
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
         (Stdio::new([stdin, copy(&stdout)?, copy(&stderr)?]), Streams::default())
@@ -166,21 +166,7 @@ pub(in crate::runtime) fn hold_signals() -> Result<SignalFd, Failure> {
         .doing("open", "signal descriptor")
 }
 
-/// Where output goes. A log that cannot be written, on a full disk say, must not stop the container.
-pub(super) fn sink(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Sink<'static>, Failure> {
-    if plan.io.log.driver != LogDriver::K8sFile {
-        return Ok(Box::new(|_, _| {}));
-    }
-    let mut writer =
-        log::Writer::open(dir, plan.io.log.max_size).map_err(|e| storage_failure("open", "log", &e))?;
-    Ok(Box::new(move |stream, bytes| {
-        let stream = if stream == 2 { log::Stream::Stderr } else { log::Stream::Stdout };
-        let _ = writer.append(stream, bytes);
-    }))
-}
-
-/// An error of another room as a fact.
-pub(super) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
+pub(in crate::runtime) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
     let mut detail = vec![error.to_string()];
     detail.extend(error.causes());
     detail.extend(error.hints().into_iter().map(str::to_owned));

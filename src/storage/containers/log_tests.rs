@@ -1,28 +1,44 @@
 use super::*;
 use crate::storage::containers::files::open_dir;
 use nix::fcntl::AT_FDCWD;
-use std::os::fd::AsFd;
 
 struct Fixture {
     dir: tempfile::TempDir,
     fd: OwnedFd,
+    form: Form,
 }
 
 fn fixture() -> Fixture {
+    fixture_of(Form::K8s)
+}
+
+fn fixture_of(form: Form) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let fd = open_dir(AT_FDCWD, dir.path().to_str().unwrap()).unwrap();
-    Fixture { dir, fd }
+    Fixture { dir, fd, form }
 }
 
 type Read = (Stream, bool, Vec<u8>);
 
 impl Fixture {
-    fn writer(&self, max: Option<u64>) -> Writer {
-        Writer::open_at(self.fd.as_fd(), max).unwrap()
+    fn place(&self) -> Place {
+        Place { dir: self.fd.try_clone().unwrap(), name: "log".to_owned() }
+    }
+
+    fn writer(&self, max_size: Option<u64>) -> Writer {
+        self.writer_with(&Options { max_size, form: self.form, ..Options::default() })
+    }
+
+    fn writer_with(&self, options: &Options<'_>) -> Writer {
+        Writer::open_at(self.place(), options).unwrap()
+    }
+
+    fn reader(&self, tail: Option<u64>) -> Reader {
+        Reader::open_at(self.place(), self.form, tail).unwrap()
     }
 
     fn read(&self, tail: Option<u64>) -> Vec<Read> {
-        rest(&mut Reader::open_at(self.fd.as_fd(), tail).unwrap())
+        rest(&mut self.reader(tail))
     }
 
     fn texts(&self, tail: Option<u64>) -> Vec<String> {
@@ -73,8 +89,8 @@ fn lines_and_pieces_come_back_as_they_were_written() {
 fn any_bytes_in_any_chunks_come_back() {
     use proptest::prelude::*;
     proptest!(ProptestConfig::with_cases(40), |(chunks in prop::collection::vec(
-        prop::collection::vec(prop_oneof![3 => Just(b'\n'), 8 => any::<u8>()], 0..300), 0..20))| {
-        let f = fixture();
+        prop::collection::vec(prop_oneof![3 => Just(b'\n'), 8 => any::<u8>()], 0..300), 0..20), json in any::<bool>())| {
+        let f = fixture_of(if json { Form::Json } else { Form::K8s });
         let mut w = f.writer(None);
         for chunk in &chunks {
             w.append(Stream::Stdout, chunk).unwrap();
@@ -185,7 +201,7 @@ fn a_torn_tail_is_repaired_by_the_writer_and_skipped_by_readers() {
 fn a_reader_follows_across_rotations() {
     let f = fixture();
     let mut w = f.writer(Some(8192));
-    let mut reader = Reader::open_at(f.fd.as_fd(), None).unwrap();
+    let mut reader = f.reader(None);
     assert!(reader.next_line().unwrap().is_none());
     let mut seen = Vec::new();
     for n in 0..1000 {
@@ -205,10 +221,66 @@ fn a_reader_waits_for_the_end_of_a_line() {
     let path = f.dir.path().join("log");
     let line = b"2026-01-01T00:00:00.000000000Z stderr F whole\n";
     std::fs::write(&path, &line[..40]).unwrap();
-    let mut reader = Reader::open_at(f.fd.as_fd(), None).unwrap();
+    let mut reader = f.reader(None);
     assert!(reader.next_line().unwrap().is_none());
     assert!(reader.torn_line().is_some_and(|l| l.text == b""));
     std::fs::write(&path, line).unwrap();
     assert_eq!(reader.next_line().unwrap().unwrap().text, b"whole");
     assert!(reader.torn_line().is_none());
+}
+
+#[test]
+fn objects_are_dockers_and_hold_any_bytes() {
+    let f = fixture_of(Form::Json);
+    let options = Options { form: Form::Json, tag: Some("a \"tag\""), ..Options::default() };
+    let mut w = f.writer_with(&options);
+    w.append(Stream::Stdout, "one \"ä\" \\ \t\r\n$ ".as_bytes()).unwrap();
+    w.append(Stream::Stderr, b"\xff\x00\n").unwrap();
+    let text = String::from_utf8(std::fs::read(f.dir.path().join("log")).unwrap()).unwrap();
+    let mut objects = text.lines();
+    let first: serde_json::Value = serde_json::from_str(objects.next().unwrap()).unwrap();
+    assert_eq!(first["log"], "one \"ä\" \\ \t\r\n");
+    assert_eq!((&first["stream"], &first["attrs"]["tag"]), (&"stdout".into(), &"a \"tag\"".into()));
+    assert!(DateTime::parse_from_rfc3339(first["time"].as_str().unwrap()).is_ok());
+    assert!(objects.next().unwrap().starts_with(r#"{"log":"$ ","stream":"stdout""#));
+    assert!(objects.next().unwrap().starts_with(r#"{"log":"\udcff\u0000\n","stream":"stderr""#));
+    let all = f.read(None);
+    assert_eq!(all[0], (Stream::Stdout, true, "one \"ä\" \\ \t\r".as_bytes().to_vec()));
+    assert_eq!(all[2], (Stream::Stderr, true, b"\xff\0".to_vec()));
+    assert_eq!(f.read(Some(1)), all[1..]);
+    // What docker itself wrote: other escapes, no attributes.
+    let docker =
+        br#"{"log":"\u003c\ud83d\ude00\u0026 \/\n","stream":"stdout","time":"2026-01-01T00:00:00.1Z"}"#;
+    let mut text = Vec::new();
+    assert_eq!(json::decode(docker, &mut text).unwrap().text, "<\u{1f600}& /".as_bytes());
+    for wrong in
+        [&b""[..], b"{}", br#"{"log":"x","stream":"stdout","time":"#, br#"{"log":"x"#, b"{\"log\":\"\\u12"]
+    {
+        assert!(json::decode(wrong, &mut text).is_none());
+    }
+}
+
+#[test]
+fn several_files_hold_what_dockers_options_say() {
+    for form in [Form::K8s, Form::Json] {
+        let f = fixture_of(form);
+        let mut w =
+            f.writer_with(&Options { form, max_size: Some(8192), max_file: Some(4), ..Options::default() });
+        let mut reader = f.reader(None);
+        let mut seen = Vec::new();
+        for n in 0..3000 {
+            w.append(Stream::Stdout, format!("{n}\n").as_bytes()).unwrap();
+            if n % 50 == 0 {
+                seen.extend(rest(&mut reader));
+            }
+        }
+        seen.extend(rest(&mut reader));
+        assert_eq!(seen.len(), 3000, "a reader that keeps up misses nothing");
+        assert!(f.size("log.3") > 4096 && f.size("log.4") == 0);
+        assert!(["log", "log.1", "log.2", "log.3"].iter().all(|part| f.size(part) <= 8192));
+        let texts = f.texts(None);
+        let first: usize = texts[0].parse().unwrap();
+        assert_eq!(texts, (first..3000).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(f.texts(Some(100)), texts[texts.len() - 100..]);
+    }
 }

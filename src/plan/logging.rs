@@ -1,0 +1,165 @@
+//! `--log-driver` and `--log-opt`: where output is kept.
+
+use super::units::Size;
+use super::{IoPlan, LogDriver, LogPlan};
+use crate::error::{Error, Kind, Result};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+const DRIVERS: &str =
+    "Use k8s-file (the default), json-file, journald, none, passthrough or passthrough-tty.";
+const OPTIONS: &str =
+    "Use path=FILE, max-size=SIZE, max-file=NUMBER or tag=TEMPLATE, for example --log-opt max-size=10m.";
+
+/// `--log-driver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Driver(pub LogDriver);
+
+impl FromStr for Driver {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let refuse = |why: &str| Error::new(Kind::Usage, format!("log driver {s:?} {why}")).hint(DRIVERS);
+        Ok(Driver(match s {
+            "k8s-file" | "" => LogDriver::K8sFile,
+            "json-file" => LogDriver::JsonFile,
+            "journald" => LogDriver::Journald,
+            "none" => LogDriver::None,
+            "passthrough" => LogDriver::Passthrough,
+            "passthrough-tty" => LogDriver::PassthroughTty,
+            "syslog" | "local" | "gelf" | "fluentd" | "awslogs" | "splunk" | "etwlogs" | "gcplogs" => {
+                return Err(refuse("is not supported"));
+            }
+            _ => return Err(refuse("is not known")),
+        }))
+    }
+}
+
+/// One `--log-opt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogOpt {
+    /// Bytes after which the log is rotated; `None` is never.
+    MaxSize(Option<u64>),
+    /// How many files of that size there may be.
+    MaxFile(u32),
+    /// The file.
+    Path(PathBuf),
+    /// A template for what entries are marked with.
+    Tag(String),
+}
+
+impl LogOpt {
+    fn key(&self) -> &'static str {
+        match self {
+            LogOpt::MaxSize(_) => "max-size",
+            LogOpt::MaxFile(_) => "max-file",
+            LogOpt::Path(_) => "path",
+            LogOpt::Tag(_) => "tag",
+        }
+    }
+}
+
+impl FromStr for LogOpt {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let refuse = |why: String| Error::new(Kind::Usage, why).hint(OPTIONS);
+        match s.split_once('=') {
+            Some(("max-size", "-1")) => Ok(LogOpt::MaxSize(None)),
+            Some(("max-size", size)) => {
+                let Size(bytes) = size.parse()?;
+                Ok(LogOpt::MaxSize(Some(bytes).filter(|b| *b > 0)))
+            }
+            Some(("max-file", number)) => match number.parse() {
+                Ok(number @ 1..=999) => Ok(LogOpt::MaxFile(number)),
+                _ => Err(refuse(format!("log option {s:?}: the number of files is 1 to 999"))),
+            },
+            Some(("path", "")) => Err(refuse(format!("log option {s:?} names no file"))),
+            Some(("path", path)) => Ok(LogOpt::Path(path.into())),
+            Some(("tag", tag)) => Ok(LogOpt::Tag(tag.to_owned())),
+            _ => Err(refuse(format!("{s:?} is not a log option"))),
+        }
+    }
+}
+
+impl LogPlan {
+    /// What driver and options say together; paths are taken from `cwd`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for an option that is not one of this driver's.
+    pub fn of(driver: LogDriver, options: Vec<LogOpt>, cwd: &Path) -> Result<LogPlan> {
+        let mut plan = LogPlan { driver, max_size: None, path: None, tag: None, max_file: None };
+        let in_files = matches!(driver, LogDriver::K8sFile | LogDriver::JsonFile);
+        for option in options {
+            let fits = match option {
+                LogOpt::Tag(_) => matches!(driver, LogDriver::Journald | LogDriver::JsonFile),
+                // A limit is harmless where nothing is kept, and is often set for all containers.
+                LogOpt::MaxSize(_) => true,
+                LogOpt::MaxFile(_) | LogOpt::Path(_) => in_files,
+            };
+            if !fits {
+                let key = option.key();
+                let hint = match option {
+                    LogOpt::Tag(_) => "A tag is for --log-driver journald and json-file.",
+                    _ => "It is for --log-driver k8s-file and json-file.",
+                };
+                return Err(
+                    Error::new(Kind::Usage, format!("this log driver has no option {key}")).hint(hint)
+                );
+            }
+            match option {
+                LogOpt::MaxSize(bytes) => plan.max_size = bytes,
+                LogOpt::MaxFile(number) => plan.max_file = Some(number),
+                LogOpt::Path(path) => plan.path = Some(cwd.join(path)),
+                LogOpt::Tag(tag) => plan.tag = Some(tag),
+            }
+        }
+        if plan.path.as_ref().is_some_and(|path| path.file_name().is_none_or(|name| name.to_str().is_none()))
+        {
+            return Err(Error::new(Kind::Usage, "the log's path names no file").hint(OPTIONS));
+        }
+        Ok(plan)
+    }
+}
+
+impl IoPlan {
+    /// Whether the caller's streams are the payload's own.
+    pub fn is_passed_through(&self) -> bool {
+        matches!(self.log.driver, LogDriver::Passthrough | LogDriver::PassthroughTty) && !self.tty
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(driver: &str, options: &[&str]) -> Result<LogPlan> {
+        let Driver(driver) = driver.parse()?;
+        LogPlan::of(driver, options.iter().map(|o| o.parse()).collect::<Result<_>>()?, Path::new("/here"))
+    }
+
+    #[test]
+    fn drivers_take_the_options_that_are_theirs() {
+        let found = plan("json-file", &["max-size=10m", "path=a.log", "tag=x", "max-file=3"]).unwrap();
+        assert_eq!(found.driver, LogDriver::JsonFile);
+        assert_eq!((found.max_size, found.max_file), (Some(10 << 20), Some(3)));
+        assert_eq!((found.path, found.tag), (Some("/here/a.log".into()), Some("x".into())));
+        assert_eq!(plan("none", &["max-size=-1"]).unwrap().max_size, None);
+        assert!(plan("journald", &["tag={{.Name}}"]).is_ok());
+        assert_eq!(plan("passthrough-tty", &[]).unwrap().driver, LogDriver::PassthroughTty);
+        for (driver, option) in [
+            ("journald", "path=/x"),
+            ("none", "path=/x"),
+            ("k8s-file", "tag=x"),
+            ("k8s-file", "max-file=0"),
+            ("k8s-file", "max-file=1000"),
+            ("k8s-file", "path=.."),
+            ("k8s-file", "path="),
+            ("k8s-file", "max-size"),
+            ("k8s-file", "max-size=x"),
+            ("k8s-file", "mode=non-blocking"),
+            ("syslog", "max-size=1m"),
+            ("wat", "max-size=1m"),
+        ] {
+            assert!(plan(driver, &[option]).is_err(), "{driver} {option}");
+        }
+    }
+}
