@@ -6,7 +6,8 @@ use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::keys::DetachKeys;
 use crate::plan::{ContainerPlan, UserSpec};
 use crate::runtime::client::Attachment;
-use crate::runtime::exec::{self, ExecRequest};
+use crate::runtime::exec::{self, Done, ExecRequest};
+use crate::ui;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,7 +54,7 @@ pub struct Args {
     pub words: Vec<String>,
 }
 
-/// Runs the command and gives its exit code; 0 when it was detached.
+/// Runs the command and gives its exit code; a detached one's id is printed.
 ///
 /// # Errors
 /// An unknown or stopped container; 126 and 127 when the command cannot be executed or is not found.
@@ -77,7 +78,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         sig_proxy: false,
         detach_keys: args.detach_keys.0.clone(),
     });
-    exec::run(&store, &dir, &plan, request, attachment).map(ExitCode::from)
+    match exec::run(&store, &dir, &plan, request, attachment)? {
+        Done::Exited(code) => Ok(ExitCode::from(code)),
+        Done::Detached(id) => ui::out(&format!("{id}\n")).map(|()| ExitCode::SUCCESS),
+    }
 }
 
 fn no_command() -> Error {

@@ -12,10 +12,13 @@
 //!
 //! See setns(2), pid_namespaces(7), ptrace(2).
 
+mod trace;
+
 use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
 use super::{explain_exec, files, join, monitor, users};
+use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
 use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
@@ -35,6 +38,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use trace::Trace;
 
 /// `DEVPTS_SUPER_MAGIC` of `linux/magic.h`, which nix lacks.
 const DEVPTS_SUPER_MAGIC: FsType = FsType(0x1cd1);
@@ -50,6 +54,15 @@ pub struct ExecRequest {
     pub stdin: bool,
     /// Full capabilities.
     pub privileged: bool,
+}
+
+/// What came of it, as far as the caller can know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// It ended with this code, or the caller has detached from it: 0.
+    Exited(u8),
+    /// It runs by itself and has this id.
+    Detached(ContainerId),
 }
 
 /// What the joiner tells the caller, and its child the joiner.
@@ -69,6 +82,8 @@ struct Join {
     order: Order,
     /// The namespaces it finds, as flags of clone(2).
     namespaces: i32,
+    /// Where it is recorded, if it is.
+    trace: Option<Trace>,
 }
 
 /// The processes through which the namespaces are entered.
@@ -80,7 +95,7 @@ struct Doors {
 }
 
 /// Runs a process in a running container. With an attachment its streams are relayed and its exit code
-/// is given; without one it runs by itself and 0 is given at once.
+/// is given; without one it runs by itself and its id is given at once.
 ///
 /// # Errors
 /// `Conflict` when the container does not run; 126 and 127 when the command cannot be executed or is
@@ -91,7 +106,7 @@ pub fn run(
     plan: &ContainerPlan,
     request: ExecRequest,
     attach: Option<Attachment>,
-) -> Result<u8> {
+) -> Result<Done> {
     let not_running = || {
         Error::new(Kind::Conflict, format!("container {} is not running", dir.id().short()))
             .hint("See which containers run: coracle ps")
@@ -103,7 +118,10 @@ pub fn run(
     super::check_preserved(request.process.preserve_fds)?;
     let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
     let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
-    let order = order(store, plan, &record, &request)?;
+    let mut order = order(store, plan, &record, &request)?;
+    let trace = Trace::new(store, dir, record.run, attach.is_none())?;
+    let id = trace.id.clone();
+    order.trace = Some(trace);
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
     let (socket, client) = match &attach {
         Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
@@ -121,10 +139,12 @@ pub fn run(
         Some(_) => {}
         None => return Err(Error::new(Kind::Runtime, "exec died while it entered the container")),
     }
-    let (Some(socket), Some(how), Some(signals)) = (socket.take(), attach, signals) else { return Ok(0) };
+    let (Some(socket), Some(how), Some(signals)) = (socket.take(), attach, signals) else {
+        return Ok(Done::Detached(id));
+    };
     match client::follow(&socket, &how, &signals)? {
-        Ended::Exited(code) => Ok(code),
-        Ended::Detached => Ok(0),
+        Ended::Exited(code) => Ok(Done::Exited(code)),
+        Ended::Detached => Ok(Done::Exited(0)),
         Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
     }
 }
@@ -144,7 +164,7 @@ fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecReq
     let filter = super::filter(store, &plan)?;
     let namespaces = join::to_enter(&plan, run.init.pid);
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
-    Ok(Join { order: Order::for_process(plan, filter), namespaces: namespaces.bits() })
+    Ok(Join { order: Order::for_process(plan, filter), namespaces: namespaces.bits(), trace: None })
 }
 
 fn joiner(link: &Link, doors: &Doors, join: &Join, client: Option<OwnedFd>) -> i32 {
@@ -189,6 +209,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     let plan = &join.order.plan;
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
     let signals = monitor::hold_signals()?;
+    let mut tracer = join.trace.as_ref().and_then(|trace| trace.open(plan));
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     // One that the container shares may not be its user namespace's; from here every one can be entered.
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
@@ -211,6 +232,9 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
             None => break,
         }
     }
+    if let Some(tracer) = &mut tracer {
+        tracer.started(child.pid);
+    }
     let _ = link.send(&Report::Started, &[]);
     let mut relay = Relay::new(streams, client, None, Box::new(|_, _| {}))?;
     let payload = Payload {
@@ -223,6 +247,9 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         lives_with: (plan.namespaces.pid != Share::Private).then(|| target.as_fd()),
     };
     let end = relay.run(&payload, &signals)?;
+    if let Some(tracer) = tracer {
+        tracer.ended(end);
+    }
     relay.finish(end.code, false);
     Ok(())
 }

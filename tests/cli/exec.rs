@@ -212,3 +212,49 @@ fn a_failed_exec_leaves_no_zombie() {
     let inside = env.coracle(["exec", &id, "sh", "-c", "cat /proc/[0-9]*/comm"]).ok();
     assert!(!inside.stdout.contains("coracle"), "{inside}");
 }
+
+#[test]
+fn a_process_has_a_record_while_it_runs_and_events() {
+    use super::ps::field;
+    let env = TestEnv::new();
+    let id = waiting(&env);
+    assert_eq!(field(&env, &id, "{{len .ExecIDs}}"), "0");
+    let quick = env.coracle(["exec", "-d", &id, "sh", "-c", "exit 9"]).ok().text().to_owned();
+    let slow = env.coracle(["exec", "-d", &id, "sleep", "500"]).ok().text().to_owned();
+    assert_eq!(quick.len(), 64);
+    crate::common::eventually("the quick one has ended", || {
+        let shown = field(
+            &env,
+            &id,
+            "{{range .Execs}}{{.ID}} {{.Running}} {{.ExitCode}} {{.ProcessConfig.entrypoint}},{{end}}",
+        );
+        shown.contains(&format!("{quick} false 9 sh,"))
+            && shown.contains(&format!("{slow} true <nil> sleep,"))
+    });
+    assert!(field(&env, &id, "{{.ExecIDs}}").contains(&slow));
+    // One that somebody waits for leaves its code with them.
+    env.coracle(["exec", &id, "sh", "-c", "exit 3"]).fails(3);
+    assert_eq!(field(&env, &id, "{{len .ExecIDs}}"), "2");
+    let told =
+        ["events", "--stream=false", "--filter", "event=exec", "--filter", "event=exec_died", "--format"];
+    let lines =
+        env.coracle(told).arg("{{.Status}} {{.ContainerExitCode}} {{.Attributes.execID}}").ok().lines();
+    assert!(
+        lines.contains(&format!("exec 0 {quick}")) && lines.contains(&format!("exec_died 9 {quick}")),
+        "{lines:?}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("exec_died 3 ")), "{lines:?}");
+    // A joiner that was killed leaves a record that says no more than is known, and that the next exec removes.
+    let pid: i32 = field(&env, &id, "{{range .Execs}}{{if .Running}}{{.Pid}}{{end}}{{end}}").parse().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+    for victim in [parent, pid] {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), nix::sys::signal::Signal::SIGKILL)
+            .unwrap();
+    }
+    crate::common::eventually("the record is not shown", || {
+        !field(&env, &id, "{{.ExecIDs}}").contains(&slow)
+    });
+    env.coracle(["exec", &id, "true"]).ok();
+    assert!(!env.root().join(format!("containers/{id}/exec/{slow}.json")).exists());
+}

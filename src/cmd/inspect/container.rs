@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::netns::{HostEntry, NetMode};
 use crate::plan::{ContainerPlan, LogDriver, MountPlan, MountSource, SeccompPlan, Share};
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, PortRecord, Summary, disk_usage};
+use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, PortRecord, Summary, disk_usage};
 use crate::storage::rootfs::RootPlan;
 use crate::userns;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -18,8 +18,7 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
     let plan: ContainerPlan = dir.plan()?;
     let summary = dir.summary();
     let sizes = if size { Some(sizes(store, dir, &plan)?) } else { None };
-    let execs: Vec<String> =
-        dir.execs()?.into_iter().filter(|e| e.code.is_none()).map(|e| e.id.to_string()).collect();
+    let execs = execs(dir, &summary)?;
     let root_caps = matches!(plan.process.user.user.split(':').next(), Some("" | "0" | "root") | None);
     let effective = if root_caps { &plan.security.capabilities } else { &plan.security.ambient_capabilities };
     let mut all = json!({
@@ -51,7 +50,8 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "ProcessLabel": "",
         "EffectiveCaps": effective,
         "BoundingCaps": plan.security.capabilities,
-        "ExecIDs": execs,
+        "ExecIDs": execs.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(),
+        "Execs": execs.iter().map(show_exec).collect::<Vec<_>>(),
         "GraphDriver": graph_driver(store, dir, &plan, &summary),
         "Mounts": plan.mounts.iter().filter_map(|mount| show_mount(store, mount)).collect::<Vec<_>>(),
         "Dependencies": dependencies(&plan),
@@ -66,6 +66,25 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         map.insert("SizeRootFs".into(), total.into());
     }
     Ok(all)
+}
+
+/// The processes of `exec` in this run, those included that ended a short while ago in the background.
+fn execs(dir: &ContainerDir, summary: &Summary) -> Result<Vec<ExecRecord>> {
+    let mut all = dir.execs()?;
+    all.retain(|e| e.run == summary.run && summary.status.is_live() && (e.code.is_some() || e.is_running()));
+    Ok(all)
+}
+
+/// In the shape of docker's exec objects.
+fn show_exec(exec: &ExecRecord) -> Value {
+    let running = exec.is_running();
+    json!({
+        "ID": exec.id,
+        "Running": running,
+        "ExitCode": exec.code,
+        "Pid": exec.process.filter(|_| running).map_or(0, |p| p.pid),
+        "ProcessConfig": {"entrypoint": exec.argv.first(), "arguments": exec.argv.get(1..)},
+    })
 }
 
 fn time(time: DateTime<Utc>) -> String {

@@ -24,6 +24,9 @@ use std::path::{Path, PathBuf};
 /// own was known.
 pub const LOST_EXIT_CODE: u8 = 255;
 
+/// How long the exit code of a detached process of `exec` is kept.
+const EXEC_KEPT: chrono::Duration = chrono::Duration::minutes(5);
+
 /// One container's directory, held by descriptor: it stays usable after it was renamed to the trash.
 #[derive(Debug)]
 pub struct ContainerDir {
@@ -420,6 +423,21 @@ impl ContainerDir {
             dir.iter().flatten().filter_map(|e| e.file_name().to_str().ok().map(str::to_owned)).collect();
         let records = names.iter().filter(|n| !n.starts_with('.'));
         Ok(records.filter_map(|n| files::read_json(dir.as_fd(), n).ok().flatten()).collect())
+    }
+
+    /// Forgets the processes of `exec` that are of no interest any more: those of other runs than this one,
+    /// those that ended some time ago, and those that nobody saw end.
+    pub fn tidy_execs(&self, run: u64) {
+        let stale = |exec: &ExecRecord| match exec.finished {
+            Some(finished) => Utc::now() - finished > EXEC_KEPT,
+            None => !exec.is_running(),
+        };
+        for exec in self.execs().unwrap_or_default() {
+            if exec.run != run || stale(&exec) {
+                // The next one may be luckier.
+                let _ = self.remove_exec(&exec.id);
+            }
+        }
     }
 
     /// Finishes what a dead monitor left: kills what remains of the run, then writes the exit record

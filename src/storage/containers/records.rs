@@ -139,6 +139,16 @@ pub struct ExecRecord {
     pub argv: Vec<String>,
     /// Its exit code, once it ended.
     pub code: Option<u8>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<DateTime<Utc>>,
+}
+
+impl ExecRecord {
+    /// Whether the process lives.
+    pub fn is_running(&self) -> bool {
+        self.code.is_none() && self.process.is_some_and(|process| process.open().is_some())
+    }
 }
 
 /// The few things listings need of a `plan.json`, whichever version wrote it.

@@ -403,9 +403,26 @@ fn exec_records_come_and_go() {
         process: ProcessRef::own(),
         argv: vec!["sh".into()],
         code: None,
+        finished: None,
     };
     dir.write_exec(&exec).unwrap();
     assert_eq!(dir.execs().unwrap(), std::slice::from_ref(&exec));
+    dir.tidy_execs(1);
+    assert_eq!(dir.execs().unwrap().len(), 1);
+    dir.tidy_execs(2);
+    assert!(dir.execs().unwrap().is_empty(), "of another run");
+    let dead = ProcessRef { pid: i32::MAX, start_time: 1 };
+    dir.write_exec(&ExecRecord { process: Some(dead), ..exec.clone() }).unwrap();
+    dir.tidy_execs(1);
+    assert!(dir.execs().unwrap().is_empty(), "nobody saw it end");
+    let ended = |minutes| Some(chrono::Utc::now() - chrono::Duration::minutes(minutes));
+    dir.write_exec(&ExecRecord { code: Some(3), finished: ended(1), ..exec.clone() }).unwrap();
+    dir.tidy_execs(1);
+    assert_eq!(dir.execs().unwrap().len(), 1);
+    dir.write_exec(&ExecRecord { code: Some(3), finished: ended(6), ..exec.clone() }).unwrap();
+    dir.tidy_execs(1);
+    assert!(dir.execs().unwrap().is_empty(), "ended long ago");
+    dir.write_exec(&exec).unwrap();
     dir.remove_exec(&exec.id).unwrap();
     dir.remove_exec(&exec.id).unwrap();
     assert!(dir.execs().unwrap().is_empty());

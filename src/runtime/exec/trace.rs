@@ -1,0 +1,100 @@
+//! What an `exec` leaves behind: a record of its process in the container's directory, and events.
+//!
+//! Theory of operation. The joiner writes the record when the process runs and again when it ends, for it
+//! lives as long as the process does. The record of one that somebody was attached to goes with its end,
+//! as the caller has the exit code; that of a detached one is kept for a while. Records whose joiner was
+//! killed, and old ones, are removed by the next `exec`.
+
+use crate::container::ContainerId;
+use crate::error::Result;
+use crate::plan::ContainerPlan;
+use crate::runtime::relay::End;
+use crate::runtime::report;
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, Containers, ExecRecord, ProcessRef};
+use crate::storage::events::{Action, Events};
+use chrono::Utc;
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where the joiner, which may have executed itself anew, finds the records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Trace {
+    data: PathBuf,
+    runtime: PathBuf,
+    container: ContainerId,
+    run: u64,
+    pub(super) id: ContainerId,
+    /// Keep the record when the process has ended.
+    keep: bool,
+}
+
+/// The record of one process.
+#[derive(Debug)]
+pub(super) struct Tracer<'a> {
+    trace: &'a Trace,
+    plan: &'a ContainerPlan,
+    dir: ContainerDir,
+    record: ExecRecord,
+}
+
+impl Trace {
+    /// To be called by the command, before the joiner is started.
+    pub(super) fn new(store: &Store, dir: &ContainerDir, run: u64, keep: bool) -> Result<Trace> {
+        dir.tidy_execs(run);
+        Ok(Trace {
+            data: store.data().to_owned(),
+            runtime: store.runtime().to_owned(),
+            container: dir.id().clone(),
+            run,
+            id: Containers::new_id()?,
+            keep,
+        })
+    }
+
+    /// Opens the container's directory while paths still mean what they mean on the host; `None` when it
+    /// has been removed, and then there is nothing to record.
+    pub(super) fn open<'a>(&'a self, plan: &'a ContainerPlan) -> Option<Tracer<'a>> {
+        let dir = Containers::new(&self.data, &self.runtime).open(&self.container).ok()?;
+        let record = ExecRecord {
+            id: self.id.clone(),
+            run: self.run,
+            process: None,
+            argv: plan.process.argv.clone(),
+            code: None,
+            finished: None,
+        };
+        Some(Tracer { trace: self, plan, dir, record })
+    }
+}
+
+impl Tracer<'_> {
+    fn tell(&self, action: Action, code: Option<u8>) {
+        let event = report::event(&self.dir, self.plan, action);
+        let event = event.attribute("execID", self.record.id.as_str());
+        let event = match code {
+            Some(code) => event.code(code.into()),
+            None => event,
+        };
+        Events::new(&self.trace.data).emit(event);
+    }
+
+    /// The process runs. A record that cannot be written must not end it.
+    pub(super) fn started(&mut self, pid: Pid) {
+        self.record.process = ProcessRef::of(pid.as_raw());
+        let _ = self.dir.write_exec(&self.record);
+        self.tell(Action::Exec, None);
+    }
+
+    /// The process has ended.
+    pub(super) fn ended(mut self, end: End) {
+        self.record.code = Some(end.code);
+        self.record.finished = Some(Utc::now());
+        let _ = match self.trace.keep {
+            true => self.dir.write_exec(&self.record),
+            false => self.dir.remove_exec(&self.record.id),
+        };
+        self.tell(Action::ExecDied, Some(end.code));
+    }
+}
