@@ -1,9 +1,10 @@
 /*
  * What the kernel charges for one container: the least that any root-less tool has to do.
  *
- *   floor LOWER WORK PROGRAM [ARGUMENT...]
+ *   floor [--join PID] LOWER WORK PROGRAM [ARGUMENT...]
  *
- * clone with six namespaces, newuidmap and newgidmap side by side, an overlay over LOWER with its upper
+ * clone with six namespaces, newuidmap and newgidmap side by side (with --join: below the user namespace
+ * of a process, with a map written by hand instead), an overlay over LOWER with its upper
  * directory in WORK, proc, a /dev of six nodes, pivot_root, exec of PROGRAM. Exits with its code.
  */
 #define _GNU_SOURCE
@@ -84,6 +85,32 @@ static pid_t map(const char *helper, pid_t target, unsigned own, unsigned long f
 	return child;
 }
 
+static void join(const char *pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%s/ns/user", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	check(fd < 0, path);
+	check(setns(fd, CLONE_NEWUSER), "setns");
+	close(fd);
+}
+
+/* The child's map below a joined namespace: the extents of that one. */
+static void map_by_hand(const char *name, pid_t target, unsigned long count)
+{
+	char path[64], text[64];
+	int fd, length;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", target, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	check(fd < 0, path);
+	length = snprintf(text, sizeof text, "0 0 1\n1 1 %lu\n", count);
+	check(write(fd, text, length) != length, path);
+	close(fd);
+}
+
 static void node(const char *name)
 {
 	char from[64], to[64];
@@ -127,13 +154,21 @@ int main(int argc, char **argv)
 	char path[1024], byte;
 	pid_t child, helpers[2];
 	static const char *made[] = { "upper", "work", "merged" };
+	const char *joined = 0;
 
+	if (argc > 2 && !strcmp(argv[1], "--join")) {
+		joined = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc < 4) {
-		fprintf(stderr, "usage: floor LOWER WORK PROGRAM [ARGUMENT...]\n");
+		fprintf(stderr, "usage: floor [--join PID] LOWER WORK PROGRAM [ARGUMENT...]\n");
 		return 125;
 	}
 	range("/etc/subuid", &first_uid, &uids);
 	range("/etc/subgid", &first_gid, &gids);
+	if (joined)
+		join(joined);
 	for (int n = 0; n < 3; n++) {
 		snprintf(path, sizeof path, "%s/%s", argv[2], made[n]);
 		check(mkdir(path, 0755), path);
@@ -150,9 +185,14 @@ int main(int argc, char **argv)
 		check(read(ready[0], &byte, 1) != 1, "read");
 		return contain(argv[1], argv[2], argv + 3);
 	}
-	helpers[0] = map("newuidmap", child, getuid(), first_uid, uids);
-	helpers[1] = map("newgidmap", child, getgid(), first_gid, gids);
-	for (int n = 0; n < 2; n++) {
+	if (joined) {
+		map_by_hand("uid_map", child, uids);
+		map_by_hand("gid_map", child, gids);
+	} else {
+		helpers[0] = map("newuidmap", child, getuid(), first_uid, uids);
+		helpers[1] = map("newgidmap", child, getgid(), first_gid, gids);
+	}
+	for (int n = 0; n < 2 && !joined; n++) {
 		check(waitpid(helpers[n], &status, 0) < 0, "waitpid");
 		if (status) {
 			fprintf(stderr, "floor: newuidmap or newgidmap failed\n");

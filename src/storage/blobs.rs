@@ -11,15 +11,19 @@ use super::Roots;
 use super::record::{self, Durability, failed};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
+use crate::sys;
 use sha2::{Digest as _, Sha256, Sha512};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What the names of unfinished downloads in `tmp/` begin with.
 pub(super) const PARTIAL: &str = "partial-";
+/// Bytes after which a growing blob's way to the disk begins; all is synced at the end of the pull.
+const WRITEBACK_STEP: u64 = 2 << 20;
 /// Largest manifest or configuration that is read into memory, in bytes (the size registries accept).
 pub const SMALL_BLOB_MAX: u64 = 4 << 20;
 
@@ -311,6 +315,9 @@ impl BlobWriter {
         }
         (&self.growing.file).write_all(bytes).map_err(|e| failed("write", &self.temporary, e))?;
         self.hash.update(bytes);
+        if length / WRITEBACK_STEP > self.written / WRITEBACK_STEP {
+            sys::fd::begin_writeback(self.growing.file.as_fd());
+        }
         self.written = length;
         self.growing.change(|state| state.length = length);
         Ok(())

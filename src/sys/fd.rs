@@ -63,6 +63,14 @@ pub fn mount_id(fd: std::os::fd::BorrowedFd<'_>) -> nix::Result<u64> {
     Errno::result(result).map(|_| status.stx_mnt_id)
 }
 
+/// Has the kernel begin to write a file's dirty pages to the disk, and does not wait for it
+/// (sync_file_range(2)): what is to be synced later is then mostly done. File systems that cannot do it
+/// lose the head start only.
+pub fn begin_writeback(fd: std::os::fd::BorrowedFd<'_>) {
+    // SAFETY: takes a descriptor and numbers only.
+    unsafe { libc::sync_file_range(std::os::fd::AsRawFd::as_raw_fd(&fd), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
 /// Closes every descriptor above standard error but those kept: what a forked process that never executes
 /// a program does first, or it would hold its siblings' pipes and locks open.
 ///
