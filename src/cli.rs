@@ -89,6 +89,8 @@ pub enum Command {
     Inspect(cmd::inspect::Args),
     /// Send a signal to containers
     Kill(cmd::kill::Args),
+    /// Load images from an archive
+    Load(cmd::load::Args),
     /// Show what containers wrote
     Logs(cmd::logs::Args),
     /// Show where a container's ports are published
@@ -103,6 +105,8 @@ pub enum Command {
     Rmi(cmd::rmi::Args),
     /// Run a command in a new container
     Run(Box<cmd::run::Args>),
+    /// Save images to an archive
+    Save(cmd::save::Args),
     /// Stop containers
     Stop(cmd::stop::Args),
     /// Give an image more names

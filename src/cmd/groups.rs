@@ -1,8 +1,8 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
 use super::{
-    cp, exec, history, image, images, inspect, kill, logs, port, ps, pull, rm, rmi, run, stop, tag, top,
-    untag, wait,
+    cp, exec, history, image, images, inspect, kill, load, logs, port, ps, pull, rm, rmi, run, save, stop,
+    tag, top, untag, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -67,12 +67,16 @@ pub enum ImageVerb {
     /// List images
     #[command(name = "ls", visible_alias = "list")]
     Ls(images::Args),
+    /// Load images from an archive
+    Load(load::Args),
     /// Remove images that nobody needs
     Prune(image::prune::Args),
     /// Pull images from a registry
     Pull(Box<pull::Args>),
     /// Remove images
     Rm(rmi::Args),
+    /// Save images to an archive
+    Save(save::Args),
     /// Give an image more names
     Tag(tag::Args),
     /// Show the layers of an image as a tree
@@ -112,9 +116,11 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::History(args) => history::run(&args, env),
         ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),
         ImageVerb::Ls(args) => images::run(&args, env),
+        ImageVerb::Load(args) => load::run(&args, env),
         ImageVerb::Prune(args) => image::prune::run(&args, env),
         ImageVerb::Pull(args) => pull::run(&args, env),
         ImageVerb::Rm(args) => rmi::run(&args, env),
+        ImageVerb::Save(args) => save::run(&args, env),
         ImageVerb::Tag(args) => tag::run(&args, env),
         ImageVerb::Tree(args) => image::tree::run(&args, env),
         ImageVerb::Untag(args) => untag::run(&args, env),

@@ -20,6 +20,7 @@ pub mod images;
 pub mod info;
 pub mod inspect;
 pub mod kill;
+pub mod load;
 pub mod logs;
 pub mod port;
 pub mod ps;
@@ -27,6 +28,7 @@ pub mod pull;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod save;
 pub mod stop;
 pub mod switch;
 pub mod tag;
@@ -63,6 +65,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Info(args) => info::run(&args, env),
         Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
+        Command::Load(args) => load::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
@@ -70,6 +73,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Rm(args) => rm::run(&args, env),
         Command::Rmi(args) => rmi::run(&args, env),
         Command::Run(args) => run::run(*args, env),
+        Command::Save(args) => save::run(&args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::Tag(args) => tag::run(&args, env),
         Command::Top(args) => top::run(&args, env),

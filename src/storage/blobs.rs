@@ -20,6 +20,10 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+mod spool;
+
+pub use spool::{Sealed, Section, Spool};
+
 /// What the names of unfinished downloads in `tmp/` begin with.
 pub(super) const PARTIAL: &str = "partial-";
 /// Bytes after which a growing blob's way to the disk begins; all is synced at the end of the pull.

@@ -6,16 +6,16 @@
 //! to `finish`.
 
 mod attributes;
-mod decode;
+pub(in crate::storage) mod decode;
 mod entry;
 pub mod extract;
 pub(in crate::storage) mod finish;
 pub mod owners;
-mod tar;
+pub(in crate::storage) mod tar;
 mod tree;
 
 pub(in crate::storage) use attributes::{chmod_held, copy as copy_xattrs};
-pub(in crate::storage) use tree::{BASE, DIRECTORY, file_type, lstat, resolve};
+pub(in crate::storage) use tree::{BASE, DIRECTORY, file_type, lstat, normalise, resolve};
 
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
@@ -48,7 +48,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    fn check_bytes(&self, unpacked: u64, packed: u64) -> Result<()> {
+    pub(in crate::storage) fn check_bytes(&self, unpacked: u64, packed: u64) -> Result<()> {
         if unpacked > self.bytes {
             return Err(Error::new(
                 Kind::Image,

@@ -35,6 +35,7 @@ mod restart_policy;
 mod rm;
 mod run_options;
 mod run_terminal;
+mod save_load;
 mod spaces;
 mod stop;
 mod store;

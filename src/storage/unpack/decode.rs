@@ -81,28 +81,19 @@ fn decode(
 ) -> Result<()> {
     let (count, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let source = Source { inner: source, count: count.clone(), failed: failed.clone() };
-    let mut source = BufReader::with_capacity(128 << 10, source);
+    let mut source = source;
     let explain = |e: io::Error, format: &str| {
         if failed.load(Ordering::Relaxed) {
             return Error::new(Kind::Storage, "the layer did not arrive whole").caused_by(e);
         }
         Error::new(Kind::Image, format!("the layer is not a whole {format} stream")).caused_by(e)
     };
-    // A first read may be short; a magic number is four bytes.
-    let mut start = [0u8; 6];
-    let known = fill(&mut source, &mut start).map_err(|e| explain(e, "archive"))?;
-    let start = &start[..known];
-    let source = io::Cursor::new(start.to_vec()).chain(source);
-    let (format, mut reader): (&str, Box<dyn Read + '_>) = match start {
-        [0x1f, 0x8b, ..] => ("gzip", Box::new(MultiGzDecoder::new(source))),
-        // A frame, or a skippable one as some tools put in front (RFC 8878, 3.1.2).
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(|e| explain(e, "zstd"))?;
-            ("zstd", Box::new(decoder))
-        }
-        [b'B', b'Z', b'h', ..] => return Err(unsupported("bzip2")),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(unsupported("xz")),
-        _ => ("tar", Box::new(source)),
+    let (format, mut reader) = match open(&mut source) {
+        Ok(opened) => opened,
+        Err(e) => match e.downcast::<Error>() {
+            Ok(error) => return Err(error),
+            Err(e) => return Err(explain(e, "archive")),
+        },
     };
     let mut hash = Hasher::new(&diff_id.0);
     let mut total = 0u64;
@@ -132,13 +123,40 @@ fn decode(
     .hint("The image is inconsistent and nothing of it was kept. Tell whoever made it."))
 }
 
-fn unsupported(format: &str) -> Error {
-    Error::new(Kind::Image, format!("the layer is compressed with {format}, which OCI images may not be"))
-        .hint("Make the image again with gzip or zstd, for example: skopeo copy --dest-compress-format zstd ...")
+/// The uncompressed bytes of a source, and what it is compressed with: `gzip`, `zstd` or `tar`.
+///
+/// # Errors
+/// Those of the source; an [`Error`] within for a format that we cannot read.
+pub(in crate::storage) fn open<'a>(source: impl Read + 'a) -> io::Result<(&'static str, Box<dyn Read + 'a>)> {
+    let mut source = BufReader::with_capacity(128 << 10, source);
+    // A first read may be short; a magic number is four bytes.
+    let mut start = [0u8; 6];
+    let known = fill(&mut source, &mut start)?;
+    let start = &start[..known];
+    let source = io::Cursor::new(start.to_vec()).chain(source);
+    Ok(match start {
+        [0x1f, 0x8b, ..] => ("gzip", Box::new(MultiGzDecoder::new(source))),
+        // A frame, or a skippable one as some tools put in front (RFC 8878, 3.1.2).
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(source)?))
+        }
+        [b'B', b'Z', b'h', ..] => return Err(unsupported("bzip2")),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(unsupported("xz")),
+        _ => ("tar", Box::new(source)),
+    })
+}
+
+fn unsupported(format: &str) -> io::Error {
+    let tool = if format == "xz" { "xz" } else { "bzip2" };
+    let error = Error::new(Kind::Image, format!("it is compressed with {format}, which is not supported here"))
+        .hint(format!(
+            "OCI layers are plain, gzip or zstd. Make the image again: skopeo copy --dest-compress-format zstd ...; a file is unpacked with: {tool} -dc FILE | coracle ..."
+        ));
+    io::Error::other(error)
 }
 
 /// Reads until the buffer is full or the end is reached.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in crate::storage) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {

@@ -20,7 +20,7 @@ const EXTENDED_MAX: u64 = 1 << 20;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(in crate::storage) enum Type {
     File,
     HardLink,
     Symlink,
@@ -32,30 +32,30 @@ pub(super) enum Type {
 
 /// One entry, all extensions applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) kind: Type,
+pub(in crate::storage) struct Entry {
+    pub(in crate::storage) kind: Type,
     /// As written, not yet looked at.
-    pub(super) path: Vec<u8>,
+    pub(in crate::storage) path: Vec<u8>,
     /// Target of a symbolic or hard link.
-    pub(super) link: Vec<u8>,
+    pub(in crate::storage) link: Vec<u8>,
     /// Permission bits, at most 0o7777.
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    pub(in crate::storage) mode: u32,
+    pub(in crate::storage) uid: u32,
+    pub(in crate::storage) gid: u32,
     /// Seconds since the epoch.
-    pub(super) mtime: i64,
+    pub(in crate::storage) mtime: i64,
     /// Nanoseconds, below 10^9.
-    pub(super) mtime_nanos: u32,
+    pub(in crate::storage) mtime_nanos: u32,
     /// Extended attributes by full name.
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(in crate::storage) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// Where the data goes, when the file has holes: (offset, length), ascending; else all of it at 0.
-    pub(super) sparse: Option<Vec<(u64, u64)>>,
+    pub(in crate::storage) sparse: Option<Vec<(u64, u64)>>,
     /// Size of the file, holes included.
-    pub(super) size: u64,
+    pub(in crate::storage) size: u64,
 }
 
 /// An archive being read.
-pub(super) struct Archive<R> {
+pub(in crate::storage) struct Archive<R> {
     input: R,
     /// Data of the current entry that was not taken yet.
     left: u64,
@@ -77,12 +77,12 @@ fn read_error(e: std::io::Error) -> Error {
 }
 
 impl<R: BufRead> Archive<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(in crate::storage) fn new(input: R) -> Self {
         Archive { input, left: 0, padding: 0 }
     }
 
     /// The next entry; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>> {
+    pub(in crate::storage) fn next(&mut self) -> Result<Option<Entry>> {
         let mut pax = pax::Records::default();
         let mut long_name = None;
         let mut long_link = None;
@@ -231,7 +231,7 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// A piece of the current entry's data; `None` when all of it was consumed.
-    pub(super) fn data(&mut self) -> Result<Option<&[u8]>> {
+    pub(in crate::storage) fn data(&mut self) -> Result<Option<&[u8]>> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -244,7 +244,7 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// Takes that many bytes of the piece that [`Archive::data`] gave.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(in crate::storage) fn consume(&mut self, count: usize) {
         self.input.consume(count);
         self.left -= count as u64;
     }
@@ -263,7 +263,7 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// Reads what follows the archive up to the end of the input, so that all of it is hashed.
-    pub(super) fn into_end(mut self) -> Result<R> {
+    pub(in crate::storage) fn into_end(mut self) -> Result<R> {
         loop {
             let count = self.input.fill_buf().map_err(read_error)?.len();
             if count == 0 {

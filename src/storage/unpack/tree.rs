@@ -215,7 +215,7 @@ impl<'a> Tree<'a> {
 
 /// Brings a name from an archive to its plain form: no leading slash, no `.`, no `..`; the root is
 /// empty. As Go's path cleaning, `a/../b` is `b`; what would rise above the root is refused.
-pub(super) fn normalise(name: &[u8], depth: usize) -> Result<Vec<u8>> {
+pub(in crate::storage) fn normalise(name: &[u8], depth: usize) -> Result<Vec<u8>> {
     let refuse = |why: &str| Error::new(Kind::Image, format!("the archive's name {} {why}", shown(name)));
     if name.is_empty() {
         return Err(Error::new(Kind::Image, "the archive has an entry without a name"));

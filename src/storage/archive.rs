@@ -1,0 +1,37 @@
+//! Images as files: docker's archives, OCI layouts and the directories of containers/image, in and out.
+//!
+//! Theory of operation. A [`Source`] gives members by name, from an archive that is read in place or from
+//! a directory; nothing of it is ever unpacked as files. `load` first reads everything small (indexes,
+//! manifests, configurations) and checks it, so that a lying archive is refused before anything changes;
+//! then each layer goes through the same unpacker as a pulled one and is held against the digests that
+//! its configuration promises (attack case 14). `save` writes the blobs as they are kept, so digests stay.
+//!
+//! Formats: OCI image spec, image-layout.md; docker's image specification v1.2, "Combined Image JSON +
+//! Filesystem Changeset Format"; containers-transports(5), `dir:`.
+
+mod input;
+mod load;
+mod manifest;
+mod output;
+mod save;
+mod source;
+
+pub use input::{open, seekable};
+pub use load::{Loaded, Progress, load};
+pub use manifest::{Descriptor, Family, Manifest};
+pub use output::to_file;
+pub use save::{Item, SaveFormat, save_archive, save_directory};
+pub use source::Source;
+
+/// The file that says that a directory is an OCI image layout.
+const LAYOUT: &str = "oci-layout";
+/// Its content.
+const LAYOUT_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The file that lists a layout's images.
+const INDEX: &str = "index.json";
+/// The file that lists the images of docker's archives; in a `dir:` directory, the manifest itself.
+const MANIFEST: &str = "manifest.json";
+/// The annotation that names an image in a layout's index (OCI image spec, annotations.md).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// Where docker puts the whole name; its `ref.name` is the tag alone.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";

@@ -1,0 +1,390 @@
+//! From an archive or directory to images in the store.
+
+use super::manifest::{Descriptor, Family, Index, Manifest};
+use super::source::{Source, bad};
+use super::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{ChainId, Digest, ImageConfig, Platform, Reference};
+use crate::storage::Store;
+use crate::storage::blobs::{Sealed, Section};
+use crate::storage::images::NewImage;
+use crate::storage::layers::{LayerJob, StackLayer};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// An image that came from an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Its id.
+    pub id: Digest,
+    /// The names it got.
+    pub names: Vec<Reference>,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// A layer with this diff id is copied and unpacked.
+    Layer(Digest),
+    /// A layer with this diff id is here already.
+    Present(Digest),
+    /// An image with this id is recorded.
+    Image(Digest),
+}
+
+/// An image of the archive, all its small parts read and checked.
+struct Candidate {
+    /// As it came; docker's archives have none.
+    manifest: Option<(Vec<u8>, &'static str)>,
+    config: Vec<u8>,
+    id: Digest,
+    parsed: ImageConfig,
+    layers: Vec<Layer>,
+    names: Vec<Reference>,
+}
+
+/// Where a layer is, and what was promised of it.
+struct Layer {
+    member: String,
+    blob: Option<Descriptor>,
+}
+
+/// Loads every image of an archive. `report` hears what is done, `stop` is asked whether to give up.
+/// Starts threads (law 1: in a leaf), inside the user namespace.
+///
+/// # Errors
+/// [`Kind::Image`] when the archive is none or does not keep its promises: what came before stays.
+pub fn load(
+    store: &Store,
+    source: &Source,
+    report: &dyn Fn(Progress),
+    stop: &dyn Fn() -> bool,
+) -> Result<Vec<Loaded>> {
+    let candidates = candidates(source)?;
+    candidates.into_iter().map(|candidate| bring(store, source, candidate, report, stop)).collect()
+}
+
+fn candidates(source: &Source) -> Result<Vec<Candidate>> {
+    let found = if source.read(LAYOUT)?.is_some() {
+        layout(source)?
+    } else {
+        let Some(list) = source.read(MANIFEST)? else { return Err(no_images()) };
+        if list.trim_ascii_start().starts_with(b"[") {
+            docker_list(source, &list)?
+        } else {
+            vec![candidate(source, list, Vec::new(), |digest| digest.hex().to_owned())?]
+        }
+    };
+    if found.is_empty() { Err(bad("it holds no images")) } else { Ok(found) }
+}
+
+fn no_images() -> Error {
+    Error::new(Kind::Image, "this is not an archive of images: neither index.json nor manifest.json is in it")
+        .hint("To make an image of an archive of plain files: coracle import FILE [NAME]")
+}
+
+/// The images of an OCI layout.
+fn layout(source: &Source) -> Result<Vec<Candidate>> {
+    let index = source.read(INDEX)?.ok_or_else(|| bad("index.json is missing"))?;
+    let mut found: Vec<Candidate> = Vec::new();
+    for entry in &Index::parse(INDEX, &index)?.manifests {
+        let names = names_of(&entry.annotations)?;
+        let Some(image) = image_entry(source, entry)? else { continue };
+        let bytes = blob(source, &image)?;
+        let new = candidate(source, bytes, names, blob_path)?;
+        // A layout has one entry for each name.
+        match found.iter_mut().find(|other| other.id == new.id && other.manifest == new.manifest) {
+            Some(other) => other.names.extend(new.names),
+            None => found.push(new),
+        }
+    }
+    Ok(found)
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+/// The entry of one image: this one, or what it has for this machine. `None` for what is no image.
+fn image_entry(source: &Source, entry: &Descriptor) -> Result<Option<Descriptor>> {
+    if entry.is_image() {
+        return Ok(Some(entry.clone()));
+    }
+    if !entry.is_index() {
+        return Ok(None);
+    }
+    let index = Index::parse(entry.digest.as_str(), &blob(source, entry)?)?;
+    let host = Platform::host();
+    let images = index.manifests.iter().filter(|e| e.is_image());
+    let fits = images.filter(|e| {
+        e.platform.as_ref().is_none_or(|p| p.os == host.os && p.architecture == host.architecture)
+    });
+    let variant = |e: &&Descriptor| e.platform.as_ref().is_some_and(|p| p.variant == host.variant);
+    let fits: Vec<&Descriptor> = fits.collect();
+    let chosen = fits.iter().copied().find(variant).or(fits.first().copied());
+    let chosen =
+        chosen.ok_or_else(|| Error::new(Kind::Image, format!("the archive has no image for {host}")))?;
+    Ok(Some(chosen.clone()))
+}
+
+/// A small blob of a layout, verified.
+fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
+    let name = blob_path(&entry.digest);
+    let bytes = source.read(&name)?.ok_or_else(|| bad(&format!("{name} is missing")))?;
+    check(&name, &entry.digest, entry.size, &bytes)?;
+    Ok(bytes)
+}
+
+fn check(name: &str, digest: &Digest, size: u64, bytes: &[u8]) -> Result<()> {
+    if bytes.len() as u64 == size && digest.of_same_kind(bytes) == *digest {
+        return Ok(());
+    }
+    Err(bad(&format!("{name} is not what was promised")))
+}
+
+/// The names that an index entry gives.
+fn names_of(annotations: &BTreeMap<String, String>) -> Result<Vec<Reference>> {
+    if let Some(whole) = annotations.get(CONTAINERD_NAME) {
+        return Ok(vec![docker_name(whole)?]);
+    }
+    let Some(name) = annotations.get(REF_NAME) else { return Ok(Vec::new()) };
+    Ok(vec![plain_name(name)?.as_new_name()?])
+}
+
+/// A name without a digest.
+fn plain_name(text: &str) -> Result<Reference> {
+    let name: Reference = text.parse().map_err(|e: Error| Error::new(Kind::Image, e.message()))?;
+    if name.digest().is_some() {
+        return Err(bad(&format!("it gives the name {name}, which has a digest")));
+    }
+    Ok(name)
+}
+
+/// A name as docker shortens it.
+fn docker_name(text: &str) -> Result<Reference> {
+    let name = plain_name(text)?;
+    if name.registry().is_some() { name.as_new_name() } else { name.qualify("docker.io").as_new_name() }
+}
+
+/// An image with a manifest of its own; `at` says where a blob is.
+fn candidate(
+    source: &Source,
+    bytes: Vec<u8>,
+    names: Vec<Reference>,
+    at: impl Fn(&Digest) -> String,
+) -> Result<Candidate> {
+    let manifest = Manifest::parse(MANIFEST, &bytes)?;
+    let name = at(&manifest.config.digest);
+    let config = source.read(&name)?.ok_or_else(|| bad(&format!("{name} is missing")))?;
+    check(&name, &manifest.config.digest, manifest.config.size, &config)?;
+    let layers: Vec<Layer> = manifest
+        .layers
+        .iter()
+        .map(|blob| Layer { member: at(&blob.digest), blob: Some(blob.clone()) })
+        .collect();
+    let media_type = manifest.recorded_type();
+    finished(source, Some((bytes, media_type)), config, layers, names)
+}
+
+/// One image of docker's list.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+fn docker_list(source: &Source, list: &[u8]) -> Result<Vec<Candidate>> {
+    let listed: Vec<Listed> = serde_json::from_slice(list).context(Kind::Image, || "read manifest.json")?;
+    listed
+        .into_iter()
+        .map(|image| {
+            let config = source.read(&image.config)?;
+            let config = config.ok_or_else(|| bad(&format!("{} is missing", image.config)))?;
+            // Where the name is a digest, it promises the content.
+            let named = image.config.rsplit('/').next().unwrap_or_default();
+            let named = named.strip_suffix(".json").unwrap_or(named);
+            if let Ok(digest) = format!("sha256:{named}").parse::<Digest>() {
+                check(&image.config, &digest, config.len() as u64, &config)?;
+            }
+            let names = image.repo_tags.unwrap_or_default();
+            let names = names.iter().map(|name| docker_name(name)).collect::<Result<_>>()?;
+            let layers = image.layers.unwrap_or_default();
+            let layers = layers.into_iter().map(|member| Layer { member, blob: None }).collect();
+            finished(source, None, config, layers, names)
+        })
+        .collect()
+}
+
+/// What holds for every image: as many layers as its configuration promises, and all of them there.
+fn finished(
+    source: &Source,
+    manifest: Option<(Vec<u8>, &'static str)>,
+    config: Vec<u8>,
+    layers: Vec<Layer>,
+    names: Vec<Reference>,
+) -> Result<Candidate> {
+    let parsed: ImageConfig =
+        serde_json::from_slice(&config).context(Kind::Image, || "read an image's configuration")?;
+    let id = Digest::sha256_of(&config);
+    if parsed.rootfs.diff_ids.len() != layers.len() {
+        return Err(bad(&format!(
+            "image {} has {} layers, its configuration promises {}",
+            id.short(),
+            layers.len(),
+            parsed.rootfs.diff_ids.len()
+        )));
+    }
+    for layer in &layers {
+        let found =
+            source.open(&layer.member)?.ok_or_else(|| bad(&format!("{} is missing", layer.member)))?;
+        if layer.blob.as_ref().is_some_and(|blob| blob.size != found.left()) {
+            return Err(bad(&format!("{} is not as long as was promised", layer.member)));
+        }
+    }
+    Ok(Candidate { manifest, config, id, parsed, layers, names })
+}
+
+/// A position in the stack, on its way.
+enum Slot {
+    Present(ChainId),
+    Job(LayerJob),
+}
+
+/// Brings one image into the store.
+fn bring(
+    store: &Store,
+    source: &Source,
+    image: Candidate,
+    report: &dyn Fn(Progress),
+    stop: &dyn Fn() -> bool,
+) -> Result<Loaded> {
+    // docker's archives have no manifest: the one that is here is as good as one made up.
+    if image.manifest.is_none()
+        && let Some(here) = store.images().find(image.id.as_str())?
+    {
+        let lock = store.shared()?;
+        for name in &image.names {
+            store.images().tag(&lock, &here, name)?;
+        }
+        return Ok(Loaded { id: image.id, names: image.names });
+    }
+    let give_up = Arc::new(AtomicBool::new(false));
+    let mut slots = Vec::new();
+    let mut new_blobs = Vec::new();
+    let begun = begin(store, source, &image, &give_up, (report, stop), &mut slots, &mut new_blobs);
+    if begun.is_err() {
+        give_up.store(true, Ordering::Relaxed);
+    }
+    // Each unpacker is waited for, so that none leaves anything behind.
+    let mut stack = Ok(Vec::new());
+    for slot in slots {
+        let layer = match slot {
+            Slot::Present(id) => Ok(StackLayer::Present(id)),
+            Slot::Job(job) => job.join().map(StackLayer::New),
+        };
+        stack = match (stack, layer) {
+            (Ok(mut all), Ok(layer)) => {
+                all.push(layer);
+                Ok(all)
+            }
+            (Err(e), _) | (_, Err(e)) => {
+                give_up.store(true, Ordering::Relaxed);
+                Err(e)
+            }
+        };
+    }
+    let layers = begun?;
+    let stack = stack?;
+    for blob in new_blobs {
+        blob.publish()?;
+    }
+    let (manifest, media_type) = match image.manifest {
+        Some(manifest) => manifest,
+        None => {
+            let config = (image.id.clone(), image.config.len() as u64);
+            (Manifest::new(Family::Docker, config, layers).bytes()?, Family::Docker.manifest())
+        }
+    };
+    let lock = store.shared()?;
+    store.layers().commit(&lock, stack)?;
+    let new =
+        NewImage { manifest: &manifest, media_type, config: &image.config, names: &image.names, index: None };
+    store.images().record(&lock, &new)?;
+    report(Progress::Image(image.id.clone()));
+    Ok(Loaded { id: image.id, names: image.names })
+}
+
+/// Starts unpacking what is not here; gives the descriptors of all layers.
+fn begin(
+    store: &Store,
+    source: &Source,
+    image: &Candidate,
+    give_up: &Arc<AtomicBool>,
+    (report, stop): (&dyn Fn(Progress), &dyn Fn() -> bool),
+    slots: &mut Vec<Slot>,
+    new_blobs: &mut Vec<Sealed>,
+) -> Result<Vec<Descriptor>> {
+    let diff_ids = &image.parsed.rootfs.diff_ids;
+    let chain = ChainId::chain(diff_ids);
+    let mut descriptors = Vec::new();
+    for (at, layer) in image.layers.iter().enumerate() {
+        let present = store.layers().has(&chain[at]);
+        let (descriptor, reader) = match &layer.blob {
+            Some(blob) if store.blobs().has(&blob.digest) => (blob.clone(), reader(store, &blob.digest)?),
+            _ => {
+                let sealed = spooled(store, source, layer, stop)?;
+                // Told by its first bytes, as everywhere.
+                let gzip = starts_with(&sealed.reader(), &[0x1f, 0x8b]);
+                let made =
+                    Descriptor::new(Family::Docker.layer(gzip), sealed.digest().clone(), sealed.size());
+                let section = sealed.reader();
+                new_blobs.push(sealed);
+                (layer.blob.clone().unwrap_or(made), section)
+            }
+        };
+        if present {
+            report(Progress::Present(diff_ids[at].0.clone()));
+            slots.push(Slot::Present(chain[at].clone()));
+        } else {
+            report(Progress::Layer(diff_ids[at].0.clone()));
+            let reader = reader.until(give_up);
+            slots.push(Slot::Job(store.layers().begin(&diff_ids[at], &descriptor.media_type, reader)?));
+        }
+        descriptors.push(descriptor);
+    }
+    Ok(descriptors)
+}
+
+/// A blob that is here.
+fn reader(store: &Store, digest: &Digest) -> Result<Section> {
+    let lost = || Error::new(Kind::Storage, format!("blob {digest} is gone"));
+    let file = store.blobs().open(digest)?.ok_or_else(lost)?;
+    let length = file.metadata().context(Kind::Storage, || format!("look at blob {digest}"))?.len();
+    Ok(Section::new(Arc::new(file), 0, length))
+}
+
+/// Copies a layer's archive into the store and holds it against its promise.
+fn spooled(store: &Store, source: &Source, layer: &Layer, stop: &dyn Fn() -> bool) -> Result<Sealed> {
+    let section = source.open(&layer.member)?.ok_or_else(|| bad(&format!("{} is missing", layer.member)))?;
+    let mut spool = store.blobs().spool()?;
+    spool.take(section, stop)?;
+    let sealed = spool.seal();
+    match &layer.blob {
+        Some(blob) if blob.digest != *sealed.digest() || blob.size != sealed.size() => {
+            Err(bad(&format!("{} has the digest {}", layer.member, sealed.digest())))
+        }
+        _ => Ok(sealed),
+    }
+}
+
+fn starts_with(section: &Section, wanted: &[u8]) -> bool {
+    let mut start = vec![0; wanted.len()];
+    let mut section = section.clone();
+    std::io::Read::read_exact(&mut section, &mut start).is_ok() && start == wanted
+}

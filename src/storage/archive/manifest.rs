@@ -1,0 +1,268 @@
+//! Manifests as files hold them: read strictly by what they call themselves, and made anew.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most layers of an image; the kernel's overlay takes fewer.
+const LAYERS_MAX: usize = 500;
+
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+
+/// Whose media types a manifest uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// OCI's.
+    Oci,
+    /// Docker's (schema 2).
+    Docker,
+}
+
+impl Family {
+    /// The media type of its manifests.
+    pub fn manifest(self) -> &'static str {
+        if self == Family::Oci { OCI_MANIFEST } else { DOCKER_MANIFEST }
+    }
+
+    /// The media type of its configurations.
+    pub fn config(self) -> &'static str {
+        if self == Family::Oci { OCI_CONFIG } else { DOCKER_CONFIG }
+    }
+
+    /// The media type of a layer that is a plain tar stream, or compressed by gzip.
+    pub fn layer(self, gzip: bool) -> String {
+        match (self, gzip) {
+            (Family::Oci, true) => format!("{OCI_LAYER}+gzip"),
+            (Family::Oci, false) => OCI_LAYER.to_owned(),
+            (Family::Docker, true) => format!("{DOCKER_LAYER}.gzip"),
+            (Family::Docker, false) => DOCKER_LAYER.to_owned(),
+        }
+    }
+}
+
+/// Names a blob (OCI image spec, descriptor.md).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Its media type.
+    #[serde(default)]
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What an index says about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Which machine an index entry is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformOf>,
+}
+
+impl Descriptor {
+    /// A descriptor without annotations.
+    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Descriptor {
+        Descriptor {
+            media_type: media_type.into(),
+            digest,
+            size,
+            annotations: BTreeMap::new(),
+            platform: None,
+        }
+    }
+
+    /// Whether it is an index of further manifests.
+    pub(super) fn is_index(&self) -> bool {
+        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
+    }
+
+    /// Whether it is the manifest of one image.
+    pub(super) fn is_image(&self) -> bool {
+        matches!(self.media_type.as_str(), OCI_MANIFEST | DOCKER_MANIFEST)
+    }
+}
+
+/// The machine that an index entry is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformOf {
+    /// Architecture in Go's naming.
+    #[serde(default)]
+    pub architecture: String,
+    /// Operating system in Go's naming.
+    #[serde(default)]
+    pub os: String,
+    /// Architecture variant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+/// An image's manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    schema_version: u32,
+    /// Its own media type; OCI's may leave it out.
+    #[serde(default)]
+    pub media_type: String,
+    /// The configuration, whose digest is the image's id.
+    pub config: Descriptor,
+    /// The layers' archives, bottom first.
+    pub layers: Vec<Descriptor>,
+}
+
+/// What must not stand beside an image's own members (attack case 10).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Strange {
+    manifests: Option<serde::de::IgnoredAny>,
+    fs_layers: Option<serde::de::IgnoredAny>,
+}
+
+/// An index of manifests.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Index {
+    schema_version: u32,
+    #[serde(default)]
+    media_type: String,
+    pub(super) manifests: Vec<Descriptor>,
+}
+
+impl Index {
+    pub(super) fn new(manifests: Vec<Descriptor>) -> Index {
+        Index { schema_version: 2, media_type: OCI_INDEX.to_owned(), manifests }
+    }
+
+    pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Index> {
+        #[derive(Deserialize)]
+        struct Image {
+            config: Option<serde::de::IgnoredAny>,
+            layers: Option<serde::de::IgnoredAny>,
+        }
+        let refuse = |why: &str| refused(name, "an index", why);
+        let index: Index =
+            serde_json::from_slice(bytes).map_err(|e| refuse("it is malformed").caused_by(e))?;
+        let image: Image = serde_json::from_slice(bytes).context(Kind::Image, || "read an index")?;
+        if image.config.is_some() || image.layers.is_some() {
+            return Err(refuse("it has the members of an image, too"));
+        }
+        if index.schema_version != 2 || !matches!(index.media_type.as_str(), "" | OCI_INDEX | DOCKER_LIST) {
+            return Err(refuse("its version or media type is another"));
+        }
+        Ok(index)
+    }
+}
+
+fn refused(name: &str, what: &str, why: &str) -> Error {
+    Error::new(Kind::Image, format!("{name} is not {what}: {why}"))
+}
+
+impl Manifest {
+    /// A manifest of this family.
+    pub fn new(family: Family, config: (Digest, u64), layers: Vec<Descriptor>) -> Manifest {
+        Manifest {
+            schema_version: 2,
+            media_type: family.manifest().to_owned(),
+            config: Descriptor::new(family.config(), config.0, config.1),
+            layers,
+        }
+    }
+
+    /// Reads a manifest; `name` is for messages.
+    ///
+    /// # Errors
+    /// Anything but one image with layers of known types.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Manifest> {
+        let refuse = |why: &str| refused(name, "an image manifest", why);
+        let manifest: Manifest =
+            serde_json::from_slice(bytes).map_err(|e| refuse("it is malformed").caused_by(e))?;
+        let strange: Strange = serde_json::from_slice(bytes).context(Kind::Image, || "read a manifest")?;
+        if strange.manifests.is_some() || strange.fs_layers.is_some() {
+            return Err(refuse("it has the members of an image and of an index"));
+        }
+        if manifest.schema_version != 2 || manifest.family().is_none() {
+            return Err(refuse("its version or media type is another"));
+        }
+        if !matches!(manifest.config.media_type.as_str(), OCI_CONFIG | DOCKER_CONFIG) {
+            return Err(refuse("it is not a container image"));
+        }
+        if manifest.layers.len() > LAYERS_MAX {
+            return Err(refuse(&format!("it has more than {LAYERS_MAX} layers")));
+        }
+        match manifest.layers.iter().find(|layer| packing(&layer.media_type).is_none()) {
+            Some(_) => Err(refuse("it has a layer of an unknown type")),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Whose media types it uses.
+    pub fn family(&self) -> Option<Family> {
+        match self.media_type.as_str() {
+            "" | OCI_MANIFEST => Some(Family::Oci),
+            DOCKER_MANIFEST => Some(Family::Docker),
+            _ => None,
+        }
+    }
+
+    /// The media type it is recorded under.
+    pub fn recorded_type(&self) -> &'static str {
+        self.family().unwrap_or(Family::Oci).manifest()
+    }
+
+    /// The same image with another family's media types.
+    ///
+    /// # Errors
+    /// A zstd layer, for which docker has no type.
+    pub fn converted(&self, family: Family) -> Result<Manifest> {
+        let layers = self.layers.iter().map(|layer| {
+            let media_type = match (packing(&layer.media_type), family) {
+                (Some("zstd"), Family::Docker) => {
+                    return Err(Error::new(
+                        Kind::Image,
+                        format!(
+                            "layer {} is compressed with zstd, which docker's format does not have",
+                            layer.digest.short()
+                        ),
+                    )
+                    .hint(
+                        "Choose a format of OCI: --format oci-archive or oci-dir; for commit --format oci",
+                    ));
+                }
+                (Some("zstd"), Family::Oci) => format!("{OCI_LAYER}+zstd"),
+                (packed, _) => family.layer(packed == Some("gzip")),
+            };
+            Ok(Descriptor::new(media_type, layer.digest.clone(), layer.size))
+        });
+        let config = (self.config.digest.clone(), self.config.size);
+        Ok(Manifest::new(family, config, layers.collect::<Result<_>>()?))
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).context(Kind::Image, || "write a manifest")
+    }
+}
+
+/// How a layer of this media type is compressed: `tar`, `gzip` or `zstd`; `None` for unknown types.
+fn packing(media_type: &str) -> Option<&'static str> {
+    let plain = media_type.replace(".nondistributable", "").replace(".foreign", "");
+    Some(match plain.as_str() {
+        OCI_LAYER | DOCKER_LAYER => "tar",
+        "application/vnd.oci.image.layer.v1.tar+gzip"
+        | "application/vnd.docker.image.rootfs.diff.tar.gzip" => "gzip",
+        "application/vnd.oci.image.layer.v1.tar+zstd"
+        | "application/vnd.docker.image.rootfs.diff.tar.zstd" => "zstd",
+        _ => return None,
+    })
+}

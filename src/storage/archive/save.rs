@@ -1,0 +1,317 @@
+//! From images in the store to an archive or directory.
+
+use super::manifest::{Descriptor, Family, Index, Manifest};
+use super::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME};
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{Digest, Image, Reference};
+use crate::storage::Store;
+use crate::storage::blobs::Hasher;
+use crate::storage::pack::{Options, Packer};
+use crate::storage::record::{self, Durability, failed};
+use crate::storage::unpack::decode;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// What an image is saved as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveFormat {
+    /// An archive that `docker load` takes.
+    DockerArchive,
+    /// An OCI image layout as an archive.
+    OciArchive,
+    /// An OCI image layout as a directory.
+    OciDir,
+    /// A directory as skopeo's `dir:` has it, with docker's manifest.
+    DockerDir,
+}
+
+/// An image with the names it is to have in the archive.
+#[derive(Debug)]
+pub struct Item {
+    /// The image.
+    pub image: Image,
+    /// Its names.
+    pub names: Vec<Reference>,
+}
+
+/// Writes images as one archive. An OCI archive holds one image.
+///
+/// # Errors
+/// [`Kind::Storage`] when a blob is missing or damaged, or the output takes no more.
+pub fn save_archive(store: &Store, format: SaveFormat, items: &[Item], out: impl Write) -> Result<()> {
+    let mut packer = Packer::new(out, Options::default());
+    if format == SaveFormat::DockerArchive {
+        docker_archive(store, items, &mut packer)?;
+    } else {
+        for item in items {
+            oci(store, item, &mut packer)?;
+        }
+    }
+    packer.finish().map(drop)
+}
+
+/// Writes an image into an empty directory. `compress` packs plain layers by gzip (`docker-dir` only).
+///
+/// # Errors
+/// As [`save_archive`].
+pub fn save_directory(
+    store: &Store,
+    format: SaveFormat,
+    item: &Item,
+    dir: &Path,
+    compress: bool,
+) -> Result<()> {
+    if format == SaveFormat::OciDir {
+        oci(store, item, &mut Dir(dir))
+    } else {
+        plain_dir(store, item, dir, compress)
+    }
+}
+
+/// Takes files.
+trait Sink {
+    fn directory(&mut self, name: &str) -> Result<()>;
+    fn file(&mut self, name: &str, size: u64, from: &mut dyn Read) -> Result<()>;
+}
+
+impl<W: Write> Sink for Packer<'_, W> {
+    fn directory(&mut self, name: &str) -> Result<()> {
+        Packer::directory(self, name.as_bytes(), 0o755)
+    }
+
+    fn file(&mut self, name: &str, size: u64, mut from: &mut dyn Read) -> Result<()> {
+        self.stream(name.as_bytes(), 0o644, size, &mut from)
+    }
+}
+
+struct Dir<'a>(&'a Path);
+
+impl Sink for Dir<'_> {
+    fn directory(&mut self, name: &str) -> Result<()> {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(&path).map_err(|e| failed("create", &path, e))
+    }
+
+    fn file(&mut self, name: &str, _: u64, from: &mut dyn Read) -> Result<()> {
+        let path = self.0.join(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+        let mut file = file.map_err(|e| failed("create", &path, e))?;
+        io::copy(from, &mut file).map_err(|e| failed("write", &path, e)).map(drop)
+    }
+}
+
+fn manifest_of(store: &Store, image: &Image) -> Result<(Manifest, Vec<u8>)> {
+    let bytes = store.blobs().read(&image.manifest)?.ok_or_else(|| missing(image, &image.manifest))?;
+    Ok((Manifest::parse(image.manifest.as_str(), &bytes)?, bytes))
+}
+
+fn config_of(store: &Store, image: &Image) -> Result<Vec<u8>> {
+    store.blobs().read(&image.id)?.ok_or_else(|| missing(image, &image.id))
+}
+
+fn missing(image: &Image, digest: &Digest) -> Error {
+    Error::new(Kind::NotFound, format!("blob {digest} of image {} is missing", image.id.short()))
+        .hint("Fetch the image again: coracle pull IMAGE")
+}
+
+/// Reads a blob and fails at its end when it is not what its name says.
+struct Verified {
+    file: File,
+    hash: Option<Hasher>,
+    digest: Digest,
+}
+
+impl Verified {
+    fn open(store: &Store, image: &Image, digest: &Digest) -> Result<Verified> {
+        let file = store.blobs().open(digest)?.ok_or_else(|| missing(image, digest))?;
+        Ok(Verified { file, hash: Some(Hasher::new(digest)), digest: digest.clone() })
+    }
+}
+
+impl Read for Verified {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        if count > 0 {
+            if let Some(hash) = &mut self.hash {
+                hash.update(&buffer[..count]);
+            }
+        } else if let Some(hash) = self.hash.take()
+            && !buffer.is_empty()
+            && hash.finish() != self.digest
+        {
+            return Err(io::Error::other(format!("blob {} is damaged on disk", self.digest)));
+        }
+        Ok(count)
+    }
+}
+
+/// Copies a blob to its end, where it is verified.
+fn copy_blob(store: &Store, image: &Image, blob: &Descriptor, name: &str, sink: &mut dyn Sink) -> Result<()> {
+    let mut from = Verified::open(store, image, &blob.digest)?;
+    sink.file(name, blob.size, &mut from)?;
+    // At its end it is verified; there must not be more of it either.
+    match from.read(&mut [0]).context(Kind::Storage, || format!("save image {}", image.id.short()))? {
+        0 => Ok(()),
+        _ => Err(Error::new(Kind::Storage, format!("blob {} is longer than it was", blob.digest))),
+    }
+}
+
+/// An OCI layout with one image; one entry for each of its names.
+fn oci(store: &Store, item: &Item, sink: &mut dyn Sink) -> Result<()> {
+    let (mut manifest, mut bytes) = manifest_of(store, &item.image)?;
+    if manifest.family() != Some(Family::Oci) {
+        manifest = manifest.converted(Family::Oci)?;
+        bytes = manifest.bytes()?;
+    }
+    let config = config_of(store, &item.image)?;
+    let digest = Digest::sha256_of(&bytes);
+    let entry = Descriptor::new(Family::Oci.manifest(), digest.clone(), bytes.len() as u64);
+    let named = |name: &Reference| Descriptor {
+        annotations: BTreeMap::from([(REF_NAME.to_owned(), name.to_string())]),
+        ..entry.clone()
+    };
+    let mut entries: Vec<Descriptor> = item.names.iter().map(named).collect();
+    if entries.is_empty() {
+        entries.push(entry);
+    }
+    let index = serde_json::to_vec(&Index::new(entries)).context(Kind::Image, || "write an index")?;
+    sink.directory("blobs")?;
+    sink.directory("blobs/sha256")?;
+    let mut done = HashSet::new();
+    for layer in &manifest.layers {
+        if done.insert(&layer.digest) {
+            if layer.digest.algorithm() != "sha256" {
+                sink.directory(&format!("blobs/{}", layer.digest.algorithm()))?;
+            }
+            copy_blob(store, &item.image, layer, &place(&layer.digest), sink)?;
+        }
+    }
+    for (digest, bytes) in [(&manifest.config.digest, &config), (&digest, &bytes)] {
+        sink.file(&place(digest), bytes.len() as u64, &mut bytes.as_slice())?;
+    }
+    sink.file(INDEX, index.len() as u64, &mut index.as_slice())?;
+    sink.file(LAYOUT, LAYOUT_TEXT.len() as u64, &mut &*LAYOUT_TEXT)
+}
+
+fn place(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+/// docker's archive: plain layers named by diff id, configurations, a list.
+fn docker_archive<W: Write>(store: &Store, items: &[Item], packer: &mut Packer<'_, W>) -> Result<()> {
+    let mut done: HashSet<Digest> = HashSet::new();
+    let mut list = Vec::new();
+    for item in items {
+        let (manifest, _) = manifest_of(store, &item.image)?;
+        let diff_ids = &item.image.config.rootfs.diff_ids;
+        if manifest.layers.len() != diff_ids.len() {
+            return Err(Error::new(
+                Kind::Image,
+                format!("image {} has another number of layers than it promises", item.image.id.short()),
+            ));
+        }
+        for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
+            if done.insert(diff_id.0.clone()) {
+                plain_layer(store, &item.image, &layer.digest, &diff_id.0, packer)?;
+            }
+        }
+        let config = format!("{}.json", item.image.id.hex());
+        if done.insert(item.image.id.clone()) {
+            packer.file(config.as_bytes(), 0o644, &config_of(store, &item.image)?)?;
+        }
+        let layers: Vec<String> = diff_ids.iter().map(|id| format!("{}.tar", id.0.hex())).collect();
+        let names: Vec<String> = item.names.iter().map(Reference::to_string).collect();
+        list.push(json!({"Config": config, "RepoTags": names, "Layers": layers}));
+    }
+    let list = serde_json::to_vec(&list).context(Kind::Image, || "write a list of images")?;
+    packer.file(MANIFEST.as_bytes(), 0o644, &list)
+}
+
+/// A header comes before its content and says how long it is, so a compressed layer is unpacked twice:
+/// once to count, once to write.
+fn plain_layer<W: Write>(
+    store: &Store,
+    image: &Image,
+    blob: &Digest,
+    diff_id: &Digest,
+    packer: &mut Packer<'_, W>,
+) -> Result<()> {
+    let broken = || format!("unpack layer {} of image {}", diff_id.short(), image.id.short());
+    let open = || -> Result<Box<dyn Read>> {
+        let file = store.blobs().open(blob)?.ok_or_else(|| missing(image, blob))?;
+        Ok(decode::open(file).context(Kind::Storage, broken)?.1)
+    };
+    let size = if blob == diff_id {
+        let file = store.blobs().open(blob)?.ok_or_else(|| missing(image, blob))?;
+        file.metadata().context(Kind::Storage, broken)?.len()
+    } else {
+        io::copy(&mut open()?, &mut io::sink()).context(Kind::Storage, broken)?
+    };
+    let mut reader = Hashing { inner: open()?, hash: Hasher::new(diff_id) };
+    packer.stream(format!("{}.tar", diff_id.hex()).as_bytes(), 0o644, size, &mut reader)?;
+    if reader.hash.finish() == *diff_id {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Storage, format!("blob {blob} is damaged on disk"))
+        .hint("Remove the image and pull it again: coracle rmi IMAGE && coracle pull IMAGE"))
+}
+
+struct Hashing<R> {
+    inner: R,
+    hash: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// skopeo's `dir:`: the manifest, and every blob by the digits of its digest.
+fn plain_dir(store: &Store, item: &Item, dir: &Path, compress: bool) -> Result<()> {
+    let (original, bytes) = manifest_of(store, &item.image)?;
+    let mut manifest = original.converted(Family::Docker)?;
+    let mut sink = Dir(dir);
+    let mut done = HashSet::new();
+    for layer in &mut manifest.layers {
+        if compress && layer.media_type == Family::Docker.layer(false) {
+            *layer = compressed(store, &item.image, layer, dir)?;
+            done.insert(layer.digest.clone());
+        } else if done.insert(layer.digest.clone()) {
+            copy_blob(store, &item.image, layer, layer.digest.hex(), &mut sink)?;
+        }
+    }
+    let config = config_of(store, &item.image)?;
+    sink.file(item.image.id.hex(), config.len() as u64, &mut config.as_slice())?;
+    // The bytes stay as they are where nothing had to change.
+    let same = original.family() == Some(Family::Docker) && manifest.layers == original.layers;
+    let bytes = if same { bytes } else { manifest.bytes()? };
+    sink.file(MANIFEST, bytes.len() as u64, &mut bytes.as_slice())?;
+    record::replace_bytes(&dir.join("version"), b"Directory Transport Version: 1.1\n", Durability::Volatile)
+}
+
+fn compressed(store: &Store, image: &Image, layer: &Descriptor, dir: &Path) -> Result<Descriptor> {
+    let half = dir.join(".layer");
+    let file = File::create(&half).map_err(|e| failed("create", &half, e))?;
+    let mut encoder = GzEncoder::new(file, Compression::default());
+    let mut from = Verified::open(store, image, &layer.digest)?;
+    io::copy(&mut from, &mut encoder).map_err(|e| failed("write", &half, e))?;
+    encoder.finish().map_err(|e| failed("write", &half, e))?;
+    let mut hash = Hashing {
+        inner: File::open(&half).map_err(|e| failed("read", &half, e))?,
+        hash: Hasher::new(&layer.digest),
+    };
+    let size = io::copy(&mut hash, &mut io::sink()).map_err(|e| failed("read", &half, e))?;
+    let digest = hash.hash.finish();
+    let target = dir.join(digest.hex());
+    std::fs::rename(&half, &target).map_err(|e| failed("create", &target, e))?;
+    Ok(Descriptor::new(Family::Docker.layer(true), digest, size))
+}

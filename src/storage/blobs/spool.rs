@@ -1,0 +1,186 @@
+//! Bytes whose digest nobody has promised: they are written aside, hashed, looked at, and become a blob
+//! only then.
+
+use super::{Blobs, path};
+use crate::error::{Error, Kind, Result};
+use crate::image::Digest;
+use crate::storage::record::{self, failed};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+impl Blobs {
+    /// Begins a file in `tmp/`, which its own process's end leaves to the next clean-up.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn spool(&self) -> Result<Spool> {
+        let temporary = self.roots.data.join("tmp").join(record::unique());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = file.map_err(|e| failed("create", &temporary, e))?;
+        file.lock_shared().map_err(|e| failed("lock", &temporary, e))?;
+        Ok(Spool {
+            blobs: self.clone(),
+            file: Arc::new(file),
+            path: temporary,
+            hash: Sha256::new(),
+            written: 0,
+        })
+    }
+}
+
+/// A file that is being written. Dropped, it is deleted.
+pub struct Spool {
+    blobs: Blobs,
+    file: Arc<File>,
+    path: PathBuf,
+    hash: Sha256,
+    written: u64,
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = (&*self.file).write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.written += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Spool {
+    /// Takes everything from a reader. `stop` is asked now and then whether to give up.
+    ///
+    /// # Errors
+    /// When the reader fails, the disk is full or it was told to stop.
+    pub fn take(&mut self, mut from: impl Read, stop: &dyn Fn() -> bool) -> Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            if stop() {
+                return Err(Error::new(Kind::Runtime, "interrupted"));
+            }
+            let count = match from.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => {
+                    return Err(e
+                        .downcast::<Error>()
+                        .unwrap_or_else(|e| Error::new(Kind::Image, "read the archive").caused_by(e)));
+                }
+            };
+            self.write_all(&buffer[..count]).map_err(|e| failed("write", &self.path, e))?;
+        }
+    }
+
+    /// Ends the writing: what is here has a digest now.
+    pub fn seal(mut self) -> Sealed {
+        let hash = std::mem::take(&mut self.hash).finalize();
+        Sealed { digest: Digest::from_sha256(hash.into()), size: self.written, spool: self, published: false }
+    }
+}
+
+/// A file with a digest that is not a blob yet. Dropped, it is deleted.
+pub struct Sealed {
+    digest: Digest,
+    size: u64,
+    spool: Spool,
+    published: bool,
+}
+
+impl Sealed {
+    /// The digest of its bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file itself, which has no name any more once this value is dropped.
+    pub fn file(&self) -> Arc<File> {
+        self.spool.file.clone()
+    }
+
+    /// All of it, from the first byte.
+    pub fn reader(&self) -> Section {
+        Section::new(self.spool.file.clone(), 0, self.size)
+    }
+
+    /// Makes a blob of it, which is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn publish(mut self) -> Result<Digest> {
+        let target = path(&self.spool.blobs.roots.data, &self.digest);
+        self.spool.file.sync_all().map_err(|e| failed("sync", &self.spool.path, e))?;
+        fs::rename(&self.spool.path, &target).map_err(|e| failed("create", &target, e))?;
+        self.published = true;
+        target.parent().map_or(Ok(()), record::sync_dir)?;
+        Ok(self.digest.clone())
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        if self.published {
+            // Nothing has this name any more; the spool's own drop finds that out.
+            self.spool.path = PathBuf::new();
+        }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What cannot be removed now is found by its missing lock later.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A piece of a file, read without moving the file's own position.
+#[derive(Debug, Clone)]
+pub struct Section {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    stop: Option<Arc<AtomicBool>>,
+}
+
+impl Section {
+    /// The bytes from `start` up to `end`.
+    pub fn new(file: Arc<File>, start: u64, end: u64) -> Section {
+        Section { file, at: start, end, stop: None }
+    }
+
+    /// Reading fails once the flag is set.
+    #[must_use]
+    pub fn until(self, stop: &Arc<AtomicBool>) -> Section {
+        Section { stop: Some(stop.clone()), ..self }
+    }
+
+    /// How many bytes are left.
+    pub fn left(&self) -> u64 {
+        self.end - self.at
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(io::Error::other("interrupted"));
+        }
+        let room = usize::try_from(self.left()).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..room], self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}

@@ -1,0 +1,306 @@
+//! `save` and `load`, with skopeo and podman's formats as the other side.
+
+use crate::common::{
+    Format, ImageBuilder, Layer, TestEnv, Zip, busybox, many_layers, sha256_hex, shared_registry, skip, which,
+};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+fn pulled(env: &TestEnv, image: ImageBuilder, repository: &str) -> (String, String) {
+    image.push(shared_registry(), repository, "1");
+    let name = shared_registry().reference(repository, "1");
+    let id = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
+    (name, id)
+}
+
+fn inspect(env: &TestEnv, image: &str, format: &str) -> String {
+    env.coracle(["image", "inspect", "-f", format, image]).ok().text().to_owned()
+}
+
+fn assert_clean(env: &TestEnv) {
+    assert_eq!(fs::read_dir(env.root().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn every_format_comes_back_with_its_ids_and_digests() {
+    let env = TestEnv::new();
+    let (name, id) = pulled(&env, many_layers(14), "save/oci");
+    let digest = inspect(&env, &name, "{{.Digest}}");
+    let layers = inspect(&env, &name, "{{json .RootFS.Layers}}");
+    let formats = ["docker-archive", "oci-archive", "oci-dir"];
+    for format in formats {
+        env.coracle(["save", "-q", "--format", format, "-o", format, &name]).ok();
+    }
+    for format in formats {
+        let path = env.path().join(format);
+        env.coracle(["rmi", &name]).ok();
+        let loaded = env.coracle(["load", "-q", "-i"]).arg(&path).ok();
+        assert_eq!(loaded.text(), format!("Loaded image: {name}"), "{format}");
+        assert_eq!(inspect(&env, &name, "{{.Id}}"), id, "{format}");
+        assert_eq!(inspect(&env, &name, "{{json .RootFS.Layers}}"), layers, "{format}");
+        // docker's archive has no manifest to keep.
+        if format != "docker-archive" {
+            assert_eq!(inspect(&env, &name, "{{.Digest}}"), digest, "{format}");
+        }
+        let last = env.coracle(["run", "--rm", "--network=none", &name, "cat", "/many/last", "/d/kept"]).ok();
+        assert_eq!(last.text(), "13kept", "{format}");
+        assert_clean(&env);
+    }
+    // The second archive is byte for byte the first.
+    let again = env.path().join("again");
+    env.coracle(["save", "--format", "oci-archive", "-o"]).arg(&again).arg(&name).ok();
+    assert!(fs::read(&again).unwrap() == fs::read(env.path().join("oci-archive")).unwrap());
+    // docker has no word for zstd.
+    env.coracle(["save", "--format", "docker-dir", "-o", "d", &name]).fails(125).says("zstd");
+    assert!(!env.path().join("d").exists());
+}
+
+#[test]
+fn docker_directories_keep_dockers_digests() {
+    let env = TestEnv::new();
+    let layer = || Layer::new().file("file", 0o644, "docker");
+    let image = ImageBuilder::new().format(Format::Docker);
+    let (name, id) =
+        pulled(&env, image.layer(layer()).layer(Layer::new().zip(Zip::Plain).dir("d", 0o755)), "save/docker");
+    let digest = inspect(&env, &name, "{{.Digest}}");
+    env.coracle(["save", "--format", "docker-dir", "-o", "plain", &name]).ok();
+    assert_eq!(sha256_hex(&fs::read(env.path().join("plain/manifest.json")).unwrap()), digest[7..]);
+    env.coracle(["save", "--format=docker-dir", "--compress", "-o", "packed", &name]).ok();
+    let packed: Value =
+        serde_json::from_slice(&fs::read(env.path().join("packed/manifest.json")).unwrap()).unwrap();
+    for layer in packed["layers"].as_array().unwrap() {
+        assert_eq!(layer["mediaType"], "application/vnd.docker.image.rootfs.diff.tar.gzip");
+        let bytes =
+            fs::read(env.path().join("packed").join(&layer["digest"].as_str().unwrap()[7..])).unwrap();
+        assert_eq!(format!("sha256:{}", sha256_hex(&bytes)), layer["digest"]);
+    }
+    env.coracle(["rmi", &name]).ok();
+    // A `dir:` directory gives no name.
+    for dir in ["plain", "packed"] {
+        assert_eq!(env.coracle(["load", "-q", "-i", dir]).ok().text(), format!("Loaded image: sha256:{id}"));
+    }
+    // As OCI the manifest is another, the image the same.
+    env.coracle(["save", "--format", "oci-dir", "-o", "oci", &id]).ok();
+    let index: Value = serde_json::from_slice(&fs::read(env.path().join("oci/index.json")).unwrap()).unwrap();
+    assert_eq!(index["manifests"][0]["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    assert_eq!(env.coracle(["load", "-q", "-i", "oci"]).ok().text(), format!("Loaded image: sha256:{id}"));
+}
+
+/// What skopeo reads, writes and copies has the same digests on both sides.
+#[test]
+fn digests_survive_a_round_trip_through_skopeo() {
+    if which("skopeo").is_none() {
+        return skip("skopeo is not installed");
+    }
+    let env = TestEnv::new();
+    let skopeo = |args: &[&str]| env.program("skopeo").args(["--insecure-policy"]).args(args).ok();
+    let (name, id) = pulled(&env, many_layers(13), "save/skopeo");
+    let digest = inspect(&env, &name, "{{.Digest}}");
+    env.coracle(["save", "--format", "oci-archive", "-o", "ours.tar", &name]).ok();
+    assert_eq!(skopeo(&["inspect", "--format", "{{.Digest}}", "oci-archive:ours.tar"]).text(), digest);
+    skopeo(&[
+        "copy",
+        "--preserve-digests",
+        "oci-archive:ours.tar",
+        "oci-archive:theirs.tar:localhost/back:1",
+    ]);
+    skopeo(&["copy", "--preserve-digests", "oci-archive:ours.tar", "dir:theirs"]);
+    env.coracle(["save", "-o", "ours-docker.tar", &name]).ok();
+    let seen = skopeo(&["inspect", "--config", "--raw", "docker-archive:ours-docker.tar"]);
+    assert_eq!(sha256_hex(&seen.bytes), id);
+    env.coracle(["rmi", &name]).ok();
+    assert_eq!(env.coracle(["load", "-q", "-i", "theirs.tar"]).ok().text(), "Loaded image: localhost/back:1");
+    assert_eq!(inspect(&env, "localhost/back:1", "{{.Id}} {{.Digest}}"), format!("{id} {digest}"));
+    env.coracle(["rmi", "back:1"]).ok();
+    assert_eq!(env.coracle(["load", "-q", "-i", "theirs"]).ok().text(), format!("Loaded image: sha256:{id}"));
+    assert_eq!(inspect(&env, &id, "{{.Digest}}"), digest);
+    env.coracle(["rmi", &id]).ok();
+    // skopeo has no zstd for docker, either.
+    let top = Layer::new().file("last", 0o644, "12");
+    let (plain, _) = pulled(&env, busybox().layer(top), "save/skopeo2");
+    env.coracle(["save", "--format", "oci-archive", "-o", "plain.tar", &plain]).ok();
+    skopeo(&["copy", "oci-archive:plain.tar", "docker-archive:theirs-docker.tar:localhost/docker:1"]);
+    assert_eq!(
+        env.coracle(["load", "-q", "-i", "theirs-docker.tar"]).ok().text(),
+        "Loaded image: localhost/docker:1"
+    );
+    let last = env.coracle(["run", "--rm", "--network=none", "docker:1", "cat", "/last"]).ok();
+    assert_eq!(last.text(), "12");
+}
+
+#[test]
+fn archives_come_through_pipes_and_compressed() {
+    let env = TestEnv::new();
+    let (name, id) = pulled(&env, busybox(), "save/pipe");
+    let archive = env.coracle(["save", &name]).ok().bytes;
+    env.coracle(["rmi", &name]).ok();
+    let loaded = env.coracle(["load"]).stdin(archive.clone()).ok();
+    assert_eq!(loaded.text(), format!("Loaded image: {name}"));
+    assert!(loaded.stderr.contains("Copying layer"), "{loaded}");
+    env.coracle(["rmi", &name]).ok();
+    fs::write(env.path().join("a.tar"), &archive).unwrap();
+    for (tool, more, name_of) in [("gzip", "-k", "a.tar.gz"), ("zstd", "-q", "a.tar.zst")] {
+        if which(tool).is_none() {
+            skip(tool);
+            continue;
+        }
+        env.program(tool).args([more, "a.tar"]).ok();
+        env.coracle(["load", "--quiet", "--input", name_of]).ok();
+        assert_eq!(inspect(&env, &name, "{{.Id}}"), id);
+        env.coracle(["rmi", &name]).ok();
+    }
+    if which("xz").is_some() {
+        env.program("xz").args(["-k", "a.tar"]).ok();
+        env.coracle(["load", "-i", "a.tar.xz"]).fails(125).says("xz").says("xz -dc FILE");
+    }
+    assert_clean(&env);
+    // What is here already is not made up anew: the digest it was pulled by stays.
+    let again = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
+    let digest = inspect(&env, &again, "{{.Digest}}");
+    env.coracle(["load", "-q", "-i", "a.tar"]).ok();
+    assert_eq!(inspect(&env, &name, "{{.Digest}}"), digest);
+}
+
+#[test]
+fn several_images_and_names_go_into_one_archive() {
+    let env = TestEnv::new();
+    let one = || ImageBuilder::new().layer(Layer::new().file("file", 0o644, "one"));
+    let (first, first_id) = pulled(&env, one(), "save/first");
+    let (second, _) = pulled(&env, one().layer(Layer::new().file("more", 0o644, "two")), "save/second");
+    // Names that follow are the same image's, unless -m says otherwise.
+    env.coracle(["save", "-o", "named.tar", &first, "extra", "quay.io/x/y:2"]).ok();
+    env.coracle(["save", "-m", "-o", "both.tar", &first, &second, &first_id]).ok();
+    env.coracle(["save", "-m", "--format", "oci-archive", "-o", "no.tar", &first, &second])
+        .fails(125)
+        .says("docker-archive only");
+    env.coracle(["save", "-o", "no.tar", &first, "nothing", "A B"]).fails(125);
+    env.coracle(["save", "-m", "-o", "no.tar", &first, "nothing"]).fails(125).says("nothing is not here");
+    assert!(!env.path().join("no.tar").exists());
+    env.coracle(["rmi", "--all"]).ok();
+    let loaded = env.coracle(["load", "-q", "-i", "named.tar"]).ok();
+    assert_eq!(
+        loaded.text(),
+        format!("Loaded image: {first}\nLoaded image: localhost/extra:latest\nLoaded image: quay.io/x/y:2")
+    );
+    env.coracle(["rmi", "--all"]).ok();
+    let loaded = env.coracle(["image", "load", "-q", "-i", "both.tar"]).ok();
+    assert_eq!(loaded.text(), format!("Loaded image: {first}\nLoaded image: {second}"));
+    // The shared layer is in the archive once.
+    let listed = env.program("tar").args(["-tf", "both.tar"]).ok().lines();
+    assert_eq!(listed.iter().filter(|name| name.ends_with(".tar")).count(), 2, "{listed:?}");
+    assert_eq!(listed.iter().filter(|name| name.ends_with(".json")).count(), 3, "{listed:?}");
+}
+
+#[test]
+fn save_refuses_what_does_not_go_together() {
+    let env = TestEnv::new();
+    let (name, _) = pulled(&env, busybox(), "save/refuse");
+    env.coracle(["save", "--format", "oci-dir", &name]).fails(125).says("Name the directory");
+    env.coracle(["save", "--compress", "-o", "x", &name]).fails(125).says("docker-dir only");
+    env.coracle(["save", "--format", "zip", &name]).fails(125).says("docker-archive");
+    env.coracle(["save", "-o", "x/y/z", &name]).fails(125).says("x/y/z");
+    env.coracle(["save"]).fails(125);
+    env.file("full/file", "there");
+    env.coracle(["save", "--format", "oci-dir", "-o", "full", &name]).fails(125).says("is not empty");
+    // An old file stands until the new one is whole.
+    let old = env.file("old.tar", "old");
+    env.coracle(["save", "-o", "old.tar", "nothing"]).fails(125);
+    assert_eq!(fs::read(&old).unwrap(), b"old");
+    env.coracle(["save", "--uncompressed", "-o", "old.tar", &name]).ok();
+    assert!(fs::metadata(&old).unwrap().len() > 10_000);
+    assert_eq!(
+        fs::read_dir(env.path())
+            .unwrap()
+            .filter(|e| { e.as_ref().unwrap().file_name().to_string_lossy().starts_with(".coracle-") })
+            .count(),
+        0
+    );
+    // A reader that goes away is not an error to be told.
+    let broken = env.program("sh").args(["-c", "\"$@\" | head -c 10 | wc -c", "sh"]);
+    let call = env.coracle(["save", &name]).into_command();
+    let mut broken = broken.arg(call.get_program());
+    for arg in call.get_args() {
+        broken = broken.arg(arg);
+    }
+    let output = broken.ok();
+    assert_eq!((output.text(), output.stderr.as_str()), ("10", ""));
+    let mut session = env.coracle(["save", &name]).pty();
+    expectrl::Expect::expect(&mut session, "not written to a terminal").unwrap();
+    let mut session = env.coracle(["load"]).pty();
+    expectrl::Expect::expect(&mut session, "not read from a terminal").unwrap();
+    env.coracle(["load", "-i", "https://example.org/a.tar"])
+        .fails(125)
+        .says("curl -fL https://example.org/a.tar | coracle load");
+    env.coracle(["load", "-i", "nosuch.tar"]).fails(125).says("nosuch.tar");
+    env.coracle(["load"]).stdin("not an archive").fails(125);
+}
+
+/// The layout that docker has written since version 25: OCI's with docker's list beside it.
+#[test]
+fn dockers_new_archives_are_read() {
+    let env = TestEnv::new();
+    let dir = env.path().join("layout");
+    let (tar, _) = Layer::new().file("file", 0o644, "new").finish();
+    let put = |bytes: &[u8]| {
+        let digest = sha256_hex(bytes);
+        let path = dir.join("blobs/sha256").join(&digest);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        json!({"digest": format!("sha256:{digest}"), "size": bytes.len()})
+    };
+    let described = |mut blob: Value, media_type: &str| {
+        blob["mediaType"] = media_type.into();
+        blob
+    };
+    let layer = described(put(&tar), "application/vnd.oci.image.layer.v1.tar");
+    let arch = Architecture::host();
+    let config = json!({"architecture": arch, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
+    let config = described(put(config.to_string().as_bytes()), "application/vnd.oci.image.config.v1+json");
+    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [layer]});
+    let mut image =
+        described(put(manifest.to_string().as_bytes()), "application/vnd.oci.image.manifest.v1+json");
+    image["platform"] = json!({"architecture": arch, "os": "linux"});
+    // Other platforms are listed and not there.
+    let other = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 3,
+        "digest": format!("sha256:{}", "0".repeat(64)), "platform": {"architecture": "unknown", "os": "unknown"}});
+    let inner = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [other, image]});
+    let mut inner = described(put(inner.to_string().as_bytes()), "application/vnd.oci.image.index.v1+json");
+    inner["annotations"] = json!({"io.containerd.image.name": "docker.io/library/new:1", "org.opencontainers.image.ref.name": "1"});
+    let index = json!({"schemaVersion": 2, "manifests": [inner]});
+    fs::write(dir.join("index.json"), index.to_string()).unwrap();
+    fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let list = json!([{"Config": format!("blobs/sha256/{}", &config["digest"].as_str().unwrap()[7..]), "RepoTags": ["new:1"],
+        "Layers": [format!("blobs/sha256/{}", sha256_hex(&tar))]}]);
+    fs::write(dir.join("manifest.json"), list.to_string()).unwrap();
+    env.program("tar").args(["-C", "layout", "-cf", "new.tar", "."]).ok();
+    assert_eq!(
+        env.coracle(["load", "-q", "-i", "new.tar"]).ok().text(),
+        "Loaded image: docker.io/library/new:1"
+    );
+    assert_eq!(
+        inspect(&env, "new:1", "{{.Digest}}"),
+        format!("sha256:{}", sha256_hex(manifest.to_string().as_bytes()))
+    );
+    env.coracle(["rmi", "new:1"]).ok();
+    // The same without the layout's own files is docker's old form.
+    fs::remove_file(dir.join("oci-layout")).unwrap();
+    env.program("tar").args(["-C", "layout", "-cf", "old.tar", "."]).ok();
+    assert_eq!(
+        env.coracle(["load", "-q", "-i", "old.tar"]).ok().text(),
+        "Loaded image: docker.io/library/new:1"
+    );
+    assert!(Path::new(&dir).exists());
+}
+
+struct Architecture;
+
+impl Architecture {
+    fn host() -> &'static str {
+        match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        }
+    }
+}
