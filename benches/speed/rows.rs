@@ -10,9 +10,10 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 10] = [
+pub(crate) const ROWS: [(&str, Measure); 11] = [
     ("`run --rm --network=none busybox true`, cached", run_cached),
     ("the same while another container runs", run_joined),
+    ("the C program below that container's namespace", floor_joined),
     ("the same with the default network", run_network),
     ("200 in a row, to the end of deferred work", two_hundred),
     ("32 at once, to the end of deferred work", thirty_two),
@@ -78,8 +79,12 @@ impl Bench {
     }
 
     fn floor_once(&self) -> f64 {
+        self.floor_with(&[])
+    }
+
+    fn floor_with(&self, options: &[&str]) -> f64 {
         let mut command = Command::new(&self.floor);
-        command.arg(self.env.path().join("floor-tree")).arg(self.env.path().join("floor-work"));
+        command.args(options).arg(self.env.path().join("floor-tree")).arg(self.env.path().join("floor-work"));
         command.arg("/bin/true");
         timed(command)
     }
@@ -169,6 +174,17 @@ fn run_joined(bench: &Bench) -> Row {
         floor: Some(("the row above", alone)),
         reach: "<= 0.7 x the row above",
     }
+}
+
+/// What is left for the kernel to charge when nothing but the user namespace is saved.
+fn floor_joined(bench: &Bench) -> Row {
+    bench.coracle(["run", "-d", "--name=other", "--network=none", IMAGE, "sleep", "1000"]).ok();
+    let monitor =
+        bench.coracle(["inspect", "--format", "{{.State.ConmonPid}}", "other"]).ok().text().to_owned();
+    let [joined, alone] =
+        in_turns(ROUNDS, [&mut || bench.floor_with(&["--join", &monitor]), &mut || bench.floor_once()]);
+    bench.coracle(["rm", "-f", "-t", "0", "other"]).ok();
+    Row { unit: "ms", ours: joined, peer: None, floor: Some(("C program", alone)), reach: "for comparison" }
 }
 
 fn run_network(bench: &Bench) -> Row {
