@@ -75,8 +75,12 @@ pub enum Command {
     Events(cmd::events::Args),
     /// Copy files between containers and the host
     Cp(cmd::cp::Args),
+    /// Show what changed in a container or an image
+    Diff(cmd::diff::Args),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
+    /// Write a container's root file system as an archive
+    Export(cmd::export::Args),
     /// Show how an image was made
     History(cmd::history::Args),
     /// Do something with images

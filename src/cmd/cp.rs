@@ -96,7 +96,7 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
 }
 
 /// The container, with what a dead monitor left finished.
-fn open(store: &Store, name: &str) -> Result<ContainerDir> {
+pub(super) fn open(store: &Store, name: &str) -> Result<ContainerDir> {
     let container = store.containers().find(name)?;
     if container.status() == Status::Crashed {
         control::recover(store, &container)?;

@@ -1,8 +1,8 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
 use super::{
-    cp, exec, history, image, images, inspect, kill, load, logs, port, ps, pull, rm, rmi, run, save, stop,
-    tag, top, untag, wait,
+    cp, diff, exec, export, history, image, images, inspect, kill, load, logs, port, ps, pull, rm, rmi, run,
+    save, stop, tag, top, untag, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -22,8 +22,12 @@ pub struct ContainerArgs {
 pub enum ContainerVerb {
     /// Copy files between containers and the host
     Cp(cp::Args),
+    /// Show what changed in containers
+    Diff(diff::Args),
     /// Run a command in a running container
     Exec(exec::Args),
+    /// Write a container's root file system as an archive
+    Export(export::Args),
     /// Show everything known about containers
     Inspect(inspect::Args),
     /// Send a signal to containers
@@ -58,6 +62,8 @@ pub struct ImageArgs {
 /// What can be done with images.
 #[derive(Debug, clap::Subcommand)]
 pub enum ImageVerb {
+    /// Show what changed in an image, against the layers below its last one
+    Diff(diff::Args),
     /// Say by the exit code whether an image is here
     Exists(image::exists::Args),
     /// Show how an image was made
@@ -92,7 +98,9 @@ pub enum ImageVerb {
 pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
         ContainerVerb::Cp(args) => cp::run(&args, env),
+        ContainerVerb::Diff(args) => diff::run(&args, diff::Sort::Container, env),
         ContainerVerb::Exec(args) => exec::run(&args, env),
+        ContainerVerb::Export(args) => export::run(&args, env),
         ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),
@@ -112,6 +120,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 /// Those of the verb.
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
+        ImageVerb::Diff(args) => diff::run(&args, diff::Sort::Image, env),
         ImageVerb::Exists(args) => image::exists::run(&args, env),
         ImageVerb::History(args) => history::run(&args, env),
         ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),

@@ -10,9 +10,11 @@ use std::process::ExitCode;
 
 pub mod completion;
 pub mod cp;
+pub mod diff;
 pub mod events;
 pub mod exec;
 mod explain;
+pub mod export;
 pub mod groups;
 pub mod history;
 pub mod image;
@@ -58,7 +60,9 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Container(args) => groups::container(args, env),
         Command::Events(args) => events::run(&args, env),
         Command::Cp(args) => cp::run(&args, env),
+        Command::Diff(args) => diff::run(&args, diff::Sort::Any, env),
         Command::Exec(args) => exec::run(&args, env),
+        Command::Export(args) => export::run(&args, env),
         Command::History(args) => history::run(&args, env),
         Command::Image(args) => groups::image(args, env),
         Command::Images(args) => images::run(&args, env),

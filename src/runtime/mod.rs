@@ -22,6 +22,7 @@ pub mod client;
 pub mod control;
 pub mod copy;
 pub mod exec;
+pub mod export;
 pub mod files;
 pub mod frame;
 pub mod init;

@@ -50,8 +50,7 @@ impl Root {
         self.dir.as_fd()
     }
 
-    /// Opens a container's root, running or not. With `mounts`, volumes and binds of one that does not
-    /// run are seen as well; those of a running one always are. The caller is a leaf in the shared user
+    /// Opens a container's root, running or not. With `mounts`, volumes and binds are seen as well. The caller is a leaf in the shared user
     /// namespace, with [`own_mounts`].
     ///
     /// # Errors
@@ -60,7 +59,8 @@ impl Root {
         if dir.status().is_live() {
             let gone = || Error::new(Kind::Conflict, "the container has just ended");
             let run = dir.run_record()?.ok_or_else(gone)?;
-            return Ok(Root { dir: of_process(&run)?, _alive: None });
+            let root = if mounts { of_process(&run)? } else { of_monitor(&run, &dir.merged())? };
+            return Ok(Root { dir: root, _alive: None });
         }
         let alive = dir.hold_alive()?;
         let places = setup::assemble(store, dir, plan, false)?;
@@ -89,6 +89,21 @@ pub fn of_process(run: &RunRecord) -> Result<OwnedFd> {
         return Err(gone());
     }
     root.context(Kind::Runtime, || "open the container's root directory")
+}
+
+/// Opens a running container's root file system as its monitor mounted it, with nothing mounted over it.
+fn of_monitor(run: &RunRecord, merged: &Path) -> Result<OwnedFd> {
+    let gone = || Error::new(Kind::Conflict, "the container has just ended");
+    let pidfd = run.open_monitor().ok_or_else(gone)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open(format!("/proc/{}/root", run.monitor.pid).as_str(), flags, Mode::empty());
+    if process::pidfd_send_signal(pidfd.as_fd(), 0).is_err() {
+        return Err(gone());
+    }
+    let root = root.context(Kind::Runtime, || "open the monitor's root directory")?;
+    // Inside it, so that an absolute symlink on the way to the store stays in the monitor's mounts.
+    files::open_in(root.as_fd(), merged, flags)
+        .context(Kind::Runtime, || "open the container's root directory")
 }
 
 /// Mounts the volumes and binds of a container; memory file systems begin empty at each start, so there

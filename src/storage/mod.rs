@@ -21,6 +21,7 @@
 
 pub mod archive;
 pub mod blobs;
+pub mod compare;
 pub mod containers;
 mod copy;
 pub mod events;

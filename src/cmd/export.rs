@@ -1,0 +1,44 @@
+//! `coracle export`.
+
+use super::cp;
+use crate::error::{Context, Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::export;
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Writes a container's root file system as an archive.
+///
+/// # Errors
+/// A container that does not exist, an output that takes no more.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    let container = cp::open(&store, &args.container)?;
+    let out = match &args.output {
+        Some(path) => File::create(path).context(Kind::Usage, || format!("write {}", path.display()))?,
+        None if std::io::stdout().is_terminal() => {
+            return Err(Error::new(Kind::Usage, "an archive is not written to a terminal")
+                .hint(format!("Name a file: coracle export -o FILE {}", args.container)));
+        }
+        None => {
+            let copy = std::io::stdout().as_fd().try_clone_to_owned();
+            File::from(copy.context(Kind::Usage, || "open standard output")?)
+        }
+    };
+    export::export(&store, &container, out)?;
+    Ok(ExitCode::SUCCESS)
+}

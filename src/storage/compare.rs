@@ -1,0 +1,222 @@
+//! What differs between two stacks of directories: a container and its image, or any two.
+//!
+//! Theory of operation. A stack is what overlay would show of it: directories, the top one first, with
+//! whiteouts and opaque marks. Both stacks are walked side by side by descriptors. A directory to which
+//! both stacks contribute the very same directories is the same in both, and is not looked into: so
+//! comparing a container with its own image costs what the container has written, and no more. A file is
+//! the same when it is the same inode, or has the same kind, owner, mode, size and time.
+
+use super::trash;
+use super::unpack::{DIRECTORY, file_type, lstat};
+use super::whiteout;
+use crate::error::{Context, Kind, Result};
+use nix::errno::Errno;
+use nix::fcntl::openat;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Deepest directory that is looked into; each level holds a descriptor for each part of both stacks.
+const DEPTH: usize = 256;
+
+/// How a path differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// It is new.
+    Added,
+    /// It is another, or something below it differs.
+    Changed,
+    /// It is gone.
+    Deleted,
+}
+
+/// Told of each path that differs, absolute, parents first.
+type Report<'a> = dyn FnMut(Change, &[u8]) + 'a;
+
+/// Compares two stacks of directories, each with its top first.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn compare(base: &[OwnedFd], now: &[OwnedFd], report: &mut Report<'_>) -> Result<()> {
+    let copy = |stack: &[OwnedFd]| stack.iter().map(OwnedFd::try_clone).collect::<std::io::Result<Vec<_>>>();
+    let doing = || "compare files";
+    let (base, now) = (copy(base).context(Kind::Storage, doing)?, copy(now).context(Kind::Storage, doing)?);
+    let mut found = Vec::new();
+    level(&base, &now, &mut Vec::new(), 0, &mut found).context(Kind::Storage, doing)?;
+    for (change, path) in found {
+        report(change, &path);
+    }
+    Ok(())
+}
+
+/// What a stack has under a name: its status, and the directories when it is one.
+struct Found {
+    status: FileStat,
+    dirs: Vec<OwnedFd>,
+}
+
+fn look(stack: &[OwnedFd], name: &CStr) -> nix::Result<Option<Found>> {
+    let mut found: Option<Found> = None;
+    for dir in stack {
+        let Some(status) = lstat(dir.as_fd(), name)? else { continue };
+        let directory = file_type(&status) == SFlag::S_IFDIR;
+        if whiteout::is(&status) || (found.is_some() && !directory) {
+            break;
+        }
+        if !directory {
+            return Ok(Some(Found { status, dirs: Vec::new() }));
+        }
+        let open = match openat(dir, name, DIRECTORY, Mode::empty()) {
+            // Replaced under our eyes.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
+            other => other?,
+        };
+        let opaque = whiteout::is_opaque(open.as_fd())?;
+        found.get_or_insert(Found { status, dirs: Vec::new() }).dirs.push(open);
+        if opaque {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn same_directories(a: &[OwnedFd], b: &[OwnedFd]) -> nix::Result<bool> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (fstat(a)?, fstat(b)?);
+        if (a.st_dev, a.st_ino) != (b.st_dev, b.st_ino) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn names(stack: &[OwnedFd], all: &mut BTreeSet<CString>) -> nix::Result<()> {
+    for dir in stack {
+        all.extend(trash::names(dir.as_fd())?);
+    }
+    Ok(())
+}
+
+/// Compares one directory; whether anything below differs.
+fn level(
+    base: &[OwnedFd],
+    now: &[OwnedFd],
+    path: &mut Vec<u8>,
+    depth: usize,
+    found: &mut Vec<(Change, Vec<u8>)>,
+) -> nix::Result<bool> {
+    if same_directories(base, now)? || depth > DEPTH {
+        return Ok(false);
+    }
+    let mut all = BTreeSet::new();
+    names(base, &mut all)?;
+    names(now, &mut all)?;
+    let before = found.len();
+    for name in all {
+        let length = path.len();
+        path.push(b'/');
+        path.extend_from_slice(name.to_bytes());
+        entry(look(base, &name)?, look(now, &name)?, path, depth, found)?;
+        path.truncate(length);
+    }
+    Ok(found.len() > before)
+}
+
+fn entry(
+    base: Option<Found>,
+    now: Option<Found>,
+    path: &mut Vec<u8>,
+    depth: usize,
+    found: &mut Vec<(Change, Vec<u8>)>,
+) -> nix::Result<()> {
+    let at = found.len();
+    match (base, now) {
+        (None, None) => {}
+        (Some(_), None) => found.push((Change::Deleted, path.clone())),
+        (None, Some(now)) => {
+            found.push((Change::Added, path.clone()));
+            level(&[], &now.dirs, path, depth + 1, found)?;
+        }
+        (Some(base), Some(now)) => {
+            let below = level(&base.dirs, &now.dirs, path, depth + 1, found)?;
+            if below || differ(&base.status, &now.status) {
+                found.insert(at, (Change::Changed, path.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn differ(a: &FileStat, b: &FileStat) -> bool {
+    if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino) {
+        return false;
+    }
+    let kept = |s: &FileStat| (s.st_mode, s.st_uid, s.st_gid, s.st_rdev, s.st_mtime, s.st_mtime_nsec);
+    // A directory's size says how many names it ever had.
+    kept(a) != kept(b) || (file_type(a) != SFlag::S_IFDIR && a.st_size != b.st_size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    fn changes(base: &[&Path], now: &[&Path]) -> Vec<String> {
+        let open =
+            |dirs: &[&Path]| dirs.iter().map(|d| fs::File::open(d).unwrap().into()).collect::<Vec<_>>();
+        let mut list = Vec::new();
+        compare(&open(base), &open(now), &mut |change, path| {
+            list.push(format!("{change:?} {}", String::from_utf8_lossy(path)));
+        })
+        .unwrap();
+        list
+    }
+
+    #[test]
+    fn stacks_are_compared_as_overlay_would_show_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["low/etc", "low/old/deep", "low/same/x", "mid/etc", "up/etc", "up/new/sub", "up/old"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in [
+            "low/etc/kept",
+            "low/etc/gone",
+            "low/etc/edited",
+            "low/old/deep/x",
+            "up/etc/edited",
+            "up/new/sub/f",
+            "up/old/fresh",
+        ] {
+            fs::write(at(name), name).unwrap();
+        }
+        let open = |name: &str| fs::File::open(at(name)).unwrap();
+        whiteout::make(open("up/etc").as_fd(), c"gone").unwrap();
+        whiteout::make(open("up/etc").as_fd(), c"never").unwrap();
+        whiteout::set_opaque(open("up/old").as_fd()).unwrap();
+        let (low, mid, up) = (at("low"), at("mid"), at("up"));
+        assert_eq!(
+            changes(&[&mid, &low], &[&up, &mid, &low]),
+            [
+                "Changed /etc",
+                "Changed /etc/edited",
+                "Deleted /etc/gone",
+                "Added /new",
+                "Added /new/sub",
+                "Added /new/sub/f",
+                "Changed /old",
+                "Deleted /old/deep",
+                "Added /old/fresh"
+            ]
+        );
+        assert!(changes(&[&up, &low], &[&up, &low]).is_empty());
+        assert_eq!(changes(&[&low], &[&mid]).first().unwrap(), "Changed /etc");
+        assert_eq!(changes(&[], &[&mid]), ["Added /etc"]);
+    }
+}
