@@ -6,6 +6,8 @@
 
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::Digest;
+use crate::container::{ContainerId, Name};
+use crate::image::{ChainId, Digest};
 use crate::netns::NetPlan;
 use crate::storage::rootfs::RootPlan;
 use chrono::{DateTime, Utc};
@@ -22,6 +24,7 @@ pub mod mount;
 pub mod process;
 pub mod request;
 pub mod resolve;
+pub mod secret;
 pub mod security;
 pub mod units;
 pub mod words;
@@ -57,6 +60,9 @@ pub struct ContainerPlan {
     pub network: NetPlan,
     /// Mounts in the order they are made, after the standard ones (proc, sys, dev, shm).
     pub mounts: Vec<MountPlan>,
+    /// The secrets it is given; names only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<secret::SecretPlan>,
     /// Which of the generated files are written.
     #[serde(default)]
     pub files: FilesPlan,
@@ -194,6 +200,19 @@ pub struct MountPlan {
     /// Change the owner of the source, recursively, to the container's user (option `U`).
     #[serde(default)]
     pub chown: bool,
+    /// Leave the source untouched: changes go to a layer above it (option `O`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<OverlayPlan>,
+    /// Mount this part of a volume or image only; relative, resolved inside it by descriptor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subpath: Option<PathBuf>,
+}
+
+/// Where changes to a source that is left untouched go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayPlan {
+    /// The user's own upper and work directories, absolute; `None` is a pair that goes with the run.
+    pub kept: Option<(PathBuf, PathBuf)>,
 }
 
 /// What a [`MountPlan`] mounts.
@@ -233,6 +252,33 @@ pub enum MountSource {
         gid: Option<u32>,
         /// Copy what the image has there into it.
         copy_up: bool,
+    },
+    /// An empty memory file system that is never swapped out and has no limit.
+    Ramfs {
+        /// Permission bits of its root, 1777 by default.
+        mode: Option<u32>,
+        /// Copy what the image has there into it.
+        copy_up: bool,
+    },
+    /// The files of an image; changes, where they are allowed, go with the run.
+    Image {
+        /// The image, as it was named.
+        reference: String,
+        /// Image id: digest of the configuration.
+        id: Digest,
+        /// Its layers, bottom first.
+        layers: Vec<ChainId>,
+    },
+    /// Terminals of its own.
+    Devpts {
+        /// Owner of new terminals; whoever opens them when `None`.
+        uid: Option<u32>,
+        /// Group of new terminals.
+        gid: Option<u32>,
+        /// Permission bits of new terminals, 600 by default.
+        mode: Option<u32>,
+        /// Most terminals at a time.
+        max: Option<u32>,
     },
 }
 

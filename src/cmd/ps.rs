@@ -282,7 +282,12 @@ impl Row {
     fn mounts(&self) -> Vec<String> {
         let mounts = self.plan.iter().flat_map(|plan| &plan.mounts);
         mounts
-            .filter(|mount| !matches!(mount.source, MountSource::Tmpfs { .. }))
+            .filter(|mount| {
+                matches!(
+                    mount.source,
+                    MountSource::Bind { .. } | MountSource::Volume { .. } | MountSource::Image { .. }
+                )
+            })
             .map(|mount| mount.destination.to_string_lossy().into_owned())
             .collect()
     }

@@ -5,6 +5,7 @@ mod before;
 pub mod joins;
 mod logging;
 pub mod request;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::{self, Env};
 use crate::plan::words::Stream;
 use crate::plan::{ContainerPlan, Facts, check, resolve};
-use crate::runtime::{self, client::Attachment, control, volumes};
+use crate::runtime::{self, client::Attachment, control};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::ui;
@@ -42,8 +43,14 @@ other users belong to nobody inside and are in effect read-only: programs that e
 package managers, do not work there. Directories with other file systems mounted in them may be missing.
 
 Mount options: known are ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, copy, nocopy, U (give the source to the \
-container's user), z and Z (accepted, without effect), and private, slave, shared, unbindable with or without r. \
-nosuid and nodev are the default.
+container's user), O (the source stays as it is: changes go to a layer that ends with the run, or to upperdir=DIR,workdir=DIR), \
+subpath=PATH of a volume, z and Z (accepted, without effect), and private, slave, shared, unbindable with or without r. \
+nosuid and nodev are the default. A mount point that is missing is made, in the source of another mount too, but never where a \
+symbolic link leads there.
+
+Secrets: --secret NAME is a file /run/secrets/NAME in memory, mode 0400, of the container's user; target=, uid=, gid= and mode= \
+change that, and type=env,target=NAME makes it a variable. It has the value from when the container was made, and no record, \
+image or archive holds it.
 
 Control groups: limits of memory, processors and processes need one of the container's own and are refused until they can be kept.";
 
@@ -102,6 +109,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         caller,
     };
     joins::look_up(&store, &mut request)?;
+    sources::look_up(&store, &mut request, &facts.caller)?;
     check(&request, &facts)?;
     before::check(&store, &request, &facts.caller, cidfile.as_deref(), replace)?;
 
@@ -184,7 +192,7 @@ fn create(store: &Store, plan: &mut ContainerPlan, named: bool) -> Result<Contai
             }
             other => {
                 let dir = other?;
-                return match volumes::prepare(store, plan) {
+                return match runtime::furnish(store, &dir, plan) {
                     Ok(()) => Ok(dir),
                     Err(error) => {
                         discard(store, &dir);

@@ -1,9 +1,11 @@
 //! `--volume`, `--mount` and `--tmpfs` as users write them, and the order mounts are made in.
 
+pub mod inherit;
 mod options;
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
+use crate::image::{ChainId, Digest};
 use options::{Options, bool_value, fields};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -27,6 +29,10 @@ pub struct MountArg {
     pub propagation: Option<String>,
     /// Change the source's owner to the container's user.
     pub chown: bool,
+    /// Leave the source untouched; the user's own upper and work directories, as written.
+    pub overlay: Option<Option<(PathBuf, PathBuf)>>,
+    /// Mount this part of the source only.
+    pub subpath: Option<PathBuf>,
     /// The option's text, for `inspect`.
     pub asked: String,
 }
@@ -63,6 +69,37 @@ pub enum SourceArg {
         /// Group of its root.
         gid: Option<u32>,
     },
+    /// A memory file system without a limit.
+    Ramfs {
+        /// Permission bits.
+        mode: Option<u32>,
+        /// Copy what the image has there into it.
+        copy_up: bool,
+    },
+    /// An image's files.
+    Image(ImageArg),
+    /// Host paths that match a pattern, each mounted by its own name below the destination.
+    Glob(String),
+    /// Terminals.
+    Devpts {
+        /// Owner of new ones.
+        uid: Option<u32>,
+        /// Their group.
+        gid: Option<u32>,
+        /// Their permission bits.
+        mode: Option<u32>,
+        /// Most at a time.
+        max: Option<u32>,
+    },
+}
+
+/// The image of a mount, before and after it was looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImageArg {
+    /// As written.
+    Named(String),
+    /// What that was: as written, image id, layers bottom first.
+    Found(String, Digest, Vec<ChainId>),
 }
 
 /// `--volume [SOURCE:]DESTINATION[:OPTIONS]`.
@@ -76,6 +113,9 @@ pub struct MountOption(pub MountArg);
 /// `--tmpfs DESTINATION[:OPTIONS]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TmpfsArg(pub MountArg);
+
+/// The destination of a pattern whose matches are mounted where they are on the host.
+pub const GLOB_IN_PLACE: &str = "/";
 
 /// An absolute path without `.`, `..`, doubled and trailing slashes, worked out on the text alone.
 ///
@@ -188,7 +228,7 @@ impl FromStr for MountOption {
     fn from_str(s: &str) -> Result<Self> {
         let wrong = |why: String| {
             bad("mount", s, why).hint(
-                "Write type=bind|volume|tmpfs,source=...,destination=..., for example --mount type=bind,source=./data,destination=/data,readonly.",
+                "Write type=bind|volume|tmpfs|image|glob,source=...,destination=..., for example --mount type=bind,source=./data,destination=/data,readonly.",
             )
         };
         let fields = fields(s).map_err(wrong)?;
@@ -217,11 +257,13 @@ impl FromStr for MountOption {
             }
         }
         let kind = kind.unwrap_or("volume");
-        let destination = destination.ok_or_else(|| wrong("the destination is missing".into()))?;
         let mut options = Options { no_exec: (kind == "tmpfs").then_some(true), ..Options::default() };
         for (key, value) in rest {
             options.mount_key(kind, key, value).map_err(wrong)?;
         }
+        // A pattern's matches go where they are on the host, unless a directory is named.
+        let destination = destination.or((kind == "glob").then_some(GLOB_IN_PLACE));
+        let destination = destination.ok_or_else(|| wrong("the destination is missing".into()))?;
         let source = match (kind, source) {
             ("bind", Some(path)) => {
                 SourceArg::Bind { path: PathBuf::from(path), recursive: options.recursive.unwrap_or(true) }
@@ -234,13 +276,38 @@ impl FromStr for MountOption {
             ("volume", None) => SourceArg::Volume { name: None, copy_up: options.copy_up.unwrap_or(true) },
             ("tmpfs", None) => options.tmpfs(),
             ("tmpfs", Some(_)) => return Err(wrong("a tmpfs has no source".into())),
-            ("image" | "devpts" | "glob" | "cluster" | "npipe" | "ramfs", _) => {
+            ("ramfs", None) => {
+                SourceArg::Ramfs { mode: options.mode, copy_up: options.copy_up.unwrap_or(true) }
+            }
+            ("devpts", None) => SourceArg::Devpts {
+                uid: options.uid,
+                gid: options.gid,
+                mode: options.mode,
+                max: options.terminals,
+            },
+            ("ramfs" | "devpts", Some(_)) => return Err(wrong(format!("type {kind:?} has no source"))),
+            ("image", Some(name)) => {
+                // podman's are read-only unless asked otherwise.
+                options.read_only.get_or_insert(true);
+                SourceArg::Image(ImageArg::Named(name.to_owned()))
+            }
+            ("glob", Some(pattern)) => SourceArg::Glob(pattern.to_owned()),
+            ("image" | "glob", None) => return Err(wrong(format!("type {kind:?} needs a source"))),
+            ("cluster" | "npipe" | "artifact", _) => {
                 return Err(wrong(format!("type {kind:?} is not supported")));
             }
-            (other, _) => return Err(wrong(format!("type {other:?} is not bind, volume or tmpfs"))),
+            (other, _) => {
+                return Err(wrong(format!(
+                    "type {other:?} is not bind, volume, tmpfs, ramfs, image, glob or devpts"
+                )));
+            }
         };
         options.check_against(&source).map_err(wrong)?;
-        Ok(MountOption(options.into_mount(clean_destination(destination)?, source, s)))
+        let destination = match (&source, destination) {
+            (SourceArg::Glob(_), "/") => PathBuf::from(GLOB_IN_PLACE),
+            _ => clean_destination(destination)?,
+        };
+        Ok(MountOption(options.into_mount(destination, source, s)))
     }
 }
 

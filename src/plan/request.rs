@@ -3,10 +3,14 @@
 use super::env::EnvRequest;
 use super::limits::{SysctlArg, UlimitArg};
 use super::mount::MountArg;
+use super::mount::inherit::{ImageVolumes, VolumesFrom};
 use super::process::Entrypoint;
+use super::secret::SecretPlan;
 use super::security::SecurityRequest;
 use super::{FilesPlan, LogPlan, NamespacePlan};
 use crate::container::{Name, RestartPolicy, Signal};
+use super::{FilesPlan, LogPlan, MountPlan, NamespacePlan};
+use crate::container::{Name, Signal};
 use crate::netns::{DnsPlan, HostEntry, NetMode, PortPublish};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +34,8 @@ pub struct Request {
     pub network: NetworkRequest,
     /// Mounts.
     pub mounts: MountRequest,
+    /// `--secret`.
+    pub secrets: Vec<SecretPlan>,
     /// Which generated files are wanted.
     pub files: FilesPlan,
     /// Confinement.
@@ -106,8 +112,14 @@ pub struct NetworkRequest {
 /// Mounts as asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MountRequest {
-    /// `--volume`, `--mount` and `--tmpfs`.
+    /// `--volume`, `--mount` and `--tmpfs`; patterns are expanded and images looked up before resolving.
     pub list: Vec<MountArg>,
+    /// `--volumes-from`, as written.
+    pub volumes_from: Vec<VolumesFrom>,
+    /// The mounts of those containers, once they were looked up; the first at a place counts.
+    pub inherited: Vec<MountPlan>,
+    /// `--image-volume`.
+    pub image_volumes: ImageVolumes,
     /// `--read-only-tmpfs`: with a read-only root, memory on `/run`, `/tmp` and `/var/tmp`.
     pub read_only_tmpfs: bool,
     /// `--shm-size` in bytes.

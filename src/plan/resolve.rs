@@ -1,11 +1,12 @@
 //! A request, an image and the caller become one plan. Pure: no file is read and nothing is asked of
 //! the system here, so the whole of it is tested by tables.
 
-use super::mount::{MountArg, SourceArg, clean_destination};
+use super::mount::inherit::ImageVolumes;
+use super::mount::{ImageArg, MountArg, SourceArg, clean_destination};
 use super::process::{UserArg, program, working_directory};
 use super::{
     Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
-    NamespacePlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, limits, security,
+    NamespacePlan, OverlayPlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, limits, security,
 };
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
@@ -81,6 +82,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         hostname,
         network,
         mounts,
+        secrets: request.secrets,
         files: request.files,
         limits,
         io: IoPlan { tty: request.tty, stdin: request.stdin, log: request.log },
@@ -336,7 +338,7 @@ fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Re
 fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Result<Vec<MountPlan>> {
     let mut plans: Vec<MountPlan> = Vec::new();
     for asked in &request.mounts.list {
-        let plan = mount(asked, facts);
+        let plan = mount(asked, facts)?;
         if plans.iter().any(|p| p.destination == plan.destination) {
             let place = plan.destination.display();
             return Err(refuse(
@@ -351,13 +353,19 @@ fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Resul
             plans.push(plan);
         }
     };
-    if let Some(config) = config {
+    request.mounts.inherited.iter().cloned().for_each(&mut fill);
+    let volumes = request.mounts.image_volumes;
+    if let Some(config) = config.filter(|_| volumes != ImageVolumes::Ignore) {
         no_nul("volume list", config.volumes.keys())?;
         for path in config.volumes.keys() {
             let destination = clean_destination(&format!("/{path}")).map_err(|e| {
                 Error::new(Kind::Image, format!("the image's volume {path:?} cannot be mounted")).caused_by(e)
             })?;
-            fill(plain(volume(None, &destination, true, facts), destination));
+            let source = match volumes {
+                ImageVolumes::Tmpfs => memory(),
+                _ => volume(None, &destination, true, facts),
+            };
+            fill(plain(source, destination));
         }
     }
     if request.security.readonly_root && request.mounts.read_only_tmpfs {
@@ -375,7 +383,8 @@ fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Resul
 
 /// The text of what was asked to be mounted from the host or from volumes.
 fn binds(list: Vec<MountArg>) -> Vec<String> {
-    list.into_iter().filter(|m| !matches!(m.source, SourceArg::Tmpfs { .. })).map(|m| m.asked).collect()
+    let kept = |m: &MountArg| matches!(m.source, SourceArg::Bind { .. } | SourceArg::Volume { .. });
+    list.into_iter().filter(kept).map(|m| m.asked).collect()
 }
 
 fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
@@ -388,6 +397,8 @@ fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
         dev: false,
         propagation: None,
         chown: false,
+        overlay: None,
+        subpath: None,
     }
 }
 
@@ -403,17 +414,27 @@ fn volume(name: Option<Name>, destination: &Path, copy_up: bool, facts: &Facts) 
     MountSource::Volume { name: name.unwrap_or_else(made), anonymous, copy_up }
 }
 
-fn mount(asked: &MountArg, facts: &Facts) -> MountPlan {
+fn mount(asked: &MountArg, facts: &Facts) -> Result<MountPlan> {
+    let host = |path: PathBuf| facts.caller.cwd.join(path).components().collect::<PathBuf>();
     let source = match asked.source.clone() {
-        SourceArg::Bind { path, recursive } => {
-            MountSource::Bind { path: facts.caller.cwd.join(path).components().collect(), recursive }
-        }
+        SourceArg::Bind { path, recursive } => MountSource::Bind { path: host(path), recursive },
         SourceArg::Volume { name, copy_up } => volume(name, &asked.destination, copy_up, facts),
         SourceArg::Tmpfs { size, mode, copy_up, inodes, uid, gid } => {
             MountSource::Tmpfs { size, mode, copy_up, inodes, uid, gid }
         }
+        SourceArg::Ramfs { mode, copy_up } => MountSource::Ramfs { mode, copy_up },
+        SourceArg::Devpts { uid, gid, mode, max } => MountSource::Devpts { uid, gid, mode, max },
+        SourceArg::Image(ImageArg::Found(reference, id, layers)) => {
+            MountSource::Image { reference, id, layers }
+        }
+        SourceArg::Image(ImageArg::Named(name)) | SourceArg::Glob(name) => {
+            return Err(refuse(
+                format!("mount source {name:?} was not looked up"),
+                "Report this as a fault.",
+            ));
+        }
     };
-    MountPlan {
+    Ok(MountPlan {
         destination: asked.destination.clone(),
         source,
         read_only: asked.read_only,
@@ -422,7 +443,12 @@ fn mount(asked: &MountArg, facts: &Facts) -> MountPlan {
         dev: asked.dev,
         propagation: asked.propagation.clone(),
         chown: asked.chown,
-    }
+        overlay: asked
+            .overlay
+            .clone()
+            .map(|kept| OverlayPlan { kept: kept.map(|(upper, work)| (host(upper), host(work))) }),
+        subpath: asked.subpath.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! container's to change while we work in it. So a path inside it is resolved once, by the kernel and
 //! from the root's descriptor (openat2(2) `RESOLVE_IN_ROOT`: `..` and symlinks end at the root), and
 //! from then on only the descriptor is used: what is missing is made name by name below held
-//! descriptors, and a mount is attached to the descriptor that was checked, not to a path. Nothing is
-//! made below another mount of the root: that would be a file of the host, or of a second container.
+//! descriptors, and a mount is attached to the descriptor that was checked, not to a path. What is missing
+//! below another mount of the root is made in that mount's source, as docker does, but only where the
+//! path leads there without a symlink: whoever fills the source does not choose what is made elsewhere.
 //!
 //! The files we generate (`/etc/hosts` and so on) live in a small tmpfs of the container's own and are
 //! mounted one by one, as podman does: nothing is written through a path of the image, nothing of them
@@ -19,6 +20,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlink
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, fchdir, fchownat};
+use std::ffi::CString;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -39,6 +41,15 @@ pub enum Target {
     Directory,
     /// Anything that is not a directory.
     File,
+}
+
+/// What happens where something is missing in another mount of the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InMounts {
+    /// It is refused: nobody asked for a change there.
+    Refuse,
+    /// It is made in the mount's source.
+    Make,
 }
 
 /// Opens an existing path inside `root` (`O_PATH`); magic links of procfs are refused.
@@ -65,7 +76,16 @@ pub fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<O
 /// # Errors
 /// When it is of the wrong kind, lies in procfs, or would have to be made in another mount.
 pub fn ensure_target(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<OwnedFd, Failure> {
-    let (fd, _) = find_or_make(root, path, target)?;
+    target_at(root, path, target, InMounts::Refuse)
+}
+
+fn target_at(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    target: Target,
+    in_mounts: InMounts,
+) -> Result<OwnedFd, Failure> {
+    let (fd, _) = find_or_make(root, path, target, in_mounts)?;
     let status = fstat(&fd).doing("look at mount point", path)?;
     if is(&status, SFlag::S_IFLNK) || is(&status, SFlag::S_IFDIR) != (target == Target::Directory) {
         let kind = if target == Target::Directory { "it is not a directory" } else { "it is a directory" };
@@ -78,17 +98,19 @@ pub fn ensure_target(root: BorrowedFd<'_>, path: &Path, target: Target) -> Resul
     Ok(fd)
 }
 
-/// Attaches a detached mount at `path` inside `root`, making the mount point.
+/// Attaches a detached mount at `path` inside `root`, making the mount point, if need be in the source
+/// of a mount that was made before.
 ///
 /// # Errors
-/// Those of [`ensure_target`] and move_mount(2).
+/// When the mount point is of the wrong kind or lies in procfs; when it is missing and a symlink leads to
+/// its place in another mount, or that mount is read-only; those of move_mount(2).
 pub fn mount_at(
     root: BorrowedFd<'_>,
     path: &Path,
     target: Target,
     detached: BorrowedFd<'_>,
 ) -> Result<(), Failure> {
-    let point = ensure_target(root, path, target)?;
+    let point = target_at(root, path, target, InMounts::Make)?;
     mount::move_mount(detached, point.as_fd()).doing("mount on", path)
 }
 
@@ -98,7 +120,7 @@ pub fn mount_at(
 /// # Errors
 /// When it cannot be made or entered, or when it turns out to be outside (CVE-2024-21626).
 pub fn enter_cwd(root: BorrowedFd<'_>, path: &Path, owner: (u32, u32)) -> Result<(), Failure> {
-    let (dir, made) = find_or_make(root, path, Target::Directory)?;
+    let (dir, made) = find_or_make(root, path, Target::Directory, InMounts::Refuse)?;
     if made && owner != (0, 0) {
         let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
         fchownat(&dir, "", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)
@@ -117,7 +139,12 @@ pub fn enter_cwd(root: BorrowedFd<'_>, path: &Path, owner: (u32, u32)) -> Result
 }
 
 /// The object at `path`, and whether it had to be made.
-fn find_or_make(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<(OwnedFd, bool), Failure> {
+fn find_or_make(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    target: Target,
+    in_mounts: InMounts,
+) -> Result<(OwnedFd, bool), Failure> {
     let shown = path.to_string_lossy().into_owned();
     let fail = |e: Errno| Failure::new("open", shown.clone(), e);
     let mut wanted = relative(path);
@@ -139,7 +166,8 @@ fn find_or_make(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<(Ow
                 if rest.iter().any(|part| part == Path::new("..")) {
                     return Err(fail(Errno::ENOENT));
                 }
-                return make(root, parent, &rest, target, &shown).map(|fd| (fd, true));
+                check_mount(root, parent.as_fd(), &prefix, in_mounts, &shown)?;
+                return make(parent, &rest, target, &shown).map(|fd| (fd, true));
             }
             // It has appeared since.
             Err(Errno::EINVAL) => {}
@@ -165,21 +193,41 @@ fn existing_prefix(root: BorrowedFd<'_>, wanted: &Path) -> nix::Result<(OwnedFd,
     Ok((parent, prefix, Vec::new()))
 }
 
-fn make(
+/// Whether something may be made in `parent`, which `prefix` leads to: in the root itself and in memory
+/// always, in another mount only where that was asked for and no symlink leads there.
+fn check_mount(
     root: BorrowedFd<'_>,
-    mut parent: OwnedFd,
-    names: &[PathBuf],
-    target: Target,
+    parent: BorrowedFd<'_>,
+    prefix: &Path,
+    in_mounts: InMounts,
     shown: &str,
-) -> Result<OwnedFd, Failure> {
+) -> Result<(), Failure> {
     let fail = |e: Errno| Failure::new("make", shown, e);
-    if mount_id(parent.as_fd()).map_err(fail)? != mount_id(root).map_err(fail)?
-        && fstatfs(&parent).map_err(fail)?.filesystem_type() != TMPFS_MAGIC
+    if mount_id(parent).map_err(fail)? == mount_id(root).map_err(fail)?
+        || fstatfs(parent).map_err(fail)?.filesystem_type() == TMPFS_MAGIC
     {
-        let mut failure = Failure::new("make mount point", shown, Errno::EXDEV);
-        failure.detail = "it would be made inside another mount; make it there first".to_owned();
-        return Err(failure);
+        return Ok(());
     }
+    let refuse = |why: &str| {
+        let mut failure = Failure::new("make mount point", shown, Errno::EXDEV);
+        failure.detail = why.to_owned();
+        Err(failure)
+    };
+    if in_mounts == InMounts::Refuse {
+        return refuse("it would be made inside another mount; make it there first");
+    }
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let same = |a: &FileStat, b: &FileStat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+    match openat2(root, prefix, how) {
+        Ok(plain) if same(&fstat(&plain).map_err(fail)?, &fstat(parent).map_err(fail)?) => Ok(()),
+        _ => refuse("a symbolic link leads to its place in another mount; make it there first"),
+    }
+}
+
+fn make(mut parent: OwnedFd, names: &[PathBuf], target: Target, shown: &str) -> Result<OwnedFd, Failure> {
+    let fail = |e: Errno| Failure::new("make", shown, e);
     let last = names.len().saturating_sub(1);
     for (i, name) in names.iter().enumerate() {
         let name = name.as_path();
@@ -192,6 +240,11 @@ fn make(
         };
         match made {
             Ok(()) | Err(Errno::EEXIST) => {}
+            Err(Errno::EROFS) => {
+                let mut failure = Failure::new("make mount point", shown, Errno::EROFS);
+                failure.detail = "what is mounted there is read-only; make it in the source first".to_owned();
+                return Err(failure);
+            }
             Err(e) => return Err(fail(e)),
         }
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -241,10 +294,17 @@ impl Scratch {
     /// Makes it. `hidden` is a directory of this mount namespace that the container will not see, below
     /// the old root: kernels before 6.15 copy pieces only from a mount that is attached somewhere.
     ///
+    /// `more` are the sizes of files beyond what every container has.
+    ///
     /// # Errors
     /// Those of the mount calls.
-    pub fn new(hidden: BorrowedFd<'_>) -> Result<Scratch, Failure> {
-        let options = [(c"size", c"1m"), (c"nr_inodes", c"64"), (c"mode", c"0755")];
+    pub fn new(hidden: BorrowedFd<'_>, more: impl Iterator<Item = usize>) -> Result<Scratch, Failure> {
+        // Whole pages, and one for the directory entry.
+        let (files, bytes) =
+            more.fold((0, 0), |(n, sum), size| (n + 1, sum + size.next_multiple_of(4096) + 4096));
+        let number = |n: usize| CString::new(n.to_string()).unwrap_or_default();
+        let (size, inodes) = (number((1 << 20) + bytes), number(64 + files));
+        let options = [(c"size", size.as_c_str()), (c"nr_inodes", inodes.as_c_str()), (c"mode", c"0755")];
         let attributes = attr::NOSUID | attr::NODEV | attr::NOEXEC;
         let tmpfs =
             mount::new_mount(c"tmpfs", &options, attributes).doing("make", "a tmpfs for generated files")?;
@@ -262,15 +322,25 @@ impl Scratch {
     /// # Errors
     /// Those of openat(2) and open_tree(2).
     pub fn file(&mut self, content: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
+        self.keep(content, mode).map(|(_, tree)| tree)
+    }
+
+    /// As [`Scratch::file`]; gives the file itself too.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keep(&mut self, content: &[u8], mode: u32) -> Result<(OwnedFd, OwnedFd), Failure> {
         let name = self.name();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode);
         let fd = openat(&self.tmpfs, &name, flags, mode).doing("make", "a generated file")?;
         // The umask may have taken bits away.
         nix::sys::stat::fchmod(&fd, mode).doing("make", "a generated file")?;
-        File::from(fd).write_all(content).doing("write", "a generated file")?;
-        mount::open_tree(self.tmpfs.as_fd(), &name, Tree::Clone)
-            .doing("copy the mount of", "a generated file")
+        let mut file = File::from(fd);
+        file.write_all(content).doing("write", "a generated file")?;
+        let tree = mount::open_tree(self.tmpfs.as_fd(), &name, Tree::Clone)
+            .doing("copy the mount of", "a generated file")?;
+        Ok((file.into(), tree))
     }
 
     /// An empty, read-only directory that nobody may enter, as a detached mount.

@@ -19,6 +19,9 @@ use crate::fork::{Doing, Failure, Link};
 use crate::netns;
 use crate::plan::ContainerPlan;
 use crate::runtime::join::{Shares, Whose};
+use crate::netns::{self, NetMode};
+use crate::plan::{ContainerPlan, Share};
+use crate::runtime::secrets::SecretFile;
 use crate::runtime::{files, users};
 use crate::sys::{self, pty};
 use nix::sys::resource::{Resource, setrlimit};
@@ -30,9 +33,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod mounts;
 mod owner;
 mod payload;
 mod seal;
+mod secrets;
 mod tree;
 
 pub(super) use payload::exec as exec_payload;
@@ -69,6 +74,10 @@ pub struct Order {
     pub volumes: BTreeMap<String, PathBuf>,
     /// Where the detached mounts that come along are attached, absolute.
     pub borrowed: Vec<String>,
+    /// Where volumes, images and overlays were prepared, by the mount's place in the plan.
+    pub sources: BTreeMap<usize, PathBuf>,
+    /// Secrets that become files.
+    pub secrets: Vec<SecretFile>,
     /// Files generated for it.
     pub files: Vec<FileOrder>,
     /// The compiled system call filter: program and load flags.
@@ -89,6 +98,8 @@ impl Order {
             merged: PathBuf::new(),
             volumes: BTreeMap::new(),
             borrowed: Vec::new(),
+            sources: BTreeMap::new(),
+            secrets: Vec::new(),
             files: Vec::new(),
             filter,
             wait_for_network: false,
@@ -186,6 +197,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
     for (source, destination) in built.handed_over.drain(..) {
         owner::hand_over(source.as_fd(), &destination, user.uid, user.gid)?;
     }
+    secrets::hand_over(std::mem::take(&mut built.secrets), &order.secrets, &user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
     if order.wait_for_network {
         link.send(&FromInit::Ready, &[]).doing("tell", "the monitor")?;

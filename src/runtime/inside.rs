@@ -48,7 +48,7 @@ impl Space {
 
     pub(super) fn scratch(&self) -> Scratch {
         let hidden = File::open(self.dir.path().join("hidden")).unwrap();
-        Scratch::new(hidden.as_fd()).unwrap()
+        Scratch::new(hidden.as_fd(), std::iter::empty()).unwrap()
     }
 
     /// Binds a host directory, with what is mounted below it, into the root.

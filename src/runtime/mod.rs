@@ -37,6 +37,7 @@ pub mod relay;
 mod report;
 pub mod root;
 pub mod seccomp;
+pub mod secrets;
 pub mod select;
 pub mod users;
 pub mod volumes;
@@ -80,6 +81,15 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
     Ok(Prepared { listeners, slirp, filter, joins })
+}
+
+/// Makes what a new container's plan names beside its records: volumes, copies of secrets.
+///
+/// # Errors
+/// When the file system refuses, or a secret has been removed meanwhile.
+pub fn furnish(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<()> {
+    volumes::prepare(store, plan)?;
+    secrets::prepare(store, dir, plan)
 }
 
 /// Starts a container.

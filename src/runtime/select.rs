@@ -307,7 +307,7 @@ impl Filter {
                     let source = match &mount.source {
                         MountSource::Volume { name, .. } => name.as_str() == wanted,
                         MountSource::Bind { path, .. } => path.as_os_str() == wanted.as_str(),
-                        MountSource::Tmpfs { .. } => false,
+                        _ => false,
                     };
                     source || mount.destination.as_os_str() == wanted.as_str()
                 })

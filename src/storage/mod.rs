@@ -10,7 +10,7 @@
 //! refs/<hash>   one small record per reference; the hash is of its canonical form
 //! images/<id>   one small record per image
 //! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; present means complete
-//! volumes/ containers/ names/
+//! volumes/ secrets/ containers/ names/
 //! events/       what happened, the file `current` being appended to
 //! tmp/          what is being made now; trash/  what is being deleted now
 //! ```
@@ -31,6 +31,7 @@ pub mod layers;
 pub mod pack;
 pub mod record;
 pub mod rootfs;
+pub mod secrets;
 pub mod trash;
 pub mod unpack;
 pub mod volumes;
@@ -44,6 +45,7 @@ use images::Images;
 use layers::Layers;
 use nix::sys::statfs::{self, FsType};
 use record::{Durability, failed};
+use secrets::Secrets;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -98,6 +100,7 @@ pub struct Store {
     images: Images,
     layers: Layers,
     volumes: Volumes,
+    secrets: Secrets,
     containers: Containers,
     events: Events,
 }
@@ -144,6 +147,7 @@ impl Store {
             images: Images::new(roots.clone()),
             layers: Layers::new(roots.clone()),
             volumes: Volumes::new(roots.clone()),
+            secrets: Secrets::new(roots.clone()),
             containers: Containers::new(data, runtime),
             events: Events::new(data),
             roots,
@@ -183,6 +187,11 @@ impl Store {
     /// What happened.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Secrets by name and id.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Containers by name and id.

@@ -10,13 +10,16 @@
 
 use crate::fork::{Doing, Failure};
 use crate::image::ChainId;
+use crate::storage::trash;
 use crate::sys::mount::{self, FsContext, Tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::mount::MsFlags;
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 mod host_tree;
@@ -71,6 +74,40 @@ pub fn assemble(plan: &RootPlan, places: &Places) -> Result<(), Failure> {
         }
         RootPlan::HostTree => host_tree::assemble(places),
     }
+}
+
+/// Mounts an overlay of `lowers` (bottom first) at `place`, a directory of ours that is made and emptied
+/// first; what changes is kept there too, or in the `upper` and `work` directories that are given. Gives
+/// where it is mounted.
+///
+/// # Errors
+/// The failed step.
+pub fn overlay_at(
+    place: &Path,
+    lowers: &[PathBuf],
+    kept: Option<&(PathBuf, PathBuf)>,
+) -> Result<PathBuf, Failure> {
+    let (upper, work, merged) = (place.join("upper"), place.join("work"), place.join("merged"));
+    let beside = place.parent().unwrap_or(place);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(beside).doing("make directory", beside)?;
+    trash::remove_path(place).map_err(|e| Failure::other("empty", place.to_string_lossy(), e.to_string()))?;
+    for path in [&upper, &work, &merged] {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).doing("make directory", path)?;
+    }
+    if let Some((upper, work)) = kept {
+        overlay(lowers, upper, work, &merged, false)?;
+        return Ok(merged);
+    }
+    // The top directory shows as the upper one: it is to look like the source's.
+    if let Some(top) = lowers.last() {
+        let found = fs::metadata(top).doing("look at", top)?;
+        fs::set_permissions(&upper, fs::Permissions::from_mode(found.mode() & 0o7777))
+            .doing("set the mode of", &upper)?;
+        // An owner that does not exist here stays ours.
+        let _ = chown(&upper, Some(found.uid()), Some(found.gid()));
+    }
+    overlay(lowers, &upper, &work, &merged, true)?;
+    Ok(merged)
 }
 
 /// The working directory as a descriptor, for absolute paths of our own.

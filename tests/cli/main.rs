@@ -28,6 +28,7 @@ mod kill;
 mod logs;
 mod manners;
 mod monitor;
+mod mounts;
 mod network;
 mod port;
 mod ps;

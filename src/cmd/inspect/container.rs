@@ -162,8 +162,9 @@ fn show_mount(store: &Store, mount: &MountPlan) -> Option<Value> {
         MountSource::Volume { name, .. } => {
             ("volume", name.as_str(), store.volumes().path(name).unwrap_or_default(), "local", "rbind")
         }
+        MountSource::Image { reference, .. } => ("image", "", reference.into(), "", "rbind"),
         // podman has these in HostConfig.Tmpfs only.
-        MountSource::Tmpfs { .. } => return None,
+        MountSource::Tmpfs { .. } | MountSource::Ramfs { .. } | MountSource::Devpts { .. } => return None,
     };
     let mut options = vec![options];
     options.extend(
@@ -370,7 +371,7 @@ fn bind(mount: &MountPlan) -> Option<String> {
     let source = match &mount.source {
         MountSource::Bind { path, .. } => path.to_string_lossy().into_owned(),
         MountSource::Volume { name, .. } => name.to_string(),
-        MountSource::Tmpfs { .. } => return None,
+        _ => return None,
     };
     Some(format!("{source}:{}:{}", mount.destination.display(), options(mount).join(",")))
 }

@@ -9,8 +9,10 @@ use crate::plan::env::EnvArg;
 use crate::plan::keys::DetachKeys;
 use crate::plan::limits::{SysctlArg, UlimitArg};
 use crate::plan::logging::{Driver, LogOpt};
+use crate::plan::mount::inherit::{ImageVolumes, VolumesFrom};
 use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
+use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
 use crate::plan::words::{Mode, Pair, Stream, Unlimited, Userns};
@@ -217,12 +219,21 @@ pub struct MountArgs {
     /// Mount a host path or a volume
     #[arg(short, long, value_name = "[SOURCE:]DEST[:OPTIONS]")]
     pub volume: Vec<VolumeArg>,
-    /// Mount by keys: type=bind|volume|tmpfs,source=...,destination=...
+    /// Mount by keys: type=bind|volume|tmpfs|ramfs|image|glob|devpts,source=...,destination=...
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub mount: Vec<MountOption>,
     /// Mount memory
     #[arg(long, value_name = "DEST[:OPTIONS]")]
     pub tmpfs: Vec<TmpfsArg>,
+    /// Mount what another container has mounted; ro makes it read-only
+    #[arg(long, value_name = "CONTAINER[:OPTIONS]")]
+    pub volumes_from: Vec<VolumesFrom>,
+    /// Where the image wants a volume: bind makes an anonymous one, tmpfs takes memory, ignore does nothing
+    #[arg(long, value_name = "MODE", default_value = "bind")]
+    pub image_volume: ImageVolumes,
+    /// Give the container a secret, as a file below /run/secrets or as a variable
+    #[arg(long, value_name = "SECRET[,KEY=VALUE...]")]
+    pub secret: Vec<SecretArg>,
     /// Make the root file system read-only
     #[arg(long)]
     pub read_only: bool,

@@ -72,6 +72,7 @@ impl ContainerArgs {
             cgroup: self.process.cgroupns.0.clone(),
             user: self.process.userns.as_ref().map(|mode| mode.0.clone()).unwrap_or_default(),
         };
+        let secrets = self.mounts.secret.iter().map(|s| s.0.clone()).collect();
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
         let files = FilesPlan { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
         let zone = self.process.tz.as_ref().map(|zone| zone_file(&zone.0)).transpose()?;
@@ -89,6 +90,7 @@ impl ContainerArgs {
             namespaces,
             network: network(self.network)?,
             mounts: mounts(self.mounts, zone),
+            secrets,
             files,
             security: security(self.security, readonly_root, caller)?,
             limits: limits(self.limits),
@@ -186,6 +188,9 @@ fn mounts(args: MountArgs, zone: Option<PathBuf>) -> MountRequest {
         read_only_tmpfs: args.read_only_tmpfs,
         shm_size: args.shm_size.map(|s| s.0),
         zone,
+        volumes_from: args.volumes_from,
+        inherited: Vec::new(),
+        image_volumes: args.image_volume,
     }
 }
 

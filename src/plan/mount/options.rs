@@ -2,7 +2,7 @@
 
 use super::{MountArg, SourceArg};
 use crate::plan::units::Size;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Options of a mount while they are read; `None` is not given.
 #[derive(Debug, Default)]
@@ -21,7 +21,16 @@ pub(super) struct Options {
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
     pub(super) relabel: Option<char>,
+    pub(super) terminals: Option<u32>,
+    pub(super) overlay: bool,
+    pub(super) upper: Option<PathBuf>,
+    pub(super) work: Option<PathBuf>,
+    pub(super) subpath: Option<PathBuf>,
 }
+
+/// Why `idmap` is refused: the kernel wants the capability where the file system was mounted.
+const IDMAP: &str = "idmap needs rights over the file system itself, which only root has (mount_setattr(2)); \
+                     leave it out, or change owners with U";
 
 const PROPAGATIONS: [&str; 8] =
     ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"];
@@ -50,6 +59,24 @@ fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
 
 fn bytes(key: &str, text: &str) -> Result<u64, String> {
     text.parse::<Size>().map(|s| s.0).map_err(|_| format!("{key} {text:?} is not a size"))
+}
+
+/// The directory of `upperdir=DIR` or `workdir=DIR`.
+fn directory(word: &str) -> Result<PathBuf, String> {
+    match word.split_once('=') {
+        Some((_, path)) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(format!("{word:?} names no directory")),
+    }
+}
+
+/// A part of a volume: relative, and never upwards.
+fn part(key: &str, text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    let plain = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
+    match !text.is_empty() && path.components().all(plain) {
+        true => Ok(path.to_owned()),
+        false => Err(format!("{key} {text:?} is not a path inside, without .. and leading /")),
+    }
 }
 
 /// `true` and `false` in the spellings that docker and podman take.
@@ -127,7 +154,19 @@ impl Options {
             // Labels matter to SELinux alone, which does not confine what an ordinary user starts here.
             "z" => once(&mut self.relabel, 'z', word),
             "Z" => once(&mut self.relabel, 'Z', word),
-            "O" => Err("option \"O\" is not supported for volumes yet".into()),
+            "O" => {
+                self.overlay = true;
+                Ok(())
+            }
+            // For docker on other systems; there is one consistency here.
+            "cached" | "delegated" | "consistent" => Ok(()),
+            _ if word == "idmap" || word.starts_with("idmap=") => Err(IDMAP.into()),
+            _ if word.starts_with("upperdir=") => once(&mut self.upper, directory(word)?, word),
+            _ if word.starts_with("workdir=") => once(&mut self.work, directory(word)?, word),
+            _ if word.starts_with("subpath=") || word.starts_with("volume-subpath=") => {
+                let (key, value) = word.split_once('=').unwrap_or((word, ""));
+                once(&mut self.subpath, part(key, value)?, key)
+            }
             _ if PROPAGATIONS.contains(&word) => once(&mut self.propagation, word.to_owned(), word),
             _ => Err(format!("unknown option {word:?}")),
         }
@@ -186,40 +225,52 @@ impl Options {
             (_, "dev") => once(&mut self.dev, flag()?, key),
             (_, "nodev") => once(&mut self.dev, !flag()?, key),
             (_, "consistency") => Ok(()),
-            (_, "idmap") if flag()? => Err("idmap comes with the storage work; leave it out".into()),
-            (_, "idmap") => Ok(()),
-            ("bind", "bind-nonrecursive") => once(&mut self.recursive, !flag()?, key),
-            ("bind", "bind-recursive") => match text()? {
+            (_, "idmap") => match value.map_or(Ok(true), bool_value) {
+                Ok(false) => Ok(()),
+                _ => Err(IDMAP.into()),
+            },
+            ("bind" | "glob", "bind-nonrecursive") => once(&mut self.recursive, !flag()?, key),
+            ("bind" | "glob", "bind-recursive") => match text()? {
                 "enabled" | "writable" => once(&mut self.recursive, true, key),
                 "disabled" => once(&mut self.recursive, false, key),
                 other => Err(format!("bind-recursive {other:?} is not enabled or disabled")),
             },
-            ("bind", "bind-propagation") => match text()? {
+            ("bind" | "glob", "bind-propagation") => match text()? {
                 word if PROPAGATIONS.contains(&word) => once(&mut self.propagation, word.to_owned(), key),
                 other => Err(format!("bind-propagation {other:?} is not one of {}", PROPAGATIONS.join(", "))),
             },
-            ("bind" | "volume", "relabel") => match text()? {
+            ("bind" | "glob" | "volume", "relabel") => match text()? {
                 "shared" => once(&mut self.relabel, 'z', key),
                 "private" => once(&mut self.relabel, 'Z', key),
                 other => Err(format!("relabel {other:?} is not shared or private")),
             },
             ("volume", "volume-nocopy") => once(&mut self.copy_up, !flag()?, key),
             ("tmpfs", "tmpfs-size") => self.tmpfs_value("size", text()?),
-            ("tmpfs", "tmpfs-mode") => self.tmpfs_value("mode", text()?),
-            ("tmpfs", "tmpcopyup") => once(&mut self.copy_up, flag()?, key),
-            ("tmpfs", "notmpcopyup") => once(&mut self.copy_up, !flag()?, key),
-            (
-                _,
-                "volume-driver" | "volume-opt" | "volume-label" | "volume-subpath" | "subpath"
-                | "bind-create-src",
-            ) => Err(format!("{key} is not supported")),
+            ("tmpfs" | "ramfs", "tmpfs-mode") => self.tmpfs_value("mode", text()?),
+            ("tmpfs" | "ramfs", "tmpcopyup") => once(&mut self.copy_up, flag()?, key),
+            ("tmpfs" | "ramfs", "notmpcopyup") => once(&mut self.copy_up, !flag()?, key),
+            ("ramfs", "tmpfs-size") => Err("ramfs has no limit; use type=tmpfs".into()),
+            ("devpts", "uid" | "gid" | "mode") => self.tmpfs_value(key, text()?),
+            ("devpts", "max") => once(&mut self.terminals, number(key, text()?)?, key),
+            ("volume", "volume-subpath") | ("volume" | "image", "subpath") | ("image", "image-subpath") => {
+                once(&mut self.subpath, part(key, text()?)?, key)
+            }
+            ("volume", "volume-driver") if text()? == "local" => Ok(()),
+            ("volume", "volume-driver" | "volume-opt" | "volume-label") => {
+                Err(format!("{key} is not supported here; make the volume first: coracle volume create"))
+            }
+            (_, "bind-create-src") => Err(format!("{key} is not supported: make the source first")),
             _ => Err(format!("unknown key {key:?} for type {kind:?}")),
         }
     }
 
     /// Refuses options that mean nothing for this source.
     pub(super) fn check_against(&self, source: &SourceArg) -> Result<(), String> {
+        self.check_overlay()?;
         match source {
+            SourceArg::Bind { .. } if self.subpath.is_some() => {
+                Err("subpath is for volumes and images; name the directory itself".into())
+            }
             SourceArg::Bind { .. } if self.copy_up.is_some() => {
                 Err("copy and nocopy are for volumes, not for host paths".into())
             }
@@ -229,10 +280,35 @@ impl Options {
             SourceArg::Volume { .. } if self.recursive.is_some() => {
                 Err("bind and rbind are for host paths, not for volumes".into())
             }
-            SourceArg::Tmpfs { .. } if self.chown && self.read_only == Some(true) => {
+            SourceArg::Image(_) | SourceArg::Devpts { .. } if self.chown => {
+                Err("U is for sources that keep their files".into())
+            }
+            SourceArg::Tmpfs { .. } | SourceArg::Ramfs { .. }
+                if self.chown && self.read_only == Some(true) =>
+            {
                 Err("U and ro contradict each other for memory; set uid= and gid= instead".into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// `O` brings a layer of its own; whatever is about the source itself contradicts it.
+    fn check_overlay(&self) -> Result<(), String> {
+        match (self.overlay, &self.upper, &self.work) {
+            (false, None, None) => return Ok(()),
+            (false, ..) => return Err("upperdir and workdir go with option O".into()),
+            (true, Some(_), Some(_)) | (true, None, None) => {}
+            (true, ..) => return Err("upperdir and workdir go together".into()),
+        }
+        let about_the_source = self.read_only.is_some()
+            || self.copy_up.is_some()
+            || self.recursive.is_some()
+            || self.propagation.is_some()
+            || self.subpath.is_some()
+            || self.chown;
+        match about_the_source {
+            true => Err("option \"O\" conflicts with ro, rw, U, copy, bind, subpath and propagation".into()),
+            false => Ok(()),
         }
     }
 
@@ -259,6 +335,8 @@ impl Options {
             dev: self.dev.unwrap_or(false),
             propagation: self.propagation,
             chown: self.chown,
+            overlay: self.overlay.then(|| self.upper.zip(self.work)),
+            subpath: self.subpath,
             asked: asked.to_owned(),
         }
     }

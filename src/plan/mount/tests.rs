@@ -65,7 +65,12 @@ fn bad_volumes_are_refused_by_name() {
         ("/a:/b:z,Z", "\"Z\""),
         ("/a:/b:ro:x", "colons"),
         (":/b", "source is empty"),
-        ("/a:/b:O", "\"O\""),
+        ("/a:/b:O,ro", "\"O\" conflicts"),
+        ("/a:/b:O,upperdir=/u", "go together"),
+        ("/a:/b:upperdir=/u,workdir=/w", "with option O"),
+        ("/a:/b:idmap", "only root has"),
+        ("/a:/b:subpath=x", "for volumes and images"),
+        ("data:/b:subpath=../x", "without .."),
         ("/a:/b:nocopy", "nocopy"),
         ("data:/b:rshared", "propagation"),
         ("-x:/b", "source"),
@@ -130,7 +135,14 @@ fn bad_mounts_are_refused_by_name() {
         ("type=tmpfs,src=/a,dst=/b", "no source"),
         ("type=tmpfs,dst=/b,tmpfs-mode=9", "octal"),
         ("type=tmpfs,dst=/b,tmpfs-size=x", "size"),
-        ("type=image,src=a,dst=/b", "\"image\""),
+        ("type=image,dst=/b", "needs a source"),
+        ("type=image,src=a,dst=/b,U", "keep their files"),
+        ("type=bind,src=/a,dst=/b,idmap", "only root has"),
+        ("type=volume,src=a,dst=/b,subpath=/x", "without .."),
+        ("type=volume,src=a,dst=/b,volume-opt=a=b", "volume create"),
+        ("type=ramfs,dst=/b,tmpfs-size=1m", "no limit"),
+        ("type=devpts,src=x,dst=/b", "no source"),
+        ("type=artifact,src=x,dst=/b", "not supported"),
         ("type=wat,dst=/b", "\"wat\""),
         ("type=volume,src=../x,dst=/b", "bad source"),
     ] {
@@ -159,4 +171,31 @@ fn memory_mounts_default_to_noexec_nosuid_nodev() {
     for bad in ["t", "/", "/t:wat", "/t:size=x", "/t:mode=8", "/t:huge=always", "/t:ro,rw", "/t:ro,U"] {
         assert!(bad.parse::<TmpfsArg>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn images_patterns_terminals_and_parts() {
+    let image = mount("type=image,source=alpine,destination=/i");
+    assert_eq!(image.source, SourceArg::Image(ImageArg::Named("alpine".into())));
+    assert!(image.read_only);
+    assert!(!mount("type=image,src=alpine,dst=/i,rw=true").read_only);
+    assert_eq!(mount("type=image,src=a,dst=/i,subpath=etc").subpath, Some("etc".into()));
+    assert_eq!(mount("type=volume,src=v,dst=/i,volume-subpath=a/b").subpath, Some("a/b".into()));
+    assert_eq!(volume("v:/i:subpath=a").subpath, Some("a".into()));
+    let glob = mount("type=glob,src=/usr/lib/lib*,dst=/lib,ro");
+    assert_eq!((glob.source, glob.destination), (SourceArg::Glob("/usr/lib/lib*".into()), "/lib".into()));
+    assert_eq!(mount("type=glob,src=/a*").destination, PathBuf::from("/"));
+    let terminals = mount("type=devpts,dst=/dev/pts,uid=5,gid=6,mode=0620,max=10").source;
+    let devpts = SourceArg::Devpts { uid: Some(5), gid: Some(6), mode: Some(0o620), max: Some(10) };
+    assert_eq!(terminals, devpts);
+    let ramfs = mount("type=ramfs,dst=/r,tmpfs-mode=700,notmpcopyup").source;
+    assert_eq!(ramfs, SourceArg::Ramfs { mode: Some(0o700), copy_up: false });
+}
+
+#[test]
+fn a_layer_above_the_source() {
+    assert_eq!(volume("/a:/b:O").overlay, Some(None));
+    let kept = volume("/a:/b:O,upperdir=/u,workdir=./w").overlay;
+    assert_eq!(kept, Some(Some(("/u".into(), "./w".into()))));
+    assert_eq!(volume("/a:/b").overlay, None);
 }

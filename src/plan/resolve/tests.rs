@@ -38,6 +38,7 @@ pub(in crate::plan) fn request() -> Request {
         namespaces: NamespacePlan::default(),
         network: NetworkRequest::default(),
         mounts: MountRequest { read_only_tmpfs: true, ..MountRequest::default() },
+        secrets: Vec::new(),
         files: FilesPlan::default(),
         security: SecurityRequest::default(),
         limits: LimitRequest::default(),

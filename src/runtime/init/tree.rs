@@ -11,19 +11,21 @@
 //! 4. Masks and read-only paths, last so that no mount of the user's hides or undoes them.
 //! 5. Pivot; the host's tree is unmounted.
 
-use super::Order;
+use super::{Order, mounts, secrets};
 use crate::fork::{Doing, Failure};
 use crate::plan::{MountPlan, MountSource};
 use crate::runtime::files::{self, Generated, Scratch, Target};
 use crate::runtime::join::{SHM, Whose};
+use crate::netns::NetMode;
+use crate::plan::{MountSource, Share};
+use crate::runtime::files::{Generated, Scratch};
 use crate::runtime::masks;
-use crate::storage::volumes;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
 use nix::libc;
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{fchdir, pivot_root, symlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -39,6 +41,8 @@ const DEVICE_LINKS: [(&str, &str); 6] = [
     ("stderr", "/proc/self/fd/2"),
     ("core", "/proc/kcore"),
 ];
+/// Where programs look for terminals.
+const PTS: &str = "/dev/pts";
 const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 /// What later steps need from the finished tree.
@@ -54,6 +58,8 @@ pub(super) struct Built {
     pub(super) scratch: Scratch,
     /// Sources of mounts that the payload's user is to own, and where they are mounted.
     pub(super) handed_over: Vec<(OwnedFd, PathBuf)>,
+    /// The files of the order's secrets.
+    pub(super) secrets: Vec<OwnedFd>,
 }
 
 /// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
@@ -61,17 +67,24 @@ pub(super) struct Built {
 /// `borrowed` are detached mounts, for the places that the order names.
 pub(super) fn build(order: &Order, borrowed: &[OwnedFd]) -> Result<Built, Failure> {
     let null = host_null()?;
-    let (root, mut scratch) = over_itself(&order.merged)?;
+    let sources = mounts::open_sources(order)?;
+    let (root, mut scratch) = over_itself(order)?;
     let proc = kernel_proc(order, root.as_fd())?;
     // Before /proc/sys is made read-only.
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
     let (pts, console) = devices(order, root.as_fd(), &null, borrowed)?;
     let mut handed_over = Vec::new();
-    for planned in &order.plan.mounts {
-        let source = user_mount(order, root.as_fd(), planned)?;
+    let mut pts = pts;
+    for (at, planned) in order.plan.mounts.iter().enumerate() {
+        let source = mounts::make(root.as_fd(), &sources, (at, planned))?;
         if planned.chown {
             handed_over.push((source, planned.destination.clone()));
+        } else if matches!(planned.source, MountSource::Devpts { .. })
+            && planned.destination == Path::new(PTS)
+        {
+            // Our own terminal is to be one that can be seen inside.
+            pts = source;
         }
     }
     let free = |path: &str| !order.plan.mounts.iter().any(|m| m.destination == Path::new(path));
@@ -82,13 +95,14 @@ pub(super) fn build(order: &Order, borrowed: &[OwnedFd]) -> Result<Built, Failur
     for (path, tree) in order.borrowed.iter().zip(borrowed).filter(|(path, _)| *path != SHM && free(path)) {
         files::mount_file(root.as_fd(), Path::new(path), tree.as_fd())?;
     }
+    let secrets = secrets::mount(&mut scratch, root.as_fd(), &order.secrets)?;
     let security = &order.plan.security;
     let (masked, read_only) = (&security.masked_paths, &security.readonly_paths);
     masks::apply(&mut scratch, root.as_fd(), null.as_fd(), masked, read_only)?;
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
-    Ok(Built { root, pts, console, scratch, handed_over })
+    Ok(Built { root, pts, console, scratch, handed_over, secrets })
 }
 
 /// Makes `root` the root and lets go of the host's tree.
@@ -110,7 +124,8 @@ fn host_null() -> Result<OwnedFd, Failure> {
 
 /// Mounts a copy of the assembled root over itself, and a scratch file system beside it, over the
 /// container's directory, where the container will not see it.
-fn over_itself(merged: &Path) -> Result<(OwnedFd, Scratch), Failure> {
+fn over_itself(order: &Order) -> Result<(OwnedFd, Scratch), Failure> {
+    let merged = order.merged.as_path();
     let tree = mount::open_tree(AT_FDCWD, merged, Tree::CloneRecursive).doing("open", merged)?;
     // Whatever the host mounts later stays outside.
     mount::set_attributes(tree.as_fd(), 0, 0, libc::MS_PRIVATE, true).doing("set propagation of", merged)?;
@@ -119,11 +134,8 @@ fn over_itself(merged: &Path) -> Result<(OwnedFd, Scratch), Failure> {
     let beside = merged.parent().unwrap_or(merged);
     let hidden = open(beside, directory, Mode::empty()).doing("open", beside)?;
     mount::move_mount(tree.as_fd(), target.as_fd()).doing("mount root on", merged)?;
-    Ok((tree, Scratch::new(hidden.as_fd())?))
-}
-
-fn attach(source: OwnedFd, root: BorrowedFd<'_>, inside: &Path, kind: Target) -> Result<(), Failure> {
-    files::mount_at(root, inside, kind, source.as_fd())
+    let secrets = order.secrets.iter().map(|secret| secret.value.len());
+    Ok((tree, Scratch::new(hidden.as_fd(), secrets)?))
 }
 
 /// A target that must be a real directory of the image's, or is made: never a symlink's end.
@@ -254,81 +266,6 @@ fn terminals() -> Result<OwnedFd, Failure> {
     .doing("mount devpts on", "/dev/pts")
 }
 
-/// Makes one of the plan's mounts; gives what is mounted as it was found, so without the mount's flags.
-fn user_mount(order: &Order, root: BorrowedFd<'_>, planned: &MountPlan) -> Result<OwnedFd, Failure> {
-    let mut attributes = 0;
-    for (wanted, bit) in [
-        (planned.read_only, attr::RDONLY),
-        (planned.no_exec, attr::NOEXEC),
-        (!planned.suid, attr::NOSUID),
-        (!planned.dev, attr::NODEV),
-    ] {
-        attributes |= if wanted { bit } else { 0 };
-    }
-    let (found, tree, kind) = match &planned.source {
-        MountSource::Bind { path, recursive } => bound(path, *recursive)?,
-        MountSource::Volume { name, .. } => {
-            let path = order.volumes.get(name.as_str());
-            bound(
-                path.ok_or_else(|| Failure::other("mount volume", name.as_str(), "it was not prepared"))?,
-                false,
-            )?
-        }
-        MountSource::Tmpfs { size, mode, copy_up, inodes, uid, gid } => {
-            let numbers = [
-                (c"size", *size),
-                (c"nr_inodes", *inodes),
-                (c"uid", uid.map(u64::from)),
-                (c"gid", gid.map(u64::from)),
-            ];
-            let tree = tmpfs(mode.unwrap_or(0o1777), numbers, &planned.destination)?;
-            if *copy_up {
-                volumes::copy_up(root, &planned.destination, tree.as_fd())?;
-            }
-            (tree.try_clone().doing("open", &planned.destination)?, tree, Target::Directory)
-        }
-    };
-    let propagation = match planned.propagation.as_deref() {
-        Some("shared" | "rshared") => libc::MS_SHARED,
-        Some("slave" | "rslave") => libc::MS_SLAVE,
-        Some("unbindable" | "runbindable") => libc::MS_UNBINDABLE,
-        _ => libc::MS_PRIVATE,
-    };
-    mount::set_attributes(tree.as_fd(), attributes, 0, propagation, true)
-        .doing("set flags of the mount on", &planned.destination)?;
-    attach(tree, root, &planned.destination, kind)?;
-    Ok(found)
-}
-
-/// A copy of a host file or directory, or of what a symlink the user named leads to.
-fn bound(path: &Path, recursive: bool) -> Result<(OwnedFd, OwnedFd, Target), Failure> {
-    let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)?;
-    let copy = |tree| mount::open_tree(found.as_fd(), Path::new(""), tree);
-    let tree = match copy(if recursive { Tree::CloneRecursive } else { Tree::Clone }) {
-        // Mounts below it may not be uncovered in a user namespace: take them along.
-        Err(Errno::EINVAL) if !recursive => copy(Tree::CloneRecursive),
-        other => other,
-    }
-    .doing("open", path)?;
-    let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
-    Ok((found, tree, if directory { Target::Directory } else { Target::File }))
-}
-
-fn tmpfs<const N: usize>(
-    mode: u32,
-    numbers: [(&CStr, Option<u64>); N],
-    at: &Path,
-) -> Result<OwnedFd, Failure> {
-    let mut options = vec![(c"mode", c_string(&format!("{mode:o}"))?)];
-    for (key, number) in numbers {
-        if let Some(number) = number {
-            options.push((key, c_string(&number.to_string())?));
-        }
-    }
-    let options: Vec<(&CStr, &CStr)> = options.iter().map(|(key, value)| (*key, value.as_c_str())).collect();
-    mount::new_mount(c"tmpfs", &options, 0).doing("mount tmpfs on", at)
-}
-
-fn c_string(text: &str) -> Result<CString, Failure> {
+pub(super) fn c_string(text: &str) -> Result<CString, Failure> {
     CString::new(text).map_err(|_| Failure::other("read option", text, "it holds a NUL byte"))
 }

@@ -104,10 +104,14 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
 
 /// What nobody waits for: unmount, and delete what was taken out of sight.
 pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
-    let trashed = store.data().join("trash").join(format!("container-{}", plan.id)).join("merged");
+    let moved = store.data().join("trash").join(format!("container-{}", plan.id));
+    let trashed = moved.join("merged");
     // The mount goes along when we or somebody else move the directory to the trash.
     for at in [merged, trashed.as_path()] {
         let _ = umount2(at, MntFlags::MNT_DETACH);
+    }
+    for container in merged.parent().into_iter().chain([moved.as_path()]) {
+        super::sources::release(plan, container);
     }
     // Its own item, and one that a killed monitor left.
     let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });

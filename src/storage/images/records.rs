@@ -2,7 +2,7 @@
 
 use super::ManifestRef;
 use crate::container::ContainerId;
-use crate::image::{Digest, Reference};
+use crate::image::{ChainId, Digest, Reference};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,6 +91,32 @@ pub(super) struct PlanPart {
     pub(super) id: ContainerId,
     pub(super) image: Option<ImagePart>,
     pub(super) root: crate::storage::rootfs::RootPlan,
+    #[serde(default)]
+    mounts: Vec<MountPart>,
+}
+
+impl PlanPart {
+    /// The images that are mounted into it.
+    pub(super) fn mounted(&self) -> impl Iterator<Item = &MountedImage> {
+        self.mounts.iter().filter_map(|mount| mount.source.image.as_ref())
+    }
+}
+
+#[derive(Deserialize)]
+struct MountPart {
+    source: SourcePart,
+}
+
+/// A mount's source, of which only images matter here.
+#[derive(Deserialize)]
+struct SourcePart {
+    image: Option<MountedImage>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct MountedImage {
+    pub(super) id: Digest,
+    pub(super) layers: Vec<ChainId>,
 }
 
 #[derive(Deserialize)]

@@ -31,7 +31,7 @@ impl Images {
         let plans = self.plans()?;
         Ok(plans
             .into_iter()
-            .filter(|p| p.image.as_ref().is_some_and(|i| i.id == *id))
+            .filter(|p| p.image.as_ref().is_some_and(|i| i.id == *id) || p.mounted().any(|i| i.id == *id))
             .map(|p| p.id)
             .collect())
     }
@@ -108,6 +108,7 @@ impl Images {
             }
         }
         for plan in self.plans()? {
+            used.extend(plan.mounted().flat_map(|image| &image.layers).cloned());
             if let RootPlan::Layers(layers) = plan.root {
                 used.extend(layers);
             }

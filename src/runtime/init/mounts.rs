@@ -1,0 +1,169 @@
+//! The plan's mounts: each a detached tree that is moved onto a target inside the root.
+//!
+//! Theory of operation. Sources on the host were named by the caller and are opened by path; those that
+//! the monitor prepared (volumes, overlays, images) lie at places of ours. A part of a volume or image is
+//! another matter: what is inside may be a running container's to change, so it is resolved once, by the
+//! kernel and never upwards or through a link that leads out, and from then on only the descriptor is
+//! used: exchanging the path afterwards changes nothing (attack cases 34 and 44). Targets are found or
+//! made by [`files::mount_at`].
+
+use super::Order;
+use super::tree::c_string;
+use crate::fork::{Doing, Failure};
+use crate::plan::{MountPlan, MountSource};
+use crate::runtime::files::{self, Target};
+use crate::storage::volumes;
+use crate::sys::mount::{self, Tree, attr};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::libc;
+use nix::sys::stat::{Mode, fstat};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Attempts when something is renamed while a part of a volume is looked for (openat2(2), EAGAIN).
+const ATTEMPTS: usize = 128;
+
+/// What the monitor prepared, by the mount's place in the plan.
+pub(super) type Sources = BTreeMap<usize, OwnedFd>;
+
+/// Opens what the monitor prepared, before the container's directory is covered.
+///
+/// # Errors
+/// Those of open(2).
+pub(super) fn open_sources(order: &Order) -> Result<Sources, Failure> {
+    order.sources.iter().map(|(at, path)| Ok((*at, look(path)?))).collect()
+}
+
+/// Makes one of the plan's mounts; gives what is mounted as it was found, so without the mount's flags.
+///
+/// # Errors
+/// The failed step.
+pub(super) fn make(
+    root: BorrowedFd<'_>,
+    sources: &Sources,
+    (at, planned): (usize, &MountPlan),
+) -> Result<OwnedFd, Failure> {
+    let mut attributes = 0;
+    for (wanted, bit) in [
+        (planned.read_only, attr::RDONLY),
+        (planned.no_exec, attr::NOEXEC),
+        (!planned.suid, attr::NOSUID),
+        // Terminals are devices.
+        (!planned.dev && !matches!(planned.source, MountSource::Devpts { .. }), attr::NODEV),
+    ] {
+        attributes |= if wanted { bit } else { 0 };
+    }
+    let shown = planned.destination.as_path();
+    let prepared = || {
+        let found = sources.get(&at).and_then(|found| found.try_clone().ok());
+        found.ok_or_else(|| Failure::other("mount on", shown.to_string_lossy(), "it was not prepared"))
+    };
+    let part = planned.subpath.as_deref();
+    let (found, tree, kind) = match &planned.source {
+        MountSource::Bind { .. } if planned.overlay.is_some() => bound(prepared()?, shown, false)?,
+        MountSource::Bind { path, recursive } => bound(look(path)?, path, *recursive)?,
+        MountSource::Volume { .. } | MountSource::Image { .. } => match part {
+            Some(part) => bound(part_of(prepared()?.as_fd(), part)?, part, false)?,
+            None => bound(prepared()?, shown, false)?,
+        },
+        MountSource::Devpts { uid, gid, mode, max } => {
+            let numbers = [(c"uid", *uid), (c"gid", *gid), (c"max", *max)];
+            let mut options =
+                vec![(c"ptmxmode", c"0666".to_owned()), (c"mode", octal(mode.unwrap_or(0o600))?)];
+            options.extend(decimal(numbers.map(|(key, n)| (key, n.map(u64::from))))?);
+            let tree = memory(c"devpts", &options, &planned.destination)?;
+            (tree.try_clone().doing("open", &planned.destination)?, tree, Target::Directory)
+        }
+        MountSource::Ramfs { mode, copy_up } => {
+            let options = [(c"mode", octal(mode.unwrap_or(0o1777))?)];
+            let tree = memory(c"ramfs", &options, &planned.destination)?;
+            if *copy_up {
+                volumes::copy_up(root, &planned.destination, tree.as_fd())?;
+            }
+            (tree.try_clone().doing("open", &planned.destination)?, tree, Target::Directory)
+        }
+        MountSource::Tmpfs { size, mode, copy_up, inodes, uid, gid } => {
+            let numbers = [
+                (c"size", *size),
+                (c"nr_inodes", *inodes),
+                (c"uid", uid.map(u64::from)),
+                (c"gid", gid.map(u64::from)),
+            ];
+            let mut options = vec![(c"mode", octal(mode.unwrap_or(0o1777))?)];
+            options.extend(decimal(numbers)?);
+            let tree = memory(c"tmpfs", &options, &planned.destination)?;
+            if *copy_up {
+                volumes::copy_up(root, &planned.destination, tree.as_fd())?;
+            }
+            (tree.try_clone().doing("open", &planned.destination)?, tree, Target::Directory)
+        }
+    };
+    let propagation = match planned.propagation.as_deref() {
+        Some("shared" | "rshared") => libc::MS_SHARED,
+        Some("slave" | "rslave") => libc::MS_SLAVE,
+        Some("unbindable" | "runbindable") => libc::MS_UNBINDABLE,
+        _ => libc::MS_PRIVATE,
+    };
+    mount::set_attributes(tree.as_fd(), attributes, 0, propagation, true)
+        .doing("set flags of the mount on", &planned.destination)?;
+    files::mount_at(root, &planned.destination, kind, tree.as_fd())?;
+    Ok(found)
+}
+
+fn look(path: &Path) -> Result<OwnedFd, Failure> {
+    open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)
+}
+
+/// A copy of what was found: a file or directory, or what a symlink that the user named leads to.
+fn bound(found: OwnedFd, path: &Path, recursive: bool) -> Result<(OwnedFd, OwnedFd, Target), Failure> {
+    let copy = |tree| mount::open_tree(found.as_fd(), Path::new(""), tree);
+    let tree = match copy(if recursive { Tree::CloneRecursive } else { Tree::Clone }) {
+        // Mounts below it may not be uncovered in a user namespace: take them along.
+        Err(Errno::EINVAL) if !recursive => copy(Tree::CloneRecursive),
+        other => other,
+    }
+    .doing("open", path)?;
+    let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    Ok((found, tree, if directory { Target::Directory } else { Target::File }))
+}
+
+/// What lies at `part` in a source, which it cannot lead out of.
+fn part_of(source: BorrowedFd<'_>, part: &Path) -> Result<OwnedFd, Failure> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let mut attempts = 0;
+    loop {
+        let why = match openat2(source, part, how) {
+            Err(Errno::EAGAIN) if attempts < ATTEMPTS => {
+                attempts += 1;
+                continue;
+            }
+            Err(Errno::EXDEV) => "a symbolic link in it leads out of the source",
+            Err(Errno::ENOENT) => "the source has nothing there",
+            other => return other.doing("open subpath", part),
+        };
+        return Err(Failure::other("open subpath", part.to_string_lossy(), why));
+    }
+}
+
+type Setting = (&'static CStr, CString);
+
+fn octal(number: u32) -> Result<CString, Failure> {
+    c_string(&format!("{number:o}"))
+}
+
+fn decimal<const N: usize>(numbers: [(&'static CStr, Option<u64>); N]) -> Result<Vec<Setting>, Failure> {
+    let given = numbers.into_iter().filter_map(|(key, number)| Some((key, number?)));
+    given.map(|(key, number)| Ok((key, c_string(&number.to_string())?))).collect()
+}
+
+/// A new file system without a device.
+fn memory(kind: &'static CStr, options: &[Setting], at: &Path) -> Result<OwnedFd, Failure> {
+    let options: Vec<(&CStr, &CStr)> = options.iter().map(|(key, value)| (*key, value.as_c_str())).collect();
+    let what = format!("mount {} on", kind.to_string_lossy());
+    mount::new_mount(kind, &options, 0).doing(&what, at)
+}

@@ -1,0 +1,81 @@
+//! Secrets on their way into a container: from its directory to a file in memory, or to a variable.
+
+use crate::error::{Error, Kind, Result};
+use crate::plan::ContainerPlan;
+use crate::plan::secret::SecretWay;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::secrets;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A file that a secret becomes.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SecretFile {
+    /// Absolute path inside.
+    pub path: PathBuf,
+    /// What it says.
+    pub value: Vec<u8>,
+    /// Owner by number inside; the payload's user when `None`.
+    pub uid: Option<u32>,
+    /// Group by number inside; the payload's group when `None`.
+    pub gid: Option<u32>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl std::fmt::Debug for SecretFile {
+    /// All but the value.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Copies the secrets that a plan names into the directory of its new container.
+///
+/// # Errors
+/// When one does not exist or cannot be copied.
+pub fn prepare(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<()> {
+    if plan.secrets.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = plan.secrets.iter().map(|secret| &secret.name).collect();
+    secrets::copy_to(store.secrets(), &names, &dir.path())
+}
+
+/// The files that a container's secrets become.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn files(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<SecretFile>> {
+    let mut files = Vec::new();
+    for secret in &plan.secrets {
+        if let SecretWay::Mount { path, uid, gid, mode } = &secret.way {
+            let value = secrets::of_container(&dir.path(), &secret.name)?;
+            let mode = mode.unwrap_or(0o400);
+            files.push(SecretFile { path: path.clone(), value, uid: *uid, gid: *gid, mode });
+        }
+    }
+    Ok(files)
+}
+
+/// The variables that a container's secrets become, as `NAME=value`. They are for the payload's
+/// environment and are written nowhere.
+///
+/// # Errors
+/// When one cannot be read or no variable can hold it.
+pub fn variables(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<String>> {
+    let mut variables = Vec::new();
+    for secret in &plan.secrets {
+        if let SecretWay::Env(variable) = &secret.way {
+            let value = secrets::of_container(&dir.path(), &secret.name)?;
+            let text = String::from_utf8(value).ok().filter(|text| !text.contains('\0'));
+            let text = text.ok_or_else(|| {
+                Error::new(Kind::Usage, format!("secret {} is not text and fits no variable", secret.name))
+                    .hint(format!("Give it as a file: --secret {},type=mount", secret.name))
+            })?;
+            variables.push(format!("{variable}={text}"));
+        }
+    }
+    Ok(variables)
+}
