@@ -5,8 +5,6 @@
 //! request, image and host facts give the same plan.
 
 use crate::container::{ContainerId, Name, RestartPolicy};
-use crate::image::Digest;
-use crate::container::{ContainerId, Name};
 use crate::image::{ChainId, Digest};
 use crate::netns::NetPlan;
 use crate::storage::rootfs::RootPlan;

@@ -19,8 +19,6 @@ use crate::fork::{Doing, Failure, Link};
 use crate::netns;
 use crate::plan::ContainerPlan;
 use crate::runtime::join::{Shares, Whose};
-use crate::netns::{self, NetMode};
-use crate::plan::{ContainerPlan, Share};
 use crate::runtime::secrets::SecretFile;
 use crate::runtime::{files, users};
 use crate::sys::{self, pty};
@@ -70,8 +68,6 @@ pub struct Order {
     pub plan: ContainerPlan,
     /// Where its root is assembled, on the host.
     pub merged: PathBuf,
-    /// Host directories of its volumes, by volume name.
-    pub volumes: BTreeMap<String, PathBuf>,
     /// Where the detached mounts that come along are attached, absolute.
     pub borrowed: Vec<String>,
     /// Where volumes, images and overlays were prepared, by the mount's place in the plan.
@@ -96,7 +92,6 @@ impl Order {
         Order {
             plan,
             merged: PathBuf::new(),
-            volumes: BTreeMap::new(),
             borrowed: Vec::new(),
             sources: BTreeMap::new(),
             secrets: Vec::new(),

@@ -24,7 +24,6 @@ use super::join::{Joins, Whose};
 use super::relay::End;
 use super::report;
 use super::seccomp::Filter;
-use super::secrets;
 use crate::container::ExitRecord;
 use crate::fork::{Doing, Failure, Link};
 use crate::netns::{self, PortPublish};
@@ -32,13 +31,6 @@ use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::storage::rootfs::Places;
-use crate::fork::{self, Child, Doing, Failure, Link};
-use crate::netns::{self, NetMode};
-use crate::plan::{ContainerPlan, LogDriver, Share};
-use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, PortRecord, ProcessRef, RunRecord, log};
-use crate::storage::rootfs::{self, Places, RootPlan};
-use crate::sys::process;
 use crate::userns;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -54,17 +46,9 @@ mod network;
 mod once;
 mod restart;
 pub(super) mod setup;
+mod sources;
 
 pub(super) use setup::{hold_signals, let_go, storage_failure};
-use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-mod finish;
-mod network;
-mod sources;
 
 /// What the monitor tells the command that started it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,9 +126,6 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
     let places = setup::assemble(store, dir, plan, plan.lifecycle.auto_remove)?;
-    let places = assemble(store, dir, plan)?;
-    let order = order(store, dir, plan, filter, places.merged.clone())?;
-    let sink = sink(dir, plan)?;
     let signals = hold_signals()?;
     if joins.shares.pid == Whose::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
@@ -174,192 +155,6 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
 /// Follows a run, and those that come after it, to the last one's end.
 fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
     let mut course = restart::Course::of(&run.record);
-/// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
-/// will ever look at them.
-pub(super) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams), Failure> {
-    // Fails when this process leads its group already, which a fork never does.
-    let _ = nix::unistd::setsid();
-    let null =
-        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-    let copy = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().doing("copy", "stream");
-    let io = if plan.io.log.driver == LogDriver::Passthrough && !plan.io.tty {
-        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-        let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
-        (Stdio { streams: [stdin, copy(&stdout)?, copy(&stderr)?] }, Streams::default())
-    } else {
-        pipes(plan, &null, keep)?
-    };
-    dup2_stdin(&null)
-        .and_then(|()| dup2_stdout(&null))
-        .and_then(|()| dup2_stderr(&null))
-        .doing("let go of", "streams")?;
-    fork::close_inherited(3 + plan.process.preserve_fds);
-    nix::unistd::chdir("/").doing("enter", "/")?;
-    Ok(io)
-}
-
-fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
-    let copy = || null.try_clone().doing("copy", "/dev/null");
-    if plan.io.tty || !keep {
-        return Ok((Stdio { streams: [copy()?, copy()?, copy()?] }, Streams::default()));
-    }
-    let pipe = || pipe2(OFlag::O_CLOEXEC).doing("make", "pipe");
-    let (stdin, feed) = if plan.io.stdin {
-        let (read, write) = pipe()?;
-        (read, Some(write))
-    } else {
-        (copy()?, None)
-    };
-    let (stdout_read, stdout) = pipe()?;
-    let (stderr_read, stderr) = pipe()?;
-    let streams =
-        Streams { stdin: feed, stdout: Some(stdout_read), stderr: Some(stderr_read), terminal: None };
-    Ok((Stdio { streams: [stdin, stdout, stderr] }, streams))
-}
-
-fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Places, Failure> {
-    if matches!(plan.root, RootPlan::Layers(_)) {
-        // Files of the layers would belong to strangers.
-        store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
-    }
-    let lowers = match &plan.root {
-        RootPlan::Layers(chain) => chain
-            .iter()
-            .map(|id| store.layers().path(id))
-            .collect::<crate::error::Result<Vec<_>>>()
-            .map_err(|e| storage_failure("find layers of", plan.id.short(), &e))?,
-        _ => Vec::new(),
-    };
-    let places = Places {
-        lowers,
-        upper: dir.upper(),
-        work: dir.work(),
-        merged: dir.merged(),
-        volatile: plan.lifecycle.auto_remove,
-    };
-    for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
-        match fs::DirBuilder::new().mode(mode).create(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            other => other.doing("make directory", path)?,
-        }
-    }
-    rootfs::assemble(&plan.root, &places)?;
-    Ok(places)
-}
-
-fn order(
-    store: &Store,
-    dir: &ContainerDir,
-    plan: &ContainerPlan,
-    filter: Option<Filter>,
-    merged: PathBuf,
-) -> Result<Order, Failure> {
-    let failed = |e: crate::error::Error| storage_failure("read secrets of", plan.id.short(), &e);
-    let mut inside = plan.clone();
-    // Nowhere but in the payload's environment: the order is written to no disk.
-    inside.process.env.extend(secrets::variables(dir, plan).map_err(failed)?);
-    Ok(Order {
-        plan: inside,
-        sources: sources::prepare(store, dir, plan, &merged)?,
-        secrets: secrets::files(dir, plan).map_err(failed)?,
-        merged,
-        files: network::files(plan),
-        filter: filter.map(|f| (f.program().to_vec(), f.flags())),
-        wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
-        // A first process that stays ours is executed anew in any case: what our caller's memory held, its
-        // environment for one, has no place inside, and `exec` could not enter by it.
-        seal: plan.process.init || init::must_seal(),
-    })
-}
-
-/// Takes over the signals that the relay reads and blocks the others.
-pub(super) fn hold_signals() -> Result<SignalFd, Failure> {
-    let set = relay::signal_set();
-    // Everything else that a terminal or a session manager might send is not for a monitor.
-    let mut blocked = nix::sys::signal::SigSet::all();
-    for fault in [nix::sys::signal::SIGSEGV, nix::sys::signal::SIGBUS, nix::sys::signal::SIGABRT] {
-        blocked.remove(fault);
-    }
-    blocked.thread_set_mask().doing("block", "signals")?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .doing("open", "signal descriptor")
-}
-
-/// The namespaces that are the container's own, as flags of clone(2).
-fn namespaces(plan: &ContainerPlan) -> u64 {
-    let mut flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS;
-    for (share, flag) in [
-        (&plan.namespaces.pid, libc::CLONE_NEWPID),
-        (&plan.namespaces.ipc, libc::CLONE_NEWIPC),
-        (&plan.namespaces.uts, libc::CLONE_NEWUTS),
-        (&plan.namespaces.cgroup, libc::CLONE_NEWCGROUP),
-    ] {
-        if *share == Share::Private {
-            flags |= flag;
-        }
-    }
-    if plan.network.mode != NetMode::Host {
-        flags |= libc::CLONE_NEWNET;
-    }
-    flags as u64
-}
-
-/// Writes the container's id map and the record of this run.
-fn record_run(
-    dir: &ContainerDir,
-    child: &Child,
-    listeners: &[netns::Listener],
-) -> Result<RunRecord, Failure> {
-    userns::write_child_map(child.pid)?;
-    let pid = child.pid.as_raw();
-    let init = ProcessRef::of(pid)
-        .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
-    let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
-    record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
-    dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
-    Ok(record)
-}
-
-/// Lets stage 2 go and brings up the network beside it; returns when the payload runs.
-fn start(
-    plan: &ContainerPlan,
-    slirp: Option<&Path>,
-    child: &Child,
-    listeners: Vec<netns::Listener>,
-    streams: &mut Streams,
-) -> Result<Option<network::Network>, Failure> {
-    if let Some(path) = &plan.lifecycle.pidfile {
-        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
-    }
-    let network = network::begin(plan, slirp, child, listeners)?;
-    tell(child, &ToInit::Go)?;
-    await_payload(child, network.as_ref(), streams)?;
-    Ok(network)
-}
-
-fn port_record(port: &netns::PortPublish) -> PortRecord {
-    PortRecord {
-        host_ip: port.host_ip,
-        host_port: port.host_port,
-        container_port: port.container_port,
-        protocol: port.protocol.to_string(),
-    }
-}
-
-fn tell(child: &Child, word: &ToInit) -> Result<(), Failure> {
-    match child.link.send(word, &[]) {
-        // It failed already; what it said comes next.
-        Err(nix::errno::Errno::EPIPE) => Ok(()),
-        other => other.doing("tell", "the container's first process"),
-    }
-}
-
-/// Follows stage 2 until the payload runs.
-fn await_payload(
-    child: &Child,
-    network: Option<&network::Network>,
-    streams: &mut Streams,
-) -> Result<(), Failure> {
     loop {
         let Run { child, record, network, mut relay, mounts, pids } = run;
         let end = relay.run(&once::payload(life.plan, &child, network.as_ref(), pids), &life.signals)?;

@@ -13,12 +13,9 @@
 
 use super::{Order, mounts, secrets};
 use crate::fork::{Doing, Failure};
-use crate::plan::{MountPlan, MountSource};
-use crate::runtime::files::{self, Generated, Scratch, Target};
+use crate::plan::MountSource;
+use crate::runtime::files::{self, Generated, Scratch};
 use crate::runtime::join::{SHM, Whose};
-use crate::netns::NetMode;
-use crate::plan::{MountSource, Share};
-use crate::runtime::files::{Generated, Scratch};
 use crate::runtime::masks;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;

@@ -63,7 +63,7 @@ impl From<Failure> for Failed {
 pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
     let Life { store, dir, plan, .. } = life;
-    let mut order = setup::order(store, plan, life.filter.as_ref(), &life.places.merged)?;
+    let mut order = setup::order(store, life.dir, plan, life.filter.as_ref(), &life.places.merged)?;
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;

@@ -1,23 +1,22 @@
 //! What a monitor does once, before the first run: leaving its caller, signals, the root file system; and
 //! the order that each run's first process gets.
 
-use super::network;
+use super::{network, sources};
 use crate::fork::{self, Doing, Failure};
 use crate::netns::NetMode;
-use crate::plan::{ContainerPlan, MountSource};
+use crate::plan::ContainerPlan;
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
+use crate::runtime::secrets;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places, RootPlan};
-use crate::storage::volumes;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
@@ -120,28 +119,20 @@ pub(in crate::runtime) fn assemble(
 /// What the first process of a run is to do; volumes are made and filled where they are not.
 pub(super) fn order(
     store: &Store,
+    dir: &ContainerDir,
     plan: &ContainerPlan,
     filter: Option<&Filter>,
     merged: &Path,
 ) -> Result<Order, Failure> {
-    let root = open(merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .doing("open", merged)?;
-    let mut volumes = BTreeMap::new();
-    for planned in &plan.mounts {
-        let MountSource::Volume { name, copy_up, anonymous } = &planned.source else { continue };
-        let failed = |e: crate::error::Error| storage_failure("prepare volume", name.as_str(), &e);
-        store.volumes().ensure(name, *anonymous).map_err(failed)?;
-        let path = store.volumes().path(name).map_err(failed)?;
-        if *copy_up {
-            let target = open(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
-            volumes::copy_up(root.as_fd(), &planned.destination, target.doing("open", &path)?.as_fd())?;
-        }
-        volumes.insert(name.as_str().to_owned(), path);
-    }
+    let failed = |e: crate::error::Error| storage_failure("read secrets of", plan.id.short(), &e);
+    let mut inside = plan.clone();
+    // Nowhere but in the payload's environment: the order is written to no disk.
+    inside.process.env.extend(secrets::variables(dir, plan).map_err(failed)?);
     Ok(Order {
-        plan: plan.clone(),
+        plan: inside,
+        sources: sources::prepare(store, dir, plan, merged)?,
+        secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
-        volumes,
         files: network::files(plan),
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
         wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
