@@ -113,6 +113,8 @@ pub enum Command {
     Save(cmd::save::Args),
     /// Stop containers
     Stop(cmd::stop::Args),
+    /// Do something with the store as a whole
+    System(cmd::system::Args),
     /// Give an image more names
     Tag(cmd::tag::Args),
     /// Show the processes of a container

@@ -33,6 +33,7 @@ pub mod run;
 pub mod save;
 pub mod stop;
 pub mod switch;
+pub mod system;
 pub mod tag;
 pub mod top;
 pub mod unshare;
@@ -79,6 +80,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Run(args) => run::run(*args, env),
         Command::Save(args) => save::run(&args, env),
         Command::Stop(args) => stop::run(&args, env),
+        Command::System(args) => system::run(&args, env),
         Command::Tag(args) => tag::run(&args, env),
         Command::Top(args) => top::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),

@@ -176,6 +176,23 @@ impl Blobs {
         })
     }
 
+    /// Whether a blob that is there has the content of its name; reads all of it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_true(&self, digest: &Digest) -> Result<bool> {
+        let Some(mut file) = self.open(digest)? else { return Ok(false) };
+        let mut hash = Hasher::new(digest);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let count = file.read(&mut buffer);
+            match count.map_err(|e| failed("read", &path(&self.roots.data, digest), e))? {
+                0 => return Ok(hash.finish() == *digest),
+                count => hash.update(&buffer[..count]),
+            }
+        }
+    }
+
     /// Removes one of our own blobs; one that is not there is fine.
     ///
     /// # Errors

@@ -6,11 +6,13 @@
 //! its configuration blob. `oci/index.json` is derived from both kinds of record after each change, for
 //! other programs that read the layout; nothing here reads it.
 
+mod check;
 mod names;
 mod prune;
 mod records;
 mod remove;
 
+pub use self::check::Damaged;
 pub use self::remove::Removed;
 
 use self::records::{ConfigOf, ImageRecord, Index, IndexEntry, REF_NAME, RefRecord};

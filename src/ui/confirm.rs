@@ -1,13 +1,12 @@
 //! Questions before something is removed.
 
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use std::io::{BufRead, Write};
 
-/// Asks on standard output and reads a line of standard input: whether it begins with y. The end of
-/// input is a no.
+/// Asks on standard output and reads a line of standard input: whether it begins with y.
 ///
 /// # Errors
-/// When either stream fails.
+/// [`Kind::Usage`] when there is nobody to answer; when either stream fails.
 pub fn confirm(question: &str) -> Result<bool> {
     super::out(question)?;
     let mut answer = String::new();
@@ -15,6 +14,8 @@ pub fn confirm(question: &str) -> Result<bool> {
     if answer.is_empty() {
         // The shell's next prompt starts on a line of its own.
         let _ = std::io::stdout().write_all(b"\n");
+        return Err(Error::new(Kind::Usage, "nobody answered the question")
+            .hint("Do it without a question: add --force to the command."));
     }
     Ok(answer.trim_start().starts_with(['y', 'Y']))
 }

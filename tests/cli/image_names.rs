@@ -92,7 +92,7 @@ fn image_prune_takes_what_nobody_needs() {
     env.coracle(["untag", &name]).ok();
     env.coracle(["untag", &used]).ok();
     // Without an answer nothing goes.
-    assert!(env.coracle(["image", "prune"]).ok().stdout.contains("Are you sure"));
+    assert!(env.coracle(["image", "prune"]).fails(125).stdout.contains("Are you sure"));
     env.coracle(["image", "prune"]).stdin("n\n").ok();
     env.coracle(["image", "prune", "-f", "--filter", "label=content=two"]).ok();
     env.coracle(["image", "prune", "-f", "--filter", "label!=content"]).ok();

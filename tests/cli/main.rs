@@ -42,6 +42,7 @@ mod save_load;
 mod spaces;
 mod stop;
 mod store;
+mod system;
 mod top;
 mod volume;
 mod wait;

@@ -84,7 +84,7 @@ impl Images {
     }
 
     /// Collects every digest an image's manifests name; unreadable manifests name nothing.
-    fn blobs_of(&self, image: &ImageRecord, into: &mut HashSet<Digest>) {
+    pub(super) fn blobs_of(&self, image: &ImageRecord, into: &mut HashSet<Digest>) {
         into.insert(image.id.clone());
         for manifest in &image.manifests {
             into.insert(manifest.digest.clone());
@@ -95,7 +95,7 @@ impl Images {
     }
 
     /// The layers that images of our own store and containers need.
-    fn used_layers(&self) -> Result<HashSet<ChainId>> {
+    pub(super) fn used_layers(&self) -> Result<HashSet<ChainId>> {
         let mut used = HashSet::new();
         for (image, read_only) in self.image_records()? {
             if !read_only && let Some(bytes) = self.blobs.read(&image.id)? {

@@ -1,0 +1,51 @@
+//! `coracle system ...`: the store as a whole.
+
+use super::{events, info};
+use crate::error::Result;
+use crate::host::Env;
+use std::process::ExitCode;
+
+pub mod check;
+pub mod df;
+pub mod prune;
+pub mod reset;
+
+/// Arguments of `system`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What can be done with the store as a whole.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Look for damage in the store, and repair it
+    Check(check::Args),
+    /// Show how much room images, containers and volumes take
+    Df(df::Args),
+    /// Show what happens to containers, images and volumes
+    Events(events::Args),
+    /// Show this machine, the store and what is missing
+    Info(info::Args),
+    /// Remove what nobody uses
+    Prune(prune::Args),
+    /// Remove everything: containers, images, volumes and the store itself
+    Reset(reset::Args),
+}
+
+/// Runs a verb of `system`.
+///
+/// # Errors
+/// Those of the verb.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    match &args.verb {
+        Verb::Check(args) => check::run(args, env),
+        Verb::Df(args) => df::run(args, env),
+        Verb::Events(args) => events::run(args, env),
+        Verb::Info(args) => info::run(args, env),
+        Verb::Prune(args) => prune::run(args, env),
+        Verb::Reset(args) => reset::run(args, env),
+    }
+}

@@ -1,0 +1,178 @@
+//! `coracle system check`.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::ContainerPlan;
+use crate::runtime::control;
+use crate::storage::containers::ContainerDir;
+use crate::storage::rootfs::RootPlan;
+use crate::storage::{Store, trash};
+use crate::ui::{self, time};
+use chrono::{DateTime, Utc};
+use std::process::ExitCode;
+
+/// Arguments of `system check`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// With --repair, remove damaged containers, too, and those of damaged images
+    #[arg(short, long)]
+    pub force: bool,
+    /// Leave layers alone that are unused for less than this
+    #[arg(short, long, value_name = "DURATION", default_value = "24h")]
+    pub max: String,
+    /// Do not read every blob again
+    #[arg(short, long)]
+    pub quick: bool,
+    /// Remove what is damaged or left over
+    #[arg(short, long)]
+    pub repair: bool,
+}
+
+/// What was found, and what was done about it.
+#[derive(Default)]
+struct Report {
+    text: String,
+    damaged: usize,
+    repaired: usize,
+}
+
+impl Report {
+    fn found(&mut self, what: &str) {
+        self.damaged += 1;
+        self.text.push_str(&format!("Damaged {what}\n"));
+    }
+
+    fn mended(&mut self, what: &str) {
+        self.repaired += 1;
+        self.text.push_str(&format!("Deleted {what}\n"));
+    }
+}
+
+/// Looks for damage in the store; with `--repair` removes what is damaged.
+///
+/// # Errors
+/// [`Kind::Storage`] when there is damage that was not repaired; a store that cannot be read.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let unused_since = time::parse_time(&args.max, Utc::now())?;
+    let mut report = Report::default();
+    containers(&store, args, &mut report)?;
+    images(&store, args, &mut report)?;
+    layers(&store, args, unused_since, &mut report)?;
+    if args.repair {
+        trash::collect_leftovers(&store)?;
+        control::sweep(&store)?;
+    }
+    ui::out(&report.text)?;
+    if report.damaged == report.repaired {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let left = report.damaged - report.repaired;
+    let hint = match args.repair {
+        false => "Remove what is damaged: coracle system check --repair",
+        true => {
+            "Remove containers that are damaged or stand on damaged images, too: coracle system check --repair --force"
+        }
+    };
+    Err(Error::new(Kind::Storage, format!("{left} damaged objects are in the store")).hint(hint))
+}
+
+fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
+    for summary in control::list(store)? {
+        let Ok(container) = store.containers().open(&summary.id) else { continue };
+        let Some(fault) = fault(store, &container) else { continue };
+        // It may have been removed while it was looked at.
+        if !container.in_place() {
+            continue;
+        }
+        report.found(&format!("container {} ({}): {fault}", summary.id.short(), summary.name));
+        if args.repair && args.force && remove(store, &container).is_ok() {
+            report.mended(&format!("container {}", summary.id.short()));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a container.
+fn fault(store: &Store, container: &ContainerDir) -> Option<String> {
+    let plan: ContainerPlan = match container.plan() {
+        Ok(plan) => plan,
+        Err(error) => return Some(error.to_string()),
+    };
+    if let Err(error) = container.settings().map(drop).and_then(|()| container.run_record().map(drop)) {
+        return Some(error.to_string());
+    }
+    let RootPlan::Layers(layers) = &plan.root else { return None };
+    let missing = layers.iter().find(|layer| store.layers().record(layer).is_err())?;
+    Some(format!("layer {} is missing", missing.0.short()))
+}
+
+fn remove(store: &Store, container: &ContainerDir) -> Result<()> {
+    if container.is_alive() {
+        control::kill(store, container)?;
+    }
+    let lock = container.lock()?;
+    control::remove(store, container, &lock, true)
+}
+
+fn images(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
+    for name in store.images().dangling_names()? {
+        report.found(&format!("name {name}: its image is gone"));
+        if args.repair && store.images().untag(&name).is_ok() {
+            report.mended(&format!("name {name}"));
+        }
+    }
+    for image in store.images().damaged(!args.quick)? {
+        for fault in &image.faults {
+            report.text.push_str(&format!("image {}: {fault}\n", image.id.short()));
+        }
+        report.found(&format!("image {}", image.id.short()));
+        if !args.repair {
+            continue;
+        }
+        if args.force {
+            for user in store.images().users(&image.id)? {
+                if let Ok(container) = store.containers().open(&user) {
+                    remove(store, &container)?;
+                    report.text.push_str(&format!("Deleted container {}\n", user.short()));
+                }
+            }
+        }
+        let lock = store.exclusive()?;
+        match store.images().remove(&lock, &image.id) {
+            Ok(_) => {
+                // What is not what its name says is nobody's, also where another image names it.
+                for blob in &image.wrong_blobs {
+                    store.blobs().remove(blob)?;
+                }
+                report.mended(&format!("image {}", image.id.short()));
+            }
+            Err(error) => report.text.push_str(&format!("image {}: {error}\n", image.id.short())),
+        }
+    }
+    Ok(())
+}
+
+fn layers(store: &Store, args: &Args, since: DateTime<Utc>, report: &mut Report) -> Result<()> {
+    let mut old = Vec::new();
+    for layer in store.images().unused_layers()? {
+        let path = store.layers().path(&layer)?;
+        let made = path.parent().and_then(|home| home.metadata().ok()?.modified().ok());
+        if made.is_some_and(|made| DateTime::<Utc>::from(made) < since) {
+            old.push(layer);
+        }
+    }
+    for layer in &old {
+        report.found(&format!("layer {}: nothing uses it", layer.0.short()));
+    }
+    if args.repair && !old.is_empty() {
+        let lock = store.exclusive()?;
+        for layer in store.images().discard_unused_layers(&lock)? {
+            if old.contains(&layer) {
+                report.mended(&format!("layer {}", layer.0.short()));
+            }
+        }
+    }
+    Ok(())
+}

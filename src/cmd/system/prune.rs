@@ -1,0 +1,159 @@
+//! `coracle system prune`.
+
+use super::df;
+use crate::cmd::{images, volume};
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::select::Filters;
+use crate::runtime::{control, volumes};
+use crate::storage::Store;
+use crate::storage::events::{Action, Event};
+use crate::storage::measure::Sizes;
+use crate::storage::trash;
+use crate::ui::{self, time, units};
+use chrono::Utc;
+use std::process::ExitCode;
+
+/// Arguments of `system prune`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Remove images that have names but no containers, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Remove volumes that no container uses, too
+    #[arg(long)]
+    pub volumes: bool,
+    /// Remove only what meets a condition: label=..., label!=... or until=TIME
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Remove only what interrupted commands left behind
+    #[arg(long)]
+    pub external: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Removes containers that do not run, images that nobody needs and, if asked, volumes.
+///
+/// # Errors
+/// A wrong filter; nobody to answer the question; something that cannot be removed.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    for text in &args.filter {
+        let key = text.split(['=', '!']).next().unwrap_or_default();
+        if !matches!(key, "label" | "until") {
+            return Err(Error::new(Kind::Usage, format!("filter {text:?}: {key:?} is not a key"))
+                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
+        }
+    }
+    if args.external && (args.all || args.volumes || !args.filter.is_empty()) {
+        return Err(Error::new(Kind::Usage, "--external excludes --all, --volumes and --filter")
+            .hint("It is for what interrupted commands left: coracle system prune --external"));
+    }
+    let store = crate::cmd::store(env)?;
+    let filters = Filters::parse(&args.filter, |text| time::parse_time(text, Utc::now()))?;
+    let of_images = images::filter::Filters::parse(&args.filter, &store)?;
+    let of_volumes = volume::filter::Filters::parse(&args.filter)?;
+    if !args.force && !ui::confirm(&question(args))? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let before = df::sizes(&store)?;
+    trash::collect_leftovers(&store)?;
+    let mut text = String::new();
+    let mut list = |title: &str, names: Vec<String>| {
+        if !names.is_empty() {
+            text.push_str(&format!("Deleted {title}\n{}\n", names.join("\n")));
+        }
+    };
+    if !args.external {
+        list("Containers", containers(&store, &filters)?);
+        if args.volumes {
+            list("Volumes", unused_volumes(&store, &of_volumes)?);
+        }
+        let lock = store.exclusive()?;
+        let gone = store.images().prune(&lock, args.all, |listed| of_images.accepts(listed))?;
+        drop(lock);
+        for (listed, _) in &gone {
+            let id = &listed.image.id;
+            store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
+        }
+        list("Images", gone.iter().map(|(listed, _)| listed.image.id.hex().to_owned()).collect());
+    }
+    control::sweep(&store)?;
+    let freed = total(&before).saturating_sub(total(&df::sizes(&store)?));
+    ui::out(&format!("{text}Total reclaimed space: {}\n", units::size(freed)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Without what running containers may write meanwhile.
+fn total(sizes: &Sizes) -> u64 {
+    sizes.values().sum()
+}
+
+fn question(args: &Args) -> String {
+    let mut text = String::from("WARNING! This command removes:\n");
+    let mut add = |what: &str| text.push_str(&format!("\t- {what}\n"));
+    if !args.external {
+        add("all stopped containers");
+        if args.volumes {
+            add("all volumes not used by at least one container");
+        }
+        add(match args.all {
+            true => "all images without at least one container associated with them",
+            false => "all dangling images",
+        });
+    }
+    add("what interrupted commands left behind");
+    for filter in &args.filter {
+        add(&format!("(only what meets {filter})"));
+    }
+    text + "\nAre you sure you want to continue? [y/N] "
+}
+
+/// Removes the containers that do not run and meet the conditions, those first that others share
+/// namespaces with last; gives their ids.
+fn containers(store: &Store, filters: &Filters) -> Result<Vec<String>> {
+    let mut left = filters.apply(store, control::list(store)?)?;
+    let mut gone = Vec::new();
+    loop {
+        let before = left.len();
+        let mut kept = Vec::new();
+        for summary in left {
+            // One that went away meanwhile is nobody's mistake.
+            let Ok(container) = store.containers().open(&summary.id) else { continue };
+            if !control::dependents(store, &container)?.is_empty() {
+                kept.push(summary);
+                continue;
+            }
+            let Ok(lock) = container.lock() else { continue };
+            // Looked at under the lock: it may have been started since.
+            if container.status().is_live() || container.is_alive() {
+                continue;
+            }
+            let removed = Event::of(&container, Action::Remove);
+            control::remove(store, &container, &lock, true)?;
+            store.events().emit(removed);
+            gone.push(summary.id.to_string());
+        }
+        if kept.is_empty() || kept.len() == before {
+            return Ok(gone);
+        }
+        left = kept;
+    }
+}
+
+fn unused_volumes(store: &Store, filters: &volume::filter::Filters) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
+    for unused in volume::prune::unused(store, filters)? {
+        match volumes::remove(store, &unused) {
+            // It was taken into use, or removed, in the meantime.
+            Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
+            other => {
+                other?;
+                gone.push(unused.name.to_string());
+            }
+        }
+    }
+    Ok(gone)
+}

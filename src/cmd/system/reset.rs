@@ -1,0 +1,77 @@
+//! `coracle system reset`.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::storage::Store;
+use crate::ui;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long containers may take to end by themselves.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SIGTERM: i32 = 15;
+
+/// Arguments of `system reset`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Ends and removes everything: containers, images, volumes and the directories of the store.
+///
+/// # Errors
+/// Nobody to answer the question; a container that cannot be ended, and then nothing else is removed.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let data = &env.roots.data;
+    let question = format!(
+        "WARNING! This will remove:\n\
+         \x20       - all containers\n\
+         \x20       - all images\n\
+         \x20       - all volumes\n\
+         \x20       - all secrets\n\
+         \x20       - the graphRoot directory: \"{}\"\n\
+         \x20       - the runRoot directory: \"{}\"\n\
+         Are you sure you want to continue? [y/N] ",
+        data.display(),
+        env.roots.runtime.display()
+    );
+    if !args.force && !ui::confirm(&question)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let store = crate::cmd::store(env)?;
+    end_all(&store)?;
+    let lock = store.exclusive()?;
+    if let Some(late) = store.containers().list()?.iter().find(|c| c.status.is_live()) {
+        return Err(Error::new(Kind::Conflict, format!("container {} was started meanwhile", late.name))
+            .hint("Do it once more: coracle system reset"));
+    }
+    store.discard_everything(&lock)?;
+    control::sweep(&store)?;
+    if !store.remove_root(lock)? {
+        log::info!("{} is left: it holds what is not the store's, or is a mount point", data.display());
+    }
+    for part in ["c", "userns"] {
+        // Nothing lives that could use it; the directory itself is made anew by the next command.
+        let _ = std::fs::remove_dir_all(env.roots.runtime.join(part));
+    }
+    let _ = std::fs::remove_dir(&env.roots.runtime);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn end_all(store: &Store) -> Result<()> {
+    for summary in control::list(store)? {
+        // One that removes itself may be gone by now.
+        let Ok(container) = store.containers().open(&summary.id) else { continue };
+        if summary.status.is_live() || container.is_alive() {
+            control::end(store, &container, SIGTERM, Some(PATIENCE))?;
+        }
+        if let Ok(lock) = container.lock() {
+            control::remove(store, &container, &lock, true)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Looking for damage: records that lead nowhere, blobs and layers that are missing or not what they
+//! were.
+
+use super::Images;
+use super::records::ImageRecord;
+use crate::error::Result;
+use crate::image::{ChainId, Digest};
+use crate::storage::ExclusiveLock;
+use std::collections::HashSet;
+
+/// An image that is not whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// The image.
+    pub id: Digest,
+    /// What is wrong with it, one line each.
+    pub faults: Vec<String>,
+    /// Blobs whose content is not that of their name.
+    pub wrong_blobs: Vec<Digest>,
+}
+
+impl Images {
+    /// The images of our own store that are not whole; `thorough` reads every blob again.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn damaged(&self, thorough: bool) -> Result<Vec<Damaged>> {
+        let mut good: HashSet<Digest> = HashSet::new();
+        let mut all = Vec::new();
+        for (record, read_only) in self.image_records()? {
+            if !read_only {
+                all.extend(self.examine(&record, thorough, &mut good)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn examine(
+        &self,
+        record: &ImageRecord,
+        thorough: bool,
+        good: &mut HashSet<Digest>,
+    ) -> Result<Option<Damaged>> {
+        let mut found = Damaged { id: record.id.clone(), faults: Vec::new(), wrong_blobs: Vec::new() };
+        // The blobs of layers are missing rightly where an image was imported or committed unpacked.
+        let needed = record.manifests.iter().map(|m| m.digest.clone()).chain([record.id.clone()]);
+        let needed: Vec<Digest> = needed.collect();
+        for blob in needed.iter().filter(|blob| !self.blobs.has(blob)) {
+            found.faults.push(format!("blob {} is missing", blob.short()));
+        }
+        let mut blobs = HashSet::new();
+        if found.faults.is_empty() {
+            self.blobs_of(record, &mut blobs);
+        }
+        blobs.extend(needed);
+        for blob in blobs {
+            if !thorough || good.contains(&blob) || !self.blobs.has(&blob) {
+                continue;
+            }
+            if self.blobs.is_true(&blob)? {
+                good.insert(blob);
+            } else {
+                found.faults.push(format!("blob {} has other content", blob.short()));
+                found.wrong_blobs.push(blob);
+            }
+        }
+        if let Ok(Some(bytes)) = self.blobs.read(&record.id)
+            && let Ok(config) = super::parse_config(&bytes, &record.id)
+        {
+            for layer in ChainId::chain(&config.rootfs.diff_ids) {
+                if !self.layers.path(&layer).is_ok_and(|path| path.is_dir())
+                    || self.layers.record(&layer).is_err()
+                {
+                    found.faults.push(format!("layer {} is missing", layer.0.short()));
+                }
+            }
+        }
+        Ok((!found.faults.is_empty()).then_some(found))
+    }
+
+    /// The names that lead to no image.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn dangling_names(&self) -> Result<Vec<crate::image::Reference>> {
+        let images: HashSet<Digest> =
+            self.image_records()?.into_iter().map(|(record, _)| record.id).collect();
+        let names = self
+            .ref_records()?
+            .into_iter()
+            .filter(|(name, read_only)| !read_only && !images.contains(&name.id));
+        Ok(names.map(|(name, _)| name.reference).collect())
+    }
+
+    /// Layers of our own store that no image and no container needs.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn unused_layers(&self) -> Result<Vec<ChainId>> {
+        let used = self.used_layers()?;
+        Ok(self.layers.list()?.into_iter().filter(|layer| !used.contains(layer)).collect())
+    }
+
+    /// Moves layers that nothing needs to the trash; gives them.
+    ///
+    /// # Errors
+    /// When a record cannot be read or a layer not be moved.
+    pub fn discard_unused_layers(&self, _lock: &ExclusiveLock) -> Result<Vec<ChainId>> {
+        self.layers.discard_unused(&self.used_layers()?)
+    }
+
+    /// Every blob of our own store that an image needs.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn blobs_by_image(&self) -> Result<Vec<(Digest, HashSet<Digest>)>> {
+        let mut all = Vec::new();
+        for (record, read_only) in self.image_records()? {
+            if !read_only {
+                let mut blobs = HashSet::new();
+                self.blobs_of(&record, &mut blobs);
+                all.push((record.id, blobs));
+            }
+        }
+        Ok(all)
+    }
+}
