@@ -67,16 +67,20 @@ fn shortcut(words: &[OsString]) -> Option<Cli> {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Attach to a running container
+    Attach(cmd::attach::Args),
     /// Write the completion script for a shell
     Completion(cmd::completion::Args),
     /// Do something with containers
     Container(cmd::groups::ContainerArgs),
-    /// Show what happens to containers, images and volumes
-    Events(cmd::events::Args),
     /// Copy files between containers and the host
     Cp(cmd::cp::Args),
+    /// Make a container, to be started later
+    Create(Box<cmd::create::Args>),
     /// Show what changed in a container or an image
     Diff(cmd::diff::Args),
+    /// Show what happens to containers, images and volumes
+    Events(cmd::events::Args),
     /// Run a command in a running container
     Exec(cmd::exec::Args),
     /// Write a container's root file system as an archive
@@ -103,6 +107,10 @@ pub enum Command {
     Ps(cmd::ps::Args),
     /// Pull images from a registry
     Pull(cmd::pull::Args),
+    /// Give a container another name
+    Rename(cmd::rename::Args),
+    /// Stop containers and start them again
+    Restart(cmd::restart::Args),
     /// Remove containers
     Rm(cmd::rm::Args),
     /// Remove images
@@ -111,6 +119,8 @@ pub enum Command {
     Run(Box<cmd::run::Args>),
     /// Save images to an archive
     Save(cmd::save::Args),
+    /// Start containers that were made before
+    Start(cmd::start::Args),
     /// Stop containers
     Stop(cmd::stop::Args),
     /// Do something with the store as a whole

@@ -417,6 +417,9 @@ pub struct LifecyclePlan {
     /// Whether it is started again when it has ended; `settings.json` may have another by now.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// Containers that are started before it (`--requires`).
+    #[serde(default)]
+    pub requires: Vec<ContainerId>,
 }
 
 /// What was asked for, kept word for word for `inspect`.

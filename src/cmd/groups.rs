@@ -1,8 +1,8 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
 use super::{
-    cp, diff, exec, export, history, image, images, inspect, kill, load, logs, port, ps, pull, rm, rmi, run,
-    save, stop, tag, top, untag, wait,
+    attach, container, cp, create, diff, exec, export, history, image, images, inspect, kill, load, logs,
+    port, ps, pull, rename, restart, rm, rmi, run, save, start, stop, tag, top, untag, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -20,12 +20,20 @@ pub struct ContainerArgs {
 /// What can be done with containers.
 #[derive(Debug, clap::Subcommand)]
 pub enum ContainerVerb {
+    /// Attach to a running container
+    Attach(attach::Args),
+    /// Finish what a killed monitor left of containers
+    Cleanup(container::cleanup::Args),
     /// Copy files between containers and the host
     Cp(cp::Args),
+    /// Make a container, to be started later
+    Create(Box<create::Args>),
     /// Show what changed in containers
     Diff(diff::Args),
     /// Run a command in a running container
     Exec(exec::Args),
+    /// Say by the exit code whether a container exists
+    Exists(container::exists::Args),
     /// Write a container's root file system as an archive
     Export(export::Args),
     /// Show everything known about containers
@@ -39,10 +47,18 @@ pub enum ContainerVerb {
     Ls(ps::Args),
     /// Show where a container's ports are published
     Port(port::Args),
+    /// Remove the containers that do not run
+    Prune(container::prune::Args),
+    /// Give a container another name
+    Rename(rename::Args),
+    /// Stop containers and start them again
+    Restart(restart::Args),
     /// Remove containers
     Rm(rm::Args),
     /// Run a command in a new container
     Run(Box<run::Args>),
+    /// Start containers that were made before
+    Start(start::Args),
     /// Stop containers
     Stop(stop::Args),
     /// Show the processes of a container
@@ -70,11 +86,11 @@ pub enum ImageVerb {
     History(history::Args),
     /// Show everything known about images
     Inspect(inspect::Args),
+    /// Load images from an archive
+    Load(load::Args),
     /// List images
     #[command(name = "ls", visible_alias = "list")]
     Ls(images::Args),
-    /// Load images from an archive
-    Load(load::Args),
     /// Remove images that nobody needs
     Prune(image::prune::Args),
     /// Pull images from a registry
@@ -101,13 +117,21 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Diff(args) => diff::run(&args, diff::Sort::Container, env),
         ContainerVerb::Exec(args) => exec::run(&args, env),
         ContainerVerb::Export(args) => export::run(&args, env),
+        ContainerVerb::Attach(args) => attach::run(&args, env),
+        ContainerVerb::Cleanup(args) => container::cleanup::run(&args, env),
+        ContainerVerb::Create(args) => create::run(*args, env),
+        ContainerVerb::Exists(args) => container::exists::run(&args, env),
         ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),
         ContainerVerb::Ls(args) => ps::run(&args, env),
         ContainerVerb::Port(args) => port::run(&args, env),
+        ContainerVerb::Prune(args) => container::prune::run(&args, env),
+        ContainerVerb::Rename(args) => rename::run(&args, env),
+        ContainerVerb::Restart(args) => restart::run(&args, env),
         ContainerVerb::Rm(args) => rm::run(&args, env),
         ContainerVerb::Run(args) => run::run(*args, env),
+        ContainerVerb::Start(args) => start::run(&args, env),
         ContainerVerb::Stop(args) => stop::run(&args, env),
         ContainerVerb::Top(args) => top::run(&args, env),
         ContainerVerb::Wait(args) => wait::run(&args, env),

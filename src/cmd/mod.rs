@@ -8,8 +8,11 @@ use crate::runtime;
 use crate::storage::Store;
 use std::process::ExitCode;
 
+pub mod attach;
 pub mod completion;
+pub mod container;
 pub mod cp;
+pub mod create;
 pub mod diff;
 pub mod events;
 pub mod exec;
@@ -27,10 +30,13 @@ pub mod logs;
 pub mod port;
 pub mod ps;
 pub mod pull;
+pub mod rename;
+pub mod restart;
 pub mod rm;
 pub mod rmi;
 pub mod run;
 pub mod save;
+pub mod start;
 pub mod stop;
 pub mod switch;
 pub mod system;
@@ -57,8 +63,10 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 
 fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
+        Command::Attach(args) => attach::run(&args, env),
         Command::Completion(args) => completion::run(&args, env),
         Command::Container(args) => groups::container(args, env),
+        Command::Create(args) => create::run(*args, env),
         Command::Events(args) => events::run(&args, env),
         Command::Cp(args) => cp::run(&args, env),
         Command::Diff(args) => diff::run(&args, diff::Sort::Any, env),
@@ -75,10 +83,13 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
+        Command::Rename(args) => rename::run(&args, env),
+        Command::Restart(args) => restart::run(&args, env),
         Command::Rm(args) => rm::run(&args, env),
         Command::Rmi(args) => rmi::run(&args, env),
         Command::Run(args) => run::run(*args, env),
         Command::Save(args) => save::run(&args, env),
+        Command::Start(args) => start::run(&args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::System(args) => system::run(&args, env),
         Command::Tag(args) => tag::run(&args, env),

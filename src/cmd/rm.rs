@@ -18,7 +18,7 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// Remove the containers that share its namespaces first
+    /// Remove the containers that share its namespaces or require it first
     #[arg(long, help_heading = "Which containers")]
     pub depend: bool,
     /// Stop containers that run, and say nothing about those that do not exist
@@ -88,7 +88,7 @@ fn remove_one(args: &Args, store: &Store, (name, found): Chosen) -> Result<Vec<S
         if let (Some(first), false) = (dependents.first(), args.depend) {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("container {name} shares namespaces with container {}", first.id().short()),
+                format!("container {name} is needed by container {}", first.id().short()),
             )
             .hint(format!("Remove both: coracle rm --depend {name}")));
         }
@@ -118,7 +118,7 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
         }
         let lock = container.lock()?;
         let status = container.status();
-        let starting = status == Status::Created && container.is_alive();
+        let starting = container.is_starting();
         if !status.is_active() && !starting {
             let volumes = args.volumes || container.summary().auto_remove;
             return control::remove(store, container, &lock, volumes);

@@ -4,30 +4,22 @@ pub mod args;
 mod before;
 pub mod joins;
 mod logging;
+pub(super) mod make;
 pub mod request;
 mod sources;
 #[cfg(test)]
 mod tests;
 
-use super::pull;
-use crate::error::{Context, Error, Kind, Result};
-use crate::host::{self, Env};
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
 use crate::plan::words::Stream;
-use crate::plan::{ContainerPlan, Facts, check, resolve};
-use crate::runtime::{self, client::Attachment, control};
-use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, Containers};
+use crate::runtime::{self, client::Attachment};
 use crate::ui;
 use args::{ContainerArgs, RunArgs};
-use chrono::Utc;
 use clap::ArgAction;
-use request::Origin;
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use make::{Made, Wish, discard, make};
+use std::io::IsTerminal;
 use std::process::ExitCode;
-
-/// Attempts to find a free name for a container that was given none.
-const NAME_ATTEMPTS: u32 = 8;
 
 /// What the manual page says beyond the options.
 const MANUAL: &str = "\
@@ -85,57 +77,15 @@ pub struct Args {
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let attachment = attachment(&args)?;
     let Args { container, run, words, .. } = args;
-    let mut words = words.into_iter();
-    let first = words.next().unwrap_or_default();
-    let origin = container.origin(&first)?;
-    let caller = host::caller()?;
-    let image_args = (container.image.pull, container.image.source.clone(), container.image.quiet);
-    let cidfile = container.identity.cidfile.as_ref().map(|file| caller.cwd.join(file));
-    let replace = container.identity.replace;
-    let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut request = container.into_request(&origin, words.collect(), &caller, command_line)?;
-    request.process.preserve_fds = run.preserve_fds;
-    // Attaching to standard input is asking for it to be open.
-    request.stdin |= run.attach.contains(&Stream::Stdin);
-
-    let store = super::store(env)?;
-    let facts = Facts {
-        id: Containers::new_id()?,
-        spare_name: match &request.name {
-            Some(name) => name.clone(),
-            None => store.containers().unused_name()?,
-        },
-        created: Utc::now(),
-        caller,
-    };
-    joins::look_up(&store, &mut request)?;
-    sources::look_up(&store, &mut request, &facts.caller)?;
-    check(&request, &facts)?;
-    before::check(&store, &request, &facts.caller, cidfile.as_deref(), replace)?;
-
-    let image = match &origin {
-        Origin::Image(text) => {
-            let (policy, source, quiet) = &image_args;
-            Some(pull::ensure_image(env, &store, text, *policy, source, *quiet)?)
-        }
-        Origin::Rootfs(_) => None,
-    };
-    let named = request.name.is_some();
-    let mut plan = resolve(request, image.as_ref(), &facts)?;
-    logging::render_tag(&mut plan)?;
-    if replace {
-        before::remove_holder(&store, &plan.name)?;
-    }
-    let prepared = runtime::prepare(&store, &plan)?;
-    let dir = create(&store, &mut plan, named)?;
-    if let Some(file) = &cidfile
-        && let Err(error) = write_id(file, &plan)
-    {
-        discard(&store, &dir);
-        return Err(error);
-    }
+    let stdin = run.attach.contains(&Stream::Stdin);
+    let wish = Wish { container, words, preserve_fds: run.preserve_fds, stdin };
+    let Made { store, plan, dir, prepared } = make(wish, true, env)?;
     let detached = attachment.is_none();
-    let running = match runtime::launch(&store, &dir, &plan, prepared, attachment) {
+    let launched = match prepared {
+        Some(prepared) => runtime::start::first(&store, &dir, &plan, prepared, attachment),
+        None => runtime::start::start(&store, &dir, None),
+    };
+    let running = match launched {
         Ok(running) => running,
         Err(error) => {
             // Without --rm it stays, as created, for inspect and rm.
@@ -177,44 +127,4 @@ fn attachment(args: &Args) -> Result<Option<Attachment>> {
         sig_proxy: run.sig_proxy && !tty,
         detach_keys: run.detach_keys.0.clone(),
     }))
-}
-
-/// Makes the container's records. A name of our choosing that was taken meanwhile is chosen again.
-fn create(store: &Store, plan: &mut ContainerPlan, named: bool) -> Result<ContainerDir> {
-    // From here on the image cannot be removed without its container being seen.
-    let _lock = store.shared()?;
-    let mut attempt = 0;
-    loop {
-        match store.containers().create(&plan.id, &plan.name, plan) {
-            Err(e) if e.kind() == Kind::Conflict && !named && attempt < NAME_ATTEMPTS => {
-                attempt += 1;
-                plan.name = store.containers().unused_name()?;
-            }
-            other => {
-                let dir = other?;
-                return match runtime::furnish(store, &dir, plan) {
-                    Ok(()) => Ok(dir),
-                    Err(error) => {
-                        discard(store, &dir);
-                        Err(error)
-                    }
-                };
-            }
-        }
-    }
-}
-
-/// Writes the id to a new file.
-fn write_id(path: &Path, plan: &ContainerPlan) -> Result<()> {
-    let context = || format!("cannot write the container's id to {}", path.display());
-    let mut file = std::fs::File::create_new(path).context(Kind::Usage, context)?;
-    file.write_all(plan.id.as_str().as_bytes()).context(Kind::Usage, context)
-}
-
-/// Removes a container that never ran. What cannot be removed is left for `rm`.
-fn discard(store: &Store, dir: &ContainerDir) {
-    let removed = dir.lock().and_then(|lock| control::remove(store, dir, &lock, true));
-    if let Err(error) = removed {
-        log::info!("container {} is left: {error}", dir.id().short());
-    }
 }

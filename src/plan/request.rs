@@ -8,7 +8,7 @@ use super::process::Entrypoint;
 use super::secret::SecretPlan;
 use super::security::SecurityRequest;
 use super::{FilesPlan, LogPlan, MountPlan, NamespacePlan};
-use crate::container::{Name, RestartPolicy, Signal};
+use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::netns::{DnsPlan, HostEntry, NetMode, PortPublish};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -150,4 +150,6 @@ pub struct LifecycleRequest {
     pub pidfile: Option<PathBuf>,
     /// `--restart`.
     pub restart: RestartPolicy,
+    /// `--requires`, looked up.
+    pub requires: Vec<ContainerId>,
 }

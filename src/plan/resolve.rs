@@ -330,6 +330,7 @@ fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Re
         timeout: Some(request.lifecycle.timeout).filter(|seconds| *seconds > 0),
         pidfile: request.lifecycle.pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
         restart,
+        requires: request.lifecycle.requires.clone(),
     })
 }
 

@@ -106,16 +106,21 @@ fn nudge(container: &ContainerDir) {
     }
 }
 
-/// Waits while the container is being started for the first time: until there is a record of the run
-/// there is nobody to signal.
+/// Ends a pause before a restart: the container has ended then. The policy and what was asked of it stay.
+pub fn end_pause(container: &ContainerDir) {
+    nudge(container);
+    await_no_restart(container);
+}
+
+/// Waits while the container is being started: until there is a record of the run there is nobody to
+/// signal.
 fn await_start(container: &ContainerDir) {
-    let starting = || container.status() == Status::Created && container.is_alive();
-    if !starting() {
+    if !container.is_starting() {
         return;
     }
     let mut watch = [Watch::new(container)];
     let begun = Instant::now();
-    while starting() && begun.elapsed() < AFTER_KILL {
+    while container.is_starting() && begun.elapsed() < AFTER_KILL {
         watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
     }
 }
@@ -324,6 +329,19 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
     }
 }
 
+/// Removes a container if it does not run: `false` when it does, or was removed by somebody else.
+///
+/// # Errors
+/// When its records cannot be written or the directory cannot be moved.
+pub fn remove_ended(store: &Store, container: &ContainerDir, volumes: bool) -> Result<bool> {
+    recover(store, container)?;
+    let lock = container.lock()?;
+    if container.status().is_active() || container.is_starting() || !container.in_place() {
+        return Ok(false);
+    }
+    remove(store, container, &lock, volumes).map(|()| true)
+}
+
 /// Ends a container by all means, for its removal: stops it, or kills it and its monitor.
 ///
 /// # Errors
@@ -341,7 +359,7 @@ pub fn end(store: &Store, container: &ContainerDir, with: i32, patience: Option<
     recover(store, container)
 }
 
-/// The containers that share a namespace of this one, and so cannot outlive it.
+/// The containers that share a namespace of this one, and so cannot outlive it, or that require it.
 ///
 /// # Errors
 /// When the containers cannot be listed.
@@ -352,6 +370,7 @@ pub fn dependents(store: &Store, container: &ContainerDir) -> Result<Vec<Contain
             let own = container.id().as_str();
             let network = matches!(&plan.network.mode, NetMode::Container(id) if id == own);
             network
+                || plan.lifecycle.requires.contains(container.id())
                 || [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup, &ns.user]
                     .into_iter()
                     .any(|share| matches!(share, Share::Container(id) if id == own))

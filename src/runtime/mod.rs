@@ -8,7 +8,7 @@ use crate::fork::{self, Failure};
 use crate::netns::{self, NetMode, slirp};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
-use crate::storage::containers::ContainerDir;
+use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE};
 use crate::userns;
 use client::{Attachment, Ended, Signals};
 use monitor::{Launch, ToCaller};
@@ -39,6 +39,7 @@ pub mod root;
 pub mod seccomp;
 pub mod secrets;
 pub mod select;
+pub mod start;
 pub mod users;
 pub mod volumes;
 
@@ -166,6 +167,22 @@ impl Running {
                 Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
                     .hint("See how the container stands: coracle ps -a"))
             }
+        }
+    }
+}
+
+impl Running {
+    /// As [`Running::wait`], for one who came later than the container and may have missed its exit code by
+    /// a moment: that is in the records then.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn wait_for(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
+        let Some(Attached { socket, how, signals }) = self.attached else { return Ok(0) };
+        match client::follow(&socket, &how, &signals)? {
+            Ended::Exited(code) => Ok(code),
+            Ended::Detached => Ok(0),
+            Ended::Lost => Ok(control::wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which containers a command means: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
 
-use crate::container::{ContainerId, Status};
+use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::control;
@@ -37,6 +37,8 @@ pub enum Suits {
     Running,
     /// Those that run or are paused.
     Live,
+    /// Those that do not run.
+    Ended,
 }
 
 impl Suits {
@@ -45,6 +47,7 @@ impl Suits {
             Suits::Any => true,
             Suits::Running => matches!(status, Status::Running | Status::Restarting),
             Suits::Live => status.is_live(),
+            Suits::Ended => !status.is_active(),
         }
     }
 }
@@ -108,6 +111,8 @@ enum Filter {
     Until(DateTime<Utc>),
     Volume(String),
     Network(String),
+    Restart(String),
+    OnBoot(bool),
     /// Known to podman, and true of no container here.
     Never(&'static str),
 }
@@ -127,12 +132,14 @@ impl Filter {
             Filter::Until(_) => "until",
             Filter::Volume(_) => "volume",
             Filter::Network(_) => "network",
+            Filter::Restart(_) => "restart-policy",
+            Filter::OnBoot(_) => "should-start-on-boot",
             Filter::Never(key) => key,
         }
     }
 }
 
-const KEYS: &str = "id, name, label, exited, status, ancestor, before, since, until, volume or network";
+const KEYS: &str = "id, name, label, exited, status, ancestor, before, since, until, volume, network, restart-policy or should-start-on-boot";
 
 impl Filters {
     /// Reads `key=value` conditions; `time` reads a point in time for `until`.
@@ -182,6 +189,13 @@ impl Filters {
                 "until" => Filter::Until(time(value)?),
                 "volume" => Filter::Volume(value.to_owned()),
                 "network" => Filter::Network(value.to_owned()),
+                "restart-policy" => Filter::Restart(match value {
+                    "no" | "none" | "on-failure" | "always" | "unless-stopped" => value.replace("none", "no"),
+                    _ => return Err(wrong(format!("{value:?} is not a restart policy"))),
+                }),
+                "should-start-on-boot" => Filter::OnBoot(
+                    value.parse().map_err(|_| wrong(format!("{value:?} is not true or false")))?,
+                ),
                 "health" => Filter::Never("health"),
                 "pod" => Filter::Never("pod"),
                 _ => return Err(wrong(format!("{key:?} is not a key"))),
@@ -239,6 +253,20 @@ impl Lazy<'_> {
     fn get(&mut self) -> Option<&ContainerPlan> {
         let read = || self.store.containers().open(self.id).ok()?.plan().ok();
         self.plan.get_or_insert_with(read).as_ref()
+    }
+}
+
+impl Lazy<'_> {
+    /// The restart policy in force.
+    fn policy(&mut self) -> Option<RestartPolicy> {
+        let planned = self.get()?.lifecycle.restart;
+        Some(self.store.containers().open(self.id).ok()?.restart_policy(planned))
+    }
+
+    /// Whether somebody stopped it, and nobody has started it since.
+    fn was_stopped(&self) -> bool {
+        let Ok(dir) = self.store.containers().open(self.id) else { return false };
+        dir.stop_asked().zip(dir.run_record().ok().flatten()).is_some_and(|(asked, run)| asked >= run.run)
     }
 }
 
@@ -314,6 +342,15 @@ impl Filter {
             }),
             Filter::Network(wanted) => {
                 plan.get().is_some_and(|plan| plan.network.mode.to_string() == *wanted)
+            }
+            Filter::Restart(wanted) => plan.policy().is_some_and(|policy| policy.name() == wanted),
+            Filter::OnBoot(wanted) => {
+                let starts = match plan.policy() {
+                    Some(RestartPolicy::Always) => true,
+                    Some(RestartPolicy::UnlessStopped) => !plan.was_stopped(),
+                    _ => false,
+                };
+                starts == *wanted
             }
             Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Never(_) => false,
         }

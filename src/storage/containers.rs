@@ -171,6 +171,37 @@ impl Containers {
         done
     }
 
+    /// Gives a container another name, which is free for others from then on.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken or is the container's own; `NotFound` when it has been removed.
+    pub fn rename(&self, dir: &ContainerDir, name: &Name) -> Result<Name> {
+        let doing = || format!("rename container {} to {name}", dir.id().short());
+        let _lock = dir.lock()?;
+        if !dir.in_place() {
+            return Err(not_found(dir.id().as_str()));
+        }
+        let base = self.base().context(Kind::Storage, doing)?;
+        let mut settings = dir.settings()?;
+        if settings.name == *name {
+            return Err(Error::new(Kind::Conflict, format!("container {name} has that name already")));
+        }
+        // In this order a command that is killed leaves a link too many, never a container without one.
+        self.take_name(&base, name, dir.id())?;
+        let before = std::mem::replace(&mut settings.name, name.clone());
+        let unlink = |name: &Name| {
+            let _ = unlinkat(&base, format!("names/{name}").as_str(), UnlinkatFlags::NoRemoveDir);
+        };
+        if let Err(error) = dir.set_settings(&settings) {
+            unlink(name);
+            return Err(error);
+        }
+        if self.by_name(&before).as_ref() == Some(dir.id()) {
+            unlink(&before);
+        }
+        Ok(before)
+    }
+
     /// Makes the name lead to this container, whose directory exists.
     fn take_name(&self, base: &OwnedFd, name: &Name, id: &ContainerId) -> Result<()> {
         let link = format!("names/{name}");
@@ -218,7 +249,10 @@ impl Containers {
         // A creator that still works holds the lock; one that was killed left no summary.
         let Some(_lock) = locks::try_lock(dir.as_fd())? else { return Ok(false) };
         if files::read(dir.as_fd(), "summary")?.is_some() {
-            return Ok(false);
+            // One that was renamed, or was to be, by a command that was killed.
+            let settings: Option<Settings> = files::read_json(dir.as_fd(), "settings.json")?;
+            let other = settings.is_some_and(|settings| settings.name != *name);
+            return if other { unlink().map(|()| true).map_err(io::Error::from) } else { Ok(false) };
         }
         unlink()?;
         let _ = std::fs::remove_dir_all(self.data.join("containers").join(id.as_str()));

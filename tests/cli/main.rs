@@ -40,6 +40,7 @@ mod run_options;
 mod run_terminal;
 mod save_load;
 mod spaces;
+mod start;
 mod stop;
 mod store;
 mod system;

@@ -342,4 +342,7 @@ pub struct LifecycleArgs {
     /// Start it again when it ends: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
     pub restart: RestartPolicy,
+    /// Start these containers first, whenever this one is started
+    #[arg(long, value_name = "CONTAINER", value_delimiter = ',')]
+    pub requires: Vec<String>,
 }

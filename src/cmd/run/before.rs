@@ -90,25 +90,32 @@ fn not_home(path: &Path, caller: &Caller) -> Result<()> {
 }
 
 /// The container that has exactly this name.
-fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
+pub(super) fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
     let found = store.containers().find(name.as_str()).ok()?;
     (found.summary().name().as_ref() == Some(name)).then_some(found)
 }
 
-/// Stops and removes the container that has this name, if there is one (`--replace`).
+/// Stops the container whose place another one takes (`--replace`).
+///
+/// # Errors
+/// When it cannot be stopped.
+pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
+    // A container whose plan is lost is stopped the usual way.
+    let (signal, seconds) = holder
+        .plan::<ContainerPlan>()
+        .map_or((15, 10), |plan| (plan.lifecycle.stop_signal, plan.lifecycle.stop_timeout));
+    control::stop(store, holder, signal, Some(Duration::from_secs(seconds.into()))).map(drop)
+}
+
+/// Stops and removes it.
 ///
 /// # Errors
 /// When it cannot be stopped or removed.
-pub(super) fn remove_holder(store: &Store, name: &Name) -> Result<()> {
-    let Some(dir) = holder(store, name) else { return Ok(()) };
-    // A container whose plan is lost is stopped the usual way.
-    let (signal, seconds) = dir
-        .plan::<ContainerPlan>()
-        .map_or((15, 10), |plan| (plan.lifecycle.stop_signal, plan.lifecycle.stop_timeout));
-    control::stop(store, &dir, signal, Some(Duration::from_secs(seconds.into())))?;
-    if dir.path().symlink_metadata().is_err() {
+pub(super) fn remove_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
+    stop_holder(store, holder)?;
+    if !holder.in_place() {
         return Ok(());
     }
-    let lock = dir.lock()?;
-    control::remove(store, &dir, &lock, true)
+    let lock = holder.lock()?;
+    control::remove(store, holder, &lock, true)
 }

@@ -252,6 +252,7 @@ fn lifecycle(args: &LifecycleArgs, pidfile: Option<PathBuf>) -> LifecycleRequest
         timeout: args.timeout,
         pidfile,
         restart: args.restart,
+        requires: Vec::new(),
     }
 }
 

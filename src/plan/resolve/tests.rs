@@ -155,6 +155,7 @@ fn what_is_asked_for_wins_over_the_image() {
                 pidfile: Some("p".into()),
                 auto_remove: true,
                 restart: "on-failure:2".parse().unwrap(),
+                requires: Vec::new(),
             };
             r.mounts.list = vec![
                 "./x/../d:/data/sub:ro".parse::<VolumeArg>().unwrap().0,

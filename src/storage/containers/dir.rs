@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The exit code of a container whose monitor died, or whose machine restarted, before the payload's
 /// own was known.
@@ -26,6 +27,8 @@ pub const LOST_EXIT_CODE: u8 = 255;
 
 /// How long the exit code of a detached process of `exec` is kept.
 const EXEC_KEPT: chrono::Duration = chrono::Duration::minutes(5);
+/// How long a monitor whose container has ended may take to clear up before it counts as running.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// One container's directory, held by descriptor: it stays usable after it was renamed to the trash.
 #[derive(Debug)]
@@ -315,17 +318,32 @@ impl ContainerDir {
         let ended = |run: Option<RunRecord>, exit: Option<ExitRecord>| {
             run.is_none_or(|run| exit.is_some_and(|exit| exit.run == run.run))
         };
-        match locks::hold_alive(self.fd(), false) {
-            Ok(lock) => Ok(lock),
-            Err(Errno::EAGAIN | Errno::EACCES) if ended(self.run_record()?, self.exit_record()?) => {
-                locks::hold_alive(self.fd(), true)
-                    .context(Kind::Storage, || self.doing("take the alive lock"))
+        let begun = Instant::now();
+        let ending = || {
+            begun.elapsed() < ENDING
+                && ended(self.run_record().ok().flatten(), self.exit_record().ok().flatten())
+        };
+        let lock = match locks::hold_alive(self.fd(), ending) {
+            Err(Errno::EAGAIN) => {
+                let id = self.id.short();
+                return Err(Error::new(Kind::Conflict, format!("container {id} is running already")));
             }
-            Err(Errno::EAGAIN | Errno::EACCES) => {
-                Err(Error::new(Kind::Conflict, format!("container {} is running already", self.id.short())))
-            }
-            Err(e) => Err(e).context(Kind::Storage, || self.doing("take the alive lock")),
+            other => other.context(Kind::Storage, || self.doing("take the alive lock"))?,
+        };
+        // Whoever removes a container looks for a monitor under the lock: either it found us, or we find
+        // here that the container is gone.
+        drop(self.lock()?);
+        if !self.in_place() {
+            return Err(self.removed());
         }
+        Ok(lock)
+    }
+
+    /// Whether a monitor is about to start the container and has not recorded the run yet. Never called
+    /// by the monitor itself.
+    pub fn is_starting(&self) -> bool {
+        let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
+        self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)
     }
 
     /// Whether a monitor holds `alive`. Never called by the monitor itself.
@@ -341,12 +359,13 @@ impl ContainerDir {
     /// file cannot be opened.
     pub fn lock(&self) -> Result<DirLock> {
         locks::lock(self.fd()).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Error::new(
-                Kind::NotFound,
-                format!("container {} has been removed meanwhile", self.id().short()),
-            ),
+            io::ErrorKind::NotFound => self.removed(),
             _ => Error::new(Kind::Storage, self.doing("take the lock")).caused_by(e),
         })
+    }
+
+    fn removed(&self) -> Error {
+        Error::new(Kind::NotFound, format!("container {} has been removed meanwhile", self.id.short()))
     }
 
     /// Opens the exit note, for one who waits; see [`ExitNote`].

@@ -45,19 +45,20 @@ fn open(dir: BorrowedFd<'_>, name: &str, create: bool) -> nix::Result<OwnedFd> {
     openat(dir, name, flags, Mode::from_bits_truncate(0o600))
 }
 
-/// Takes `alive`. Without `wait`, `EAGAIN` or `EACCES` says that another process holds it.
-pub(super) fn hold_alive(dir: BorrowedFd<'_>, wait: bool) -> nix::Result<AliveLock> {
+/// Takes `alive`; asks `patient` whenever another process holds it. `EAGAIN` says that it still does.
+pub(super) fn hold_alive(dir: BorrowedFd<'_>, mut patient: impl FnMut() -> bool) -> nix::Result<AliveLock> {
+    /// Between two attempts. Not one attempt that waits: of two who wait the second would wait for the
+    /// first one's life.
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+    // Opened once: to close any descriptor of it would drop the lock.
     let file = open(dir, "alive", true)?;
     let lock = record(libc::F_WRLCK);
     loop {
-        let taken = if wait {
-            fcntl(&file, FcntlArg::F_SETLKW(&lock))
-        } else {
-            fcntl(&file, FcntlArg::F_SETLK(&lock))
-        };
-        match taken {
+        match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
             Ok(_) => return Ok(AliveLock { _file: file }),
             Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN | Errno::EACCES) if patient() => std::thread::sleep(PAUSE),
+            Err(Errno::EACCES) => return Err(Errno::EAGAIN),
             Err(e) => return Err(e),
         }
     }
@@ -65,12 +66,16 @@ pub(super) fn hold_alive(dir: BorrowedFd<'_>, wait: bool) -> nix::Result<AliveLo
 
 /// Whether some other process holds `alive`; `path` is relative to `dir`.
 pub(super) fn is_alive(dir: BorrowedFd<'_>, path: &str) -> bool {
-    let Ok(file) = openat(dir, path, OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
-    else {
-        return false;
-    };
+    alive_holder(dir, path).is_some()
+}
+
+/// The process that holds `alive`, by the number that this one knows it by.
+pub(super) fn alive_holder(dir: BorrowedFd<'_>, path: &str) -> Option<i32> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = openat(dir, path, flags, Mode::empty()).ok()?;
     let mut lock = record(libc::F_WRLCK);
-    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
+    (lock.l_type != libc::F_UNLCK as libc::c_short).then_some(lock.l_pid)
 }
 
 /// Takes `lock`, waiting for it.

@@ -1,0 +1,47 @@
+//! `coracle attach`.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::keys::DetachKeys;
+use crate::runtime::select::Selection;
+use crate::runtime::start::{self, Wanted};
+use std::process::ExitCode;
+
+/// Arguments of `attach`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Args {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: Option<String>,
+    /// The latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    /// Keys that detach from the container; empty for none
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    pub detach_keys: DetachKeys,
+    /// Do not attach to standard input
+    #[arg(long)]
+    pub no_stdin: bool,
+    /// Pass signals on to the container
+    #[arg(long, default_value = "true")]
+    pub sig_proxy: bool,
+}
+
+/// Attaches to a container that runs: shows what it writes from now on, and gives it what is typed. Its
+/// exit code is ours; after detaching that is 0.
+///
+/// # Errors
+/// A container that does not exist or does not run.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    let names: Vec<String> = args.container.iter().cloned().collect();
+    let selection = Selection { names: &names, latest: args.latest, ..Selection::default() };
+    let Some((_, found)) = selection.containers(&store)?.pop() else {
+        return Err(Error::new(Kind::NotFound, "there are no containers"));
+    };
+    let dir = found?;
+    let wanted =
+        Wanted { stdin: !args.no_stdin, sig_proxy: args.sig_proxy, detach_keys: args.detach_keys.0.clone() };
+    start::attach(&dir, &wanted)?.wait_for(&store, &dir).map(ExitCode::from)
+}

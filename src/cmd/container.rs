@@ -1,0 +1,5 @@
+//! Verbs of `coracle container` alone.
+
+pub mod cleanup;
+pub mod exists;
+pub mod prune;

@@ -1,0 +1,73 @@
+//! `coracle container cleanup`.
+
+use crate::cmd::which::Which;
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::ContainerPlan;
+use crate::runtime::control;
+use crate::runtime::select::Suits;
+use crate::storage::events::Action;
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `container cleanup`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Which containers.
+    #[command(flatten)]
+    pub which: Which,
+    /// Forget this process of exec
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    pub exec: Option<String>,
+    /// Remove the containers too
+    #[arg(long)]
+    pub rm: bool,
+    /// Remove their images too, where nothing else needs them
+    #[arg(long, conflicts_with = "exec")]
+    pub rmi: bool,
+}
+
+/// Finishes what a monitor that was killed left of a container. Every verb does so by itself; this one
+/// does nothing else.
+///
+/// # Errors
+/// A container that does not exist or that runs.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let mut chosen = args.which.chosen(&store, Suits::Ended)?;
+    if let (Some(exec), [(_, _)]) = (&args.exec, chosen.as_slice()) {
+        let (_, found) = chosen.remove(0);
+        let dir = found?;
+        let record = dir.execs()?.into_iter().find(|record| record.id.as_str().starts_with(exec.as_str()));
+        let record = record.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("no process {exec:?} of container {}", dir.id().short()))
+        })?;
+        dir.remove_exec(&record.id)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let code = ui::each(chosen, |(name, found)| {
+        let dir = found?;
+        control::recover(&store, &dir)?;
+        let status = dir.status();
+        if status.is_active() {
+            return Err(Error::new(Kind::Conflict, format!("container {name} is {}", status.as_str()))
+                .hint(format!("Stop it first: coracle stop {name}")));
+        }
+        let image = dir.plan::<ContainerPlan>().ok().and_then(|plan| plan.image);
+        if status != Status::Created {
+            dir.emit(Action::Cleanup);
+        }
+        if args.rm || args.rmi {
+            control::remove_ended(&store, &dir, true)?;
+        }
+        if let Some(image) = image.filter(|_| args.rmi) {
+            let args = crate::cmd::rmi::Args { images: vec![image.id.to_string()], ..Default::default() };
+            crate::cmd::rmi::run(&args, env)?;
+        }
+        Ok(Some(name))
+    })?;
+    control::sweep(&store)?;
+    Ok(code)
+}

@@ -1,0 +1,30 @@
+//! `coracle rename`.
+
+use crate::container::Name;
+use crate::error::Result;
+use crate::host::Env;
+use crate::storage::events::Action;
+use std::process::ExitCode;
+
+/// Arguments of `rename`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// Its new name
+    #[arg(value_name = "NEW")]
+    pub name: Name,
+}
+
+/// Gives a container another name, whether it runs or not. Its host name stays.
+///
+/// # Errors
+/// A container that does not exist, or a name that is taken.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    let dir = store.containers().find(&args.container)?;
+    store.containers().rename(&dir, &args.name)?;
+    dir.emit(Action::Rename);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,67 @@
+//! `coracle start`.
+
+use super::which::Which;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::keys::DetachKeys;
+use crate::runtime::select::Suits;
+use crate::runtime::start::{self, Wanted};
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `start`.
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_args = super::switch::switchable,
+    mut_arg("all", |arg| arg.short(None)),
+    mut_arg("ignore", |arg| arg.short(None))
+)]
+pub struct Args {
+    /// Which containers.
+    #[command(flatten)]
+    pub which: Which,
+    /// Attach to the container's output, and give back its exit code
+    #[arg(short, long)]
+    pub attach: bool,
+    /// Attach to its standard input too, if it takes any
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Keys that detach from the container; empty for none
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    pub detach_keys: DetachKeys,
+    /// Pass signals on to the container; the default with --attach
+    #[arg(long)]
+    pub sig_proxy: Option<bool>,
+}
+
+/// Starts containers that were made before. One that runs already is left as it is.
+///
+/// # Errors
+/// A container that does not exist or cannot be started.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    // Typing into it without seeing anything is nobody's wish.
+    let attach = args.attach || args.interactive;
+    if args.sig_proxy == Some(true) && !attach {
+        return Err(Error::new(Kind::Usage, "--sig-proxy goes with --attach only")
+            .hint("Add --attach, or leave --sig-proxy out."));
+    }
+    let mut chosen = args.which.chosen(&store, Suits::Ended)?;
+    if !attach {
+        return ui::each(chosen, |(name, found)| {
+            start::start(&store, &found?, None)?;
+            Ok(Some(name))
+        });
+    }
+    let (Some((_, found)), true) = (chosen.pop(), chosen.is_empty()) else {
+        return Err(Error::new(Kind::Usage, "only one container can be started and attached to")
+            .hint("Name one, or leave --attach and --interactive out."));
+    };
+    let dir = found?;
+    let wanted = Wanted {
+        stdin: args.interactive,
+        sig_proxy: args.sig_proxy.unwrap_or(true),
+        detach_keys: args.detach_keys.0.clone(),
+    };
+    start::start(&store, &dir, Some(&wanted))?.wait_for(&store, &dir).map(ExitCode::from)
+}

@@ -1,0 +1,192 @@
+//! Starting containers that were made before, and attaching to those that run.
+//!
+//! Theory of operation. The stored plan goes the way that a fresh one goes: what the start needs of the
+//! host is had first ([`super::prepare`]), then a monitor is launched. Of several commands that start the
+//! same container one gets `alive`; the others find the container running, which is what they wanted. A
+//! client connects to the monitor's socket and from then on is like the one that started it.
+
+use super::client::{Attachment, Signals};
+use super::{Attached, Prepared, Running, control, launch, prepare};
+use crate::container::{ContainerId, Status};
+use crate::error::{Context, Error, Kind, Result};
+use crate::plan::ContainerPlan;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::events::Action;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// How often a start is tried anew when others change the container meanwhile.
+const ATTEMPTS: u32 = 5;
+
+/// How a caller wants to be attached; the rest is the container's.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Relay standard input, if the container takes any.
+    pub stdin: bool,
+    /// Pass signals on, if the container has no terminal.
+    pub sig_proxy: bool,
+    /// The bytes that detach when typed; empty means none.
+    pub detach_keys: Vec<u8>,
+}
+
+impl Wanted {
+    fn of(&self, plan: &ContainerPlan) -> Attachment {
+        Attachment {
+            stdin: self.stdin && plan.io.stdin,
+            stdout: true,
+            stderr: true,
+            tty: plan.io.tty,
+            // With a terminal, signals of the keyboard travel as characters.
+            sig_proxy: self.sig_proxy && !plan.io.tty,
+            detach_keys: self.detach_keys.clone(),
+        }
+    }
+}
+
+/// The plan a container is started by: as it was made, under the name it has now. Descriptors that its
+/// creator passed on are not there any more.
+///
+/// # Errors
+/// When a record cannot be read.
+pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerPlan> {
+    let mut plan: ContainerPlan = dir.plan()?;
+    plan.name = dir.settings()?.name;
+    plan.process.preserve_fds = 0;
+    Ok(plan)
+}
+
+/// The first start of a container that was just made, after those that it requires.
+///
+/// # Errors
+/// Those of [`start`] for what it requires, then those of [`launch`].
+pub fn first(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    ready: Prepared,
+    attach: Option<Attachment>,
+) -> Result<Running> {
+    for required in &plan.lifecycle.requires {
+        start_required(store, dir, required, &mut vec![plan.id.clone()])?;
+    }
+    launch(store, dir, plan, ready, attach)
+}
+
+/// Starts a container, after those that it requires. One that runs already is left as it is, and attached
+/// to if that is wanted.
+///
+/// # Errors
+/// `Conflict` for one that is paused; else those of [`prepare`] and [`launch`].
+pub fn start(store: &Store, dir: &ContainerDir, wanted: Option<&Wanted>) -> Result<Running> {
+    start_after(store, dir, wanted, &mut Vec::new())
+}
+
+fn start_after(
+    store: &Store,
+    dir: &ContainerDir,
+    wanted: Option<&Wanted>,
+    above: &mut Vec<ContainerId>,
+) -> Result<Running> {
+    let id = dir.id().short();
+    for _ in 0..ATTEMPTS {
+        match dir.status() {
+            Status::Running => {
+                return match wanted {
+                    Some(wanted) => attach(dir, wanted),
+                    None => Ok(Running { attached: None }),
+                };
+            }
+            Status::Paused => {
+                return Err(Error::new(Kind::Conflict, format!("container {id} is paused"))
+                    .hint(format!("Let it go on: coracle unpause {id}")));
+            }
+            Status::Crashed => {
+                control::recover(store, dir)?;
+                continue;
+            }
+            Status::Restarting => {
+                // Now, not when its pause is over.
+                control::end_pause(dir);
+                continue;
+            }
+            Status::Created | Status::Exited => {}
+        }
+        let plan = stored_plan(dir)?;
+        above.push(dir.id().clone());
+        for required in &plan.lifecycle.requires {
+            start_required(store, dir, required, above)?;
+        }
+        above.pop();
+        let how = wanted.map(|wanted| wanted.of(&plan));
+        let started = prepare(store, &plan).and_then(|ready| launch(store, dir, &plan, ready, how));
+        match started {
+            // Somebody else was faster.
+            Err(_) if dir.status() == Status::Running => {}
+            other => return other,
+        }
+    }
+    Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
+}
+
+fn start_required(
+    store: &Store,
+    dir: &ContainerDir,
+    required: &ContainerId,
+    above: &mut Vec<ContainerId>,
+) -> Result<()> {
+    // A circle cannot be written down by any verb; records can be.
+    if above.contains(required) {
+        return Ok(());
+    }
+    let doing = || format!("start what container {} requires", dir.id().short());
+    let other = store.containers().open(required).context(Kind::Conflict, doing)?;
+    if other.status().is_live() {
+        return Ok(());
+    }
+    start_after(store, &other, None, above).map(drop).context(Kind::Runtime, doing)
+}
+
+/// Attaches to a container that runs.
+///
+/// # Errors
+/// `Conflict` when it does not run.
+pub fn attach(dir: &ContainerDir, wanted: &Wanted) -> Result<Running> {
+    let id = dir.id().short();
+    let status = dir.status();
+    if !status.is_live() {
+        let word = if status == Status::Crashed { "exited" } else { status.as_str() };
+        return Err(Error::new(Kind::Conflict, format!("container {id} is {word}, not running"))
+            .hint(format!("Start and attach at once: coracle start --attach {id}")));
+    }
+    let plan = stored_plan(dir)?;
+    let how = wanted.of(&plan);
+    let signals = Signals::hold(&how)?;
+    let socket = call(dir)?;
+    dir.emit(Action::Attach);
+    Ok(Running { attached: Some(Attached { socket, how, signals }) })
+}
+
+/// Connects to the monitor.
+fn call(dir: &ContainerDir) -> Result<OwnedFd> {
+    let doing = || format!("attach to container {}", dir.id().short());
+    let folder = dir.socket_dir()?;
+    let name = dir.socket_path().file_name().map(ToOwned::to_owned).unwrap_or_default();
+    // By descriptor: the path itself may be longer than a socket address.
+    let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    let address = UnixAddr::new(&path).context(Kind::Runtime, doing)?;
+    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
+        .context(Kind::Runtime, doing)?;
+    match connect(fd.as_raw_fd(), &address) {
+        Ok(()) => Ok(fd),
+        Err(Errno::ENOENT | Errno::ECONNREFUSED) => {
+            Err(Error::new(Kind::Conflict, doing()).caused_by(Error::new(
+                Kind::Conflict,
+                "nobody answers: it is just starting or ending, or has no attach socket",
+            )))
+        }
+        Err(e) => Err(e).context(Kind::Runtime, doing),
+    }
+}

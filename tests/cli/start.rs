@@ -1,0 +1,300 @@
+//! `create`, `start`, `restart`, `attach`, `rename` and what only `container` has.
+
+use super::ps::{IDLE, field, kill_monitor, start};
+use crate::common::{Call, TestEnv, eventually};
+use expectrl::Expect;
+use nix::sys::signal::Signal;
+
+/// `create` of a busybox tree without network; gives the id.
+fn create(env: &TestEnv, name: &str, options: &[&str], command: &[&str]) -> String {
+    let call = env.coracle(["create", "--name", name, "--network", "none"]).args(options);
+    call.arg("--rootfs").arg(env.busybox_rootfs()).args(command).ok().text().to_owned()
+}
+
+fn status(env: &TestEnv, name: &str) -> String {
+    field(env, name, "{{.State.Status}} {{.State.ExitCode}}")
+}
+
+fn start_of(env: &TestEnv, args: &[&str]) -> Call {
+    env.coracle(["start"]).args(args)
+}
+
+#[test]
+fn what_was_created_is_started_as_often_as_wanted() {
+    let env = TestEnv::new();
+    let id =
+        create(&env, "job", &["-e", "A=b"], &["sh", "-c", "echo $A; echo x >>/count; exit $(wc -l </count)"]);
+    assert_eq!(id.len(), 64);
+    assert_eq!(status(&env, "job"), "created 0");
+    assert_eq!(env.coracle(["wait", "job"]).ok().text(), "0");
+    env.coracle(["logs", "job"]).ok();
+    env.coracle(["stop", "job"]).ok();
+    assert_eq!(start_of(&env, &["job"]).ok().text(), "job");
+    assert_eq!(env.coracle(["wait", "job"]).ok().text(), "1");
+    assert_eq!(start_of(&env, &["-a", &id[..12]]).fails(2).stdout, "b\n");
+    let started = env.coracle(["container", "start", "--attach", "--latest"]).fails(3);
+    assert_eq!(started.stdout, "b\n");
+    assert_eq!(env.coracle(["logs", "job"]).ok().stdout, "b\nb\nb\n");
+    assert_eq!(status(&env, "job"), "exited 3");
+    create(&env, "never", &[], &["nosuch"]);
+    start_of(&env, &["never"]).fails(127);
+    create(&env, "gone", &["--rm"], &["true"]);
+    start_of(&env, &["-a", "gone"]).ok();
+    env.coracle(["container", "exists", "gone"]).fails(1);
+    env.coracle(["container", "exists", "job"]).ok();
+}
+
+#[test]
+fn input_and_output_of_a_started_container() {
+    let env = TestEnv::new();
+    create(&env, "cat", &["-i"], &["sh", "-c", "cat; exit 5"]);
+    assert_eq!(start_of(&env, &["-a", "-i", "cat"]).stdin("in\n").fails(5).stdout, "in\n");
+    // Without -i nobody writes, and the input stays open.
+    let running = start_of(&env, &["-a", "cat"]).start();
+    eventually("it runs", || status(&env, "cat").starts_with("running"));
+    running.signal(Signal::SIGTERM);
+    env.coracle(["kill", "cat"]).ok();
+    assert_eq!(running.wait().code, 137);
+    create(&env, "sig", &[], &["sh", "-c", "trap 'exit 9' USR1; echo up; while :; do sleep 0.05; done"]);
+    let running = start_of(&env, &["-a", "sig"]).start();
+    eventually("it is up", || env.coracle(["logs", "sig"]).run().stdout == "up\n");
+    running.signal(Signal::SIGUSR1);
+    assert_eq!(running.wait().code, 9);
+    create(&env, "term", &["-it"], &["sh"]);
+    let mut session = start_of(&env, &["-ai", "--detach-keys", "ctrl-x", "term"]).pty();
+    session.expect("#").unwrap();
+    session.send("\x18").unwrap();
+    session.expect(expectrl::Eof).unwrap();
+    assert_eq!(status(&env, "term"), "running 0");
+}
+
+#[test]
+fn several_are_started_and_running_ones_are_left_alone() {
+    let env = TestEnv::new();
+    for name in ["a", "b", "c"] {
+        create(&env, name, &["-l", &format!("n={name}")], &["sh", "-c", IDLE]);
+    }
+    assert_eq!(start_of(&env, &["a", "nobody", "b"]).fails(1).says("nobody").lines(), ["a", "b"]);
+    let pid = field(&env, "a", "{{.State.Pid}}");
+    assert_eq!(start_of(&env, &["a"]).ok().text(), "a");
+    assert_eq!(field(&env, "a", "{{.State.Pid}}"), pid);
+    assert_eq!(start_of(&env, &["--all"]).ok().lines().len(), 1);
+    assert_eq!(status(&env, "c"), "running 0");
+    env.coracle(["stop", "-a"]).ok();
+    assert_eq!(start_of(&env, &["--filter", "label=n=b"]).ok().lines().len(), 1);
+    assert_eq!(status(&env, "b"), "running 0");
+    start_of(&env, &[]).fails(125);
+    start_of(&env, &["-a", "a", "b"]).fails(125).says("only one");
+    start_of(&env, &["--sig-proxy", "a"]).fails(125);
+    start_of(&env, &["--ignore", "nobody"]).ok();
+}
+
+/// After a restart of the machine this is what brings containers back.
+#[test]
+fn policies_choose_what_is_started_at_boot() {
+    let env = TestEnv::new();
+    for (name, policy) in [
+        ("al", "always"),
+        ("un", "unless-stopped"),
+        ("st", "unless-stopped"),
+        ("no", "no"),
+        ("on", "on-failure:3"),
+    ] {
+        start(&env, name, &["--restart", policy], IDLE);
+    }
+    env.coracle(["stop", "st"]).ok();
+    for name in ["al", "un", "no", "on"] {
+        kill_monitor(&env, name);
+        eventually("its end is seen", || status(&env, name) == "exited 255");
+    }
+    let names = |filter: &str| {
+        let mut names = env.coracle(["ps", "-a", "--format", "{{.Names}}", "--filter", filter]).ok().lines();
+        names.sort();
+        names
+    };
+    assert_eq!(names("restart-policy=always"), ["al"]);
+    assert_eq!(names("restart-policy=on-failure"), ["on"]);
+    assert_eq!(names("restart-policy=no"), ["no"]);
+    assert_eq!(names("should-start-on-boot=true"), ["al", "un"]);
+    env.coracle(["ps", "--filter", "restart-policy=wat"]).fails(125);
+    assert_eq!(start_of(&env, &["--all", "--filter", "restart-policy=always"]).ok().lines().len(), 1);
+    assert_eq!(start_of(&env, &["--filter", "should-start-on-boot=true"]).ok().lines().len(), 1);
+    assert_eq!(status(&env, "al"), "running 0");
+    assert_eq!(status(&env, "st"), "exited 0");
+}
+
+#[test]
+fn restart_stops_and_starts() {
+    let env = TestEnv::new();
+    start(&env, "web", &["--restart", "always"], IDLE);
+    create(&env, "idle", &[], &["sh", "-c", IDLE]);
+    let pid = field(&env, "web", "{{.State.Pid}}");
+    assert_eq!(env.coracle(["restart", "-t", "5", "web"]).ok().text(), "web");
+    assert_eq!(status(&env, "web"), "running 0");
+    assert_ne!(field(&env, "web", "{{.State.Pid}}"), pid);
+    // It was started by hand since it was stopped, so its policy is in force again.
+    assert_eq!(env.coracle(["ps", "-q", "--filter", "should-start-on-boot=true"]).ok().lines().len(), 1);
+    assert_eq!(env.coracle(["restart", "--running"]).ok().lines().len(), 1);
+    assert_eq!(status(&env, "idle"), "created 0");
+    assert_eq!(env.coracle(["container", "restart", "--all", "-t", "0"]).ok().lines().len(), 2);
+    assert_eq!(status(&env, "idle"), "running 0");
+    env.coracle(["restart", "nobody"]).fails(125).says("nobody");
+    env.coracle(["restart"]).fails(125);
+}
+
+#[test]
+fn attach_shows_what_comes_and_gives_the_exit_code() {
+    let env = TestEnv::new();
+    start(&env, "web", &["-i"], "trap 'exit 6' USR1; while read line; do echo got $line; done; exit 4");
+    let attached = env.coracle(["attach", "web"]).stdin("one\ntwo\n").fails(4);
+    assert_eq!(attached.stdout, "got one\ngot two\n");
+    env.coracle(["attach", "web"]).fails(125).says("not running").says("coracle start");
+    env.coracle(["attach", "nobody"]).fails(125).says("nobody");
+    env.coracle(["attach"]).fails(125);
+    start(&env, "two", &["-i"], "trap 'exit 6' USR1; echo up; while :; do sleep 0.05; done");
+    let mut proxied = env.coracle(["container", "attach", "--no-stdin", "-l"]).start();
+    let mut deaf = env.coracle(["attach", "--no-stdin", "--sig-proxy=false", "two"]).start();
+    let attached = || {
+        env.coracle(["events", "--until", "0s", "--filter", "event=attach", "--format", "{{.Name}}"]).run()
+    };
+    eventually("both are attached", || attached().stdout.matches("two").count() >= 2);
+    deaf.signal(Signal::SIGUSR1);
+    eventually("the deaf one has ended", || deaf.has_ended());
+    assert!(!proxied.has_ended());
+    proxied.signal(Signal::SIGUSR1);
+    assert_eq!(proxied.wait().code, 6);
+    deaf.wait();
+    start(&env, "term", &["-it"], "sh");
+    let mut session = env.coracle(["attach", "term"]).pty();
+    session.send_line("tty").unwrap();
+    session.expect("/dev/pts/0").unwrap();
+    session.send("\x10\x11").unwrap();
+    session.expect(expectrl::Eof).unwrap();
+    assert_eq!(status(&env, "term"), "running 0");
+}
+
+#[test]
+fn a_new_name_is_as_good_as_the_first() {
+    let env = TestEnv::new();
+    let id = start(&env, "old", &[], IDLE);
+    create(&env, "taken", &[], &["true"]);
+    env.coracle(["rename", "old", "taken"]).fails(125).says("in use");
+    env.coracle(["rename", "old", "old"]).fails(125);
+    env.coracle(["rename", "old", "a/b"]).fails(125);
+    env.coracle(["rename", "nobody", "x"]).fails(125).says("nobody");
+    env.coracle(["rename", "old", "new"]).ok();
+    assert_eq!(field(&env, "new", "{{.Name}} {{.Id}}"), format!("new {id}"));
+    assert_eq!(env.coracle(["ps", "--format", "{{.Names}}"]).ok().text(), "new");
+    env.coracle(["inspect", "old"]).fails(125);
+    // The old one is free at once, and comes back.
+    create(&env, "old", &[], &["true"]);
+    env.coracle(["rm", "old"]).ok();
+    env.coracle(["container", "rename", &id[..12], "old"]).ok();
+    env.coracle(["restart", "-t", "0", "old"]).ok();
+    assert_eq!(
+        env.coracle(["exec", "old", "cat", "/run/.containerenv"]).ok().stdout.matches("name=\"old\"").count(),
+        1
+    );
+    env.coracle(["rm", "-f", "-t", "0", "old"]).ok();
+    assert_eq!(std::fs::read_dir(env.root().join("names")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_required_is_started_first() {
+    let env = TestEnv::new();
+    create(&env, "base", &[], &["sh", "-c", IDLE]);
+    create(&env, "mid", &["--requires", "base"], &["sh", "-c", IDLE]);
+    start(&env, "top", &["--requires", "mid"], IDLE);
+    assert_eq!(status(&env, "base"), "running 0");
+    assert_eq!(status(&env, "mid"), "running 0");
+    env.coracle(["rm", "-f", "-t", "0", "base"]).fails(2).says("--depend");
+    env.coracle(["stop", "-a", "-t", "0"]).ok();
+    start_of(&env, &["mid"]).ok();
+    assert_eq!(status(&env, "base"), "running 0");
+    env.coracle(["create", "--requires", "nobody", "--rootfs", "/:O", "true"]).fails(125).says("nobody");
+    assert_eq!(env.coracle(["rm", "-f", "-t", "0", "--depend", "base"]).ok().lines().len(), 3);
+}
+
+#[test]
+fn prune_and_cleanup_take_what_has_ended() {
+    let env = TestEnv::new();
+    start(&env, "runs", &[], IDLE);
+    create(&env, "made", &["-l", "keep"], &["true"]);
+    start(&env, "done", &["-v", "/data"], "exit 0");
+    start(&env, "lost", &[], IDLE);
+    env.coracle(["wait", "done"]).ok();
+    kill_monitor(&env, "lost");
+    env.coracle(["container", "cleanup", "runs"]).fails(125).says("running");
+    eventually("its end is seen", || env.coracle(["container", "cleanup", "lost"]).run().code == 0);
+    assert_eq!(status(&env, "lost"), "exited 255");
+    env.coracle(["container", "prune"]).stdin("n\n").ok();
+    assert_eq!(env.containers().len(), 4);
+    assert_eq!(env.coracle(["container", "prune", "-f", "--filter", "label!=keep"]).ok().lines().len(), 2);
+    assert_eq!(env.coracle(["container", "prune", "-f", "--filter", "until=1h"]).ok().lines().len(), 0);
+    assert_eq!(env.coracle(["container", "prune"]).stdin("y\n").ok().lines().len(), 1);
+    assert_eq!(env.containers().len(), 1);
+    assert_eq!(std::fs::read_dir(env.root().join("volumes")).unwrap().count(), 0);
+    start(&env, "again", &[], "exit 0");
+    env.coracle(["wait", "again"]).ok();
+    env.coracle(["container", "cleanup", "--rm", "again"]).ok();
+    env.coracle(["container", "exists", "again"]).fails(1);
+}
+
+/// What is refused takes nothing away.
+#[test]
+fn replace_loses_nothing_when_the_new_one_is_refused() {
+    let env = TestEnv::new();
+    let id = start(&env, "web", &[], IDLE);
+    let replace = |options: &[&str]| {
+        let call =
+            env.coracle(["run", "-d", "--replace", "--name", "web", "--network", "none"]).args(options);
+        call.arg("--rootfs").arg(env.busybox_rootfs()).args(["sh", "-c", IDLE])
+    };
+    replace(&["--pid", "container:nobody"]).fails(125);
+    replace(&["-v", "/nonexistent:/x"]).fails(125);
+    replace(&["--cidfile", "/nonexistent/x"]).fails(125);
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("127.0.0.1:{}:80", holder.local_addr().unwrap().port());
+    replace(&["--network", "slirp4netns", "-p", &port]).fails(125);
+    assert_eq!(field(&env, "web", "{{.Id}} {{.State.Status}}"), format!("{id} running"));
+    let new = replace(&[]).ok().text().to_owned();
+    assert_eq!(field(&env, "web", "{{.Id}} {{.State.Status}}"), format!("{new} running"));
+    assert_eq!(env.containers(), [new]);
+}
+
+/// From many shells at once: whatever wins, the container ends in a state that every verb understands.
+#[test]
+fn races_end_in_a_legal_state() {
+    let env = TestEnv::new();
+    create(&env, "web", &["--restart", "on-failure"], &["sh", "-c", IDLE]);
+    for _ in 0..3 {
+        let all: Vec<_> = (0..16)
+            .map(|n| {
+                let verb: &[&str] = match n % 4 {
+                    0 | 1 => &["start", "web"],
+                    2 => &["stop", "-t", "0", "web"],
+                    _ => &["exec", "web", "true"],
+                };
+                env.coracle(verb).start()
+            })
+            .collect();
+        for (n, one) in all.into_iter().enumerate() {
+            let out = one.wait();
+            // exec finds nobody, or is killed with the container.
+            assert!(out.code == 0 || n % 4 == 3, "{out}");
+            assert!(out.code == 0 || out.stderr.contains("Error:") || out.code == 137, "{out}");
+        }
+        eventually("it is at rest", || {
+            ["running", "exited"].contains(&field(&env, "web", "{{.State.Status}}").as_str())
+        });
+    }
+    start_of(&env, &["web"]).ok();
+    let starts: Vec<_> = (0..6).map(|_| env.coracle(["restart", "-t", "0", "web"]).start()).collect();
+    let removed = env.coracle(["rm", "-f", "-t", "0", "web"]).run();
+    for one in starts {
+        let out = one.wait();
+        assert!(out.code == 0 || out.stderr.contains("Error:"), "{out}");
+    }
+    assert!(removed.code == 0, "{removed}");
+    env.coracle(["container", "exists", "web"]).fails(1);
+}
