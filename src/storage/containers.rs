@@ -33,15 +33,19 @@ use crate::container::{ContainerId, Name, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::events::{Action, Event, Events, Type};
 use crate::sys::random;
+use chrono::Utc;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, readlinkat};
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use serde::Serialize;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use summary::{Phase, Record};
+
+/// Seconds after which a directory without a summary is what somebody left, not what somebody makes.
+const HALF_MADE_GRACE: i64 = 60;
 
 /// The containers of one data root.
 #[derive(Debug, Clone)]
@@ -350,6 +354,30 @@ impl Containers {
             record.complete(self.open(&id).ok()?.full_record());
         }
         Some(Summary::new(id, record, status))
+    }
+
+    /// Moves to the trash what killed creators and removers left: old directories without a summary whose
+    /// lock is free. Gives their number.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or an item not be moved.
+    pub fn collect_half_made(&self) -> Result<usize> {
+        let mut count = 0;
+        for id in self.ids()? {
+            let Ok(dir) = self.open(&id) else { continue };
+            let doing = || format!("collect what is left of container {}", id.short());
+            let modified = fstat(dir.fd()).context(Kind::Storage, doing)?.st_mtime;
+            // A creator takes the lock a moment after it made the directory.
+            let old = Utc::now().timestamp() - modified > HALF_MADE_GRACE;
+            if !old || files::read(dir.fd(), "summary").context(Kind::Storage, doing)?.is_some() {
+                continue;
+            }
+            if let Some(lock) = locks::try_lock(dir.fd()).context(Kind::Storage, doing)? {
+                dir.trash_locked(&lock)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// The other containers whose plan contains this id.

@@ -83,7 +83,7 @@ pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
 /// When `tmp/` cannot be read.
 pub fn collect_leftovers(store: &Store) -> Result<usize> {
     let tmp = store.data().join("tmp");
-    let mut count = 0;
+    let mut count = store.containers().collect_half_made()?;
     for entry in fs::read_dir(&tmp).map_err(|e| failed("read", &tmp, e))?.flatten() {
         let partial = entry.file_name().as_bytes().starts_with(PARTIAL.as_bytes());
         let grace = if partial { PARTIAL_GRACE } else { GRACE };

@@ -34,6 +34,7 @@ mod port;
 mod ps;
 mod pull;
 mod pull_faults;
+mod reliability;
 mod restart_policy;
 mod rm;
 mod run_options;

@@ -531,6 +531,12 @@ impl ContainerDir {
             Ok(_) | Err(Errno::ENOENT) => return Ok(false),
             Err(e) => return Err(e),
         }
+        // From here on no listing shows it, whoever kills us: without a summary it counts as half made, its
+        // name as free, and what is left of it is collected.
+        match unlinkat(&self.dir, "summary", UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e),
+        }
         if let Ok(settings) = self.settings() {
             // Ours while the directory stands: nobody may repair a name whose container exists.
             let link = format!("names/{}", settings.name);

@@ -198,6 +198,25 @@ fn a_name_whose_container_is_gone_or_half_made_is_taken_over() {
 }
 
 #[test]
+fn what_a_killed_creator_or_remover_left_is_collected_when_it_is_old() {
+    let f = fixture();
+    let (kept, half) = (f.make("kept"), f.make("half"));
+    std::fs::remove_file(half.path().join("summary")).unwrap();
+    // It may be one that is being made.
+    assert_eq!(f.containers.collect_half_made().unwrap(), 0);
+    let age = |dir: &ContainerDir| {
+        let past = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        std::fs::File::open(dir.path()).unwrap().set_modified(past).unwrap();
+    };
+    age(&half);
+    age(&kept);
+    assert_eq!(f.containers.collect_half_made().unwrap(), 1);
+    assert!(kept.in_place() && !half.in_place());
+    assert!(f.containers.find("half").is_err());
+    assert!(std::fs::symlink_metadata(f.containers.data.join("names/half")).is_err());
+}
+
+#[test]
 fn names_are_unique_when_many_processes_race() {
     let f = fixture();
     let names = "a b c d e";
