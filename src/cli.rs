@@ -87,6 +87,8 @@ pub enum Command {
     Export(cmd::export::Args),
     /// Show how an image was made
     History(cmd::history::Args),
+    /// Do something with health checks
+    Healthcheck(cmd::healthcheck::Args),
     /// Do something with images
     Image(cmd::groups::ImageArgs),
     /// List images

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+pub mod health;
 mod restart;
 mod signal;
 pub use restart::RestartPolicy;

@@ -21,6 +21,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mod sibling;
 mod tidy;
@@ -324,6 +325,11 @@ pub fn inherited() -> &'static [RawFd] {
 /// Closes the inherited descriptors from `first` up: a process that outlives its caller must not hold
 /// the caller's pipes.
 pub fn close_inherited(first: u32) {
+    // Once: the numbers may stand for something else by now.
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
     for fd in inherited().iter().filter(|fd| **fd >= first as RawFd) {
         drop(crate::sys::fd::owned(*fd));
     }

@@ -4,6 +4,7 @@
 //! reads it and nothing else. It holds no descriptors, locks or lifetimes. Resolving is pure: the same
 //! request, image and host facts give the same plan.
 
+use crate::container::health::HealthCheck;
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::{ChainId, Digest};
 use crate::netns::NetPlan;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 pub mod caps;
 pub mod env;
+pub mod health;
 pub mod keys;
 pub mod limits;
 pub mod logging;
@@ -72,6 +74,9 @@ pub struct ContainerPlan {
     pub io: IoPlan,
     /// How it is stopped and cleaned up.
     pub lifecycle: LifecyclePlan,
+    /// How its health is checked.
+    #[serde(default)]
+    pub health: Option<HealthCheck>,
     /// User labels merged over the image's.
     pub labels: BTreeMap<String, String>,
     /// `--annotation`: data for `inspect`, never obeyed (attack case 15).

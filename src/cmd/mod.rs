@@ -19,6 +19,7 @@ pub mod exec;
 mod explain;
 pub mod export;
 pub mod groups;
+pub mod healthcheck;
 pub mod history;
 pub mod image;
 pub mod images;
@@ -73,6 +74,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Exec(args) => exec::run(&args, env),
         Command::Export(args) => export::run(&args, env),
         Command::History(args) => history::run(&args, env),
+        Command::Healthcheck(args) => healthcheck::run(&args, env),
         Command::Image(args) => groups::image(args, env),
         Command::Images(args) => images::run(&args, env),
         Command::Info(args) => info::run(&args, env),

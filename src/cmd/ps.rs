@@ -421,7 +421,8 @@ fn status(s: &Summary) -> String {
         Status::Created => "Created".to_owned(),
         Status::Running => {
             let up = s.started.map(|at| time::words(time::since(at)));
-            format!("Up {}", up.unwrap_or_default())
+            let health = s.health.map(|health| format!(" ({})", health.as_str())).unwrap_or_default();
+            format!("Up {}{health}", up.unwrap_or_default())
         }
         Status::Paused => "Paused".to_owned(),
         Status::Exited | Status::Crashed | Status::Restarting => {

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod before;
+pub mod health;
 pub mod joins;
 mod logging;
 pub(super) mod make;

@@ -1,6 +1,7 @@
 //! What was asked for, by whichever verb: typed and checked one by one, not yet combined.
 
 use super::env::EnvRequest;
+use super::health::HealthRequest;
 use super::limits::{SysctlArg, UlimitArg};
 use super::mount::MountArg;
 use super::mount::inherit::{ImageVolumes, VolumesFrom};
@@ -48,6 +49,8 @@ pub struct Request {
     pub log: LogPlan,
     /// How it ends.
     pub lifecycle: LifecycleRequest,
+    /// How its health is checked.
+    pub health: HealthRequest,
     /// Labels, those of label files first.
     pub labels: BTreeMap<String, String>,
     /// Annotations.

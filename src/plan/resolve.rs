@@ -6,7 +6,8 @@ use super::mount::{ImageArg, MountArg, SourceArg, clean_destination};
 use super::process::{UserArg, program, working_directory};
 use super::{
     Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
-    NamespacePlan, OverlayPlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, limits, security,
+    NamespacePlan, OverlayPlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, health, limits,
+    security,
 };
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
@@ -87,6 +88,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         limits,
         io: IoPlan { tty: request.tty, stdin: request.stdin, log: request.log },
         lifecycle,
+        health: request.health.resolve(health::of_image(config.and_then(|c| c.healthcheck.as_ref())))?,
         labels,
         annotations: request.annotations,
         asked: Asked {
@@ -112,6 +114,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
 /// As [`resolve`].
 pub fn check(request: &Request, facts: &Facts) -> Result<()> {
     check_namespaces(request)?;
+    request.health.check()?;
     network(request, &exposed(request, None))?;
     mounts(request, None, facts)?;
     limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?;

@@ -12,7 +12,10 @@
 //!
 //! See setns(2), pid_namespaces(7), ptrace(2).
 
+mod capture;
 mod trace;
+
+pub use capture::{Captured, capture};
 
 use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
@@ -37,7 +40,7 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trace::Trace;
 
 /// `DEVPTS_SUPER_MAGIC` of `linux/magic.h`, which nix lacks.
@@ -82,6 +85,8 @@ struct Join {
     order: Order,
     /// The namespaces it finds, as flags of clone(2).
     namespaces: i32,
+    /// It is killed after this time, with the processes that it has started.
+    limit: Option<Duration>,
     /// Where it is recorded, if it is.
     trace: Option<Trace>,
 }
@@ -107,19 +112,9 @@ pub fn run(
     request: ExecRequest,
     attach: Option<Attachment>,
 ) -> Result<Done> {
-    let not_running = || {
-        Error::new(Kind::Conflict, format!("container {} is not running", dir.id().short()))
-            .hint("See which containers run: coracle ps")
-    };
-    let record: RunRecord = match dir.status().is_live() {
-        true => dir.run_record()?.ok_or_else(not_running)?,
-        false => return Err(not_running()),
-    };
     super::check_preserved(request.process.preserve_fds)?;
-    let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
-    let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
-    let mut order = order(store, plan, &record, &request)?;
-    let trace = Trace::new(store, dir, record.run, attach.is_none())?;
+    let (doors, mut order, run) = prepare(store, dir, plan, &request)?;
+    let trace = Trace::new(store, dir, run, attach.is_none())?;
     let id = trace.id.clone();
     order.trace = Some(trace);
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
@@ -149,6 +144,27 @@ pub fn run(
     }
 }
 
+/// What is to be started, where, and in which run.
+fn prepare(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    request: &ExecRequest,
+) -> Result<(Doors, Join, u64)> {
+    let not_running = || {
+        Error::new(Kind::Conflict, format!("container {} is not running", dir.id().short()))
+            .hint("See which containers run: coracle ps")
+    };
+    let record: RunRecord = match dir.status().is_live() {
+        true => dir.run_record()?.ok_or_else(not_running)?,
+        false => return Err(not_running()),
+    };
+    let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
+    let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
+    let order = order(store, plan, &record, request)?;
+    Ok((doors, order, record.run))
+}
+
 fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecRequest) -> Result<Join> {
     let mut plan = plan.clone();
     plan.process = request.process.clone();
@@ -164,7 +180,12 @@ fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecReq
     let filter = super::filter(store, &plan)?;
     let namespaces = join::to_enter(&plan, run.init.pid);
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
-    Ok(Join { order: Order::for_process(plan, filter), namespaces: namespaces.bits(), trace: None })
+    Ok(Join {
+        order: Order::for_process(plan, filter),
+        namespaces: namespaces.bits(),
+        limit: None,
+        trace: None,
+    })
 }
 
 fn joiner(link: &Link, doors: &Doors, join: &Join, client: Option<OwnedFd>) -> i32 {
@@ -242,11 +263,12 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         pidfd: child.pidfd.as_fd(),
         stop_signal: Signal::SIGTERM as i32,
         stop_timeout: Duration::from_secs(10),
-        deadline: None,
+        deadline: join.limit.map(|limit| Instant::now() + limit),
+        group: join.limit.is_some(),
         helpers: None,
         lives_with: (plan.namespaces.pid != Share::Private).then(|| target.as_fd()),
     };
-    let end = relay.run(&payload, &signals)?;
+    let end = relay.run(&payload, &signals, None)?;
     if let Some(tracer) = tracer {
         tracer.ended(end);
     }

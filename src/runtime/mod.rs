@@ -25,6 +25,7 @@ pub mod exec;
 pub mod export;
 pub mod files;
 pub mod frame;
+pub mod health;
 pub mod init;
 #[cfg(test)]
 mod inside;

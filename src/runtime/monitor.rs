@@ -20,6 +20,7 @@
 //!
 //! A start that fails leaves an exit record with the reason, and nothing else.
 
+use super::health::Checks;
 use super::join::{Joins, Whose};
 use super::relay::End;
 use super::report;
@@ -157,11 +158,16 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
     let mut course = restart::Course::of(&run.record);
     loop {
         let Run { child, record, network, mut relay, mounts, pids } = run;
-        let end = relay.run(&once::payload(life.plan, &child, network.as_ref(), pids), &life.signals)?;
+        let checks = Checks::new(life.store, life.dir, life.plan, &record);
+        let payload = once::payload(life.plan, &child, network.as_ref(), pids);
+        let end = relay.run(&payload, &life.signals, checks)?;
         if let Some(mounts) = &mounts {
             finish::end_others(mounts);
         }
-        let again = restart::after(life, &record, end, relay.told_to_stop(), &mut course);
+        let again = match relay.restart_wanted() {
+            true => restart::at_once(life, relay.told_to_stop(), &course),
+            false => restart::after(life, &record, end, relay.told_to_stop(), &mut course),
+        };
         finish::ended(life.dir, &record, end, None, again);
         report::died(life.store, life.dir, life.plan, end);
         network::close(network);

@@ -8,13 +8,15 @@
 //! it left in the pipes has been read.
 
 use super::frame::{CONTENT_MAX, Frame};
+use super::health::Checks;
+use crate::container::health::OnFailure;
 use crate::fork::{Doing, Failure};
 use crate::sys::{process, pty};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{MsgFlags, SockFlag, accept4, recv, send};
 use nix::unistd::{Pid, read, write};
@@ -71,11 +73,31 @@ pub struct Payload<'a> {
     pub stop_timeout: Duration,
     /// When it is killed, whatever it does.
     pub deadline: Option<Instant>,
+    /// It leads a process group, which is killed with it.
+    pub group: bool,
     /// Without a pid namespace the first process does not take the others along: they come to us, their
     /// subreaper, and are killed, all but these children of our own.
     pub helpers: Option<Vec<Pid>>,
     /// A process whose end is this one's end too, where the kernel does not see to that.
     pub lives_with: Option<BorrowedFd<'a>>,
+}
+
+impl Payload<'_> {
+    /// Sends the stop signal; gives when the payload is to be killed. A time limit that ends sooner stays.
+    fn ask_to_stop(&self, kill_at: Option<Instant>) -> Instant {
+        let _ = process::pidfd_send_signal(self.pidfd, self.stop_signal);
+        let end = Instant::now() + self.stop_timeout;
+        kill_at.map_or(end, |at| at.min(end))
+    }
+
+    fn kill(&self) {
+        if self.group {
+            // Not reaped yet, so the number is still its own.
+            let _ = killpg(self.pid, Signal::SIGKILL);
+        }
+        // ESRCH: it ended by itself, and the next turn reaps it.
+        let _ = process::pidfd_send_signal(self.pidfd, libc::SIGKILL);
+    }
 }
 
 struct Client {
@@ -124,6 +146,7 @@ pub struct Relay<'a> {
     sink: Sink<'a>,
     buffer: Vec<u8>,
     told_to_stop: bool,
+    restart: bool,
 }
 
 /// What a descriptor in the poll set stands for.
@@ -131,6 +154,7 @@ pub struct Relay<'a> {
 enum Watch {
     Signals,
     Companion,
+    Health,
     Listener,
     Output(u8),
     Input,
@@ -166,6 +190,7 @@ impl<'a> Relay<'a> {
             sink,
             buffer: vec![0; CONTENT_MAX],
             told_to_stop: false,
+            restart: false,
         })
     }
 
@@ -174,7 +199,12 @@ impl<'a> Relay<'a> {
     ///
     /// # Errors
     /// Those of poll(2) and waitid(2).
-    pub fn run(&mut self, payload: &Payload<'_>, signals: &SignalFd) -> Result<End, Failure> {
+    pub fn run(
+        &mut self,
+        payload: &Payload<'_>,
+        signals: &SignalFd,
+        mut checks: Option<Checks<'_>>,
+    ) -> Result<End, Failure> {
         let mut kill_at = payload.deadline;
         let mut lives_with = payload.lives_with;
         let mut shrink_at = Some(Instant::now() + SETTLED);
@@ -186,27 +216,39 @@ impl<'a> Relay<'a> {
                 self.drain();
                 return Ok(end);
             }
-            let ready = self.wait(signals, lives_with, kill_at.into_iter().chain(shrink_at).min())?;
+            let due = checks.as_ref().and_then(Checks::due);
+            let until = [kill_at, shrink_at, due].into_iter().flatten().min();
+            let ready = self.wait(signals, lives_with, checks.as_ref().and_then(Checks::fd), until)?;
+            if let Some(checks) = checks.as_mut().filter(|_| due.is_some_and(|at| Instant::now() >= at)) {
+                checks.begin();
+            }
             if shrink_at.is_some_and(|at| Instant::now() >= at) {
                 shrink_at = None;
                 process::shrink();
             }
             if kill_at.is_some_and(|at| Instant::now() >= at) {
                 kill_at = None;
-                // ESRCH: it ended by itself, and the next turn reaps it.
-                let _ = process::pidfd_send_signal(payload.pidfd, libc::SIGKILL);
+                payload.kill();
             }
             for (watch, events) in ready {
                 match watch {
                     Watch::Signals => {
                         if told_to_stop(signals) {
                             self.told_to_stop = true;
-                            let _ = process::pidfd_send_signal(payload.pidfd, payload.stop_signal);
-                            // A time limit that ends sooner stays.
-                            let end = Instant::now() + payload.stop_timeout;
-                            kill_at = Some(kill_at.map_or(end, |at| at.min(end)));
+                            kill_at = Some(payload.ask_to_stop(kill_at));
+                            checks = None;
                         }
                     }
+                    Watch::Health => match checks.as_mut().map_or(OnFailure::None, Checks::finish) {
+                        OnFailure::None => {}
+                        OnFailure::Kill => payload.kill(),
+                        action => {
+                            self.told_to_stop |= action == OnFailure::Stop;
+                            self.restart = action == OnFailure::Restart;
+                            kill_at = Some(payload.ask_to_stop(kill_at));
+                            checks = None;
+                        }
+                    },
                     Watch::Companion => {
                         lives_with = None;
                         let _ = process::pidfd_send_signal(payload.pidfd, libc::SIGKILL);
@@ -221,6 +263,11 @@ impl<'a> Relay<'a> {
             }
             self.clients.retain(|c| !c.gone);
         }
+    }
+
+    /// Whether the container is to be started again, because it was unhealthy.
+    pub fn restart_wanted(&self) -> bool {
+        self.restart
     }
 
     /// Whether the monitor was asked to end.
@@ -263,6 +310,7 @@ impl<'a> Relay<'a> {
         &self,
         signals: &SignalFd,
         companion: Option<BorrowedFd<'_>>,
+        health: Option<BorrowedFd<'_>>,
         until: Option<Instant>,
     ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
         let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
@@ -274,6 +322,9 @@ impl<'a> Relay<'a> {
         };
         if let Some(fd) = companion {
             add(Watch::Companion, fd, PollFlags::POLLIN);
+        }
+        if let Some(fd) = health {
+            add(Watch::Health, fd, PollFlags::POLLIN);
         }
         if let Some(fd) = self.listener.as_ref().filter(|_| self.clients.len() < CLIENTS_MAX) {
             add(Watch::Listener, fd.as_fd(), PollFlags::POLLIN);

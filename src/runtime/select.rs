@@ -1,5 +1,6 @@
 //! Which containers a command means: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
 
+use crate::container::health::Health;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::plan::{ContainerPlan, MountSource};
@@ -113,6 +114,7 @@ enum Filter {
     Network(String),
     Restart(String),
     OnBoot(bool),
+    Health(Option<Health>),
     /// Known to podman, and true of no container here.
     Never(&'static str),
 }
@@ -134,12 +136,13 @@ impl Filter {
             Filter::Network(_) => "network",
             Filter::Restart(_) => "restart-policy",
             Filter::OnBoot(_) => "should-start-on-boot",
+            Filter::Health(_) => "health",
             Filter::Never(key) => key,
         }
     }
 }
 
-const KEYS: &str = "id, name, label, exited, status, ancestor, before, since, until, volume, network, restart-policy or should-start-on-boot";
+const KEYS: &str = "id, name, label, exited, status, ancestor, before, since, until, volume, network, health, restart-policy or should-start-on-boot";
 
 impl Filters {
     /// Reads `key=value` conditions; `time` reads a point in time for `until`.
@@ -196,7 +199,13 @@ impl Filters {
                 "should-start-on-boot" => Filter::OnBoot(
                     value.parse().map_err(|_| wrong(format!("{value:?} is not true or false")))?,
                 ),
-                "health" => Filter::Never("health"),
+                "health" => match value {
+                    "starting" => Filter::Health(Some(Health::Starting)),
+                    "healthy" => Filter::Health(Some(Health::Healthy)),
+                    "unhealthy" => Filter::Health(Some(Health::Unhealthy)),
+                    "none" => Filter::Health(None),
+                    _ => return Err(wrong(format!("{value:?} is not starting, healthy, unhealthy or none"))),
+                },
                 "pod" => Filter::Never("pod"),
                 _ => return Err(wrong(format!("{key:?} is not a key"))),
             })
@@ -352,6 +361,7 @@ impl Filter {
                 };
                 starts == *wanted
             }
+            Filter::Health(wanted) => summary.health == *wanted,
             Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Never(_) => false,
         }
     }

@@ -13,6 +13,7 @@
 
 mod dir;
 mod files;
+mod health;
 mod locks;
 pub mod log;
 mod records;
@@ -22,9 +23,11 @@ pub mod watch;
 mod words;
 
 pub use dir::{ContainerDir, LOST_EXIT_CODE};
+pub use health::{Checked, HealthRecord};
 pub use locks::{AliveLock, DirLock, ExitNote};
 pub use records::{
-    ExecRecord, PortRecord, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings, boot_id,
+    ExecRecord, HealthSetting, PortRecord, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings,
+    boot_id,
 };
 pub use summary::Summary;
 pub use usage::disk_usage;

@@ -11,6 +11,8 @@ use crate::userns;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+mod health;
+
 /// Go's zero time, which stands for never.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
@@ -26,7 +28,7 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "Created": time(plan.created),
         "Path": plan.process.argv.first(),
         "Args": plan.process.argv.get(1..),
-        "State": state(dir, &summary)?,
+        "State": state(dir, &plan, &summary)?,
         "Image": plan.image.as_ref().map_or("", |image| image.id.hex()),
         "ImageDigest": plan.image.as_ref().map_or("", |image| image.manifest.as_str()),
         "ImageName": plan.image.as_ref().map_or("", |image| image.reference.as_str()),
@@ -58,7 +60,7 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "NetworkSettings": network_settings(&plan, &summary),
         "Namespace": "",
         "IsInfra": false,
-        "Config": config(&plan),
+        "Config": health::config(dir, &plan, config(&plan)),
         "HostConfig": host_config(dir, &plan),
     });
     if let (Some((written, total)), Value::Object(map)) = (sizes, &mut all) {
@@ -105,7 +107,7 @@ fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<(u64
     Ok((written, written + below))
 }
 
-fn state(dir: &ContainerDir, summary: &Summary) -> Result<Value> {
+fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Result<Value> {
     let status = summary.status;
     let run = dir.run_record()?;
     let exit = dir.exit_record()?.filter(|exit| exit.run == summary.run && !status.is_live());
@@ -124,6 +126,7 @@ fn state(dir: &ContainerDir, summary: &Summary) -> Result<Value> {
         "Error": exit.as_ref().and_then(|exit| exit.error.as_deref()).unwrap_or_default(),
         "StartedAt": summary.started.map_or(NEVER.to_owned(), time),
         "FinishedAt": exit.map_or(NEVER.to_owned(), |exit| time(exit.finished)),
+        "Health": health::state(dir, plan, summary),
     }))
 }
 

@@ -1,5 +1,6 @@
 //! The options of `run`, grouped as its help shows them. All but [`RunArgs`] are `create`'s too.
 
+use super::health::HealthArgs;
 use crate::cmd::pull::{PullPolicy, SourceOptions};
 use crate::cmd::switch::switchable;
 use crate::container::{Name, RestartPolicy, Signal};
@@ -72,6 +73,9 @@ pub struct ContainerArgs {
     /// Its limits.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// How its health is checked.
+    #[command(flatten)]
+    pub health: HealthArgs,
     /// How it ends.
     #[command(flatten)]
     pub lifecycle: LifecycleArgs,

@@ -98,6 +98,7 @@ impl ContainerArgs {
             stdin: interactive,
             log: super::logging::plan(log_driver.0, log_opt, caller)?,
             lifecycle: lifecycle(&self.lifecycle, pidfile),
+            health: self.health.request()?,
             labels: labels(&label_file, label, caller)?,
             annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),
             create_command,

@@ -182,6 +182,7 @@ pub(super) fn payload<'a>(
         stop_signal: plan.lifecycle.stop_signal,
         stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
         deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
+        group: false,
         helpers: (pids == Whose::Host).then(helpers),
         lives_with: None,
     }

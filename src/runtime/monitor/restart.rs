@@ -78,6 +78,12 @@ pub(super) fn after(
     Some(Utc::now() + course.pause_after(Utc::now() - run.started))
 }
 
+/// When the next run is to begin, after one that was unhealthy: now, unless somebody wants it stopped.
+pub(super) fn at_once(life: &Life<'_>, told: bool, course: &Course) -> Option<DateTime<Utc>> {
+    let stopped = told || told_to_stop(&life.signals) || course.asked_to_stop(life);
+    (!stopped).then(Utc::now)
+}
+
 /// Waits until `at`; `false` when the container is to stay as it is.
 fn wait(life: &Life<'_>, course: &Course, at: DateTime<Utc>) -> bool {
     let until = Instant::now() + (at - Utc::now()).to_std().unwrap_or_default();

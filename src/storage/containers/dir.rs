@@ -4,6 +4,7 @@ use super::files;
 use super::locks::{self, AliveLock, DirLock, ExitNote};
 use super::records::{ExecRecord, Outline, ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
 use super::summary::{Phase, Record, Summary, encode_ports};
+use crate::container::health::Health;
 use crate::container::{ContainerId, ExitRecord, Name, RestartPolicy, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::events::{Action, Event, Events};
@@ -189,6 +190,9 @@ impl ContainerDir {
     pub fn write_run(&self, run: &RunRecord) -> Result<()> {
         self.change_summary(|s| {
             s.phase = if run.paused { Phase::Paused } else { Phase::Started };
+            if s.run != run.run {
+                s.health = None;
+            }
             s.run = run.run;
             s.started = Some(run.started);
             s.finished = None;
@@ -259,6 +263,10 @@ impl ContainerDir {
         })
     }
 
+    pub(super) fn note_health(&self, health: Health) -> io::Result<()> {
+        self.change_summary(|s| s.health = Some(health))
+    }
+
     pub(super) fn write_first_summary(&self, name: &Name, outline: &Outline) -> io::Result<()> {
         files::replace(self.fd(), "summary", &Record::new(name.as_str(), outline).to_bytes()?)
     }
@@ -272,6 +280,7 @@ impl ContainerDir {
             record.run = run.run;
             record.started = Some(run.started);
             record.ports = encode_ports(&run.ports);
+            record.health = self.health().ok().flatten().filter(|h| h.run == run.run).map(|h| h.status);
         }
         if let Ok(Some(exit)) = self.exit_record()
             && exit.run >= record.run

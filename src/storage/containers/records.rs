@@ -1,5 +1,6 @@
 //! The records of a container, as they stand on disk.
 
+use crate::container::health::HealthCheck;
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::Digest;
 use crate::sys::process;
@@ -114,15 +115,31 @@ pub struct Settings {
     /// The restart policy, once it was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartPolicy>,
+    /// The health check, once it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthSetting>,
     /// Settings of a newer program, kept when this one rewrites the file.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
+/// A health check in place of the one that the container was made with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthSetting {
+    /// `None` is no check any more.
+    pub check: Option<HealthCheck>,
+}
+
 impl Settings {
     /// Those of a fresh container.
     pub fn new(name: Name) -> Settings {
-        Settings { version: SETTINGS_VERSION, name, restart: None, other: serde_json::Map::new() }
+        Settings {
+            version: SETTINGS_VERSION,
+            name,
+            restart: None,
+            health: None,
+            other: serde_json::Map::new(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! their other records read. What does not fit is left out and read from the full records.
 
 use super::records::{Outline, PortRecord};
+use crate::container::health::Health;
 use crate::container::{ContainerId, Name, Status};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub(super) struct Record {
     /// `host_ip,host_port,container_port,protocol` joined by spaces.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) ports: String,
+    /// What health checks found in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) health: Option<Health>,
     /// `--rm`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) rm: bool,
@@ -79,6 +83,7 @@ impl Record {
             started: None,
             finished: None,
             code: None,
+            health: None,
             ports: encode_ports(outline.ports()),
             rm: outline.auto_remove(),
             cut: false,
@@ -164,6 +169,8 @@ pub struct Summary {
     pub finished: Option<DateTime<Utc>>,
     /// How the latest run ended, if it did.
     pub code: Option<u8>,
+    /// How well it is, if it runs and has a health check.
+    pub health: Option<Health>,
     /// Published ports.
     pub ports: Vec<PortRecord>,
     /// Removed when it exits.
@@ -186,6 +193,7 @@ impl Summary {
             started: record.started,
             finished: record.finished.filter(|_| ended),
             code: record.code.filter(|_| ended),
+            health: record.health.filter(|_| !ended),
             auto_remove: record.rm,
         }
     }

@@ -1,0 +1,66 @@
+//! `coracle healthcheck ...`.
+
+use crate::container::Signal;
+use crate::container::health::OnFailure;
+use crate::error::Result;
+use crate::host::Env;
+use crate::plan::ContainerPlan;
+use crate::runtime::{control, health};
+use crate::ui;
+use std::process::ExitCode;
+
+/// Exit code of a check that failed (podman-healthcheck-run(1)).
+const FAILED: u8 = 1;
+
+/// Arguments of `healthcheck`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What can be done with health checks.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Check a container now
+    ///
+    /// The exit code is 0 when the check succeeded, 1 when it failed, and 125 when there was none: the
+    /// container does not exist, does not run or has no health check.
+    Run(RunArgs),
+}
+
+/// Arguments of `healthcheck run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
+/// Runs a verb of `healthcheck`.
+///
+/// # Errors
+/// Those of the verb.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let Verb::Run(args) = &args.verb;
+    let store = super::store(env)?;
+    let container = store.containers().find(&args.container)?;
+    let plan: ContainerPlan = container.plan()?;
+    let outcome = health::check(&store, &container, &plan)?;
+    match outcome.follows {
+        OnFailure::None => {}
+        OnFailure::Kill => control::signal(&container, Signal::KILL.number())?,
+        OnFailure::Stop => {
+            let (signal, patience) = super::stop::manner(&container, None);
+            control::stop(&store, &container, signal, patience)?;
+        }
+        // The monitor's next check sees to it.
+        OnFailure::Restart => {}
+    }
+    if outcome.success {
+        return Ok(ExitCode::SUCCESS);
+    }
+    ui::out("unhealthy\n")?;
+    Ok(ExitCode::from(FAILED))
+}
