@@ -20,6 +20,7 @@ mod events;
 mod exec;
 mod export;
 mod harness;
+mod health;
 mod host;
 mod image_names;
 mod images;
