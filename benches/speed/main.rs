@@ -14,6 +14,7 @@
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
+mod lifecycle;
 mod peer;
 mod pull;
 mod rows;

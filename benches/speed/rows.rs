@@ -1,6 +1,7 @@
 //! The rows, one function each.
 
 use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
+use crate::lifecycle;
 use crate::peer::Podman;
 use crate::pull;
 use crate::table::{Row, median};
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 11] = [
+pub(crate) const ROWS: [(&str, Measure); 18] = [
     ("`run --rm --network=none busybox true`, cached", run_cached),
     ("the same while another container runs", run_joined),
     ("the C program below that container's namespace", floor_joined),
@@ -22,9 +23,16 @@ pub(crate) const ROWS: [(&str, Measure); 11] = [
     ("pull of a Debian image of 5 layers", pull::row),
     ("a published port, iperf3", published_port),
     ("memory beside the payload (PSS)", memory),
+    ("the same with health checks", lifecycle::memory_with_checks),
+    ("start of 1,000 containers in one command", lifecycle::start_many),
+    ("stop of 1,000", lifecycle::stop_many),
+    ("rm of 1,000", lifecycle::rm_many),
+    ("a payload's output into the log, `yes`", lifecycle::log_write),
+    ("`logs` of that", lifecycle::log_read),
+    ("a key and its echo through `exec -it`", lifecycle::key_echo),
 ];
 
-const IMAGE: &str = "docker.io/library/busybox:latest";
+pub(crate) const IMAGE: &str = "docker.io/library/busybox:latest";
 const RUN: [&str; 5] = ["run", "--rm", "--network=none", "--pull=never", IMAGE];
 const RUN_NETWORK: [&str; 4] = ["run", "--rm", "--pull=never", IMAGE];
 const ROUNDS: usize = 41;
@@ -74,7 +82,7 @@ impl Bench {
         )
     }
 
-    fn coracle<const N: usize>(&self, args: [&str; N]) -> Call {
+    pub(crate) fn coracle<const N: usize>(&self, args: [&str; N]) -> Call {
         self.env.coracle(args)
     }
 
@@ -104,12 +112,12 @@ fn timed(mut command: Command) -> f64 {
     taken
 }
 
-fn once(call: Call) -> f64 {
+pub(crate) fn once(call: Call) -> f64 {
     timed(call.into_command())
 }
 
 /// Lets deferred work end, so that it is not counted against whoever is measured next.
-fn quiet(bench: &Bench, before: usize) {
+pub(crate) fn quiet(bench: &Bench, before: usize) {
     let root = bench.env.root();
     eventually("deferred work has ended", || traces_of(&root).to_string().lines().count() <= before);
 }
@@ -373,7 +381,7 @@ fn memory(bench: &Bench) -> Row {
 
 /// The memory of processes, chosen by program and command line: PSS, or where that may not be read (the
 /// monitor is not dumpable) its upper bound, all anonymous pages and the mapped part of the program once.
-fn megabytes(wanted: impl Fn(&str, &str) -> bool) -> f64 {
+pub(crate) fn megabytes(wanted: impl Fn(&str, &str) -> bool) -> f64 {
     let mut sum = 0.0;
     let mut program: f64 = 0.0;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {

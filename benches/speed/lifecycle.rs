@@ -1,0 +1,161 @@
+//! The rows of the container life cycle: many containers at once, logs, terminals.
+
+use crate::common::{Call, eventually};
+use crate::rows::{Bench, IMAGE, megabytes, once, quiet};
+use crate::table::{Row, median};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::Instant;
+
+/// Containers in the rows about many.
+const MANY: usize = 1000;
+/// Bytes that `yes` writes: with the head of each line, 142 MB of log.
+const FLOOD: u64 = 6 << 20;
+const KEYS: usize = 200;
+
+fn create(bench: &Bench, names: &[String]) {
+    for name in names {
+        once(bench.coracle(["create", "--network=none", "--name", name, IMAGE, "sleep", "1000"]));
+    }
+}
+
+fn each(bench: &Bench, verb: &[&str], names: &[String]) -> f64 {
+    once(bench.coracle([]).args(verb).args(names))
+}
+
+/// One verb on a thousand containers in one command, held against ten times a hundred of them: whoever
+/// takes a lock on everything or keeps a list of all is not linear.
+fn many(bench: &Bench, verb: &[&str], before: &[&[&str]]) -> Row {
+    let all: Vec<String> = (0..MANY).map(|n| format!("many{n}")).collect();
+    let (first, rest) = all.split_at(MANY / 10);
+    create(bench, first);
+    for step in before {
+        each(bench, step, first);
+    }
+    let few = each(bench, verb, first);
+    each(bench, &["rm", "-f", "-t=0"], first);
+    quiet(bench, 0);
+    create(bench, first);
+    create(bench, rest);
+    for step in before {
+        each(bench, step, &all);
+    }
+    let taken = each(bench, verb, &all);
+    bench.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
+    quiet(bench, 0);
+    Row {
+        unit: "ms",
+        ours: taken,
+        peer: None,
+        floor: Some(("ten times a hundred", few * 10.0)),
+        reach: "linear",
+    }
+}
+
+pub(crate) fn start_many(bench: &Bench) -> Row {
+    many(bench, &["start"], &[])
+}
+
+pub(crate) fn stop_many(bench: &Bench) -> Row {
+    many(bench, &["stop", "-t=0"], &[&["start"]])
+}
+
+pub(crate) fn rm_many(bench: &Bench) -> Row {
+    many(bench, &["rm"], &[])
+}
+
+/// MB/s that a payload gets rid of while all of it is logged.
+fn flood(call: Call, name: &str) -> f64 {
+    let script = format!("yes | head -c {FLOOD}");
+    let bytes = FLOOD as f64 / 1e6;
+    bytes
+        / (once(call.args([
+            "run",
+            "--network=none",
+            "--pull=never",
+            "--log-driver=k8s-file",
+            "--name",
+            name,
+            IMAGE,
+            "sh",
+            "-c",
+            &script,
+        ])) / 1e3)
+}
+
+pub(crate) fn log_write(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let ours = flood(bench.coracle([]), "flood");
+    let peer = flood(podman.call([]), "flood");
+    bench.coracle(["rm", "-f", "flood"]).ok();
+    podman.call(["rm", "-f", "flood"]).ok();
+    Row { unit: "MB/s", ours, peer: Some(peer), floor: None, reach: ">= 3 x podman" }
+}
+
+pub(crate) fn log_read(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    flood(bench.coracle([]), "flood");
+    flood(podman.call([]), "flood");
+    let id = bench.coracle(["inspect", "--format", "{{.Id}}", "flood"]).ok().text().to_owned();
+    let log = bench.env.root().join("containers").join(id).join("log");
+    let megabytes = std::fs::metadata(&log).unwrap().len() as f64 / 1e6;
+    let read = |call: Call| megabytes / (once(call.args(["logs", "flood"])) / 1e3);
+    let ours = median((0..5).map(|_| read(bench.coracle([]))).collect());
+    let peer = read(podman.call([]));
+    let copied = Instant::now();
+    std::io::copy(&mut File::open(&log).unwrap(), &mut std::io::sink()).unwrap();
+    let floor = megabytes / copied.elapsed().as_secs_f64();
+    bench.coracle(["rm", "-f", "flood"]).ok();
+    podman.call(["rm", "-f", "flood"]).ok();
+    Row { unit: "MB/s", ours, peer: Some(peer), floor: Some(("read(2) alone", floor)), reach: ">= 500 MB/s" }
+}
+
+/// Milliseconds from a key to its echo, through a terminal on both sides.
+fn echo(call: Call) -> f64 {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut command = call.into_command();
+    let end = || Stdio::from(pty.slave.try_clone().unwrap());
+    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    drop(pty.slave);
+    let mut keyboard = File::from(pty.master);
+    let mut screen = keyboard.try_clone().unwrap();
+    let mut buffer = [0; 4096];
+    let mut taken = Vec::new();
+    // `cat` says nothing before it is asked; the first keys wait for it.
+    for key in 0..KEYS + 20 {
+        let begun = Instant::now();
+        keyboard.write_all(b"x").unwrap();
+        while !screen.read(&mut buffer).map(|n| buffer[..n].contains(&b'x')).unwrap() {}
+        if key >= 20 {
+            taken.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let _ = keyboard.write_all(b"\x03");
+    let _ = child.wait();
+    median(taken)
+}
+
+pub(crate) fn key_echo(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let start = ["run", "-d", "--name=target", "--network=none", "--pull=never", IMAGE, "sleep", "1000"];
+    bench.coracle(start).ok();
+    podman.call(start).ok();
+    let ours = echo(bench.coracle(["exec", "-it", "target", "cat"]));
+    let peer = echo(podman.call(["exec", "-it", "target", "cat"]));
+    bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "< 1 ms" }
+}
+
+pub(crate) fn memory_with_checks(bench: &Bench) -> Row {
+    let checks = ["--health-cmd=true", "--health-interval=1s"];
+    let start = ["run", "-d", "--name=target", "--network=none", "--pull=never"];
+    bench.coracle(start).args(checks).args([IMAGE, "sleep", "1000"]).ok();
+    eventually("a check was made", || {
+        bench.coracle(["inspect", "--format", "{{.State.Health.Status}}", "target"]).ok().text() == "healthy"
+    });
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let ours = megabytes(|exe, _| exe == crate::common::coracle_binary().as_os_str().to_string_lossy());
+    bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
+    Row { unit: "MB", ours, peer: None, floor: None, reach: "<= 1.5 MB" }
+}
