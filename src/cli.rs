@@ -103,6 +103,8 @@ pub enum Command {
     Load(cmd::load::Args),
     /// Show what containers wrote
     Logs(cmd::logs::Args),
+    /// Freeze the processes of containers
+    Pause(cmd::pause::Args),
     /// Show where a container's ports are published
     Port(cmd::port::Args),
     /// List containers
@@ -123,6 +125,8 @@ pub enum Command {
     Save(cmd::save::Args),
     /// Start containers that were made before
     Start(cmd::start::Args),
+    /// Show what containers use of processor, memory, network and disks
+    Stats(cmd::stats::Args),
     /// Stop containers
     Stop(cmd::stop::Args),
     /// Do something with the store as a whole
@@ -131,6 +135,8 @@ pub enum Command {
     Tag(cmd::tag::Args),
     /// Show the processes of a container
     Top(cmd::top::Args),
+    /// Let frozen containers go on
+    Unpause(cmd::pause::Args),
     /// Run a command in the user namespace that containers live in
     Unshare(cmd::unshare::Args),
     /// Take names away from an image

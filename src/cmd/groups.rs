@@ -2,7 +2,7 @@
 
 use super::{
     attach, container, cp, create, diff, exec, export, history, image, images, inspect, kill, load, logs,
-    port, ps, pull, rename, restart, rm, rmi, run, save, start, stop, tag, top, untag, wait,
+    pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top, untag, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -45,6 +45,8 @@ pub enum ContainerVerb {
     /// List containers
     #[command(name = "ls", visible_aliases = ["list", "ps"])]
     Ls(ps::Args),
+    /// Freeze the processes of containers
+    Pause(pause::Args),
     /// Show where a container's ports are published
     Port(port::Args),
     /// Remove the containers that do not run
@@ -59,10 +61,14 @@ pub enum ContainerVerb {
     Run(Box<run::Args>),
     /// Start containers that were made before
     Start(start::Args),
+    /// Show what containers use of processor, memory, network and disks
+    Stats(stats::Args),
     /// Stop containers
     Stop(stop::Args),
     /// Show the processes of a container
     Top(top::Args),
+    /// Let frozen containers go on
+    Unpause(pause::Args),
     /// Wait for containers to stop and print their exit codes
     Wait(wait::Args),
 }
@@ -125,6 +131,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),
         ContainerVerb::Ls(args) => ps::run(&args, env),
+        ContainerVerb::Pause(args) => pause::pause(&args, env),
         ContainerVerb::Port(args) => port::run(&args, env),
         ContainerVerb::Prune(args) => container::prune::run(&args, env),
         ContainerVerb::Rename(args) => rename::run(&args, env),
@@ -132,8 +139,10 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Rm(args) => rm::run(&args, env),
         ContainerVerb::Run(args) => run::run(*args, env),
         ContainerVerb::Start(args) => start::run(&args, env),
+        ContainerVerb::Stats(args) => stats::run(&args, env),
         ContainerVerb::Stop(args) => stop::run(&args, env),
         ContainerVerb::Top(args) => top::run(&args, env),
+        ContainerVerb::Unpause(args) => pause::unpause(&args, env),
         ContainerVerb::Wait(args) => wait::run(&args, env),
     }
 }

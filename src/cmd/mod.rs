@@ -28,6 +28,7 @@ pub mod inspect;
 pub mod kill;
 pub mod load;
 pub mod logs;
+pub mod pause;
 pub mod port;
 pub mod ps;
 pub mod pull;
@@ -38,6 +39,7 @@ pub mod rmi;
 pub mod run;
 pub mod save;
 pub mod start;
+pub mod stats;
 pub mod stop;
 pub mod switch;
 pub mod system;
@@ -82,6 +84,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
+        Command::Pause(args) => pause::pause(&args, env),
         Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
@@ -92,10 +95,12 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Run(args) => run::run(*args, env),
         Command::Save(args) => save::run(&args, env),
         Command::Start(args) => start::run(&args, env),
+        Command::Stats(args) => stats::run(&args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::System(args) => system::run(&args, env),
         Command::Tag(args) => tag::run(&args, env),
         Command::Top(args) => top::run(&args, env),
+        Command::Unpause(args) => pause::unpause(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Untag(args) => untag::run(&args, env),
         Command::Version(args) => version::run(&args, env),

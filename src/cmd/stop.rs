@@ -1,7 +1,8 @@
 //! `coracle stop`.
 
 use super::which::Which;
-use crate::error::Result;
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::ContainerPlan;
 use crate::runtime::control;
@@ -44,6 +45,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut asked = Vec::new();
     for (name, found) in chosen {
         let found = found.and_then(|container| {
+            if container.status() == Status::Paused {
+                // It could not act on the signal.
+                return Err(Error::new(Kind::Conflict, format!("container {name} is paused")).hint(format!(
+                    "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
+                )));
+            }
             let (signal, patience) = manner(&container, args.time);
             control::ask_to_stop(&container, signal)?;
             Ok((container, patience))

@@ -6,13 +6,14 @@
 //! directory left its place, for then name and ports are free. A monitor that died leaves the status
 //! `Crashed`: whoever notices first finishes its work by [`recover`].
 
+use super::cgroup;
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::netns::NetMode;
 use crate::plan::{ContainerPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
-use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, Summary};
+use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, RunRecord, Summary};
 use crate::storage::events::{Action, Event};
 use crate::storage::trash::{self, Swept};
 use crate::sys::process;
@@ -49,6 +50,56 @@ pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
             Err(e).context(Kind::Runtime, || format!("send signal {signal} to container {}", container.id()))
         }
     }
+}
+
+/// Freezes a running container's processes.
+///
+/// # Errors
+/// `Conflict` when it does not run or is paused already; `Host` when this account may have no cgroup for
+/// it.
+pub fn pause(container: &ContainerDir) -> Result<()> {
+    let _lock = container.lock()?;
+    let mut run = in_state(container, Status::Running, "paused")?;
+    cgroup::freeze(container, &run)?;
+    run.paused = true;
+    if let Err(e) = container.write_run(&run) {
+        cgroup::thaw(container, &run)?;
+        return Err(e);
+    }
+    container.emit(Action::Pause);
+    Ok(())
+}
+
+/// Lets a paused container's processes go on.
+///
+/// # Errors
+/// `Conflict` when it is not paused.
+pub fn unpause(container: &ContainerDir) -> Result<()> {
+    let _lock = container.lock()?;
+    let mut run = in_state(container, Status::Paused, "unpaused")?;
+    // In this order: a command killed in between leaves one that can be unpaused once more.
+    cgroup::thaw(container, &run)?;
+    run.paused = false;
+    container.write_run(&run)?;
+    container.emit(Action::Unpause);
+    Ok(())
+}
+
+/// The record of this run, when the container is in the state that a verb needs.
+fn in_state(container: &ContainerDir, wanted: Status, verb: &str) -> Result<RunRecord> {
+    let status = container.status();
+    let wrong = || {
+        let id = container.id().short();
+        let error = Error::new(
+            Kind::Conflict,
+            format!("container {id} is {}, so it cannot be {verb}", status.as_str()),
+        );
+        error.hint("See how containers stand: coracle ps -a")
+    };
+    if status != wanted {
+        return Err(wrong());
+    }
+    container.run_record()?.ok_or_else(wrong)
 }
 
 /// How [`stop`] found and left the container.

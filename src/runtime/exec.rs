@@ -21,7 +21,7 @@ use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
 use super::{explain_exec, files, join, monitor, users};
-use crate::container::ContainerId;
+use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
 use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
@@ -112,6 +112,11 @@ pub fn run(
     request: ExecRequest,
     attach: Option<Attachment>,
 ) -> Result<Done> {
+    if dir.status() == Status::Paused {
+        let id = dir.id().short();
+        return Err(Error::new(Kind::Conflict, format!("container {id} is paused"))
+            .hint(format!("Let it go on first: coracle unpause {id}")));
+    }
     super::check_preserved(request.process.preserve_fds)?;
     let (doors, mut order, run) = prepare(store, dir, plan, &request)?;
     let trace = Trace::new(store, dir, run, attach.is_none())?;

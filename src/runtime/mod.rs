@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 pub mod caps;
+pub mod cgroup;
 pub mod client;
 pub mod control;
 pub mod copy;
@@ -41,6 +42,7 @@ pub mod seccomp;
 pub mod secrets;
 pub mod select;
 pub mod start;
+pub mod stats;
 pub mod users;
 pub mod volumes;
 

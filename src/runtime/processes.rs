@@ -106,6 +106,45 @@ pub fn of(container: &ContainerDir) -> Result<Vec<Process>> {
     Ok(found)
 }
 
+/// The numbers on the host of a container's own processes, those that it put into further namespaces and
+/// those that `exec` started included; of a pid namespace that it shares, only what is its own.
+///
+/// # Errors
+/// As [`of`].
+pub fn own(container: &ContainerDir) -> Result<Vec<i32>> {
+    let gone = || Error::new(Kind::Conflict, "the container has just ended");
+    let run = container.run_record()?.ok_or_else(gone)?;
+    let first = First::open_own(&run).ok_or_else(gone)?;
+    let mut own = Vec::new();
+    let mut others = Vec::new();
+    for entry in std::fs::read_dir("/proc").context(Kind::Runtime, || "list /proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Some(dir) = open_dir(pid) else { continue };
+        if namespace(dir.as_fd(), first.kind).as_deref() == Some(first.namespace.as_str()) {
+            own.push(pid);
+        } else if let Some(parent) = parent(dir.as_fd()) {
+            others.push((pid, parent));
+        }
+    }
+    // Children of theirs may be in namespaces below.
+    loop {
+        let before = own.len();
+        own.extend(
+            others.iter().filter(|(_, parent)| own.contains(parent)).map(|(pid, _)| *pid).collect::<Vec<_>>(),
+        );
+        others.retain(|(pid, _)| !own.contains(pid));
+        if own.len() == before {
+            return Ok(own);
+        }
+    }
+}
+
+fn parent(dir: BorrowedFd<'_>) -> Option<i32> {
+    text(dir, "stat")?.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// What tells a container's processes from others.
 struct First {
     kind: &'static str,
@@ -115,6 +154,18 @@ struct First {
 }
 
 impl First {
+    /// As [`First::open`], by the mount namespace wherever the pid namespace is not the container's own.
+    fn open_own(run: &RunRecord) -> Option<First> {
+        let first = First::open(run)?;
+        let dir = open_dir(run.init.pid)?;
+        let status = text(dir.as_fd(), "status")?;
+        // Who made a pid namespace has the number 1 in it.
+        if field(&status, "NSpid")?.split_ascii_whitespace().last() == Some("1") && first.kind == "pid" {
+            return Some(first);
+        }
+        Some(First { kind: "mnt", namespace: namespace(dir.as_fd(), "mnt")?, ..first })
+    }
+
     fn open(run: &RunRecord) -> Option<First> {
         let pidfd = run.open_init()?;
         let dir = open_dir(run.init.pid)?;
@@ -207,6 +258,46 @@ fn read(dir: BorrowedFd<'_>, host_pid: i32, level: usize) -> Option<Process> {
 fn ticks(count: u64) -> Duration {
     let hertz = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).unsigned_abs().max(1);
     Duration::from_secs(count / hertz) + Duration::from_nanos(count % hertz * 1_000_000_000 / hertz)
+}
+
+/// What one process uses, and has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// Processor time, that of children it has waited for included.
+    pub cpu: Duration,
+    /// The part of it in the kernel.
+    pub cpu_system: Duration,
+    /// Memory in bytes, what is shared counted in parts.
+    pub memory: u64,
+    /// Bytes read from and written to disks; `None` when this account may not know.
+    pub disk: Option<(u64, u64)>,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// Looks at a process; `None` when it is gone.
+pub fn usage(pid: i32) -> Option<Usage> {
+    let dir = open_dir(pid)?;
+    let stat = text(dir.as_fd(), "stat")?;
+    let stat: Vec<u64> =
+        stat.rsplit_once(')')?.1.split_ascii_whitespace().map(|n| n.parse().unwrap_or(0)).collect();
+    let number = |nth: usize| stat.get(nth - 3).copied().unwrap_or(0);
+    let value = |text: &str, key: &str| {
+        let number = field(text, key)?.split_ascii_whitespace().next()?;
+        number.parse::<u64>().ok()
+    };
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096).unsigned_abs();
+    let shared_out =
+        text(dir.as_fd(), "smaps_rollup").and_then(|text| value(&text, "Pss")).map(|kib| kib * 1024);
+    let disk = text(dir.as_fd(), "io")
+        .and_then(|text| Some((value(&text, "read_bytes")?, value(&text, "write_bytes")?)));
+    Some(Usage {
+        cpu: ticks(number(14) + number(15) + number(16) + number(17)),
+        cpu_system: ticks(number(15) + number(17)),
+        memory: shared_out.unwrap_or_else(|| number(24) * page),
+        disk,
+        threads: number(20),
+    })
 }
 
 /// How long the machine has been up.

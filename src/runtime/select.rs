@@ -36,6 +36,8 @@ pub enum Suits {
     Any,
     /// Those that run, or will in a moment.
     Running,
+    /// Those that are paused.
+    Paused,
     /// Those that run or are paused.
     Live,
     /// Those that do not run.
@@ -47,6 +49,7 @@ impl Suits {
         match self {
             Suits::Any => true,
             Suits::Running => matches!(status, Status::Running | Status::Restarting),
+            Suits::Paused => status == Status::Paused,
             Suits::Live => status.is_live(),
             Suits::Ended => !status.is_active(),
         }

@@ -1,6 +1,7 @@
 //! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
 
 use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, Life, RunRecord, Store};
+use crate::runtime::cgroup;
 use crate::storage::trash;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -113,6 +114,7 @@ pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
     for container in merged.parent().into_iter().chain([moved.as_path()]) {
         super::sources::release(plan, container);
     }
+    cgroup::clear(&plan.id);
     // Its own item, and one that a killed monitor left.
     let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });
 }

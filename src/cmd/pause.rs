@@ -1,0 +1,48 @@
+//! `coracle pause` and `coracle unpause`.
+
+use super::which::Which;
+use crate::error::{Error, Result};
+use crate::host::Env;
+use crate::runtime::control;
+use crate::runtime::select::Suits;
+use crate::storage::containers::ContainerDir;
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `pause` and `unpause`.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("ignore", |arg| arg.hide(true)))]
+pub struct Args {
+    /// Which containers.
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Freezes the processes of containers.
+///
+/// # Errors
+/// A container that does not exist or does not run, a host that lets this account have no cgroup.
+pub fn pause(args: &Args, env: &Env) -> Result<ExitCode> {
+    each(args, Suits::Running, env, control::pause)
+}
+
+/// Lets the processes of frozen containers go on.
+///
+/// # Errors
+/// A container that does not exist or is not paused.
+pub fn unpause(args: &Args, env: &Env) -> Result<ExitCode> {
+    each(args, Suits::Paused, env, control::unpause)
+}
+
+fn each(
+    args: &Args,
+    suits: Suits,
+    env: &Env,
+    act: impl Fn(&ContainerDir) -> Result<(), Error>,
+) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    ui::each(args.which.chosen(&store, suits)?, |(name, found)| {
+        act(&found?)?;
+        Ok(Some(name))
+    })
+}

@@ -1,0 +1,298 @@
+//! A container's own cgroup: made when it is needed and not before.
+//!
+//! Theory of operation. Most containers never get one: they run in the cgroup of whoever started them.
+//! One is made to freeze a container, or with limits at its start. It is called `coracle-<12 digits>` and
+//! stands below the cgroup that the container is in, so that whoever may change that one (root, or a user
+//! to whom systemd delegated it) needs nobody's help. Where it may not be changed, as in a login session,
+//! the user's service manager is asked for a scope of that name, by `busctl`, as podman does over D-Bus;
+//! without one the request is refused with the command that helps. What a container's cgroup is can be
+//! read in `/proc/<pid>/cgroup`; nothing is recorded.
+//!
+//! Only version 2 is used: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. Processes are frozen
+//! together and can be killed while they are.
+
+use super::processes;
+use crate::container::ContainerId;
+use crate::error::{Context, Error, Kind, Result};
+use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::sys::process::find_program;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Where the hierarchy is mounted; beside version 1 it has a place of its own.
+const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+/// How long processes get to freeze, and the service manager to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Most rounds of moving processes; one that forks faster than this is not caught.
+const ROUNDS: usize = 200;
+
+/// One cgroup.
+#[derive(Debug)]
+pub struct Group {
+    dir: OwnedFd,
+    path: String,
+}
+
+/// What a container's own cgroup is called.
+pub fn name(id: &ContainerId) -> String {
+    format!("coracle-{}", id.short())
+}
+
+/// Where version 2 is mounted on this machine.
+fn hierarchy() -> Option<&'static str> {
+    MOUNTS.into_iter().find(|place| statfs(*place).is_ok_and(|s| s.filesystem_type() == CGROUP2_SUPER_MAGIC))
+}
+
+/// The path of a process's cgroup below the hierarchy, `/` for the top.
+fn of_process(pid: i32) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// The beginning of a path that ends with a container's own cgroup.
+fn own_part(path: &str, own: &str) -> Option<String> {
+    let mut kept = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        kept.push('/');
+        kept.push_str(part);
+        if part == own || part.strip_suffix(".scope") == Some(own) {
+            return Some(kept);
+        }
+    }
+    None
+}
+
+impl Group {
+    fn open(path: &str) -> nix::Result<Group> {
+        let place = hierarchy().ok_or(Errno::ENODEV)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = openat(AT_FDCWD, format!("{place}{path}").as_str(), flags, Mode::empty())?;
+        Ok(Group { dir, path: path.to_owned() })
+    }
+
+    /// A running container's own cgroup, when it has one.
+    pub fn find(container: &ContainerDir, run: &RunRecord) -> Option<Group> {
+        let path = own_part(&of_process(run.init.pid)?, &name(container.id()))?;
+        Group::open(&path).ok()
+    }
+
+    /// A running container's own cgroup, made if it has none, with its processes in it.
+    ///
+    /// # Errors
+    /// [`Kind::Host`] when this account may not make one.
+    fn ensure(container: &ContainerDir, run: &RunRecord) -> Result<Group> {
+        if let Some(group) = Group::find(container, run) {
+            return Ok(group);
+        }
+        if hierarchy().is_none() {
+            return Err(Error::new(
+                Kind::Host,
+                "this machine has no cgroups of version 2, which pausing needs",
+            )
+            .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
+        }
+        let gone = || Error::new(Kind::Conflict, "the container has just ended");
+        let parent = of_process(run.init.pid).ok_or_else(gone)?;
+        let own = name(container.id());
+        match Group::below(&parent, &own) {
+            Ok(group) => Ok(group),
+            Err(Errno::EACCES | Errno::EPERM | Errno::EROFS) => {
+                scope(&own, container).map_err(|why| not_ours(&parent, why))
+            }
+            Err(e) => Err(e).context(Kind::Host, || format!("make a cgroup in {parent}")),
+        }
+    }
+
+    /// Makes a cgroup, or opens it, where processes of `parent` may be moved.
+    fn below(parent: &str, name: &str) -> nix::Result<Group> {
+        let above = Group::open(parent)?;
+        // A process may only be moved by who may also take it out of where it is.
+        openat(&above.dir, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        match mkdirat(&above.dir, name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(e) => return Err(e),
+        }
+        Group::open(&format!("{}/{name}", parent.trim_end_matches('/')))
+    }
+
+    /// The content of one of its files; `None` when it has no such file.
+    pub fn read(&self, file: &str) -> Option<String> {
+        let fd = openat(&self.dir, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        let mut text = String::new();
+        File::from(fd).read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
+    /// The number behind a key in one of its files, such as `usage_usec` in `cpu.stat`.
+    pub fn number(&self, file: &str, key: &str) -> Option<u64> {
+        let text = self.read(file)?;
+        text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    /// Writes one of its files.
+    ///
+    /// # Errors
+    /// Those of open(2) and write(2).
+    fn write(&self, file: &str, text: &str) -> std::io::Result<()> {
+        let fd = openat(&self.dir, file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        File::from(fd).write_all(text.as_bytes())
+    }
+
+    /// Freezes the container: first the cgroup, so that each process stops as it is moved, then the
+    /// processes that are not in it yet.
+    fn freeze(&self, container: &ContainerDir) -> Result<()> {
+        let doing = || format!("freeze container {}", container.id().short());
+        self.write("cgroup.freeze", "1").context(Kind::Runtime, doing)?;
+        let settled = self.adopt(container).and_then(|()| self.wait_frozen(container));
+        if settled.is_err() {
+            let _ = self.write("cgroup.freeze", "0");
+        }
+        settled
+    }
+
+    /// Moves every process of the container into this cgroup.
+    fn adopt(&self, container: &ContainerDir) -> Result<()> {
+        for _ in 0..ROUNDS {
+            let mut outside = processes::own(container)?;
+            outside.retain(|pid| of_process(*pid).is_some_and(|path| !self.holds(&path)));
+            if outside.is_empty() {
+                return Ok(());
+            }
+            for pid in outside {
+                match self.write("cgroup.procs", &pid.to_string()) {
+                    // It has ended.
+                    Err(e) if e.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+                    other => {
+                        other.context(Kind::Host, || format!("move process {pid} into {}", self.path))?
+                    }
+                }
+            }
+        }
+        Err(Error::new(Kind::Runtime, "the container makes processes faster than they can be frozen"))
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        path == self.path || path.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    fn wait_frozen(&self, container: &ContainerDir) -> Result<()> {
+        let begun = Instant::now();
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let doing = || format!("freeze container {}", container.id().short());
+        while begun.elapsed() < PATIENCE {
+            let events = openat(&self.dir, "cgroup.events", flags, Mode::empty());
+            let events = File::from(events.context(Kind::Runtime, doing)?);
+            let mut text = String::new();
+            (&events).read_to_string(&mut text).context(Kind::Runtime, doing)?;
+            if text.lines().any(|line| line == "frozen 1" || line == "populated 0") {
+                return Ok(());
+            }
+            // Wakes when the file changes, cgroup-v2.rst, "cgroup.events".
+            let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], PollTimeout::from(100u16));
+        }
+        Err(Error::new(Kind::Runtime, format!("container {} does not freeze", container.id().short()))
+            .hint("A process of it may hang in the kernel; look for state D in: ps -eo pid,stat,wchan,args"))
+    }
+}
+
+/// Freezes a running container.
+///
+/// # Errors
+/// [`Kind::Host`] when this account may not make a cgroup for it; `Runtime` when it does not freeze.
+pub fn freeze(container: &ContainerDir, run: &RunRecord) -> Result<()> {
+    Group::ensure(container, run)?.freeze(container)
+}
+
+/// Lets a frozen container go on. One without a cgroup of its own is not frozen.
+///
+/// # Errors
+/// When the cgroup cannot be written.
+pub fn thaw(container: &ContainerDir, run: &RunRecord) -> Result<()> {
+    let Some(group) = Group::find(container, run) else { return Ok(()) };
+    group
+        .write("cgroup.freeze", "0")
+        .context(Kind::Runtime, || format!("let container {} go on", container.id().short()))
+}
+
+/// Ends what is left in a container's own cgroup and removes it; for its monitor, when the payload has
+/// ended. Costs one look where there is none.
+pub fn clear(id: &ContainerId) {
+    let Some(parent) = of_process(std::process::id().cast_signed()) else { return };
+    let path = format!("{}/{}", parent.trim_end_matches('/'), name(id));
+    let Ok(group) = Group::open(&path) else { return };
+    let _ = group.write("cgroup.kill", "1");
+    let (Ok(above), own) = (Group::open(&parent), name(id)) else { return };
+    // Killed processes leave in their own time.
+    for _ in 0..100 {
+        if unlinkat(&above.dir, own.as_str(), UnlinkatFlags::RemoveDir) != Err(Errno::EBUSY) {
+            return;
+        }
+        let Ok(events) =
+            openat(&group.dir, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        else {
+            return;
+        };
+        let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], PollTimeout::from(10u8));
+    }
+}
+
+/// Asks the user's service manager for a scope with the container's processes in it.
+fn scope(own: &str, container: &ContainerDir) -> std::result::Result<Group, String> {
+    let busctl = find_program("busctl", &[]).ok_or("there is no busctl to ask the service manager by")?;
+    let unit = format!("{own}.scope");
+    let pids = processes::own(container).map_err(|e| e.to_string())?;
+    let mut call = std::process::Command::new(busctl);
+    call.args(["--user", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
+    call.args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))"]);
+    call.args([&unit, "fail", "2", "Delegate", "b", "true", "PIDs", "au"]).arg(pids.len().to_string());
+    call.args(pids.iter().map(ToString::to_string)).arg("0");
+    let answer = call.stdin(std::process::Stdio::null()).output().map_err(|e| e.to_string())?;
+    if !answer.status.success() {
+        return Err(String::from_utf8_lossy(&answer.stderr).trim().to_owned());
+    }
+    let first = pids.first().copied().unwrap_or_default();
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(path) = of_process(first).and_then(|path| own_part(&path, own))
+            && let Ok(group) = Group::open(&path)
+        {
+            return Ok(group);
+        }
+        // The manager does it in a job of its own, and says when only to those that speak its protocol.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err("the service manager made no scope".to_owned())
+}
+
+fn not_ours(parent: &str, why: String) -> Error {
+    Error::new(Kind::Host, format!("this account may not make a cgroup in {parent}, which freezing needs"))
+        .caused_by(why)
+        .hint("Start the container in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_own_part_of_a_path() {
+        let own = "coracle-0123456789ab";
+        for (path, found) in [
+            ("/a/coracle-0123456789ab", Some("/a/coracle-0123456789ab")),
+            ("/a/coracle-0123456789ab/below", Some("/a/coracle-0123456789ab")),
+            ("/user.slice/coracle-0123456789ab.scope", Some("/user.slice/coracle-0123456789ab.scope")),
+            ("/", None),
+            ("/a/coracle-0123456789abc", None),
+        ] {
+            assert_eq!(own_part(path, own).as_deref(), found, "{path}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a running container uses: from its own cgroup where it has one, else from its processes in the
+//! host's procfs, so that it works on any host.
+//!
+//! Without a cgroup, the processor time of processes that have ended counts as far as their parents have
+//! waited for them, and memory is shared out among those that share it (proc_pid_smaps(5), `Pss`).
+
+use super::cgroup::Group;
+use super::processes;
+use crate::error::Result;
+use crate::storage::containers::{ContainerDir, RunRecord};
+use chrono::Utc;
+use std::time::Duration;
+
+/// What a container used when it was looked at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    /// How long it has been running.
+    pub age: Duration,
+    /// Processor time, all of it.
+    pub cpu: Duration,
+    /// Processor time in the kernel.
+    pub cpu_system: Duration,
+    /// Memory, in bytes.
+    pub memory: u64,
+    /// The most it may use, in bytes; the machine's memory when nothing limits it.
+    pub memory_limit: u64,
+    /// Bytes that came in and went out over its network, loopback left out; `None` when it has none of
+    /// its own.
+    pub network: Option<(u64, u64)>,
+    /// Bytes read from and written to disks; `None` when it cannot be told.
+    pub disk: Option<(u64, u64)>,
+    /// Threads.
+    pub tasks: u64,
+}
+
+/// Looks at a container; `None` when it does not run. `own_network` says whether what its network
+/// carries is its own.
+///
+/// # Errors
+/// When procfs cannot be read.
+pub fn sample(container: &ContainerDir, own_network: bool) -> Result<Option<Sample>> {
+    if !container.status().is_live() {
+        return Ok(None);
+    }
+    let Some(run) = container.run_record()?.filter(|run| run.open_init().is_some()) else { return Ok(None) };
+    let mut sample = match Group::find(container, &run) {
+        Some(group) => from_group(&group),
+        None => Sample { memory_limit: processes::memory_total(), ..Sample::default() },
+    };
+    from_processes(container, &mut sample)?;
+    sample.age = (Utc::now() - run.started).to_std().unwrap_or_default();
+    sample.network = if own_network { network(&run) } else { None };
+    Ok(Some(sample))
+}
+
+fn from_group(group: &Group) -> Sample {
+    let number = |file: &str| group.read(file).and_then(|text| text.trim().parse::<u64>().ok());
+    let time = |key: &str| Duration::from_micros(group.number("cpu.stat", key).unwrap_or(0));
+    let total = processes::memory_total();
+    let disk = group.read("io.stat").map(|text| {
+        let sum = |key: &str| {
+            let values =
+                text.split_ascii_whitespace().filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            values.filter_map(|value| value.parse::<u64>().ok()).sum()
+        };
+        (sum("rbytes"), sum("wbytes"))
+    });
+    Sample {
+        // A cgroup that was made for pausing knows nothing of the time before.
+        cpu: if group.read("memory.current").is_some() { time("usage_usec") } else { Duration::ZERO },
+        cpu_system: time("system_usec"),
+        memory: number("memory.current").unwrap_or(0),
+        memory_limit: number("memory.max").unwrap_or(total).min(total),
+        disk,
+        tasks: number("pids.current").unwrap_or(0),
+        ..Sample::default()
+    }
+}
+
+/// Fills in what the cgroup did not say.
+fn from_processes(container: &ContainerDir, sample: &mut Sample) -> Result<()> {
+    let by_time = sample.cpu.is_zero();
+    let (by_memory, by_disk, by_tasks) = (sample.memory == 0, sample.disk.is_none(), sample.tasks == 0);
+    if !(by_time || by_memory || by_disk || by_tasks) {
+        return Ok(());
+    }
+    if by_time {
+        sample.cpu_system = Duration::ZERO;
+    }
+    for pid in processes::own(container)? {
+        let Some(usage) = processes::usage(pid) else { continue };
+        if by_time {
+            sample.cpu += usage.cpu;
+            sample.cpu_system += usage.cpu_system;
+        }
+        if by_memory {
+            sample.memory += usage.memory;
+        }
+        if by_disk && let Some((read, written)) = usage.disk {
+            let (before, after) = sample.disk.unwrap_or_default();
+            sample.disk = Some((before + read, after + written));
+        }
+        if by_tasks {
+            sample.tasks += usage.threads;
+        }
+    }
+    Ok(())
+}
+
+/// What went over the interfaces of the container's network namespace (proc_pid_net(5), `dev`).
+fn network(run: &RunRecord) -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{}/net/dev", run.init.pid)).ok()?;
+    Some(traffic(&text))
+}
+
+fn traffic(text: &str) -> (u64, u64) {
+    let mut sum = (0, 0);
+    for line in text.lines().skip(2) {
+        let Some((name, numbers)) = line.split_once(':') else { continue };
+        if name.trim() == "lo" {
+            continue;
+        }
+        let numbers: Vec<u64> = numbers.split_ascii_whitespace().filter_map(|n| n.parse().ok()).collect();
+        sum.0 += numbers.first().copied().unwrap_or(0);
+        sum.1 += numbers.get(8).copied().unwrap_or(0);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_is_added_up_without_loopback() {
+        let text = "Inter-|   Receive                                                |  Transmit\n \
+            face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs\n\
+            \x20   lo:     999       9    0    0    0     0          0         0      999       9    0\n\
+            \x20 tap0:    1200      10    0    0    0     0          0         0      340       5    0\n\
+            \x20 eth1:      30       1    0    0    0     0          0         0        4       1    0\n";
+        assert_eq!(traffic(text), (1230, 344));
+        assert_eq!(traffic(""), (0, 0));
+    }
+}
