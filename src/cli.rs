@@ -69,6 +69,8 @@ fn shortcut(words: &[OsString]) -> Option<Cli> {
 pub enum Command {
     /// Attach to a running container
     Attach(cmd::attach::Args),
+    /// Make an image of a container
+    Commit(cmd::commit::Args),
     /// Write the completion script for a shell
     Completion(cmd::completion::Args),
     /// Do something with containers
@@ -93,6 +95,8 @@ pub enum Command {
     Image(cmd::groups::ImageArgs),
     /// List images
     Images(cmd::images::Args),
+    /// Make an image of an archive of files
+    Import(cmd::import::Args),
     /// Show this machine, the store and what is missing
     Info(cmd::info::Args),
     /// Show everything known about containers and images

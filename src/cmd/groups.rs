@@ -1,8 +1,9 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
 use super::{
-    attach, container, cp, create, diff, exec, export, history, image, images, inspect, kill, load, logs,
-    pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top, untag, wait,
+    attach, commit, container, cp, create, diff, exec, export, history, image, images, import, inspect, kill,
+    load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top,
+    untag, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -24,6 +25,8 @@ pub enum ContainerVerb {
     Attach(attach::Args),
     /// Finish what a killed monitor left of containers
     Cleanup(container::cleanup::Args),
+    /// Make an image of a container
+    Commit(commit::Args),
     /// Copy files between containers and the host
     Cp(cp::Args),
     /// Make a container, to be started later
@@ -90,6 +93,8 @@ pub enum ImageVerb {
     Exists(image::exists::Args),
     /// Show how an image was made
     History(history::Args),
+    /// Make an image of an archive of files
+    Import(import::Args),
     /// Show everything known about images
     Inspect(inspect::Args),
     /// Load images from an archive
@@ -119,6 +124,7 @@ pub enum ImageVerb {
 /// Those of the verb.
 pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
+        ContainerVerb::Commit(args) => commit::run(&args, env),
         ContainerVerb::Cp(args) => cp::run(&args, env),
         ContainerVerb::Diff(args) => diff::run(&args, diff::Sort::Container, env),
         ContainerVerb::Exec(args) => exec::run(&args, env),
@@ -156,6 +162,7 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::Diff(args) => diff::run(&args, diff::Sort::Image, env),
         ImageVerb::Exists(args) => image::exists::run(&args, env),
         ImageVerb::History(args) => history::run(&args, env),
+        ImageVerb::Import(args) => import::run(&args, env),
         ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),
         ImageVerb::Ls(args) => images::run(&args, env),
         ImageVerb::Load(args) => load::run(&args, env),

@@ -9,6 +9,7 @@ use crate::storage::Store;
 use std::process::ExitCode;
 
 pub mod attach;
+pub mod commit;
 pub mod completion;
 pub mod container;
 pub mod cp;
@@ -23,6 +24,7 @@ pub mod healthcheck;
 pub mod history;
 pub mod image;
 pub mod images;
+pub mod import;
 pub mod info;
 pub mod inspect;
 pub mod kill;
@@ -67,6 +69,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 fn run(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Attach(args) => attach::run(&args, env),
+        Command::Commit(args) => commit::run(&args, env),
         Command::Completion(args) => completion::run(&args, env),
         Command::Container(args) => groups::container(args, env),
         Command::Create(args) => create::run(*args, env),
@@ -79,6 +82,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Healthcheck(args) => healthcheck::run(&args, env),
         Command::Image(args) => groups::image(args, env),
         Command::Images(args) => images::run(&args, env),
+        Command::Import(args) => import::run(&args, env),
         Command::Info(args) => info::run(&args, env),
         Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),

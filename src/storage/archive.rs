@@ -11,13 +11,16 @@
 
 mod input;
 mod load;
+mod made;
 mod manifest;
 mod output;
 mod save;
 mod source;
+mod upper;
 
 pub use input::{open, seekable};
 pub use load::{Loaded, Progress, load};
+pub use made::{LayerWriter, MakeImage, NewLayer, make_image};
 pub use manifest::{Descriptor, Family, Manifest};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, save_archive, save_directory};

@@ -11,8 +11,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attack_archive;
 mod attack_image;
 mod attack_running;
+mod commit;
 mod cp;
 mod cp_attack;
 mod diff;
@@ -24,6 +26,7 @@ mod health;
 mod host;
 mod image_names;
 mod images;
+mod import;
 mod inspect;
 mod kill;
 mod logs;

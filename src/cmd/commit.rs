@@ -1,0 +1,205 @@
+//! `coracle commit`.
+
+use super::import::check_changes;
+use super::load::enter;
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork;
+use crate::host::Env;
+use crate::image::change::Change;
+use crate::image::{Digest, HistoryEntry, Image, ImageConfig, Reference, RunConfig};
+use crate::plan::{ContainerPlan, MountSource};
+use crate::runtime::root::{Root, own_mounts};
+use crate::storage::Store;
+use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
+use crate::storage::containers::ContainerDir;
+use crate::storage::events::Action;
+use crate::storage::rootfs::RootPlan;
+use crate::ui;
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `commit`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Args {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// The name the image gets; without a registry it is under localhost/
+    #[arg(value_name = "REFERENCE")]
+    pub image: Option<Reference>,
+    /// Who made the image
+    #[arg(short, long, value_name = "AUTHOR")]
+    pub author: Option<String>,
+    /// Change the configuration: 'CMD ["sh"]', ENV=A=b, 'LABEL a=b', ...
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub change: Vec<Change>,
+    /// Whose form of manifest the image has
+    #[arg(short, long, value_name = "FORMAT", default_value = "oci")]
+    pub format: Format,
+    /// Write the image's id to this file
+    #[arg(long, value_name = "FILE")]
+    pub iidfile: Option<PathBuf>,
+    /// Note the container's volumes and binds as volumes of the image; their content never goes along
+    #[arg(long)]
+    pub include_volumes: bool,
+    /// A remark for the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Pause the container meanwhile
+    #[arg(short, long)]
+    pub pause: bool,
+    /// Say nothing but the id
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Make one layer of everything
+    #[arg(short, long)]
+    pub squash: bool,
+}
+
+/// Whose form of manifest an image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// OCI's
+    Oci,
+    /// Docker's
+    Docker,
+}
+
+/// Makes an image of a container and prints its id.
+///
+/// # Errors
+/// A container that does not exist or has no image below it, a wrong change; nothing is kept then.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    check_changes(&args.change)?;
+    let names: Vec<Reference> = args.image.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
+    let store = super::store(env)?;
+    let container = store.containers().find(&args.container)?;
+    let plan: ContainerPlan = container.plan()?;
+    let base = base(&store, args, &plan)?;
+    let config = configuration(args, &plan, &base);
+    let _paused = if args.pause { Some(Paused::new(&store, &container)?) } else { None };
+    let id: Digest = fork::tidy_leaf::<(), _>(
+        "commit",
+        |_, _| {
+            let (store, _member) = enter(env)?;
+            // Whoever starts the container meanwhile waits.
+            let alive = if container.status().is_live() { None } else { container.hold_alive().ok() };
+            let (base, layer) = if args.squash {
+                drop(alive);
+                own_mounts()?;
+                let root = Root::open(&store, &container, &plan, false)?;
+                (None, Some(NewLayer::of_root(&store, root.fd())?))
+            } else {
+                let layer = NewLayer::of_upper(&store, &container.upper(), &base.layers)?;
+                (Some(&base), layer)
+            };
+            let mut config = config;
+            if let Some(step) = config.history.last_mut() {
+                step.empty_layer = layer.is_none();
+            }
+            let family = if args.format == Format::Oci { Family::Oci } else { Family::Docker };
+            Ok(make_image(&store, MakeImage { base, layer, config, family, names: &names })?.id)
+        },
+        |()| {},
+    )?;
+    container.emit(Action::Commit);
+    if let Some(path) = &args.iidfile {
+        std::fs::write(path, id.hex()).context(Kind::Usage, || format!("write {}", path.display()))?;
+    }
+    ui::out(&format!("{}\n", id.hex()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The image below the container.
+fn base(store: &Store, args: &Args, plan: &ContainerPlan) -> Result<Image> {
+    let (Some(source), RootPlan::Layers(_)) = (&plan.image, &plan.root) else {
+        let name = &args.container;
+        return Err(Error::new(Kind::Usage, format!("container {name} was not made from an image"))
+            .hint(format!("Take all of its files: coracle export {name} | coracle import - NAME")));
+    };
+    let gone = || {
+        Error::new(Kind::NotFound, format!("the image {} of the container is gone", source.id.short())).hint(
+            format!("Take all of its files: coracle export {0} | coracle import - NAME", args.container),
+        )
+    };
+    store.images().find(source.id.as_str())?.ok_or_else(gone)
+}
+
+/// Variables that are this machine's or the tool's, and none of the image's.
+const OWN: [&str; 12] = [
+    "container",
+    "HOSTNAME",
+    "HOME",
+    "TERM",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+];
+
+/// The configuration: the image's, as the container runs, with the changes that were asked for.
+fn configuration(args: &Args, plan: &ContainerPlan, base: &Image) -> ImageConfig {
+    let created = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
+    let mut config = base.config.clone();
+    let run = &mut config.config;
+    let of_image = |name: &str, image: &RunConfig| {
+        image.env.iter().any(|entry| entry.split_once('=').is_some_and(|(n, _)| n == name))
+    };
+    let is_own = |entry: &&String| {
+        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        !OWN.contains(&name) || of_image(name, &base.config.config)
+    };
+    run.env = plan.process.env.iter().filter(is_own).cloned().collect();
+    run.entrypoint.clone_from(&plan.asked.entrypoint);
+    run.cmd.clone_from(&plan.asked.command);
+    run.labels.clone_from(&plan.labels);
+    run.working_dir = plan.process.cwd.to_string_lossy().into_owned();
+    if !plan.process.user.user.is_empty() {
+        run.user.clone_from(&plan.process.user.user);
+    }
+    let empty = || Value::Object(Map::new());
+    run.exposed_ports.extend(plan.asked.exposed_ports.iter().map(|port| (port.clone(), empty())));
+    if args.include_volumes {
+        let mounts = plan
+            .mounts
+            .iter()
+            .filter(|mount| matches!(mount.source, MountSource::Volume { .. } | MountSource::Bind { .. }));
+        run.volumes.extend(mounts.map(|m| (m.destination.to_string_lossy().into_owned(), empty())));
+    }
+    args.change.iter().for_each(|change| change.apply(run));
+    if args.author.is_some() {
+        config.author.clone_from(&args.author);
+    }
+    if args.squash {
+        config.history.clear();
+    }
+    config.history.push(HistoryEntry {
+        created: Some(created.clone()),
+        created_by: Some(plan.process.argv.join(" ")),
+        author: args.author.clone(),
+        comment: args.message.clone(),
+        empty_layer: false,
+    });
+    config.created = Some(created);
+    config
+}
+
+/// A container that stands still until this is dropped.
+struct Paused;
+
+impl Paused {
+    fn new(_store: &Store, container: &ContainerDir) -> Result<Option<Paused>> {
+        if !container.status().is_live() {
+            return Ok(None);
+        }
+        Err(Error::new(Kind::Host, format!("container {} cannot be paused", container.id().short()))
+            .hint("Commit it while it runs, without --pause; or stop it first: coracle stop CONTAINER"))
+    }
+}

@@ -1,0 +1,121 @@
+//! `coracle import`.
+
+use super::load::{enter, input};
+use crate::container::Signal;
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork;
+use crate::host::Env;
+use crate::image::change::Change;
+use crate::image::{Digest, HistoryEntry, ImageConfig, Platform, Reference};
+use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
+use crate::storage::events::{Action, Event};
+use crate::ui;
+use chrono::{SecondsFormat, Utc};
+use std::process::ExitCode;
+
+/// Arguments of `import`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Args {
+    /// An archive of files, plain or compressed by gzip or zstd; - is standard input
+    #[arg(value_name = "FILE")]
+    pub path: String,
+    /// The name the image gets
+    #[arg(value_name = "REFERENCE")]
+    pub reference: Option<Reference>,
+    /// Change the configuration: 'CMD ["sh"]', ENV=A=b, 'LABEL a=b', ...
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub change: Vec<Change>,
+    /// A remark for the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// The architecture it is for, in place of this machine's
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// The operating system it is for, in place of linux
+    #[arg(long, value_name = "OS")]
+    pub os: Option<String>,
+    /// The variant of the architecture
+    #[arg(long, value_name = "VARIANT")]
+    pub variant: Option<String>,
+    /// Do not show progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Makes an image of an archive of files and prints its id.
+///
+/// # Errors
+/// An archive that the unpacker refuses, a wrong change; nothing is kept then.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    check_changes(&args.change)?;
+    let names: Vec<Reference> = args.reference.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
+    let config = configuration(args)?;
+    let input = input(Some(&args.path), "import")?;
+    if input.metadata().context(Kind::Usage, || format!("look at {}", args.path))?.is_dir() {
+        return Err(Error::new(Kind::Usage, format!("{} is a directory", args.path))
+            .hint(format!("Pack it on the way: tar -C {} -c . | coracle import -", args.path)));
+    }
+    let id: Digest = fork::tidy_leaf::<(), _>(
+        "import",
+        |_, stop| {
+            let (store, _member) = enter(env)?;
+            let layer = NewLayer::read(&store, input, &|| stop.came())?;
+            let mut config = config;
+            if let Some(step) = config.history.first_mut() {
+                let file = layer.diff_id().0.hex();
+                step.created_by = Some(format!("/bin/sh -c #(nop) ADD file:{file} in /"));
+            }
+            let make =
+                MakeImage { base: None, layer: Some(layer), config, family: Family::Oci, names: &names };
+            Ok(make_image(&store, make)?.id)
+        },
+        |()| {},
+    )?;
+    let store = super::store(env)?;
+    let name = names.first().map_or_else(|| id.hex().to_owned(), ToString::to_string);
+    store.events().emit(Event::image_named(Action::Import, id.as_str(), &name));
+    ui::out(&format!("{}\n", id.hex()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configuration(args: &Args) -> Result<ImageConfig> {
+    let host = Platform::host();
+    let os = args.os.clone().unwrap_or(host.os);
+    for word in [&args.os, &args.arch, &args.variant].into_iter().flatten() {
+        if word.contains('/') {
+            return Err(Error::new(Kind::Usage, format!("{word:?} is no part of a platform"))
+                .hint("Write each part by itself: --os linux --arch arm --variant v7"));
+        }
+    }
+    let own = args.arch.is_none();
+    let arch = args.arch.clone().unwrap_or(host.architecture);
+    let variant = args.variant.clone().or(if own { host.variant } else { None });
+    let text = [Some(os), Some(arch), variant].into_iter().flatten().collect::<Vec<_>>().join("/");
+    let platform: Platform = text.parse()?;
+    let created = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
+    let mut config = ImageConfig {
+        created: Some(created.clone()),
+        architecture: platform.architecture,
+        os: platform.os,
+        variant: platform.variant,
+        history: vec![HistoryEntry {
+            created: Some(created),
+            comment: Some(args.message.clone().unwrap_or_else(|| "imported from tarball".to_owned())),
+            ..HistoryEntry::default()
+        }],
+        ..ImageConfig::default()
+    };
+    args.change.iter().for_each(|change| change.apply(&mut config.config));
+    Ok(config)
+}
+
+/// What only this room knows about a change.
+pub(super) fn check_changes(changes: &[Change]) -> Result<()> {
+    for change in changes {
+        if let Change::StopSignal(signal) = change {
+            signal.parse::<Signal>()?;
+        }
+    }
+    Ok(())
+}

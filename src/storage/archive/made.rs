@@ -1,0 +1,185 @@
+//! Images that are made here: a new layer, a configuration, a manifest.
+
+use super::manifest::{Descriptor, Family, Manifest};
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{DiffId, Image, ImageConfig, Reference};
+use crate::storage::Store;
+use crate::storage::blobs::{Hasher, Sealed, Spool};
+use crate::storage::images::NewImage;
+use crate::storage::layers::StackLayer;
+use crate::storage::unpack::{Limits, decode};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
+use std::io::{self, Read, Write};
+
+/// A layer's archive, in the store's `tmp/`.
+pub struct NewLayer {
+    archive: Sealed,
+    diff_id: DiffId,
+    media: Packing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// An archive that is written and compressed on its way into the store.
+pub struct LayerWriter {
+    out: GzEncoder<Spool>,
+    hash: Sha256,
+}
+
+impl LayerWriter {
+    /// A layer for this store.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn new(store: &Store) -> Result<LayerWriter> {
+        let out = GzEncoder::new(store.blobs().spool()?, Compression::fast());
+        Ok(LayerWriter { out, hash: Sha256::new() })
+    }
+
+    /// Ends the archive.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn finish(self) -> Result<NewLayer> {
+        let spool = self.out.finish().context(Kind::Storage, || "write the layer")?;
+        let diff_id = DiffId(crate::image::Digest::from_sha256(self.hash.finalize().into()));
+        Ok(NewLayer { archive: spool.seal(), diff_id, media: Packing::Gzip })
+    }
+}
+
+impl Write for LayerWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl NewLayer {
+    /// A layer from an archive of files as it comes, plain or compressed by gzip or zstd.
+    ///
+    /// # Errors
+    /// When it cannot be read to its end, or is packed in another way.
+    pub fn read(store: &Store, from: impl Read, stop: &dyn Fn() -> bool) -> Result<NewLayer> {
+        let mut spool = store.blobs().spool()?;
+        spool.take(from, stop)?;
+        let archive = spool.seal();
+        let failed = |e: io::Error| match e.downcast::<Error>() {
+            Ok(error) => error,
+            Err(e) => Error::new(Kind::Image, "read the archive").caused_by(e),
+        };
+        let (format, mut reader) = decode::open(archive.reader()).map_err(failed)?;
+        let mut hash = Hasher::new(archive.digest());
+        let mut buffer = vec![0; 256 << 10];
+        let mut total = 0;
+        loop {
+            if stop() {
+                return Err(Error::new(Kind::Runtime, "interrupted"));
+            }
+            let count = decode::fill(&mut reader, &mut buffer).map_err(failed)?;
+            if count == 0 {
+                break;
+            }
+            total += count as u64;
+            Limits::default().check_bytes(total, archive.size())?;
+            hash.update(&buffer[..count]);
+        }
+        drop(reader);
+        let media = match format {
+            "gzip" => Packing::Gzip,
+            "zstd" => Packing::Zstd,
+            _ => Packing::Plain,
+        };
+        Ok(NewLayer { archive, diff_id: DiffId(hash.finish()), media })
+    }
+
+    /// The digest of the uncompressed archive.
+    pub fn diff_id(&self) -> &DiffId {
+        &self.diff_id
+    }
+
+    fn descriptor(&self, family: Family) -> Descriptor {
+        let media_type = match self.media {
+            Packing::Zstd => format!("{}+zstd", Family::Oci.layer(false)),
+            packing => family.layer(packing == Packing::Gzip),
+        };
+        Descriptor::new(media_type, self.archive.digest().clone(), self.archive.size())
+    }
+}
+
+/// An image to be made.
+pub struct MakeImage<'a> {
+    /// Whose layers are below the new one.
+    pub base: Option<&'a Image>,
+    /// The new layer, unless there is none.
+    pub layer: Option<NewLayer>,
+    /// The configuration; its layers are filled in here.
+    pub config: ImageConfig,
+    /// Whose media types it has.
+    pub family: Family,
+    /// The names it gets.
+    pub names: &'a [Reference],
+}
+
+/// Makes an image: unpacks the new layer, syncs everything and makes it visible. Starts threads (law 1:
+/// in a leaf), inside the user namespace.
+///
+/// # Errors
+/// An archive that the unpacker refuses, a base that is incomplete, a full disk; nothing is visible then.
+pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
+    let mut config = make.config;
+    config.rootfs.kind = "layers".to_owned();
+    config.rootfs.diff_ids = make.base.map(|base| base.config.rootfs.diff_ids.clone()).unwrap_or_default();
+    let mut layers = make.base.map_or_else(|| Ok(Vec::new()), |base| layers_of(store, base, make.family))?;
+    let mut stack: Vec<StackLayer> =
+        make.base.iter().flat_map(|base| &base.layers).cloned().map(StackLayer::Present).collect();
+    let mut archive = None;
+    if let Some(layer) = make.layer {
+        let descriptor = layer.descriptor(make.family);
+        let job = store.layers().begin(&layer.diff_id, &descriptor.media_type, layer.archive.reader())?;
+        stack.push(StackLayer::New(job.join()?));
+        layers.push(descriptor);
+        config.rootfs.diff_ids.push(layer.diff_id);
+        archive = Some(layer.archive);
+    }
+    let bytes = serde_json::to_vec(&config).context(Kind::Image, || "write the configuration")?;
+    let id = crate::image::Digest::sha256_of(&bytes);
+    let manifest = Manifest::new(make.family, (id, bytes.len() as u64), layers).bytes()?;
+    if let Some(archive) = archive {
+        archive.publish()?;
+    }
+    let lock = store.shared()?;
+    store.layers().commit(&lock, stack)?;
+    let media_type = make.family.manifest();
+    let new = NewImage { manifest: &manifest, media_type, config: &bytes, names: make.names, index: None };
+    store.images().record(&lock, &new)
+}
+
+/// The descriptors of an image's layers, with the media types of a family.
+///
+/// # Errors
+/// A manifest that is missing, or a zstd layer for docker.
+fn layers_of(store: &Store, image: &Image, family: Family) -> Result<Vec<Descriptor>> {
+    let lost = || {
+        Error::new(Kind::Storage, format!("the manifest of image {} is missing", image.id.short()))
+            .hint("Fetch the image again: coracle pull IMAGE")
+    };
+    let bytes = store.blobs().read(&image.manifest)?.ok_or_else(lost)?;
+    let manifest = Manifest::parse(image.manifest.as_str(), &bytes)?;
+    if manifest.family() == Some(family) {
+        Ok(manifest.layers)
+    } else {
+        Ok(manifest.converted(family)?.layers)
+    }
+}
