@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 /// Run containers without root, daemon or set-up
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version, after_long_help = include_str!("cmd/help.txt"))]
+#[command(name = "coracle", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, arg = version(), after_long_help = include_str!("cmd/help.txt"))]
 pub struct Cli {
     /// Options that stand before the verb.
     #[command(flatten)]
@@ -15,6 +15,14 @@ pub struct Cli {
     /// The verb.
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn version() -> clap::Arg {
+    clap::Arg::new("version")
+        .short('v')
+        .long("version")
+        .help("Print version")
+        .action(clap::ArgAction::Version)
 }
 
 /// The whole tree, with the candidates for live completion.

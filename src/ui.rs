@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod confirm;
 mod each;
+mod habit;
 mod out;
 mod printable;
 pub mod progress;
@@ -19,6 +20,7 @@ mod yaml;
 
 pub use confirm::confirm;
 pub use each::each;
+pub use habit::{docker, dockers, familiar};
 pub use out::{out, out_bytes};
 pub use printable::printable;
 pub use yaml::yaml;

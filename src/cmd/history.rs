@@ -52,7 +52,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let image = store.images().find(&args.image)?.ok_or_else(|| not_here(&args.image))?;
     let steps = steps(&store, &image)?;
-    if rows::is_json(args.format.as_deref()) {
+    if rows::is_json(args.format.as_deref()) && !crate::ui::docker() {
         let all = steps.iter().map(Step::json).collect();
         crate::ui::out(&rows::json(&Value::Array(all))?)?;
         return Ok(ExitCode::SUCCESS);

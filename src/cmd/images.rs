@@ -6,7 +6,7 @@ use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::ui::rows::{self, Listing};
-use crate::ui::{time, units};
+use crate::ui::{familiar, time, units};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -82,7 +82,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn text(args: &Args, store: &Store, lines: &[Line<'_>]) -> Result<String> {
-    if rows::is_json(args.format.as_deref()) {
+    if rows::is_json(args.format.as_deref()) && !crate::ui::docker() {
         return rows::json(&Value::Array(json_images(store, lines)?));
     }
     if args.quiet && args.format.is_none() {
@@ -95,7 +95,8 @@ fn text(args: &Args, store: &Store, lines: &[Line<'_>]) -> Result<String> {
         }
         return Ok(ids.into_iter().map(|id| id + "\n").collect());
     }
-    let values: Vec<Value> = lines.iter().map(|line| line.fields(args.no_trunc)).collect();
+    let fields = if crate::ui::docker() { Line::docker_fields } else { Line::fields };
+    let values: Vec<Value> = lines.iter().map(|line| fields(line, args.no_trunc)).collect();
     let asked = |header: &str| match header {
         "DIGEST" => args.digests,
         "HISTORY" => args.history,
@@ -141,6 +142,26 @@ impl Line<'_> {
     fn tag(&self) -> String {
         let tag = self.name.and_then(Reference::tag_or_latest);
         tag.unwrap_or("<none>").to_owned()
+    }
+
+    /// The row when docker's habits are followed; its JSON is this row, too.
+    fn docker_fields(&self, no_trunc: bool) -> Value {
+        let image = self.image;
+        let repository = self.repository();
+        let size = units::size(image.size);
+        json!({
+            "Containers": self.containers.to_string(),
+            "CreatedAt": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
+            "CreatedSince": time::ago(image.created),
+            "Digest": image.image.manifest.as_str(),
+            "ID": self.id(no_trunc),
+            "Repository": familiar(&repository),
+            "SharedSize": "N/A",
+            "Size": size,
+            "Tag": self.tag(),
+            "UniqueSize": "N/A",
+            "VirtualSize": size,
+        })
     }
 
     fn names(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::runtime::control;
 use crate::storage::Store;
 use crate::ui::rows;
 use crate::ui::template::Template;
-use crate::ui::{out, report};
+use crate::ui::{self, out, report};
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -76,7 +76,16 @@ pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
             Err(error) => failures.push(error),
         }
     }
+    if ui::docker() {
+        found.iter_mut().for_each(as_docker);
+    }
+    let in_lines = ui::docker() && args.format.is_some();
     match template {
+        None if in_lines => {
+            for value in &found {
+                out(&rows::line(value)?)?;
+            }
+        }
         Some(template) => {
             for value in &found {
                 out(&(template.render(value)? + "\n"))?;
@@ -90,6 +99,20 @@ pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
         (Some(first), true) => ExitCode::from(first.kind().exit_code()),
         (Some(_), false) => ExitCode::from(Kind::Partial.exit_code()),
     })
+}
+
+/// What docker shows in another way: a container's name with a slash, ids with their algorithm.
+fn as_docker(value: &mut Value) {
+    let is_container = value.get("State").is_some();
+    let field = if is_container { "Image" } else { "Id" };
+    if let Some(Value::String(id)) = value.get_mut(field)
+        && id.len() == 64
+    {
+        id.insert_str(0, "sha256:");
+    }
+    if is_container && let Some(Value::String(name)) = value.get_mut("Name") {
+        name.insert(0, '/');
+    }
 }
 
 fn names(args: &Args, store: &Store) -> Result<Vec<String>> {

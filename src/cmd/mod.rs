@@ -1,11 +1,12 @@
 //! One file per verb: its arguments (whose doc comments are the help) and `run`.
 
 use crate::cli::Command;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::fork;
 use crate::host::Env;
 use crate::runtime;
 use crate::storage::Store;
+use crate::ui;
 use std::process::ExitCode;
 
 pub mod attach;
@@ -63,7 +64,19 @@ pub const STAGES: [(&str, fork::Stage); 2] =
 /// # Errors
 /// Whatever the verb reports.
 pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
-    run(command, env).map_err(|error| explain::explained(error, env))
+    // These end with the code of what they run.
+    let of_payload = matches!(
+        command,
+        Command::Run(_) | Command::Exec(_) | Command::Start(_) | Command::Attach(_) | Command::Unshare(_)
+    );
+    let done = run(command, env).map_err(|error| explain::explained(error, env));
+    if !ui::docker() || of_payload {
+        return done;
+    }
+    match done {
+        Err(error) if error.kind() != Kind::OutputClosed => Ok(ui::dockers(ui::fail(&error))),
+        other => other.map(ui::dockers),
+    }
 }
 
 fn run(command: Command, env: &Env) -> Result<ExitCode> {

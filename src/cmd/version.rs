@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::host::Env;
 use crate::image::Platform;
 use crate::ui;
-use crate::ui::rows::{align, is_json, json};
+use crate::ui::rows::{align, is_json, json, line};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -23,7 +23,10 @@ const BUILT: Option<&str> = option_env!("SOURCE_DATE_EPOCH");
 pub(super) fn facts() -> Value {
     let platform = Platform::host();
     let mut facts = json!({
+        "APIVersion": env!("CARGO_PKG_VERSION"),
         "Version": env!("CARGO_PKG_VERSION"),
+        "GoVersion": "",
+        "GitCommit": "",
         "OsArch": format!("{}/{}", platform.os, platform.architecture),
         "Os": platform.os,
         "Arch": platform.architecture,
@@ -37,12 +40,39 @@ pub(super) fn facts() -> Value {
     facts
 }
 
+/// The same in docker's shape, in which client and server are told apart.
+fn docker_facts(facts: &Value) -> Value {
+    let common = json!({
+        "Version": facts["Version"],
+        "ApiVersion": API,
+        "Os": facts["Os"],
+        "Arch": facts["Arch"],
+        "BuildTime": facts["BuiltTime"],
+        "GitCommit": "",
+        "GoVersion": "",
+        "Experimental": false,
+    });
+    let (mut client, mut server) = (common.clone(), common);
+    client["Platform"] = json!({ "Name": "coracle" });
+    client["DefaultAPIVersion"] = json!(API);
+    client["Context"] = json!("default");
+    server["Platform"] = json!({ "Name": "coracle" });
+    server["MinAPIVersion"] = json!(API);
+    server["KernelVersion"] = json!(crate::host::kernel_release());
+    server["Components"] = json!([{ "Name": "Engine", "Version": facts["Version"], "Details": {} }]);
+    json!({ "Client": client, "Server": server })
+}
+
+/// The version of docker's interface that templates and output are modelled on.
+const API: &str = "1.43";
+
 /// Prints the version.
 ///
 /// # Errors
 /// When the format is wrong.
 pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
     let facts = facts();
+    let shown = if ui::docker() { docker_facts(&facts) } else { json!({ "Client": facts }) };
     let text = match args.format.as_deref() {
         None => {
             let built = facts["BuiltTime"].as_str();
@@ -51,8 +81,16 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
             lines.push(("OS/Arch:", facts["OsArch"].as_str().unwrap_or_default()));
             align(&lines.iter().map(|(name, value)| format!("{name}\t{value}\n")).collect::<String>())?
         }
-        format if is_json(format) => json(&json!({ "Client": facts }))?,
-        format => ui::template::render(format.unwrap_or_default(), &json!({ "Client": facts }))? + "\n",
+        format if is_json(format) && ui::docker() => line(&shown)?,
+        format if is_json(format) => json(&shown)?,
+        format => {
+            // podman takes the client's fields without `.Client`, too.
+            let mut shown = shown;
+            if let (Value::Object(all), Value::Object(own)) = (&mut shown, facts) {
+                all.extend(own);
+            }
+            ui::template::render(format.unwrap_or_default(), &shown)? + "\n"
+        }
     };
     ui::out(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -104,6 +104,7 @@ pub struct Filters(Vec<Filter>);
 #[derive(Debug)]
 enum Filter {
     Id(String),
+    IdPattern(regex::Regex),
     Name(regex::Regex),
     Label(String, Option<String>),
     NotLabel(String, Option<String>),
@@ -126,7 +127,7 @@ impl Filter {
     /// Filters with the same key are alternatives.
     fn key(&self) -> &'static str {
         match self {
-            Filter::Id(_) => "id",
+            Filter::Id(_) | Filter::IdPattern(_) => "id",
             Filter::Name(_) => "name",
             Filter::Label(..) | Filter::NotLabel(..) => "label",
             Filter::Exited(_) => "exited",
@@ -164,7 +165,13 @@ impl Filters {
                 None => (value.to_owned(), None),
             };
             Ok(match key {
-                "id" => Filter::Id(value.to_owned()),
+                // podman's rule: what cannot be the beginning of an id is a pattern.
+                "id" if value.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                    Filter::Id(value.to_ascii_lowercase())
+                }
+                "id" => Filter::IdPattern(
+                    regex::Regex::new(value).map_err(|_| wrong(format!("{value:?} is not a pattern")))?,
+                ),
                 "name" => Filter::Name(
                     regex::Regex::new(value).map_err(|_| wrong(format!("{value:?} is not a pattern")))?,
                 ),
@@ -336,6 +343,7 @@ impl Filter {
         };
         match self {
             Filter::Id(start) => summary.id.as_str().starts_with(start.as_str()),
+            Filter::IdPattern(pattern) => pattern.is_match(summary.id.as_str()),
             Filter::Name(pattern) => pattern.is_match(&summary.name),
             Filter::Label(key, value) => has_label(key, value),
             Filter::NotLabel(key, value) => !has_label(key, value),

@@ -7,21 +7,40 @@ use std::error::Error as _;
 use std::ffi::OsString;
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 14] = [
+const UNSUPPORTED: [(&str, &str); 30] = [
+    ("auto-update", "there is no daemon that could do it; pull and start anew"),
+    ("build", "images are not built here yet; load what another tool built: coracle load -i FILE"),
+    ("builder", "images are not built here yet"),
     ("buildx", "there is one builder and it needs no driver"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
+    ("compose", "it is a program of its own"),
     ("config", "there is no cluster; mount a file with -v"),
     ("context", "there is no daemon to choose"),
     ("farm", "there is no cluster to build on"),
+    ("generate", "there are no units or pods to write yet"),
+    ("kube", "there are no pods yet"),
+    ("login", "credentials are read from auth.json, which podman login and skopeo login write"),
+    ("logout", "credentials are read from auth.json, which podman logout and skopeo logout write"),
     ("machine", "containers run on this kernel, not in a virtual machine"),
+    ("manifest", "lists of images are not made here yet"),
+    (
+        "network",
+        "there are no named networks yet; publish ports with -p, or share with --network container:NAME",
+    ),
     ("node", "there is no cluster"),
+    ("play", "there are no pods yet"),
     ("plugin", "nothing runs that could load one"),
+    ("pod", "there are no pods yet; share namespaces with --network, --ipc and --pid container:NAME"),
+    ("push", "images are not pushed here yet; save and copy them: coracle save -o FILE IMAGE; skopeo copy"),
     ("restore", "a restored process could be bound to other files than the ones it was checked with"),
     ("scout", "it is a service of docker's vendor"),
+    ("search", "there is no search of registries yet"),
     ("service", "there is no cluster; start containers with run -d"),
     ("stack", "there is no cluster; start containers with run -d"),
     ("swarm", "there is no cluster"),
     ("trust", "image signatures are not made here"),
+    ("mount", "a container's root is mounted in its own namespace only; copy with coracle cp"),
+    ("unmount", "a container's root is mounted in its own namespace only"),
 ];
 
 /// The error for what clap refused of these words (the program's name first).

@@ -40,6 +40,19 @@ pub fn json(value: &Value) -> Result<String> {
     Ok(text)
 }
 
+/// A value as JSON in one line, with its fields in the order of their names, as docker has it.
+///
+/// # Errors
+/// None in practice: JSON values always serialize.
+pub fn line(value: &Value) -> Result<String> {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    let text =
+        serde_json::to_string(&value).map_err(|e| Error::new(Kind::Usage, "write as JSON").caused_by(e))?;
+    let escaped = |c: char| if is_late_control(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    Ok(text.chars().map(escaped).collect::<String>() + "\n")
+}
+
 /// DEL and the control characters above ASCII.
 fn is_late_control(c: char) -> bool {
     matches!(c, '\u{7f}'..='\u{9f}')
@@ -66,6 +79,9 @@ fn harmless(value: &Value) -> Value {
 /// [`Kind::Usage`] when the format is wrong.
 pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Result<String> {
     let format = format.map(str::trim_start).unwrap_or("table");
+    if is_json(Some(format)) && super::docker() {
+        return rows.iter().map(line).collect();
+    }
     if is_json(Some(format)) {
         return json(&Value::Array(rows.to_vec()));
     }

@@ -18,6 +18,7 @@ mod commit;
 mod cp;
 mod cp_attack;
 mod diff;
+mod docker;
 mod events;
 mod exec;
 mod export;

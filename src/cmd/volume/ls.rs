@@ -43,7 +43,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let text = if args.quiet && format.is_none() {
         volumes.iter().map(|volume| format!("{}\n", volume.name)).collect()
     } else {
-        let json = rows::is_json(format);
+        let json = rows::is_json(format) && !crate::ui::docker();
         let show = if json { show::record } else { show::row };
         let list: Vec<Value> = volumes.iter().map(|volume| show(&store, volume, &users)).collect();
         rows::rows(

@@ -1,0 +1,88 @@
+//! The binary called `docker`.
+
+use super::ps::{IDLE, start};
+use crate::common::{Call, TestEnv, busybox, coracle_binary, shared_registry};
+use serde_json::Value;
+
+/// This call under docker's name.
+fn docker(env: &TestEnv, args: &[&str]) -> Call {
+    let link = env.path().join("docker");
+    if !link.exists() {
+        std::os::unix::fs::symlink(coracle_binary(), &link).unwrap();
+    }
+    let (root, run) = (env.root(), env.runroot());
+    let call = env.program(&link).arg("--root").arg(root).arg("--runroot").arg(run);
+    call.args(args)
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn lists_are_dockers() {
+    let env = TestEnv::new();
+    busybox().push(shared_registry(), "docker/lists", "1");
+    let name = shared_registry().reference("docker/lists", "1");
+    env.coracle(["pull", "-q", &name]).ok();
+    env.coracle(["tag", &name, "docker.io/library/box:latest"]).ok();
+    let old = start(&env, "old", &["--label", "a=b"], IDLE);
+    start(&env, "new", &[], "sleep 1000 # and some more words");
+    let ps = objects(&docker(&env, &["ps", "--format", "json"]).ok().stdout);
+    assert_eq!(ps.len(), 2, "an object per line");
+    assert_eq!((&ps[0]["Names"], &ps[1]["Names"]), (&"new".into(), &"old".into()), "the newest first");
+    assert_eq!((&ps[1]["ID"], &ps[1]["Labels"]), (&old[..12].into(), &"a=b".into()));
+    assert_eq!(ps[0]["State"], "running");
+    let table = docker(&env, &["ps"]).ok().stdout;
+    assert!(table.lines().nth(1).unwrap().contains("\"sh -c sleep 1000 # …\""), "{table}");
+    assert_eq!(docker(&env, &["ps", "-q", "--filter", "name=old"]).ok().lines(), [&old[..12]]);
+    let images = docker(&env, &["image", "ls"]).ok().stdout;
+    let header: Vec<&str> = images.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(header, ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
+    assert!(images.lines().any(|line| line.starts_with("box ")), "{images}");
+    let images = objects(&docker(&env, &["images", "--format", "json"]).ok().stdout);
+    assert!(
+        images.iter().any(|image| image["Repository"] == "box" && image["Tag"] == "latest"),
+        "{images:?}"
+    );
+    assert_eq!(images[0]["ID"].as_str().unwrap().len(), 12);
+    // Under its own name it has podman's habits.
+    assert!(env.coracle(["ps", "--format", "json"]).ok().json().is_array());
+    let shown = docker(&env, &["inspect", "-f", "{{.Name}}", "old"]).ok();
+    assert_eq!(shown.text(), "/old");
+    let one = docker(&env, &["inspect", "--format", "json", "old"]).ok().stdout;
+    assert_eq!(objects(&one)[0]["Id"], old.as_str());
+    let image = docker(&env, &["inspect", "-f", "{{.Id}}", "box"]).ok();
+    assert!(image.text().starts_with("sha256:"), "{image}");
+    env.coracle(["rm", "-f", "-t", "0", "old", "new"]).ok();
+}
+
+#[test]
+fn versions_and_exit_codes_are_dockers() {
+    let env = TestEnv::new();
+    let version = env!("CARGO_PKG_VERSION");
+    let shown = docker(&env, &["version", "--format", "{{.Client.Version}} {{.Server.Version}}"]).ok();
+    assert_eq!(shown.text(), format!("{version} {version}"));
+    assert_eq!(
+        objects(&docker(&env, &["version", "-f", "json"]).ok().stdout)[0]["Client"]["Version"],
+        version
+    );
+    for flag in ["-v", "--version"] {
+        assert_eq!(docker(&env, &[flag]).ok().text(), format!("coracle version {version}"));
+        assert_eq!(env.coracle([flag]).ok().text(), format!("coracle version {version}"));
+    }
+    let podman = env.coracle(["version", "--format", "{{.Client.Version}} {{.Version}}"]).ok();
+    assert_eq!(podman.text(), format!("{version} {version}"));
+    docker(&env, &["inspect", "nothing"]).fails(1).says("nothing");
+    docker(&env, &["rm", "nothing"]).fails(1);
+    docker(&env, &["rmi", "nothing"]).fails(1);
+    docker(&env, &["logs", "nothing"]).fails(1).says("nothing");
+    env.coracle(["logs", "nothing"]).fails(125);
+    docker(&env, &["run", "--pull=never", "nothing"]).fails(125);
+    docker(&env, &["ps", "--nosuch"]).fails(125).says("unknown flag --nosuch");
+    for verb in
+        ["build", "swarm", "buildx", "network", "login", "push", "search", "compose", "stack", "context"]
+    {
+        docker(&env, &[verb, "x"]).fails(125).says("is not supported: ");
+    }
+}
