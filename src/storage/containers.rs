@@ -161,6 +161,7 @@ impl Containers {
         let settings = Settings::new(name.clone());
         let _lock = dir.lock()?;
         let write = || -> io::Result<()> {
+            locks::note_exit(dir.fd(), 0, 0)?;
             files::replace(dir.fd(), "plan.json", plan)?;
             files::replace_json(dir.fd(), "settings.json", &settings)?;
             mkdirat(dir.fd(), "work", Mode::from_bits_truncate(0o700))?;

@@ -5,7 +5,7 @@
 //! legal one; at the end `rm -f -a` must win. `CORACLE_ROUNDS` asks for more rounds, `CORACLE_SEED` for
 //! the rounds of a run that failed.
 
-use crate::common::{Output, TestEnv};
+use crate::common::{Output, TestEnv, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -175,4 +175,39 @@ fn kill_dash_nine_at_any_moment_leaves_legal_containers() {
     for name in NAMES {
         game.env.coracle(["run", "--rm", "--name", name, "--network=none", IMAGE, "true"]).ok();
     }
+}
+
+/// A full data root: what runs can be stopped with its own exit code, and `rm -f` wins.
+#[test]
+fn a_full_data_root_loses_no_exit_code_and_no_container_stays() {
+    let env = TestEnv::new();
+    let disk = env.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let script = r#"
+        mount -t tmpfs -o size=8m none "$1" || exit 99
+        disk=$1 run=$2 program=$3 tree=$4
+        c() { "$program" --root "$disk/root" --runroot "$run" "$@"; }
+        c run -d --name a --network none --rootfs "$tree" sleep 1000 >/dev/null || exit 1
+        c run -d --name b --network none --rootfs "$tree" \
+            sh -c 'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null || exit 1
+        until c logs b | grep -q ready; do sleep 0.05; done
+        cat /dev/zero >"$disk/fill" 2>/dev/null
+        c stop -t 20 b; echo stop $?
+        echo wait $(c wait b)
+        c run --rm --network none --rootfs "$tree" true 2>&1 | grep -ci "full"
+        c rm -f -t 0 a; echo rm $?
+        c rm -f -t 0 b; echo rm $?
+        echo left $(c ps -aq | wc -l)
+        rm "$disk/fill"
+        c run --rm --network none --rootfs "$tree" echo works again
+    "#;
+    let mut call =
+        env.program("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    call = call.arg(&disk).arg(env.runroot()).arg(crate::common::coracle_binary());
+    let output = call.arg(env.busybox_rootfs()).run();
+    if output.code == 99 {
+        return skip("no tmpfs in a user namespace here");
+    }
+    let expected = ["b", "stop 0", "wait 7", "1", "a", "rm 0", "b", "rm 0", "left 0", "works again"];
+    assert_eq!(output.lines(), expected, "{output}");
 }

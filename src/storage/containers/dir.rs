@@ -18,6 +18,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::io;
+use std::io::ErrorKind::{QuotaExceeded, StorageFull};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -226,7 +227,25 @@ impl ContainerDir {
     /// # Errors
     /// When the file cannot be read.
     pub fn exit_record(&self) -> Result<Option<ExitRecord>> {
-        self.read("exit.json")
+        let record: Option<ExitRecord> = self.read("exit.json")?;
+        let Ok(Some(run)) = self.run_record() else { return Ok(record) };
+        if record.as_ref().is_some_and(|exit| exit.run >= run.run) {
+            return Ok(record);
+        }
+        // On a full disk the note is all that could be written.
+        let noted = self.exit_note().ok().and_then(|note| Some((note.code(run.run)?, note.written()?)));
+        Ok(noted.map_or(record, |(code, finished)| {
+            Some(ExitRecord {
+                run: run.run,
+                code,
+                signal: None,
+                oom_killed: false,
+                error: Some("the disk was full when it ended".to_owned()),
+                started: run.started,
+                finished,
+                restart_at: None,
+            })
+        }))
     }
 
     /// Records the end of a run.
@@ -234,18 +253,22 @@ impl ContainerDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn write_exit(&self, exit: &ExitRecord) -> Result<()> {
-        locks::note_exit(self.fd(), exit.run, exit.code)
-            .and_then(|()| files::replace_json(self.fd(), "exit.json", exit))
-            .and_then(|()| {
-                self.change_summary(|s| {
-                    s.phase = ended(exit);
-                    s.run = exit.run;
-                    s.started = Some(exit.started);
-                    s.finished = Some(exit.finished);
-                    s.code = Some(exit.code);
-                })
+        let kept = files::replace_json(self.fd(), "exit.json", exit).and_then(|()| {
+            self.change_summary(|s| {
+                s.phase = ended(exit);
+                s.run = exit.run;
+                s.started = Some(exit.started);
+                s.finished = Some(exit.finished);
+                s.code = Some(exit.code);
             })
-            .context(Kind::Storage, || self.doing("write exit.json"))
+        });
+        let noted = locks::note_exit(self.fd(), exit.run, exit.code);
+        match kept {
+            // The note's place was taken before the disk was full, and it says enough.
+            Err(e) if noted.is_ok() && matches!(e.kind(), StorageFull | QuotaExceeded) => Ok(()),
+            other => other.and(noted),
+        }
+        .context(Kind::Storage, || self.doing("write exit.json"))
     }
 
     fn change_summary(&self, change: impl FnOnce(&mut Record)) -> io::Result<()> {

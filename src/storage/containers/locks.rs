@@ -5,9 +5,12 @@
 //! whatever way the monitor ends. Such a lock is lost when the process closes *any* descriptor of the
 //! file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
 //! whoever changes the container. Its content is the exit note: run number and exit code, for those who
-//! wait for a `--rm` container and have nothing but an open file when its directory is gone. Byte 0 of the same file carries an open-file-description lock for the
-//! rewriting of `summary`, which must be possible while another process holds the flock.
+//! wait for a `--rm` container and have nothing but an open file when its directory is gone. Its place is
+//! taken when the container is made, so that the end of a run can be noted on a full disk. Byte 0 of the
+//! same file carries an open-file-description lock for the rewriting of `summary`, which must be possible
+//! while another process holds the flock.
 
+use chrono::{DateTime, Utc};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
@@ -127,6 +130,11 @@ pub struct ExitNote(File);
 impl ExitNote {
     pub(super) fn open(dir: BorrowedFd<'_>) -> io::Result<ExitNote> {
         Ok(ExitNote(File::from(open(dir, "lock", true)?)))
+    }
+
+    /// When the note was written.
+    pub(super) fn written(&self) -> Option<DateTime<Utc>> {
+        self.0.metadata().and_then(|m| m.modified()).ok().map(DateTime::from)
     }
 
     /// The exit code of the latest run that ended, when that is `run` or a later one.
