@@ -35,6 +35,24 @@ pub struct NetPlan {
     pub dns: DnsPlan,
     /// Extra `/etc/hosts` entries: name and address.
     pub hosts: Vec<HostEntry>,
+    /// What `/etc/hosts` is made from.
+    #[serde(default)]
+    pub hosts_base: HostsBase,
+}
+
+/// What `/etc/hosts` is made from (`--hosts-file`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostsBase {
+    /// The lines of localhost; with the host's network, the host's file.
+    #[default]
+    Localhost,
+    /// Nothing.
+    Empty,
+    /// The image's file.
+    Image,
+    /// This file of the host, absolute.
+    File(PathBuf),
 }
 
 /// How a container is connected.

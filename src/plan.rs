@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub mod caps;
+pub mod cdi;
+pub mod device;
 pub mod env;
 pub mod health;
 pub mod keys;
@@ -26,6 +28,7 @@ pub mod request;
 pub mod resolve;
 pub mod secret;
 pub mod security;
+pub mod systemd;
 pub mod units;
 pub mod words;
 
@@ -66,6 +69,12 @@ pub struct ContainerPlan {
     /// Which of the generated files are written.
     #[serde(default)]
     pub files: FilesPlan,
+    /// Directories inside that get the generated files of `/etc` too (`--chrootdirs`).
+    #[serde(default)]
+    pub chroot_dirs: Vec<PathBuf>,
+    /// Devices of the host, beside those that every container has.
+    #[serde(default)]
+    pub devices: Vec<device::DevicePlan>,
     /// What it may do.
     pub security: SecurityPlan,
     /// Limits that need no cgroup.
@@ -124,6 +133,12 @@ pub struct ProcessPlan {
     pub preserve_fds: u32,
     /// Run under our own small PID 1 that reaps and forwards (`--init`).
     pub init: bool,
+    /// `oom_score_adj` of proc_pid_oom_score_adj(5); the caller's when `None`.
+    #[serde(default)]
+    pub oom_score: Option<i32>,
+    /// Execution domain (personality(2)).
+    #[serde(default)]
+    pub personality: Option<u32>,
 }
 
 /// `--user`, unresolved: names are only known inside the root file system.
@@ -138,6 +153,15 @@ pub struct UserSpec {
     pub keep_groups: bool,
     /// Whether a missing passwd entry for a numeric user is added (`--passwd`).
     pub passwd_entry: bool,
+    /// The entry's text, with variables in it; the usual one when `None`.
+    #[serde(default)]
+    pub passwd_line: Option<String>,
+    /// The text of the entry in `/etc/group`.
+    #[serde(default)]
+    pub group_line: Option<String>,
+    /// Entries of `/etc/passwd` that are added in any case (`--hostuser`).
+    #[serde(default)]
+    pub host_users: Vec<String>,
 }
 
 /// Whether a namespace is the container's own, the host's or another container's.
@@ -322,6 +346,9 @@ pub struct SecurityPlan {
     pub readonly_paths: Vec<PathBuf>,
     /// The root file system is read-only.
     pub readonly_root: bool,
+    /// Options of the mount of `/proc`.
+    #[serde(default)]
+    pub proc_options: Vec<(String, String)>,
 }
 
 /// Which system call filter applies.
@@ -419,6 +446,9 @@ pub struct LifecyclePlan {
     pub timeout: Option<u32>,
     /// File that gets the payload's pid as the host sees it (`--pidfile`), absolute.
     pub pidfile: Option<PathBuf>,
+    /// File that gets the monitor's pid (`--conmon-pidfile`), absolute.
+    #[serde(default)]
+    pub monitor_pidfile: Option<PathBuf>,
     /// Whether it is started again when it has ended; `settings.json` may have another by now.
     #[serde(default)]
     pub restart: RestartPolicy,

@@ -125,6 +125,18 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
     store.images().remove(&lock, &image.id)
 }
 
+/// Removes an image for `run --rmi`, by the name it was used under.
+///
+/// # Errors
+/// When a container uses it.
+pub(super) fn forget(store: &Store, name: &str) -> Result<()> {
+    let removed = remove(store, &Args::default(), name)?;
+    if let Some(id) = &removed.deleted {
+        store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
+    }
+    control::sweep(store)
+}
+
 fn several(image: &Image, names: &[Reference]) -> Error {
     let list: Vec<String> = names.iter().map(Reference::to_string).collect();
     let id = image.id.short();

@@ -2,15 +2,19 @@
 
 pub mod args;
 mod before;
+pub mod devices;
 pub mod health;
 pub mod joins;
 mod logging;
 pub(super) mod make;
+pub mod refused;
 pub mod request;
 mod sources;
+pub mod spaces;
 #[cfg(test)]
 mod tests;
 
+use super::rmi;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::words::Stream;
@@ -77,7 +81,8 @@ pub struct Args {
 /// Anything that is wrong with the options, before anything changes; a failed pull; a failed start.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let attachment = attachment(&args)?;
-    let Args { container, run, words, .. } = args;
+    let Args { mut container, run, words, .. } = args;
+    container.lifecycle.rm |= run.rmi;
     let stdin = run.attach.contains(&Stream::Stdin);
     let wish = Wish { container, words, preserve_fds: run.preserve_fds, stdin };
     let Made { store, plan, dir, prepared } = make(wish, true, env)?;
@@ -99,7 +104,13 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     if detached {
         ui::out(&format!("{}\n", plan.id))?;
     }
-    running.wait().map(ExitCode::from)
+    let code = running.wait().map(ExitCode::from)?;
+    if let Some(image) = plan.image.filter(|_| run.rmi)
+        && let Err(error) = rmi::forget(&store, &image.reference)
+    {
+        log::info!("image {} stays: {error}", image.reference);
+    }
+    Ok(code)
 }
 
 /// Which streams the caller is attached to; `None` in the background.

@@ -107,6 +107,8 @@ pub struct HostsFacts<'a> {
     pub host_address: Option<Ipv4Addr>,
     /// The host's own `/etc/hosts`, used with `--network host`.
     pub host_file: &'a str,
+    /// What it is made from, when it is neither that nor our own lines.
+    pub base: Option<&'a str>,
 }
 
 /// The text of `/etc/hosts`.
@@ -127,23 +129,18 @@ pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
         own.push(facts.name);
     }
     let own = own.join(" ");
-    match &net.mode {
-        NetMode::Host => {
-            text.push_str(facts.host_file);
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
-            }
-            let _ = writeln!(text, "127.0.0.1\t{own}");
-        }
-        NetMode::None | NetMode::Container(_) | NetMode::Ns(_) => {
-            text.push_str(LOCALHOST);
-            let _ = writeln!(text, "127.0.0.1\t{own}");
-        }
-        NetMode::Slirp(slirp) => {
-            text.push_str(LOCALHOST);
-            let _ = writeln!(text, "{}\t{own}", slirp.address());
-        }
+    text.push_str(facts.base.unwrap_or(match &net.mode {
+        NetMode::Host => facts.host_file,
+        _ => LOCALHOST,
+    }));
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
     }
+    let address = match &net.mode {
+        NetMode::Slirp(slirp) => slirp.address(),
+        _ => Ipv4Addr::LOCALHOST,
+    };
+    let _ = writeln!(text, "{address}\t{own}");
     let free: Vec<&str> = HOST_NAMES.into_iter().filter(|n| net.hosts.iter().all(|h| h.name != *n)).collect();
     if let Some(host) = host
         && !free.is_empty()
@@ -250,6 +247,7 @@ mod tests {
             name: "web-1",
             host_address: Some(Ipv4Addr::new(192, 0, 2, 2)),
             host_file,
+            base: None,
         }
     }
 

@@ -80,6 +80,8 @@ pub struct EnvRequest {
     pub set: Vec<EnvArg>,
     /// The entries of all `--env-file`s, in order.
     pub files: Vec<EnvArg>,
+    /// New values for variables of the image, in which `${NAME}` stands for its old ones.
+    pub merge: Vec<(String, String)>,
     /// Hand the caller's proxy settings through.
     pub proxy: bool,
     /// Hand the caller's whole environment through.
@@ -151,6 +153,10 @@ pub fn layer(
     for entry in image {
         variables.set_entry(entry);
     }
+    for (name, text) in &request.merge {
+        let value = expand(text, &variables);
+        variables.set(name, &value);
+    }
     let unset = |name: &str| request.unset_all || request.unset.iter().any(|u| u == name);
     variables.0.retain(|(name, _)| !unset(name));
     if request.proxy {
@@ -168,6 +174,27 @@ pub fn layer(
         variables.set("HOSTNAME", hostname);
     }
     variables.0.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Puts values in the place of `$NAME` and `${NAME}`; a name without a value stands for nothing.
+fn expand(text: &str, variables: &Variables) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, left) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((name, left)) => (name, left),
+            None => after.split_at(after.find(|c| !word(c)).unwrap_or(after.len())),
+        };
+        match variables.0.iter().find(|(known, _)| known == name) {
+            Some((_, value)) => out.push_str(value),
+            None if name.is_empty() => out.push('$'),
+            None => {}
+        }
+        rest = left;
+    }
+    out + rest
 }
 
 #[cfg(test)]
@@ -243,6 +270,15 @@ mod tests {
         let host = EnvRequest { host: true, ..EnvRequest::default() };
         assert!(layer(&host, &image, &caller(), "box", false).contains(&"A=caller".to_owned()));
         assert!(layer(&host, &image, &caller(), "box", false).contains(&"HOSTNAME=laptop".to_owned()));
+    }
+
+    #[test]
+    fn image_variables_can_be_built_upon() {
+        let image: Vec<String> = ["A=world", "B=x"].map(str::to_owned).to_vec();
+        let merge = [("A", "${A}-some"), ("B", "$A/$NONE/$$B$"), ("C", "${D}-some")];
+        let merge = merge.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+        let layered = layer(&EnvRequest { merge, ..EnvRequest::default() }, &image, &[], "box", false);
+        assert_eq!(layered[2..5], ["A=world-some", "B=world-some//$x$", "C=-some"]);
     }
 
     #[test]

@@ -20,6 +20,36 @@ impl FromStr for Entrypoint {
     }
 }
 
+/// `--oom-score-adj`: -1000 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OomScore(pub i32);
+
+impl FromStr for OomScore {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        s.parse().ok().filter(|n| (-1000..=1000).contains(n)).map(OomScore).ok_or_else(|| {
+            Error::new(Kind::Usage, format!("{s:?} is not a number from -1000 to 1000"))
+                .hint("The higher, the sooner it is killed, for example --oom-score-adj 500.")
+        })
+    }
+}
+
+/// `--personality`, as personality(2) takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Personality(pub u32);
+
+impl FromStr for Personality {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.to_ascii_lowercase().as_str() {
+            "linux" => Ok(Personality(0)),
+            "linux32" => Ok(Personality(8)),
+            _ => Err(Error::new(Kind::Usage, format!("{s:?} is not an execution domain"))
+                .hint("Use linux, or linux32 for a machine that looks like one of 32 bits.")),
+        }
+    }
+}
+
 /// What is executed, and the parts it was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {

@@ -1,5 +1,6 @@
 //! What was asked for, by whichever verb: typed and checked one by one, not yet combined.
 
+use super::device::DevicePlan;
 use super::env::EnvRequest;
 use super::health::HealthRequest;
 use super::limits::{SysctlArg, UlimitArg};
@@ -8,9 +9,10 @@ use super::mount::inherit::{ImageVolumes, VolumesFrom};
 use super::process::Entrypoint;
 use super::secret::SecretPlan;
 use super::security::SecurityRequest;
+use super::systemd::Systemd;
 use super::{FilesPlan, LogPlan, MountPlan, NamespacePlan};
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
-use crate::netns::{DnsPlan, HostEntry, NetMode, PortPublish};
+use crate::netns::{DnsPlan, HostEntry, HostsBase, NetMode, PortPublish};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -35,6 +37,10 @@ pub struct Request {
     pub mounts: MountRequest,
     /// `--secret`.
     pub secrets: Vec<SecretPlan>,
+    /// Devices of the host.
+    pub devices: Vec<DevicePlan>,
+    /// `--chrootdirs`.
+    pub chroot_dirs: Vec<PathBuf>,
     /// Which generated files are wanted.
     pub files: FilesPlan,
     /// Confinement.
@@ -89,6 +95,20 @@ pub struct ProcessRequest {
     pub umask: Option<u32>,
     /// `--init`.
     pub init: bool,
+    /// `--init-path`, absolute.
+    pub init_path: Option<PathBuf>,
+    /// `--systemd`.
+    pub systemd: Systemd,
+    /// `--hostuser`, as entries of `/etc/passwd`.
+    pub host_users: Vec<String>,
+    /// `--passwd-entry`.
+    pub passwd_line: Option<String>,
+    /// `--group-entry`.
+    pub group_line: Option<String>,
+    /// `--oom-score-adj`.
+    pub oom_score: Option<i32>,
+    /// `--personality`.
+    pub personality: Option<u32>,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
 }
@@ -108,6 +128,8 @@ pub struct NetworkRequest {
     pub dns: DnsPlan,
     /// `--add-host`.
     pub hosts: Vec<HostEntry>,
+    /// `--hosts-file`.
+    pub hosts_base: HostsBase,
 }
 
 /// Mounts as asked for.
@@ -151,6 +173,8 @@ pub struct LifecycleRequest {
     pub timeout: u32,
     /// `--pidfile`, as written.
     pub pidfile: Option<PathBuf>,
+    /// `--conmon-pidfile`, as written.
+    pub monitor_pidfile: Option<PathBuf>,
     /// `--restart`.
     pub restart: RestartPolicy,
     /// `--requires`, looked up.

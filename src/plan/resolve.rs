@@ -7,7 +7,7 @@ use super::process::{UserArg, program, working_directory};
 use super::{
     Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
     NamespacePlan, OverlayPlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, health, limits,
-    security,
+    security, systemd,
 };
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 const SHM_SIZE: u64 = 64 << 20;
 /// Seconds between `stop`'s signal and SIGKILL unless `--stop-timeout` says otherwise.
 const STOP_TIMEOUT: u32 = 10;
+/// Where the program of `--init-path` appears.
+const INIT_PLACE: &str = "/run/coracle-init";
 /// The group that `--group-add` takes to mean the caller's own groups.
 const KEEP_GROUPS: &str = "keep-groups";
 
@@ -53,7 +55,8 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     let hostname = hostname(&request, facts);
     let exposed = exposed(&request, config);
     let network = network(&request, &exposed)?;
-    let mounts = mounts(&request, config, facts)?;
+    let systemd = request.process.systemd.applies(&program.argv());
+    let mounts = mounts(&request, config, facts, systemd)?;
     let limits = LimitPlan {
         ulimits: limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?,
         sysctls: limits::sysctls(&request.limits.sysctls, &request.namespaces, &network.mode)?,
@@ -61,17 +64,19 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     };
     let security = security::confine(&request.security)?;
     let process = ProcessPlan {
-        argv: program.argv(),
-        env: environment(&request, config, facts, &hostname)?,
+        argv: argv(&request, program.argv()),
+        env: environment(&request, config, facts, &hostname, systemd)?,
         cwd: working_directory(request.process.cwd.as_deref(), config)?,
         user: user(&request, config)?,
         umask: request.process.umask.unwrap_or(0o022),
         preserve_fds: request.process.preserve_fds,
-        init: request.process.init,
+        init: request.process.init && request.process.init_path.is_none(),
+        oom_score: request.process.oom_score,
+        personality: request.process.personality,
     };
     let mut labels = config.map(|c| c.labels.clone()).unwrap_or_default();
     labels.extend(request.labels.clone());
-    let lifecycle = lifecycle(&request, config, facts)?;
+    let lifecycle = lifecycle(&request, config, facts, systemd)?;
     Ok(ContainerPlan {
         version: PLAN_VERSION,
         id: facts.id.clone(),
@@ -85,6 +90,8 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         mounts,
         secrets: request.secrets,
         files: request.files,
+        chroot_dirs: request.chroot_dirs,
+        devices: request.devices,
         limits,
         io: IoPlan { tty: request.tty, stdin: request.stdin, log: request.log },
         lifecycle,
@@ -116,7 +123,7 @@ pub fn check(request: &Request, facts: &Facts) -> Result<()> {
     check_namespaces(request)?;
     request.health.check()?;
     network(request, &exposed(request, None))?;
-    mounts(request, None, facts)?;
+    mounts(request, None, facts, false)?;
     limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?;
     limits::sysctls(&request.limits.sysctls, &request.namespaces, &request.network.mode)?;
     security::confine(&request.security)?;
@@ -225,7 +232,13 @@ fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
     if !asked.mode.carries_ports() {
         ports.clear();
     }
-    Ok(NetPlan { mode: asked.mode.clone(), ports, dns: asked.dns.clone(), hosts: asked.hosts.clone() })
+    Ok(NetPlan {
+        mode: asked.mode.clone(),
+        ports,
+        dns: asked.dns.clone(),
+        hosts: asked.hosts.clone(),
+        hosts_base: asked.hosts_base.clone(),
+    })
 }
 
 /// What belongs to whoever made the network, and cannot be set by one who joins it.
@@ -276,10 +289,23 @@ fn environment(
     config: Option<&RunConfig>,
     facts: &Facts,
     hostname: &str,
+    systemd: bool,
 ) -> Result<Vec<String>> {
     let of_image = config.map_or(&[][..], |c| &c.env);
     no_nul("environment", of_image.iter())?;
-    Ok(env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty))
+    let mut layered = env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty);
+    if systemd && !layered.iter().any(|entry| entry.starts_with("container_uuid=")) {
+        layered.push(format!("container_uuid={}", &facts.id.as_str()[..32]));
+    }
+    Ok(layered)
+}
+
+/// What is executed; `--init-path` puts a program of the host before it.
+fn argv(request: &Request, program: Vec<String>) -> Vec<String> {
+    match &request.process.init_path {
+        Some(_) => [INIT_PLACE, "--"].map(str::to_owned).into_iter().chain(program).collect(),
+        None => program,
+    }
 }
 
 fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
@@ -303,11 +329,27 @@ fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
         ));
     }
     let groups = if keep_groups { Vec::new() } else { request.process.groups.clone() };
-    Ok(UserSpec { user, groups, keep_groups, passwd_entry: request.process.passwd_entry })
+    let super::request::ProcessRequest { passwd_entry, passwd_line, group_line, host_users, .. } =
+        &request.process;
+    Ok(UserSpec {
+        user,
+        groups,
+        keep_groups,
+        passwd_entry: *passwd_entry,
+        passwd_line: passwd_line.clone(),
+        group_line: group_line.clone(),
+        host_users: host_users.clone(),
+    })
 }
 
-fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Result<LifecyclePlan> {
+fn lifecycle(
+    request: &Request,
+    config: Option<&RunConfig>,
+    facts: &Facts,
+    systemd: bool,
+) -> Result<LifecyclePlan> {
     let of_image = config.map(|c| c.stop_signal.as_str()).filter(|s| !s.is_empty());
+    let of_image = of_image.or(systemd.then_some(systemd::STOP_SIGNAL));
     let signal = match (request.lifecycle.stop_signal, of_image) {
         (Some(signal), _) => signal,
         (None, None) => Signal::TERM,
@@ -332,6 +374,7 @@ fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Re
         stop_timeout: request.lifecycle.stop_timeout.unwrap_or(STOP_TIMEOUT),
         timeout: Some(request.lifecycle.timeout).filter(|seconds| *seconds > 0),
         pidfile: request.lifecycle.pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
+        monitor_pidfile: request.lifecycle.monitor_pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
         restart,
         requires: request.lifecycle.requires.clone(),
     })
@@ -339,7 +382,12 @@ fn lifecycle(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Re
 
 /// All mounts, parents before what is mounted below them. What was asked for comes first; the image's
 /// volumes and our own additions fill places that are still free.
-fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Result<Vec<MountPlan>> {
+fn mounts(
+    request: &Request,
+    config: Option<&RunConfig>,
+    facts: &Facts,
+    systemd: bool,
+) -> Result<Vec<MountPlan>> {
     let mut plans: Vec<MountPlan> = Vec::new();
     for asked in &request.mounts.list {
         let plan = mount(asked, facts)?;
@@ -372,6 +420,13 @@ fn mounts(request: &Request, config: Option<&RunConfig>, facts: &Facts) -> Resul
             fill(plain(source, destination));
         }
     }
+    if systemd {
+        systemd::mounts().for_each(&mut fill);
+    }
+    if let Some(path) = &request.process.init_path {
+        let source = MountSource::Bind { path: path.clone(), recursive: false };
+        fill(MountPlan { read_only: true, ..plain(source, PathBuf::from(INIT_PLACE)) });
+    }
     if request.security.readonly_root && request.mounts.read_only_tmpfs {
         for place in ["/run", "/tmp", "/var/tmp"] {
             fill(plain(memory(), PathBuf::from(place)));
@@ -391,7 +446,7 @@ fn binds(list: Vec<MountArg>) -> Vec<String> {
     list.into_iter().filter(kept).map(|m| m.asked).collect()
 }
 
-fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
+pub(super) fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
     MountPlan {
         destination,
         source,

@@ -46,6 +46,8 @@ pub enum SecurityOpt {
     Unmask(Vec<String>),
     /// `unmask=ALL`.
     UnmaskAll,
+    /// `proc-opts=hidepid=2,...`.
+    ProcOptions(Vec<(String, String)>),
     /// `label=...` and `apparmor=...`: taken for compatibility, without effect.
     Ignored {
         /// The option as written.
@@ -66,6 +68,25 @@ fn absolute_paths(option: &str, value: &str) -> Result<Vec<String>> {
             })
         })
         .collect()
+}
+
+/// Options of the mount of `/proc` (proc(5)).
+fn proc_options(list: &str) -> Result<Vec<(String, String)>> {
+    let one = |text: &str| match text.split_once('=') {
+        Some((
+            key @ "hidepid",
+            value @ ("0" | "1" | "2" | "4" | "off" | "noaccess" | "invisible" | "ptraceable"),
+        )) => Ok((key.to_owned(), value.to_owned())),
+        Some((key @ "gid", value)) if value.parse::<u32>().is_ok_and(|id| id != u32::MAX) => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err(Error::new(
+            Kind::Usage,
+            format!("security option proc-opts: {text:?} is not an option of /proc"),
+        )
+        .hint("Known are hidepid=0, 1, 2 or 4, and gid=NUMBER.")),
+    };
+    list.split(',').map(one).collect()
 }
 
 impl FromStr for SecurityOpt {
@@ -89,6 +110,7 @@ impl FromStr for SecurityOpt {
             ("unmask", Some(all)) if all.eq_ignore_ascii_case("all") => Ok(SecurityOpt::UnmaskAll),
             ("systempaths", Some("unconfined")) => Ok(SecurityOpt::UnmaskAll),
             ("unmask", Some(paths)) => Ok(SecurityOpt::Unmask(absolute_paths("unmask", paths)?)),
+            ("proc-opts", Some(list)) => proc_options(list).map(SecurityOpt::ProcOptions),
             ("label", Some(value)) => Ok(SecurityOpt::Ignored { text: s.to_owned(), harmless: value == "disable" }),
             ("apparmor", Some(value)) => {
                 Ok(SecurityOpt::Ignored { text: s.to_owned(), harmless: value == "unconfined" })
@@ -96,7 +118,7 @@ impl FromStr for SecurityOpt {
             ("seccomp" | "mask" | "unmask" | "label" | "apparmor", _) => Err(refuse("needs a value")),
             ("no-new-privileges", _) => Err(refuse("is neither true nor false")),
             _ => Err(refuse("is not known").hint(
-                "Known are seccomp=FILE, seccomp=unconfined, no-new-privileges, mask=/a:/b, unmask=/a:/b and unmask=ALL.",
+                "Known are seccomp=FILE, seccomp=unconfined, no-new-privileges, mask=/a:/b, unmask=/a:/b, unmask=ALL and proc-opts=hidepid=2.",
             )),
         }
     }
@@ -116,6 +138,10 @@ impl fmt::Display for SecurityOpt {
             }
             SecurityOpt::Unmask(patterns) => write!(f, "unmask={}", patterns.join(":")),
             SecurityOpt::UnmaskAll => f.write_str("unmask=ALL"),
+            SecurityOpt::ProcOptions(options) => {
+                let texts: Vec<_> = options.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                write!(f, "proc-opts={}", texts.join(","))
+            }
             SecurityOpt::Ignored { text, .. } => f.write_str(text),
         }
     }
@@ -140,6 +166,8 @@ pub struct SecurityRequest {
     pub unmask: Vec<String>,
     /// `unmask=ALL`.
     pub unmask_all: bool,
+    /// `proc-opts=`.
+    pub proc_options: Vec<(String, String)>,
     /// `--read-only`.
     pub readonly_root: bool,
     /// The options' text, for `inspect`.
@@ -179,6 +207,7 @@ pub fn confine(request: &SecurityRequest) -> Result<SecurityPlan> {
         masked_paths,
         readonly_paths: keep(&READ_ONLY),
         readonly_root: request.readonly_root,
+        proc_options: request.proc_options.clone(),
     })
 }
 
@@ -245,7 +274,9 @@ mod tests {
             "mask=a",
             "mask=",
             "unmask=/a/../b",
-            "proc-opts=hidepid=2",
+            "proc-opts=hidepid=9",
+            "proc-opts=",
+            "proc-opts=wat=1",
         ] {
             assert!(bad.parse::<O>().is_err(), "{bad:?}");
         }

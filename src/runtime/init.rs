@@ -31,6 +31,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod devices;
 mod mounts;
 mod owner;
 mod payload;

@@ -53,7 +53,7 @@ pub fn resolve(root: BorrowedFd<'_>, spec: &UserSpec) -> Result<ResolvedUser, Fa
 }
 
 /// Reads one database; `None` when there is none.
-fn read_database(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn read_database(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>, Failure> {
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
@@ -184,10 +184,26 @@ fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser,
         group: None,
     };
     if spec.passwd_entry && account.is_none() && !user_text.is_empty() {
-        let line = format!("{uid}:*:{uid}:{gid}:container user:{home}:/bin/sh\n");
+        let (uid, gid) = (uid.to_string(), gid.to_string());
+        let usual = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh";
+        let line = fill(
+            spec.passwd_line.as_deref().unwrap_or(usual),
+            &[("USERNAME", &uid), ("UID", &uid), ("GID", &gid), ("NAME", "container user"), ("HOME", home)],
+        );
         resolved.passwd = Some(with_line(passwd, &line));
-        if !groups(group).any(|g| g.gid == gid) {
-            resolved.group = Some(with_line(group, &format!("{gid}:x:{gid}:{uid}\n")));
+        if !groups(group).any(|g| g.gid == resolved.gid) {
+            let line = fill(
+                spec.group_line.as_deref().unwrap_or("$GROUPNAME:x:$GID:$USERLIST"),
+                &[("GROUPNAME", &gid), ("GID", &gid), ("USERLIST", &uid)],
+            );
+            resolved.group = Some(with_line(group, &line));
+        }
+    }
+    for entry in &spec.host_users {
+        let name = entry.split(':').next().unwrap_or_default();
+        let so_far = resolved.passwd.as_deref().unwrap_or(passwd);
+        if !accounts(so_far).any(|known| known.name == name) {
+            resolved.passwd = Some(with_line(so_far, &format!("{entry}\n")));
         }
     }
     Ok(resolved)
@@ -222,6 +238,14 @@ fn no_id(what: &str, text: &str) -> Failure {
     Failure::other(&format!("use {what}"), text, "ids end at 4294967294")
 }
 
+/// A line with values in the place of `$NAME`.
+fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    // The longer name first: $NAME is the beginning of none, but $GID and $GIDS would be two.
+    let filled =
+        values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value));
+    filled + "\n"
+}
+
 fn with_line(content: &[u8], line: &str) -> Vec<u8> {
     let mut all = content.to_vec();
     if !all.is_empty() && !all.ends_with(b"\n") {
@@ -246,8 +270,7 @@ mod tests {
         UserSpec {
             user: user.to_owned(),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
-            keep_groups: false,
-            passwd_entry: false,
+            ..UserSpec::default()
         }
     }
 

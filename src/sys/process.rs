@@ -114,6 +114,15 @@ pub fn shrink() {
     }
 }
 
+/// personality(2): the execution domain of this process and of the programs it executes.
+///
+/// # Errors
+/// `EINVAL` when the kernel does not know it.
+pub fn set_personality(domain: u32) -> nix::Result<()> {
+    // SAFETY: takes an integer only.
+    Errno::result(unsafe { libc::personality(domain.into()) }).map(drop)
+}
+
 /// Where a program is: searched in the absolute directories of `PATH`, then in these.
 pub fn find_program(name: &str, further: &[&str]) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -3,6 +3,7 @@
 use crate::container::{Signal, Status};
 use crate::error::Result;
 use crate::netns::{HostEntry, NetMode};
+use crate::plan::device::DevicePlan;
 use crate::plan::{ContainerPlan, LogDriver, MountPlan, MountSource, SeccompPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, PortRecord, Summary, disk_usage};
@@ -283,6 +284,14 @@ fn user_mode(share: &Share) -> String {
     if *share == Share::Private { String::new() } else { share.to_string() }
 }
 
+fn device(device: &DevicePlan) -> Value {
+    json!({
+        "PathOnHost": device.host,
+        "PathInContainer": device.inside,
+        "CgroupPermissions": device.permissions,
+    })
+}
+
 fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     let asked: Vec<PortRecord> = plan
         .network
@@ -345,7 +354,8 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         "Cgroup": "",
         "Cgroups": "default",
         "Links": null,
-        "OomScoreAdj": 0,
+        "OomScoreAdj": plan.process.oom_score.unwrap_or(0),
+        "Devices": plan.devices.iter().map(device).collect::<Vec<_>>(),
         "PidMode": plan.namespaces.pid.to_string(),
         "Privileged": plan.security.privileged,
         "PublishAllPorts": plan.asked.publish_all,

@@ -1,6 +1,9 @@
 //! The options of `run`, grouped as its help shows them. All but [`RunArgs`] are `create`'s too.
 
+use super::devices::DeviceArgs;
 use super::health::HealthArgs;
+use super::refused::RefusedArgs;
+use super::spaces::SpaceArgs;
 use crate::cmd::pull::{PullPolicy, SourceOptions};
 use crate::cmd::switch::switchable;
 use crate::container::{Name, RestartPolicy, Signal};
@@ -35,6 +38,9 @@ pub struct RunArgs {
     /// Keys that detach from the container; empty for none
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
+    /// Remove the image when the container has ended, unless another one uses it; implies --rm
+    #[arg(long, conflicts_with_all = ["detach", "rootfs"])]
+    pub rmi: bool,
     /// Pass signals on to the container
     #[arg(long, default_value = "true")]
     pub sig_proxy: bool,
@@ -79,6 +85,15 @@ pub struct ContainerArgs {
     /// How it ends.
     #[command(flatten)]
     pub lifecycle: LifecycleArgs,
+    /// Its devices.
+    #[command(flatten)]
+    pub devices: DeviceArgs,
+    /// What surrounds its process.
+    #[command(flatten)]
+    pub spaces: SpaceArgs,
+    /// What it cannot have.
+    #[command(flatten)]
+    pub refused: RefusedArgs,
 }
 
 /// What it is called.
@@ -298,7 +313,7 @@ pub struct SecurityArgs {
     /// Lift confinement, up to what the account itself may do
     #[arg(long)]
     pub privileged: bool,
-    /// seccomp=FILE|unconfined, no-new-privileges, mask=PATHS or unmask=PATHS|ALL
+    /// seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL or proc-opts=hidepid=2
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<SecurityOpt>,
 }

@@ -4,6 +4,7 @@ use super::args::{
     ContainerArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
     SecurityArgs, TerminalArgs,
 };
+use super::{devices, spaces};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns::{self, NetMode};
@@ -78,7 +79,7 @@ impl ContainerArgs {
         let zone = self.process.tz.as_ref().map(|zone| zone_file(&zone.0)).transpose()?;
         let TerminalArgs { interactive, tty, log_driver, log_opt } = self.terminal;
         let IdentityArgs { name, label, label_file, annotation, pidfile, .. } = self.identity;
-        Ok(Request {
+        let mut request = Request {
             name,
             rootfs: match origin {
                 Origin::Image(_) => None,
@@ -88,6 +89,8 @@ impl ContainerArgs {
             hostname,
             shared_hostname: None,
             namespaces,
+            devices: Vec::new(),
+            chroot_dirs: Vec::new(),
             network: network(self.network)?,
             mounts: mounts(self.mounts, zone),
             secrets,
@@ -102,7 +105,10 @@ impl ContainerArgs {
             labels: labels(&label_file, label, caller)?,
             annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),
             create_command,
-        })
+        };
+        spaces::apply(self.spaces, &mut request, caller)?;
+        devices::look_up(&self.devices, &mut request, caller)?;
+        Ok(request)
     }
 }
 
@@ -133,6 +139,7 @@ fn environment(args: EnvArgs, caller: &Caller) -> Result<EnvRequest> {
         host: args.env_host,
         unset: args.unsetenv,
         unset_all: args.unsetenv_all,
+        merge: Vec::new(),
     })
 }
 
@@ -159,6 +166,7 @@ fn process(args: ProcessArgs, env: EnvRequest, command: Vec<String>) -> ProcessR
         umask: args.umask.map(|m| m.0),
         init: args.init,
         preserve_fds: 0,
+        ..ProcessRequest::default()
     }
 }
 
@@ -177,6 +185,7 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
         expose: args.expose,
         dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,
         hosts: args.add_host,
+        hosts_base: netns::HostsBase::default(),
     })
 }
 
@@ -218,6 +227,7 @@ fn security(args: SecurityArgs, readonly_root: bool, caller: &Caller) -> Result<
             SecurityOpt::NoNewPrivileges(on) => request.no_new_privileges = on,
             SecurityOpt::Mask(paths) => request.mask.extend(paths),
             SecurityOpt::Unmask(patterns) => request.unmask.extend(patterns),
+            SecurityOpt::ProcOptions(options) => request.proc_options.extend(options),
             SecurityOpt::UnmaskAll => request.unmask_all = true,
             SecurityOpt::Ignored { text, harmless: true } => {
                 log::info!("--security-opt {text} asks for what is the case anyway");
@@ -251,6 +261,7 @@ fn lifecycle(args: &LifecycleArgs, pidfile: Option<PathBuf>) -> LifecycleRequest
         stop_signal: args.stop_signal,
         stop_timeout: args.stop_timeout,
         timeout: args.timeout,
+        monitor_pidfile: None,
         pidfile,
         restart: args.restart,
         requires: Vec::new(),

@@ -25,19 +25,22 @@ pub(in crate::runtime) fn exec(
     order: &Order,
     user: &users::ResolvedUser,
 ) -> Result<Infallible, Failure> {
-    let process = &order.plan.process;
-    let argv = c_strings(&process.argv)?;
-    let env = c_strings(&environment(&process.env, user))?;
+    let planned = &order.plan.process;
+    let argv = c_strings(&planned.argv)?;
+    let env = c_strings(&environment(&planned.env, user))?;
     process::default_signals();
     SigSet::empty().thread_set_mask().doing("unblock", "signals")?;
     // Before the drop, so that nothing we opened is in reach of the new user.
-    fd::cloexec_from(3 + process.preserve_fds).doing("close", "descriptors")?;
+    fd::cloexec_from(3 + planned.preserve_fds).doing("close", "descriptors")?;
+    if let Some(domain) = planned.personality {
+        process::set_personality(domain).doing("set", "the execution domain")?;
+    }
     drop_rights(order, user)?;
     // It may have died before the death signal was asked for.
     if link.other_end_is_gone() {
         return Err(Failure::other("start", "the payload", "nobody is left to wait for it"));
     }
-    execute(&process.argv[0], &argv, &env, search_path(&process.env))
+    execute(&planned.argv[0], &argv, &env, search_path(&planned.env))
 }
 
 /// Becomes the payload's user, with its capabilities, under its filter.

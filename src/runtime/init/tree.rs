@@ -71,6 +71,7 @@ pub(super) fn build(order: &Order, borrowed: &[OwnedFd]) -> Result<Built, Failur
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
     let (pts, console) = devices(order, root.as_fd(), &null, borrowed)?;
+    super::devices::bind(root.as_fd(), &order.plan.devices)?;
     let mut handed_over = Vec::new();
     let mut pts = pts;
     for (at, planned) in order.plan.mounts.iter().enumerate() {
@@ -167,7 +168,16 @@ fn kernel_proc(order: &Order, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> 
     let tree = match order.shares.pid {
         // Mounting proc needs a pid namespace of our own; bind the host's.
         Whose::Host | Whose::Foreign => host_tree(Path::new("/proc"), LOCKED_DOWN)?,
-        _ => mount::new_mount(c"proc", &[], LOCKED_DOWN).doing("mount proc on", "/proc")?,
+        _ => {
+            let given = &order.plan.security.proc_options;
+            let given: Vec<(CString, CString)> = given
+                .iter()
+                .map(|(key, value)| Ok((c_string(key)?, c_string(value)?)))
+                .collect::<Result<_, Failure>>()?;
+            let options: Vec<(&CStr, &CStr)> =
+                given.iter().map(|(key, value)| (key.as_c_str(), value.as_c_str())).collect();
+            mount::new_mount(c"proc", &options, LOCKED_DOWN).doing("mount proc on", "/proc")?
+        }
     };
     attach_plainly(tree.as_fd(), root, "proc")?;
     Ok(tree)

@@ -3,8 +3,11 @@
 use super::{ContainerPlan, Failure};
 use crate::fork::{self, Child, Doing};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, NetMode, files as texts, slirp};
+use crate::netns::{self, HostsBase, NetMode, files as texts, slirp};
 use crate::runtime::init::FileOrder;
+use crate::runtime::users;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -70,13 +73,25 @@ pub(super) fn close(network: Option<Network>) {
 }
 
 /// The files that are generated for a container.
-pub(super) fn files(plan: &ContainerPlan) -> Vec<FileOrder> {
+pub(super) fn files(plan: &ContainerPlan, root: &Path) -> Result<Vec<FileOrder>, Failure> {
     let host_file = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let base = match &plan.network.hosts_base {
+        HostsBase::Localhost => None,
+        HostsBase::Empty => Some(String::new()),
+        HostsBase::Image => {
+            let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let root = open(root, look, Mode::empty()).doing("open", root)?;
+            let of_image = users::read_database(root.as_fd(), "etc/hosts")?.unwrap_or_default();
+            Some(String::from_utf8_lossy(&of_image).into_owned())
+        }
+        HostsBase::File(path) => Some(fs::read_to_string(path).doing("read", path)?),
+    };
     let facts = texts::HostsFacts {
         hostname: &plan.hostname,
         name: plan.name.as_str(),
         host_address: netns::host_address(),
         host_file: &host_file,
+        base: base.as_deref(),
     };
     let wanted = [
         ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),
@@ -87,7 +102,15 @@ pub(super) fn files(plan: &ContainerPlan) -> Vec<FileOrder> {
     let order = |(path, content, mode): (&str, Option<String>, u32)| {
         content.map(|content| FileOrder { path: path.to_owned(), content, mode })
     };
-    wanted.into_iter().filter_map(order).collect()
+    let mut all: Vec<FileOrder> = wanted.into_iter().filter_map(order).collect();
+    for dir in &plan.chroot_dirs {
+        let of_etc = all.iter().filter(|file| file.path.starts_with("/etc/"));
+        let again: Vec<FileOrder> = of_etc
+            .map(|file| FileOrder { path: format!("{}{}", dir.display(), file.path), ..file.clone() })
+            .collect();
+        all.extend(again);
+    }
+    Ok(all)
 }
 
 /// What podman-aware programs read to learn where they are.

@@ -124,6 +124,13 @@ fn start(
     if let Some(path) = &plan.lifecycle.pidfile {
         fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
     }
+    if let Some(path) = &plan.lifecycle.monitor_pidfile {
+        fs::write(path, format!("{}\n", nix::unistd::getpid())).doing("write", path)?;
+    }
+    if let Some(score) = plan.process.oom_score {
+        let path = format!("/proc/{}/oom_score_adj", child.pid);
+        fs::write(&path, score.to_string()).doing("write", path)?;
+    }
     let network = network::begin(plan, slirp, child, listeners)?;
     tell(child, &ToInit::Go)?;
     await_payload(child, network.as_ref(), streams)?;

@@ -133,7 +133,7 @@ pub(super) fn order(
         sources: sources::prepare(store, dir, plan, merged)?,
         secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
-        files: network::files(plan),
+        files: network::files(plan, merged)?,
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
         wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
         // A first process that stays ours is executed anew in any case: what our caller's memory held, its

@@ -1,0 +1,123 @@
+//! Options of podman and docker that a container here cannot be given, each with the reason.
+//!
+//! They are hidden from the help; whoever copies a command line learns why it does not work, and what does.
+
+use crate::error::{Error, Kind, Result};
+
+/// The value of an option that is never accepted.
+#[derive(Debug, Clone, Copy)]
+pub enum Never {}
+
+/// A value that changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted;
+
+/// A parser that refuses every value.
+fn because(
+    reason: &'static str,
+    hint: &'static str,
+) -> impl Fn(&str) -> Result<Never> + Clone + Send + Sync + 'static {
+    move |_| Err(Error::new(Kind::Usage, reason).hint(hint))
+}
+
+/// Takes one of the values that ask for what is the case anyway.
+fn only(
+    accepted: &'static [&'static str],
+    reason: &'static str,
+    hint: &'static str,
+) -> impl Fn(&str) -> Result<Accepted> + Clone + Send + Sync + 'static {
+    move |text| match accepted.contains(&text) {
+        true => Ok(Accepted),
+        false => Err(Error::new(Kind::Usage, reason).hint(hint)),
+    }
+}
+
+const MAPS: &str =
+    "the files of images cannot be shown under other ids yet, so every container has the same map";
+const MAPS_HINT: &str = crate::plan::words::OTHER_IDS;
+const ADDRESS: &str = "user-mode networking gives every container the same address in a network of its own";
+const ADDRESS_HINT: &str =
+    "Choose the network with --network slirp4netns:cidr=10.0.3.0/24, and publish ports with -p.";
+const PODS: &str = "there are no pods yet";
+const PODS_HINT: &str = "Share namespaces instead: --network container:NAME --ipc container:NAME.";
+
+/// What is refused.
+#[derive(Debug, clap::Args)]
+pub struct RefusedArgs {
+    /// Users inside
+    #[arg(long, hide = true, value_name = "MAP", value_parser = because(MAPS, MAPS_HINT))]
+    pub uidmap: Vec<Never>,
+    /// Groups inside
+    #[arg(long, hide = true, value_name = "MAP", value_parser = because(MAPS, MAPS_HINT))]
+    pub gidmap: Vec<Never>,
+    /// Range of subordinate users
+    #[arg(long, hide = true, value_name = "NAME", value_parser = because(MAPS, MAPS_HINT))]
+    pub subuidname: Option<Never>,
+    /// Range of subordinate groups
+    #[arg(long, hide = true, value_name = "NAME", value_parser = because(MAPS, MAPS_HINT))]
+    pub subgidname: Option<Never>,
+    /// Address
+    #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
+    pub ip: Option<Never>,
+    /// IPv6 address
+    #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
+    pub ip6: Option<Never>,
+    /// Link-local address
+    #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
+    pub link_local_ip: Vec<Never>,
+    /// Hardware address
+    #[arg(long, hide = true, value_name = "MAC", value_parser = because(
+        "the interface of user-mode networking has a hardware address of its own, which nobody else sees",
+        "Leave it out."))]
+    pub mac_address: Option<Never>,
+    /// Further name in a network
+    #[arg(long, alias = "net-alias", hide = true, value_name = "NAME", value_parser = because(
+        "containers do not share a network in which a name could be looked up yet",
+        "Join the other's network with --network container:NAME, or name it with --add-host NAME:host-gateway."))]
+    pub network_alias: Vec<Never>,
+    /// Link to a container
+    #[arg(long, hide = true, value_name = "CONTAINER", value_parser = because(
+        "links between containers are a part of docker that was given up",
+        "Join the other's network with --network container:NAME, or reach its published port as host.containers.internal."))]
+    pub link: Vec<Never>,
+    /// Pod
+    #[arg(long, hide = true, value_name = "NAME", value_parser = because(PODS, PODS_HINT))]
+    pub pod: Option<Never>,
+    /// File with a pod's id
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(PODS, PODS_HINT))]
+    pub pod_id_file: Option<Never>,
+    /// Rule of a device group
+    #[arg(long, hide = true, value_name = "RULE", value_parser = because(
+        "an ordinary user has no control group of devices; a container may do with a device what you may",
+        "Give it the devices it needs: --device /dev/NAME."))]
+    pub device_cgroup_rule: Vec<Never>,
+    /// Where the system call filter comes from
+    #[arg(long, hide = true, value_name = "POLICY", value_parser = only(&["default", ""],
+        "an image does not decide on its own confinement",
+        "Name a profile yourself: --security-opt seccomp=FILE."))]
+    pub seccomp_policy: Option<Accepted>,
+    /// Signatures
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = only(&["true", "false"], "it is neither true nor false", "Leave it out."))]
+    pub disable_content_trust: Option<Accepted>,
+    /// NIS domain
+    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
+        "a container has a host name and no NIS domain", "Use --hostname NAME.DOMAIN, or --dns-search DOMAIN."))]
+    pub domainname: Option<Never>,
+    /// Isolation
+    #[arg(long, hide = true, value_name = "HOW", value_parser = only(&["default", ""],
+        "that is a choice of containers on Windows", "Leave it out."))]
+    pub isolation: Option<Accepted>,
+    /// Program that runs containers
+    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
+        "coracle runs containers itself, without another program", "Leave it out."))]
+    pub runtime: Option<Never>,
+    /// Driver of volumes
+    #[arg(long, hide = true, value_name = "DRIVER", value_parser = only(&["local", ""],
+        "there are no volume drivers: nothing runs that could load one", "Leave it out, or use local."))]
+    pub volume_driver: Option<Accepted>,
+    /// The engine's socket
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = because("there is no daemon and so no socket of one", "Leave it out."))]
+    pub use_api_socket: Option<Never>,
+}

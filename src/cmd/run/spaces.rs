@@ -1,0 +1,134 @@
+//! Options on what surrounds a container's process, and how they get into the request.
+
+use crate::cmd::switch::switchable;
+use crate::error::{Context, Error, Kind, Result};
+use crate::host::Caller;
+use crate::netns::HostsBase;
+use crate::plan::Request;
+use crate::plan::process::{OomScore, Personality};
+use crate::plan::systemd::Systemd;
+use crate::plan::words::Pair;
+use std::path::PathBuf;
+
+/// Options on the surroundings.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Process", mut_args = switchable)]
+pub struct SpaceArgs {
+    /// Mounts, signal and variables for systemd: true when the command is one, false or always
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub systemd: Systemd,
+    /// Add an account of the host to /etc/passwd
+    #[arg(long, value_name = "USER")]
+    pub hostuser: Vec<String>,
+    /// Text of the entry that --passwd adds; $USERNAME, $UID, $GID, $NAME and $HOME are replaced
+    #[arg(long, value_name = "ENTRY")]
+    pub passwd_entry: Option<String>,
+    /// Text of the entry that --passwd adds to /etc/group; $GROUPNAME, $GID and $USERLIST are replaced
+    #[arg(long, value_name = "ENTRY")]
+    pub group_entry: Option<String>,
+    /// Program of the host to run as init, in place of our own
+    #[arg(long, value_name = "FILE")]
+    pub init_path: Option<PathBuf>,
+    /// How soon the kernel kills it when memory runs out: -1000 to 1000, and not less than the caller's
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub oom_score_adj: Option<OomScore>,
+    /// Execution domain: linux or linux32
+    #[arg(long, value_name = "PERSONA")]
+    pub personality: Option<Personality>,
+    /// Directories inside that get /etc/hosts, /etc/hostname and /etc/resolv.conf as well
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    pub chrootdirs: Vec<PathBuf>,
+    /// Write the process id of the container's monitor to a file
+    #[arg(long, value_name = "FILE")]
+    pub conmon_pidfile: Option<PathBuf>,
+    /// Change a variable of the image: NAME=text with ${NAME} in it
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Environment")]
+    pub env_merge: Vec<Pair>,
+    /// What /etc/hosts begins with: a file of the host, image for the image's, or none
+    #[arg(long, value_name = "FILE", conflicts_with = "no_hosts", help_heading = "Network")]
+    pub hosts_file: Option<String>,
+}
+
+/// Puts the options into the request.
+///
+/// # Errors
+/// A file or an account that does not exist, a directory that is not absolute.
+pub fn apply(args: SpaceArgs, request: &mut Request, caller: &Caller) -> Result<()> {
+    let process = &mut request.process;
+    process.systemd = args.systemd;
+    process.host_users = args.hostuser.iter().map(|name| account(name)).collect::<Result<_>>()?;
+    process.passwd_line = args.passwd_entry.map(|text| one_line("--passwd-entry", text)).transpose()?;
+    process.group_line = args.group_entry.map(|text| one_line("--group-entry", text)).transpose()?;
+    process.personality = args.personality.map(|personality| personality.0);
+    process.env.merge = args.env_merge.into_iter().map(|pair| (pair.key, pair.value)).collect();
+    if let Some(path) = args.init_path {
+        let path = caller.cwd.join(path);
+        let found =
+            path.canonicalize().context(Kind::Usage, || format!("--init-path: {}", path.display()))?;
+        if !found.is_file() {
+            return Err(Error::new(Kind::Usage, format!("--init-path: {} is not a program", path.display()))
+                .hint("Leave it out: --init alone uses coracle's own."));
+        }
+        process.init_path = Some(found);
+    }
+    if let Some(OomScore(asked)) = args.oom_score_adj {
+        let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok();
+        let least = own.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        if asked < least {
+            log::warn!(
+                "--oom-score-adj {asked}: an ordinary user cannot go below the own value, {least}, which is used"
+            );
+        }
+        process.oom_score = Some(asked.max(least));
+    }
+    for dir in args.chrootdirs {
+        let up = dir.components().any(|part| part == std::path::Component::ParentDir);
+        if !dir.is_absolute() || up {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("--chrootdirs: {} is not an absolute path", dir.display()),
+            )
+            .hint("Name the directory as it is called inside, for example --chrootdirs /srv/root."));
+        }
+        request.chroot_dirs.push(dir);
+    }
+    request.lifecycle.monitor_pidfile = args.conmon_pidfile;
+    request.network.hosts_base = match args.hosts_file.as_deref() {
+        None | Some("") => HostsBase::Localhost,
+        Some("none") => HostsBase::Empty,
+        Some("image") => HostsBase::Image,
+        Some(file) => {
+            let path = caller.cwd.join(file);
+            std::fs::File::open(&path)
+                .context(Kind::Usage, || format!("--hosts-file: cannot read {file}"))?;
+            HostsBase::File(path)
+        }
+    };
+    Ok(())
+}
+
+fn one_line(option: &str, text: String) -> Result<String> {
+    match text.contains(['\n', '\0']) || text.matches(':').count() < 2 {
+        true => Err(Error::new(Kind::Usage, format!("{option}: {text:?} is not one entry"))
+            .hint("Write it as in the file, for example '$USERNAME:x:$UID:$GID:$NAME:$HOME:/bin/sh'.")),
+        false => Ok(text),
+    }
+}
+
+/// The host's entry for an account, by name or number; read by hand, as a static program has no name
+/// services.
+fn account(name: &str) -> Result<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").context(Kind::Host, || "cannot read /etc/passwd")?;
+    let is = |line: &&str| {
+        let mut fields = line.split(':');
+        fields.next() == Some(name) || fields.nth(1) == Some(name)
+    };
+    let mut fields: Vec<&str> =
+        passwd.lines().find(is).map(|line| line.split(':').collect()).unwrap_or_default();
+    if fields.len() < 7 {
+        return Err(Error::new(Kind::Usage, format!("--hostuser: this machine has no user {name:?}"))
+            .hint("See which there are: cut -d: -f1 /etc/passwd"));
+    }
+    fields[1] = "*";
+    Ok(fields.join(":"))
+}

@@ -1,0 +1,87 @@
+//! `--systemd`: what systemd needs to run as a container's first process (podman-run(1), systemd's
+//! container interface).
+
+use super::{MountPlan, MountSource};
+use crate::error::{Error, Kind, Result};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The signal that asks systemd to shut down: SIGRTMIN+3.
+pub const STOP_SIGNAL: &str = "SIGRTMIN+3";
+/// Programs that are systemd under another name.
+const INITS: [&str; 3] = ["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"];
+/// Where memory is mounted, and its permission bits.
+const MEMORY: [(&str, u32); 4] =
+    [("/run", 0o755), ("/run/lock", 0o755), ("/tmp", 0o1777), ("/var/log/journal", 0o755)];
+
+/// When the container is made fit for systemd.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Systemd {
+    /// When the command is systemd.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Whatever the command is.
+    Always,
+}
+
+impl FromStr for Systemd {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s.to_ascii_lowercase().as_str() {
+            "true" | "1" | "t" => Ok(Systemd::Auto),
+            "false" | "0" | "f" => Ok(Systemd::Off),
+            "always" => Ok(Systemd::Always),
+            _ => Err(Error::new(Kind::Usage, format!("{s:?} is neither true, false nor always"))
+                .hint("Use --systemd=always for a first process that is systemd under another name.")),
+        }
+    }
+}
+
+impl Systemd {
+    /// Whether a container that runs this command is made fit.
+    pub fn applies(self, argv: &[String]) -> bool {
+        let program = argv.first().map_or("", String::as_str);
+        match self {
+            Systemd::Always => true,
+            Systemd::Off => false,
+            Systemd::Auto => INITS.contains(&program) || program.rsplit('/').next() == Some("systemd"),
+        }
+    }
+}
+
+/// The mounts that systemd expects; executable, as it starts services from `/run`.
+pub fn mounts() -> impl Iterator<Item = MountPlan> {
+    MEMORY.into_iter().map(|(place, mode)| {
+        let source = MountSource::Tmpfs {
+            size: None,
+            mode: Some(mode),
+            copy_up: true,
+            inodes: None,
+            uid: None,
+            gid: None,
+        };
+        super::resolve::plain(source, PathBuf::from(place))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Systemd;
+
+    #[test]
+    fn systemd_is_known_by_its_names() {
+        let applies = |mode: Systemd, program: &str| mode.applies(&[program.to_owned()]);
+        for yes in ["systemd", "/lib/systemd/systemd", "/sbin/init", "/usr/sbin/init"] {
+            assert!(applies(Systemd::Auto, yes), "{yes}");
+            assert!(!applies(Systemd::Off, yes), "{yes}");
+        }
+        for no in ["sh", "/bin/init", "systemd-run", ""] {
+            assert!(!applies(Systemd::Auto, no), "{no}");
+            assert!(applies(Systemd::Always, no), "{no}");
+        }
+        assert_eq!("TRUE".parse::<Systemd>().unwrap(), Systemd::Auto);
+        assert!("wat".parse::<Systemd>().is_err());
+    }
+}

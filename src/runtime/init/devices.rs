@@ -1,0 +1,32 @@
+//! Devices of the host that were asked for, each mounted over a file of its own.
+//!
+//! An ordinary user cannot make nodes; the host's own are shown. Where the node was found may be another
+//! thing by now, and what an image puts in the way decides nothing: the source is opened without following
+//! a link and must still be a device, the place is a descriptor inside the root (attack cases 16 to 18).
+
+use crate::fork::{Doing, Failure};
+use crate::plan::device::DevicePlan;
+use crate::runtime::files::{self, Target};
+use crate::sys::mount::{self, Tree};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{SFlag, fstat};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// Mounts the nodes inside `root`.
+pub(super) fn bind(root: BorrowedFd<'_>, devices: &[DevicePlan]) -> Result<(), Failure> {
+    let strictly = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    for device in devices {
+        let shown = || device.host.to_string_lossy().into_owned();
+        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(strictly);
+        let found = openat2(AT_FDCWD, &device.host, how).doing("open device", &device.host)?;
+        let kind = fstat(&found).doing("examine device", &device.host)?.st_mode & SFlag::S_IFMT.bits();
+        if ![SFlag::S_IFCHR.bits(), SFlag::S_IFBLK.bits()].contains(&kind) {
+            return Err(Failure::other("use device", shown(), "it is no device any more"));
+        }
+        let tree = mount::open_tree(found.as_fd(), Path::new(""), Tree::Clone);
+        let tree = tree.doing("open device", &device.host)?;
+        files::mount_at(root, &device.inside, Target::File, tree.as_fd())?;
+    }
+    Ok(())
+}
