@@ -442,7 +442,7 @@ fn namespaces_are_shared_on_demand() {
         assert_eq!(out(&env, &[&format!("{option}=host")], &look), own(kind), "{option}");
         assert_ne!(out(&env, &[&format!("{option}=private")], &look), own(kind), "{option}");
     }
-    refused(&env, &["--pid=container:x"], "container:x");
+    refused(&env, &["--pid=container:x"], "\"x\"");
     refused(&env, &["--uts=host", "--hostname=x"], "--hostname");
 }
 
