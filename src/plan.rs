@@ -4,6 +4,7 @@
 //! reads it and nothing else. It holds no descriptors, locks or lifetimes. Resolving is pure: the same
 //! request, image and host facts give the same plan.
 
+use self::notify::NotifyMode;
 use crate::container::health::HealthCheck;
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::{ChainId, Digest};
@@ -23,6 +24,7 @@ pub mod keys;
 pub mod limits;
 pub mod logging;
 pub mod mount;
+pub mod notify;
 pub mod process;
 pub mod request;
 pub mod resolve;
@@ -86,6 +88,9 @@ pub struct ContainerPlan {
     /// How its health is checked.
     #[serde(default)]
     pub health: Option<HealthCheck>,
+    /// Who tells the service manager that it is ready.
+    #[serde(default)]
+    pub notify: NotifyMode,
     /// User labels merged over the image's.
     pub labels: BTreeMap<String, String>,
     /// `--annotation`: data for `inspect`, never obeyed (attack case 15).

@@ -6,6 +6,7 @@ use super::health::HealthRequest;
 use super::limits::{SysctlArg, UlimitArg};
 use super::mount::MountArg;
 use super::mount::inherit::{ImageVolumes, VolumesFrom};
+use super::notify::NotifyMode;
 use super::process::Entrypoint;
 use super::secret::SecretPlan;
 use super::security::SecurityRequest;
@@ -55,6 +56,8 @@ pub struct Request {
     pub log: LogPlan,
     /// How it ends.
     pub lifecycle: LifecycleRequest,
+    /// `--sdnotify`.
+    pub notify: NotifyMode,
     /// How its health is checked.
     pub health: HealthRequest,
     /// Labels, those of label files first.

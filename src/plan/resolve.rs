@@ -3,6 +3,7 @@
 
 use super::mount::inherit::ImageVolumes;
 use super::mount::{ImageArg, MountArg, SourceArg, clean_destination};
+use super::notify::NotifyMode;
 use super::process::{UserArg, program, working_directory};
 use super::{
     Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
@@ -76,7 +77,18 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     };
     let mut labels = config.map(|c| c.labels.clone()).unwrap_or_default();
     labels.extend(request.labels.clone());
+<<<<<<< HEAD
     let lifecycle = lifecycle(&request, config, facts, systemd)?;
+=======
+    let lifecycle = lifecycle(&request, config, facts)?;
+    let health = request.health.resolve(health::of_image(config.and_then(|c| c.healthcheck.as_ref())))?;
+    if request.notify == NotifyMode::Healthy && health.is_none() {
+        return Err(refuse(
+            "--sdnotify=healthy: the container has no health check",
+            "Give one: --health-cmd COMMAND",
+        ));
+    }
+>>>>>>> acfb7bd (Tell a service manager when a container is ready)
     Ok(ContainerPlan {
         version: PLAN_VERSION,
         id: facts.id.clone(),
@@ -95,7 +107,8 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         limits,
         io: IoPlan { tty: request.tty, stdin: request.stdin, log: request.log },
         lifecycle,
-        health: request.health.resolve(health::of_image(config.and_then(|c| c.healthcheck.as_ref())))?,
+        health,
+        notify: request.notify,
         labels,
         annotations: request.annotations,
         asked: Asked {
@@ -293,6 +306,7 @@ fn environment(
 ) -> Result<Vec<String>> {
     let of_image = config.map_or(&[][..], |c| &c.env);
     no_nul("environment", of_image.iter())?;
+<<<<<<< HEAD
     let mut layered = env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty);
     if systemd && !layered.iter().any(|entry| entry.starts_with("container_uuid=")) {
         layered.push(format!("container_uuid={}", &facts.id.as_str()[..32]));
@@ -306,6 +320,14 @@ fn argv(request: &Request, program: Vec<String>) -> Vec<String> {
         Some(_) => [INIT_PLACE, "--"].map(str::to_owned).into_iter().chain(program).collect(),
         None => program,
     }
+=======
+    let mut env = env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty);
+    if request.process.env.host {
+        // The caller's own; whether the payload gets one is for --sdnotify to say.
+        env.retain(|e| !e.starts_with("NOTIFY_SOCKET="));
+    }
+    Ok(env)
+>>>>>>> acfb7bd (Tell a service manager when a container is ready)
 }
 
 fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {

@@ -198,6 +198,7 @@ fn note(
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     follows: OnFailure,
+    well: bool,
     again: Option<Duration>,
 }
 
@@ -208,6 +209,7 @@ pub struct Checks<'a> {
     dir: &'a ContainerDir,
     plan: &'a ContainerPlan,
     due: Option<Instant>,
+    well: bool,
     leaf: Option<Child>,
 }
 
@@ -227,12 +229,17 @@ impl<'a> Checks<'a> {
         let _ = dir.write_health(&record);
         let interval = check.startup.as_ref().map_or(check.probe.interval, |s| s.probe.interval);
         let due = (!interval.is_zero()).then(Instant::now);
-        Some(Checks { store, dir, plan, due, leaf: None })
+        Some(Checks { store, dir, plan, due, well: false, leaf: None })
     }
 
     /// When the next check is to begin.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due.filter(|_| self.leaf.is_none())
+    }
+
+    /// Whether the last check found the container healthy.
+    pub(super) fn well(&self) -> bool {
+        self.well
     }
 
     /// Readable when a check is over.
@@ -251,6 +258,7 @@ impl<'a> Checks<'a> {
         let Some(leaf) = self.leaf.take() else { return OnFailure::None };
         match leaf.link.recv::<Told>() {
             Ok(Some((told, _))) => {
+                self.well = told.well;
                 self.due = told.again.map(|time| Instant::now() + time);
                 told.follows
             }
@@ -277,9 +285,11 @@ fn leaf(link: &Link, store: &Store, dir: &ContainerDir, plan: &ContainerPlan) ->
     }
     let outcome = store.containers().open(dir.id()).and_then(|dir| check(store, &dir, plan));
     let told = match outcome {
-        Ok(outcome) => Told { follows: outcome.follows, again: outcome.again },
+        Ok(Outcome { follows, status, again, .. }) => {
+            Told { follows, well: status == Health::Healthy, again }
+        }
         // Paused or just ending, or the disk is full: another time.
-        Err(_) => Told { follows: OnFailure::None, again: Some(SOME_TIME) },
+        Err(_) => Told { follows: OnFailure::None, well: false, again: Some(SOME_TIME) },
     };
     // The monitor may be gone.
     let _ = link.send(&told, &[]);

@@ -33,6 +33,7 @@ mod inside;
 pub mod join;
 pub mod masks;
 pub mod monitor;
+mod notify;
 pub mod output;
 pub mod processes;
 pub mod relay;

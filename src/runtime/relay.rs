@@ -9,6 +9,7 @@
 
 use super::frame::{CONTENT_MAX, Frame};
 use super::health::Checks;
+use super::notify::Notify;
 use crate::container::health::OnFailure;
 use crate::fork::{Doing, Failure};
 use crate::sys::{process, pty};
@@ -147,6 +148,7 @@ pub struct Relay<'a> {
     buffer: Vec<u8>,
     told_to_stop: bool,
     restart: bool,
+    notify: Option<Notify>,
 }
 
 /// What a descriptor in the poll set stands for.
@@ -155,6 +157,7 @@ enum Watch {
     Signals,
     Companion,
     Health,
+    Notify,
     Listener,
     Output(u8),
     Input,
@@ -191,7 +194,13 @@ impl<'a> Relay<'a> {
             buffer: vec![0; CONTENT_MAX],
             told_to_stop: false,
             restart: false,
+            notify: None,
         })
+    }
+
+    /// With a service manager to be told.
+    pub(super) fn with(self, notify: Option<Notify>) -> Relay<'a> {
+        Relay { notify, ..self }
     }
 
     /// Relays until the first process has ended and its output is drained. `signals` must hold
@@ -214,6 +223,9 @@ impl<'a> Relay<'a> {
                     process::kill_others(helpers);
                 }
                 self.drain();
+                if let Some(notify) = &self.notify {
+                    notify.pass_on();
+                }
                 return Ok(end);
             }
             let due = checks.as_ref().and_then(Checks::due);
@@ -240,7 +252,13 @@ impl<'a> Relay<'a> {
                         }
                     }
                     Watch::Health => match checks.as_mut().map_or(OnFailure::None, Checks::finish) {
-                        OnFailure::None => {}
+                        OnFailure::None => {
+                            if let Some(notify) = &self.notify
+                                && checks.as_ref().is_some_and(Checks::well)
+                            {
+                                notify.healthy();
+                            }
+                        }
                         OnFailure::Kill => payload.kill(),
                         action => {
                             self.told_to_stop |= action == OnFailure::Stop;
@@ -252,6 +270,11 @@ impl<'a> Relay<'a> {
                     Watch::Companion => {
                         lives_with = None;
                         let _ = process::pidfd_send_signal(payload.pidfd, libc::SIGKILL);
+                    }
+                    Watch::Notify => {
+                        if let Some(notify) = &self.notify {
+                            notify.pass_on();
+                        }
                     }
                     Watch::Listener => self.accept(),
                     Watch::Output(stream) => {
@@ -322,6 +345,9 @@ impl<'a> Relay<'a> {
         };
         if let Some(fd) = companion {
             add(Watch::Companion, fd, PollFlags::POLLIN);
+        }
+        if let Some(fd) = self.notify.as_ref().and_then(Notify::fd) {
+            add(Watch::Notify, fd, PollFlags::POLLIN);
         }
         if let Some(fd) = health {
             add(Watch::Health, fd, PollFlags::POLLIN);

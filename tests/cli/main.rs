@@ -36,6 +36,7 @@ mod manners;
 mod monitor;
 mod mounts;
 mod network;
+mod notify;
 mod pause;
 mod port;
 mod ps;

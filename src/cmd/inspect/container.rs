@@ -275,6 +275,7 @@ fn config(plan: &ContainerPlan) -> Value {
         "Umask": format!("{:04o}", plan.process.umask),
         "Timeout": plan.lifecycle.timeout.unwrap_or(0),
         "StopTimeout": plan.lifecycle.stop_timeout,
+        "sdNotifyMode": plan.notify.as_str(),
         "Passwd": plan.process.user.passwd_entry,
     })
 }

@@ -15,6 +15,7 @@ use crate::plan::limits::{SysctlArg, UlimitArg};
 use crate::plan::logging::{Driver, LogOpt};
 use crate::plan::mount::inherit::{ImageVolumes, VolumesFrom};
 use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
+use crate::plan::notify::NotifyMode;
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
@@ -349,6 +350,9 @@ pub struct LifecycleArgs {
     /// Remove the container when it exits
     #[arg(long)]
     pub rm: bool,
+    /// Who tells systemd that the container is ready: container, conmon (the monitor, at once), healthy or ignore
+    #[arg(long, value_name = "MODE", default_value = "container", hide_default_value = true)]
+    pub sdnotify: NotifyMode,
     /// Signal that stop sends
     #[arg(long, value_name = "SIGNAL")]
     pub stop_signal: Option<Signal>,

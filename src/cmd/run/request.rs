@@ -101,6 +101,7 @@ impl ContainerArgs {
             stdin: interactive,
             log: super::logging::plan(log_driver.0, log_opt, caller)?,
             lifecycle: lifecycle(&self.lifecycle, pidfile),
+            notify: self.lifecycle.sdnotify,
             health: self.health.request()?,
             labels: labels(&label_file, label, caller)?,
             annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),

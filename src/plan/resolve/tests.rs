@@ -48,6 +48,7 @@ pub(in crate::plan) fn request() -> Request {
         stdin: false,
         log: LogPlan { driver: LogDriver::K8sFile, max_size: None, path: None, tag: None, max_file: None },
         lifecycle: LifecycleRequest::default(),
+        notify: crate::plan::notify::NotifyMode::default(),
         health: crate::plan::health::HealthRequest::default(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),

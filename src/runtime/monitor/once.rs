@@ -6,6 +6,7 @@ use crate::fork::{self, Child, Doing};
 use crate::netns;
 use crate::runtime::init::{self, FromInit, Stdio, ToInit};
 use crate::runtime::join::{Joins, Shares, Whose};
+use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::report;
 use crate::storage::containers::{PortRecord, ProcessRef, RunRecord};
@@ -63,7 +64,9 @@ impl From<Failure> for Failed {
 pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
     let Life { store, dir, plan, .. } = life;
-    let mut order = setup::order(store, life.dir, plan, life.filter.as_ref(), &life.places.merged)?;
+    let notify = Notify::new(dir, plan);
+    let mut order =
+        setup::order(store, dir, plan, life.filter.as_ref(), &life.places.merged, notify.as_ref())?;
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
@@ -85,7 +88,10 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         Err(failure) => return Err(abandon(failure, Some(record))),
     };
     report::started(store, dir, plan, client.is_some());
-    let relay = match Relay::new(streams, client, finish::listen(dir), sink) {
+    if let Some(notify) = &notify {
+        notify.started();
+    }
+    let relay = match Relay::new(streams, client, finish::listen(dir), sink).map(|relay| relay.with(notify)) {
         Ok(relay) => relay,
         Err(failure) => return Err(abandon(failure, Some(record))),
     };

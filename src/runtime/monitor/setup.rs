@@ -7,6 +7,7 @@ use crate::netns::NetMode;
 use crate::plan::ContainerPlan;
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
+use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::secrets;
@@ -123,14 +124,19 @@ pub(super) fn order(
     plan: &ContainerPlan,
     filter: Option<&Filter>,
     merged: &Path,
+    notify: Option<&Notify>,
 ) -> Result<Order, Failure> {
     let failed = |e: crate::error::Error| storage_failure("read secrets of", plan.id.short(), &e);
     let mut inside = plan.clone();
+    if let Some(notify) = notify {
+        notify.give(&mut inside);
+    }
+    let sources = sources::prepare(store, dir, &inside, merged)?;
     // Nowhere but in the payload's environment: the order is written to no disk.
     inside.process.env.extend(secrets::variables(dir, plan).map_err(failed)?);
     Ok(Order {
         plan: inside,
-        sources: sources::prepare(store, dir, plan, merged)?,
+        sources,
         secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
         files: network::files(plan, merged)?,
