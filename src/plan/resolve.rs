@@ -77,10 +77,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     };
     let mut labels = config.map(|c| c.labels.clone()).unwrap_or_default();
     labels.extend(request.labels.clone());
-<<<<<<< HEAD
     let lifecycle = lifecycle(&request, config, facts, systemd)?;
-=======
-    let lifecycle = lifecycle(&request, config, facts)?;
     let health = request.health.resolve(health::of_image(config.and_then(|c| c.healthcheck.as_ref())))?;
     if request.notify == NotifyMode::Healthy && health.is_none() {
         return Err(refuse(
@@ -88,7 +85,6 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
             "Give one: --health-cmd COMMAND",
         ));
     }
->>>>>>> acfb7bd (Tell a service manager when a container is ready)
     Ok(ContainerPlan {
         version: PLAN_VERSION,
         id: facts.id.clone(),
@@ -306,8 +302,11 @@ fn environment(
 ) -> Result<Vec<String>> {
     let of_image = config.map_or(&[][..], |c| &c.env);
     no_nul("environment", of_image.iter())?;
-<<<<<<< HEAD
     let mut layered = env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty);
+    if request.process.env.host {
+        // The caller's own; whether the payload gets one is for --sdnotify to say.
+        layered.retain(|entry| !entry.starts_with("NOTIFY_SOCKET="));
+    }
     if systemd && !layered.iter().any(|entry| entry.starts_with("container_uuid=")) {
         layered.push(format!("container_uuid={}", &facts.id.as_str()[..32]));
     }
@@ -320,14 +319,6 @@ fn argv(request: &Request, program: Vec<String>) -> Vec<String> {
         Some(_) => [INIT_PLACE, "--"].map(str::to_owned).into_iter().chain(program).collect(),
         None => program,
     }
-=======
-    let mut env = env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty);
-    if request.process.env.host {
-        // The caller's own; whether the payload gets one is for --sdnotify to say.
-        env.retain(|e| !e.starts_with("NOTIFY_SOCKET="));
-    }
-    Ok(env)
->>>>>>> acfb7bd (Tell a service manager when a container is ready)
 }
 
 fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
