@@ -2,12 +2,14 @@
 
 use super::import::check_changes;
 use super::load::enter;
+use crate::container::Status;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::host::Env;
 use crate::image::change::Change;
 use crate::image::{Digest, HistoryEntry, Image, ImageConfig, Reference, RunConfig};
 use crate::plan::{ContainerPlan, MountSource};
+use crate::runtime::control;
 use crate::runtime::root::{Root, own_mounts};
 use crate::storage::Store;
 use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
@@ -80,7 +82,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let plan: ContainerPlan = container.plan()?;
     let base = base(&store, args, &plan)?;
     let config = configuration(args, &plan, &base);
-    let _paused = if args.pause { Some(Paused::new(&store, &container)?) } else { None };
+    let paused = if args.pause { Paused::new(&container)? } else { None };
     let id: Digest = fork::tidy_leaf::<(), _>(
         "commit",
         |_, _| {
@@ -105,6 +107,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         },
         |()| {},
     )?;
+    drop(paused);
     container.emit(Action::Commit);
     if let Some(path) = &args.iidfile {
         std::fs::write(path, id.hex()).context(Kind::Usage, || format!("write {}", path.display()))?;
@@ -192,14 +195,24 @@ fn configuration(args: &Args, plan: &ContainerPlan, base: &Image) -> ImageConfig
 }
 
 /// A container that stands still until this is dropped.
-struct Paused;
+struct Paused<'a>(&'a ContainerDir);
 
-impl Paused {
-    fn new(_store: &Store, container: &ContainerDir) -> Result<Option<Paused>> {
-        if !container.status().is_live() {
+impl<'a> Paused<'a> {
+    /// `None` when it does not run, or somebody else has paused it.
+    fn new(container: &'a ContainerDir) -> Result<Option<Paused<'a>>> {
+        if container.status() != Status::Running {
             return Ok(None);
         }
-        Err(Error::new(Kind::Host, format!("container {} cannot be paused", container.id().short()))
-            .hint("Commit it while it runs, without --pause; or stop it first: coracle stop CONTAINER"))
+        control::pause(container)?;
+        Ok(Some(Paused(container)))
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        if let Err(e) = control::unpause(self.0) {
+            // It may have been killed meanwhile.
+            log::warn!("container {} is not unpaused: {e}", self.0.id().short());
+        }
     }
 }

@@ -19,6 +19,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 mod spool;
 
@@ -191,6 +192,18 @@ impl Blobs {
                 count => hash.update(&buffer[..count]),
             }
         }
+    }
+
+    /// Our own SHA-256 blobs that were last written longer ago than this.
+    pub(super) fn list_older(&self, age: Duration) -> Result<Vec<Digest>> {
+        let dir = self.roots.data.join("oci/blobs/sha256");
+        let entries = fs::read_dir(&dir).map_err(|e| failed("read", &dir, e))?.flatten();
+        let old = |entry: &fs::DirEntry| {
+            let written = entry.metadata().and_then(|found| found.modified());
+            written.is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed > age))
+        };
+        let names = entries.filter(old).filter_map(|entry| entry.file_name().into_string().ok());
+        Ok(names.filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
     }
 
     /// Removes one of our own blobs; one that is not there is fine.

@@ -80,6 +80,8 @@ pub struct Listed {
     pub created: DateTime<Utc>,
     /// Bytes of file content in its layers.
     pub size: u64,
+    /// Bytes of those that other images stand on, too.
+    pub shared: u64,
     /// Whether it lies in an additional store, and cannot be removed.
     pub read_only: bool,
 }
@@ -328,9 +330,11 @@ impl Images {
                 history: found.history,
                 created,
                 size,
+                shared: 0,
                 read_only,
             });
         }
+        share(&mut all, &sizes);
         all.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
         Ok(all)
     }
@@ -402,6 +406,18 @@ impl Images {
         let index =
             Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests };
         record::replace(&self.roots.data.join("oci/index.json"), &index, Durability::Volatile)
+    }
+}
+
+/// Fills in how much each image shares with others.
+fn share(all: &mut [Listed], sizes: &BTreeMap<ChainId, u64>) {
+    let mut users: BTreeMap<ChainId, usize> = BTreeMap::new();
+    for layer in all.iter().flat_map(|listed| &listed.image.layers) {
+        *users.entry(layer.clone()).or_default() += 1;
+    }
+    for listed in all {
+        let shared = listed.image.layers.iter().filter(|layer| users.get(layer).is_some_and(|n| *n > 1));
+        listed.shared = shared.filter_map(|layer| sizes.get(layer)).sum();
     }
 }
 

@@ -96,6 +96,15 @@ fn running_containers_are_committed_too() {
         run(&env, "flat", "cat /etc/passwd | head -n1; ls /bin/busybox"),
         "root:x:0:0:root:/root:/bin/sh\n/bin/busybox"
     );
+    // With --pause it stands still meanwhile, where this host lets it; else the reason is told.
+    let can_pause = env.coracle(["pause", "c"]).run().code == 0;
+    if can_pause {
+        env.coracle(["unpause", "c"]).ok();
+        env.coracle(["commit", "--pause", "c", "paused"]).ok();
+    } else {
+        env.coracle(["commit", "--pause", "c", "paused"]).fails(125).says("Hint:");
+        env.coracle(["image", "exists", "paused"]).fails(1);
+    }
     assert_eq!(env.coracle(["inspect", "-f", "{{.State.Status}}", "c"]).ok().text(), "running");
 }
 

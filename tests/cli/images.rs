@@ -37,6 +37,14 @@ fn images_are_listed_as_table_ids_template_and_json() {
     assert_eq!(seen[0]["Id"], id.as_str());
     assert_eq!(seen[0]["Names"], json!([name]));
     assert_eq!(seen[0]["Labels"], json!({"content": "one"}));
+    // What two images stand on counts as shared by both.
+    let base = || ImageBuilder::new().layer(Layer::new().file("file", 0o644, "one"));
+    base().layer(Layer::new().file("more", 0o644, "more")).push(shared_registry(), "images/more", "1");
+    let more = shared_registry().reference("images/more", "1");
+    env.coracle(["pull", "-q", &more]).ok();
+    let sizes = "{{.Repository}} {{.Size}} {{.SharedSize}} {{.UniqueSize}} {{.Containers}}";
+    let sizes = env.coracle(["images", "--sort", "size", "--format", sizes]).ok().lines();
+    assert!(sizes[0].ends_with("/one 3B 3B 0B 0") && sizes[1].ends_with("/more 7B 3B 4B 0"), "{sizes:?}");
     env.coracle(["images", "--format", "{{.Nope"]).fails(125);
     env.coracle(["images", "--filter", "colour=red"]).fails(125).says("colour").says("Write key=value");
 }

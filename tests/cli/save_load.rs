@@ -293,6 +293,52 @@ fn dockers_new_archives_are_read() {
     assert!(Path::new(&dir).exists());
 }
 
+/// Killed at any moment, `load` leaves only what the next `image prune` removes.
+#[test]
+fn a_killed_load_leaves_nothing_that_stays() {
+    let env = TestEnv::new();
+    let big: Vec<u8> = (0..4_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let image = busybox().layer(Layer::new().zip(Zip::Plain).file("big", 0o644, big));
+    let (name, id) = pulled(&env, image, "save/kill");
+    env.coracle(["save", "-o", "a.tar", &name]).ok();
+    env.coracle(["rmi", &name]).ok();
+    for round in 0..16u64 {
+        let mut load = env.coracle(["load", "-q", "-i", "a.tar"]).start();
+        std::thread::sleep(std::time::Duration::from_millis(round * 7));
+        let pid = load.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        if round % 2 == 0 {
+            load.signal(nix::sys::signal::Signal::SIGKILL);
+        }
+        for child in children.split_whitespace() {
+            let child = nix::unistd::Pid::from_raw(child.parse().unwrap());
+            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+        }
+        while !load.has_ended() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // Whatever is listed is whole.
+        if env.coracle(["images", "-q", "--no-trunc"]).ok().text() != "" {
+            assert_eq!(inspect(&env, &name, "{{.Id}}"), id);
+            env.coracle(["run", "--rm", "--network=none", &name, "true"]).ok();
+            env.coracle(["rmi", "--force", &name]).ok();
+        }
+    }
+    // A day later.
+    for dir in ["tmp", "oci/blobs/sha256"] {
+        for left in fs::read_dir(env.root().join(dir)).unwrap().flatten() {
+            let file = fs::File::open(left.path()).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+    }
+    env.coracle(["image", "prune", "-f"]).ok();
+    for dir in ["images", "refs", "layers", "tmp", "trash", "oci/blobs/sha256"] {
+        assert_eq!(fs::read_dir(env.root().join(dir)).unwrap().count(), 0, "{dir}");
+    }
+    env.coracle(["load", "-q", "-i", "a.tar"]).ok();
+    assert_eq!(inspect(&env, &name, "{{.Id}}"), id);
+}
+
 struct Architecture;
 
 impl Architecture {

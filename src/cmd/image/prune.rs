@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
 use crate::storage::events::{Action, Event};
+use crate::storage::trash;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(&question)? {
         return Ok(ExitCode::SUCCESS);
     }
+    trash::collect_leftovers(&store)?;
     let lock = store.exclusive()?;
     let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
     drop(lock);

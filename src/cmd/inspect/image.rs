@@ -14,6 +14,7 @@ pub(super) fn show(store: &Store, image: &Image) -> Result<Value> {
     let history = serde_json::to_value(&config.history).context(Kind::Image, || "show the history")?;
     let size = listed.as_ref().map_or(0, |listed| listed.size);
     let names = |listed: &Listed| listed.names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let manifest = manifest(store, image);
     Ok(json!({
         "Id": image.id.hex(),
         "Digest": image.manifest,
@@ -33,9 +34,10 @@ pub(super) fn show(store: &Store, image: &Image) -> Result<Value> {
         "GraphDriver": graph_driver(store, image),
         "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
         "Labels": config.config.labels,
-        "Annotations": {},
-        "ManifestType": manifest_type(store, image).unwrap_or_default(),
+        "Annotations": manifest.get("annotations").cloned().unwrap_or_else(|| json!({})),
+        "ManifestType": manifest_type(&manifest),
         "User": config.config.user,
+        "Healthcheck": config.config.healthcheck,
         "History": history,
         "NamesHistory": listed.as_ref().map(|listed| listed.history.clone()).unwrap_or_default(),
     }))
@@ -55,10 +57,14 @@ fn graph_driver(store: &Store, image: &Image) -> Value {
     json!({ "Name": "overlay", "Data": data })
 }
 
+/// The manifest, as far as it can be read.
+fn manifest(store: &Store, image: &Image) -> Value {
+    let bytes = store.blobs().read(&image.manifest).ok().flatten();
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
 /// The manifest's media type: as it says itself, or else OCI's.
-fn manifest_type(store: &Store, image: &Image) -> Option<String> {
-    let bytes = store.blobs().read(&image.manifest).ok()??;
-    let manifest: Value = serde_json::from_slice(&bytes).ok()?;
+fn manifest_type(manifest: &Value) -> &str {
     let said = manifest.get("mediaType").and_then(Value::as_str);
-    Some(said.unwrap_or("application/vnd.oci.image.manifest.v1+json").to_owned())
+    said.unwrap_or(if manifest.is_null() { "" } else { "application/vnd.oci.image.manifest.v1+json" })
 }

@@ -2,7 +2,13 @@
 
 use super::{Images, Listed, Removed};
 use crate::error::Result;
+use crate::image::Digest;
 use crate::storage::ExclusiveLock;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How long a blob without an image is left: a slow pull may be at work on the others.
+const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Images {
     /// Removes the images of our own store that no container was made from and that have no name, or
@@ -25,6 +31,26 @@ impl Images {
                 gone.push((listed, removed));
             }
         }
+        self.discard_orphans(lock)?;
         Ok(gone)
+    }
+
+    /// Removes what no image and no container names: layers, and blobs that nobody has just fetched.
+    /// Commands that were killed leave such.
+    fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
+        let mut named: HashSet<Digest> = HashSet::new();
+        for (image, read_only) in self.image_records()? {
+            if !read_only {
+                self.blobs_of(&image, &mut named);
+            }
+        }
+        named.extend(self.ref_records()?.into_iter().map(|(found, _)| found.manifest.digest));
+        for blob in self.blobs.list_older(ORPHAN_AGE)? {
+            if !named.contains(&blob) {
+                self.blobs.remove(&blob)?;
+            }
+        }
+        let used = self.used_layers()?;
+        self.layers.discard_unused(&used).map(drop)
     }
 }
