@@ -139,6 +139,8 @@ pub enum Command {
     Start(cmd::start::Args),
     /// Show what containers use of processor, memory, network and disks
     Stats(cmd::stats::Args),
+    /// Do something with secrets
+    Secret(cmd::secret::Args),
     /// Stop containers
     Stop(cmd::stop::Args),
     /// Do something with the store as a whole

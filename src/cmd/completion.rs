@@ -82,6 +82,7 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
         match value.as_deref() {
             Some("CONTAINER") => arg.add(ArgValueCandidates::new(containers)),
             Some("IMAGE") => arg.add(ArgValueCandidates::new(images)),
+            Some("SECRET") => arg.add(ArgValueCandidates::new(secrets)),
             Some("VOLUME") => arg.add(ArgValueCandidates::new(volumes)),
             Some("CONTAINER|IMAGE" | "NAME") => arg.add(ArgValueCandidates::new(|| {
                 let mut all = containers();
@@ -106,6 +107,12 @@ fn containers() -> Vec<CompletionCandidate> {
 fn volumes() -> Vec<CompletionCandidate> {
     let Some(env) = environment() else { return Vec::new() };
     names_in(env.roots.data.join("volumes"))
+}
+
+/// The names of the secrets: one directory is read.
+fn secrets() -> Vec<CompletionCandidate> {
+    let Some(env) = environment() else { return Vec::new() };
+    names_in(env.roots.data.join("secrets"))
 }
 
 fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {

@@ -43,6 +43,7 @@ pub mod run;
 pub mod save;
 pub mod start;
 pub mod stats;
+pub mod secret;
 pub mod stop;
 pub mod switch;
 pub mod system;
@@ -113,6 +114,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Save(args) => save::run(&args, env),
         Command::Start(args) => start::run(&args, env),
         Command::Stats(args) => stats::run(&args, env),
+        Command::Secret(args) => secret::run(args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::System(args) => system::run(&args, env),
         Command::Tag(args) => tag::run(&args, env),

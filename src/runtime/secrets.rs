@@ -59,12 +59,26 @@ pub fn files(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<SecretFile>
     Ok(files)
 }
 
-/// The variables that a container's secrets become, as `NAME=value`. They are for the payload's
-/// environment and are written nowhere.
+/// Puts the variables that a container's secrets become into an environment, in place of those of the
+/// same names that are as in the plan: what `exec --env` sets stays. They are written nowhere.
 ///
 /// # Errors
 /// When one cannot be read or no variable can hold it.
-pub fn variables(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<String>> {
+pub fn add_variables(dir: &ContainerDir, plan: &ContainerPlan, env: &mut Vec<String>) -> Result<()> {
+    for variable in variables(dir, plan)? {
+        let name = variable.split_inclusive('=').next().unwrap_or_default();
+        let own = |entry: &String| entry.starts_with(name);
+        if env.iter().any(|entry| own(entry) && !plan.process.env.contains(entry)) {
+            continue;
+        }
+        env.retain(|entry| !own(entry));
+        env.push(variable);
+    }
+    Ok(())
+}
+
+/// The variables that a container's secrets become, as `NAME=value`.
+fn variables(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<String>> {
     let mut variables = Vec::new();
     for secret in &plan.secrets {
         if let SecretWay::Env(variable) = &secret.way {

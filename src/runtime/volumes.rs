@@ -12,6 +12,8 @@ use crate::storage::volumes::Volume;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+pub mod archive;
+
 /// The part of a plan that says which volumes it needs.
 #[derive(Debug, Deserialize)]
 struct Needs {

@@ -133,7 +133,7 @@ pub(super) fn order(
     }
     let sources = sources::prepare(store, dir, &inside, merged)?;
     // Nowhere but in the payload's environment: the order is written to no disk.
-    inside.process.env.extend(secrets::variables(dir, plan).map_err(failed)?);
+    secrets::add_variables(dir, plan, &mut inside.process.env).map_err(failed)?;
     Ok(Order {
         plan: inside,
         sources,

@@ -1,0 +1,91 @@
+//! `coracle secret inspect`.
+
+use crate::error::Result;
+use crate::host::Env;
+use crate::storage::Store;
+use crate::storage::secrets::Secret;
+use crate::ui::template::Template;
+use crate::ui::{out, report, rows};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// Arguments of `secret inspect`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Secrets by name, id or beginning of an id
+    #[arg(value_name = "SECRET", required = true)]
+    pub secrets: Vec<String>,
+    /// Print as json or a Go template such as '{{.Spec.Name}}'
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Print in lines to read
+    #[arg(long, conflicts_with = "format")]
+    pub pretty: bool,
+    /// Show what they say, too
+    #[arg(long)]
+    pub showsecret: bool,
+}
+
+/// Shows secrets.
+///
+/// # Errors
+/// A wrong format; a secret that does not exist is reported, and the others are shown.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
+    let template = format.map(Template::parse).transpose()?;
+    let mut shown = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for name in &args.secrets {
+        match store.secrets().find(name) {
+            Ok(secret) if args.pretty => out(&pretty(args, &store, &secret)?)?,
+            Ok(secret) => shown.push(value(args, &store, &secret)?),
+            Err(error) => {
+                code = ExitCode::from(error.kind().exit_code());
+                report(&error);
+            }
+        }
+    }
+    match template {
+        _ if args.pretty => {}
+        Some(template) => shown.iter().try_for_each(|value| out(&(template.render(value)? + "\n")))?,
+        None => out(&rows::json(&Value::Array(shown))?)?,
+    }
+    Ok(code)
+}
+
+fn value(args: &Args, store: &Store, secret: &Secret) -> Result<Value> {
+    let mut value = super::record(store, secret);
+    if args.showsecret {
+        value["SecretData"] = text(store, secret)?.into();
+    }
+    Ok(value)
+}
+
+fn text(store: &Store, secret: &Secret) -> Result<String> {
+    Ok(String::from_utf8_lossy(&store.secrets().value(&secret.name)?).into_owned())
+}
+
+fn pretty(args: &Args, store: &Store, secret: &Secret) -> Result<String> {
+    let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S%.f %z UTC").to_string();
+    let labels: String = secret.labels.iter().map(|(key, value)| format!(" - {key}={value}\n")).collect();
+    let mut lines = format!(
+        "{:<19}{}\n{:<19}{}\nLabels:\n{labels}{:<19}{}\n{:<19}{}\n{:<19}{}\n",
+        "ID:",
+        secret.id,
+        "Name:",
+        secret.name,
+        "Driver:",
+        secret.driver,
+        "Created at:",
+        time(&secret.created),
+        "Updated at:",
+        time(&secret.updated),
+    );
+    if args.showsecret {
+        lines.push_str(&format!("{:<19}{}\n", "Secret:", text(store, secret)?));
+    }
+    Ok(lines)
+}

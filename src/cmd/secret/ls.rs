@@ -1,0 +1,104 @@
+//! `coracle secret ls`.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::storage::secrets::Secret;
+use crate::ui::rows::{self, Listing};
+use crate::ui::time;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// Arguments of `secret ls`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Show secrets that meet a condition: name (a pattern) or id (its beginning)
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub filter: Vec<String>,
+    /// Print as table, json or a Go template such as '{{.Name}}'
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Leave the header line out
+    #[arg(short, long)]
+    pub noheading: bool,
+    /// Print ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+const COLUMNS: [(&str, &str); 5] = [
+    ("ID", "{{.ID}}"),
+    ("NAME", "{{.Name}}"),
+    ("DRIVER", "{{.Driver}}"),
+    ("CREATED", "{{.CreatedAt}}"),
+    ("UPDATED", "{{.UpdatedAt}}"),
+];
+
+/// Lists secrets.
+///
+/// # Errors
+/// A wrong filter or format.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let filters = args.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
+    let mut secrets = crate::cmd::store(env)?.secrets().list()?;
+    secrets.retain(|secret| {
+        let ok = |names: bool| {
+            let mut same = filters.iter().filter(|f| matches!(f, Filter::Name(_)) == names).peekable();
+            same.peek().is_none() || same.any(|filter| filter.holds(secret))
+        };
+        ok(true) && ok(false)
+    });
+    let format = args.format.as_deref();
+    let text = if args.quiet && format.is_none() {
+        secrets.iter().map(|secret| format!("{}\n", secret.id)).collect()
+    } else {
+        let list: Vec<Value> = secrets.iter().map(row).collect();
+        rows::rows(
+            format,
+            &list,
+            &Listing { columns: &COLUMNS, no_heading: args.noheading, ..Listing::default() },
+        )?
+    };
+    crate::ui::out(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(secret: &Secret) -> Value {
+    json!({
+        "ID": secret.id,
+        "Name": secret.name,
+        "Driver": secret.driver,
+        "CreatedAt": time::ago(secret.created),
+        "UpdatedAt": time::ago(secret.updated),
+        "Labels": secret.labels,
+    })
+}
+
+enum Filter {
+    Name(regex::Regex),
+    Id(String),
+}
+
+impl Filter {
+    fn parse(text: &str) -> Result<Filter> {
+        let wrong = |why: String| {
+            Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
+                .hint("Write name=PATTERN or id=BEGINNING.")
+        };
+        match text.split_once('=') {
+            Some(("name", value)) => regex::Regex::new(value)
+                .map(Filter::Name)
+                .map_err(|_| wrong(format!("{value:?} is not a pattern"))),
+            Some(("id", value)) => Ok(Filter::Id(value.to_owned())),
+            Some((key, _)) => Err(wrong(format!("{key:?} is not a key"))),
+            None => Err(wrong("it has no value".to_owned())),
+        }
+    }
+
+    fn holds(&self, secret: &Secret) -> bool {
+        match self {
+            Filter::Name(pattern) => pattern.is_match(secret.name.as_str()),
+            Filter::Id(start) => secret.id.starts_with(start.as_str()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A volume's content as an archive, out and in.
+//!
+//! Theory of operation. A leaf in the shared user namespace, where the user is root as in containers,
+//! opens the volume's top directory once and works from that descriptor. Packing holds each file before it
+//! looks at it, and extracting never follows a last component, so a running container that swaps files of
+//! the volume for symlinks meanwhile reaches nothing outside of it (attack cases 14 and 33).
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork;
+use crate::storage::Store;
+use crate::storage::events::{Action, Event};
+use crate::storage::pack::{Options, Packer};
+use crate::storage::unpack::extract::{Extract, Extracted, Owner, decompressed, extract};
+use crate::storage::volumes::{Medium, Volume};
+use crate::userns;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+/// Where a volume's content is, on the host.
+///
+/// # Errors
+/// When it is in memory, which each run of a container has anew.
+pub fn place(store: &Store, volume: &Volume) -> Result<PathBuf> {
+    match volume.backing()?.medium {
+        Medium::Directory => store.volumes().path(&volume.name),
+        Medium::Bind { path, .. } => Ok(path),
+        Medium::Memory(_) => Err(Error::new(
+            Kind::Usage,
+            format!("volume {} is memory that each run of a container has anew", volume.name),
+        )
+        .hint("Look at it in a running container: coracle exec CONTAINER ls DIR")),
+    }
+}
+
+fn top(path: &PathBuf) -> Result<OwnedFd> {
+    open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .context(Kind::Storage, || format!("open {}", path.display()))
+}
+
+fn inside<T>(store: &Store, work: impl FnOnce() -> Result<T>) -> Result<T>
+where
+    T: serde::Serialize + serde::de::DeserializeOwned,
+{
+    fork::leaf::<(), T>(
+        "volume",
+        |_| {
+            let member = userns::enter(store.runtime())?;
+            let done = work();
+            member.leave();
+            done
+        },
+        |()| {},
+    )
+}
+
+/// Writes the content of a volume as a tar archive.
+///
+/// # Errors
+/// When a file cannot be read or the output takes no more.
+pub fn export(store: &Store, volume: &Volume, out: File) -> Result<()> {
+    let path = place(store, volume)?;
+    inside(store, || {
+        let mut packer = Packer::new(out, Options { nanoseconds: true, ..Options::default() });
+        packer.tree(top(&path)?.as_fd(), b"")?;
+        packer.finish().map(drop)
+    })?;
+    store.events().emit(Event::volume(Action::Export, volume.name.as_str()));
+    Ok(())
+}
+
+/// Brings the content of an archive, compressed or not, into a volume; what is there and has a name of
+/// the archive's is replaced. Gives how many device nodes were left out.
+///
+/// # Errors
+/// A malformed archive, a name in it that leads out of the volume, a full disk.
+pub fn import(store: &Store, volume: &Volume, archive: File) -> Result<u64> {
+    let path = place(store, volume)?;
+    let devices = inside(store, || {
+        let how = Extract { owner: Owner::Archive, overwrite: true, privileges: true };
+        let Extracted { devices, .. } = extract(top(&path)?.as_fd(), decompressed(archive)?, how)?;
+        Ok(devices)
+    })?;
+    store.events().emit(Event::volume(Action::Import, volume.name.as_str()));
+    Ok(devices)
+}
