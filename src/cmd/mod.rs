@@ -44,6 +44,7 @@ pub mod save;
 pub mod start;
 pub mod stats;
 pub mod secret;
+pub mod start;
 pub mod stop;
 pub mod switch;
 pub mod system;

@@ -120,10 +120,6 @@ pub fn run(
     super::check_preserved(request.process.preserve_fds)?;
     let (doors, mut order, run) = prepare(store, dir, plan, &request)?;
     let trace = Trace::new(store, dir, run, attach.is_none())?;
-    let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
-    let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
-    let mut order = order(store, dir, plan, &record, &request)?;
-    let trace = Trace::new(store, dir, record.run, attach.is_none())?;
     let id = trace.id.clone();
     order.trace = Some(trace);
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
@@ -170,22 +166,14 @@ fn prepare(
     };
     let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
     let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
-    let order = order(store, plan, &record, request)?;
+    let mut order = order(store, plan, &record, request)?;
+    super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
     Ok((doors, order, record.run))
 }
 
 fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecRequest) -> Result<Join> {
-fn order(
-    store: &Store,
-    dir: &ContainerDir,
-    plan: &ContainerPlan,
-    run: &RunRecord,
-    request: &ExecRequest,
-) -> Result<Join> {
-    let created = plan;
     let mut plan = plan.clone();
     plan.process = request.process.clone();
-    super::secrets::add_variables(dir, created, &mut plan.process.env)?;
     plan.io.tty = request.tty;
     plan.io.stdin = request.stdin;
     // Only the container's first process has the caller's own streams: one in the background would keep
