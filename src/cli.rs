@@ -135,12 +135,12 @@ pub enum Command {
     Run(Box<cmd::run::Args>),
     /// Save images to an archive
     Save(cmd::save::Args),
+    /// Do something with secrets
+    Secret(cmd::secret::Args),
     /// Start containers that were made before
     Start(cmd::start::Args),
     /// Show what containers use of processor, memory, network and disks
     Stats(cmd::stats::Args),
-    /// Do something with secrets
-    Secret(cmd::secret::Args),
     /// Stop containers
     Stop(cmd::stop::Args),
     /// Do something with the store as a whole
