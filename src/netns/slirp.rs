@@ -199,6 +199,12 @@ impl Slirp {
         self.child.pidfd.as_fd()
     }
 
+    /// Whether the process has ended.
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.pidfd(), PollFlags::POLLIN)];
+        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
+    }
+
     /// Its process id.
     pub fn pid(&self) -> unistd::Pid {
         self.child.pid

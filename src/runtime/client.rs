@@ -43,6 +43,8 @@ pub enum Ended {
     Exited(u8),
     /// The user typed the detach keys.
     Detached,
+    /// This signal ended the command; the container goes on.
+    Signalled(i32),
     /// The monitor went away without an exit code.
     Lost,
 }
@@ -61,6 +63,9 @@ const NOT_PROXIED: [Signal; 11] = [
     Signal::SIGBUS,
     Signal::SIGURG,
 ];
+
+/// Signals that end a command with a terminal, which is put in order first.
+const FATAL: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// Signals held for proxying; made before the container starts so that none is lost.
 #[derive(Debug)]
@@ -82,6 +87,8 @@ impl Signals {
             }
         }
         if how.tty {
+            // They would leave the terminal in raw mode.
+            FATAL.into_iter().for_each(|signal| set.add(signal));
             set.add(Signal::SIGWINCH);
         } else {
             set.remove(Signal::SIGWINCH);
@@ -168,6 +175,10 @@ pub fn follow(socket: &OwnedFd, how: &Attachment, signals: &Signals) -> Result<E
     if how.tty {
         relay.resize();
     }
+    if how.stdin {
+        // So that our end, of whatever kind, is the end of standard input.
+        relay.send(&Frame::Stdin(&[]));
+    }
     loop {
         let stdin = std::io::stdin();
         let mut wanted = PollFlags::POLLIN;
@@ -185,8 +196,10 @@ pub fn follow(socket: &OwnedFd, how: &Attachment, signals: &Signals) -> Result<E
         };
         let ready: Vec<PollFlags> = fds.iter().map(|f| f.revents().unwrap_or(PollFlags::empty())).collect();
         drop(fds);
-        if !ready[1].is_empty() {
-            relay.signals(&signals.fd);
+        if !ready[1].is_empty()
+            && let Some(signal) = relay.signals(&signals.fd)
+        {
+            return Ok(Ended::Signalled(signal));
         }
         if ready[0].contains(PollFlags::POLLOUT) {
             relay.flush();
@@ -237,15 +250,19 @@ impl Relay<'_> {
         }
     }
 
-    fn signals(&mut self, fd: &SignalFd) {
+    /// Passes signals on; gives the one that ends this command instead.
+    fn signals(&mut self, fd: &SignalFd) -> Option<i32> {
         while let Ok(Some(info)) = fd.read_signal() {
             let number = info.ssi_signo as i32;
             if number == Signal::SIGWINCH as i32 {
                 self.resize();
-            } else {
+            } else if self.how.sig_proxy {
                 self.send(&Frame::Signal(number));
+            } else {
+                return Some(number);
             }
         }
+        None
     }
 
     /// Takes one frame from the monitor.

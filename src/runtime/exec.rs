@@ -145,6 +145,7 @@ pub fn run(
     match client::follow(&socket, &how, &signals)? {
         Ended::Exited(code) => Ok(Done::Exited(code)),
         Ended::Detached => Ok(Done::Exited(0)),
+        Ended::Signalled(signal) => Ok(Done::Exited(128 + signal as u8)),
         Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
     }
 }
@@ -273,6 +274,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         group: join.limit.is_some(),
         helpers: None,
         lives_with: (plan.namespaces.pid != Share::Private).then(|| target.as_fd()),
+        network: None,
     };
     let end = relay.run(&payload, &signals, None)?;
     if let Some(tracer) = tracer {

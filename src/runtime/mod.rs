@@ -167,6 +167,7 @@ impl Running {
         match client::follow(&socket, &how, &signals)? {
             Ended::Exited(code) => Ok(code),
             Ended::Detached => Ok(0),
+            Ended::Signalled(signal) => Ok(128 + signal as u8),
             Ended::Lost => {
                 Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
                     .hint("See how the container stands: coracle ps -a"))
@@ -186,6 +187,7 @@ impl Running {
         match client::follow(&socket, &how, &signals)? {
             Ended::Exited(code) => Ok(code),
             Ended::Detached => Ok(0),
+            Ended::Signalled(signal) => Ok(128 + signal as u8),
             Ended::Lost => Ok(control::wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE)),
         }
     }

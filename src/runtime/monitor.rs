@@ -44,6 +44,7 @@ use std::path::PathBuf;
 
 mod finish;
 mod network;
+pub use network::Network;
 mod once;
 mod restart;
 pub(super) mod setup;

@@ -9,6 +9,7 @@
 
 use super::frame::{CONTENT_MAX, Frame};
 use super::health::Checks;
+use super::monitor::Network;
 use super::notify::Notify;
 use crate::container::health::OnFailure;
 use crate::fork::{Doing, Failure};
@@ -81,6 +82,8 @@ pub struct Payload<'a> {
     pub helpers: Option<Vec<Pid>>,
     /// A process whose end is this one's end too, where the kernel does not see to that.
     pub lives_with: Option<BorrowedFd<'a>>,
+    /// What carries its network, looked after whenever a child has ended.
+    pub network: Option<&'a Network>,
 }
 
 impl Payload<'_> {
@@ -106,11 +109,13 @@ struct Client {
     queue: VecDeque<Vec<u8>>,
     queued: usize,
     gone: bool,
+    /// It relays its standard input.
+    feeds: bool,
 }
 
 impl Client {
     fn new(socket: OwnedFd) -> Client {
-        Client { socket, queue: VecDeque::new(), queued: 0, gone: false }
+        Client { socket, queue: VecDeque::new(), queued: 0, gone: false, feeds: false }
     }
 
     fn push(&mut self, bytes: Vec<u8>) {
@@ -181,7 +186,9 @@ impl<'a> Relay<'a> {
             let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
             fcntl(fd, FcntlArg::F_SETFL(flags)).doing("set flags of", "stream")?;
         }
-        let clients = client.into_iter().map(Client::new).collect();
+        // The first is asked for with standard input or without; it may be killed before it says so.
+        let feeds = streams.stdin.is_some();
+        let clients = client.into_iter().map(|socket| Client { feeds, ..Client::new(socket) }).collect();
         let far_side = streams.terminal.as_ref().and_then(|master| pty::peer(master.as_fd()).ok());
         Ok(Relay {
             streams,
@@ -250,6 +257,9 @@ impl<'a> Relay<'a> {
                             kill_at = Some(payload.ask_to_stop(kill_at));
                             checks = None;
                         }
+                        if let Some(network) = payload.network {
+                            network.mend();
+                        }
                     }
                     Watch::Health => match checks.as_mut().map_or(OnFailure::None, Checks::finish) {
                         OnFailure::None => {
@@ -284,7 +294,18 @@ impl<'a> Relay<'a> {
                     Watch::Client(index) => self.client(index, events, payload),
                 }
             }
-            self.clients.retain(|c| !c.gone);
+            self.forget_clients();
+        }
+    }
+
+    /// Lets go of clients that are gone. Without a terminal, standard input ends with the last of those that
+    /// fed it: one that was killed did not say that it is over.
+    fn forget_clients(&mut self) {
+        let fed = self.clients.iter().any(|c| c.gone && c.feeds);
+        self.clients.retain(|c| !c.gone);
+        if fed && self.streams.stdin.is_some() && !self.clients.iter().any(|c| c.feeds) {
+            self.input_ends = true;
+            self.feed();
         }
     }
 
@@ -469,6 +490,7 @@ impl<'a> Relay<'a> {
         match Frame::decode(&message[..length]) {
             // A payload that has closed its input leaves the client where it is, as a pipe to nobody would.
             Some(Frame::Stdin(bytes)) => {
+                client.feeds = true;
                 if self.streams.stdin.is_some() || self.streams.terminal.is_some() {
                     self.input.extend(bytes);
                     self.feed();

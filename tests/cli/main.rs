@@ -20,6 +20,7 @@ mod cp_attack;
 mod devices;
 mod diff;
 mod docker;
+mod endings;
 mod events;
 mod exec;
 mod export;

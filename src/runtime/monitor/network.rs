@@ -3,37 +3,69 @@
 use super::{ContainerPlan, Failure};
 use crate::fork::{self, Child, Doing};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, HostsBase, NetMode, files as texts, slirp};
+use crate::netns::{self, HostsBase, NetMode, SlirpOptions, files as texts, slirp};
 use crate::runtime::init::FileOrder;
 use crate::runtime::users;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The helpers that carry a container's network.
 #[derive(Debug)]
-pub(super) struct Network {
-    slirp: slirp::Slirp,
+pub struct Network {
+    slirp: RefCell<slirp::Slirp>,
     forwarder: Option<Child>,
+    /// What another slirp4netns is started with.
+    program: PathBuf,
+    options: SlirpOptions,
+    netns: OwnedFd,
+    userns: OwnedFd,
+    /// When the last one was started, and how many have died young in a row.
+    started: Cell<Instant>,
+    young: Cell<u32>,
 }
+
+/// A slirp4netns that lived that long did not fail at once.
+const GROWN: Duration = Duration::from_secs(5);
+/// How many that fail at once are followed by another.
+const TRIES: u32 = 5;
 
 impl Network {
     /// The helpers' processes.
     pub(super) fn pids(&self) -> Vec<Pid> {
-        self.forwarder.iter().map(|child| child.pid).chain([self.slirp.pid()]).collect()
+        self.forwarder.iter().map(|child| child.pid).chain([self.slirp.borrow().pid()]).collect()
     }
 
     /// Waits until the container can send and receive.
     pub(super) fn wait_ready(&self) -> Result<(), Failure> {
-        self.slirp.wait_ready()?;
+        self.slirp.borrow().wait_ready()?;
         let Some(forwarder) = &self.forwarder else { return Ok(()) };
         match forwarder.link.recv::<Report>().doing("hear from", "port forwarder")? {
             Some((Report::Ready { .. }, _)) => Ok(()),
             Some((Report::Failed(failure), _)) => Err(failure),
             None => Err(Failure::other("start", "port forwarder", "it died")),
+        }
+    }
+
+    /// Starts slirp4netns again when it has died: the container's connections are lost, its network is not.
+    pub fn mend(&self) {
+        if !self.slirp.borrow().has_ended() {
+            return;
+        }
+        let young = if self.started.get().elapsed() < GROWN { self.young.get() + 1 } else { 0 };
+        self.young.set(young);
+        if young > TRIES {
+            return;
+        }
+        self.started.set(Instant::now());
+        if let Ok(again) = slirp::spawn(&self.program, &self.options, self.netns.as_fd(), self.userns.as_fd())
+        {
+            self.slirp.replace(again);
         }
     }
 }
@@ -51,20 +83,31 @@ pub(super) fn begin(
         let path = format!("/proc/{}/ns/{name}", child.pid);
         File::open(&path).doing("open", path)
     };
-    let (netns, userns) = (open("net")?, open("user")?);
+    let (netns, userns): (OwnedFd, OwnedFd) = (open("net")?.into(), open("user")?.into());
     let slirp = slirp::spawn(program, options, netns.as_fd(), userns.as_fd())?;
     let forwarder = if listeners.is_empty() {
         None
     } else {
-        let serve = |link| netns::forwarder::serve(listeners, options, userns.into(), netns.into(), link);
+        let copy = |fd: &OwnedFd| fd.try_clone().doing("copy", "a namespace");
+        let (userns, netns) = (copy(&userns)?, copy(&netns)?);
+        let serve = |link| netns::forwarder::serve(listeners, options, userns, netns, link);
         Some(fork::spawn(0, serve).doing("start", "port forwarder")?)
     };
-    Ok(Some(Network { slirp, forwarder }))
+    Ok(Some(Network {
+        slirp: RefCell::new(slirp),
+        forwarder,
+        program: program.to_owned(),
+        options: options.clone(),
+        netns,
+        userns,
+        started: Cell::new(Instant::now()),
+        young: Cell::new(0),
+    }))
 }
 
 /// Closes published ports, then lets the helpers end.
 pub(super) fn close(network: Option<Network>) {
-    if let Some(Network { slirp, forwarder }) = network {
+    if let Some(Network { slirp, forwarder, .. }) = network {
         if let Some(forwarder) = forwarder {
             netns::forwarder::stop(forwarder);
         }

@@ -185,7 +185,7 @@ fn await_payload(
 pub(super) fn payload<'a>(
     plan: &ContainerPlan,
     child: &'a Child,
-    network: Option<&network::Network>,
+    network: Option<&'a network::Network>,
     pids: Whose,
 ) -> Payload<'a> {
     let helpers = || network.map(network::Network::pids).unwrap_or_default();
@@ -198,5 +198,6 @@ pub(super) fn payload<'a>(
         group: false,
         helpers: (pids == Whose::Host).then(helpers),
         lives_with: None,
+        network,
     }
 }
