@@ -95,10 +95,10 @@ pub enum Command {
     Exec(cmd::exec::Args),
     /// Write a container's root file system as an archive
     Export(cmd::export::Args),
-    /// Show how an image was made
-    History(cmd::history::Args),
     /// Do something with health checks
     Healthcheck(cmd::healthcheck::Args),
+    /// Show how an image was made
+    History(cmd::history::Args),
     /// Do something with images
     Image(cmd::groups::ImageArgs),
     /// List images
@@ -155,6 +155,8 @@ pub enum Command {
     Unshare(cmd::unshare::Args),
     /// Take names away from an image
     Untag(cmd::untag::Args),
+    /// Change settings of containers
+    Update(cmd::update::Args),
     /// Show the version
     Version(cmd::version::Args),
     /// Do something with volumes

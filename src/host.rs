@@ -9,6 +9,7 @@ mod cures;
 mod doctor;
 mod features;
 mod logger;
+mod logout;
 mod machine;
 mod roots;
 
@@ -17,6 +18,7 @@ pub use cures::{Symptom, cures};
 pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};
 pub use features::{Feature, features, markdown as features_markdown, release as kernel_release};
 pub use logger::Level;
+pub use logout::ends_at_logout;
 pub use machine::{Distribution, Machine, machine};
 pub use roots::Roots;
 

@@ -7,7 +7,7 @@
 use self::notify::NotifyMode;
 use crate::container::health::HealthCheck;
 use crate::container::{ContainerId, Name, RestartPolicy};
-use crate::image::{ChainId, Digest};
+use crate::image::{ChainId, Digest, Image};
 use crate::netns::NetPlan;
 use crate::storage::rootfs::RootPlan;
 use chrono::{DateTime, Utc};
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 pub mod caps;
 pub mod cdi;
+mod copy;
 pub mod device;
 pub mod env;
 pub mod health;
@@ -34,6 +35,7 @@ pub mod systemd;
 pub mod units;
 pub mod words;
 
+pub use copy::copy;
 pub use request::Request;
 pub use resolve::{Facts, check, resolve};
 
@@ -119,6 +121,17 @@ pub struct ImageSource {
     pub id: Digest,
     /// Manifest digest.
     pub manifest: Digest,
+}
+
+impl ImageSource {
+    /// What a plan keeps of an image.
+    pub fn of(image: &Image) -> ImageSource {
+        ImageSource {
+            reference: image.reference.as_ref().map_or_else(|| image.id.to_string(), |r| r.canonical()),
+            id: image.id.clone(),
+            manifest: image.manifest.clone(),
+        }
+    }
 }
 
 /// The container's first process.

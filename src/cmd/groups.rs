@@ -3,7 +3,7 @@
 use super::{
     attach, commit, container, cp, create, diff, exec, export, history, image, images, import, inspect, kill,
     load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top,
-    untag, wait,
+    untag, update, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -25,6 +25,8 @@ pub enum ContainerVerb {
     Attach(attach::Args),
     /// Finish what a killed monitor left of containers
     Cleanup(container::cleanup::Args),
+    /// Make a container like another one
+    Clone(container::clone::Args),
     /// Make an image of a container
     Commit(commit::Args),
     /// Copy files between containers and the host
@@ -72,6 +74,8 @@ pub enum ContainerVerb {
     Top(top::Args),
     /// Let frozen containers go on
     Unpause(pause::Args),
+    /// Change settings of containers
+    Update(update::Args),
     /// Wait for containers to stop and print their exit codes
     Wait(wait::Args),
 }
@@ -131,6 +135,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Export(args) => export::run(&args, env),
         ContainerVerb::Attach(args) => attach::run(&args, env),
         ContainerVerb::Cleanup(args) => container::cleanup::run(&args, env),
+        ContainerVerb::Clone(args) => container::clone::run(&args, env),
         ContainerVerb::Create(args) => create::run(*args, env),
         ContainerVerb::Exists(args) => container::exists::run(&args, env),
         ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
@@ -149,6 +154,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Stop(args) => stop::run(&args, env),
         ContainerVerb::Top(args) => top::run(&args, env),
         ContainerVerb::Unpause(args) => pause::unpause(&args, env),
+        ContainerVerb::Update(args) => update::run(&args, env),
         ContainerVerb::Wait(args) => wait::run(&args, env),
     }
 }

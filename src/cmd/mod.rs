@@ -29,6 +29,7 @@ pub mod import;
 pub mod info;
 pub mod inspect;
 pub mod kill;
+mod linger;
 pub mod load;
 pub mod logs;
 pub mod pause;
@@ -51,6 +52,7 @@ pub mod tag;
 pub mod top;
 pub mod unshare;
 pub mod untag;
+pub mod update;
 pub mod version;
 pub mod volume;
 pub mod wait;
@@ -122,6 +124,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Unpause(args) => pause::unpause(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Untag(args) => untag::run(&args, env),
+        Command::Update(args) => update::run(&args, env),
         Command::Version(args) => version::run(&args, env),
         Command::Volume(args) => volume::run(args, env),
         Command::Wait(args) => wait::run(&args, env),

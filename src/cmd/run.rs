@@ -103,6 +103,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     };
     if detached {
         ui::out(&format!("{}\n", plan.id))?;
+        super::linger::warn(env);
     }
     let code = running.wait().map(ExitCode::from)?;
     if let Some(image) = plan.image.filter(|_| run.rmi)

@@ -48,10 +48,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let mut chosen = args.which.chosen(&store, Suits::Ended)?;
     if !attach {
-        return ui::each(chosen, |(name, found)| {
+        let code = ui::each(chosen, |(name, found)| {
             start::start(&store, &found?, None)?;
             Ok(Some(name))
-        });
+        })?;
+        super::linger::warn(env);
+        return Ok(code);
     }
     let (Some((_, found)), true) = (chosen.pop(), chosen.is_empty()) else {
         return Err(Error::new(Kind::Usage, "only one container can be started and attached to")

@@ -90,7 +90,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         id: facts.id.clone(),
         name: request.name.clone().unwrap_or_else(|| facts.spare_name.clone()),
         created: facts.created,
-        image: image.map(source),
+        image: image.map(ImageSource::of),
         root: root(&request, image, &facts.caller)?,
         process,
         hostname,
@@ -147,14 +147,6 @@ pub fn check(request: &Request, facts: &Facts) -> Result<()> {
 
 fn refuse(message: impl Into<String>, hint: &str) -> Error {
     Error::new(Kind::Usage, message).hint(hint)
-}
-
-fn source(image: &Image) -> ImageSource {
-    ImageSource {
-        reference: image.reference.as_ref().map_or_else(|| image.id.to_string(), |r| r.canonical()),
-        id: image.id.clone(),
-        manifest: image.manifest.clone(),
-    }
 }
 
 /// Options that need a namespace of the container's own.

@@ -58,6 +58,7 @@ mod store;
 mod surroundings;
 mod system;
 mod top;
+mod update;
 mod volume;
 mod volume_archive;
 mod wait;

@@ -9,6 +9,7 @@
 use super::once::{self, Failed, Means, Run};
 use super::setup;
 use super::{Life, finish};
+use crate::container::RestartPolicy;
 use crate::fork::Failure;
 use crate::netns;
 use crate::runtime::join::Joins;
@@ -57,6 +58,16 @@ impl Course {
     }
 }
 
+/// The policy in force.
+fn policy(life: &Life<'_>) -> RestartPolicy {
+    let lifecycle = &life.plan.lifecycle;
+    // A `--rm` container's cannot be changed, and its end is not the place for one more look.
+    match lifecycle.auto_remove {
+        true => lifecycle.restart,
+        false => life.dir.restart_policy(lifecycle.restart),
+    }
+}
+
 /// When the next run is to begin, after one that ended like this; `None` when there is to be none.
 pub(super) fn after(
     life: &Life<'_>,
@@ -65,13 +76,7 @@ pub(super) fn after(
     told: bool,
     course: &mut Course,
 ) -> Option<DateTime<Utc>> {
-    let lifecycle = &life.plan.lifecycle;
-    // A `--rm` container's policy cannot be changed, and its end is not the place for one more look.
-    let policy = match lifecycle.auto_remove {
-        true => lifecycle.restart,
-        false => life.dir.restart_policy(lifecycle.restart),
-    };
-    let wanted = policy.wants(end.code, run.restarts);
+    let wanted = policy(life).wants(end.code, run.restarts);
     if !wanted || told || told_to_stop(&life.signals) || course.asked_to_stop(life) {
         return None;
     }
@@ -85,7 +90,7 @@ pub(super) fn at_once(life: &Life<'_>, told: bool, course: &Course) -> Option<Da
 }
 
 /// Waits until `at`; `false` when the container is to stay as it is.
-fn wait(life: &Life<'_>, course: &Course, at: DateTime<Utc>) -> bool {
+fn wait(life: &Life<'_>, course: &Course, run: &RunRecord, end: End, at: DateTime<Utc>) -> bool {
     let until = Instant::now() + (at - Utc::now()).to_std().unwrap_or_default();
     loop {
         if told_to_stop(&life.signals) || course.asked_to_stop(life) {
@@ -93,7 +98,8 @@ fn wait(life: &Life<'_>, course: &Course, at: DateTime<Utc>) -> bool {
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return true;
+            // `update` may have changed it.
+            return policy(life).wants(end.code, run.restarts);
         }
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         let _ = poll(&mut [PollFd::new(life.signals.as_fd(), PollFlags::POLLIN)], timeout);
@@ -113,7 +119,7 @@ pub(super) fn next(
 ) -> Option<Run> {
     let (mut last, mut end, mut error, mut at) = (last, end, None, at);
     loop {
-        if !wait(life, course, at) {
+        if !wait(life, course, &last, end, at) {
             finish::ended(life.dir, &last, end, error, None);
             finish::remove(life.store, life.dir, life.plan);
             return None;

@@ -1,0 +1,124 @@
+//! `coracle container clone`.
+
+use crate::cmd::pull::{self, PullPolicy, SourceOptions};
+use crate::cmd::run::make::{create, discard};
+use crate::container::Name;
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::{ContainerPlan, ImageSource, copy};
+use crate::runtime::{control, start};
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, Containers};
+use crate::storage::rootfs::RootPlan;
+use crate::ui;
+use chrono::Utc;
+use std::process::ExitCode;
+
+/// Most copies that get their name from the original's.
+const COPIES_MAX: u32 = 1000;
+
+/// Arguments of `container clone`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = crate::cmd::switch::switchable)]
+pub struct Args {
+    /// Container by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// Name of the copy; by default the original's with -clone
+    #[arg(value_name = "NAME", conflicts_with = "named")]
+    pub name: Option<Name>,
+    /// Image to make the copy from, in place of the original's
+    #[arg(value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// Name of the copy
+    #[arg(id = "named", long = "name", value_name = "NAME")]
+    pub named: Option<Name>,
+    /// Remove the original
+    #[arg(long)]
+    pub destroy: bool,
+    /// With --destroy: stop the original first if it runs
+    #[arg(short, long, requires = "destroy")]
+    pub force: bool,
+    /// Start the copy in the background
+    #[arg(long)]
+    pub run: bool,
+}
+
+/// Makes a container like another one: as that one was made, without what it wrote since. Prints its id.
+///
+/// # Errors
+/// A container or image that does not exist, a name that is taken, an original that runs and is to be
+/// removed.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = crate::cmd::store(env)?;
+    let original = store.containers().find(&args.container)?;
+    let status = original.status();
+    if args.destroy && !args.force && (status.is_active() || original.is_starting()) {
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("container {} is {}", args.container, status.as_str()),
+        )
+        .hint("Add --force to stop it, or leave --destroy out."));
+    }
+    let of = start::stored_plan(&original)?;
+    let wanted = args.name.as_ref().or(args.named.as_ref());
+    let name = match wanted {
+        Some(name) => name.clone(),
+        None => free_name(&store, &of.name)?,
+    };
+    let volume = || Containers::new_id().map(Name::from);
+    let mut plan = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
+    plan.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
+    plan.asked.create_command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(image) = &args.image {
+        from_image(env, &store, &mut plan, image)?;
+    }
+    let dir = create(&store, &mut plan, true)?;
+    if args.destroy
+        && let Err(error) = destroy(&store, &original)
+    {
+        discard(&store, &dir);
+        return Err(error);
+    }
+    if args.run {
+        start::start(&store, &dir, None)?;
+    }
+    ui::out(&format!("{}\n", plan.id))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `web-clone`, `web-clone1` and so on: the first that nobody has.
+fn free_name(store: &Store, of: &Name) -> Result<Name> {
+    for number in 0..COPIES_MAX {
+        let number = if number == 0 { String::new() } else { number.to_string() };
+        let name: Name = format!("{of}-clone{number}").parse()?;
+        if store.containers().find(name.as_str()).is_err() {
+            return Ok(name);
+        }
+    }
+    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} copies of {of} have a name already"))
+        .hint("Give this one a name: coracle container clone --name NAME ..."))
+}
+
+fn from_image(env: &Env, store: &Store, plan: &mut ContainerPlan, text: &str) -> Result<()> {
+    let source = SourceOptions::default();
+    let image = pull::ensure_image(env, store, text, PullPolicy::Missing, &source, false)?;
+    plan.root = RootPlan::Layers(image.layers.clone());
+    plan.image = Some(ImageSource::of(&image));
+    Ok(())
+}
+
+fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
+    let (signal, patience) = crate::cmd::stop::manner(original, None);
+    control::end(store, original, signal, patience)?;
+    match control::remove_ended(store, original, true) {
+        Ok(true) => {}
+        Ok(false) if !original.in_place() => {}
+        Ok(false) => {
+            let id = original.id().short();
+            return Err(Error::new(Kind::Conflict, format!("container {id} was started again meanwhile")));
+        }
+        Err(error) => return Err(error),
+    }
+    control::sweep(store)
+}

@@ -1,0 +1,16 @@
+//! The warning of those who start something in the background and will log out.
+
+use crate::host::{self, Env};
+
+/// Says, once for each session manager's life, that what was just started ends at logout.
+pub(super) fn warn(env: &Env) {
+    if !host::ends_at_logout() {
+        return;
+    }
+    // The runtime directory goes when the last session ends, and the note with it.
+    if std::fs::File::create_new(env.roots.runtime.join("logout-told")).is_ok() {
+        log::warn!(
+            "containers in the background end when you log out; to let them run on: loginctl enable-linger"
+        );
+    }
+}

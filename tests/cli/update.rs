@@ -1,0 +1,76 @@
+//! `update` and `container clone`.
+
+use super::ps::{IDLE, field, start};
+use crate::common::{TestEnv, eventually};
+
+fn status(env: &TestEnv, name: &str) -> String {
+    field(env, name, "{{.State.Status}} {{.State.ExitCode}}")
+}
+
+#[test]
+fn a_restart_policy_is_changed_while_the_container_runs() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], "trap 'exit 3' USR1; while :; do sleep 0.05; done");
+    assert_eq!(env.coracle(["update", "--restart", "on-failure:4", "web"]).ok().text(), "web");
+    let policy = "{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}}";
+    assert_eq!(field(&env, "web", policy), "on-failure:4");
+    env.coracle(["kill", "-s", "USR1", "web"]).ok();
+    eventually("it runs again", || field(&env, "web", "{{.State.Status}} {{.RestartCount}}") == "running 1");
+    env.coracle(["container", "update", "--restart=no", "-l"]).ok();
+    env.coracle(["kill", "-s", "USR1", "web"]).ok();
+    eventually("it has ended", || status(&env, "web") == "exited 3");
+    // A pause before a restart ends without one.
+    env.coracle(["update", "--restart", "always", "web"]).ok();
+    start(&env, "again", &["--restart", "always"], "exit 1");
+    eventually("it pauses", || status(&env, "again") == "restarting 1");
+    env.coracle(["update", "--restart", "no", "again"]).ok();
+    eventually("it stays", || status(&env, "again") == "exited 1");
+    start(&env, "gone", &["--rm"], IDLE);
+    env.coracle(["update", "--restart", "always", "gone"]).fails(125).says("--rm");
+    env.coracle(["update", "--restart", "wat", "web"]).fails(125).says("restart policy");
+    env.coracle(["update", "web"]).fails(125).says("nothing to change");
+    env.coracle(["update", "--restart", "no", "nobody"]).fails(125).says("nobody");
+}
+
+#[test]
+fn a_clone_is_made_as_the_original_was() {
+    let env = TestEnv::new();
+    let script = format!("echo seen >/data/file; {IDLE}");
+    let id =
+        start(&env, "web", &["-e", "A=b", "-l", "x=y", "-v", "/data", "--restart", "on-failure:2"], &script);
+    env.coracle(["update", "--restart", "always", "web"]).ok();
+    let copy = env.coracle(["container", "clone", "web"]).ok().text().to_owned();
+    assert_ne!(copy, id);
+    let facts = "{{.Name}} {{.State.Status}} {{.Config.Labels.x}} {{.HostConfig.RestartPolicy.Name}}";
+    assert_eq!(field(&env, &copy, facts), "web-clone created y always");
+    assert_eq!(field(&env, &copy, "{{.Config.Hostname}}"), copy[..12]);
+    assert_ne!(
+        field(&env, &copy, "{{(index .Mounts 0).Name}}"),
+        field(&env, "web", "{{(index .Mounts 0).Name}}")
+    );
+    env.coracle(["container", "clone", "web", "other"]).ok();
+    env.coracle(["container", "clone", "--name", "other", "web"]).fails(125).says("in use");
+    env.coracle(["container", "clone", "web"]).ok();
+    assert_eq!(field(&env, "web-clone1", "{{.State.Status}}"), "created");
+    env.coracle(["container", "clone", "--destroy", "web", "new"]).fails(125).says("--force");
+    env.coracle(["container", "clone", "--force", "web"]).fails(125);
+    env.coracle(["container", "clone", "nobody"]).fails(125).says("nobody");
+    let run =
+        env.coracle(["container", "clone", "--destroy", "--force", "--run", "--name", "new", "web"]).ok();
+    assert_eq!(field(&env, "new", "{{.Id}} {{.State.Status}}"), format!("{} running", run.text()));
+    env.coracle(["container", "exists", "web"]).fails(1);
+    let env_of = |name: &str| field(&env, name, "{{range .Config.Env}}{{.}} {{end}}");
+    assert!(env_of("new").contains("A=b") && !env_of("new").contains(&id[..12]), "{}", env_of("new"));
+    assert_eq!(env.coracle(["exec", "new", "hostname"]).ok().text(), &run.text()[..12]);
+}
+
+/// The image changes, the command and everything else stay.
+#[test]
+fn a_clone_of_another_image() {
+    let env = TestEnv::with_images();
+    env.coracle(["create", "--name", "a", "--network", "none", "busybox", "echo", "hi"]).ok();
+    env.coracle(["container", "clone", "a", "b", "busybox"]).ok();
+    assert_eq!(env.coracle(["start", "-a", "b"]).ok().stdout, "hi\n");
+    env.coracle(["container", "clone", "a", "c", "localhost:1/nosuch"]).fails(125);
+    env.coracle(["container", "exists", "c"]).fails(1);
+}
