@@ -4,6 +4,7 @@ use super::cp;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::export;
+use crate::storage::events::Action;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -40,5 +41,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     };
     export::export(&store, &container, out)?;
+    container.emit(Action::Export);
     Ok(ExitCode::SUCCESS)
 }

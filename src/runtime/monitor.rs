@@ -31,6 +31,7 @@ use crate::netns::{self, PortPublish};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::storage::events::Action;
 use crate::storage::rootfs::Places;
 use crate::userns;
 use nix::mount::{MsFlags, mount};
@@ -183,6 +184,9 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         };
         let Some(next) = next else {
             finish::clear_up(life.store, life.plan, &life.places.merged);
+            if !life.plan.lifecycle.auto_remove && life.dir.in_place() {
+                life.dir.emit(Action::Cleanup);
+            }
             return Ok(());
         };
         run = next;

@@ -5,6 +5,7 @@ use crate::error::{Kind, Result};
 use crate::host::Env;
 use crate::runtime::{control, volumes};
 use crate::storage::Store;
+use crate::storage::events::{Action, Event};
 use crate::storage::volumes::Volume;
 use crate::ui;
 use std::process::ExitCode;
@@ -48,7 +49,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let code = ui::each(unused, |volume| match volumes::remove(&store, &volume) {
         // It was taken into use, or removed, in the meantime.
         Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => Ok(None),
-        other => other.map(|()| Some(volume.name.to_string())),
+        other => other.map(|()| {
+            store.events().emit(Event::volume(Action::Prune, volume.name.as_str()));
+            Some(volume.name.to_string())
+        }),
     })?;
     control::sweep(&store)?;
     Ok(code)

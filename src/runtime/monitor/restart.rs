@@ -15,6 +15,7 @@ use crate::netns;
 use crate::runtime::join::Joins;
 use crate::runtime::relay::{End, told_to_stop};
 use crate::storage::containers::RunRecord;
+use crate::storage::events::Action;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -125,7 +126,10 @@ pub(super) fn next(
             return None;
         }
         let Failed { failure, record } = match begin(life, last.restarts + 1) {
-            Ok(run) => return Some(run),
+            Ok(run) => {
+                life.dir.emit(Action::Restart);
+                return Some(run);
+            }
             Err(failed) => failed,
         };
         // Where there is no record of the attempt it is told with the run before.
