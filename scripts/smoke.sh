@@ -118,6 +118,22 @@ check "exec" 0 "in web" "$c" exec web sh -c 'echo in web'
 check "stop" 0 "web" "$c" stop -t 1 web
 check "ps -a after stop" 0 "Exited" "$c" ps -a
 check "rm" 0 "web" "$c" rm web
+# --- limits and pausing, in a scope of the user's service manager where the session has none of its own
+check "a memory limit" 0 "67108864" "$c" run --rm --network=none -m 64m "$image" cat /sys/fs/cgroup/memory.max
+check "a limit of processes" 0 "20" "$c" run --rm --network=none --pids-limit 20 "$image" cat /sys/fs/cgroup/pids.max
+check "a processor limit" 0 "50000 100000" "$c" run --rm --network=none --cpus 0.5 "$image" cat /sys/fs/cgroup/cpu.max
+check "too much memory" 137 "" "$c" run --name oom --network=none -m 16m --memory-swap 16m "$image" \
+    sh -c 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'
+check "is recorded" 0 "true" "$c" inspect -f '{{.State.OOMKilled}}' oom
+check "run to be paused" 0 "" "$c" run -d --name still --network=none -m 64m "$image" sleep 1000
+check "pause" 0 "still" "$c" pause still
+check "paused" 0 "paused" "$c" inspect -f '{{.State.Status}}' still
+check "unpause" 0 "still" "$c" unpause still
+check "exec is limited too" 0 "coracle-" "$c" exec still sh -c 'cat /proc/self/cgroup; echo coracle-'
+check "stats" 0 "67.1MB" "$c" stats --no-stream still
+check "run without a cgroup" 0 "" "$c" run -d --name late --network=none "$image" sleep 1000
+check "pause makes one" 0 "late" "$c" pause late
+check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom
 check "nothing is left" 0 "" test -z "$("$c" ps -aq)"
 check "rmi" 0 "" "$c" rmi "$image"
 

@@ -29,6 +29,7 @@ pub mod notify;
 pub mod process;
 pub mod request;
 pub mod resolve;
+pub mod resources;
 pub mod secret;
 pub mod security;
 pub mod systemd;
@@ -81,7 +82,7 @@ pub struct ContainerPlan {
     pub devices: Vec<device::DevicePlan>,
     /// What it may do.
     pub security: SecurityPlan,
-    /// Limits that need no cgroup.
+    /// Limits.
     pub limits: LimitPlan,
     /// Its terminal, standard input and log.
     pub io: IoPlan,
@@ -382,7 +383,7 @@ pub enum SeccompPlan {
     Unconfined,
 }
 
-/// Limits that need no cgroup.
+/// Limits.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LimitPlan {
     /// Resource limits (setrlimit(2)).
@@ -391,6 +392,12 @@ pub struct LimitPlan {
     pub sysctls: BTreeMap<String, String>,
     /// Size of `/dev/shm` in bytes.
     pub shm_size: u64,
+    /// What a cgroup of the container's own keeps; it has none when this is empty.
+    #[serde(default)]
+    pub resources: resources::Resources,
+    /// The cgroup below which its own is made (`--cgroup-parent`).
+    #[serde(default)]
+    pub cgroup_parent: Option<String>,
 }
 
 /// One resource limit.

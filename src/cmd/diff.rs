@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::image::ChainId;
 use crate::plan::ContainerPlan;
 use crate::runtime::export::{self, Tree};
 use crate::storage::Store;
@@ -10,6 +9,7 @@ use crate::storage::compare::Change;
 use crate::storage::containers::ContainerDir;
 use crate::ui::{self, printable, rows};
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `diff`.
@@ -56,7 +56,7 @@ const OURS: [&str; 11] = [
 /// Something that can be compared.
 enum Object {
     Container(ContainerDir, Box<ContainerPlan>),
-    Image(Vec<ChainId>),
+    Image(Vec<PathBuf>),
 }
 
 impl Object {
@@ -69,7 +69,10 @@ impl Object {
         }
         // A name that cannot be an image's is simply none.
         match store.images().find(name) {
-            Ok(Some(image)) => Ok(Object::Image(image.layers)),
+            Ok(Some(image)) => {
+                let paths = image.layers.iter().map(|id| store.layers().path(id));
+                paths.collect::<Result<_>>().map(Object::Image)
+            }
             Err(e) if e.kind() != Kind::Usage => Err(e),
             _ => {
                 let what = if sort == Sort::Image { "image" } else { "container or image" };

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod container;
 mod image;
+mod limits;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Default, clap::Args)]

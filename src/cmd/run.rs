@@ -9,6 +9,7 @@ mod logging;
 pub(super) mod make;
 pub mod refused;
 pub mod request;
+pub mod resources;
 mod sources;
 pub mod spaces;
 #[cfg(test)]
@@ -49,7 +50,8 @@ Secrets: --secret NAME is a file /run/secrets/NAME in memory, mode 0400, of the 
 change that, and type=env,target=NAME makes it a variable. It has the value from when the container was made, and no record, \
 image or archive holds it.
 
-Control groups: limits of memory, processors and processes need one of the container's own and are refused until they can be kept.";
+Control groups: a container gets one of its own when limits or pause need it, below the highest that the account may change; \
+what the host does not grant is refused with the reason.";
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]

@@ -161,6 +161,10 @@ pub struct LimitRequest {
     pub ulimits: Vec<UlimitArg>,
     /// `--sysctl`.
     pub sysctls: Vec<SysctlArg>,
+    /// `--memory` and the like.
+    pub resources: super::resources::Resources,
+    /// `--cgroup-parent`.
+    pub cgroup_parent: Option<String>,
 }
 
 /// How the container ends, as asked for.

@@ -62,6 +62,8 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         ulimits: limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?,
         sysctls: limits::sysctls(&request.limits.sysctls, &request.namespaces, &network.mode)?,
         shm_size: request.mounts.shm_size.unwrap_or(SHM_SIZE),
+        resources: request.limits.resources.clone(),
+        cgroup_parent: request.limits.cgroup_parent.clone(),
     };
     let security = security::confine(&request.security)?;
     let process = ProcessPlan {

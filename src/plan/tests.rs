@@ -1,7 +1,7 @@
 //! No text of a user and no image makes a parser or the resolver panic.
 
 use super::resolve::tests::{facts, request};
-use super::{caps, env, keys, limits, mount, process, security, units, words};
+use super::{caps, env, keys, limits, mount, process, resources, security, units, words};
 use crate::container::Signal;
 use crate::image::{ChainId, Digest, Image, ImageConfig};
 use proptest::prelude::*;
@@ -35,7 +35,10 @@ proptest! {
         let _ = env::parse_file(&text);
         let _ = words::parse_pairs(&text);
         let _ = text.parse::<super::logging::LogOpt>();
-        let _ = text.parse::<words::Unlimited>();
+        let _ = text.parse::<words::Cgroups>();
+        let _ = text.parse::<resources::Cpus>();
+        let _ = text.parse::<resources::OfDevice>();
+        let _ = text.parse::<resources::Conf>();
         let _ = text.parse::<units::Size>();
         let _ = text.parse::<keys::DetachKeys>();
         let _ = text.parse::<process::UserArg>();

@@ -1,6 +1,6 @@
 //! Small option values: one word out of a few, or `key=value`.
 
-use super::{Share, units::Size};
+use super::Share;
 use crate::error::{Error, Kind, Result};
 use std::str::FromStr;
 
@@ -80,21 +80,28 @@ impl FromStr for Userns {
     }
 }
 
-/// A limit that needs a control group: only "none" can be granted for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unlimited;
+/// `--cgroups`: whether the container may have a cgroup of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cgroups {
+    /// One is made when it is needed: for limits, to pause.
+    #[default]
+    Enabled,
+    /// None is made.
+    Disabled,
+}
 
-impl FromStr for Unlimited {
+impl FromStr for Cgroups {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
-        let none =
-            s == "-1" || s.parse::<f64>() == Ok(0.0) || s.parse::<Size>().is_ok_and(|size| size == Size(0));
-        none.then_some(Unlimited).ok_or_else(|| {
-            refuse(
-                format!("limit {s:?} needs a control group of the container's own, which is not supported yet"),
-                "Leave it out, or run within a limited scope: systemd-run --user --scope -p MemoryMax=512M -p CPUQuota=50% coracle run ...",
-            )
-        })
+        match s {
+            // The monitor is never in the container's cgroup, which stands below the caller's.
+            "enabled" | "no-conmon" | "split" => Ok(Cgroups::Enabled),
+            "disabled" => Ok(Cgroups::Disabled),
+            _ => Err(refuse(
+                format!("{s:?} is no way to use cgroups"),
+                "Use enabled, disabled, no-conmon or split.",
+            )),
+        }
     }
 }
 
@@ -189,12 +196,9 @@ mod tests {
         for bad in ["wat", "container:", "host:x", "private:"] {
             assert!(bad.parse::<Userns>().is_err(), "{bad}");
         }
-        for none in ["0", "-1", "0m", "0.0"] {
-            assert!(none.parse::<Unlimited>().is_ok(), "{none}");
-        }
-        for some in ["512m", "1.5", "100", "-2", "wat"] {
-            assert!(some.parse::<Unlimited>().unwrap_err().message().contains("control group"), "{some}");
-        }
+        assert_eq!("split".parse::<Cgroups>().unwrap(), Cgroups::Enabled);
+        assert_eq!("disabled".parse::<Cgroups>().unwrap(), Cgroups::Disabled);
+        assert!("wat".parse::<Cgroups>().is_err());
         assert_eq!("STDIN".parse::<Stream>().unwrap(), Stream::Stdin);
         assert!("in".parse::<Stream>().is_err());
     }

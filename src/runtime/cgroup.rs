@@ -11,9 +11,14 @@
 //! Only version 2 is used: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. Processes are frozen
 //! together and can be killed while they are.
 
+mod limits;
+
+pub use limits::{begin, effective, oom_killed, prepare, update};
+
 use super::processes;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
+use crate::plan::ContainerPlan;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process::find_program;
 use nix::errno::Errno;
@@ -123,6 +128,11 @@ impl Group {
         Group::open(&format!("{}/{name}", parent.trim_end_matches('/')))
     }
 
+    /// Its path below the hierarchy.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The content of one of its files; `None` when it has no such file.
     pub fn read(&self, file: &str) -> Option<String> {
         let fd = openat(&self.dir, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
@@ -135,6 +145,12 @@ impl Group {
     pub fn number(&self, file: &str, key: &str) -> Option<u64> {
         let text = self.read(file)?;
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    /// Whether a controller works in it.
+    fn has(&self, controller: &str) -> bool {
+        self.read("cgroup.controllers")
+            .is_some_and(|text| text.split_ascii_whitespace().any(|word| word == controller))
     }
 
     /// Writes one of its files.
@@ -162,7 +178,9 @@ impl Group {
     fn adopt(&self, container: &ContainerDir) -> Result<()> {
         for _ in 0..ROUNDS {
             let mut outside = processes::own(container)?;
-            outside.retain(|pid| of_process(*pid).is_some_and(|path| !self.holds(&path)));
+            outside.retain(|pid| {
+                of_process(*pid).is_some_and(|path| !self.holds(&path)) && !processes::has_ended(*pid)
+            });
             if outside.is_empty() {
                 return Ok(());
             }
@@ -203,6 +221,12 @@ impl Group {
     }
 }
 
+/// The file through which processes enter the cgroup at this path; who opens it decides who may.
+pub fn door(path: &str) -> Option<File> {
+    let group = Group::open(path).ok()?;
+    openat(&group.dir, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()).ok().map(File::from)
+}
+
 /// Freezes a running container.
 ///
 /// # Errors
@@ -224,31 +248,45 @@ pub fn thaw(container: &ContainerDir, run: &RunRecord) -> Result<()> {
 
 /// Ends what is left in a container's own cgroup and removes it; for its monitor, when the payload has
 /// ended. Costs one look where there is none.
-pub fn clear(id: &ContainerId) {
-    let Some(parent) = of_process(std::process::id().cast_signed()) else { return };
-    let path = format!("{}/{}", parent.trim_end_matches('/'), name(id));
-    let Ok(group) = Group::open(&path) else { return };
+pub fn clear(plan: &ContainerPlan) {
+    let own = name(&plan.id);
+    if let Some(parent) = of_process(std::process::id().cast_signed()) {
+        remove(&format!("{}/{own}", parent.trim_end_matches('/')), &own);
+    }
+    if !plan.limits.resources.is_empty()
+        && let Some(path) = limits::path(&plan.id, plan.limits.cgroup_parent.as_deref())
+    {
+        remove(&path, &own);
+    }
+}
+
+fn remove(path: &str, own: &str) {
+    let Ok(group) = Group::open(path) else { return };
     let _ = group.write("cgroup.kill", "1");
-    let (Ok(above), own) = (Group::open(&parent), name(id)) else { return };
+    let Ok(above) = Group::open(path.strip_suffix(own).unwrap_or(path)) else { return };
     // Killed processes leave in their own time.
     for _ in 0..100 {
-        if unlinkat(&above.dir, own.as_str(), UnlinkatFlags::RemoveDir) != Err(Errno::EBUSY) {
+        if unlinkat(&above.dir, own, UnlinkatFlags::RemoveDir) != Err(Errno::EBUSY) {
             return;
         }
-        let Ok(events) =
-            openat(&group.dir, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        else {
-            return;
-        };
+        let events = openat(&group.dir, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        let Ok(events) = events else { return };
         let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], PollTimeout::from(10u8));
     }
 }
 
 /// Asks the user's service manager for a scope with the container's processes in it.
 fn scope(own: &str, container: &ContainerDir) -> std::result::Result<Group, String> {
+    let pids = processes::own(container).map_err(|e| e.to_string())?;
+    let path = ask_for_scope(own, &pids)?;
+    Group::open(&path).map_err(|e| e.to_string())
+}
+
+/// Asks the user's service manager to move processes into a new scope that is the user's to change; gives
+/// its path.
+fn ask_for_scope(own: &str, pids: &[i32]) -> std::result::Result<String, String> {
     let busctl = find_program("busctl", &[]).ok_or("there is no busctl to ask the service manager by")?;
     let unit = format!("{own}.scope");
-    let pids = processes::own(container).map_err(|e| e.to_string())?;
     let mut call = std::process::Command::new(busctl);
     call.args(["--user", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
     call.args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))"]);
@@ -261,10 +299,8 @@ fn scope(own: &str, container: &ContainerDir) -> std::result::Result<Group, Stri
     let first = pids.first().copied().unwrap_or_default();
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
-        if let Some(path) = of_process(first).and_then(|path| own_part(&path, own))
-            && let Ok(group) = Group::open(&path)
-        {
-            return Ok(group);
+        if let Some(path) = of_process(first).and_then(|path| own_part(&path, own)) {
+            return Ok(path);
         }
         // The manager does it in a job of its own, and says when only to those that speak its protocol.
         std::thread::sleep(Duration::from_millis(10));

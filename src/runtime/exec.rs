@@ -17,6 +17,7 @@ mod trace;
 
 pub use capture::{Captured, capture};
 
+use super::cgroup::{self, Group};
 use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
@@ -89,6 +90,8 @@ struct Join {
     limit: Option<Duration>,
     /// Where it is recorded, if it is.
     trace: Option<Trace>,
+    /// The cgroup of a limited container, for it to be in.
+    cgroup: Option<String>,
 }
 
 /// The processes through which the namespaces are entered.
@@ -169,6 +172,9 @@ fn prepare(
     let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
     let mut order = order(store, plan, &record, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
+    if !plan.limits.resources.is_empty() {
+        order.cgroup = Group::find(dir, &record).map(|group| group.path().to_owned());
+    }
     Ok((doors, order, record.run))
 }
 
@@ -192,6 +198,7 @@ fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecReq
         namespaces: namespaces.bits(),
         limit: None,
         trace: None,
+        cgroup: None,
     })
 }
 
@@ -238,6 +245,8 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
     let signals = monitor::hold_signals()?;
     let mut tracer = join.trace.as_ref().and_then(|trace| trace.open(plan));
+    // While the hierarchy can be seen whole.
+    let cgroup = join.cgroup.as_deref().and_then(cgroup::door);
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     // One that the container shares may not be its user namespace's; from here every one can be entered.
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
@@ -247,6 +256,11 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio));
     let child = child.doing("start", "the process")?;
+    if let Some(mut cgroup) = cgroup {
+        use std::io::Write;
+        // Not everyone may move a process there: a login session's stays outside.
+        let _ = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
+    }
     fork::close_preserved(plan.process.preserve_fds);
     loop {
         match child.link.recv::<Report>().doing("follow", "the process")? {

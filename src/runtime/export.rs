@@ -3,7 +3,6 @@
 use super::root::{Root, own_mounts};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
-use crate::image::ChainId;
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::compare::{Change, compare};
@@ -16,7 +15,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes the root file system of a container as an archive to `out`.
 ///
@@ -47,19 +46,19 @@ pub enum Tree<'a> {
     Container(&'a ContainerDir, &'a ContainerPlan),
     /// What a container began with.
     Base(&'a ContainerPlan),
-    /// Layers, bottom first.
-    Layers(&'a [ChainId]),
+    /// The trees of layers, bottom first.
+    Layers(&'a [PathBuf]),
 }
 
 impl Tree<'_> {
     /// The directories it is made of, the top one first.
     fn stack(&self, store: &Store) -> Result<Vec<OwnedFd>> {
         match self {
-            Tree::Layers(layers) => {
-                layers.iter().rev().map(|id| directory(&store.layers().path(id)?)).collect()
-            }
+            Tree::Layers(layers) => layers.iter().rev().map(|path| directory(path)).collect(),
             Tree::Base(plan) => match &plan.root {
-                RootPlan::Layers(layers) => Tree::Layers(layers).stack(store),
+                RootPlan::Layers(layers) => {
+                    layers.iter().rev().map(|id| directory(&store.layers().path(id)?)).collect()
+                }
                 RootPlan::Directory { path, overlay: true } => Ok(vec![directory(path)?]),
                 _ => Err(Error::new(
                     Kind::Usage,

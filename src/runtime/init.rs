@@ -22,6 +22,7 @@ use crate::runtime::join::{Shares, Whose};
 use crate::runtime::secrets::SecretFile;
 use crate::runtime::{files, users};
 use crate::sys::{self, pty};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
@@ -161,6 +162,10 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
 
 fn begin(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     expect(link, "id map")?;
+    if !order.plan.limits.resources.is_empty() && order.shares.cgroup == Whose::Own {
+        // By now it is in a cgroup of its own, which is to be the top of what it sees.
+        unshare(CloneFlags::CLONE_NEWCGROUP).doing("make", "cgroup namespace")?;
+    }
     if order.seal {
         let streams: Vec<&OwnedFd> = stdio.streams.iter().chain(&stdio.borrowed).collect();
         seal::resume_from(&seal::sealed_view()?, "init", link, order, &streams)?;

@@ -77,6 +77,7 @@ pub struct Prepared {
 /// be preserved that is not open.
 pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
+    cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
     let slirp = match plan.network.mode {
         NetMode::Slirp(_) => Some(slirp::find()?),
         _ => None,

@@ -170,7 +170,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
             true => restart::at_once(life, relay.told_to_stop(), &course),
             false => restart::after(life, &record, end, relay.told_to_stop(), &mut course),
         };
-        finish::ended(life.dir, &record, end, None, again);
+        finish::ended(life, &record, end, None, again);
         report::died(life.store, life.dir, life.plan, end);
         network::close(network);
         relay.close_listener();

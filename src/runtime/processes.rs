@@ -141,6 +141,16 @@ pub fn own(container: &ContainerDir) -> Result<Vec<i32>> {
     }
 }
 
+/// Whether a process has ended, reaped or not: a dead one stays in its cgroup until it is reaped, and who
+/// should reap it may be frozen.
+pub fn has_ended(pid: i32) -> bool {
+    let state = || {
+        let stat = text(open_dir(pid)?.as_fd(), "stat")?;
+        stat.rsplit_once(')')?.1.trim_start().chars().next()
+    };
+    state().is_none_or(|state| matches!(state, 'Z' | 'X'))
+}
+
 fn parent(dir: BorrowedFd<'_>) -> Option<i32> {
     text(dir, "stat")?.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }

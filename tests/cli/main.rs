@@ -32,6 +32,7 @@ mod images;
 mod import;
 mod inspect;
 mod kill;
+mod limits;
 mod logs;
 mod manners;
 mod monitor;

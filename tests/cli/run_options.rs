@@ -240,9 +240,6 @@ fn limits_are_set() {
     assert_eq!(out(&env, &asked, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax"), "1\n4096");
     refused(&env, &["--sysctl", "kernel.panic=1"], "kernel.panic");
     refused(&env, &["--ipc=host", "--sysctl", "kernel.msgmax=1"], "kernel.msgmax");
-    refused(&env, &["-m", "512m"], "control group").says("Hint:");
-    refused(&env, &["--cpus", "1"], "control group");
-    refused(&env, &["--pids-limit", "10"], "control group");
     out(&env, &["--pids-limit", "-1"], "true");
     refused(&env, &["--restart", "always"], "--restart");
     refused(&env, &["--userns", "keep-id"], "--userns");

@@ -327,7 +327,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     if plan.security.seccomp == SeccompPlan::Unconfined && security.is_empty() && !plan.security.privileged {
         security.push("seccomp=unconfined".to_owned());
     }
-    json!({
+    let mut config = json!({
         "Binds": binds,
         "CgroupMode": plan.namespaces.cgroup.to_string(),
         "ContainerIDFile": "",
@@ -370,7 +370,11 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         "Init": plan.process.init,
         "Sysctls": plan.limits.sysctls,
         "Ulimits": ulimits,
-    })
+    });
+    if let (Value::Object(all), Value::Object(limits)) = (&mut config, super::limits::shown(dir, plan)) {
+        all.extend(limits);
+    }
+    config
 }
 
 fn options(mount: &MountPlan) -> Vec<String> {

@@ -20,7 +20,7 @@ use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone}
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Mode, Pair, Stream, Unlimited, Userns};
+use crate::plan::words::{Cgroups, Mode, Pair, Stream, Userns};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -329,18 +329,15 @@ pub struct LimitArgs {
     /// Kernel parameter of the container's own namespaces
     #[arg(long, value_name = "NAME=VALUE")]
     pub sysctl: Vec<SysctlArg>,
-    /// Memory limit
-    #[arg(short, long, value_name = "SIZE", hide = true)]
-    pub memory: Option<Unlimited>,
-    /// Memory and swap limit
-    #[arg(long, value_name = "SIZE", hide = true, allow_hyphen_values = true)]
-    pub memory_swap: Option<Unlimited>,
-    /// Number of processors
-    #[arg(long, value_name = "NUMBER", hide = true)]
-    pub cpus: Option<Unlimited>,
-    /// Process limit
-    #[arg(long, value_name = "NUMBER", hide = true, allow_hyphen_values = true)]
-    pub pids_limit: Option<Unlimited>,
+    /// What a cgroup keeps.
+    #[command(flatten)]
+    pub resources: super::resources::ResourceArgs,
+    /// Cgroups: enabled (one of its own when it is needed), disabled, no-conmon or split
+    #[arg(long, value_name = "HOW", default_value = "enabled", hide_default_value = true)]
+    pub cgroups: Cgroups,
+    /// Make its cgroup below this one
+    #[arg(long, value_name = "PATH")]
+    pub cgroup_parent: Option<String>,
 }
 
 /// How it ends.

@@ -13,7 +13,7 @@ use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
-use crate::plan::words::{Pair, parse_pairs};
+use crate::plan::words::{Cgroups, Pair, parse_pairs};
 use crate::plan::{FilesPlan, NamespacePlan, SeccompPlan};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -96,7 +96,7 @@ impl ContainerArgs {
             secrets,
             files,
             security: security(self.security, readonly_root, caller)?,
-            limits: limits(self.limits),
+            limits: limits(self.limits)?,
             tty,
             stdin: interactive,
             log: super::logging::plan(log_driver.0, log_opt, caller)?,
@@ -252,8 +252,18 @@ fn check_profile(text: &str) -> Result<()> {
     }
 }
 
-fn limits(args: LimitArgs) -> LimitRequest {
-    LimitRequest { ulimits: args.ulimit, sysctls: args.sysctl }
+fn limits(args: LimitArgs) -> Result<LimitRequest> {
+    let resources = args.resources.resources()?.limiting();
+    if args.cgroups == Cgroups::Disabled && !resources.is_empty() {
+        return Err(Error::new(Kind::Usage, "--cgroups=disabled leaves no place for limits")
+            .hint("Leave out either --cgroups=disabled or the limits."));
+    }
+    Ok(LimitRequest {
+        ulimits: args.ulimit,
+        sysctls: args.sysctl,
+        resources,
+        cgroup_parent: args.cgroup_parent.filter(|path| !path.is_empty()),
+    })
 }
 
 fn lifecycle(args: &LifecycleArgs, pidfile: Option<PathBuf>) -> LifecycleRequest {

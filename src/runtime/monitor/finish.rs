@@ -61,17 +61,18 @@ pub(super) fn end_others(mounts: &Metadata) {
 
 /// Records how the payload ended, or why it never ran; `again` says when the next run is to begin.
 pub(super) fn ended(
-    dir: &ContainerDir,
+    life: &Life<'_>,
     run: &RunRecord,
     end: End,
     error: Option<String>,
     again: Option<DateTime<Utc>>,
 ) {
+    let dir = life.dir;
     let record = ExitRecord {
         run: run.run,
         code: end.code,
         signal: end.signal,
-        oom_killed: false,
+        oom_killed: cgroup::oom_killed(life.plan),
         error,
         started: run.started,
         finished: Utc::now(),
@@ -86,7 +87,7 @@ pub(super) fn ended(
 pub(super) fn failed(life: &Life<'_>, recorded: Option<&RunRecord>, failure: &Failure) {
     if let Some(run) = recorded {
         let end = End { code: crate::runtime::exit_code(failure), signal: None };
-        ended(life.dir, run, end, Some(failure.describe()), None);
+        ended(life, run, end, Some(failure.describe()), None);
     }
     remove(life.store, life.dir, life.plan);
     clear_up(life.store, life.plan, &life.places.merged);
@@ -114,7 +115,7 @@ pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
     for container in merged.parent().into_iter().chain([moved.as_path()]) {
         super::sources::release(plan, container);
     }
-    cgroup::clear(&plan.id);
+    cgroup::clear(plan);
     // Its own item, and one that a killed monitor left.
     let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });
 }

@@ -4,6 +4,7 @@ use super::setup::storage_failure;
 use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, setup};
 use crate::fork::{self, Child, Doing};
 use crate::netns;
+use crate::runtime::cgroup;
 use crate::runtime::init::{self, FromInit, Stdio, ToInit};
 use crate::runtime::join::{Joins, Shares, Whose};
 use crate::runtime::notify::Notify;
@@ -83,6 +84,9 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     };
     let record = record_run(dir, &child, &listeners, joins.shares, restarts)
         .map_err(|failure| abandon(failure, None))?;
+    if let Err(failure) = limit(dir, plan, &child) {
+        return Err(abandon(failure, Some(record)));
+    }
     let network = match start(plan, life.slirp.as_deref(), &child, listeners, &mut streams) {
         Ok(network) => network,
         Err(failure) => return Err(abandon(failure, Some(record))),
@@ -117,6 +121,16 @@ fn record_run(
     record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
     dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
     Ok(record)
+}
+
+/// Puts stage 2 into a cgroup of the container's own, when there is something to be limited.
+fn limit(dir: &ContainerDir, plan: &ContainerPlan, child: &Child) -> Result<(), Failure> {
+    if plan.limits.resources.is_empty() {
+        return Ok(());
+    }
+    let resources = cgroup::effective(dir, plan);
+    let parent = plan.limits.cgroup_parent.as_deref();
+    cgroup::begin(&plan.id, &resources, parent, Some(child.pid.as_raw())).map(drop)
 }
 
 /// Lets stage 2 go and brings up the network beside it; returns when the payload runs.

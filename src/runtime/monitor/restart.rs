@@ -121,7 +121,7 @@ pub(super) fn next(
     let (mut last, mut end, mut error, mut at) = (last, end, None, at);
     loop {
         if !wait(life, course, &last, end, at) {
-            finish::ended(life.dir, &last, end, error, None);
+            finish::ended(life, &last, end, error, None);
             finish::remove(life.store, life.dir, life.plan);
             return None;
         }
@@ -137,7 +137,7 @@ pub(super) fn next(
         end = End { code: crate::runtime::exit_code(&failure), signal: None };
         error = Some(failure.describe());
         let again = after(life, &last, end, false, course);
-        finish::ended(life.dir, &last, end, error.clone(), again);
+        finish::ended(life, &last, end, error.clone(), again);
         let Some(again) = again else {
             finish::remove(life.store, life.dir, life.plan);
             return None;

@@ -1,0 +1,129 @@
+//! Options for limits that a cgroup keeps, for every verb that sets them.
+
+use crate::cmd::switch::switchable;
+use crate::error::{Error, Kind, Result};
+use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, Resources};
+use crate::plan::units::Size;
+
+/// What it may use.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Limits", mut_args = switchable)]
+pub struct ResourceArgs {
+    /// Memory limit; 0 is none
+    #[arg(short, long, value_name = "SIZE")]
+    pub memory: Option<Size>,
+    /// Memory that is taken back last
+    #[arg(long, value_name = "SIZE")]
+    pub memory_reservation: Option<Size>,
+    /// Limit of memory and swap together; -1 is none
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory_swap: Option<BytesOrAll>,
+    /// Number of processors, such as 1.5; 0 is all
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cpu_period", "cpu_quota"])]
+    pub cpus: Option<Cpus>,
+    /// Length of a period of processor time, in microseconds
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub cpu_period: Option<u64>,
+    /// Processor time in each period, in microseconds; -1 is all
+    #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
+    pub cpu_quota: Option<i64>,
+    /// Share of the processors against others; 1024 is usual
+    #[arg(short, long, value_name = "SHARES")]
+    pub cpu_shares: Option<u64>,
+    /// Processors by number, such as 0-3,5
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes by number
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_mems: Option<String>,
+    /// Most processes and threads; -1 is no limit
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub pids_limit: Option<i64>,
+    /// Share of the disks against others, 10 to 1000
+    #[arg(long, value_name = "WEIGHT")]
+    pub blkio_weight: Option<u64>,
+    /// Share of one disk
+    #[arg(long, value_name = "DEVICE:WEIGHT")]
+    pub blkio_weight_device: Vec<OfDevice>,
+    /// Most bytes read from a device in a second
+    #[arg(long, value_name = "DEVICE:SIZE")]
+    pub device_read_bps: Vec<OfDevice>,
+    /// Most bytes written to a device in a second
+    #[arg(long, value_name = "DEVICE:SIZE")]
+    pub device_write_bps: Vec<OfDevice>,
+    /// Most read operations on a device in a second
+    #[arg(long, value_name = "DEVICE:NUMBER")]
+    pub device_read_iops: Vec<OfDevice>,
+    /// Most write operations on a device in a second
+    #[arg(long, value_name = "DEVICE:NUMBER")]
+    pub device_write_iops: Vec<OfDevice>,
+    /// Any other file of the cgroup, such as memory.high=SIZE
+    #[arg(long, value_name = "FILE=VALUE")]
+    pub cgroup_conf: Vec<Conf>,
+    /// Refused: cgroups of version 2 have no such setting
+    #[arg(long, value_name = "NUMBER", hide = true, allow_hyphen_values = true)]
+    pub memory_swappiness: Option<i64>,
+    /// Refused: cgroups of version 2 have no such setting
+    #[arg(long, hide = true)]
+    pub oom_kill_disable: bool,
+    /// Refused: cgroups of version 2 have no such setting
+    #[arg(long, value_name = "MICROSECONDS", hide = true)]
+    pub cpu_rt_period: Option<u64>,
+    /// Refused: cgroups of version 2 have no such setting
+    #[arg(long, value_name = "MICROSECONDS", hide = true)]
+    pub cpu_rt_runtime: Option<u64>,
+    /// Refused: cgroups of version 2 have no such setting
+    #[arg(long, value_name = "SIZE", hide = true)]
+    pub kernel_memory: Option<Size>,
+}
+
+impl ResourceArgs {
+    /// What they limit.
+    ///
+    /// # Errors
+    /// Options of version 1, and what contradicts itself.
+    pub fn resources(self) -> Result<Resources> {
+        for (name, given) in [
+            ("memory-swappiness", self.memory_swappiness.is_some_and(|n| n != -1)),
+            ("oom-kill-disable", self.oom_kill_disable),
+            ("cpu-rt-period", self.cpu_rt_period.is_some_and(|n| n != 0)),
+            ("cpu-rt-runtime", self.cpu_rt_runtime.is_some_and(|n| n != 0)),
+            ("kernel-memory", self.kernel_memory.is_some_and(|size| size.0 != 0)),
+        ] {
+            if given {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!(
+                        "--{name} is a setting of cgroups of version 1, which an ordinary user cannot make"
+                    ),
+                )
+                .hint("Leave it out; version 2 has its own settings, given by --cgroup-conf."));
+            }
+        }
+        let kinds = [
+            (self.device_read_bps, "rbps"),
+            (self.device_write_bps, "wbps"),
+            (self.device_read_iops, "riops"),
+            (self.device_write_iops, "wiops"),
+            (self.blkio_weight_device, "weight"),
+        ];
+        let devices =
+            kinds.into_iter().flat_map(|(list, key)| list.into_iter().map(move |one| one.limit(key)));
+        let resources = Resources {
+            memory: self.memory.map(|size| size.0),
+            memory_reservation: self.memory_reservation.map(|size| size.0),
+            memory_swap: self.memory_swap.map(|size| size.0),
+            cpu_quota: self.cpus.map(Cpus::quota).or(self.cpu_quota),
+            cpu_period: self.cpu_period.filter(|period| *period != 0),
+            cpu_shares: self.cpu_shares.filter(|shares| *shares != 0),
+            cpuset_cpus: self.cpuset_cpus.filter(|list| !list.is_empty()),
+            cpuset_mems: self.cpuset_mems.filter(|list| !list.is_empty()),
+            pids: self.pids_limit,
+            blkio_weight: self.blkio_weight.filter(|weight| *weight != 0),
+            devices: devices.collect(),
+            conf: self.cgroup_conf.into_iter().map(|conf| (conf.file, conf.value)).collect(),
+        };
+        resources.check()?;
+        Ok(resources)
+    }
+}

@@ -1,0 +1,225 @@
+//! Limits: where a limited container's cgroup stands, and what is written into it.
+//!
+//! Theory of operation. Controllers are handed down from a cgroup that holds no processes itself, so the
+//! cgroup of a limited container stands as high as this account may make one: in a session of systemd
+//! below the user's service manager, for root at the top. The command that starts the container looks
+//! for that place before anything is changed, switches the controllers on there, and refuses what the
+//! host cannot do. A command of a login session may move nobody from there; it has itself moved into a
+//! scope of the user's service manager first, as podman does. The monitor then makes the cgroup and puts
+//! the first process into it before that does anything.
+
+use super::{Group, ask_for_scope, hierarchy, name, of_process};
+use crate::container::ContainerId;
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork::{Doing, Failure};
+use crate::plan::ContainerPlan;
+use crate::plan::resources::{Resources, Setting};
+use crate::storage::containers::{ContainerDir, RunRecord};
+use nix::errno::Errno;
+use nix::sys::stat::{major, minor, stat};
+use nix::unistd::{AccessFlags, access};
+
+/// What `settings.json` calls limits that were changed after creation.
+const SETTING: &str = "limits";
+
+/// The limits of a container, with those that were changed since it was made.
+pub fn effective(dir: &ContainerDir, plan: &ContainerPlan) -> Resources {
+    let mut resources = plan.limits.resources.clone();
+    if let Some(changed) = dir.settings().ok().and_then(|settings| settings.other.get(SETTING).cloned())
+        && let Ok(changed) = serde_json::from_value(changed)
+    {
+        resources.merge(&changed);
+    }
+    resources
+}
+
+/// Changes the limits of a container, at once where it runs, and for every later start.
+///
+/// # Errors
+/// [`Kind::Host`] when this host cannot keep them; nothing is changed then.
+pub fn update(dir: &ContainerDir, plan: &ContainerPlan, newer: &Resources) -> Result<()> {
+    newer.check()?;
+    let mut all = effective(dir, plan);
+    all.merge(newer);
+    all.check()?;
+    prepare(&all, plan.limits.cgroup_parent.as_deref())?;
+    let _lock = dir.lock()?;
+    if dir.status().is_live()
+        && let Some(run) = dir.run_record()?
+    {
+        change(dir, plan, &run, newer, &all)?;
+    }
+    let mut settings = dir.settings()?;
+    let value = serde_json::to_value(all).context(Kind::Storage, || "write the limits")?;
+    settings.other.insert(SETTING.to_owned(), value);
+    dir.set_settings(&settings)
+}
+
+fn change(
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    run: &RunRecord,
+    newer: &Resources,
+    all: &Resources,
+) -> Result<()> {
+    if let Some(group) = Group::find(dir, run)
+        && all.controllers().iter().all(|controller| group.has(controller))
+    {
+        return Ok(write_all(&group, &newer.settings())?);
+    }
+    let group = begin(dir.id(), all, plan.limits.cgroup_parent.as_deref(), None)?;
+    group.adopt(dir)
+}
+
+/// Finds out whether this host can keep the limits, and makes ready for them.
+///
+/// # Errors
+/// [`Kind::Host`] with the controller that is missing and what grants it.
+pub fn prepare(resources: &Resources, parent: Option<&str>) -> Result<()> {
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let wanted = resources.controllers();
+    let shown = wanted.iter().cloned().collect::<Vec<_>>().join(", ");
+    if hierarchy().is_none() {
+        return Err(Error::new(
+            Kind::Host,
+            format!("this machine has no cgroups of version 2, which limits need (controllers: {shown})"),
+        )
+        .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
+    }
+    let place = match place(parent) {
+        Some(place) => place,
+        None => {
+            let own = std::process::id().cast_signed();
+            ask_for_scope(&format!("coracle-start-{own}"), &[own]).map_err(|why| {
+                Error::new(Kind::Host, format!("this account may not make a cgroup, which limits need (controllers: {shown})"))
+                    .caused_by(why)
+                    .hint("Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
+            })?;
+            self::place(parent)
+                .ok_or_else(|| Error::new(Kind::Host, "the scope is not this account's to change"))?
+        }
+    };
+    let group = Group::open(&place).context(Kind::Host, || format!("open cgroup {place}"))?;
+    let has = |file: &str, controller: &str| {
+        group.read(file).is_some_and(|text| text.split_ascii_whitespace().any(|word| word == controller))
+    };
+    let missing: Vec<&str> =
+        wanted.iter().map(String::as_str).filter(|wanted| !has("cgroup.controllers", wanted)).collect();
+    if !missing.is_empty() {
+        return Err(not_granted(&place, &missing));
+    }
+    for controller in wanted.iter().filter(|wanted| !has("cgroup.subtree_control", wanted)) {
+        match group.write("cgroup.subtree_control", &format!("+{controller}")) {
+            Err(e) if e.raw_os_error() == Some(Errno::EBUSY as i32) => {
+                return Err(Error::new(
+                    Kind::Host,
+                    format!("cgroup {place} holds processes itself, so it hands no {controller} controller down"),
+                )
+                .hint("Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ..."));
+            }
+            other => {
+                other.context(Kind::Host, || format!("hand the {controller} controller down from {place}"))?
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_granted(place: &str, missing: &[&str]) -> Error {
+    let list = missing.join(" ");
+    Error::new(Kind::Host, format!("cgroup {place} lacks what the limits need: {list} (controllers)")).hint(format!(
+        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
+         | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, then log in \
+         again; or leave the limits out that need {list}."
+    ))
+}
+
+/// Where a limited container's cgroup is made: the highest one above this process that it may change, or
+/// the one that was asked for.
+fn place(parent: Option<&str>) -> Option<String> {
+    let own = of_process(std::process::id().cast_signed())?;
+    if let Some(parent) = parent {
+        let path = if parent.starts_with('/') {
+            parent.to_owned()
+        } else {
+            format!("{}/{parent}", own.trim_end_matches('/'))
+        };
+        let plain = path.split('/').all(|part| part != "..");
+        return (plain && may_change(&path)).then_some(path);
+    }
+    let mut best = None;
+    let mut path = own;
+    loop {
+        if !may_change(if path.is_empty() { "/" } else { &path }) {
+            return best;
+        }
+        best = Some(if path.is_empty() { "/".to_owned() } else { path.clone() });
+        path.truncate(path.trim_end_matches('/').rfind('/')?);
+        if best.as_deref() == Some("/") {
+            return best;
+        }
+    }
+}
+
+fn may_change(path: &str) -> bool {
+    let Some(mount) = hierarchy() else { return false };
+    let may = |file: &str| access(format!("{mount}{path}{file}").as_str(), AccessFlags::W_OK).is_ok();
+    may("/cgroup.procs") && may("")
+}
+
+/// Makes a limited container's cgroup and puts a process into it.
+///
+/// # Errors
+/// The file that could not be written; `EINVAL` is what the kernel does not take.
+pub fn begin(
+    id: &ContainerId,
+    resources: &Resources,
+    parent: Option<&str>,
+    pid: Option<i32>,
+) -> std::result::Result<Group, Failure> {
+    let own = name(id);
+    let place =
+        place(parent).ok_or_else(|| Failure::other("make cgroup", own.as_str(), "it may not be made"))?;
+    let group = Group::below(&place, &own).doing("make cgroup", &own)?;
+    write_all(&group, &resources.settings())?;
+    if let Some(pid) = pid {
+        group.write("cgroup.procs", &pid.to_string()).doing("enter cgroup", &own)?;
+    }
+    Ok(group)
+}
+
+fn write_all(group: &Group, settings: &[Setting]) -> std::result::Result<(), Failure> {
+    for setting in settings {
+        let Setting { file, value, device } = setting;
+        let text = match device {
+            None => value.clone(),
+            Some(path) => {
+                let number = stat(path).doing("look at device", path)?.st_rdev;
+                format!("{}:{} {value}", major(number), minor(number))
+            }
+        };
+        match group.write(file, &text) {
+            // Without swap there is nothing to be limited.
+            Err(e) if file == "memory.swap.max" && e.raw_os_error() == Some(Errno::ENOENT as i32) => {}
+            other => other.doing("set limit", format!("{file} to {text}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// The path of the cgroup that [`begin`] made for a container of this process's.
+pub(super) fn path(id: &ContainerId, parent: Option<&str>) -> Option<String> {
+    Some(format!("{}/{}", place(parent)?.trim_end_matches('/'), name(id)))
+}
+
+/// Whether the kernel has ended a process of the container for want of memory.
+pub fn oom_killed(plan: &ContainerPlan) -> bool {
+    if plan.limits.resources.is_empty() {
+        return false;
+    }
+    let path = path(&plan.id, plan.limits.cgroup_parent.as_deref());
+    let group = path.and_then(|path| Group::open(&path).ok());
+    group.and_then(|group| group.number("memory.events", "oom_kill")).is_some_and(|count| count > 0)
+}

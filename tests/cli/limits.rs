@@ -1,0 +1,124 @@
+//! Limits that a cgroup keeps: what is refused, and why. That they hold is tried where the controllers
+//! are, by scripts/smoke.sh in the guest.
+
+use super::pause::own_cgroup;
+use crate::common::TestEnv;
+
+/// The controllers that the cgroup of this process has.
+fn controllers() -> String {
+    let Some(own) = own_cgroup() else { return String::new() };
+    std::fs::read_to_string(own.join("cgroup.controllers")).unwrap()
+}
+
+#[test]
+fn what_the_host_cannot_keep_is_refused_with_the_reason() {
+    let env = TestEnv::with_images();
+    let run = |option: &str| {
+        let call = env.coracle(["run", "--rm", "--name", "web", "--network=none", option, "busybox", "true"]);
+        call.run()
+    };
+    let granted = controllers();
+    for (option, controller) in [
+        ("--memory=64m", "memory"),
+        ("--memory-reservation=64m", "memory"),
+        ("--cpus=0.5", "cpu"),
+        ("--cpu-shares=512", "cpu"),
+        ("--cpu-quota=50000", "cpu"),
+        ("--cpu-period=50000", "cpu"),
+        ("--cpuset-cpus=0", "cpuset"),
+        ("--cpuset-mems=0", "cpuset"),
+        ("--pids-limit=50", "pids"),
+        ("--blkio-weight=500", "io"),
+        ("--cgroup-conf=memory.high=67108864", "memory"),
+    ] {
+        let output = run(option);
+        if granted.split_ascii_whitespace().any(|name| name == controller) {
+            continue;
+        }
+        assert_eq!(output.code, 125, "{option}: {output}");
+        output.says(controller).says("controllers").says("Hint:");
+        assert!(env.containers().is_empty(), "{option} left a container");
+    }
+    for device in [
+        "--device-read-bps",
+        "--device-write-bps",
+        "--device-read-iops",
+        "--device-write-iops",
+        "--blkio-weight-device",
+    ] {
+        let output = run(&format!("{device}=/dev/null:100"));
+        assert_eq!(output.code, 125, "{output}");
+    }
+}
+
+#[test]
+fn limits_that_cannot_be_meant_are_refused() {
+    let env = TestEnv::with_images();
+    let refused = |options: &[&str], why: &str| {
+        let call = env.coracle(["run", "--rm", "--network=none"]).args(options);
+        call.args(["busybox", "true"]).fails(125).says(why);
+    };
+    refused(&["--memory-swap", "1g"], "--memory");
+    refused(&["-m", "1g", "--memory-swap", "512m"], "--memory-swap");
+    refused(&["-m", "1g", "--memory-reservation", "2g"], "--memory-reservation");
+    refused(&["-m", "1m"], "6m");
+    refused(&["-m", "lots"], "lots");
+    refused(&["--cpus", "-1"], "");
+    refused(&["--cpus", "1", "--cpu-quota", "1000"], "--cpu-quota");
+    refused(&["-c", "1"], "--cpu-shares");
+    refused(&["--cpuset-cpus", "first"], "first");
+    refused(&["--blkio-weight", "5"], "--blkio-weight");
+    refused(&["--device-read-bps", "sda:1"], "sda:1");
+    refused(&["--cgroup-conf", "cgroup.procs=1"], "cgroup.procs");
+    refused(&["--cgroups", "sometimes"], "sometimes");
+    refused(&["--cgroups", "disabled", "-m", "1g"], "--cgroups=disabled");
+    for option in [
+        "--memory-swappiness=50",
+        "--oom-kill-disable",
+        "--cpu-rt-period=1000",
+        "--cpu-rt-runtime=1000",
+        "--kernel-memory=1g",
+    ] {
+        refused(&[option], "version 1");
+    }
+}
+
+/// What lifts a limit needs no cgroup.
+#[test]
+fn no_limit_is_no_limit() {
+    let env = TestEnv::with_images();
+    for options in [
+        &["-m", "0", "--memory-swap", "-1"][..],
+        &["--cpus", "0"],
+        &["--cpu-quota", "-1"],
+        &["--pids-limit", "-1"],
+        &["--pids-limit", "0"],
+        &["--memory-swappiness", "-1"],
+        &["--cgroups", "disabled"],
+        &["--cgroups", "split"],
+        &["--cgroups=no-conmon", "--cgroup-parent", ""],
+    ] {
+        env.coracle(["run", "--rm", "--network=none"]).args(options).args(["busybox", "true"]).ok();
+    }
+}
+
+#[test]
+fn a_lent_cgroup_keeps_the_place() {
+    let Some(own) = own_cgroup() else { return };
+    let env = TestEnv::with_images();
+    // Files that every cgroup has need no controller.
+    let conf = "--cgroup-conf=cgroup.max.depth=3";
+    env.coracle(["run", "--rm", "--network=none", conf, "busybox", "true"])
+        .fails(125)
+        .says("cgroup.max.depth");
+    let parent = own.join("below");
+    std::fs::create_dir(&parent).unwrap();
+    let run =
+        ["run", "-d", "--name", "web", "--network=none", "--cgroup-parent=below", "busybox", "sleep", "1000"];
+    env.coracle(run).ok();
+    let shown =
+        env.coracle(["inspect", "-f", "{{.HostConfig.CgroupParent}} {{.HostConfig.Memory}}", "web"]).ok();
+    assert_eq!(shown.text(), "below 0");
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+    std::fs::remove_dir(&parent).unwrap();
+}
