@@ -3,6 +3,7 @@
 //! The script for each shell asks this program for candidates ([`VARIABLE`] is set then), so a script
 //! never grows stale and names are those that exist at that moment.
 
+use crate::container::Status;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::{Env, GlobalOptions};
 use crate::storage::Store;
@@ -74,21 +75,24 @@ pub fn script(shell: Shell) -> Result<String> {
     String::from_utf8(script).map_err(|e| failed().caused_by(e))
 }
 
-/// Gives the arguments of the tree that name containers, images or volumes (by what their value is
-/// called in the help) those that exist as candidates.
+/// Gives the arguments of the tree that name containers, images, volumes or secrets (by what their value
+/// is called in the help) those that exist as candidates; of containers those that the verb can be for.
 pub fn with_names(tree: clap::Command) -> clap::Command {
+    let fits = fitting(tree.get_name());
     let named = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
-            Some("CONTAINER") => arg.add(ArgValueCandidates::new(containers)),
+            Some("CONTAINER") => arg.add(ArgValueCandidates::new(move || containers(fits))),
             Some("IMAGE") => arg.add(ArgValueCandidates::new(images)),
-            Some("SECRET") => arg.add(ArgValueCandidates::new(secrets)),
-            Some("VOLUME") => arg.add(ArgValueCandidates::new(volumes)),
-            Some("CONTAINER|IMAGE" | "NAME") => arg.add(ArgValueCandidates::new(|| {
-                let mut all = containers();
-                all.extend(images());
-                all
-            })),
+            Some("VOLUME") => arg.add(ArgValueCandidates::new(|| directory("volumes"))),
+            Some("SECRET") => arg.add(ArgValueCandidates::new(|| directory("secrets"))),
+            Some("CONTAINER|IMAGE" | "NAME") if arg.is_positional() => {
+                arg.add(ArgValueCandidates::new(|| {
+                    let mut all = containers(None);
+                    all.extend(images());
+                    all
+                }))
+            }
             Some("DIR") => arg.value_hint(ValueHint::DirPath),
             Some("FILE") => arg.value_hint(ValueHint::FilePath),
             _ => arg,
@@ -97,22 +101,44 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
     tree.mut_args(named).mut_subcommands(with_names)
 }
 
-/// The names of the containers: one directory is read.
-fn containers() -> Vec<CompletionCandidate> {
-    let Some(env) = environment() else { return Vec::new() };
-    names_in(env.roots.data.join("names"))
+/// Whether a container in this state is one for a verb.
+type Fits = fn(Status) -> bool;
+
+/// The states that a verb is for; `None` when it is for any.
+fn fitting(verb: &str) -> Option<Fits> {
+    Some(match verb {
+        "start" | "init" => |status| matches!(status, Status::Created | Status::Exited | Status::Crashed),
+        "attach" | "exec" | "pause" | "run" => |status| status == Status::Running,
+        "unpause" => |status| status == Status::Paused,
+        "kill" | "stop" | "wait" => Status::is_active,
+        "stats" | "top" => Status::is_live,
+        _ => return None,
+    })
 }
 
-/// The names of the volumes: one directory is read.
-fn volumes() -> Vec<CompletionCandidate> {
-    let Some(env) = environment() else { return Vec::new() };
-    names_in(env.roots.data.join("volumes"))
+/// The names of the containers in a fitting state. For any state one directory is read.
+fn containers(fits: Option<Fits>) -> Vec<CompletionCandidate> {
+    let Some(fits) = fits else { return directory("names") };
+    let Some(store) = store() else { return Vec::new() };
+    let mut listed = store.containers().list().unwrap_or_default();
+    listed.retain(|container| fits(container.status));
+    let mut names: Vec<String> = listed.into_iter().map(|container| container.name).collect();
+    names.sort();
+    names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The names of the secrets: one directory is read.
-fn secrets() -> Vec<CompletionCandidate> {
-    let Some(env) = environment() else { return Vec::new() };
-    names_in(env.roots.data.join("secrets"))
+/// The names in one of the store's directories.
+fn directory(part: &str) -> Vec<CompletionCandidate> {
+    environment().map(|env| names_in(env.roots.data.join(part))).unwrap_or_default()
+}
+
+/// The store, when there is one: it is made on first use, and asking for names is not use.
+fn store() -> Option<Store> {
+    let roots = environment()?.roots;
+    if !roots.data.join("version").exists() {
+        return None;
+    }
+    Store::open(&roots.data, &roots.runtime, &roots.image_stores).ok()
 }
 
 fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {
@@ -125,14 +151,7 @@ fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {
 
 /// The names of the images as users type them: `alpine:latest`, not `docker.io/library/alpine:latest`.
 fn images() -> Vec<CompletionCandidate> {
-    let Some(env) = environment() else { return Vec::new() };
-    let roots = &env.roots;
-    // A store is made on first use; asking for names is not use.
-    if !roots.data.join("version").exists() {
-        return Vec::new();
-    }
-    let store = Store::open(&roots.data, &roots.runtime, &roots.image_stores);
-    let listed = store.and_then(|store| store.images().list()).unwrap_or_default();
+    let listed = store().and_then(|store| store.images().list().ok()).unwrap_or_default();
     let mut names: Vec<String> = listed
         .iter()
         .flat_map(|listed| &listed.names)

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 mod container;
 mod image;
 mod limits;
+mod unset;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Default, clap::Args)]
@@ -133,7 +134,9 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
             Ok(dir) => {
                 // A store that cannot be written is shown as it is.
                 let _ = control::recover(store, &dir);
-                return container::show(store, &dir, size);
+                let mut shown = container::show(store, &dir, size)?;
+                unset::fill(&mut shown);
+                return Ok(shown);
             }
             Err(e) if e.kind() == Kind::NotFound && sort == Sort::Any => {}
             Err(e) => return Err(e),

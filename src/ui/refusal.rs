@@ -46,7 +46,10 @@ const UNSUPPORTED: [(&str, &str); 30] = [
 /// The error for what clap refused of these words (the program's name first).
 pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString]) -> Error {
     let text = |kind| refused.get(kind).and_then(first);
-    let (verb, at) = verb(tree, words);
+    // What follows a word that is no command says nothing of the command.
+    let unknown = text(ContextKind::InvalidSubcommand);
+    let known = words.iter().position(|word| Some(word.to_string_lossy().as_ref()) == unknown.as_deref());
+    let (verb, at) = verb(tree, &words[..known.unwrap_or(words.len())]);
     let help = format!("See {verb} --help");
     let argument = text(ContextKind::InvalidArg).map(|a| bare(&a)).unwrap_or_default();
     let value = text(ContextKind::InvalidValue).unwrap_or_default();

@@ -13,6 +13,7 @@ use serde_json::Value;
 mod eval;
 mod functions;
 mod lex;
+mod moment;
 mod parse;
 mod printf;
 mod value;

@@ -134,3 +134,23 @@ fn what_does_not_exist_is_an_empty_list_and_an_error() {
     assert_eq!(env.coracle(["inspect", "-f", "{{.Name}}", "nobody"]).fails(125).stdout, "");
     env.coracle(["inspect"]).fails(125);
 }
+
+#[test]
+fn scripts_find_the_fields_they_read() {
+    let env = TestEnv::new();
+    super::ps::start(&env, "web", &[], "true");
+    env.coracle(["wait", "web"]).ok();
+    let shown = env.coracle(["inspect", "web"]).ok().json();
+    for (part, fields) in [
+        ("State", &["OciVersion", "Checkpointed", "CheckpointedAt"][..]),
+        ("HostConfig", &["Memory", "NanoCpus", "PidsLimit", "CgroupParent", "Devices", "BlkioWeightDevice"]),
+        ("Config", &["sdNotifyMode"]),
+    ] {
+        for field in fields {
+            assert!(shown[0][part].get(field).is_some(), "{part}.{field}");
+        }
+    }
+    let format = "{{.Created.Year}} {{.State.StartedAt.IsZero}} {{len .HostConfig.Devices}}";
+    let text = env.coracle(["inspect", "-f", format, "web"]).ok();
+    assert!(text.text().ends_with(" false 0"), "{text}");
+}

@@ -1,5 +1,6 @@
 //! Refusals, help, formats, completion.
 
+use super::ps::{IDLE, start};
 use crate::common::TestEnv;
 use std::process::{Command, Stdio};
 
@@ -106,7 +107,7 @@ fn templates_come_with_line_column_and_fields() {
     env.coracle(["version", "--format", "{{.Client.Versoin}}"])
         .fails(125)
         .says("Error: template, line 1 column 10: unknown field .Versoin\n")
-        .says("Hint: Fields: .Version .OsArch .Os .Arch");
+        .says("Hint: Fields: .APIVersion .Version .GoVersion .GitCommit .OsArch .Os .Arch");
     let output = env.coracle(["version", "--format", r"{{upper .Client.Os}}\t{{printf `%5s|` `x`}}"]).ok();
     assert_eq!(output.stdout, "LINUX\t    x|\n");
 }
@@ -150,8 +151,8 @@ fn bash_completes_container_names_live() {
     let env = named();
     let script = r#"
         . <(coracle completion bash)
-        COMP_WORDS=(coracle stop w); COMP_CWORD=2; COMP_TYPE=9
-        _clap_complete_coracle coracle w stop
+        COMP_WORDS=(coracle rm w); COMP_CWORD=2; COMP_TYPE=9
+        _clap_complete_coracle coracle w rm
         printf '%s\n' "${COMPREPLY[@]}""#;
     if let Some(found) = shell(&env, "bash", script) {
         assert_eq!(found, "web\nworker\n");
@@ -161,7 +162,7 @@ fn bash_completes_container_names_live() {
 #[test]
 fn fish_completes_container_names_live() {
     let env = named();
-    let script = "coracle completion fish | source; complete --do-complete 'coracle stop w'";
+    let script = "coracle completion fish | source; complete --do-complete 'coracle rm w'";
     if let Some(found) = shell(&env, "fish", script) {
         assert_eq!(found, "web\nworker\n");
     }
@@ -186,4 +187,32 @@ fn zsh_reads_its_script_and_gets_names() {
         .env("_CLAP_IFS", "\n")
         .ok();
     assert_eq!(asked.text(), "db");
+}
+
+#[test]
+fn containers_are_offered_in_a_fitting_state() {
+    let env = TestEnv::new();
+    start(&env, "live", &[], IDLE);
+    start(&env, "ended", &[], "true");
+    env.coracle(["wait", "ended"]).ok();
+    env.coracle(["volume", "create", "data"]).ok();
+    let asked = |words: &[&str]| {
+        let call = env.program(crate::common::coracle_binary()).args(["--", "coracle", "--root"]);
+        let call = call.arg(env.root()).arg("--runroot").arg(env.runroot()).args(words).arg("");
+        let index = (5 + words.len()).to_string();
+        let call = call.env("CORACLE_COMPLETE", "zsh").env("_CLAP_COMPLETE_INDEX", index);
+        let mut found = call.env("_CLAP_IFS", "\n").ok().lines();
+        found.retain(|word| !word.starts_with('-'));
+        found
+    };
+    for verb in ["stop", "kill", "pause", "exec", "attach", "top"] {
+        assert_eq!(asked(&[verb]), ["live"], "{verb}");
+    }
+    assert_eq!(asked(&["start"]), ["ended"]);
+    assert!(asked(&["unpause"]).is_empty());
+    for verb in [&["rm"][..], &["logs"], &["container", "inspect"]] {
+        assert!(asked(verb).starts_with(&["ended".to_owned(), "live".to_owned()]), "{verb:?}");
+    }
+    assert_eq!(asked(&["volume", "rm"]), ["data"]);
+    env.coracle(["rm", "-f", "-t", "0", "live"]).ok();
 }

@@ -2,7 +2,7 @@
 
 use super::parse::{Base, Command, Node, Operand, Pipeline};
 use super::value::Val;
-use super::{Fault, functions};
+use super::{Fault, functions, moment};
 use serde_json::Value;
 
 /// Renders nodes with `data` as dot and `$`.
@@ -168,6 +168,20 @@ impl<'a> State<'a> {
             let key = self.operand(argument, dot)?.text();
             return Ok(Val::owned(functions::label(dot, &key)));
         }
+        if let (Some(((_, method), fields)), [layout]) = (first.fields.split_last(), rest)
+            && method == "Format"
+        {
+            let layout = self.operand(layout, dot)?.text();
+            let mut value = self.base(first, dot)?;
+            for (at, name) in fields {
+                value = field(&value, name, *at)?;
+            }
+            let text = value.get().and_then(Value::as_str).unwrap_or_default();
+            if let Some(shown) = moment::method(text, method, Some(&layout)) {
+                return Ok(Val::owned(shown));
+            }
+            return Err(Fault::new(first.at, format!("Format is for times, this is {}", kind(&value))));
+        }
         Err(Fault::new(first.at, "only a function takes arguments")
             .hint("Compare with eq: {{if eq .A \"b\"}}"))
     }
@@ -193,7 +207,16 @@ impl<'a> State<'a> {
     }
 
     fn operand(&mut self, operand: &'a Operand, dot: &Val<'a>) -> Result<Val<'a>, Fault> {
-        let mut value = match &operand.base {
+        let mut value = self.base(operand, dot)?;
+        for (at, name) in &operand.fields {
+            value = field(&value, name, *at)?;
+        }
+        Ok(value)
+    }
+
+    /// An operand's value without its fields.
+    fn base(&mut self, operand: &'a Operand, dot: &Val<'a>) -> Result<Val<'a>, Fault> {
+        Ok(match &operand.base {
             Base::Dot => dot.clone(),
             Base::Literal(json) => Val::borrowed(json),
             Base::Variable(name) => {
@@ -212,11 +235,7 @@ impl<'a> State<'a> {
                 self.variables.truncate(scope);
                 value
             }
-        };
-        for (at, name) in &operand.fields {
-            value = field(&value, name, *at)?;
-        }
-        Ok(value)
+        })
     }
 }
 
@@ -244,6 +263,9 @@ fn field<'a>(value: &Val<'a>, name: &str, at: usize) -> Result<Val<'a>, Fault> {
                 false => fault.hint(format!("Fields: {}", known.join(" "))),
             })
         }
+        Some(Value::String(text)) if moment::METHODS.contains(&name) => moment::method(text, name, None)
+            .map(Val::owned)
+            .ok_or_else(|| Fault::new(at, format!("{name} is for times, this is a string"))),
         Some(_) => Err(Fault::new(at, format!("no field .{name} in {}", kind(value)))),
     }
 }

@@ -14,7 +14,7 @@ fn data() -> Value {
         "List": ["a", "b", "c"],
         "None": [],
         "Labels": {"z": "last", "com.example.tier": "front"},
-        "State": {"Status": "running", "Pid": 7, "Health": null},
+        "State": {"Status": "running", "Pid": 7, "Health": null, "Since": "2026-01-02T03:04:05Z"},
         "Mounts": [{"Source": "/a", "RW": true}, {"Source": "/b", "RW": false}],
         "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "53/udp": null}},
     })
@@ -39,6 +39,9 @@ const GIVES: &[(&str, &str)] = &[
     ("a {{/* note */}} b", "a  b"),
     ("{{-1}}", "-1"),
     ("x\n{{- if true }}\ny\n{{- end }}\n", "x\ny\n"),
+    // Times.
+    ("{{.State.Since.Unix}} {{.State.Since.Format \"2006-01-02\"}}", "1767323045 2026-01-02"),
+    ("{{.State.Since.UTC.Year}} {{.State.Since}}", "2026 2026-01-02T03:04:05Z"),
     // Maps and what they lack.
     ("{{.Labels.z}}", "last"),
     ("{{.Labels.none}}", "<no value>"),
