@@ -138,7 +138,7 @@ fn what_does_not_exist_is_an_empty_list_and_an_error() {
 #[test]
 fn scripts_find_the_fields_they_read() {
     let env = TestEnv::new();
-    super::ps::start(&env, "web", &[], "true");
+    start(&env, "web", &[], "true");
     env.coracle(["wait", "web"]).ok();
     let shown = env.coracle(["inspect", "web"]).ok().json();
     for (part, fields) in [
