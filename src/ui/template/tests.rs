@@ -8,13 +8,14 @@ fn data() -> Value {
         "Names": "web,db",
         "Count": 42,
         "Half": 0.5,
+        "Since": "2026-01-02T03:04:05Z",
         "Running": true,
         "Empty": "",
         "Nothing": null,
         "List": ["a", "b", "c"],
         "None": [],
         "Labels": {"z": "last", "com.example.tier": "front"},
-        "State": {"Status": "running", "Pid": 7, "Health": null, "Since": "2026-01-02T03:04:05Z"},
+        "State": {"Status": "running", "Pid": 7, "Health": null},
         "Mounts": [{"Source": "/a", "RW": true}, {"Source": "/b", "RW": false}],
         "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "53/udp": null}},
     })
@@ -40,8 +41,8 @@ const GIVES: &[(&str, &str)] = &[
     ("{{-1}}", "-1"),
     ("x\n{{- if true }}\ny\n{{- end }}\n", "x\ny\n"),
     // Times.
-    ("{{.State.Since.Unix}} {{.State.Since.Format \"2006-01-02\"}}", "1767323045 2026-01-02"),
-    ("{{.State.Since.UTC.Year}} {{.State.Since}}", "2026 2026-01-02T03:04:05Z"),
+    ("{{.Since.Unix}} {{.Since.Format \"2006-01-02\"}}", "1767323045 2026-01-02"),
+    ("{{.Since.UTC.Year}} {{.Since}}", "2026 2026-01-02T03:04:05Z"),
     // Maps and what they lack.
     ("{{.Labels.z}}", "last"),
     ("{{.Labels.none}}", "<no value>"),
