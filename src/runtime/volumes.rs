@@ -89,6 +89,28 @@ pub fn remove_anonymous(store: &Store, plan: &ContainerPlan) -> Result<()> {
     Ok(())
 }
 
+/// Removes those of these volumes that still no container uses, under one lock; gives their names. They
+/// are in the trash then.
+///
+/// # Errors
+/// When one cannot be moved.
+pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
+    let _lock = store.exclusive()?;
+    let users = Users::read(store)?;
+    let mut removed = Vec::new();
+    for volume in volumes.iter().filter(|volume| users.of(&volume.name).is_empty()) {
+        match store.volumes().remove(&volume.name) {
+            // Somebody else was faster.
+            Err(e) if e.kind() == Kind::NotFound => {}
+            other => {
+                other?;
+                removed.push(volume.name.clone());
+            }
+        }
+    }
+    Ok(removed)
+}
+
 /// Removes a volume that no container uses. It is in the trash then.
 ///
 /// # Errors

@@ -48,6 +48,15 @@ fn an_overlay_starts_anew_with_each_start_and_goes_with_its_container() {
     env.file("data/old", "old\n");
     start(&env, "c", &["-v", "./data:/m:O"], "echo x > /m/new; chmod 0 /m/new; chown -R 5:5 /m");
     env.coracle(["wait", "c"]).ok();
+    let rootfs = format!("{}:O", env.busybox_rootfs().display());
+    let options =
+        ["create", "--name", "d", "--network=none", "-v", "./data:/m:O", "-v", "vol:/v", "--rootfs", &rootfs];
+    env.coracle(options).args(["sh", "-c", "ls /m; echo x >> /m/new; echo x >> /v/n; wc -l < /v/n"]).ok();
+    assert_eq!(volumes(&env), 1, "made with the container");
+    for count in ["1", "2"] {
+        assert_eq!(env.coracle(["start", "-a", "d"]).ok().lines(), ["old", count]);
+    }
+    env.coracle(["rm", "d"]).ok();
     env.coracle(["rm", "c"]).ok();
     let trash = std::fs::read_dir(env.root().join("trash")).unwrap().count();
     assert_eq!(trash, 0);

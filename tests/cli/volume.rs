@@ -147,7 +147,7 @@ fn prune_asks_and_removes_what_no_container_uses() {
     }
     let asked = env.coracle(["volume", "prune"]).stdin("n\n").ok();
     assert!(asked.stdout.contains("WARNING!") && asked.stdout.contains("\na\nb\n"), "{asked}");
-    env.coracle(["volume", "prune"]).ok();
+    env.coracle(["volume", "prune"]).fails(125).says("--force");
     assert_eq!(volumes(&env, &[]), ["a", "b", "used"]);
     assert_eq!(env.coracle(["volume", "prune", "-f", "--filter", "label!=keep=1"]).ok().lines(), ["b"]);
     env.coracle(["volume", "prune", "--filter", "until=1h", "-f"]).ok();

@@ -144,16 +144,6 @@ fn containers(store: &Store, filters: &Filters) -> Result<Vec<String>> {
 }
 
 fn unused_volumes(store: &Store, filters: &volume::filter::Filters) -> Result<Vec<String>> {
-    let mut gone = Vec::new();
-    for unused in volume::prune::unused(store, filters)? {
-        match volumes::remove(store, &unused) {
-            // It was taken into use, or removed, in the meantime.
-            Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
-            other => {
-                other?;
-                gone.push(unused.name.to_string());
-            }
-        }
-    }
-    Ok(gone)
+    let removed = volumes::remove_unused(store, &volume::prune::unused(store, filters)?)?;
+    Ok(removed.iter().map(ToString::to_string).collect())
 }

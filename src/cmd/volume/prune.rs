@@ -1,7 +1,7 @@
 //! `coracle volume prune`.
 
 use super::filter::Filters;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
 use crate::runtime::{control, volumes};
 use crate::storage::Store;
@@ -54,8 +54,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             Some(volume.name.to_string())
         }),
     })?;
+    for name in volumes::remove_unused(&store, &unused)? {
+        ui::out(&format!("{name}\n"))?;
+    }
     control::sweep(&store)?;
-    Ok(code)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The volumes that no container uses and that meet the conditions, by name.
