@@ -8,6 +8,7 @@ use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{ContainerPlan, MountPlan, MountSource};
 use crate::storage::Store;
+use crate::storage::events::{Action, Event};
 use crate::storage::volumes::Volume;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -104,6 +105,7 @@ pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
             Err(e) if e.kind() == Kind::NotFound => {}
             other => {
                 other?;
+                store.events().emit(Event::volume(Action::Prune, volume.name.as_str()));
                 removed.push(volume.name.clone());
             }
         }

@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::host::Env;
 use crate::runtime::{control, volumes};
 use crate::storage::Store;
-use crate::storage::events::{Action, Event};
 use crate::storage::volumes::Volume;
 use crate::ui;
 use std::process::ExitCode;
@@ -46,14 +45,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let code = ui::each(unused, |volume| match volumes::remove(&store, &volume) {
-        // It was taken into use, or removed, in the meantime.
-        Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => Ok(None),
-        other => other.map(|()| {
-            store.events().emit(Event::volume(Action::Prune, volume.name.as_str()));
-            Some(volume.name.to_string())
-        }),
-    })?;
     for name in volumes::remove_unused(&store, &unused)? {
         ui::out(&format!("{name}\n"))?;
     }
