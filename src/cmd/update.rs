@@ -1,5 +1,6 @@
 //! `coracle update`.
 
+use super::run::health::HealthArgs;
 use super::which::Which;
 use crate::container::RestartPolicy;
 use crate::error::{Error, Kind, Result};
@@ -7,6 +8,7 @@ use crate::host::Env;
 use crate::plan::ContainerPlan;
 use crate::runtime::select::Suits;
 use crate::storage::containers::ContainerDir;
+use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -20,6 +22,9 @@ pub struct Args {
     /// Start it again when it ends: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<RestartPolicy>,
+    /// How its health is checked.
+    #[command(flatten)]
+    pub health: HealthArgs,
 }
 
 /// Changes settings of containers, whether they run or not, and prints their names.
@@ -27,15 +32,34 @@ pub struct Args {
 /// # Errors
 /// Nothing to change; a container that does not exist or cannot have the setting.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let Some(restart) = args.restart else {
+    // Contradictions first.
+    args.health.clone().request()?;
+    if args.restart.is_none() && args.health.is_empty() {
         return Err(Error::new(Kind::Usage, "there is nothing to change")
             .hint("Name a setting, for example: coracle update --restart always web"));
-    };
+    }
     let store = super::store(env)?;
     ui::each(args.which.chosen(&store, Suits::Any)?, |(name, found)| {
-        set_restart(&found?, restart)?;
+        let dir = found?;
+        if let Some(restart) = args.restart {
+            set_restart(&dir, restart)?;
+        }
+        set_health(&dir, &args.health)?;
+        dir.emit(Action::Update);
         Ok(Some(name))
     })
+}
+
+fn set_health(dir: &ContainerDir, health: &HealthArgs) -> Result<()> {
+    if health.is_empty() {
+        return Ok(());
+    }
+    let plan = dir.plan()?;
+    let _lock = dir.lock()?;
+    let mut settings = dir.settings()?;
+    health.change(dir, &plan, &mut settings)?;
+    dir.set_settings(&settings)?;
+    if settings.health.is_some_and(|health| health.check.is_none()) { dir.forget_health() } else { Ok(()) }
 }
 
 /// The monitor asks for the policy when the container has ended, so there is nobody to tell.

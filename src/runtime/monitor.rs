@@ -167,7 +167,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
             finish::end_others(mounts);
         }
         let again = match relay.restart_wanted() {
-            true => restart::at_once(life, relay.told_to_stop(), &course),
+            true => restart::at_once(life, relay.told_to_stop(), &mut course),
             false => restart::after(life, &record, end, relay.told_to_stop(), &mut course),
         };
         finish::ended(life, &record, end, None, again);

@@ -5,6 +5,7 @@
 //! `tmp/` and renamed, or exchanged with the one it replaces, so readers see one value or the other.
 
 use super::containers::Containers;
+use super::events::{Action, Event, Events, Type};
 use super::record::{self, Durability, failed};
 use super::{Roots, trash};
 use crate::container::Name;
@@ -115,7 +116,10 @@ impl Secrets {
         let made = self.fill(&temporary, &secret, value, replace);
         // What is left there now is what was replaced, or a failed attempt.
         let _ = trash::remove_path(&temporary);
-        made.map(|()| secret)
+        made?;
+        let told = Event::new(Type::Secret, Action::Create).id(secret.id.as_str()).name(secret.name.as_str());
+        Events::new(&self.roots.data).emit(told);
+        Ok(secret)
     }
 
     fn fill(&self, temporary: &Path, secret: &Secret, value: &[u8], replace: bool) -> Result<()> {
@@ -209,8 +213,13 @@ impl Secrets {
     pub fn remove(&self, name: &Name) -> Result<()> {
         let temporary = self.roots.data.join("tmp").join(record::unique());
         let dir = self.dir(name);
+        let id = self.get(name)?.map(|secret| secret.id.to_string()).unwrap_or_default();
         match fs::rename(&dir, &temporary) {
-            Ok(()) => trash::remove_path(&temporary),
+            Ok(()) => {
+                Events::new(&self.roots.data)
+                    .emit(Event::new(Type::Secret, Action::Remove).id(id).name(name.as_str()));
+                trash::remove_path(&temporary)
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(failed("remove", &dir, e)),
         }

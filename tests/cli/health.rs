@@ -277,3 +277,21 @@ fn the_monitor_stays_small_with_checks_on() {
     assert_eq!(threads, 1);
     env.coracle(["healthcheck", "run", "web"]).ok();
 }
+
+#[test]
+fn update_changes_the_check_of_a_container_that_runs() {
+    let env = TestEnv::new();
+    start(&env, "web", &["--health-cmd=false", "--health-interval=100ms", "--health-retries=1"], IDLE);
+    becomes(&env, "web", "unhealthy");
+    env.coracle(["update", "--health-cmd", "exit 0", "web"]).ok();
+    becomes(&env, "web", "healthy");
+    let config = field(&env, "web", "{{json .Config.Healthcheck}}");
+    assert!(config.contains(r#""exit 0""#) && config.contains(r#""Interval":100000000"#), "{config}");
+    env.coracle(["update", "--health-cmd=true", "--no-healthcheck", "web"]).fails(125);
+    env.coracle(["update", "--no-healthcheck", "web"]).ok();
+    assert_eq!(field(&env, "web", "{{.State.Health}}"), "<nil>");
+    assert!(!shown(&env, "web").contains("healthy"), "{}", shown(&env, "web"));
+    env.coracle(["update", "--health-retries=2", "web"]).fails(125).says("no health check");
+    let told = env.coracle(["events", "--stream=false", "-f", "event=update", "--format", "{{.Name}}"]).ok();
+    assert_eq!(told.lines(), ["web", "web"]);
+}

@@ -35,12 +35,14 @@ pub(super) struct Course {
     /// This monitor's first run.
     first_run: u64,
     last_pause: Option<Duration>,
+    /// The next run comes because this one was unhealthy, whatever the policy.
+    unhealthy: bool,
 }
 
 impl Course {
     /// At the first run.
     pub(super) fn of(run: &RunRecord) -> Course {
-        Course { first_run: run.run, last_pause: None }
+        Course { first_run: run.run, last_pause: None, unhealthy: false }
     }
 
     /// The pause after a run that lasted this long.
@@ -85,8 +87,9 @@ pub(super) fn after(
 }
 
 /// When the next run is to begin, after one that was unhealthy: now, unless somebody wants it stopped.
-pub(super) fn at_once(life: &Life<'_>, told: bool, course: &Course) -> Option<DateTime<Utc>> {
+pub(super) fn at_once(life: &Life<'_>, told: bool, course: &mut Course) -> Option<DateTime<Utc>> {
     let stopped = told || told_to_stop(&life.signals) || course.asked_to_stop(life);
+    course.unhealthy = !stopped;
     (!stopped).then(Utc::now)
 }
 
@@ -100,7 +103,7 @@ fn wait(life: &Life<'_>, course: &Course, run: &RunRecord, end: End, at: DateTim
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             // `update` may have changed it.
-            return policy(life).wants(end.code, run.restarts);
+            return course.unhealthy || policy(life).wants(end.code, run.restarts);
         }
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         let _ = poll(&mut [PollFd::new(life.signals.as_fd(), PollFlags::POLLIN)], timeout);
@@ -125,6 +128,7 @@ pub(super) fn next(
             finish::remove(life.store, life.dir, life.plan);
             return None;
         }
+        course.unhealthy = false;
         let Failed { failure, record } = match begin(life, last.restarts + 1) {
             Ok(run) => {
                 life.dir.emit(Action::Restart);
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn pauses_double_until_a_run_was_good() {
-        let mut course = Course { first_run: 1, last_pause: None };
+        let mut course = Course { first_run: 1, last_pause: None, unhealthy: false };
         let short = chrono::Duration::milliseconds(5);
         let pauses: Vec<u64> = (0..12).map(|_| course.pause_after(short).as_millis() as u64).collect();
         assert_eq!(pauses[..4], [100, 200, 400, 800]);

@@ -286,8 +286,8 @@ impl ContainerDir {
         })
     }
 
-    pub(super) fn note_health(&self, health: Health) -> io::Result<()> {
-        self.change_summary(|s| s.health = Some(health))
+    pub(super) fn note_health(&self, health: Option<Health>) -> io::Result<()> {
+        self.change_summary(|s| s.health = health)
     }
 
     pub(super) fn write_first_summary(&self, name: &Name, outline: &Outline) -> io::Result<()> {
