@@ -33,6 +33,9 @@ const BUFFER: usize = 256 << 10;
 /// Longest path in an archive, which also bounds the depth (PATH_MAX).
 const PATH_MAX: usize = 4095;
 
+/// An answer about a path in an archive.
+pub type ByPath<'a> = &'a dyn Fn(&[u8]) -> bool;
+
 /// What becomes of overlay's whiteouts and opaque marks.
 #[derive(Clone, Copy, Default)]
 pub enum Whiteouts<'a> {
@@ -41,7 +44,7 @@ pub enum Whiteouts<'a> {
     None,
     /// They become `.wh.` names. The function says whether the layers below have a directory at this
     /// path: an opaque mark that hides nothing is left out, as overlay puts one on every new directory.
-    Names(&'a dyn Fn(&[u8]) -> bool),
+    Names(ByPath<'a>),
 }
 
 /// How files are packed. The default is right for a whole tree.
@@ -56,7 +59,7 @@ pub struct Options<'a> {
     /// The owner that all files get, in place of their own.
     pub owner: Option<(u32, u32)>,
     /// Says which paths (as in the archive, without a slash at the end) are left out with all below.
-    pub skip: Option<&'a dyn Fn(&[u8]) -> bool>,
+    pub skip: Option<ByPath<'a>>,
 }
 
 /// What was packed.

@@ -159,3 +159,44 @@ fn options_of_commit() {
     env.coracle(["rmi", &base]).ok();
     env.coracle(["save", "-o", "x.tar", "quay.io/a/b:3"]).ok();
 }
+
+/// What is mounted into a container stays out of images that are made of it, secrets before all.
+#[test]
+fn secrets_and_mounts_are_never_committed() {
+    let env = TestEnv::new();
+    let base = image(&env);
+    env.coracle(["secret", "create", "token", "-"]).stdin("hush-hush").ok();
+    env.file("host/file", "of-the-host");
+    let bind = format!("{}:/bound", env.path().join("host").display());
+    let script = "cat /run/secrets/token /bound/file; echo $TOKEN; echo ready; sleep 600";
+    env.coracle([
+        "run",
+        "-d",
+        "--name=c",
+        "--network=none",
+        "--secret=token",
+        "--secret=token,type=env,target=TOKEN",
+    ])
+    .args(["--secret=token,target=/etc/token", "-v", &bind, "--tmpfs=/scratch", &base, "sh", "-c", script])
+    .ok();
+    while !env.coracle(["logs", "c"]).ok().stdout.contains("ready") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(env.coracle(["logs", "c"]).ok().stdout.starts_with("hush-hushof-the-hosthush-hush"));
+    env.coracle(["exec", "c", "sh", "-c", "echo in-memory >/scratch/file"]).ok();
+    let assert_none = |name: &str| {
+        let saved = env.coracle(["save", name]).ok().bytes;
+        for secret in ["hush-hush", "of-the-host", "in-memory"] {
+            assert!(!saved.windows(secret.len()).any(|w| w == secret.as_bytes()), "{name}: {secret}");
+        }
+    };
+    env.coracle(["commit", "c", "running"]).ok();
+    env.coracle(["commit", "--squash", "c", "running-flat"]).ok();
+    env.coracle(["kill", "c"]).ok();
+    env.coracle(["wait", "c"]).ok();
+    env.coracle(["commit", "--include-volumes", "c", "ended"]).ok();
+    env.coracle(["commit", "-s", "c", "ended-flat"]).ok();
+    for name in ["running", "running-flat", "ended", "ended-flat"] {
+        assert_none(name);
+    }
+}

@@ -293,6 +293,28 @@ fn dockers_new_archives_are_read() {
     assert!(Path::new(&dir).exists());
 }
 
+/// Every verb that changes images tells of it.
+#[test]
+fn images_have_events() {
+    let env = TestEnv::new();
+    let image = ImageBuilder::new().layer(Layer::new().file("file", 0o644, "events"));
+    let (name, _) = pulled(&env, image, "save/events");
+    env.coracle(["tag", &name, "extra"]).ok();
+    env.coracle(["untag", &name, "extra"]).ok();
+    env.coracle(["save", "-o", "a.tar", &name]).ok();
+    env.coracle(["rmi", &name]).ok();
+    env.coracle(["load", "-q", "-i", "a.tar"]).ok();
+    env.coracle(["untag", &name]).ok();
+    env.coracle(["image", "prune", "-f"]).ok();
+    env.coracle(["import", "a.tar", "again"]).ok();
+    let told =
+        env.coracle(["events", "--stream=false", "--filter", "type=image", "--format", "{{.Status}}"]).ok();
+    let told = told.lines();
+    let expected = ["tag", "untag", "save", "remove", "loadfromarchive", "untag", "remove", "import"];
+    let told: Vec<&str> = told.iter().map(String::as_str).filter(|word| *word != "pull").collect();
+    assert_eq!(told, expected);
+}
+
 /// Killed at any moment, `load` leaves only what the next `image prune` removes.
 #[test]
 fn a_killed_load_leaves_nothing_that_stays() {
