@@ -130,7 +130,9 @@ check "pause" 0 "still" "$c" pause still
 check "paused" 0 "paused" "$c" inspect -f '{{.State.Status}}' still
 check "unpause" 0 "still" "$c" unpause still
 check "exec is limited too" 0 "coracle-" "$c" exec still sh -c 'cat /proc/self/cgroup; echo coracle-'
-check "stats" 0 "67.1MB" "$c" stats --no-stream still
+check "update" 0 "still" "$c" update -m 128m still
+check "takes effect" 0 "134217728" "$c" exec still cat /sys/fs/cgroup/memory.max
+check "stats" 0 "134MB" "$c" stats --no-stream still
 check "run without a cgroup" 0 "" "$c" run -d --name late --network=none "$image" sleep 1000
 check "pause makes one" 0 "late" "$c" pause late
 check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom

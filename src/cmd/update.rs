@@ -1,11 +1,13 @@
 //! `coracle update`.
 
 use super::run::health::HealthArgs;
+use super::run::resources::ResourceArgs;
 use super::which::Which;
 use crate::container::RestartPolicy;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::ContainerPlan;
+use crate::runtime::cgroup;
 use crate::runtime::select::Suits;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
@@ -25,6 +27,9 @@ pub struct Args {
     /// How its health is checked.
     #[command(flatten)]
     pub health: HealthArgs,
+    /// What it may use.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
 }
 
 /// Changes settings of containers, whether they run or not, and prints their names.
@@ -34,13 +39,18 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     // Contradictions first.
     args.health.clone().request()?;
-    if args.restart.is_none() && args.health.is_empty() {
+    let limits = args.resources.clone().resources()?;
+    if args.restart.is_none() && args.health.is_empty() && limits.is_empty() {
         return Err(Error::new(Kind::Usage, "there is nothing to change")
             .hint("Name a setting, for example: coracle update --restart always web"));
     }
     let store = super::store(env)?;
     ui::each(args.which.chosen(&store, Suits::Any)?, |(name, found)| {
         let dir = found?;
+        // First what the host may refuse.
+        if !limits.is_empty() {
+            cgroup::update(&dir, &dir.plan()?, &limits)?;
+        }
         if let Some(restart) = args.restart {
             set_restart(&dir, restart)?;
         }

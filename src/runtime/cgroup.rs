@@ -253,7 +253,8 @@ pub fn clear(plan: &ContainerPlan) {
     if let Some(parent) = of_process(std::process::id().cast_signed()) {
         remove(&format!("{}/{own}", parent.trim_end_matches('/')), &own);
     }
-    if !plan.limits.resources.is_empty()
+    // Limits may have been set after the container was made.
+    if (!plan.limits.resources.is_empty() || !plan.lifecycle.auto_remove)
         && let Some(path) = limits::path(&plan.id, plan.limits.cgroup_parent.as_deref())
     {
         remove(&path, &own);

@@ -122,3 +122,17 @@ fn a_lent_cgroup_keeps_the_place() {
     env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
     std::fs::remove_dir(&parent).unwrap();
 }
+
+#[test]
+fn update_is_refused_as_run_is() {
+    let env = TestEnv::new();
+    super::ps::start(&env, "web", &[], super::ps::IDLE);
+    if !controllers().contains("memory") {
+        env.coracle(["update", "-m", "64m", "web"]).fails(125).says("memory").says("Hint:");
+    }
+    env.coracle(["update", "--memory-swap", "1g", "web"]).fails(125).says("--memory");
+    env.coracle(["update", "--cpu-shares", "1", "web"]).fails(125).says("--cpu-shares");
+    env.coracle(["update", "web"]).fails(125).says("nothing to change");
+    env.coracle(["update", "--pids-limit=-1", "web"]).ok();
+    assert_eq!(super::ps::field(&env, "web", "{{.HostConfig.PidsLimit}} {{.State.Status}}"), "-1 running");
+}

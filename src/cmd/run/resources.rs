@@ -6,7 +6,7 @@ use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, Resources};
 use crate::plan::units::Size;
 
 /// What it may use.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Limits", mut_args = switchable)]
 pub struct ResourceArgs {
     /// Memory limit; 0 is none

@@ -42,7 +42,7 @@ pub fn update(dir: &ContainerDir, plan: &ContainerPlan, newer: &Resources) -> Re
     let mut all = effective(dir, plan);
     all.merge(newer);
     all.check()?;
-    prepare(&all, plan.limits.cgroup_parent.as_deref())?;
+    prepare(&all.clone().limiting(), plan.limits.cgroup_parent.as_deref())?;
     let _lock = dir.lock()?;
     if dir.status().is_live()
         && let Some(run) = dir.run_record()?
@@ -66,6 +66,9 @@ fn change(
         && all.controllers().iter().all(|controller| group.has(controller))
     {
         return Ok(write_all(&group, &newer.settings())?);
+    }
+    if all.clone().limiting().is_empty() {
+        return Ok(());
     }
     let group = begin(dir.id(), all, plan.limits.cgroup_parent.as_deref(), None)?;
     group.adopt(dir)

@@ -125,11 +125,16 @@ fn record_run(
 
 /// Puts stage 2 into a cgroup of the container's own, when there is something to be limited.
 fn limit(dir: &ContainerDir, plan: &ContainerPlan, child: &Child) -> Result<(), Failure> {
-    if plan.limits.resources.is_empty() {
+    // One that goes when it ends is hardly ever changed before it starts.
+    if plan.limits.resources.is_empty() && plan.lifecycle.auto_remove {
         return Ok(());
     }
-    let resources = cgroup::effective(dir, plan);
+    let resources = cgroup::effective(dir, plan).limiting();
+    if resources.is_empty() {
+        return Ok(());
+    }
     let parent = plan.limits.cgroup_parent.as_deref();
+    cgroup::prepare(&resources, parent).map_err(|e| storage_failure("limit", plan.id.short(), &e))?;
     cgroup::begin(&plan.id, &resources, parent, Some(child.pid.as_raw())).map(drop)
 }
 
