@@ -241,7 +241,7 @@ fn limits_are_set() {
     refused(&env, &["--sysctl", "kernel.panic=1"], "kernel.panic");
     refused(&env, &["--ipc=host", "--sysctl", "kernel.msgmax=1"], "kernel.msgmax");
     out(&env, &["--pids-limit", "-1"], "true");
-    refused(&env, &["--restart", "always"], "--restart");
+    refused(&env, &["--restart", "always"], "--rm");
     refused(&env, &["--userns", "keep-id"], "--userns");
 }
 
