@@ -107,6 +107,8 @@ pub enum Command {
     Import(cmd::import::Args),
     /// Show this machine, the store and what is missing
     Info(cmd::info::Args),
+    /// Make ready what the start of containers needs
+    Init(cmd::init::Args),
     /// Show everything known about containers and images
     Inspect(cmd::inspect::Args),
     /// Send a signal to containers

@@ -1,9 +1,9 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
 use super::{
-    attach, commit, container, cp, create, diff, exec, export, history, image, images, import, inspect, kill,
-    load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top,
-    untag, update, wait,
+    attach, commit, container, cp, create, diff, exec, export, history, image, images, import, init, inspect,
+    kill, load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag,
+    top, untag, update, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -41,6 +41,8 @@ pub enum ContainerVerb {
     Exists(container::exists::Args),
     /// Write a container's root file system as an archive
     Export(export::Args),
+    /// Make ready what the start of containers needs
+    Init(init::Args),
     /// Show everything known about containers
     Inspect(inspect::Args),
     /// Send a signal to containers
@@ -138,6 +140,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Clone(args) => container::clone::run(&args, env),
         ContainerVerb::Create(args) => create::run(*args, env),
         ContainerVerb::Exists(args) => container::exists::run(&args, env),
+        ContainerVerb::Init(args) => init::run(&args, env),
         ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),

@@ -27,6 +27,7 @@ pub mod image;
 pub mod images;
 pub mod import;
 pub mod info;
+pub mod init;
 pub mod inspect;
 pub mod kill;
 mod linger;
@@ -100,6 +101,7 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Images(args) => images::run(&args, env),
         Command::Import(args) => import::run(&args, env),
         Command::Info(args) => info::run(&args, env),
+        Command::Init(args) => init::run(&args, env),
         Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),

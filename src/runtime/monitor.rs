@@ -143,7 +143,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let run = match once::begin(&life, means) {
         Ok(run) => run,
         Err(Failed { failure, record }) => {
-            finish::failed(&life, record.as_ref(), &failure);
+            finish::failed(&life, record.as_deref(), &failure);
             return Err(failure);
         }
     };

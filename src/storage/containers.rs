@@ -195,7 +195,10 @@ impl Containers {
             return Err(Error::new(Kind::Conflict, format!("container {name} has that name already")));
         }
         // In this order a command that is killed leaves a link too many, never a container without one.
-        self.take_name(&base, name, dir.id())?;
+        // It may be ours already: one that was killed did not come to remove the old link.
+        if self.by_name(name).as_ref() != Some(dir.id()) {
+            self.take_name(&base, name, dir.id())?;
+        }
         let before = std::mem::replace(&mut settings.name, name.clone());
         let unlink = |name: &Name| {
             let _ = unlinkat(&base, format!("names/{name}").as_str(), UnlinkatFlags::NoRemoveDir);

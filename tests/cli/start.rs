@@ -298,3 +298,58 @@ fn races_end_in_a_legal_state() {
     assert!(removed.code == 0, "{removed}");
     env.coracle(["container", "exists", "web"]).fails(1);
 }
+
+#[test]
+fn init_says_what_a_start_would() {
+    let env = TestEnv::new();
+    create(&env, "a", &["-v", "/data"], &["sh", "-c", IDLE]);
+    assert_eq!(env.coracle(["init", "a"]).ok().text(), "a");
+    assert_eq!(status(&env, "a"), "created 0");
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("127.0.0.1:{}:80", holder.local_addr().unwrap().port());
+    create(&env, "b", &["--network", "slirp4netns", "-p", &port], &["true"]);
+    env.coracle(["init", "b"]).fails(125);
+    env.coracle(["container", "init", "nobody"]).fails(125).says("nobody");
+    start_of(&env, &["a"]).ok();
+    env.coracle(["init", "--latest"]).fails(125);
+    assert_eq!(env.coracle(["init", "a"]).ok().text(), "a");
+}
+
+/// Commands and monitors killed at any moment: what is left can be started, stopped and removed.
+#[test]
+fn whoever_is_killed_leaves_a_container_that_can_be_used() {
+    let env = TestEnv::new();
+    create(&env, "web", &["--restart", "on-failure"], &["sh", "-c", IDLE]);
+    let verbs: [&[&str]; 6] = [
+        &["start", "web"],
+        &["restart", "-t", "0", "web"],
+        &["stop", "-t", "0", "web"],
+        &["update", "--restart", "always", "web"],
+        &["rename", "web", "other"],
+        &["container", "clone", "web", "copy"],
+    ];
+    for round in 0..24u64 {
+        let running = env.coracle(verbs[round as usize % verbs.len()]).start();
+        // Spread over the time that a verb takes; which moment is met does not matter.
+        std::thread::sleep(std::time::Duration::from_micros(round * 700));
+        running.signal(Signal::SIGKILL);
+        running.wait();
+        // It may be ending at this moment, for the signal of a stop that was killed.
+        let monitor: i32 = field(&env, &env.containers()[0], "{{.State.ConmonPid}}").parse().unwrap();
+        if round % 5 == 4 && monitor > 1 {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(monitor), Signal::SIGKILL);
+        }
+        let names = env.coracle(["ps", "-a", "--format", "{{.Names}}"]).ok().lines();
+        if names.iter().any(|name| name == "other") {
+            env.coracle(["rename", "other", "web"]).ok();
+        }
+        if names.iter().any(|name| name == "copy") {
+            env.coracle(["rm", "-f", "-t", "0", "copy"]).ok();
+        }
+        start_of(&env, &["web"]).ok();
+        assert_eq!(status(&env, "web"), "running 0", "round {round}");
+    }
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+    let left = env.containers();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -52,7 +52,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) failure: Failure,
-    pub(super) record: Option<RunRecord>,
+    pub(super) record: Option<Box<RunRecord>>,
 }
 
 impl From<Failure> for Failed {
@@ -80,7 +80,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let abandon = |failure: Failure, record: Option<RunRecord>| {
         let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
         let _ = child.wait();
-        Failed { failure, record }
+        Failed { failure, record: record.map(Box::new) }
     };
     let record = record_run(dir, &child, &listeners, joins.shares, restarts)
         .map_err(|failure| abandon(failure, None))?;

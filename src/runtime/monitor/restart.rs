@@ -137,7 +137,7 @@ pub(super) fn next(
             Err(failed) => failed,
         };
         // Where there is no record of the attempt it is told with the run before.
-        last = record.unwrap_or(RunRecord { restarts: last.restarts + 1, ..last });
+        last = record.map_or(RunRecord { restarts: last.restarts + 1, ..last }, |record| *record);
         end = End { code: crate::runtime::exit_code(&failure), signal: None };
         error = Some(failure.describe());
         let again = after(life, &last, end, false, course);

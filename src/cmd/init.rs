@@ -1,0 +1,38 @@
+//! `coracle init`.
+
+use super::which::Which;
+use crate::error::Result;
+use crate::host::Env;
+use crate::runtime::select::Suits;
+use crate::runtime::{self, start};
+use crate::storage::events::Action;
+use crate::ui;
+use std::process::ExitCode;
+
+/// Arguments of `init`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = super::switch::switchable)]
+pub struct Args {
+    /// Which containers.
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Makes ready what a start needs beside a process: volumes, helpers, the system call filter, and that its
+/// ports are free. Nothing is held afterwards, so the container stays as it was. One that runs is ignored.
+///
+/// # Errors
+/// A container that does not exist, or whose start would be refused.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let store = super::store(env)?;
+    ui::each(args.which.chosen(&store, Suits::Ended)?, |(name, found)| {
+        let dir = found?;
+        if !dir.status().is_active() && !dir.is_starting() {
+            let plan = start::stored_plan(&dir)?;
+            drop(runtime::prepare(&store, &plan)?);
+            runtime::volumes::prepare(&store, &plan)?;
+            dir.emit(Action::Init);
+        }
+        Ok(Some(name))
+    })
+}
