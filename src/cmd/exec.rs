@@ -31,6 +31,12 @@ pub struct Args {
     /// Keep standard input open
     #[arg(short, long)]
     pub interactive: bool,
+    /// Read the container's id from this file; no name is given then
+    #[arg(long, value_name = "FILE", conflicts_with = "latest")]
+    pub cidfile: Option<PathBuf>,
+    /// Keep no session in a database; there is none
+    #[arg(long, hide = true)]
+    pub no_session: bool,
     /// Use the latest container; no name is given then
     #[arg(short, long)]
     pub latest: bool,
@@ -60,10 +66,15 @@ pub struct Args {
 /// An unknown or stopped container; 126 and 127 when the command cannot be executed or is not found.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let (dir, argv) = match args.words.split_first() {
+    let (dir, argv) = match (&args.cidfile, args.words.split_first()) {
+        (Some(file), _) => {
+            let context = || format!("--cidfile: cannot read {}", file.display());
+            let text = std::fs::read_to_string(file).context(Kind::Usage, context)?;
+            (store.containers().find(text.trim())?, args.words.as_slice())
+        }
         _ if args.latest => (store.containers().latest()?, args.words.as_slice()),
-        Some((name, argv)) => (store.containers().find(name)?, argv),
-        None => return Err(no_command()),
+        (None, Some((name, argv))) => (store.containers().find(name)?, argv),
+        (None, None) => return Err(no_command()),
     };
     if argv.is_empty() {
         return Err(no_command());

@@ -14,6 +14,9 @@ pub struct DevicePlan {
     pub inside: PathBuf,
     /// `r`, `w` and `m` as asked for; what the account may do with the node is what counts.
     pub permissions: String,
+    /// Left out where it is gone by the time of a start.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// One `--device`.

@@ -102,6 +102,8 @@ pub struct ProcessRequest {
     pub init_path: Option<PathBuf>,
     /// `--systemd`.
     pub systemd: Systemd,
+    /// `--shm-size-systemd` in bytes.
+    pub systemd_size: Option<u64>,
     /// `--hostuser`, as entries of `/etc/passwd`.
     pub host_users: Vec<String>,
     /// `--passwd-entry`.

@@ -428,7 +428,7 @@ fn mounts(
         }
     }
     if systemd {
-        systemd::mounts().for_each(&mut fill);
+        systemd::mounts(request.process.systemd_size).for_each(&mut fill);
     }
     if let Some(path) = &request.process.init_path {
         let source = MountSource::Bind { path: path.clone(), recursive: false };

@@ -51,17 +51,11 @@ impl Systemd {
     }
 }
 
-/// The mounts that systemd expects; executable, as it starts services from `/run`.
-pub fn mounts() -> impl Iterator<Item = MountPlan> {
-    MEMORY.into_iter().map(|(place, mode)| {
-        let source = MountSource::Tmpfs {
-            size: None,
-            mode: Some(mode),
-            copy_up: true,
-            inodes: None,
-            uid: None,
-            gid: None,
-        };
+/// The mounts that systemd expects, of this size in bytes; executable, as it starts services from `/run`.
+pub fn mounts(size: Option<u64>) -> impl Iterator<Item = MountPlan> {
+    MEMORY.into_iter().map(move |(place, mode)| {
+        let source =
+            MountSource::Tmpfs { size, mode: Some(mode), copy_up: true, inodes: None, uid: None, gid: None };
         super::resolve::plain(source, PathBuf::from(place))
     })
 }

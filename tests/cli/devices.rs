@@ -52,6 +52,13 @@ fn nodes_of_the_host_are_shown() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(shown.text()).unwrap(), wanted);
     env.coracle(["rm", "-f", "-t0", "web"]).ok();
 
+    // What everybody may open comes with --privileged; terminals and what is there already do not.
+    let everybody = std::fs::metadata("/dev/fuse")
+        .is_ok_and(|s| std::os::unix::fs::PermissionsExt::mode(&s.permissions()) & 6 == 6);
+    let listed = out(&env, &["--privileged"], "ls /dev");
+    assert_eq!(listed.lines().any(|name| name == "fuse"), everybody, "{listed}");
+    assert!(!listed.lines().any(|name| name == "tty0"), "{listed}");
+    assert!(!out(&env, &[], "ls /dev").contains("fuse"));
     refused(&env, &["--device", "/dev/nosuch"], "/dev/nosuch").says("Hint:");
     refused(&env, &["--device", "/etc/passwd"], "not a device").says("-v /etc/passwd");
     refused(&env, &["--device", "/etc/ssl"], "/etc/ssl");

@@ -31,9 +31,12 @@ fn systemd_gets_what_it_expects() {
     assert_eq!(run(&[], "/sbin/init"), "1 1 1 1 32");
     assert_eq!(run(&["--systemd=false"], "/sbin/init"), "0 0 0 0 0");
     assert_eq!(run(&["--systemd=always"], "/run/../sbin/init"), "1 1 1 1 32");
-    let script =
-        ["run", "-d", "--name", "one", "--systemd=always", "--network=none", &image, "sleep", "1000"];
-    env.coracle(script).ok();
+    let script = ["run", "-d", "--name", "one", "--systemd=always", "--shm-size-systemd=1m", "--cidfile=cid"];
+    env.coracle(script).args(["--network=none", &image, "sleep", "1000"]).ok();
+    let mounted = env.coracle(["exec", "--cidfile=cid", "cat", "/proc/self/mounts"]).ok();
+    let small = |line: &String| line.contains(" /run tmpfs ") && line.contains("size=1024k");
+    assert!(mounted.lines().iter().any(small), "{mounted}");
+    env.coracle(["exec", "--cidfile=nosuch", "true"]).fails(125).says("nosuch");
     assert_eq!(env.coracle(["exec", "one", "cat", "/run/kept"]).ok().stdout, "x");
     let signal = |name: &str| env.coracle(["inspect", name, "--format", "{{.Config.StopSignal}}"]).ok();
     let of_one = signal("one");
@@ -153,6 +156,11 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
         ("--runtime=runc", "itself"),
         ("--volume-driver=nfs", "drivers"),
         ("--use-api-socket", "daemon"),
+        ("--cpu-count=1", "Windows"),
+        ("--rdt-class=x", "cache"),
+        ("--decryption-key=x", "encrypted"),
+        ("--preserve-fd=4", "from 3 upwards"),
+        ("--init-ctr=once", "no pods"),
     ] {
         refused(&env, &[option], says);
     }

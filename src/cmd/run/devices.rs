@@ -47,6 +47,9 @@ pub fn look_up(args: &DeviceArgs, request: &mut Request, caller: &Caller) -> Res
             DeviceArg::Cdi(name) => names.push(name),
         }
     }
+    if request.security.privileged {
+        request.devices.extend(openable(&request.devices));
+    }
     names.extend(args.gpus.iter().flat_map(|gpus| gpus.0.iter().map(String::as_str)));
     if names.is_empty() {
         return Ok(());
@@ -76,8 +79,12 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DevicePlan
         _ => refuse("it cannot be looked up").caused_by(e),
     })?;
     let kind = found.metadata().map_err(|e| refuse("it cannot be looked up").caused_by(e))?.file_type();
-    let plan =
-        |host: PathBuf, inside: PathBuf| DevicePlan { host, inside, permissions: permissions.to_owned() };
+    let plan = |host: PathBuf, inside: PathBuf| DevicePlan {
+        host,
+        inside,
+        permissions: permissions.to_owned(),
+        optional: false,
+    };
     if is_device(kind) {
         if !permissions.contains('w') || !permissions.contains('r') {
             log::warn!(
@@ -110,6 +117,32 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DevicePlan
     }
     all.sort_by(|a, b| a.inside.cmp(&b.inside));
     if all.is_empty() { Err(refuse("there is no device in it")) } else { Ok(all) }
+}
+
+/// What a container makes itself, and terminals, which are not to be shared.
+const OWN: [&str; 10] = ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "console"];
+
+/// For `--privileged`: the devices that the caller may open, beside those that are there already.
+fn openable(known: &[DevicePlan]) -> Vec<DevicePlan> {
+    let dev = Path::new("/dev");
+    let of_host = nodes(dev, dev, "rwm").unwrap_or_default();
+    let wanted = |device: &DevicePlan| {
+        let first = device.inside.strip_prefix(dev).ok().and_then(|rest| rest.components().next());
+        let first = first.map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
+        !OWN.contains(&first.as_str())
+            && !first.starts_with("tty")
+            && !first.starts_with("vcs")
+            && !known.iter().any(|other| other.inside == device.inside)
+            && fs::metadata(&device.host).is_ok_and(|status| may_use(&status))
+    };
+    of_host.into_iter().filter(wanted).map(|device| DevicePlan { optional: true, ..device }).collect()
+}
+
+/// Whether the mode lets everybody, or the caller as owner, read and write.
+fn may_use(status: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = nix::unistd::geteuid().as_raw() == status.uid();
+    status.mode() & 0o006 == 0o006 || own && status.mode() & 0o600 == 0o600
 }
 
 fn is_device(kind: fs::FileType) -> bool {

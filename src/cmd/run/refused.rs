@@ -116,6 +116,33 @@ pub struct RefusedArgs {
     #[arg(long, hide = true, value_name = "DRIVER", value_parser = only(&["local", ""],
         "there are no volume drivers: nothing runs that could load one", "Leave it out, or use local."))]
     pub volume_driver: Option<Accepted>,
+    /// Bandwidth
+    #[arg(long, hide = true, value_name = "SIZE", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    pub io_maxbandwidth: Option<Never>,
+    /// Operations
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    pub io_maxiops: Option<Never>,
+    /// Processors
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    pub cpu_count: Option<Never>,
+    /// Share of processors
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    pub cpu_percent: Option<Never>,
+    /// Cache and bandwidth class
+    #[arg(long, hide = true, value_name = "CLASS", value_parser = because(
+        "the classes of a processor's cache are root's to give", "Leave it out."))]
+    pub rdt_class: Option<Never>,
+    /// Key of an encrypted image
+    #[arg(long, hide = true, value_name = "KEY", value_parser = because(
+        "encrypted images cannot be read", "Pull an image that is not encrypted, or decrypt it first: skopeo copy --decryption-key KEY ..."))]
+    pub decryption_key: Vec<Never>,
+    /// Descriptors to pass
+    #[arg(long, hide = true, value_name = "FD", value_parser = because(
+        "descriptors are passed from 3 upwards only", "Pass the first N above standard error: --preserve-fds N."))]
+    pub preserve_fd: Vec<Never>,
+    /// Init container of a pod
+    #[arg(long, hide = true, value_name = "TYPE", value_parser = because(PODS, PODS_HINT))]
+    pub init_ctr: Option<Never>,
     /// The engine's socket
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = because("there is no daemon and so no socket of one", "Leave it out."))]

@@ -7,6 +7,7 @@ use crate::netns::HostsBase;
 use crate::plan::Request;
 use crate::plan::process::{OomScore, Personality};
 use crate::plan::systemd::Systemd;
+use crate::plan::units::Size;
 use crate::plan::words::Pair;
 use std::path::PathBuf;
 
@@ -17,6 +18,9 @@ pub struct SpaceArgs {
     /// Mounts, signal and variables for systemd: true when the command is one, false or always
     #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
     pub systemd: Systemd,
+    /// Size of each memory file system that --systemd mounts
+    #[arg(long, value_name = "SIZE")]
+    pub shm_size_systemd: Option<Size>,
     /// Add an account of the host to /etc/passwd
     #[arg(long, value_name = "USER")]
     pub hostuser: Vec<String>,
@@ -56,6 +60,7 @@ pub struct SpaceArgs {
 pub fn apply(args: SpaceArgs, request: &mut Request, caller: &Caller) -> Result<()> {
     let process = &mut request.process;
     process.systemd = args.systemd;
+    process.systemd_size = args.shm_size_systemd.map(|size| size.0).filter(|bytes| *bytes > 0);
     process.host_users = args.hostuser.iter().map(|name| account(name)).collect::<Result<_>>()?;
     process.passwd_line = args.passwd_entry.map(|text| one_line("--passwd-entry", text)).transpose()?;
     process.group_line = args.group_entry.map(|text| one_line("--group-entry", text)).transpose()?;

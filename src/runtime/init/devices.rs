@@ -19,7 +19,10 @@ pub(super) fn bind(root: BorrowedFd<'_>, devices: &[DevicePlan]) -> Result<(), F
     for device in devices {
         let shown = || device.host.to_string_lossy().into_owned();
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(strictly);
-        let found = openat2(AT_FDCWD, &device.host, how).doing("open device", &device.host)?;
+        let found = match openat2(AT_FDCWD, &device.host, how) {
+            Err(_) if device.optional => continue,
+            other => other.doing("open device", &device.host)?,
+        };
         let kind = fstat(&found).doing("examine device", &device.host)?.st_mode & SFlag::S_IFMT.bits();
         if ![SFlag::S_IFCHR.bits(), SFlag::S_IFBLK.bits()].contains(&kind) {
             return Err(Failure::other("use device", shown(), "it is no device any more"));
