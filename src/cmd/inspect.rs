@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
+use crate::runtime::volumes::Users;
 use crate::storage::Store;
 use crate::ui::rows;
 use crate::ui::template::Template;
@@ -19,11 +20,11 @@ mod unset;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = super::switch::switchable)]
 pub struct Args {
-    /// Containers or images by name, id or beginning of an id
+    /// Containers, images or volumes by name, id or beginning of an id
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Look for this sort of object only: container, image or all
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image"])]
+    /// Look for this sort of object only: container, image, volume or all
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image", "volume"])]
     pub kind: String,
     /// Print as json or a Go template such as '{{.State.Status}}'
     #[arg(short, long, value_name = "FORMAT")]
@@ -39,12 +40,14 @@ pub struct Args {
 /// What `inspect` looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
-    /// Containers, then images.
+    /// Containers, then images, then volumes.
     Any,
     /// Containers only.
     Container,
     /// Images only.
     Image,
+    /// Volumes only.
+    Volume,
 }
 
 /// Shows everything known about containers and images.
@@ -55,6 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let sort = match args.kind.as_str() {
         "container" => Sort::Container,
         "image" => Sort::Image,
+        "volume" => Sort::Volume,
         _ => Sort::Any,
     };
     run_sort(args, sort, env)
@@ -129,6 +133,9 @@ fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
 }
 
 fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
+    if sort == Sort::Volume {
+        return volume(store, name);
+    }
     if sort != Sort::Image {
         match store.containers().find(name) {
             Ok(dir) => {
@@ -149,7 +156,18 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
             Err(Error::new(Kind::NotFound, format!("no image with name or id {name:?}"))
                 .hint("List images: coracle images"))
         }
-        _ => Err(Error::new(Kind::NotFound, format!("no container or image with name or id {name:?}"))
-            .hint("List them: coracle ps -a; coracle images")),
+        _ => match volume(store, name) {
+            Err(e) if e.kind() == Kind::NotFound => Err(Error::new(
+                Kind::NotFound,
+                format!("no container, image or volume with name or id {name:?}"),
+            )
+            .hint("List them: coracle ps -a; coracle images; coracle volume ls")),
+            other => other,
+        },
     }
+}
+
+fn volume(store: &Store, name: &str) -> Result<Value> {
+    let found = store.volumes().find(name)?;
+    Ok(super::volume::show::record(store, &found, &Users::read(store)?))
 }

@@ -14,7 +14,7 @@ pub mod ls;
 pub mod mount;
 pub mod prune;
 pub mod rm;
-mod show;
+pub(super) mod show;
 
 /// Arguments of `volume`.
 #[derive(Debug, clap::Args)]

@@ -154,3 +154,14 @@ fn scripts_find_the_fields_they_read() {
     let text = env.coracle(["inspect", "-f", format, "web"]).ok();
     assert!(text.text().ends_with(" false 0"), "{text}");
 }
+
+#[test]
+fn volumes_are_found_after_containers_and_images() {
+    let env = TestEnv::new();
+    env.coracle(["volume", "create", "data"]).ok();
+    assert_eq!(env.coracle(["inspect", "-f", "{{.Driver}}", "data"]).ok().text(), "local");
+    assert_eq!(env.coracle(["inspect", "-t", "volume", "data"]).ok().json()[0]["Name"], "data");
+    env.coracle(["inspect", "-t", "volume", "nothing"]).fails(125).says("nothing");
+    env.coracle(["inspect", "-t", "image", "data"]).fails(125);
+    env.coracle(["inspect", "nothing"]).fails(125).says("no container, image or volume");
+}

@@ -164,7 +164,7 @@ impl Usage {
             .rows()
             .into_iter()
             .map(|(kind, total, active, size, free)| {
-                let percent = if size == 0 { 0 } else { (free * 100 + size / 2) / size };
+                let percent = (free * 100 + size / 2).checked_div(size).unwrap_or_default();
                 json!({
                     "Type": kind,
                     "Total": total,

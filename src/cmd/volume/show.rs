@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 /// What `inspect` and `ls --format json` show.
-pub(super) fn record(store: &Store, volume: &Volume, users: &Users) -> Value {
+pub(in crate::cmd) fn record(store: &Store, volume: &Volume, users: &Users) -> Value {
     let backing = volume.backing().unwrap_or_default();
     let mut all = Map::new();
     let mut add = |key: &str, value: Value| all.insert(key.to_owned(), value);

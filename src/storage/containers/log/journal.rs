@@ -63,8 +63,7 @@ impl Writer {
     /// When the journal is gone or does not take it; what was not taken is lost.
     pub fn append(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         for line in bytes.split_inclusive(|&b| b == b'\n') {
-            let mut pieces = line.chunks(PIECE).peekable();
-            while let Some(piece) = pieces.next() {
+            for piece in line.chunks(PIECE) {
                 let text = piece.strip_suffix(b"\n");
                 self.entry.clear();
                 self.entry.extend_from_slice(&self.fields);
