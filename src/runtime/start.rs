@@ -9,6 +9,7 @@ use super::client::{Attachment, Signals};
 use super::{Attached, Prepared, Running, control, launch, prepare};
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::fork::Failure;
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -19,7 +20,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// How often a start is tried anew when others change the container meanwhile.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
 
 /// How a caller wants to be attached; the rest is the container's.
 #[derive(Debug, Clone)]
@@ -125,10 +126,17 @@ fn start_after(
         match started {
             // Somebody else was faster.
             Err(_) if dir.status() == Status::Running => {}
+            // And another one has stopped it since.
+            Err(error) if was_running(&error, dir) && dir.in_place() => {}
             other => return other,
         }
     }
     Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
+}
+
+/// Whether a start failed because another monitor had the container.
+fn was_running(error: &Error, dir: &ContainerDir) -> bool {
+    Failure::below(error).is_some_and(|f| f.doing == "start" && f.object == dir.id().short())
 }
 
 fn start_required(
