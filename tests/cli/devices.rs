@@ -73,20 +73,28 @@ fn case_16_a_device_stays_inside() {
     let env = TestEnv::new();
     let outside = env.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
-    let up = format!("../../../../../../..{}", outside.display());
-    let layer = Layer::new()
-        .symlink("srv/up", &up)
-        .symlink("srv/abs", &outside.display().to_string())
-        .symlink("dev", "/etc");
-    crate::common::busybox().layer(layer).push(shared_registry(), "devices/links", "latest");
-    let image = shared_registry().reference("devices/links", "latest");
-    let script = "stat -c %t:%T /srv/up/node /srv/abs/node; stat -c %F /dev";
-    let options = ["--device=/dev/null:/srv/up/node", "--device=/dev/null:/srv/abs/node"];
-    let ran = env.coracle(["run", "--rm", "--network=none"]).args(options).args([&image, "sh", "-c", script]);
-    // Either it works inside, or the start fails; nothing is made outside.
-    let output = ran.run();
-    assert!(output.stdout.is_empty() || output.stdout.starts_with("1:3\n1:3\n"), "{output}");
-    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+    let absolute = outside.display().to_string();
+    let up = format!("../../../../../../..{absolute}");
+    let links = || Layer::new().symlink("srv/up", &up).symlink("srv/abs", &absolute);
+    let image = |tag: &str, layer: Layer| {
+        crate::common::busybox().layer(layer).push(shared_registry(), "devices/links", tag);
+        shared_registry().reference("devices/links", tag)
+    };
+    let run = |image: &str, place: &str| {
+        let device = format!("--device=/dev/null:{place}/node");
+        let base = env.coracle(["run", "--rm", "--network=none", &device, image]);
+        base.args(["stat", "-c", "%t:%T", &format!("{place}/node")]).run()
+    };
+    let plain = image("plain", links());
+    for place in ["/srv/up", "/srv/abs"] {
+        let output = run(&plain, place);
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{output}");
+        assert_eq!(output.stdout, "1:3\n", "{output}");
+    }
+    // A /dev that is a link is no place for devices at all.
+    let output = run(&image("dev", links().symlink("dev", &absolute)), "/dev");
+    assert_eq!((output.code, output.stdout.as_str()), (125, ""), "{output}");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{output}");
 }
 
 #[test]
