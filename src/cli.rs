@@ -158,7 +158,7 @@ pub enum Command {
     /// Take names away from an image
     Untag(cmd::untag::Args),
     /// Change settings of containers
-    Update(cmd::update::Args),
+    Update(Box<cmd::update::Args>),
     /// Show the version
     Version(cmd::version::Args),
     /// Do something with volumes

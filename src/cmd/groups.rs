@@ -77,7 +77,7 @@ pub enum ContainerVerb {
     /// Let frozen containers go on
     Unpause(pause::Args),
     /// Change settings of containers
-    Update(update::Args),
+    Update(Box<update::Args>),
     /// Wait for containers to stop and print their exit codes
     Wait(wait::Args),
 }
