@@ -249,6 +249,10 @@ impl<'a> Relay<'a> {
                 kill_at = None;
                 payload.kill();
             }
+            if ready.iter().any(|(watch, _)| matches!(watch, Watch::Health)) {
+                // What the check has brought into memory is not needed until the next one.
+                shrink_at.get_or_insert_with(|| Instant::now() + SETTLED);
+            }
             for (watch, events) in ready {
                 match watch {
                     Watch::Signals => {
