@@ -422,7 +422,14 @@ fn logs_are_kept_as_asked() {
     assert_eq!(run("none", "--log-driver=none").text(), "kept");
     assert!(!env.coracle(["logs", "none"]).run().stdout.contains("kept"));
     assert_eq!(run("small", "--log-opt=max-size=10m").text(), "kept");
-    refused_option(&env, "--log-opt=path=/x");
+    refused_option(&env, "--log-opt=path=");
+    let path = env.path().join("elsewhere");
+    assert_eq!(run("path", &format!("--log-opt=path={}", path.display())).text(), "kept");
+    assert!(std::fs::read_to_string(&path).unwrap().contains("kept"));
+    env.coracle(["run", "--name=lost", "--log-opt=path=/proc/x", "busybox", "true"])
+        .fails(125)
+        .says("/proc/x");
+    assert_eq!(env.coracle(["inspect", "--format", "{{.State.Status}}", "lost"]).ok().text(), "created");
 }
 
 #[track_caller]
