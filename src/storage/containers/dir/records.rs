@@ -1,0 +1,218 @@
+//! The records of a container's directory: settings, runs, their ends, the stop note, and the summary that is
+//! kept beside them for `ps`.
+
+use super::super::files;
+use super::super::locks::{self, ExitNote};
+use super::super::records::{Outline, ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
+use super::super::summary::{Phase, Record, encode_ports};
+use super::ContainerDir;
+use crate::container::health::Health;
+use crate::container::{ExitRecord, Name, RestartPolicy};
+use crate::error::{Context, Error, Kind, Result};
+use chrono::Utc;
+use std::io;
+use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+
+impl ContainerDir {
+    /// What verbs may change; defaults from the plan when the file is missing.
+    ///
+    /// # Errors
+    /// When no name is known at all.
+    pub fn settings(&self) -> Result<Settings> {
+        if let Some(settings) = self.read("settings.json")? {
+            return Ok(settings);
+        }
+        let name = self.outline().name.ok_or_else(|| {
+            Error::new(Kind::Storage, self.doing("the records were lost"))
+                .hint(format!("Remove it: coracle rm -f {}", self.id.short()))
+        })?;
+        Ok(Settings::new(name))
+    }
+
+    /// Replaces the settings. The caller holds [`ContainerDir::lock`] since it read them.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_settings(&self, settings: &Settings) -> Result<()> {
+        files::replace_json(self.fd(), "settings.json", settings)
+            .and_then(|()| self.change_summary(|s| settings.name.as_str().clone_into(&mut s.name)))
+            .context(Kind::Storage, || self.doing("write settings.json"))
+    }
+
+    /// The latest run; `None` before the first start.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn run_record(&self) -> Result<Option<RunRecord>> {
+        self.read("run.json")
+    }
+
+    /// Records a run. For the monitor, which holds `alive`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_run(&self, run: &RunRecord) -> Result<()> {
+        self.change_summary(|s| {
+            s.phase = if run.paused { Phase::Paused } else { Phase::Started };
+            if s.run != run.run {
+                s.health = None;
+            }
+            s.run = run.run;
+            s.started = Some(run.started);
+            s.finished = None;
+            s.code = None;
+            s.ports = encode_ports(&run.ports);
+        })
+        .and_then(|()| files::replace_json(self.fd(), "run.json", run))
+        .context(Kind::Storage, || self.doing("write run.json"))
+    }
+
+    /// The number of the next run, and a record of it with this process as the monitor.
+    ///
+    /// # Errors
+    /// When the latest run cannot be read.
+    pub fn next_run(&self, init: ProcessRef) -> Result<RunRecord> {
+        Ok(RunRecord {
+            version: RUN_VERSION,
+            run: self.run_record()?.map_or(0, |r| r.run) + 1,
+            monitor: ProcessRef::own().unwrap_or(ProcessRef { pid: 0, start_time: 0 }),
+            init,
+            boot_id: boot_id(),
+            started: Utc::now(),
+            ports: Vec::new(),
+            paused: false,
+            restarts: 0,
+        })
+    }
+
+    /// How the latest run that ended did so.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn exit_record(&self) -> Result<Option<ExitRecord>> {
+        let record: Option<ExitRecord> = self.read("exit.json")?;
+        let Ok(Some(run)) = self.run_record() else { return Ok(record) };
+        if record.as_ref().is_some_and(|exit| exit.run >= run.run) {
+            return Ok(record);
+        }
+        // On a full disk the note is all that could be written.
+        let noted = self.exit_note().ok().and_then(|note| Some((note.code(run.run)?, note.written()?)));
+        Ok(noted.map_or(record, |(code, finished)| {
+            Some(ExitRecord {
+                run: run.run,
+                code,
+                signal: None,
+                oom_killed: false,
+                error: Some("the disk was full when it ended".to_owned()),
+                started: run.started,
+                finished,
+                restart_at: None,
+            })
+        }))
+    }
+
+    /// Records the end of a run.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_exit(&self, exit: &ExitRecord) -> Result<()> {
+        let kept = files::replace_json(self.fd(), "exit.json", exit).and_then(|()| {
+            self.change_summary(|s| {
+                s.phase = ended(exit);
+                s.run = exit.run;
+                s.started = Some(exit.started);
+                s.finished = Some(exit.finished);
+                s.code = Some(exit.code);
+            })
+        });
+        let noted = locks::note_exit(self.fd(), exit.run, exit.code);
+        match kept {
+            // The note's place was taken before the disk was full, and it says enough.
+            Err(e) if noted.is_ok() && matches!(e.kind(), StorageFull | QuotaExceeded) => Ok(()),
+            other => other.and(noted),
+        }
+        .context(Kind::Storage, || self.doing("write exit.json"))
+    }
+
+    /// Opens the exit note, for one who waits; see [`ExitNote`].
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn exit_note(&self) -> Result<ExitNote> {
+        ExitNote::open(self.fd()).context(Kind::Storage, || self.doing("open the exit note"))
+    }
+
+    /// The restart policy in force, given the one of the plan.
+    pub fn restart_policy(&self, planned: RestartPolicy) -> RestartPolicy {
+        self.settings().ok().and_then(|settings| settings.restart).unwrap_or(planned)
+    }
+
+    /// Notes that somebody wants the container stopped, having seen this run: the monitor whose run that is
+    /// starts no other. Written before the signal goes out.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn ask_stop(&self, run: u64) -> Result<()> {
+        files::replace(self.fd(), "stop", format!("{run}\n").as_bytes())
+            .context(Kind::Storage, || self.doing("note the stop"))
+    }
+
+    /// The run that somebody wanted stopped, the last time anybody did.
+    pub fn stop_asked(&self) -> Option<u64> {
+        let bytes = files::read(self.fd(), "stop").ok()??;
+        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+    }
+
+    fn change_summary(&self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
+        locks::with_summary(self.fd(), || {
+            let mut record = match files::read(self.fd(), "summary")?.and_then(|b| Record::from_bytes(&b)) {
+                Some(record) if !record.cut => record,
+                Some(mut record) => {
+                    record.complete(self.full_record());
+                    record
+                }
+                None => self.full_record(),
+            };
+            change(&mut record);
+            files::replace(self.fd(), "summary", &record.to_bytes()?)
+        })
+    }
+
+    pub(in crate::storage::containers) fn note_health(&self, health: Option<Health>) -> io::Result<()> {
+        self.change_summary(|s| s.health = health)
+    }
+
+    pub(in crate::storage::containers) fn write_first_summary(
+        &self,
+        name: &Name,
+        outline: &Outline,
+    ) -> io::Result<()> {
+        files::replace(self.fd(), "summary", &Record::new(name.as_str(), outline).to_bytes()?)
+    }
+
+    /// The summary rebuilt from the full records.
+    pub(in crate::storage::containers) fn full_record(&self) -> Record {
+        let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
+        let mut record = Record::new(&name, &self.outline());
+        if let Ok(Some(run)) = self.run_record() {
+            record.phase = if run.paused { Phase::Paused } else { Phase::Started };
+            record.run = run.run;
+            record.started = Some(run.started);
+            record.ports = encode_ports(&run.ports);
+            record.health = self.health().ok().flatten().filter(|h| h.run == run.run).map(|h| h.status);
+        }
+        if let Ok(Some(exit)) = self.exit_record()
+            && exit.run >= record.run
+        {
+            record.phase = ended(&exit);
+            record.run = exit.run;
+            record.finished = Some(exit.finished);
+            record.code = Some(exit.code);
+        }
+        record
+    }
+}
+
+fn ended(exit: &ExitRecord) -> Phase {
+    if exit.restart_at.is_some() { Phase::Restarting } else { Phase::Exited }
+}

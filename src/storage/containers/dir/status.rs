@@ -1,0 +1,128 @@
+//! Where a container stands, which is derived and never stored, and what finishes a dead monitor's work.
+
+use super::super::locks::{self, AliveLock};
+use super::super::records::{RunRecord, boot_id};
+use super::super::summary::Summary;
+use super::ContainerDir;
+use crate::container::{ExitRecord, Status};
+use crate::error::{Context, Error, Kind, Result};
+use crate::storage::events::{Action, Event, Events};
+use crate::sys::process;
+use chrono::Utc;
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// The exit code of a container whose monitor died, or whose machine restarted, before the payload's
+/// own was known.
+pub const LOST_EXIT_CODE: u8 = 255;
+
+/// How long a monitor whose container has ended may take to clear up before it counts as running.
+const ENDING: Duration = Duration::from_secs(20);
+
+impl ContainerDir {
+    /// Where the container stands, derived from its records and the monitor's lock. An unreadable
+    /// record counts as absent. Not for the monitor itself, which would lose its lock.
+    pub fn status(&self) -> Status {
+        // In this order, so that a container which is just starting or ending never looks crashed.
+        let Ok(Some(run)) = self.run_record() else {
+            return match self.exit_record() {
+                Ok(Some(_)) => Status::Exited,
+                _ => Status::Created,
+            };
+        };
+        let alive = self.is_alive();
+        match self.exit_record() {
+            Ok(Some(exit)) if exit.run == run.run && exit.restart_at.is_some() && alive => Status::Restarting,
+            Ok(Some(exit)) if exit.run == run.run => Status::Exited,
+            _ if !alive => Status::Crashed,
+            _ if run.paused => Status::Paused,
+            _ => Status::Running,
+        }
+    }
+
+    /// The container as listings show it.
+    pub fn summary(&self) -> Summary {
+        Summary::new(self.id.clone(), self.full_record(), self.status())
+    }
+
+    /// Whether a monitor is about to start the container and has not recorded the run yet. Never called
+    /// by the monitor itself.
+    pub fn is_starting(&self) -> bool {
+        let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
+        self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)
+    }
+
+    /// Whether a monitor holds `alive`. Never called by the monitor itself.
+    pub fn is_alive(&self) -> bool {
+        locks::is_alive(self.fd(), "alive")
+    }
+
+    /// Takes `alive`, for the calling process's whole life: the monitor calls it once, after its fork.
+    /// Waits for a former monitor that has written its exit record and is clearing up.
+    ///
+    /// # Errors
+    /// `Conflict` when the container runs.
+    pub fn hold_alive(&self) -> Result<AliveLock> {
+        let ended = |run: Option<RunRecord>, exit: Option<ExitRecord>| {
+            run.is_none_or(|run| exit.is_some_and(|exit| exit.run == run.run))
+        };
+        let begun = Instant::now();
+        let ending = || {
+            begun.elapsed() < ENDING
+                && ended(self.run_record().ok().flatten(), self.exit_record().ok().flatten())
+        };
+        let lock = match locks::hold_alive(self.fd(), ending) {
+            Err(Errno::EAGAIN) => {
+                let id = self.id.short();
+                return Err(Error::new(Kind::Conflict, format!("container {id} is running already")));
+            }
+            other => other.context(Kind::Storage, || self.doing("take the alive lock"))?,
+        };
+        // Whoever removes a container looks for a monitor under the lock: either it found us, or we find
+        // here that the container is gone.
+        drop(self.lock()?);
+        if !self.in_place() {
+            return Err(self.removed());
+        }
+        Ok(lock)
+    }
+
+    /// Finishes what a dead monitor left: kills what remains of the run, then writes the exit record
+    /// with [`LOST_EXIT_CODE`]. Gives the record; does nothing unless the status is
+    /// [`Status::Crashed`]. Removing a `--rm` container is the caller's second step.
+    ///
+    /// # Errors
+    /// When the lock or the record cannot be had.
+    pub fn finish_dead(&self) -> Result<Option<ExitRecord>> {
+        let _lock = self.lock()?;
+        if self.status() != Status::Crashed {
+            return Ok(None);
+        }
+        let Some(run) = self.run_record()? else { return Ok(None) };
+        let same_boot = run.boot_id == boot_id();
+        if let Some(init) = run.open_init() {
+            // The end of a pid namespace's first process ends all others in it.
+            let _ = process::pidfd_send_signal(init.as_fd(), libc::SIGKILL);
+        }
+        let error = if same_boot {
+            "the container's monitor died; how the payload ended is not known"
+        } else {
+            "the machine restarted while the container ran; how the payload ended is not known"
+        };
+        let exit = ExitRecord {
+            run: run.run,
+            code: LOST_EXIT_CODE,
+            signal: None,
+            oom_killed: false,
+            error: Some(error.to_owned()),
+            started: run.started,
+            finished: Utc::now(),
+            restart_at: None,
+        };
+        self.write_exit(&exit)?;
+        Events::new(&self.data).emit(Event::of(self, Action::Died).code(exit.code.into()));
+        Ok(Some(exit))
+    }
+}

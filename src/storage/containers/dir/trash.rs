@@ -1,0 +1,73 @@
+//! How a container's directory goes: its name is freed and it is renamed to the trash.
+
+use super::super::locks::DirLock;
+use super::super::{files, target};
+use super::ContainerDir;
+use crate::error::{Context, Kind, Result};
+use crate::storage::events::{Action, Event, Events};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::path::PathBuf;
+
+impl ContainerDir {
+    /// Frees the name and renames the directory into the trash; gives its new path. One that another
+    /// process removed meanwhile is not an error. The caller does not hold [`ContainerDir::lock`].
+    ///
+    /// # Errors
+    /// When the rename is refused.
+    pub fn trash(self) -> Result<PathBuf> {
+        let lock = self.lock()?;
+        self.trash_locked(&lock)
+    }
+
+    /// As [`ContainerDir::trash`], for a caller that holds the lock.
+    ///
+    /// # Errors
+    /// When the rename is refused.
+    pub fn trash_locked(&self, _lock: &DirLock) -> Result<PathBuf> {
+        let trashed = self.data.join("trash").join(format!("container-{}", self.id));
+        let gone = Event::of(self, Action::Remove);
+        let ours = self.rename_to_trash();
+        if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
+            Events::new(&self.data).emit(gone);
+        }
+        let _ = std::fs::remove_file(self.socket_path());
+        Ok(trashed)
+    }
+
+    /// False when another process has removed it.
+    fn rename_to_trash(&self) -> nix::Result<bool> {
+        let base = files::open_dir(nix::fcntl::AT_FDCWD, &self.data.to_string_lossy())?;
+        let containers = files::open_dir(&base, "containers")?;
+        // Another process may have removed it while we waited for the lock.
+        match openat(&containers, self.id.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
+            Ok(there) if fstat(&there)?.st_ino == fstat(&self.dir)?.st_ino => {}
+            Ok(_) | Err(Errno::ENOENT) => return Ok(false),
+            Err(e) => return Err(e),
+        }
+        // From here on no listing shows it, whoever kills us: without a summary it counts as half made, its
+        // name as free, and what is left of it is collected.
+        match unlinkat(&self.dir, "summary", UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e),
+        }
+        if let Ok(settings) = self.settings() {
+            // Ours while the directory stands: nobody may repair a name whose container exists.
+            let link = format!("names/{}", settings.name);
+            if readlinkat(&base, link.as_str()).is_ok_and(|t| t.as_os_str() == target(&self.id).as_str()) {
+                unlinkat(&base, link.as_str(), UnlinkatFlags::NoRemoveDir)?;
+            }
+        }
+        let to = format!("trash/container-{}", self.id);
+        match renameat(&containers, self.id.as_str(), &base, to.as_str()) {
+            Err(Errno::ENOENT) => {
+                mkdirat(&base, "trash", Mode::from_bits_truncate(0o700))?;
+                renameat(&containers, self.id.as_str(), &base, to.as_str())?;
+            }
+            other => other?,
+        }
+        Ok(true)
+    }
+}
