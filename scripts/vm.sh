@@ -10,7 +10,7 @@ binary=$1
 [ -x "$binary" ] || { echo "vm: no binary $binary" >&2; exit 1; }
 say() { printf '==> %s\n' "$*"; }
 
-packages=systemd,systemd-sysv,dbus,libpam-systemd,linux-image-cloud-amd64,uidmap,slirp4netns
+packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-amd64,uidmap,slirp4netns
 packages=$packages,docker-registry,busybox-static,curl,iproute2,procps
 limit=${VM_LIMIT:-900}
 
