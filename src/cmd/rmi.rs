@@ -65,7 +65,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             other => other,
         };
         match removed {
-            Ok(removed) => report(&store, &removed)?,
+            Ok(removed) => report(&removed)?,
             Err(e) => {
                 match e.kind() {
                     Kind::OutputClosed => return Err(e),
@@ -87,10 +87,7 @@ fn everything(store: &Store) -> Result<Vec<String>> {
     Ok(listed.into_iter().filter(|l| !l.read_only).map(|l| l.image.id.to_string()).collect())
 }
 
-fn report(store: &Store, removed: &Removed) -> Result<()> {
-    if let Some(id) = &removed.deleted {
-        store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
-    }
+fn report(removed: &Removed) -> Result<()> {
     let mut text: String = removed.untagged.iter().map(|name| format!("Untagged: {name}\n")).collect();
     if let Some(id) = &removed.deleted {
         text.push_str(&format!("Deleted: {}\n", id.hex()));
@@ -130,10 +127,7 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
 /// # Errors
 /// When a container uses it.
 pub(super) fn forget(store: &Store, name: &str) -> Result<()> {
-    let removed = remove(store, &Args::default(), name)?;
-    if let Some(id) = &removed.deleted {
-        store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
-    }
+    remove(store, &Args::default(), name)?;
     control::sweep(store)
 }
 
@@ -152,11 +146,8 @@ fn remove_users(store: &Store, id: &Digest) -> Result<()> {
             other => other?,
         };
         control::kill(store, &container)?;
-        // A container that removes itself may be gone by now.
-        if std::fs::symlink_metadata(container.path()).is_ok() {
-            let lock = container.lock()?;
-            control::remove(store, &container, &lock, false)?;
-        }
+        // One that somebody starts again meanwhile keeps the image, which says so.
+        control::remove_ended(store, &container, false)?;
     }
     Ok(())
 }

@@ -386,7 +386,10 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
 /// When its records cannot be written or the directory cannot be moved.
 pub fn remove_ended(store: &Store, container: &ContainerDir, volumes: bool) -> Result<bool> {
     recover(store, container)?;
-    let lock = container.lock()?;
+    let lock = match container.lock() {
+        Err(e) if e.kind() == Kind::NotFound => return Ok(false),
+        other => other?,
+    };
     if container.status().is_active() || container.is_starting() || !container.in_place() {
         return Ok(false);
     }

@@ -36,6 +36,7 @@ pub mod monitor;
 mod notify;
 pub mod output;
 pub mod processes;
+pub mod prune;
 pub mod relay;
 mod report;
 pub mod root;

@@ -109,6 +109,10 @@ fn prune_takes_what_nobody_uses_and_nothing_else() {
 
     let first = env.coracle(["system", "prune", "-f", "--filter", "label!=keep"]).ok().stdout;
     assert!(first.contains("Deleted Containers\n") && !first.contains("Deleted Images"), "{first}");
+    let told = env
+        .coracle(["events", "--stream=false", "-f", "event=remove", "--format", "{{.Type}} {{.Name}}"])
+        .ok();
+    assert_eq!(told.lines().iter().filter(|line| *line == "container ended").count(), 1, "{told}");
     let names = env.coracle(["ps", "-a", "--format", "{{.Names}}"]).ok().lines();
     assert!(names.contains(&"live".to_owned()) && names.contains(&"kept".to_owned()), "{names:?}");
     assert_eq!(env.coracle(["volume", "ls", "-q"]).ok().lines(), ["free", "used"]);

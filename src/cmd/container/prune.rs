@@ -3,9 +3,7 @@
 use crate::cmd::which::filters;
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::{Selection, Suits};
-use crate::storage::events::{Action, Event, Type};
+use crate::runtime::{control, prune};
 use crate::ui;
 use std::process::ExitCode;
 
@@ -32,23 +30,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let selection = Selection { all: true, filters, suits: Suits::Ended, ..Selection::default() };
-    let mut code = ExitCode::SUCCESS;
-    for (id, found) in selection.containers(&store)? {
-        match found.and_then(|dir| control::remove_ended(&store, &dir, true)) {
-            Ok(true) => ui::out(&format!("{id}\n"))?,
-            // It was started, or removed by somebody else, since it was listed.
-            Ok(false) => {}
-            Err(error) if error.kind() == Kind::NotFound => {}
-            Err(error) => {
-                ui::report(&error);
-                code = ExitCode::from(Kind::Partial.exit_code());
-            }
-        }
-    }
-    store.events().emit(Event::new(Type::Container, Action::Prune));
+    let (gone, failed) = prune::containers(&store, filters)?;
+    ui::out(&gone.iter().map(|id| format!("{id}\n")).collect::<String>())?;
+    failed.iter().for_each(ui::report);
+    let code = if failed.is_empty() { 0 } else { Kind::Partial.exit_code() };
     if let Err(error) = control::sweep(&store) {
         log::warn!("empty the trash: {error}: {}", error.causes().join(": "));
     }
-    Ok(code)
+    Ok(ExitCode::from(code))
 }

@@ -3,8 +3,7 @@
 use crate::cmd::images::filter::Filters;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::storage::events::{Action, Event};
+use crate::runtime::{control, prune};
 use crate::storage::trash;
 use crate::ui;
 use std::process::ExitCode;
@@ -32,13 +31,7 @@ pub struct Args {
 /// # Errors
 /// A wrong filter, or an image that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    for text in &args.filter {
-        let key = text.split(['=', '!']).next().unwrap_or_default();
-        if !matches!(key, "label" | "until") {
-            return Err(Error::new(Kind::Usage, format!("filter {text:?}: {key:?} is not a key"))
-                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
-        }
-    }
+    prune::check_keys(&args.filter)?;
     if args.all && args.external {
         return Err(Error::new(Kind::Usage, "--all and --external exclude each other")
             .hint("Leave --external away: coracle image prune --all"));
@@ -54,11 +47,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let lock = store.exclusive()?;
     let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
     drop(lock);
-    for (listed, _) in &gone {
-        let id = &listed.image.id;
-        store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
-    }
-    let ids: String = gone.iter().map(|(listed, _)| format!("{}\n", listed.image.id.hex())).collect();
+    let ids: String = gone.iter().map(|id| format!("{}\n", id.hex())).collect();
     ui::out(&ids)?;
     control::sweep(&store)?;
     Ok(ExitCode::SUCCESS)

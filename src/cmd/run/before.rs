@@ -113,9 +113,5 @@ pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
 /// When it cannot be stopped or removed.
 pub(super) fn remove_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
     stop_holder(store, holder)?;
-    if !holder.in_place() {
-        return Ok(());
-    }
-    let lock = holder.lock()?;
-    control::remove(store, holder, &lock, true)
+    control::remove_ended(store, holder, true).map(drop)
 }

@@ -5,9 +5,8 @@ use crate::cmd::{images, volume};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::select::Filters;
-use crate::runtime::{control, volumes};
+use crate::runtime::{control, prune, volumes};
 use crate::storage::Store;
-use crate::storage::events::{Action, Event};
 use crate::storage::measure::Sizes;
 use crate::storage::trash;
 use crate::ui::{self, time, units};
@@ -40,13 +39,7 @@ pub struct Args {
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    for text in &args.filter {
-        let key = text.split(['=', '!']).next().unwrap_or_default();
-        if !matches!(key, "label" | "until") {
-            return Err(Error::new(Kind::Usage, format!("filter {text:?}: {key:?} is not a key"))
-                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
-        }
-    }
+    prune::check_keys(&args.filter)?;
     if args.external && (args.all || args.volumes || !args.filter.is_empty()) {
         return Err(Error::new(Kind::Usage, "--external excludes --all, --volumes and --filter")
             .hint("It is for what interrupted commands left: coracle system prune --external"));
@@ -67,18 +60,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     };
     if !args.external {
-        list("Containers", containers(&store, &filters)?);
+        list("Containers", containers(&store, filters)?);
         if args.volumes {
             list("Volumes", unused_volumes(&store, &of_volumes)?);
         }
         let lock = store.exclusive()?;
         let gone = store.images().prune(&lock, args.all, |listed| of_images.accepts(listed))?;
         drop(lock);
-        for (listed, _) in &gone {
-            let id = &listed.image.id;
-            store.events().emit(Event::image_named(Action::Remove, id.as_str(), id.hex()));
-        }
-        list("Images", gone.iter().map(|(listed, _)| listed.image.id.hex().to_owned()).collect());
+        list("Images", gone.iter().map(|id| id.hex().to_owned()).collect());
     }
     control::sweep(&store)?;
     let freed = total(&before).saturating_sub(total(&df::sizes(&store)?));
@@ -111,35 +100,11 @@ fn question(args: &Args) -> String {
     text + "\nAre you sure you want to continue? [y/N] "
 }
 
-/// Removes the containers that do not run and meet the conditions, those first that others share
-/// namespaces with last; gives their ids.
-fn containers(store: &Store, filters: &Filters) -> Result<Vec<String>> {
-    let mut left = filters.apply(store, control::list(store)?)?;
-    let mut gone = Vec::new();
-    loop {
-        let before = left.len();
-        let mut kept = Vec::new();
-        for summary in left {
-            // One that went away meanwhile is nobody's mistake.
-            let Ok(container) = store.containers().open(&summary.id) else { continue };
-            if !control::dependents(store, &container)?.is_empty() {
-                kept.push(summary);
-                continue;
-            }
-            let Ok(lock) = container.lock() else { continue };
-            // Looked at under the lock: it may have been started since.
-            if container.status().is_live() || container.is_alive() {
-                continue;
-            }
-            let removed = Event::of(&container, Action::Remove);
-            control::remove(store, &container, &lock, true)?;
-            store.events().emit(removed);
-            gone.push(summary.id.to_string());
-        }
-        if kept.is_empty() || kept.len() == before {
-            return Ok(gone);
-        }
-        left = kept;
+fn containers(store: &Store, filters: Filters) -> Result<Vec<String>> {
+    let (gone, failed) = prune::containers(store, filters)?;
+    match failed.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(gone.iter().map(ToString::to_string).collect()),
     }
 }
 

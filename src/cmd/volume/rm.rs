@@ -91,9 +91,5 @@ fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()>
     };
     let (signal, patience) = crate::cmd::stop::manner(&container, time);
     control::end(store, &container, signal, patience)?;
-    if !container.in_place() {
-        return Ok(());
-    }
-    let lock = container.lock()?;
-    control::remove(store, &container, &lock, false)
+    control::remove_ended(store, &container, false).map(drop)
 }

@@ -1,6 +1,6 @@
 //! Removing the images that nobody needs.
 
-use super::{Images, Listed, Removed};
+use super::{Images, Listed};
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::ExclusiveLock;
@@ -12,8 +12,7 @@ const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Images {
     /// Removes the images of our own store that no container was made from and that have no name, or
-    /// with `all` whatever their names; only those that `wanted` accepts. Gives them as they were, with
-    /// what their removal did.
+    /// with `all` whatever their names; only those that `wanted` accepts. Gives their ids.
     ///
     /// # Errors
     /// As [`Images::remove`]; those before the failing one are gone.
@@ -22,13 +21,13 @@ impl Images {
         lock: &ExclusiveLock,
         all: bool,
         wanted: impl Fn(&Listed) -> bool,
-    ) -> Result<Vec<(Listed, Removed)>> {
+    ) -> Result<Vec<Digest>> {
         let mut gone = Vec::new();
         for listed in self.list()? {
             let candidate = !listed.read_only && (all || listed.names.is_empty());
             if candidate && wanted(&listed) && self.users(&listed.image.id)?.is_empty() {
-                let removed = self.remove(lock, &listed.image.id)?;
-                gone.push((listed, removed));
+                self.remove(lock, &listed.image.id)?;
+                gone.push(listed.image.id);
             }
         }
         self.discard_orphans(lock)?;

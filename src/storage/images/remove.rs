@@ -6,6 +6,7 @@ use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, Digest, Reference};
 use crate::storage::ExclusiveLock;
+use crate::storage::events::{Action, Event, Events};
 use crate::storage::record::{self, failed};
 use crate::storage::rootfs::RootPlan;
 use std::collections::HashSet;
@@ -80,6 +81,8 @@ impl Images {
         }
         removed.layers = self.layers.discard_unused(&used)?;
         removed.untagged.sort();
+        let told = Event::image_named(Action::Remove, id.as_str(), id.hex());
+        Events::new(&self.roots.data).emit(told);
         Ok(removed)
     }
 

@@ -1,0 +1,59 @@
+//! What the `prune` verbs have in common.
+
+use super::control;
+use super::select::{Filters, Selection, Suits};
+use crate::container::ContainerId;
+use crate::error::{Error, Kind, Result};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::events::{Action, Event, Type};
+
+/// Refuses conditions that images cannot meet (podman-image-prune(1), podman-system-prune(1)).
+///
+/// # Errors
+/// `Usage` for a key other than `label` and `until`.
+pub fn check_keys(filters: &[String]) -> Result<()> {
+    for text in filters {
+        let key = text.split(['=', '!']).next().unwrap_or_default();
+        if !matches!(key, "label" | "until") {
+            return Err(Error::new(Kind::Usage, format!("filter {text:?}: {key:?} is not a key"))
+                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
+        }
+    }
+    Ok(())
+}
+
+/// Removes the containers that do not run and meet the conditions, with their anonymous volumes. Those that
+/// others need go last, and stay when one of those does. Gives the ids, and what went wrong with single ones.
+///
+/// # Errors
+/// When the containers cannot be listed.
+pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, Vec<Error>)> {
+    let ended = Selection { all: true, filters, suits: Suits::Ended, ..Selection::default() };
+    // One that went away meanwhile is nobody's mistake.
+    let mut left: Vec<ContainerDir> =
+        ended.containers(store)?.into_iter().filter_map(|(_, found)| found.ok()).collect();
+    let (mut gone, mut failed) = (Vec::new(), Vec::new());
+    loop {
+        let before = left.len();
+        let mut needed = Vec::new();
+        for container in left {
+            if !control::dependents(store, &container)?.is_empty() {
+                needed.push(container);
+                continue;
+            }
+            match control::remove_ended(store, &container, true) {
+                Ok(true) => gone.push(container.id().clone()),
+                // It was started, or removed by somebody else, since it was listed.
+                Ok(false) => {}
+                Err(error) => failed.push(error),
+            }
+        }
+        if needed.is_empty() || needed.len() == before {
+            break;
+        }
+        left = needed;
+    }
+    store.events().emit(Event::new(Type::Container, Action::Prune));
+    Ok((gone, failed))
+}
