@@ -7,9 +7,17 @@
 //! A client that goes away is forgotten. The loop ends when the first process has been reaped and what
 //! it left in the pipes has been read.
 
+mod client;
+mod payload;
+mod watch;
+
+pub use payload::{End, Payload};
+
+use self::client::Client;
+use self::payload::reap;
+use self::watch::Watch;
 use super::frame::{CONTENT_MAX, Frame};
 use super::health::Checks;
-use super::monitor::Network;
 use super::notify::Notify;
 use crate::container::health::OnFailure;
 use crate::fork::{Doing, Failure};
@@ -18,25 +26,18 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::socket::{MsgFlags, SockFlag, accept4, recv, send};
-use nix::unistd::{Pid, read, write};
+use nix::sys::socket::{MsgFlags, SockFlag, accept4, recv};
+use nix::unistd::{read, write};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Bytes queued for one client before the container has to wait.
-const CLIENT_QUEUE_MAX: usize = 1024 * 1024;
-/// Bytes queued for the container's input before clients have to wait.
-const INPUT_QUEUE_MAX: usize = 64 * 1024;
 /// After this long a container is one that stays: then its monitor makes itself small.
 const SETTLED: Duration = Duration::from_millis(500);
 /// How long the clients of a container that is about to start again may take for its exit code.
 const HURRY: Duration = Duration::from_secs(1);
-/// Most clients at one time.
-const CLIENTS_MAX: usize = 64;
-
 /// Where output is kept: stream (1 or 2) and bytes.
 pub type Sink<'a> = Box<dyn FnMut(u8, &[u8]) + 'a>;
 
@@ -53,93 +54,6 @@ pub struct Streams {
     pub terminal: Option<OwnedFd>,
 }
 
-/// How the first process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
-    /// Its exit code, 128+n when signal n killed it.
-    pub code: u8,
-    /// The signal that killed it.
-    pub signal: Option<i32>,
-}
-
-/// What the loop needs to know about the container.
-#[derive(Debug)]
-pub struct Payload<'a> {
-    /// The first process.
-    pub pid: Pid,
-    /// A descriptor of it.
-    pub pidfd: BorrowedFd<'a>,
-    /// Signal that asks it to stop.
-    pub stop_signal: i32,
-    /// How long it may take.
-    pub stop_timeout: Duration,
-    /// When it is killed, whatever it does.
-    pub deadline: Option<Instant>,
-    /// It leads a process group, which is killed with it.
-    pub group: bool,
-    /// Without a pid namespace the first process does not take the others along: they come to us, their
-    /// subreaper, and are killed, all but these children of our own.
-    pub helpers: Option<Vec<Pid>>,
-    /// A process whose end is this one's end too, where the kernel does not see to that.
-    pub lives_with: Option<BorrowedFd<'a>>,
-    /// What carries its network, looked after whenever a child has ended.
-    pub network: Option<&'a Network>,
-}
-
-impl Payload<'_> {
-    /// Sends the stop signal; gives when the payload is to be killed. A time limit that ends sooner stays.
-    fn ask_to_stop(&self, kill_at: Option<Instant>) -> Instant {
-        let _ = process::pidfd_send_signal(self.pidfd, self.stop_signal);
-        let end = Instant::now() + self.stop_timeout;
-        kill_at.map_or(end, |at| at.min(end))
-    }
-
-    fn kill(&self) {
-        if self.group {
-            // Not reaped yet, so the number is still its own.
-            let _ = killpg(self.pid, Signal::SIGKILL);
-        }
-        // ESRCH: it ended by itself, and the next turn reaps it.
-        let _ = process::pidfd_send_signal(self.pidfd, libc::SIGKILL);
-    }
-}
-
-struct Client {
-    socket: OwnedFd,
-    queue: VecDeque<Vec<u8>>,
-    queued: usize,
-    gone: bool,
-    /// It relays its standard input.
-    feeds: bool,
-}
-
-impl Client {
-    fn new(socket: OwnedFd) -> Client {
-        Client { socket, queue: VecDeque::new(), queued: 0, gone: false, feeds: false }
-    }
-
-    fn push(&mut self, bytes: Vec<u8>) {
-        if !self.gone {
-            self.queued += bytes.len();
-            self.queue.push_back(bytes);
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        while let Some(bytes) = self.queue.front() {
-            match send(self.socket.as_raw_fd(), bytes, flags) {
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
-                Err(_) => self.gone = true,
-                Ok(_) => {}
-            }
-            self.queued -= bytes.len();
-            self.queue.pop_front();
-        }
-    }
-}
-
 /// The loop's state.
 pub struct Relay<'a> {
     streams: Streams,
@@ -154,19 +68,6 @@ pub struct Relay<'a> {
     told_to_stop: bool,
     restart: bool,
     notify: Option<Notify>,
-}
-
-/// What a descriptor in the poll set stands for.
-#[derive(Clone, Copy)]
-enum Watch {
-    Signals,
-    Companion,
-    Health,
-    Notify,
-    Listener,
-    Output(u8),
-    Input,
-    Client(usize),
 }
 
 impl<'a> Relay<'a> {
@@ -354,63 +255,6 @@ impl<'a> Relay<'a> {
         self.listener = None;
     }
 
-    fn wait(
-        &self,
-        signals: &SignalFd,
-        companion: Option<BorrowedFd<'_>>,
-        health: Option<BorrowedFd<'_>>,
-        until: Option<Instant>,
-    ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
-        let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
-        let mut watches = vec![Watch::Signals];
-        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        let mut add = |watch, fd, flags| {
-            watches.push(watch);
-            fds.push(PollFd::new(fd, flags));
-        };
-        if let Some(fd) = companion {
-            add(Watch::Companion, fd, PollFlags::POLLIN);
-        }
-        if let Some(fd) = self.notify.as_ref().and_then(Notify::fd) {
-            add(Watch::Notify, fd, PollFlags::POLLIN);
-        }
-        if let Some(fd) = health {
-            add(Watch::Health, fd, PollFlags::POLLIN);
-        }
-        if let Some(fd) = self.listener.as_ref().filter(|_| self.clients.len() < CLIENTS_MAX) {
-            add(Watch::Listener, fd.as_fd(), PollFlags::POLLIN);
-        }
-        let streams = &self.streams;
-        for (stream, fd) in [(1, &streams.stdout), (2, &streams.stderr), (0, &streams.terminal)] {
-            if let Some(fd) = fd.as_ref().filter(|_| !crowded) {
-                add(Watch::Output(stream), fd.as_fd(), PollFlags::POLLIN);
-            }
-        }
-        if let Some(fd) = streams.stdin.as_ref().or(streams.terminal.as_ref())
-            && (!self.input.is_empty() || self.input_ends && streams.stdin.is_some())
-        {
-            add(Watch::Input, fd.as_fd(), PollFlags::POLLOUT);
-        }
-        let full = self.input.len() >= INPUT_QUEUE_MAX;
-        for (index, client) in self.clients.iter().enumerate() {
-            let mut flags = if full { PollFlags::empty() } else { PollFlags::POLLIN };
-            if !client.queue.is_empty() {
-                flags |= PollFlags::POLLOUT;
-            }
-            add(Watch::Client(index), client.socket.as_fd(), flags);
-        }
-        let timeout = until.map_or(PollTimeout::NONE, |at| {
-            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-        });
-        match poll(&mut fds, timeout) {
-            Err(Errno::EINTR) => return Ok(Vec::new()),
-            other => other.doing("wait for", "the container")?,
-        };
-        let ready = fds.iter().map(|f| f.revents().unwrap_or(PollFlags::empty()));
-        Ok(watches.into_iter().zip(ready).filter(|(_, events)| !events.is_empty()).collect())
-    }
-
     fn accept(&mut self) {
         let Some(listener) = &self.listener else { return };
         // The peer may be gone again; there is nothing to do about it.
@@ -530,24 +374,6 @@ pub(super) fn told_to_stop(signals: &SignalFd) -> bool {
         stop |= info.ssi_signo == Signal::SIGTERM as u32;
     }
     stop
-}
-
-/// Reaps whatever has ended; the first process's end when it is among them.
-fn reap(payload: &Payload<'_>) -> Result<Option<End>, Failure> {
-    let end = match process::reap(payload.pidfd) {
-        Ok(Some(process::Ended::Exited(code))) => Some(End { code: code as u8, signal: None }),
-        Ok(Some(process::Ended::Killed(signal))) => {
-            Some(End { code: 128 + signal as u8, signal: Some(signal) })
-        }
-        Ok(None) | Err(Errno::EINTR) => None,
-        Err(e) => return Err(e).doing("wait for", "the container's first process"),
-    };
-    if end.is_none() {
-        // Helpers, and orphans of a container without a pid namespace of its own, come to their
-        // subreaper one by one; the first process is left for the wait above.
-        process::reap_others(payload.pid);
-    }
-    Ok(end)
 }
 
 /// The signals that [`Relay::run`] reads.

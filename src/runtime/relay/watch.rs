@@ -1,0 +1,90 @@
+//! What the loop waits for, and when it does not: whoever is too slow is waited for by the others.
+
+use super::Relay;
+use crate::fork::{Doing, Failure};
+use crate::runtime::notify::Notify;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signalfd::SignalFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// Bytes queued for one client before the container has to wait.
+const CLIENT_QUEUE_MAX: usize = 1024 * 1024;
+/// Bytes queued for the container's input before clients have to wait.
+const INPUT_QUEUE_MAX: usize = 64 * 1024;
+/// Most clients at one time.
+const CLIENTS_MAX: usize = 64;
+
+/// What a descriptor in the poll set stands for.
+#[derive(Clone, Copy)]
+pub(super) enum Watch {
+    Signals,
+    Companion,
+    Health,
+    Notify,
+    Listener,
+    Output(u8),
+    Input,
+    Client(usize),
+}
+
+impl Relay<'_> {
+    /// Waits, until a moment at most; gives what is ready.
+    pub(super) fn wait(
+        &self,
+        signals: &SignalFd,
+        companion: Option<BorrowedFd<'_>>,
+        health: Option<BorrowedFd<'_>>,
+        until: Option<Instant>,
+    ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
+        let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
+        let mut watches = vec![Watch::Signals];
+        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let mut add = |watch, fd, flags| {
+            watches.push(watch);
+            fds.push(PollFd::new(fd, flags));
+        };
+        if let Some(fd) = companion {
+            add(Watch::Companion, fd, PollFlags::POLLIN);
+        }
+        if let Some(fd) = self.notify.as_ref().and_then(Notify::fd) {
+            add(Watch::Notify, fd, PollFlags::POLLIN);
+        }
+        if let Some(fd) = health {
+            add(Watch::Health, fd, PollFlags::POLLIN);
+        }
+        if let Some(fd) = self.listener.as_ref().filter(|_| self.clients.len() < CLIENTS_MAX) {
+            add(Watch::Listener, fd.as_fd(), PollFlags::POLLIN);
+        }
+        let streams = &self.streams;
+        for (stream, fd) in [(1, &streams.stdout), (2, &streams.stderr), (0, &streams.terminal)] {
+            if let Some(fd) = fd.as_ref().filter(|_| !crowded) {
+                add(Watch::Output(stream), fd.as_fd(), PollFlags::POLLIN);
+            }
+        }
+        if let Some(fd) = streams.stdin.as_ref().or(streams.terminal.as_ref())
+            && (!self.input.is_empty() || self.input_ends && streams.stdin.is_some())
+        {
+            add(Watch::Input, fd.as_fd(), PollFlags::POLLOUT);
+        }
+        let full = self.input.len() >= INPUT_QUEUE_MAX;
+        for (index, client) in self.clients.iter().enumerate() {
+            let mut flags = if full { PollFlags::empty() } else { PollFlags::POLLIN };
+            if !client.queue.is_empty() {
+                flags |= PollFlags::POLLOUT;
+            }
+            add(Watch::Client(index), client.socket.as_fd(), flags);
+        }
+        let timeout = until.map_or(PollTimeout::NONE, |at| {
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, timeout) {
+            Err(Errno::EINTR) => return Ok(Vec::new()),
+            other => other.doing("wait for", "the container")?,
+        };
+        let ready = fds.iter().map(|f| f.revents().unwrap_or(PollFlags::empty()));
+        Ok(watches.into_iter().zip(ready).filter(|(_, events)| !events.is_empty()).collect())
+    }
+}
