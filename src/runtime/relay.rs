@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 const SETTLED: Duration = Duration::from_millis(500);
 /// How long the clients of a container that is about to start again may take for its exit code.
 const HURRY: Duration = Duration::from_secs(1);
+
 /// Where output is kept: stream (1 or 2) and bytes.
 pub type Sink<'a> = Box<dyn FnMut(u8, &[u8]) + 'a>;
 
