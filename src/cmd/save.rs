@@ -59,8 +59,9 @@ pub enum Format {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     check(args)?;
     let store = super::store(env)?;
-    let items =
-        if args.multi_image_archive { several(&store, &args.images)? } else { one(&store, &args.images)? };
+    // Docker's names are images each.
+    let many = args.multi_image_archive || crate::ui::docker() && args.format == Format::DockerArchive;
+    let items = if many { several(&store, &args.images)? } else { one(&store, &args.images)? };
     let format = match args.format {
         Format::DockerArchive => SaveFormat::DockerArchive,
         Format::OciArchive => SaveFormat::OciArchive,
@@ -129,13 +130,21 @@ fn find(store: &Store, text: &str) -> Result<Image> {
     store.images().find(text)?.ok_or_else(|| not_here(text))
 }
 
-/// One image under the name it was called by, and those that follow.
+/// One image under the name it was called by, and those that follow. Names that other images have are
+/// refused: who gives them wants those images saved.
 fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
     let Some((first, more)) = texts.split_first() else { return Ok(Vec::new()) };
     let image = find(store, first)?;
     let mut names: Vec<Reference> = tagged(&image);
     for text in more {
         let name = text.parse::<Reference>()?.as_new_name()?;
+        if store.images().find(text)?.is_some_and(|found| found.id != image.id) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("{text} is another image, not a new name for {first}"),
+            )
+            .hint(format!("Save each: coracle save -m -o FILE {}", texts.join(" "))));
+        }
         if !names.contains(&name) {
             names.push(name);
         }

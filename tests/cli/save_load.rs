@@ -176,7 +176,13 @@ fn several_images_and_names_go_into_one_archive() {
         .says("docker-archive only");
     env.coracle(["save", "-o", "no.tar", &first, "nothing", "A B"]).fails(125);
     env.coracle(["save", "-m", "-o", "no.tar", &first, "nothing"]).fails(125).says("nothing is not here");
+    // A name of another image is not given to this one: both were meant.
+    env.coracle(["save", "-o", "no.tar", &first, &second])
+        .fails(125)
+        .says("is another image")
+        .says("coracle save -m");
     assert!(!env.path().join("no.tar").exists());
+    env.coracle(["save", "-o", "same.tar", &first, &first]).ok();
     env.coracle(["rmi", "--all"]).ok();
     let loaded = env.coracle(["load", "-q", "-i", "named.tar"]).ok();
     assert_eq!(
