@@ -118,6 +118,19 @@ check "exec" 0 "in web" "$c" exec web sh -c 'echo in web'
 check "stop" 0 "web" "$c" stop -t 1 web
 check "ps -a after stop" 0 "Exited" "$c" ps -a
 check "rm" 0 "web" "$c" rm web
+# --- the journal, where it runs
+if [ -S /run/systemd/journal/socket ]; then
+    check "run with the journal" 0 "to the journal" "$c" run --name journal --network=none \
+        --log-driver journald "$image" echo to the journal
+    check "logs from it" 0 "to the journal" "$c" logs journal
+    check "and its end" 0 "journal" "$c" rm journal
+fi
+# --- a service manager that waits for a container, and one that starts what a restart left
+check "sdnotify" 0 "active" sh -c "systemd-run --user --quiet --unit=told -p Type=notify -p NotifyAccess=all \
+    $binary --root $work/root --runroot $work/run run --name told --network=none --sdnotify=conmon $image sleep 1000 \
+    && systemctl --user is-active told; $c rm -f -t 0 told >/dev/null"
+check "start what should run" 0 "back" sh -c "$c create --name back --restart=always --network=none $image sleep 1000 \
+    >/dev/null && $c start --all --filter restart-policy=always && $c rm -f -t 0 back"
 # --- limits and pausing, in a scope of the user's service manager where the session has none of its own
 check "a memory limit" 0 "67108864" "$c" run --rm --network=none -m 64m "$image" cat /sys/fs/cgroup/memory.max
 check "a limit of processes" 0 "20" "$c" run --rm --network=none --pids-limit 20 "$image" cat /sys/fs/cgroup/pids.max

@@ -71,7 +71,7 @@ END
     mmdebstrap --quiet --variant=essential --include="$packages" --aptopt='Acquire::Retries "3"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
-        --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh tester' \
+        --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh --groups systemd-journal tester' \
         --customize-hook='chroot "$1" passwd -d root' \
         --customize-hook="upload $temp/prepare.service /etc/systemd/system/prepare.service" \
         --customize-hook="upload $temp/smoke.service /etc/systemd/system/smoke.service" \
