@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Time between two checks, and for one, unless something else is asked for.
 const USUAL: Duration = Duration::from_secs(30);
+/// The shortest time that an image may ask for: each check costs the host processes, a record and an event.
+const LEAST: Duration = Duration::from_secs(1);
 /// Failures in a row unless something else is asked for.
 const RETRIES: u32 = 3;
 /// Results kept unless something else is asked for.
@@ -215,8 +217,8 @@ pub fn of_image(config: Option<&Value>) -> Option<HealthCheck> {
         nanos.map(Duration::from_nanos)
     };
     let mut check = usual(test);
-    set(&mut check.probe.interval, time("Interval"));
-    set(&mut check.probe.timeout, time("Timeout"));
+    set(&mut check.probe.interval, time("Interval").map(|time| time.max(LEAST)));
+    set(&mut check.probe.timeout, time("Timeout").map(|time| time.max(LEAST)));
     set(&mut check.start_period, time("StartPeriod"));
     let retries = config.get("Retries").and_then(Value::as_u64).filter(|n| *n > 0);
     set(&mut check.probe.retries, retries.and_then(|n| n.try_into().ok()));
@@ -272,6 +274,13 @@ mod tests {
             assert_eq!(off.resolve(image.clone()).unwrap(), None);
         }
         assert_eq!(asked.resolve(None).unwrap(), None);
+    }
+
+    #[test]
+    fn case_39_an_image_cannot_have_the_host_check_without_a_pause() {
+        let image = json!({"Test": ["CMD", "x"], "Interval": 1, "Timeout": 1});
+        let check = of_image(Some(&image)).unwrap();
+        assert_eq!((check.probe.interval, check.probe.timeout), (LEAST, LEAST));
     }
 
     #[test]

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 mod devices;
 mod mounts;
+pub(super) use mounts::part_of;
 mod owner;
 mod payload;
 mod seal;

@@ -95,6 +95,8 @@ pub struct Joins {
     pub shares: Shares,
     doors: Vec<OwnedFd>,
     user: Option<OwnedFd>,
+    /// The process ids that are shared with another container.
+    pids: Option<OwnedFd>,
     /// Mount namespaces of other containers and what of theirs comes along.
     lenders: Vec<(OwnedFd, &'static [&'static str])>,
 }
@@ -147,7 +149,23 @@ impl Joins {
         if joins.user.is_some() {
             joins.shares.user = Whose::Joined;
         }
+        joins.check_tracers()?;
         Ok(joins)
+    }
+
+    /// Refuses to be born under the eyes of a process that may trace what is in this user namespace: until
+    /// it is the payload, the new container's first process has the host's mounts and our memory (attack
+    /// case 36).
+    fn check_tracers(&self) -> Result<()> {
+        let Some(user) = &self.user else { return Ok(()) };
+        match super::processes::tracer(user.as_fd(), self.pids.as_ref().map(AsFd::as_fd)) {
+            None => Ok(()),
+            Some(pid) => Err(Error::new(
+                Kind::Conflict,
+                format!("namespaces cannot be shared with process {pid}: it may trace others (CAP_SYS_PTRACE) and would have power over this account while the container starts"),
+            )
+            .hint("Give CAP_SYS_PTRACE to the container that joins last, and not to the one that is joined.")),
+        }
     }
 
     fn take(&mut self, store: &Store, wish: &Wish<'_>) -> Result<Whose> {
@@ -190,6 +208,10 @@ impl Joins {
             .hint("Share the namespaces of one container, or let that container share those of the other."));
         }
         self.user = Some(user);
+        if wish.name == "pid" {
+            let door = self.doors.last().map(OwnedFd::try_clone).transpose();
+            self.pids = door.map_err(|e| unusable(wish).caused_by(e))?;
+        }
         if let Some(lender) = lender {
             match wish.name {
                 "net" => self.lenders.push((lender, &NETWORK_FILES)),

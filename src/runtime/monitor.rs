@@ -49,7 +49,7 @@ pub use network::Network;
 mod once;
 mod restart;
 pub(super) mod setup;
-mod sources;
+pub(super) mod sources;
 
 pub(super) use setup::{hold_signals, let_go, storage_failure};
 

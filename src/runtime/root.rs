@@ -7,14 +7,13 @@
 //! meanwhile, so that a start waits. Either way the caller gets a directory descriptor, and resolves
 //! everything inside it (attack case 31).
 
-use super::files;
-use super::monitor::setup;
+use super::monitor::{setup, sources};
+use super::{files, init};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};
 use crate::plan::{ContainerPlan, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
-use crate::storage::volumes;
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::process;
 use nix::fcntl::{OFlag, open};
@@ -23,7 +22,7 @@ use nix::mount::{MsFlags, mount as mount_by_path};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fstat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Gives this process a mount namespace of its own, in which it may assemble roots. Called once: mounts of
 /// an earlier one would end.
@@ -67,7 +66,7 @@ impl Root {
         let root = open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .doing("open", &places.merged)?;
         if mounts {
-            attach_all(store, plan, root.as_fd())?;
+            attach_all(store, dir, plan, &places.merged, root.as_fd())?;
         }
         Ok(Root { dir: root, _alive: Some(alive) })
     }
@@ -106,37 +105,40 @@ fn of_monitor(run: &RunRecord, merged: &Path) -> Result<OwnedFd> {
         .context(Kind::Runtime, || "open the container's root directory")
 }
 
-/// Mounts the volumes and binds of a container; memory file systems begin empty at each start, so there
-/// is nothing in them to be seen.
-fn attach_all(store: &Store, plan: &ContainerPlan, root: BorrowedFd<'_>) -> Result<()> {
-    for planned in &plan.mounts {
-        let (path, recursive) = match &planned.source {
-            MountSource::Bind { path, recursive } => (path.clone(), *recursive),
-            MountSource::Volume { name, copy_up, anonymous } => {
-                store.volumes().ensure(name, *anonymous)?;
-                let path = store.volumes().path(name)?;
-                if *copy_up {
-                    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-                    let target = open(&path, flags, Mode::empty()).doing("open", &path)?;
-                    volumes::copy_up(root, &planned.destination, target.as_fd())?;
-                }
-                (path, false)
-            }
+/// Mounts the volumes, binds and images of a container as a run of it would: parts of volumes as parts,
+/// overlays as overlays, so that nothing is seen or written beside them. Memory begins empty at each
+/// start, so there is nothing in it to be seen.
+fn attach_all(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    merged: &Path,
+    root: BorrowedFd<'_>,
+) -> Result<()> {
+    let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
+    let prepared = sources::prepare(store, dir, plan, merged)?;
+    for (at, planned) in plan.mounts.iter().enumerate() {
+        let (found, recursive) = match (&planned.source, prepared.get(&at)) {
+            (_, Some(place)) => (look(place)?, false),
+            (MountSource::Bind { path, recursive }, None) => (look(path)?, *recursive),
             _ => continue,
         };
-        attach(&path, recursive, planned.read_only, root, &planned.destination)?;
+        let found = match &planned.subpath {
+            Some(part) => init::part_of(found.as_fd(), part)?,
+            None => found,
+        };
+        attach(found, recursive, planned.read_only, root, &planned.destination)?;
     }
     Ok(())
 }
 
 fn attach(
-    path: &PathBuf,
+    found: OwnedFd,
     recursive: bool,
     read_only: bool,
     root: BorrowedFd<'_>,
     inside: &Path,
 ) -> Result<(), Failure> {
-    let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)?;
     let tree = if recursive { Tree::CloneRecursive } else { Tree::Clone };
     let tree = match mount::open_tree(found.as_fd(), Path::new(""), tree) {
         // Mounts below it may not be uncovered in a user namespace: take them along.
@@ -145,11 +147,11 @@ fn attach(
         }
         other => other,
     }
-    .doing("open", path)?;
+    .doing("open", inside)?;
     let attributes = if read_only { attr::RDONLY } else { 0 };
     mount::set_attributes(tree.as_fd(), attributes, 0, libc::MS_PRIVATE, true)
         .doing("set flags of the mount on", inside)?;
-    let directory = fstat(&tree).doing("examine", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    let directory = fstat(&tree).doing("examine", inside)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
     let kind = if directory { files::Target::Directory } else { files::Target::File };
     files::mount_at(root, inside, kind, tree.as_fd())
 }

@@ -30,14 +30,18 @@ pub fn is_json(format: Option<&str>) -> bool {
 pub fn json(value: &Value) -> Result<String> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::new(Kind::Usage, "write as JSON").caused_by(e))?;
-    // JSON lets these through as they are; a terminal may obey them.
-    if text.contains(is_late_control) {
-        let escaped =
-            |c: char| if is_late_control(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
-        text = text.chars().map(escaped).collect();
-    }
+    text = harmless_json(&text);
     text.push('\n');
     Ok(text)
+}
+
+/// JSON as it was, with those control characters escaped that JSON lets through: a terminal may obey them.
+pub fn harmless_json(text: &str) -> String {
+    let escaped = |c: char| if is_late_control(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    match text.contains(is_late_control) {
+        true => text.chars().map(escaped).collect(),
+        false => text.to_owned(),
+    }
 }
 
 /// A value as JSON in one line, with its fields in the order of their names, as docker has it.
@@ -49,8 +53,7 @@ pub fn line(value: &Value) -> Result<String> {
     value.sort_all_objects();
     let text =
         serde_json::to_string(&value).map_err(|e| Error::new(Kind::Usage, "write as JSON").caused_by(e))?;
-    let escaped = |c: char| if is_late_control(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
-    Ok(text.chars().map(escaped).collect::<String>() + "\n")
+    Ok(harmless_json(&text) + "\n")
 }
 
 /// DEL and the control characters above ASCII.

@@ -303,3 +303,26 @@ fn case_14_hostile_layers_stay_inside() {
     header.set_cksum();
     env.coracle(["import", "-"]).stdin(bytes(zeros.raw(&header, b""))).fails(125).says("ends inside a file");
 }
+
+#[test]
+fn case_09_an_archive_cannot_name_one_member_without_end() {
+    let scene = Scene::new();
+    let honest = Pieces::honest();
+    let again = |count| {
+        move |list: &mut Value| {
+            let one = list[0].clone();
+            *list = Value::Array(vec![one; count]);
+        }
+    };
+    scene.load_refused(honest.docker(again(1001)), "more than 1000 images");
+    // Few images, each with a large configuration that is held in memory.
+    let mut large = Pieces::honest();
+    large.config["padding"] = "x".repeat(1 << 20).into();
+    scene.load_refused(large.docker(again(40)), "configurations");
+    // A thread, a file and a copy each.
+    let mut layers = Pieces::honest();
+    layers.config["rootfs"]["diff_ids"] =
+        Value::Array(vec![layers.config["rootfs"]["diff_ids"][0].clone(); 501]);
+    let all = |list: &mut Value| list[0]["Layers"] = json!(vec!["layer.tar"; 501]);
+    scene.load_refused(layers.docker(all), "more than 500 layers");
+}

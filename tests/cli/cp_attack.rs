@@ -145,3 +145,30 @@ fn case_31_cp_symlink_swap_on_the_hosts_side() {
     }
     drop(swapper);
 }
+
+#[test]
+fn case_31_what_a_stopped_container_would_not_reach_is_not_reached_by_cp() {
+    let env = TestEnv::with_images();
+    let host = forbidden(&env);
+    let fill = "mkdir /d/part; echo other >/d/other; echo in >/d/part/in";
+    env.coracle(["run", "--rm", "--network=none", "-v", "data:/d", "busybox", "sh", "-c", fill]).ok();
+    env.coracle(["run", "--name", "job", "--network=none", "-v", &format!("{}:/over:O", host.display())])
+        .args(["--mount", "type=volume,source=data,subpath=part,target=/part", "busybox", "true"])
+        .ok();
+    env.file("new", "new");
+    // Written over the host's directory, and thrown away with the overlay.
+    for to in ["job:/over/new", "job:/over/file", "job:/over"] {
+        env.coracle(["cp", "new", to]).ok();
+        untouched(&host);
+    }
+    env.coracle(["cp", "job:/over/file", "."]).ok();
+    assert_eq!(fs::read_to_string(env.path().join("file")).unwrap(), "SECRET");
+    // Of the volume only the part that the container has.
+    env.coracle(["cp", "job:/part", "."]).ok();
+    let names: Vec<_> =
+        fs::read_dir(env.path().join("part")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["in"]);
+    env.coracle(["cp", "new", "job:/part/"]).ok();
+    let seen = env.coracle(["run", "--rm", "--network=none", "-v", "data:/d", "busybox", "find", "/d"]).ok();
+    assert!(seen.stdout.contains("/d/part/new\n") && !seen.stdout.contains("/d/new\n"), "{seen}");
+}

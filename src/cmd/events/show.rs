@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::storage::events::{Event, Type};
 use crate::ui::printable;
-use crate::ui::rows::is_json;
+use crate::ui::rows::{self, is_json};
 use crate::ui::template::Template;
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ impl Form {
     pub(super) fn line(&self, event: &Event) -> Result<String> {
         let line = match self {
             Form::Line(whole) => human(event, *whole),
-            Form::Json => object(event).to_string(),
+            Form::Json => rows::harmless_json(&object(event).to_string()),
             Form::Template(template) => template.render(&fields(event))?,
         };
         Ok(line + "\n")
@@ -143,6 +143,18 @@ mod tests {
         assert!(volume.ends_with(" volume remove data\n"), "{volume}");
         let image = line(None, &Event::image_named(Action::Tag, "sha256:12", "x:1"));
         assert!(image.ends_with(" image tag 12 x:1\n"), "{image}");
+    }
+
+    #[test]
+    fn case_39_a_label_steers_no_terminal() {
+        let event =
+            Event::new(Type::Container, Action::Died).id("ab").attribute("k", "\x1b[2J\u{9b}2J\u{7f}");
+        for format in [None, Some("json")] {
+            let text = line(format, &event);
+            assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+        }
+        let back: Value = serde_json::from_str(&line(Some("json"), &event)).unwrap();
+        assert_eq!(back["Attributes"]["k"], "\x1b[2J\u{9b}2J\u{7f}");
     }
 
     #[test]

@@ -131,7 +131,10 @@ fn bound(found: OwnedFd, path: &Path, recursive: bool) -> Result<(OwnedFd, Owned
 }
 
 /// What lies at `part` in a source, which it cannot lead out of.
-fn part_of(source: BorrowedFd<'_>, part: &Path) -> Result<OwnedFd, Failure> {
+///
+/// # Errors
+/// Where there is nothing, or a symlink leads out of the source.
+pub(in crate::runtime) fn part_of(source: BorrowedFd<'_>, part: &Path) -> Result<OwnedFd, Failure> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);

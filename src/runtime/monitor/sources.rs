@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// The failed step.
-pub(super) fn prepare(
+pub(in crate::runtime) fn prepare(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerPlan,

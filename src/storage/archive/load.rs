@@ -1,6 +1,6 @@
 //! From an archive or directory to images in the store.
 
-use super::manifest::{Descriptor, Family, Index, Manifest};
+use super::manifest::{Descriptor, Family, Index, LAYERS_MAX, Manifest};
 use super::source::{Source, bad};
 use super::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use crate::error::{Context, Error, Kind, Result};
@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Most images, and names of images, in one archive.
+const IMAGES_MAX: usize = 1000;
+/// Most bytes of all their manifests and configurations together, which are held in memory.
+const HELD_MAX: usize = 32 << 20;
 
 /// An image that came from an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +85,22 @@ fn candidates(source: &Source) -> Result<Vec<Candidate>> {
     if found.is_empty() { Err(bad("it holds no images")) } else { Ok(found) }
 }
 
+/// Refuses what would fill the memory: an archive may name the same large configuration time and again.
+fn check_held(found: &[Candidate]) -> Result<()> {
+    let held = |c: &Candidate| c.config.len() + c.manifest.as_ref().map_or(0, |(bytes, _)| bytes.len());
+    if found.iter().map(held).sum::<usize>() > HELD_MAX {
+        return Err(bad(&format!("its configurations have more than {HELD_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn check_count(images: usize) -> Result<()> {
+    if images > IMAGES_MAX {
+        return Err(bad(&format!("it lists more than {IMAGES_MAX} images")));
+    }
+    Ok(())
+}
+
 fn no_images() -> Error {
     Error::new(Kind::Image, "this is not an archive of images: neither index.json nor manifest.json is in it")
         .hint("To make an image of an archive of plain files: coracle import FILE [NAME]")
@@ -89,7 +110,9 @@ fn no_images() -> Error {
 fn layout(source: &Source) -> Result<Vec<Candidate>> {
     let index = source.read(INDEX)?.ok_or_else(|| bad("index.json is missing"))?;
     let mut found: Vec<Candidate> = Vec::new();
-    for entry in &Index::parse(INDEX, &index)?.manifests {
+    let entries = Index::parse(INDEX, &index)?.manifests;
+    check_count(entries.len())?;
+    for entry in &entries {
         let names = names_of(&entry.annotations)?;
         let Some(image) = image_entry(source, entry)? else { continue };
         let bytes = blob(source, &image)?;
@@ -99,6 +122,7 @@ fn layout(source: &Source) -> Result<Vec<Candidate>> {
             Some(other) => other.names.extend(new.names),
             None => found.push(new),
         }
+        check_held(&found)?;
     }
     Ok(found)
 }
@@ -201,24 +225,25 @@ struct Listed {
 
 fn docker_list(source: &Source, list: &[u8]) -> Result<Vec<Candidate>> {
     let listed: Vec<Listed> = serde_json::from_slice(list).context(Kind::Image, || "read manifest.json")?;
-    listed
-        .into_iter()
-        .map(|image| {
-            let config = source.read(&image.config)?;
-            let config = config.ok_or_else(|| bad(&format!("{} is missing", image.config)))?;
-            // Where the name is a digest, it promises the content.
-            let named = image.config.rsplit('/').next().unwrap_or_default();
-            let named = named.strip_suffix(".json").unwrap_or(named);
-            if let Ok(digest) = format!("sha256:{named}").parse::<Digest>() {
-                check(&image.config, &digest, config.len() as u64, &config)?;
-            }
-            let names = image.repo_tags.unwrap_or_default();
-            let names = names.iter().map(|name| docker_name(name)).collect::<Result<_>>()?;
-            let layers = image.layers.unwrap_or_default();
-            let layers = layers.into_iter().map(|member| Layer { member, blob: None }).collect();
-            finished(source, None, config, layers, names)
-        })
-        .collect()
+    check_count(listed.len())?;
+    let mut found = Vec::new();
+    for image in listed {
+        let config = source.read(&image.config)?;
+        let config = config.ok_or_else(|| bad(&format!("{} is missing", image.config)))?;
+        // Where the name is a digest, it promises the content.
+        let named = image.config.rsplit('/').next().unwrap_or_default();
+        let named = named.strip_suffix(".json").unwrap_or(named);
+        if let Ok(digest) = format!("sha256:{named}").parse::<Digest>() {
+            check(&image.config, &digest, config.len() as u64, &config)?;
+        }
+        let names = image.repo_tags.unwrap_or_default();
+        let names = names.iter().map(|name| docker_name(name)).collect::<Result<_>>()?;
+        let layers = image.layers.unwrap_or_default();
+        let layers = layers.into_iter().map(|member| Layer { member, blob: None }).collect();
+        found.push(finished(source, None, config, layers, names)?);
+        check_held(&found)?;
+    }
+    Ok(found)
 }
 
 /// What holds for every image: as many layers as its configuration promises, and all of them there.
@@ -239,6 +264,10 @@ fn finished(
             layers.len(),
             parsed.rootfs.diff_ids.len()
         )));
+    }
+    // Each gets a file, a copy and a thread.
+    if layers.len() > LAYERS_MAX {
+        return Err(bad(&format!("image {} has more than {LAYERS_MAX} layers", id.short())));
     }
     for layer in &layers {
         let found =

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most layers of an image; the kernel's overlay takes fewer.
-const LAYERS_MAX: usize = 500;
+pub(super) const LAYERS_MAX: usize = 500;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";

@@ -19,11 +19,18 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+/// What a directory that is remembered takes beside its path, in bytes.
+const PER_DIRECTORY: usize = 96;
+/// Most bytes that what is remembered of directories may take.
+const PENDING_MAX: usize = 32 << 20;
 
 /// Whom extracted files belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,13 +71,20 @@ pub struct Extracted {
 pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Result<Extracted> {
     let mut archive = Archive::new(archive);
     let many = id_map::many_ids()?;
-    let mut extractor =
-        Extractor { tree: Tree::new(into), how, many, pending: BTreeMap::new(), done: Extracted::default() };
+    let mut extractor = Extractor {
+        tree: Tree::new(into),
+        how,
+        many,
+        pending: BTreeMap::new(),
+        held: 0,
+        done: Extracted::default(),
+    };
     while let Some(entry) = archive.next()? {
         extractor.entry(&entry, &mut archive)?;
     }
     archive.into_end()?;
-    extractor.finish()
+    extractor.settle()?;
+    Ok(extractor.done)
 }
 
 /// A stream as the archive it is: gzip and zstd are told by their first bytes.
@@ -78,14 +92,15 @@ pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Res
 /// # Errors
 /// When the stream cannot be read or is compressed otherwise.
 pub fn decompressed(source: impl Read + 'static) -> Result<Box<dyn BufRead>> {
-    let mut source = BufReader::with_capacity(256 << 10, source);
+    let packed = Rc::new(Cell::new(0));
+    let mut source = BufReader::with_capacity(256 << 10, Counted { inner: source, count: packed.clone() });
     let unreadable = |e| Error::new(Kind::Storage, "read the archive").caused_by(e);
     let start = source.fill_buf().map_err(unreadable)?;
     Ok(match start {
-        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(256 << 10, MultiGzDecoder::new(source))),
+        [0x1f, 0x8b, ..] => bounded(MultiGzDecoder::new(source), packed),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             let decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(unreadable)?;
-            Box::new(BufReader::with_capacity(256 << 10, decoder))
+            bounded(decoder, packed)
         }
         [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
             return Err(Error::new(Kind::Usage, "the archive is compressed with bzip2 or xz")
@@ -95,6 +110,43 @@ pub fn decompressed(source: impl Read + 'static) -> Result<Box<dyn BufRead>> {
     })
 }
 
+/// Counts what was read of a compressed archive.
+struct Counted<R> {
+    inner: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count.set(self.count.get() + count as u64);
+        Ok(count)
+    }
+}
+
+/// Fails when a compressed archive turns out to be a decompression bomb (attack case 9). How large it may
+/// be otherwise is the user's affair, as with a plain one.
+struct Bounded<R> {
+    inner: R,
+    packed: Rc<Cell<u64>>,
+    total: u64,
+    limits: Limits,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.total += count as u64;
+        self.limits.check_bytes(self.total, self.packed.get()).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}
+
+fn bounded(inner: impl Read + 'static, packed: Rc<Cell<u64>>) -> Box<dyn BufRead> {
+    let limits = Limits { bytes: u64::MAX, ..Limits::default() };
+    Box::new(BufReader::with_capacity(256 << 10, Bounded { inner, packed, total: 0, limits }))
+}
+
 struct Extractor<'a> {
     tree: Tree<'a>,
     how: Extract,
@@ -102,6 +154,8 @@ struct Extractor<'a> {
     many: bool,
     /// Mode and time of directories, set when they are full.
     pending: BTreeMap<Vec<u8>, (u32, TimeSpec)>,
+    /// Bytes that `pending` takes, or took before some were forgotten.
+    held: usize,
     done: Extracted,
 }
 
@@ -131,6 +185,8 @@ impl Extractor<'_> {
             None => (&b""[..], path.as_slice()),
         };
         let parent = self.tree.parent(dir)?;
+        // They keep the attributes they were made with, and an archive can imply them without end.
+        self.tree.implied.clear();
         let place = Place { dir: parent.as_fd(), name: &c_name(name)?, path: &path };
         self.done.entries += 1;
         match entry.kind {
@@ -158,7 +214,9 @@ impl Extractor<'_> {
         let mode = self.mode(entry);
         self.attributes(entry, place.path, dir.as_fd(), mode | 0o700)?;
         self.pending.insert(place.path.to_vec(), (mode, mtime(entry)));
-        Ok(())
+        self.held += place.path.len() + PER_DIRECTORY;
+        // Those that get more files later lose their time by it, and memory has a bound (attack case 9).
+        if self.held > PENDING_MAX { self.settle() } else { Ok(()) }
     }
 
     fn leads_to_directory(&self, path: &[u8]) -> bool {
@@ -171,7 +229,10 @@ impl Extractor<'_> {
         match lstat(place.dir, place.name).map_err(fail)?.map(|status| file_type(&status)) {
             None => Ok(true),
             Some(SFlag::S_IFDIR) if self.how.overwrite => {
-                self.pending.retain(|path, _| !path.starts_with(place.path));
+                let gone = |path: &[u8]| {
+                    path.strip_prefix(place.path).is_some_and(|rest| rest.first().is_none_or(|b| *b == b'/'))
+                };
+                self.pending.retain(|path, _| !gone(path));
                 self.tree.clear(place.dir, place.name).map(|()| true).map_err(fail)
             }
             Some(SFlag::S_IFDIR) => {
@@ -269,8 +330,9 @@ impl Extractor<'_> {
     }
 
     /// Sets what had to wait until the directories were full.
-    fn finish(self) -> Result<Extracted> {
-        for (path, (mode, time)) in self.pending.iter().rev() {
+    fn settle(&mut self) -> Result<()> {
+        self.held = 0;
+        for (path, (mode, time)) in std::mem::take(&mut self.pending).iter().rev() {
             let fail = |e| failed("set the attributes of", path, e);
             let dir = match resolve(self.tree.root(), path, DIRECTORY) {
                 Ok(dir) => dir,
@@ -283,7 +345,7 @@ impl Extractor<'_> {
                 fchmod(dir.as_fd(), Mode::from_bits_truncate(*mode)).map_err(fail)?;
             }
         }
-        Ok(self.done)
+        Ok(())
     }
 }
 
@@ -291,3 +353,7 @@ fn in_the_way(path: &[u8], is: &str, by: &str) -> Error {
     Error::new(Kind::Conflict, format!("{} cannot be replaced by {by}: {is}", shown(path)))
         .hint("To have it replaced all the same: coracle cp --overwrite ...")
 }
+
+#[cfg(test)]
+#[path = "extract_tests.rs"]
+mod tests;
