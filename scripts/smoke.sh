@@ -149,6 +149,28 @@ check "stats" 0 "134MB" "$c" stats --no-stream still
 check "run without a cgroup" 0 "" "$c" run -d --name late --network=none "$image" sleep 1000
 check "pause makes one" 0 "late" "$c" pause late
 check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom
+# --- this guest's own tree as an image whose first process is systemd
+tree() {
+    tar -C / -c --exclude=usr/lib/modules --exclude=usr/share --exclude=prepare.service --exclude=smoke.service \
+        --exclude=etc/fstab bin sbin lib lib64 usr etc 2>/dev/null
+}
+boots() {
+    for _ in $(seq 40); do
+        state=$("$c" exec sys systemctl is-system-running 2>&1)
+        case $state in running | degraded) break ;; esac
+        sleep 2
+    done
+    echo "$state"
+    "$c" exec sys cat /proc/1/cgroup
+}
+if [ "$(cat /proc/1/comm)" = systemd ]; then
+    tree | "$c" import -q - sysimg >/dev/null
+    check "run systemd" 0 "" "$c" run -d --name sys --systemd=always --network=none sysimg /sbin/init
+    check "it boots in a cgroup of its own" 0 "0::/init.scope" boots
+    check "stop has it shut down" 0 "sys" "$c" stop -t 60 sys
+    check "in good order" 0 "0" "$c" inspect -f '{{.State.ExitCode}}' sys
+    check "rm and rmi of it" 0 "sys" sh -c "$c rm sys && $c rmi sysimg"
+fi
 check "nothing is left" 0 "" test -z "$("$c" ps -aq)"
 check "rmi" 0 "" "$c" rmi "$image"
 

@@ -392,12 +392,16 @@ pub struct LimitPlan {
     pub sysctls: BTreeMap<String, String>,
     /// Size of `/dev/shm` in bytes.
     pub shm_size: u64,
-    /// What a cgroup of the container's own keeps; it has none when this is empty.
+    /// What a cgroup of the container's own keeps; it has none when this is empty, unless it manages one.
     #[serde(default)]
     pub resources: resources::Resources,
     /// The cgroup below which its own is made (`--cgroup-parent`).
     #[serde(default)]
     pub cgroup_parent: Option<String>,
+    /// The first process manages cgroups below the container's own, as systemd does; where this host gives
+    /// it none it goes without.
+    #[serde(default)]
+    pub manages_cgroups: bool,
 }
 
 /// One resource limit.

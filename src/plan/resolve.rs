@@ -64,6 +64,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         shm_size: request.mounts.shm_size.unwrap_or(SHM_SIZE),
         resources: request.limits.resources.clone(),
         cgroup_parent: request.limits.cgroup_parent.clone(),
+        manages_cgroups: systemd,
     };
     let security = security::confine(&request.security)?;
     let process = ProcessPlan {

@@ -13,7 +13,7 @@
 
 mod limits;
 
-pub use limits::{begin, effective, oom_killed, prepare, update};
+pub use limits::{begin, effective, oom_killed, place_to_manage, prepare, update};
 
 use super::processes;
 use crate::container::ContainerId;
@@ -21,6 +21,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::plan::ContainerPlan;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process::find_program;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,6 +37,8 @@ use std::time::{Duration, Instant};
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// How long processes get to freeze, and the service manager to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Deepest cgroups below a container's that are cleared away; the rest goes with whoever owns it.
+const DEPTH_MAX: usize = 32;
 /// Most rounds of moving processes; one that forks faster than this is not caught.
 const ROUNDS: usize = 200;
 
@@ -254,7 +257,8 @@ pub fn clear(plan: &ContainerPlan) {
         remove(&format!("{}/{own}", parent.trim_end_matches('/')), &own);
     }
     // Limits may have been set after the container was made.
-    if (!plan.limits.resources.is_empty() || !plan.lifecycle.auto_remove)
+    let limits = &plan.limits;
+    if (!limits.resources.is_empty() || limits.manages_cgroups || !plan.lifecycle.auto_remove)
         && let Some(path) = limits::path(&plan.id, plan.limits.cgroup_parent.as_deref())
     {
         remove(&path, &own);
@@ -267,12 +271,32 @@ fn remove(path: &str, own: &str) {
     let Ok(above) = Group::open(path.strip_suffix(own).unwrap_or(path)) else { return };
     // Killed processes leave in their own time.
     for _ in 0..100 {
+        remove_below(&group.dir, DEPTH_MAX);
         if unlinkat(&above.dir, own, UnlinkatFlags::RemoveDir) != Err(Errno::EBUSY) {
             return;
         }
         let events = openat(&group.dir, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
         let Ok(events) = events else { return };
         let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], PollTimeout::from(10u8));
+    }
+}
+
+/// Removes the cgroups that the container made below its own. Those with processes stay.
+fn remove_below(dir: &OwnedFd, depth: usize) {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let Ok(listed) = openat(dir, ".", flags, Mode::empty()) else { return };
+    let Ok(mut entries) = Dir::from_fd(listed) else { return };
+    for entry in entries.iter().flatten() {
+        let name = entry.file_name();
+        if entry.file_type() != Some(Type::Directory) || name.to_bytes().starts_with(b".") {
+            continue;
+        }
+        if depth > 0
+            && let Ok(below) = openat(dir, name, flags, Mode::empty())
+        {
+            remove_below(&below, depth - 1);
+        }
+        let _ = unlinkat(dir, name, UnlinkatFlags::RemoveDir);
     }
 }
 

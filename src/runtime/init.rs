@@ -47,8 +47,11 @@ pub(super) use seal::{must_seal, read_order, resume_from, sealed_view, take_over
 /// What the monitor tells stage 2.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToInit {
-    /// The id map is written.
-    Go,
+    /// The id map is written, and the container is in a cgroup of its own or not.
+    Go {
+        /// It is.
+        own_cgroup: bool,
+    },
     /// The network is ready.
     Proceed,
 }
@@ -87,6 +90,8 @@ pub struct Order {
     pub seal: bool,
     /// Whose its namespaces are.
     pub shares: Shares,
+    /// It is in a cgroup of its own; known when [`ToInit::Go`] has come.
+    pub own_cgroup: bool,
 }
 
 impl Order {
@@ -103,6 +108,7 @@ impl Order {
             wait_for_network: false,
             seal: false,
             shares: Shares::default(),
+            own_cgroup: false,
         }
     }
 }
@@ -135,7 +141,7 @@ impl Stdio {
 }
 
 /// Stage 2, right after the clone. Returns only when it failed.
-pub fn start(link: Link, order: &Order, stdio: Stdio) -> i32 {
+pub fn start(link: Link, order: Order, stdio: Stdio) -> i32 {
     report(&link, begin(&link, order, &stdio))
 }
 
@@ -161,23 +167,23 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
     125
 }
 
-fn begin(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
-    expect(link, "id map")?;
-    if !order.plan.limits.resources.is_empty() && order.shares.cgroup == Whose::Own {
+fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Failure> {
+    order.own_cgroup = matches!(expect(link, "id map")?, ToInit::Go { own_cgroup: true });
+    if order.own_cgroup && order.shares.cgroup == Whose::Own {
         // By now it is in a cgroup of its own, which is to be the top of what it sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).doing("make", "cgroup namespace")?;
     }
     if order.seal {
         let streams: Vec<&OwnedFd> = stdio.streams.iter().chain(&stdio.borrowed).collect();
-        seal::resume_from(&seal::sealed_view()?, "init", link, order, &streams)?;
+        seal::resume_from(&seal::sealed_view()?, "init", link, &order, &streams)?;
     }
-    finish(link, order, stdio)
+    finish(link, &order, stdio)
 }
 
 /// Waits for the monitor's next word.
-fn expect(link: &Link, what: &str) -> Result<(), Failure> {
+fn expect(link: &Link, what: &str) -> Result<ToInit, Failure> {
     match link.recv::<ToInit>().doing("wait for", what)? {
-        Some(_) => Ok(()),
+        Some((word, _)) => Ok(word),
         None => Err(Failure::other("wait for", what, "the monitor is gone")),
     }
 }

@@ -79,6 +79,11 @@ pub struct Prepared {
 pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
     cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
+    if plan.limits.manages_cgroups
+        && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
+    {
+        log::warn!("systemd in the container will find no cgroup that it may change: {e}");
+    }
     let slirp = match plan.network.mode {
         NetMode::Slirp(_) => Some(slirp::find()?),
         _ => None,

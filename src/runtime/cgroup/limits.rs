@@ -74,6 +74,32 @@ fn change(
     group.adopt(dir)
 }
 
+/// Makes sure that a cgroup can be made for a container whose first process manages cgroups itself.
+///
+/// # Errors
+/// [`Kind::Host`] with the reason why not.
+pub fn place_to_manage(parent: Option<&str>) -> Result<()> {
+    usable_place(parent, "systemd needs").map(drop)
+}
+
+/// A cgroup of version 2 below which this process may make others; `who` completes the refusal.
+fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
+    if hierarchy().is_none() {
+        return Err(Error::new(Kind::Host, format!("this machine has no cgroups of version 2, which {who}"))
+            .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
+    }
+    if let Some(place) = place(parent) {
+        return Ok(place);
+    }
+    let own = std::process::id().cast_signed();
+    ask_for_scope(&format!("coracle-start-{own}"), &[own]).map_err(|why| {
+        Error::new(Kind::Host, format!("this account may not make a cgroup, which {who}"))
+            .caused_by(why)
+            .hint("Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
+    })?;
+    place(parent).ok_or_else(|| Error::new(Kind::Host, "the scope is not this account's to change"))
+}
+
 /// Finds out whether this host can keep the limits, and makes ready for them.
 ///
 /// # Errors
@@ -84,26 +110,7 @@ pub fn prepare(resources: &Resources, parent: Option<&str>) -> Result<()> {
     }
     let wanted = resources.controllers();
     let shown = wanted.iter().cloned().collect::<Vec<_>>().join(", ");
-    if hierarchy().is_none() {
-        return Err(Error::new(
-            Kind::Host,
-            format!("this machine has no cgroups of version 2, which limits need (controllers: {shown})"),
-        )
-        .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
-    }
-    let place = match place(parent) {
-        Some(place) => place,
-        None => {
-            let own = std::process::id().cast_signed();
-            ask_for_scope(&format!("coracle-start-{own}"), &[own]).map_err(|why| {
-                Error::new(Kind::Host, format!("this account may not make a cgroup, which limits need (controllers: {shown})"))
-                    .caused_by(why)
-                    .hint("Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
-            })?;
-            self::place(parent)
-                .ok_or_else(|| Error::new(Kind::Host, "the scope is not this account's to change"))?
-        }
-    };
+    let place = usable_place(parent, &format!("limits need (controllers: {shown})"))?;
     let group = Group::open(&place).context(Kind::Host, || format!("open cgroup {place}"))?;
     let has = |file: &str, controller: &str| {
         group.read(file).is_some_and(|text| text.split_ascii_whitespace().any(|word| word == controller))

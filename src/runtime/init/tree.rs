@@ -192,8 +192,11 @@ fn kernel_sys(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
     }
     let tree = mount::new_mount(c"sysfs", &[], LOCKED_DOWN | read_only).doing("mount sysfs on", "/sys")?;
     attach_plainly(tree.as_fd(), root, "sys")?;
-    // A cgroup namespace shows the container its own group as the root, whatever lies above.
-    if let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], LOCKED_DOWN | read_only) {
+    // A cgroup namespace shows the container its own group as the root, whatever lies above. Only one that
+    // is the container's alone may be changed from inside (attack case 51).
+    let managed = order.own_cgroup && order.plan.limits.manages_cgroups;
+    let cgroup_flags = LOCKED_DOWN | if managed { 0 } else { read_only };
+    if let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], cgroup_flags) {
         let at = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         if let Ok(target) = openat(&tree, "fs/cgroup", at, Mode::empty()) {
             mount::move_mount(cgroup.as_fd(), target.as_fd()).doing("mount on", "/sys/fs/cgroup")?;

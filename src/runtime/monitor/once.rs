@@ -71,7 +71,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
-    let child = joins.spawn(|link| init::start(link, &order, stdio))?;
+    let child = joins.spawn(|link| init::start(link, order, stdio))?;
     // Without process ids of its own, what it leaves behind is found by the mounts it sees.
     let shares_pids = matches!(joins.shares.pid, Whose::Joined);
     let mounts = shares_pids.then(|| fs::metadata(format!("/proc/{}/ns/mnt", child.pid)).ok()).flatten();
@@ -84,10 +84,11 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     };
     let record = record_run(dir, &child, &listeners, joins.shares, restarts)
         .map_err(|failure| abandon(failure, None))?;
-    if let Err(failure) = limit(dir, plan, &child) {
-        return Err(abandon(failure, Some(record)));
-    }
-    let network = match start(plan, life.slirp.as_deref(), &child, listeners, &mut streams) {
+    let go = match own_cgroup(dir, plan, &child) {
+        Ok(own_cgroup) => ToInit::Go { own_cgroup },
+        Err(failure) => return Err(abandon(failure, Some(record))),
+    };
+    let network = match start(plan, life.slirp.as_deref(), &child, &go, listeners, &mut streams) {
         Ok(network) => network,
         Err(failure) => return Err(abandon(failure, Some(record))),
     };
@@ -123,19 +124,26 @@ fn record_run(
     Ok(record)
 }
 
-/// Puts stage 2 into a cgroup of the container's own, when there is something to be limited.
-fn limit(dir: &ContainerDir, plan: &ContainerPlan, child: &Child) -> Result<(), Failure> {
+/// Puts stage 2 into a cgroup of the container's own, when there is something to be limited or it manages
+/// cgroups itself; gives whether it did.
+fn own_cgroup(dir: &ContainerDir, plan: &ContainerPlan, child: &Child) -> Result<bool, Failure> {
+    let limits = &plan.limits;
     // One that goes when it ends is hardly ever changed before it starts.
-    if plan.limits.resources.is_empty() && plan.lifecycle.auto_remove {
-        return Ok(());
+    if limits.resources.is_empty() && !limits.manages_cgroups && plan.lifecycle.auto_remove {
+        return Ok(false);
     }
     let resources = cgroup::effective(dir, plan).limiting();
-    if resources.is_empty() {
-        return Ok(());
+    if resources.is_empty() && !limits.manages_cgroups {
+        return Ok(false);
     }
-    let parent = plan.limits.cgroup_parent.as_deref();
+    let parent = limits.cgroup_parent.as_deref();
     cgroup::prepare(&resources, parent).map_err(|e| storage_failure("limit", plan.id.short(), &e))?;
-    cgroup::begin(&plan.id, &resources, parent, Some(child.pid.as_raw())).map(drop)
+    match cgroup::begin(&plan.id, &resources, parent, Some(child.pid.as_raw())) {
+        Ok(_) => Ok(true),
+        // Whoever started it was warned.
+        Err(_) if resources.is_empty() => Ok(false),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Lets stage 2 go and brings up the network beside it; returns when the payload runs.
@@ -143,6 +151,7 @@ fn start(
     plan: &ContainerPlan,
     slirp: Option<&Path>,
     child: &Child,
+    go: &ToInit,
     listeners: Vec<netns::Listener>,
     streams: &mut Streams,
 ) -> Result<Option<network::Network>, Failure> {
@@ -157,7 +166,7 @@ fn start(
         fs::write(&path, score.to_string()).doing("write", path)?;
     }
     let network = network::begin(plan, slirp, child, listeners)?;
-    tell(child, &ToInit::Go)?;
+    tell(child, go)?;
     await_payload(child, network.as_ref(), streams)?;
     Ok(network)
 }

@@ -147,6 +147,7 @@ pub(super) fn order(
         seal: plan.process.init || init::must_seal(),
         shares: Shares::default(),
         borrowed: Vec::new(),
+        own_cgroup: false,
     })
 }
 
