@@ -254,6 +254,13 @@ pub struct MountPlan {
     pub subpath: Option<PathBuf>,
 }
 
+impl MountPlan {
+    /// A path of the host with the part of it that is mounted.
+    pub fn whole(&self, path: &std::path::Path) -> PathBuf {
+        self.subpath.as_ref().map_or_else(|| path.to_owned(), |part| path.join(part))
+    }
+}
+
 /// Where changes to a source that is left untouched go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverlayPlan {

@@ -354,7 +354,7 @@ impl Filter {
                 plan.mounts.iter().any(|mount| {
                     let source = match &mount.source {
                         MountSource::Volume { name, .. } => name.as_str() == wanted,
-                        MountSource::Bind { path, .. } => path.as_os_str() == wanted.as_str(),
+                        MountSource::Bind { path, .. } => mount.whole(path).as_os_str() == wanted.as_str(),
                         _ => false,
                     };
                     source || mount.destination.as_os_str() == wanted.as_str()

@@ -3,6 +3,8 @@
 use super::ps::start;
 use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, shared_registry};
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::symlink;
 
 /// A call that runs `script` in busybox with these options, ready to be checked.
 fn run(env: &TestEnv, options: &[&str], script: &str) -> Call {
@@ -264,4 +266,33 @@ fn replacing_a_container_takes_its_anonymous_volumes() {
     start(&env, "c", &["--replace", "-v", "/x"], "exit 0");
     env.coracle(["wait", "c"]).ok();
     assert_eq!(volumes(&env), 1);
+}
+
+#[test]
+fn case_41_what_a_pattern_finds_leads_nowhere_else() {
+    let env = TestEnv::with_images();
+    let dir = |name: &str| {
+        let dir = env.path().join(name);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    };
+    let (shared, forbidden) = (dir("shared"), dir("forbidden"));
+    fs::create_dir(shared.join("a")).unwrap();
+    fs::write(shared.join("a/file"), "shared").unwrap();
+    fs::write(forbidden.join("file"), "SECRET").unwrap();
+    // A link within is what libraries have.
+    symlink("a", shared.join("b")).unwrap();
+    let read = "cat /m/b/file";
+    assert_eq!(run(&env, &["--mount", "type=glob,src=./shared/*,dst=/m"], read).ok().text(), "shared");
+    // What a container that fills the directory may leave there for the next one.
+    for (name, target) in [("evil", "../forbidden".to_owned()), ("evil", forbidden.display().to_string())] {
+        symlink(target, shared.join(name)).unwrap();
+        for pattern in ["./shared/*", "./shared/e*/file", "forbidden/../shared/evi?", "./shared/a/../evi*"] {
+            let mount = format!("type=glob,src={pattern},dst=/m");
+            run(&env, &["--mount", &mount], "cat /m/evil/file /m/file")
+                .fails(125)
+                .says("leads out of the source");
+        }
+        fs::remove_file(shared.join(name)).unwrap();
+    }
 }

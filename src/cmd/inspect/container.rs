@@ -161,7 +161,7 @@ fn graph_driver(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, summary
 fn show_mount(store: &Store, mount: &MountPlan) -> Option<Value> {
     let (kind, name, source, driver, options) = match &mount.source {
         MountSource::Bind { path, recursive } => {
-            ("bind", "", path.clone(), "", if *recursive { "rbind" } else { "bind" })
+            ("bind", "", mount.whole(path), "", if *recursive { "rbind" } else { "bind" })
         }
         MountSource::Volume { name, .. } => {
             ("volume", name.as_str(), store.volumes().path(name).unwrap_or_default(), "local", "rbind")
@@ -387,7 +387,7 @@ fn options(mount: &MountPlan) -> Vec<String> {
 
 fn bind(mount: &MountPlan) -> Option<String> {
     let source = match &mount.source {
-        MountSource::Bind { path, .. } => path.to_string_lossy().into_owned(),
+        MountSource::Bind { path, .. } => mount.whole(path).to_string_lossy().into_owned(),
         MountSource::Volume { name, .. } => name.to_string(),
         _ => return None,
     };

@@ -65,9 +65,12 @@ fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountPlan>> {
     Ok(mounts)
 }
 
-/// One mount for each path that matches.
+/// One mount for each path that matches. What a pattern found was named by whoever fills the directory, a
+/// container perhaps: it is mounted as a part of what the user wrote out, which it cannot lead out of.
 fn expanded(mount: &MountArg, pattern: &Path) -> Result<Vec<MountArg>> {
     let mut paths = vec![PathBuf::from("/")];
+    // The directory in front of the first pattern.
+    let mut written: Option<PathBuf> = None;
     for part in pattern.components() {
         let part = match part {
             Component::Normal(part) => part,
@@ -75,11 +78,16 @@ fn expanded(mount: &MountArg, pattern: &Path) -> Result<Vec<MountArg>> {
                 paths.iter_mut().for_each(|path| {
                     path.pop();
                 });
+                let above = |written: &PathBuf| paths.iter().any(|path| !path.starts_with(written));
+                written = written.filter(|written| !above(written));
                 continue;
             }
             _ => continue,
         };
         let part = part.to_string_lossy();
+        if written.is_none() && is_pattern(&part) {
+            written = paths.first().cloned();
+        }
         paths = paths.iter().map(|path| matches_in(path, &part)).collect::<Result<Vec<_>>>()?.concat();
     }
     paths.sort();
@@ -93,16 +101,25 @@ fn expanded(mount: &MountArg, pattern: &Path) -> Result<Vec<MountArg>> {
             Some(name) if !in_place => mount.destination.join(name),
             _ => path.clone(),
         };
+        let part = written.as_ref().and_then(|written| path.strip_prefix(written).ok());
+        let (subpath, path) = match (part, &written) {
+            (Some(part), Some(written)) if part != Path::new("") => (Some(part.to_owned()), written.clone()),
+            _ => (None, path),
+        };
         let source = SourceArg::Bind { path, recursive: true };
-        MountArg { destination, source, ..mount.clone() }
+        MountArg { destination, source, subpath, ..mount.clone() }
     };
     Ok(paths.into_iter().map(one).collect())
+}
+
+fn is_pattern(part: &str) -> bool {
+    part.contains(['*', '?', '[', '\\'])
 }
 
 /// What is called so in a directory: `*`, `?` and `[...]` as a shell has them; names with a leading dot
 /// match only a pattern with one.
 fn matches_in(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
-    if !pattern.contains(['*', '?', '[', '\\']) {
+    if !is_pattern(pattern) {
         let path = dir.join(pattern);
         return Ok(if path.symlink_metadata().is_ok() { vec![path] } else { Vec::new() });
     }
@@ -152,12 +169,18 @@ mod tests {
             ("b/*", "b/x1"),
             ("b/.*", "b/.x3"),
             ("c+d/../a/x[!1]", "a/x2"),
+            ("a/x1/../../b/x*", "b/x1"),
+            ("a/*/../../b/x*", "b/x1 b/x1"),
             ("a/x1", "a/x1"),
         ] {
             let mount: crate::plan::mount::MountOption = "type=glob,src=x,dst=/m".parse().unwrap();
             let found = expanded(&mount.0, &dir.path().join(pattern)).unwrap();
             let short = |m: &MountArg| match &m.source {
-                SourceArg::Bind { path, .. } => path.strip_prefix(dir.path()).unwrap().display().to_string(),
+                SourceArg::Bind { path, .. } => {
+                    let whole = m.subpath.as_ref().map_or(path.clone(), |part| path.join(part));
+                    assert_eq!(m.subpath.is_some(), pattern != "a/x1", "{pattern}");
+                    whole.strip_prefix(dir.path()).unwrap().display().to_string()
+                }
                 _ => String::new(),
             };
             assert_eq!(found.iter().map(short).collect::<Vec<_>>().join(" "), expected, "{pattern}");

@@ -63,8 +63,16 @@ pub(super) fn make(
     };
     let part = planned.subpath.as_deref();
     let (found, tree, kind) = match &planned.source {
-        MountSource::Bind { .. } if planned.overlay.is_some() => bound(prepared()?, shown, false)?,
-        MountSource::Bind { path, recursive } => bound(look(path)?, path, *recursive)?,
+        MountSource::Bind { path, recursive } => {
+            let (found, recursive) = match planned.overlay {
+                Some(_) => (prepared()?, false),
+                None => (look(path)?, *recursive),
+            };
+            match part {
+                Some(part) => bound(part_of(found.as_fd(), part)?, part, recursive)?,
+                None => bound(found, path, recursive)?,
+            }
+        }
         MountSource::Volume { .. } | MountSource::Image { .. } => match part {
             Some(part) => bound(part_of(prepared()?.as_fd(), part)?, part, false)?,
             None => bound(prepared()?, shown, false)?,
