@@ -255,6 +255,22 @@ pub struct MountPlan {
 }
 
 impl MountPlan {
+    /// A writable mount without further wishes.
+    pub fn new(source: MountSource, destination: PathBuf) -> MountPlan {
+        MountPlan {
+            destination,
+            source,
+            read_only: false,
+            no_exec: false,
+            suid: false,
+            dev: false,
+            propagation: None,
+            chown: false,
+            overlay: None,
+            subpath: None,
+        }
+    }
+
     /// A path of the host with the part of it that is mounted.
     pub fn whole(&self, path: &std::path::Path) -> PathBuf {
         self.subpath.as_ref().map_or_else(|| path.to_owned(), |part| path.join(part))

@@ -8,6 +8,7 @@ use crate::fork;
 use crate::host::Env;
 use crate::image::change::Change;
 use crate::image::{Digest, HistoryEntry, Image, ImageConfig, Reference, RunConfig};
+use crate::plan::env::PROXY;
 use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::control;
 use crate::runtime::root::{Root, own_mounts};
@@ -131,21 +132,8 @@ fn base(store: &Store, args: &Args, plan: &ContainerPlan) -> Result<Image> {
     store.images().find(source.id.as_str())?.ok_or_else(gone)
 }
 
-/// Variables that are this machine's or the tool's, and none of the image's.
-const OWN: [&str; 12] = [
-    "container",
-    "HOSTNAME",
-    "HOME",
-    "TERM",
-    "http_proxy",
-    "https_proxy",
-    "ftp_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "FTP_PROXY",
-    "NO_PROXY",
-];
+/// Variables that are the tool's and none of the image's; those of the caller's proxies are not, either.
+const OWN: [&str; 4] = ["container", "HOSTNAME", "HOME", "TERM"];
 
 /// The configuration: the image's, as the container runs, with the changes that were asked for.
 fn configuration(args: &Args, plan: &ContainerPlan, base: &Image) -> ImageConfig {
@@ -157,7 +145,7 @@ fn configuration(args: &Args, plan: &ContainerPlan, base: &Image) -> ImageConfig
     };
     let is_own = |entry: &&String| {
         let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
-        !OWN.contains(&name) || of_image(name, &base.config.config)
+        !OWN.contains(&name) && !PROXY.contains(&name) || of_image(name, &base.config.config)
     };
     run.env = plan.process.env.iter().filter(is_own).cloned().collect();
     run.entrypoint.clone_from(&plan.asked.entrypoint);

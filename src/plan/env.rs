@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Variables that `--http-proxy` hands through.
-const PROXY: [&str; 8] = [
+pub const PROXY: [&str; 8] = [
     "http_proxy",
     "https_proxy",
     "ftp_proxy",

@@ -425,7 +425,7 @@ fn mounts(
                 ImageVolumes::Tmpfs => memory(),
                 _ => volume(None, &destination, true, facts),
             };
-            fill(plain(source, destination));
+            fill(MountPlan::new(source, destination));
         }
     }
     if systemd {
@@ -433,16 +433,16 @@ fn mounts(
     }
     if let Some(path) = &request.process.init_path {
         let source = MountSource::Bind { path: path.clone(), recursive: false };
-        fill(MountPlan { read_only: true, ..plain(source, PathBuf::from(INIT_PLACE)) });
+        fill(MountPlan { read_only: true, ..MountPlan::new(source, PathBuf::from(INIT_PLACE)) });
     }
     if request.security.readonly_root && request.mounts.read_only_tmpfs {
         for place in ["/run", "/tmp", "/var/tmp"] {
-            fill(plain(memory(), PathBuf::from(place)));
+            fill(MountPlan::new(memory(), PathBuf::from(place)));
         }
     }
     if let Some(zone) = &request.mounts.zone {
         let source = MountSource::Bind { path: zone.clone(), recursive: false };
-        fill(MountPlan { read_only: true, ..plain(source, PathBuf::from("/etc/localtime")) });
+        fill(MountPlan { read_only: true, ..MountPlan::new(source, PathBuf::from("/etc/localtime")) });
     }
     plans.sort_by_key(|p| p.destination.components().count());
     Ok(plans)
@@ -452,21 +452,6 @@ fn mounts(
 fn binds(list: Vec<MountArg>) -> Vec<String> {
     let kept = |m: &MountArg| matches!(m.source, SourceArg::Bind { .. } | SourceArg::Volume { .. });
     list.into_iter().filter(kept).map(|m| m.asked).collect()
-}
-
-pub(super) fn plain(source: MountSource, destination: PathBuf) -> MountPlan {
-    MountPlan {
-        destination,
-        source,
-        read_only: false,
-        no_exec: false,
-        suid: false,
-        dev: false,
-        propagation: None,
-        chown: false,
-        overlay: None,
-        subpath: None,
-    }
 }
 
 fn memory() -> MountSource {

@@ -56,7 +56,7 @@ pub fn mounts(size: Option<u64>) -> impl Iterator<Item = MountPlan> {
     MEMORY.into_iter().map(move |(place, mode)| {
         let source =
             MountSource::Tmpfs { size, mode: Some(mode), copy_up: true, inodes: None, uid: None, gid: None };
-        super::resolve::plain(source, PathBuf::from(place))
+        MountPlan::new(source, PathBuf::from(place))
     })
 }
 

@@ -65,18 +65,8 @@ impl Notify {
         let Some((_, path)) = &self.inside else { return };
         plan.process.env.retain(|e| !e.starts_with("NOTIFY_SOCKET="));
         plan.process.env.push(format!("{VARIABLE}={INSIDE}"));
-        plan.mounts.push(MountPlan {
-            destination: PathBuf::from(INSIDE),
-            source: MountSource::Bind { path: path.clone(), recursive: false },
-            read_only: false,
-            no_exec: true,
-            suid: false,
-            dev: false,
-            propagation: None,
-            chown: false,
-            overlay: None,
-            subpath: None,
-        });
+        let source = MountSource::Bind { path: path.clone(), recursive: false };
+        plan.mounts.push(MountPlan { no_exec: true, ..MountPlan::new(source, PathBuf::from(INSIDE)) });
     }
 
     /// The payload runs.
