@@ -51,7 +51,6 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 	install -m 0644 man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1/"
 	install -d "$(DESTDIR)$(PREFIX)/share/man/man5"
 	install -m 0644 man/*.5 "$(DESTDIR)$(PREFIX)/share/man/man5/"
-	install -D -m 0644 man/coracle.toml.5 "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
 	install -D -m 0644 contrib/systemd/user/coracle-restart.service "$(DESTDIR)$(PREFIX)/lib/systemd/user/coracle-restart.service"
 	install -D -m 0644 completions/coracle.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	install -D -m 0644 completions/_coracle "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
@@ -60,7 +59,6 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 uninstall: ## remove what install put there
 	rm -f "$(DESTDIR)$(PREFIX)/bin/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle-*.1
-	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man5/coracle.toml.5
 	rm -f "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
 	rm -f "$(DESTDIR)$(PREFIX)/lib/systemd/user/coracle-restart.service"
 	rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
