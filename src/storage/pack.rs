@@ -27,6 +27,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
 
 /// Bytes read and written at once.
 const BUFFER: usize = 256 << 10;
@@ -73,12 +74,22 @@ pub struct Packed {
     pub sockets: u64,
 }
 
+/// The name of a file with several. Names are at hand until the end, so files of one directory share its
+/// path: what is held grows with what is on the disk, and not with how long its paths are.
+struct Linked {
+    /// Empty, or with a slash at the end.
+    dir: Rc<[u8]>,
+    base: Box<[u8]>,
+}
+
 /// Writes an archive.
 pub struct Packer<'a, W: Write> {
     out: BufWriter<W>,
     options: Options<'a>,
     /// First names of files with several, by device and inode.
-    links: HashMap<(u64, u64), Vec<u8>>,
+    links: HashMap<(u64, u64), Linked>,
+    /// The directory of the last of them.
+    last: Rc<[u8]>,
     buffer: Vec<u8>,
     packed: Packed,
 }
@@ -90,6 +101,7 @@ impl<'a, W: Write> Packer<'a, W> {
             out: BufWriter::with_capacity(BUFFER, out),
             options,
             links: HashMap::new(),
+            last: Rc::from([]),
             buffer: vec![0; BUFFER],
             packed: Packed::default(),
         }
@@ -237,11 +249,15 @@ impl<'a, W: Write> Packer<'a, W> {
         if status.st_nlink > 1 && !elsewhere {
             let inode = (status.st_dev, status.st_ino);
             if let Some(first) = self.links.get(&inode) {
-                let first = first.clone();
+                let first = [&*first.dir, &*first.base].concat();
                 let entry = Entry { link: &first, ..self.described(&status, b'1', path) };
                 return self.entry(&entry);
             }
-            self.links.insert(inode, path.clone());
+            let (dir, base) = path.split_at(path.len() - base(path).len());
+            if *self.last != *dir {
+                self.last = dir.into();
+            }
+            self.links.insert(inode, Linked { dir: self.last.clone(), base: base.into() });
         }
         match kind {
             SFlag::S_IFREG => self.regular(&held, &status, path, elsewhere),

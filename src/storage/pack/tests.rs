@@ -209,3 +209,22 @@ fn case_31_pack_never_blocks_on_a_swapped_fifo() {
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     swapper.join().unwrap();
 }
+
+#[test]
+fn case_39_long_paths_of_files_with_several_names_are_held_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("d".repeat(200)).join("e".repeat(200));
+    fs::create_dir_all(&long).unwrap();
+    for number in 0..50 {
+        fs::write(long.join(format!("a{number}")), "").unwrap();
+        fs::hard_link(long.join(format!("a{number}")), long.join(format!("b{number}"))).unwrap();
+    }
+    let mut packer = Packer::new(Vec::new(), Options::default());
+    packer.tree(open(dir.path()).as_fd(), b"").unwrap();
+    assert_eq!(packer.links.len(), 50);
+    assert!(packer.links.values().all(|linked| Rc::ptr_eq(&linked.dir, &packer.last)));
+    assert!(packer.links.values().all(|linked| linked.base.len() <= 3));
+    let (tar, _) = packer.finish().unwrap();
+    let first = format!("{}/{}/a7", "d".repeat(200), "e".repeat(200));
+    assert!(listed(&tar, &["-v"]).contains(&format!("/b7 link to {first}\n")));
+}
