@@ -94,7 +94,7 @@ impl SourceOptions {
     ///
     /// # Errors
     /// A word that cannot be part of a platform.
-    pub fn wanted_platform(&self) -> Result<Option<Platform>> {
+    fn wanted_platform(&self) -> Result<Option<Platform>> {
         if self.platform.is_none() && self.arch.is_none() && self.os.is_none() && self.variant.is_none() {
             return Ok(None);
         }

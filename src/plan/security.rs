@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// Paths hidden by default: podman's list. A `*` stands for any text within one part of the path; init
 /// works it out against the file system it has just mounted.
-pub const MASKED: [&str; 13] = [
+const MASKED: [&str; 13] = [
     "/proc/acpi",
     "/proc/interrupts",
     "/proc/kcore",
@@ -26,7 +26,7 @@ pub const MASKED: [&str; 13] = [
 ];
 
 /// Paths remounted read-only by default: podman's list.
-pub const READ_ONLY: [&str; 6] =
+const READ_ONLY: [&str; 6] =
     ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// One `--security-opt`.

@@ -155,7 +155,7 @@ fn open_base(root: BorrowedFd<'_>, base: &str, kind: FsType) -> Result<Option<Ow
 ///
 /// # Errors
 /// When it is anything else.
-pub fn check_root_of(fd: BorrowedFd<'_>, kind: FsType, shown: &str) -> Result<(), Failure> {
+fn check_root_of(fd: BorrowedFd<'_>, kind: FsType, shown: &str) -> Result<(), Failure> {
     let found = fstatfs(fd).doing("look at", shown)?.filesystem_type();
     let inode = fstat(fd).doing("look at", shown)?.st_ino;
     if found == kind && inode == 1 {

@@ -7,7 +7,7 @@ use nix::libc;
 ///
 /// # Errors
 /// Those of close_range(2).
-pub fn close_from(first: u32) -> nix::Result<()> {
+fn close_from(first: u32) -> nix::Result<()> {
     // SAFETY: closes descriptors by number; callers own none above `first` that they use again.
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
 }

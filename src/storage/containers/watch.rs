@@ -33,11 +33,6 @@ impl Watch {
     pub fn has_monitor(&self) -> bool {
         self.monitor.is_some()
     }
-
-    /// Whether there was a monitor when the watch was made and it has ended since.
-    pub fn monitor_ended(&self) -> bool {
-        self.monitor_ended
-    }
 }
 
 fn watch(container: &ContainerDir) -> nix::Result<Inotify> {

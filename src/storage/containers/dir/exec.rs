@@ -19,7 +19,7 @@ impl ContainerDir {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn exec_dir(&self) -> Result<OwnedFd> {
+    fn exec_dir(&self) -> Result<OwnedFd> {
         let open = || -> nix::Result<OwnedFd> {
             match mkdirat(self.fd(), "exec", Mode::from_bits_truncate(0o700)) {
                 Ok(()) | Err(Errno::EEXIST) => files::open_dir(self.fd(), "exec"),
