@@ -71,10 +71,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    // Names and ports are free already; what cannot be deleted now is deleted by a later command.
-    if let Err(error) = control::sweep(&store) {
-        log::warn!("empty the trash: {error}: {}", error.causes().join(": "));
-    }
+    control::tidy(&store);
     Ok(ExitCode::from(code))
 }
 

@@ -77,7 +77,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    control::sweep(&store)?;
+    control::tidy(&store);
     Ok(failures.exit_code())
 }
 
@@ -128,7 +128,8 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
 /// When a container uses it.
 pub(super) fn forget(store: &Store, name: &str) -> Result<()> {
     remove(store, &Args::default(), name)?;
-    control::sweep(store)
+    control::tidy(store);
+    Ok(())
 }
 
 fn several(image: &Image, names: &[Reference]) -> Error {

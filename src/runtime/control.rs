@@ -443,3 +443,11 @@ pub fn sweep(store: &Store) -> Result<()> {
     }
     Ok(())
 }
+
+/// Deletes what is in the trash, at the end of a verb whose work is done without: names and ports
+/// are free already, and what cannot be deleted now is deleted by a later command.
+pub fn tidy(store: &Store) {
+    if let Err(error) = sweep(store) {
+        log::warn!("empty the trash: {error}: {}", error.causes().join(": "));
+    }
+}

@@ -68,6 +68,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
         Ok(Some(name))
     })?;
-    control::sweep(&store)?;
+    control::tidy(&store);
     Ok(code)
 }

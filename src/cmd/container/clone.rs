@@ -120,5 +120,6 @@ fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
         }
         Err(error) => return Err(error),
     }
-    control::sweep(store)
+    control::tidy(store);
+    Ok(())
 }

@@ -34,8 +34,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     ui::out(&gone.iter().map(|id| format!("{id}\n")).collect::<String>())?;
     failed.iter().for_each(ui::report);
     let code = if failed.is_empty() { 0 } else { Kind::Partial.exit_code() };
-    if let Err(error) = control::sweep(&store) {
-        log::warn!("empty the trash: {error}: {}", error.causes().join(": "));
-    }
+    control::tidy(&store);
     Ok(ExitCode::from(code))
 }

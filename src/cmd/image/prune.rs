@@ -49,6 +49,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     drop(lock);
     let ids: String = gone.iter().map(|id| format!("{}\n", id.hex())).collect();
     ui::out(&ids)?;
-    control::sweep(&store)?;
+    control::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     for name in volumes::remove_unused(&store, &unused)? {
         ui::out(&format!("{name}\n"))?;
     }
-    control::sweep(&store)?;
+    control::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -62,7 +62,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    control::sweep(&store)?;
+    control::tidy(&store);
     Ok(ExitCode::from(code))
 }
 
