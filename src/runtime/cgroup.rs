@@ -15,6 +15,7 @@ mod limits;
 
 pub use limits::{begin, effective, oom_killed, place_to_manage, prepare, update};
 
+use super::join::Whose;
 use super::processes;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
@@ -57,6 +58,21 @@ pub fn name(id: &ContainerId) -> String {
 /// Where version 2 is mounted on this machine.
 fn hierarchy() -> Option<&'static str> {
     MOUNTS.into_iter().find(|place| statfs(*place).is_ok_and(|s| s.filesystem_type() == CGROUP2_SUPER_MAGIC))
+}
+
+/// Whether the top of a cgroup namespace is closed to those inside, limits and all (cgroup-v2.rst,
+/// "Delegation", mount option `nsdelegate`).
+pub fn delegates() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut options = mounts.lines().filter_map(|line| line.split_once(" - cgroup2 ")?.1.rsplit(' ').next());
+    options.any(|all| all.split(',').any(|option| option == "nsdelegate"))
+}
+
+/// Whether a container may change cgroups from inside (attack case 51): those below its own only, which
+/// it sees in a namespace of its own only. Where the kernel does not close the top of it, limits that
+/// stand there could be lifted, so a container that has any may not.
+pub fn may_manage(namespace: Whose, limited: bool, delegates: bool) -> bool {
+    namespace == Whose::Own && (!limited || delegates)
 }
 
 /// The path of a process's cgroup below the hierarchy, `/` for the top.
@@ -342,6 +358,20 @@ fn not_ours(parent: &str, why: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn case_51_cgroups_of_others_and_limits_cannot_be_changed_from_inside() {
+        for (namespace, limited, delegates, may) in [
+            (Whose::Own, false, false, true),
+            (Whose::Own, true, true, true),
+            (Whose::Own, true, false, false),
+            (Whose::Joined, false, true, false),
+            (Whose::Foreign, false, true, false),
+            (Whose::Host, false, true, false),
+        ] {
+            assert_eq!(may_manage(namespace, limited, delegates), may, "{namespace:?} {limited} {delegates}");
+        }
+    }
 
     #[test]
     fn a_containers_own_part_of_a_path() {

@@ -51,6 +51,8 @@ pub enum ToInit {
     Go {
         /// It is.
         own_cgroup: bool,
+        /// It may change what is below.
+        managed: bool,
     },
     /// The network is ready.
     Proceed,
@@ -92,6 +94,8 @@ pub struct Order {
     pub shares: Shares,
     /// It is in a cgroup of its own; known when [`ToInit::Go`] has come.
     pub own_cgroup: bool,
+    /// It may change the cgroups below its own; known then, too.
+    pub managed: bool,
 }
 
 impl Order {
@@ -109,6 +113,7 @@ impl Order {
             seal: false,
             shares: Shares::default(),
             own_cgroup: false,
+            managed: false,
         }
     }
 }
@@ -168,7 +173,9 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
 }
 
 fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Failure> {
-    order.own_cgroup = matches!(expect(link, "id map")?, ToInit::Go { own_cgroup: true });
+    if let ToInit::Go { own_cgroup, managed } = expect(link, "id map")? {
+        (order.own_cgroup, order.managed) = (own_cgroup, managed);
+    }
     if order.own_cgroup && order.shares.cgroup == Whose::Own {
         // By now it is in a cgroup of its own, which is to be the top of what it sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).doing("make", "cgroup namespace")?;

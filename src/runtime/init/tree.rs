@@ -194,8 +194,7 @@ fn kernel_sys(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
     attach_plainly(tree.as_fd(), root, "sys")?;
     // A cgroup namespace shows the container its own group as the root, whatever lies above. Only one that
     // is the container's alone may be changed from inside (attack case 51).
-    let managed = order.own_cgroup && order.plan.limits.manages_cgroups;
-    let cgroup_flags = LOCKED_DOWN | if managed { 0 } else { read_only };
+    let cgroup_flags = LOCKED_DOWN | if order.managed { 0 } else { read_only };
     if let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], cgroup_flags) {
         let at = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         if let Ok(target) = openat(&tree, "fs/cgroup", at, Mode::empty()) {

@@ -84,8 +84,8 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     };
     let record = record_run(dir, &child, &listeners, joins.shares, restarts)
         .map_err(|failure| abandon(failure, None))?;
-    let go = match own_cgroup(dir, plan, &child) {
-        Ok(own_cgroup) => ToInit::Go { own_cgroup },
+    let go = match own_cgroup(dir, plan, &child, joins.shares.cgroup) {
+        Ok(go) => go,
         Err(failure) => return Err(abandon(failure, Some(record))),
     };
     let network = match start(plan, life.slirp.as_deref(), &child, &go, listeners, &mut streams) {
@@ -125,23 +125,34 @@ fn record_run(
 }
 
 /// Puts stage 2 into a cgroup of the container's own, when there is something to be limited or it manages
-/// cgroups itself; gives whether it did.
-fn own_cgroup(dir: &ContainerDir, plan: &ContainerPlan, child: &Child) -> Result<bool, Failure> {
+/// cgroups itself; gives what stage 2 is to know of it.
+fn own_cgroup(
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+    child: &Child,
+    namespace: Whose,
+) -> Result<ToInit, Failure> {
+    let none = ToInit::Go { own_cgroup: false, managed: false };
     let limits = &plan.limits;
     // One that goes when it ends is hardly ever changed before it starts.
     if limits.resources.is_empty() && !limits.manages_cgroups && plan.lifecycle.auto_remove {
-        return Ok(false);
+        return Ok(none);
     }
     let resources = cgroup::effective(dir, plan).limiting();
     if resources.is_empty() && !limits.manages_cgroups {
-        return Ok(false);
+        return Ok(none);
     }
     let parent = limits.cgroup_parent.as_deref();
     cgroup::prepare(&resources, parent).map_err(|e| storage_failure("limit", plan.id.short(), &e))?;
     match cgroup::begin(&plan.id, &resources, parent, Some(child.pid.as_raw())) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            let limited = !resources.is_empty();
+            let managed =
+                limits.manages_cgroups && cgroup::may_manage(namespace, limited, cgroup::delegates());
+            Ok(ToInit::Go { own_cgroup: true, managed })
+        }
         // Whoever started it was warned.
-        Err(_) if resources.is_empty() => Ok(false),
+        Err(_) if resources.is_empty() => Ok(none),
         Err(failure) => Err(failure),
     }
 }

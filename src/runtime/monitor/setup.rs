@@ -148,6 +148,7 @@ pub(super) fn order(
         shares: Shares::default(),
         borrowed: Vec::new(),
         own_cgroup: false,
+        managed: false,
     })
 }
 
