@@ -52,7 +52,7 @@ const RULES: [(&str, &[&str]); 17] = [
 const EXCEPTIONS: [(&str, &str); 2] = [("src/cmd/mod.rs", "cli"), ("src/cmd/completion.rs", "cli")];
 
 /// Libraries that one room hides from the others.
-const HIDDEN_LIBRARIES: [(&str, &[&str]); 7] = [
+const HIDDEN_LIBRARIES: [(&str, &[&str]); 8] = [
     ("oci_client", &["registry"]),
     ("reqwest", &["registry"]),
     ("tokio", &["registry"]),
@@ -60,22 +60,29 @@ const HIDDEN_LIBRARIES: [(&str, &[&str]); 7] = [
     ("tabwriter", &["ui"]),
     ("directories", &["host"]),
     ("libseccomp", &["runtime"]),
+    ("yaml_rust2", &["plan"]),
 ];
 
 /// Files after whose start every path may be controlled by an image or a container.
-const PATH_RULE: [&str; 8] = [
+const PATH_RULE: [&str; 13] = [
+    "src/storage/archive",
+    "src/storage/compare",
+    "src/storage/copy",
     "src/storage/pack",
     "src/storage/unpack",
     "src/storage/whiteout",
-    "src/runtime/init",
+    "src/runtime/copy",
+    "src/runtime/export",
     "src/runtime/files",
+    "src/runtime/init",
     "src/runtime/masks",
     "src/runtime/users",
-    "src/runtime/mounts",
+    "src/runtime/volumes/archive",
 ];
 
-/// Below those, what reads the store's own records only.
-const PATH_RULE_EXCEPTIONS: [&str; 1] = ["src/storage/unpack/owners.rs"];
+/// Below those, what reads the store's own records only, and what writes where the caller says.
+const PATH_RULE_EXCEPTIONS: [&str; 3] =
+    ["src/storage/archive/output.rs", "src/storage/archive/save.rs", "src/storage/unpack/owners.rs"];
 
 /// Longest file, in lines.
 const LINES_MAX: usize = 600;
@@ -424,7 +431,13 @@ fn paths_of_images_never_reach_std_fs() {
             && !PATH_RULE_EXCEPTIONS.contains(&f.path.as_str())
             && !f.test
     };
-    for file in program().iter().filter(controlled) {
+    let program = program();
+    for rule in PATH_RULE.iter().chain(&PATH_RULE_EXCEPTIONS) {
+        if !program.iter().any(|f| f.path.starts_with(rule)) {
+            wrong.push(format!("{rule}: the rule is for a file that is not there"));
+        }
+    }
+    for file in program.iter().filter(controlled) {
         let t = &file.tokens;
         let mut tests = false;
         for at in 0..t.len() {
