@@ -442,7 +442,7 @@ pub struct ImageConfig {
     /// Its layers.
     pub rootfs: RootFs,
     /// How it was built, one entry per step.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_default")]
     pub history: Vec<HistoryEntry>,
 }
 

@@ -170,6 +170,11 @@ fn configuration(args: &Args, plan: &ContainerPlan, base: &Image) -> ImageConfig
     }
     if args.squash {
         config.history.clear();
+    } else {
+        // Layers that no step tells of get one, so that the new step is not taken for theirs.
+        let told = config.history.iter().filter(|step| !step.empty_layer).count();
+        let untold = base.layers.len().saturating_sub(told);
+        config.history.extend(std::iter::repeat_n(HistoryEntry::default(), untold));
     }
     config.history.push(HistoryEntry {
         created: Some(created.clone()),

@@ -5,7 +5,7 @@ use crate::host::{self, Check, Env, Feature};
 use crate::image::Platform;
 use crate::storage::Store;
 use crate::ui;
-use crate::ui::rows::{align, is_json, json};
+use crate::ui::rows::{align, is_json, json, line};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -37,7 +37,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         format => {
             info["checks"] = json!(checks);
             info["features"] = json!(features);
-            if is_json(format) {
+            if ui::docker() {
+                add_docker_facts(&mut info);
+            }
+            if is_json(format) && ui::docker() {
+                ui::out(&line(&info)?)?;
+            } else if is_json(format) {
                 ui::out(&json(&info)?)?;
             } else {
                 ui::out(&(ui::template::render(format.unwrap_or_default(), &info)? + "\n"))?;
@@ -45,6 +50,35 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The fields that scripts for docker ask for, beside podman's.
+fn add_docker_facts(info: &mut Value) {
+    let (host, store) = (info["host"].clone(), info["store"].clone());
+    let containers = &store["containerStore"];
+    let facts = json!({
+        "Architecture": host["arch"],
+        "CgroupVersion": host["cgroupVersion"].as_str().unwrap_or_default().trim_start_matches('v'),
+        "Containers": containers["number"],
+        "ContainersPaused": containers["paused"],
+        "ContainersRunning": containers["running"],
+        "ContainersStopped": containers["stopped"],
+        "DockerRootDir": store["graphRoot"],
+        "Driver": store["graphDriverName"],
+        "Images": store["imageStore"]["number"],
+        "KernelVersion": host["kernel"],
+        "LoggingDriver": "k8s-file",
+        "MemTotal": host["memTotal"],
+        "NCPU": host["cpus"],
+        "Name": host["hostname"],
+        "OSType": host["os"],
+        "OperatingSystem": host["distribution"]["distribution"],
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
+        "ServerVersion": env!("CARGO_PKG_VERSION"),
+    });
+    if let (Value::Object(all), Value::Object(more)) = (info, facts) {
+        all.extend(more);
+    }
 }
 
 fn host_info() -> Value {

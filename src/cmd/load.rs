@@ -91,7 +91,10 @@ pub(super) fn input(name: Option<&str>, verb: &str) -> Result<File> {
         }
         Some(path) => {
             let path = Path::new(path);
-            File::open(path).context(Kind::Usage, || format!("open {}", path.display()))
+            File::open(path).context(Kind::Usage, || format!("open {}", path.display())).map_err(|e| {
+                let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+                e.hint(format!("See what is there: ls -l {}", dir.unwrap_or(Path::new(".")).display()))
+            })
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::storage::containers::ContainerDir;
 use crate::ui::rows::{self, Listing};
 use crate::ui::{time, units};
 use chrono::Utc;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -118,6 +118,9 @@ fn chosen(args: &Args, store: &Store) -> Result<Vec<ContainerDir>> {
 }
 
 fn table(args: &Args, rows: &[Row]) -> Result<String> {
+    if rows::is_json(args.format.as_deref()) && crate::ui::docker() {
+        return rows.iter().map(|row| rows::line(&row.docker_fields(args))).collect();
+    }
     if rows::is_json(args.format.as_deref()) {
         return rows::json(&Value::Array(rows.iter().map(|row| row.json(args)).collect()));
     }
@@ -227,6 +230,16 @@ impl Row {
             all.insert("ContainerStats".to_owned(), numbers.clone());
         }
         fields
+    }
+
+    /// The row as docker's JSON has it.
+    fn docker_fields(&self, args: &Args) -> Value {
+        let fields = self.fields(args);
+        let names = ["BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "MemUsage", "Name", "NetIO"];
+        let mut row: Map<String, Value> =
+            names.into_iter().map(|name| (name.to_owned(), fields[name].clone())).collect();
+        row.insert("PIDs".to_owned(), fields["PIDS"].clone());
+        Value::Object(row)
     }
 
     fn json(&self, args: &Args) -> Value {

@@ -36,8 +36,9 @@ pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
     let not_running = || {
         Error::new(
             Kind::Conflict,
-            format!("container {} is {}, not running", container.id().short(), status.as_str()),
+            format!("container {} is {}, not running", container.called(), status.as_str()),
         )
+        .hint("See which containers run: coracle ps")
     };
     if !status.is_live() {
         return Err(not_running());
@@ -89,10 +90,10 @@ pub fn unpause(container: &ContainerDir) -> Result<()> {
 fn in_state(container: &ContainerDir, wanted: Status, verb: &str) -> Result<RunRecord> {
     let status = container.status();
     let wrong = || {
-        let id = container.id().short();
+        let name = container.called();
         let error = Error::new(
             Kind::Conflict,
-            format!("container {id} is {}, so it cannot be {verb}", status.as_str()),
+            format!("container {name} is {}, so it cannot be {verb}", status.as_str()),
         );
         error.hint("See how containers stand: coracle ps -a")
     };

@@ -161,7 +161,7 @@ fn prepare(
     request: &ExecRequest,
 ) -> Result<(Doors, Join, u64)> {
     let not_running = || {
-        Error::new(Kind::Conflict, format!("container {} is not running", dir.id().short()))
+        Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
             .hint("See which containers run: coracle ps")
     };
     let record: RunRecord = match dir.status().is_live() {

@@ -72,12 +72,12 @@ fn log_file(dir: &ContainerDir, check: &HealthCheck) -> Option<PathBuf> {
 /// `Conflict` when the container does not run or has no health check, or ended meanwhile.
 pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Outcome> {
     let not_running = || {
-        Error::new(Kind::Conflict, format!("container {} is not running", dir.id().short()))
+        Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
             .hint("See which containers run: coracle ps")
     };
     let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(not_running)?;
     let check = of(dir, plan).ok_or_else(|| {
-        Error::new(Kind::Conflict, format!("container {} has no health check", dir.id().short()))
+        Error::new(Kind::Conflict, format!("container {} has no health check", dir.called()))
             .hint("Containers get one from their image or by: coracle run --health-cmd COMMAND ...")
     })?;
     let before = record_of(dir, &run);

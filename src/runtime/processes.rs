@@ -78,8 +78,8 @@ pub struct Process {
 pub fn of(container: &ContainerDir) -> Result<Vec<Process>> {
     let not_running = || {
         let status = container.status().as_str();
-        let id = container.id().short();
-        Error::new(Kind::Conflict, format!("container {id} is {status}, not running"))
+        let name = container.called();
+        Error::new(Kind::Conflict, format!("container {name} is {status}, not running"))
             .hint("See which containers run: coracle ps")
     };
     if !container.status().is_live() {

@@ -162,12 +162,12 @@ fn start_required(
 /// # Errors
 /// `Conflict` when it does not run.
 pub fn attach(dir: &ContainerDir, wanted: &Wanted) -> Result<Running> {
-    let id = dir.id().short();
     let status = dir.status();
     if !status.is_live() {
+        let name = dir.called();
         let word = if status == Status::Crashed { "exited" } else { status.as_str() };
-        return Err(Error::new(Kind::Conflict, format!("container {id} is {word}, not running"))
-            .hint(format!("Start and attach at once: coracle start --attach {id}")));
+        return Err(Error::new(Kind::Conflict, format!("container {name} is {word}, not running"))
+            .hint(format!("Start and attach at once: coracle start --attach {name}")));
     }
     let plan = stored_plan(dir)?;
     let how = wanted.of(&plan);

@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::ffi::OsString;
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 30] = [
+const UNSUPPORTED: [(&str, &str); 34] = [
     ("auto-update", "there is no daemon that could do it; pull and start anew"),
     ("build", "images are not built here yet; load what another tool built: coracle load -i FILE"),
     ("builder", "images are not built here yet"),
@@ -38,6 +38,10 @@ const UNSUPPORTED: [(&str, &str); 30] = [
     ("service", "there is no cluster; start containers with run -d"),
     ("stack", "there is no cluster; start containers with run -d"),
     ("swarm", "there is no cluster"),
+    ("system connection", "there is no daemon to connect to"),
+    ("system migrate", "containers need no migration: each has its own monitor"),
+    ("system renumber", "containers are locked by their files, which need no numbers"),
+    ("system service", "there is no interface over a socket yet; call coracle itself"),
     ("trust", "image signatures are not made here"),
     ("mount", "a container's root is mounted in its own namespace only; copy with coracle cp"),
     ("unmount", "a container's root is mounted in its own namespace only"),
@@ -57,7 +61,11 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
     match refused.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
-            if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == name) {
+            // In a group that has refusals of its own, a plain name means something else.
+            let path = format!("{verb} {name}");
+            let path = path.strip_prefix(tree.get_name()).unwrap_or(&path).trim_start();
+            let wanted = if verb.ends_with(" system") { path } else { &name };
+            if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == wanted) {
                 return usage(format!("{verb} {name} is not supported: {why}"));
             }
             let error = usage(format!("unknown command {name:?}"));
@@ -225,8 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn commands_of_groups_say_why_too() {
+        let tree = Command::new("coracle")
+            .subcommand(Command::new("system").subcommand_required(true).subcommand(Command::new("df")));
+        let words = ["coracle", "system", "service"];
+        let refused = tree.clone().try_get_matches_from(words).unwrap_err();
+        let error = explain(&refused, &tree, &words.map(Into::into));
+        assert!(
+            error.message().contains("system service is not supported: there is no interface"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn commands_that_do_not_fit_say_why() {
-        for (name, _) in UNSUPPORTED {
+        for (name, _) in UNSUPPORTED.iter().filter(|(name, _)| !name.contains(' ')) {
             let error = refuse(&["coracle", name]);
             assert!(error.message().contains("is not supported: "), "{error}");
         }

@@ -160,6 +160,19 @@ fn options_of_commit() {
     env.coracle(["save", "-o", "x.tar", "quay.io/a/b:3"]).ok();
 }
 
+/// An image may have layers without a history; they stay apart from the new step.
+#[test]
+fn layers_without_a_history_stay_without() {
+    let env = TestEnv::new();
+    busybox().untold().push(shared_registry(), "commit/untold", "1");
+    let base = shared_registry().reference("commit/untold", "1");
+    env.coracle(["run", "--name=c", "--network=none", &base, "sh", "-c", "echo four >/f"]).ok();
+    env.coracle(["commit", "-q", "-m", "mine", "c", "made"]).ok();
+    let lines = env.coracle(["history", "--format", "{{.Size}} {{.Comment}}", "made"]).ok().lines();
+    assert_eq!(lines[0], "5B mine", "{lines:?}");
+    assert!(lines[1..].iter().all(|line| !line.contains("mine")), "{lines:?}");
+}
+
 /// What is mounted into a container stays out of images that are made of it, secrets before all.
 #[test]
 fn secrets_and_mounts_are_never_committed() {

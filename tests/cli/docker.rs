@@ -1,7 +1,7 @@
 //! The binary called `docker`.
 
 use super::ps::{IDLE, start};
-use crate::common::{Call, TestEnv, busybox, coracle_binary, shared_registry};
+use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary, shared_registry};
 use serde_json::Value;
 
 /// This call under docker's name.
@@ -85,4 +85,36 @@ fn versions_and_exit_codes_are_dockers() {
     {
         docker(&env, &[verb, "x"]).fails(125).says("is not supported: ");
     }
+}
+
+#[test]
+fn facts_and_figures_have_dockers_names() {
+    let env = TestEnv::new();
+    let id = start(&env, "web", &[], IDLE);
+    let format = "{{.ServerVersion}} {{.Driver}} {{.ContainersRunning}} {{.DockerRootDir}} {{gt .NCPU 0}} {{gt .MemTotal 0}}";
+    let shown = docker(&env, &["info", "--format", format]).ok();
+    let root = env.root();
+    assert_eq!(shown.text(), format!("{} overlay 1 {} true true", env!("CARGO_PKG_VERSION"), root.display()));
+    assert_eq!(objects(&docker(&env, &["info", "-f", "json"]).ok().stdout)[0]["ContainersRunning"], 1);
+    env.coracle(["info", "--format", "{{.ServerVersion}}"]).fails(125).says("ServerVersion");
+    let rows = objects(&docker(&env, &["stats", "--no-stream", "--format", "json"]).ok().stdout);
+    assert_eq!((&rows[0]["Name"], &rows[0]["ID"]), (&"web".into(), &id[..12].into()));
+    assert!(rows[0]["CPUPerc"].as_str().unwrap().ends_with('%') && rows[0]["PIDs"].is_string());
+    assert!(env.coracle(["stats", "--no-stream", "--format", "json"]).ok().json().is_array());
+    // Names that follow are images of their own.
+    let name = |repository: &str, content: &str| {
+        let image = ImageBuilder::new().layer(Layer::new().file("file", 0o644, content));
+        image.push(shared_registry(), repository, "1");
+        let name = shared_registry().reference(repository, "1");
+        env.coracle(["pull", "-q", &name]).ok();
+        name
+    };
+    let (one, two) = (name("docker/one", "one"), name("docker/two", "two"));
+    docker(&env, &["save", "-o", "both.tar", &one, &two]).ok();
+    let ids = || env.coracle(["inspect", "-f", "{{.Id}}", &one, &two]).ok().stdout;
+    let before = ids();
+    env.coracle(["rmi", &one, &two]).ok();
+    docker(&env, &["load", "-q", "-i", "both.tar"]).ok();
+    assert_eq!(ids(), before);
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
 }

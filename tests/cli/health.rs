@@ -73,7 +73,7 @@ fn a_check_by_hand_has_exit_codes() {
     env.coracle(["healthcheck", "run", "nobody"]).fails(125).says("nobody");
     env.coracle(["healthcheck", "run"]).fails(125);
     env.coracle(["stop", "web"]).ok();
-    env.coracle(["healthcheck", "run", "web"]).fails(125).says("is not running");
+    env.coracle(["healthcheck", "run", "web"]).fails(125).says("container web is not running");
     start(&env, "plain", &[], IDLE);
     env.coracle(["healthcheck", "run", "plain"]).fails(125).says("has no health check");
     assert_eq!(field(&env, "plain", "{{.State.Health}}"), "<nil>");

@@ -231,7 +231,7 @@ fn prune_and_cleanup_take_what_has_ended() {
     assert_eq!(env.containers().len(), 4);
     assert_eq!(env.coracle(["container", "prune", "-f", "--filter", "label!=keep"]).ok().lines().len(), 2);
     assert_eq!(env.coracle(["container", "prune", "-f", "--filter", "until=1h"]).ok().lines().len(), 0);
-    assert_eq!(env.coracle(["container", "prune"]).stdin("y\n").ok().lines().len(), 1);
+    assert_eq!(env.coracle(["container", "prune"]).stdin("y\n").ok().lines().len(), 2);
     assert_eq!(env.containers().len(), 1);
     assert_eq!(std::fs::read_dir(env.root().join("volumes")).unwrap().count(), 0);
     start(&env, "again", &[], "exit 0");

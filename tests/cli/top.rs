@@ -68,7 +68,7 @@ fn only_what_runs_has_processes() {
     let env = TestEnv::new();
     start(&env, "web", &[], "exit 0");
     env.coracle(["wait", "web"]).ok();
-    env.coracle(["top", "web"]).fails(125).says("exited, not running");
+    env.coracle(["top", "web"]).fails(125).says("container web is exited, not running");
     env.coracle(["top", "nobody"]).fails(125).says("nobody");
     env.coracle(["top"]).fails(125).says("--latest");
 }

@@ -192,6 +192,7 @@ pub(crate) struct ImageBuilder {
     layers: Vec<Layer>,
     architecture: &'static str,
     variant: Option<&'static str>,
+    untold: bool,
 }
 
 impl ImageBuilder {
@@ -203,7 +204,14 @@ impl ImageBuilder {
             other => other,
         };
         let config = json!({"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]});
-        ImageBuilder { format: Format::Oci, config, layers: Vec::new(), architecture, variant: None }
+        ImageBuilder {
+            format: Format::Oci,
+            config,
+            layers: Vec::new(),
+            architecture,
+            variant: None,
+            untold: false,
+        }
     }
 
     /// Media types of this family.
@@ -232,6 +240,12 @@ impl ImageBuilder {
     /// Adds a layer on top.
     pub(crate) fn layer(mut self, layer: Layer) -> ImageBuilder {
         self.layers.push(layer);
+        self
+    }
+
+    /// Leaves the history out.
+    pub(crate) fn untold(mut self) -> ImageBuilder {
+        self.untold = true;
         self
     }
 
@@ -271,6 +285,9 @@ impl ImageBuilder {
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": history,
         });
+        if self.untold {
+            config["history"] = Value::Null;
+        }
         if let Some(variant) = self.variant {
             config["variant"] = json!(variant);
         }

@@ -26,7 +26,8 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let filters = filters(&args.filter)?;
-    let question = "All containers that do not run will be removed. Go on? [y/N] ";
+    let question = "WARNING! This will remove all containers that do not run.\n\
+                    Are you sure you want to continue? [y/N] ";
     if !args.force && !ui::confirm(question)? {
         return Ok(ExitCode::SUCCESS);
     }

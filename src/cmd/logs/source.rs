@@ -123,7 +123,7 @@ fn open(container: &ContainerDir, plan: Option<&LogPlan>, args: &Args, output: &
             format!("read the log of container {} from the journal", container.id().short())
         });
     }
-    Err(Error::new(Kind::Conflict, format!("container {} keeps no log", container.id().short()))
+    Err(Error::new(Kind::Conflict, format!("container {} keeps no log", container.called()))
         .hint("Its output is kept when it is made with: coracle run --log-driver k8s-file ..."))
 }
 

@@ -123,6 +123,11 @@ impl ContainerDir {
         )
     }
 
+    /// What a person calls the container: its name, or its short id when that is lost. For messages.
+    pub fn called(&self) -> String {
+        self.settings().map_or_else(|_| self.id.short().to_owned(), |settings| settings.name.to_string())
+    }
+
     pub(super) fn outline(&self) -> Outline {
         files::read_json(self.fd(), "plan.json").ok().flatten().unwrap_or_default()
     }
