@@ -52,7 +52,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         OnFailure::None => {}
         OnFailure::Kill => control::signal(&container, Signal::KILL.number())?,
         OnFailure::Stop => {
-            let (signal, patience) = super::stop::manner(&container, None);
+            let (signal, patience) = control::manner(&container, None);
             control::stop(&store, &container, signal, patience)?;
         }
         // The monitor's next check sees to it.

@@ -54,6 +54,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 /// Whether a signal is sent to end the container for good, whatever its restart policy; one that is for
 /// the payload's own use is not.
 fn ends(container: &ContainerDir, signal: Signal) -> bool {
-    let stop = super::stop::manner(container, None).0;
+    let stop = control::manner(container, None).0;
     signal == Signal::KILL || signal == Signal::TERM || signal.number() == stop
 }

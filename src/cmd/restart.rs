@@ -48,7 +48,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                     return Err(Error::new(Kind::Conflict, format!("container {name} is paused"))
                         .hint(format!("Let it go on first: coracle unpause {name}")));
                 }
-                control::ask_to_stop(&dir, super::stop::manner(&dir, args.time).0)?;
+                control::ask_to_stop(&dir, control::manner(&dir, args.time).0)?;
                 Ok(dir)
             });
             (name, found)
@@ -56,7 +56,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         .collect();
     ui::each(asked, |(name, found)| {
         let dir = found?;
-        let patience = super::stop::manner(&dir, args.time).1;
+        let patience = control::manner(&dir, args.time).1;
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
         control::finish_stop(&store, &dir, left)?;
         start::start(&store, &dir, None)?;

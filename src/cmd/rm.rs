@@ -49,7 +49,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         chosen.retain(|(_, found)| !missing(found));
         // All get their signal before the first is waited for.
         for container in chosen.iter().filter_map(|(_, found)| found.as_ref().ok()) {
-            let _ = control::ask_to_stop(container, super::stop::manner(container, args.time).0);
+            let _ = control::ask_to_stop(container, control::manner(container, args.time).0);
         }
     }
     let only = chosen.len() == 1;
@@ -110,7 +110,7 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
             control::recover(store, container)?;
         }
         if args.force && (container.status().is_active() || container.is_alive()) {
-            let (signal, patience) = super::stop::manner(container, args.time);
+            let (signal, patience) = control::manner(container, args.time);
             control::end(store, container, signal, patience)?;
         }
         let lock = container.lock()?;

@@ -4,13 +4,11 @@ use super::which::Which;
 use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::ContainerPlan;
 use crate::runtime::control;
 use crate::runtime::select::Suits;
-use crate::storage::containers::ContainerDir;
 use crate::ui;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Arguments of `stop`.
 #[derive(Debug, Default, clap::Args)]
@@ -23,15 +21,6 @@ pub struct Args {
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
-}
-
-/// How to stop a container: its stop signal, and how long it gets.
-pub(super) fn manner(container: &ContainerDir, seconds: Option<i64>) -> (i32, Option<Duration>) {
-    // A container whose plan is lost is stopped like one that asked for nothing.
-    let lifecycle = container.plan::<ContainerPlan>().map(|plan| plan.lifecycle);
-    let (signal, own) = lifecycle.map_or((15, 10), |l| (l.stop_signal, l.stop_timeout));
-    let seconds = seconds.unwrap_or(i64::from(own));
-    (signal, u64::try_from(seconds).ok().map(Duration::from_secs))
 }
 
 /// Stops containers, all at the same time.
@@ -51,7 +40,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                     "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
                 )));
             }
-            let (signal, patience) = manner(&container, args.time);
+            let (signal, patience) = control::manner(&container, args.time);
             control::ask_to_stop(&container, signal)?;
             Ok((container, patience))
         });

@@ -109,7 +109,7 @@ fn from_image(env: &Env, store: &Store, plan: &mut ContainerPlan, text: &str) ->
 }
 
 fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
-    let (signal, patience) = crate::cmd::stop::manner(original, None);
+    let (signal, patience) = control::manner(original, None);
     control::end(store, original, signal, patience)?;
     match control::remove_ended(store, original, true) {
         Ok(true) => {}

@@ -3,13 +3,12 @@
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
+use crate::plan::Request;
 use crate::plan::mount::SourceArg;
-use crate::plan::{ContainerPlan, Request};
 use crate::runtime::control;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, name_in_use};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Refuses what would fail later.
 ///
@@ -100,11 +99,8 @@ pub(super) fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
 /// # Errors
 /// When it cannot be stopped.
 pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
-    // A container whose plan is lost is stopped the usual way.
-    let (signal, seconds) = holder
-        .plan::<ContainerPlan>()
-        .map_or((15, 10), |plan| (plan.lifecycle.stop_signal, plan.lifecycle.stop_timeout));
-    control::stop(store, holder, signal, Some(Duration::from_secs(seconds.into()))).map(drop)
+    let (signal, patience) = control::manner(holder, None);
+    control::stop(store, holder, signal, patience).map(drop)
 }
 
 /// Stops and removes it.

@@ -89,7 +89,7 @@ fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()>
         Err(e) if e.kind() == Kind::NotFound => return Ok(()),
         other => other?,
     };
-    let (signal, patience) = crate::cmd::stop::manner(&container, time);
+    let (signal, patience) = control::manner(&container, time);
     control::end(store, &container, signal, patience)?;
     control::remove_ended(store, &container, false).map(drop)
 }
