@@ -3,8 +3,10 @@
 use crate::common::{Call, eventually};
 use crate::rows::{Bench, IMAGE, megabytes, once, quiet};
 use crate::table::{Row, median};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -121,16 +123,25 @@ fn echo(call: Call) -> f64 {
     let mut keyboard = File::from(pty.master);
     let mut screen = keyboard.try_clone().unwrap();
     let mut buffer = [0; 4096];
-    let mut taken = Vec::new();
-    // `cat` says nothing before it is asked; the first keys wait for it.
-    for key in 0..KEYS + 20 {
+    let mut echoed = |patience: u16| {
         let begun = Instant::now();
         keyboard.write_all(b"x").unwrap();
-        while !screen.read(&mut buffer).map(|n| buffer[..n].contains(&b'x')).unwrap() {}
-        if key >= 20 {
-            taken.push(begun.elapsed().as_secs_f64() * 1e3);
+        loop {
+            let mut wait = [PollFd::new(screen.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut wait, PollTimeout::from(patience)).unwrap() == 0 {
+                return None;
+            }
+            if screen.read(&mut buffer).map(|n| buffer[..n].contains(&b'x')).unwrap() {
+                return Some(begun.elapsed().as_secs_f64() * 1e3);
+            }
         }
+    };
+    // What is typed while the terminal is made raw is lost; after a second it is.
+    let begun = Instant::now();
+    while begun.elapsed().as_secs() < 1 {
+        let _ = echoed(100);
     }
+    let taken = (0..KEYS).map(|_| echoed(10_000).expect("an echo")).collect();
     let _ = keyboard.write_all(b"\x03");
     let _ = child.wait();
     median(taken)

@@ -42,6 +42,7 @@ use nix::fcntl::{AT_FDCWD, readlinkat};
 use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -399,6 +400,23 @@ impl Containers {
             plan.contains(needle).then_some(dir)
         };
         Ok(self.ids()?.iter().filter(|other| *other != id).filter_map(mentions).collect())
+    }
+
+    /// Every id that the plan of another container contains: who is not among them is mentioned by nobody.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn mentioned(&self) -> Result<HashSet<ContainerId>> {
+        let mut all = HashSet::new();
+        for id in self.ids()? {
+            let Ok(dir) = self.open(&id) else { continue };
+            let Ok(Some(plan)) = files::read(dir.fd(), "plan.json") else { continue };
+            // Ids and digests stand between quotes and colons, as do all words of JSON.
+            let words = plan.split(|byte| !byte.is_ascii_hexdigit());
+            let ids = words.filter_map(|word| std::str::from_utf8(word).ok()?.parse::<ContainerId>().ok());
+            all.extend(ids.filter(|other| *other != id));
+        }
+        Ok(all)
     }
 
     /// The container that was created last.
