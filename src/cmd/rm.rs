@@ -1,10 +1,11 @@
 //! `coracle rm`.
 
 use super::which::{Which, missing};
-use crate::container::{ContainerId, Status};
+use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
+use crate::runtime::dependents::Dependents;
 use crate::runtime::select::{Chosen, Suits};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -53,12 +54,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     }
     let only = chosen.len() == 1;
-    // All plans are read once, not once for each container.
-    let mentioned = if args.which.all || only { None } else { Some(store.containers().mentioned()?) };
-    let needless = |id: &ContainerId| mentioned.as_ref().is_some_and(|ids| !ids.contains(id));
+    // With --all every dependent goes as well, in whatever order.
+    let dependents = if args.which.all { None } else { Some(Dependents::read(&store)?) };
     let mut code = 0;
     for one in chosen {
-        match remove_one(args, &store, one, &needless) {
+        match remove_one(args, &store, one, dependents.as_ref()) {
             Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
             // It went by itself (--rm) since it was listed: what was asked for is done.
             Err(error)
@@ -78,19 +78,17 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Removes one container, with those that share its namespaces if asked; gives the names to print. Whom
-/// nobody needs, as far as `needless` knows, is not asked about again.
+/// Removes one container, with those that share its namespaces if asked; gives the names to print.
 fn remove_one(
     args: &Args,
     store: &Store,
     (name, found): Chosen,
-    needless: &dyn Fn(&ContainerId) -> bool,
+    all: Option<&Dependents>,
 ) -> Result<Vec<String>> {
     let container = found?;
     let mut removed = Vec::new();
-    // With --all every dependent goes as well, in whatever order.
-    if !args.which.all && !needless(container.id()) {
-        let dependents = control::dependents(store, &container)?;
+    if let Some(all) = all {
+        let dependents = all.of(store, container.id());
         if let (Some(first), false) = (dependents.first(), args.depend) {
             return Err(Error::new(
                 Kind::Conflict,
@@ -100,7 +98,7 @@ fn remove_one(
         }
         for dependent in dependents {
             let id = dependent.id().to_string();
-            removed.extend(remove_one(args, store, (id, Ok(dependent)), needless)?);
+            removed.extend(remove_one(args, store, (id, Ok(dependent)), Some(all))?);
         }
     }
     match remove(args, store, &name, &container) {

@@ -9,8 +9,7 @@
 use super::cgroup;
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
-use crate::netns::NetMode;
-use crate::plan::{ContainerPlan, Share};
+use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
 use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, RunRecord, Summary};
@@ -422,26 +421,6 @@ pub fn end(store: &Store, container: &ContainerDir, with: i32, patience: Option<
         watch::wait_any(&mut watch, Some(Duration::from_secs(1)));
     }
     recover(store, container)
-}
-
-/// The containers that share a namespace of this one, and so cannot outlive it, or that require it.
-///
-/// # Errors
-/// When the containers cannot be listed.
-pub fn dependents(store: &Store, container: &ContainerDir) -> Result<Vec<ContainerDir>> {
-    let shares = |dir: &ContainerDir| {
-        dir.plan::<ContainerPlan>().is_ok_and(|plan| {
-            let ns = &plan.namespaces;
-            let own = container.id().as_str();
-            let network = matches!(&plan.network.mode, NetMode::Container(id) if id == own);
-            network
-                || plan.lifecycle.requires.contains(container.id())
-                || [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup, &ns.user]
-                    .into_iter()
-                    .any(|share| matches!(share, Share::Container(id) if id == own))
-        })
-    };
-    Ok(store.containers().mentioning(container.id())?.into_iter().filter(shares).collect())
 }
 
 /// Deletes what is in the trash, in the user namespace where that is needed.

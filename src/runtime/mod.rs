@@ -22,6 +22,7 @@ pub mod cgroup;
 pub mod client;
 pub mod control;
 pub mod copy;
+pub mod dependents;
 pub mod exec;
 pub mod export;
 pub mod files;

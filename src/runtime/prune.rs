@@ -1,6 +1,7 @@
 //! What the `prune` verbs have in common.
 
 use super::control;
+use super::dependents::Dependents;
 use super::select::{Filters, Selection, Suits};
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
@@ -36,9 +37,10 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
     let (mut gone, mut failed) = (Vec::new(), Vec::new());
     loop {
         let before = left.len();
+        let dependents = Dependents::read(store)?;
         let mut needed = Vec::new();
         for container in left {
-            if !control::dependents(store, &container)?.is_empty() {
+            if !dependents.of(store, container.id()).is_empty() {
                 needed.push(container);
                 continue;
             }

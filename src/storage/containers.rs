@@ -160,9 +160,9 @@ impl Containers {
     ) -> Result<()> {
         let doing = || format!("create container {name}");
         let settings = Settings::new(name.clone());
-        let _lock = dir.lock()?;
+        let lock = dir.lock()?;
         let write = || -> io::Result<()> {
-            locks::note_exit(dir.fd(), 0, 0)?;
+            lock.reserve_note()?;
             files::replace(dir.fd(), "plan.json", plan)?;
             files::replace_json(dir.fd(), "settings.json", &settings)?;
             mkdirat(dir.fd(), "work", Mode::from_bits_truncate(0o700))?;
@@ -388,35 +388,22 @@ impl Containers {
         Ok(count)
     }
 
-    /// The other containers whose plan contains this id.
+    /// The containers whose plan contains the ids of others, with those ids.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn mentioning(&self, id: &ContainerId) -> Result<Vec<ContainerDir>> {
-        let needle = id.as_str();
-        let mentions = |other: &ContainerId| {
-            let dir = self.open(other).ok()?;
-            let plan = String::from_utf8(files::read(dir.fd(), "plan.json").ok()??).ok()?;
-            plan.contains(needle).then_some(dir)
-        };
-        Ok(self.ids()?.iter().filter(|other| *other != id).filter_map(mentions).collect())
-    }
-
-    /// Every id that the plan of another container contains: who is not among them is mentioned by nobody.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn mentioned(&self) -> Result<HashSet<ContainerId>> {
-        let mut all = HashSet::new();
-        for id in self.ids()? {
-            let Ok(dir) = self.open(&id) else { continue };
-            let Ok(Some(plan)) = files::read(dir.fd(), "plan.json") else { continue };
+    pub fn mentions(&self) -> Result<Vec<(ContainerDir, HashSet<ContainerId>)>> {
+        let ids: HashSet<ContainerId> = self.ids()?.into_iter().collect();
+        let mentions = |id: &ContainerId| {
+            let dir = self.open(id).ok()?;
+            let plan = files::read(dir.fd(), "plan.json").ok()??;
             // Ids and digests stand between quotes and colons, as do all words of JSON.
             let words = plan.split(|byte| !byte.is_ascii_hexdigit());
-            let ids = words.filter_map(|word| std::str::from_utf8(word).ok()?.parse::<ContainerId>().ok());
-            all.extend(ids.filter(|other| *other != id));
-        }
-        Ok(all)
+            let found = words.filter_map(|word| std::str::from_utf8(word).ok()?.parse::<ContainerId>().ok());
+            let others: HashSet<_> = found.filter(|other| other != id && ids.contains(other)).collect();
+            (!others.is_empty()).then_some((dir, others))
+        };
+        Ok(ids.iter().filter_map(mentions).collect())
     }
 
     /// The container that was created last.

@@ -1,16 +1,7 @@
 //! `tag`, `untag`, `history` and the verbs of `image` that look at what is here.
 
-use crate::common::{ImageBuilder, Layer, TestEnv, busybox, shared_registry};
+use crate::common::{ImageBuilder, Layer, TestEnv, busybox, one_file, shared_registry};
 use serde_json::json;
-
-/// Pushes an image of one file and pulls it; gives its name and id.
-fn pulled(env: &TestEnv, repository: &str, content: &str) -> (String, String) {
-    let image = ImageBuilder::new().layer(Layer::new().file("file", 0o644, content));
-    image.config("Labels", json!({"content": content})).push(shared_registry(), repository, "1");
-    let name = shared_registry().reference(repository, "1");
-    let id = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
-    (name, id)
-}
 
 fn names(env: &TestEnv, image: &str) -> Vec<String> {
     let seen = env.coracle(["image", "inspect", image]).ok().json();
@@ -20,7 +11,7 @@ fn names(env: &TestEnv, image: &str) -> Vec<String> {
 #[test]
 fn tag_gives_names_and_untag_takes_them() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, "names/tag", "one");
+    let (name, id) = env.pulled(one_file("one"), "names/tag");
     assert_eq!(env.coracle(["tag", &name, "app", "quay.io/team/app:2"]).ok().text(), "");
     assert_eq!(names(&env, &id), [name.as_str(), "localhost/app:latest", "quay.io/team/app:2"]);
     let digests = env.coracle(["image", "inspect", "-f", "{{json .RepoDigests}}", "app"]).ok();
@@ -36,7 +27,7 @@ fn tag_gives_names_and_untag_takes_them() {
     env.coracle(["untag", &id[..12], "app"]).ok();
     assert_eq!(names(&env, &id), [name.as_str(), "quay.io/team/app:2"]);
     // A name moves to the image that gets it.
-    let (_, two) = pulled(&env, "names/tag2", "two");
+    let (_, two) = env.pulled(one_file("two"), "names/tag2");
     env.coracle(["image", "tag", &two, "quay.io/team/app:2"]).ok();
     assert_eq!(names(&env, &id), [name]);
     env.coracle(["image", "untag", &id]).ok();
@@ -52,7 +43,7 @@ fn tag_gives_names_and_untag_takes_them() {
 #[test]
 fn history_shows_every_step_with_its_size() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, "names/history", "12345");
+    let (name, id) = env.pulled(one_file("12345"), "names/history");
     let table = env.coracle(["history", &name]).ok();
     let header: Vec<&str> = table.stdout.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(header, ["ID", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]);
@@ -72,7 +63,7 @@ fn history_shows_every_step_with_its_size() {
 #[test]
 fn image_exists_answers_by_its_exit_code() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, "names/exists", "one");
+    let (name, id) = env.pulled(one_file("one"), "names/exists");
     for text in [&name, &id[..12]] {
         assert_eq!(env.coracle(["image", "exists", text]).ok().text(), "");
     }
@@ -83,8 +74,8 @@ fn image_exists_answers_by_its_exit_code() {
 #[test]
 fn image_prune_takes_what_nobody_needs() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, "names/prune", "one");
-    let (_, named) = pulled(&env, "names/prune2", "two");
+    let (name, id) = env.pulled(one_file("one"), "names/prune");
+    let (_, named) = env.pulled(one_file("two"), "names/prune2");
     busybox().push(shared_registry(), "names/used", "1");
     let used = shared_registry().reference("names/used", "1");
     let used_id = env.coracle(["run", "--network=none", &used, "true"]).ok();

@@ -1,24 +1,13 @@
 //! `images` and `rmi`.
 
-use crate::common::{ImageBuilder, Layer, TestEnv, busybox, shared_registry};
+use crate::common::{ImageBuilder, Layer, TestEnv, busybox, one_file, shared_registry};
 use serde_json::json;
-
-/// Pushes an image of one file and pulls it; gives its name and id.
-fn pulled(env: &TestEnv, repository: &str, tag: &str, content: &str) -> (String, String) {
-    let image = ImageBuilder::new()
-        .layer(Layer::new().file("file", 0o644, content))
-        .config("Labels", json!({"content": content}));
-    image.push(shared_registry(), repository, tag);
-    let name = shared_registry().reference(repository, tag);
-    let id = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
-    (name, id)
-}
 
 #[test]
 fn images_are_listed_as_table_ids_template_and_json() {
     let env = TestEnv::new();
     assert_eq!(env.coracle(["images"]).ok().lines().len(), 1);
-    let (name, id) = pulled(&env, "images/one", "1.0", "one");
+    let (name, id) = env.pulled(one_file("one"), "images/one:1.0");
     let table = env.coracle(["images"]).ok();
     let header: Vec<&str> = table.stdout.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(header, ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
@@ -52,8 +41,8 @@ fn images_are_listed_as_table_ids_template_and_json() {
 #[test]
 fn filters_choose_and_keys_sort() {
     let env = TestEnv::new();
-    let (_, one) = pulled(&env, "filters/one", "1.0", "one");
-    let (two_name, two) = pulled(&env, "filters/two", "2.0", "two and more");
+    let (_, one) = env.pulled(one_file("one"), "filters/one:1.0");
+    let (two_name, two) = env.pulled(one_file("two and more"), "filters/two:2.0");
     let ids = |args: &[&str]| {
         let mut lines = env.coracle(["images", "-q", "--no-trunc"]).args(args).ok().lines();
         lines.sort();
@@ -87,8 +76,8 @@ fn filters_choose_and_keys_sort() {
 #[test]
 fn rmi_takes_names_away_and_then_the_image() {
     let env = TestEnv::new();
-    let (first, id) = pulled(&env, "rmi/first", "1", "same");
-    let (second, same) = pulled(&env, "rmi/second", "1", "same");
+    let (first, id) = env.pulled(one_file("same"), "rmi/first");
+    let (second, same) = env.pulled(one_file("same"), "rmi/second");
     assert_eq!(id, same);
     env.coracle(["rmi", &id[..12]]).fails(125).says("more than one name").says("--force");
     assert_eq!(env.coracle(["rmi", &first]).ok().text(), format!("Untagged: {first}"));
@@ -98,13 +87,13 @@ fn rmi_takes_names_away_and_then_the_image() {
     }
     env.coracle(["rmi", "second:1"]).fails(1).says("second:1 is not here");
     env.coracle(["rmi", "--ignore", "second:1"]).ok();
-    let (_, third) = pulled(&env, "rmi/third", "1", "third");
+    let (_, third) = env.pulled(one_file("third"), "rmi/third");
     // One failure does not stop the others.
     let output = env.coracle(["rmi", "nothing", &third[..12]]).fails(1);
     assert!(output.stdout.contains(&format!("Deleted: {third}")), "{output}");
     env.coracle(["rmi"]).fails(125);
-    pulled(&env, "rmi/first", "1", "same");
-    pulled(&env, "rmi/second", "1", "same");
+    env.pulled(one_file("same"), "rmi/first");
+    env.pulled(one_file("same"), "rmi/second");
     let all = env.coracle(["rmi", "--all"]).ok();
     assert_eq!(all.stdout.matches("Untagged: ").count(), 2, "{all}");
     assert_eq!(env.coracle(["images", "-q"]).ok().text(), "");

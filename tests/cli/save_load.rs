@@ -1,18 +1,11 @@
 //! `save` and `load`, with skopeo and podman's formats as the other side.
 
 use crate::common::{
-    Format, ImageBuilder, Layer, TestEnv, Zip, busybox, many_layers, sha256_hex, shared_registry, skip, which,
+    Format, ImageBuilder, Layer, TestEnv, Zip, busybox, many_layers, sha256_hex, skip, which,
 };
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-
-fn pulled(env: &TestEnv, image: ImageBuilder, repository: &str) -> (String, String) {
-    image.push(shared_registry(), repository, "1");
-    let name = shared_registry().reference(repository, "1");
-    let id = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
-    (name, id)
-}
 
 fn inspect(env: &TestEnv, image: &str, format: &str) -> String {
     env.coracle(["image", "inspect", "-f", format, image]).ok().text().to_owned()
@@ -25,7 +18,7 @@ fn assert_clean(env: &TestEnv) {
 #[test]
 fn every_format_comes_back_with_its_ids_and_digests() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, many_layers(14), "save/oci");
+    let (name, id) = env.pulled(many_layers(14), "save/oci");
     let digest = inspect(&env, &name, "{{.Digest}}");
     let layers = inspect(&env, &name, "{{json .RootFS.Layers}}");
     let formats = ["docker-archive", "oci-archive", "oci-dir"];
@@ -62,7 +55,7 @@ fn docker_directories_keep_dockers_digests() {
     let layer = || Layer::new().file("file", 0o644, "docker");
     let image = ImageBuilder::new().format(Format::Docker);
     let (name, id) =
-        pulled(&env, image.layer(layer()).layer(Layer::new().zip(Zip::Plain).dir("d", 0o755)), "save/docker");
+        env.pulled(image.layer(layer()).layer(Layer::new().zip(Zip::Plain).dir("d", 0o755)), "save/docker");
     let digest = inspect(&env, &name, "{{.Digest}}");
     env.coracle(["save", "--format", "docker-dir", "-o", "plain", &name]).ok();
     assert_eq!(sha256_hex(&fs::read(env.path().join("plain/manifest.json")).unwrap()), digest[7..]);
@@ -95,7 +88,7 @@ fn digests_survive_a_round_trip_through_skopeo() {
     }
     let env = TestEnv::new();
     let skopeo = |args: &[&str]| env.program("skopeo").args(["--insecure-policy"]).args(args).ok();
-    let (name, id) = pulled(&env, many_layers(13), "save/skopeo");
+    let (name, id) = env.pulled(many_layers(13), "save/skopeo");
     let digest = inspect(&env, &name, "{{.Digest}}");
     env.coracle(["save", "--format", "oci-archive", "-o", "ours.tar", &name]).ok();
     assert_eq!(skopeo(&["inspect", "--format", "{{.Digest}}", "oci-archive:ours.tar"]).text(), digest);
@@ -118,7 +111,7 @@ fn digests_survive_a_round_trip_through_skopeo() {
     env.coracle(["rmi", &id]).ok();
     // skopeo has no zstd for docker, either.
     let top = Layer::new().file("last", 0o644, "12");
-    let (plain, _) = pulled(&env, busybox().layer(top), "save/skopeo2");
+    let (plain, _) = env.pulled(busybox().layer(top), "save/skopeo2");
     env.coracle(["save", "--format", "oci-archive", "-o", "plain.tar", &plain]).ok();
     skopeo(&["copy", "oci-archive:plain.tar", "docker-archive:theirs-docker.tar:localhost/docker:1"]);
     assert_eq!(
@@ -132,7 +125,7 @@ fn digests_survive_a_round_trip_through_skopeo() {
 #[test]
 fn archives_come_through_pipes_and_compressed() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, busybox(), "save/pipe");
+    let (name, id) = env.pulled(busybox(), "save/pipe");
     let archive = env.coracle(["save", &name]).ok().bytes;
     env.coracle(["rmi", &name]).ok();
     let loaded = env.coracle(["load"]).stdin(archive.clone()).ok();
@@ -166,8 +159,8 @@ fn archives_come_through_pipes_and_compressed() {
 fn several_images_and_names_go_into_one_archive() {
     let env = TestEnv::new();
     let one = || ImageBuilder::new().layer(Layer::new().file("file", 0o644, "one"));
-    let (first, first_id) = pulled(&env, one(), "save/first");
-    let (second, _) = pulled(&env, one().layer(Layer::new().file("more", 0o644, "two")), "save/second");
+    let (first, first_id) = env.pulled(one(), "save/first");
+    let (second, _) = env.pulled(one().layer(Layer::new().file("more", 0o644, "two")), "save/second");
     // Names that follow are the same image's, unless -m says otherwise.
     env.coracle(["save", "-o", "named.tar", &first, "extra", "quay.io/x/y:2"]).ok();
     env.coracle(["save", "-m", "-o", "both.tar", &first, &second, &first_id]).ok();
@@ -201,7 +194,7 @@ fn several_images_and_names_go_into_one_archive() {
 #[test]
 fn save_refuses_what_does_not_go_together() {
     let env = TestEnv::new();
-    let (name, _) = pulled(&env, busybox(), "save/refuse");
+    let (name, _) = env.pulled(busybox(), "save/refuse");
     env.coracle(["save", "--format", "oci-dir", &name]).fails(125).says("Name the directory");
     env.coracle(["save", "--compress", "-o", "x", &name]).fails(125).says("docker-dir only");
     env.coracle(["save", "--format", "zip", &name]).fails(125).says("docker-archive");
@@ -304,7 +297,7 @@ fn dockers_new_archives_are_read() {
 fn images_have_events() {
     let env = TestEnv::new();
     let image = ImageBuilder::new().layer(Layer::new().file("file", 0o644, "events"));
-    let (name, _) = pulled(&env, image, "save/events");
+    let (name, _) = env.pulled(image, "save/events");
     env.coracle(["tag", &name, "extra"]).ok();
     env.coracle(["untag", &name, "extra"]).ok();
     env.coracle(["save", "-o", "a.tar", &name]).ok();
@@ -327,7 +320,7 @@ fn a_killed_load_leaves_nothing_that_stays() {
     let env = TestEnv::new();
     let big: Vec<u8> = (0..4_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let image = busybox().layer(Layer::new().zip(Zip::Plain).file("big", 0o644, big));
-    let (name, id) = pulled(&env, image, "save/kill");
+    let (name, id) = env.pulled(image, "save/kill");
     env.coracle(["save", "-o", "a.tar", &name]).ok();
     env.coracle(["rmi", &name]).ok();
     for round in 0..16u64 {

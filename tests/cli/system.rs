@@ -1,17 +1,8 @@
 //! `system df`, `prune`, `reset` and `check`.
 
 use super::ps::{IDLE, start};
-use crate::common::{ImageBuilder, Layer, TestEnv, busybox, shared_registry};
+use crate::common::{TestEnv, busybox, one_file, shared_registry};
 use serde_json::json;
-
-/// Pushes an image of one file and pulls it; gives its name and id.
-fn pulled(env: &TestEnv, repository: &str, content: &str) -> (String, String) {
-    let image = ImageBuilder::new().layer(Layer::new().file("file", 0o644, content));
-    image.config("Labels", json!({"content": content})).push(shared_registry(), repository, "1");
-    let name = shared_registry().reference(repository, "1");
-    let id = env.coracle(["pull", "-q", &name]).ok().text().to_owned();
-    (name, id)
-}
 
 /// A busybox image; gives its name.
 fn busybox_image(env: &TestEnv, repository: &str) -> String {
@@ -31,7 +22,7 @@ fn du(env: &TestEnv) -> u64 {
 fn df_is_what_du_says() {
     let env = TestEnv::new();
     let name = busybox_image(&env, "system/df");
-    pulled(&env, "system/df2", &"x".repeat(300_000));
+    env.pulled(one_file(&"x".repeat(300_000)), "system/df2");
     let script = "mkdir -m 0 /closed; dd if=/dev/zero of=/big bs=1k count=900 2>/dev/null; ln /big /again; \
                   dd if=/dev/zero of=/v/data bs=1k count=500 2>/dev/null; chown -R 7:7 /v; touch /done; sleep 1000";
     env.coracle([
@@ -82,7 +73,7 @@ fn df_is_what_du_says() {
 fn prune_takes_what_nobody_uses_and_nothing_else() {
     let env = TestEnv::new();
     let name = busybox_image(&env, "system/prune");
-    let (idle, _) = pulled(&env, "system/prune2", "idle");
+    let (idle, _) = env.pulled(one_file("idle"), "system/prune2");
     let live = start(&env, "live", &["-v", "used:/v"], IDLE);
     let run = |name: &str, options: &[&str]| {
         let call = env.coracle(["run", "--name", name, "--network", "none"]).args(options);
@@ -152,8 +143,8 @@ fn reset_leaves_nothing_of_ours_and_all_of_others() {
 #[test]
 fn check_finds_damage_and_repairs_it() {
     let env = TestEnv::new();
-    let (name, id) = pulled(&env, "system/check", "one");
-    let (_, other) = pulled(&env, "system/check2", "two");
+    let (name, id) = env.pulled(one_file("one"), "system/check");
+    let (_, other) = env.pulled(one_file("two"), "system/check2");
     assert_eq!(env.coracle(["system", "check"]).ok().stdout, "");
     // A blob that is not what its name says.
     let manifest = env.coracle(["image", "inspect", "-f", "{{.Digest}}", &name]).ok().text().to_owned();
@@ -190,7 +181,7 @@ fn check_finds_damage_and_repairs_it() {
 #[test]
 fn unused_layers_are_kept_for_a_while() {
     let env = TestEnv::new();
-    let (_, id) = pulled(&env, "system/layers", "one");
+    let (_, id) = env.pulled(one_file("one"), "system/layers");
     // As a pull leaves it that was killed between its layers and its image.
     std::fs::remove_file(env.root().join("images").join(id.trim_start_matches("sha256:"))).unwrap();
     for name in std::fs::read_dir(env.root().join("refs")).unwrap() {

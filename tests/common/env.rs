@@ -1,6 +1,6 @@
 //! A data root of one's own, and `coracle` called on it.
 
-use super::{leftovers, prefix, registry, scratch, traces_of, write};
+use super::{ImageBuilder, leftovers, prefix, registry, scratch, shared_registry, traces_of, write};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -169,6 +169,16 @@ impl Drop for TestEnv {
 }
 
 impl TestEnv {
+    /// Pushes an image to the shared registry as `repository[:tag]`, the tag being 1 otherwise, and pulls
+    /// it; gives its name and id.
+    pub(crate) fn pulled(&self, image: ImageBuilder, name: &str) -> (String, String) {
+        let (repository, tag) = name.split_once(':').unwrap_or((name, "1"));
+        image.push(shared_registry(), repository, tag);
+        let name = shared_registry().reference(repository, tag);
+        let id = self.coracle(["pull", "-q", &name]).ok().text().to_owned();
+        (name, id)
+    }
+
     /// Removes the directory; what belongs to subordinate ids goes through the program's own means.
     fn remove_tree(&self) -> Result<(), String> {
         if std::fs::remove_dir_all(&self.dir).is_ok() {

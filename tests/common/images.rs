@@ -312,6 +312,12 @@ impl ImageBuilder {
     }
 }
 
+/// An image of one file, whose label `content` says what is in it.
+pub(crate) fn one_file(content: &str) -> ImageBuilder {
+    let layer = Layer::new().file("file", 0o644, content);
+    ImageBuilder::new().layer(layer).config("Labels", json!({"content": content}))
+}
+
 /// The busybox binary of this machine (package busybox-static).
 fn busybox_binary() -> PathBuf {
     which("busybox").unwrap_or_else(|| panic!("busybox-static is not installed: scripts/setup.sh --test"))

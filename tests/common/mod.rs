@@ -15,7 +15,7 @@ mod registry;
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
 pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry};
 pub(crate) use images::{
-    Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, many_layers,
+    Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, many_layers, one_file,
 };
 pub(crate) use leftovers::{Leftovers, traces_of};
 pub(crate) use registry::{Registry, free_port, shared_registry};

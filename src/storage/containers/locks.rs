@@ -29,7 +29,14 @@ pub struct AliveLock {
 /// Held for moments by whoever changes one container. Released on drop.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl DirLock {
+    /// Takes the exit note's place on the disk.
+    pub(super) fn reserve_note(&self) -> io::Result<()> {
+        write_note(&self.file, 0, 0)
+    }
 }
 
 fn record(kind: libc::c_int) -> libc::flock {
@@ -86,7 +93,7 @@ pub(super) fn lock(dir: BorrowedFd<'_>) -> io::Result<DirLock> {
     let file = File::from(open(dir, "lock", true)?);
     loop {
         match file.lock() {
-            Ok(()) => return Ok(DirLock { _file: file }),
+            Ok(()) => return Ok(DirLock { file }),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -97,7 +104,7 @@ pub(super) fn lock(dir: BorrowedFd<'_>) -> io::Result<DirLock> {
 pub(super) fn try_lock(dir: BorrowedFd<'_>) -> io::Result<Option<DirLock>> {
     let file = File::from(open(dir, "lock", true)?);
     match file.try_lock() {
-        Ok(()) => Ok(Some(DirLock { _file: file })),
+        Ok(()) => Ok(Some(DirLock { file })),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(e)) => Err(e),
     }
@@ -119,8 +126,12 @@ pub(super) fn with_summary<T>(dir: BorrowedFd<'_>, work: impl FnOnce() -> io::Re
 
 /// Leaves the exit note of a run.
 pub(super) fn note_exit(dir: BorrowedFd<'_>, run: u64, code: u8) -> io::Result<()> {
-    // Longer than any note before it, so that no rest of one is left.
-    File::from(open(dir, "lock", true)?).write_all_at(format!("{run:>20} {code:>3}\n").as_bytes(), 0)
+    write_note(&File::from(open(dir, "lock", true)?), run, code)
+}
+
+fn write_note(file: &File, run: u64, code: u8) -> io::Result<()> {
+    // As long as any note before it, so that no rest of one is left.
+    file.write_all_at(format!("{run:>20} {code:>3}\n").as_bytes(), 0)
 }
 
 /// A place to read a run's exit code from even when the container's directory has been deleted.

@@ -90,24 +90,34 @@ impl ContainerDir {
     /// # Errors
     /// When the file cannot be read.
     pub fn exit_record(&self) -> Result<Option<ExitRecord>> {
+        self.exit_after(self.run_record().ok().flatten().as_ref())
+    }
+
+    /// As [`ContainerDir::exit_record`], for one who has read the latest run.
+    pub(super) fn exit_after(&self, run: Option<&RunRecord>) -> Result<Option<ExitRecord>> {
         let record: Option<ExitRecord> = self.read("exit.json")?;
-        let Ok(Some(run)) = self.run_record() else { return Ok(record) };
-        if record.as_ref().is_some_and(|exit| exit.run >= run.run) {
+        let Some(run) = run else { return Ok(record) };
+        let ended = |record: &Option<ExitRecord>| record.as_ref().is_some_and(|exit| exit.run >= run.run);
+        if ended(&record) {
             return Ok(record);
         }
-        // On a full disk the note is all that could be written.
         let noted = self.exit_note().ok().and_then(|note| Some((note.code(run.run)?, note.written()?)));
-        Ok(noted.map_or(record, |(code, finished)| {
-            Some(ExitRecord {
-                run: run.run,
-                code,
-                signal: None,
-                oom_killed: false,
-                error: Some("the disk was full when it ended".to_owned()),
-                started: run.started,
-                finished,
-                restart_at: None,
-            })
+        let Some((code, finished)) = noted else { return Ok(record) };
+        // The note comes last: the record may have been written since we looked. On a full disk the note
+        // is all that could be written.
+        let record = self.read("exit.json")?;
+        if ended(&record) {
+            return Ok(record);
+        }
+        Ok(Some(ExitRecord {
+            run: run.run,
+            code,
+            signal: None,
+            oom_killed: false,
+            error: Some("the disk was full when it ended".to_owned()),
+            started: run.started,
+            finished,
+            restart_at: None,
         }))
     }
 
@@ -194,14 +204,15 @@ impl ContainerDir {
     pub(in crate::storage::containers) fn full_record(&self) -> Record {
         let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
         let mut record = Record::new(&name, &self.outline());
-        if let Ok(Some(run)) = self.run_record() {
+        let run = self.run_record().ok().flatten();
+        if let Some(run) = &run {
             record.phase = if run.paused { Phase::Paused } else { Phase::Started };
             record.run = run.run;
             record.started = Some(run.started);
             record.ports = encode_ports(&run.ports);
             record.health = self.health().ok().flatten().filter(|h| h.run == run.run).map(|h| h.status);
         }
-        if let Ok(Some(exit)) = self.exit_record()
+        if let Ok(Some(exit)) = self.exit_after(run.as_ref())
             && exit.run >= record.run
         {
             record.phase = ended(&exit);

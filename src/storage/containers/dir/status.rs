@@ -1,7 +1,7 @@
 //! Where a container stands, which is derived and never stored, and what finishes a dead monitor's work.
 
 use super::super::locks::{self, AliveLock};
-use super::super::records::{RunRecord, boot_id};
+use super::super::records::boot_id;
 use super::super::summary::Summary;
 use super::ContainerDir;
 use crate::container::{ExitRecord, Status};
@@ -27,13 +27,13 @@ impl ContainerDir {
     pub fn status(&self) -> Status {
         // In this order, so that a container which is just starting or ending never looks crashed.
         let Ok(Some(run)) = self.run_record() else {
-            return match self.exit_record() {
+            return match self.exit_after(None) {
                 Ok(Some(_)) => Status::Exited,
                 _ => Status::Created,
             };
         };
         let alive = self.is_alive();
-        match self.exit_record() {
+        match self.exit_after(Some(&run)) {
             Ok(Some(exit)) if exit.run == run.run && exit.restart_at.is_some() && alive => Status::Restarting,
             Ok(Some(exit)) if exit.run == run.run => Status::Exited,
             _ if !alive => Status::Crashed,
@@ -65,14 +65,13 @@ impl ContainerDir {
     /// # Errors
     /// `Conflict` when the container runs.
     pub fn hold_alive(&self) -> Result<AliveLock> {
-        let ended = |run: Option<RunRecord>, exit: Option<ExitRecord>| {
-            run.is_none_or(|run| exit.is_some_and(|exit| exit.run == run.run))
+        let ended = || {
+            let Ok(Some(run)) = self.run_record() else { return true };
+            let exit = self.exit_after(Some(&run)).ok().flatten();
+            exit.is_some_and(|exit| exit.run == run.run)
         };
         let begun = Instant::now();
-        let ending = || {
-            begun.elapsed() < ENDING
-                && ended(self.run_record().ok().flatten(), self.exit_record().ok().flatten())
-        };
+        let ending = || begun.elapsed() < ENDING && ended();
         let lock = match locks::hold_alive(self.fd(), ending) {
             Err(Errno::EAGAIN) => {
                 let id = self.id.short();

@@ -29,7 +29,7 @@ impl ContainerDir {
     pub fn trash_locked(&self, _lock: &DirLock) -> Result<PathBuf> {
         let trashed = self.data.join("trash").join(format!("container-{}", self.id));
         let gone = Event::of(self, Action::Remove);
-        let ours = self.rename_to_trash();
+        let ours = self.rename_to_trash(&gone.name);
         if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
             Events::new(&self.data).emit(gone);
         }
@@ -37,8 +37,8 @@ impl ContainerDir {
         Ok(trashed)
     }
 
-    /// False when another process has removed it.
-    fn rename_to_trash(&self) -> nix::Result<bool> {
+    /// False when another process has removed it. `name` is empty when no record tells it.
+    fn rename_to_trash(&self, name: &str) -> nix::Result<bool> {
         let base = files::open_dir(nix::fcntl::AT_FDCWD, &self.data.to_string_lossy())?;
         let containers = files::open_dir(&base, "containers")?;
         // Another process may have removed it while we waited for the lock.
@@ -53,9 +53,9 @@ impl ContainerDir {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(e) => return Err(e),
         }
-        if let Ok(settings) = self.settings() {
+        if !name.is_empty() {
             // Ours while the directory stands: nobody may repair a name whose container exists.
-            let link = format!("names/{}", settings.name);
+            let link = format!("names/{name}");
             if readlinkat(&base, link.as_str()).is_ok_and(|t| t.as_os_str() == target(&self.id).as_str()) {
                 unlinkat(&base, link.as_str(), UnlinkatFlags::NoRemoveDir)?;
             }
