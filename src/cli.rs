@@ -30,34 +30,41 @@ pub fn tree() -> clap::Command {
     cmd::completion::with_names(Cli::command())
 }
 
-/// A verb's name and how its arguments are put on a command.
-type Shortcut = (&'static str, fn(clap::Command) -> clap::Command);
+/// A verb and how its arguments are put on a command.
+type Verb = (&'static str, fn(clap::Command) -> clap::Command);
 
-/// The verbs that scripts call ten thousand times.
-const SHORTCUTS: [Shortcut; 3] = [
-    ("exec", <cmd::exec::Args as clap::Args>::augment_args),
-    ("ps", <cmd::ps::Args as clap::Args>::augment_args),
-    ("run", <cmd::run::Args as clap::Args>::augment_args),
-];
+/// The verbs as an enum for clap, and as a list, so that one can be read without the others.
+macro_rules! verbs {
+    ($($(#[$about:meta])+ $name:ident($args:ty),)+) => {
+        /// The verbs.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(#[$about])+ $name($args),)+
+        }
+
+        /// A verb is its variant's name in lower case.
+        const VERBS: &[Verb] = &[$((stringify!($name), <$args as Args>::augment_args),)+];
+    };
+}
 
 impl Cli {
     /// Reads the command line.
     ///
-    /// The whole tree costs about a millisecond, so the most frequent verbs are first read with a tree of
-    /// their own; whatever that one refuses, help included, is for the whole tree to answer.
+    /// The whole tree costs milliseconds, so a verb is first read with a tree of its own; whatever that
+    /// one refuses, help included, is for the whole tree to answer.
     ///
     /// # Errors
     /// What clap refuses, and requests for help.
     pub fn read() -> Result<Cli, clap::Error> {
         let words: Vec<OsString> = std::env::args_os().collect();
-        if let Some(cli) = shortcut(&words) {
+        if let Some(cli) = short(&words) {
             return Ok(cli);
         }
         Cli::try_parse_from(words)
     }
 }
 
-fn shortcut(words: &[OsString]) -> Option<Cli> {
+fn short(words: &[OsString]) -> Option<Cli> {
     let mut rest = words.iter().skip(1).map(|w| w.to_str());
     let verb = loop {
         match rest.next()?? {
@@ -66,15 +73,13 @@ fn shortcut(words: &[OsString]) -> Option<Cli> {
             word => break word,
         }
     };
-    let (name, augment) = SHORTCUTS.iter().find(|(name, _)| *name == verb)?;
+    let (_, augment) = VERBS.iter().find(|(name, _)| name.to_ascii_lowercase() == verb)?;
     let tree = GlobalOptions::augment_args(clap::Command::new("coracle"));
-    let tree = tree.subcommand(augment(clap::Command::new(*name)));
+    let tree = tree.subcommand(augment(clap::Command::new(verb.to_owned())));
     Cli::from_arg_matches(&tree.try_get_matches_from(words).ok()?).ok()
 }
 
-/// The verbs.
-#[derive(Debug, Subcommand)]
-pub enum Command {
+verbs! {
     /// Attach to a running container
     Attach(cmd::attach::Args),
     /// Make an image of a container
@@ -171,26 +176,38 @@ pub enum Command {
 mod tests {
     use super::*;
 
+    #[test]
+    fn clap_names_the_verbs_as_the_list_does() {
+        let tree = Cli::command();
+        let names: Vec<_> = tree.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        let listed: Vec<_> = VERBS.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        assert_eq!(names, listed);
+    }
+
     /// What the short way reads, the whole tree reads alike.
     #[test]
-    fn shortcuts_change_nothing() {
+    fn the_short_way_changes_nothing() {
         for line in [
             "coracle run --rm -it -e A=b -p 80:80 alpine sh -c ls",
             "coracle --root /r --log-level=info run -d --name x alpine",
             "coracle exec -it web sh --help",
             "coracle ps -a --format json",
+            "coracle container rm -f web",
+            "coracle images",
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            if let Some(short) = shortcut(&words) {
+            if let Some(short) = short(&words) {
                 let whole = Cli::try_parse_from(words).unwrap();
                 assert_eq!(format!("{short:?}"), format!("{whole:?}"), "{line}");
             } else {
                 assert!(line.contains("--log-level="), "{line}");
             }
         }
-        for refused in ["coracle run --help", "coracle run --nosuch", "coracle images", "coracle"] {
+        for refused in
+            ["coracle run --help", "coracle run --nosuch", "coracle imag", "coracle Images", "coracle"]
+        {
             let words: Vec<OsString> = refused.split(' ').map(OsString::from).collect();
-            assert!(shortcut(&words).is_none(), "{refused}");
+            assert!(short(&words).is_none(), "{refused}");
         }
     }
 }
