@@ -5,7 +5,7 @@
 //! parent explains: a child sends a [`Failure`] up a close-on-exec socket and ends with `_exit`; end of
 //! file without one means that it went well (for a stage that executes a program: exec succeeded).
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 use crate::sys::process::{self, Side};
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -23,8 +23,10 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod leaf;
 mod sibling;
 mod tidy;
+pub use leaf::{Reporter, SentError, leaf};
 pub use sibling::spawn_through;
 pub use tidy::{StopSignals, tidy_leaf};
 
@@ -200,13 +202,17 @@ impl Link {
         if bytes.len() > MESSAGE_MAX {
             return Err(Errno::EMSGSIZE);
         }
+        self.send_bytes(&bytes, fds)
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> nix::Result<()> {
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
         let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
         loop {
             match sendmsg::<()>(
                 self.0.as_raw_fd(),
-                &[IoSlice::new(&bytes)],
+                &[IoSlice::new(bytes)],
                 control,
                 MsgFlags::MSG_NOSIGNAL,
                 None,
@@ -222,6 +228,16 @@ impl Link {
     /// # Errors
     /// `EBADMSG` when it is not the expected message.
     pub fn recv<M: DeserializeOwned>(&self) -> nix::Result<Option<(M, Vec<OwnedFd>)>> {
+        let (bytes, fds) = self.recv_bytes()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let message = serde_json::from_slice(&bytes).map_err(|_| Errno::EBADMSG)?;
+        Ok(Some((message, fds)))
+    }
+
+    /// One packet; none at the end of file.
+    fn recv_bytes(&self) -> nix::Result<(Vec<u8>, Vec<OwnedFd>)> {
         let mut buffer = vec![0u8; MESSAGE_MAX];
         let mut control = cmsg_space!([RawFd; FDS_MAX]);
         let (length, fds) = loop {
@@ -235,11 +251,8 @@ impl Link {
                 Ok(message) => break (message.bytes, take_fds(message.cmsgs()?)),
             }
         };
-        if length == 0 {
-            return Ok(None);
-        }
-        let message = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::EBADMSG)?;
-        Ok(Some((message, fds)))
+        buffer.truncate(length);
+        Ok((buffer, fds))
     }
 }
 
@@ -380,153 +393,4 @@ impl Drop for ExitOnUnwind {
     fn drop(&mut self) {
         process::exit_now(101);
     }
-}
-
-/// What a [`leaf`] sends up when it is done.
-#[derive(Serialize, Deserialize)]
-#[allow(clippy::large_enum_variant, reason = "lives for one message")]
-enum Done<T> {
-    Ok(T),
-    Err(SentError),
-}
-
-/// An [`Error`] on its way through a link: words and hints survive, types of causes do not.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SentError {
-    exit_code: u8,
-    kind: String,
-    message: String,
-    causes: Vec<String>,
-    hints: Vec<String>,
-    /// The failure at the bottom of the chain, whole, so that the parent can explain it.
-    failure: Option<Failure>,
-}
-
-impl From<&Error> for SentError {
-    fn from(e: &Error) -> Self {
-        SentError {
-            exit_code: e.kind().exit_code(),
-            kind: format!("{:?}", e.kind()),
-            message: e.message().to_owned(),
-            causes: e.causes(),
-            hints: e.hints().into_iter().map(str::to_owned).collect(),
-            failure: Failure::below(e).cloned(),
-        }
-    }
-}
-
-impl From<SentError> for Error {
-    fn from(sent: SentError) -> Error {
-        let kind = match sent.kind.as_str() {
-            "Usage" => Kind::Usage,
-            "NotFound" => Kind::NotFound,
-            "Conflict" => Kind::Conflict,
-            "Host" => Kind::Host,
-            "Registry" => Kind::Registry,
-            "Image" => Kind::Image,
-            "Storage" => Kind::Storage,
-            "Network" => Kind::Network,
-            "NotExecutable" => Kind::NotExecutable,
-            "CommandNotFound" => Kind::CommandNotFound,
-            "Partial" => Kind::Partial,
-            "OutputClosed" => Kind::OutputClosed,
-            _ => Kind::Runtime,
-        };
-        // A failure is always the last cause; it takes the place of its own text.
-        let words = sent.causes.len() - usize::from(sent.failure.is_some() && !sent.causes.is_empty());
-        let mut below: Option<Box<dyn std::error::Error + Send + Sync>> = sent.failure.map(Into::into);
-        for message in sent.causes.into_iter().take(words).rev() {
-            let next = Error::new(kind, message);
-            below = Some(Box::new(match below {
-                Some(cause) => next.caused_by(cause),
-                None => next,
-            }));
-        }
-        let mut error = Error::new(kind, sent.message);
-        if let Some(cause) = below {
-            error = error.caused_by(cause);
-        }
-        sent.hints.into_iter().fold(error, Error::hint)
-    }
-}
-
-/// Runs `work` in a forked leaf: a process that may start threads and never forks. Its result or its
-/// error comes back whole; messages it sends on the way are given to `on_message`.
-///
-/// # Errors
-/// The error of `work`, or that the leaf died.
-pub fn leaf<M, T>(
-    name: &str,
-    work: impl FnOnce(&Reporter<M>) -> Result<T>,
-    on_message: impl FnMut(M),
-) -> Result<T>
-where
-    M: Serialize + DeserializeOwned,
-    T: Serialize + DeserializeOwned,
-{
-    let child = spawn_leaf(name, work)?;
-    listen(name, &child, |_| Ok(()), on_message)
-}
-
-fn spawn_leaf<M, T>(name: &str, work: impl FnOnce(&Reporter<M>) -> Result<T>) -> Result<Child>
-where
-    M: Serialize + DeserializeOwned,
-    T: Serialize + DeserializeOwned,
-{
-    spawn(0, |link| {
-        let reporter = Reporter { link, kind: std::marker::PhantomData };
-        let done = match work(&reporter) {
-            Ok(value) => Done::Ok(value),
-            Err(e) => Done::Err(SentError::from(&e)),
-        };
-        let sent = reporter.link.send(&Up::<M, T>::Done(done), &[]);
-        i32::from(sent.is_err())
-    })
-    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))
-}
-
-/// Takes a leaf's messages until its result; `before_each` is called before each wait.
-fn listen<M, T>(
-    name: &str,
-    child: &Child,
-    mut before_each: impl FnMut(&Child) -> nix::Result<()>,
-    mut on_message: impl FnMut(M),
-) -> Result<T>
-where
-    M: Serialize + DeserializeOwned,
-    T: Serialize + DeserializeOwned,
-{
-    let died = || Error::new(Kind::Runtime, format!("the {name} process died"));
-    let result = loop {
-        match before_each(child).and_then(|()| child.link.recv::<Up<M, T>>()) {
-            Ok(Some((Up::Message(message), _))) => on_message(message),
-            Ok(Some((Up::Done(Done::Ok(value)), _))) => break Ok(value),
-            Ok(Some((Up::Done(Done::Err(sent)), _))) => break Err(sent.into()),
-            Ok(None) => break Err(died()),
-            Err(e) => break Err(died().caused_by(e)),
-        }
-    };
-    let _ = child.wait();
-    result
-}
-
-/// A leaf's way to send messages while it works; shared by its threads.
-#[derive(Debug)]
-pub struct Reporter<M> {
-    link: Link,
-    kind: std::marker::PhantomData<fn(M)>,
-}
-
-impl<M: Serialize> Reporter<M> {
-    /// Sends one message up; a parent that is gone is not an error here.
-    pub fn send(&self, message: M) {
-        let _ = self.link.send(&Up::<M, ()>::Message(message), &[]);
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[allow(clippy::large_enum_variant, reason = "lives for one message")]
-enum Up<M, T> {
-    Message(M),
-    Done(Done<T>),
 }

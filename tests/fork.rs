@@ -17,7 +17,7 @@ use std::path::Path;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 14] = [
+const TESTS: [Test; 15] = [
     ("one_thread_is_seen_as_one", one_thread_is_seen_as_one),
     ("a_process_with_threads_never_forks", a_process_with_threads_never_forks),
     ("a_leaf_refuses_where_threads_run", a_leaf_refuses_where_threads_run),
@@ -27,6 +27,7 @@ const TESTS: [Test; 14] = [
     ("an_exit_code_and_a_signal_come_back", an_exit_code_and_a_signal_come_back),
     ("a_panic_ends_the_child_alone", a_panic_ends_the_child_alone),
     ("a_leaf_returns_its_result_and_messages", a_leaf_returns_its_result_and_messages),
+    ("a_leafs_result_may_be_of_any_size", a_leafs_result_may_be_of_any_size),
     ("a_leaf_may_have_threads", a_leaf_may_have_threads),
     ("a_leaf_returns_its_error_whole", a_leaf_returns_its_error_whole),
     ("a_leaf_that_dies_is_an_error", a_leaf_that_dies_is_an_error),
@@ -163,6 +164,14 @@ fn a_leaf_returns_its_result_and_messages() {
     let result: String = fork::leaf("test", work, |number| heard.push(number)).unwrap();
     assert_eq!(result, "done");
     assert_eq!(heard, (0..1000).collect::<Vec<u32>>(), "all, in order, before the result");
+}
+
+fn a_leafs_result_may_be_of_any_size() {
+    // One more than fits into a packet, and one that fills packets to the last byte.
+    for length in [64 * 1024 + 1, 3 * 64 * 1024 - r#"{"Ok":""}"#.len()] {
+        let result = fork::leaf::<(), String>("test", |_| Ok("x".repeat(length)), |()| {}).unwrap();
+        assert_eq!(result.len(), length);
+    }
 }
 
 fn a_leaf_may_have_threads() {

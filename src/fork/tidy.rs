@@ -5,7 +5,8 @@
 //! would. The parent passes on what it gets (a terminal tells both, `kill` only one), waits for the
 //! leaf's end, and then lets the signal do to it what it would have done at once.
 
-use super::{Child, Reporter, listen, spawn_leaf};
+use super::Child;
+use super::leaf::{Reporter, listen, spawn_leaf};
 use crate::error::{Error, Kind, Result};
 use crate::sys::process;
 use nix::errno::Errno;

@@ -191,6 +191,24 @@ fn several_images_and_names_go_into_one_archive() {
     assert_eq!(listed.iter().filter(|name| name.ends_with(".json")).count(), 3, "{listed:?}");
 }
 
+/// More names than fit into one message between two processes.
+#[test]
+fn an_image_may_have_thousands_of_names() {
+    let env = TestEnv::new();
+    let (tar, _) = Layer::new().file("file", 0o644, "named").finish();
+    let config = json!({"architecture": Architecture::host(), "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", sha256_hex(&tar))]}});
+    let names: Vec<String> = (0..3000).map(|n| format!("docker.io/library/many:{n}")).collect();
+    let list = json!([{"Config": "config.json", "RepoTags": names, "Layers": ["layer.tar"]}]);
+    let archive = Layer::new().file("layer.tar", 0o644, &tar);
+    let archive = archive.file("config.json", 0o644, config.to_string());
+    let archive = archive.file("manifest.json", 0o644, list.to_string()).finish().0;
+    let loaded = env.coracle(["load", "-q"]).stdin(archive).ok().lines();
+    let told: Vec<String> = names.iter().map(|name| format!("Loaded image: {name}")).collect();
+    assert!(loaded == told, "{} lines, the last {:?}", loaded.len(), loaded.last());
+    assert_eq!(env.coracle(["images", "--format", "{{.Tag}}"]).ok().lines().len(), 3000);
+}
+
 #[test]
 fn save_refuses_what_does_not_go_together() {
     let env = TestEnv::new();

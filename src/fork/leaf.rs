@@ -1,0 +1,187 @@
+//! Leaves: processes that may start threads, never fork, and come back with one result.
+//!
+//! Theory of operation. What a leaf sends while it works are messages of a packet each. Its result may be
+//! of any size (the names of an archive, what a volume holds), so it follows the last message in as many
+//! packets as it takes, ended by the end of file: half a result is no JSON, so a leaf that died while it
+//! spoke is noticed.
+
+use super::{Child, Failure, Link, MESSAGE_MAX, spawn};
+use crate::error::{Error, Kind, Result};
+use nix::errno::Errno;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Largest result of a leaf, in bytes: more than any honest one, and little to hold.
+const RESULT_MAX: usize = 64 << 20;
+
+/// What a [`leaf`] sends up when it is done.
+#[derive(Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "lives for one message")]
+enum Done<T> {
+    Ok(T),
+    Err(SentError),
+}
+
+/// An [`Error`] on its way through a link: words and hints survive, types of causes do not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SentError {
+    exit_code: u8,
+    kind: String,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+    /// The failure at the bottom of the chain, whole, so that the parent can explain it.
+    failure: Option<Failure>,
+}
+
+impl From<&Error> for SentError {
+    fn from(e: &Error) -> Self {
+        SentError {
+            exit_code: e.kind().exit_code(),
+            kind: format!("{:?}", e.kind()),
+            message: e.message().to_owned(),
+            causes: e.causes(),
+            hints: e.hints().into_iter().map(str::to_owned).collect(),
+            failure: Failure::below(e).cloned(),
+        }
+    }
+}
+
+impl From<SentError> for Error {
+    fn from(sent: SentError) -> Error {
+        let kind = match sent.kind.as_str() {
+            "Usage" => Kind::Usage,
+            "NotFound" => Kind::NotFound,
+            "Conflict" => Kind::Conflict,
+            "Host" => Kind::Host,
+            "Registry" => Kind::Registry,
+            "Image" => Kind::Image,
+            "Storage" => Kind::Storage,
+            "Network" => Kind::Network,
+            "NotExecutable" => Kind::NotExecutable,
+            "CommandNotFound" => Kind::CommandNotFound,
+            "Partial" => Kind::Partial,
+            "OutputClosed" => Kind::OutputClosed,
+            _ => Kind::Runtime,
+        };
+        // A failure is always the last cause; it takes the place of its own text.
+        let words = sent.causes.len() - usize::from(sent.failure.is_some() && !sent.causes.is_empty());
+        let mut below: Option<Box<dyn std::error::Error + Send + Sync>> = sent.failure.map(Into::into);
+        for message in sent.causes.into_iter().take(words).rev() {
+            let next = Error::new(kind, message);
+            below = Some(Box::new(match below {
+                Some(cause) => next.caused_by(cause),
+                None => next,
+            }));
+        }
+        let mut error = Error::new(kind, sent.message);
+        if let Some(cause) = below {
+            error = error.caused_by(cause);
+        }
+        sent.hints.into_iter().fold(error, Error::hint)
+    }
+}
+
+/// Runs `work` in a forked leaf: a process that may start threads and never forks. Its result or its
+/// error comes back whole; messages it sends on the way are given to `on_message`.
+///
+/// # Errors
+/// The error of `work`, or that the leaf died.
+pub fn leaf<M, T>(
+    name: &str,
+    work: impl FnOnce(&Reporter<M>) -> Result<T>,
+    on_message: impl FnMut(M),
+) -> Result<T>
+where
+    M: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
+    let child = spawn_leaf(name, work)?;
+    listen(name, &child, |_| Ok(()), on_message)
+}
+
+pub(super) fn spawn_leaf<M, T>(name: &str, work: impl FnOnce(&Reporter<M>) -> Result<T>) -> Result<Child>
+where
+    M: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
+    spawn(0, |link| {
+        let reporter = Reporter { link, kind: std::marker::PhantomData };
+        let done = match work(&reporter) {
+            Ok(value) => Done::Ok(value),
+            Err(e) => Done::Err(SentError::from(&e)),
+        };
+        let Reporter { link, .. } = reporter;
+        let sent = link.send(&Up::<M>::Done, &[]).and_then(|()| send_result(&link, &done));
+        i32::from(sent.is_err())
+    })
+    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))
+}
+
+/// Takes a leaf's messages until its result; `before_each` is called before each wait.
+pub(super) fn listen<M, T>(
+    name: &str,
+    child: &Child,
+    mut before_each: impl FnMut(&Child) -> nix::Result<()>,
+    mut on_message: impl FnMut(M),
+) -> Result<T>
+where
+    M: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
+    let died = || Error::new(Kind::Runtime, format!("the {name} process died"));
+    let result = loop {
+        match before_each(child).and_then(|()| child.link.recv::<Up<M>>()) {
+            Ok(Some((Up::Message(message), _))) => on_message(message),
+            Ok(Some((Up::Done, _))) => match receive_result(&child.link) {
+                Ok(Done::Ok(value)) => break Ok(value),
+                Ok(Done::Err(sent)) => break Err(sent.into()),
+                Err(e) => break Err(died().caused_by(e)),
+            },
+            Ok(None) => break Err(died()),
+            Err(e) => break Err(died().caused_by(e)),
+        }
+    };
+    let _ = child.wait();
+    result
+}
+
+/// A leaf's way to send messages while it works; shared by its threads.
+#[derive(Debug)]
+pub struct Reporter<M> {
+    link: Link,
+    kind: std::marker::PhantomData<fn(M)>,
+}
+
+impl<M: Serialize> Reporter<M> {
+    /// Sends one message up; a parent that is gone is not an error here.
+    pub fn send(&self, message: M) {
+        let _ = self.link.send(&Up::Message(message), &[]);
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum Up<M> {
+    Message(M),
+    /// The result follows.
+    Done,
+}
+
+fn send_result<T: Serialize>(link: &Link, result: &Done<T>) -> nix::Result<()> {
+    let bytes = serde_json::to_vec(result).map_err(|_| Errno::EINVAL)?;
+    bytes.chunks(MESSAGE_MAX).try_for_each(|piece| link.send_bytes(piece, &[]))
+}
+
+fn receive_result<T: DeserializeOwned>(link: &Link) -> nix::Result<Done<T>> {
+    let mut bytes = Vec::new();
+    loop {
+        let (piece, _) = link.recv_bytes()?;
+        if piece.is_empty() {
+            return serde_json::from_slice(&bytes).map_err(|_| Errno::EBADMSG);
+        }
+        if bytes.len() + piece.len() > RESULT_MAX {
+            return Err(Errno::EMSGSIZE);
+        }
+        bytes.extend(piece);
+    }
+}
