@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Length of a period, in microseconds, where `--cpus` says how much of one.
-const PERIOD: u64 = 100_000;
+pub const PERIOD: u64 = 100_000;
 
 /// What a container may use at most; what is `None` is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -71,6 +71,42 @@ fn a_clone_of_another_image() {
     env.coracle(["create", "--name", "a", "--network", "none", "busybox", "echo", "hi"]).ok();
     env.coracle(["container", "clone", "a", "b", "busybox"]).ok();
     assert_eq!(env.coracle(["start", "-a", "b"]).ok().stdout, "hi\n");
-    env.coracle(["container", "clone", "a", "c", "localhost:1/nosuch"]).fails(125);
-    env.coracle(["container", "exists", "c"]).fails(1);
+    env.coracle(["container", "clone", "a", "third", "localhost:1/nosuch"]).fails(125);
+    env.coracle(["container", "exists", "third"]).fails(1);
+}
+
+#[test]
+fn a_clone_may_use_what_the_original_may_unless_told_otherwise() {
+    let env = TestEnv::new();
+    env.coracle(["create", "--name", "web", "-m", "64m", "--memory-swap", "1g", "--cpu-period", "50000"])
+        .args(["--cpu-quota", "25000", "-c", "512", "--rootfs"])
+        .arg(env.busybox_rootfs())
+        .arg("true")
+        .ok();
+    let limits = |name: &str| {
+        let limits =
+            "{{.Memory}} {{.MemorySwap}} {{.CpuPeriod}} {{.CpuQuota}} {{.CpuShares}} on={{.CpusetCpus}}";
+        field(&env, name, &format!("{{{{with .HostConfig}}}}{limits}{{{{end}}}}"))
+    };
+    let of_web = "67108864 1073741824 50000 25000 512 on=";
+    assert_eq!(limits("web"), of_web);
+    let clone = |options: &[&str]| {
+        let call = env.coracle(["container", "clone", "--name", "copy"]).args(options);
+        call.arg("web")
+    };
+    for (options, copy) in [
+        (&[][..], of_web),
+        (&["-m", "128m"], "134217728 1073741824 50000 25000 512 on="),
+        (&["--cpus", "2", "--cpuset-cpus", "0"], "67108864 1073741824 100000 200000 512 on=0"),
+        (&["--cpu-quota", "-1", "--cpu-shares", "1024"], "67108864 1073741824 50000 0 1024 on="),
+        (&["--memory", "0", "--memory-swap=-1"], "0 0 50000 25000 512 on="),
+    ] {
+        clone(options).ok();
+        assert_eq!(limits("copy"), copy, "{options:?}");
+        env.coracle(["rm", "copy"]).ok();
+    }
+    clone(&["-m", "2g"]).fails(125).says("--memory-swap is below --memory");
+    clone(&["--memory-swappiness", "5"]).fails(125).says("version 1");
+    clone(&["--pod", "some"]).fails(125).says("there are no pods yet");
+    assert_eq!(env.containers().len(), 1, "what is refused makes no copy");
 }

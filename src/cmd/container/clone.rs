@@ -2,11 +2,13 @@
 
 use crate::cmd::pull::{self, PullPolicy, SourceOptions};
 use crate::cmd::run::make::{create, discard};
+use crate::cmd::run::refused::{Never, no_pods};
+use crate::cmd::run::resources::ResourceArgs;
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::{ContainerPlan, ImageSource, copy};
-use crate::runtime::{control, start};
+use crate::runtime::{cgroup, control, start};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::storage::rootfs::RootPlan;
@@ -42,14 +44,22 @@ pub struct Args {
     /// Start the copy in the background
     #[arg(long)]
     pub run: bool,
+    /// Pod
+    #[arg(long, hide = true, value_name = "NAME", value_parser = no_pods())]
+    pub pod: Option<Never>,
+    /// What it may use, in place of what the original may.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
 }
 
-/// Makes a container like another one: as that one was made, without what it wrote since. Prints its id.
+/// Makes a container like another one: as that one was made and what it may use by now, without what it
+/// wrote since. Prints its id.
 ///
 /// # Errors
 /// A container or image that does not exist, a name that is taken, an original that runs and is to be
-/// removed.
+/// removed, limits that contradict each other or those of the original.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;
     let original = store.containers().find(&args.container)?;
     let status = original.status();
@@ -69,6 +79,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let volume = || Containers::new_id().map(Name::from);
     let mut plan = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
     plan.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
+    let mut resources = cgroup::effective(&original, &of);
+    resources.merge(&limits);
+    resources.check()?;
+    plan.limits.resources = resources.limiting();
+    if args.run {
+        // Refused before the copy is made, or the original removed.
+        cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
+    }
     plan.asked.create_command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(image) = &args.image {
         from_image(env, &store, &mut plan, image)?;

@@ -41,6 +41,11 @@ const ADDRESS_HINT: &str =
 const PODS: &str = "there are no pods yet";
 const PODS_HINT: &str = "Share namespaces instead: --network container:NAME --ipc container:NAME.";
 
+/// Refuses every pod, for any verb that could put a container into one.
+pub(in crate::cmd) fn no_pods() -> impl Fn(&str) -> Result<Never> + Clone + Send + Sync + 'static {
+    because(PODS, PODS_HINT)
+}
+
 /// What is refused.
 #[derive(Debug, clap::Args)]
 pub struct RefusedArgs {
@@ -81,10 +86,10 @@ pub struct RefusedArgs {
         "Join the other's network with --network container:NAME, or reach its published port as host.containers.internal."))]
     pub link: Vec<Never>,
     /// Pod
-    #[arg(long, hide = true, value_name = "NAME", value_parser = because(PODS, PODS_HINT))]
+    #[arg(long, hide = true, value_name = "NAME", value_parser = no_pods())]
     pub pod: Option<Never>,
     /// File with a pod's id
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(PODS, PODS_HINT))]
+    #[arg(long, hide = true, value_name = "FILE", value_parser = no_pods())]
     pub pod_id_file: Option<Never>,
     /// Rule of a device group
     #[arg(long, hide = true, value_name = "RULE", value_parser = because(
@@ -141,7 +146,7 @@ pub struct RefusedArgs {
         "descriptors are passed from 3 upwards only", "Pass the first N above standard error: --preserve-fds N."))]
     pub preserve_fd: Vec<Never>,
     /// Init container of a pod
-    #[arg(long, hide = true, value_name = "TYPE", value_parser = because(PODS, PODS_HINT))]
+    #[arg(long, hide = true, value_name = "TYPE", value_parser = no_pods())]
     pub init_ctr: Option<Never>,
     /// The engine's socket
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",

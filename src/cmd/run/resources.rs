@@ -2,7 +2,7 @@
 
 use crate::cmd::switch::switchable;
 use crate::error::{Error, Kind, Result};
-use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, Resources};
+use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, PERIOD, Resources};
 use crate::plan::units::Size;
 
 /// What it may use.
@@ -114,7 +114,8 @@ impl ResourceArgs {
             memory_reservation: self.memory_reservation.map(|size| size.0),
             memory_swap: self.memory_swap.map(|size| size.0),
             cpu_quota: self.cpus.map(Cpus::quota).or(self.cpu_quota),
-            cpu_period: self.cpu_period.filter(|period| *period != 0),
+            // A number of processors is a quota of the usual period, whatever was set before.
+            cpu_period: self.cpus.map(|_| PERIOD).or(self.cpu_period.filter(|period| *period != 0)),
             cpu_shares: self.cpu_shares.filter(|shares| *shares != 0),
             cpuset_cpus: self.cpuset_cpus.filter(|list| !list.is_empty()),
             cpuset_mems: self.cpuset_mems.filter(|list| !list.is_empty()),
