@@ -7,7 +7,7 @@
 use self::notify::NotifyMode;
 use crate::container::health::HealthCheck;
 use crate::container::{ContainerId, Name, RestartPolicy};
-use crate::image::{ChainId, Digest, Image};
+use crate::image::{Digest, Image};
 use crate::netns::NetPlan;
 use crate::storage::rootfs::RootPlan;
 use chrono::{DateTime, Utc};
@@ -37,8 +37,12 @@ pub mod units;
 pub mod words;
 
 pub use copy::copy;
+pub use limits::{LimitPlan, Ulimit};
+pub use logging::{LogDriver, LogPlan};
+pub use mount::planned::{MountPlan, MountSource, OverlayPlan};
 pub use request::Request;
 pub use resolve::{Facts, check, resolve};
+pub use security::{SeccompPlan, SecurityPlan};
 
 /// The version of [`ContainerPlan`]'s form that this program writes.
 pub const PLAN_VERSION: u32 = 1;
@@ -226,131 +230,6 @@ pub struct NamespacePlan {
     pub user: Share,
 }
 
-/// One mount inside the container.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MountPlan {
-    /// Absolute path inside; resolved in the root by descriptor.
-    pub destination: PathBuf,
-    /// What is mounted.
-    pub source: MountSource,
-    /// Mounted read-only (recursively for binds).
-    pub read_only: bool,
-    /// `noexec`.
-    pub no_exec: bool,
-    /// Honour set-user-id bits; off by default.
-    pub suid: bool,
-    /// Honour device nodes; off by default.
-    pub dev: bool,
-    /// `private`, `rprivate` (default), `slave`, `rslave`, `shared`, `rshared`.
-    pub propagation: Option<String>,
-    /// Change the owner of the source, recursively, to the container's user (option `U`).
-    #[serde(default)]
-    pub chown: bool,
-    /// Leave the source untouched: changes go to a layer above it (option `O`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overlay: Option<OverlayPlan>,
-    /// Mount this part of a volume or image only; relative, resolved inside it by descriptor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subpath: Option<PathBuf>,
-}
-
-impl MountPlan {
-    /// A writable mount without further wishes.
-    pub fn new(source: MountSource, destination: PathBuf) -> MountPlan {
-        MountPlan {
-            destination,
-            source,
-            read_only: false,
-            no_exec: false,
-            suid: false,
-            dev: false,
-            propagation: None,
-            chown: false,
-            overlay: None,
-            subpath: None,
-        }
-    }
-
-    /// A path of the host with the part of it that is mounted.
-    pub fn whole(&self, path: &std::path::Path) -> PathBuf {
-        self.subpath.as_ref().map_or_else(|| path.to_owned(), |part| path.join(part))
-    }
-}
-
-/// Where changes to a source that is left untouched go.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OverlayPlan {
-    /// The user's own upper and work directories, absolute; `None` is a pair that goes with the run.
-    pub kept: Option<(PathBuf, PathBuf)>,
-}
-
-/// What a [`MountPlan`] mounts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MountSource {
-    /// A host file or directory.
-    Bind {
-        /// Absolute host path.
-        path: PathBuf,
-        /// Mounts below it come along.
-        recursive: bool,
-    },
-    /// A volume from the store.
-    Volume {
-        /// Its name.
-        name: Name,
-        /// Made for this container and removed with it.
-        anonymous: bool,
-        /// Fill an empty volume from the image at first use.
-        copy_up: bool,
-    },
-    /// An empty memory file system.
-    Tmpfs {
-        /// Bytes; the kernel's default when `None`.
-        size: Option<u64>,
-        /// Permission bits of its root, 1777 by default.
-        mode: Option<u32>,
-        /// Inodes (`nr_inodes`); the kernel's default when `None`.
-        #[serde(default)]
-        inodes: Option<u64>,
-        /// Owner of its root by number inside; 0 when `None`.
-        #[serde(default)]
-        uid: Option<u32>,
-        /// Group of its root by number inside; 0 when `None`.
-        #[serde(default)]
-        gid: Option<u32>,
-        /// Copy what the image has there into it.
-        copy_up: bool,
-    },
-    /// An empty memory file system that is never swapped out and has no limit.
-    Ramfs {
-        /// Permission bits of its root, 1777 by default.
-        mode: Option<u32>,
-        /// Copy what the image has there into it.
-        copy_up: bool,
-    },
-    /// The files of an image; changes, where they are allowed, go with the run.
-    Image {
-        /// The image, as it was named.
-        reference: String,
-        /// Image id: digest of the configuration.
-        id: Digest,
-        /// Its layers, bottom first.
-        layers: Vec<ChainId>,
-    },
-    /// Terminals of its own.
-    Devpts {
-        /// Owner of new terminals; whoever opens them when `None`.
-        uid: Option<u32>,
-        /// Group of new terminals.
-        gid: Option<u32>,
-        /// Permission bits of new terminals, 600 by default.
-        mode: Option<u32>,
-        /// Most terminals at a time.
-        max: Option<u32>,
-    },
-}
-
 /// Which of the generated files are written; the image's own stay where one is `false`. For
 /// `/etc/resolv.conf` see [`crate::netns::DnsPlan::keep_image`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,77 +246,6 @@ impl Default for FilesPlan {
     }
 }
 
-/// What the container may do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SecurityPlan {
-    /// Capability names (`CAP_CHOWN`): the bounding set, and the permitted and effective sets of a root
-    /// process.
-    pub capabilities: Vec<String>,
-    /// Those of them that a user other than root keeps too: what `--cap-add` named.
-    #[serde(default)]
-    pub ambient_capabilities: Vec<String>,
-    /// All capabilities, no masks, no filter, writable sysfs.
-    pub privileged: bool,
-    /// Set `no_new_privs`.
-    pub no_new_privileges: bool,
-    /// The system call filter.
-    pub seccomp: SeccompPlan,
-    /// Paths hidden by an empty file or directory.
-    pub masked_paths: Vec<PathBuf>,
-    /// Paths remounted read-only.
-    pub readonly_paths: Vec<PathBuf>,
-    /// The root file system is read-only.
-    pub readonly_root: bool,
-    /// Options of the mount of `/proc`.
-    #[serde(default)]
-    pub proc_options: Vec<(String, String)>,
-}
-
-/// Which system call filter applies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SeccompPlan {
-    /// The built-in profile.
-    #[default]
-    Default,
-    /// A JSON profile, its text read when the container was created.
-    Profile(String),
-    /// None.
-    Unconfined,
-}
-
-/// Limits.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LimitPlan {
-    /// Resource limits (setrlimit(2)).
-    pub ulimits: Vec<Ulimit>,
-    /// Namespaced sysctls, `net.ipv4.ip_forward` → `1`.
-    pub sysctls: BTreeMap<String, String>,
-    /// Size of `/dev/shm` in bytes.
-    pub shm_size: u64,
-    /// What a cgroup of the container's own keeps; it has none when this is empty, unless it manages one.
-    #[serde(default)]
-    pub resources: resources::Resources,
-    /// The cgroup below which its own is made (`--cgroup-parent`).
-    #[serde(default)]
-    pub cgroup_parent: Option<String>,
-    /// The first process manages cgroups below the container's own, as systemd does; where this host gives
-    /// it none it goes without.
-    #[serde(default)]
-    pub manages_cgroups: bool,
-}
-
-/// One resource limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ulimit {
-    /// Lower-case name without `RLIMIT_`: `nofile`, `nproc`, ...
-    pub name: String,
-    /// Soft limit; `u64::MAX` is unlimited.
-    pub soft: u64,
-    /// Hard limit; `u64::MAX` is unlimited.
-    pub hard: u64,
-}
-
 /// Terminal, standard input and log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IoPlan {
@@ -447,42 +255,6 @@ pub struct IoPlan {
     pub stdin: bool,
     /// Where output is kept.
     pub log: LogPlan,
-}
-
-/// Where output is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogPlan {
-    /// How it is kept.
-    pub driver: LogDriver,
-    /// Bytes after which the file is rotated; `None` is never.
-    pub max_size: Option<u64>,
-    /// The file, absolute; `None` is one in the container's directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// What entries are marked with: a template as it was asked for, and its text in the plan that is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// How many files of `max_size` there may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_file: Option<u32>,
-}
-
-/// How output is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogDriver {
-    /// A text file: time, stream, partial or full, text.
-    K8sFile,
-    /// A file of docker's JSON objects.
-    JsonFile,
-    /// systemd's journal.
-    Journald,
-    /// Not kept.
-    None,
-    /// The caller's descriptors go straight to the payload; nothing is kept.
-    Passthrough,
-    /// The same, also where they are a terminal.
-    PassthroughTty,
 }
 
 /// How a container is stopped and cleaned up.

@@ -5,7 +5,8 @@
 //! packets as it takes, ended by the end of file: half a result is no JSON, so a leaf that died while it
 //! spoke is noticed.
 
-use super::{Child, Failure, Link, MESSAGE_MAX, spawn};
+use super::link::MESSAGE_MAX;
+use super::{Child, Failure, Link, spawn};
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use serde::de::DeserializeOwned;

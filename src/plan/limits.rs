@@ -1,11 +1,45 @@
 //! `--ulimit` and `--sysctl`: what is asked for, and whether it can be given.
 
-use super::{NamespacePlan, Share, Ulimit};
+use super::resources::Resources;
+use super::{NamespacePlan, Share};
 use crate::error::{Error, Kind, Result};
 use crate::host::Limit;
 use crate::netns::NetMode;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::str::FromStr;
+
+/// Limits.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitPlan {
+    /// Resource limits (setrlimit(2)).
+    pub ulimits: Vec<Ulimit>,
+    /// Namespaced sysctls, `net.ipv4.ip_forward` → `1`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_size: u64,
+    /// What a cgroup of the container's own keeps; it has none when this is empty, unless it manages one.
+    #[serde(default)]
+    pub resources: Resources,
+    /// The cgroup below which its own is made (`--cgroup-parent`).
+    #[serde(default)]
+    pub cgroup_parent: Option<String>,
+    /// The first process manages cgroups below the container's own, as systemd does; where this host gives
+    /// it none it goes without.
+    #[serde(default)]
+    pub manages_cgroups: bool,
+}
+
+/// One resource limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Lower-case name without `RLIMIT_`: `nofile`, `nproc`, ...
+    pub name: String,
+    /// Soft limit; `u64::MAX` is unlimited.
+    pub soft: u64,
+    /// Hard limit; `u64::MAX` is unlimited.
+    pub hard: u64,
+}
 
 /// `--ulimit NAME=SOFT[:HARD]` or `--ulimit host`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,47 @@
 //! `--log-driver` and `--log-opt`: where output is kept.
 
+use super::IoPlan;
 use super::units::Size;
-use super::{IoPlan, LogDriver, LogPlan};
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// Where output is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogPlan {
+    /// How it is kept.
+    pub driver: LogDriver,
+    /// Bytes after which the file is rotated; `None` is never.
+    pub max_size: Option<u64>,
+    /// The file, absolute; `None` is one in the container's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// What entries are marked with: a template as it was asked for, and its text in the plan that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// How many files of `max_size` there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_file: Option<u32>,
+}
+
+/// How output is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDriver {
+    /// A text file: time, stream, partial or full, text.
+    K8sFile,
+    /// A file of docker's JSON objects.
+    JsonFile,
+    /// systemd's journal.
+    Journald,
+    /// Not kept.
+    None,
+    /// The caller's descriptors go straight to the payload; nothing is kept.
+    Passthrough,
+    /// The same, also where they are a terminal.
+    PassthroughTty,
+}
 
 const DRIVERS: &str =
     "Use k8s-file (the default), json-file, journald, none, passthrough or passthrough-tty.";

@@ -2,6 +2,7 @@
 
 pub mod inherit;
 mod options;
+pub mod planned;
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};

@@ -165,7 +165,7 @@ impl Layers {
                 }
                 StackLayer::New(mut unpacked) => {
                     let parent = chain.last().cloned();
-                    let id = above(parent.as_ref(), &unpacked.diff_id);
+                    let id = ChainId::above(parent.as_ref(), &unpacked.diff_id);
                     unpack::finish::complete(&unpacked.temporary.root()?, &mut unpacked.notes, &below)?;
                     unpacked.describe(parent)?;
                     below.push(unpack::finish::Lower::open(&unpacked.temporary.path)?);
@@ -239,14 +239,6 @@ fn raise_file_limit() {
 fn missing(id: &ChainId) -> Error {
     Error::new(Kind::NotFound, format!("layer {} is not in the store", id.0.short()))
         .hint("The image is incomplete. Fetch it again: coracle pull IMAGE")
-}
-
-/// The chain id of a layer on top of `parent`.
-fn above(parent: Option<&ChainId>, diff_id: &DiffId) -> ChainId {
-    match parent {
-        None => ChainId(diff_id.0.clone()),
-        Some(parent) => ChainId(Digest::sha256_of(format!("{} {}", parent.0, diff_id.0).as_bytes())),
-    }
 }
 
 /// A layer being unpacked by threads of its own.
