@@ -26,7 +26,7 @@ pub enum ContainerVerb {
     /// Finish what a killed monitor left of containers
     Cleanup(container::cleanup::Args),
     /// Make a container like another one
-    Clone(container::clone::Args),
+    Clone(Box<container::clone::Args>),
     /// Make an image of a container
     Commit(commit::Args),
     /// Copy files between containers and the host
