@@ -1,7 +1,7 @@
 //! Copying files between directories of the store, by descriptors and without following anything.
 
-use super::trash;
 use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat, resolve};
+use super::{holes, trash};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{
@@ -12,6 +12,7 @@ use nix::unistd::{Gid, Uid, fchown, fchownat, linkat, symlinkat};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// Deepest tree that is copied; each level holds two descriptors.
@@ -68,10 +69,20 @@ fn regular(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> nix::R
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut target = File::from(openat(to.0, to.1, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
-    // The standard library shares or copies extents inside the kernel where the file system can.
-    std::io::copy(&mut source, &mut target)
+    content(&mut source, &mut target, u64::try_from(status.st_size).unwrap_or(0))
         .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     attributes(source.as_fd(), target.as_fd())
+}
+
+/// Copies the pieces with data, so that an image cannot fill a disk with a hole (attack case 9).
+fn content(source: &mut File, target: &mut File, size: u64) -> std::io::Result<()> {
+    for (offset, length) in holes::pieces(source.as_fd(), size)? {
+        source.seek(SeekFrom::Start(offset))?;
+        target.seek(SeekFrom::Start(offset))?;
+        // The standard library shares or copies extents inside the kernel where the file system can.
+        std::io::copy(&mut source.take(length), target)?;
+    }
+    target.set_len(size)
 }
 
 /// Copies owner, mode, extended attributes and times of one open file or directory to another.

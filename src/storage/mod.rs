@@ -25,6 +25,7 @@ pub mod compare;
 pub mod containers;
 mod copy;
 pub mod events;
+mod holes;
 mod id_map;
 pub mod images;
 pub mod layers;

@@ -6,7 +6,8 @@
 //! and no path is ever used twice. Names go in byte order and headers hold nothing of this machine, so
 //! the same tree gives the same bytes. Owners are those of the calling process's user namespace, which
 //! therefore is the one that containers live in. A file that grows or shrinks while it is read keeps the
-//! length its header promised.
+//! length its header promised. Holes that are worth it stay holes, in the form that GNU tar calls PAX 1.0 and
+//! that it, Go's programs and our own unpacker read.
 //!
 //! The upper directory of an overlay has whiteouts and opaque marks of overlay's own kind; with
 //! [`Whiteouts::Names`] they become the names that layers have (OCI image spec, layer.md, "Whiteouts").
@@ -15,16 +16,16 @@ mod header;
 
 use crate::error::{Error, Kind, Result};
 use crate::storage::unpack::{BASE, DIRECTORY, file_type};
-use crate::storage::{record, trash, whiteout};
+use crate::storage::{holes, record, trash, whiteout};
 use crate::sys::{fd, xattr};
-use header::{BLOCK, Entry};
+use header::{BLOCK, Entry, map};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
@@ -33,6 +34,10 @@ use std::rc::Rc;
 const BUFFER: usize = 256 << 10;
 /// Longest path in an archive, which also bounds the depth (PATH_MAX).
 const PATH_MAX: usize = 4095;
+
+/// Bytes of holes from which on a file is packed with them. Fewer are written as zeros, which every reader
+/// understands.
+const HOLES_MIN: u64 = 1 << 20;
 
 /// An answer about a path in an archive.
 pub type ByPath<'a> = &'a dyn Fn(&[u8]) -> bool;
@@ -325,16 +330,62 @@ impl<'a, W: Write> Packer<'a, W> {
         let xattrs = attributes(file.as_fd()).map_err(fail)?;
         let size = u64::try_from(status.st_size).unwrap_or(0);
         let entry = Entry { size, xattrs: &xattrs, ..self.described(status, b'0', path) };
-        self.entry(&entry)?;
-        let short = self.content(&mut file, size, path)?;
+        let short = match self.with_holes(&mut file, status, &entry)? {
+            Some(short) => short,
+            None => {
+                self.entry(&entry)?;
+                self.content(&mut file, size, path)?
+            }
+        };
         if short > 0 {
             log::warn!("{} shrank by {short} bytes while it was read; zeros take their place", shown(path));
         }
         Ok(())
     }
 
+    /// Packs a file as its pieces with data, if it has holes enough; gives what [`Packer::content`] does.
+    fn with_holes(&mut self, file: &mut File, status: &FileStat, entry: &Entry<'_>) -> Result<Option<u64>> {
+        // Blocks are a cheap sign: a file system that compresses or shares them is looked at in vain.
+        let blocks = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
+        if blocks.saturating_add(HOLES_MIN) > entry.size {
+            return Ok(None);
+        }
+        let mut pieces = holes::pieces(file.as_fd(), entry.size).map_err(|e| match e {
+            Errno::EFBIG => {
+                let most = holes::PIECES_MAX;
+                Error::new(Kind::Storage, format!("{} has more than {most} holes", shown(entry.name)))
+                    .hint("Fill them first: cp --sparse=never FILE FULL && mv FULL FILE")
+            }
+            e => failed(entry.name, e),
+        })?;
+        let data: u64 = pieces.iter().map(|(_, length)| length).sum();
+        if entry.size - data < HOLES_MIN {
+            return Ok(None);
+        }
+        // As GNU tar ends a map, so that a hole at the end is told.
+        pieces.push((entry.size, 0));
+        let map = map(&pieces);
+        self.entry(&Entry { size: map.len() as u64 + data, real_size: Some(entry.size), ..entry.clone() })?;
+        self.put(&map)?;
+        let mut short = 0;
+        for (offset, length) in pieces {
+            let sought = file.seek(SeekFrom::Start(offset));
+            sought.map_err(|e| failed(entry.name, e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
+            short += self.bytes(file, length, entry.name)?;
+        }
+        self.zeros(padding(data))?;
+        Ok(Some(short))
+    }
+
     /// Copies exactly `size` bytes and the padding; gives how many of them were zeros for want of data.
     fn content(&mut self, from: &mut impl Read, size: u64, path: &[u8]) -> Result<u64> {
+        let short = self.bytes(from, size, path)?;
+        self.zeros(padding(size))?;
+        Ok(short)
+    }
+
+    /// As [`Packer::content`], without the padding.
+    fn bytes(&mut self, from: &mut impl Read, size: u64, path: &[u8]) -> Result<u64> {
         let mut left = size;
         while left > 0 {
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
@@ -348,14 +399,18 @@ impl<'a, W: Write> Packer<'a, W> {
             left -= count as u64;
         }
         self.packed.bytes += size - left;
-        let mut zeros = left + size.wrapping_neg() % BLOCK as u64;
-        while zeros > 0 {
-            let count = usize::try_from(zeros).unwrap_or(usize::MAX).min(BUFFER);
-            self.buffer[..count].fill(0);
-            self.out.write_all(&self.buffer[..count]).map_err(write_error)?;
-            zeros -= count as u64;
-        }
+        self.zeros(left)?;
         Ok(left)
+    }
+
+    fn zeros(&mut self, mut count: u64) -> Result<()> {
+        while count > 0 {
+            let piece = usize::try_from(count).unwrap_or(usize::MAX).min(BUFFER);
+            self.buffer[..piece].fill(0);
+            self.out.write_all(&self.buffer[..piece]).map_err(write_error)?;
+            count -= piece as u64;
+        }
+        Ok(())
     }
 
     /// An entry with what a file's status says; links, content and the rest are the caller's.
@@ -382,6 +437,11 @@ impl<'a, W: Write> Packer<'a, W> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.out.write_all(bytes).map_err(write_error)
     }
+}
+
+/// What is missing from `size` bytes to whole blocks.
+fn padding(size: u64) -> u64 {
+    size.wrapping_neg() % BLOCK as u64
 }
 
 /// Holds a file without opening it.

@@ -1,7 +1,7 @@
 //! `cp`: what goes where, to whom it belongs, and what is refused.
 
 use super::ps::{IDLE, start};
-use crate::common::TestEnv;
+use crate::common::{TestEnv, busybox};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -259,4 +259,40 @@ fn wrong_sides_are_refused() {
     }
     cp(&env, &["-Lq", "a", "web:/"]);
     env.coracle(["container", "cp", "web:/a", "b"]).ok();
+}
+
+/// Attack case 9: a file of a tebibyte that is one hole stays one, whatever is done with it.
+#[test]
+fn case_09_a_sparse_giant_fills_no_disk() {
+    let env = TestEnv::new();
+    let (name, _) = env.pulled(busybox(), "cp/giant");
+    env.coracle(["run", "-d", "--name=web", "--network=none", &name, "sleep", "1000"]).ok();
+    let giant = env.file("giant", "begin");
+    fs::File::options().write(true).open(&giant).unwrap().set_len(1 << 40).unwrap();
+    let is_sparse = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        assert!(found.len() == 1 << 40 && found.blocks() < 4096, "{}: {found:?}", path.display());
+    };
+    inside(&env, "mkdir /v");
+    cp(&env, &["giant", "web:/v/giant"]);
+    assert_eq!(inside(&env, "stat -c %s /v/giant; head -c 5 /v/giant"), format!("{}\nbegin", 1u64 << 40));
+    cp(&env, &["web:/v", "back"]);
+    is_sparse(&env.path().join("back/giant"));
+    let archive = env.coracle(["cp", "web:/v/.", "-"]).ok().bytes;
+    assert!(archive.len() < 2 << 20, "{}", archive.len());
+    env.coracle(["export", "-o", "root.tar", "web"]).ok();
+    env.program("tar").args(["-xf", "root.tar", "v/giant"]).ok();
+    is_sparse(&env.path().join("v/giant"));
+    env.coracle(["commit", "-q", "web", "holed"]).ok();
+    env.coracle(["save", "-q", "-o", "holed.tar", "holed"]).ok();
+    assert!(fs::metadata(env.path().join("holed.tar")).unwrap().len() < 64 << 20);
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+    // An image's file into a volume, out of it and in again.
+    let blocks = ["--network=none", "-v", "data:/v", "holed", "stat", "-c", "%s %b", "/v/giant"];
+    let seen = env.coracle(["run", "--rm"]).args(blocks).ok();
+    let (size, used) = seen.text().split_once(' ').unwrap();
+    assert!(size.parse() == Ok(1u64 << 40) && used.parse::<u64>().unwrap() < 4096, "{seen}");
+    let exported = env.coracle(["volume", "export", "data"]).ok().bytes;
+    env.coracle(["volume", "create", "again"]).ok();
+    env.coracle(["volume", "import", "again", "-"]).stdin(exported).ok();
 }

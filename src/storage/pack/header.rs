@@ -19,6 +19,8 @@ pub(super) struct Entry<'a> {
     pub(super) gid: u32,
     /// Bytes of content that follow.
     pub(super) size: u64,
+    /// For a file with holes its true size; the content is then a map and the pieces with data.
+    pub(super) real_size: Option<u64>,
     /// Seconds since the epoch and nanoseconds.
     pub(super) mtime: (i64, u32),
     /// Major and minor number of a device.
@@ -33,9 +35,7 @@ impl Entry<'_> {
         let records = self.records();
         let mut all = Vec::with_capacity(BLOCK * 3);
         if !records.is_empty() {
-            let base = self.name.strip_suffix(b"/").unwrap_or(self.name);
-            let base = base.rsplit(|b| *b == b'/').next().unwrap_or_default();
-            let name = [b"PaxHeaders.0/", &base[..base.len().min(80)]].concat();
+            let name = self.aside(b"PaxHeaders.0/");
             let extended = Entry {
                 flag: b'x',
                 name: &name,
@@ -47,16 +47,37 @@ impl Entry<'_> {
             all.extend_from_slice(&records);
             all.resize(all.len().next_multiple_of(BLOCK), 0);
         }
-        all.extend_from_slice(&self.block());
+        match self.real_size {
+            // Who does not know of holes sees a file of another name.
+            Some(_) => {
+                let name = self.aside(b"GNUSparseFile.0/");
+                all.extend_from_slice(&Entry { name: &name, ..self.clone() }.block());
+            }
+            None => all.extend_from_slice(&self.block()),
+        }
         all
+    }
+
+    /// A name of its own for what stands beside the file, or for it.
+    fn aside(&self, prefix: &[u8]) -> Vec<u8> {
+        let base = self.name.strip_suffix(b"/").unwrap_or(self.name);
+        let base = base.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        [prefix, &base[..base.len().min(80)]].concat()
     }
 
     /// The records for what the plain header cannot hold.
     fn records(&self) -> Vec<u8> {
         let mut records = Vec::new();
         let mut add = |key: &[u8], value: &[u8]| record(&mut records, key, value);
-        if self.name.len() > 100 {
-            add(b"path", self.name);
+        match self.real_size {
+            Some(size) => {
+                add(b"GNU.sparse.major", b"1");
+                add(b"GNU.sparse.minor", b"0");
+                add(b"GNU.sparse.name", self.name);
+                add(b"GNU.sparse.realsize", size.to_string().as_bytes());
+            }
+            None if self.name.len() > 100 => add(b"path", self.name),
+            None => {}
         }
         if self.link.len() > 100 {
             add(b"linkpath", self.link);
@@ -105,6 +126,17 @@ impl Entry<'_> {
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         block
     }
+}
+
+/// The map that stands before the content of a file with holes: offset and length of each piece with data,
+/// as decimal lines, up to a whole block (GNU tar manual, "PAX Format, Version 1.0").
+pub(super) fn map(pieces: &[(u64, u64)]) -> Vec<u8> {
+    let mut map = format!("{}\n", pieces.len()).into_bytes();
+    for (offset, length) in pieces {
+        map.extend_from_slice(format!("{offset}\n{length}\n").as_bytes());
+    }
+    map.resize(map.len().next_multiple_of(BLOCK), 0);
+    map
 }
 
 /// That many octal digits and a NUL byte; `None` when the number is larger.

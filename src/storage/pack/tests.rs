@@ -80,6 +80,44 @@ fn a_tree_is_packed_in_order_and_reads_as_it_was() {
     assert_eq!(fs::metadata(root.join("b")).unwrap().mtime(), 1_000_000_000);
 }
 
+/// Attack case 9: a giant that is nothing but holes takes no more than its data.
+#[test]
+fn case_09_holes_stay_holes() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().unwrap();
+    let name = format!("{}-giant", "n".repeat(120));
+    let sizes = [("empty", 1 << 40), (&*name, 1 << 40), ("small", 1 << 19)];
+    for (name, size) in sizes {
+        File::create(dir.path().join(name)).unwrap().set_len(size).unwrap();
+    }
+    let giant = File::options().write(true).open(dir.path().join(&name)).unwrap();
+    for (bytes, at) in [(&b"first"[..], 0), (b"middle", 1 << 39), (b"last", (1 << 40) - 4)] {
+        giant.write_all_at(bytes, at).unwrap();
+    }
+    let (tar, packed) = pack(dir.path(), Options::default());
+    assert!(tar.len() < 2 << 20 && packed.bytes < 2 << 20, "{} bytes, {packed:?}", tar.len());
+    assert_eq!(listed(&tar, &[]), format!("empty\n{name}\nsmall\n"));
+
+    let theirs = tempfile::tempdir().unwrap();
+    let to = format!("--directory={}", theirs.path().display());
+    let mut child = Command::new("tar").args(["-xf", "-", &to]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&tar).unwrap();
+    assert!(child.wait().unwrap().success());
+    let scene = Scene::new();
+    for root in [theirs.path(), scene.layer(&tar).unwrap().as_path()] {
+        for (name, size) in sizes {
+            let found = fs::metadata(root.join(name)).unwrap();
+            assert!(found.len() == size && found.blocks() < 4096, "{name}: {found:?}");
+        }
+        let giant = File::open(root.join(&name)).unwrap();
+        for (bytes, at) in [(&b"first\0"[..], 0), (b"\0middle\0", (1 << 39) - 1), (b"last", (1 << 40) - 4)] {
+            let mut read = vec![1; bytes.len()];
+            giant.read_exact_at(&mut read, at).unwrap();
+            assert_eq!(read, bytes);
+        }
+    }
+}
+
 #[test]
 fn times_are_whole_seconds_unless_asked_for() {
     let dir = tree();

@@ -4,10 +4,11 @@
 use super::pax::{self, Records};
 use super::{Archive, BLOCK, Entry, Header, bad};
 use crate::error::Result;
+use crate::storage::holes::PIECES_MAX;
 use std::io::BufRead;
 
-/// Most pieces a file may have; a map of that size is 48 MiB of archive.
-const PIECES_MAX: usize = 1 << 20;
+/// Most pieces in a map, of which the last may be empty; one of that size is 48 MiB of archive.
+const LISTED_MAX: usize = PIECES_MAX + 1;
 
 impl<R: BufRead> Archive<R> {
     /// Finds out whether the file has holes, and where.
@@ -71,7 +72,7 @@ impl<R: BufRead> Archive<R> {
                 return Err(bad("it ends inside a sparse map"));
             }
             more = take_pieces(&Header(&block), 0, 21, &mut map)? && block[504] != 0;
-            if map.len() > PIECES_MAX {
+            if map.len() > LISTED_MAX {
                 return Err(bad("a sparse map with too many pieces"));
             }
         }
@@ -82,7 +83,7 @@ impl<R: BufRead> Archive<R> {
     fn map_in_data(&mut self) -> Result<Vec<u64>> {
         let mut taken = 0usize;
         let count = usize::try_from(self.line(&mut taken)?).unwrap_or(usize::MAX);
-        if count > PIECES_MAX {
+        if count > LISTED_MAX {
             return Err(bad("a sparse map with too many pieces"));
         }
         let mut numbers = Vec::with_capacity(count.min(1024) * 2);
