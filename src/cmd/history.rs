@@ -1,6 +1,5 @@
 //! `coracle history`.
 
-use super::tag::not_here;
 use crate::error::Result;
 use crate::host::Env;
 use crate::image::{HistoryEntry, Image, Reference};
@@ -50,7 +49,7 @@ const COLUMNS: [(&str, &str); 5] = [
 /// An image that is not here, or a wrong format.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let image = store.images().find(&args.image)?.ok_or_else(|| not_here(&args.image))?;
+    let image = store.images().need(&args.image)?;
     let steps = steps(&store, &image)?;
     if rows::is_json(args.format.as_deref()) && !crate::ui::docker() {
         let all = steps.iter().map(Step::json).collect();

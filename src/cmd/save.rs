@@ -1,6 +1,5 @@
 //! `coracle save`.
 
-use super::tag::not_here;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::{Image, Reference};
@@ -126,15 +125,11 @@ fn check(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn find(store: &Store, text: &str) -> Result<Image> {
-    store.images().find(text)?.ok_or_else(|| not_here(text))
-}
-
 /// One image under the name it was called by, and those that follow. Names that other images have are
 /// refused: who gives them wants those images saved.
 fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
     let Some((first, more)) = texts.split_first() else { return Ok(Vec::new()) };
-    let image = find(store, first)?;
+    let image = store.images().need(first)?;
     let mut names: Vec<Reference> = tagged(&image);
     for text in more {
         let name = text.parse::<Reference>()?.as_new_name()?;
@@ -155,7 +150,7 @@ fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
 fn several(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
     let mut items: Vec<Item> = Vec::new();
     for text in texts {
-        let image = find(store, text)?;
+        let image = store.images().need(text)?;
         let names = tagged(&image);
         match items.iter_mut().find(|item| item.image.id == image.id) {
             Some(item) => item.names.extend(names),

@@ -1,6 +1,6 @@
 //! `coracle tag`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
 use crate::image::Reference;
 use crate::storage::events::{Action, Event};
@@ -25,16 +25,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let names = args.targets.iter().map(Reference::as_new_name).collect::<Result<Vec<_>>>()?;
     let store = super::store(env)?;
     let lock = store.shared()?;
-    let image = store.images().find(&args.image)?.ok_or_else(|| not_here(&args.image))?;
+    let image = store.images().need(&args.image)?;
     for name in &names {
         store.images().tag(&lock, &image, name)?;
         store.events().emit(Event::image_named(Action::Tag, image.id.as_str(), &name.to_string()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The refusal of an image that is not in the store.
-pub(super) fn not_here(text: &str) -> Error {
-    Error::new(Kind::NotFound, format!("image {text} is not here"))
-        .hint("List the images that are: coracle images")
 }

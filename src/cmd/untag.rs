@@ -1,6 +1,5 @@
 //! `coracle untag`.
 
-use super::tag::not_here;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::Reference;
@@ -24,7 +23,7 @@ pub struct Args {
 /// An image that is not here, or a name that is not its own; nothing changes then.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let image = store.images().find(&args.image)?.ok_or_else(|| not_here(&args.image))?;
+    let image = store.images().need(&args.image)?;
     let own = store.images().names(&image.id)?;
     let names = match args.names.as_slice() {
         [] => own,

@@ -119,6 +119,17 @@ impl Images {
         self.in_any_registry(&reference)
     }
 
+    /// As [`Images::find`], for one who cannot do without the image.
+    ///
+    /// # Errors
+    /// As there, and [`Kind::NotFound`].
+    pub fn need(&self, text: &str) -> Result<Image> {
+        self.find(text)?.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("image {text} is not here"))
+                .hint("List the images that are: coracle images")
+        })
+    }
+
     /// Finds an image by name. An unqualified one is looked for under `localhost/`, then docker.io.
     ///
     /// # Errors

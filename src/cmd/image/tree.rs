@@ -1,6 +1,5 @@
 //! `coracle image tree`.
 
-use crate::cmd::tag::not_here;
 use crate::error::Result;
 use crate::host::Env;
 use crate::image::{ChainId, Reference};
@@ -27,7 +26,7 @@ pub struct Args {
 /// An image that is not here.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let image = store.images().find(&args.image)?.ok_or_else(|| not_here(&args.image))?;
+    let image = store.images().need(&args.image)?;
     let all = store.images().list()?;
     let own = all.iter().find(|listed| listed.image.id == image.id);
     let names: Vec<String> = own.into_iter().flat_map(|l| &l.names).map(Reference::to_string).collect();
