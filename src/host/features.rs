@@ -95,7 +95,7 @@ const TABLE: [Row; 15] = [
         "overlay in user namespaces",
         "5.11",
         "image layers under a writable one, without copies",
-        "the FUSE overlay, then a plain copy",
+        "",
         Probe::Version,
     ),
     (
