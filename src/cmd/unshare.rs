@@ -11,8 +11,11 @@ use std::process::{Command, ExitCode};
 /// There, files of containers that belong to other users outside are seen with their owners inside, and
 /// can be read, changed and deleted. Without a command the login shell is run.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "coracle unshare [COMMAND [ARG]...]")]
+#[command(override_usage = "coracle unshare [COMMAND [ARG]...]", mut_args = super::switch::switchable)]
 pub struct Args {
+    /// Refused: containers have no network in common
+    #[arg(long, hide = true)]
+    pub rootless_netns: bool,
     /// Command and its arguments
     #[arg(value_name = "COMMAND", num_args = 0.., trailing_var_arg = true)]
     pub words: Vec<String>,
@@ -21,8 +24,15 @@ pub struct Args {
 /// Becomes the command; returns only when that fails.
 ///
 /// # Errors
-/// When the namespace cannot be entered; 126 or 127 when the command cannot be executed.
+/// `--rootless-netns`; when the namespace cannot be entered; 126 or 127 when the command cannot be executed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    if args.rootless_netns {
+        return Err(Error::new(
+            Kind::Usage,
+            "--rootless-netns: every container has a network namespace of its own, so there is none to join",
+        )
+        .hint("Reach a container at its published ports, or join its network: coracle run --network container:NAME ..."));
+    }
     let shell = || vec![std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned())];
     let words = if args.words.is_empty() { shell() } else { args.words.clone() };
     let (program, arguments) =

@@ -170,3 +170,13 @@ fn case_36_nobody_is_born_under_the_eyes_of_a_tracer() {
     start(&env, "debug", &["--network=none", "--pid=container:web", "--cap-add=SYS_PTRACE"]);
     refused(&env, &["--network=none", "--pid=container:web"], "CAP_SYS_PTRACE");
 }
+
+#[test]
+fn there_is_no_network_that_all_containers_share() {
+    let env = TestEnv::new();
+    env.coracle(["unshare", "--rootless-netns", "true"])
+        .fails(125)
+        .says("a network namespace of its own")
+        .says("Hint: ");
+    env.coracle(["unshare", "--rootless-netns=false", "true"]).ok();
+}
