@@ -12,6 +12,9 @@ use std::str::FromStr;
 /// Where secrets without an absolute target appear.
 const DIRECTORY: &str = "/run/secrets";
 
+/// Permission bits of a secret that is a file, unless said otherwise.
+pub const MODE: u32 = 0o400;
+
 /// A secret that a container is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretPlan {
@@ -33,7 +36,7 @@ pub enum SecretWay {
         uid: Option<u32>,
         /// Group by number inside; the payload's group when `None`.
         gid: Option<u32>,
-        /// Permission bits, 400 by default.
+        /// Permission bits, [`MODE`] by default.
         mode: Option<u32>,
     },
     /// As a variable of this name.

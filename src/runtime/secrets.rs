@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::plan::ContainerPlan;
-use crate::plan::secret::SecretWay;
+use crate::plan::secret::{MODE, SecretWay};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::secrets;
@@ -52,7 +52,7 @@ pub fn files(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<SecretFile>
     for secret in &plan.secrets {
         if let SecretWay::Mount { path, uid, gid, mode } = &secret.way {
             let value = secrets::of_container(&dir.path(), &secret.name)?;
-            let mode = mode.unwrap_or(0o400);
+            let mode = mode.unwrap_or(MODE);
             files.push(SecretFile { path: path.clone(), value, uid: *uid, gid: *gid, mode });
         }
     }

@@ -1,6 +1,7 @@
 //! Networks, published ports and names, through the command line. The forwarder's own tests are in
 //! tests/netns.
 
+use super::ps::field;
 use crate::common::{Output, TestEnv, eventually, skip};
 use coracle::netns;
 use std::io::{ErrorKind, Read, Write};
@@ -308,4 +309,34 @@ fn bad_values_name_the_bad_part() {
         refused.says(part).says("Hint: ");
     }
     assert!(!env.root().join("containers").exists() || env.containers().is_empty());
+}
+
+#[test]
+fn inspect_names_the_namespace_and_the_ports_that_reach_into_it() {
+    let env = TestEnv::with_images();
+    let run = |name: &str, network: &[&str]| {
+        let call = env.coracle(["run", "-d", "--name", name]).args(network);
+        call.args(["busybox", "sleep", "1000"]).ok();
+    };
+    run("web", &["-p", "127.0.0.1::80", "--network", "slirp4netns:mtu=1400"]);
+    let port = host_port(&env, "web");
+    run("beside", &["--network", "container:web"]);
+    run("plain", &["--network", "host"]);
+    let id = field(&env, "web", "{{.Id}}");
+    let facts =
+        "{{.HostConfig.NetworkMode}} {{json .NetworkSettings.Ports}} {{len .NetworkSettings.Networks}}";
+    let ports = format!(r#"{{"80/tcp":[{{"HostIp":"127.0.0.1","HostPort":"{port}"}}]}} 0"#);
+    assert_eq!(field(&env, "web", facts), format!("slirp4netns {ports}"));
+    assert_eq!(field(&env, "beside", facts), format!("container:{id} {ports}"));
+    assert_eq!(field(&env, "plain", facts), "host {} 0");
+    let key = "{{.NetworkSettings.SandboxKey}}";
+    let namespace = |name: &str| std::fs::read_link(field(&env, name, key)).unwrap();
+    let inside = env.coracle(["exec", "web", "readlink", "/proc/self/ns/net"]).ok();
+    assert_eq!(namespace("web").to_str().unwrap(), inside.text());
+    assert_eq!(namespace("beside"), namespace("web"));
+    assert_eq!(field(&env, "plain", &format!("[{key}]")), "[]");
+    env.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
+    let stopped = ["create", "--name", "new", "busybox"];
+    env.coracle(stopped).ok();
+    assert_eq!(field(&env, "new", &format!("[{{{{.NetworkSettings.IPAddress}}}}{key}]")), "[]");
 }

@@ -1,7 +1,8 @@
 //! `secret` and `--secret`.
 
-use super::ps::{IDLE, start};
+use super::ps::{IDLE, field, start};
 use crate::common::{Output, TestEnv};
+use serde_json::{Value, json};
 
 const VALUE: &str = "s3cr3t-of-the-test";
 
@@ -158,4 +159,24 @@ fn a_container_keeps_the_value_it_was_made_with() {
     env.coracle(["rm", "-f", "-t", "0", "c"]).ok();
     let grep = env.program("grep").args(["-rlF", VALUE]).arg(env.root()).run();
     assert!(grep.text().is_empty(), "it went with the container: {grep}");
+}
+
+#[test]
+fn a_container_says_which_secrets_are_files_in_it() {
+    let env = TestEnv::new();
+    let id = create(&env, "key");
+    let options =
+        ["--secret", "key,type=env", "--secret", "key", "--secret", "key,target=b,uid=7,gid=8,mode=0444"];
+    start(&env, "c", &options, IDLE);
+    let secrets = || serde_json::from_str::<Value>(&field(&env, "c", "{{json .Config.Secrets}}")).unwrap();
+    let shown = |id: &str| {
+        json!([
+            {"Name": "key", "ID": id, "UID": 0, "GID": 0, "Mode": 0o400},
+            {"Name": "key", "ID": id, "UID": 7, "GID": 8, "Mode": 0o444},
+        ])
+    };
+    assert_eq!(secrets(), shown(&id));
+    env.coracle(["secret", "rm", "key"]).ok();
+    assert_eq!(secrets(), shown(""), "a secret that is gone has no id");
+    env.coracle(["rm", "-f", "-t", "0", "c"]).ok();
 }

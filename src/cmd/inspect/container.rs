@@ -6,13 +6,15 @@ use crate::netns::{HostEntry, NetMode};
 use crate::plan::device::DevicePlan;
 use crate::plan::{ContainerPlan, LogDriver, MountPlan, MountSource, SeccompPlan, Share};
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, PortRecord, Summary, disk_usage};
+use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary, disk_usage};
 use crate::storage::rootfs::RootPlan;
 use crate::userns;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 mod health;
+mod network;
+mod secrets;
 
 /// Go's zero time, which stands for never.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -58,10 +60,10 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "GraphDriver": graph_driver(store, dir, &plan, &summary),
         "Mounts": plan.mounts.iter().filter_map(|mount| show_mount(store, mount)).collect::<Vec<_>>(),
         "Dependencies": dependencies(&plan),
-        "NetworkSettings": network_settings(&plan, &summary),
+        "NetworkSettings": network::settings(store, dir, &plan, &summary)?,
         "Namespace": "",
         "IsInfra": false,
-        "Config": health::config(dir, &plan, config(&plan)),
+        "Config": health::config(dir, &plan, config(store, &plan)),
         "HostConfig": host_config(dir, &plan),
     });
     if let (Some((written, total)), Value::Object(map)) = (sizes, &mut all) {
@@ -205,48 +207,7 @@ fn dependencies(plan: &ContainerPlan) -> Vec<String> {
     ids
 }
 
-/// Ports by `port/protocol`, each with the host addresses it is published at; those that are only
-/// exposed have none.
-fn ports(plan: &ContainerPlan, published: &[PortRecord]) -> Value {
-    let mut ports: Map<String, Value> = Map::new();
-    for exposed in &plan.asked.exposed_ports {
-        ports.insert(exposed.clone(), Value::Null);
-    }
-    for port in published {
-        let entry = json!({
-            "HostIp": port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            "HostPort": port.host_port.to_string(),
-        });
-        match ports.entry(format!("{}/{}", port.container_port, port.protocol)).or_insert(Value::Null) {
-            Value::Array(list) => list.push(entry),
-            none => *none = Value::Array(vec![entry]),
-        }
-    }
-    Value::Object(ports)
-}
-
-fn network_settings(plan: &ContainerPlan, summary: &Summary) -> Value {
-    json!({
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "MacAddress": "",
-        "Bridge": "",
-        "SandboxID": "",
-        "HairpinMode": false,
-        "LinkLocalIPv6Address": "",
-        "LinkLocalIPv6PrefixLen": 0,
-        "Ports": ports(plan, &summary.ports),
-        "SandboxKey": "",
-        "Networks": {},
-    })
-}
-
-fn config(plan: &ContainerPlan) -> Value {
+fn config(store: &Store, plan: &ContainerPlan) -> Value {
     let stop_signal = plan.lifecycle.stop_signal.to_string().parse::<Signal>().unwrap_or(Signal::TERM);
     let exposed: Map<String, Value> =
         plan.asked.exposed_ports.iter().map(|port| (port.clone(), json!({}))).collect();
@@ -277,6 +238,7 @@ fn config(plan: &ContainerPlan) -> Value {
         "StopTimeout": plan.lifecycle.stop_timeout,
         "sdNotifyMode": plan.notify.as_str(),
         "Passwd": plan.process.user.passwd_entry,
+        "Secrets": secrets::shown(store, plan),
     })
 }
 
@@ -294,21 +256,6 @@ fn device(device: &DevicePlan) -> Value {
 }
 
 fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
-    let asked: Vec<PortRecord> = plan
-        .network
-        .ports
-        .iter()
-        .map(|port| PortRecord {
-            host_ip: port.host_ip,
-            host_port: port.host_port,
-            container_port: port.container_port,
-            protocol: port.protocol.to_string(),
-        })
-        .collect();
-    let mut bindings = ports(plan, &asked);
-    if let Value::Object(map) = &mut bindings {
-        map.retain(|_, list| !list.is_null());
-    }
     let restart = dir.restart_policy(plan.lifecycle.restart);
     let binds: Vec<String> = plan.mounts.iter().filter_map(bind).collect();
     let tmpfs: Map<String, Value> = plan.mounts.iter().filter_map(tmpfs).collect();
@@ -339,7 +286,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
             "Size": plan.io.log.max_size.map_or("0B".to_owned(), crate::ui::units::size),
         },
         "NetworkMode": plan.network.mode.to_string(),
-        "PortBindings": bindings,
+        "PortBindings": network::bindings(plan),
         "RestartPolicy": { "Name": restart.name(), "MaximumRetryCount": restart.most() },
         "AutoRemove": plan.lifecycle.auto_remove,
         "VolumeDriver": "",
