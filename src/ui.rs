@@ -49,10 +49,12 @@ pub fn report(error: &Error) {
 }
 
 /// Prints what clap has to say about this process's command line: help to standard output; a refusal as
-/// any other error, with exit 125.
+/// any other error, with exit 125; to docker an unknown command is a failure like others.
 pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {
     if refused.use_stderr() {
-        return fail(&refusal::explain(refused, tree, &std::env::args_os().collect::<Vec<_>>()));
+        let code = fail(&refusal::explain(refused, tree, &std::env::args_os().collect::<Vec<_>>()));
+        let unknown = refused.kind() == clap::error::ErrorKind::InvalidSubcommand;
+        return if unknown && docker() { dockers(code) } else { code };
     }
     let text = refused.render().to_string();
     match out(&format!("{}\n", text.trim_end())) {

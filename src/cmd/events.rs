@@ -1,5 +1,6 @@
 //! `coracle events`.
 
+mod docker;
 mod filter;
 mod show;
 
@@ -66,7 +67,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let over = until.is_some_and(|until| Utc::now() >= until);
         let take = |event: crate::storage::events::Event| {
             let in_time = since.is_none_or(|s| event.time >= s) && until.is_none_or(|u| event.time <= u);
-            if in_time && filters.wants(&event) {
+            if in_time && filters.wants(&event) && (!ui::docker() || docker::knows(&event)) {
                 match form.line(&event) {
                     Ok(line) => text.push_str(&line),
                     Err(error) => failed = Some(error),

@@ -43,6 +43,14 @@ const COLUMNS: [(&str, &str); 5] = [
     ("COMMENT", "{{.Comment}}"),
 ];
 
+const DOCKER_COLUMNS: [(&str, &str); 5] = [
+    ("IMAGE", "{{.ID}}"),
+    ("CREATED", "{{.CreatedSince}}"),
+    ("CREATED BY", "{{.CreatedBy}}"),
+    ("SIZE", "{{.Size}}"),
+    ("COMMENT", "{{.Comment}}"),
+];
+
 /// Shows how an image was made, the latest step first.
 ///
 /// # Errors
@@ -61,8 +69,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         crate::ui::out(&ids)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let values: Vec<Value> = steps.iter().map(|step| step.fields(args)).collect();
-    let listing = Listing { columns: &COLUMNS, headers: &[], no_heading: false };
+    let docker = crate::ui::docker();
+    let fields = |step: &Step<'_>| if docker { step.docker_fields(args) } else { step.fields(args) };
+    let values: Vec<Value> = steps.iter().map(fields).collect();
+    let columns = if docker { &DOCKER_COLUMNS } else { &COLUMNS };
+    let listing = Listing { columns, headers: &[("CreatedSince", "CREATED")], no_heading: false };
     crate::ui::out(&rows::rows(args.format.as_deref(), &values, &listing)?)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -115,14 +126,35 @@ impl Step<'_> {
         self.entry.created_by.as_deref().unwrap_or_default()
     }
 
+    /// The command that made it, with this at the end where it is cut.
+    fn command(&self, args: &Args, cut: &str) -> String {
+        let by = self.created_by();
+        if args.no_trunc || by.chars().count() <= SHOWN {
+            return by.to_owned();
+        }
+        by.chars().take(SHOWN - cut.chars().count()).chain(cut.chars()).collect()
+    }
+
+    /// The step as docker's templates and JSON have it.
+    fn docker_fields(&self, args: &Args) -> Value {
+        let created = self.created();
+        let at = created.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default();
+        let since = if args.human { created.map(time::ago).unwrap_or_default() } else { at.clone() };
+        json!({
+            "ID": self.id(args.no_trunc),
+            "CreatedAt": at,
+            "CreatedSince": since,
+            "CreatedBy": self.command(args, "…"),
+            "Size": if args.human { units::size(self.size) } else { self.size.to_string() },
+            "Comment": self.entry.comment.as_deref().unwrap_or_default(),
+        })
+    }
+
     fn fields(&self, args: &Args) -> Value {
         let created = self.created();
         let since = created.map(time::ago).unwrap_or_default();
         let at = created.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default();
-        let mut by = self.created_by().to_owned();
-        if !args.no_trunc && by.chars().count() > SHOWN {
-            by = by.chars().take(SHOWN - 3).chain("...".chars()).collect();
-        }
+        let by = self.command(args, "...");
         json!({
             "ID": self.id(args.no_trunc),
             "Created": if args.human { &since } else { &at },

@@ -60,6 +60,17 @@ const COLUMNS: [(&str, &str); 10] = [
     ("AVG CPU %", "{{.AVGCPU}}"),
 ];
 
+const DOCKER_COLUMNS: [(&str, &str); 8] = [
+    ("CONTAINER ID", "{{.ID}}"),
+    ("NAME", "{{.Name}}"),
+    ("CPU %", "{{.CPUPerc}}"),
+    ("MEM USAGE / LIMIT", "{{.MemUsage}}"),
+    ("MEM %", "{{.MemPerc}}"),
+    ("NET I/O", "{{.NetIO}}"),
+    ("BLOCK I/O", "{{.BlockIO}}"),
+    ("PIDS", "{{.PIDs}}"),
+];
+
 /// Other names of the columns.
 const HEADERS: [(&str, &str); 4] = [
     ("MemUsageBytes", "MEM USAGE / LIMIT"),
@@ -118,8 +129,11 @@ fn chosen(args: &Args, store: &Store) -> Result<Vec<ContainerDir>> {
 }
 
 fn table(args: &Args, rows: &[Row]) -> Result<String> {
-    if rows::is_json(args.format.as_deref()) && crate::ui::docker() {
-        return rows.iter().map(|row| rows::line(&row.docker_fields(args))).collect();
+    if crate::ui::docker() {
+        let values: Vec<Value> = rows.iter().map(|row| row.docker_fields(args)).collect();
+        let listing =
+            Listing { columns: &DOCKER_COLUMNS, headers: &[("Container", "CONTAINER")], no_heading: false };
+        return rows::rows(args.format.as_deref(), &values, &listing);
     }
     if rows::is_json(args.format.as_deref()) {
         return rows::json(&Value::Array(rows.iter().map(|row| row.json(args)).collect()));
@@ -232,12 +246,13 @@ impl Row {
         fields
     }
 
-    /// The row as docker's JSON has it.
+    /// The row as docker's templates and JSON have it.
     fn docker_fields(&self, args: &Args) -> Value {
         let fields = self.fields(args);
-        let names = ["BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "MemUsage", "Name", "NetIO"];
+        let names = ["BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "Name", "NetIO"];
         let mut row: Map<String, Value> =
             names.into_iter().map(|name| (name.to_owned(), fields[name].clone())).collect();
+        row.insert("MemUsage".to_owned(), fields["MemUsageBytes"].clone());
         row.insert("PIDs".to_owned(), fields["PIDS"].clone());
         Value::Object(row)
     }

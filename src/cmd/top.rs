@@ -8,6 +8,7 @@ use columns::Context;
 use std::process::ExitCode;
 
 mod columns;
+mod docker;
 
 /// Arguments of `top`.
 #[derive(Debug, clap::Args)]
@@ -46,6 +47,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         words = rest;
         store.containers().find(name)?
     };
+    if ui::docker()
+        && let Some(columns) = docker::columns(words)
+    {
+        return ui::out(&docker::table(&columns, &processes::of(&container)?)?).map(|()| ExitCode::SUCCESS);
+    }
     let columns = columns::parse(words)?;
     let processes = processes::of(&container)?;
     let context = Context::new(&columns, &container);

@@ -53,7 +53,8 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
     // What follows a word that is no command says nothing of the command.
     let unknown = text(ContextKind::InvalidSubcommand);
     let known = words.iter().position(|word| Some(word.to_string_lossy().as_ref()) == unknown.as_deref());
-    let (verb, at) = verb(tree, &words[..known.unwrap_or(words.len())]);
+    let program = if super::docker() { "docker" } else { tree.get_name() };
+    let (verb, at) = verb(program, tree, &words[..known.unwrap_or(words.len())]);
     let help = format!("See {verb} --help");
     let argument = text(ContextKind::InvalidArg).map(|a| bare(&a)).unwrap_or_default();
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
@@ -63,12 +64,15 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             // In a group that has refusals of its own, a plain name means something else.
             let path = format!("{verb} {name}");
-            let path = path.strip_prefix(tree.get_name()).unwrap_or(&path).trim_start();
+            let path = path.strip_prefix(program).unwrap_or(&path).trim_start();
             let wanted = if verb.ends_with(" system") { path } else { &name };
             if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == wanted) {
                 return usage(format!("{verb} {name} is not supported: {why}"));
             }
-            let error = usage(format!("unknown command {name:?}"));
+            let error = match super::docker() {
+                true => usage(format!("unknown command: {program} {path}")),
+                false => usage(format!("unknown command {name:?}")),
+            };
             match nearest(at, &name) {
                 Some(near) => error.hint(format!("Did you mean {verb} {near}?")),
                 None => error.hint(help),
@@ -140,8 +144,8 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
 }
 
 /// `coracle run`, from the words of the command line that name a command of the tree.
-fn verb<'a>(tree: &'a Command, words: &[OsString]) -> (String, &'a Command) {
-    let (mut verb, mut at) = (tree.get_name().to_owned(), tree);
+fn verb<'a>(program: &str, tree: &'a Command, words: &[OsString]) -> (String, &'a Command) {
+    let (mut verb, mut at) = (program.to_owned(), tree);
     for word in words.iter().skip(1) {
         if let Some(next) = at.find_subcommand(word) {
             (verb, at) = (format!("{verb} {}", next.get_name()), next);

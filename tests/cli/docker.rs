@@ -1,7 +1,9 @@
 //! The binary called `docker`.
 
-use super::ps::{IDLE, start};
-use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary, shared_registry};
+use super::ps::{IDLE, field, start};
+use crate::common::{
+    Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary, eventually, shared_registry,
+};
 use serde_json::Value;
 
 /// This call under docker's name.
@@ -83,8 +85,16 @@ fn versions_and_exit_codes_are_dockers() {
     for verb in
         ["build", "swarm", "buildx", "network", "login", "push", "search", "compose", "stack", "context"]
     {
-        docker(&env, &[verb, "x"]).fails(125).says("is not supported: ");
+        docker(&env, &[verb, "x"]).fails(1).says("is not supported: ");
+        env.coracle([verb, "x"]).fails(125).says("is not supported: ");
     }
+    docker(&env, &["frobnicate"])
+        .fails(1)
+        .says("Error: unknown command: docker frobnicate\nHint: See docker --help");
+    docker(&env, &["container", "strat"])
+        .fails(1)
+        .says("docker container strat\nHint: Did you mean docker container start?");
+    env.coracle(["frobnicate"]).fails(125).says("unknown command \"frobnicate\"");
 }
 
 #[test]
@@ -117,4 +127,73 @@ fn facts_and_figures_have_dockers_names() {
     docker(&env, &["load", "-q", "-i", "both.tar"]).ok();
     assert_eq!(ids(), before);
     env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+}
+
+#[test]
+fn tables_of_processes_figures_and_steps_are_dockers() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], "sleep 1000 & exec sleep 2000");
+    let header = |args: &[&str]| docker(&env, args).ok().lines().swap_remove(0);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let names = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
+    assert_eq!(words(&header(&["top", "web"])), names);
+    eventually("both run", || docker(&env, &["top", "web"]).ok().lines().len() == 3);
+    let table = docker(&env, &["top", "web", "-ef"]).ok().lines();
+    let (first, second) = (words(&table[1]), words(&table[2]));
+    let account = env.program("id").arg("-un").ok();
+    assert_eq!(first[0], account.text());
+    assert_eq!(first[1], field(&env, "web", "{{.State.Pid}}"), "numbers of the host");
+    assert_eq!((&second[2], &first[6..]), (&first[1], &["00:00:00", "sleep", "2000"].map(str::to_owned)[..]));
+    assert_eq!(words(&header(&["top", "web", "aux"]))[8..], ["START", "TIME", "COMMAND"]);
+    assert_eq!(header(&["top", "web", "pid"]), "PID", "podman's columns are known too");
+    assert_eq!(
+        header(&["stats", "--no-stream"])
+            .split("  ")
+            .map(str::trim)
+            .filter(|w| !w.is_empty())
+            .collect::<Vec<_>>(),
+        ["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"]
+    );
+    let memory = docker(&env, &["stats", "--no-stream", "--format", "{{.MemUsage}}"]).ok();
+    assert!(memory.text().ends_with("iB"), "{memory}");
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+    let name = shared_registry().reference("docker/steps", "1");
+    busybox().push(shared_registry(), "docker/steps", "1");
+    env.coracle(["pull", "-q", &name]).ok();
+    assert_eq!(words(&header(&["history", &name])), ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]);
+    let step = &objects(&docker(&env, &["history", "--format", "json", &name]).ok().stdout)[0];
+    let keys: Vec<&String> = step.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["Comment", "CreatedAt", "CreatedBy", "CreatedSince", "ID", "Size"]);
+}
+
+#[test]
+fn events_are_dockers() {
+    let env = TestEnv::new();
+    let id = start(&env, "web", &["--label", "tier=x"], "exit 3");
+    env.coracle(["wait", "web"]).ok();
+    env.coracle(["rm", "web"]).ok();
+    let events = |args: &[&str]| {
+        docker(&env, &["events", "--since", "1h", "--until", "0s", "--filter", "type=container"])
+            .args(args)
+            .ok()
+    };
+    let lines = events(&[]).lines();
+    let die = lines.iter().find(|line| line.contains(" container die ")).unwrap();
+    let (time, rest) = die.split_once(' ').unwrap();
+    assert!(chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{die}");
+    assert_eq!(rest, format!("container die {id} (exitCode=3, image=, name=web, tier=x)"));
+    assert!(lines.last().unwrap().contains(&format!(" container destroy {id} (")), "{lines:?}");
+    for format in ["json", "{{json .}}"] {
+        let all = objects(&events(&["--filter", "event=die", "--format", format]).stdout);
+        assert_eq!(all.len(), 1);
+        assert_eq!((&all[0]["Action"], &all[0]["Actor"]["ID"]), (&"die".into(), &id.as_str().into()));
+        assert!(all[0]["time"].is_i64() && all[0]["timeNano"].is_i64(), "{all:?}");
+    }
+    let shown = events(&[
+        "--filter",
+        "event=destroy",
+        "--format",
+        "{{.Type}} {{.Action}} {{.Actor.Attributes.name}}",
+    ]);
+    assert_eq!(shown.text(), "container destroy web");
 }

@@ -1,10 +1,11 @@
 //! How an event is printed.
 
+use super::docker;
 use crate::error::Result;
 use crate::storage::events::{Event, Type};
-use crate::ui::printable;
 use crate::ui::rows::{self, is_json};
 use crate::ui::template::Template;
+use crate::ui::{self, printable};
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
@@ -17,14 +18,24 @@ pub(super) enum Form {
     Line(bool),
     Json,
     Template(Template),
+    /// The same in docker's words.
+    DockerLine,
+    DockerJson,
+    DockerTemplate(Template),
 }
 
 impl Form {
     pub(super) fn new(format: Option<&str>, whole: bool) -> Result<Form> {
+        let parse = |text: &str| Template::parse(text);
         Ok(match format {
+            None if ui::docker() => Form::DockerLine,
+            Some(text) if ui::docker() => match is_json(format) || text.trim() == "{{json .}}" {
+                true => Form::DockerJson,
+                false => Form::DockerTemplate(parse(text)?),
+            },
             None => Form::Line(whole),
             Some(_) if is_json(format) => Form::Json,
-            Some(text) => Form::Template(Template::parse(text)?),
+            Some(text) => Form::Template(parse(text)?),
         })
     }
 
@@ -34,6 +45,9 @@ impl Form {
             Form::Line(whole) => human(event, *whole),
             Form::Json => rows::harmless_json(&object(event).to_string()),
             Form::Template(template) => template.render(&fields(event))?,
+            Form::DockerLine => docker::line(event),
+            Form::DockerJson => rows::harmless_json(&docker::object(event).to_string()),
+            Form::DockerTemplate(template) => template.render(&docker::fields(event))?,
         };
         Ok(line + "\n")
     }

@@ -190,7 +190,8 @@ impl Context {
     }
 }
 
-fn percent(part: f64, whole: f64) -> f64 {
+/// A part in per cent; 0 of nothing.
+pub(super) fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part * 100.0 / whole } else { 0.0 }
 }
 
@@ -200,7 +201,7 @@ fn started(age: Duration) -> String {
 }
 
 /// A terminal's name by its device number (devices.txt of the kernel's documentation).
-fn terminal(device: u64) -> String {
+pub(super) fn terminal(device: u64) -> String {
     let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00));
     match (major, minor) {
         (136..=143, _) => format!("pts/{}", (major - 136) * 256 + minor),
