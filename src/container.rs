@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub mod health;
+pub mod ids;
 mod restart;
 mod signal;
 pub use restart::RestartPolicy;

@@ -6,6 +6,7 @@
 
 use self::notify::NotifyMode;
 use crate::container::health::HealthCheck;
+use crate::container::ids::IdMaps;
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::{Digest, Image};
 use crate::netns::NetPlan;
@@ -21,6 +22,7 @@ mod copy;
 pub mod device;
 pub mod env;
 pub mod health;
+pub mod ids;
 pub mod keys;
 pub mod limits;
 pub mod logging;
@@ -68,6 +70,9 @@ pub struct ContainerPlan {
     pub hostname: String,
     /// Which namespaces are its own.
     pub namespaces: NamespacePlan,
+    /// Which of the shared namespace's ids its own are.
+    #[serde(default)]
+    pub ids: IdMaps,
     /// Its network.
     pub network: NetPlan,
     /// Mounts in the order they are made, after the standard ones (proc, sys, dev, shm).

@@ -12,6 +12,7 @@
 //! inside one can a process reach every container's namespaces. Whoever is inside registers itself
 //! there; the namespace lives as long as any of them. See user_namespaces(7), newuidmap(1).
 
+use crate::container::ids::{IdMaps, child_lines};
 use crate::fork::{self, Doing, Failure};
 use crate::sys::process;
 use nix::errno::Errno;
@@ -26,7 +27,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 mod subid;
-pub use subid::{Extent, IdMap, Range, account_names, ranges_of};
+pub use crate::container::ids::Extent;
+pub use subid::{IdMap, Range, account_names, ranges_of};
 
 /// A process's place in the shared namespace; dropping it takes the registration back.
 #[derive(Debug)]
@@ -252,17 +254,19 @@ impl Mapper {
     }
 }
 
-/// Writes the map of a child namespace of the shared one: the same extents, one line each (a merged
-/// line is refused), by its `/proc` entry. The caller is in the shared namespace.
+/// Writes the map of a child namespace of the shared one by its `/proc` entry. The caller is in the shared
+/// namespace.
 ///
 /// # Errors
-/// The failed write.
-pub fn write_child_map(child: Pid) -> Result<(), Failure> {
-    for file in ["uid_map", "gid_map"] {
-        let own =
-            fs::read_to_string(format!("/proc/self/{file}")).doing("read", format!("/proc/self/{file}"))?;
+/// The failed write; ids that the shared namespace does not have.
+pub fn write_child_map(child: Pid, maps: &IdMaps) -> Result<(), Failure> {
+    for (file, extents) in [("uid_map", &maps.uids), ("gid_map", &maps.gids)] {
+        let lines = child_lines(extents, &own_map(file)?).ok_or_else(|| {
+            let lost = "the account has fewer subordinate ids than when the container was made";
+            Failure::other("map the ids of", format!("process {child}"), lost)
+        })?;
         let text: String =
-            subid::parse_map(&own).iter().map(|e| format!("{0} {0} {1}\n", e.inside, e.count)).collect();
+            lines.iter().map(|e| format!("{} {} {}\n", e.inside, e.outside, e.count)).collect();
         let path = format!("/proc/{child}/{file}");
         if file == "gid_map" && single_group() {
             fs::write(format!("/proc/{child}/setgroups"), "deny")
@@ -271,6 +275,24 @@ pub fn write_child_map(child: Pid) -> Result<(), Failure> {
         fs::write(&path, text).doing("write", &path)?;
     }
     Ok(())
+}
+
+/// This process's own `uid_map` or `gid_map`.
+fn own_map(file: &str) -> Result<Vec<Extent>, Failure> {
+    let path = format!("/proc/self/{file}");
+    Ok(subid::parse_map(&fs::read_to_string(&path).doing("read", &path)?))
+}
+
+/// How many users and groups, counted from 0 without a gap, the shared namespace has or will have.
+///
+/// # Errors
+/// When the own map cannot be read.
+pub fn available() -> Result<(u32, u32), Failure> {
+    let map = match inside() {
+        true => IdMap { uids: own_map("uid_map")?, gids: own_map("gid_map")? },
+        false => IdMap::of_user(geteuid(), getegid()),
+    };
+    Ok((subid::count(&map.uids), subid::count(&map.gids)))
 }
 
 fn single_group() -> bool {

@@ -32,12 +32,12 @@ const RULES: [(&str, &[&str]); 17] = [
             "error",
         ],
     ),
-    ("runtime", &["plan", "userns", "netns", "storage", "container", "fork", "sys", "error"]),
+    ("runtime", &["plan", "userns", "netns", "storage", "image", "container", "fork", "sys", "error"]),
     ("plan", &["image", "container", "error", "host", "userns", "netns", "storage::rootfs"]),
     ("host", &["userns", "netns", "storage::rootfs", "sys", "error"]),
     ("registry", &["image", "storage::blobs", "error"]),
     ("storage", &["image", "container", "fork", "sys", "error"]),
-    ("userns", &["fork", "sys", "error"]),
+    ("userns", &["container", "fork", "sys", "error"]),
     ("netns", &["fork", "sys", "error"]),
     ("image", &["error"]),
     ("container", &["error"]),
@@ -52,22 +52,24 @@ const RULES: [(&str, &[&str]); 17] = [
 const EXCEPTIONS: [(&str, &str); 2] = [("src/cmd/mod.rs", "cli"), ("src/cmd/completion.rs", "cli")];
 
 /// Libraries that one room hides from the others.
-const HIDDEN_LIBRARIES: [(&str, &[&str]); 8] = [
+const HIDDEN_LIBRARIES: [(&str, &[&str]); 9] = [
     ("oci_client", &["registry"]),
     ("reqwest", &["registry"]),
     ("tokio", &["registry"]),
     ("indicatif", &["ui"]),
     ("tabwriter", &["ui"]),
     ("directories", &["host"]),
+    ("fuser", &["storage"]),
     ("libseccomp", &["runtime"]),
     ("yaml_rust2", &["plan"]),
 ];
 
 /// Files after whose start every path may be controlled by an image or a container.
-const PATH_RULE: [&str; 13] = [
+const PATH_RULE: [&str; 14] = [
     "src/storage/archive",
     "src/storage/compare",
     "src/storage/copy",
+    "src/storage/fuse",
     "src/storage/pack",
     "src/storage/unpack",
     "src/storage/whiteout",

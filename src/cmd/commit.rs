@@ -94,9 +94,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 drop(alive);
                 own_mounts()?;
                 let root = Root::open(&store, &container, &plan, false)?;
-                (None, Some(NewLayer::of_root(&store, root.fd())?))
+                (None, Some(NewLayer::of_root(&store, root.fd(), &plan.ids)?))
             } else {
-                let layer = NewLayer::of_upper(&store, &container.upper(), &base.layers)?;
+                let layer = NewLayer::of_upper(&store, &container.upper(), &base.layers, &plan.ids)?;
                 (Some(&base), layer)
             };
             let mut config = config;

@@ -3,6 +3,7 @@
 use super::device::DevicePlan;
 use super::env::EnvRequest;
 use super::health::HealthRequest;
+use super::ids::IdsRequest;
 use super::limits::{SysctlArg, UlimitArg};
 use super::mount::MountArg;
 use super::mount::inherit::{ImageVolumes, VolumesFrom};
@@ -32,6 +33,8 @@ pub struct Request {
     pub shared_hostname: Option<String>,
     /// Namespaces to share with the host.
     pub namespaces: NamespacePlan,
+    /// Which ids it has.
+    pub ids: IdsRequest,
     /// The network.
     pub network: NetworkRequest,
     /// Mounts.

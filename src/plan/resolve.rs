@@ -7,9 +7,10 @@ use super::notify::NotifyMode;
 use super::process::{UserArg, program, working_directory};
 use super::{
     Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, MountPlan, MountSource,
-    NamespacePlan, OverlayPlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, health, limits,
-    security, systemd,
+    NamespacePlan, OverlayPlan, PLAN_VERSION, ProcessPlan, Request, Share, UserSpec, env, health, ids,
+    limits, security, systemd,
 };
+use crate::container::ids::IdMaps;
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
@@ -41,6 +42,8 @@ pub struct Facts {
     pub created: DateTime<Utc>,
     /// Who starts it.
     pub caller: Caller,
+    /// How many users and groups the shared namespace has.
+    pub ids: (u32, u32),
 }
 
 /// Makes the plan.
@@ -97,6 +100,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         root: root(&request, image, &facts.caller)?,
         process,
         hostname,
+        ids: ids(&request, facts)?,
         network,
         mounts,
         secrets: request.secrets,
@@ -133,6 +137,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
 /// As [`resolve`].
 pub fn check(request: &Request, facts: &Facts) -> Result<()> {
     check_namespaces(request)?;
+    ids(request, facts)?;
     request.health.check()?;
     network(request, &exposed(request, None))?;
     mounts(request, None, facts, false)?;
@@ -180,6 +185,18 @@ fn check_namespaces(request: &Request) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The container's ids. Other ones than the shared namespace's can be had for the files of images only.
+fn ids(request: &Request, facts: &Facts) -> Result<IdMaps> {
+    let maps = ids::maps(&request.ids, facts.ids)?;
+    if maps.is_shifted() && request.rootfs.is_some() {
+        return Err(refuse(
+            "--rootfs cannot be used with other user ids: its files belong to the host's users",
+            "Make an image of it: tar -C DIR -c . | coracle import - NAME",
+        ));
+    }
+    Ok(maps)
 }
 
 /// The host's name where the host's network or UTS namespace is used, as podman does; else the short id.

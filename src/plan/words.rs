@@ -9,7 +9,7 @@ fn refuse(message: String, hint: &str) -> Error {
 }
 
 /// What stands behind `container:` or `ns:`; `None` for another mode.
-fn elsewhere(s: &str) -> Option<Result<Share>> {
+pub(super) fn elsewhere(s: &str) -> Option<Result<Share>> {
     let missing = |what: &str, example: &str| Err(refuse(format!("{s:?} lacks the {what}"), example));
     match s.split_once(':')? {
         ("container", "") => Some(missing("container", "Name it, for example container:web.")),
@@ -49,33 +49,6 @@ impl FromStr for Mode {
                     ))
                 })
                 .map(Mode),
-        }
-    }
-}
-
-/// `--userns`: the usual one, in which the container's root is the caller, or another container's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Userns(pub Share);
-
-impl FromStr for Userns {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s.split(':').next() {
-            Some("host" | "") if !s.contains(':') => Ok(Userns(Share::Private)),
-            Some("keep-id" | "auto" | "nomap") => Err(refuse(
-                format!(
-                    "user namespace mode {s:?} is not offered yet: the files of images cannot be shown under other ids"
-                ),
-                OTHER_IDS,
-            )),
-            _ => elsewhere(s)
-                .unwrap_or_else(|| {
-                    Err(refuse(
-                        format!("{s:?} is not a user namespace mode"),
-                        "Use host or container:NAME, or leave --userns out.",
-                    ))
-                })
-                .map(Userns),
         }
     }
 }
@@ -185,16 +158,6 @@ mod tests {
         assert_eq!("ns:/x".parse::<Mode>().unwrap().0, Share::Ns("/x".into()));
         for bad in ["container:", "ns:", "ns:x", "none", "pod", "wat", "wat:x"] {
             assert!(bad.parse::<Mode>().is_err(), "{bad}");
-        }
-        for good in ["host", ""] {
-            assert_eq!(good.parse::<Userns>().unwrap().0, Share::Private);
-        }
-        assert_eq!("container:x".parse::<Userns>().unwrap().0, Share::Container("x".to_owned()));
-        for bad in ["keep-id:uid=5", "auto", "nomap"] {
-            assert!(bad.parse::<Userns>().unwrap_err().message().contains("not offered yet"), "{bad}");
-        }
-        for bad in ["wat", "container:", "host:x", "private:"] {
-            assert!(bad.parse::<Userns>().is_err(), "{bad}");
         }
         assert_eq!("split".parse::<Cgroups>().unwrap(), Cgroups::Enabled);
         assert_eq!("disabled".parse::<Cgroups>().unwrap(), Cgroups::Disabled);

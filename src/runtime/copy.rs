@@ -12,6 +12,7 @@
 use super::files;
 use super::root::Root;
 use super::users;
+use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
 use crate::plan::ContainerPlan;
@@ -99,6 +100,11 @@ impl<'a> Side<'a> {
             None => Rc::new(Root::open(store, dir, &plan, true)?),
         };
         Ok(Side { place, root: Some(root), plan: Some(plan) })
+    }
+
+    /// The ids of the container.
+    fn ids(&self) -> Option<&IdMaps> {
+        self.plan.as_ref().map(|plan| &plan.ids)
     }
 
     /// The path as the user wrote it, in bytes.
@@ -214,8 +220,9 @@ impl Source {
         Ok(Source { held, directory, content, name: name.unwrap_or_default() })
     }
 
-    fn pack(self, out: impl std::io::Write, under: Option<&[u8]>) -> Result<()> {
-        let mut packer = Packer::new(out, Options { nanoseconds: true, ..Options::default() });
+    /// `ids` are those of the container that it is in.
+    fn pack(self, out: impl std::io::Write, under: Option<&[u8]>, ids: Option<&IdMaps>) -> Result<()> {
+        let mut packer = Packer::new(out, Options { nanoseconds: true, ids, ..Options::default() });
         match under {
             Some(name) => packer.object(self.held, name)?,
             None => packer.tree(self.held.as_fd(), b"")?,
@@ -316,23 +323,27 @@ fn work(store: &Store, request: &Request<'_>) -> Result<()> {
     if matches!(request.to, Place::Stream) {
         let name = source.name.clone();
         let under = (!source.content).then_some(name.as_slice());
-        return source.pack(File::from(standard(&std::io::stdout())?), under);
+        return source.pack(File::from(standard(&std::io::stdout())?), under, from.ids());
     }
     let target = Target::find(&to, &source, request.overwrite)?;
     if source.directory {
         target.check_outside(&source)?;
     }
-    transfer(source, &target, how)
+    transfer(source, from.ids(), &target, how)
 }
 
 /// Whom the copied files belong to. On the host they are the user's.
 fn owner(to: &Side<'_>, archive: bool) -> Result<Owner> {
     let (Some(root), Some(plan)) = (&to.root, &to.plan) else { return Ok(Owner::Caller) };
     if !archive {
-        return Ok(Owner::Archive);
+        return Ok(Owner::Archive(plan.ids.clone()));
     }
     let user = users::resolve(root.fd(), &plan.process.user)?;
-    Ok(Owner::Ids(user.uid, user.gid))
+    match plan.ids.outside((user.uid, user.gid)) {
+        (Some(uid), Some(gid)) => Ok(Owner::Ids(uid, gid)),
+        _ => Err(Error::new(Kind::Usage, format!("the container has no user {}:{}", user.uid, user.gid))
+            .hint("Keep the owners that the files have: coracle cp --archive=false ...")),
+    }
 }
 
 fn standard(stream: &impl AsFd) -> Result<OwnedFd> {
@@ -352,13 +363,13 @@ fn receive(to: &Side<'_>, how: Extract) -> Result<()> {
     extract(into.as_fd(), archive, how).map(drop)
 }
 
-fn transfer(source: Source, target: &Target, how: Extract) -> Result<()> {
+fn transfer(source: Source, ids: Option<&IdMaps>, target: &Target, how: Extract) -> Result<()> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC).doing("make", "pipe")?;
     // A larger one saves turns; the limit for users may forbid it.
     let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(PIPE));
     let name = target.name.clone();
     std::thread::scope(|scope| {
-        let packing = scope.spawn(move || source.pack(File::from(write), name.as_deref()));
+        let packing = scope.spawn(move || source.pack(File::from(write), name.as_deref(), ids));
         let extracted =
             extract(target.into.as_fd(), BufReader::with_capacity(1 << 18, File::from(read)), how);
         let packed =

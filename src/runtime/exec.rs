@@ -301,7 +301,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
 /// The child: into the mount namespace, then the process.
 fn become_process(link: &Link, target: &OwnedFd, order: &Order, stdio: &Stdio) -> i32 {
     let entered = setns(target, CloneFlags::CLONE_NEWNS).doing("enter", "the container's mount namespace");
-    let Err(failure) = entered.and_then(|()| finish(link, order, stdio));
+    let Err(failure) = entered.and_then(|()| init::become_root()).and_then(|()| finish(link, order, stdio));
     let _ = link.send(&Report::Failed(failure), &[]);
     125
 }

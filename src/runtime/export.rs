@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
-use crate::storage::compare::{Change, compare};
+use crate::storage::compare::{Change, Dir, compare};
 use crate::storage::containers::ContainerDir;
 use crate::storage::pack::{Options, Packer};
 use crate::storage::rootfs::RootPlan;
@@ -29,7 +29,8 @@ pub fn export(store: &Store, container: &ContainerDir, out: File) -> Result<()> 
             let member = userns::enter(store.runtime())?;
             own_mounts()?;
             let root = Root::open(store, container, &plan, false)?;
-            let mut packer = Packer::new(out, Options { one_mount: true, ..Options::default() });
+            let mut packer =
+                Packer::new(out, Options { one_mount: true, ids: Some(&plan.ids), ..Options::default() });
             packer.tree(root.fd(), b"")?;
             packer.finish()?;
             member.leave();
@@ -50,16 +51,17 @@ pub enum Tree<'a> {
     Layers(&'a [PathBuf]),
 }
 
-impl Tree<'_> {
+impl<'a> Tree<'a> {
     /// The directories it is made of, the top one first.
-    fn stack(&self, store: &Store) -> Result<Vec<OwnedFd>> {
+    fn stack(&self, store: &Store) -> Result<Vec<Dir<'a>>> {
         match self {
-            Tree::Layers(layers) => layers.iter().rev().map(|path| directory(path)).collect(),
+            Tree::Layers(layers) => layers.iter().rev().map(|path| directory(path).map(Dir::plain)).collect(),
             Tree::Base(plan) => match &plan.root {
                 RootPlan::Layers(layers) => {
-                    layers.iter().rev().map(|id| directory(&store.layers().path(id)?)).collect()
+                    let open = |id| directory(&store.layers().path(id)?).map(Dir::plain);
+                    layers.iter().rev().map(open).collect()
                 }
-                RootPlan::Directory { path, overlay: true } => Ok(vec![directory(path)?]),
+                RootPlan::Directory { path, overlay: true } => Ok(vec![Dir::plain(directory(path)?)]),
                 _ => Err(Error::new(
                     Kind::Usage,
                     format!("container {} has no base to compare with", plan.id.short()),
@@ -70,7 +72,7 @@ impl Tree<'_> {
                 let below = Tree::Base(plan).stack(store)?;
                 let upper = match directory(&dir.upper()) {
                     Err(_) if !dir.upper().exists() => None,
-                    other => Some(other?),
+                    other => Some(Dir::of_container(other?, &plan.ids)),
                 };
                 Ok(upper.into_iter().chain(below).collect())
             }

@@ -2,14 +2,16 @@
 //!
 //! Theory of operation. The monitor clones this stage into all of the container's namespaces at once and
 //! writes its id map; nothing happens before the monitor says [`ToInit::Go`]. Then, in this order:
-//! 1. Seal: when the user owns this program's file and that owner exists inside, the program is executed
+//! 1. What lies on the host is opened ([`host`]), and the process becomes the container's root, which it is
+//!    not yet where the container's ids are shifted.
+//! 2. Seal: when the user owns this program's file and that owner exists inside, the program is executed
 //!    anew from a read-only view of itself, so that nothing inside can write to it through
 //!    `/proc/self/exe` (attack case 26). The order travels in a memfd.
-//! 2. Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
-//! 3. The mount tree, host name, loopback, sysctls: all need capabilities in the container's namespaces.
-//! 4. The terminal, from the container's own devpts and by descriptor (case 18).
-//! 5. Wait for the network, if there is one.
-//! 6. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor
+//! 3. Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
+//! 4. The mount tree, host name, loopback, sysctls: all need capabilities in the container's namespaces.
+//! 5. The terminal, from the container's own devpts and by descriptor (case 18).
+//! 6. Wait for the network, if there is one.
+//! 7. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor
 //!    is close-on-exec: its end tells the monitor that the payload runs.
 //!
 //! Failures are facts sent up the link; the words are the caller's. See user_namespaces(7),
@@ -33,9 +35,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod devices;
+mod host;
 mod mounts;
+use host::Host;
+pub(super) use host::become_root;
 pub(super) use mounts::part_of;
 mod owner;
+pub(super) use owner::hand_over as give_away;
 mod payload;
 mod seal;
 mod secrets;
@@ -157,10 +163,13 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
     if streams.len() < 3 {
         return ExitCode::from(125);
     }
-    let borrowed = streams.split_off(3);
+    let mut others = streams.split_off(3).into_iter();
     let Ok(streams) = <[OwnedFd; 3]>::try_from(streams) else { return ExitCode::from(125) };
-    let stdio = Stdio { streams, borrowed };
-    let result = seal::read_order(order).and_then(|order: Order| finish(&link, &order, &stdio));
+    let result = seal::read_order(order).and_then(|order: Order| {
+        let lost = || Failure::other("take over", "descriptors", "they are too few");
+        let host = Host::take(&order, &mut others).ok_or_else(lost)?;
+        finish(&link, &order, &Stdio { streams, borrowed: others.collect() }, host)
+    });
     ExitCode::from(report(&link, result) as u8)
 }
 
@@ -180,11 +189,15 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
         // By now it is in a cgroup of its own, which is to be the top of what it sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).doing("make", "cgroup namespace")?;
     }
+    let host = Host::open(&order)?;
     if order.seal {
-        let streams: Vec<&OwnedFd> = stdio.streams.iter().chain(&stdio.borrowed).collect();
-        seal::resume_from(&seal::sealed_view()?, "init", link, &order, &streams)?;
+        let view = seal::sealed_view()?;
+        become_root()?;
+        let others = stdio.streams.iter().chain(host.descriptors()).chain(&stdio.borrowed);
+        seal::resume_from(&view, "init", link, &order, &others.collect::<Vec<_>>())?;
     }
-    finish(link, &order, stdio)
+    become_root()?;
+    finish(link, &order, stdio, host)
 }
 
 /// Waits for the monitor's next word.
@@ -195,12 +208,12 @@ fn expect(link: &Link, what: &str) -> Result<ToInit, Failure> {
     }
 }
 
-fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
+fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infallible, Failure> {
     let plan = &order.plan;
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
-    let mut built = tree::build(order, &stdio.borrowed)?;
+    let mut built = tree::build(order, host, &stdio.borrowed)?;
     if order.shares.uts == Whose::Own {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
     }

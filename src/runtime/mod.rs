@@ -9,6 +9,7 @@ use crate::netns::{self, NetMode, slirp};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE};
+use crate::storage::fuse;
 use crate::userns;
 use client::{Attachment, Ended, Signals};
 use monitor::{Launch, ToCaller};
@@ -89,6 +90,9 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
         NetMode::Slirp(_) => Some(slirp::find()?),
         _ => None,
     };
+    if plan.ids.is_shifted() {
+        fuse::check()?;
+    }
     let joins = join::Joins::open(store, plan)?;
     let filter = filter(store, plan)?;
     let listeners =

@@ -34,6 +34,7 @@ use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::storage::events::Action;
 use crate::storage::rootfs::Places;
 use crate::userns;
+use layers::Layers;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signalfd::SignalFd;
@@ -44,9 +45,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 mod finish;
+pub(super) mod layers;
 mod network;
 pub use network::Network;
 mod once;
+mod owners;
 mod restart;
 pub(super) mod setup;
 pub(super) mod sources;
@@ -108,6 +111,7 @@ pub(super) struct Life<'a> {
     plan: &'a ContainerPlan,
     slirp: Option<PathBuf>,
     filter: Option<Filter>,
+    layers: Layers,
     places: Places,
     signals: SignalFd,
     /// Ports as they were bound first: a free one stays the same over restarts.
@@ -128,7 +132,8 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
     let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
-    let places = setup::assemble(store, dir, plan, plan.lifecycle.auto_remove)?;
+    let layers = Layers::open(store, dir, plan)?;
+    let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;
     if joins.shares.pid == Whose::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
@@ -137,7 +142,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let restarts = passthrough && plan.lifecycle.restart.is_set();
     let kept = if restarts { Some(setup::copy(&stdio)?) } else { None };
     let ports = listeners.iter().map(|listener| listener.bound.clone()).collect();
-    let life = Life { store, dir, plan, slirp, filter, places, signals, ports, kept };
+    let life = Life { store, dir, plan, slirp, filter, layers, places, signals, ports, kept };
 
     let means = Means { stdio, streams, listeners, joins, client, restarts: 0 };
     let run = match once::begin(&life, means) {
@@ -161,7 +166,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
     loop {
         let Run { child, record, network, mut relay, mounts, pids } = run;
         let checks = Checks::new(life.store, life.dir, life.plan, &record);
-        let payload = once::payload(life.plan, &child, network.as_ref(), pids);
+        let payload = once::payload(life, &child, network.as_ref(), pids);
         let end = relay.run(&payload, &life.signals, checks)?;
         if let Some(mounts) = &mounts {
             finish::end_others(mounts);

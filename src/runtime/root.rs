@@ -7,6 +7,7 @@
 //! meanwhile, so that a start waits. Either way the caller gets a directory descriptor, and resolves
 //! everything inside it (attack case 31).
 
+use super::monitor::layers::Layers;
 use super::monitor::{setup, sources};
 use super::{files, init};
 use crate::error::{Context, Error, Kind, Result};
@@ -41,6 +42,7 @@ pub struct Root {
     dir: OwnedFd,
     /// Keeps the container from being started while its root is mounted here.
     _alive: Option<AliveLock>,
+    _layers: Option<Layers>,
 }
 
 impl Root {
@@ -59,16 +61,17 @@ impl Root {
             let gone = || Error::new(Kind::Conflict, "the container has just ended");
             let run = dir.run_record()?.ok_or_else(gone)?;
             let root = if mounts { of_process(&run)? } else { of_monitor(&run, &dir.merged())? };
-            return Ok(Root { dir: root, _alive: None });
+            return Ok(Root { dir: root, _alive: None, _layers: None });
         }
         let alive = dir.hold_alive()?;
-        let places = setup::assemble(store, dir, plan, false)?;
+        let layers = Layers::open(store, dir, plan)?;
+        let places = setup::assemble(&layers, dir, plan, false)?;
         let root = open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .doing("open", &places.merged)?;
         if mounts {
-            attach_all(store, dir, plan, &places.merged, root.as_fd())?;
+            attach_all(store, dir, plan, (&layers, &places.merged), root.as_fd())?;
         }
-        Ok(Root { dir: root, _alive: Some(alive) })
+        Ok(Root { dir: root, _alive: Some(alive), _layers: Some(layers) })
     }
 }
 
@@ -112,11 +115,11 @@ fn attach_all(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerPlan,
-    merged: &Path,
+    (layers, merged): (&Layers, &Path),
     root: BorrowedFd<'_>,
 ) -> Result<()> {
     let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
-    let prepared = sources::prepare(store, dir, plan, merged)?;
+    let prepared = sources::prepare(store, dir, plan, (layers, merged))?;
     for (at, planned) in plan.mounts.iter().enumerate() {
         let (found, recursive) = match (&planned.source, prepared.get(&at)) {
             (_, Some(place)) => (look(place)?, false),

@@ -9,6 +9,7 @@
 use super::trash;
 use super::unpack::{DIRECTORY, file_type, lstat};
 use super::whiteout;
+use crate::container::ids::IdMaps;
 use crate::error::{Context, Kind, Result};
 use nix::errno::Errno;
 use nix::fcntl::openat;
@@ -32,6 +33,36 @@ pub enum Change {
     Deleted,
 }
 
+/// A directory of a stack.
+#[derive(Debug)]
+pub struct Dir<'a> {
+    fd: OwnedFd,
+    /// The ids of the container that has written it.
+    ids: Option<&'a IdMaps>,
+}
+
+impl<'a> Dir<'a> {
+    /// One whose owners are as they are.
+    pub fn plain(fd: OwnedFd) -> Dir<'a> {
+        Dir { fd, ids: None }
+    }
+
+    /// One that a container with these ids has written.
+    pub fn of_container(fd: OwnedFd, ids: &'a IdMaps) -> Dir<'a> {
+        Dir { fd, ids: Some(ids) }
+    }
+
+    /// What has this name, with the owner it has inside.
+    fn status(&self, name: &CStr) -> nix::Result<Option<FileStat>> {
+        let Some(mut status) = lstat(self.fd.as_fd(), name)? else { return Ok(None) };
+        if let Some(ids) = self.ids {
+            let (uid, gid) = ids.inside((status.st_uid, status.st_gid));
+            (status.st_uid, status.st_gid) = (uid.unwrap_or(u32::MAX), gid.unwrap_or(u32::MAX));
+        }
+        Ok(Some(status))
+    }
+}
+
 /// Told of each path that differs, absolute, parents first.
 type Report<'a> = dyn FnMut(Change, &[u8]) + 'a;
 
@@ -39,12 +70,9 @@ type Report<'a> = dyn FnMut(Change, &[u8]) + 'a;
 ///
 /// # Errors
 /// When a directory cannot be read.
-pub fn compare(base: &[OwnedFd], now: &[OwnedFd], report: &mut Report<'_>) -> Result<()> {
-    let copy = |stack: &[OwnedFd]| stack.iter().map(OwnedFd::try_clone).collect::<std::io::Result<Vec<_>>>();
-    let doing = || "compare files";
-    let (base, now) = (copy(base).context(Kind::Storage, doing)?, copy(now).context(Kind::Storage, doing)?);
+pub fn compare(base: &[Dir<'_>], now: &[Dir<'_>], report: &mut Report<'_>) -> Result<()> {
     let mut found = Vec::new();
-    level(&base, &now, &mut Vec::new(), 0, &mut found).context(Kind::Storage, doing)?;
+    level(base, now, &mut Vec::new(), 0, &mut found).context(Kind::Storage, || "compare files")?;
     for (change, path) in found {
         report(change, &path);
     }
@@ -52,15 +80,15 @@ pub fn compare(base: &[OwnedFd], now: &[OwnedFd], report: &mut Report<'_>) -> Re
 }
 
 /// What a stack has under a name: its status, and the directories when it is one.
-struct Found {
+struct Found<'a> {
     status: FileStat,
-    dirs: Vec<OwnedFd>,
+    dirs: Vec<Dir<'a>>,
 }
 
-fn look(stack: &[OwnedFd], name: &CStr) -> nix::Result<Option<Found>> {
-    let mut found: Option<Found> = None;
+fn look<'a>(stack: &[Dir<'a>], name: &CStr) -> nix::Result<Option<Found<'a>>> {
+    let mut found: Option<Found<'a>> = None;
     for dir in stack {
-        let Some(status) = lstat(dir.as_fd(), name)? else { continue };
+        let Some(status) = dir.status(name)? else { continue };
         let directory = file_type(&status) == SFlag::S_IFDIR;
         if whiteout::is(&status) || (found.is_some() && !directory) {
             break;
@@ -68,13 +96,13 @@ fn look(stack: &[OwnedFd], name: &CStr) -> nix::Result<Option<Found>> {
         if !directory {
             return Ok(Some(Found { status, dirs: Vec::new() }));
         }
-        let open = match openat(dir, name, DIRECTORY, Mode::empty()) {
+        let open = match openat(&dir.fd, name, DIRECTORY, Mode::empty()) {
             // Replaced under our eyes.
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
             other => other?,
         };
         let opaque = whiteout::is_opaque(open.as_fd())?;
-        found.get_or_insert(Found { status, dirs: Vec::new() }).dirs.push(open);
+        found.get_or_insert(Found { status, dirs: Vec::new() }).dirs.push(Dir { fd: open, ids: dir.ids });
         if opaque {
             break;
         }
@@ -82,12 +110,12 @@ fn look(stack: &[OwnedFd], name: &CStr) -> nix::Result<Option<Found>> {
     Ok(found)
 }
 
-fn same_directories(a: &[OwnedFd], b: &[OwnedFd]) -> nix::Result<bool> {
+fn same_directories(a: &[Dir<'_>], b: &[Dir<'_>]) -> nix::Result<bool> {
     if a.len() != b.len() {
         return Ok(false);
     }
     for (a, b) in a.iter().zip(b) {
-        let (a, b) = (fstat(a)?, fstat(b)?);
+        let (a, b) = (fstat(&a.fd)?, fstat(&b.fd)?);
         if (a.st_dev, a.st_ino) != (b.st_dev, b.st_ino) {
             return Ok(false);
         }
@@ -95,17 +123,17 @@ fn same_directories(a: &[OwnedFd], b: &[OwnedFd]) -> nix::Result<bool> {
     Ok(true)
 }
 
-fn names(stack: &[OwnedFd], all: &mut BTreeSet<CString>) -> nix::Result<()> {
+fn names(stack: &[Dir<'_>], all: &mut BTreeSet<CString>) -> nix::Result<()> {
     for dir in stack {
-        all.extend(trash::names(dir.as_fd())?);
+        all.extend(trash::names(dir.fd.as_fd())?);
     }
     Ok(())
 }
 
 /// Compares one directory; whether anything below differs.
 fn level(
-    base: &[OwnedFd],
-    now: &[OwnedFd],
+    base: &[Dir<'_>],
+    now: &[Dir<'_>],
     path: &mut Vec<u8>,
     depth: usize,
     found: &mut Vec<(Change, Vec<u8>)>,
@@ -128,8 +156,8 @@ fn level(
 }
 
 fn entry(
-    base: Option<Found>,
-    now: Option<Found>,
+    base: Option<Found<'_>>,
+    now: Option<Found<'_>>,
     path: &mut Vec<u8>,
     depth: usize,
     found: &mut Vec<(Change, Vec<u8>)>,
@@ -168,8 +196,9 @@ mod tests {
     use std::path::Path;
 
     fn changes(base: &[&Path], now: &[&Path]) -> Vec<String> {
-        let open =
-            |dirs: &[&Path]| dirs.iter().map(|d| fs::File::open(d).unwrap().into()).collect::<Vec<_>>();
+        let open = |dirs: &[&Path]| {
+            dirs.iter().map(|d| Dir::plain(fs::File::open(d).unwrap().into())).collect::<Vec<_>>()
+        };
         let mut list = Vec::new();
         compare(&open(base), &open(now), &mut |change, path| {
             list.push(format!("{change:?} {}", String::from_utf8_lossy(path)));

@@ -25,6 +25,7 @@ pub mod compare;
 pub mod containers;
 mod copy;
 pub mod events;
+pub mod fuse;
 mod holes;
 mod id_map;
 pub mod images;

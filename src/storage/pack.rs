@@ -4,20 +4,22 @@
 //! (`O_PATH`, `O_NOFOLLOW`) and looked at, and only what then is a regular file or a directory is opened
 //! for reading, through the held descriptor: nobody can swap a device, a FIFO or a symlink in between,
 //! and no path is ever used twice. Names go in byte order and headers hold nothing of this machine, so
-//! the same tree gives the same bytes. Owners are those of the calling process's user namespace, which
-//! therefore is the one that containers live in. A file that grows or shrinks while it is read keeps the
+//! the same tree gives the same bytes. Owners are those of the calling process's user namespace, or
+//! what [`Options::ids`] makes of them. A file that grows or shrinks while it is read keeps the
 //! length its header promised. Holes that are worth it stay holes, in the form that GNU tar calls PAX 1.0 and
 //! that it, Go's programs and our own unpacker read.
 //!
 //! The upper directory of an overlay has whiteouts and opaque marks of overlay's own kind; with
 //! [`Whiteouts::Names`] they become the names that layers have (OCI image spec, layer.md, "Whiteouts").
 
+mod attributes;
 mod header;
 
+use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::unpack::{BASE, DIRECTORY, file_type};
 use crate::storage::{holes, record, trash, whiteout};
-use crate::sys::{fd, xattr};
+use crate::sys::fd;
 use header::{BLOCK, Entry, map};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
@@ -64,6 +66,8 @@ pub struct Options<'a> {
     pub nanoseconds: bool,
     /// The owner that all files get, in place of their own.
     pub owner: Option<(u32, u32)>,
+    /// The ids of the container whose files these are.
+    pub ids: Option<&'a IdMaps>,
     /// Says which paths (as in the archive, without a slash at the end) are left out with all below.
     pub skip: Option<ByPath<'a>>,
 }
@@ -120,7 +124,7 @@ impl<'a, W: Write> Packer<'a, W> {
         let fail = |e| failed(b"", e);
         let open = openat(dir, ".", DIRECTORY, Mode::empty()).map_err(fail)?;
         let status = fstat(&open).map_err(fail)?;
-        let xattrs = attributes(open.as_fd()).map_err(fail)?;
+        let xattrs = self.attributes(open.as_fd()).map_err(fail)?;
         self.entry(&Entry { xattrs: &xattrs, ..self.described(&status, b'5', b"./") })
     }
 
@@ -297,7 +301,7 @@ impl<'a, W: Write> Packer<'a, W> {
         let fail = |e| failed(path, e);
         let dir = openat(&held, ".", DIRECTORY, Mode::empty()).map_err(fail)?;
         drop(held);
-        let xattrs = attributes(dir.as_fd()).map_err(fail)?;
+        let xattrs = self.attributes(dir.as_fd()).map_err(fail)?;
         let entry = Entry { xattrs: &xattrs, ..self.described(status, b'5', &name) };
         self.entry(&entry)?;
         if let Whiteouts::Names(hides) = self.options.whiteouts
@@ -327,7 +331,7 @@ impl<'a, W: Write> Packer<'a, W> {
         let link = format!("/proc/self/fd/{}", held.as_raw_fd());
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(AT_FDCWD, link.as_str(), flags, Mode::empty()).map_err(fail)?);
-        let xattrs = attributes(file.as_fd()).map_err(fail)?;
+        let xattrs = self.attributes(file.as_fd()).map_err(fail)?;
         let size = u64::try_from(status.st_size).unwrap_or(0);
         let entry = Entry { size, xattrs: &xattrs, ..self.described(status, b'0', path) };
         let short = match self.with_holes(&mut file, status, &entry)? {
@@ -415,7 +419,7 @@ impl<'a, W: Write> Packer<'a, W> {
 
     /// An entry with what a file's status says; links, content and the rest are the caller's.
     fn described<'e>(&self, status: &FileStat, flag: u8, name: &'e [u8]) -> Entry<'e> {
-        let (uid, gid) = self.options.owner.unwrap_or((status.st_uid, status.st_gid));
+        let (uid, gid) = self.options.owner.unwrap_or_else(|| self.owner(status));
         let nanos =
             if self.options.nanoseconds { u32::try_from(status.st_mtime_nsec).unwrap_or(0) } else { 0 };
         Entry {
@@ -427,6 +431,19 @@ impl<'a, W: Write> Packer<'a, W> {
             mtime: (status.st_mtime, nanos),
             ..Entry::default()
         }
+    }
+
+    /// The owner inside; whoever does not exist there is nobody.
+    fn owner(&self, status: &FileStat) -> (u32, u32) {
+        const NOBODY: u32 = 65534;
+        let owner = (status.st_uid, status.st_gid);
+        let Some(ids) = self.options.ids else { return owner };
+        let (uid, gid) = ids.inside(owner);
+        (uid.unwrap_or(NOBODY), gid.unwrap_or(NOBODY))
+    }
+
+    fn attributes(&self, file: BorrowedFd<'_>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        attributes::read(file, self.options.ids)
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
@@ -452,24 +469,6 @@ fn hold(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
 /// The last component of a path.
 fn base(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or_default()
-}
-
-/// The extended attributes that belong into an archive, sorted: file capabilities, access lists and the
-/// user's own, but not overlay's nor this machine's labels.
-fn attributes(file: BorrowedFd<'_>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut all = Vec::new();
-    for name in xattr::list(file)?.split_inclusive(|b| *b == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        let text = name.to_bytes();
-        let wanted = text == b"security.capability"
-            || text.starts_with(b"system.posix_acl_")
-            || (text.starts_with(b"user.") && !text.starts_with(b"user.overlay.") && !text.contains(&b'='));
-        if wanted && let Some(value) = xattr::get(file, name)? {
-            all.push((text.to_vec(), value));
-        }
-    }
-    all.sort_unstable();
-    Ok(all)
 }
 
 fn shown(path: &[u8]) -> String {

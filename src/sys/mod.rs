@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "the one room for system calls that no library wraps")]
 
 pub mod caps;
+pub mod dir;
 pub mod fd;
 pub mod mount;
 pub mod namespace;

@@ -1,18 +1,8 @@
 //! Which ids an account may map: `/etc/subuid` and `/etc/subgid` (subuid(5)), and id map lines.
 
+use crate::container::ids::Extent;
 use nix::unistd::{Gid, Uid};
 use std::fs;
-
-/// One line of an id map (user_namespaces(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// First id inside.
-    pub inside: u32,
-    /// First id outside.
-    pub outside: u32,
-    /// How many.
-    pub count: u32,
-}
 
 /// A range of ids lent to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +80,13 @@ fn extents(own: u32, ranges: &[Range]) -> Vec<Extent> {
     all
 }
 
+/// How many ids inside there are from 0 up to the first gap.
+pub(super) fn count(extents: &[Extent]) -> u32 {
+    let mut sorted = extents.to_vec();
+    sorted.sort_unstable_by_key(|e| e.inside);
+    sorted.iter().fold(0, |end, e| if e.inside == end { end.saturating_add(e.count) } else { end })
+}
+
 /// The lines of `/proc/PID/uid_map`.
 pub(super) fn parse_map(text: &str) -> Vec<Extent> {
     text.lines()
@@ -117,6 +114,9 @@ mod tests {
         let map = extents(1000, &ranges);
         assert_eq!(map[1], Extent { inside: 1, outside: 100_000, count: 65536 });
         assert_eq!(map[2], Extent { inside: 65537, outside: 200_000, count: 10 });
+        assert_eq!(count(&map), 65547);
+        assert_eq!(count(&map[..1]), 1);
+        assert_eq!(count(&map[1..]), 0);
     }
 
     #[test]

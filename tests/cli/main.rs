@@ -60,6 +60,7 @@ mod surroundings;
 mod system;
 mod top;
 mod update;
+mod userns;
 mod volume;
 mod volume_archive;
 mod wait;

@@ -1,5 +1,6 @@
 //! A container as `inspect` shows it: docker's shape with podman's additions.
 
+use crate::container::ids::{Extent, IdMaps};
 use crate::container::{Signal, Status};
 use crate::error::Result;
 use crate::netns::{HostEntry, NetMode};
@@ -243,8 +244,20 @@ fn config(store: &Store, plan: &ContainerPlan) -> Value {
 }
 
 /// The usual user namespace has no name in podman's inspect.
-fn user_mode(share: &Share) -> String {
-    if *share == Share::Private { String::new() } else { share.to_string() }
+fn user_mode(plan: &ContainerPlan) -> String {
+    match &plan.namespaces.user {
+        Share::Private if plan.ids.is_shifted() => "private".to_owned(),
+        Share::Private => String::new(),
+        share => share.to_string(),
+    }
+}
+
+/// As podman writes them: `INSIDE:OUTSIDE:COUNT`, where the user is 0 outside.
+fn id_mappings(ids: &IdMaps) -> Value {
+    let lines = |extents: &[Extent]| -> Vec<String> {
+        extents.iter().map(|e| format!("{}:{}:{}", e.inside, e.outside, e.count)).collect()
+    };
+    json!({ "UidMap": lines(&ids.uids), "GidMap": lines(&ids.gids) })
 }
 
 fn device(device: &DevicePlan) -> Value {
@@ -311,7 +324,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         "SecurityOpt": security,
         "Tmpfs": tmpfs,
         "UTSMode": plan.namespaces.uts.to_string(),
-        "UsernsMode": user_mode(&plan.namespaces.user),
+        "UsernsMode": user_mode(plan),
         "ShmSize": plan.limits.shm_size,
         "Runtime": "coracle",
         "Init": plan.process.init,
@@ -320,6 +333,9 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     });
     if let (Value::Object(all), Value::Object(limits)) = (&mut config, super::limits::shown(dir, plan)) {
         all.extend(limits);
+        if plan.ids.is_shifted() {
+            all.insert("IDMappings".to_owned(), id_mappings(&plan.ids));
+        }
     }
     config
 }

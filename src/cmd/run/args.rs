@@ -10,6 +10,7 @@ use crate::container::{Name, RestartPolicy, Signal};
 use crate::netns::{self, HostEntry, NetMode, PortPublish};
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
+use crate::plan::ids::Userns;
 use crate::plan::keys::DetachKeys;
 use crate::plan::limits::{SysctlArg, UlimitArg};
 use crate::plan::logging::{Driver, LogOpt};
@@ -20,7 +21,7 @@ use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone}
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Cgroups, Mode, Pair, Stream, Userns};
+use crate::plan::words::{Cgroups, Mode, Pair, Stream};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -185,7 +186,7 @@ pub struct ProcessArgs {
     /// Control group namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub cgroupns: Mode,
-    /// User namespace: host, container:NAME or ns:PATH
+    /// User namespace: host, nomap (without your own account), container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
     pub userns: Option<Userns>,
 }

@@ -1,7 +1,8 @@
 //! Whose namespaces are shared: names of containers become ids, before anything changes.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::netns::NetMode;
+use crate::plan::ids::IdsRequest;
 use crate::plan::{ContainerPlan, Request, Share};
 use crate::storage::Store;
 
@@ -11,7 +12,12 @@ use crate::storage::Store;
 /// `NotFound` for a container that does not exist.
 pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     let spaces = &mut request.namespaces;
-    let id_of = |name: &str| store.containers().find(name).map(|found| found.id().to_string());
+    let mut joined = None;
+    let mut id_of = |name: &str| {
+        let found = store.containers().find(name)?;
+        joined = Some(found.plan::<ContainerPlan>()?.ids);
+        Ok::<_, Error>(found.id().to_string())
+    };
     if let Share::Container(name) = &spaces.uts {
         let plan: ContainerPlan = store.containers().find(name)?.plan()?;
         request.shared_hostname = Some(plan.hostname);
@@ -23,6 +29,17 @@ pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     }
     if let NetMode::Container(name) = &mut request.network.mode {
         *name = id_of(name)?;
+    }
+    match joined {
+        Some(_) if request.ids != IdsRequest::Same => {
+            return Err(Error::new(
+                Kind::Usage,
+                "--userns: a container that shares namespaces of another one has its user ids too",
+            )
+            .hint("Leave --userns out, or share no namespace of another container."));
+        }
+        Some(ids) if ids.is_shifted() => request.ids = IdsRequest::Of(ids),
+        _ => {}
     }
     Ok(())
 }

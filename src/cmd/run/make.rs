@@ -12,10 +12,12 @@ use crate::cmd::pull;
 use crate::container::Name;
 use crate::error::{Context, Kind, Result};
 use crate::host::{self, Env};
+use crate::plan::ids::IdsRequest;
 use crate::plan::{ContainerPlan, Facts, check, resolve};
 use crate::runtime::{self, Prepared, control};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
+use crate::userns;
 use chrono::Utc;
 use std::io::Write;
 use std::path::Path;
@@ -79,6 +81,8 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
         },
         created: Utc::now(),
         caller,
+        // Read only where they count.
+        ids: if request.ids == IdsRequest::Same { (1, 1) } else { userns::available()? },
     };
     joins::look_up(&store, &mut request)?;
     sources::look_up(&store, &mut request, &facts.caller)?;

@@ -32,8 +32,7 @@ fn only(
     }
 }
 
-const MAPS: &str =
-    "the files of images cannot be shown under other ids yet, so every container has the same map";
+const MAPS: &str = "maps cannot be given line by line yet: of other id maps than the usual one, only --userns=nomap is offered";
 const MAPS_HINT: &str = crate::plan::words::OTHER_IDS;
 const ADDRESS: &str = "user-mode networking gives every container the same address in a network of its own";
 const ADDRESS_HINT: &str =

@@ -71,8 +71,9 @@ impl ContainerArgs {
             ipc: self.process.ipc.0.clone(),
             uts: self.process.uts.0.clone(),
             cgroup: self.process.cgroupns.0.clone(),
-            user: self.process.userns.as_ref().map(|mode| mode.0.clone()).unwrap_or_default(),
+            user: self.process.userns.as_ref().map(|mode| mode.share.clone()).unwrap_or_default(),
         };
+        let ids = self.process.userns.as_ref().map(|mode| mode.ids.clone()).unwrap_or_default();
         let secrets = self.mounts.secret.iter().map(|s| s.0.clone()).collect();
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
         let files = FilesPlan { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
@@ -89,6 +90,7 @@ impl ContainerArgs {
             hostname,
             shared_hostname: None,
             namespaces,
+            ids,
             devices: Vec::new(),
             chroot_dirs: Vec::new(),
             network: network(self.network)?,

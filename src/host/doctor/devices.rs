@@ -1,4 +1,4 @@
-//! Devices and programs that networks and the FUSE overlay need.
+//! Devices and programs that networks and containers with ids of their own need.
 
 use super::{Check, packages};
 use std::fs::OpenOptions;
@@ -11,7 +11,12 @@ pub(in crate::host) fn tun() -> Check {
 
 /// The check `fuse-device`.
 pub(in crate::host) fn fuse() -> Check {
-    device("fuse-device", "/dev/fuse", "fuse", "only the kernel's overlay can be used")
+    device(
+        "fuse-device",
+        "/dev/fuse",
+        "fuse",
+        "containers cannot have user ids of their own (--userns=nomap)",
+    )
 }
 
 fn device(name: &'static str, path: &str, module: &str, without: &str) -> Check {

@@ -21,6 +21,7 @@ pub(in crate::plan) fn facts() -> Facts {
             hostname: "laptop".into(),
             limits: vec![Limit { name: "nofile", soft: 1024, hard: 4096 }],
         },
+        ids: (65537, 65537),
     }
 }
 
@@ -36,6 +37,7 @@ pub(in crate::plan) fn request() -> Request {
         hostname: None,
         shared_hostname: None,
         namespaces: NamespacePlan::default(),
+        ids: crate::plan::ids::IdsRequest::default(),
         network: NetworkRequest::default(),
         devices: Vec::new(),
         chroot_dirs: Vec::new(),

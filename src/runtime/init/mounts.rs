@@ -1,13 +1,13 @@
 //! The plan's mounts: each a detached tree that is moved onto a target inside the root.
 //!
-//! Theory of operation. Sources on the host were named by the caller and are opened by path; those that
-//! the monitor prepared (volumes, overlays, images) lie at places of ours. A part of a volume or image is
+//! Theory of operation. Sources are held already: what the caller named on the host, and what the
+//! monitor prepared (volumes, overlays, images). A part of a volume or image is
 //! another matter: what is inside may be a running container's to change, so it is resolved once, by the
 //! kernel and never upwards or through a link that leads out, and from then on only the descriptor is
 //! used: exchanging the path afterwards changes nothing (attack cases 34 and 44). Targets are found or
 //! made by [`files::mount_at`].
 
-use super::Order;
+use super::host::Sources;
 use super::tree::c_string;
 use crate::fork::{Doing, Failure};
 use crate::plan::{MountPlan, MountSource};
@@ -15,27 +15,15 @@ use crate::runtime::files::{self, Target};
 use crate::storage::volumes;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
-use nix::sys::stat::{Mode, fstat};
-use std::collections::BTreeMap;
+use nix::sys::stat::fstat;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Attempts when something is renamed while a part of a volume is looked for (openat2(2), EAGAIN).
 const ATTEMPTS: usize = 128;
-
-/// What the monitor prepared, by the mount's place in the plan.
-pub(super) type Sources = BTreeMap<usize, OwnedFd>;
-
-/// Opens what the monitor prepared, before the container's directory is covered.
-///
-/// # Errors
-/// Those of open(2).
-pub(super) fn open_sources(order: &Order) -> Result<Sources, Failure> {
-    order.sources.iter().map(|(at, path)| Ok((*at, look(path)?))).collect()
-}
 
 /// Makes one of the plan's mounts; gives what is mounted as it was found, so without the mount's flags.
 ///
@@ -64,13 +52,10 @@ pub(super) fn make(
     let part = planned.subpath.as_deref();
     let (found, tree, kind) = match &planned.source {
         MountSource::Bind { path, recursive } => {
-            let (found, recursive) = match planned.overlay {
-                Some(_) => (prepared()?, false),
-                None => (look(path)?, *recursive),
-            };
+            let recursive = *recursive && planned.overlay.is_none();
             match part {
-                Some(part) => bound(part_of(found.as_fd(), part)?, part, recursive)?,
-                None => bound(found, path, recursive)?,
+                Some(part) => bound(part_of(prepared()?.as_fd(), part)?, part, recursive)?,
+                None => bound(prepared()?, path, recursive)?,
             }
         }
         MountSource::Volume { .. } | MountSource::Image { .. } => match part {
@@ -119,10 +104,6 @@ pub(super) fn make(
         .doing("set flags of the mount on", &planned.destination)?;
     files::mount_at(root, &planned.destination, kind, tree.as_fd())?;
     Ok(found)
-}
-
-fn look(path: &Path) -> Result<OwnedFd, Failure> {
-    open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)
 }
 
 /// A copy of what was found: a file or directory, or what a symlink that the user named leads to.

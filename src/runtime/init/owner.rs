@@ -13,8 +13,13 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-/// Gives `source` to this user and group, numbers inside the container; `shown` names it in failures.
-pub(super) fn hand_over(source: BorrowedFd<'_>, shown: &Path, uid: u32, gid: u32) -> Result<(), Failure> {
+/// Gives `source` to this user and group, numbers of this process's user namespace; `shown` names it in failures.
+pub(in crate::runtime) fn hand_over(
+    source: BorrowedFd<'_>,
+    shown: &Path,
+    uid: u32,
+    gid: u32,
+) -> Result<(), Failure> {
     let to = Owner { uid, gid };
     let give = || -> nix::Result<()> {
         let found = fstatat(source, c"", AtFlags::AT_EMPTY_PATH)?;

@@ -11,7 +11,7 @@
 //! 4. Masks and read-only paths, last so that no mount of the user's hides or undoes them.
 //! 5. Pivot; the host's tree is unmounted.
 
-use super::{Order, mounts, secrets};
+use super::{Host, Order, mounts, secrets};
 use crate::fork::{Doing, Failure};
 use crate::plan::MountSource;
 use crate::runtime::files::{self, Generated, Scratch};
@@ -62,10 +62,9 @@ pub(super) struct Built {
 /// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
 ///
 /// `borrowed` are detached mounts, for the places that the order names.
-pub(super) fn build(order: &Order, borrowed: &[OwnedFd]) -> Result<Built, Failure> {
+pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<Built, Failure> {
     let null = host_null()?;
-    let sources = mounts::open_sources(order)?;
-    let (root, mut scratch) = over_itself(order)?;
+    let (root, mut scratch) = over_itself(order, &host)?;
     let proc = kernel_proc(order, root.as_fd())?;
     // Before /proc/sys is made read-only.
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
@@ -75,7 +74,7 @@ pub(super) fn build(order: &Order, borrowed: &[OwnedFd]) -> Result<Built, Failur
     let mut handed_over = Vec::new();
     let mut pts = pts;
     for (at, planned) in order.plan.mounts.iter().enumerate() {
-        let source = mounts::make(root.as_fd(), &sources, (at, planned))?;
+        let source = mounts::make(root.as_fd(), &host.sources, (at, planned))?;
         if planned.chown {
             handed_over.push((source, planned.destination.clone()));
         } else if matches!(planned.source, MountSource::Devpts { .. })
@@ -122,18 +121,15 @@ fn host_null() -> Result<OwnedFd, Failure> {
 
 /// Mounts a copy of the assembled root over itself, and a scratch file system beside it, over the
 /// container's directory, where the container will not see it.
-fn over_itself(order: &Order) -> Result<(OwnedFd, Scratch), Failure> {
+fn over_itself(order: &Order, host: &Host) -> Result<(OwnedFd, Scratch), Failure> {
     let merged = order.merged.as_path();
-    let tree = mount::open_tree(AT_FDCWD, merged, Tree::CloneRecursive).doing("open", merged)?;
+    let tree =
+        mount::open_tree(host.root.as_fd(), Path::new(""), Tree::CloneRecursive).doing("open", merged)?;
     // Whatever the host mounts later stays outside.
     mount::set_attributes(tree.as_fd(), 0, 0, libc::MS_PRIVATE, true).doing("set propagation of", merged)?;
-    let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let target = open(merged, directory, Mode::empty()).doing("open", merged)?;
-    let beside = merged.parent().unwrap_or(merged);
-    let hidden = open(beside, directory, Mode::empty()).doing("open", beside)?;
-    mount::move_mount(tree.as_fd(), target.as_fd()).doing("mount root on", merged)?;
+    mount::move_mount(tree.as_fd(), host.root.as_fd()).doing("mount root on", merged)?;
     let secrets = order.secrets.iter().map(|secret| secret.value.len());
-    Ok((tree, Scratch::new(hidden.as_fd(), secrets)?))
+    Ok((tree, Scratch::new(host.beside.as_fd(), secrets)?))
 }
 
 /// A target that must be a real directory of the image's, or is made: never a symlink's end.

@@ -114,6 +114,7 @@ pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
     }
     for container in merged.parent().into_iter().chain([moved.as_path()]) {
         super::sources::release(plan, container);
+        super::layers::release(plan, container);
     }
     cgroup::clear(plan);
     // Its own item, and one that a killed monitor left.

@@ -66,8 +66,14 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
     let Life { store, dir, plan, .. } = life;
     let notify = Notify::new(dir, plan);
-    let mut order =
-        setup::order(store, dir, plan, life.filter.as_ref(), &life.places.merged, notify.as_ref())?;
+    let mut order = setup::order(
+        store,
+        dir,
+        plan,
+        life.filter.as_ref(),
+        (&life.layers, &life.places.merged),
+        notify.as_ref(),
+    )?;
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
@@ -82,7 +88,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         let _ = child.wait();
         Failed { failure, record: record.map(Box::new) }
     };
-    let record = record_run(dir, &child, &listeners, joins.shares, restarts)
+    let record = record_run(life, &child, &listeners, joins.shares, restarts)
         .map_err(|failure| abandon(failure, None))?;
     let go = match own_cgroup(dir, plan, &child, joins.shares.cgroup) {
         Ok(go) => go,
@@ -105,14 +111,14 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
 
 /// Writes the container's id map and the record of this run.
 fn record_run(
-    dir: &ContainerDir,
+    Life { dir, plan, .. }: &Life<'_>,
     child: &Child,
     listeners: &[netns::Listener],
     shares: Shares,
     restarts: u32,
 ) -> Result<RunRecord, Failure> {
     if shares.user == Whose::Own {
-        userns::write_child_map(child.pid)?;
+        userns::write_child_map(child.pid, &plan.ids)?;
     }
     let pid = child.pid.as_raw();
     let init = ProcessRef::of(pid)
@@ -222,12 +228,13 @@ fn await_payload(
 
 /// What the relay needs to know of a run.
 pub(super) fn payload<'a>(
-    plan: &ContainerPlan,
+    Life { plan, layers, .. }: &Life<'_>,
     child: &'a Child,
     network: Option<&'a network::Network>,
     pids: Whose,
 ) -> Payload<'a> {
-    let helpers = || network.map(network::Network::pids).unwrap_or_default();
+    let of_network = || network.map(network::Network::pids).unwrap_or_default();
+    let helpers = || of_network().into_iter().chain(layers.server()).collect();
     Payload {
         pid: child.pid,
         pidfd: child.pidfd.as_fd(),

@@ -1,7 +1,8 @@
 //! What a monitor does once, before the first run: leaving its caller, signals, the root file system; and
 //! the order that each run's first process gets.
 
-use super::{network, sources};
+use super::layers::Layers;
+use super::{network, owners, sources};
 use crate::fork::{self, Doing, Failure};
 use crate::netns::NetMode;
 use crate::plan::ContainerPlan;
@@ -85,25 +86,17 @@ fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Str
     Ok((Stdio::new([stdin, stdout, stderr]), streams))
 }
 
-/// Assembles the root file system below the container's directory.
+/// Assembles the root file system below the container's directory, from these layers.
 ///
 /// A `volatile` one can never be mounted again.
 pub(in crate::runtime) fn assemble(
-    store: &Store,
+    layers: &Layers,
     dir: &ContainerDir,
     plan: &ContainerPlan,
     volatile: bool,
 ) -> Result<Places, Failure> {
-    if matches!(plan.root, RootPlan::Layers(_)) {
-        // Files of the layers would belong to strangers.
-        store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
-    }
     let lowers = match &plan.root {
-        RootPlan::Layers(chain) => chain
-            .iter()
-            .map(|id| store.layers().path(id))
-            .collect::<crate::error::Result<Vec<_>>>()
-            .map_err(|e| storage_failure("find layers of", plan.id.short(), &e))?,
+        RootPlan::Layers(chain) => layers.of(chain)?,
         _ => Vec::new(),
     };
     let places = Places { lowers, upper: dir.upper(), work: dir.work(), merged: dir.merged(), volatile };
@@ -113,6 +106,8 @@ pub(in crate::runtime) fn assemble(
             other => other.doing("make directory", path)?,
         }
     }
+    // It shows as the container's root directory.
+    owners::first_use(plan, &places.upper, || Ok(plan.ids.root()))?;
     rootfs::assemble(&plan.root, &places)?;
     Ok(places)
 }
@@ -123,7 +118,7 @@ pub(super) fn order(
     dir: &ContainerDir,
     plan: &ContainerPlan,
     filter: Option<&Filter>,
-    merged: &Path,
+    (layers, merged): (&Layers, &Path),
     notify: Option<&Notify>,
 ) -> Result<Order, Failure> {
     let failed = |e: crate::error::Error| storage_failure("read secrets of", plan.id.short(), &e);
@@ -131,7 +126,8 @@ pub(super) fn order(
     if let Some(notify) = notify {
         notify.give(&mut inside);
     }
-    let sources = sources::prepare(store, dir, &inside, merged)?;
+    let sources = sources::prepare(store, dir, &inside, (layers, merged))?;
+    owners::hand_over(&mut inside, &sources, merged)?;
     // Nowhere but in the payload's environment: the order is written to no disk.
     secrets::add_variables(dir, plan, &mut inside.process.env).map_err(failed)?;
     Ok(Order {

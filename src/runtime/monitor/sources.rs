@@ -5,7 +5,8 @@
 //! or on a host directory is mounted over its empty `_data`. An overlay's upper directory lives in the
 //! container's directory and is emptied when the container starts, unless the user brought one.
 
-use super::{ContainerDir, Doing, Failure, Store, storage_failure};
+use super::layers::Layers;
+use super::{ContainerDir, Doing, Failure, Store, owners, storage_failure};
 use crate::plan::{ContainerPlan, MountPlan, MountSource, OverlayPlan};
 use crate::storage::rootfs;
 use crate::storage::volumes::{self, Backing, Medium, Volume};
@@ -20,7 +21,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Prepares the mounts of a plan whose root stands at `merged`; gives where each is, by its place in the
+/// Prepares the mounts of a plan whose root stands at `merged`, made of these layers; gives where each is, by its place in the
 /// plan.
 ///
 /// # Errors
@@ -29,7 +30,7 @@ pub(in crate::runtime) fn prepare(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerPlan,
-    merged: &Path,
+    (layers, merged): (&Layers, &Path),
 ) -> Result<BTreeMap<usize, PathBuf>, Failure> {
     let mut places = BTreeMap::new();
     let mut backed = BTreeSet::new();
@@ -46,14 +47,12 @@ pub(in crate::runtime) fn prepare(
                 if fills(planned, &volume, &backing) {
                     fill(merged, planned, &path)?;
                 }
+                if !backing.has_owner() {
+                    owners::first_use(plan, &path, || owners::payload_user(plan, merged))?;
+                }
                 vec![path]
             }
-            MountSource::Image { reference, layers, .. } => {
-                let failed = |e: crate::error::Error| storage_failure("find layers of", reference, &e);
-                store.verify_id_map().map_err(failed)?;
-                let found = layers.iter().map(|id| store.layers().path(id));
-                found.collect::<crate::error::Result<Vec<_>>>().map_err(failed)?
-            }
+            MountSource::Image { layers: chain, .. } => layers.of(chain)?,
             MountSource::Bind { path, .. } => vec![path.clone()],
             _ => continue,
         };

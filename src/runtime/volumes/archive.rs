@@ -5,6 +5,7 @@
 //! looks at it, and extracting never follows a last component, so a running container that swaps files of
 //! the volume for symlinks meanwhile reaches nothing outside of it (attack cases 14 and 33).
 
+use crate::container::ids::IdMaps;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::storage::Store;
@@ -79,7 +80,7 @@ pub fn export(store: &Store, volume: &Volume, out: File) -> Result<()> {
 pub fn import(store: &Store, volume: &Volume, archive: File) -> Result<u64> {
     let path = place(store, volume)?;
     let devices = inside(store, || {
-        let how = Extract { owner: Owner::Archive, overwrite: true, privileges: true };
+        let how = Extract { owner: Owner::Archive(IdMaps::default()), overwrite: true, privileges: true };
         let Extracted { devices, .. } = extract(top(&path)?.as_fd(), decompressed(archive)?, how)?;
         Ok(devices)
     })?;

@@ -1,6 +1,7 @@
 //! What a container has written, as a layer.
 
 use super::made::{LayerWriter, NewLayer};
+use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::image::ChainId;
 use crate::storage::layers::open_dir;
@@ -18,25 +19,34 @@ const STUBS: [&[u8]; 4] = [b"etc/hostname", b"etc/hosts", b"etc/resolv.conf", b"
 const SECRETS: &[u8] = b"run/secrets";
 
 impl NewLayer {
-    /// Packs the upper directory of a container whose image has these layers; `None` when nothing was
+    /// Packs the upper directory of a container with these ids whose image has these layers; `None` when nothing was
     /// written. The caller is in the user namespace.
     ///
     /// # Errors
     /// When a layer is missing, a file cannot be read or the disk is full.
-    pub fn of_upper(store: &Store, upper: &Path, below: &[ChainId]) -> Result<Option<NewLayer>> {
+    pub fn of_upper(
+        store: &Store,
+        upper: &Path,
+        below: &[ChainId],
+        ids: &IdMaps,
+    ) -> Result<Option<NewLayer>> {
         let lowers: Vec<OwnedFd> =
             below.iter().map(|id| open_dir(&store.layers().path(id)?)).collect::<Result<_>>()?;
         let top = open_dir(upper)?;
         let hides = |path: &[u8]| lowers.iter().any(|lower| resolve(lower.as_fd(), path, BASE).is_ok());
         let skip =
             |path: &[u8]| path == SECRETS || (STUBS.contains(&path) && is_empty_file(top.as_fd(), path));
-        let options =
-            Options { whiteouts: Whiteouts::Names(&hides), skip: Some(&skip), ..Options::default() };
+        let options = Options {
+            whiteouts: Whiteouts::Names(&hides),
+            skip: Some(&skip),
+            ids: Some(ids),
+            ..Options::default()
+        };
         let mut packer = Packer::new(LayerWriter::new(store)?, options);
         let fail = |e| Error::new(Kind::Storage, format!("look at {}", upper.display())).caused_by(e);
         let root = fstat(&top).map_err(fail)?;
         // As the directory is made; only what the container did to its root is of the image.
-        let changed = root.st_mode & 0o7777 != 0o755 || root.st_uid != 0 || root.st_gid != 0;
+        let changed = root.st_mode & 0o7777 != 0o755 || (root.st_uid, root.st_gid) != ids.root();
         if changed {
             packer.root(top.as_fd())?;
         }
@@ -48,13 +58,13 @@ impl NewLayer {
         if packed.entries == 0 { Ok(None) } else { writer.finish().map(Some) }
     }
 
-    /// Packs a whole root file system, without what is mounted in it.
+    /// Packs a whole root file system of a container with these ids, without what is mounted in it.
     ///
     /// # Errors
     /// When a file cannot be read or the disk is full.
-    pub fn of_root(store: &Store, root: BorrowedFd<'_>) -> Result<NewLayer> {
+    pub fn of_root(store: &Store, root: BorrowedFd<'_>, ids: &IdMaps) -> Result<NewLayer> {
         let skip = |path: &[u8]| path == SECRETS || (STUBS.contains(&path) && is_empty_file(root, path));
-        let options = Options { one_mount: true, skip: Some(&skip), ..Options::default() };
+        let options = Options { one_mount: true, skip: Some(&skip), ids: Some(ids), ..Options::default() };
         let mut packer = Packer::new(LayerWriter::new(store)?, options);
         packer.root(root)?;
         packer.tree(root, b"")?;

@@ -64,6 +64,11 @@ impl ContainerDir {
         self.path().join("work")
     }
 
+    /// Where its layers are shown under other ids. Made by whoever mounts.
+    pub fn lower(&self) -> PathBuf {
+        self.path().join("lower")
+    }
+
     /// Where the root file system is mounted when it cannot be held detached. Made by whoever mounts.
     pub fn merged(&self) -> PathBuf {
         self.path().join("merged")

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::storage::testing::Scene;
+use crate::sys::xattr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;

@@ -11,6 +11,7 @@ use super::entry::{copy_sparse, copy_whole, mtime};
 use super::tar::{Archive, Entry, Type};
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, resolve, shown};
 use super::{Limits, attributes};
+use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::id_map;
 use flate2::bufread::MultiGzDecoder;
@@ -33,18 +34,18 @@ const PER_DIRECTORY: usize = 96;
 const PENDING_MAX: usize = 32 << 20;
 
 /// Whom extracted files belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// The extracting user.
     Caller,
-    /// The ids in the archive.
-    Archive,
+    /// The ids in the archive, which are those of a container.
+    Archive(IdMaps),
     /// These ids, user and group.
     Ids(u32, u32),
 }
 
 /// How an archive is extracted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Extract {
     /// Whom the files belong to.
     pub owner: Owner,
@@ -290,9 +291,10 @@ impl Extractor<'_> {
         } else {
             mknodat(place.dir, place.name, SFlag::S_IFIFO, Mode::S_IRUSR, 0).map_err(fail)?;
         }
-        if let Some((uid, gid)) = self.owner(entry) {
+        let own = |e| failed("set the owner of", place.path, e);
+        if let Some((uid, gid)) = self.owner(entry).map_err(own)? {
             fchownat(place.dir, place.name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|e| failed("set the owner of", place.path, e))?;
+                .map_err(own)?;
         }
         if entry.kind == Type::Fifo {
             let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -307,19 +309,24 @@ impl Extractor<'_> {
         if self.how.privileges { entry.mode } else { entry.mode & 0o1777 }
     }
 
-    fn owner(&self, entry: &Entry) -> Option<(Uid, Gid)> {
-        let (uid, gid) = match self.how.owner {
-            Owner::Archive => (entry.uid, entry.gid),
-            Owner::Ids(uid, gid) => (uid, gid),
-            Owner::Caller => return None,
+    fn owner(&self, entry: &Entry) -> nix::Result<Option<(Uid, Gid)>> {
+        let (uid, gid) = match &self.how.owner {
+            Owner::Archive(ids) => {
+                let (uid, gid) = ids.outside((entry.uid, entry.gid));
+                // What the kernel says to an id that it does not know.
+                (uid.ok_or(Errno::EINVAL)?, gid.ok_or(Errno::EINVAL)?)
+            }
+            Owner::Ids(uid, gid) => (*uid, *gid),
+            Owner::Caller => return Ok(None),
         };
-        self.many.then(|| (Uid::from_raw(uid), Gid::from_raw(gid)))
+        Ok(self.many.then(|| (Uid::from_raw(uid), Gid::from_raw(gid))))
     }
 
     /// Owner, mode and extended attributes, in the order that keeps set-id bits and capabilities.
     fn attributes(&self, entry: &Entry, path: &[u8], fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-        if let Some((uid, gid)) = self.owner(entry) {
-            fchown(fd, Some(uid), Some(gid)).map_err(|e| failed("set the owner of", path, e))?;
+        let own = |e| failed("set the owner of", path, e);
+        if let Some((uid, gid)) = self.owner(entry).map_err(own)? {
+            fchown(fd, Some(uid), Some(gid)).map_err(own)?;
         }
         fchmod(fd, Mode::from_bits_truncate(mode)).map_err(|e| failed("set the mode of", path, e))?;
         for (name, value) in entry.xattrs.iter().filter(|_| self.how.privileges) {

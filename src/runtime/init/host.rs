@@ -1,0 +1,85 @@
+//! What stage 2 takes of the host.
+//!
+//! Theory of operation. A container whose ids are shifted has nobody inside who may enter the user's own
+//! directories. Stage 2 begins as the user and becomes the container's root before it makes anything; so what
+//! lies on the host is opened first, and used by descriptor only, in every container.
+
+use super::Order;
+use crate::fork::{Doing, Failure};
+use crate::plan::MountSource;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, geteuid, setresgid, setresuid};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Sources of mounts, by the mount's place in the plan.
+pub(super) type Sources = BTreeMap<usize, OwnedFd>;
+
+/// Places of the host, held (`O_PATH`).
+#[derive(Debug)]
+pub(super) struct Host {
+    /// The assembled root file system.
+    pub(super) root: OwnedFd,
+    /// A directory that the container will not see.
+    pub(super) beside: OwnedFd,
+    /// What is mounted.
+    pub(super) sources: Sources,
+}
+
+impl Host {
+    /// Opens everything that the order names.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub(super) fn open(order: &Order) -> Result<Host, Failure> {
+        let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let look = |path: &Path, flags| open(path, flags, Mode::empty()).doing("open", path);
+        let sources = sources(order);
+        let sources =
+            sources.into_iter().map(|(at, path)| Ok((at, look(&path, OFlag::O_PATH | OFlag::O_CLOEXEC)?)));
+        Ok(Host {
+            sources: sources.collect::<Result<_, Failure>>()?,
+            root: look(&order.merged, directory)?,
+            beside: look(order.merged.parent().unwrap_or(&order.merged), directory)?,
+        })
+    }
+
+    /// All descriptors, for a program that is executed anew.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        [&self.root, &self.beside].into_iter().chain(self.sources.values())
+    }
+
+    /// From [`Host::descriptors`], the first of those given; `None` when they are too few.
+    pub(super) fn take(order: &Order, from: &mut impl Iterator<Item = OwnedFd>) -> Option<Host> {
+        let (root, beside) = (from.next()?, from.next()?);
+        let sources = sources(order).into_keys().map(|at| Some((at, from.next()?))).collect::<Option<_>>()?;
+        Some(Host { root, beside, sources })
+    }
+}
+
+/// Where the sources of mounts are: as the monitor prepared them, or as the user named them.
+fn sources(order: &Order) -> BTreeMap<usize, PathBuf> {
+    let mut all = order.sources.clone();
+    for (at, planned) in order.plan.mounts.iter().enumerate() {
+        if let MountSource::Bind { path, .. } = &planned.source {
+            all.entry(at).or_insert_with(|| path.clone());
+        }
+    }
+    all
+}
+
+/// Becomes the root of the user namespace, which this process has all power over. Where the user is the
+/// container's root, nothing changes.
+///
+/// # Errors
+/// Those of setresuid(2) and setresgid(2).
+pub(in crate::runtime) fn become_root() -> Result<(), Failure> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(gid, gid, gid).doing("become", "the container's root group")?;
+    setresuid(uid, uid, uid).doing("become", "the container's root")
+}
