@@ -193,3 +193,51 @@ fn unused_layers_are_kept_for_a_while() {
     env.coracle(["system", "check", "--max", "0s", "-r"]).ok();
     assert_eq!(std::fs::read_dir(env.root().join("layers")).unwrap().count(), 0);
 }
+
+/// A run that comes between the end of the last container and the store's lock is ended, too: without its
+/// records its processes would live on unseen.
+#[test]
+fn reset_ends_what_is_started_meanwhile() {
+    let env = TestEnv::new();
+    start(&env, "before", &[], IDLE);
+    // As a command holds it that is just making something.
+    let lock = std::fs::File::open(env.root().join("lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let reset = env.coracle(["system", "reset", "-f"]).start();
+    while !env.containers().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    start(&env, "meanwhile", &[], IDLE);
+    drop(lock);
+    let reset = reset.wait();
+    assert_eq!(reset.code, 0, "{reset}");
+    assert!(!env.root().exists());
+}
+
+/// With --repair only what is named goes: a layer that was made a moment ago may be a pull's that goes on.
+#[test]
+fn check_leaves_young_layers_beside_old_ones() {
+    let env = TestEnv::new();
+    let (old, _) = env.pulled(one_file("old"), "system/old");
+    let before = layers(&env);
+    let (young, _) = env.pulled(one_file("young"), "system/young");
+    for name in [&old, &young] {
+        let id = env.coracle(["inspect", "-f", "{{.Id}}", name]).ok().text().to_owned();
+        std::fs::remove_file(env.root().join("images").join(id.trim_start_matches("sha256:"))).unwrap();
+    }
+    for name in std::fs::read_dir(env.root().join("refs")).unwrap() {
+        std::fs::remove_file(name.unwrap().path()).unwrap();
+    }
+    for layer in &before {
+        let dir = std::fs::File::open(env.root().join("layers").join(layer)).unwrap();
+        dir.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600)).unwrap();
+    }
+    env.coracle(["system", "check", "--max", "30m", "-r"]).ok();
+    let left = layers(&env);
+    assert!(left.len() == 1 && !before.contains(&left[0]), "{before:?} {left:?}");
+}
+
+fn layers(env: &TestEnv) -> Vec<std::ffi::OsString> {
+    let found = std::fs::read_dir(env.root().join("layers")).unwrap();
+    found.map(|entry| entry.unwrap().file_name()).collect()
+}

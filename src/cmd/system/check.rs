@@ -47,6 +47,11 @@ impl Report {
         self.repaired += 1;
         self.text.push_str(&format!("Deleted {what}\n"));
     }
+
+    fn mended_by_others(&mut self, what: &str) {
+        self.repaired += 1;
+        self.text.push_str(&format!("Whole again {what}\n"));
+    }
 }
 
 /// Looks for damage in the store; with `--repair` removes what is damaged.
@@ -117,12 +122,7 @@ fn remove(store: &Store, container: &ContainerDir) -> Result<()> {
 }
 
 fn images(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
-    for name in store.images().dangling_names()? {
-        report.found(&format!("name {name}: its image is gone"));
-        if args.repair && store.images().untag(&name).is_ok() {
-            report.mended(&format!("name {name}"));
-        }
-    }
+    names(store, args, report)?;
     for image in store.images().damaged(!args.quick)? {
         for fault in &image.faults {
             report.text.push_str(&format!("image {}: {fault}\n", image.id.short()));
@@ -131,7 +131,8 @@ fn images(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
         if !args.repair {
             continue;
         }
-        if args.force {
+        // Before containers go for it: a pull may have mended it while others were read.
+        if args.force && store.images().is_still(&store.exclusive()?, &image)? {
             for user in store.images().users(&image.id)? {
                 if let Ok(container) = store.containers().open(&user) {
                     remove(store, &container)?;
@@ -140,15 +141,33 @@ fn images(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
             }
         }
         let lock = store.exclusive()?;
+        if !store.images().is_still(&lock, &image)? {
+            report.mended_by_others(&format!("image {}", image.id.short()));
+            continue;
+        }
         match store.images().remove(&lock, &image.id) {
             Ok(_) => {
                 // What is not what its name says is nobody's, also where another image names it.
                 for blob in &image.wrong_blobs {
-                    store.blobs().remove(blob)?;
+                    if store.blobs().has(blob) && !store.blobs().is_true(blob)? {
+                        store.blobs().remove(blob)?;
+                    }
                 }
                 report.mended(&format!("image {}", image.id.short()));
             }
             Err(error) => report.text.push_str(&format!("image {}: {error}\n", image.id.short())),
+        }
+    }
+    Ok(())
+}
+
+fn names(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
+    // Under the lock a name cannot be given to another image between looking and removing.
+    let _lock = if args.repair { Some(store.exclusive()?) } else { None };
+    for name in store.images().dangling_names()? {
+        report.found(&format!("name {name}: its image is gone"));
+        if args.repair && store.images().untag(&name).is_ok() {
+            report.mended(&format!("name {name}"));
         }
     }
     Ok(())
@@ -168,10 +187,8 @@ fn layers(store: &Store, args: &Args, since: DateTime<Utc>, report: &mut Report)
     }
     if args.repair && !old.is_empty() {
         let lock = store.exclusive()?;
-        for layer in store.images().discard_unused_layers(&lock)? {
-            if old.contains(&layer) {
-                report.mended(&format!("layer {}", layer.0.short()));
-            }
+        for layer in store.images().discard_if_unused(&lock, &old)? {
+            report.mended(&format!("layer {}", layer.0.short()));
         }
     }
     Ok(())

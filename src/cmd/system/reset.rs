@@ -3,13 +3,15 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
-use crate::storage::Store;
+use crate::storage::{ExclusiveLock, Store};
 use crate::ui;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// How long containers may take to end by themselves.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often containers that were made meanwhile are ended.
+const ROUNDS: usize = 10;
 const SIGTERM: i32 = 15;
 
 /// Arguments of `system reset`.
@@ -43,12 +45,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let store = crate::cmd::store(env)?;
-    end_all(&store)?;
-    let lock = store.exclusive()?;
-    if let Some(late) = store.containers().list()?.iter().find(|c| c.status.is_live()) {
-        return Err(Error::new(Kind::Conflict, format!("container {} was started meanwhile", late.name))
-            .hint("Do it once more: coracle system reset"));
-    }
+    let lock = without_containers(&store)?;
     store.discard_everything(&lock)?;
     control::sweep(&store)?;
     if !store.remove_root(lock)? {
@@ -60,6 +57,20 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let _ = std::fs::remove_dir(&env.roots.runtime);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends and removes all containers, and gives the lock under which no other is made. Looks again when it
+/// has it: one that was made before, and not started yet, would start without its records.
+fn without_containers(store: &Store) -> Result<ExclusiveLock> {
+    for _ in 0..ROUNDS {
+        end_all(store)?;
+        let lock = store.exclusive()?;
+        if !store.containers().list()?.iter().any(|found| store.containers().open(&found.id).is_ok()) {
+            return Ok(lock);
+        }
+    }
+    Err(Error::new(Kind::Conflict, "containers are being made all the time")
+        .hint("End what makes them, then do it once more: coracle system reset"))
 }
 
 fn end_all(store: &Store) -> Result<()> {

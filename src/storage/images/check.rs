@@ -35,6 +35,25 @@ impl Images {
         Ok(all)
     }
 
+    /// Whether an image that was found damaged still is, now that nobody can mend it by a pull. Of its
+    /// blobs only those are read again that were wrong.
+    ///
+    /// # Errors
+    /// When a record or a blob cannot be read.
+    pub fn is_still(&self, _lock: &ExclusiveLock, damaged: &Damaged) -> Result<bool> {
+        for blob in &damaged.wrong_blobs {
+            if self.blobs.has(blob) && !self.blobs.is_true(blob)? {
+                return Ok(true);
+            }
+        }
+        for (record, read_only) in self.image_records()? {
+            if !read_only && record.id == damaged.id {
+                return Ok(self.examine(&record, false, &mut HashSet::new())?.is_some());
+            }
+        }
+        Ok(false)
+    }
+
     fn examine(
         &self,
         record: &ImageRecord,
@@ -101,12 +120,14 @@ impl Images {
         Ok(self.layers.list()?.into_iter().filter(|layer| !used.contains(layer)).collect())
     }
 
-    /// Moves layers that nothing needs to the trash; gives them.
+    /// Moves those of these layers to the trash that nothing needs; gives them.
     ///
     /// # Errors
     /// When a record cannot be read or a layer not be moved.
-    pub fn discard_unused_layers(&self, _lock: &ExclusiveLock) -> Result<Vec<ChainId>> {
-        self.layers.discard_unused(&self.used_layers()?)
+    pub fn discard_if_unused(&self, _lock: &ExclusiveLock, layers: &[ChainId]) -> Result<Vec<ChainId>> {
+        let mut kept = self.used_layers()?;
+        kept.extend(self.layers.list()?.into_iter().filter(|layer| !layers.contains(layer)));
+        self.layers.discard_unused(&kept)
     }
 
     /// Every blob of our own store that an image needs.
