@@ -176,6 +176,9 @@ pub struct ExitRecord {
     pub started: DateTime<Utc>,
     /// When the payload was reaped.
     pub finished: DateTime<Utc>,
+    /// The container has not run even once: it stands as it was made, and this says why a start failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_ran: bool,
     /// When its monitor will start it again; means nothing once that monitor is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_at: Option<DateTime<Utc>>,

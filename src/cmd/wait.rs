@@ -51,9 +51,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 /// The line for one container: its exit code, or -1 when it is in a state other than ended.
 fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Result<String> {
     if conditions.is_empty() {
-        // As in docker and podman: what was never started is not running.
+        // As in docker and podman: what was never started is not running. A start may have failed.
         if container.status() == Status::Created && !container.is_alive() {
-            return Ok("0".to_owned());
+            return Ok(container.exit_record()?.map_or(0, |failed| failed.code).to_string());
         }
         let code = control::wait_ended(store, container, None)?;
         return Ok(code.map_or_else(|| "-1".to_owned(), |code| code.to_string()));

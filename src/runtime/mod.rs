@@ -236,6 +236,9 @@ pub(crate) fn explain_exec(failure: Failure) -> Error {
             format!("{:?} cannot be executed in the container", failure.object),
         )
         .caused_by(failure),
+        _ if ["find user", "find group"].contains(&failure.doing.as_str()) => Error::from(failure).hint(
+            "Names come from /etc/passwd and /etc/group in the container; numbers need no name, such as -u 1000:1000",
+        ),
         _ => failure.into(),
     }
 }

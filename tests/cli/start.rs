@@ -356,3 +356,33 @@ fn whoever_is_killed_leaves_a_container_that_can_be_used() {
     let left = env.containers();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn what_never_ran_stands_as_it_was_made() {
+    let env = TestEnv::new();
+    create(&env, "who", &["-u", "nouser"], &["true"]);
+    let hint = "Hint: Names come from /etc/passwd";
+    start_of(&env, &["who"]).fails(125).says("nouser").says(hint);
+    start_of(&env, &["-a", "who"]).fails(125).says("nouser");
+    let run = |options: &[&str], command: &str| {
+        let rootfs = format!("{}:O", env.busybox_rootfs().display());
+        env.coracle(["run", "--network=none"]).args(options).args(["--rootfs", &rootfs, command]).run()
+    };
+    assert_eq!(run(&["-u", "nouser", "--name", "ran"], "true").code, 125);
+    assert_eq!(run(&["--name", "what"], "nosuch").code, 127);
+    assert_eq!(run(&["-u", ":nowhere", "--rm", "--name", "gone"], "true").code, 125);
+    let shown =
+        env.coracle(["ps", "-a", "--sort", "names", "--format", "{{.Names}} {{.Status}} {{.State}}"]).ok();
+    assert_eq!(shown.lines(), ["ran Created created", "what Created created", "who Created created"]);
+    assert_eq!(env.coracle(["ps", "-a", "-q", "--filter", "status=created"]).ok().lines().len(), 3);
+    let facts = "{{.State.Status}} {{.State.ExitCode}} {{.State.StartedAt.Unix}} {{.State.FinishedAt.Unix}}";
+    assert_eq!(field(&env, "what", facts), "created 127 -62135596800 -62135596800");
+    assert!(field(&env, "who", "{{.State.Error}}").contains("nouser"));
+    assert_eq!(env.coracle(["wait", "what", "who"]).ok().lines(), ["127", "125"]);
+    // What has run keeps how it ended.
+    create(&env, "once", &["-v", "data:/data"], &["sh", "-c", "rm /bin/sh; exit 3"]);
+    start_of(&env, &["-a", "once"]).fails(3);
+    start_of(&env, &["once"]).fails(127);
+    assert_eq!(status(&env, "once"), "exited 127");
+    assert_eq!(env.coracle(["container", "prune", "-f"]).ok().lines().len(), 4);
+}

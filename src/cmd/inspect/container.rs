@@ -129,7 +129,7 @@ fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Result<
         "ExitCode": exit.as_ref().map_or(lost, |exit| exit.code),
         "Error": exit.as_ref().and_then(|exit| exit.error.as_deref()).unwrap_or_default(),
         "StartedAt": summary.started.map_or(NEVER.to_owned(), time),
-        "FinishedAt": exit.map_or(NEVER.to_owned(), |exit| time(exit.finished)),
+        "FinishedAt": summary.finished.map_or(NEVER.to_owned(), time),
         "Health": health::state(dir, plan, summary),
     }))
 }

@@ -68,12 +68,14 @@ pub(super) fn ended(
     again: Option<DateTime<Utc>>,
 ) {
     let dir = life.dir;
+    let never_ran = error.is_some() && dir.exit_record().ok().flatten().is_none_or(|exit| exit.never_ran);
     let record = ExitRecord {
         run: run.run,
         code: end.code,
         signal: end.signal,
         oom_killed: cgroup::oom_killed(life.plan),
         error,
+        never_ran,
         started: run.started,
         finished: Utc::now(),
         restart_at: again,

@@ -7,7 +7,7 @@
 
 use super::records::{Outline, PortRecord};
 use crate::container::health::Health;
-use crate::container::{ContainerId, Name, Status};
+use crate::container::{ContainerId, ExitRecord, Name, Status};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,20 @@ impl Record {
             rm: outline.auto_remove(),
             cut: false,
         }
+    }
+
+    /// Takes over how a run ended; after a first start that failed the container stands as it was made.
+    pub(super) fn ended(&mut self, exit: &ExitRecord) {
+        self.phase = match exit.restart_at {
+            _ if exit.never_ran => Phase::Created,
+            Some(_) => Phase::Restarting,
+            None => Phase::Exited,
+        };
+        let ran = |time| Some(time).filter(|_| !exit.never_ran);
+        self.run = exit.run;
+        self.started = ran(exit.started);
+        self.finished = ran(exit.finished);
+        self.code = Some(exit.code).filter(|_| !exit.never_ran);
     }
 
     /// The record's bytes, at most [`MAX`], the longest fields left out where they do not fit.

@@ -80,6 +80,7 @@ fn exit_record(run: u64, code: u8) -> ExitRecord {
         signal: None,
         oom_killed: false,
         error: None,
+        never_ran: false,
         started: now,
         finished: now,
         restart_at: None,

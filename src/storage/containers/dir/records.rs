@@ -115,6 +115,7 @@ impl ContainerDir {
             signal: None,
             oom_killed: false,
             error: Some("the disk was full when it ended".to_owned()),
+            never_ran: false,
             started: run.started,
             finished,
             restart_at: None,
@@ -126,15 +127,8 @@ impl ContainerDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn write_exit(&self, exit: &ExitRecord) -> Result<()> {
-        let kept = files::replace_json(self.fd(), "exit.json", exit).and_then(|()| {
-            self.change_summary(|s| {
-                s.phase = ended(exit);
-                s.run = exit.run;
-                s.started = Some(exit.started);
-                s.finished = Some(exit.finished);
-                s.code = Some(exit.code);
-            })
-        });
+        let kept = files::replace_json(self.fd(), "exit.json", exit)
+            .and_then(|()| self.change_summary(|s| s.ended(exit)));
         let noted = locks::note_exit(self.fd(), exit.run, exit.code);
         match kept {
             // The note's place was taken before the disk was full, and it says enough.
@@ -215,15 +209,8 @@ impl ContainerDir {
         if let Ok(Some(exit)) = self.exit_after(run.as_ref())
             && exit.run >= record.run
         {
-            record.phase = ended(&exit);
-            record.run = exit.run;
-            record.finished = Some(exit.finished);
-            record.code = Some(exit.code);
+            record.ended(&exit);
         }
         record
     }
-}
-
-fn ended(exit: &ExitRecord) -> Phase {
-    if exit.restart_at.is_some() { Phase::Restarting } else { Phase::Exited }
 }

@@ -28,13 +28,14 @@ impl ContainerDir {
         // In this order, so that a container which is just starting or ending never looks crashed.
         let Ok(Some(run)) = self.run_record() else {
             return match self.exit_after(None) {
-                Ok(Some(_)) => Status::Exited,
+                Ok(Some(exit)) if !exit.never_ran => Status::Exited,
                 _ => Status::Created,
             };
         };
         let alive = self.is_alive();
         match self.exit_after(Some(&run)) {
             Ok(Some(exit)) if exit.run == run.run && exit.restart_at.is_some() && alive => Status::Restarting,
+            Ok(Some(exit)) if exit.run == run.run && exit.never_ran => Status::Created,
             Ok(Some(exit)) if exit.run == run.run => Status::Exited,
             _ if !alive => Status::Crashed,
             _ if run.paused => Status::Paused,
@@ -116,6 +117,7 @@ impl ContainerDir {
             signal: None,
             oom_killed: false,
             error: Some(error.to_owned()),
+            never_ran: false,
             started: run.started,
             finished: Utc::now(),
             restart_at: None,
