@@ -138,6 +138,11 @@ check "a processor limit" 0 "50000 100000" "$c" run --rm --network=none --cpus 0
 check "too much memory" 137 "" "$c" run --name oom --network=none -m 16m --memory-swap 16m "$image" \
     sh -c 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'
 check "is recorded" 0 "true" "$c" inspect -f '{{.State.OOMKilled}}' oom
+check "run out of memory once" 0 "" "$c" run -d --name twice --restart=on-failure:3 --network=none -m 16m --memory-swap 16m \
+    "$image" sh -c 'test -e /ran && exit 5; touch /ran; x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'
+check "and then fail otherwise" 0 "" sh -c '
+    until [ "$("$1" inspect -f "{{.State.Status}} {{.RestartCount}}" twice)" = "exited 3" ]; do sleep 0.2; done' sh "$c"
+check "the mark is the last run'"'"'s" 0 "5 false" "$c" inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' twice
 check "run to be paused" 0 "" "$c" run -d --name still --network=none -m 64m "$image" sleep 1000
 check "pause" 0 "still" "$c" pause still
 check "paused" 0 "paused" "$c" inspect -f '{{.State.Status}}' still
@@ -148,7 +153,7 @@ check "takes effect" 0 "134217728" "$c" exec still cat /sys/fs/cgroup/memory.max
 check "stats" 0 "134MB" "$c" stats --no-stream still
 check "run without a cgroup" 0 "" "$c" run -d --name late --network=none "$image" sleep 1000
 check "pause makes one" 0 "late" "$c" pause late
-check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom
+check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom twice
 # --- this guest's own tree as an image whose first process is systemd
 tree() {
     tar -C / -c --exclude=usr/lib/modules --exclude=usr/share --exclude=prepare.service --exclude=smoke.service \

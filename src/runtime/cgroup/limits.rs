@@ -224,9 +224,10 @@ pub(super) fn path(id: &ContainerId, parent: Option<&str>) -> Option<String> {
     Some(format!("{}/{}", place(parent)?.trim_end_matches('/'), name(id)))
 }
 
-/// Whether the kernel has ended a process of the container for want of memory.
+/// Whether the kernel has ended a process of the container for want of memory, since its cgroup was made.
 pub fn oom_killed(plan: &ContainerPlan) -> bool {
-    if plan.limits.resources.is_empty() {
+    // Limits may have been set after the container was made, but hardly of one that goes when it ends.
+    if plan.limits.resources.is_empty() && plan.lifecycle.auto_remove {
         return false;
     }
     let path = path(&plan.id, plan.limits.cgroup_parent.as_deref());

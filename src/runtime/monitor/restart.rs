@@ -12,6 +12,7 @@ use super::{Life, finish};
 use crate::container::RestartPolicy;
 use crate::fork::Failure;
 use crate::netns;
+use crate::runtime::cgroup;
 use crate::runtime::join::Joins;
 use crate::runtime::relay::{End, told_to_stop};
 use crate::storage::containers::RunRecord;
@@ -151,6 +152,8 @@ pub(super) fn next(
 }
 
 fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
+    // What a cgroup counts is its run's: the next one gets a new one.
+    cgroup::clear(life.plan);
     let (stdio, streams) = setup::streams(life.plan, life.kept.as_ref())?;
     let listeners = netns::listen(&life.ports)
         .map_err(|e| Failure::other("publish ports of", life.plan.id.short(), e.to_string()))?;
