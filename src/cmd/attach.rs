@@ -43,5 +43,5 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let dir = found?;
     let wanted =
         Wanted { stdin: !args.no_stdin, sig_proxy: args.sig_proxy, detach_keys: args.detach_keys.0.clone() };
-    start::attach(&dir, &wanted)?.wait_for(&store, &dir).map(ExitCode::from)
+    start::attach(&dir, &wanted)?.wait_for(&store, &dir, true).map(ExitCode::from)
 }

@@ -30,7 +30,8 @@ use std::process::ExitCode;
 /// What the manual page says beyond the options.
 const MANUAL: &str = "\
 Exit code: the command's own; 128+n when signal n ended it; 127 when it was not found; 126 when it cannot be \
-executed; 125 when coracle itself failed, and then nothing was started.
+executed; 125 when coracle itself failed, and then nothing was started. With --restart the command shows the first run and \
+ends with the last one, whose exit code it gives.
 
 Environment: of several sources the later one wins, in this order: PATH, container=coracle and, with --tty, TERM=xterm; the image; the \
 caller's proxy variables; --env-host; --env-file; --env. HOSTNAME and HOME are added when nothing set them.
@@ -107,7 +108,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         ui::out(&format!("{}\n", plan.id))?;
         super::linger::warn(env);
     }
-    let code = running.wait().map(ExitCode::from)?;
+    let code = running.wait(&store, &dir).map(ExitCode::from)?;
     if let Some(image) = plan.image.filter(|_| run.rmi)
         && let Err(error) = rmi::forget(&store, &image.reference)
     {

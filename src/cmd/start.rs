@@ -65,5 +65,5 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         sig_proxy: args.sig_proxy.unwrap_or(true),
         detach_keys: args.detach_keys.0.clone(),
     };
-    start::start(&store, &dir, Some(&wanted))?.wait_for(&store, &dir).map(ExitCode::from)
+    start::start(&store, &dir, Some(&wanted))?.wait_for(&store, &dir, false).map(ExitCode::from)
 }

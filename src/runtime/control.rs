@@ -336,6 +336,26 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
     }
 }
 
+/// The exit code of a container's last run: `code`, with which a run has just ended, unless its monitor
+/// starts it again. Waits for the end of that monitor then.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn last_code(store: &Store, container: &ContainerDir, code: u8) -> Result<u8> {
+    if !container.status().is_active() {
+        return Ok(code);
+    }
+    // The directory of a --rm container is gone when its monitor is.
+    let note = container.exit_note()?;
+    if let Some(monitor) = container.run_record()?.as_ref().and_then(RunRecord::open_monitor) {
+        watch::wait_process(&monitor);
+    }
+    if container.in_place() {
+        recover(store, container)?;
+    }
+    Ok(note.code(0).unwrap_or(LOST_EXIT_CODE))
+}
+
 /// Finishes the work of a monitor that died: what is left of the run is killed and an exit record with
 /// [`LOST_EXIT_CODE`] is written; a `--rm` container is removed. Nothing happens while a monitor lives.
 ///

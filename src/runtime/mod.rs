@@ -170,38 +170,50 @@ fn check_preserved(count: u32) -> Result<()> {
 }
 
 impl Running {
-    /// Relays until the container ends or the user detaches; gives the exit code, 0 after detaching.
+    /// Relays until the container ends or the user detaches; gives the exit code, 0 after detaching. Where
+    /// its restart policy starts it again that is, as with podman, the code of its last run, of which the
+    /// caller then sees no more than this.
     ///
     /// # Errors
     /// When the monitor goes away without an exit code.
-    pub fn wait(self) -> Result<u8> {
-        let Some(Attached { socket, how, signals }) = self.attached else { return Ok(0) };
-        match client::follow(&socket, &how, &signals)? {
-            Ended::Exited(code) => Ok(code),
-            Ended::Detached => Ok(0),
-            Ended::Signalled(signal) => Ok(128 + signal as u8),
-            Ended::Lost => {
+    pub fn wait(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
+        match self.follow()? {
+            Some(Ended::Exited(code)) => control::last_code(store, dir, code),
+            Some(Ended::Lost) => {
                 Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
                     .hint("See how the container stands: coracle ps -a"))
             }
+            ended => Ok(attached_code(ended)),
         }
     }
-}
 
-impl Running {
     /// As [`Running::wait`], for one who came later than the container and may have missed its exit code by
-    /// a moment: that is in the records then.
+    /// a moment: that is in the records then. With `once` the end of this run is enough.
     ///
     /// # Errors
     /// When the records cannot be read.
-    pub fn wait_for(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
-        let Some(Attached { socket, how, signals }) = self.attached else { return Ok(0) };
-        match client::follow(&socket, &how, &signals)? {
-            Ended::Exited(code) => Ok(code),
-            Ended::Detached => Ok(0),
-            Ended::Signalled(signal) => Ok(128 + signal as u8),
-            Ended::Lost => Ok(control::wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE)),
+    pub fn wait_for(self, store: &Store, dir: &ContainerDir, once: bool) -> Result<u8> {
+        match self.follow()? {
+            Some(Ended::Exited(code)) if !once => control::last_code(store, dir, code),
+            Some(Ended::Lost) => Ok(control::wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE)),
+            ended => Ok(attached_code(ended)),
         }
+    }
+
+    /// Relays, if somebody is attached.
+    fn follow(self) -> Result<Option<Ended>> {
+        let Some(Attached { socket, how, signals }) = self.attached else { return Ok(None) };
+        client::follow(&socket, &how, &signals).map(Some)
+    }
+}
+
+/// The exit code of a command whose attachment has ended.
+fn attached_code(ended: Option<Ended>) -> u8 {
+    match ended {
+        Some(Ended::Exited(code)) => code,
+        Some(Ended::Signalled(signal)) => 128 + signal as u8,
+        Some(Ended::Detached) | None => 0,
+        Some(Ended::Lost) => LOST_EXIT_CODE,
     }
 }
 

@@ -136,14 +136,27 @@ fn ports_and_output_outlive_a_restart() {
     TcpListener::bind(("127.0.0.1", number)).unwrap();
 }
 
-/// As with docker and podman the command is attached to the first run.
+/// As with podman the command is attached to the first run and gives the code of the last.
 #[test]
-fn an_attached_command_ends_with_the_first_run() {
+fn an_attached_command_gives_the_code_of_the_last_run() {
     let env = TestEnv::new();
+    let script = "echo out; echo x >>/codes; exit $(grep -c x /codes)";
+    let call = |rm: &str| {
+        let call = env.coracle(["run", rm, "--name", "a", "--network", "none", "--restart", "on-failure:2"]);
+        call.arg("--rootfs").arg(env.busybox_rootfs()).args(["sh", "-c", script])
+    };
+    assert_eq!(call("--rm=false").fails(3).stdout, "out\n");
+    assert_eq!(state(&env, "a"), "exited 3 2");
+    assert_eq!(env.coracle(["start", "-a", "a"]).fails(6).stdout, "out\n");
+    env.coracle(["rm", "a"]).ok();
+    assert_eq!(call("--rm").fails(9).stdout, "out\n");
+    assert!(env.containers().is_empty());
+    // One that gets well ends well.
+    let well = "test -e /well && exit 0; touch /well; exit 1";
     let call =
-        env.coracle(["run", "--name", "a", "--network", "none", "--restart", "on-failure:1", "--rootfs"]);
-    call.arg(env.busybox_rootfs()).args(["sh", "-c", "echo out; exit 6"]).fails(6);
-    eventually("it has given up", || state(&env, "a") == "exited 6 1");
+        env.coracle(["run", "--name", "b", "--network", "none", "--restart", "on-failure", "--rootfs"]);
+    call.arg(env.busybox_rootfs()).args(["sh", "-c", well]).ok();
+    env.coracle(["rm", "b"]).ok();
     // `--rm` removes what has given up.
     let call = env.coracle([
         "run",
@@ -158,7 +171,7 @@ fn an_attached_command_ends_with_the_first_run() {
         "--rootfs",
     ]);
     call.arg(env.busybox_rootfs()).args(["sh", "-c", &counting(6)]).ok();
-    eventually("it is gone", || env.containers().len() == 1);
+    eventually("it is gone", || env.containers().is_empty());
     assert_eq!(runs(&env), 2);
 }
 

@@ -76,6 +76,13 @@ pub fn wait_any(watches: &mut [Watch], limit: Option<Duration>) {
     }
 }
 
+/// Waits for the end of the process behind a pidfd.
+pub fn wait_process(pidfd: &OwnedFd) {
+    while !has_ended(pidfd) {
+        let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+    }
+}
+
 /// Whether the process behind a pidfd has ended (it becomes readable then, pidfd_open(2)).
 fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
