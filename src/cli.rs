@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 /// Run containers without root, daemon or set-up
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, arg = version(), after_long_help = include_str!("cmd/help.txt"))]
+#[command(name = "coracle", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, args_override_self = true, arg = version(), after_long_help = include_str!("cmd/help.txt"))]
 pub struct Cli {
     /// Options that stand before the verb.
     #[command(flatten)]
@@ -74,7 +74,7 @@ fn short(words: &[OsString]) -> Option<Cli> {
         }
     };
     let (_, augment) = VERBS.iter().find(|(name, _)| name.to_ascii_lowercase() == verb)?;
-    let tree = GlobalOptions::augment_args(clap::Command::new("coracle"));
+    let tree = GlobalOptions::augment_args(clap::Command::new("coracle").args_override_self(true));
     let tree = tree.subcommand(augment(clap::Command::new(verb.to_owned())));
     Cli::from_arg_matches(&tree.try_get_matches_from(words).ok()?).ok()
 }
@@ -193,7 +193,9 @@ mod tests {
             "coracle exec -it web sh --help",
             "coracle ps -a --format json",
             "coracle container rm -f web",
+            "coracle exec -w /a -w /b web sh",
             "coracle images",
+            "coracle create --rm --rm=false --name a --name b -e A -e B alpine",
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             if let Some(short) = short(&words) {

@@ -11,11 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `create`.
 #[derive(Debug, clap::Args)]
-#[command(
-    disable_help_flag = true,
-    args_override_self = true,
-    override_usage = "coracle create [OPTIONS] IMAGE [COMMAND [ARG]...]"
-)]
+#[command(disable_help_flag = true, override_usage = "coracle create [OPTIONS] IMAGE [COMMAND [ARG]...]")]
 pub struct Args {
     /// The container.
     #[command(flatten)]

@@ -58,7 +58,6 @@ what the host does not grant is refused with the reason.";
 #[derive(Debug, clap::Args)]
 #[command(
     disable_help_flag = true,
-    args_override_self = true,
     override_usage = "coracle run [OPTIONS] IMAGE [COMMAND [ARG]...]",
     after_long_help = MANUAL
 )]

@@ -125,9 +125,6 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
         }
         ErrorKind::ArgumentConflict => {
             let prior = text(ContextKind::PriorArg).map(|a| bare(&a)).unwrap_or_default();
-            if prior == argument || prior.is_empty() {
-                return usage(format!("{argument} is given twice")).hint(help);
-            }
             usage(format!("{argument} does not go with {prior}")).hint(help)
         }
         ErrorKind::NoEquals => usage(format!("{argument} needs its value behind an equals sign")).hint(help),
@@ -172,7 +169,9 @@ fn nearest<'a>(at: &'a Command, typed: &str) -> Option<&'a str> {
 fn bare(argument: &str) -> String {
     let flag = argument.split([' ', '=']).next().unwrap_or(argument);
     let flag = if flag.starts_with('-') { flag.split('[').next().unwrap_or(flag) } else { argument };
-    flag.trim_matches(['<', '>', '[', ']', '.']).to_owned()
+    let name = flag.trim_end_matches("...");
+    let inside = |open, close| name.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    inside('<', '>').or_else(|| inside('[', ']')).unwrap_or(name).to_owned()
 }
 
 fn first(value: &ContextValue) -> Option<String> {
@@ -197,7 +196,8 @@ mod tests {
     }
 
     fn tree() -> Command {
-        Command::new("coracle").subcommand_required(true).subcommand(
+        let cp = ["[CONTAINER:]SOURCE", "[CONTAINER:]TARGET"].map(|name| Arg::new(name).required(true));
+        Command::new("coracle").subcommand_required(true).subcommand(Command::new("cp").args(cp)).subcommand(
             Command::new("run")
                 .arg(Arg::new("detach").short('d').long("detach").action(ArgAction::SetTrue))
                 .arg(Arg::new("rm").long("rm").action(ArgAction::SetTrue).conflicts_with("detach"))
@@ -224,7 +224,7 @@ mod tests {
             ("run -p abc x", "--publish: \"abc\" is not a port", "Ports go from 1 to 65535"),
             ("run x --name", "a value for --name is missing", "See coracle run --help"),
             ("run --rm -d x", "--rm does not go with --detach", "See coracle run --help"),
-            ("run --name a --name b x", "--name is given twice", "See coracle run --help"),
+            ("cp", "coracle cp: [CONTAINER:]SOURCE [CONTAINER:]TARGET is missing", "See coracle cp --help"),
             ("rnu x", "unknown command \"rnu\"", "Did you mean coracle run?"),
             ("zzz", "unknown command \"zzz\"", "See coracle --help"),
             ("", "coracle: a command is missing", "See coracle --help"),
