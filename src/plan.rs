@@ -190,6 +190,9 @@ pub struct UserSpec {
     /// Entries of `/etc/passwd` that are added in any case (`--hostuser`).
     #[serde(default)]
     pub host_users: Vec<String>,
+    /// Entries of `/etc/group` that are added with them.
+    #[serde(default)]
+    pub host_groups: Vec<String>,
 }
 
 /// Whether a namespace is the container's own, the host's or another container's.

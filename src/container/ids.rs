@@ -53,6 +53,22 @@ impl IdMaps {
         Some(IdMaps { uids: after_own(count.0)?, gids: after_own(count.1)? })
     }
 
+    /// The map in which the user, 0 outside, is `user` inside; the subordinate ids are all others from 0 on.
+    /// `count` as in [`IdMaps::without_user`].
+    pub fn with_user_as(user: (u32, u32), count: (u32, u32)) -> IdMaps {
+        let around = |own: u32, count: u32| {
+            let others = count.saturating_sub(1);
+            let below = own.min(others);
+            let lines = [
+                Extent { inside: 0, outside: 1, count: below },
+                Extent { inside: own, outside: 0, count: 1 },
+                Extent { inside: own.saturating_add(1), outside: below + 1, count: others - below },
+            ];
+            lines.into_iter().filter(|line| line.count > 0).collect()
+        };
+        IdMaps { uids: around(user.0, count.0), gids: around(user.1, count.1) }
+    }
+
     /// The owner outside of what belongs to `owner` inside; `None` for ids that do not exist outside.
     pub fn outside(&self, owner: (u32, u32)) -> (Option<u32>, Option<u32>) {
         (translate(&self.uids, owner.0, Extent::out), translate(&self.gids, owner.1, Extent::out))
@@ -135,6 +151,19 @@ mod tests {
         for count in [(1, 65537), (65537, 1), (0, 0)] {
             assert_eq!(IdMaps::without_user(count), None, "{count:?}");
         }
+    }
+
+    #[test]
+    fn the_user_gets_a_number_inside() {
+        let maps = IdMaps::with_user_as((1000, 5000), (65537, 101));
+        assert_eq!(maps.uids, [extent(0, 1, 1000), extent(1000, 0, 1), extent(1001, 1001, 64536)]);
+        // More than there are others: the user comes last.
+        assert_eq!(maps.gids, [extent(0, 1, 100), extent(5000, 0, 1)]);
+        assert_eq!(maps.root(), (1, 1));
+        assert_eq!(maps.inside((0, 0)), (Some(1000), Some(5000)));
+        assert_eq!(maps.outside((1001, 100)), (Some(1001), None));
+        let root = IdMaps::with_user_as((0, 0), (11, 1));
+        assert_eq!((root.uids, root.gids), (vec![extent(0, 0, 1), extent(1, 1, 10)], vec![extent(0, 0, 1)]));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `--userns`: whose user namespace, and which ids are in it.
 
-use super::Share;
 use super::words::OTHER_IDS;
+use super::{MountPlan, Share};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
+use std::path::Path;
 use std::str::FromStr;
 
 /// Which ids a container has, as asked for.
@@ -14,8 +15,26 @@ pub enum IdsRequest {
     Same,
     /// The subordinate ones alone: the user does not exist inside.
     WithoutUser,
+    /// The user has these ids inside, or those that he has outside; the subordinate ones are the others.
+    Kept {
+        /// User id.
+        uid: Option<u32>,
+        /// Group id.
+        gid: Option<u32>,
+    },
     /// Those of another container, whose namespaces are shared.
     Of(IdMaps),
+}
+
+/// The account of whoever starts a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// How many users and groups the shared namespace has.
+    pub available: (u32, u32),
+    /// User and group.
+    pub ids: (u32, u32),
+    /// Its entry of `/etc/passwd`, without a password.
+    pub entry: Option<String>,
 }
 
 /// `--userns`.
@@ -27,68 +46,185 @@ pub struct Userns {
     pub ids: IdsRequest,
 }
 
+fn refuse(message: String, hint: &str) -> Error {
+    Error::new(Kind::Usage, message).hint(hint)
+}
+
 impl FromStr for Userns {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
+        let (mode, options) = s.split_once(':').map_or((s, None), |(mode, options)| (mode, Some(options)));
         let own = |ids| Ok(Userns { share: Share::Private, ids });
-        match s.split(':').next() {
-            Some("host" | "") if !s.contains(':') => own(IdsRequest::Same),
-            Some("nomap") if !s.contains(':') => own(IdsRequest::WithoutUser),
-            Some("keep-id" | "auto") => Err(Error::new(
-                Kind::Usage,
-                format!("user namespace mode {s:?} is not offered yet: of other id maps, only nomap is"),
-            )
-            .hint(OTHER_IDS)),
+        match (mode, options) {
+            ("host" | "", None) => own(IdsRequest::Same),
+            ("nomap", None) => own(IdsRequest::WithoutUser),
+            ("keep-id", options) => own(kept_ids(s, options)?),
+            ("auto", _) => Err(refuse(
+                format!("user namespace mode {s:?} is not offered: no ranges are kept apart for containers"),
+                OTHER_IDS,
+            )),
             _ => match super::words::elsewhere(s) {
                 Some(share) => Ok(Userns { share: share?, ids: IdsRequest::Same }),
-                None => Err(Error::new(Kind::Usage, format!("{s:?} is not a user namespace mode"))
-                    .hint("Use host, nomap or container:NAME, or leave --userns out.")),
+                None => Err(refuse(
+                    format!("{s:?} is not a user namespace mode"),
+                    "Use host, keep-id, nomap or container:NAME, or leave --userns out.",
+                )),
             },
         }
     }
 }
 
-/// The maps of what was asked for; `available` is how many users and groups the shared namespace has.
+/// `keep-id[:uid=UID,gid=GID]`.
+fn kept_ids(s: &str, options: Option<&str>) -> Result<IdsRequest> {
+    let (mut uid, mut gid) = (None, None);
+    for option in options.into_iter().flat_map(|options| options.split(',')) {
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        // The last number is none (attack case 28).
+        let number = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok()).flatten();
+        let number = number.filter(|number| *number < u32::MAX);
+        match (key, number) {
+            ("uid", Some(number)) => uid = Some(number),
+            ("gid", Some(number)) => gid = Some(number),
+            _ => {
+                return Err(refuse(
+                    format!("{s:?}: {option:?} is not an option of keep-id"),
+                    "Write numbers below 4294967295, for example --userns=keep-id:uid=1000,gid=1000.",
+                ));
+            }
+        }
+    }
+    Ok(IdsRequest::Kept { uid, gid })
+}
+
+/// The maps of what was asked for.
 ///
 /// # Errors
 /// When the account has no subordinate ids.
-pub(super) fn maps(asked: &IdsRequest, available: (u32, u32)) -> Result<IdMaps> {
-    match asked {
-        IdsRequest::Same => Ok(IdMaps::default()),
-        IdsRequest::Of(maps) => Ok(maps.clone()),
-        IdsRequest::WithoutUser => IdMaps::without_user(available).ok_or_else(|| {
-            Error::new(Kind::Host, "--userns=nomap: this account has no subordinate ids")
-                .hint("See what is missing and how to get it: coracle info")
-        }),
+pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
+    let found = match asked {
+        IdsRequest::Same => return Ok(IdMaps::default()),
+        IdsRequest::Of(maps) => return Ok(maps.clone()),
+        IdsRequest::WithoutUser => IdMaps::without_user(account.available),
+        IdsRequest::Kept { uid, gid } => {
+            let user = (uid.unwrap_or(account.ids.0), gid.unwrap_or(account.ids.1));
+            // Somebody has to be the container's root.
+            IdMaps::without_user(account.available).map(|_| IdMaps::with_user_as(user, account.available))
+        }
+    };
+    found.ok_or_else(|| {
+        Error::new(Kind::Host, "--userns: other ids need subordinate ones, and this account has none")
+            .hint("See what is missing and how to get it: coracle info")
+    })
+}
+
+/// The user's own account, in a container that has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// `UID:GID`, whom the payload runs as unless somebody else is named.
+    pub(super) user: String,
+    /// Its entry of `/etc/passwd`, when the container's user is the host's.
+    pub(super) passwd: Option<String>,
+    /// Its entry of `/etc/group`.
+    pub(super) group: Option<String>,
+}
+
+/// What `keep-id` says about the payload's user, as podman has it: the home directory is the host's where that
+/// is mounted, else the working directory.
+pub(super) fn kept(asked: &IdsRequest, account: &Account, cwd: &Path, mounts: &[MountPlan]) -> Option<Kept> {
+    let IdsRequest::Kept { uid, gid } = asked else { return None };
+    let (uid, gid) = (uid.unwrap_or(account.ids.0), gid.unwrap_or(account.ids.1));
+    let mut kept = Kept { user: format!("{uid}:{gid}"), passwd: None, group: None };
+    let fields: Vec<&str> = account.entry.iter().flat_map(|entry| entry.split(':')).collect();
+    if let [name, _, _, _, full_name, home, ..] = fields[..]
+        && uid == account.ids.0
+    {
+        let own = Path::new(home);
+        let mounted = mounts.iter().map(|mount| mount.destination.as_path());
+        let has_home = own.is_absolute() && mounted.into_iter().any(|place| own.starts_with(place));
+        let cwd = cwd.to_string_lossy();
+        let home = if has_home { home } else { &cwd };
+        if !home.contains([':', '\n']) {
+            kept.passwd = Some(format!("{name}:*:{uid}:{gid}:{full_name}:{home}:/bin/sh"));
+        }
+        kept.group = Some(format!("{name}:x:{gid}:{name}"));
     }
+    Some(kept)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::MountSource;
+
+    fn account() -> Account {
+        Account {
+            available: (11, 6),
+            ids: (1000, 100),
+            entry: Some("me:*:1000:100:Me, myself:/home/me:/bin/zsh".into()),
+        }
+    }
 
     #[test]
     fn modes_are_read_or_refused_with_the_reason() {
-        for good in ["host", ""] {
-            let same = Userns { share: Share::Private, ids: IdsRequest::Same };
-            assert_eq!(good.parse::<Userns>().unwrap(), same);
+        for (text, ids) in [
+            ("host", IdsRequest::Same),
+            ("", IdsRequest::Same),
+            ("nomap", IdsRequest::WithoutUser),
+            ("keep-id", IdsRequest::Kept { uid: None, gid: None }),
+            ("keep-id:uid=5", IdsRequest::Kept { uid: Some(5), gid: None }),
+            ("keep-id:gid=7,uid=0", IdsRequest::Kept { uid: Some(0), gid: Some(7) }),
+        ] {
+            assert_eq!(text.parse::<Userns>().unwrap(), Userns { share: Share::Private, ids }, "{text}");
         }
-        assert_eq!("nomap".parse::<Userns>().unwrap().ids, IdsRequest::WithoutUser);
         assert_eq!("container:x".parse::<Userns>().unwrap().share, Share::Container("x".to_owned()));
-        for bad in ["keep-id:uid=5", "auto"] {
-            assert!(bad.parse::<Userns>().unwrap_err().message().contains("not offered yet"), "{bad}");
-        }
+        assert!("auto:size=5".parse::<Userns>().unwrap_err().message().contains("not offered"));
         for bad in ["wat", "container:", "host:x", "private:", "nomap:", "nomap:uid=1"] {
             assert!(bad.parse::<Userns>().is_err(), "{bad}");
+        }
+        // Attack case 28.
+        for option in ["", "uid", "uid=", "uid=-1", "uid=+1", "uid=4294967295", "gid=4294967296", "size=5"] {
+            let error = format!("keep-id:{option}").parse::<Userns>().unwrap_err();
+            assert!(error.message().contains("not an option of keep-id"), "{option}");
         }
     }
 
     #[test]
     fn maps_need_subordinate_ids() {
-        assert!(!maps(&IdsRequest::Same, (1, 1)).unwrap().is_shifted());
-        assert_eq!(maps(&IdsRequest::WithoutUser, (1, 1)).unwrap_err().kind(), Kind::Host);
-        let nomap = maps(&IdsRequest::WithoutUser, (11, 6)).unwrap();
+        let alone = Account { available: (1, 1), ..account() };
+        assert!(!maps(&IdsRequest::Same, &alone).unwrap().is_shifted());
+        let keep = IdsRequest::Kept { uid: None, gid: Some(3) };
+        for asked in [&IdsRequest::WithoutUser, &keep] {
+            assert_eq!(maps(asked, &alone).unwrap_err().kind(), Kind::Host);
+        }
+        let nomap = maps(&IdsRequest::WithoutUser, &account()).unwrap();
         assert_eq!((nomap.uids[0].count, nomap.gids[0].count), (10, 5));
-        assert_eq!(maps(&IdsRequest::Of(nomap.clone()), (1, 1)).unwrap(), nomap);
+        assert_eq!(maps(&IdsRequest::Of(nomap.clone()), &alone).unwrap(), nomap);
+        assert_eq!(maps(&keep, &account()).unwrap().inside((0, 0)), (Some(1000), Some(3)));
+    }
+
+    #[test]
+    fn the_kept_user_has_an_entry() {
+        let keep = IdsRequest::Kept { uid: None, gid: None };
+        let at = |place: &str| {
+            let source = MountSource::Bind { path: "/x".into(), recursive: true };
+            MountPlan::new(source, place.into())
+        };
+        for (mounts, home) in [
+            (vec![], "/work"),
+            (vec![at("/home/me/src")], "/work"),
+            (vec![at("/data"), at("/home/me")], "/home/me"),
+            (vec![at("/home")], "/home/me"),
+        ] {
+            let kept = kept(&keep, &account(), Path::new("/work"), &mounts).unwrap();
+            assert_eq!(kept.user, "1000:100");
+            assert_eq!(kept.passwd.unwrap(), format!("me:*:1000:100:Me, myself:{home}:/bin/sh"));
+            assert_eq!(kept.group.unwrap(), "me:x:100:me");
+        }
+        let other = IdsRequest::Kept { uid: Some(5), gid: None };
+        let other = kept(&other, &account(), Path::new("/"), &[]).unwrap();
+        assert_eq!((other.user.as_str(), other.passwd), ("5:100", None));
+        let odd = kept(&keep, &account(), Path::new("/a:b"), &[]).unwrap();
+        assert_eq!(odd.passwd, None);
+        assert_eq!(kept(&IdsRequest::WithoutUser, &account(), Path::new("/"), &[]), None);
     }
 }

@@ -1,6 +1,7 @@
 //! A request, an image and the caller become one plan. Pure: no file is read and nothing is asked of
 //! the system here, so the whole of it is tested by tables.
 
+use super::ids::{Account, Kept};
 use super::mount::inherit::ImageVolumes;
 use super::mount::{ImageArg, MountArg, SourceArg, clean_destination};
 use super::notify::NotifyMode;
@@ -42,8 +43,8 @@ pub struct Facts {
     pub created: DateTime<Utc>,
     /// Who starts it.
     pub caller: Caller,
-    /// How many users and groups the shared namespace has.
-    pub ids: (u32, u32),
+    /// The account, where its ids count.
+    pub account: Account,
 }
 
 /// Makes the plan.
@@ -70,11 +71,12 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         manages_cgroups: systemd,
     };
     let security = security::confine(&request.security)?;
+    let cwd = working_directory(request.process.cwd.as_deref(), config)?;
     let process = ProcessPlan {
         argv: argv(&request, program.argv()),
         env: environment(&request, config, facts, &hostname, systemd)?,
-        cwd: working_directory(request.process.cwd.as_deref(), config)?,
-        user: user(&request, config)?,
+        user: user(&request, config, ids::kept(&request.ids, &facts.account, &cwd, &mounts))?,
+        cwd,
         umask: request.process.umask.unwrap_or(0o022),
         preserve_fds: request.process.preserve_fds,
         init: request.process.init && request.process.init_path.is_none(),
@@ -145,7 +147,7 @@ pub fn check(request: &Request, facts: &Facts) -> Result<()> {
     limits::sysctls(&request.limits.sysctls, &request.namespaces, &request.network.mode)?;
     security::confine(&request.security)?;
     working_directory(request.process.cwd.as_deref(), None)?;
-    user(request, None)?;
+    user(request, None, None)?;
     if request.rootfs.is_some() {
         root(request, None, &facts.caller)?;
         program(request.process.entrypoint.as_ref(), &request.process.command, None)?;
@@ -189,7 +191,7 @@ fn check_namespaces(request: &Request) -> Result<()> {
 
 /// The container's ids. Other ones than the shared namespace's can be had for the files of images only.
 fn ids(request: &Request, facts: &Facts) -> Result<IdMaps> {
-    let maps = ids::maps(&request.ids, facts.ids)?;
+    let maps = ids::maps(&request.ids, &facts.account)?;
     if maps.is_shifted() && request.rootfs.is_some() {
         return Err(refuse(
             "--rootfs cannot be used with other user ids: its files belong to the host's users",
@@ -333,11 +335,13 @@ fn argv(request: &Request, program: Vec<String>) -> Vec<String> {
     }
 }
 
-fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
+/// Whom the payload runs as; `kept` is the user's own account, when the container has it.
+fn user(request: &Request, config: Option<&RunConfig>, kept: Option<Kept>) -> Result<UserSpec> {
     let of_image = config.map_or("", |c| c.user.as_str());
-    let user = match &request.process.user {
-        Some(user) => user.clone(),
-        None => {
+    let user = match (&request.process.user, &kept) {
+        (Some(user), _) => user.clone(),
+        (None, Some(kept)) => kept.user.clone(),
+        (None, None) => {
             let checked = of_image.parse::<UserArg>().map_err(|e| {
                 Error::new(Kind::Image, "the image's user cannot be used")
                     .caused_by(e)
@@ -356,6 +360,12 @@ fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
     let groups = if keep_groups { Vec::new() } else { request.process.groups.clone() };
     let super::request::ProcessRequest { passwd_entry, passwd_line, group_line, host_users, .. } =
         &request.process;
+    let mut host_users = host_users.clone();
+    let mut host_groups = Vec::new();
+    if let Some(kept) = kept.filter(|_| *passwd_entry && passwd_line.is_none()) {
+        host_users.extend(kept.passwd);
+        host_groups.extend(kept.group);
+    }
     Ok(UserSpec {
         user,
         groups,
@@ -363,7 +373,8 @@ fn user(request: &Request, config: Option<&RunConfig>) -> Result<UserSpec> {
         passwd_entry: *passwd_entry,
         passwd_line: passwd_line.clone(),
         group_line: group_line.clone(),
-        host_users: host_users.clone(),
+        host_users,
+        host_groups,
     })
 }
 

@@ -146,6 +146,9 @@ fn is_number(text: &str) -> bool {
 }
 
 fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser, Failure> {
+    let with_hosts = with_host_entries(spec, passwd, group);
+    let (passwd, group) =
+        (with_hosts.0.as_deref().unwrap_or(passwd), with_hosts.1.as_deref().unwrap_or(group));
     let (user_text, group_text) = match spec.user.split_once(':') {
         Some((user, group)) => (user, group),
         None => (spec.user.as_str(), ""),
@@ -199,14 +202,29 @@ fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser,
             resolved.group = Some(with_line(group, &line));
         }
     }
+    resolved.passwd = resolved.passwd.or(with_hosts.0);
+    resolved.group = resolved.group.or(with_hosts.1);
+    Ok(resolved)
+}
+
+/// The databases with the entries of the host whose names and numbers are free; `None` where there are none.
+fn with_host_entries(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let (mut users, mut all_groups) = (None::<Vec<u8>>, None::<Vec<u8>>);
     for entry in &spec.host_users {
         let name = entry.split(':').next().unwrap_or_default();
-        let so_far = resolved.passwd.as_deref().unwrap_or(passwd);
+        let so_far = users.as_deref().unwrap_or(passwd);
         if !accounts(so_far).any(|known| known.name == name) {
-            resolved.passwd = Some(with_line(so_far, &format!("{entry}\n")));
+            users = Some(with_line(so_far, &format!("{entry}\n")));
         }
     }
-    Ok(resolved)
+    for entry in &spec.host_groups {
+        let gid = entry.split(':').nth(2).and_then(id);
+        let so_far = all_groups.as_deref().unwrap_or(group);
+        if !groups(so_far).any(|known| Some(known.gid) == gid) {
+            all_groups = Some(with_line(so_far, &format!("{entry}\n")));
+        }
+    }
+    (users, all_groups)
 }
 
 /// The entry of a user given by name or number; `None` for a number without one, and for an empty text

@@ -102,7 +102,7 @@ fn memory_and_names_are_shared() {
     assert_eq!(out(&env, &["--network=none", "--userns=host"], "id -u"), "0");
     refused(&env, &["--uts=container:web", "--hostname", "x"], "--hostname");
     refused(&env, &["--ipc=container:web", "--shm-size", "1m"], "--shm-size");
-    for mode in ["keep-id", "auto", "wat"] {
+    for mode in ["auto", "keep-id:uid=x", "wat"] {
         refused(&env, &["--userns", mode], mode);
     }
 }

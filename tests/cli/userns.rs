@@ -1,4 +1,4 @@
-//! `run` with an id map of the container's own: `--userns=nomap`.
+//! `run` with an id map of the container's own: `--userns=nomap` and `keep-id`.
 
 use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary, eventually, many_layers};
 use expectrl::Expect;
@@ -158,7 +158,7 @@ fn what_is_written_belongs_to_the_containers_users_everywhere() {
         env.coracle(["stop", "-t", "0", "c"]).ok();
     }
     env.coracle(["start", "c"]).ok();
-    assert_eq!(exec(&[], "stat -c %u:%g /root/given /home/tester"), "0:0\n5:6");
+    assert_eq!(exec(&[], "stat -c %u:%g /root/given /tmp/tester"), "0:0\n5:6");
 }
 
 /// Capabilities that the container's root gives a file are root's in the image too.
@@ -257,6 +257,98 @@ fn it_lives_like_any_other() {
         .says("Leave --userns out");
 }
 
+#[track_caller]
+fn kept(env: &TestEnv, options: &[&str], script: &str) -> String {
+    let call = env.coracle(["run", "--rm", "--network=none"]).args(options);
+    call.args(["busybox", "sh", "-c", script]).ok().text().to_owned()
+}
+
+/// As podman has it: the same numbers inside and outside, and files on both sides are the same user's.
+#[test]
+fn the_user_is_himself_inside() {
+    let env = TestEnv::with_images();
+    let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
+    let name = std::env::var("USER").unwrap();
+    let keep = "--userns=keep-id";
+    let script =
+        "id; echo $HOME; tail -n 1 /etc/passwd /etc/group; cat /proc/self/uid_map; stat -c %u:%g / /bin";
+    let shown = kept(&env, &[keep, "-w", "/tmp"], script);
+    assert!(shown.starts_with(&format!("uid={uid}({name}) gid={gid}({name})")), "{shown}");
+    for line in [
+        format!("{name}:*:{uid}:{gid}:"),
+        format!("{name}:x:{gid}:{name}"),
+        "/tmp\n".to_owned(),
+        "0:0\n0:0".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line}: {shown}");
+    }
+    let map: Vec<Vec<u32>> = shown
+        .lines()
+        .map(|line| line.split_whitespace().map_while(|n| n.parse().ok()).collect())
+        .filter(|line: &Vec<u32>| line.len() == 3)
+        .collect();
+    assert_eq!(map[..2], [vec![0, 1, uid.as_raw()], vec![uid.as_raw(), 0, 1]]);
+
+    // The user's files, a fresh volume, and somebody else.
+    env.file("mine/f", "x");
+    let bind = format!("{}:/mine", env.path().join("mine").display());
+    let script = "stat -c %u:%g /mine/f /v; echo y >/mine/g; touch /v/x; id -un";
+    let own = format!("{uid}:{gid}");
+    assert_eq!(kept(&env, &[keep, "-v", &bind, "-v", "v:/v"], script), format!("{own}\n{own}\n{name}"));
+    let made = std::fs::metadata(env.path().join("mine/g")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (uid.as_raw(), gid.as_raw()));
+    assert_eq!(kept(&env, &[keep, "-u", "0"], "id -u; touch /x; stat -c %u /x"), "0\n0");
+    assert_eq!(kept(&env, &[keep, "-u", "tester"], "id -un; echo $HOME"), "tester\n/home/tester");
+    assert!(!kept(&env, &[keep, "--passwd=false"], "cat /etc/passwd").contains(&name));
+    // As a user of the image.
+    let script = "id -un; echo $HOME; stat -c %U:%G /mine/f; grep -c tester /etc/passwd";
+    let options = ["--userns=keep-id:uid=1000,gid=10", "-v", &bind];
+    assert_eq!(kept(&env, &options, script), "tester\n/home/tester\ntester:wheel\n1");
+    assert_eq!(
+        kept(&env, &["--userns=keep-id:uid=0,gid=0", "-v", &bind], "id -u; stat -c %u /mine/f"),
+        "0\n0"
+    );
+    // More than there are: the user comes last.
+    assert_eq!(kept(&env, &["--userns=keep-id:uid=900000"], "id -u; stat -c %u /bin"), "900000\n0");
+}
+
+#[test]
+fn what_the_user_makes_inside_is_committed_and_copied_as_his() {
+    let env = TestEnv::with_images();
+    let uid = nix::unistd::getuid();
+    let run = env.coracle([
+        "run",
+        "-d",
+        "--name=c",
+        "--network=none",
+        "--userns=keep-id",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    run.ok();
+    let exec = |script: &str| env.coracle(["exec", "c", "sh", "-c", script]).ok().text().to_owned();
+    assert_eq!(exec("id -u; touch /tmp/made; stat -c %u /tmp/made"), format!("{uid}\n{uid}"));
+    env.file("given", "g");
+    env.coracle(["cp", "given", "c:/tmp/given"]).ok();
+    assert_eq!(exec("stat -c %u /tmp/given; rm /tmp/given"), uid.to_string());
+    env.coracle(["commit", "-q", "c", "made"]).ok();
+    let seen = env.coracle([
+        "run",
+        "--rm",
+        "--network=none",
+        "localhost/made",
+        "stat",
+        "-c",
+        "%u",
+        "/tmp/made",
+        "/tmp",
+    ]);
+    assert_eq!(seen.ok().text(), format!("{uid}\n0"));
+    env.coracle(["restart", "-t", "0", "c"]).ok();
+    assert_eq!(exec("id -u; ls /tmp"), format!("{uid}\nmade"));
+}
+
 /// The server of its files goes with the monitor, and comes again with a start.
 #[test]
 fn a_killed_monitor_leaves_nothing_that_runs() {
@@ -314,7 +406,7 @@ fn the_server_is_out_of_reach() {
 fn what_it_needs_and_cannot_have_is_said() {
     let env = TestEnv::with_images();
     env.coracle(["run", "--rm", NOMAP, "--rootfs", "/:O", "true"]).fails(125).says("--rootfs cannot be used");
-    env.coracle(["run", "--rm", "--userns=keep-id", "busybox", "true"]).fails(125).says("not offered yet");
+    env.coracle(["run", "--rm", "--userns=auto", "busybox", "true"]).fails(125).says("not offered");
     let binary = coracle_binary();
     let isolated = ["--user", "--map-root-user", "--map-auto", "--mount", "sh", "-c"];
     let hide = "mount -t tmpfs none /dev; \"$0\" \"$@\"";

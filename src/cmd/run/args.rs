@@ -186,7 +186,8 @@ pub struct ProcessArgs {
     /// Control group namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub cgroupns: Mode,
-    /// User namespace: host, nomap (without your own account), container:NAME or ns:PATH
+    /// User namespace: host, keep-id (you are yourself inside), keep-id:uid=UID,gid=GID (you are that user),
+    /// nomap (without your own account), container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
     pub userns: Option<Userns>,
 }

@@ -7,12 +7,12 @@
 
 use super::args::ContainerArgs;
 use super::request::Origin;
-use super::{before, joins, logging, sources};
+use super::{before, joins, logging, sources, spaces};
 use crate::cmd::pull;
 use crate::container::Name;
 use crate::error::{Context, Kind, Result};
 use crate::host::{self, Env};
-use crate::plan::ids::IdsRequest;
+use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{ContainerPlan, Facts, check, resolve};
 use crate::runtime::{self, Prepared, control};
 use crate::storage::Store;
@@ -81,8 +81,8 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
         },
         created: Utc::now(),
         caller,
-        // Read only where they count.
-        ids: if request.ids == IdsRequest::Same { (1, 1) } else { userns::available()? },
+        // Read only where it counts.
+        account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
     };
     joins::look_up(&store, &mut request)?;
     sources::look_up(&store, &mut request, &facts.caller)?;
@@ -180,6 +180,14 @@ fn record(store: &Store, plan: &ContainerPlan, name: &Name) -> Result<ContainerD
             Err(error)
         }
     }
+}
+
+/// The user's own account.
+fn own_account() -> Result<Account> {
+    let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    // An account of a directory has no entry that could be read here.
+    let entry = spaces::account(&ids.0.to_string()).ok();
+    Ok(Account { available: userns::available()?, ids, entry })
 }
 
 /// Writes the id to a new file.

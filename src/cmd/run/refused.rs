@@ -32,8 +32,10 @@ fn only(
     }
 }
 
-const MAPS: &str = "maps cannot be given line by line yet: of other id maps than the usual one, only --userns=nomap is offered";
-const MAPS_HINT: &str = crate::plan::words::OTHER_IDS;
+const MAPS: &str =
+    "maps cannot be given line by line: of other maps than the usual one, keep-id and nomap are offered";
+const MAPS_HINT: &str =
+    "To be yourself inside: --userns=keep-id, or as another user: --userns=keep-id:uid=UID,gid=GID";
 const ADDRESS: &str = "user-mode networking gives every container the same address in a network of its own";
 const ADDRESS_HINT: &str =
     "Choose the network with --network slirp4netns:cidr=10.0.3.0/24, and publish ports with -p.";

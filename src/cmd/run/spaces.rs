@@ -122,7 +122,10 @@ fn one_line(option: &str, text: String) -> Result<String> {
 
 /// The host's entry for an account, by name or number; read by hand, as a static program has no name
 /// services.
-fn account(name: &str) -> Result<String> {
+///
+/// # Errors
+/// When there is none.
+pub(super) fn account(name: &str) -> Result<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").context(Kind::Host, || "cannot read /etc/passwd")?;
     let is = |line: &&str| {
         let mut fields = line.split(':');

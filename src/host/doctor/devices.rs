@@ -15,7 +15,7 @@ pub(in crate::host) fn fuse() -> Check {
         "fuse-device",
         "/dev/fuse",
         "fuse",
-        "containers cannot have user ids of their own (--userns=nomap)",
+        "containers cannot have user ids of their own (--userns=keep-id)",
     )
 }
 

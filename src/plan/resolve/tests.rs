@@ -21,7 +21,11 @@ pub(in crate::plan) fn facts() -> Facts {
             hostname: "laptop".into(),
             limits: vec![Limit { name: "nofile", soft: 1024, hard: 4096 }],
         },
-        ids: (65537, 65537),
+        account: crate::plan::ids::Account {
+            available: (65537, 65537),
+            ids: (1000, 1000),
+            entry: Some("me:*:1000:1000:Me:/home/me:/bin/sh".into()),
+        },
     }
 }
 
