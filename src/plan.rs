@@ -229,6 +229,9 @@ pub struct NamespacePlan {
     pub pid: Share,
     /// System V IPC and POSIX message queues; `/dev/shm` follows it.
     pub ipc: Share,
+    /// No `/dev/shm` at all, beside an IPC namespace of its own (`--ipc=none`).
+    #[serde(default)]
+    pub no_shm: bool,
     /// Host name.
     pub uts: Share,
     /// Cgroup root.

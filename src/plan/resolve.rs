@@ -161,14 +161,15 @@ fn refuse(message: impl Into<String>, hint: &str) -> Error {
 
 /// Options that need a namespace of the container's own.
 fn check_namespaces(request: &Request) -> Result<()> {
-    let NamespacePlan { pid, ipc, uts, .. } = &request.namespaces;
+    let NamespacePlan { pid, ipc, no_shm, uts, .. } = &request.namespaces;
     if *uts != Share::Private && request.hostname.is_some() {
         return Err(refuse(
             format!("--hostname cannot be set together with --uts={uts}"),
             &format!("Leave out --uts={uts}, so that the container has a host name of its own."),
         ));
     }
-    if *ipc != Share::Private && request.mounts.shm_size.is_some() {
+    if (*ipc != Share::Private || *no_shm) && request.mounts.shm_size.is_some() {
+        let ipc = if *no_shm { "none".to_owned() } else { ipc.to_string() };
         return Err(refuse(
             format!("--shm-size cannot be set together with --ipc={ipc}"),
             &format!("Leave out --ipc={ipc}, so that the container has a /dev/shm of its own."),

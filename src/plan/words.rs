@@ -20,7 +20,7 @@ pub(super) fn elsewhere(s: &str) -> Option<Result<Share>> {
     }
 }
 
-/// `--pid`, `--ipc`, `--uts`, `--cgroupns`: whose namespace.
+/// `--pid`, `--uts`, `--cgroupns`, most of `--ipc`: whose namespace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mode(pub Share);
 
@@ -34,10 +34,6 @@ impl FromStr for Mode {
         match s {
             "host" => Ok(Mode(Share::Host)),
             "private" | "shareable" | "" => Ok(Mode(Share::Private)),
-            "none" => Err(refuse(
-                "\"none\": a container without shared memory cannot be made".to_owned(),
-                "Use private, and --shm-size to keep it small.",
-            )),
             "pod" => {
                 Err(refuse("there are no pods yet".to_owned(), "Join a container instead: container:NAME."))
             }
@@ -49,6 +45,25 @@ impl FromStr for Mode {
                     ))
                 })
                 .map(Mode),
+        }
+    }
+}
+
+/// `--ipc`: whose namespace, and whether there is shared memory in `/dev/shm`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ipc {
+    /// Whose namespace.
+    pub share: Share,
+    /// `none`: a namespace of its own, and no `/dev/shm`.
+    pub no_shm: bool,
+}
+
+impl FromStr for Ipc {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "none" => Ok(Ipc { share: Share::Private, no_shm: true }),
+            _ => Ok(Ipc { share: s.parse::<Mode>()?.0, no_shm: false }),
         }
     }
 }
@@ -159,6 +174,9 @@ mod tests {
         for bad in ["container:", "ns:", "ns:x", "none", "pod", "wat", "wat:x"] {
             assert!(bad.parse::<Mode>().is_err(), "{bad}");
         }
+        assert_eq!("none".parse::<Ipc>().unwrap(), Ipc { share: Share::Private, no_shm: true });
+        assert_eq!("host".parse::<Ipc>().unwrap(), Ipc { share: Share::Host, no_shm: false });
+        assert!("wat".parse::<Ipc>().is_err());
         assert_eq!("split".parse::<Cgroups>().unwrap(), Cgroups::Enabled);
         assert_eq!("disabled".parse::<Cgroups>().unwrap(), Cgroups::Disabled);
         assert!("wat".parse::<Cgroups>().is_err());

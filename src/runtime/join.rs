@@ -320,6 +320,14 @@ fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Op
         )
         .hint(format!("Start it first: coracle start {}", container.summary().name))
     })?;
+    if wish.name == "ipc" && container.plan::<ContainerPlan>()?.namespaces.no_shm {
+        // What lies at /dev/shm there is whatever its payload put there.
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("{} cannot be shared: that container was made with --ipc=none", wish.option),
+        )
+        .hint("Join a container that has shared memory, or leave --ipc out."));
+    }
     let open = |name: &str| -> Result<OwnedFd> {
         let file = File::open(format!("/proc/{}/ns/{name}", first.1));
         file.map(OwnedFd::from).map_err(|e| unusable(wish).caused_by(e))

@@ -180,3 +180,24 @@ fn there_is_no_network_that_all_containers_share() {
         .says("Hint: ");
     env.coracle(["unshare", "--rootless-netns=false", "true"]).ok();
 }
+
+#[test]
+fn without_shared_memory_there_is_none_to_join() {
+    let env = TestEnv::with_images();
+    let none = ["--network=none", "--ipc=none"];
+    let script = "ls -d /dev/shm; grep -c /dev/mqueue /proc/self/mounts; readlink /proc/self/ns/ipc";
+    let seen = sh(&env, &none, script).ok();
+    let lines = seen.lines();
+    assert!(seen.stderr.contains("/dev/shm: No such file"), "{seen}");
+    assert_eq!(lines[0], "1", "{seen}");
+    let own = std::fs::read_link("/proc/self/ns/ipc").unwrap();
+    assert_ne!(lines[1], own.to_string_lossy(), "{seen}");
+    start(&env, "bare", &none);
+    let mode = env.coracle(["inspect", "bare", "--format", "{{.HostConfig.IpcMode}}"]).ok();
+    assert_eq!(mode.text(), "none");
+    // The payload may put a symbolic link of its own there.
+    env.coracle(["exec", "bare", "ln", "-s", "/etc", "/dev/shm"]).ok();
+    refused(&env, &["--network=none", "--ipc=container:bare"], "container");
+    refused(&env, &["--network=none", "--ipc=none", "--shm-size=1m"], "--shm-size");
+    refused(&env, &["--network=none", "--pid=none"], "none");
+}

@@ -31,6 +31,7 @@ fn systemd_gets_what_it_expects() {
     assert_eq!(run(&[], "/sbin/init"), "1 1 1 1 32");
     assert_eq!(run(&["--systemd=false"], "/sbin/init"), "0 0 0 0 0");
     assert_eq!(run(&["--systemd=always"], "/run/../sbin/init"), "1 1 1 1 32");
+    assert_eq!(run(&["--systemd", "always"], "/run/../sbin/init"), "1 1 1 1 32");
     let script = ["run", "-d", "--name", "one", "--systemd=always", "--shm-size-systemd=1m", "--cidfile=cid"];
     env.coracle(script).args(["--network=none", &image, "sleep", "1000"]).ok();
     let mounted = env.coracle(["exec", "--cidfile=cid", "cat", "/proc/self/mounts"]).ok();
@@ -97,7 +98,10 @@ fn the_process_gets_its_surroundings() {
     assert!(output.stderr.contains("applet") || output.stdout.contains("BusyBox"), "{output}");
     refused(&env, &["--init-path", "/nosuch"], "/nosuch");
     env.coracle(["run", "-d", "--network=none", "--conmon-pidfile", "pid", "busybox", "sleep", "1000"]).ok();
-    let pid = std::fs::read_to_string(env.path().join("pid")).unwrap();
+    let file = env.path().join("pid");
+    let shown = env.coracle(["inspect", "-l", "--format", "{{.ConmonPidFile}}"]).ok();
+    assert_eq!(shown.text(), file.to_str().unwrap());
+    let pid = std::fs::read_to_string(file).unwrap();
     assert!(std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim())).unwrap().contains("coracle"));
 }
 

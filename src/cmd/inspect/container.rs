@@ -12,6 +12,7 @@ use crate::storage::rootfs::RootPlan;
 use crate::userns;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 mod health;
 mod network;
@@ -47,7 +48,8 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "HostsPath": "",
         "StaticDir": dir.path(),
         "OCIRuntime": "coracle",
-        "PidFile": plan.lifecycle.pidfile.as_ref().map(|file| file.to_string_lossy()).unwrap_or_default(),
+        "PidFile": shown_path(plan.lifecycle.pidfile.as_deref()),
+        "ConmonPidFile": shown_path(plan.lifecycle.monitor_pidfile.as_deref()),
         "LogPath": log_path(dir, &plan),
         "Name": summary.name,
         "RestartCount": dir.run_record()?.map_or(0, |run| run.restarts),
@@ -72,6 +74,10 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         map.insert("SizeRootFs".into(), total.into());
     }
     Ok(all)
+}
+
+fn shown_path(path: Option<&Path>) -> String {
+    path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The processes of `exec` in this run, those included that ended a short while ago in the background.
@@ -311,7 +317,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         "DnsSearch": plan.network.dns.search,
         "ExtraHosts": plan.network.hosts.iter().map(host).collect::<Vec<_>>(),
         "GroupAdd": plan.process.user.groups,
-        "IpcMode": plan.namespaces.ipc.to_string(),
+        "IpcMode": if plan.namespaces.no_shm { "none".to_owned() } else { plan.namespaces.ipc.to_string() },
         "Cgroup": "",
         "Cgroups": "default",
         "Links": null,

@@ -6,11 +6,9 @@ use serde_json::{Map, Value, json};
 /// Adds to a container as `inspect` shows it what is not set there.
 pub(super) fn fill(container: &mut Value) {
     add(container, container_fields());
-    for (part, fields) in [
-        ("HostConfig", host_fields()),
-        ("State", state_fields()),
-        ("Config", json!({ "sdNotifyMode": "container" })),
-    ] {
+    for (part, fields) in
+        [("HostConfig", host_fields()), ("State", state_fields()), ("Config", config_fields())]
+    {
         if let Some(part) = container.get_mut(part) {
             add(part, fields);
         }
@@ -28,12 +26,15 @@ fn add(to: &mut Value, fields: Value) {
 fn container_fields() -> Value {
     json!({
         "OCIConfigPath": "",
-        "ConmonPidFile": "",
         "AppArmorProfile": "",
         "Platform": "linux",
         "IsService": false,
         "lockNumber": 0,
     })
+}
+
+fn config_fields() -> Value {
+    json!({ "Healthcheck": null, "HealthcheckOnFailureAction": "none", "sdNotifyMode": "container" })
 }
 
 fn state_fields() -> Value {

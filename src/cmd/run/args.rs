@@ -21,7 +21,7 @@ use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone}
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Cgroups, Mode, Pair, Stream};
+use crate::plan::words::{Cgroups, Ipc, Mode, Pair, Stream};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -177,9 +177,9 @@ pub struct ProcessArgs {
     /// Process namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub pid: Mode,
-    /// IPC namespace: private, host, container:NAME or ns:PATH
+    /// IPC namespace: private, none (and no /dev/shm), host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
-    pub ipc: Mode,
+    pub ipc: Ipc,
     /// Host name namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub uts: Mode,

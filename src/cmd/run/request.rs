@@ -68,7 +68,8 @@ impl ContainerArgs {
         let readonly_root = self.mounts.read_only;
         let namespaces = NamespacePlan {
             pid: self.process.pid.0.clone(),
-            ipc: self.process.ipc.0.clone(),
+            ipc: self.process.ipc.share.clone(),
+            no_shm: self.process.ipc.no_shm,
             uts: self.process.uts.0.clone(),
             cgroup: self.process.cgroupns.0.clone(),
             user: self.process.userns.as_ref().map(|mode| mode.share.clone()).unwrap_or_default(),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[command(next_help_heading = "Process", mut_args = switchable)]
 pub struct SpaceArgs {
     /// Mounts, signal and variables for systemd: true when the command is one, false or always
-    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    #[arg(long, value_name = "MODE", default_value = "true")]
     pub systemd: Systemd,
     /// Size of each memory file system that --systemd mounts
     #[arg(long, value_name = "SIZE")]

@@ -227,15 +227,18 @@ fn devices(
     below(&dev, &pts, "pts")?;
     let of_other = order.borrowed.iter().zip(borrowed).find(|(path, _)| *path == SHM);
     let shm = match (order.shares.ipc, of_other) {
-        (Whose::Host, _) => host_tree(Path::new(SHM), attr::NOSUID | attr::NODEV)?,
-        (_, Some((_, tree))) => tree.try_clone().doing("copy", SHM)?,
+        _ if order.plan.namespaces.no_shm => None,
+        (Whose::Host, _) => Some(host_tree(Path::new(SHM), attr::NOSUID | attr::NODEV)?),
+        (_, Some((_, tree))) => Some(tree.try_clone().doing("copy", SHM)?),
         _ => {
             let size = c_string(&order.plan.limits.shm_size.to_string())?;
-            mount::new_mount(c"tmpfs", &[(c"mode", c"1777"), (c"size", &size)], LOCKED_DOWN)
-                .doing("mount tmpfs on", "/dev/shm")?
+            let options = [(c"mode", c"1777"), (c"size", size.as_c_str())];
+            Some(mount::new_mount(c"tmpfs", &options, LOCKED_DOWN).doing("mount tmpfs on", SHM)?)
         }
     };
-    below(&dev, &shm, "shm")?;
+    if let Some(shm) = shm {
+        below(&dev, &shm, "shm")?;
+    }
     if matches!(order.shares.ipc, Whose::Own | Whose::Joined) {
         let queues = mount::new_mount(c"mqueue", &[], LOCKED_DOWN).doing("mount mqueue on", "/dev/mqueue")?;
         below(&dev, &queues, "mqueue")?;

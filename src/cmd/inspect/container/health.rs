@@ -5,12 +5,20 @@ use crate::container::health::Probe;
 use crate::plan::ContainerPlan;
 use crate::runtime::health;
 use crate::storage::containers::{Checked, ContainerDir, Summary};
+use crate::ui;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// `State.Health`; docker leaves it null without a health check.
+/// `State.Health`. Without a health check it is null for docker, whose scripts ask whether it is there, and
+/// an empty one for podman, whose scripts read its status.
 pub(super) fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Value {
-    let Some(check) = health::of(dir, plan) else { return Value::Null };
+    let Some(check) = health::of(dir, plan) else {
+        return if ui::docker() {
+            Value::Null
+        } else {
+            json!({"Status": "", "FailingStreak": 0, "Log": null})
+        };
+    };
     let found = health::found(dir, Some(&check)).unwrap_or_default();
     let one = |checked: &Checked| {
         json!({
