@@ -122,7 +122,7 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
     store.images().remove(&lock, &image.id)
 }
 
-/// Removes an image for `run --rmi`, by the name it was used under.
+/// Removes an image for `run --rmi`, by the name it was used under, and for `container cleanup --rmi`.
 ///
 /// # Errors
 /// When a container uses it.

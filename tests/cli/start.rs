@@ -1,7 +1,7 @@
 //! `create`, `start`, `restart`, `attach`, `rename` and what only `container` has.
 
 use super::ps::{IDLE, field, kill_monitor, start};
-use crate::common::{Call, TestEnv, eventually};
+use crate::common::{Call, Layer, TestEnv, eventually};
 use expectrl::Expect;
 use nix::sys::signal::Signal;
 
@@ -238,6 +238,18 @@ fn prune_and_cleanup_take_what_has_ended() {
     env.coracle(["wait", "again"]).ok();
     env.coracle(["container", "cleanup", "--rm", "again"]).ok();
     env.coracle(["container", "exists", "again"]).fails(1);
+}
+
+#[test]
+fn cleanup_removes_an_image_and_leaves_the_container() {
+    let env = TestEnv::new();
+    env.coracle(["import", "-", "empty"]).stdin(Layer::new().dir("d", 0o755).finish().0).ok();
+    env.coracle(["create", "--name", "made", "empty", "true"]).ok();
+    env.coracle(["container", "cleanup", "--rmi", "made"]).fails(125).says("in use");
+    env.coracle(["container", "exists", "made"]).ok();
+    env.coracle(["container", "cleanup", "--rm", "--rmi", "made"]).ok();
+    env.coracle(["container", "exists", "made"]).fails(1);
+    env.coracle(["image", "exists", "empty"]).fails(1);
 }
 
 /// What is refused takes nothing away.

@@ -24,7 +24,7 @@ pub struct Args {
     /// Remove the containers too
     #[arg(long)]
     pub rm: bool,
-    /// Remove their images too, where nothing else needs them
+    /// Remove their images too, where no container is left that needs them
     #[arg(long, conflicts_with = "exec")]
     pub rmi: bool,
 }
@@ -59,12 +59,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         if status != Status::Created {
             dir.emit(Action::Cleanup);
         }
-        if args.rm || args.rmi {
+        if args.rm {
             control::remove_ended(&store, &dir, true)?;
         }
         if let Some(image) = image.filter(|_| args.rmi) {
-            let args = crate::cmd::rmi::Args { images: vec![image.id.to_string()], ..Default::default() };
-            crate::cmd::rmi::run(&args, env)?;
+            crate::cmd::rmi::forget(&store, image.id.as_str())?;
         }
         Ok(Some(name))
     })?;
