@@ -3,9 +3,12 @@
 use crate::error::Result;
 use crate::host::{self, Check, Env, Feature};
 use crate::image::Platform;
+use crate::plan::caps::DEFAULT as DEFAULT_CAPABILITIES;
+use crate::registry::{Places, Registries};
 use crate::storage::Store;
 use crate::ui;
 use crate::ui::rows::{align, is_json, json, line};
+use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -27,6 +30,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut info = json!({
         "host": host_info(),
         "store": store_info(env),
+        "registries": registries(env),
+        "plugins": {
+            "volume": ["local"],
+            "network": ["slirp4netns"],
+            "log": ["k8s-file", "json-file", "journald", "none", "passthrough", "passthrough-tty"],
+            "authorization": null,
+        },
         "version": super::version::facts(),
     });
     match args.format.as_deref() {
@@ -39,6 +49,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             info["features"] = json!(features);
             if ui::docker() {
                 add_docker_facts(&mut info);
+            }
+            // Under podman's other name for it, which only templates have.
+            if !is_json(format) {
+                info["host"]["cgroupsVersion"] = info["host"]["cgroupVersion"].clone();
             }
             if is_json(format) && ui::docker() {
                 ui::out(&line(&info)?)?;
@@ -90,13 +104,46 @@ fn host_info() -> Value {
         "cgroupVersion": format!("v{}", host::cgroup_version()),
         "cgroupControllers": host::cgroup_controllers(),
         "slirp4netns": { "executable": crate::netns::slirp::find().ok() },
+        "conmon": itself("monitor"),
+        "ociRuntime": itself("runtime"),
+        "eventLogger": "file",
+        "logDriver": "k8s-file",
+        "networkBackend": "slirp4netns",
+        "remoteSocket": { "path": "", "exists": false },
+        "serviceIsRemote": false,
+        "linkmode": if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" },
     });
     if let (Value::Object(all), Value::Object(machine)) = (&mut info, json!(host::machine())) {
         all.extend(machine);
     }
-    info["security"] = json!({ "rootless": info["rootless"], "seccompEnabled": true });
+    info["security"] = json!({
+        "rootless": info["rootless"],
+        "seccompEnabled": true,
+        "seccompProfilePath": "",
+        "apparmorEnabled": false,
+        "selinuxEnabled": false,
+        "capabilities": DEFAULT_CAPABILITIES.join(","),
+    });
     info["idMappings"] = host::id_map();
     info
+}
+
+/// Where short names are looked for; files that cannot be read are the business of `pull`.
+fn registries(env: &Env) -> Value {
+    match Registries::load(&Places::from_env(&env.roots.config)) {
+        Ok(registries) => json!({ "search": registries.search() }),
+        Err(error) => json!({ "error": error.message() }),
+    }
+}
+
+/// What other tools have programs for and this one does by itself.
+fn itself(name: &str) -> Value {
+    json!({
+        "name": "coracle",
+        "package": "",
+        "path": std::env::current_exe().unwrap_or_default(),
+        "version": format!("{name} of coracle {}", env!("CARGO_PKG_VERSION")),
+    })
 }
 
 /// The store's places and counts. One that cannot be opened is told, not fatal: `info` is where a user
@@ -109,7 +156,15 @@ fn store_info(env: &Env) -> Value {
         "configFile": env.roots.config.join("coracle/coracle.toml"),
         "additionalImageStores": env.roots.image_stores,
         "graphDriverName": "overlay",
+        "graphOptions": {},
+        "graphStatus": {},
+        "imageCopyTmpDir": env.roots.data.join("tmp"),
     });
+    if let Ok(disk) = statvfs(&env.roots.data) {
+        let all = disk.blocks() * disk.fragment_size();
+        info["graphRootAllocated"] = json!(all);
+        info["graphRootUsed"] = json!(all - disk.blocks_free() * disk.fragment_size());
+    }
     match super::store(env).and_then(|store| counts(&store)) {
         Ok((images, containers)) => {
             info["imageStore"] = images;

@@ -22,7 +22,9 @@ const BUILT: Option<&str> = option_env!("SOURCE_DATE_EPOCH");
 /// What there is to say about this program; the names are podman's.
 pub(super) fn facts() -> Value {
     let platform = Platform::host();
-    let mut facts = json!({
+    let built = BUILT.and_then(|text| text.parse::<i64>().ok());
+    let time = built.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+    json!({
         "APIVersion": env!("CARGO_PKG_VERSION"),
         "Version": env!("CARGO_PKG_VERSION"),
         "GoVersion": "",
@@ -30,14 +32,9 @@ pub(super) fn facts() -> Value {
         "OsArch": format!("{}/{}", platform.os, platform.architecture),
         "Os": platform.os,
         "Arch": platform.architecture,
-    });
-    if let Some(built) = BUILT.and_then(|text| text.parse::<i64>().ok()) {
-        facts["Built"] = json!(built);
-        if let Some(time) = chrono::DateTime::from_timestamp(built, 0) {
-            facts["BuiltTime"] = json!(time.format("%a %b %e %T %Y").to_string());
-        }
-    }
-    facts
+        "Built": built.unwrap_or(0),
+        "BuiltTime": time.map(|time| time.format("%a %b %e %T %Y").to_string()).unwrap_or_default(),
+    })
 }
 
 /// The same in docker's shape, in which client and server are told apart.
@@ -75,7 +72,7 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
     let shown = if ui::docker() { docker_facts(&facts) } else { json!({ "Client": facts }) };
     let text = match args.format.as_deref() {
         None => {
-            let built = facts["BuiltTime"].as_str();
+            let built = facts["BuiltTime"].as_str().filter(|time| !time.is_empty());
             let mut lines = vec![("Client:", "Coracle"), ("Version:", env!("CARGO_PKG_VERSION"))];
             lines.extend(built.map(|time| ("Built:", time)));
             lines.push(("OS/Arch:", facts["OsArch"].as_str().unwrap_or_default()));

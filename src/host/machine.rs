@@ -18,10 +18,28 @@ pub struct Machine {
     pub mem_total: u64,
     /// Memory that programs can still get, in bytes.
     pub mem_free: u64,
+    /// Swap space in bytes.
+    pub swap_total: u64,
+    /// Swap space that is not in use, in bytes.
+    pub swap_free: u64,
+    /// What the processors did since the machine started.
+    pub cpu_utilization: CpuUtilization,
     /// Seconds since the machine started.
     pub uptime: u64,
     /// Whether this is an ordinary user.
     pub rootless: bool,
+}
+
+/// Shares of the processors' time, in per cent with two digits (proc_stat(5)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CpuUtilization {
+    /// In programs.
+    pub user_percent: f64,
+    /// In the kernel.
+    pub system_percent: f64,
+    /// At rest.
+    pub idle_percent: f64,
 }
 
 /// A distribution's name and version.
@@ -31,6 +49,8 @@ pub struct Distribution {
     pub distribution: String,
     /// `VERSION_ID`.
     pub version: String,
+    /// `VERSION_CODENAME`; empty where releases have no names.
+    pub codename: String,
 }
 
 /// Reads the figures.
@@ -44,6 +64,9 @@ pub fn machine() -> Machine {
         cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         mem_total: kilobytes(&memory, "MemTotal:"),
         mem_free: kilobytes(&memory, "MemAvailable:"),
+        swap_total: kilobytes(&memory, "SwapTotal:"),
+        swap_free: kilobytes(&memory, "SwapFree:"),
+        cpu_utilization: cpu_utilization(&fs::read_to_string("/proc/stat").unwrap_or_default()),
         uptime: uptime.split('.').next().and_then(|s| s.parse().ok()).unwrap_or(0),
         rootless: geteuid() != Uid::from_raw(0),
     }
@@ -55,13 +78,42 @@ fn kilobytes(text: &str, key: &str) -> u64 {
     line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
+/// From the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
+fn cpu_utilization(stat: &str) -> CpuUtilization {
+    let ticks: Vec<u64> =
+        stat.lines().next().unwrap_or_default().split_whitespace().skip(1).flat_map(str::parse).collect();
+    let all: u64 = ticks.iter().take(8).sum();
+    let share = |of: &[usize]| {
+        let part: u64 = of.iter().filter_map(|field| ticks.get(*field)).sum();
+        // Ten-thousandths first: two digits behind the point.
+        (part * 10_000).checked_div(all).map_or(0.0, |share| share as f64 / 100.0)
+    };
+    CpuUtilization { user_percent: share(&[0, 1]), system_percent: share(&[2]), idle_percent: share(&[3]) }
+}
+
 fn distribution() -> Distribution {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    Distribution { distribution: os_release(&text, "ID"), version: os_release(&text, "VERSION_ID") }
+    Distribution {
+        distribution: os_release(&text, "ID"),
+        version: os_release(&text, "VERSION_ID"),
+        codename: os_release(&text, "VERSION_CODENAME"),
+    }
 }
 
 /// One value of os-release(5); empty when there is none.
 pub(super) fn os_release(text: &str, key: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_the_processors_add_up() {
+        let found = cpu_utilization("cpu  30 10 20 140 0 0 0 0 0 0\ncpu0 1 1 1 1\n");
+        assert_eq!(found, CpuUtilization { user_percent: 20.0, system_percent: 10.0, idle_percent: 70.0 });
+        assert_eq!(cpu_utilization(""), CpuUtilization::default());
+    }
 }

@@ -50,7 +50,7 @@ pub const ALL: [&str; 41] = [
 ];
 
 /// What a container holds unless something else is asked for: podman's list.
-const DEFAULT: [&str; 11] = [
+pub const DEFAULT: [&str; 11] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_FOWNER",

@@ -12,6 +12,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Where short names are looked for without any configuration.
+const DEFAULT_REGISTRY: &str = "docker.io";
+
 /// The merged configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Registries {
@@ -145,6 +148,11 @@ impl Registries {
         self.helpers.clone().unwrap_or_else(|| vec![super::credentials::FILES.to_owned()])
     }
 
+    /// Where names without a registry are looked for, in order.
+    pub fn search(&self) -> Vec<String> {
+        self.search.clone().unwrap_or_else(|| vec![DEFAULT_REGISTRY.to_owned()])
+    }
+
     /// The full names that a name as written may stand for, in the order in which to try them.
     ///
     /// # Errors
@@ -164,7 +172,7 @@ impl Registries {
             return Ok(vec![relocate(reference, &target.repository())?]);
         }
         match &self.search {
-            None => Ok(vec![reference.qualify("docker.io")]),
+            None => Ok(vec![reference.qualify(DEFAULT_REGISTRY)]),
             Some(list) if list.is_empty() => Err(Error::new(
                 Kind::Usage,
                 format!(

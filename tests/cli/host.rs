@@ -56,6 +56,35 @@ fn info_shows_the_same_as_table_json_and_template() {
 }
 
 #[test]
+fn info_has_the_fields_that_scripts_for_podman_read() {
+    let env = TestEnv::new();
+    let of = |field: &str| {
+        let output = env.coracle(["info", "--format", &format!("{{{{.{field}}}}}")]).ok();
+        output.text().to_owned()
+    };
+    for (field, value) in [
+        ("Host.OCIRuntime.Name", "coracle"),
+        ("Host.LogDriver", "k8s-file"),
+        ("Host.EventLogger", "file"),
+        ("Host.NetworkBackend", "slirp4netns"),
+        ("Host.ServiceIsRemote", "false"),
+        ("Host.RemoteSocket.Exists", "false"),
+        ("Host.Security.SELinuxEnabled", "false"),
+        ("Host.Linkmode", "static"),
+        ("Plugins.Volume", "[local]"),
+    ] {
+        assert_eq!(of(field), value, "{field}");
+    }
+    assert_eq!(of("Host.CgroupsVersion"), of("Host.CgroupVersion"));
+    assert!(of("Host.Security.Capabilities").starts_with("CAP_CHOWN,"));
+    for number in ["Host.SwapTotal", "Store.GraphRootUsed", "Host.CPUUtilization.IdlePercent"] {
+        assert!(of(number).parse::<f64>().is_ok(), "{number}: {}", of(number));
+    }
+    let built = env.coracle(["version", "--format", "{{.Client.Built}}{{.Client.BuiltTime}}"]).ok();
+    assert!(built.text().starts_with(|c: char| c.is_ascii_digit()), "{built}");
+}
+
+#[test]
 fn no_newuidmap_gets_the_package_to_install() {
     let env = TestEnv::new();
     let output = env.coracle(["info", "--format", "json"]).env("PATH", "/nonexistent").ok();
