@@ -18,6 +18,9 @@ use std::process::ExitCode;
 /// The environment variable by which a script asks for candidates.
 pub const VARIABLE: &str = "CORACLE_COMPLETE";
 
+/// Set beside [`VARIABLE`] by a script that was made with `--no-desc`.
+const PLAIN: &str = "CORACLE_COMPLETE_PLAIN";
+
 /// Arguments of `completion`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,6 +30,9 @@ pub struct Args {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// Complete without descriptions
+    #[arg(long)]
+    pub no_desc: bool,
 }
 
 /// A shell that can be completed for.
@@ -45,7 +51,10 @@ pub enum Shell {
 /// # Errors
 /// When the file cannot be written.
 pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
-    let script = script(args.shell)?;
+    let mut script = script(args.shell)?;
+    if args.no_desc {
+        script = script.replace(&format!("{VARIABLE}="), &format!("{PLAIN}=1 {VARIABLE}="));
+    }
     match &args.file {
         None => ui::out(&script)?,
         Some(path) => {
@@ -78,6 +87,8 @@ pub fn script(shell: Shell) -> Result<String> {
 /// Gives the arguments of the tree that name containers, images, volumes or secrets (by what their value
 /// is called in the help) those that exist as candidates; of containers those that the verb can be for.
 pub fn with_names(tree: clap::Command) -> clap::Command {
+    let plain = std::env::var_os(PLAIN).is_some();
+    let tree = if plain { tree.mut_args(|arg| arg.help("")).about("") } else { tree };
     let fits = fitting(tree.get_name());
     let named = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());

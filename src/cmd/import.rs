@@ -75,7 +75,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let name = names.first().map_or_else(|| id.hex().to_owned(), ToString::to_string);
     store.events().emit(Event::image_named(Action::Import, id.as_str(), &name));
-    ui::out(&format!("{}\n", id.hex()))?;
+    ui::out(&format!("{}\n", id.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }
 

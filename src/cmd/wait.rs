@@ -10,6 +10,7 @@ use crate::storage::containers::ContainerDir;
 use crate::storage::containers::watch::{self, Watch};
 use crate::ui;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Arguments of `wait`.
 #[derive(Debug, Default, clap::Args)]
@@ -28,8 +29,13 @@ pub struct Args {
     #[arg(long)]
     pub ignore: bool,
     /// Accepted for podman's sake: changes are noticed at once
-    #[arg(short, long, value_name = "DURATION", hide = true)]
-    pub interval: Option<String>,
+    #[arg(short, long, value_name = "DURATION", hide = true, value_parser = interval)]
+    pub interval: Option<Duration>,
+}
+
+/// As podman reads it: a number without a unit counts milliseconds.
+fn interval(text: &str) -> Result<Duration> {
+    text.parse().map(Duration::from_millis).or_else(|_| ui::time::parse_duration(text))
 }
 
 /// Waits for containers to stop and prints their exit codes.

@@ -81,7 +81,8 @@ fn harmless(value: &Value) -> Value {
 /// # Errors
 /// [`Kind::Usage`] when the format is wrong.
 pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Result<String> {
-    let format = format.map(str::trim_start).unwrap_or("table");
+    let written = format.unwrap_or("table");
+    let format = written.trim_start();
     if is_json(Some(format)) && super::docker() {
         return rows.iter().map(line).collect();
     }
@@ -92,7 +93,8 @@ pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Resu
         return Ok(ended(render(format, &Value::Array(rows.to_vec()))?));
     }
     let Some(body) = table_body(format) else {
-        let template = Template::parse(format)?;
+        // Blanks before a template are a part of it.
+        let template = Template::parse(written)?;
         return rows.iter().map(|row| template.render(row).map(ended)).collect();
     };
     let mut text = String::new();
@@ -243,6 +245,8 @@ mod tests {
         assert_eq!(shown(Some("{{json .Names}}")), "\"web\"\n\"db\"\n");
         assert_eq!(shown(Some("{{range .}}{{.Names}},{{end}}")), "web,db,\n");
         assert_eq!(shown(Some("plain")), "plain\nplain\n");
+        assert_eq!(shown(Some("  {{.Names}}")), "  web\n  db\n");
+        assert_eq!(shown(Some("  table {{.Names}}")), shown(Some("table {{.Names}}")));
         let back: Value = serde_json::from_str(&shown(Some(" json "))).unwrap();
         assert_eq!(back, Value::Array(two()));
         assert_eq!(rows(Some("json"), &[], &LISTING).unwrap(), "[]\n");

@@ -76,7 +76,9 @@ fn a_check_by_hand_has_exit_codes() {
     env.coracle(["healthcheck", "run", "web"]).fails(125).says("container web is not running");
     start(&env, "plain", &[], IDLE);
     env.coracle(["healthcheck", "run", "plain"]).fails(125).says("has no health check");
-    assert_eq!(field(&env, "plain", "{{.State.Health}}"), "<nil>");
+    assert_eq!(field(&env, "plain", "{{.State.Health.Status}}|{{.State.Health.FailingStreak}}"), "|0");
+    let config = "{{.Config.Healthcheck}} {{.Config.HealthcheckOnFailureAction}}";
+    assert_eq!(field(&env, "plain", config), "<nil> none");
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn the_image_brings_its_check_and_options_change_it() {
         of(&changed)
     );
     for off in ["--no-healthcheck", "--health-cmd=none"] {
-        assert_eq!(field(&env, &run(&[off]), "{{.State.Health}}"), "<nil>", "{off}");
+        assert_eq!(field(&env, &run(&[off]), "{{.State.Health.Status}}"), "", "{off}");
     }
 }
 
@@ -306,7 +308,7 @@ fn update_changes_the_check_of_a_container_that_runs() {
     assert!(config.contains(r#""exit 0""#) && config.contains(r#""Interval":100000000"#), "{config}");
     env.coracle(["update", "--health-cmd=true", "--no-healthcheck", "web"]).fails(125);
     env.coracle(["update", "--no-healthcheck", "web"]).ok();
-    assert_eq!(field(&env, "web", "{{.State.Health}}"), "<nil>");
+    assert_eq!(field(&env, "web", "{{.State.Health.Status}}"), "");
     assert!(!shown(&env, "web").contains("healthy"), "{}", shown(&env, "web"));
     env.coracle(["update", "--health-retries=2", "web"]).fails(125).says("no health check");
     let told = env.coracle(["events", "--stream=false", "-f", "event=update", "--format", "{{.Name}}"]).ok();

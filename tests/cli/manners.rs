@@ -107,7 +107,7 @@ fn templates_come_with_line_column_and_fields() {
     env.coracle(["version", "--format", "{{.Client.Versoin}}"])
         .fails(125)
         .says("Error: template, line 1 column 10: unknown field .Versoin\n")
-        .says("Hint: Fields: .APIVersion .Version .GoVersion .GitCommit .OsArch .Os .Arch");
+        .says("Hint: Fields: .APIVersion .Version .GoVersion .GitCommit .OsArch .Os .Arch .Built .BuiltTime");
     let output = env.coracle(["version", "--format", r"{{upper .Client.Os}}\t{{printf `%5s|` `x`}}"]).ok();
     assert_eq!(output.stdout, "LINUX\t    x|\n");
 }
@@ -165,6 +165,29 @@ fn fish_completes_container_names_live() {
     let script = "coracle completion fish | source; complete --do-complete 'coracle rm w'";
     if let Some(found) = shell(&env, "fish", script) {
         assert_eq!(found, "web\nworker\n");
+    }
+}
+
+#[test]
+fn descriptions_are_left_out_when_not_wanted() {
+    let env = named();
+    for (options, described) in [("", true), ("--no-desc", false)] {
+        let script =
+            format!("coracle completion {options} fish | source; complete --do-complete 'coracle rm --fo'");
+        if let Some(found) = shell(&env, "fish", &script) {
+            assert!(found.starts_with("--force"), "{found}");
+            assert_eq!(found.trim_end().contains('\t'), described, "{found}");
+        }
+        let mut ask = env.program(crate::common::coracle_binary());
+        if !described {
+            ask = ask.env("CORACLE_COMPLETE_PLAIN", "1");
+        }
+        let asked = ask.args(["--", "coracle", "rm", "--fo"]).env("CORACLE_COMPLETE", "fish").ok();
+        assert_eq!(asked.text().contains('\t'), described, "{asked}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = env.coracle(["completion", "--no-desc", shell]).ok();
+        assert!(script.stdout.contains("CORACLE_COMPLETE_PLAIN=1 CORACLE_COMPLETE="), "{script}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ps`: what is listed, how it is shown, and that a lost monitor is noticed.
 
-use crate::common::TestEnv;
+use crate::common::{TestEnv, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -63,6 +63,11 @@ fn formats_and_orders() {
         ["bb running 0", "aa running 0"]
     );
     assert_eq!(ps(&["--sort", "names", "--format", "{{.Names}}"]).lines(), ["aa", "bb"]);
+    // The time itself; how long ago is .CreatedHuman and .RunningFor.
+    let times = ps(&["-f", "name=bb", "--format", "{{.Created}}|{{.CreatedAt}}|{{.IsInfra}}"]);
+    let times: Vec<&str> = times.text().split('|').collect();
+    assert_eq!((times[0], times[2]), (times[1], "false"));
+    assert!(times[0].starts_with("20") && times[0].contains(':'), "{times:?}");
     assert_eq!(ps(&["--format", "table {{.Names}}\t{{.Networks}}"]).lines()[0], "NAMES     NETWORKS");
     assert_eq!(ps(&["--format", "{{.Names}}={{.Labels.tier}}", "-f", "name=bb"]).text(), "bb=back");
     let json = ps(&["--format", "json"]).json();
@@ -178,7 +183,8 @@ fn a_reboot_leaves_exited_containers() {
     run["init"]["pid"] = own.into();
     run["monitor"]["pid"] = own.into();
     std::fs::write(&file, serde_json::to_vec(&run).unwrap()).unwrap();
-    assert!(env.coracle(["ps", "-a"]).ok().stdout.contains("Exited (255)"));
+    // A process that was killed takes a moment to let go of its lock.
+    eventually("the end is seen", || env.coracle(["ps", "-a"]).ok().stdout.contains("Exited (255)"));
     assert!(field(&env, "web", "{{.State.Error}}").contains("restarted"));
     env.coracle(["kill", "web"]).fails(125).says("not running");
     env.coracle(["rm", "-f", "web"]).ok();

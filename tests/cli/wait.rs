@@ -56,3 +56,13 @@ fn failures() {
     let output = env.coracle(["wait", "nobody", "job"]).fails(1).says("nobody");
     assert_eq!(output.text(), "1");
 }
+
+#[test]
+fn the_interval_is_read_as_podman_reads_it() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], "exit 3");
+    for good in ["250", "10ms", "1m30s"] {
+        assert_eq!(env.coracle(["wait", "--interval", good, "web"]).ok().text(), "3", "{good}");
+    }
+    env.coracle(["wait", "-i", "often", "web"]).fails(125).says("often").says("Hint:");
+}

@@ -188,7 +188,7 @@ impl Row {
         set("Image", s.image.clone().into());
         set("ImageID", self.image_id().into());
         set("Command", self.command().into());
-        set("Created", time::ago(s.created).into());
+        set("Created", local(s.created).into());
         set("CreatedAt", local(s.created).into());
         set("CreatedHuman", time::ago(s.created).into());
         set("RunningFor", time::ago(s.created).into());
@@ -206,6 +206,7 @@ impl Row {
         set("ExitedAt", s.finished.map_or(0, |at| at.timestamp()).into());
         set("StartedAt", s.started.map_or(0, |at| at.timestamp()).into());
         set("AutoRemove", s.auto_remove.into());
+        set("IsInfra", false.into());
         set("Size", self.size().into());
         set("Pod", "".into());
         set("PodName", "".into());

@@ -218,11 +218,12 @@ fn capabilities(set: u64) -> String {
     if set != 0 && set & known == known {
         return "full".to_owned();
     }
-    let names: Vec<String> = caps::all()
+    let mut names: Vec<String> = caps::all()
         .into_iter()
         .filter(|cap| set & cap.bitmask() != 0)
         .map(|cap| cap.to_string().trim_start_matches("CAP_").to_owned())
         .collect();
+    names.sort();
     if names.is_empty() { "none".to_owned() } else { names.join(",") }
 }
 
@@ -264,6 +265,7 @@ mod tests {
     fn sets_of_capabilities() {
         assert_eq!(capabilities(0), "none");
         assert_eq!(capabilities(1), "CHOWN");
+        assert_eq!(capabilities(0x4eb), "CHOWN,DAC_OVERRIDE,FOWNER,KILL,NET_BIND_SERVICE,SETGID,SETUID");
         assert_eq!(capabilities(u64::MAX), "full");
     }
 }
