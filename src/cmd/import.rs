@@ -17,7 +17,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = super::switch::switchable)]
 pub struct Args {
-    /// An archive of files, plain or compressed by gzip or zstd; - is standard input
+    /// An archive of files, plain or compressed; - is standard input
     #[arg(value_name = "FILE")]
     pub path: String,
     /// The name the image gets

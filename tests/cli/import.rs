@@ -56,7 +56,7 @@ fn an_archive_becomes_an_image() {
     let nameless = env.coracle(["import", "-q", "-"]).stdin(archive()).ok().text().to_owned();
     assert_eq!(inspect(&env, &nameless)["RepoTags"], json!([]));
     assert_eq!(inspect(&env, &nameless)["Comment"], "imported from tarball");
-    for tool in ["gzip", "zstd"] {
+    for tool in ["gzip", "zstd", "xz", "bzip2"] {
         if which(tool).is_none() {
             skip(tool);
             continue;

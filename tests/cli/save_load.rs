@@ -133,7 +133,12 @@ fn archives_come_through_pipes_and_compressed() {
     assert!(loaded.stderr.contains("Copying layer"), "{loaded}");
     env.coracle(["rmi", &name]).ok();
     fs::write(env.path().join("a.tar"), &archive).unwrap();
-    for (tool, more, name_of) in [("gzip", "-k", "a.tar.gz"), ("zstd", "-q", "a.tar.zst")] {
+    for (tool, more, name_of) in [
+        ("gzip", "-k", "a.tar.gz"),
+        ("zstd", "-q", "a.tar.zst"),
+        ("bzip2", "-k", "a.tar.bz2"),
+        ("xz", "-k", "a.tar.xz"),
+    ] {
         if which(tool).is_none() {
             skip(tool);
             continue;
@@ -142,10 +147,6 @@ fn archives_come_through_pipes_and_compressed() {
         env.coracle(["load", "--quiet", "--input", name_of]).ok();
         assert_eq!(inspect(&env, &name, "{{.Id}}"), id);
         env.coracle(["rmi", &name]).ok();
-    }
-    if which("xz").is_some() {
-        env.program("xz").args(["-k", "a.tar"]).ok();
-        env.coracle(["load", "-i", "a.tar.xz"]).fails(125).says("xz").says("xz -dc FILE");
     }
     assert_clean(&env);
     // What is here already is not made up anew: the digest it was pulled by stays.

@@ -1,7 +1,7 @@
 //! From what the user names to something whose members can be read.
 
 use super::source::Source;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Kind, Result};
 use crate::storage::Store;
 use crate::storage::blobs::Section;
 use crate::storage::unpack::{Limits, decode};
@@ -25,11 +25,11 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// Reads an image archive, plain or compressed by gzip or zstd, or a directory. What cannot be read in
+/// Reads an image archive, plain or compressed, or a directory. What cannot be read in
 /// place (a pipe, a compressed file) is first written to `tmp/` without a name.
 ///
 /// # Errors
-/// What is no archive, one compressed in another way, or a full disk.
+/// What is no archive, or a full disk.
 pub fn open(store: &Store, file: File, stop: &dyn Fn() -> bool) -> Result<Source> {
     let kind = file.metadata().context(Kind::Storage, || "look at the input")?;
     if kind.is_dir() {
@@ -38,11 +38,7 @@ pub fn open(store: &Store, file: File, stop: &dyn Fn() -> bool) -> Result<Source
     let file = seekable(store, file, stop)?;
     let length = file.metadata().context(Kind::Storage, || "look at the input")?.len();
     let section = Section::new(file.clone(), 0, length);
-    let opened = decode::open(section).map_err(|e| match e.downcast::<Error>() {
-        Ok(error) => error,
-        Err(e) => Error::new(Kind::Image, "read the archive").caused_by(e),
-    });
-    let (format, reader) = opened?;
+    let (format, reader) = decode::open(section).context(Kind::Image, || "read the archive")?;
     if format == "tar" {
         drop(reader);
         return Source::tar(file);

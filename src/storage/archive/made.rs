@@ -67,19 +67,20 @@ impl Write for LayerWriter {
 }
 
 impl NewLayer {
-    /// A layer from an archive of files as it comes, plain or compressed by gzip or zstd.
+    /// A layer from an archive of files as it comes; one that is compressed as no layer may be is packed anew.
     ///
     /// # Errors
-    /// When it cannot be read to its end, or is packed in another way.
+    /// When it cannot be read to its end.
     pub fn read(store: &Store, from: impl Read, stop: &dyn Fn() -> bool) -> Result<NewLayer> {
         let mut spool = store.blobs().spool()?;
         spool.take(from, stop)?;
         let archive = spool.seal();
-        let failed = |e: io::Error| match e.downcast::<Error>() {
-            Ok(error) => error,
-            Err(e) => Error::new(Kind::Image, "read the archive").caused_by(e),
-        };
+        let failed = |e: io::Error| Error::new(Kind::Image, "read the archive").caused_by(e);
         let (format, mut reader) = decode::open(archive.reader()).map_err(failed)?;
+        let mut anew = match decode::FILES_ONLY.contains(&format) {
+            true => Some(LayerWriter::new(store)?),
+            false => None,
+        };
         let mut hash = Hasher::new(archive.digest());
         let mut buffer = vec![0; 256 << 10];
         let mut total = 0;
@@ -93,9 +94,18 @@ impl NewLayer {
             }
             total += count as u64;
             Limits::default().check_bytes(total, archive.size())?;
-            hash.update(&buffer[..count]);
+            match &mut anew {
+                Some(writer) => {
+                    let written = writer.write_all(&buffer[..count]);
+                    written.context(Kind::Storage, || "write the layer")?;
+                }
+                None => hash.update(&buffer[..count]),
+            }
         }
         drop(reader);
+        if let Some(writer) = anew {
+            return writer.finish();
+        }
         let media = match format {
             "gzip" => Packing::Gzip,
             "zstd" => Packing::Zstd,

@@ -9,12 +9,19 @@ use super::Limits;
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
 use crate::storage::blobs::Hasher;
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
+/// What files may be compressed with, and layers of images not: no media type says so.
+pub(in crate::storage) const FILES_ONLY: [&str; 2] = ["bzip2", "xz"];
+/// Most memory that unpacking xz may take, in KiB. Its strongest preset takes 65 MiB, but the dictionary that
+/// a file asks for may have 4 GiB (attack case 9). The other formats have bounds of their own.
+const XZ_MEMORY_KIB: u32 = 256 << 10;
 /// Bytes in one buffer.
 const BUFFER: usize = 256 << 10;
 /// Buffers in the queue.
@@ -90,11 +97,11 @@ fn decode(
     };
     let (format, mut reader) = match open(&mut source) {
         Ok(opened) => opened,
-        Err(e) => match e.downcast::<Error>() {
-            Ok(error) => return Err(error),
-            Err(e) => return Err(explain(e, "archive")),
-        },
+        Err(e) => return Err(explain(e, "archive")),
     };
+    if FILES_ONLY.contains(&format) {
+        return Err(no_layer(format));
+    }
     let mut hash = Hasher::new(&diff_id.0);
     let mut total = 0u64;
     loop {
@@ -123,10 +130,11 @@ fn decode(
     .hint("The image is inconsistent and nothing of it was kept. Tell whoever made it."))
 }
 
-/// The uncompressed bytes of a source, and what it is compressed with: `gzip`, `zstd` or `tar`.
+/// The uncompressed bytes of a source, and what it is compressed with: `gzip`, `zstd`, one of
+/// [`FILES_ONLY`], or `tar` for not at all.
 ///
 /// # Errors
-/// Those of the source; an [`Error`] within for a format that we cannot read.
+/// Those of the source.
 pub(in crate::storage) fn open<'a>(source: impl Read + 'a) -> io::Result<(&'static str, Box<dyn Read + 'a>)> {
     let mut source = BufReader::with_capacity(128 << 10, source);
     // A first read may be short; a magic number is four bytes.
@@ -140,19 +148,17 @@ pub(in crate::storage) fn open<'a>(source: impl Read + 'a) -> io::Result<(&'stat
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
             ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(source)?))
         }
-        [b'B', b'Z', b'h', ..] => return Err(unsupported("bzip2")),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(unsupported("xz")),
+        [b'B', b'Z', b'h', ..] => ("bzip2", Box::new(MultiBzDecoder::new(source))),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+            ("xz", Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)))
+        }
         _ => ("tar", Box::new(source)),
     })
 }
 
-fn unsupported(format: &str) -> io::Error {
-    let tool = if format == "xz" { "xz" } else { "bzip2" };
-    let error = Error::new(Kind::Image, format!("it is compressed with {format}, which is not supported here"))
-        .hint(format!(
-            "OCI layers are plain, gzip or zstd. Make the image again: skopeo copy --dest-compress-format zstd ...; a file is unpacked with: {tool} -dc FILE | coracle ..."
-        ));
-    io::Error::other(error)
+fn no_layer(format: &str) -> Error {
+    Error::new(Kind::Image, format!("a layer is compressed with {format}, which layers never are"))
+        .hint("OCI layers are plain, gzip or zstd. Make the image again: skopeo copy --dest-compress-format zstd ...")
 }
 
 /// Reads until the buffer is full or the end is reached.
@@ -201,5 +207,36 @@ impl BufRead for Decoded {
 
     fn consume(&mut self, count: usize) {
         self.position += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The beginning of an xz file with this code for the size of its dictionary (xz file format, 5.3.1).
+    fn xz_with_dictionary(code: u8) -> Vec<u8> {
+        let summed = |bytes: &[u8]| {
+            let mut sum = flate2::Crc::new();
+            sum.update(bytes);
+            [bytes, &sum.sum().to_le_bytes()].concat()
+        };
+        let header = summed(&[2, 0, 0x21, 1, code, 0, 0, 0]);
+        let data = [1, 0, 4, b'w', b'h', b'o', b'l', b'e', 0, 0, 0, 0];
+        [b"\xfd7zXZ\0".to_vec(), summed(&[0, 0])[..].to_vec(), header, data.to_vec()].concat()
+    }
+
+    #[test]
+    fn case_09_an_xz_dictionary_has_a_bound() {
+        let first = |code: u8| {
+            let (format, mut reader) = open(io::Cursor::new(xz_with_dictionary(code))).unwrap();
+            assert_eq!(format, "xz");
+            let mut bytes = [0; 5];
+            reader.read_exact(&mut bytes).map(|()| bytes)
+        };
+        // 64 MiB, as of `xz -9`, and 4 GiB.
+        assert_eq!(&first(28).unwrap(), b"whole");
+        let refused = first(40).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory, "{refused}");
     }
 }

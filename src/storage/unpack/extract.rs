@@ -10,11 +10,10 @@
 use super::entry::{copy_sparse, copy_whole, mtime};
 use super::tar::{Archive, Entry, Type};
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, resolve, shown};
-use super::{Limits, attributes};
+use super::{Limits, attributes, decode};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::id_map;
-use flate2::bufread::MultiGzDecoder;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, mknodat, utimensat};
@@ -88,26 +87,17 @@ pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Res
     Ok(extractor.done)
 }
 
-/// A stream as the archive it is: gzip and zstd are told by their first bytes.
+/// A stream as the archive it is: how it is compressed is told by its first bytes.
 ///
 /// # Errors
-/// When the stream cannot be read or is compressed otherwise.
+/// When the stream cannot be read.
 pub fn decompressed(source: impl Read + 'static) -> Result<Box<dyn BufRead>> {
     let packed = Rc::new(Cell::new(0));
-    let mut source = BufReader::with_capacity(256 << 10, Counted { inner: source, count: packed.clone() });
-    let unreadable = |e| Error::new(Kind::Storage, "read the archive").caused_by(e);
-    let start = source.fill_buf().map_err(unreadable)?;
-    Ok(match start {
-        [0x1f, 0x8b, ..] => bounded(MultiGzDecoder::new(source), packed),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(unreadable)?;
-            bounded(decoder, packed)
-        }
-        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-            return Err(Error::new(Kind::Usage, "the archive is compressed with bzip2 or xz")
-                .hint("Give it plain, or compressed with gzip or zstd, for example: xzcat FILE | coracle cp - NAME:/DIR"));
-        }
-        _ => Box::new(source),
+    let opened = decode::open(Counted { inner: source, count: packed.clone() });
+    let (format, reader) = opened.map_err(|e| Error::new(Kind::Storage, "read the archive").caused_by(e))?;
+    Ok(match format {
+        "tar" => Box::new(BufReader::with_capacity(256 << 10, reader)),
+        _ => bounded(reader, packed),
     })
 }
 
