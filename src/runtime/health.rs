@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 
 /// Most bytes of a check's output that are kept when nothing else is asked for.
 const OUTPUT_MAX: usize = 1 << 20;
+/// Most bytes of results that are kept.
+const LOG_MAX: usize = 1 << 20;
+/// What a result takes beside its output, in bytes, at most.
+const CHECKED_SIZE: usize = 160;
 /// The time until the next check when the last one could not tell.
 const SOME_TIME: Duration = Duration::from_secs(30);
 
@@ -83,7 +87,7 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<
     let before = record_of(dir, &run);
     let startup = check.startup.as_ref().filter(|_| !before.started);
     let probe = startup.map_or(&check.probe, |startup| &startup.probe);
-    let most = if check.log_size == 0 { OUTPUT_MAX } else { check.log_size as usize };
+    let most = if check.log_size == 0 { OUTPUT_MAX } else { OUTPUT_MAX.min(check.log_size as usize) };
     let process = ProcessPlan { argv: probe.argv(), init: false, preserve_fds: 0, ..plan.process.clone() };
     let start = Utc::now();
     // A character takes four bytes at most.
@@ -156,6 +160,21 @@ fn apply(record: &mut HealthRecord, check: &HealthCheck, success: bool, age: chr
     false
 }
 
+/// How many of these results are kept, the latest: as many as were asked for, 0 for all, but no more than
+/// fit into a record that is rewritten with each check.
+fn kept(log: &[Checked], count: u32) -> usize {
+    let most = if count == 0 { usize::MAX } else { count as usize };
+    let mut room = LOG_MAX;
+    let fits = |checked: &&Checked| match room.checked_sub(checked.output.len() + CHECKED_SIZE) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    log.iter().rev().take(most).take_while(fits).count().max(log.len().min(1))
+}
+
 /// Writes the record down and tells of the check.
 fn note(
     store: &Store,
@@ -166,11 +185,7 @@ fn note(
     checked: Checked,
 ) -> Result<()> {
     let mut event = report::event(dir, plan, Action::HealthStatus).health(record.status.as_str());
-    let cut = |log: &mut Vec<Checked>| {
-        if check.log_count > 0 && log.len() > check.log_count as usize {
-            log.drain(..log.len() - check.log_count as usize);
-        }
-    };
+    let cut = |log: &mut Vec<Checked>| drop(log.drain(..log.len() - kept(log, check.log_count)));
     match log_file(dir, check) {
         Some(file) => {
             let log = record::read::<HealthRecord>(&file).ok().flatten().unwrap_or_default().log;
@@ -316,6 +331,23 @@ mod tests {
             log_count: 5,
             log_size: 500,
         }
+    }
+
+    #[test]
+    fn results_take_no_more_room_than_there_is() {
+        let one = |output: &str| {
+            let time = Utc::now();
+            Checked { start: time, end: time, code: 0, output: output.to_owned() }
+        };
+        assert!(serde_json::to_string(&one("")).unwrap().len() < CHECKED_SIZE);
+        let log = vec![one("fine"); 100_000];
+        assert_eq!(kept(&log[..10], 5), 5);
+        assert_eq!(kept(&log[..10], 50), 10);
+        assert_eq!(kept(&log[..10], 0), 10);
+        assert_eq!(kept(&log, 0), LOG_MAX / (CHECKED_SIZE + 4));
+        assert_eq!(kept(&log, u32::MAX), LOG_MAX / (CHECKED_SIZE + 4));
+        assert_eq!(kept(&[one(""), one(&"x".repeat(2 * LOG_MAX))], 0), 1, "the last one stays");
+        assert_eq!(kept(&[], 0), 0);
     }
 
     fn after(check: &HealthCheck, results: &[(bool, i64)]) -> (HealthRecord, bool) {

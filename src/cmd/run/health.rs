@@ -24,10 +24,10 @@ pub struct HealthArgs {
     /// Where results are kept: local, events_logger or a directory
     #[arg(long, value_name = "PLACE", value_parser = destination)]
     pub health_log_destination: Option<LogDestination>,
-    /// How many results are kept; 0 for all
+    /// How many results are kept; 0 for all that fit into 1 MiB
     #[arg(long, value_name = "N")]
     pub health_max_log_count: Option<u32>,
-    /// How many characters of a check's output are kept; 0 for all
+    /// How many characters of a check's output are kept; 0 for 1 MiB of them
     #[arg(long, value_name = "N")]
     pub health_max_log_size: Option<u32>,
     /// What follows when the container becomes unhealthy: none, kill, restart or stop
