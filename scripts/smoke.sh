@@ -142,7 +142,12 @@ check "run out of memory once" 0 "" "$c" run -d --name twice --restart=on-failur
     "$image" sh -c 'test -e /ran && exit 5; touch /ran; x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'
 check "and then fail otherwise" 0 "" sh -c '
     until [ "$("$1" inspect -f "{{.State.Status}} {{.RestartCount}}" twice)" = "exited 3" ]; do sleep 0.2; done' sh "$c"
-check "the mark is the last run'"'"'s" 0 "5 false" "$c" inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' twice
+check "the mark is that of the last run" 0 "5 false" "$c" inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' twice
+check "a slice that is not there" 125 "systemctl --user start" "$c" run --rm --network=none -m 64m --cgroup-parent batch-low.slice "$image" true
+if systemctl --user start batch-low.slice 2>/dev/null; then
+    check "a slice" 0 "/batch.slice/batch-low.slice/coracle-" "$c" run --rm --network=none -m 64m --cgroup-parent batch-low.slice \
+        --cgroupns=host "$image" cat /proc/self/cgroup
+fi
 check "run to be paused" 0 "" "$c" run -d --name still --network=none -m 64m "$image" sleep 1000
 check "pause" 0 "still" "$c" pause still
 check "paused" 0 "paused" "$c" inspect -f '{{.State.Status}}' still

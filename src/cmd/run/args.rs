@@ -337,8 +337,8 @@ pub struct LimitArgs {
     /// Cgroups: enabled (one of its own when it is needed), disabled, no-conmon or split
     #[arg(long, value_name = "HOW", default_value = "enabled", hide_default_value = true)]
     pub cgroups: Cgroups,
-    /// Make its cgroup below this one
-    #[arg(long, value_name = "PATH")]
+    /// Make its cgroup below this one: a path, from the own cgroup without a leading slash, or NAME.slice of your systemd
+    #[arg(long, value_name = "PATH|SLICE")]
     pub cgroup_parent: Option<String>,
 }
 

@@ -91,6 +91,14 @@ fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
     if let Some(place) = place(parent) {
         return Ok(place);
     }
+    if let Some(parent) = parent.filter(|parent| is_slice(parent)) {
+        let why = format!(
+            "slice {parent} of your service manager is not there, or is not this account's to change"
+        );
+        let make =
+            format!("Make it: systemctl --user start {parent}; elsewhere than under systemd, give a path");
+        return Err(Error::new(Kind::Host, why).hint(make));
+    }
     let own = std::process::id().cast_signed();
     ask_for_scope(&format!("coracle-start-{own}"), &[own]).map_err(|why| {
         Error::new(Kind::Host, format!("this account may not make a cgroup, which {who}"))
@@ -151,10 +159,10 @@ fn not_granted(place: &str, missing: &[&str]) -> Error {
 fn place(parent: Option<&str>) -> Option<String> {
     let own = of_process(std::process::id().cast_signed())?;
     if let Some(parent) = parent {
-        let path = if parent.starts_with('/') {
-            parent.to_owned()
-        } else {
-            format!("{}/{parent}", own.trim_end_matches('/'))
+        let path = match parent {
+            slice if is_slice(slice) => slice_path(&own, slice)?,
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("{}/{path}", own.trim_end_matches('/')),
         };
         let plain = path.split('/').all(|part| part != "..");
         return (plain && may_change(&path)).then_some(path);
@@ -171,6 +179,23 @@ fn place(parent: Option<&str>) -> Option<String> {
             return best;
         }
     }
+}
+
+/// Whether a parent is given as podman has it under systemd: by the name of a slice.
+fn is_slice(parent: &str) -> bool {
+    parent.ends_with(".slice") && !parent.contains('/')
+}
+
+/// Where the user's service manager has a slice, given the cgroup of one who lives below that manager or
+/// in a session beside it. `a-b.slice` is in `a.slice` (systemd.slice(5)).
+fn slice_path(own: &str, slice: &str) -> Option<String> {
+    let user = own.split('/').find_map(|part| part.strip_prefix("user-")?.strip_suffix(".slice"))?;
+    let stem = slice.strip_suffix(".slice").filter(|stem| stem.split('-').all(|word| !word.is_empty()))?;
+    let mut path = format!("/user.slice/user-{user}.slice/user@{user}.service");
+    for (at, _) in stem.match_indices('-').chain([(stem.len(), "")]) {
+        path.push_str(&format!("/{}.slice", &stem[..at]));
+    }
+    Some(path)
 }
 
 fn may_change(path: &str) -> bool {
@@ -233,4 +258,25 @@ pub fn oom_killed(plan: &ContainerPlan) -> bool {
     let path = path(&plan.id, plan.limits.cgroup_parent.as_deref());
     let group = path.and_then(|path| Group::open(&path).ok());
     group.and_then(|group| group.number("memory.events", "oom_kill")).is_some_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_nested_by_their_names() {
+        let manager = "/user.slice/user-1000.slice/user@1000.service";
+        let session = "/user.slice/user-1000.slice/session-3.scope";
+        for own in [session, &format!("{manager}/app.slice/x.scope")] {
+            assert_eq!(slice_path(own, "batch.slice"), Some(format!("{manager}/batch.slice")));
+            let nested = format!("{manager}/batch.slice/batch-low.slice/batch-low-x.slice");
+            assert_eq!(slice_path(own, "batch-low-x.slice"), Some(nested));
+            for bad in [".slice", "-.slice", "a--b.slice", "-a.slice"] {
+                assert_eq!(slice_path(own, bad), None, "{bad}");
+            }
+        }
+        assert_eq!(slice_path("/", "batch.slice"), None);
+        assert!(is_slice("a.slice") && !is_slice("/a.slice") && !is_slice("a"));
+    }
 }
