@@ -283,6 +283,14 @@ fn own_map(file: &str) -> Result<Vec<Extent>, Failure> {
     Ok(subid::parse_map(&fs::read_to_string(&path).doing("read", &path)?))
 }
 
+/// Whose this process is as the rest of the machine sees it: its own id, or what it is outside the user
+/// namespace that it is in.
+pub fn host_uid() -> u32 {
+    let own = geteuid().as_raw();
+    let map = own_map("uid_map").unwrap_or_default();
+    map.iter().find_map(|extent| extent.out(own)).unwrap_or(own)
+}
+
 /// How many users and groups, counted from 0 without a gap, the shared namespace has or will have.
 ///
 /// # Errors

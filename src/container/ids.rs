@@ -15,7 +15,7 @@ pub struct Extent {
 
 impl Extent {
     /// The id outside that `id` inside is.
-    fn out(&self, id: u32) -> Option<u32> {
+    pub fn out(&self, id: u32) -> Option<u32> {
         let at = id.checked_sub(self.inside).filter(|at| *at < self.count)?;
         self.outside.checked_add(at)
     }

@@ -3,9 +3,13 @@
 //! Its `export` form (systemd.io/JOURNAL_EXPORT_FORMATS) gives any bytes back: entries with an empty line
 //! between, each of lines `FIELD=value`, or of the field's name alone, the length of the value in eight
 //! bytes, and the value. Following is asking anew for what came after the last entry's cursor.
+//!
+//! Any local user may send entries with any fields. The journal itself adds who sent one (`_UID`,
+//! systemd.journal-fields(7)), so only those are taken that this user's monitors wrote.
 
 use crate::container::ContainerId;
 use crate::storage::containers::log::{Line, Stream, stamp};
+use crate::userns;
 use chrono::DateTime;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -15,11 +19,16 @@ const VALUE_MAX: u64 = 1024 * 1024;
 
 /// The entries of one container.
 pub(super) struct Journal {
-    filter: String,
+    /// What entries must have, each as `FIELD=value`.
+    marks: [String; 2],
     since: Option<String>,
     cursor: Option<String>,
     running: Option<(Child, BufReader<ChildStdout>)>,
     entry: Entry,
+}
+
+fn marks(id: &ContainerId) -> [String; 2] {
+    [format!("CONTAINER_ID_FULL={id}"), format!("_UID={}", userns::host_uid())]
 }
 
 #[derive(Default)]
@@ -38,33 +47,35 @@ impl Journal {
             let time = DateTime::parse_from_rfc3339(std::str::from_utf8(time).ok()?).ok()?;
             Some(format!("@{}", time.timestamp()))
         });
-        let mut journal = Journal {
-            filter: format!("CONTAINER_ID_FULL={id}"),
-            since,
-            cursor: None,
-            running: None,
-            entry: Entry::default(),
-        };
+        let mut journal =
+            Journal { marks: marks(id), since, cursor: None, running: None, entry: Entry::default() };
         journal.ask(tail)?;
         Ok(journal)
     }
 
     fn ask(&mut self, tail: Option<u64>) -> io::Result<()> {
         let mut command = Command::new("journalctl");
-        command.args(["--quiet", "--all", "--no-pager", "--output=export", &self.filter]);
-        command.arg("--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE");
-        if let Some(tail) = tail {
-            command.arg(format!("--lines={tail}"));
-        }
-        match (&self.cursor, &self.since) {
-            (Some(cursor), _) => drop(command.arg(format!("--after-cursor={cursor}"))),
-            (None, Some(since)) => drop(command.arg(format!("--since={since}"))),
-            (None, None) => {}
-        }
+        command.args(self.question(tail));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or_else(|| io::Error::other("journalctl has no output"))?;
         self.running = Some((child, BufReader::with_capacity(64 * 1024, output)));
         Ok(())
+    }
+
+    /// The arguments of journalctl.
+    fn question(&self, tail: Option<u64>) -> Vec<String> {
+        let fixed = ["--quiet", "--all", "--no-pager", "--output=export"];
+        let mut all: Vec<String> = fixed.map(str::to_owned).into();
+        // Different fields must all match.
+        all.extend(self.marks.iter().cloned());
+        all.push("--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE".to_owned());
+        all.extend(tail.map(|tail| format!("--lines={tail}")));
+        match (&self.cursor, &self.since) {
+            (Some(cursor), _) => all.push(format!("--after-cursor={cursor}")),
+            (None, Some(since)) => all.push(format!("--since={since}")),
+            (None, None) => {}
+        }
+        all
     }
 
     /// The next entry as a line of a log; `None` when there is none yet. The call after that asks anew.
@@ -153,6 +164,24 @@ fn read_entry(input: &mut impl BufRead, entry: &mut Entry) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_this_user_wrote_is_asked_for() {
+        let id: ContainerId = "ab".repeat(32).parse().unwrap();
+        let journal = Journal {
+            marks: marks(&id),
+            since: Some("@5".to_owned()),
+            cursor: None,
+            running: None,
+            entry: Entry::default(),
+        };
+        let asked = journal.question(Some(3));
+        assert!(asked.contains(&format!("CONTAINER_ID_FULL={id}")), "{asked:?}");
+        let own = nix::unistd::getuid();
+        assert!(asked.contains(&format!("_UID={own}")), "{asked:?}");
+        assert!(!asked.contains(&"+".to_owned()), "both must match: {asked:?}");
+        assert!(asked.ends_with(&["--lines=3".to_owned(), "--since=@5".to_owned()]), "{asked:?}");
+    }
 
     #[test]
     fn entries_hold_any_bytes() {
