@@ -123,6 +123,8 @@ pub fn launch(
     attach: Option<Attachment>,
 ) -> Result<Running> {
     let Prepared { listeners, slirp, filter, joins } = prepared;
+    // What is typed is read by one of the two.
+    let attach = attach.map(|how| Attachment { stdin: how.stdin && !plan.io.is_passed_through(), ..how });
     let signals = attach.as_ref().map(Signals::hold).transpose()?;
     let (socket, client) = match &attach {
         Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,

@@ -351,7 +351,11 @@ fn streams_are_attached_as_asked() {
     sh(&env, &["-d", "-a", "stdout"], "true").fails(125).says("--attach");
     let pass = sh(&env, &["--log-driver=passthrough"], both).ok();
     assert_eq!((pass.stdout.as_str(), pass.stderr.as_str()), ("out\n", "err\n"));
+    for options in [&["--log-driver=passthrough"][..], &["-i", "--log-driver=passthrough"]] {
+        assert_eq!(sh(&env, options, "cat").stdin("typed").ok().stdout, "typed");
+    }
     refused(&env, &["-t", "--log-driver=passthrough"], "passthrough");
+    refused(&env, &["-w", "here"], "\"here\" is not an absolute path").says("Hint: ");
     refused(&env, &["--log-driver=journald"], "journald");
     // Podman warns where docker refuses.
     sh(&env, &["-it"], "test -t 0 && test -t 1").ok().says("not a terminal");

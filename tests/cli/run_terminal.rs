@@ -37,6 +37,37 @@ fn a_shell_at_a_terminal_behaves_like_one() {
     assert!(format!("{ended:?}").contains('5'), "{ended:?}");
 }
 
+/// The payload has the caller's own terminal, without one of its own between.
+#[test]
+fn a_terminal_is_passed_through() {
+    let env = TestEnv::with_images();
+    let run = |driver: &str, script: &str| {
+        let call = env.coracle(BASE).args(["--log-driver", driver, "busybox", "sh", "-c", script]);
+        call.pty()
+    };
+    let script =
+        "test -t 0 && test -t 1 && test -t 2 && echo ter''minal; read x; stty size; echo got $x; exit 4";
+    let mut shell = run("passthrough-tty", script);
+    shell.get_process_mut().set_window_size(91, 33).unwrap();
+    shell.expect("terminal").unwrap();
+    // The size is the terminal's, and what is typed is read.
+    shell.send_line("some words").unwrap();
+    shell.expect("33 91").unwrap();
+    shell.expect("got some words").unwrap();
+    shell.expect(Eof).unwrap();
+    let ended = shell.get_process().wait().unwrap();
+    assert!(format!("{ended:?}").contains(", 4)"), "{ended:?}");
+    assert_eq!(status(&env), "exited");
+    let logs = env.coracle(["logs", "c"]).run();
+    assert!(!logs.stdout.contains("terminal"), "nothing is kept: {logs}");
+    env.coracle(["rm", "c"]).ok();
+    let mut refused = run("passthrough", "true");
+    refused.expect("Error: ").unwrap();
+    refused.expect("passthrough-tty").unwrap();
+    refused.expect(Eof).unwrap();
+    assert!(env.containers().is_empty());
+}
+
 #[test]
 fn keys_detach_and_leave_the_container_running() {
     let env = TestEnv::with_images();

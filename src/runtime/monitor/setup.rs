@@ -33,8 +33,7 @@ pub(in crate::runtime) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(St
     let copy = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().doing("copy", "stream");
     let io = if plan.io.is_passed_through() {
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-        let stdin = if plan.io.stdin { copy(&stdin)? } else { copy(&null)? };
-        (Stdio::new([stdin, copy(&stdout)?, copy(&stderr)?]), Streams::default())
+        (Stdio::new([copy(&stdin)?, copy(&stdout)?, copy(&stderr)?]), Streams::default())
     } else {
         pipes(plan, &null, keep)?
     };
