@@ -160,7 +160,8 @@ pub fn working_directory(asked: Option<&str>, image: Option<&RunConfig>) -> Resu
             return Err(Error::new(
                 Kind::Usage,
                 format!("working directory {text:?} is not an absolute path"),
-            ));
+            )
+            .hint("Write it from the container's root, for example -w /srv."));
         }
         None => image.map_or("", |c| c.working_dir.as_str()),
     };

@@ -147,7 +147,15 @@ impl<'a> Side<'a> {
     fn failed(&self, doing: &str, path: &[u8], errno: Errno) -> Error {
         let shown = self.shown(path);
         match errno {
-            Errno::ENOENT => Error::new(Kind::NotFound, format!("{shown} does not exist")),
+            Errno::ENOENT => {
+                let error = Error::new(Kind::NotFound, format!("{shown} does not exist"));
+                error.hint(match self.place {
+                    Place::Container(_, _, name) => {
+                        format!("See what there is: coracle export {name} | tar -t")
+                    }
+                    _ => "A path without CONTAINER: before it is one of this machine.".to_owned(),
+                })
+            }
             Errno::ENOTDIR => Error::new(Kind::Usage, format!("a part of {shown} is not a directory")),
             errno => Error::new(Kind::Storage, format!("{doing} {shown}")).caused_by(errno),
         }

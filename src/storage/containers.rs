@@ -193,7 +193,8 @@ impl Containers {
         let base = self.base().context(Kind::Storage, doing)?;
         let mut settings = dir.settings()?;
         if settings.name == *name {
-            return Err(Error::new(Kind::Conflict, format!("container {name} has that name already")));
+            return Err(Error::new(Kind::Conflict, format!("container {name} has that name already"))
+                .hint("Choose another one: coracle rename CONTAINER NAME"));
         }
         // In this order a command that is killed leaves a link too many, never a container without one.
         // It may be ours already: one that was killed did not come to remove the old link.

@@ -6,6 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error as _;
 use std::ffi::OsString;
 
+mod number;
+
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
 const UNSUPPORTED: [(&str, &str); 34] = [
     ("auto-update", "there is no daemon that could do it; pull and start anew"),
@@ -102,10 +104,10 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                 // A typed argument's own words are enough, and carry their own hints.
                 Some(cause) => {
                     let own = cause.downcast_ref::<Error>();
-                    // Those of the standard library do not say what they are about.
-                    let error = match own {
-                        Some(own) => usage(format!("{argument}: {own}")),
-                        None => usage(format!("{argument}: {value:?} is refused: {cause}")),
+                    let error = match (own, number::words(cause, at, &argument, &value)) {
+                        (Some(own), _) => usage(format!("{argument}: {own}")),
+                        (None, Some(words)) => usage(format!("{argument}: {words}")),
+                        (None, None) => usage(format!("{argument}: {value:?} is refused: {cause}")),
                     };
                     let hints = own.map(Error::hints).unwrap_or_default();
                     match hints.is_empty() {
@@ -204,6 +206,14 @@ mod tests {
                 .arg(Arg::new("pull").long("pull").value_parser(["always", "never"]))
                 .arg(Arg::new("publish").short('p').long("publish").value_name("PORT").value_parser(port))
                 .arg(Arg::new("name").long("name"))
+                .arg(Arg::new("shares").short('c').long("shares").value_parser(clap::value_parser!(u64)))
+                .arg(
+                    Arg::new("time")
+                        .long("time")
+                        .value_name("SECONDS")
+                        .allow_hyphen_values(true)
+                        .value_parser(clap::value_parser!(i64).range(-1..=4_294_967_295)),
+                )
                 .arg(Arg::new("IMAGE").required(true)),
         )
     }
@@ -225,6 +235,30 @@ mod tests {
             ("run x --name", "a value for --name is missing", "See coracle run --help"),
             ("run --rm -d x", "--rm does not go with --detach", "See coracle run --help"),
             ("cp", "coracle cp: [CONTAINER:]SOURCE [CONTAINER:]TARGET is missing", "See coracle cp --help"),
+            (
+                "run --time=abc x",
+                "--time: \"abc\" is not a whole number of seconds",
+                "See coracle run --help",
+            ),
+            ("run --time= x", "--time: a whole number of seconds is missing", "See coracle run --help"),
+            (
+                "run --time=1.5 x",
+                "--time: \"1.5\" is not a whole number of seconds",
+                "See coracle run --help",
+            ),
+            ("run --time=-2 x", "--time: -2 is less than -1", "See coracle run --help"),
+            (
+                "run --time=5000000000 x",
+                "--time: 5000000000 is more than 4294967295",
+                "See coracle run --help",
+            ),
+            ("run -c abc x", "--shares: \"abc\" is not a whole number", "See coracle run --help"),
+            ("run --shares=-5 x", "--shares: -5 is less than 0", "See coracle run --help"),
+            (
+                "run --shares=99999999999999999999 x",
+                "--shares: 99999999999999999999 is out of range",
+                "See coracle run --help",
+            ),
             ("rnu x", "unknown command \"rnu\"", "Did you mean coracle run?"),
             ("zzz", "unknown command \"zzz\"", "See coracle --help"),
             ("", "coracle: a command is missing", "See coracle --help"),

@@ -5,7 +5,7 @@ use crate::common::TestEnv;
 use std::process::{Command, Stdio};
 
 /// Words, and what standard error must hold.
-const REFUSED: [(&[&str], &str, &str); 12] = [
+const REFUSED: [(&[&str], &str, &str); 14] = [
     (&[], "Error: coracle: a command is missing\n", "Hint: See coracle --help\n"),
     (&["psx"], "Error: unknown command \"psx\"\n", "Hint: Did you mean coracle ps?\n"),
     (&["swarm", "init"], "Error: coracle swarm is not supported: there is no cluster\n", ""),
@@ -13,6 +13,12 @@ const REFUSED: [(&[&str], &str, &str); 12] = [
     (&["ps", "--fromat", "json"], "Error: unknown flag --fromat\n", "Did you mean --format?"),
     (&["ps", "-Z"], "Error: unknown flag -Z\n", "Hint: See coracle ps --help\n"),
     (&["ps", "--format"], "Error: a value for --format is missing\n", "Hint: See coracle ps --help\n"),
+    (
+        &["stop", "-t", "abc", "x"],
+        "Error: --time: \"abc\" is not a whole number of seconds\n",
+        "Hint: See coracle stop --help\n",
+    ),
+    (&["pull", "--retry=-1", "x"], "Error: --retry: -1 is less than 0\n", "Hint: See coracle pull --help\n"),
     (&["ps", "--last", "x"], "Error: --last: ", "Hint: See coracle ps --help\n"),
     (
         &["--log-level", "loud", "ps"],

@@ -179,7 +179,7 @@ fn a_new_name_is_as_good_as_the_first() {
     let id = start(&env, "old", &[], IDLE);
     create(&env, "taken", &[], &["true"]);
     env.coracle(["rename", "old", "taken"]).fails(125).says("in use");
-    env.coracle(["rename", "old", "old"]).fails(125);
+    env.coracle(["rename", "old", "old"]).fails(125).says("has that name already").says("Hint: ");
     env.coracle(["rename", "old", "a/b"]).fails(125);
     env.coracle(["rename", "nobody", "x"]).fails(125).says("nobody");
     env.coracle(["rename", "old", "new"]).ok();

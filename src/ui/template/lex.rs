@@ -125,7 +125,8 @@ impl<'a> Scanner<'a> {
             let glued = spaced.len() == self.rest().len();
             self.at = self.source.len() - spaced.len();
             let Some(first) = spaced.chars().next() else {
-                return Err(Fault::new(open, "action without an end: `}}` is missing"));
+                return Err(Fault::new(open, "action without an end: `}}` is missing")
+                    .hint("Write what is to be filled in between two pairs of braces: {{.ID}}"));
             };
             let at = self.at;
             let kind = self.token(first)?;

@@ -192,6 +192,7 @@ fn refusals_name_the_place() {
 #[test]
 fn unknown_fields_come_with_the_known_ones() {
     let hint = |source: &str| render(source, &data()).unwrap_err().hints().join("\n");
+    assert!(hint("{{.State").contains("two pairs of braces: {{.ID}}"));
     assert!(hint("{{.State.Oops}}").contains(".Status .Pid .Health"));
     // docker's spelling and podman's are both taken.
     assert_eq!(
