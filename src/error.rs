@@ -9,6 +9,9 @@ use std::fmt;
 /// The result of everything that can fail with a message for the user.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The exit code of our own failures, also of a verb of whose several objects some failed.
+pub const FAILED: u8 = 125;
+
 /// What sort of failure this is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -34,8 +37,6 @@ pub enum Kind {
     NotExecutable,
     /// The command was not found in the container: exit 127.
     CommandNotFound,
-    /// Some of several named objects failed and each was reported: exit 1, as docker and podman do.
-    Partial,
     /// Whoever read our standard output has gone: nothing is reported, exit 141 as from SIGPIPE.
     OutputClosed,
 }
@@ -46,9 +47,8 @@ impl Kind {
         match self {
             Kind::NotExecutable => 126,
             Kind::CommandNotFound => 127,
-            Kind::Partial => 1,
             Kind::OutputClosed => 141,
-            _ => 125,
+            _ => FAILED,
         }
     }
 }

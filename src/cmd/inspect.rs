@@ -1,6 +1,6 @@
 //! `coracle inspect`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, FAILED, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
 use crate::runtime::volumes::Users;
@@ -100,11 +100,7 @@ pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
         None => out(&rows::json(&Value::Array(found.clone()))?)?,
     }
     failures.iter().for_each(report);
-    Ok(match (failures.first(), found.is_empty()) {
-        (None, _) => ExitCode::SUCCESS,
-        (Some(first), true) => ExitCode::from(first.kind().exit_code()),
-        (Some(_), false) => ExitCode::from(Kind::Partial.exit_code()),
-    })
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 /// What docker shows in another way: a container's name with a slash, ids with their algorithm.

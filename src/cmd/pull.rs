@@ -1,6 +1,6 @@
 //! `coracle pull`, and the pull that `run` begins with.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, FAILED, Kind, Result};
 use crate::host::Env;
 use crate::image::{Digest, Image, Platform, Reference};
 use crate::registry::{Credentials, Places, Prepared, PullRequest, RetryPolicy};
@@ -148,7 +148,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Partial.exit_code()) })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 fn one(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<()> {

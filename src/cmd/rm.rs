@@ -53,10 +53,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             let _ = control::ask_to_stop(container, control::manner(container, args.time).0);
         }
     }
-    let only = chosen.len() == 1;
     // With --all every dependent goes as well, in whatever order.
     let dependents = if args.which.all { None } else { Some(Dependents::read(&store)?) };
-    let mut code = 0;
+    // One that runs is worse news than one that is not there, however they follow each other.
+    let (mut is_missing, mut is_running, mut failed) = (false, false, None);
     for one in chosen {
         match remove_one(args, &store, one, dependents.as_ref()) {
             Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
@@ -64,18 +64,22 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             Err(error)
                 if error.kind() == Kind::NotFound && (args.which.all || args.force || args.which.ignore) => {}
             Err(error) => {
-                code = match error.kind() {
-                    Kind::NotFound => EXIT_MISSING,
-                    Kind::Conflict => EXIT_RUNNING,
-                    _ if only => error.kind().exit_code(),
-                    _ => code.max(Kind::Partial.exit_code()),
-                };
+                match error.kind() {
+                    Kind::NotFound => is_missing = true,
+                    Kind::Conflict => is_running = true,
+                    kind => failed = Some(kind.exit_code()),
+                }
                 ui::report(&error);
             }
         }
     }
     control::tidy(&store);
-    Ok(ExitCode::from(code))
+    Ok(ExitCode::from(match (is_running, failed, is_missing) {
+        (true, ..) => EXIT_RUNNING,
+        (_, Some(code), _) => code,
+        (_, None, true) => EXIT_MISSING,
+        _ => 0,
+    }))
 }
 
 /// Removes one container, with those that share its namespaces if asked; gives the names to print.

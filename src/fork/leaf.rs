@@ -61,7 +61,6 @@ impl From<SentError> for Error {
             "Network" => Kind::Network,
             "NotExecutable" => Kind::NotExecutable,
             "CommandNotFound" => Kind::CommandNotFound,
-            "Partial" => Kind::Partial,
             "OutputClosed" => Kind::OutputClosed,
             _ => Kind::Runtime,
         };

@@ -1,11 +1,11 @@
 //! Several named objects: one failure does not stop the others.
 
 use super::{out, report};
-use crate::error::{Kind, Result};
+use crate::error::{FAILED, Kind, Result};
 use std::process::ExitCode;
 
 /// Does `work` with each item and prints the line it gives, if it gives one. The failure of an only item
-/// is given back; of several, each is reported and the exit code is 1.
+/// is given back; of several, each is reported and the exit code says that some failed.
 ///
 /// # Errors
 /// That of an only item, or that standard output is closed.
@@ -19,7 +19,7 @@ pub fn each<T>(items: Vec<T>, mut work: impl FnMut(T) -> Result<Option<String>>)
             Err(error) if only || error.kind() == Kind::OutputClosed => return Err(error),
             Err(error) => {
                 report(&error);
-                code = ExitCode::from(Kind::Partial.exit_code());
+                code = ExitCode::from(FAILED);
             }
         }
     }
@@ -38,7 +38,7 @@ mod tests {
             seen.push(n);
             if n == 2 { Err(Error::new(Kind::NotFound, "no 2")) } else { Ok(None) }
         });
-        assert_eq!(format!("{:?}", result.unwrap()), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(format!("{:?}", result.unwrap()), format!("{:?}", ExitCode::from(125)));
         assert_eq!(seen, [1, 2, 3]);
         let only = each(vec![()], |()| Err(Error::new(Kind::NotFound, "no")));
         assert_eq!(only.unwrap_err().kind(), Kind::NotFound);

@@ -129,7 +129,7 @@ fn what_does_not_exist_is_an_empty_list_and_an_error() {
         assert_eq!(output.text(), "[]");
     }
     start(&env, "a", &[], "exit 0");
-    let output = env.coracle(["inspect", "nobody", "a"]).fails(1).says("nobody");
+    let output = env.coracle(["inspect", "nobody", "a"]).fails(125).says("nobody");
     assert_eq!(output.json()[0]["Name"], "a");
     assert_eq!(env.coracle(["inspect", "-f", "{{.Name}}", "nobody"]).fails(125).stdout, "");
     env.coracle(["inspect"]).fails(125);

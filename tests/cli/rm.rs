@@ -20,6 +20,11 @@ fn what_has_ended_is_removed_and_leaves_nothing() {
         assert!(left.is_empty(), "{place}: {left:?}");
     }
     env.coracle(["rm", &a]).fails(1);
+    // 1 stands for "was not there, and no other failures" (podman-rm(1)).
+    start(&env, "runs", &[], "sleep 1000");
+    env.coracle(["rm", "runs", "nobody"]).fails(2).says("running");
+    env.coracle(["rm", "nobody", "runs"]).fails(2).says("nobody");
+    env.coracle(["rm", "-f", "-t", "0", "runs"]).ok();
 }
 
 #[test]
@@ -143,7 +148,7 @@ fn a_container_that_never_ran_is_removed() {
     let env = TestEnv::new();
     let call = env.coracle(["run", "--name", "bad", "--network", "none", "--rootfs"]);
     call.arg(env.busybox_rootfs()).arg("nosuchprogram").fails(127);
-    assert_eq!(field(&env, "bad", "{{.State.Status}} {{.State.ExitCode}}"), "exited 127");
+    assert_eq!(field(&env, "bad", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
     assert_eq!(env.coracle(["wait", "bad"]).ok().text(), "127");
     assert_eq!(env.coracle(["logs", "bad"]).ok().stdout, "");
     env.coracle(["rm", "bad"]).ok();

@@ -53,7 +53,7 @@ fn failures() {
     env.coracle(["wait", "--condition", "happy", "x"]).fails(125);
     start(&env, "web", &[], IDLE);
     start(&env, "job", &[], "exit 1");
-    let output = env.coracle(["wait", "nobody", "job"]).fails(1).says("nobody");
+    let output = env.coracle(["wait", "nobody", "job"]).fails(125).says("nobody");
     assert_eq!(output.text(), "1");
 }
 

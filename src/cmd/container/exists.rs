@@ -23,7 +23,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     match store.containers().find(&args.container) {
         Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.kind() == Kind::NotFound => Ok(ExitCode::from(Kind::Partial.exit_code())),
+        Err(error) if error.kind() == Kind::NotFound => Ok(ExitCode::FAILURE),
         Err(error) => Err(error),
     }
 }

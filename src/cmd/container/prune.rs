@@ -1,7 +1,7 @@
 //! `coracle container prune`.
 
 use crate::cmd::which::filters;
-use crate::error::{Kind, Result};
+use crate::error::{FAILED, Result};
 use crate::host::Env;
 use crate::runtime::{control, prune};
 use crate::ui;
@@ -34,7 +34,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let (gone, failed) = prune::containers(&store, filters)?;
     ui::out(&gone.iter().map(|id| format!("{id}\n")).collect::<String>())?;
     failed.iter().for_each(ui::report);
-    let code = if failed.is_empty() { 0 } else { Kind::Partial.exit_code() };
+    let code = if failed.is_empty() { 0 } else { FAILED };
     control::tidy(&store);
     Ok(ExitCode::from(code))
 }
