@@ -242,7 +242,6 @@ fn limits_are_set() {
     refused(&env, &["--ipc=host", "--sysctl", "kernel.msgmax=1"], "kernel.msgmax");
     out(&env, &["--pids-limit", "-1"], "true");
     refused(&env, &["--restart", "always"], "--rm");
-    refused(&env, &["--userns", "keep-id"], "--userns");
 }
 
 #[test]
