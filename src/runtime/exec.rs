@@ -221,7 +221,7 @@ fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd
     if let Some(monitor) = &doors.monitor {
         setns(monitor, CloneFlags::CLONE_NEWUSER).doing("enter", "the shared user namespace")?;
     }
-    if !init::must_seal() {
+    if !init::must_seal(&join.order.plan.ids) {
         return Ok(());
     }
     fork::close_inherited(3 + join.order.plan.process.preserve_fds);
@@ -243,6 +243,7 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
 fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
     let plan = &join.order.plan;
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
+    monitor::lend_pipes(plan, &stdio);
     let signals = monitor::hold_signals()?;
     let mut tracer = join.trace.as_ref().and_then(|trace| trace.open(plan));
     // While the hierarchy can be seen whole.
@@ -318,6 +319,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failu
         .doing("enter working directory", &plan.process.cwd)?;
     files::enter_cwd(root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
     nix::sys::stat::umask(Mode::from_bits_truncate(plan.process.umask));
+    init::give_pipes(plan, stdio, (user.uid, user.gid));
     match &terminal {
         Some(slave) => init::streams([slave, slave, slave])?,
         None => init::streams([&stdio.streams[0], &stdio.streams[1], &stdio.streams[2]])?,

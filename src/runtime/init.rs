@@ -27,6 +27,8 @@ use crate::sys::{self, pty};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::fchown;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -233,6 +235,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     }
     tree::pivot(built.root.as_fd())?;
     limits(plan)?;
+    give_pipes(plan, stdio, (user.uid, user.gid));
     files::enter_cwd(built.root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(plan.process.umask));
     match &terminal {
@@ -278,8 +281,19 @@ pub fn new_terminal(pts: std::os::fd::BorrowedFd<'_>, uid: u32) -> Result<(Owned
     let master = openat(pts, "ptmx", flags, nix::sys::stat::Mode::empty()).doing("open", "/dev/pts/ptmx")?;
     pty::unlock(master.as_fd()).doing("unlock", "the terminal")?;
     let slave = pty::peer(master.as_fd()).doing("open", "the terminal")?;
-    nix::unistd::fchown(&slave, Some(uid.into()), None).doing("give away", "the terminal")?;
+    fchown(&slave, Some(uid.into()), None).doing("give away", "the terminal")?;
     Ok((master, slave))
+}
+
+/// Gives the pipes among the streams to `owner`, so that its process may open `/dev/stdout` anew. What the
+/// caller passes through stays the caller's, and a pipe that cannot be given away serves all the same.
+pub(super) fn give_pipes(plan: &ContainerPlan, stdio: &Stdio, (uid, gid): (u32, u32)) {
+    let is_pipe = |fd: &OwnedFd| {
+        fstat(fd).is_ok_and(|found| SFlag::S_IFIFO.bits() == found.st_mode & SFlag::S_IFMT.bits())
+    };
+    for fd in stdio.streams.iter().filter(|fd| !plan.io.is_passed_through() && is_pipe(fd)) {
+        let _ = fchown(fd, Some(uid.into()), Some(gid.into()));
+    }
 }
 
 /// Puts the payload's streams where it expects them.

@@ -54,6 +54,7 @@ mod restart;
 pub(super) mod setup;
 pub(super) mod sources;
 
+pub(super) use owners::lend_pipes;
 pub(super) use setup::{hold_signals, let_go, storage_failure};
 
 /// What the monitor tells the command that started it.

@@ -135,6 +135,31 @@ fn case_26_our_program_cannot_be_overwritten_from_inside() {
     assert_eq!(sha256_hex(&fs::read(&copy).unwrap()), before);
 }
 
+/// A container in which the user does not exist needs no seal, and can be had from a program that nobody
+/// but its owner may read or execute.
+#[test]
+fn case_26_our_program_is_a_strangers_where_the_user_does_not_exist() {
+    let env = TestEnv::with_images();
+    let copy = own_copy(&env);
+    let before = sha256_hex(&fs::read(&copy).unwrap());
+    let container = |options: &[&str], script: &str| {
+        let run = env.coracle(["run", "--network=none", "--userns=nomap"]).args(options).into_command();
+        let call = env.program(&copy).args(run.get_args().map(ToOwned::to_owned));
+        call.args(["busybox", "sh", "-c", script]).run()
+    };
+    // In sight of all that the caller runs, with every capability.
+    let hammer = "for p in /proc/[0-9]*; do (echo evil >>$p/exe) && echo wrote $p; touch -c $p/exe; done 2>/dev/null; id -u";
+    for options in [&["--rm", "--privileged", "--init"][..], &["--rm", "--privileged", "--pid=host"]] {
+        assert_eq!(container(options, hammer).text(), "0");
+    }
+    container(&["--rm"], "printf '#!/proc/self/exe\n' >/entry; chmod 755 /entry; exec /entry");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(container(&["--rm"], "id -u").text(), "0");
+    assert_eq!(container(&["-d", "--name", "c"], "sleep 1000").code, 0);
+    assert_eq!(call_copy(&env, &copy, &["exec", "c", "id", "-u"]).ok().text(), "0");
+    assert_eq!(sha256_hex(&fs::read(&copy).unwrap()), before);
+}
+
 /// Bit masks of /proc/self/status by name.
 fn capability_sets(output: &Output) -> Vec<(String, u64)> {
     let lines = output.stdout.lines().filter_map(|l| l.split_once(":\t"));

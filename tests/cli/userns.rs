@@ -4,7 +4,7 @@ use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary,
 use expectrl::Expect;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 const NOMAP: &str = "--userns=nomap";
 
@@ -400,6 +400,57 @@ fn the_server_is_out_of_reach() {
     let hidden =
         env.coracle(["exec", "c", "sh", "-c", &format!("kill -0 {server}; mount | grep -c fuse")]).run();
     assert_eq!(hidden.text(), "0");
+}
+
+/// Programs that log to /dev/stdout open it by name.
+#[test]
+fn standard_streams_can_be_opened_by_whoever_has_them() {
+    let env = TestEnv::with_images();
+    let script = "echo out >/dev/stdout && echo err >/dev/stderr";
+    for ids in ["--userns=host", NOMAP, "--userns=keep-id"] {
+        for user in ["0", "7:8"] {
+            let options = ["--rm", "-i", "--network=none", ids, "-u", user];
+            let run = env.coracle(["run"]).args(options).args(["busybox", "sh", "-c", script]).ok();
+            assert_eq!((run.text(), run.stderr.trim()), ("out", "err"), "{ids} {user}");
+        }
+        env.coracle(["run", "-d", "--name", "c", "--network=none", ids, "busybox", "sleep", "1000"]).ok();
+        let exec = env.coracle(["exec", "-u", "7:8", "c", "sh", "-c", script]).ok();
+        assert_eq!((exec.text(), exec.stderr.trim()), ("out", "err"), "{ids}");
+        env.coracle(["rm", "-f", "-t", "0", "c"]).ok();
+    }
+    // What the caller passes through stays the caller's.
+    let log = env.file("log", "");
+    let file = std::fs::File::create(&log).unwrap();
+    let run = ["run", "--rm", "--network=none", "--log-driver=passthrough", "-u", "7", "busybox", "id", "-u"];
+    assert!(env.coracle(run).into_command().stdout(file).status().unwrap().success());
+    assert_eq!(std::fs::metadata(&log).unwrap().uid(), nix::unistd::getuid().as_raw());
+}
+
+/// Every capability inside is none over what belongs to the user, who does not exist there.
+#[test]
+fn files_of_the_user_stay_out_of_reach() {
+    let env = TestEnv::with_images();
+    let plain = "cp /bin/busybox /v/grep; chmod 6755 /v/grep; echo own >/v/own; chmod 600 /v/own";
+    env.coracle(["run", "--rm", "--network=none", "-v", "shared:/v", "busybox", "sh", "-c", plain]).ok();
+    env.file("mine/secret", "x");
+    let mine = env.path().join("mine");
+    for (path, mode) in [(mine.clone(), 0o777), (mine.join("secret"), 0o600)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let bind = format!("{}:/m", mine.display());
+    let attack = "cat /m/secret /v/own; chmod 777 /m/secret /v /v/own; chown 0 /m/secret /v/grep; ln /m/secret /m/link; \
+                  mv /v/own /v/other; echo x >>/v/grep; mount -o remount,bind,suid /v; mknod /m/device c 1 3; \
+                  touch /m/new; exec 2>&1; /v/grep -E '^[UG]id' /proc/self/status";
+    let shown = out(&env, &["--privileged", "-v", "shared:/v", "-v", &bind], attack);
+    assert_eq!(shown, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0");
+    let mut names: Vec<_> = std::fs::read_dir(&mine).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["new", "secret"]);
+    let owner = |name: &str| std::fs::metadata(mine.join(name)).unwrap().uid();
+    let user = nix::unistd::getuid().as_raw();
+    assert!(owner("secret") == user && owner("new") != user);
+    let list = ["run", "--rm", "--network=none", "-v", "shared:/v", "busybox", "stat", "-c", "%n %u %a"];
+    assert_eq!(env.coracle(list).args(["/v/own", "/v/grep"]).ok().text(), "/v/own 0 600\n/v/grep 0 6755");
 }
 
 #[test]

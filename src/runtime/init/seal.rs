@@ -6,6 +6,7 @@
 //! that holds the file is made; executed from there, every way to the file leads through the read-only
 //! mount. Root's file needs none of this: root does not exist inside.
 
+use crate::container::ids::IdMaps;
 use crate::fork::{Doing, Failure, Link};
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::{fd, process};
@@ -21,15 +22,16 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Whether this program's file can be written from inside; asked in the monitor, whose ids are the
-/// container's. Whatever cannot be known is taken as yes.
-pub(in crate::runtime) fn must_seal() -> bool {
+/// Whether this program's file can be written from a container with these ids; asked in the shared
+/// namespace. Whatever cannot be known is taken as yes.
+pub(in crate::runtime) fn must_seal(ids: &IdMaps) -> bool {
     let file = open("/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     let Ok(stat) = file.and_then(|file| fstat(&file)) else { return true };
-    // An owner that does not exist inside shows as the overflow id.
+    // An owner that does not exist in the shared namespace shows as the overflow id.
     let overflow =
         std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok().and_then(|t| t.trim().parse().ok());
-    overflow != Some(stat.st_uid) || stat.st_mode & 0o022 != 0
+    let stranger = overflow == Some(stat.st_uid) || ids.inside((stat.st_uid, stat.st_gid)).0.is_none();
+    !stranger || stat.st_mode & 0o022 != 0
 }
 
 /// A read-only view of this program's file. The caller must own its mount namespace, a copy of the one

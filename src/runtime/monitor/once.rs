@@ -1,7 +1,7 @@
 //! One run: stage 2 is cloned and followed until the payload runs.
 
 use super::setup::storage_failure;
-use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, setup};
+use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, owners, setup};
 use crate::fork::{self, Child, Doing};
 use crate::netns;
 use crate::runtime::cgroup;
@@ -77,6 +77,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
+    owners::lend_pipes(plan, &stdio);
     let child = joins.spawn(|link| init::start(link, order, stdio))?;
     // Without process ids of its own, what it leaves behind is found by the mounts it sees.
     let shares_pids = matches!(joins.shares.pid, Whose::Joined);

@@ -71,6 +71,13 @@ pub(super) fn first_use(
     lchown(directory, Some(uid), Some(gid)).doing("change the owner of", directory)
 }
 
+/// Gives the pipes among the payload's streams to the container's root, who gives them to the payload's user.
+pub(in crate::runtime) fn lend_pipes(plan: &ContainerPlan, stdio: &init::Stdio) {
+    if plan.ids.is_shifted() {
+        init::give_pipes(plan, stdio, plan.ids.root());
+    }
+}
+
 /// Whom the payload runs as, outside.
 ///
 /// # Errors

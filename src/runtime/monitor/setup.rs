@@ -139,7 +139,7 @@ pub(super) fn order(
         wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
         // A first process that stays ours is executed anew in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
-        seal: plan.process.init || init::must_seal(),
+        seal: plan.process.init || init::must_seal(&plan.ids),
         shares: Shares::default(),
         borrowed: Vec::new(),
         own_cgroup: false,
