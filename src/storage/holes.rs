@@ -30,7 +30,11 @@ pub(super) fn pieces(file: BorrowedFd<'_>, size: u64) -> nix::Result<Vec<(u64, u
         if start >= size {
             break;
         }
-        let end = lseek(file.as_fd(), start, Whence::SeekHole)?.min(size);
+        let end = match lseek(file.as_fd(), start, Whence::SeekHole) {
+            // Cut off in between.
+            Err(Errno::ENXIO) => break,
+            other => other?.min(size),
+        };
         if all.len() == PIECES_MAX {
             return Err(Errno::EFBIG);
         }

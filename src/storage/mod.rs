@@ -19,6 +19,7 @@
 //! any instant. Paths below the data root are built from digests, ids and names only, which are types
 //! that cannot hold a separator; what lies inside a layer or volume is reached by descriptors.
 
+mod access_list;
 pub mod archive;
 pub mod blobs;
 pub mod compare;

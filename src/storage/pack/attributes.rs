@@ -1,6 +1,7 @@
 //! Extended attributes as archives have them.
 
 use crate::container::ids::IdMaps;
+use crate::storage::access_list;
 use crate::sys::xattr;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -11,18 +12,22 @@ const CAPABILITY: &[u8] = b"security.capability";
 /// The extended attributes that belong into an archive, sorted: file capabilities, access lists and the
 /// user's own, but not overlay's nor this machine's labels. `ids` are those of the container they are of.
 pub(super) fn read(file: BorrowedFd<'_>, ids: Option<&IdMaps>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let same = IdMaps::default();
+    let ids = ids.unwrap_or(&same);
     let mut all = Vec::new();
     for name in xattr::list(file)?.split_inclusive(|b| *b == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
         let text = name.to_bytes();
-        let wanted = text == CAPABILITY
-            || text.starts_with(b"system.posix_acl_")
-            || (text.starts_with(b"user.") && !text.starts_with(b"user.overlay.") && !text.contains(&b'='));
-        if wanted && let Some(value) = xattr::get(file, name)? {
-            let value = match ids {
-                Some(ids) if text == CAPABILITY => of_root(value, ids),
-                _ => value,
-            };
+        let own = text.starts_with(b"user.") && !text.starts_with(b"user.overlay.") && !text.contains(&b'=');
+        let inside: fn(Vec<u8>, &IdMaps) -> Option<Vec<u8>> = match text {
+            CAPABILITY => capabilities,
+            _ if access_list::is(text) => {
+                |value, ids| access_list::with_owners(value, |owner| ids.inside(owner))
+            }
+            _ if own => |value, _| Some(value),
+            _ => continue,
+        };
+        if let Some(value) = xattr::get(file, name)?.and_then(|value| inside(value, ids)) {
             all.push((text.to_vec(), value));
         }
     }
@@ -30,21 +35,22 @@ pub(super) fn read(file: BorrowedFd<'_>, ids: Option<&IdMaps>) -> nix::Result<Ve
     Ok(all)
 }
 
-/// File capabilities that a container's root has set are those of that id outside, which the kernel says in
-/// a longer form (`struct vfs_ns_cap_data` of linux/capability.h); in an archive they are simply root's.
-fn of_root(value: Vec<u8>, ids: &IdMaps) -> Vec<u8> {
+/// File capabilities in the form that names no root, as in an archive they are simply root's. Those of the
+/// container's root are, which the kernel shows in a longer form (`struct vfs_ns_cap_data` of
+/// linux/capability.h). Any user inside may be the root of a namespace below and give such a file
+/// capabilities that count there alone: they are left out, or the image would make them root's.
+fn capabilities(value: Vec<u8>, ids: &IdMaps) -> Option<Vec<u8>> {
     const REVISION_2: u8 = 2;
     const REVISION_3: u8 = 3;
     const ROOT_AT: usize = 20;
-    let root = value.get(ROOT_AT..ROOT_AT + 4).and_then(|bytes| bytes.try_into().ok());
-    let root = root.map(u32::from_le_bytes).filter(|_| value.get(3) == Some(&REVISION_3));
-    if root != Some(ids.root().0) {
-        return value;
+    if value.get(3) != Some(&REVISION_3) {
+        return Some(value);
     }
+    let root = value.get(ROOT_AT..ROOT_AT + 4)?.try_into().ok().map(u32::from_le_bytes)?;
     let mut short = value;
     short.truncate(ROOT_AT);
     short[3] = REVISION_2;
-    short
+    (root == ids.root().0).then_some(short)
 }
 
 #[cfg(test)]
@@ -52,8 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_of_the_containers_root_are_roots() {
-        let ids = IdMaps::without_user((100, 100)).unwrap();
+    fn capabilities_are_those_of_the_containers_root() {
         let long = |root: u8| {
             let mut value = vec![1, 0, 0, 3];
             value.extend([7; 16]);
@@ -61,9 +66,13 @@ mod tests {
             value
         };
         let short = [&[1, 0, 0, 2][..], &[7; 16]].concat();
-        assert_eq!(of_root(long(1), &ids), short);
-        assert_eq!(of_root(long(2), &ids), long(2));
-        assert_eq!(of_root(short.clone(), &ids), short);
-        assert_eq!(of_root(vec![3], &ids), [3]);
+        let shifted = IdMaps::without_user((100, 100)).unwrap();
+        for (ids, root) in [(IdMaps::default(), 0), (shifted, 1)] {
+            assert_eq!(capabilities(long(root), &ids).unwrap(), short);
+            // A user's own namespace inside.
+            assert_eq!(capabilities(long(7), &ids), None);
+            assert_eq!(capabilities(short.clone(), &ids).unwrap(), short);
+            assert_eq!(capabilities(vec![0, 0, 0, 3], &ids), None);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, 
 use super::{Limits, attributes, decode};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
-use crate::storage::id_map;
+use crate::storage::{access_list, id_map};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, mknodat, utimensat};
@@ -320,7 +320,14 @@ impl Extractor<'_> {
         }
         fchmod(fd, Mode::from_bits_truncate(mode)).map_err(|e| failed("set the mode of", path, e))?;
         for (name, value) in entry.xattrs.iter().filter(|_| self.how.privileges) {
-            attributes::set_from_archive(fd, name, value)
+            let value = match &self.how.owner {
+                Owner::Archive(ids) if access_list::is(name) => {
+                    access_list::with_owners(value.clone(), |owner| ids.outside(owner))
+                }
+                _ => Some(value.clone()),
+            };
+            let Some(value) = value else { continue };
+            attributes::set_from_archive(fd, name, &value)
                 .map_err(|e| failed("set an attribute of", path, e))?;
         }
         Ok(())

@@ -1,0 +1,58 @@
+//! Access lists of files: extended attributes that hold ids (acl(5), linux/posix_acl_xattr.h).
+
+/// Whether this attribute is one: of a file, or of what is made in a directory.
+pub(super) fn is(attribute: &[u8]) -> bool {
+    attribute.starts_with(b"system.posix_acl_")
+}
+
+/// The list with other ids in its entries, user's and group's as `translate` has them for an owner; `None`
+/// when it names somebody who has none there.
+pub(super) fn with_owners(
+    mut list: Vec<u8>,
+    translate: impl Fn((u32, u32)) -> (Option<u32>, Option<u32>),
+) -> Option<Vec<u8>> {
+    const HEADER: usize = 4;
+    const ENTRY: usize = 8;
+    const USER: [u8; 2] = [0x02, 0];
+    const GROUP: [u8; 2] = [0x08, 0];
+    for entry in list.get_mut(HEADER..)?.chunks_exact_mut(ENTRY) {
+        let (tag, id) = ([entry[0], entry[1]], u32::from_le_bytes(entry[4..].try_into().ok()?));
+        let found = match tag {
+            USER => translate((id, 0)).0?,
+            GROUP => translate((0, id)).1?,
+            _ => continue,
+        };
+        entry[4..].copy_from_slice(&found.to_le_bytes());
+    }
+    Some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::ids::IdMaps;
+
+    #[test]
+    fn the_ids_of_others_change() {
+        let list = |user: u8, group: u8| {
+            let entry = |tag, id: [u8; 4]| [&[tag, 0, 6, 0][..], &id].concat();
+            let none = [0xff; 4];
+            let entries = [
+                entry(0x01, none),
+                entry(0x02, [user, 0, 0, 0]),
+                entry(0x04, none),
+                entry(0x08, [group, 0, 0, 0]),
+                entry(0x10, none),
+                entry(0x20, none),
+            ];
+            [&[2, 0, 0, 0][..], &entries.concat()].concat()
+        };
+        let ids = IdMaps::without_user((100, 50)).unwrap();
+        let inside = |list| with_owners(list, |owner| ids.inside(owner));
+        assert_eq!(inside(list(8, 9)).unwrap(), list(7, 8));
+        assert_eq!(with_owners(list(7, 8), |owner| ids.outside(owner)).unwrap(), list(8, 9));
+        assert_eq!(inside(list(0, 9)), None);
+        assert_eq!(inside(list(8, 60)), None);
+        assert_eq!(inside(vec![2]), None);
+    }
+}
