@@ -58,13 +58,14 @@ impl Inside {
         userns: BorrowedFd<'_>,
         netns: BorrowedFd<'_>,
     ) -> Result<Self, Failure> {
+        // Before it is in reach of anybody inside who may trace.
+        nix::sys::prctl::set_dumpable(false).doing("forbid", "tracing")?;
         setns(userns, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
         setns(netns, CloneFlags::CLONE_NEWNET).doing("enter", "the container's network namespace")?;
         super::super::loopback_up().doing("bring up", "the container's loopback")?;
         let keep_client = options.keep_client && route_marked(options.ipv6);
         drop_capabilities(keep_client).map_err(|e| Failure::other("drop", "capabilities", e.to_string()))?;
         nix::sys::prctl::set_no_new_privs().doing("set", "no_new_privs")?;
-        nix::sys::prctl::set_dumpable(false).doing("forbid", "tracing")?;
         Ok(Inside {
             address: options.address(),
             gateway: options.gateway(),
