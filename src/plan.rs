@@ -313,6 +313,9 @@ pub struct Asked {
     pub binds: Vec<String>,
     /// `-P`.
     pub publish_all: bool,
+    /// `--cidfile`, absolute.
+    #[serde(default)]
+    pub cidfile: Option<PathBuf>,
 }
 
 #[cfg(test)]

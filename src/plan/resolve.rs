@@ -117,6 +117,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         labels,
         annotations: request.annotations,
         asked: Asked {
+            cidfile: None,
             create_command: request.create_command,
             entrypoint: program.entrypoint,
             command: program.command,

@@ -19,6 +19,10 @@ fn a_container_is_shown_in_dockers_shape() {
         "vol:/data:ro",
         "--tmpfs",
         "/scratch:size=1m",
+        "--annotation",
+        "who=me",
+        "--cidfile",
+        "web.id",
     ];
     let id = start(&env, "web", &options, IDLE);
     let shown = env.coracle(["inspect", "web"]).ok().json();
@@ -37,8 +41,10 @@ fn a_container_is_shown_in_dockers_shape() {
     assert_eq!((&config["Hostname"], &config["WorkingDir"]), (&"box".into(), &"/tmp".into()));
     assert_eq!((&config["Labels"]["tier"], &config["StopSignal"]), (&"x".into(), &"SIGTERM".into()));
     assert!(config["Env"].as_array().unwrap().contains(&"A=b".into()));
+    assert_eq!(config["Annotations"]["who"], "me");
     let host = &web["HostConfig"];
     assert_eq!((&host["NetworkMode"], &host["AutoRemove"]), (&"none".into(), &false.into()));
+    assert_eq!(host["ContainerIDFile"], env.path().join("web.id").to_str().unwrap());
     assert!(host["Tmpfs"]["/scratch"].as_str().unwrap().contains("size=1048576"));
     let mount = &web["Mounts"][0];
     assert_eq!(

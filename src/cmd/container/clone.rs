@@ -87,6 +87,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         // Refused before the copy is made, or the original removed.
         cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
     }
+    plan.asked.cidfile = None;
     plan.asked.create_command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(image) = &args.image {
         from_image(env, &store, &mut plan, image)?;

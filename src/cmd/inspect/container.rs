@@ -237,7 +237,7 @@ fn config(store: &Store, plan: &ContainerPlan) -> Value {
         "Entrypoint": plan.asked.entrypoint,
         "OnBuild": null,
         "Labels": plan.labels,
-        "Annotations": null,
+        "Annotations": plan.annotations,
         "StopSignal": stop_signal.to_string(),
         "CreateCommand": plan.asked.create_command,
         "Umask": format!("{:04o}", plan.process.umask),
@@ -296,7 +296,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     let mut config = json!({
         "Binds": binds,
         "CgroupMode": plan.namespaces.cgroup.to_string(),
-        "ContainerIDFile": "",
+        "ContainerIDFile": shown_path(plan.asked.cidfile.as_deref()),
         "LogConfig": {
             "Type": plan.io.log.driver,
             "Config": null,

@@ -99,6 +99,7 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
     let named = request.name.is_some();
     let mut plan = resolve(request, image.as_ref(), &facts)?;
     logging::render_tag(&mut plan)?;
+    plan.asked.cidfile.clone_from(&cidfile);
     let holder = if replace { before::holder(&store, &plan.name) } else { None };
     let prepared = match (start, &holder) {
         (false, _) => None,
