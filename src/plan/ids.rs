@@ -2,7 +2,7 @@
 
 use super::words::OTHER_IDS;
 use super::{MountPlan, Share};
-use crate::container::ids::IdMaps;
+use crate::container::ids::{Extent, IdMaps};
 use crate::error::{Error, Kind, Result};
 use std::path::Path;
 use std::str::FromStr;
@@ -22,8 +22,51 @@ pub enum IdsRequest {
         /// Group id.
         gid: Option<u32>,
     },
+    /// These, line by line.
+    Given(IdMaps),
     /// Those of another container, whose namespaces are shared.
     Of(IdMaps),
+}
+
+impl IdsRequest {
+    /// What `--uidmap` and `--gidmap` ask for; one stands for both, as with podman.
+    pub fn given(uids: &[MapArg], gids: &[MapArg]) -> Option<IdsRequest> {
+        let lines = |given: &[MapArg]| given.iter().map(|line| line.0).collect::<Vec<Extent>>();
+        let (uids, gids) = match (uids, gids) {
+            ([], []) => return None,
+            (one, []) | ([], one) => (lines(one), lines(one)),
+            (uids, gids) => (lines(uids), lines(gids)),
+        };
+        Some(IdsRequest::Given(IdMaps { uids, gids }))
+    }
+}
+
+/// One line of `--uidmap` or `--gidmap`, `CONTAINER:FROM:COUNT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapArg(pub Extent);
+
+impl FromStr for MapArg {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let wrong = || {
+            let message = format!("{s:?} is not a line of an id map");
+            refuse(message, "Write CONTAINER:FROM:COUNT, for example --uidmap 0:1:1000.")
+        };
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let parts: Vec<&str> = s.split(':').collect();
+        let numbers: Option<Vec<u32>> =
+            parts.iter().map(|part| part.parse().ok().filter(|_| digits(part))).collect();
+        let Some([inside, outside, count]) = numbers.as_deref().and_then(|n| <[u32; 3]>::try_from(n).ok())
+        else {
+            return Err(wrong());
+        };
+        // The last number is none (attack case 28).
+        let fits = |first: u32| first.checked_add(count).is_some();
+        if count == 0 || !fits(inside) || !fits(outside) {
+            return Err(wrong());
+        }
+        Ok(MapArg(Extent { inside, outside, count }))
+    }
 }
 
 /// The account of whoever starts a container.
@@ -104,6 +147,11 @@ pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
     let found = match asked {
         IdsRequest::Same => return Ok(IdMaps::default()),
         IdsRequest::Of(maps) => return Ok(maps.clone()),
+        IdsRequest::Given(maps) => {
+            check_given("--uidmap", &maps.uids, account.available.0)?;
+            check_given("--gidmap", &maps.gids, account.available.1)?;
+            return Ok(maps.clone());
+        }
         IdsRequest::WithoutUser => IdMaps::without_user(account.available),
         IdsRequest::Kept { uid, gid } => {
             let user = (uid.unwrap_or(account.ids.0), gid.unwrap_or(account.ids.1));
@@ -115,6 +163,40 @@ pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
         Error::new(Kind::Host, "--userns: other ids need subordinate ones, and this account has none")
             .hint("See what is missing and how to get it: coracle info")
     })
+}
+
+/// What the kernel would refuse without a word, and a container without a root.
+fn check_given(option: &str, lines: &[Extent], available: u32) -> Result<()> {
+    let meet = |a: (u32, u32), b: (u32, u32)| a.0 < b.0 + b.1 && b.0 < a.0 + a.1;
+    for (at, a) in lines.iter().enumerate() {
+        if a.outside + a.count > available {
+            return Err(refuse(
+                format!(
+                    "{option}: there is no id {}: this account has 0 to {}",
+                    a.outside + a.count - 1,
+                    available - 1
+                ),
+                "See your ranges and how to get larger ones: coracle info",
+            ));
+        }
+        for b in &lines[at + 1..] {
+            if meet((a.inside, a.count), (b.inside, b.count))
+                || meet((a.outside, a.count), (b.outside, b.count))
+            {
+                return Err(refuse(
+                    format!("{option}: two lines name the same ids"),
+                    "Give every id once, for example --uidmap 0:1:1000 --uidmap 1000:0:1.",
+                ));
+            }
+        }
+    }
+    if !lines.iter().any(|line| line.inside == 0) {
+        return Err(refuse(
+            format!("{option}: the container would have no root"),
+            "Give it one, for example --uidmap 0:1:1000.",
+        ));
+    }
+    Ok(())
 }
 
 /// The user's own account, in a container that has it.
@@ -200,6 +282,43 @@ mod tests {
         assert_eq!((nomap.uids[0].count, nomap.gids[0].count), (10, 5));
         assert_eq!(maps(&IdsRequest::Of(nomap.clone()), &alone).unwrap(), nomap);
         assert_eq!(maps(&keep, &account()).unwrap().inside((0, 0)), (Some(1000), Some(3)));
+    }
+
+    #[test]
+    fn lines_are_checked_before_the_kernel_sees_them() {
+        let line = |text: &str| text.parse::<MapArg>();
+        assert_eq!(line("0:1:10").unwrap().0, Extent { inside: 0, outside: 1, count: 10 });
+        for bad in [
+            "",
+            "0",
+            "0:1",
+            "0:1:0",
+            "0:1:2:3",
+            "-1:0:1",
+            "+0:1:1",
+            "0:0x1:1",
+            "0:1:4294967295",
+            "4294967295:0:1",
+        ] {
+            assert!(line(bad).is_err(), "{bad}");
+        }
+        let given = |lines: &[&str]| {
+            let lines: Vec<MapArg> = lines.iter().map(|text| line(text).unwrap()).collect();
+            maps(&IdsRequest::given(&lines, &[line("0:0:1").unwrap()]).unwrap(), &account())
+        };
+        assert_eq!(given(&["0:1:5", "5:0:1"]).unwrap().inside((0, 0)), (Some(5), Some(0)));
+        for (lines, why) in [
+            (&["0:1:11"][..], "no id 11"),
+            (&["0:1:5", "4:7:1"], "same ids"),
+            (&["0:1:5", "5:5:1"], "same ids"),
+            (&["1:1:5"], "no root"),
+        ] {
+            assert!(given(lines).unwrap_err().message().contains(why), "{lines:?}");
+        }
+        let both = IdsRequest::given(&[line("0:1:5").unwrap()], &[]).unwrap();
+        let both = maps(&both, &Account { available: (6, 6), ..account() }).unwrap();
+        assert_eq!(both.uids, both.gids);
+        assert_eq!(IdsRequest::given(&[], &[]), None);
     }
 
     #[test]

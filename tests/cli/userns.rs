@@ -254,7 +254,7 @@ fn it_lives_like_any_other() {
     assert_eq!(joined.ok().text(), "0\n0");
     env.coracle(["run", "--rm", "--network=container:h", NOMAP, "busybox", "true"])
         .fails(125)
-        .says("Leave --userns out");
+        .says("Leave --userns and --uidmap out");
 }
 
 #[track_caller]
@@ -347,6 +347,36 @@ fn what_the_user_makes_inside_is_committed_and_copied_as_his() {
     assert_eq!(seen.ok().text(), format!("{uid}\n0"));
     env.coracle(["restart", "-t", "0", "c"]).ok();
     assert_eq!(exec("id -u; ls /tmp"), format!("{uid}\nmade"));
+}
+
+#[test]
+fn maps_are_given_line_by_line() {
+    let env = TestEnv::with_images();
+    let script = "cat /proc/self/uid_map | tr -s ' '; id -u; stat -c %u /bin; touch /x; stat -c %u /x";
+    let shown = kept(&env, &["--uidmap=0:1:1000", "--uidmap=1000:0:1", "--gidmap=0:1:2000"], script);
+    assert_eq!(shown, "0 1 1000\n 1000 0 1\n0\n0\n0");
+    // Ids of the image that are left out are nobody's.
+    let (image, _) = env.pulled(many_layers(12), "userns/odd");
+    let script = "stat -c %u:%g /d/owned /d/suid; cat /d/owned || rm /d/owned || echo kept";
+    let run = env.coracle([
+        "run",
+        "--rm",
+        "--network=none",
+        "--uidmap=0:1:100,200:0:1",
+        &image,
+        "sh",
+        "-c",
+        script,
+    ]);
+    assert_eq!(run.ok().text(), "65534:65534\n0:0\nkept");
+    for (options, why) in [
+        (&["--uidmap=5:1:10"][..], "no root"),
+        (&["--uidmap=0:1:4000000000"], "this account has"),
+        (&["--uidmap=0:1:10", "--gidmap=0:1:10,5:20:1"], "same ids"),
+        (&["--uidmap=0:1:10", "--userns=nomap"], "does not go with"),
+    ] {
+        env.coracle(["run", "--rm"]).args(options).args(["busybox", "true"]).fails(125).says(why);
+    }
 }
 
 /// The server of its files goes with the monitor, and comes again with a start.

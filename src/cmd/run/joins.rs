@@ -34,9 +34,9 @@ pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
         Some(_) if request.ids != IdsRequest::Same => {
             return Err(Error::new(
                 Kind::Usage,
-                "--userns: a container that shares namespaces of another one has its user ids too",
+                "a container that shares namespaces of another one has its user ids too, and no others",
             )
-            .hint("Leave --userns out, or share no namespace of another container."));
+            .hint("Leave --userns and --uidmap out, or share no namespace of another container."));
         }
         Some(ids) if ids.is_shifted() => request.ids = IdsRequest::Of(ids),
         _ => {}

@@ -32,10 +32,8 @@ fn only(
     }
 }
 
-const MAPS: &str =
-    "maps cannot be given line by line: of other maps than the usual one, keep-id and nomap are offered";
-const MAPS_HINT: &str =
-    "To be yourself inside: --userns=keep-id, or as another user: --userns=keep-id:uid=UID,gid=GID";
+const MAPS: &str = "every container draws on all ranges of your own account, and on no other";
+const MAPS_HINT: &str = "Choose among them with --uidmap and --gidmap.";
 const ADDRESS: &str = "user-mode networking gives every container the same address in a network of its own";
 const ADDRESS_HINT: &str =
     "Choose the network with --network slirp4netns:cidr=10.0.3.0/24, and publish ports with -p.";
@@ -50,12 +48,6 @@ pub(in crate::cmd) fn no_pods() -> impl Fn(&str) -> Result<Never> + Clone + Send
 /// What is refused.
 #[derive(Debug, clap::Args)]
 pub struct RefusedArgs {
-    /// Users inside
-    #[arg(long, hide = true, value_name = "MAP", value_parser = because(MAPS, MAPS_HINT))]
-    pub uidmap: Vec<Never>,
-    /// Groups inside
-    #[arg(long, hide = true, value_name = "MAP", value_parser = because(MAPS, MAPS_HINT))]
-    pub gidmap: Vec<Never>,
     /// Range of subordinate users
     #[arg(long, hide = true, value_name = "NAME", value_parser = because(MAPS, MAPS_HINT))]
     pub subuidname: Option<Never>,

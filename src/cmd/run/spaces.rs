@@ -5,6 +5,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns::HostsBase;
 use crate::plan::Request;
+use crate::plan::ids::{IdsRequest, MapArg};
 use crate::plan::process::{OomScore, Personality};
 use crate::plan::systemd::Systemd;
 use crate::plan::units::Size;
@@ -33,6 +34,13 @@ pub struct SpaceArgs {
     /// Program of the host to run as init, in place of our own
     #[arg(long, value_name = "FILE")]
     pub init_path: Option<PathBuf>,
+    /// Users inside, CONTAINER:FROM:COUNT: FROM 0 is you, 1 and up are your subordinate ids; groups too, unless
+    /// --gidmap is given
+    #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
+    pub uidmap: Vec<MapArg>,
+    /// Groups inside, as --uidmap
+    #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
+    pub gidmap: Vec<MapArg>,
     /// How soon the kernel kills it when memory runs out: -1000 to 1000, and not less than the caller's
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub oom_score_adj: Option<OomScore>,
@@ -58,6 +66,9 @@ pub struct SpaceArgs {
 /// # Errors
 /// A file or an account that does not exist, a directory that is not absolute.
 pub fn apply(args: SpaceArgs, request: &mut Request, caller: &Caller) -> Result<()> {
+    if let Some(ids) = IdsRequest::given(&args.uidmap, &args.gidmap) {
+        request.ids = ids;
+    }
     let process = &mut request.process;
     process.systemd = args.systemd;
     process.systemd_size = args.shm_size_systemd.map(|size| size.0).filter(|bytes| *bytes > 0);
