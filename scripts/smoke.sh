@@ -143,8 +143,7 @@ check "run out of memory once" 0 "" "$c" run -d --name twice --restart=on-failur
 check "and then fail otherwise" 0 "" sh -c '
     until [ "$("$1" inspect -f "{{.State.Status}} {{.RestartCount}}" twice)" = "exited 3" ]; do sleep 0.2; done' sh "$c"
 check "the mark is that of the last run" 0 "5 false" "$c" inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' twice
-check "a slice that is not there" 125 "systemctl --user start" "$c" run --rm --network=none -m 64m --cgroup-parent batch-low.slice "$image" true
-if systemctl --user start batch-low.slice 2>/dev/null; then
+if systemctl --user show-environment >/dev/null 2>&1; then
     check "a slice" 0 "/batch.slice/batch-low.slice/coracle-" "$c" run --rm --network=none -m 64m --cgroup-parent batch-low.slice \
         --cgroupns=host "$image" cat /proc/self/cgroup
 fi

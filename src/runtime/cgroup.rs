@@ -319,19 +319,23 @@ fn remove_below(dir: &OwnedFd, depth: usize) {
 /// Asks the user's service manager for a scope with the container's processes in it.
 fn scope(own: &str, container: &ContainerDir) -> std::result::Result<Group, String> {
     let pids = processes::own(container).map_err(|e| e.to_string())?;
-    let path = ask_for_scope(own, &pids)?;
+    let path = ask_for_scope(own, &pids, None)?;
     Group::open(&path).map_err(|e| e.to_string())
 }
 
-/// Asks the user's service manager to move processes into a new scope that is the user's to change; gives
-/// its path.
-fn ask_for_scope(own: &str, pids: &[i32]) -> std::result::Result<String, String> {
+/// Asks the user's service manager to move processes into a new scope that is the user's to change, in this
+/// slice or its usual one; gives its path.
+fn ask_for_scope(own: &str, pids: &[i32], slice: Option<&str>) -> std::result::Result<String, String> {
     let busctl = find_program("busctl", &[]).ok_or("there is no busctl to ask the service manager by")?;
     let unit = format!("{own}.scope");
     let mut call = std::process::Command::new(busctl);
     call.args(["--user", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
     call.args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))"]);
-    call.args([&unit, "fail", "2", "Delegate", "b", "true", "PIDs", "au"]).arg(pids.len().to_string());
+    call.args([unit.as_str(), "fail", if slice.is_some() { "3" } else { "2" }, "Delegate", "b", "true"]);
+    if let Some(slice) = slice {
+        call.args(["Slice", "s", slice]);
+    }
+    call.args(["PIDs", "au"]).arg(pids.len().to_string());
     call.args(pids.iter().map(ToString::to_string)).arg("0");
     let answer = call.stdin(std::process::Stdio::null()).output().map_err(|e| e.to_string())?;
     if !answer.status.success() {

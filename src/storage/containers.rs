@@ -428,7 +428,7 @@ fn not_found(text: &str) -> Error {
 pub fn name_in_use(name: &Name, holder: Option<&ContainerId>) -> Error {
     let by = holder.map(|id| format!(" by container {}", id.short())).unwrap_or_default();
     Error::new(Kind::Conflict, format!("the container name {name} is in use{by}")).hint(format!(
-        "Remove that container (coracle rm -f {name}), or let this one take its place with --replace."
+        "Remove that container: coracle rm -f {name}; run and create can let the new one take its place: --replace"
     ))
 }
 

@@ -115,7 +115,11 @@ impl ResourceArgs {
             memory_swap: self.memory_swap.map(|size| size.0),
             cpu_quota: self.cpus.map(Cpus::quota).or(self.cpu_quota),
             // A number of processors is a quota of the usual period, whatever was set before.
-            cpu_period: self.cpus.filter(|cpus| cpus.0 > 0.0).map(|_| PERIOD).or(self.cpu_period.filter(|period| *period != 0)),
+            cpu_period: self
+                .cpus
+                .filter(|cpus| cpus.0 > 0.0)
+                .map(|_| PERIOD)
+                .or(self.cpu_period.filter(|period| *period != 0)),
             cpu_shares: self.cpu_shares.filter(|shares| *shares != 0),
             cpuset_cpus: self.cpuset_cpus.filter(|list| !list.is_empty()),
             cpuset_mems: self.cpuset_mems.filter(|list| !list.is_empty()),

@@ -88,22 +88,25 @@ fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
         return Err(Error::new(Kind::Host, format!("this machine has no cgroups of version 2, which {who}"))
             .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
     }
-    if let Some(place) = place(parent) {
+    let slice = parent.filter(|parent| is_slice(parent));
+    // Nobody is moved into a slice from beside the service manager, as from a session.
+    let beside = slice.is_some() && !of_process(std::process::id().cast_signed()).is_some_and(is_managed);
+    if !beside && let Some(place) = place(parent) {
         return Ok(place);
     }
-    if let Some(parent) = parent.filter(|parent| is_slice(parent)) {
-        let why = format!(
-            "slice {parent} of your service manager is not there, or is not this account's to change"
-        );
-        let make =
-            format!("Make it: systemctl --user start {parent}; elsewhere than under systemd, give a path");
-        return Err(Error::new(Kind::Host, why).hint(make));
-    }
     let own = std::process::id().cast_signed();
-    ask_for_scope(&format!("coracle-start-{own}"), &[own]).map_err(|why| {
+    ask_for_scope(&format!("coracle-start-{own}"), &[own], slice).map_err(|why| {
+        let hint = match slice {
+            None => {
+                "Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ..."
+            }
+            Some(_) => {
+                "A slice needs systemd's service manager for this user; elsewhere give the path of a cgroup"
+            }
+        };
         Error::new(Kind::Host, format!("this account may not make a cgroup, which {who}"))
             .caused_by(why)
-            .hint("Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
+            .hint(hint)
     })?;
     place(parent).ok_or_else(|| Error::new(Kind::Host, "the scope is not this account's to change"))
 }
@@ -184,6 +187,11 @@ fn place(parent: Option<&str>) -> Option<String> {
 /// Whether a parent is given as podman has it under systemd: by the name of a slice.
 fn is_slice(parent: &str) -> bool {
     parent.ends_with(".slice") && !parent.contains('/')
+}
+
+/// Whether a cgroup is one of a user's service manager.
+fn is_managed(path: String) -> bool {
+    path.split('/').any(|part| part.starts_with("user@") && part.ends_with(".service"))
 }
 
 /// Where the user's service manager has a slice, given the cgroup of one who lives below that manager or
