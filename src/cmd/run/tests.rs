@@ -8,6 +8,7 @@ use crate::plan::{Request, SeccompPlan};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 struct Tree {
     #[command(subcommand)]
     verb: Verb,
