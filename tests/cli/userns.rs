@@ -484,6 +484,16 @@ fn files_of_the_user_stay_out_of_reach() {
 }
 
 #[test]
+fn a_low_limit_of_open_files_is_no_limit_inside() {
+    let env = TestEnv::new();
+    let files = (0..200).fold(Layer::new(), |layer, n| layer.file(&format!("many/{n}/f"), 0o644, b"x\n"));
+    let (image, _) = env.pulled(busybox().layer(files), "userns/limit");
+    let run = call(&env, &["--rm"], &image, "cat /many/*/f | wc -l").into_command();
+    let limited = env.program("sh").args(["-c", "ulimit -n 120; exec \"$0\" \"$@\""]).arg(coracle_binary());
+    assert_eq!(limited.args(run.get_args().map(ToOwned::to_owned)).ok().text(), "200");
+}
+
+#[test]
 fn what_it_needs_and_cannot_have_is_said() {
     let env = TestEnv::with_images();
     env.coracle(["run", "--rm", NOMAP, "--rootfs", "/:O", "true"]).fails(125).says("--rootfs cannot be used");

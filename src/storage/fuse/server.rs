@@ -1,6 +1,6 @@
 //! The server's process: from the fork to the last request.
 
-use super::tree::{Found, Tree};
+use super::tree::{Found, OPEN_MAX, Tree};
 use crate::container::ids::IdMaps;
 use crate::fork::{Doing, Failure, Link};
 use crate::storage::unpack::file_type;
@@ -14,6 +14,7 @@ use fuser::{
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{FileStat, SFlag};
 use std::ffi::{CString, OsStr};
@@ -60,8 +61,20 @@ fn prepare(
     prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     let copy = |fd: &OwnedFd| fd.try_clone().doing("copy", "descriptor");
     let layers = layers.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
-    let tree = Tree::new(layers, ids.clone()).doing("look at", "layers")?;
+    // Beside the copies there are the originals.
+    let tree = Tree::new(layers, ids.clone(), room(2 * kept.len())).doing("look at", "layers")?;
     Ok((copy(device)?, tree))
+}
+
+/// How many descriptors of a kind may stay open beside so many that always are: a caller's low limit must
+/// not become errors inside.
+fn room(always: usize) -> usize {
+    /// What one answer takes for its time, and what the runtime holds.
+    const SPARE: usize = 16;
+    let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1 };
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let left = usize::try_from(hard).unwrap_or(usize::MAX).saturating_sub(always + SPARE);
+    (left / 2).clamp(1, OPEN_MAX)
 }
 
 /// Answers the kernel's requests from the tree, one at a time.

@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 /// The number of the root.
 pub(super) const ROOT: u64 = 1;
-/// Descriptors of directories, and of files, that are kept open.
-const OPEN_MAX: usize = 128;
+/// Most descriptors of directories, and of files, that are kept open.
+pub(super) const OPEN_MAX: usize = 128;
 /// Bits of a number that are the inode's; the others say which disk.
 const INODE_BITS: u32 = 48;
 /// Numbers from here up are given one after the other, to inodes that have larger ones.
@@ -73,8 +73,8 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// The tree of these directories.
-    pub(super) fn new(layers: Vec<OwnedFd>, ids: IdMaps) -> nix::Result<Tree> {
+    /// The tree of these directories, of which up to `open` others and as many files are kept open.
+    pub(super) fn new(layers: Vec<OwnedFd>, ids: IdMaps, open: usize) -> nix::Result<Tree> {
         let mut disks = Vec::new();
         for layer in &layers {
             let disk = fstat(layer)?.st_dev;
@@ -89,8 +89,8 @@ impl Tree {
             nodes: HashMap::new(),
             counted: HashMap::new(),
             next: COUNTED,
-            directories: Recent::new(OPEN_MAX),
-            files: Recent::new(OPEN_MAX),
+            directories: Recent::new(open),
+            files: Recent::new(open),
             buffer: Vec::new(),
         })
     }

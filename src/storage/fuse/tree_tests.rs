@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 fn layers(paths: &[&Path], ids: IdMaps) -> Tree {
-    Tree::new(paths.iter().map(|path| fs::File::open(path).unwrap().into()).collect(), ids).unwrap()
+    let open = paths.iter().map(|path| fs::File::open(path).unwrap().into());
+    Tree::new(open.collect(), ids, OPEN_MAX).unwrap()
 }
 
 fn walk(tree: &mut Tree, path: &[&str]) -> nix::Result<Found> {
