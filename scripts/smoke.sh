@@ -152,6 +152,8 @@ check "pause" 0 "still" "$c" pause still
 check "paused" 0 "paused" "$c" inspect -f '{{.State.Status}}' still
 check "unpause" 0 "still" "$c" unpause still
 check "exec shows the limit" 0 "67108864" "$c" exec still cat /sys/fs/cgroup/memory.max
+# From this session nobody may be moved there: the command goes into a scope first.
+check "exec is under the limits" 0 "0::/" sh -c "$c exec still cat /proc/self/cgroup | grep -x 0::/"
 check "update" 0 "still" "$c" update -m 128m still
 check "takes effect" 0 "134217728" "$c" exec still cat /sys/fs/cgroup/memory.max
 check "stats" 0 "134MB" "$c" stats --no-stream still

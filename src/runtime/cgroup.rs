@@ -12,23 +12,29 @@
 //! together and can be killed while they are.
 
 mod limits;
+mod reach;
+mod scope;
 
 pub use limits::{begin, effective, oom_killed, place_to_manage, prepare, update};
+pub use reach::reach;
+use scope::{ask_for_scope, not_ours, scope};
 
 use super::join::Whose;
 use super::processes;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
+use crate::fork::{Doing, Failure};
 use crate::plan::ContainerPlan;
 use crate::storage::containers::{ContainerDir, RunRecord};
-use crate::sys::process::find_program;
+use crate::sys::process;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -73,6 +79,12 @@ pub fn delegates() -> bool {
 /// stand there could be lifted, so a container that has any may not.
 pub fn may_manage(namespace: Whose, limited: bool, delegates: bool) -> bool {
     namespace == Whose::Own && (!limited || delegates)
+}
+
+/// Whether limits that a running container gets could be lifted from inside: it was given its cgroup to
+/// manage when it had none, and the kernel does not close the top of it.
+fn could_lift(manages: bool, limited: bool, delegates: bool) -> bool {
+    manages && !limited && !delegates
 }
 
 /// The path of a process's cgroup below the hierarchy, `/` for the top.
@@ -193,7 +205,9 @@ impl Group {
         settled
     }
 
-    /// Moves every process of the container into this cgroup.
+    /// Moves every process of the container into this cgroup. The kernel takes numbers only, so each process
+    /// is held by a pidfd before it is seen to be the container's, and lives when its number is written: for
+    /// a stranger to get there, every number of the system would have to be used once in between.
     fn adopt(&self, container: &ContainerDir) -> Result<()> {
         for _ in 0..ROUNDS {
             let mut outside = processes::own(container)?;
@@ -203,7 +217,13 @@ impl Group {
             if outside.is_empty() {
                 return Ok(());
             }
-            for pid in outside {
+            let hold = |pid: i32| Some((pid, process::pidfd_open(Pid::from_raw(pid)).ok()?));
+            let held: Vec<(i32, OwnedFd)> = outside.into_iter().filter_map(hold).collect();
+            let own: HashSet<i32> = processes::own(container)?.into_iter().collect();
+            for (pid, pidfd) in held {
+                if !own.contains(&pid) || process::pidfd_send_signal(pidfd.as_fd(), 0).is_err() {
+                    continue;
+                }
                 match self.write("cgroup.procs", &pid.to_string()) {
                     // It has ended.
                     Err(e) if e.raw_os_error() == Some(Errno::ESRCH as i32) => {}
@@ -241,9 +261,13 @@ impl Group {
 }
 
 /// The file through which processes enter the cgroup at this path; who opens it decides who may.
-pub fn door(path: &str) -> Option<File> {
-    let group = Group::open(path).ok()?;
-    openat(&group.dir, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()).ok().map(File::from)
+///
+/// # Errors
+/// That of open(2).
+pub fn door(path: &str) -> std::result::Result<File, Failure> {
+    let open =
+        || openat(&Group::open(path)?.dir, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+    open().map(File::from).doing("open", "the container's cgroup")
 }
 
 /// Freezes a running container.
@@ -316,49 +340,6 @@ fn remove_below(dir: &OwnedFd, depth: usize) {
     }
 }
 
-/// Asks the user's service manager for a scope with the container's processes in it.
-fn scope(own: &str, container: &ContainerDir) -> std::result::Result<Group, String> {
-    let pids = processes::own(container).map_err(|e| e.to_string())?;
-    let path = ask_for_scope(own, &pids, None)?;
-    Group::open(&path).map_err(|e| e.to_string())
-}
-
-/// Asks the user's service manager to move processes into a new scope that is the user's to change, in this
-/// slice or its usual one; gives its path.
-fn ask_for_scope(own: &str, pids: &[i32], slice: Option<&str>) -> std::result::Result<String, String> {
-    let busctl = find_program("busctl", &[]).ok_or("there is no busctl to ask the service manager by")?;
-    let unit = format!("{own}.scope");
-    let mut call = std::process::Command::new(busctl);
-    call.args(["--user", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
-    call.args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))"]);
-    call.args([unit.as_str(), "fail", if slice.is_some() { "3" } else { "2" }, "Delegate", "b", "true"]);
-    if let Some(slice) = slice {
-        call.args(["Slice", "s", slice]);
-    }
-    call.args(["PIDs", "au"]).arg(pids.len().to_string());
-    call.args(pids.iter().map(ToString::to_string)).arg("0");
-    let answer = call.stdin(std::process::Stdio::null()).output().map_err(|e| e.to_string())?;
-    if !answer.status.success() {
-        return Err(String::from_utf8_lossy(&answer.stderr).trim().to_owned());
-    }
-    let first = pids.first().copied().unwrap_or_default();
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        if let Some(path) = of_process(first).and_then(|path| own_part(&path, own)) {
-            return Ok(path);
-        }
-        // The manager does it in a job of its own, and says when only to those that speak its protocol.
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Err("the service manager made no scope".to_owned())
-}
-
-fn not_ours(parent: &str, why: String) -> Error {
-    Error::new(Kind::Host, format!("this account may not make a cgroup in {parent}, which freezing needs"))
-        .caused_by(why)
-        .hint("Start the container in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,6 +355,22 @@ mod tests {
             (Whose::Host, false, true, false),
         ] {
             assert_eq!(may_manage(namespace, limited, delegates), may, "{namespace:?} {limited} {delegates}");
+        }
+    }
+
+    #[test]
+    fn case_51_no_limit_is_set_that_could_be_lifted() {
+        for (manages, limited, delegates, could) in [
+            (true, false, false, true),
+            (true, false, true, false),
+            // It was not given its cgroup.
+            (true, true, false, false),
+            (false, false, false, false),
+        ] {
+            assert_eq!(could_lift(manages, limited, delegates), could, "{manages} {limited} {delegates}");
+            if could {
+                assert!(may_manage(Whose::Own, limited, delegates));
+            }
         }
     }
 

@@ -17,7 +17,7 @@ mod trace;
 
 pub use capture::{Captured, capture};
 
-use super::cgroup::{self, Group};
+use super::cgroup;
 use super::client::{self, Attachment, Ended, Signals};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
@@ -28,7 +28,7 @@ use crate::fork::{self, Doing, Failure, Link};
 use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
-use crate::sys::pty;
+use crate::sys::{process, pty};
 use crate::userns;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -38,6 +38,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
@@ -79,6 +80,10 @@ enum Report {
     /// It cannot be started.
     Failed(Failure),
 }
+
+/// What the joiner tells its child: that it is in the container's cgroup.
+#[derive(Debug, Serialize, Deserialize)]
+struct Go;
 
 /// A process to be started.
 #[derive(Debug, Serialize, Deserialize)]
@@ -172,8 +177,8 @@ fn prepare(
     let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
     let mut order = order(store, plan, &record, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
-    if !plan.limits.resources.is_empty() {
-        order.cgroup = Group::find(dir, &record).map(|group| group.path().to_owned());
+    if !cgroup::effective(dir, plan).is_empty() {
+        order.cgroup = cgroup::reach(dir, &record)?;
     }
     Ok((doors, order, record.run))
 }
@@ -247,7 +252,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     let signals = monitor::hold_signals()?;
     let mut tracer = join.trace.as_ref().and_then(|trace| trace.open(plan));
     // While the hierarchy can be seen whole.
-    let cgroup = join.cgroup.as_deref().and_then(cgroup::door);
+    let cgroup = join.cgroup.as_deref().map(cgroup::door).transpose()?;
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     // One that the container shares may not be its user namespace's; from here every one can be entered.
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
@@ -255,12 +260,18 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         setns(target, namespaces).doing("enter", "the container's namespaces")?;
     }
     setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
-    let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio));
+    let limited = cgroup.is_some();
+    let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio, limited));
     let child = child.doing("start", "the process")?;
     if let Some(mut cgroup) = cgroup {
-        use std::io::Write;
-        // Not everyone may move a process there: a login session's stays outside.
-        let _ = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
+        let moved = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
+        if let Err(failure) = moved.doing("enter", "the container's cgroup") {
+            // It waits, and nobody inside would reap it.
+            let _ = process::pidfd_send_signal(child.pidfd.as_fd(), Signal::SIGKILL as i32);
+            let _ = child.wait();
+            return Err(failure);
+        }
+        child.link.send(&Go, &[]).doing("start", "the process")?;
     }
     fork::close_preserved(plan.process.preserve_fds);
     loop {
@@ -299,8 +310,11 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     Ok(())
 }
 
-/// The child: into the mount namespace, then the process.
-fn become_process(link: &Link, target: &OwnedFd, order: &Order, stdio: &Stdio) -> i32 {
+/// The child: into the mount namespace, then the process; for a limited container once it is in its cgroup.
+fn become_process(link: &Link, target: &OwnedFd, order: &Order, stdio: &Stdio, limited: bool) -> i32 {
+    if limited && !matches!(link.recv::<Go>(), Ok(Some(_))) {
+        return 125;
+    }
     let entered = setns(target, CloneFlags::CLONE_NEWNS).doing("enter", "the container's mount namespace");
     let Err(failure) = entered.and_then(|()| init::become_root()).and_then(|()| finish(link, order, stdio));
     let _ = link.send(&Report::Failed(failure), &[]);

@@ -8,7 +8,7 @@
 //! scope of the user's service manager first, as podman does. The monitor then makes the cgroup and puts
 //! the first process into it before that does anything.
 
-use super::{Group, ask_for_scope, hierarchy, name, of_process};
+use super::{Group, ask_for_scope, could_lift, delegates, hierarchy, name, of_process};
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};
@@ -40,8 +40,20 @@ pub fn effective(dir: &ContainerDir, plan: &ContainerPlan) -> Resources {
 pub fn update(dir: &ContainerDir, plan: &ContainerPlan, newer: &Resources) -> Result<()> {
     newer.check()?;
     let mut all = effective(dir, plan);
+    let limited = !all.clone().limiting().is_empty();
     all.merge(newer);
     all.check()?;
+    let limits = !newer.clone().limiting().is_empty();
+    if limits && dir.status().is_live() && could_lift(plan.limits.manages_cgroups, limited, delegates()) {
+        let name = dir.called();
+        let error = Error::new(
+            Kind::Conflict,
+            format!("container {name} manages its cgroup and could lift the limits again while it runs"),
+        );
+        return Err(error.hint(format!(
+            "Stop it, limit it, and start it again: coracle stop {name}; or mount the hierarchy of cgroups with nsdelegate"
+        )));
+    }
     prepare(&all.clone().limiting(), plan.limits.cgroup_parent.as_deref())?;
     let _lock = dir.lock()?;
     if dir.status().is_live()
@@ -206,7 +218,7 @@ fn slice_path(own: &str, slice: &str) -> Option<String> {
     Some(path)
 }
 
-fn may_change(path: &str) -> bool {
+pub(super) fn may_change(path: &str) -> bool {
     let Some(mount) = hierarchy() else { return false };
     let may = |file: &str| access(format!("{mount}{path}{file}").as_str(), AccessFlags::W_OK).is_ok();
     may("/cgroup.procs") && may("")
