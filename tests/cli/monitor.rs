@@ -154,7 +154,7 @@ fn a_pid_file_that_cannot_be_written_is_a_failed_start() {
     assert!(refused.stderr.contains("/nonexistent/pid"), "{refused}");
     assert!(env.containers().is_empty());
     run(&env, &["-d", "--name", "kept", "--pidfile", "/nonexistent/pid"], &["sleep", "600"]).fails(125);
-    assert_eq!(state(&env, "kept"), "exited 125");
+    assert_eq!(state(&env, "kept"), "created 125");
 }
 
 /// An orphan that a real-time signal killed is reaped, and so are those after it.
