@@ -131,6 +131,34 @@ check "sdnotify" 0 "active" sh -c "systemd-run --user --quiet --unit=told -p Typ
     && systemctl --user is-active told; $c rm -f -t 0 told >/dev/null"
 check "start what should run" 0 "back" sh -c "$c create --name back --restart=always --network=none $image sleep 1000 \
     >/dev/null && $c start --all --filter restart-policy=always && $c rm -f -t 0 back"
+# --- what ends at logout, and what the user unit brings back when the user's manager starts anew
+scope="systemd-run --user --scope --quiet"
+if [ -e /etc/systemd/system/again.path ]; then
+    check "run -d says what ends at logout" 0 "loginctl enable-linger" $scope \
+        "$c" run -d --name boots --restart=always --network=none "$image" sleep 1000
+    units=$HOME/.config/systemd/user
+    mkdir -p "$units"
+    sed "s|^ExecStart=coracle|ExecStart=$c|" /opt/coracle/coracle-restart.service >"$units/coracle-restart.service"
+    systemctl --user daemon-reload
+    check "enable the user unit" 0 "" systemctl --user enable coracle-restart.service
+    # Asks the guest to let the user linger and to start the user's manager anew.
+    touch "$HOME/again"
+    cat >"$work/unit-of" <<'END'
+for _ in $(seq 60); do
+    pid=$("$1" inspect -f '{{.State.Pid}}' boots)
+    grep -s coracle-restart.service "/proc/$pid/cgroup" && exit 0
+    sleep 1
+done
+systemctl --user --no-pager status coracle-restart.service
+exit 1
+END
+    check "a container comes back with the user's manager" 0 "coracle-restart.service" sh "$work/unit-of" "$c"
+    rm "$work/run/logout-told"
+    check "nothing is said to who lingers" 1 "" sh -c \
+        "$scope $c run -d --name stays --network=none $image sleep 1000 2>&1 | grep linger"
+    check "rm -f of both" 0 "" "$c" rm -f -t 0 boots stays
+    systemctl --user disable --quiet coracle-restart.service
+fi
 # --- limits and pausing, in a scope of the user's service manager where the session has none of its own
 check "a memory limit" 0 "67108864" "$c" run --rm --network=none -m 64m "$image" cat /sys/fs/cgroup/memory.max
 check "a limit of processes" 0 "20" "$c" run --rm --network=none --pids-limit 20 "$image" cat /sys/fs/cgroup/pids.max
@@ -162,7 +190,7 @@ check "pause makes one" 0 "late" "$c" pause late
 check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom twice
 # --- this guest's own tree as an image whose first process is systemd
 tree() {
-    tar -C / -c --exclude=usr/lib/modules --exclude=usr/share --exclude=prepare.service --exclude=smoke.service \
+    tar -C / -c --exclude=usr/lib/modules --exclude='usr/share/[!d]*' --exclude=prepare.service --exclude=smoke.service --exclude='again.*' \
         --exclude=etc/fstab bin sbin lib lib64 usr etc 2>/dev/null
 }
 if [ "$(cat /proc/1/comm)" = systemd ]; then

@@ -68,6 +68,20 @@ StandardError=inherit
 [Install]
 WantedBy=multi-user.target
 END
+    # What a start of the machine does for the user's containers, without the minute that one takes here.
+    cat >"$temp/again.path" <<END
+[Path]
+PathExists=/home/tester/again
+[Install]
+WantedBy=multi-user.target
+END
+    cat >"$temp/again.service" <<END
+[Service]
+Type=oneshot
+ExecStart=/bin/rm /home/tester/again
+ExecStart=/bin/loginctl enable-linger tester
+ExecStart=/bin/systemctl restart user@1000.service
+END
     mmdebstrap --quiet --variant=essential --include="$packages" --aptopt='Acquire::Retries "3"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -75,7 +89,9 @@ END
         --customize-hook='chroot "$1" passwd -d root' \
         --customize-hook="upload $temp/prepare.service /etc/systemd/system/prepare.service" \
         --customize-hook="upload $temp/smoke.service /etc/systemd/system/smoke.service" \
-        --customize-hook='chroot "$1" systemctl enable smoke.service' \
+        --customize-hook="upload $temp/again.path /etc/systemd/system/again.path" \
+        --customize-hook="upload $temp/again.service /etc/systemd/system/again.service" \
+        --customize-hook='chroot "$1" systemctl enable smoke.service again.path' \
         --customize-hook='chroot "$1" systemctl mask docker-registry.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-timesyncd.service' \
         --customize-hook='echo "/dev/vda / ext4 defaults 0 0" >"$1/etc/fstab"; echo guest >"$1/etc/hostname"' \
         bookworm "$temp/tree.tar" </dev/null
@@ -96,6 +112,7 @@ mkdir "$temp/payload"
 cp "$binary" "$temp/payload/coracle"
 cp scripts/smoke.sh "$temp/payload/smoke.sh"
 chmod 0755 "$temp/payload"/*
+cp contrib/systemd/user/coracle-restart.service "$temp/payload/"
 tar -C "$temp/payload" -cf "$temp/payload.tar" .
 rm -f "$cache/output.log" "$cache/console.log"
 say "boot (at most $limit s)"
