@@ -174,3 +174,16 @@ fn what_is_mounted_in_the_trash_is_left_alone() {
     env.coracle(["rm", "-f", "nobody"]).ok();
     assert!(!item.exists());
 }
+
+/// What an `rm` that was killed left holds no name.
+#[test]
+fn a_name_is_free_when_its_removal_had_begun() {
+    let env = TestEnv::with_images();
+    for again in [&["create"][..], &["create", "--replace"]] {
+        let id = env.coracle(["create", "--name", "web", "busybox"]).ok().text().to_owned();
+        std::fs::remove_file(env.root().join("containers").join(&id).join("summary")).unwrap();
+        env.coracle(["container"]).args(again).args(["--name", "web", "busybox"]).ok();
+        assert_eq!(env.containers().len(), 1);
+        env.coracle(["rm", "web"]).ok();
+    }
+}

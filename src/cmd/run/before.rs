@@ -88,10 +88,10 @@ fn not_home(path: &Path, caller: &Caller) -> Result<()> {
     }
 }
 
-/// The container that has exactly this name.
+/// The container that has exactly this name; what is left of a removal holds none.
 pub(super) fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
     let found = store.containers().find(name.as_str()).ok()?;
-    (found.summary().name().as_ref() == Some(name)).then_some(found)
+    (found.is_listed() && found.summary().name().as_ref() == Some(name)).then_some(found)
 }
 
 /// Stops the container whose place another one takes (`--replace`).

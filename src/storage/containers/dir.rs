@@ -54,6 +54,11 @@ impl ContainerDir {
         std::fs::symlink_metadata(self.path()).is_ok()
     }
 
+    /// Whether listings show it: not while it is being made or removed.
+    pub fn is_listed(&self) -> bool {
+        std::fs::symlink_metadata(self.path().join("summary")).is_ok()
+    }
+
     /// What the container changed of its root file system.
     pub fn upper(&self) -> PathBuf {
         self.path().join("upper")

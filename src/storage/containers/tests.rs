@@ -218,6 +218,18 @@ fn what_a_killed_creator_or_remover_left_is_collected_when_it_is_old() {
 }
 
 #[test]
+fn what_a_killed_remover_left_is_not_listed_again() {
+    let f = fixture();
+    let half = f.make("half");
+    half.write_run(&run_record(1, std::process::id())).unwrap();
+    std::fs::remove_file(half.path().join("summary")).unwrap();
+    assert!(!half.is_listed());
+    // Whoever opened it before finishes a dead monitor's work.
+    half.write_exit(&exit_record(1, 3)).unwrap();
+    assert!(!half.is_listed() && f.containers.list().unwrap().is_empty());
+}
+
+#[test]
 fn names_are_unique_when_many_processes_race() {
     let f = fixture();
     let names = "a b c d e";

@@ -169,7 +169,9 @@ impl ContainerDir {
 
     fn change_summary(&self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
         locks::with_summary(self.fd(), || {
-            let mut record = match files::read(self.fd(), "summary")?.and_then(|b| Record::from_bytes(&b)) {
+            // Whoever removes the container has begun.
+            let Some(bytes) = files::read(self.fd(), "summary")? else { return Ok(()) };
+            let mut record = match Record::from_bytes(&bytes) {
                 Some(record) if !record.cut => record,
                 Some(mut record) => {
                     record.complete(self.full_record());

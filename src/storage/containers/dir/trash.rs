@@ -1,7 +1,7 @@
 //! How a container's directory goes: its name is freed and it is renamed to the trash.
 
 use super::super::locks::DirLock;
-use super::super::{files, target};
+use super::super::{files, locks, target};
 use super::ContainerDir;
 use crate::error::{Context, Kind, Result};
 use crate::storage::events::{Action, Event, Events};
@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::io;
 use std::path::PathBuf;
 
 impl ContainerDir {
@@ -38,20 +39,23 @@ impl ContainerDir {
     }
 
     /// False when another process has removed it. `name` is empty when no record tells it.
-    fn rename_to_trash(&self, name: &str) -> nix::Result<bool> {
+    fn rename_to_trash(&self, name: &str) -> io::Result<bool> {
         let base = files::open_dir(nix::fcntl::AT_FDCWD, &self.data.to_string_lossy())?;
         let containers = files::open_dir(&base, "containers")?;
         // Another process may have removed it while we waited for the lock.
         match openat(&containers, self.id.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
             Ok(there) if fstat(&there)?.st_ino == fstat(&self.dir)?.st_ino => {}
             Ok(_) | Err(Errno::ENOENT) => return Ok(false),
-            Err(e) => return Err(e),
+            Err(e) => return Err(e.into()),
         }
         // From here on no listing shows it, whoever kills us: without a summary it counts as half made, its
         // name as free, and what is left of it is collected.
-        match unlinkat(&self.dir, "summary", UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(e) => return Err(e),
+        let hidden = locks::with_summary(self.fd(), || {
+            Ok(unlinkat(&self.dir, "summary", UnlinkatFlags::NoRemoveDir)?)
+        });
+        match hidden {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
         }
         if !name.is_empty() {
             // Ours while the directory stands: nobody may repair a name whose container exists.
