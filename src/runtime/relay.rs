@@ -153,7 +153,7 @@ impl<'a> Relay<'a> {
             }
             if ready.iter().any(|(watch, _)| matches!(watch, Watch::Health)) {
                 // What the check has brought into memory is not needed until the next one.
-                shrink_at.get_or_insert_with(|| Instant::now() + SETTLED);
+                shrink_at = Some(Instant::now());
             }
             for (watch, events) in ready {
                 match watch {

@@ -147,8 +147,9 @@ impl Reader {
                 Some(path) => open(&path)?,
                 None => open(&self.dir.join("current"))?,
             };
-            // Another may have been put aside since we looked.
-            if super::numbers(&self.dir)?.last() == numbers.last() {
+            // Another may have been put aside since we looked, or while: a listing may then lack one and have
+            // the one after it (readdir(3)). What was there before the second look began is in that one.
+            if super::numbers(&self.dir)? == numbers {
                 return Ok(next);
             }
         }
