@@ -345,15 +345,15 @@ pub fn last_code(store: &Store, container: &ContainerDir, code: u8) -> Result<u8
     if !container.status().is_active() {
         return Ok(code);
     }
-    // The directory of a --rm container is gone when its monitor is.
-    let note = container.exit_note()?;
+    // The directory of a --rm container is gone when its monitor is, and may be going now.
+    let Ok(note) = container.exit_note() else { return Ok(code) };
     if let Some(monitor) = container.run_record()?.as_ref().and_then(RunRecord::open_monitor) {
         watch::wait_process(&monitor);
     }
     if container.in_place() {
         recover(store, container)?;
     }
-    Ok(note.code(0).unwrap_or(LOST_EXIT_CODE))
+    Ok(note.code(0).unwrap_or(code))
 }
 
 /// Finishes the work of a monitor that died: what is left of the run is killed and an exit record with
