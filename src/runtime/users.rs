@@ -8,10 +8,11 @@
 //! an id, a group given with the user takes the place of the user's own groups, the primary group is
 //! among the supplementary ones (CVE-2022-2989).
 
+use super::files::open_in;
 use crate::fork::{Doing, Failure};
 use crate::plan::UserSpec;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{SFlag, fstat};
 use std::collections::HashMap;
 use std::fs::File;
@@ -54,11 +55,8 @@ pub fn resolve(root: BorrowedFd<'_>, spec: &UserSpec) -> Result<ResolvedUser, Fa
 
 /// Reads one database; `None` when there is none.
 pub(super) fn read_database(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let shown = format!("/{path}");
-    let file = match openat2(root, path, how) {
+    let file = match open_in(root, path.as_ref(), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
         // What an image's device node or socket answers.
         Err(Errno::ENXIO | Errno::ENODEV) => return Err(not_plain(&shown)),
