@@ -3,6 +3,7 @@
 //! This file is the parent's side: [`launch`] forks the monitor and tells how the start went; a
 //! [`Running`] container is followed until it ends or the user detaches.
 
+use crate::container::health::{HealthCheck, OnFailure};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Failure};
 use crate::netns::{self, NetMode, slirp};
@@ -54,6 +55,8 @@ pub mod volumes;
 #[derive(Debug)]
 pub struct Running {
     attached: Option<Attached>,
+    /// Nothing starts it again: its end is the last.
+    once: bool,
 }
 
 #[derive(Debug)]
@@ -145,7 +148,7 @@ pub fn launch(
             if one_id {
                 log::warn!("{}", userns::ONE_ID);
             }
-            Ok(Running { attached })
+            Ok(Running { attached, once: ends_once(plan) })
         }
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
@@ -179,8 +182,9 @@ impl Running {
     /// # Errors
     /// When the monitor goes away without an exit code.
     pub fn wait(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
+        let once = self.once;
         match self.follow()? {
-            Some(Ended::Exited(code)) => control::last_code(store, dir, code),
+            Some(Ended::Exited(code)) if !once => control::last_code(store, dir, code),
             Some(Ended::Lost) => {
                 Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
                     .hint("See how the container stands: coracle ps -a"))
@@ -207,6 +211,13 @@ impl Running {
         let Some(Attached { socket, how, signals }) = self.attached else { return Ok(None) };
         client::follow(&socket, &how, &signals).map(Some)
     }
+}
+
+/// Whether nothing starts a container again, for good: what a `--rm` container asked for cannot be changed.
+fn ends_once(plan: &ContainerPlan) -> bool {
+    let lifecycle = &plan.lifecycle;
+    let restarts = |check: &HealthCheck| check.on_failure == OnFailure::Restart;
+    lifecycle.auto_remove && !lifecycle.restart.is_set() && !plan.health.as_ref().is_some_and(restarts)
 }
 
 /// The exit code of a command whose attachment has ended.

@@ -97,7 +97,7 @@ fn start_after(
             Status::Running => {
                 return match wanted {
                     Some(wanted) => attach(dir, wanted),
-                    None => Ok(Running { attached: None }),
+                    None => Ok(Running { attached: None, once: false }),
                 };
             }
             Status::Paused => {
@@ -174,7 +174,7 @@ pub fn attach(dir: &ContainerDir, wanted: &Wanted) -> Result<Running> {
     let signals = Signals::hold(&how)?;
     let socket = call(dir)?;
     dir.emit(Action::Attach);
-    Ok(Running { attached: Some(Attached { socket, how, signals }) })
+    Ok(Running { attached: Some(Attached { socket, how, signals }), once: false })
 }
 
 /// Connects to the monitor.
