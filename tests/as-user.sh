@@ -1,6 +1,6 @@
 #!/bin/sh
-# Cargo's runner. As root it runs the program as an unprivileged user with a subuid range, which it
-# makes when missing; as anyone else it just runs it. CORACLE_TEST_AS=root keeps root.
+# Runs a program as an unprivileged user with a subuid range, which it makes when missing; as anyone else
+# than root it just runs it. CORACLE_TEST_AS=root keeps root.
 set -eu
 tree=$(cd "$(dirname "$0")/.." && pwd -P)
 CORACLE_TEST_CACHE=${CORACLE_TEST_CACHE:-$tree/target/test-cache}

@@ -1,5 +1,5 @@
-//! Runs after the other tests (cargo goes by name, and its name is `zz-leftovers`) and looks over the whole machine: no directory, no
-//! process and no mount of an earlier test process of this source tree is left.
+//! Runs after the other tests (cargo goes by name, and its name is `zz-leftovers`): no file, no process and
+//! no mount of a test program of this run of cargo is left.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,39 +10,29 @@
 
 mod common;
 
-use common::{prefix, traces_of};
-use std::path::{Path, PathBuf};
+use common::traces_of;
 
-/// Directories whose test process has ended; those of a run that is still going on are its own.
-fn abandoned() -> Vec<PathBuf> {
-    let start = format!("{}-", prefix());
+use std::time::{Duration, Instant};
+
+/// The names in the temporary directory of this run (`tests/runner.sh`).
+fn files() -> Vec<String> {
     let entries = std::fs::read_dir(std::env::temp_dir()).unwrap();
-    let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-    names
-        .filter(|name| {
-            let pid = name.strip_prefix(&start).and_then(|rest| rest.split('-').next());
-            pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
-        })
-        .map(|name| std::env::temp_dir().join(name))
-        .collect()
-}
-
-/// Whether another test program of this build is running now.
-fn others_are_running() -> bool {
-    let own = std::env::current_exe().unwrap();
-    let programs = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| {
-        std::fs::read_link(e.path().join("exe")).ok().filter(|exe| exe.parent() == own.parent())
-    });
-    programs.count() > 1
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[test]
 fn nothing_is_left_of_the_tests_before() {
-    common::eventually("the janitors have removed every directory of ended tests", || abandoned().is_empty());
-    if others_are_running() {
-        return common::skip("another test program of this build is running");
+    let dir = std::env::temp_dir();
+    let own = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ct-"));
+    assert!(own, "{} is no directory of tests/runner.sh", dir.display());
+    // The janitors may be at work yet.
+    let begun = Instant::now();
+    while !files().is_empty() && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
     }
+    assert!(files().is_empty(), "left in {}: {:?}", dir.display(), files());
     // A process may name a directory that is gone already.
-    let found = traces_of(&std::env::temp_dir().join(prefix()));
+    let found = traces_of(&dir);
     assert!(found.is_empty(), "left by earlier tests:\n{found}");
+    std::fs::remove_dir(dir).unwrap();
 }

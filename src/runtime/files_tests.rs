@@ -129,7 +129,7 @@ fn paths_mean_what_pathrs_says() {
 fn case_22_nothing_is_made_inside_a_bind_source() {
     in_namespaces("case_22_nothing_is_made_inside_a_bind_source", || {
         let space = Space::new();
-        let volume = space.dir.path().join("volume");
+        let volume = space.dir.join("volume");
         std::fs::create_dir_all(volume.join("there")).unwrap();
         let tree = mount::open_tree(root_of(&volume).as_fd(), Path::new(""), Tree::Clone).unwrap();
         mount_at(space.root.as_fd(), Path::new("/data"), Target::Directory, tree.as_fd()).unwrap();
@@ -146,9 +146,9 @@ fn case_22_nothing_is_made_inside_a_bind_source() {
 fn generated_files_are_mounted_over_symlinks_of_the_image() {
     in_namespaces("generated_files_are_mounted_over_symlinks_of_the_image", || {
         let space = Space::new();
-        let root = space.dir.path().join("root");
+        let root = space.dir.join("root");
         std::fs::create_dir(root.join("etc")).unwrap();
-        let victim = space.dir.path().join("victim");
+        let victim = space.dir.join("victim");
         std::fs::write(&victim, "mine").unwrap();
         symlink(&victim, root.join("etc/hosts")).unwrap();
         symlink("/run/missing/name", root.join("etc/hostname")).unwrap();
@@ -170,7 +170,7 @@ fn generated_files_are_mounted_over_symlinks_of_the_image() {
 fn case_24_the_working_directory_is_inside_or_refused() {
     in_namespaces("case_24_the_working_directory_is_inside_or_refused", || {
         let space = Space::new();
-        let root = space.dir.path().join("root");
+        let root = space.dir.join("root");
         space.bind("/proc", "/proc");
         let leaked = format!("/proc/self/fd/{}", space.outside.as_raw_fd());
         symlink(&leaked, root.join("leak")).unwrap();

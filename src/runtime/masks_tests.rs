@@ -21,7 +21,7 @@ fn masked_and_read_only_paths() {
             paths(&["/proc/version", "/proc/self/../fs", "/proc/no/such", "/proc/fs", "/proc/uptime"]);
         let read_only = paths(&["/proc/sys", "/proc/irq", "/nothing/here"]);
         apply(&mut scratch, space.root.as_fd(), null().as_fd(), &masked, &read_only).unwrap();
-        let inside = space.dir.path().join("root/proc");
+        let inside = space.dir.join("root/proc");
         assert_eq!(std::fs::read(inside.join("version")).unwrap(), b"");
         assert_eq!(std::fs::read(inside.join("uptime")).unwrap(), b"");
         assert_eq!(std::fs::read_dir(inside.join("fs")).unwrap().count(), 0);
@@ -43,7 +43,7 @@ fn a_star_stands_for_any_text_in_one_part() {
         let masked =
             paths(&["/proc/ver*on", "/proc/sys/*l/ostype", "/proc/f*", "/proc/none*/x", "/no*/where"]);
         apply(&mut scratch, space.root.as_fd(), null().as_fd(), &masked, &[]).unwrap();
-        let inside = space.dir.path().join("root/proc");
+        let inside = space.dir.join("root/proc");
         for hidden in ["version", "sys/kernel/ostype", "filesystems"] {
             assert_eq!(std::fs::read(inside.join(hidden)).unwrap(), b"", "{hidden}");
         }
@@ -58,7 +58,7 @@ fn case_17_a_replaced_null_device_is_refused() {
         let space = Space::new();
         space.bind("/proc", "/proc");
         let mut scratch = space.scratch();
-        let file = space.dir.path().join("null");
+        let file = space.dir.join("null");
         std::fs::write(&file, "evil").unwrap();
         for fake in [file.to_str().unwrap(), "/dev/zero", "/dev"] {
             let fake = File::open(fake).unwrap();
@@ -67,7 +67,7 @@ fn case_17_a_replaced_null_device_is_refused() {
                     .unwrap_err();
             assert!(failure.detail.contains("not the null device"), "{failure:?}");
         }
-        assert_ne!(std::fs::read(space.dir.path().join("root/proc/version")).unwrap(), b"");
+        assert_ne!(std::fs::read(space.dir.join("root/proc/version")).unwrap(), b"");
     });
 }
 
@@ -75,7 +75,7 @@ fn case_17_a_replaced_null_device_is_refused() {
 fn case_19_a_false_proc_is_refused() {
     in_namespaces("case_19_a_false_proc_is_refused", || {
         let space = Space::new();
-        let root = space.dir.path().join("root");
+        let root = space.dir.join("root");
         let mut scratch = space.scratch();
         let mut try_it = |what: &str| {
             let failure =

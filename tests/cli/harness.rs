@@ -41,9 +41,35 @@ fn a_process_that_is_left_behind_is_found() {
     eventually("the process shows", || !traces_of(env.path()).is_empty());
     let found = traces_of(env.path()).to_string();
     assert!(found.contains(&format!("process {} (sleep 60 )", child.id())), "{found}");
+    // The directory of the first test is not that of the tenth.
+    let shorter = env.path().to_str().unwrap();
+    assert!(traces_of(Path::new(&shorter[..shorter.len() - 1])).is_empty());
     traces_of(env.path()).kill(env.path());
     child.wait().unwrap();
     assert!(traces_of(env.path()).is_empty());
+}
+
+/// Whatever ended a run of the tests and its janitors, the next run clears away what they left, and nothing
+/// of a run that goes on.
+#[test]
+fn a_run_clears_away_what_dead_runs_left() {
+    let env = TestEnv::new();
+    // No process has such an id: it is above the kernel's limit.
+    let (dead, alive) =
+        (env.path().join("ct-4194305"), env.path().join(format!("ct-{}", std::process::id())));
+    let process = |dir: &Path| {
+        std::fs::create_dir_all(dir.join("1-e0/home")).unwrap();
+        Command::new("sleep").arg("60").env("HOME", dir.join("1-e0/home")).spawn().unwrap()
+    };
+    let (mut left, mut other) = (process(&dead), process(&alive));
+    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner.sh");
+    env.program(runner).args(["--as-user", "true"]).env("TMPDIR", env.path()).ok();
+    assert!(!dead.exists());
+    assert!(!left.wait().unwrap().success());
+    assert!(alive.join("1-e0/home").exists());
+    assert_eq!(other.try_wait().unwrap(), None);
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A data root of one's own, and `coracle` called on it.
 
-use super::{ImageBuilder, leftovers, prefix, registry, scratch, shared_registry, traces_of, write};
+use super::{ImageBuilder, leftovers, registry, scratch, shared_registry, traces_of, write};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;

@@ -1,9 +1,9 @@
 //! What the integration tests stand on: a data root of their own ([`TestEnv`]), a real registry on
 //! loopback ([`Registry`]) and images made on the spot ([`ImageBuilder`]).
 //!
-//! Everything a test process makes lies in directories `ct-<tree>-<pid>-...` of the temporary
-//! directory, where `<tree>` stands for this source tree. A janitor process removes what is left when
-//! the test process ends, however it ends; `tests/leftovers.rs` checks afterwards that nothing is.
+//! All that a run of `cargo test` makes lies in one temporary directory (`tests/runner.sh`), and there
+//! what a test process makes here in directories `<pid>-...`. A janitor process removes what is left of
+//! these when the test process ends, however it ends; `tests/leftovers.rs` checks afterwards that nothing is.
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of the fixtures")]
 
 mod env;
@@ -38,17 +38,12 @@ pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// `ct-<tree>`: the prefix of every temporary directory of this source tree.
-pub(crate) fn prefix() -> String {
-    format!("ct-{}", &sha256_hex(env!("CARGO_MANIFEST_DIR").as_bytes())[..6])
-}
-
 /// A new directory of this test process, mode 0755; removed by its owner or, at the end, by the janitor.
 pub(crate) fn scratch(what: &str) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     janitor();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("{}-{}-{what}{number}", prefix(), std::process::id());
+    let name = format!("{}-{what}{number}", std::process::id());
     let dir = std::env::temp_dir().join(name);
     std::fs::create_dir(&dir).unwrap_or_else(|e| panic!("create {}: {e}", dir.display()));
     dir
@@ -77,18 +72,10 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
 fn janitor() {
     static JANITOR: OnceLock<Mutex<Child>> = OnceLock::new();
     JANITOR.get_or_init(|| {
-        let script = r#"cat >/dev/null
-            for process in /proc/[0-9]*; do
-                ! grep -qs -e "$1/$2-" "$process/cmdline" || kill -9 "${process#/proc/}"
-            done
-            for dir in "$1"/"$2"-*; do
-                [ -e "$dir" ] || continue
-                rm -rf "$dir" 2>/dev/null || unshare --user --map-auto --map-root-user rm -rf "$dir"
-            done"#;
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", script, "coracle-test-janitor"]);
-        command.arg(std::env::temp_dir());
-        command.arg(format!("{}-{}", prefix(), std::process::id()));
+        command.args(["-c", r#"cat >/dev/null; exec "$0" "$1-" "$1"-*"#]);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clear-away.sh"));
+        command.arg(std::env::temp_dir().join(std::process::id().to_string()));
         // Its own process group: Ctrl-C ends the tests, and then the janitor has work to do.
         command.process_group(0).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null());
         Mutex::new(command.spawn().unwrap_or_else(|e| panic!("start the janitor: {e}")))
