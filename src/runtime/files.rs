@@ -13,10 +13,10 @@
 //! ends up in a committed layer, and a user's own mount, made later, simply covers ours.
 
 use crate::fork::{Doing, Failure};
-use crate::sys::fd::mount_id;
+use crate::sys::fd::{mount_id, open_within};
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, fchdir, fchownat};
@@ -28,8 +28,6 @@ use std::path::{Component, Path, PathBuf};
 
 /// Most symlinks that stand for missing things and are followed on one path (path_resolution(7): 40).
 const LINKS_MAX: usize = 40;
-/// Most attempts while something renames directories under our feet.
-const ATTEMPTS_MAX: usize = 64;
 /// What may be mounted over below `/proc`: files that LXCFS and the like provide.
 const PROC_FILES: [&str; 8] =
     ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"];
@@ -57,18 +55,8 @@ enum InMounts {
 /// # Errors
 /// `ENOENT` and the others of openat2(2).
 pub fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
-    let relative = relative(path);
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let mut attempts = 0;
-    loop {
-        match openat2(root, &relative, how) {
-            // A directory on the way was renamed while `..` was resolved.
-            Err(Errno::EAGAIN) if attempts < ATTEMPTS_MAX => attempts += 1,
-            other => return other,
-        }
-    }
+    let bounds = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    open_within(root, &relative(path), flags, bounds)
 }
 
 /// The mount point at `path` inside `root`, made with its parents where it is missing.
@@ -216,11 +204,9 @@ fn check_mount(
     if in_mounts == InMounts::Refuse {
         return refuse("it would be made inside another mount; make it there first");
     }
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let bounds = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS;
     let same = |a: &FileStat, b: &FileStat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
-    match openat2(root, prefix, how) {
+    match open_within(root, prefix, OFlag::O_PATH, bounds) {
         Ok(plain) if same(&fstat(&plain).map_err(fail)?, &fstat(parent).map_err(fail)?) => Ok(()),
         _ => refuse("a symbolic link leads to its place in another mount; make it there first"),
     }

@@ -9,10 +9,11 @@
 
 use super::files::{Scratch, is, open_in};
 use crate::fork::{Doing, Failure};
+use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree, attr};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{OFlag, ResolveFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 use std::collections::BTreeMap;
@@ -170,7 +171,7 @@ fn open_strictly(dir: BorrowedFd<'_>, path: &Path, flags: OFlag, more: ResolveFl
         | ResolveFlag::RESOLVE_NO_SYMLINKS
         | ResolveFlag::RESOLVE_NO_MAGICLINKS
         | more;
-    openat2(dir, path, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve))
+    open_within(dir, path, flags, resolve)
 }
 
 /// Writes sysctls (`net.ipv4.ip_forward` → `1`) through `proc`, a procfs mount of our own.

@@ -10,9 +10,10 @@ use super::blobs::PARTIAL;
 use super::record::{failed, unique};
 use super::{Store, layers};
 use crate::error::Result;
+use crate::sys::fd::open_within;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{self, OFlag, OpenHow, ResolveFlag};
+use nix::fcntl::{self, OFlag, ResolveFlag};
 use nix::sys::stat::{self, FchmodatFlags, Mode};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
@@ -153,9 +154,8 @@ fn unlink(parent: BorrowedFd<'_>, name: &CStr, flags: UnlinkatFlags) -> nix::Res
 /// directory that another one threw away is not ours to delete.
 fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
     let open = |flags: OFlag| {
-        let flags = flags | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_XDEV);
-        fcntl::openat2(parent, name, how)
+        let flags = flags | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        open_within(parent, name, flags, ResolveFlag::RESOLVE_NO_XDEV)
     };
     match open(OFlag::O_RDONLY) {
         Err(Errno::EACCES) => {

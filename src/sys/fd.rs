@@ -1,7 +1,34 @@
 //! Descriptors: closing ranges, resolving paths inside a directory.
 
+use nix::NixPath;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Most attempts while renames elsewhere disturb the resolution of `..`.
+const ATTEMPTS_MAX: usize = 128;
+
+/// Opens a path from `dir`, resolved as `bounds` say (openat2(2)), close-on-exec. The kernel gives up a
+/// bounded resolution of `..` whenever something is renamed anywhere (`EAGAIN`): then it is tried again.
+///
+/// # Errors
+/// Those of openat2(2).
+pub fn open_within<P: ?Sized + NixPath>(
+    dir: impl AsFd,
+    path: &P,
+    flags: OFlag,
+    bounds: ResolveFlag,
+) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(bounds);
+    let mut attempts = 1;
+    loop {
+        match openat2(&dir, path, how) {
+            Err(Errno::EAGAIN | Errno::EINTR) if attempts < ATTEMPTS_MAX => attempts += 1,
+            other => return other,
+        }
+    }
+}
 
 /// Closes every descriptor from `first` up (close_range(2)).
 ///
@@ -23,7 +50,7 @@ pub fn cloexec_from(first: u32) -> nix::Result<()> {
 }
 
 /// Takes ownership of a descriptor that the kernel has just handed to this process.
-pub fn owned(raw: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
+pub fn owned(raw: std::os::fd::RawFd) -> OwnedFd {
     // SAFETY: callers pass numbers from SCM_RIGHTS or an exec hand-over, which nobody else owns.
     unsafe { std::os::fd::FromRawFd::from_raw_fd(raw) }
 }
@@ -89,4 +116,34 @@ pub fn close_all_but(keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
         first = fd + 1;
     }
     close_from(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn renames_elsewhere_do_not_disturb_a_bounded_path() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("root");
+        std::fs::create_dir_all(root.join("a")).unwrap();
+        std::fs::create_dir(place.path().join("0")).unwrap();
+        let dir = std::fs::File::open(&root).unwrap();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let name = |n: u32| place.path().join((n % 2).to_string());
+                let numbers = (0..).take_while(|_| !stop.load(Ordering::Relaxed));
+                numbers.for_each(|n| std::fs::rename(name(n), name(n + 1)).unwrap());
+            });
+            let path = "a/../".repeat(40);
+            let opened: Vec<_> = (0..2000)
+                .map(|_| open_within(&dir, path.as_str(), OFlag::O_PATH, ResolveFlag::RESOLVE_IN_ROOT))
+                .filter_map(Result::err)
+                .collect();
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(opened, []);
+        });
+    }
 }

@@ -7,8 +7,9 @@
 use crate::fork::{Doing, Failure};
 use crate::plan::device::DevicePlan;
 use crate::runtime::files::{self, Target};
+use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree};
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::stat::{SFlag, fstat};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -18,8 +19,7 @@ pub(super) fn bind(root: BorrowedFd<'_>, devices: &[DevicePlan]) -> Result<(), F
     let strictly = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     for device in devices {
         let shown = || device.host.to_string_lossy().into_owned();
-        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(strictly);
-        let found = match openat2(AT_FDCWD, &device.host, how) {
+        let found = match open_within(AT_FDCWD, &device.host, OFlag::O_PATH, strictly) {
             Err(_) if device.optional => continue,
             other => other.doing("open device", &device.host)?,
         };

@@ -12,17 +12,15 @@ use crate::fork::{Doing, Failure};
 use crate::plan::{MountPlan, MountSource};
 use crate::runtime::files::{self, Target};
 use crate::storage::volumes;
+use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, ResolveFlag};
 use nix::libc;
 use nix::sys::stat::fstat;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-
-/// Attempts when something is renamed while a part of a volume is looked for (openat2(2), EAGAIN).
-const ATTEMPTS: usize = 128;
 
 /// Makes one of the plan's mounts; gives what is mounted as it was found, so without the mount's flags.
 ///
@@ -123,22 +121,13 @@ fn bound(found: OwnedFd, path: &Path, recursive: bool) -> Result<(OwnedFd, Owned
 /// # Errors
 /// Where there is nothing, or a symlink leads out of the source.
 pub(in crate::runtime) fn part_of(source: BorrowedFd<'_>, part: &Path) -> Result<OwnedFd, Failure> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let mut attempts = 0;
-    loop {
-        let why = match openat2(source, part, how) {
-            Err(Errno::EAGAIN) if attempts < ATTEMPTS => {
-                attempts += 1;
-                continue;
-            }
-            Err(Errno::EXDEV) => "a symbolic link in it leads out of the source",
-            Err(Errno::ENOENT) => "the source has nothing there",
-            other => return other.doing("open subpath", part),
-        };
-        return Err(Failure::other("open subpath", part.to_string_lossy(), why));
-    }
+    let bounds = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let why = match open_within(source, part, OFlag::O_PATH, bounds) {
+        Err(Errno::EXDEV) => "a symbolic link in it leads out of the source",
+        Err(Errno::ENOENT) => "the source has nothing there",
+        other => return other.doing("open subpath", part),
+    };
+    Err(Failure::other("open subpath", part.to_string_lossy(), why))
 }
 
 type Setting = (&'static CStr, CString);

@@ -6,8 +6,9 @@ use crate::storage::blobs::{SMALL_BLOB_MAX, Section};
 use crate::storage::record;
 use crate::storage::unpack::tar::{Archive, Type};
 use crate::storage::unpack::{Limits, normalise};
+use crate::sys::fd::open_within;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, ResolveFlag};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
@@ -91,10 +92,9 @@ impl Source {
                 Err(bad("its links lead to links without end"))
             }
             Inner::Directory(dir) => {
-                let how = OpenHow::new()
-                    .flags(OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
-                    .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-                let file = match openat2(dir, name, how) {
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+                let bounds = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+                let file = match open_within(dir, name, flags, bounds) {
                     Ok(fd) => File::from(fd),
                     Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
                     Err(e) => return Err(record::failed("open", Path::new(name), e.into())),

@@ -8,8 +8,9 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::storage::{record, trash, whiteout};
+use crate::sys::fd::open_within;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{CStr, CString};
@@ -21,8 +22,6 @@ use std::rc::Rc;
 const KEPT: usize = 8;
 /// Symlinks followed on one path, as the kernel's own limit (path_resolution(7)).
 const LINKS_MAX: usize = 40;
-/// Attempts when a rename elsewhere disturbs the resolution of `..` (openat2(2), EAGAIN).
-const ATTEMPTS: usize = 128;
 
 /// Flags to hold a directory as a base for further calls.
 pub(in crate::storage) const BASE: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
@@ -34,17 +33,8 @@ pub(in crate::storage) const DIRECTORY: OFlag =
 pub(in crate::storage) fn resolve(root: BorrowedFd<'_>, path: &[u8], flags: OFlag) -> nix::Result<OwnedFd> {
     let path = if path.is_empty() { &b"."[..] } else { path };
     let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
-    let how = OpenHow::new()
-        .flags(flags)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let mut result = Err(Errno::EAGAIN);
-    for _ in 0..ATTEMPTS {
-        result = openat2(root, path.as_c_str(), how);
-        if !matches!(result, Err(Errno::EAGAIN | Errno::EINTR)) {
-            break;
-        }
-    }
-    result
+    let bounds = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    open_within(root, path.as_c_str(), flags, bounds)
 }
 
 /// A file's status, without following it; `None` when it is not there.
