@@ -1,6 +1,7 @@
 use super::*;
 use crate::host::Limit;
 use crate::image::{ChainId, Digest, ImageConfig};
+use crate::plan::MountSource;
 use crate::plan::env::EnvRequest;
 use crate::plan::mount::{TmpfsArg, VolumeArg};
 use crate::plan::request::{

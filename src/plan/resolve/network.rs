@@ -1,0 +1,77 @@
+//! The network of a plan.
+
+use super::refuse;
+use crate::error::Result;
+use crate::image::RunConfig;
+use crate::netns::{DnsPlan, NetMode, NetPlan, check_publish, parse_expose, publish_exposed};
+use crate::plan::Request;
+use std::collections::BTreeSet;
+
+/// Ports of the image and of `--expose`, each with its protocol.
+pub(super) fn exposed(request: &Request, config: Option<&RunConfig>) -> BTreeSet<String> {
+    let of_image = config.into_iter().flat_map(|c| c.exposed_ports.keys());
+    of_image
+        .chain(&request.network.expose)
+        .map(|port| if port.contains('/') { port.clone() } else { format!("{port}/tcp") })
+        .collect()
+}
+
+pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
+    let asked = &request.network;
+    if asked.mode == NetMode::None && asked.dns != DnsPlan::default() {
+        return Err(refuse(
+            "--dns, --dns-search and --dns-option mean nothing with --network=none",
+            "Leave them out, or leave out --network=none.",
+        ));
+    }
+    if asked.mode == NetMode::None && asked.hosts.iter().any(|host| host.address.is_none()) {
+        return Err(refuse(
+            "--add-host with host-gateway means nothing with --network=none: the host cannot be reached",
+            "Leave it out, or leave out --network=none.",
+        ));
+    }
+    if let NetMode::Container(_) | NetMode::Ns(_) = &asked.mode {
+        joined_network(request)?;
+    }
+    if !request.files.hosts && !asked.hosts.is_empty() {
+        return Err(refuse("--add-host cannot be set together with --no-hosts", "Leave out one of the two."));
+    }
+    let mut ports = asked.ports.clone();
+    if asked.publish_all {
+        let mut wanted = Vec::new();
+        for text in exposed {
+            wanted.extend(parse_expose(text)?);
+        }
+        ports.extend(publish_exposed(&wanted, &ports));
+    }
+    check_publish(&mut ports)?;
+    if !asked.mode.carries_ports() {
+        ports.clear();
+    }
+    Ok(NetPlan {
+        mode: asked.mode.clone(),
+        ports,
+        dns: asked.dns.clone(),
+        hosts: asked.hosts.clone(),
+        hosts_base: asked.hosts_base.clone(),
+    })
+}
+
+/// What belongs to whoever made the network, and cannot be set by one who joins it.
+fn joined_network(request: &Request) -> Result<()> {
+    let asked = &request.network;
+    let shares_files = matches!(asked.mode, NetMode::Container(_));
+    let option = if !asked.ports.is_empty() || asked.publish_all {
+        "--publish"
+    } else if shares_files && asked.dns != DnsPlan::default() {
+        "--dns, --dns-search or --dns-option"
+    } else if shares_files && !asked.hosts.is_empty() {
+        "--add-host"
+    } else {
+        return Ok(());
+    };
+    Err(refuse(
+        format!("{option} cannot be used with --network={}, which is set up already", asked.mode),
+        "Give the option to the container that has the network.",
+    ))
+}

@@ -1,0 +1,82 @@
+//! What a plan has executed, with which environment and as whom.
+
+use super::{Facts, INIT_PLACE, no_nul, refuse};
+use crate::error::{Error, Kind, Result};
+use crate::image::RunConfig;
+use crate::plan::ids::Kept;
+use crate::plan::process::UserArg;
+use crate::plan::request::ProcessRequest;
+use crate::plan::{Request, UserSpec, env};
+
+/// The group that `--group-add` takes to mean the caller's own groups.
+const KEEP_GROUPS: &str = "keep-groups";
+
+pub(super) fn environment(
+    request: &Request,
+    config: Option<&RunConfig>,
+    facts: &Facts,
+    hostname: &str,
+    systemd: bool,
+) -> Result<Vec<String>> {
+    let of_image = config.map_or(&[][..], |c| &c.env);
+    no_nul("environment", of_image.iter())?;
+    let mut layered = env::layer(&request.process.env, of_image, &facts.caller.env, hostname, request.tty);
+    if request.process.env.host {
+        // The caller's own; whether the payload gets one is for --sdnotify to say.
+        layered.retain(|entry| !entry.starts_with("NOTIFY_SOCKET="));
+    }
+    if systemd && !layered.iter().any(|entry| entry.starts_with("container_uuid=")) {
+        layered.push(format!("container_uuid={}", &facts.id.as_str()[..32]));
+    }
+    Ok(layered)
+}
+
+/// What is executed; `--init-path` puts a program of the host before it.
+pub(super) fn argv(request: &Request, program: Vec<String>) -> Vec<String> {
+    match &request.process.init_path {
+        Some(_) => [INIT_PLACE, "--"].map(str::to_owned).into_iter().chain(program).collect(),
+        None => program,
+    }
+}
+
+/// Whom the payload runs as; `kept` is the user's own account, when the container has it.
+pub(super) fn user(request: &Request, config: Option<&RunConfig>, kept: Option<Kept>) -> Result<UserSpec> {
+    let of_image = config.map_or("", |c| c.user.as_str());
+    let user = match (&request.process.user, &kept) {
+        (Some(user), _) => user.clone(),
+        (None, Some(kept)) => kept.user.clone(),
+        (None, None) => {
+            let checked = of_image.parse::<UserArg>().map_err(|e| {
+                Error::new(Kind::Image, "the image's user cannot be used")
+                    .caused_by(e)
+                    .hint("Name another one: coracle run --user 0 ...")
+            });
+            checked?.0
+        }
+    };
+    let keep_groups = request.process.groups.iter().any(|g| g == KEEP_GROUPS);
+    if keep_groups && request.process.groups.len() > 1 {
+        return Err(refuse(
+            "--group-add keep-groups cannot stand beside other groups",
+            "Leave out either keep-groups or the other groups.",
+        ));
+    }
+    let groups = if keep_groups { Vec::new() } else { request.process.groups.clone() };
+    let ProcessRequest { passwd_entry, passwd_line, group_line, host_users, .. } = &request.process;
+    let mut host_users = host_users.clone();
+    let mut host_groups = Vec::new();
+    if let Some(kept) = kept.filter(|_| *passwd_entry && passwd_line.is_none()) {
+        host_users.extend(kept.passwd);
+        host_groups.extend(kept.group);
+    }
+    Ok(UserSpec {
+        user,
+        groups,
+        keep_groups,
+        passwd_entry: *passwd_entry,
+        passwd_line: passwd_line.clone(),
+        group_line: group_line.clone(),
+        host_users,
+        host_groups,
+    })
+}
