@@ -197,9 +197,9 @@ fn create_single(uid: Uid, gid: Gid) -> Result<(), Failure> {
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).doing("write", "/proc/self/gid_map")
 }
 
-/// Where newuidmap or newgidmap is, searched in `PATH`.
+/// Where newuidmap or newgidmap is, searched in `PATH` and the usual places.
 pub fn tool(name: &str) -> Option<PathBuf> {
-    process::find_program(name, &[])
+    process::find_program(name, &process::USUAL_PLACES)
 }
 
 /// A helper process that waits for the namespace and then executes newuidmap or newgidmap on it.

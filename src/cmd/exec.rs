@@ -1,5 +1,6 @@
 //! `coracle exec`.
 
+use super::run::request::look_beside;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::env::{self, EnvArg, EnvRequest};
@@ -8,7 +9,7 @@ use crate::plan::{ContainerPlan, UserSpec};
 use crate::runtime::client::Attachment;
 use crate::runtime::exec::{self, Done, ExecRequest};
 use crate::ui;
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 use std::process::ExitCode;
 
 /// Run a command in a running container
@@ -104,7 +105,9 @@ fn request(args: &Args, plan: &ContainerPlan, argv: &[String]) -> Result<ExecReq
     let mut files = Vec::new();
     for path in &args.env_file {
         let doing = || format!("read environment file {}", path.display());
-        let text = std::fs::read_to_string(path).context(Kind::Usage, doing)?;
+        let text = std::fs::read_to_string(path)
+            .context(Kind::Usage, doing)
+            .map_err(|e| e.hint(look_beside(&absolute(path).unwrap_or_default())))?;
         files.extend(env::parse_file(&text).context(Kind::Usage, doing)?);
     }
     let asked = EnvRequest { set: args.env.clone(), files, ..EnvRequest::default() };

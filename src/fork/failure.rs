@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// Longest object or detail of a failure, in bytes; escaped they take six times that.
 const WORDS_MAX: usize = 4096;
+/// Most hints that come along, and the longest, in bytes.
+const HINTS_MAX: usize = 3;
+const HINT_MAX: usize = 400;
 
 /// What a stage could not do: facts only, for the parent to put into words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct Failure {
     pub errno: i32,
     /// More, in words, when an errno does not say it.
     pub detail: String,
+    /// What to do about it, where only the stage can tell.
+    #[serde(default)]
+    pub hints: Box<[String]>,
 }
 
 impl Failure {
@@ -28,15 +34,23 @@ impl Failure {
         Failure {
             stage: String::new(),
             doing: doing.to_owned(),
-            object: cut(object.into()),
+            object: cut(object.into(), WORDS_MAX),
             errno: errno as i32,
             detail: String::new(),
+            hints: Box::default(),
         }
     }
 
     /// A failure that is not a system call's.
     pub fn other(doing: &str, object: impl Into<String>, detail: impl Into<String>) -> Self {
-        Failure { detail: cut(detail.into()), ..Failure::new(doing, object, Errno::UnknownErrno) }
+        Failure { detail: cut(detail.into(), WORDS_MAX), ..Failure::new(doing, object, Errno::UnknownErrno) }
+    }
+
+    /// With what an error below it advises.
+    #[must_use]
+    pub fn advised_by(mut self, error: &Error) -> Self {
+        self.hints = error.hints().into_iter().take(HINTS_MAX).map(|h| cut(h.to_owned(), HINT_MAX)).collect();
+        self
     }
 
     /// The failure at the bottom of an error's chain, if that is what it was.
@@ -73,9 +87,9 @@ impl Failure {
 }
 
 /// Whatever a name holds, the failure about it fits into a message.
-fn cut(mut text: String) -> String {
-    if text.len() > WORDS_MAX {
-        text.truncate(text.floor_char_boundary(WORDS_MAX));
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max));
         text.push_str("...");
     }
     text
@@ -97,7 +111,8 @@ impl From<Failure> for Error {
             message.push(' ');
             message.push_str(&failure.object);
         }
-        Error::new(Kind::Runtime, message).caused_by(failure)
+        let hints = failure.hints.to_vec();
+        hints.into_iter().fold(Error::new(Kind::Runtime, message).caused_by(failure), Error::hint)
     }
 }
 

@@ -62,6 +62,11 @@ fn file(path: &Path) -> Result<Settings> {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Settings::default());
         }
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            return Err(Error::new(Kind::Usage, format!("{}: cannot be read", path.display())).caused_by(e).hint(
+                "HOME may be another account's, as sudo leaves it: export HOME=$(getent passwd $(id -u) | cut -d: -f6)",
+            ));
+        }
         Err(e) => return Err(refused("cannot be read".to_owned()).caused_by(e)),
     };
     let settings: Settings = toml::from_str(&text).map_err(|e| {

@@ -20,13 +20,15 @@ pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
     let errno = Errno::from_raw(symptom.errno);
     match (errno, symptom.object) {
         (Errno::EPERM | Errno::EACCES | Errno::ENOENT, object)
-            if object.contains("newuidmap") || object.contains("newgidmap") =>
+            if object.contains("newuidmap")
+                || object.contains("newgidmap")
+                || symptom.doing == "use the layers in" =>
         {
             all(doctor::id_maps())
         }
         (_, "/dev/net/tun") => all(vec![doctor::tun()]),
         (_, "/dev/fuse") => all(vec![doctor::fuse()]),
-        (Errno::ENOSPC, _) if makes_namespaces(symptom.doing) => doctor::namespace_limits(),
+        (Errno::ENOSPC, _) if makes_namespaces(symptom) => doctor::namespace_limits(),
         (Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS, _) => {
             all(doctor::full_or_read_only(&roots.data).into_iter().collect())
         }
@@ -38,15 +40,15 @@ pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
             hints
         }
         (Errno::EMFILE, _) => vec!["Raise the limit on open files: ulimit -n 65536".to_owned()],
-        (Errno::EAGAIN, _) if symptom.doing.starts_with("start") || makes_namespaces(symptom.doing) => {
+        (Errno::EAGAIN, _) if symptom.doing.starts_with("start") || makes_namespaces(symptom) => {
             vec!["Raise the limit on processes: ulimit -u unlimited".to_owned()]
         }
         _ => Vec::new(),
     }
 }
 
-fn makes_namespaces(doing: &str) -> bool {
-    doing.contains("namespace") || doing.contains("clone") || doing.contains("unshare")
+fn makes_namespaces(symptom: &Symptom<'_>) -> bool {
+    [symptom.doing, symptom.object].iter().any(|words| words.contains("namespace"))
 }
 
 /// What the checks that found something say: the finding, then its cure.

@@ -16,6 +16,26 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// What a single word may be, in Go's naming (`go tool dist list`): an operating system...
+const SYSTEMS: [&str; 11] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "illumos",
+    "linux",
+    "netbsd",
+    "openbsd",
+    "solaris",
+    "windows",
+];
+/// ... or an architecture.
+const ARCHITECTURES: [&str; 15] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv64", "s390x", "sparc64", "wasm",
+];
+
 impl Platform {
     /// The platform this program was built for.
     pub fn host() -> Self {
@@ -57,7 +77,11 @@ impl FromStr for Platform {
             .to_owned()
         };
         Ok(match parts.as_slice() {
-            [arch] => Platform { os: host.os, architecture: architecture(arch), variant: None },
+            [os] if SYSTEMS.contains(os) => Platform { os: (*os).into(), ..host },
+            [arch] if ARCHITECTURES.contains(&architecture(arch).as_str()) => {
+                Platform { os: host.os, architecture: architecture(arch), variant: None }
+            }
+            [_] => return Err(bad_platform(s)),
             [os, arch] => Platform { os: (*os).into(), architecture: architecture(arch), variant: None },
             [os, arch, v] => {
                 Platform { os: (*os).into(), architecture: architecture(arch), variant: Some((*v).into()) }

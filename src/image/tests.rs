@@ -62,3 +62,14 @@ fn chain_ids_follow_the_spec() {
     assert_eq!(chain[0].0, a.0);
     assert_eq!(chain[1].0, Digest::sha256_of(format!("{} {}", a.0, b.0).as_bytes()));
 }
+
+#[test]
+fn a_platform_of_one_word_is_a_known_one() {
+    let host = Platform::host();
+    assert_eq!("linux".parse::<Platform>().unwrap(), host);
+    assert_eq!("aarch64".parse::<Platform>().unwrap().to_string(), "linux/arm64");
+    assert_eq!("windows".parse::<Platform>().unwrap().architecture, host.architecture);
+    for bad in ["nonsense", "amd46", "linux/", "/", ""] {
+        assert!(bad.parse::<Platform>().is_err(), "{bad:?}");
+    }
+}

@@ -10,6 +10,7 @@
 use super::SlirpOptions;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::sys::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -27,8 +28,6 @@ use std::path::{Path, PathBuf};
 pub const NAME: &str = "slirp4netns";
 /// The interface inside the container.
 pub(super) const INTERFACE: &str = "tap0";
-/// Where the program is looked for after `PATH`, which desktop sessions may cut short.
-const USUAL_PLACES: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 /// How long slirp4netns may take to configure the interface, in milliseconds.
 const READY_TIMEOUT: u16 = 10_000;
 /// How much of its error output is kept, in bytes.
@@ -48,7 +47,7 @@ pub struct Slirp {
 /// # Errors
 /// `Host` with the package to install.
 pub fn find() -> Result<PathBuf> {
-    crate::sys::process::find_program(NAME, &USUAL_PLACES).ok_or_else(not_installed)
+    process::find_program(NAME, &process::USUAL_PLACES).ok_or_else(not_installed)
 }
 
 fn not_installed() -> Error {

@@ -58,7 +58,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     check_namespaces(&request)?;
     let program = program(request.process.entrypoint.as_ref(), &request.process.command, config)?;
     let hostname = hostname(&request, facts);
-    let exposed = exposed(&request, config);
+    let exposed = exposed(&request, config)?;
     let network = network(&request, &exposed)?;
     let systemd = request.process.systemd.applies(&program.argv());
     let mounts = mounts(&request, config, facts, systemd)?;
@@ -142,7 +142,7 @@ pub fn check(request: &Request, facts: &Facts) -> Result<()> {
     check_namespaces(request)?;
     ids(request, facts)?;
     request.health.check()?;
-    network(request, &exposed(request, None))?;
+    network(request, &exposed(request, None)?)?;
     mounts(request, None, facts, false)?;
     limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?;
     limits::sysctls(&request.limits.sysctls, &request.namespaces, &request.network.mode)?;

@@ -105,6 +105,21 @@ pub fn drop_to(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
     }
 }
 
+/// Lets this process execute our own program once more and keep its capabilities, although it may not be root
+/// in its user namespace (capabilities(7), "ambient"). [`drop_to`] takes the means away again. Root keeps
+/// them anyway.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(super) fn keep_over_exec() -> std::result::Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let held = read(CapSet::Permitted)?;
+    set(CapSet::Inheritable, &held)?;
+    set(CapSet::Ambient, &held)
+}
+
 /// A container must not possess the keys of the session it was started from.
 fn leave_session_keyring() -> std::result::Result<(), Failure> {
     match crate::sys::caps::join_new_session_keyring() {

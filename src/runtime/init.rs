@@ -2,12 +2,12 @@
 //!
 //! Theory of operation. The monitor clones this stage into all of the container's namespaces at once and
 //! writes its id map; nothing happens before the monitor says [`ToInit::Go`]. Then, in this order:
-//! 1. What lies on the host is opened ([`host`]), and the process becomes the container's root, which it is
-//!    not yet where the container's ids are shifted.
+//! 1. What lies on the host is opened ([`host`]).
 //! 2. Seal: when the user owns this program's file and that owner exists inside, the program is executed
 //!    anew from a read-only view of itself, so that nothing inside can write to it through
 //!    `/proc/self/exe` (attack case 26). The order travels in a memfd.
-//! 3. Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
+//! 3. The process becomes the container's root, which it is not yet where the container's ids are shifted.
+//!    Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
 //! 4. The mount tree, host name, loopback, sysctls: all need capabilities in the container's namespaces.
 //! 5. The terminal, from the container's own devpts and by descriptor (case 18).
 //! 6. Wait for the network, if there is one.
@@ -22,7 +22,7 @@ use crate::netns;
 use crate::plan::ContainerPlan;
 use crate::runtime::join::{Shares, Whose};
 use crate::runtime::secrets::SecretFile;
-use crate::runtime::{files, users};
+use crate::runtime::{caps, files, users};
 use crate::sys::{self, pty};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
@@ -194,11 +194,11 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
     let host = Host::open(&order)?;
     if order.seal {
         let view = seal::sealed_view()?;
-        become_root()?;
+        // Root inside may be nobody who may execute a file of the user's: it is executed as the user.
+        caps::keep_over_exec()?;
         let others = stdio.streams.iter().chain(host.descriptors()).chain(&stdio.borrowed);
         seal::resume_from(&view, "init", link, &order, &others.collect::<Vec<_>>())?;
     }
-    become_root()?;
     finish(link, &order, stdio, host)
 }
 
@@ -212,6 +212,7 @@ fn expect(link: &Link, what: &str) -> Result<ToInit, Failure> {
 
 fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infallible, Failure> {
     let plan = &order.plan;
+    become_root()?;
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;

@@ -150,7 +150,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         Ok(run) => run,
         Err(Failed { failure, record }) => {
             finish::failed(&life, record.as_deref(), &failure);
-            return Err(failure);
+            return Err(*failure);
         }
     };
     // The caller may be gone; the container goes on without it.

@@ -194,7 +194,11 @@ impl Filters {
                     "exited" | "stopped" | "dead" => vec![Status::Exited, Status::Crashed],
                     "restarting" => vec![Status::Restarting],
                     "unknown" | "removing" | "stopping" => vec![],
-                    _ => return Err(wrong(format!("{value:?} is not a status"))),
+                    _ => {
+                        return Err(wrong(format!(
+                            "{value:?} is not created, running, paused, restarting, exited, stopping, removing or unknown"
+                        )));
+                    }
                 }),
                 "ancestor" => Filter::Ancestor(value.to_owned()),
                 "before" => Filter::Before(value.to_owned()),
@@ -204,7 +208,11 @@ impl Filters {
                 "network" => Filter::Network(value.to_owned()),
                 "restart-policy" => Filter::Restart(match value {
                     "no" | "none" | "on-failure" | "always" | "unless-stopped" => value.replace("none", "no"),
-                    _ => return Err(wrong(format!("{value:?} is not a restart policy"))),
+                    _ => {
+                        return Err(wrong(format!(
+                            "{value:?} is not no, on-failure, always or unless-stopped"
+                        )));
+                    }
                 }),
                 "should-start-on-boot" => Filter::OnBoot(
                     value.parse().map_err(|_| wrong(format!("{value:?} is not true or false")))?,

@@ -7,10 +7,15 @@
 use super::record::{self, Durability, failed};
 use super::{Roots, Version};
 use crate::error::{Error, Kind, Result};
+use crate::fork::Failure;
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::Path;
+
+/// The step that fails when files of the layers would belong to nobody; `host::cures` knows it.
+const USE_LAYERS: &str = "use the layers in";
 
 /// Which ids of this namespace are which on the host: `[inside, outside, count]`, as in
 /// /proc/PID/uid_map (user_namespaces(7)).
@@ -69,23 +74,37 @@ pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
     let now = IdRanges::current()?;
     match &version.id_map {
         Some(old) if *old == now => Ok(()),
+        Some(old) if old.many() && !now.many() => Err(one_id_now(roots)),
         Some(old) if !now.extends(old) => Err(Error::new(
             Kind::Conflict,
-            format!("the ids of this account have changed since the layers in {} were made", roots.data.display()),
+            format!(
+                "the ids of this account have changed since the layers in {} were made",
+                roots.data.display()
+            ),
         )
-        .hint(format!(
-            "Restore the ranges in /etc/subuid and /etc/subgid ({}), or remove all containers and images and pull again: coracle rm -a && coracle rmi -a",
-            describe_ranges(old)
-        ))),
+        .hint(change_back(old))),
         _ if record => record::replace(&path, &Version { id_map: Some(now), ..version }, Durability::Synced),
         _ => Ok(()),
     }
 }
 
-fn describe_ranges(map: &IdRanges) -> String {
+/// The range was taken away, or newuidmap: the parent looks which (`host::cures`).
+fn one_id_now(roots: &Roots) -> Error {
+    let detail = "they hold files of many ids, and now only one can be had";
+    let failure = Failure::other(USE_LAYERS, roots.data.to_string_lossy(), detail);
+    Failure { errno: Errno::EPERM as i32, ..failure }.into()
+}
+
+fn change_back(old: &IdRanges) -> String {
+    let again = "remove all containers and images and pull again: coracle rm -fa && coracle rmi -fa";
     let ranges: Vec<String> =
-        map.uid.iter().filter(|r| r[0] != 0).map(|r| format!("{}:{}", r[1], r[2])).collect();
-    if ranges.is_empty() { "none".to_owned() } else { ranges.join(", ") }
+        old.uid.iter().filter(|r| r[0] != 0).map(|r| format!("{}:{}", r[1], r[2])).collect();
+    match ranges.as_slice() {
+        [] => format!("They were made with one id. To use more, {again}"),
+        ranges => {
+            format!("Restore the ranges in /etc/subuid and /etc/subgid ({}), or {again}", ranges.join(", "))
+        }
+    }
 }
 
 pub(super) fn forget(roots: &Roots) -> Result<()> {

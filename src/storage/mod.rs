@@ -345,7 +345,10 @@ fn check_file_system(data: &Path) -> Result<()> {
 /// The runtime directory may be under /tmp, where anyone could have made it first (attack case 54).
 fn prepare_runtime(runtime: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(runtime);
-    made.map_err(|e| failed("create", runtime, e))?;
+    made.map_err(|e| {
+        let error = Error::new(Kind::Storage, format!("create {}", runtime.display())).caused_by(e);
+        error.hint("Name a place for volatile state that can be written: coracle --runroot DIR ...")
+    })?;
     let found = fs::symlink_metadata(runtime).map_err(|e| failed("look at", runtime, e))?;
     if found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0 {
         return Ok(());

@@ -123,6 +123,9 @@ pub fn set_personality(domain: u32) -> nix::Result<()> {
     Errno::result(unsafe { libc::personality(domain.into()) }).map(drop)
 }
 
+/// Where programs are looked for after `PATH`, which desktop sessions and cron cut short.
+pub const USUAL_PLACES: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
+
 /// Where a program is: searched in the absolute directories of `PATH`, then in these.
 pub fn find_program(name: &str, further: &[&str]) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

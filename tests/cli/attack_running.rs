@@ -155,6 +155,11 @@ fn case_26_our_program_is_a_strangers_where_the_user_does_not_exist() {
     container(&["--rm"], "printf '#!/proc/self/exe\n' >/entry; chmod 755 /entry; exec /entry");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(container(&["--rm"], "id -u").text(), "0");
+    // Neither of the two processes keeps what the change of user was made with.
+    let passed_on =
+        container(&["--rm", "--init"], "grep -h -E 'CapInh|CapAmb' /proc/1/status /proc/self/status");
+    let none = ["CapInh:\t0000000000000000", "CapAmb:\t0000000000000000"];
+    assert_eq!(passed_on.lines(), [none, none].concat(), "{passed_on}");
     assert_eq!(container(&["-d", "--name", "c"], "sleep 1000").code, 0);
     assert_eq!(call_copy(&env, &copy, &["exec", "c", "id", "-u"]).ok().text(), "0");
     assert_eq!(sha256_hex(&fs::read(&copy).unwrap()), before);

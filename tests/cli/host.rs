@@ -1,13 +1,15 @@
 //! A machine that lacks something gets the exact cure. What is lacking is taken away in a namespace of
 //! the test's own; the machine stays as it is.
 
-use crate::common::{Output, TestEnv, coracle_binary};
+use crate::common::{Output, TestEnv, busybox, coracle_binary};
 use serde_json::Value;
 
 /// Runs a shell script as root of a new user and mount namespace. `$C` is `coracle` on this
-/// environment, `$D` the test's directory; `unprivileged COMMAND` runs one without capabilities.
+/// environment, `$D` the test's directory; `unprivileged COMMAND` runs one without capabilities;
+/// `ordinary COMMAND` as somebody else than root.
 fn apart(env: &TestEnv, script: &str) -> Output {
-    let prelude = "set -e; unprivileged() { setpriv --bounding-set=-all --inh-caps=-all \"$@\"; }\n";
+    let prelude = "set -e; unprivileged() { setpriv --bounding-set=-all --inh-caps=-all \"$@\"; }
+        ordinary() { unshare --user --map-user=1000 --map-group=1000 \"$@\"; }\n";
     let call = format!(
         "{} --root {} --runroot {}",
         coracle_binary().display(),
@@ -22,6 +24,9 @@ fn apart(env: &TestEnv, script: &str) -> Output {
         .env("D", env.path())
         .run()
 }
+
+/// For [`apart`]: takes newuidmap away.
+const NO_NEWUIDMAP: &str = "mount --bind /dev/null $(command -v newuidmap);";
 
 /// One check of `info --format json`.
 #[track_caller]
@@ -87,11 +92,29 @@ fn info_has_the_fields_that_scripts_for_podman_read() {
 #[test]
 fn no_newuidmap_gets_the_package_to_install() {
     let env = TestEnv::new();
-    let output = env.coracle(["info", "--format", "json"]).env("PATH", "/nonexistent").ok();
+    let output = apart(&env, &format!("{NO_NEWUIDMAP} unprivileged $C info --format json"));
     let found = check(&output, "id-map-programs");
     assert_eq!(found["state"], "limited", "{found}");
-    assert!(found["detail"].as_str().unwrap().starts_with("newuidmap is not in PATH"), "{found}");
+    assert!(found["detail"].as_str().unwrap().starts_with("newuidmap is not installed"), "{found}");
     assert!(cure(&found).contains("install"), "{found}");
+    // A session with a short PATH lacks nothing.
+    let output = env.coracle(["info", "--format", "json"]).env("PATH", "/nonexistent").ok();
+    assert_eq!(check(&output, "id-map-programs")["state"], "ok", "{output}");
+}
+
+/// Where images of many ids are already, one id is not enough, and it is said why there is only one.
+#[test]
+fn images_of_many_ids_without_newuidmap_get_the_package_to_install() {
+    let env = TestEnv::new();
+    let (image, _) = env.pulled(busybox(), "host/ids");
+    for verb in ["run --rm --network=none", "pull"] {
+        let output = apart(&env, &format!("{NO_NEWUIDMAP} ordinary $C {verb} {image}"));
+        assert_eq!(output.code, 125, "{output}");
+        let hints: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("Hint: ")).collect();
+        assert_eq!(hints[0], "Hint: newuidmap is not installed; without it containers see one user id only");
+        assert!(hints[1].contains("uidmap"), "{output}");
+        assert!(!output.stderr.contains("/etc/subuid and"), "{output}");
+    }
 }
 
 #[test]
@@ -120,6 +143,20 @@ fn forbidden_user_namespaces_name_the_sysctl() {
     let found = check(&output, "user-namespaces");
     assert_eq!(found["state"], "missing", "{found}");
     assert!(cure(&found).contains("sudo sysctl user.max_user_namespaces=15000"), "{found}");
+}
+
+/// Each kind of namespace has a limit of its own, and the one that was met is named.
+#[test]
+fn a_limit_on_namespaces_names_its_sysctl() {
+    let env = TestEnv::new();
+    env.busybox_rootfs();
+    for kind in ["net", "mnt", "pid", "uts", "ipc", "cgroup", "user"] {
+        let limit = format!("user.max_{kind}_namespaces");
+        let run = "$C run --rm --network none --rootfs $D/rootfs true";
+        let output = apart(&env, &format!("echo 0 >/proc/sys/user/max_{kind}_namespaces; {run}"));
+        assert_eq!(output.code, 125, "{output}");
+        output.says(&format!("Hint: {limit} is 0; raise it: ")).says(&format!("sudo sysctl {limit}=15000"));
+    }
 }
 
 #[test]
@@ -157,11 +194,9 @@ fn run_without_tun_or_slirp4netns_names_what_is_missing() {
 #[test]
 fn run_without_newuidmap_works_with_one_id() {
     let env = TestEnv::new();
-    let rootfs = format!("{}:O", env.busybox_rootfs().display());
-    let output = env
-        .coracle(["run", "--rm", "--network=none", "--rootfs", &rootfs, "id", "-u"])
-        .env("PATH", "/nonexistent")
-        .run();
+    env.busybox_rootfs();
+    let run = "ordinary $C run --rm --network=none --rootfs $D/rootfs:O id -u";
+    let output = apart(&env, &format!("{NO_NEWUIDMAP} {run}"));
     assert_eq!((output.code, output.text()), (0, "0"), "{output}");
 }
 

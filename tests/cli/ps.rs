@@ -124,6 +124,8 @@ fn filters() {
         let refused = env.coracle(["ps", "--filter", wrong]).fails(125);
         assert!(refused.says(wrong).stdout.is_empty());
     }
+    let refused = env.coracle(["ps", "--filter", "status=happy"]).fails(125);
+    refused.says("is not created, running, paused, restarting, exited,");
     env.coracle(["ps", "--filter", "before=nobody"]).fails(125).says("nobody");
 }
 

@@ -56,7 +56,7 @@ fn the_environment_is_put_together() {
     let none = out(&env, &["--unsetenv-all", "-e", "PATH=/bin", "-e", "X=1"], "env | sort");
     assert!(none.contains("X=1") && !none.contains("HOSTNAME"), "{none}");
     refused(&env, &["-e", "=x"], "--env");
-    refused(&env, &["--env-file", "/nonexistent"], "/nonexistent");
+    refused(&env, &["--env-file", "/nonexistent"], "/nonexistent").says("Hint: See what is there: ls -l /");
 }
 
 #[test]

@@ -264,7 +264,8 @@ fn replace_loses_nothing_when_the_new_one_is_refused() {
     };
     replace(&["--pid", "container:nobody"]).fails(125);
     replace(&["-v", "/nonexistent:/x"]).fails(125);
-    replace(&["--cidfile", "/nonexistent/x"]).fails(125);
+    replace(&["--cidfile", "/nonexistent/x"]).fails(125).says("Hint: Make it first: mkdir -p /nonexistent");
+    replace(&["--cidfile", "/proc/x"]).fails(125);
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = format!("127.0.0.1:{}:80", holder.local_addr().unwrap().port());
     replace(&["--network", "slirp4netns", "-p", &port]).fails(125);

@@ -21,11 +21,8 @@ pub(super) fn check(
     cidfile: Option<&Path>,
     replace: bool,
 ) -> Result<()> {
-    if let Some(file) = cidfile
-        && file.symlink_metadata().is_ok()
-    {
-        return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
-            .hint(format!("Remove it when its container is gone: rm {}", quoted(file))));
+    if let Some(file) = cidfile {
+        id_file(&caller.cwd.join(file))?;
     }
     for mount in &request.mounts.list {
         if let SourceArg::Bind { path, .. } = &mount.source {
@@ -53,10 +50,23 @@ pub(super) fn check(
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(in crate::cmd) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,@%".contains(c);
     if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn id_file(file: &Path) -> Result<()> {
+    if file.symlink_metadata().is_ok() {
+        return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
+            .hint(format!("Remove it when its container is gone: rm {}", quoted(file))));
+    }
+    let dir = file.parent().unwrap_or(file);
+    if !dir.is_dir() {
+        return Err(Error::new(Kind::Usage, format!("--cidfile: {} is not a directory", dir.display()))
+            .hint(format!("Make it first: mkdir -p {}", quoted(dir))));
+    }
+    Ok(())
 }
 
 fn bind_source(path: &Path) -> Result<()> {

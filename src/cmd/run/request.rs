@@ -4,6 +4,7 @@ use super::args::{
     ContainerArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
     SecurityArgs, TerminalArgs,
 };
+use super::before::quoted;
 use super::{devices, spaces};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
@@ -116,11 +117,17 @@ impl ContainerArgs {
     }
 }
 
+/// What to type when a file that was named cannot be read.
+pub(in crate::cmd) fn look_beside(file: &Path) -> String {
+    format!("See what is there: ls -l {}", quoted(file.parent().unwrap_or(file)))
+}
+
 /// The text of a file that an option names.
 fn read(option: &str, path: &Path, caller: &Caller) -> Result<String> {
     let context = || format!("{option}: cannot read {}", path.display());
     let mut text = String::new();
-    let file = File::open(caller.cwd.join(path)).context(Kind::Usage, context)?;
+    let place = caller.cwd.join(path);
+    let file = File::open(&place).context(Kind::Usage, context).map_err(|e| e.hint(look_beside(&place)))?;
     file.take(FILE_MAX + 1).read_to_string(&mut text).context(Kind::Usage, context)?;
     if text.len() as u64 > FILE_MAX {
         return Err(Error::new(Kind::Usage, format!("{option}: {} is larger than 4 MiB", path.display())));

@@ -49,7 +49,7 @@ fn programs() -> Check {
     let mut found = Vec::new();
     for (program, capability) in [("newuidmap", "cap_setuid"), ("newgidmap", "cap_setgid")] {
         let Some(path) = userns::tool(program) else {
-            let detail = format!("{program} is not in PATH; without it containers see one user id only");
+            let detail = format!("{program} is not installed; without it containers see one user id only");
             return Check::limited(name, detail, vec![install]);
         };
         if !privileged(&path) {

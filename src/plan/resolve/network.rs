@@ -7,13 +7,16 @@ use crate::netns::{DnsPlan, NetMode, NetPlan, check_publish, parse_expose, publi
 use crate::plan::Request;
 use std::collections::BTreeSet;
 
-/// Ports of the image and of `--expose`, each with its protocol.
-pub(super) fn exposed(request: &Request, config: Option<&RunConfig>) -> BTreeSet<String> {
+/// Ports of the image and of `--expose`, each with its protocol. Ranges of `--expose` are taken apart; those
+/// of an image stay as written, so that no image makes 65535 entries of one.
+pub(super) fn exposed(request: &Request, config: Option<&RunConfig>) -> Result<BTreeSet<String>> {
     let of_image = config.into_iter().flat_map(|c| c.exposed_ports.keys());
-    of_image
-        .chain(&request.network.expose)
-        .map(|port| if port.contains('/') { port.clone() } else { format!("{port}/tcp") })
-        .collect()
+    let mut ports: BTreeSet<String> =
+        of_image.map(|port| if port.contains('/') { port.clone() } else { format!("{port}/tcp") }).collect();
+    for text in &request.network.expose {
+        ports.extend(parse_expose(text)?.iter().map(ToString::to_string));
+    }
+    Ok(ports)
 }
 
 pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {

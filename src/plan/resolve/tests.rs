@@ -126,13 +126,20 @@ fn the_image_configuration_is_honoured() {
         "Volumes": {"/data": {}, "/data/deep": {}}, "StopSignal": "SIGQUIT",
         "Labels": {"a": "image", "b": "image"}, "Wat": [1, 2, 3]
     }));
-    let plan = plan_of(|r| r.labels = BTreeMap::from([("a".into(), "mine".into())]), &image).unwrap();
+    let plan = plan_of(
+        |r| {
+            r.labels = BTreeMap::from([("a".into(), "mine".into())]);
+            r.network.expose = vec!["90-91/udp".into(), "80".into()];
+        },
+        &image,
+    )
+    .unwrap();
     assert_eq!(plan.process.argv, ["/init", "serve"]);
     assert!(plan.process.env.contains(&"PATH=/opt/bin".to_owned()));
     assert!(plan.process.env.contains(&"HOSTNAME=abababababab".to_owned()));
     assert_eq!(plan.process.user.user, "app:web");
     assert_eq!(plan.process.cwd, Path::new("/srv/app"));
-    assert_eq!(plan.asked.exposed_ports, ["443/tcp", "53/udp", "80/tcp"]);
+    assert_eq!(plan.asked.exposed_ports, ["443/tcp", "53/udp", "80/tcp", "90/udp", "91/udp"]);
     assert_eq!(plan.lifecycle.stop_signal, 3);
     assert_eq!(plan.labels["a"], "mine");
     assert_eq!(plan.labels["b"], "image");

@@ -49,7 +49,8 @@ impl Layers {
         }
         if !places.is_empty() {
             // Files of the layers would belong to strangers.
-            store.verify_id_map().map_err(|e| storage_failure("use the layers of", plan.id.short(), &e))?;
+            let failed = |e| storage_failure("use the layers of", plan.id.short(), &e);
+            store.verify_id_map().map_err(|e| Failure::below(&e).cloned().unwrap_or_else(|| failed(e)))?;
         }
         let mut layers = Layers { places, server: None };
         if plan.ids.is_shifted() {

@@ -51,13 +51,13 @@ pub(super) struct Run {
 /// A run that did not come so far, and its record when there is one already.
 #[derive(Debug)]
 pub(super) struct Failed {
-    pub(super) failure: Failure,
+    pub(super) failure: Box<Failure>,
     pub(super) record: Option<Box<RunRecord>>,
 }
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Failed {
-        Failed { failure, record: None }
+        Failed { failure: Box::new(failure), record: None }
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let abandon = |failure: Failure, record: Option<RunRecord>| {
         let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
         let _ = child.wait();
-        Failed { failure, record: record.map(Box::new) }
+        Failed { failure: Box::new(failure), record: record.map(Box::new) }
     };
     let record = record_run(life, &child, &listeners, joins.shares, restarts)
         .map_err(|failure| abandon(failure, None))?;

@@ -163,6 +163,5 @@ pub(in crate::runtime) fn hold_signals() -> Result<SignalFd, Failure> {
 pub(in crate::runtime) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
     let mut detail = vec![error.to_string()];
     detail.extend(error.causes());
-    detail.extend(error.hints().into_iter().map(str::to_owned));
-    Failure::other(doing, object, detail.join(": "))
+    Failure::other(doing, object, detail.join(": ")).advised_by(error)
 }
