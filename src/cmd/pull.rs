@@ -2,11 +2,12 @@
 
 use crate::error::{Error, FAILED, Kind, Result};
 use crate::host::Env;
-use crate::image::{Digest, Image, Platform, Reference};
+use crate::image::{Image, Platform, Reference};
 use crate::registry::{Credentials, Places, Prepared, PullRequest, RetryPolicy};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
 use crate::ui::{self, progress::Progress, time::parse_duration};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -135,28 +136,31 @@ impl SourceOptions {
 /// The failure of the only name; with several names each failure is reported and the others go on.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let mut failed = 0;
+    if !args.all_tags {
+        return ui::each(args.images.iter().collect(), |image| one(args, env, &store, image));
+    }
+    let mut code = ExitCode::SUCCESS;
     for image in &args.images {
-        let pulled =
-            if args.all_tags { all_tags(args, env, &store, image) } else { one(args, env, &store, image) };
-        match pulled {
-            Ok(()) => {}
+        match all_tags(args, env, &store, image) {
+            Ok(ExitCode::SUCCESS) => {}
+            Ok(failed) => code = failed,
             Err(e) if args.images.len() == 1 || e.kind() == Kind::OutputClosed => return Err(e),
             Err(e) => {
                 ui::report(&e);
-                failed += 1;
+                code = ExitCode::from(FAILED);
             }
         }
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(code)
 }
 
-fn one(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<()> {
+/// Pulls one image; gives the line to print.
+fn one(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<Option<String>> {
     let image = ensure_image(env, store, &image.to_string(), args.policy, &args.source, args.quiet)?;
-    print_id(&image.id)
+    Ok(Some(image.id.hex().to_owned()))
 }
 
-fn all_tags(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<()> {
+fn all_tags(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<ExitCode> {
     if image.tag().is_some() || image.digest().is_some() {
         return Err(Error::new(Kind::Usage, format!("{image} names one image"))
             .hint("Leave the tag away with --all-tags."));
@@ -166,19 +170,16 @@ fn all_tags(args: &Args, env: &Env, store: &Store, image: &Reference) -> Result<
     let request = args.source.request()?;
     let prepared = Prepared::new(&Places::from_env(&env.roots.config), &image, &request)?;
     let progress = Progress::new(args.quiet);
-    let tags = leaf::tags(&prepared, &progress)?;
+    let mut seen = HashSet::new();
+    let mut tags = leaf::tags(&prepared, &progress)?;
+    tags.retain(|tag| seen.insert(tag.clone()));
     if tags.is_empty() {
         return Err(Error::new(Kind::NotFound, format!("{} has no tags", image.repository())));
     }
-    for tag in tags {
+    ui::each(tags, |tag| {
         let tagged: Reference = format!("{}:{tag}", image.repository()).parse()?;
-        one(args, env, store, &tagged)?;
-    }
-    Ok(())
-}
-
-fn print_id(id: &Digest) -> Result<()> {
-    ui::out(&format!("{}\n", id.hex()))
+        one(args, env, store, &tagged)
+    })
 }
 
 /// Gives the image that `text` names (a name, an id or the beginning of one), pulling it first if the

@@ -48,10 +48,10 @@ pub(super) fn start(level: Level) {
 }
 
 impl Log for Stderr {
-    /// Libraries speak one level later than we do: what they warn of is our detail.
+    /// Libraries speak two levels later than we do: what made them fail we tell ourselves, in our words.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let ours = metadata.target().split("::").next() == Some("coracle");
-        let level = metadata.level() as usize + usize::from(!ours);
+        let level = metadata.level() as usize + if ours { 0 } else { 2 };
         level <= log::max_level() as usize || log::max_level() == LevelFilter::Trace
     }
 

@@ -116,8 +116,11 @@ impl Registries {
     }
 
     fn merge(&mut self, text: &str) -> Result<()> {
-        let file: File =
-            toml::from_str(text).map_err(|e| Error::new(Kind::Usage, e.to_string().trim().to_owned()))?;
+        let file: File = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            Error::new(Kind::Usage, format!("line {line}: {}", e.message().replace('\n', " ")))
+        })?;
         if file.registries.is_some() {
             return Err(Error::new(Kind::Usage, "[registries.*] tables are the form of version 1"));
         }

@@ -167,19 +167,36 @@ fn is_local(e: &Error) -> bool {
     !matches!(e.kind(), Kind::Registry | Kind::NotFound | Kind::Image)
 }
 
-/// One failure for a name that was tried under several full names.
+/// One failure for a name that was tried under several full names: each of them says why, in one line.
 fn sum_up(prepared: &Prepared, mut failures: Vec<Error>) -> Error {
-    match (failures.pop(), failures.is_empty()) {
-        (Some(only), true) => only,
-        (last, _) => {
-            let names: Vec<String> = prepared.names().map(ToString::to_string).collect();
-            let error = Error::new(Kind::NotFound, format!("none of {} could be pulled", names.join(", ")));
-            match last {
-                Some(last) => error.caused_by(failures.into_iter().next().unwrap_or(last)),
-                None => error,
-            }
+    if failures.len() == 1
+        && let Some(only) = failures.pop()
+    {
+        return only;
+    }
+    let names: Vec<String> = prepared.names().map(ToString::to_string).collect();
+    let mut why: Option<Error> = None;
+    for failure in failures.iter().rev() {
+        let words =
+            std::iter::once(failure.to_string()).chain(failure.causes()).collect::<Vec<_>>().join(": ");
+        let one = Error::new(failure.kind(), words);
+        why = Some(match why {
+            Some(next) => one.caused_by(next),
+            None => one,
+        });
+    }
+    let error = Error::new(Kind::NotFound, format!("none of {} could be pulled", names.join(", ")));
+    let mut error = match why {
+        Some(why) => error.caused_by(why),
+        None => error,
+    };
+    let mut told = HashSet::new();
+    for hint in failures.iter().flat_map(Error::hints) {
+        if told.insert(hint) {
+            error = error.hint(hint);
         }
     }
+    error
 }
 
 struct Fetcher<'a> {
@@ -241,7 +258,7 @@ impl Fetcher<'_> {
             let (bytes, content_type) = self.manifest(session, &what, promised.as_ref()).await?;
             let image = match manifest::parse(&name, content_type.as_deref(), &bytes)? {
                 Document::Index(entries) => {
-                    let digest = manifest::select(&name, &entries, &wanted)?;
+                    let digest = manifest::select(&name, &entries, &wanted, &self.prepared.platform)?;
                     index.get_or_insert(Digest::sha256_of(&bytes));
                     what = digest.to_string();
                     promised = Some(digest);
@@ -288,7 +305,8 @@ impl Fetcher<'_> {
             let text =
                 |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let (content_type, header) = (text("content-type"), text("docker-content-digest"));
-            let bytes = read_limited(&mut response, MANIFEST_MAX).await?;
+            let named = format!("the manifest of {}", session.endpoint.reference);
+            let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
             Ok((bytes, content_type, header))
         })
         .await?;
@@ -308,7 +326,8 @@ impl Fetcher<'_> {
         let mut tries = Tries::new(self.prepared.retry);
         let bytes = retrying(&mut tries, self.report, async || {
             let mut response = session.get(&what, Ask::default()).await?;
-            let bytes = read_limited(&mut response, CONFIG_MAX).await?;
+            let named = format!("the configuration of {}", session.endpoint.reference);
+            let bytes = read_limited(&mut response, &named, CONFIG_MAX).await?;
             if (bytes.len() as u64) < image.config_size {
                 let message = format!("configuration {} came incomplete", image.config);
                 return Err(Trouble::passing(Error::new(Kind::Registry, message)));

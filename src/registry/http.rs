@@ -164,7 +164,7 @@ impl Session {
         // Built from a parsed reference and a parsed digest or tag: there is nothing to escape.
         let path = format!("v2/{}/{what}", self.endpoint.reference.path());
         let url = self.base.join(&path).map_err(|e| bad_url(self.endpoint.host(), &e))?;
-        self.get_url(url, ask).await
+        self.get_url(url, what, ask).await
     }
 
     /// Asks for the URL of a following page, which must be on the registry itself.
@@ -177,17 +177,17 @@ impl Session {
             let message = format!("registry {} has its next page elsewhere: {link:?}", self.endpoint.host());
             return Err(Error::new(Kind::Registry, message).into());
         }
-        self.get_url(url, ask).await
+        self.get_url(url, link, ask).await
     }
 
-    async fn get_url(&self, url: Url, ask: Ask<'_>) -> Result<Response, Trouble> {
+    async fn get_url(&self, url: Url, what: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
         let mut renewals = 0;
         loop {
             let ticket = self.authorizer.ticket();
             let (response, at) = self.follow(url.clone(), ask).await?;
             let challenged = response.status() == StatusCode::UNAUTHORIZED && self.is_own(&at);
             if !challenged || renewals >= RENEWALS_MAX {
-                return self.judge(response).await;
+                return self.judge(response, what).await;
             }
             // A header that another request has renewed meanwhile does not count.
             renewals += usize::from(self.authorizer.renew(ticket, response.headers(), &self.other).await?);
@@ -238,8 +238,8 @@ impl Session {
         })
     }
 
-    /// Turns every status but success into words.
-    async fn judge(&self, mut response: Response) -> Result<Response, Trouble> {
+    /// Turns every status but success into words; `what` was asked for.
+    async fn judge(&self, mut response: Response, what: &str) -> Result<Response, Trouble> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -247,27 +247,18 @@ impl Session {
         let asked = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
         let after = asked.and_then(|v| retry::retry_after(v, chrono::Utc::now()));
         // The body only improves the message.
-        let body = read_limited(&mut response, ERROR_MAX).await.unwrap_or_default();
+        let body = read_limited(&mut response, "the answer", ERROR_MAX).await.unwrap_or_default();
         let envelope: Option<OciEnvelope> = serde_json::from_slice(&body).ok();
         let first = envelope.as_ref().and_then(|e| e.errors.first());
         let said = first.map(|e| printable(&e.message)).filter(|m| !m.is_empty());
         let host = self.endpoint.host();
-        let repository = self.endpoint.reference.repository();
         let words = said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned());
         let code = status.as_u16();
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.authorizer.denied(&words).into()),
             StatusCode::NOT_FOUND => {
-                let what = match first.map(|e| &e.code) {
-                    Some(OciErrorCode::NameUnknown) => {
-                        format!("registry {host} has no repository {repository}")
-                    }
-                    Some(OciErrorCode::BlobUnknown) => {
-                        format!("registry {host} lacks a blob of {repository}")
-                    }
-                    _ => format!("{} was not found at registry {host}", self.endpoint.reference),
-                };
-                Err(Error::new(Kind::NotFound, what).hint("Check the name and the tag.").into())
+                let unknown = first.is_some_and(|e| e.code == OciErrorCode::NameUnknown);
+                Err(self.not_found(what, unknown).into())
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 Err(Error::new(Kind::Registry, format!("registry {host} refuses to resume")).into())
@@ -286,6 +277,32 @@ impl Session {
                 Err(Trouble { error, retry, after })
             }
         }
+    }
+
+    /// What the registry does not have: the repository, what was asked for, or a part of it.
+    fn not_found(&self, what: &str, repository_unknown: bool) -> Error {
+        let (host, reference) = (self.endpoint.host(), &self.endpoint.reference);
+        let repository = reference.repository();
+        let missing = |part: String| {
+            Error::new(Kind::NotFound, format!("registry {host} lacks {part} of {repository}"))
+                .hint("The image is incomplete there: push it again, or tell whoever made it.")
+        };
+        match what.split_once('/') {
+            Some(("blobs", digest)) => return missing(format!("blob {digest}")),
+            // Not what the user wrote, but what an index names.
+            Some(("manifests", digest))
+                if digest.contains(':') && reference.digest().is_none_or(|d| d.as_str() != digest) =>
+            {
+                return missing(format!("manifest {digest}"));
+            }
+            _ => {}
+        }
+        let message = if repository_unknown {
+            format!("registry {host} has no repository {repository}")
+        } else {
+            format!("{reference} was not found at registry {host}")
+        };
+        Error::new(Kind::NotFound, message).hint("Check the name and the tag.")
     }
 
     /// A connection that broke in the middle of an answer, in words.
@@ -315,7 +332,13 @@ pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
     let why = deepest(failure);
     let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
         .caused_by(Error::new(Kind::Registry, why.clone()));
-    if is_certificate_failure(failure) {
+    let alert = why.strip_prefix("received fatal alert: ").unwrap_or_default();
+    if alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied") {
+        error.hint(format!(
+            "It asks for another client certificate: put one with its key into \
+             ~/.config/containers/certs.d/{host}/ as NAME.cert and NAME.key, or use --cert-dir DIR."
+        ))
+    } else if is_certificate_failure(failure) {
         error.hint(format!(
             "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
         ))
@@ -362,13 +385,12 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
 }
 
-/// Reads a body of at most `max` bytes.
+/// Reads a body of at most `max` bytes; `what` names it in a failure.
 ///
 /// # Errors
 /// A broken connection, or a longer body.
-pub(super) async fn read_limited(response: &mut Response, max: u64) -> Result<Vec<u8>, Trouble> {
-    let long =
-        || Trouble::lasting(Error::new(Kind::Registry, format!("the answer is longer than {max} bytes")));
+pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) -> Result<Vec<u8>, Trouble> {
+    let long = || Trouble::lasting(Error::new(Kind::Registry, format!("{what} is longer than {max} bytes")));
     if response.content_length().is_some_and(|n| n > max) {
         return Err(long());
     }
@@ -423,7 +445,12 @@ fn client_with(endpoint: &Endpoint, with_identity: bool, system_authorities: boo
     } else {
         for (path, pem) in &endpoint.certs.authorities {
             let bad = |e| failed(format!("{} holds no certificate", path.display()), e);
-            for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(bad)? {
+            let bundle = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;
+            if bundle.is_empty() {
+                return Err(Error::new(Kind::Usage, format!("{} holds no certificate", path.display()))
+                    .hint("Give it in PEM form, between lines BEGIN CERTIFICATE and END CERTIFICATE."));
+            }
+            for certificate in bundle {
                 builder = builder.add_root_certificate(certificate);
             }
         }

@@ -98,9 +98,12 @@ fn refuse(name: &str, why: &str) -> Error {
 /// # Errors
 /// Anything but a well-formed image or index of a known media type.
 pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Result<Document> {
-    let shape: Shape =
-        serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is not JSON").caused_by(e))?;
     let header = header_type(content_type);
+    if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(no_object(name, header.as_deref()));
+    }
+    let shape: Shape =
+        serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
     // Servers without a notion of manifests say application/json or text/plain: then the document decides.
     let media_type = match (header.as_deref().filter(|t| is_known(t)), shape.media_type.as_deref()) {
         (Some(header), Some(own)) if header != own => {
@@ -137,6 +140,15 @@ pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Res
         check_image(name, &image).map(Document::Image)
     } else {
         Err(refuse(name, &format!("its media type is {}", shown(&media_type))))
+    }
+}
+
+/// The refusal of what cannot be a manifest: most often the page of a proxy or of a network's login.
+fn no_object(name: &str, header: Option<&str>) -> Error {
+    match header {
+        Some(sent) if !is_known(sent) => refuse(name, &format!("it was sent as {}", shown(sent)))
+            .hint("Something else may have answered in the registry's place: look at the address in a browser, and at HTTPS_PROXY if there is a proxy."),
+        _ => refuse(name, "it is not a JSON object"),
     }
 }
 
@@ -237,14 +249,19 @@ fn compression(name: &str, media_type: &str) -> Result<Compression> {
     })
 }
 
-/// The digest of the index entry to fetch for a platform.
+/// The digest of the index entry to fetch for a platform; `asked` is the platform in the user's words.
 ///
 /// # Errors
 /// No entry fits; the message lists what there is.
-pub(super) fn select(name: &str, index: &types::OciImageIndex, wanted: &Platform) -> Result<Digest> {
+pub(super) fn select(
+    name: &str,
+    index: &types::OciImageIndex,
+    wanted: &Platform,
+    asked: &Platform,
+) -> Result<Digest> {
     let entry = platform::choose(&index.manifests, wanted).ok_or_else(|| {
         let offered = platform::offered(&index.manifests);
-        let error = Error::new(Kind::NotFound, format!("{name} has no image for {wanted}"));
+        let error = Error::new(Kind::NotFound, format!("{name} has no image for {asked}"));
         if offered.is_empty() {
             error
         } else {

@@ -96,8 +96,10 @@ fn a_missing_platform_lists_what_there_is() {
     let Document::Index(index) = read(Some(types::OCI_IMAGE_INDEX_MEDIA_TYPE), &index).unwrap() else {
         panic!("an index");
     };
-    assert!(select("x", &index, &"linux/s390x".parse().unwrap()).is_ok());
-    let error = select("x", &index, &"linux/amd64".parse().unwrap()).unwrap_err();
+    let s390x = "linux/s390x".parse().unwrap();
+    assert!(select("x", &index, &s390x, &s390x).is_ok());
+    let (level, asked) = ("linux/amd64/v3".parse().unwrap(), "linux/amd64".parse().unwrap());
+    let error = select("x", &index, &level, &asked).unwrap_err();
     assert!(error.hints()[0].contains("linux/s390x"));
 }
 

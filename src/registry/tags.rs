@@ -53,7 +53,8 @@ async fn list_tags(endpoint: &Endpoint, retry: RetryPolicy, report: &dyn Fn(Even
                 Some(link) => session.get_next(link, Ask::default()).await?,
             };
             let link = response.headers().get("link").and_then(|v| v.to_str().ok()).and_then(next_page);
-            Ok((read_limited(&mut response, MANIFEST_MAX).await?, link))
+            let what = format!("the tag list of {}", endpoint.reference.repository());
+            Ok((read_limited(&mut response, &what, MANIFEST_MAX).await?, link))
         })
         .await?;
         let bad = |e| {

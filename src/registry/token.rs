@@ -178,7 +178,9 @@ impl Authorizer {
             let retry = status.is_server_error() || status.as_u16() == 429;
             return Err(Trouble { error, retry, after: None });
         }
-        let body = http::read_limited(&mut response, TOKEN_MAX).await?;
+        let body =
+            http::read_limited(&mut response, &format!("the answer of token server {server}"), TOKEN_MAX)
+                .await?;
         let bad = || Error::new(Kind::Registry, format!("token server {server} sent no token"));
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| bad())?;
         let token = if answer.token.is_empty() { answer.access_token } else { answer.token };

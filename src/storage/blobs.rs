@@ -128,8 +128,7 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn resume(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
-        let name = format!("{PARTIAL}{}-{}", digest.algorithm(), digest.hex());
-        let temporary = self.roots.data.join("tmp").join(name);
+        let temporary = self.partial(digest);
         let options = || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -148,6 +147,27 @@ impl Blobs {
         writer.keep = true;
         writer.take_up()?;
         Ok(writer)
+    }
+
+    /// Removes what [`Blobs::resume`] would go on from, unless somebody is at work on it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(super) fn remove_partial(&self, digest: &Digest) -> Result<()> {
+        let path = self.partial(digest);
+        match File::open(&path) {
+            Ok(file) if file.try_lock().is_ok() => {
+                fs::remove_file(&path).map_err(|e| failed("remove", &path, e))
+            }
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(failed("open", &path, e)),
+        }
+    }
+
+    fn partial(&self, digest: &Digest) -> PathBuf {
+        let name = format!("{PARTIAL}{}-{}", digest.algorithm(), digest.hex());
+        self.roots.data.join("tmp").join(name)
     }
 
     fn writer(

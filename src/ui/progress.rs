@@ -44,7 +44,10 @@ impl Progress {
                 let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
                 bar.set_style(style(total.is_some()));
                 bar.set_prefix(name.to_owned());
-                Shown::Bar(all.add(bar))
+                let bar = all.add(bar);
+                // Shown before its first byte has come.
+                bar.tick();
+                Shown::Bar(bar)
             }
             Sink::Lines => Shown::Line(name.to_owned()),
             Sink::Nowhere => Shown::Nothing,
@@ -89,9 +92,10 @@ impl Bar {
         }
     }
 
-    /// What is being done now, a word or two; shown behind the bar only.
+    /// All bytes are here; `what` is done with them now, a word or two, shown behind the bar only.
     pub fn doing(&self, what: &str) {
         if let Shown::Bar(bar) = &self.shown {
+            bar.set_position(bar.length().unwrap_or_default());
             bar.set_message(what.to_owned());
         }
     }

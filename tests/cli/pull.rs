@@ -236,6 +236,26 @@ fn all_tags_are_pulled() {
 }
 
 #[test]
+fn a_mistake_in_registries_conf_is_told_in_one_line() {
+    let env = TestEnv::new();
+    env.file("home/.config/containers/registries.conf", "[aliases]\nunqualified-search-registries = [\n");
+    let output = env.coracle(["pull", "x"]).fails(125).says("registries.conf").says("line 2: ");
+    assert!(!output.stderr.contains("\\n") && !output.stderr.contains(" | "), "{output}");
+}
+
+#[test]
+fn every_search_registry_says_why_it_has_nothing() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    let nobody = crate::common::free_port();
+    let text =
+        format!("unqualified-search-registries = [\"127.0.0.1:{nobody}\", \"{}\"]\n", registry.address());
+    env.file("home/.config/containers/registries.conf", text);
+    let output = env.coracle(["pull", "--retry", "0", "pull/nowhere"]).fails(125);
+    let output = output.says(&format!("cannot reach registry 127.0.0.1:{nobody}"));
+    output.says(&format!("{} was not found", registry.reference("pull/nowhere", "latest")));
+}
+
+#[test]
 fn certificates_come_from_certs_d() {
     if which("openssl").is_none() {
         return crate::common::skip("openssl is not installed");
@@ -249,10 +269,14 @@ fn certificates_come_from_certs_d() {
     let Some(registry) = tls_registry(&made, extra) else { return };
     let name = format!("{}/x", registry.address);
     // Without the authority, without the client's certificate, with both.
-    env.coracle(["pull", &name]).fails(125).says("cannot reach registry").says("certs.d");
+    let refused = env.coracle(["pull", &name]).fails(125).says("cannot reach registry").says("certs.d");
+    assert_eq!(refused.stderr.matches("Error:").count(), 1, "a library spoke too: {refused}");
     let dir = format!("home/.config/containers/certs.d/{}", registry.address);
+    env.file(&format!("{dir}/ca.crt"), "no certificate");
+    env.coracle(["pull", &name]).fails(125).says("ca.crt holds no certificate");
     env.file(&format!("{dir}/ca.crt"), std::fs::read(made.join("ca.crt")).unwrap());
-    env.coracle(["pull", &name]).args(["--retry", "0"]).fails(125).says("cannot reach registry");
+    let refused = env.coracle(["pull", &name]).args(["--retry", "0"]).fails(125);
+    refused.says("cannot reach registry").says("client certificate").says(".key");
     for file in ["client.cert", "client.key"] {
         env.file(&format!("{dir}/{file}"), std::fs::read(made.join(file)).unwrap());
     }

@@ -223,6 +223,126 @@ fn case_10_documents_that_are_no_manifest_are_refused() {
     }
 }
 
+/// A manifest of these blobs as layers, whose configuration promises these diff ids.
+fn image_of(registry: &FaultyRegistry, tag: &str, layers: &[Vec<u8>], diff_ids: &[String]) {
+    let config =
+        json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let config = config.to_string();
+    let id = registry.put_blob(config.as_bytes());
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|bytes| {
+            json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                "digest": registry.put_blob(bytes), "size": bytes.len()})
+        })
+        .collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": OCI, "layers": layers,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": config.len()}});
+    registry.put_manifest("x", tag, OCI, manifest.to_string().as_bytes());
+}
+
+/// All files of the store with their sizes, but for locks and what only grows.
+fn listing(env: &TestEnv) -> Vec<String> {
+    let script =
+        "find . -path ./events -prune -o -name '*lock' -o -printf '%p %s\\n' | grep -v ' 4096$' | sort";
+    env.program("sh").args(["-c", script]).cwd(env.root()).ok().lines()
+}
+
+#[test]
+fn a_refused_image_leaves_the_store_as_it_was() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let diff_id = |tar: &[u8]| format!("sha256:{}", crate::common::sha256_hex(tar));
+    let (kept, good, bad) = (noise(200, 20).finish(), noise(201, 20).finish(), noise(202, 90).finish());
+    image_of(&registry, "kept", std::slice::from_ref(&kept.1), &[diff_id(&kept.0)]);
+    env.coracle(["pull", "-q", &format!("{}/x:kept", registry.address())]).ok();
+    let before = listing(&env);
+    let wrong = format!("sha256:{}", "1".repeat(64));
+    let stack = |last: &[u8]| vec![kept.1.clone(), good.1.clone(), last.to_vec()];
+    let ids = |last: &str| vec![diff_id(&kept.0), diff_id(&good.0), last.to_owned()];
+    let junk = b"no archive".repeat(200);
+    // Another content than promised, no whole archive, no archive at all.
+    image_of(&registry, "lying", &stack(&bad.1), &ids(&wrong));
+    image_of(&registry, "cut", &stack(&bad.1[..bad.1.len() / 2]), &ids(&diff_id(&bad.0)));
+    image_of(&registry, "junk", &stack(&junk), &ids(&diff_id(&junk)));
+    let link = Layer::new().hard_link("h", "nowhere").finish();
+    image_of(&registry, "link", &stack(&link.1), &ids(&diff_id(&link.0)));
+    for (tag, says) in [("lying", "unpack"), ("cut", "unpack"), ("junk", "unpack"), ("link", "hard link /h")]
+    {
+        let name = format!("{}/x:{tag}", registry.address());
+        let output = env.coracle(["pull", &name]).fails(125).says(says).says(&name);
+        assert_eq!(output.stderr.matches("Error:").count(), 1, "{output}");
+        assert_eq!(listing(&env), before, "{tag}");
+    }
+    // More bytes than promised; a digest that its content has not.
+    image_of(&registry, "long", &stack(&bad.1), &ids(&diff_id(&bad.0)));
+    let blob = format!("blobs/{}", diff_id(&bad.1));
+    for body in [vec![7; 1 << 20], vec![7; bad.1.len()]] {
+        registry.fault(&blob, 1, Fault::Body(body));
+        env.coracle(["pull", &format!("{}/x:long", registry.address())]).fails(125).says("promised");
+        assert_eq!(listing(&env), before);
+    }
+    env.coracle(["pull", "-q", &format!("{}/x:long", registry.address())]).ok();
+}
+
+#[test]
+fn what_is_missing_at_the_registry_is_named() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, _) = registry.put_image("x", "latest", vec![noise(210, 5)]);
+    registry.fault(&blobs[0], 1, Fault::Status(404, Vec::new(), "{}".into()));
+    refused(&env, &registry, &format!("lacks blob {}", blobs[0]));
+    let missing = format!("sha256:{}", "3".repeat(64));
+    let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+        {"mediaType": OCI, "digest": missing, "size": 7, "platform": {"os": "linux", "architecture": "amd64"}}]});
+    registry.put_manifest(
+        "x",
+        "latest",
+        "application/vnd.oci.image.index.v1+json",
+        index.to_string().as_bytes(),
+    );
+    refused(&env, &registry, &format!("lacks manifest {missing}"));
+    nothing_is_left(&env);
+}
+
+#[test]
+fn a_web_page_in_place_of_a_manifest_is_called_one() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    registry.put_manifest("x", "latest", "text/html", b"<html>Welcome! Please log in.</html>");
+    refused(&env, &registry, "it was sent as text/html").says("Hint: ").says("proxy");
+    registry.put_manifest("x", "latest", OCI, b"[1]");
+    let output = refused(&env, &registry, "it is not a JSON object");
+    assert!(!output.stderr.contains("struct"), "{output}");
+    registry.put_manifest("x", "latest", OCI, " ".repeat(10 << 20).as_bytes());
+    refused(&env, &registry, &format!("manifest of {}/x:latest", registry.address())).says("longer than");
+}
+
+#[test]
+fn one_bad_tag_does_not_stop_the_others() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    registry.put_manifest("x", "a", OCI, b"junk");
+    let (_, id) = registry.put_image("x", "b", vec![noise(220, 1)]);
+    registry.put_manifest("x", ".not-a-tag", OCI, b"{}");
+    let name = format!("{}/x", registry.address());
+    let output = env.coracle(["pull", "-q", "-a", &name]).fails(125);
+    assert_eq!(output.lines(), [id]);
+    output.says("x:a is not an image manifest").says(".not-a-tag");
+}
+
+#[test]
+fn the_platform_that_is_missing_is_named_as_it_was_asked_for() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let digest = format!("sha256:{}", "4".repeat(64));
+    let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+        {"mediaType": OCI, "digest": digest, "size": 7, "platform": {"os": "plan9", "architecture": "mips"}}]});
+    registry.put_manifest(
+        "x",
+        "latest",
+        "application/vnd.oci.image.index.v1+json",
+        index.to_string().as_bytes(),
+    );
+    let output = refused(&env, &registry, "has no image for linux/").says("plan9/mips");
+    assert!(!output.stderr.contains("/v"), "{output}");
+}
+
 #[test]
 fn case_12_what_is_asked_by_digest_must_have_it() {
     let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
@@ -279,7 +399,7 @@ fn case_13_urls_of_foreign_layers_are_not_followed() {
         "layers": [{"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "digest": digest,
             "size": packed.len(), "urls": [format!("http://{}/v2/x/blobs/{digest}", elsewhere.address())]}]});
     registry.put_manifest("x", "latest", OCI, manifest.to_string().as_bytes());
-    refused(&env, &registry, "was not found");
+    refused(&env, &registry, "lacks blob sha256:");
     assert!(elsewhere.seen().is_empty());
 }
 
@@ -293,6 +413,33 @@ fn a_layer_that_occurs_twice_is_fetched_once() {
     let before = registry.count("/blobs/");
     pulled(&env, &registry, &id);
     assert_eq!(registry.count("/blobs/"), before, "nothing is fetched twice");
+}
+
+#[test]
+fn a_layer_in_another_compression_is_kept_for_save_as_well() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (tar, packed) = noise(240, 30).finish();
+    let ids = [format!("sha256:{}", crate::common::sha256_hex(&tar))];
+    image_of(&registry, "gzip", &[packed], &ids);
+    image_of(&registry, "plain", std::slice::from_ref(&tar), &ids);
+    for tag in ["gzip", "plain"] {
+        let name = format!("{}/x:{tag}", registry.address());
+        env.coracle(["pull", "-q", &name]).ok();
+        env.coracle(["save", "-q", "--format", "oci-archive", "-o"])
+            .arg(env.path().join(tag))
+            .arg(&name)
+            .ok();
+    }
+    assert_eq!(files(&env, "layers").len(), 1);
+    // A blob that is not what the configuration promises gets no further than one for a new layer.
+    image_of(&registry, "lying", &[noise(241, 30).finish().1], &ids);
+    let name = format!("{}/x:lying", registry.address());
+    env.coracle(["pull", &name]).fails(125).says("unpack layer");
+    // One that was lost comes back.
+    let blob = format!("oci/blobs/sha256/{}", crate::common::sha256_hex(&tar));
+    std::fs::remove_file(env.root().join(&blob)).unwrap();
+    env.coracle(["pull", "-q", &format!("{}/x:plain", registry.address())]).ok();
+    assert!(env.root().join(&blob).is_file());
 }
 
 #[test]
@@ -339,6 +486,31 @@ fn two_pulls_of_one_image_do_not_disturb_each_other() {
     assert_eq!((first.code, first.text()), (0, id.as_str()), "{first}");
     assert!(files(&env, "tmp").is_empty(), "{:?}", files(&env, "tmp"));
     assert_eq!(files(&env, "layers").len(), 2);
+}
+
+#[test]
+fn ctrl_c_ends_a_pull_and_the_next_one_goes_on() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) =
+        registry.put_image("x", "latest", vec![noise(230, 50), noise(231, 200), noise(232, 50)]);
+    registry.fault(&blobs[1], 1, Fault::Stall(100_000));
+    let name = format!("{}/x", registry.address());
+    let mut session = env.coracle(["pull", &name]).env("TERM", "xterm").pty();
+    // A bar for each layer, the one that stands still too.
+    for blob in &blobs {
+        session.expect(&blob[7..19]).unwrap();
+    }
+    let arrived = |digest: &str| env.root().join("oci/blobs/sha256").join(&digest[7..]).exists();
+    crate::common::eventually("the other layers are here", || arrived(&blobs[0]) && arrived(&blobs[2]));
+    session.send("\x03").unwrap();
+    session.expect(expectrl::Eof).unwrap();
+    assert!(files(&env, "images").is_empty() && files(&env, "refs").is_empty());
+    assert!(files(&env, "tmp").iter().all(|n| n.starts_with("partial-")), "{:?}", files(&env, "tmp"));
+    registry.release();
+    pulled(&env, &registry, &id);
+    assert_eq!((registry.count(&blobs[0]), registry.count(&blobs[2])), (1, 1));
+    let second = registry.seen().into_iter().rfind(|s| s.path.contains(&blobs[1])).unwrap();
+    assert_eq!(second.header("range"), Some("bytes=100000-"));
 }
 
 #[test]

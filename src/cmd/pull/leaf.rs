@@ -4,7 +4,11 @@
 //! layer's bytes are appended to its blob, and the store's unpacker follows the same file while it
 //! grows; so both are done soon after the last byte. When all layers are unpacked they are completed,
 //! synced once and made visible together, and the image is recorded last. Told to stop, the leaf still
-//! makes the finished layers at the bottom visible: the next pull goes on from them and from the blobs.
+//! makes the finished layers at the bottom visible: the next pull goes on from them and from the blobs. Of
+//! an image that is refused for what it is, nothing stays.
+//!
+//! A layer that is unpacked already may be missing as a blob, when another image has it in another
+//! compression: then it is fetched all the same, because `save` and `push` give an image byte for byte.
 
 use super::show::Show;
 use crate::error::{Error, Kind, Result};
@@ -77,17 +81,38 @@ fn work(
     // What killed pulls have left; it goes the way of the trash, a little with each pull.
     trash::collect_leftovers(&store)?;
     trash::sweep(&store, 2)?;
-    let mut unpacking =
-        Unpacking { store: &store, reporter, slots: Vec::new(), give_up: Arc::new(AtomicBool::new(false)) };
+    let mut unpacking = Unpacking {
+        store: &store,
+        reporter,
+        slots: Vec::new(),
+        begun: Vec::new(),
+        give_up: Arc::new(AtomicBool::new(false)),
+    };
     let report = |event| reporter.send(Message::Event(event));
     let outcome = registry::fetch(prepared, &mut unpacking, &report, &|| stop.came())
-        .and_then(|fetched| unpacking.wait(stop).map(|()| fetched));
+        .and_then(|fetched| unpacking.wait(stop).map(|()| fetched))
+        .and_then(|fetched| unpacking.record(&fetched));
     match outcome {
-        Ok(fetched) => unpacking.record(&fetched),
+        Ok(reference) => Ok(reference),
+        Err(e) if e.kind() == Kind::Image => {
+            unpacking.forget();
+            Err(with_name(e, prepared))
+        }
         Err(e) => {
             unpacking.salvage();
             Err(e)
         }
+    }
+}
+
+/// A failure that speaks of a part of the image says which image that is.
+fn with_name(e: Error, prepared: &Prepared) -> Error {
+    let mut names = prepared.names();
+    match (names.next(), names.next()) {
+        (Some(name), None) if !e.message().contains(&name.repository()) => {
+            Error::new(e.kind(), format!("pull {name}")).caused_by(e)
+        }
+        _ => e,
     }
 }
 
@@ -107,6 +132,8 @@ struct Unpacking<'a> {
     store: &'a Store,
     reporter: &'a Reporter<Message>,
     slots: Vec<Slot>,
+    /// Blobs that were not here before.
+    begun: Vec<Digest>,
     /// Tells the unpackers to stop.
     give_up: Arc<AtomicBool>,
 }
@@ -124,11 +151,11 @@ impl Target for Unpacking<'_> {
         let Some(id) = chain.last() else {
             return Err(Error::new(Kind::Image, "the image has no such layer"));
         };
-        if self.store.layers().has(id) {
+        let layer = &fetched.image.layers[at];
+        if self.store.layers().has(id) && self.store.blobs().has(&layer.digest) {
             self.slots[at] = Slot::Present(id.clone());
             return Ok(LayerSource::Present);
         }
-        let layer = &fetched.image.layers[at];
         let layers = self.store.layers();
         if let Some(file) = self.store.blobs().open(&layer.digest)? {
             let source = Stoppable { inner: file, give_up: self.give_up.clone() };
@@ -136,6 +163,7 @@ impl Target for Unpacking<'_> {
             return Ok(LayerSource::Present);
         }
         let writer = self.store.blobs().resume(&layer.digest, Some(layer.size))?;
+        self.begun.push(layer.digest.clone());
         let source = Stoppable { inner: writer.reader(), give_up: self.give_up.clone() };
         self.slots[at] = Slot::Job(layers.begin(&ids[at], &layer.media_type, source)?);
         Ok(LayerSource::Fetch(Box::new(Sink(writer))))
@@ -173,6 +201,12 @@ impl Unpacking<'_> {
     /// Makes the layers and the image visible.
     fn record(&mut self, fetched: &Fetched) -> Result<Reference> {
         let lock = self.store.shared()?;
+        // Nothing is collected from now on; what was until now is told.
+        if let Some(gone) = fetched.image.layers.iter().find(|l| !self.store.blobs().has(&l.digest)) {
+            let message = format!("blob {} was removed by another command meanwhile", gone.digest);
+            return Err(Error::new(Kind::Storage, message)
+                .hint(format!("Pull again: coracle pull {}", fetched.reference)));
+        }
         self.store.layers().commit(&lock, self.stack())?;
         let names = [fetched.reference.clone()];
         self.store.images().record(
@@ -198,14 +232,29 @@ impl Unpacking<'_> {
         finished.collect()
     }
 
-    /// After a failure: stops the unpackers, waits for them so that they leave nothing, and keeps what
-    /// is complete.
-    fn salvage(&mut self) {
+    /// Stops the unpackers and waits for them, so that they leave nothing.
+    fn halt(&mut self) {
         self.give_up.store(true, Ordering::Relaxed);
         for at in 0..self.slots.len() {
             // Those that were stopped say so; the failure that matters is known already.
             let _ = self.join(at);
         }
+    }
+
+    /// After a refusal: drops the layers, and the blobs that came with them.
+    fn forget(&mut self) {
+        self.halt();
+        self.slots.clear();
+        let begun = std::mem::take(&mut self.begun);
+        let gone = self.store.exclusive().and_then(|lock| self.store.images().discard_blobs(&lock, &begun));
+        if let Err(e) = gone {
+            log::info!("what came of a refused image is left to `coracle image prune`: {e}");
+        }
+    }
+
+    /// After another failure: keeps what is complete.
+    fn salvage(&mut self) {
+        self.halt();
         let kept = self.store.shared().and_then(|lock| self.store.layers().commit(&lock, self.stack()));
         if let Err(e) = kept {
             log::info!("the layers that were complete are not kept: {e}");

@@ -34,9 +34,21 @@ impl Images {
         Ok(gone)
     }
 
-    /// Removes what no image and no container names: layers, and blobs that nobody has just fetched.
-    /// Commands that were killed leave such.
-    fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
+    /// Removes those of these blobs of our own that no image names, and what was downloaded of them.
+    ///
+    /// # Errors
+    /// When a record cannot be read or the file system refuses.
+    pub fn discard_blobs(&self, _lock: &ExclusiveLock, blobs: &[Digest]) -> Result<()> {
+        let named = self.named_blobs()?;
+        for blob in blobs.iter().filter(|blob| !named.contains(blob)) {
+            self.blobs.remove(blob)?;
+            self.blobs.remove_partial(blob)?;
+        }
+        Ok(())
+    }
+
+    /// The blobs that images of our own store need.
+    fn named_blobs(&self) -> Result<HashSet<Digest>> {
         let mut named: HashSet<Digest> = HashSet::new();
         for (image, read_only) in self.image_records()? {
             if !read_only {
@@ -44,6 +56,13 @@ impl Images {
             }
         }
         named.extend(self.ref_records()?.into_iter().map(|(found, _)| found.manifest.digest));
+        Ok(named)
+    }
+
+    /// Removes what no image and no container names: layers, and blobs that nobody has just fetched.
+    /// Commands that were killed leave such.
+    fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
+        let named = self.named_blobs()?;
         for blob in self.blobs.list_older(ORPHAN_AGE)? {
             if !named.contains(&blob) {
                 self.blobs.remove(&blob)?;
