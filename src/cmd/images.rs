@@ -3,14 +3,13 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::Reference;
+use crate::runtime::select::images::Filters;
 use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::ui::rows::{self, Listing};
 use crate::ui::{familiar, time, units};
 use serde_json::{Value, json};
 use std::process::ExitCode;
-
-pub(super) mod filter;
 
 /// Arguments of `images`.
 #[derive(Debug, Default, clap::Args)]
@@ -63,7 +62,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
         texts.push(format!("reference={image}"));
     }
-    let filters = filter::Filters::parse(&texts, &store)?;
+    let filters = Filters::parse(&texts, &store, time::moment)?;
     let listed: Vec<Listed> = store.images().list()?;
     let mut lines: Vec<Line<'_>> = Vec::new();
     for image in &listed {

@@ -7,7 +7,6 @@ use crate::runtime::select::Filters;
 use crate::storage::Store;
 use crate::ui::rows::{self, Listing};
 use crate::ui::time;
-use chrono::Utc;
 use row::{Detail, Row, status};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -74,7 +73,7 @@ pub struct Args {
 /// A wrong filter or format, or containers that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let filters = Filters::parse(&args.filter, |text| time::parse_time(text, Utc::now()))?;
+    let filters = Filters::parse(&args.filter, time::moment)?;
     loop {
         let text = listing(args, &store, &filters)?;
         let Some(seconds) = args.watch else {

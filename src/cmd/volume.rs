@@ -7,7 +7,6 @@ use std::process::ExitCode;
 pub mod create;
 pub mod exists;
 pub mod export;
-pub mod filter;
 pub mod import;
 pub mod inspect;
 pub mod ls;

@@ -4,7 +4,6 @@ use crate::error::{Kind, Result};
 use crate::runtime::select::{Chosen, Filters, Selection, Suits};
 use crate::storage::Store;
 use crate::ui::time;
-use chrono::Utc;
 use std::path::PathBuf;
 
 /// Containers by name or by one of the general choices. A verb whose own options need a letter takes it
@@ -64,5 +63,5 @@ pub fn missing<T>(found: &Result<T>) -> bool {
 /// # Errors
 /// `Usage` when a key is unknown or a value is not one of its kind.
 pub fn filters(texts: &[String]) -> Result<Filters> {
-    Filters::parse(texts, |text| time::parse_time(text, Utc::now()))
+    Filters::parse(texts, time::moment)
 }

@@ -2,12 +2,14 @@
 
 use super::control;
 use super::dependents::Dependents;
-use super::select::{Filters, Selection, Suits};
+use super::select::{Filters, Selection, Suits, volumes};
+use super::volumes::Users;
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::{Action, Event, Type};
+use crate::storage::volumes::Volume;
 
 /// Refuses conditions that images cannot meet (podman-image-prune(1), podman-system-prune(1)).
 ///
@@ -58,4 +60,15 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
     }
     store.events().emit(Event::new(Type::Container, Action::Prune));
     Ok((gone, failed))
+}
+
+/// The volumes that no container uses and that meet the conditions, by name.
+///
+/// # Errors
+/// When containers or volumes cannot be listed.
+pub fn unused_volumes(store: &Store, filters: &volumes::Filters) -> Result<Vec<Volume>> {
+    let users = Users::read(store)?;
+    let mut unused = store.volumes().list()?;
+    unused.retain(|volume| users.of(&volume.name).is_empty() && filters.hold(volume, &users));
+    Ok(unused)
 }

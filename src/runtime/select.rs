@@ -1,5 +1,9 @@
 //! Which containers a command means: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
 
+pub mod condition;
+pub mod images;
+pub mod volumes;
+
 use crate::container::health::Health;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::error::{Context, Error, Kind, Result};
@@ -9,6 +13,7 @@ use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
 use crate::storage::rootfs::RootPlan;
 use chrono::{DateTime, Utc};
+use condition::{Condition, Label};
 use std::path::PathBuf;
 
 /// What a command line says about the containers it is for.
@@ -106,8 +111,8 @@ enum Filter {
     Id(String),
     IdPattern(regex::Regex),
     Name(regex::Regex),
-    Label(String, Option<String>),
-    NotLabel(String, Option<String>),
+    Label(Label),
+    NotLabel(Label),
     Exited(u8),
     Status(Vec<Status>),
     Ancestor(String),
@@ -146,7 +151,8 @@ impl Filter {
     }
 }
 
-const KEYS: &str = "id, name, label, exited, status, ancestor, before, since, until, volume, network, health, restart-policy or should-start-on-boot";
+const HINT: &str = "Write key=value with one of the keys id, name, label, exited, status, ancestor, before, \
+    since, until, volume, network, health, restart-policy or should-start-on-boot.";
 
 impl Filters {
     /// Reads `key=value` conditions; `time` reads a point in time for `until`.
@@ -155,38 +161,19 @@ impl Filters {
     /// `Usage` when a key is unknown or a value is not one of its kind.
     pub fn parse(texts: &[String], time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filters> {
         let one = |text: &String| {
-            let wrong = |why: String| {
-                Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
-                    .hint(format!("Write key=value with one of the keys {KEYS}."))
-            };
-            let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned()))?;
-            let label = |value: &str| match value.split_once('=') {
-                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                None => (value.to_owned(), None),
-            };
-            Ok(match key {
+            let condition = Condition::parse(text, HINT)?;
+            let value = condition.value;
+            let wrong = |why: &str| condition.wrong(format_args!("{value:?} is not {why}"));
+            Ok(match condition.key {
                 // podman's rule: what cannot be the beginning of an id is a pattern.
                 "id" if value.bytes().all(|b| b.is_ascii_hexdigit()) => {
                     Filter::Id(value.to_ascii_lowercase())
                 }
-                "id" => Filter::IdPattern(
-                    regex::Regex::new(value).map_err(|_| wrong(format!("{value:?} is not a pattern")))?,
-                ),
-                "name" => Filter::Name(
-                    regex::Regex::new(value).map_err(|_| wrong(format!("{value:?} is not a pattern")))?,
-                ),
-                "label" => {
-                    let (key, value) = label(value);
-                    Filter::Label(key, value)
-                }
-                // `label!=key`, which splits before the `=`.
-                "label!" => {
-                    let (key, value) = label(value);
-                    Filter::NotLabel(key, value)
-                }
-                "exited" => Filter::Exited(
-                    value.parse().map_err(|_| wrong(format!("{value:?} is not an exit code, 0 to 255")))?,
-                ),
+                "id" => Filter::IdPattern(condition.pattern()?),
+                "name" => Filter::Name(condition.pattern()?),
+                "label" => Filter::Label(condition.label()),
+                "label!" => Filter::NotLabel(condition.label()),
+                "exited" => Filter::Exited(value.parse().map_err(|_| wrong("an exit code, 0 to 255"))?),
                 "status" => Filter::Status(match value {
                     "created" | "configured" | "initialized" => vec![Status::Created],
                     "running" => vec![Status::Running],
@@ -195,9 +182,9 @@ impl Filters {
                     "restarting" => vec![Status::Restarting],
                     "unknown" | "removing" | "stopping" => vec![],
                     _ => {
-                        return Err(wrong(format!(
-                            "{value:?} is not created, running, paused, restarting, exited, stopping, removing or unknown"
-                        )));
+                        return Err(wrong(
+                            "created, running, paused, restarting, exited, stopping, removing or unknown",
+                        ));
                     }
                 }),
                 "ancestor" => Filter::Ancestor(value.to_owned()),
@@ -209,23 +196,19 @@ impl Filters {
                 "restart-policy" => Filter::Restart(match value {
                     "no" | "none" | "on-failure" | "always" | "unless-stopped" => value.replace("none", "no"),
                     _ => {
-                        return Err(wrong(format!(
-                            "{value:?} is not no, on-failure, always or unless-stopped"
-                        )));
+                        return Err(wrong("no, on-failure, always or unless-stopped"));
                     }
                 }),
-                "should-start-on-boot" => Filter::OnBoot(
-                    value.parse().map_err(|_| wrong(format!("{value:?} is not true or false")))?,
-                ),
+                "should-start-on-boot" => Filter::OnBoot(value.parse().map_err(|_| wrong("true or false"))?),
                 "health" => match value {
                     "starting" => Filter::Health(Some(Health::Starting)),
                     "healthy" => Filter::Health(Some(Health::Healthy)),
                     "unhealthy" => Filter::Health(Some(Health::Unhealthy)),
                     "none" => Filter::Health(None),
-                    _ => return Err(wrong(format!("{value:?} is not starting, healthy, unhealthy or none"))),
+                    _ => return Err(wrong("starting, healthy, unhealthy or none")),
                 },
                 "pod" => Filter::Never("pod"),
-                _ => return Err(wrong(format!("{key:?} is not a key"))),
+                _ => return Err(condition.unknown_key()),
             })
         };
         texts.iter().map(one).collect::<Result<_>>().map(Filters)
@@ -345,16 +328,13 @@ impl<'a> Test<'a> {
 
 impl Filter {
     fn holds(&self, summary: &Summary, plan: &mut Lazy<'_>) -> bool {
-        let mut has_label = |key: &str, value: &Option<String>| {
-            let found = plan.get().and_then(|plan| plan.labels.get(key));
-            found.is_some_and(|found| value.as_ref().is_none_or(|value| found == value))
-        };
+        let mut has = |label: &Label| plan.get().is_some_and(|plan| label.is_in(&plan.labels));
         match self {
             Filter::Id(start) => summary.id.as_str().starts_with(start.as_str()),
             Filter::IdPattern(pattern) => pattern.is_match(summary.id.as_str()),
             Filter::Name(pattern) => pattern.is_match(&summary.name),
-            Filter::Label(key, value) => has_label(key, value),
-            Filter::NotLabel(key, value) => !has_label(key, value),
+            Filter::Label(label) => has(label),
+            Filter::NotLabel(label) => !has(label),
             Filter::Exited(code) => summary.code == Some(*code),
             Filter::Status(any) => any.contains(&summary.status),
             Filter::Until(moment) => summary.created < *moment,

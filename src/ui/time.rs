@@ -95,6 +95,14 @@ pub fn go_duration(duration: Duration) -> String {
     text + "s"
 }
 
+/// Reads a point in time as [`parse_time`] does, before the present moment.
+///
+/// # Errors
+/// As [`parse_time`].
+pub fn moment(text: &str) -> Result<DateTime<Utc>> {
+    parse_time(text, Utc::now())
+}
+
 /// Reads a point in time for `--since` and `--until`: RFC 3339, its prefixes (`2006-01-02`,
 /// `2006-01-02T15:04`; local time without a zone), a Unix time with a fraction, or a Go duration before
 /// `now`.

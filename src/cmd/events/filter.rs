@@ -1,9 +1,11 @@
 //! Conditions on events: `--filter KEY=VALUE`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::runtime::select::condition::{Condition, Label};
 use crate::storage::events::{Action, Event, Type};
 
-const KEYS: &str = "container, event, image, label, pod, type or volume";
+const HINT: &str =
+    "Write key=value with one of the keys container, event, image, label, pod, type or volume.";
 
 /// Words of podman's for what never happens here; asking for them is no mistake.
 const NEVER: [&str; 9] = [
@@ -30,7 +32,7 @@ enum What {
     Volume(String),
     Status(Option<Action>),
     Kind(Option<Type>),
-    Label(String, Option<String>),
+    Label(Label),
     /// There are no pods here.
     Pod,
 }
@@ -63,9 +65,7 @@ impl What {
             }
             What::Status(action) => Some(event.status) == *action,
             What::Kind(kind) => Some(event.kind) == *kind,
-            What::Label(key, value) => {
-                event.attributes.get(key).is_some_and(|found| value.as_ref().is_none_or(|v| v == found))
-            }
+            What::Label(label) => label.is_in(&event.attributes),
             What::Pod => false,
         }
     }
@@ -79,29 +79,26 @@ fn is_short_for(short: &str, full: &str) -> bool {
 }
 
 fn one(text: &str) -> Result<(String, What)> {
-    let wrong =
-        |why: String, hint: String| Error::new(Kind::Usage, format!("filter {text:?}: {why}")).hint(hint);
-    let keys = || format!("Write key=value with one of the keys {KEYS}.");
-    let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned(), keys()))?;
+    let condition = Condition::parse(text, HINT)?;
+    let Condition { key, value, .. } = condition;
     let owned = value.to_owned();
     let what = match key.to_lowercase().as_str() {
         "container" => What::Container(owned),
         "image" => What::Image(owned),
         "volume" => What::Volume(owned),
-        "label" => match value.split_once('=') {
-            Some((key, value)) => What::Label(key.to_owned(), Some(value.to_owned())),
-            None => What::Label(owned, None),
-        },
+        "label" => What::Label(condition.label()),
         "pod" => What::Pod,
         "event" | "status" => What::Status(action(value).ok_or_else(|| {
             let words: Vec<&str> = Action::ALL.iter().map(|a| a.as_str()).collect();
-            wrong(format!("{value:?} is not an event"), format!("Events are {}.", words.join(", ")))
+            let hint = format!("Events are {}.", words.join(", "));
+            condition.hinting(&hint).wrong(format_args!("{value:?} is not an event"))
         })?),
         "type" => What::Kind(kind(value).ok_or_else(|| {
             let words: Vec<&str> = Type::ALL.iter().map(|t| t.as_str()).collect();
-            wrong(format!("{value:?} is not a type"), format!("Types are {}.", words.join(", ")))
+            let hint = format!("Types are {}.", words.join(", "));
+            condition.hinting(&hint).wrong(format_args!("{value:?} is not a type"))
         })?),
-        _ => return Err(wrong(format!("{key:?} is not a key"), keys())),
+        _ => return Err(condition.unknown_key()),
     };
     // Two spellings of one key are one key.
     let key = if matches!(what, What::Status(_)) { "event".to_owned() } else { key.to_lowercase() };

@@ -1,11 +1,11 @@
 //! `coracle image prune`.
 
-use crate::cmd::images::filter::Filters;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
+use crate::runtime::select::images::Filters;
 use crate::runtime::{control, prune};
 use crate::storage::trash;
-use crate::ui;
+use crate::ui::{self, time};
 use std::process::ExitCode;
 
 /// Arguments of `image prune`.
@@ -37,7 +37,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("Leave --external away: coracle image prune --all"));
     }
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter, &store)?;
+    let filters = Filters::parse(&args.filter, &store, time::moment)?;
     let what = if args.all { "all images without at least one container" } else { "all dangling images" };
     let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
     if !args.force && !ui::confirm(&question)? {

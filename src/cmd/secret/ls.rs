@@ -1,7 +1,8 @@
 //! `coracle secret ls`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
+use crate::runtime::select::condition::Condition;
 use crate::storage::secrets::Secret;
 use crate::ui::rows::{self, Listing};
 use crate::ui::time;
@@ -81,17 +82,11 @@ enum Filter {
 
 impl Filter {
     fn parse(text: &str) -> Result<Filter> {
-        let wrong = |why: String| {
-            Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
-                .hint("Write name=PATTERN or id=BEGINNING.")
-        };
-        match text.split_once('=') {
-            Some(("name", value)) => regex::Regex::new(value)
-                .map(Filter::Name)
-                .map_err(|_| wrong(format!("{value:?} is not a pattern"))),
-            Some(("id", value)) => Ok(Filter::Id(value.to_owned())),
-            Some((key, _)) => Err(wrong(format!("{key:?} is not a key"))),
-            None => Err(wrong("it has no value".to_owned())),
+        let condition = Condition::parse(text, "Write name=PATTERN or id=BEGINNING.")?;
+        match condition.key {
+            "name" => condition.pattern().map(Filter::Name),
+            "id" => Ok(Filter::Id(condition.value.to_owned())),
+            _ => Err(condition.unknown_key()),
         }
     }
 

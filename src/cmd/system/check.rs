@@ -60,7 +60,7 @@ impl Report {
 /// [`Kind::Storage`] when there is damage that was not repaired; a store that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let unused_since = time::parse_time(&args.max, Utc::now())?;
+    let unused_since = time::moment(&args.max)?;
     let mut report = Report::default();
     containers(&store, args, &mut report)?;
     images(&store, args, &mut report)?;

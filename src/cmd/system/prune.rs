@@ -1,16 +1,13 @@
 //! `coracle system prune`.
 
 use super::df;
-use crate::cmd::{images, volume};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::select::Filters;
-use crate::runtime::{control, prune, volumes};
+use crate::runtime::{control, prune, select, volumes};
 use crate::storage::Store;
 use crate::storage::measure::Sizes;
 use crate::storage::trash;
 use crate::ui::{self, time, units};
-use chrono::Utc;
 use std::process::ExitCode;
 
 /// Arguments of `system prune`.
@@ -45,9 +42,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("It is for what interrupted commands left: coracle system prune --external"));
     }
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter, |text| time::parse_time(text, Utc::now()))?;
-    let of_images = images::filter::Filters::parse(&args.filter, &store)?;
-    let of_volumes = volume::filter::Filters::parse(&args.filter)?;
+    let filters = select::Filters::parse(&args.filter, time::moment)?;
+    let of_images = select::images::Filters::parse(&args.filter, &store, time::moment)?;
+    let of_volumes = select::volumes::Filters::parse(&args.filter, time::moment)?;
     if !args.force && !ui::confirm(&question(args))? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -100,7 +97,7 @@ fn question(args: &Args) -> String {
     text + "\nAre you sure you want to continue? [y/N] "
 }
 
-fn containers(store: &Store, filters: Filters) -> Result<Vec<String>> {
+fn containers(store: &Store, filters: select::Filters) -> Result<Vec<String>> {
     let (gone, failed) = prune::containers(store, filters)?;
     match failed.into_iter().next() {
         Some(error) => Err(error),
@@ -108,7 +105,7 @@ fn containers(store: &Store, filters: Filters) -> Result<Vec<String>> {
     }
 }
 
-fn unused_volumes(store: &Store, filters: &volume::filter::Filters) -> Result<Vec<String>> {
-    let removed = volumes::remove_unused(store, &volume::prune::unused(store, filters)?)?;
+fn unused_volumes(store: &Store, filters: &select::volumes::Filters) -> Result<Vec<String>> {
+    let removed = volumes::remove_unused(store, &prune::unused_volumes(store, filters)?)?;
     Ok(removed.iter().map(ToString::to_string).collect())
 }

@@ -1,11 +1,12 @@
 //! `coracle volume ls`.
 
-use super::filter::Filters;
 use super::show;
 use crate::error::Result;
 use crate::host::Env;
+use crate::runtime::select::volumes::Filters;
 use crate::runtime::volumes::Users;
 use crate::ui::rows::{self, Listing};
+use crate::ui::time;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -35,7 +36,7 @@ const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "
 /// A wrong filter or format, or volumes that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter)?;
+    let filters = Filters::parse(&args.filter, time::moment)?;
     let users = Users::read(&store)?;
     let mut volumes = store.volumes().list()?;
     volumes.retain(|volume| filters.hold(volume, &users));

@@ -1,12 +1,10 @@
 //! `coracle volume prune`.
 
-use super::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::{control, volumes};
-use crate::storage::Store;
-use crate::storage::volumes::Volume;
-use crate::ui;
+use crate::runtime::select::volumes::Filters;
+use crate::runtime::{control, prune, volumes};
+use crate::ui::{self, time};
 use std::process::ExitCode;
 
 /// Arguments of `volume prune`.
@@ -30,8 +28,8 @@ pub struct Args {
 /// A wrong filter, or a volume that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter)?;
-    let unused = unused(&store, &filters)?;
+    let filters = Filters::parse(&args.filter, time::moment)?;
+    let unused = prune::unused_volumes(&store, &filters)?;
     if !args.force {
         let mut question = String::from(
             "WARNING! This will remove all volumes not used by at least one container. The following volumes will be removed:\n",
@@ -50,15 +48,4 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     control::tidy(&store);
     Ok(ExitCode::SUCCESS)
-}
-
-/// The volumes that no container uses and that meet the conditions, by name.
-///
-/// # Errors
-/// When containers or volumes cannot be listed.
-pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<Volume>> {
-    let users = volumes::Users::read(store)?;
-    let mut unused = store.volumes().list()?;
-    unused.retain(|volume| users.of(&volume.name).is_empty() && filters.hold(volume, &users));
-    Ok(unused)
 }

@@ -1,13 +1,14 @@
 //! Conditions on volumes: `--filter KEY=VALUE`.
 
-use crate::error::{Error, Kind, Result};
+use super::condition::{Condition, Label};
+use crate::error::Result;
 use crate::plan::mount::switch;
 use crate::runtime::volumes::Users;
 use crate::storage::volumes::Volume;
-use crate::ui::time;
 use chrono::{DateTime, Utc};
 
-const KEYS: &str = "name, label, opt, driver, scope, dangling, anonymous, until or since";
+const HINT: &str = "Write key=value with one of the keys name, label, opt, driver, scope, dangling, anonymous, \
+    until or since.";
 
 /// Conditions that must all hold; those with one key are alternatives, but for labels and options.
 #[derive(Debug, Default)]
@@ -16,9 +17,9 @@ pub struct Filters(Vec<(String, What)>);
 #[derive(Debug)]
 enum What {
     Name(regex::Regex),
-    Label(String, Option<String>),
-    NotLabel(String, Option<String>),
-    Option(String, Option<String>),
+    Label(Label),
+    NotLabel(Label),
+    Option(Label),
     Driver(String),
     Scope(String),
     Dangling(bool),
@@ -28,36 +29,27 @@ enum What {
 }
 
 impl Filters {
-    /// Reads conditions.
+    /// Reads conditions; `time` reads a point in time.
     ///
     /// # Errors
     /// `Usage` when a key is unknown or a value is not one of its kind.
-    pub fn parse(texts: &[String]) -> Result<Filters> {
+    pub fn parse(texts: &[String], time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filters> {
         let one = |text: &String| {
-            let wrong = |why: String| {
-                Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
-                    .hint(format!("Write key=value with one of the keys {KEYS}."))
-            };
-            let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned()))?;
-            let truth = || switch(value).map_err(|e| wrong(e.message().to_owned()));
-            let pair = || match value.split_once('=') {
-                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                None => (value.to_owned(), None),
-            };
+            let condition = Condition::parse(text, HINT)?;
+            let (key, value) = (condition.key, condition.value);
+            let truth = || switch(value).map_err(|e| condition.wrong(e.message()));
             let what = match key {
-                "name" => What::Name(
-                    regex::Regex::new(value).map_err(|_| wrong(format!("{value:?} is not a pattern")))?,
-                ),
-                "label" => What::Label(pair().0, pair().1),
-                "label!" => What::NotLabel(pair().0, pair().1),
-                "opt" => What::Option(pair().0, pair().1),
+                "name" => What::Name(condition.pattern()?),
+                "label" => What::Label(condition.label()),
+                "label!" => What::NotLabel(condition.label()),
+                "opt" => What::Option(condition.label()),
                 "driver" => What::Driver(value.to_owned()),
                 "scope" => What::Scope(value.to_owned()),
                 "dangling" => What::Dangling(truth()?),
                 "anonymous" => What::Anonymous(truth()?),
-                "until" => What::Until(time::parse_time(value, Utc::now())?),
-                "since" | "after" => What::Since(time::parse_time(value, Utc::now())?),
-                _ => return Err(wrong(format!("{key:?} is not a key"))),
+                "until" => What::Until(time(value)?),
+                "since" | "after" => What::Since(time(value)?),
+                _ => return Err(condition.unknown_key()),
             };
             Ok((key.to_owned(), what))
         };
@@ -78,14 +70,11 @@ impl Filters {
 
 impl What {
     fn holds(&self, volume: &Volume, users: &Users) -> bool {
-        let is = |found: Option<&String>, wanted: &Option<String>| {
-            found.is_some_and(|found| wanted.as_ref().is_none_or(|wanted| wanted == found))
-        };
         match self {
             What::Name(pattern) => pattern.is_match(volume.name.as_str()),
-            What::Label(key, value) => is(volume.labels.get(key), value),
-            What::NotLabel(key, value) => !is(volume.labels.get(key), value),
-            What::Option(key, value) => is(volume.options.get(key), value),
+            What::Label(label) => label.is_in(&volume.labels),
+            What::NotLabel(label) => !label.is_in(&volume.labels),
+            What::Option(option) => option.is_in(&volume.options),
             What::Driver(wanted) => volume.driver == *wanted,
             What::Scope(wanted) => wanted == "local",
             What::Dangling(wanted) => users.of(&volume.name).is_empty() == *wanted,

@@ -1,29 +1,32 @@
 //! Conditions on images: `--filter KEY=VALUE` and `KEY!=VALUE`.
 
+use super::condition::{Condition, Label};
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::images::Listed;
-use crate::ui::time;
 use chrono::{DateTime, Utc};
 
-const KEYS: &str =
-    "id, reference, label, dangling, before, since, until, containers, readonly, intermediate or manifest";
+const HINT: &str = "Write key=value or key!=value with one of the keys id, reference, label, dangling, before, \
+    since, until, containers, readonly, intermediate or manifest.";
 
 /// Conditions that all must hold, but that those on ids and references are alternatives among
 /// themselves.
-pub(in crate::cmd) struct Filters(Vec<Filter>);
+#[derive(Debug)]
+pub struct Filters(Vec<Filter>);
 
+#[derive(Debug)]
 struct Filter {
     what: What,
     /// Whether the condition must not hold.
     not: bool,
 }
 
+#[derive(Debug)]
 enum What {
     Id(String),
     Reference(String),
-    Label(String, Option<String>),
+    Label(Label),
     Dangling(bool),
     Before(DateTime<Utc>),
     Since(DateTime<Utc>),
@@ -34,23 +37,33 @@ enum What {
 }
 
 impl Filters {
-    /// Reads conditions; images they name are looked up.
-    pub(in crate::cmd) fn parse(texts: &[String], store: &Store) -> Result<Filters> {
-        texts.iter().map(|text| one(text, store)).collect::<Result<_>>().map(Filters)
+    /// Reads conditions; images they name are looked up, and `time` reads a point in time for `until`.
+    ///
+    /// # Errors
+    /// `Usage` when a key is unknown or a value is not one of its kind; `NotFound` when an image is not here.
+    pub fn parse(
+        texts: &[String],
+        store: &Store,
+        time: impl Fn(&str) -> Result<DateTime<Utc>>,
+    ) -> Result<Filters> {
+        texts.iter().map(|text| one(text, store, &time)).collect::<Result<_>>().map(Filters)
     }
 
     /// Whether all conditions hold, but for those on names and containers.
-    pub(in crate::cmd) fn accepts(&self, image: &Listed) -> bool {
+    pub fn accepts(&self, image: &Listed) -> bool {
         self.0.iter().all(|filter| filter.holds(image))
     }
 
     /// Whether a condition asks for the containers of an image.
-    pub(super) fn asks_containers(&self) -> bool {
+    pub fn asks_containers(&self) -> bool {
         self.0.iter().any(|f| matches!(f.what, What::Containers(_)))
     }
 
     /// The names under which an image is to be listed; `None` when it is not.
-    pub(super) fn names<'a>(&self, image: &'a Listed, store: &Store) -> Result<Option<Vec<&'a Reference>>> {
+    ///
+    /// # Errors
+    /// When the containers cannot be listed.
+    pub fn names<'a>(&self, image: &'a Listed, store: &Store) -> Result<Option<Vec<&'a Reference>>> {
         let is_id = |f: &&Filter| matches!(f.what, What::Id(_));
         let ids: Vec<&Filter> = self.0.iter().filter(is_id).collect();
         if !ids.is_empty() && !ids.iter().any(|f| f.holds(image)) {
@@ -85,10 +98,7 @@ impl Filter {
                 image.image.id.hex().starts_with(prefix)
             }
             What::Reference(_) | What::Containers(_) => true,
-            What::Label(key, value) => {
-                let found = image.image.config.config.labels.get(key);
-                found.is_some_and(|f| value.as_ref().is_none_or(|v| v == f))
-            }
+            What::Label(label) => label.is_in(&image.image.config.config.labels),
             What::Dangling(wanted) => image.names.is_empty() == *wanted,
             What::Before(moment) => image.created < *moment,
             What::Since(moment) => image.created > *moment,
@@ -106,17 +116,15 @@ impl Filter {
     }
 }
 
-fn one(text: &str, store: &Store) -> Result<Filter> {
-    let wrong = |why: String| {
-        Error::new(Kind::Usage, format!("filter {text:?}: {why}"))
-            .hint(format!("Write key=value or key!=value with one of the keys {KEYS}."))
-    };
-    let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no value".to_owned()))?;
-    let (key, not) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
+fn one(text: &str, store: &Store, time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filter> {
+    let mut condition = Condition::parse(text, HINT)?;
+    let value = condition.value;
+    let not = condition.key.ends_with('!');
+    condition.key = condition.key.strip_suffix('!').unwrap_or(condition.key);
     let truth = || match value {
         "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(true),
         "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(false),
-        _ => Err(wrong(format!("{value:?} is neither true nor false"))),
+        _ => Err(condition.wrong(format_args!("{value:?} is neither true nor false"))),
     };
     let created = || -> Result<DateTime<Utc>> {
         let unknown = || Error::new(Kind::NotFound, format!("filter {text:?}: image {value} is not here"));
@@ -124,22 +132,19 @@ fn one(text: &str, store: &Store) -> Result<Filter> {
         let found = store.images().list()?.into_iter().find(|l| l.image.id == image.id);
         found.map(|l| l.created).ok_or_else(unknown)
     };
-    let what = match key {
+    let what = match condition.key {
         "id" => What::Id(value.to_owned()),
         "reference" => What::Reference(value.to_owned()),
-        "label" => match value.split_once('=') {
-            Some((key, value)) => What::Label(key.to_owned(), Some(value.to_owned())),
-            None => What::Label(value.to_owned(), None),
-        },
+        "label" => What::Label(condition.label()),
         "dangling" => What::Dangling(truth()?),
         "before" => What::Before(created()?),
         "since" | "after" => What::Since(created()?),
-        "until" => What::Before(time::parse_time(value, Utc::now())?),
+        "until" => What::Before(time(value)?),
         "containers" => What::Containers(truth()?),
         "readonly" => What::ReadOnly(truth()?),
         // There are no images of build steps and no manifest lists in the store.
         "intermediate" | "manifest" => What::Always(!truth()?),
-        _ => return Err(wrong(format!("{key:?} is not a key"))),
+        _ => return Err(condition.unknown_key()),
     };
     Ok(Filter { what, not })
 }
