@@ -164,11 +164,16 @@ fn valid_component(part: &str) -> bool {
     seen && separator.is_empty()
 }
 
+/// Longest tag (distribution spec).
+const TAG_MAX: usize = 128;
+/// Longest repository path (distribution's reference grammar).
+const PATH_MAX: usize = 255;
+
 fn valid_tag(tag: &str) -> bool {
     let mut bytes = tag.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-        && tag.len() <= 128
+        && tag.len() <= TAG_MAX
 }
 
 impl FromStr for Reference {
@@ -186,7 +191,11 @@ impl FromStr for Reference {
         if let Some(tag) = tag
             && !valid_tag(tag)
         {
-            return Err(bad_reference(s, &format!("tag {tag:?} has characters a tag may not have")));
+            return Err(match tag.len() {
+                0 => bad_reference(s, "the tag is empty"),
+                1..=TAG_MAX => bad_reference(s, &format!("tag {tag:?} has characters a tag may not have")),
+                long => bad_reference(s, &format!("its tag has {long} characters, more than {TAG_MAX}")),
+            });
         }
         let (registry, path) = match rest.split_once('/') {
             Some((first, path)) if is_registry(first) => (Some(first), path),
@@ -195,7 +204,10 @@ impl FromStr for Reference {
         if let Some(host) = registry
             && !valid_registry(host)
         {
-            return Err(bad_reference(s, &format!("{host:?} is not a registry host")));
+            return Err(match host {
+                "http:" | "https:" => bad_reference(s, "a name has no scheme: leave http:// or https:// out"),
+                _ => bad_reference(s, &format!("{host:?} is not a registry host")),
+            });
         }
         if path.is_empty() {
             return Err(bad_reference(s, "the name is empty"));
@@ -203,7 +215,13 @@ impl FromStr for Reference {
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(bad_reference(s, "the name must be lower case"));
         }
-        if path.len() > 255 || !path.split('/').all(valid_component) {
+        if path.len() > PATH_MAX {
+            return Err(bad_reference(
+                s,
+                &format!("the name has {} characters, more than {PATH_MAX}", path.len()),
+            ));
+        }
+        if !path.split('/').all(valid_component) {
             return Err(bad_reference(s, "the name has characters or separators it may not have"));
         }
         let plain = Reference { registry: None, path: path.to_owned(), tag: tag.map(str::to_owned), digest };

@@ -45,6 +45,16 @@ fn bad_references_are_refused() {
     ] {
         assert!(bad.parse::<Reference>().is_err(), "{bad:?}");
     }
+    // What is wrong is said, not only that something is.
+    for (bad, why) in [
+        ("a:".to_owned(), "the tag is empty"),
+        (format!("a:{}", "t".repeat(129)), "129 characters, more than 128"),
+        ("a".repeat(256), "256 characters, more than 255"),
+        ("https://docker.io/library/alpine".to_owned(), "leave http:// or https:// out"),
+    ] {
+        let error = bad.parse::<Reference>().unwrap_err();
+        assert!(error.message().contains(why), "{error}");
+    }
 }
 
 #[test]

@@ -136,7 +136,11 @@ fn leave_session_keyring() -> std::result::Result<(), Failure> {
 fn set_ids(user: &ResolvedUser) -> std::result::Result<(), Failure> {
     let unmapped = |what: &str, id: u32, e: Errno| match e {
         Errno::EINVAL => {
-            Failure::other(what, id.to_string(), "it is not mapped into the container's user namespace")
+            let mut failure =
+                Failure::other(what, id.to_string(), "it is not mapped into the container's user namespace");
+            let hint = "See which ids there are, first of the line and how many: coracle unshare cat /proc/self/uid_map";
+            failure.hints = Box::new([hint.to_owned()]);
+            failure
         }
         e => Failure::new(what, id.to_string(), e),
     };

@@ -134,6 +134,11 @@ fn overlay(
     target: &Path,
     volatile: bool,
 ) -> Result<(), Failure> {
+    if lowers.is_empty() {
+        // An image without layers: there is nothing for overlay to lie over.
+        let tree = mount::open_tree(cwd(), upper, Tree::Clone).doing("open", upper)?;
+        return attach(tree, target);
+    }
     let lowers = lowers.iter().rev().map(|l| directory(l)).collect::<Result<Vec<_>, _>>()?;
     let (upper, work) = (directory(upper)?, directory(work)?);
     match overlay_by_descriptor(&lowers, &upper, &work, volatile) {

@@ -26,6 +26,17 @@ fn refused(env: &TestEnv, options: &[&str], names: &str) -> Output {
 }
 
 #[test]
+fn files_for_ids_and_users_without_one_are_refused_with_the_cure() {
+    let env = TestEnv::with_images();
+    for option in ["--pidfile", "--conmon-pidfile", "--cidfile"] {
+        let output = refused(&env, &[option, "/nosuch/x"], &format!("{option}: /nosuch is not a directory"));
+        output.says("Hint: Make it first: mkdir -p /nosuch");
+    }
+    let output = sh(&env, &["-u", "70000000"], "true").fails(125).says("set user 70000000");
+    output.says("Hint: ").says("coracle unshare cat /proc/self/uid_map");
+}
+
+#[test]
 fn the_environment_is_put_together() {
     let env = TestEnv::with_images();
     let plain = out(&env, &["--hostname", "box"], "env | sort");

@@ -187,6 +187,19 @@ fn two_pulls_of_the_same_image_at_once_agree() {
 }
 
 #[test]
+fn an_image_without_layers_is_an_empty_root() {
+    let env = TestEnv::new();
+    let image = push(ImageBuilder::new(), "store/scratch");
+    env.coracle(["run", "--rm", "--network=none", &image, "sh"]).fails(127).says("\"sh\" was not found");
+    env.coracle(["create", "--name", "filled", "--network=none", &image, "/busybox", "cat", "/made"]).ok();
+    let program = which("busybox").unwrap();
+    env.coracle(["cp"]).arg(program).arg("filled:/busybox").ok();
+    env.coracle(["cp", "-", "filled:/"]).stdin(Layer::new().file("made", 0o644, "here").finish().0).ok();
+    assert_eq!(env.coracle(["start", "-a", "filled"]).ok().text(), "here");
+    assert!(env.coracle(["diff", "filled"]).ok().stdout.contains("A /made"));
+}
+
+#[test]
 fn other_programs_read_the_image_layout() {
     let env = TestEnv::new();
     let image = push(busybox(), "store/layout");

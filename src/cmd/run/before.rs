@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// Refuses what would fail later.
 ///
 /// # Errors
-/// A name in use, an id file that exists, a bind source or a root directory that does not.
+/// A name in use, an id file that exists, a bind source, a root directory or a directory for a file of ids
+/// that does not.
 pub(super) fn check(
     store: &Store,
     request: &Request,
@@ -23,6 +24,13 @@ pub(super) fn check(
 ) -> Result<()> {
     if let Some(file) = cidfile {
         id_file(&caller.cwd.join(file))?;
+    }
+    let lifecycle = &request.lifecycle;
+    for (flag, file) in [("--pidfile", &lifecycle.pidfile), ("--conmon-pidfile", &lifecycle.monitor_pidfile)]
+    {
+        if let Some(file) = file {
+            directory_of(flag, &caller.cwd.join(file))?;
+        }
     }
     for mount in &request.mounts.list {
         if let SourceArg::Bind { path, .. } = &mount.source {
@@ -61,9 +69,14 @@ fn id_file(file: &Path) -> Result<()> {
         return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
             .hint(format!("Remove it when its container is gone: rm {}", quoted(file))));
     }
+    directory_of("--cidfile", file)
+}
+
+/// Refuses a file that cannot be written because there is no directory for it.
+fn directory_of(flag: &str, file: &Path) -> Result<()> {
     let dir = file.parent().unwrap_or(file);
     if !dir.is_dir() {
-        return Err(Error::new(Kind::Usage, format!("--cidfile: {} is not a directory", dir.display()))
+        return Err(Error::new(Kind::Usage, format!("{flag}: {} is not a directory", dir.display()))
             .hint(format!("Make it first: mkdir -p {}", quoted(dir))));
     }
     Ok(())
