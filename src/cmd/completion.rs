@@ -9,9 +9,11 @@ use crate::host::{Env, GlobalOptions};
 use crate::storage::Store;
 use crate::ui;
 use clap::builder::ValueHint;
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 use clap_complete::env::Shells;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -81,26 +83,103 @@ pub fn script(shell: Shell) -> Result<String> {
     engine
         .write_registration(VARIABLE, "coracle", "coracle", "coracle", &mut script)
         .map_err(|e| failed().caused_by(e))?;
-    String::from_utf8(script).map_err(|e| failed().caused_by(e))
+    let script = String::from_utf8(script).map_err(|e| failed().caused_by(e))?;
+    let changes: &[(&str, &str)] = match shell {
+        Shell::Bash => &BASH_CHANGES,
+        Shell::Zsh => &ZSH_CHANGES,
+        Shell::Fish => &[],
+    };
+    Ok(changes.iter().fold(script, |script, (old, new)| script.replace(old, new)))
 }
+
+/// bash takes `:` and `=` for the ends of words; `alpine:3` and `--root=DIR` are put together again, and of the
+/// answers only what comes after them is wanted.
+const BASH_CHANGES: [(&str, &str); 3] = [
+    (
+        r#"    local _CLAP_COMPLETE_INDEX=${COMP_CWORD}
+    local _CLAP_COMPLETE_COMP_TYPE=${COMP_TYPE}
+"#,
+        r#"    local rest=${COMP_LINE:0:COMP_POINT} word i last=-1 given words=()
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${rest#"${rest%%[![:space:]]*}"}
+        (( i == COMP_CWORD )) || word=${COMP_WORDS[i]}
+        if (( i > 0 )) && [[ $rest == [![:space:]]* ]] && [[ $word == [:=]* || ${words[last]} == *[:=] ]]; then
+            given=${words[last]}
+            [[ $word != [:=]* ]] || given+=${word:0:1}
+            words[last]+=$word
+        else
+            given=
+            words[++last]=$word
+        fi
+        rest=${rest#"${rest%%[![:space:]]*}"}
+        rest=${rest#"$word"}
+    done
+    local _CLAP_COMPLETE_INDEX=$last
+    local _CLAP_COMPLETE_COMP_TYPE=${COMP_TYPE}
+"#,
+    ),
+    (
+        r#"    local words=("${COMP_WORDS[@]}")
+    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+        words[COMP_CWORD]="$2"
+    fi
+"#,
+        "",
+    ),
+    (
+        "        compopt -o nospace\n    fi\n",
+        "        compopt -o nospace\n    fi\n    [[ -z $given ]] || COMPREPLY=(\"${COMPREPLY[@]#\"$given\"}\")\n",
+    ),
+];
+
+/// zsh: after `container:` no blank follows.
+const ZSH_CHANGES: [(&str, &str); 3] = [
+    ("local -a dirs=()\n", "local -a dirs=() open=()\n"),
+    (
+        "            else\n                other+=(",
+        "            elif [[ \"$completion\" == *: ]]; then\n                open+=(\"$completion\")\n            else\n                other+=(",
+    ),
+    (
+        "        [[ -n $other ]] &&",
+        "        [[ -n $open ]] && _describe -V 'values' open -S ''\n        [[ -n $other ]] &&",
+    ),
+];
 
 /// Gives the arguments of the tree that name containers, images, volumes or secrets (by what their value
 /// is called in the help) those that exist as candidates; of containers those that the verb can be for.
 pub fn with_names(tree: clap::Command) -> clap::Command {
     let plain = std::env::var_os(PLAIN).is_some();
     let tree = if plain { tree.mut_args(|arg| arg.help("")).about("") } else { tree };
+    // Options would bury the names. Hidden ones are offered where there is nothing else.
+    let tree = match nothing_typed() {
+        true => tree
+            .disable_help_flag(true)
+            .mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) }),
+        false => tree,
+    };
     let fits = fitting(tree.get_name());
     let named = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
             Some("CONTAINER") => arg.add(ArgValueCandidates::new(move || containers(fits))),
-            Some("IMAGE") => arg.add(ArgValueCandidates::new(images)),
+            Some("IMAGE") => arg.add(ArgValueCompleter::new(images)),
+            Some("CONTAINER[:OPTIONS]") => arg.add(ArgValueCandidates::new(|| containers(None))),
+            Some("[CONTAINER:]SOURCE" | "[CONTAINER:]TARGET") => {
+                arg.add(ArgValueCompleter::new(|typed: &OsStr| or_path(typed, containers(None))))
+            }
+            Some("[SOURCE:]DEST[:OPTIONS]") => {
+                arg.add(ArgValueCompleter::new(|typed: &OsStr| or_path(typed, directory("volumes"))))
+            }
+            Some("MODE") if !modes(arg.get_id().as_str()).is_empty() => {
+                let words = modes(arg.get_id().as_str());
+                arg.add(ArgValueCandidates::new(move || with_containers(words)))
+            }
             Some("VOLUME") => arg.add(ArgValueCandidates::new(|| directory("volumes"))),
             Some("SECRET") => arg.add(ArgValueCandidates::new(|| directory("secrets"))),
             Some("CONTAINER|IMAGE" | "NAME") if arg.is_positional() => {
-                arg.add(ArgValueCandidates::new(|| {
-                    let mut all = containers(None);
-                    all.extend(images());
+                arg.add(ArgValueCompleter::new(|typed: &OsStr| {
+                    let mut all = beginning(typed, containers(None));
+                    all.extend(images(typed));
                     all
                 }))
             }
@@ -110,6 +189,53 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
         }
     };
     tree.mut_args(named).mut_subcommands(with_names)
+}
+
+/// Whether the word to be completed is empty, when this process is asked for candidates.
+fn nothing_typed() -> bool {
+    // The engine has taken VARIABLE out of the environment by now.
+    if std::env::args_os().nth(1).is_none_or(|word| word != "--") {
+        return false;
+    }
+    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    // fish says nothing: the last word is meant.
+    let index = std::env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|index| index.parse::<usize>().ok());
+    words.get(index.unwrap_or(words.len().saturating_sub(1))).is_none_or(|word| word.is_empty())
+}
+
+/// The words that an option takes beside `container:NAME`.
+fn modes(option: &str) -> &'static [&'static str] {
+    match option {
+        "network" => &["none", "host", "slirp4netns"],
+        "pid" | "uts" | "cgroupns" => &["private", "host"],
+        "ipc" => &["private", "none", "host"],
+        "userns" => &["host", "keep-id", "nomap"],
+        _ => &[],
+    }
+}
+
+fn with_containers(words: &[&str]) -> Vec<CompletionCandidate> {
+    let running = containers(Some(|status| status == Status::Running));
+    let names = running.iter().map(|found| format!("container:{}", found.get_value().to_string_lossy()));
+    words.iter().map(ToString::to_string).chain(names).map(CompletionCandidate::new).collect()
+}
+
+/// Names that a colon and more follow, and paths.
+fn or_path(typed: &OsStr, names: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
+    let open = names.into_iter().map(|found| {
+        let mut value = found.get_value().to_owned();
+        value.push(":");
+        CompletionCandidate::new(value)
+    });
+    let mut all = beginning(typed, open.collect());
+    all.extend(PathCompleter::any().complete(typed));
+    all
+}
+
+fn beginning(typed: &OsStr, mut all: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
+    let typed = typed.as_encoded_bytes();
+    all.retain(|found| found.get_value().as_encoded_bytes().starts_with(typed));
+    all
 }
 
 /// Whether a container in this state is one for a verb.
@@ -160,22 +286,21 @@ fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The names of the images as users type them: `alpine:latest`, not `docker.io/library/alpine:latest`.
-fn images() -> Vec<CompletionCandidate> {
+/// The names of the images as users type them: `alpine:latest`, and in full where a part of that is typed.
+fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
     let listed = store().and_then(|store| store.images().list().ok()).unwrap_or_default();
-    let mut names: Vec<String> = listed
-        .iter()
-        .flat_map(|listed| &listed.names)
-        .map(|name| {
-            let full = name.to_string();
-            let short = full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/"));
-            let short = short.or_else(|| full.strip_prefix("localhost/")).unwrap_or(&full);
-            short.to_owned()
-        })
-        .collect();
+    let full: Vec<String> = listed.iter().flat_map(|listed| &listed.names).map(ToString::to_string).collect();
+    let short = full.iter().map(|full| {
+        let short = full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/"));
+        short.or_else(|| full.strip_prefix("localhost/")).unwrap_or(full).to_owned()
+    });
+    let mut names: Vec<String> = short.collect();
+    if typed.as_encoded_bytes().contains(&b'/') {
+        names.extend(full);
+    }
     names.sort();
     names.dedup();
-    names.into_iter().map(CompletionCandidate::new).collect()
+    beginning(typed, names.into_iter().map(CompletionCandidate::new).collect())
 }
 
 /// The environment that the half-typed command line means, as far as it can be told.

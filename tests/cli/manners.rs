@@ -128,6 +128,10 @@ fn named() -> TestEnv {
     env
 }
 
+fn empty_archive() -> Vec<u8> {
+    crate::common::Layer::new().finish().0
+}
+
 /// A shell with `coracle` in its PATH.
 fn shell(env: &TestEnv, program: &str, script: &str) -> Option<String> {
     if Command::new(program).arg("-c").arg(":").status().is_err() {
@@ -157,11 +161,56 @@ fn bash_completes_container_names_live() {
     let env = named();
     let script = r#"
         . <(coracle completion bash)
-        COMP_WORDS=(coracle rm w); COMP_CWORD=2; COMP_TYPE=9
+        COMP_WORDS=(coracle rm w); COMP_CWORD=2; COMP_TYPE=9; COMP_LINE='coracle rm w'; COMP_POINT=12
         _clap_complete_coracle coracle w rm
         printf '%s\n' "${COMPREPLY[@]}""#;
     if let Some(found) = shell(&env, "bash", script) {
         assert_eq!(found, "web\nworker\n");
+    }
+}
+
+/// bash cuts words at `:` and `=`; what was typed before them is not offered once more.
+#[test]
+fn bash_completes_names_with_colons() {
+    let env = named();
+    for name in ["data", "date"] {
+        env.coracle(["volume", "create", name]).ok();
+    }
+    env.coracle(["import", "-q", "-", "app:one"]).stdin(empty_archive()).ok();
+    env.coracle(["tag", "app:one", "app:two"]).ok();
+    let script = r#"
+        . <(coracle completion bash)
+        ask() {
+            COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9; shift
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+            _clap_complete_coracle
+            echo "${COMPREPLY[@]}"
+        }
+        ask 'coracle rmi ap' coracle rmi ap
+        ask 'coracle rmi app:' coracle rmi app :
+        ask 'coracle rmi app:t' coracle rmi app : t
+        ask 'coracle run localhost/app:o' coracle run localhost/app : o
+        ask 'coracle rm --force=true w' coracle rm --force = true w
+        ask 'coracle run --pull=mi' coracle run --pull = mi
+        ask 'coracle cp w' coracle cp w
+        ask 'coracle run -v da' coracle run -v da
+        ask 'coracle run --network=h' coracle run --network = h
+        ask 'coracle volume rm ' coracle volume rm ''"#;
+    if let Some(found) = shell(&env, "bash", script) {
+        let lines: Vec<&str> = found.lines().collect();
+        let wanted = [
+            "app:one app:two",
+            "one two",
+            "two",
+            "one",
+            "web worker",
+            "missing",
+            "web: worker:",
+            "data: date:",
+            "host",
+            "data date",
+        ];
+        assert_eq!(lines, wanted);
     }
 }
 
@@ -230,15 +279,20 @@ fn containers_are_offered_in_a_fitting_state() {
         let call = call.arg(env.root()).arg("--runroot").arg(env.runroot()).args(words).arg("");
         let index = (5 + words.len()).to_string();
         let call = call.env("CORACLE_COMPLETE", "zsh").env("_CLAP_COMPLETE_INDEX", index);
-        let mut found = call.env("_CLAP_IFS", "\n").ok().lines();
-        found.retain(|word| !word.starts_with('-'));
-        found
+        // Options would bury the names.
+        call.env("_CLAP_IFS", "\n").ok().lines()
     };
     for verb in ["stop", "kill", "pause", "exec", "attach", "top"] {
         assert_eq!(asked(&[verb]), ["live"], "{verb}");
     }
     assert_eq!(asked(&["start"]), ["ended"]);
-    assert!(asked(&["unpause"]).is_empty());
+    assert!(asked(&["unpause"]).iter().all(|word| word.starts_with('-')));
+    assert_eq!(asked(&["run", "--network"]), ["none", "host", "slirp4netns", r"container\:live"]);
+    assert_eq!(asked(&["run", "--volumes-from"]), ["ended", "live"]);
+    env.coracle(["import", "-q", "-", "app:one"]).stdin(empty_archive()).ok();
+    for verb in ["rmi", "run", "save", "untag"] {
+        assert_eq!(asked(&[verb]), [r"app\:one"], "{verb}");
+    }
     for verb in [&["rm"][..], &["logs"], &["container", "inspect"]] {
         assert!(asked(verb).starts_with(&["ended".to_owned(), "live".to_owned()]), "{verb:?}");
     }
