@@ -185,7 +185,7 @@ impl Line<'_> {
             "UniqueSize": units::size(image.size - image.shared),
             "Labels": config.config.labels,
             "Names": self.names(),
-            "RepoTags": self.names(),
+            "RepoTags": image.tags(),
             "RepoDigests": image.digests,
             "History": image.history.join(", "),
             "Containers": self.containers,
@@ -206,7 +206,7 @@ fn json_images(store: &Store, lines: &[Line<'_>]) -> Result<Vec<Value>> {
         all.push(json!({
             "Id": image.image.id.hex(),
             "ParentId": "",
-            "RepoTags": if image.names.is_empty() { Value::Null } else { json!(line.names()) },
+            "RepoTags": Some(image.tags()).filter(|tags| !tags.is_empty()),
             "RepoDigests": image.digests,
             "Size": image.size,
             "SharedSize": image.shared,

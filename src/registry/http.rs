@@ -342,8 +342,10 @@ pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
         error.hint(format!(
             "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
         ))
-    } else if why.contains("InvalidContentType") || why.contains("corrupt message") {
+    } else if ["InvalidContentType", "corrupt message", "handshake eof"].iter().any(|w| why.contains(w)) {
         error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
+    } else if why.contains("refused") {
+        error.hint("Nothing listens there: check the host and the port.")
     } else if why.contains("resolved") {
         error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
     } else {

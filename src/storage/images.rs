@@ -86,6 +86,14 @@ pub struct Listed {
     pub read_only: bool,
 }
 
+impl Listed {
+    /// The names that are a tag: one by digest says what the image is, and tags nothing.
+    pub fn tags(&self) -> Vec<String> {
+        let names = self.names.iter().filter(|name| name.digest().is_none());
+        names.map(ToString::to_string).collect()
+    }
+}
+
 impl Images {
     pub(super) fn new(roots: Arc<Roots>) -> Self {
         Images { blobs: Blobs::new(roots.clone()), layers: Layers::new(roots.clone()), roots }

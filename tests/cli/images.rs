@@ -39,6 +39,22 @@ fn images_are_listed_as_table_ids_template_and_json() {
 }
 
 #[test]
+fn a_name_by_digest_is_no_tag() {
+    let env = TestEnv::new();
+    let (name, id) = env.pulled(one_file("pinned"), "images/pinned");
+    let digest = env.coracle(["images", "--format", "{{.Digest}}"]).ok().text().to_owned();
+    let pinned = format!("{}@{digest}", name.trim_end_matches(":1"));
+    env.coracle(["pull", "-q", &pinned]).ok();
+    let shown = &env.coracle(["inspect", &id]).ok().json()[0];
+    assert_eq!((&shown["RepoTags"], &shown["RepoDigests"]), (&json!([name]), &json!([pinned])));
+    let listed = &env.coracle(["images", "--format", "json"]).ok().json()[0];
+    assert_eq!((&listed["RepoTags"], &listed["Names"]), (&json!([name]), &json!([pinned, name])));
+    env.coracle(["untag", &id, &name]).ok();
+    assert_eq!(env.coracle(["inspect", "-f", "{{.RepoTags}}", &id]).ok().text(), "[]");
+    assert_eq!(env.coracle(["images", "--format", "json"]).ok().json()[0]["RepoTags"], json!(null));
+}
+
+#[test]
 fn filters_choose_and_keys_sort() {
     let env = TestEnv::new();
     let (_, one) = env.pulled(one_file("one"), "filters/one:1.0");

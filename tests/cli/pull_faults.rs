@@ -316,6 +316,18 @@ fn a_web_page_in_place_of_a_manifest_is_called_one() {
 }
 
 #[test]
+fn a_registry_that_cannot_be_reached_gets_its_hint() {
+    let env = TestEnv::new();
+    let nobody = format!("127.0.0.1:{}/x", crate::common::free_port());
+    env.coracle(["pull", "--retry", "0", &nobody]).fails(125).says("Hint: Nothing listens there");
+    // Plain http that ends the connection when TLS is spoken.
+    let registry = FaultyRegistry::start();
+    let name = format!("{}/x", registry.address());
+    let output = env.coracle(["pull", "--retry", "0", "--tls-verify", &name]).fails(125);
+    output.says("cannot reach registry").says("plain http");
+}
+
+#[test]
 fn one_bad_tag_does_not_stop_the_others() {
     let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
     registry.put_manifest("x", "a", OCI, b"junk");

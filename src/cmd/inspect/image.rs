@@ -13,12 +13,11 @@ pub(super) fn show(store: &Store, image: &Image) -> Result<Value> {
     let run = serde_json::to_value(&config.config).context(Kind::Image, || "show the configuration")?;
     let history = serde_json::to_value(&config.history).context(Kind::Image, || "show the history")?;
     let size = listed.as_ref().map_or(0, |listed| listed.size);
-    let names = |listed: &Listed| listed.names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let manifest = manifest(store, image);
     Ok(json!({
         "Id": image.id.hex(),
         "Digest": image.manifest,
-        "RepoTags": listed.as_ref().map(names).unwrap_or_default(),
+        "RepoTags": listed.as_ref().map(Listed::tags).unwrap_or_default(),
         "RepoDigests": listed.as_ref().map(|listed| listed.digests.clone()).unwrap_or_default(),
         "Parent": "",
         "Comment": config.history.last().and_then(|step| step.comment.as_deref()).unwrap_or_default(),
