@@ -12,6 +12,9 @@ BINARY ?= $(firstword $(wildcard $(TARGET)/*-linux-*/release/coracle))
 LIBSECCOMP_LIB_PATH ?= $(shell pkg-config --variable=libdir libseccomp 2>/dev/null)
 export LIBSECCOMP_LIB_PATH
 
+# Kernels 6.1 and 6.12: both sides of overlay's new mount interface, before layers by descriptor.
+RELEASE ?= bookworm trixie
+
 .PHONY: all build check fmt clippy test generated bench vm deny install uninstall hello help
 
 all: build
@@ -36,9 +39,9 @@ generated: ## write completions/, man/ and docs/kernel-features.md anew
 bench: ## the table of the README, against podman and a floor in C
 	$(CARGO) bench --locked --bench speed
 
-vm: ## the smoke list in a Debian 12 guest (QEMU)
+vm: ## the smoke list in guests (QEMU) of the Debian releases in RELEASE
 	$(CARGO) build --locked
-	scripts/vm.sh $(TARGET)/*-linux-*/debug/coracle
+	for release in $(RELEASE); do RELEASE=$$release scripts/vm.sh $(TARGET)/*-linux-*/debug/coracle || exit 1; done
 
 deny: ## licences, bans, sources; advisories where their database can be fetched
 	cargo-deny check licenses bans sources

@@ -1,25 +1,49 @@
 #!/bin/sh
-# Boots a Debian 12 guest (kernel 6.1, systemd, cgroup v2) in QEMU and runs scripts/smoke.sh there as
-# an ordinary user with a login session:
+# Boots a Debian guest (systemd, cgroup v2) in QEMU and runs scripts/smoke.sh there as an ordinary user
+# with a login session:
 #   scripts/vm.sh BINARY
-# The guest is made from Debian packages alone (mmdebstrap, mke2fs) and kept in target/vm under a hash
-# of its description. Needs no KVM. As root or as a user with a subuid range.
+# RELEASE chooses Debian's release (bookworm, with kernel 6.1, or trixie, with 6.12), ARCH the machine
+# (amd64 or arm64; the binary must be for it). The guest is made from Debian packages alone (mmdebstrap,
+# mke2fs) and kept in target/vm under a hash of its description. Needs no KVM. As root or as a user with
+# a subuid range.
 set -eu
 cd "$(dirname "$0")/.."
 binary=$1
+release=${RELEASE:-bookworm}
+arch=${ARCH:-amd64}
 [ -x "$binary" ] || { echo "vm: no binary $binary" >&2; exit 1; }
 say() { printf '==> %s\n' "$*"; }
 
-packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-amd64,uidmap,slirp4netns
+packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-$arch,uidmap,slirp4netns
 packages=$packages,docker-registry,busybox-static,curl,iproute2,procps
 limit=${VM_LIMIT:-900}
-
 cache=target/vm
+# Two processors make newer kernels crash under QEMU 7.2's emulation of x86.
+processors=2
+case $arch-$release in
+amd64-bookworm) ;;
+amd64-*) processors=1 ;;
+arm64-*) ;;
+*) echo "vm: no guest for $arch" >&2; exit 1 ;;
+esac
+accel=accel=${VM_ACCEL:-tcg}
+case $arch in
+amd64)
+    program=qemu-system-x86_64 machine=q35,$accel console=ttyS0 output=ttyS1
+    ports="-serial file:$cache/console.log -serial file:$cache/output.log"
+    ;;
+arm64)
+    program=qemu-system-aarch64 machine=virt,$accel console=ttyAMA0 output=hvc0
+    ports="-serial file:$cache/console.log -device virtio-serial-pci
+        -chardev file,id=output,path=$cache/output.log -device virtconsole,chardev=output"
+    ;;
+esac
+
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
 key=$(cat "$0" | sha256sum | cut -c1-16)
-base=$cache/$key
+base=$cache/$release-$arch-$key
 temp=
 qemu=
 finish() {
@@ -39,8 +63,8 @@ as_root() {
 }
 
 if [ ! -e "$base/done" ]; then
-    say "make the guest: $packages"
-    rm -rf "$cache"/[0-9a-f]*
+    say "make the guest: $release for $arch with $packages"
+    rm -rf "$cache/$release-$arch"-*
     mkdir "$base"
     temp=$(mktemp -d)
     chmod 0755 "$temp"
@@ -63,7 +87,7 @@ User=tester
 PAMName=login
 WorkingDirectory=/home/tester
 ExecStart=/bin/sh /opt/coracle/smoke.sh /opt/coracle/coracle
-StandardOutput=file:/dev/ttyS1
+StandardOutput=file:/dev/$output
 StandardError=inherit
 [Install]
 WantedBy=multi-user.target
@@ -82,7 +106,7 @@ ExecStart=/bin/rm /home/tester/again
 ExecStart=/bin/loginctl enable-linger tester
 ExecStart=/bin/systemctl restart user@1000.service
 END
-    mmdebstrap --quiet --variant=essential --include="$packages" --aptopt='Acquire::Retries "3"' \
+    mmdebstrap --quiet --variant=essential --architectures="$arch" --include="$packages" --aptopt='Acquire::Retries "3"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
         --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh --groups systemd-journal tester' \
@@ -94,7 +118,7 @@ END
         --customize-hook='chroot "$1" systemctl enable smoke.service again.path' \
         --customize-hook='chroot "$1" systemctl mask docker-registry.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-timesyncd.service' \
         --customize-hook='echo "/dev/vda / ext4 defaults 0 0" >"$1/etc/fstab"; echo guest >"$1/etc/hostname"' \
-        bookworm "$temp/tree.tar" </dev/null
+        "$release" "$temp/tree.tar" </dev/null
     say "write the disk"
     as_root 'mkdir "$1/tree"
         tar -C "$1/tree" --exclude="./dev/*" -xf "$1/tree.tar"
@@ -117,13 +141,14 @@ tar -C "$temp/payload" -cf "$temp/payload.tar" .
 rm -f "$cache/output.log" "$cache/console.log"
 say "boot (at most $limit s)"
 # The kernel's console goes to a file, the smoke list's output comes here.
-timeout "$limit" qemu-system-x86_64 -machine q35,accel="${VM_ACCEL:-tcg}" -cpu max -smp 2 -m 1536 \
+# shellcheck disable=SC2086 # a list of options
+timeout "$limit" "$program" -machine "$machine" -cpu max -smp "$processors" -m 1536 \
     -display none -nodefaults -no-reboot -monitor none \
     -kernel "$base/kernel" -initrd "$base/initrd" \
-    -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=false" \
+    -append "root=/dev/vda rw console=$console quiet panic=-1 systemd.show_status=false" \
     -drive "file=$base/disk,format=raw,if=virtio,snapshot=on" \
     -drive "file=$temp/payload.tar,format=raw,if=virtio,readonly=on" \
-    -serial "file:$cache/console.log" -serial "file:$cache/output.log" </dev/null &
+    $ports </dev/null &
 qemu=$!
 touch "$cache/output.log"
 tail -n +1 -F --pid="$qemu" "$cache/output.log" 2>/dev/null || true

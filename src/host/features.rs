@@ -33,7 +33,7 @@ enum Probe {
 
 type Row = (&'static str, &'static str, &'static str, &'static str, Probe);
 
-const TABLE: [Row; 15] = [
+const TABLE: [Row; 14] = [
     (
         "user namespaces",
         "3.8",
@@ -120,17 +120,10 @@ const TABLE: [Row; 15] = [
         Probe::Version,
     ),
     (
-        "overlay lowerdir+ by fsconfig",
-        "6.7",
-        "deep layer stacks given one by one",
-        "mount(2) with short relative names",
-        Probe::Version,
-    ),
-    (
         "overlay layers by descriptor",
         "6.13",
         "layers that no path can redirect",
-        "layers by name in a private directory",
+        "mount(2) with the numbers of the descriptors as names",
         Probe::Version,
     ),
 ];
