@@ -21,7 +21,7 @@ mod yaml;
 pub use confirm::confirm;
 pub use each::each;
 pub use habit::{docker, dockers, familiar};
-pub use out::{out, out_bytes};
+pub use out::out;
 pub use printable::printable;
 pub use yaml::yaml;
 

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 mod subid;
 pub use crate::container::ids::Extent;
-pub use subid::{IdMap, Range, account_names, ranges_of};
+pub use subid::{IdMap, account_names};
 
 /// A process's place in the shared namespace; dropping it takes the registration back.
 #[derive(Debug)]

@@ -38,7 +38,8 @@ const LOG_MAX: i64 = 16 * 1024;
 pub struct Slirp {
     child: Child,
     ready: OwnedFd,
-    exit: OwnedFd,
+    /// Its closing is what slirp4netns leaves at.
+    _exit: OwnedFd,
     log: OwnedFd,
 }
 
@@ -94,7 +95,7 @@ fn start(
         127
     })
     .doing("start", program)?;
-    Ok(Slirp { child, ready, exit, log })
+    Ok(Slirp { child, ready, _exit: exit, log })
 }
 
 /// Makes IPv6 addresses usable at once: nobody else is on this link, so the kernel need not spend two
@@ -238,17 +239,6 @@ impl Slirp {
         let length = std::fs::File::from(copy).read_at(&mut text, 0).unwrap_or(0);
         let text = String::from_utf8_lossy(&text[..length]);
         text.trim_end_matches('\0').to_owned()
-    }
-
-    /// Ends slirp4netns and reaps it.
-    pub fn stop(self) {
-        drop(self.exit);
-        // A process that does not heed the exit pipe is killed; its end is waited for either way.
-        let mut fds = [PollFd::new(self.child.pidfd.as_fd(), PollFlags::POLLIN)];
-        if !matches!(poll(&mut fds, PollTimeout::from(1000u16)), Ok(1)) {
-            let _ = crate::sys::process::pidfd_send_signal(self.child.pidfd.as_fd(), nix::libc::SIGKILL);
-        }
-        let _ = self.child.wait();
     }
 
     /// The failure of a process that did not become ready: its own, or the last lines it wrote.

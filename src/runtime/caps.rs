@@ -18,7 +18,6 @@ use ::caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
-use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// Reads a capability's name as users write it: any case, with or without `CAP_`.
@@ -54,11 +53,6 @@ impl Sets {
         let bounding = set(&plan.capabilities)?;
         let ambient = set(&plan.ambient_capabilities)?.intersection(&bounding).copied().collect();
         Ok(Sets { bounding, ambient })
-    }
-
-    /// The names in the bounding set, sorted.
-    pub fn names(&self) -> BTreeSet<String> {
-        self.bounding.iter().map(ToString::to_string).collect()
     }
 }
 

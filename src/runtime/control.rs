@@ -403,7 +403,7 @@ pub fn list(store: &Store) -> Result<Vec<Summary>> {
 pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: bool) -> Result<()> {
     // A container whose plan is lost can be removed like any other.
     let plan = container.plan::<ContainerPlan>().ok();
-    container.trash_locked(lock)?;
+    container.trash(lock)?;
     match plan.filter(|_| volumes) {
         Some(plan) => super::volumes::remove_anonymous(store, &plan),
         None => Ok(()),

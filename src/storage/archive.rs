@@ -18,7 +18,7 @@ mod save;
 mod source;
 mod upper;
 
-pub use input::{open, seekable};
+pub use input::open;
 pub use load::{Loaded, Progress, load};
 pub use made::{LayerWriter, MakeImage, NewLayer, make_image};
 pub use manifest::{Descriptor, Family, Manifest};

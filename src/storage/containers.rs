@@ -25,10 +25,7 @@ mod words;
 pub use dir::{ContainerDir, LOST_EXIT_CODE};
 pub use health::{Checked, HealthRecord};
 pub use locks::{AliveLock, DirLock, ExitNote};
-pub use records::{
-    ExecRecord, HealthSetting, PortRecord, ProcessRef, RUN_VERSION, RunRecord, SETTINGS_VERSION, Settings,
-    boot_id,
-};
+pub use records::{ExecRecord, HealthSetting, PortRecord, ProcessRef, RunRecord, Settings};
 pub use summary::Summary;
 pub use usage::disk_usage;
 
@@ -382,7 +379,7 @@ impl Containers {
                 continue;
             }
             if let Some(lock) = locks::try_lock(dir.fd()).context(Kind::Storage, doing)? {
-                dir.trash_locked(&lock)?;
+                dir.trash(&lock)?;
                 count += 1;
             }
         }

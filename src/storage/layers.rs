@@ -89,16 +89,6 @@ impl Layers {
         record::read(&path)?.ok_or_else(|| missing(id))
     }
 
-    /// Where the layer's intended owners are recorded, when it was unpacked with one id only; its form
-    /// is described in [`unpack::owners`].
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] when the layer is in no store.
-    pub fn owners(&self, id: &ChainId) -> Result<Option<PathBuf>> {
-        let path = self.home(id)?.join("owners");
-        Ok(path.is_file().then_some(path))
-    }
-
     fn find(&self, id: &ChainId) -> Option<PathBuf> {
         self.roots.readable().map(|data| data.join("layers").join(id.0.hex())).find(|p| p.is_dir())
     }
@@ -272,11 +262,6 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    /// The digest of its uncompressed archive.
-    pub fn diff_id(&self) -> &DiffId {
-        &self.diff_id
-    }
-
     #[cfg(test)]
     pub(super) fn notes_for_test(&self) -> &Notes {
         &self.notes

@@ -139,17 +139,6 @@ impl<'a, W: Write> Packer<'a, W> {
         self.level(dir, &mut prefix.to_vec(), mount)
     }
 
-    /// Packs one file, or a directory with everything below it, under the name `path`.
-    ///
-    /// # Errors
-    /// As [`Packer::tree`]; also when there is no such file.
-    pub fn node(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<()> {
-        let fail = |e| failed(path, e);
-        let held = hold(dir, name).map_err(fail)?;
-        let mount = fd::mount_id(held.as_fd()).map_err(fail)?;
-        self.held(held, &mut path.to_vec(), mount)
-    }
-
     /// Packs what a descriptor (`O_PATH` will do) refers to, a directory with everything below it, under
     /// the name `path`.
     ///

@@ -9,16 +9,8 @@ use std::io::{self, Write};
 /// [`Kind::OutputClosed`], which is not reported, when the reader has gone (`coracle ps | head -1`);
 /// [`Kind::Storage`] when the output is a file that takes no more.
 pub fn out(text: &str) -> Result<()> {
-    out_bytes(text.as_bytes())
-}
-
-/// [`out`] for bytes that need not be text, such as a container's log.
-///
-/// # Errors
-/// Those of [`out`].
-pub fn out_bytes(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(explain)
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(explain)
 }
 
 fn explain(error: io::Error) -> Error {

@@ -6,11 +6,11 @@ use std::fs;
 
 /// A range of ids lent to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+struct Range {
     /// First id.
-    pub start: u32,
+    start: u32,
     /// How many.
-    pub count: u32,
+    count: u32,
 }
 
 /// How ids inside the shared namespace correspond to ids outside.
@@ -58,7 +58,7 @@ pub fn account_names(uid: Uid) -> Vec<String> {
 }
 
 /// The ranges of an account in the text of `/etc/subuid` or `/etc/subgid`; malformed lines are skipped.
-pub fn ranges_of(text: &str, names: &[String]) -> Vec<Range> {
+fn ranges_of(text: &str, names: &[String]) -> Vec<Range> {
     text.lines()
         .filter_map(|line| {
             let mut fields = line.trim().split(':');

@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, Tc
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
-use support::{Inside, PATIENCE, Running, options, wait};
+use support::{Inside, PATIENCE, Running, end, options};
 
 type Test = (&'static str, fn());
 
@@ -118,10 +118,7 @@ fn slirp_configures_the_interface() {
     });
     let slirp = inside.slirp(&options("slirp4netns:cidr=10.9.8.0/24,mtu=1500"));
     assert_eq!(inside.go(), "Some(10.9.8.100) true");
-    // Dropping the value closes the exit pipe, as the death of the monitor does.
-    let pidfd = slirp.pidfd().try_clone_to_owned().unwrap();
-    drop(slirp);
-    wait(&pidfd);
+    end(slirp);
     inside.child.link.send(&"end", &[]).unwrap();
     assert_eq!(inside.child.wait().unwrap(), 0);
 }
@@ -134,13 +131,13 @@ fn slirp_that_cannot_start_says_why() {
     let failure = slirp.wait_ready().unwrap_err();
     assert_eq!((failure.errno(), failure.stage.as_str()), (Errno::ENOENT, "slirp4netns"));
     assert!(slirp::explain(nowhere, &failure).message().contains("not installed"));
-    slirp.stop();
+    end(slirp);
 
     let program = slirp::find().unwrap();
     let slirp = slirp::spawn(&program, &SlirpOptions::default(), userns, userns).unwrap();
     let failure = slirp.wait_ready().unwrap_err();
     assert!(!failure.detail.is_empty() && failure.detail != "it ended without a message", "{failure:?}");
-    slirp.stop();
+    end(slirp);
     coracle::sys::process::pidfd_send_signal(inside.child.pidfd.as_fd(), libc::SIGKILL).unwrap();
     inside.child.wait().unwrap();
 }

@@ -124,10 +124,17 @@ impl Running {
     /// Ends everything, in the order a monitor does.
     pub(crate) fn end(self) {
         forwarder::stop(self.forwarder);
-        self.slirp.stop();
+        end(self.slirp);
         coracle::sys::process::pidfd_send_signal(self.inside.child.pidfd.as_fd(), libc::SIGKILL).unwrap();
         self.inside.child.wait().unwrap();
     }
+}
+
+/// Ends slirp4netns as the death of its monitor does, which closes the exit pipe.
+pub(crate) fn end(slirp: slirp::Slirp) {
+    let pidfd = slirp.pidfd().try_clone_to_owned().unwrap();
+    drop(slirp);
+    wait(&pidfd);
 }
 
 pub(crate) fn wait(pidfd: &OwnedFd) {

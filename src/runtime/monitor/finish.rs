@@ -102,7 +102,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
     }
     let Ok(lock) = dir.lock() else { return };
     // Another command may be removing it at this moment; then it is gone either way.
-    let _ = dir.trash_locked(&lock);
+    let _ = dir.trash(&lock);
     let _ = crate::runtime::volumes::remove_anonymous(store, plan);
 }
 

@@ -52,7 +52,7 @@ pub fn open(store: &Store, file: File, stop: &dyn Fn() -> bool) -> Result<Source
 ///
 /// # Errors
 /// When it cannot be copied.
-pub fn seekable(store: &Store, mut file: File, stop: &dyn Fn() -> bool) -> Result<Arc<File>> {
+fn seekable(store: &Store, mut file: File, stop: &dyn Fn() -> bool) -> Result<Arc<File>> {
     let regular = file.metadata().context(Kind::Storage, || "look at the input")?.is_file();
     if regular && file.stream_position().is_ok_and(|at| at == 0) {
         return Ok(Arc::new(file));

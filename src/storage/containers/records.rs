@@ -12,9 +12,9 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 /// The version of [`RunRecord`]'s form that this program writes.
-pub const RUN_VERSION: u32 = 1;
+pub(super) const RUN_VERSION: u32 = 1;
 /// The version of [`Settings`]' form that this program writes.
-pub const SETTINGS_VERSION: u32 = 1;
+pub(super) const SETTINGS_VERSION: u32 = 1;
 
 /// A process that may have ended and whose number may belong to another by now (attack case 37).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl ProcessRef {
 }
 
 /// Names this boot of the machine (random(4)); empty when it cannot be read.
-pub fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim_end().to_owned()
 }
 

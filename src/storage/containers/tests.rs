@@ -1,3 +1,4 @@
+use super::records::{RUN_VERSION, boot_id};
 use super::*;
 use crate::container::ExitRecord;
 use chrono::{DateTime, Utc};
@@ -28,6 +29,10 @@ fn plan(name: &str) -> serde_json::Value {
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
+}
+
+fn trash(dir: &ContainerDir) -> PathBuf {
+    dir.trash(&dir.lock().unwrap()).unwrap()
 }
 
 impl Fixture {
@@ -118,7 +123,7 @@ fn helper_process() {
                 for text in orders[2].split(' ') {
                     let made = containers.create(&Containers::new_id().unwrap(), &name(text), &plan(text));
                     match made {
-                        Ok(dir) if round % 2 == 0 => drop(dir.trash().unwrap()),
+                        Ok(dir) if round % 2 == 0 => drop(trash(&dir)),
                         Ok(dir) => won.push(dir.id().to_string()),
                         Err(e) => assert_eq!(e.kind(), Kind::Conflict, "{e} {:?}", e.causes()),
                     }
@@ -341,7 +346,7 @@ fn torn_records_hide_nothing_and_never_panic() {
     assert_eq!(list[0].created, DateTime::<Utc>::default());
     assert!(dir.plan::<serde_json::Value>().unwrap_err().hints()[0].contains("rm -f"));
     let id = dir.id().clone();
-    f.containers.find(id.short()).unwrap().trash().unwrap();
+    trash(&f.containers.find(id.short()).unwrap());
     assert!(f.containers.list().unwrap().is_empty());
     // The name whose link outlived the records is free.
     f.make("web");
@@ -378,10 +383,10 @@ fn trash_frees_the_name_and_two_may_try() {
     let f = fixture();
     let dir = f.make("web");
     let same = f.containers.find("web").unwrap();
-    let path = dir.trash().unwrap();
+    let path = trash(&dir);
     assert!(path.join("plan.json").exists());
     let next = f.make("web");
-    same.trash().unwrap();
+    trash(&same);
     assert_eq!(f.containers.find("web").unwrap().id(), next.id(), "the late one took the new one's name");
 }
 
@@ -390,7 +395,7 @@ fn the_lock_of_a_container_that_went_meanwhile_says_so() {
     let f = fixture();
     let dir = f.make("brief");
     let opened = f.containers.find("brief").unwrap();
-    std::fs::remove_dir_all(dir.trash().unwrap()).unwrap();
+    std::fs::remove_dir_all(trash(&dir)).unwrap();
     let error = opened.lock().unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     assert!(error.message().ends_with("has been removed meanwhile"), "{error}");
@@ -404,7 +409,7 @@ fn the_exit_note_outlives_the_directory() {
     assert_eq!(note.code(1), None);
     dir.write_exit(&exit_record(10, 200)).unwrap();
     dir.write_exit(&exit_record(11, 3)).unwrap();
-    std::fs::remove_dir_all(dir.trash().unwrap()).unwrap();
+    std::fs::remove_dir_all(trash(&dir)).unwrap();
     assert_eq!((note.code(10), note.code(11), note.code(12)), (Some(3), Some(3), None));
 }
 

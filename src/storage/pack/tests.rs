@@ -172,16 +172,15 @@ fn attributes_go_along_but_overlays_own_do_not() {
 }
 
 #[test]
-fn one_node_gets_another_name_and_owner() {
+fn one_object_gets_another_name_and_owner() {
     let dir = tree();
     let options = Options { owner: Some((3_000_000, 7)), ..Options::default() };
     let mut packer = Packer::new(Vec::new(), options);
     let top = open(dir.path());
-    packer.node(top.as_fd(), c"b", b"renamed").unwrap();
-    packer.node(top.as_fd(), c"a", b"x/y").unwrap();
+    packer.object(hold(top.as_fd(), c"b").unwrap(), b"renamed").unwrap();
+    packer.object(hold(top.as_fd(), c"a").unwrap(), b"x/y").unwrap();
     packer.file(b"made.json", 0o644, b"{}").unwrap();
     packer.directory(b"made", 0o755).unwrap();
-    assert!(packer.node(top.as_fd(), c"nosuch", b"n").is_err());
     let (tar, _) = packer.finish().unwrap();
     let seen = listed(&tar, &["-v", "--numeric-owner"]);
     let long = "n".repeat(200);

@@ -14,20 +14,11 @@ use std::path::PathBuf;
 
 impl ContainerDir {
     /// Frees the name and renames the directory into the trash; gives its new path. One that another
-    /// process removed meanwhile is not an error. The caller does not hold [`ContainerDir::lock`].
+    /// process removed meanwhile is not an error.
     ///
     /// # Errors
     /// When the rename is refused.
-    pub fn trash(self) -> Result<PathBuf> {
-        let lock = self.lock()?;
-        self.trash_locked(&lock)
-    }
-
-    /// As [`ContainerDir::trash`], for a caller that holds the lock.
-    ///
-    /// # Errors
-    /// When the rename is refused.
-    pub fn trash_locked(&self, _lock: &DirLock) -> Result<PathBuf> {
+    pub fn trash(&self, _lock: &DirLock) -> Result<PathBuf> {
         let trashed = self.data.join("trash").join(format!("container-{}", self.id));
         let gone = Event::of(self, Action::Remove);
         let ours = self.rename_to_trash(&gone.name);
