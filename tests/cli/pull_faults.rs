@@ -526,6 +526,28 @@ fn ctrl_c_ends_a_pull_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn what_another_command_removes_meanwhile_is_fetched_again() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (shared, slow) = (noise(250, 20).finish(), noise(251, 200).finish());
+    let ids = [&shared.0, &slow.0].map(|tar| format!("sha256:{}", crate::common::sha256_hex(tar)));
+    image_of(&registry, "first", std::slice::from_ref(&shared.1), &ids[..1]);
+    image_of(&registry, "second", &[shared.1.clone(), slow.1.clone()], &ids);
+    let [first, second] = ["first", "second"].map(|tag| format!("{}/x:{tag}", registry.address()));
+    env.coracle(["pull", "-q", &first]).ok();
+    let blob = crate::common::sha256_hex(&slow.1);
+    registry.fault(&blob, 1, Fault::Stall(100_000));
+    let running = env.coracle(["pull", "-q", &second]).start();
+    registry.wait_for(&blob);
+    // The layer and the blob that the pull has found to be here.
+    env.coracle(["rmi", &first]).ok();
+    registry.release();
+    let output = running.wait();
+    assert_eq!(output.code, 0, "{output}");
+    env.coracle(["save", "-q", "-o"]).arg(env.path().join("saved")).arg(&second).ok();
+    assert_eq!(files(&env, "layers").len(), 2);
+}
+
+#[test]
 fn a_registry_that_dies_midway_is_named() {
     let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
     let (blobs, _) = registry.put_image("x", "latest", vec![noise(80, 100)]);

@@ -29,6 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// How often a pull is begun when other commands remove what it found in the store.
+const TRIES: usize = 5;
 /// Time between two looks at an unpacking layer.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -81,28 +83,33 @@ fn work(
     // What killed pulls have left; it goes the way of the trash, a little with each pull.
     trash::collect_leftovers(&store)?;
     trash::sweep(&store, 2)?;
-    let mut unpacking = Unpacking {
-        store: &store,
-        reporter,
-        slots: Vec::new(),
-        begun: Vec::new(),
-        give_up: Arc::new(AtomicBool::new(false)),
-    };
-    let report = |event| reporter.send(Message::Event(event));
-    let outcome = registry::fetch(prepared, &mut unpacking, &report, &|| stop.came())
-        .and_then(|fetched| unpacking.wait(stop).map(|()| fetched))
-        .and_then(|fetched| unpacking.record(&fetched));
-    match outcome {
-        Ok(reference) => Ok(reference),
-        Err(e) if e.kind() == Kind::Image => {
-            unpacking.forget();
-            Err(with_name(e, prepared))
-        }
-        Err(e) => {
-            unpacking.salvage();
-            Err(e)
+    for _ in 0..TRIES {
+        let mut unpacking = Unpacking {
+            store: &store,
+            reporter,
+            slots: Vec::new(),
+            begun: Vec::new(),
+            give_up: Arc::new(AtomicBool::new(false)),
+        };
+        let report = |event| reporter.send(Message::Event(event));
+        let outcome = registry::fetch(prepared, &mut unpacking, &report, &|| stop.came())
+            .and_then(|fetched| unpacking.wait(stop).map(|()| fetched))
+            .and_then(|fetched| unpacking.record(&fetched));
+        match outcome {
+            Ok(Some(reference)) => return Ok(reference),
+            Ok(None) => log::info!("what was here is gone meanwhile: fetching it again"),
+            Err(e) if e.kind() == Kind::Image => {
+                unpacking.forget();
+                return Err(with_name(e, prepared));
+            }
+            Err(e) => {
+                unpacking.salvage();
+                return Err(e);
+            }
         }
     }
+    Err(Error::new(Kind::Storage, "other commands removed what was pulled, again and again")
+        .hint("Try again when the running pulls and removals are done."))
 }
 
 /// A failure that speaks of a part of the image says which image that is.
@@ -198,16 +205,18 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    /// Makes the layers and the image visible.
-    fn record(&mut self, fetched: &Fetched) -> Result<Reference> {
+    /// Makes the layers and the image visible; nothing when a layer or blob is not there any more. From here
+    /// on the lock keeps what is.
+    fn record(&mut self, fetched: &Fetched) -> Result<Option<Reference>> {
         let lock = self.store.shared()?;
-        // Nothing is collected from now on; what was until now is told.
-        if let Some(gone) = fetched.image.layers.iter().find(|l| !self.store.blobs().has(&l.digest)) {
-            let message = format!("blob {} was removed by another command meanwhile", gone.digest);
-            return Err(Error::new(Kind::Storage, message)
-                .hint(format!("Pull again: coracle pull {}", fetched.reference)));
+        match self.store.layers().commit(&lock, self.stack()) {
+            Ok(_) => {}
+            Err(e) if e.kind() == Kind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
         }
-        self.store.layers().commit(&lock, self.stack())?;
+        if !fetched.image.layers.iter().all(|layer| self.store.blobs().has(&layer.digest)) {
+            return Ok(None);
+        }
         let names = [fetched.reference.clone()];
         self.store.images().record(
             &lock,
@@ -219,7 +228,7 @@ impl Unpacking<'_> {
                 index: fetched.index.as_ref(),
             },
         )?;
-        Ok(fetched.reference.clone())
+        Ok(Some(fetched.reference.clone()))
     }
 
     /// The finished layers from the bottom up to the first that is not.
