@@ -4,6 +4,7 @@ use super::cp;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::export;
+use crate::storage::archive::to_file;
 use crate::storage::events::Action;
 use std::fs::File;
 use std::io::IsTerminal;
@@ -29,18 +30,21 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let container = cp::open(&store, &args.container)?;
-    let out = match &args.output {
-        Some(path) => File::create(path).context(Kind::Usage, || format!("write {}", path.display()))?,
+    match &args.output {
+        Some(path) => to_file(path, |file| export::export(&store, &container, file))?,
         None if std::io::stdout().is_terminal() => {
             return Err(Error::new(Kind::Usage, "an archive is not written to a terminal")
                 .hint(format!("Name a file: coracle export -o FILE {}", args.container)));
         }
         None => {
             let copy = std::io::stdout().as_fd().try_clone_to_owned();
-            File::from(copy.context(Kind::Usage, || "open standard output")?)
+            export::export(
+                &store,
+                &container,
+                &File::from(copy.context(Kind::Usage, || "open standard output")?),
+            )?;
         }
-    };
-    export::export(&store, &container, out)?;
+    }
     container.emit(Action::Export);
     Ok(ExitCode::SUCCESS)
 }

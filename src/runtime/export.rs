@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// When a file cannot be read or the output takes no more.
-pub fn export(store: &Store, container: &ContainerDir, out: File) -> Result<()> {
+pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()> {
     let plan: ContainerPlan = container.plan()?;
     fork::leaf::<(), ()>(
         "export",

@@ -39,3 +39,36 @@ fn failures() {
     env.coracle(["export", "-o", "/nosuch/file", "web"]).fails(125).says("/nosuch/file");
     env.coracle(["export", "-o", "/dev/full", "web"]).fails(125);
 }
+
+/// A file of the user's is replaced whole or not at all, and through a symbolic link.
+#[test]
+fn an_archive_cut_short_replaces_nothing() {
+    let env = TestEnv::with_images();
+    let mounted = ["create", "--name", "web", "--network=none", "-v", "vol:/bin", "busybox"];
+    env.coracle(mounted).ok();
+    env.coracle(["run", "--rm", "--network=none", "-v", "vol:/v", "busybox", "cp", "/bin/busybox", "/v/b"])
+        .ok();
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(env.path().join("out")).unwrap().flatten().collect();
+        names.sort_by_key(std::fs::DirEntry::file_name);
+        names.iter().map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let old = env.file("out/old.tar", "old");
+    std::os::unix::fs::symlink("old.tar", env.path().join("out/link.tar")).unwrap();
+    for verb in [&["export", "web"][..], &["volume", "export", "vol"], &["save", "busybox"]] {
+        let (what, verb) = verb.split_last().unwrap();
+        let program = crate::common::coracle_binary();
+        let call = env.coracle(verb).args(["-o", "out/link.tar", what]).into_command();
+        // 100 KiB, less than the archive has.
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", "ulimit -f 200; exec \"$0\" \"$@\""]).arg(program).args(call.get_args());
+        let status = limited.current_dir(env.path()).stderr(std::process::Stdio::null()).status().unwrap();
+        assert!(!status.success(), "{verb:?}");
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "old", "{verb:?}");
+        assert_eq!(names(), ["link.tar", "old.tar"], "{verb:?}");
+        env.coracle(verb).args(["-o", "out/link.tar", what]).ok();
+        assert!(std::fs::metadata(&old).unwrap().len() > 100 << 10, "{verb:?}");
+        assert_eq!(names(), ["link.tar", "old.tar"], "{verb:?}");
+        std::fs::write(&old, "old").unwrap();
+    }
+}

@@ -3,6 +3,7 @@
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::volumes::archive;
+use crate::storage::archive::to_file;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -28,17 +29,20 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let volume = store.volumes().find(&args.volume)?;
     archive::place(&store, &volume)?;
-    let out = match &args.output {
-        Some(path) => File::create(path).context(Kind::Usage, || format!("write {}", path.display()))?,
+    match &args.output {
+        Some(path) => to_file(path, |file| archive::export(&store, &volume, file))?,
         None if std::io::stdout().is_terminal() => {
             return Err(Error::new(Kind::Usage, "an archive is not written to a terminal")
                 .hint(format!("Name a file: coracle volume export -o FILE {}", volume.name)));
         }
         None => {
             let copy = std::io::stdout().as_fd().try_clone_to_owned();
-            File::from(copy.context(Kind::Usage, || "open standard output")?)
+            archive::export(
+                &store,
+                &volume,
+                &File::from(copy.context(Kind::Usage, || "open standard output")?),
+            )?;
         }
-    };
-    archive::export(&store, &volume, out)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -61,7 +61,7 @@ where
 ///
 /// # Errors
 /// When a file cannot be read or the output takes no more.
-pub fn export(store: &Store, volume: &Volume, out: File) -> Result<()> {
+pub fn export(store: &Store, volume: &Volume, out: &File) -> Result<()> {
     let path = place(store, volume)?;
     inside(store, || {
         let mut packer = Packer::new(out, Options { nanoseconds: true, ..Options::default() });

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// Writes a file of the user's: a new one has no name until it is whole, and then takes the place of an
-/// old one. A FIFO or device is written to as it is.
+/// old one, where a symbolic link leads. A FIFO or device is written to as it is.
 ///
 /// # Errors
 /// Those of `write`, or when the file cannot be made.
@@ -24,6 +24,8 @@ pub fn to_file(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<(
     if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
         return Err(failed("write", path, io::Error::from_raw_os_error(nix::libc::EISDIR)));
     }
+    let target = fs::read_link(path).and_then(|_| fs::canonicalize(path));
+    let path = target.as_deref().unwrap_or(path);
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
