@@ -194,6 +194,22 @@ fn unused_layers_are_kept_for_a_while() {
     assert_eq!(std::fs::read_dir(env.root().join("layers")).unwrap().count(), 0);
 }
 
+/// Where nothing else can be written, volatile state is in the data root.
+#[test]
+fn reset_leaves_nothing_where_one_root_is_in_the_other() {
+    let env = TestEnv::new();
+    let places = env.path().join("places");
+    for (data, runtime) in [("one", "one/run"), ("two/data", "two"), ("three/data", "three/run")] {
+        let call = |args: &[&str]| {
+            let call = env.program(crate::common::coracle_binary()).arg("--root").arg(places.join(data));
+            call.arg("--runroot").arg(places.join(runtime)).args(args)
+        };
+        call(&["volume", "create", "v"]).ok();
+        call(&["system", "reset", "-f"]).ok();
+        assert!(!places.join(data).exists() && !places.join(runtime).exists(), "{data} {runtime}");
+    }
+}
+
 /// A run that comes between the end of the last container and the store's lock is ended, too: without its
 /// records its processes would live on unseen.
 #[test]

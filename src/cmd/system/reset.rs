@@ -48,14 +48,16 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let lock = without_containers(&store)?;
     store.discard_everything(&lock)?;
     control::sweep(&store)?;
-    if !store.remove_root(lock)? {
-        log::info!("{} is left: it holds what is not the store's, or is a mount point", data.display());
-    }
+    let gone = store.remove_root(lock)?;
     for part in ["c", "userns"] {
         // Nothing lives that could use it; the directory itself is made anew by the next command.
         let _ = std::fs::remove_dir_all(env.roots.runtime.join(part));
     }
     let _ = std::fs::remove_dir(&env.roots.runtime);
+    // Only now is it empty where the runtime directory was in it.
+    if !gone && std::fs::remove_dir(data).is_err() {
+        log::info!("{} is left: it holds what is not the store's, or is a mount point", data.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
