@@ -496,6 +496,34 @@ fn a_low_limit_of_open_files_is_no_limit_inside() {
     assert_eq!(limited.args(run.get_args().map(ToOwned::to_owned)).ok().text(), "200");
 }
 
+/// Somebody, or the kernel for want of memory, kills the server: the next run has a new one.
+#[test]
+fn a_restart_brings_back_a_killed_server() {
+    let env = TestEnv::with_images();
+    let run = env.coracle(["run", "-d", "--name", "c", "--network=none", "--userns=keep-id"]);
+    run.args(["--restart=always", "busybox", "sleep", "1000"]).ok();
+    let field = |field: &str| -> i32 {
+        let shown = env.coracle(["inspect", "-f", &format!("{{{{.{field}}}}}"), "c"]).ok();
+        shown.text().parse().unwrap()
+    };
+    env.coracle(["exec", "c", "sh", "-c", "echo kept >/tmp/kept"]).ok();
+    for round in 1..3 {
+        let (monitor, payload) = (field("State.ConmonPid"), field("State.Pid"));
+        let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
+        for child in children.split_whitespace().map(|pid| pid.parse::<i32>().unwrap()) {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+        }
+        eventually("the container has run again", || {
+            field("RestartCount") >= round && ![0, payload].contains(&field("State.Pid"))
+        });
+        let seen = env.coracle(["exec", "c", "sh", "-c", "cat /tmp/kept; ls -d /bin/busybox"]).ok();
+        assert_eq!(seen.stdout, "kept\n/bin/busybox\n", "{seen}");
+        assert_eq!(field("State.ConmonPid"), monitor, "another monitor");
+        assert_eq!(field("RestartCount"), round, "it came back at the first attempt");
+    }
+    env.coracle(["rm", "-f", "-t", "0", "c"]).ok();
+}
+
 #[test]
 fn what_it_needs_and_cannot_have_is_said() {
     let env = TestEnv::with_images();

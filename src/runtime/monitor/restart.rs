@@ -6,6 +6,7 @@
 //! who of them is killed when. While it waits for the next run the monitor holds `alive` and its exit
 //! record names the time; that is what the status `Restarting` is derived from. `SIGTERM` ends the wait.
 
+use super::layers::{self, Layers};
 use super::once::{self, Failed, Means, Run};
 use super::setup;
 use super::{Life, finish};
@@ -19,7 +20,10 @@ use crate::storage::containers::RunRecord;
 use crate::storage::events::Action;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::statfs::statfs;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -154,12 +158,27 @@ pub(super) fn next(
 fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
     // What a cgroup counts is its run's: the next one gets a new one.
     cgroup::clear(life.plan);
+    revive(life)?;
     let (stdio, streams) = setup::streams(life.plan, life.kept.as_ref())?;
     let listeners = netns::listen(&life.ports)
         .map_err(|e| Failure::other("publish ports of", life.plan.id.short(), e.to_string()))?;
     let joins = Joins::open(life.store, life.plan)
         .map_err(|e| setup::storage_failure("share namespaces of", life.plan.id.short(), &e))?;
     once::begin(life, Means { stdio, streams, joins, listeners, client: None, restarts })
+}
+
+/// Where the server of shifted files has died nothing of the root can be read any more: a new server and a
+/// new mount take the same places.
+fn revive(life: &Life<'_>) -> Result<(), Failure> {
+    let (dir, plan) = (life.dir, life.plan);
+    if !plan.ids.is_shifted() || statfs(&dir.lower()).err() != Some(Errno::ENOTCONN) {
+        return Ok(());
+    }
+    let _ = umount2(&dir.merged(), MntFlags::MNT_DETACH);
+    layers::release(plan, &dir.path());
+    // It lives as long as its mounts.
+    let layers = Layers::open(life.store, dir, plan)?;
+    setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove).map(drop)
 }
 
 #[cfg(test)]
