@@ -16,6 +16,17 @@ coracle=${PREFIX:-/usr/local}/bin/coracle
 # coracle is for people who are not root: root tries it as the unprivileged user of the tests.
 as=
 [ "$(id -u)" -ne 0 ] || as=tests/as-user.sh
+# Ubuntu lets nobody but programs with a profile make user namespaces; `coracle info` has the commands.
+if [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ]; then
+    cure=$($as "$coracle" info --format \
+        '{{range .checks}}{{if eq .name "user-namespaces"}}{{range .cure}}{{.}}{{end}}{{end}}{{end}}')
+    if [ -n "$cure" ]; then
+        printf '==> %s\n' "$cure" >&2
+        [ "$(id -u)" -ne 0 ] || cure="sudo() { \"\$@\"; }
+$cure"
+        sh -euc "$cure" >/dev/null
+    fi
+fi
 set -- run --rm --rootfs /:O sh -c 'echo "hello from a container"'
 printf '==> coracle run --rm --rootfs /:O sh -c ...\n' >&2
 $as "$coracle" "$@"

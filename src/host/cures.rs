@@ -24,7 +24,8 @@ pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
                 || object.contains("newgidmap")
                 || symptom.doing == "use the layers in" =>
         {
-            all(doctor::id_maps())
+            let found = all(doctor::id_maps());
+            if found.is_empty() { doctor::confinement().into_iter().collect() } else { found }
         }
         (_, "/dev/net/tun") => all(vec![doctor::tun()]),
         (_, "/dev/fuse") => all(vec![doctor::fuse()]),
@@ -36,6 +37,9 @@ pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
             let mut hints = all(vec![doctor::user_namespaces()]);
             if hints.is_empty() && std::path::Path::new(symptom.object).starts_with(&roots.data) {
                 hints = all(vec![doctor::data_root(&roots.data)]);
+            }
+            if hints.is_empty() {
+                hints.extend(doctor::confinement());
             }
             hints
         }

@@ -19,7 +19,7 @@ pub(super) use devices::{fuse, tun};
 pub(super) use disk::{data_root, full_or_read_only};
 pub use ids::id_map;
 pub(super) use ids::id_maps;
-pub(super) use userns::{namespace_limits, user_namespaces};
+pub(super) use userns::{confinement, namespace_limits, user_namespaces};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,7 +31,6 @@ pub struct Check {
     /// What was found.
     pub detail: String,
     /// What to do, a command or two; empty when nothing need be done.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cure: Vec<String>,
 }
 

@@ -56,6 +56,9 @@ fn info_shows_the_same_as_table_json_and_template() {
     for check in info["checks"].as_array().unwrap() {
         assert!(text.contains(check["name"].as_str().unwrap()), "{check} is not in {text}");
     }
+    // scripts/install.sh asks so, whether there is a cure or none.
+    let cures = "{{range .checks}}{{if eq .name \"kernel\"}}{{range .cure}}{{.}}{{end}}{{end}}{{end}}";
+    assert_eq!(env.coracle(["info", "-f", cures]).ok().text(), "");
     let kernel = env.coracle(["info", "-f", "{{.host.kernel}}"]).ok();
     assert_eq!(kernel.text(), info["host"]["kernel"].as_str().unwrap());
 }

@@ -14,7 +14,7 @@ pub(in crate::host) fn user_namespaces() -> Check {
         line("/proc/sys/kernel/unprivileged_userns_clone").as_deref(),
         line("/proc/sys/user/max_user_namespaces").as_deref(),
         line("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref(),
-        line("/proc/self/attr/apparmor/current").or_else(|| line("/proc/self/attr/current")).as_deref(),
+        label().as_deref(),
         &program,
     )
 }
@@ -31,7 +31,10 @@ pub(super) fn tried(settings: Check, runtime: &Path) -> Check {
             for cause in error.causes() {
                 detail.push_str(&format!(": {cause}"));
             }
-            let cure = error.hints().into_iter().map(str::to_owned).collect();
+            let mut cure: Vec<String> = error.hints().into_iter().map(str::to_owned).collect();
+            if cure.is_empty() {
+                cure.extend(confinement());
+            }
             Check::missing(settings.name, detail, cure)
         }
     }
@@ -62,7 +65,7 @@ fn judge(
     if most.is_none() && clone.is_none() && !Path::new("/proc/self/ns/user").exists() {
         return Check::missing(name, "this kernel is built without user namespaces", Vec::new());
     }
-    let confined = profile.is_some_and(|p| !p.trim_end_matches('\0').is_empty() && p != "unconfined");
+    let confined = profile.is_some_and(|p| !p.is_empty() && p != "unconfined");
     if apparmor == Some("1") && !confined {
         return Check::missing(
             name,
@@ -78,16 +81,24 @@ fn persistent(key: &str, value: u32) -> Vec<String> {
     vec![format!("echo {key}={value} | sudo tee /etc/sysctl.d/90-userns.conf && sudo sysctl {key}={value}")]
 }
 
-/// The commands that write and load a profile which lets this very program make user namespaces.
+/// The commands that write and load a profile which lets this very program make user namespaces. They can
+/// be pasted with any indentation.
 fn load_profile(program: &Path) -> String {
-    format!(
-        "sudo tee /etc/apparmor.d/coracle <<'END'\n{}END\nsudo apparmor_parser -r /etc/apparmor.d/coracle",
-        profile(program)
-    )
+    let file = format!("/etc/apparmor.d/{}", profile_name(program));
+    let text = profile(program).replace('\'', r"'\''");
+    format!("printf '%s\\n' '{text}' | sudo tee {file} && sudo apparmor_parser -r {file}")
+}
+
+/// One name for each path, so that several copies of the program can be let at the same time.
+fn profile_name(program: &Path) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let path = program.to_string_lossy();
+    let name: String = path.trim_start_matches('/').replace('/', ".");
+    name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
 
 /// The profile's text: unconfined but for the right to make user namespaces (AppArmor 4).
-pub(in crate::host) fn profile(program: &Path) -> String {
+fn profile(program: &Path) -> String {
     let mut path = String::new();
     for c in program.to_string_lossy().chars() {
         if "*?[]{}^\"\\".contains(c) {
@@ -95,10 +106,30 @@ pub(in crate::host) fn profile(program: &Path) -> String {
         }
         path.push(c);
     }
+    let name = profile_name(program);
     format!(
-        "abi <abi/4.0>,\ninclude <tunables/global>\n\nprofile coracle \"{path}\" flags=(unconfined) {{\n  userns,\n\n  \
-         include if exists <local/coracle>\n}}\n"
+        "abi <abi/4.0>,\ninclude <tunables/global>\nprofile {name} \"{path}\" flags=(unconfined) {{\n  userns,\n  \
+         include if exists <local/{name}>\n}}"
     )
+}
+
+/// What to look at when a step was refused to a program that an AppArmor profile confines.
+pub(in crate::host) fn confinement() -> Option<String> {
+    suspect(&label()?)
+}
+
+/// A label such as `lxc-container (enforce)`; profiles in another mode refuse nothing.
+fn suspect(label: &str) -> Option<String> {
+    let name = label.strip_suffix(" (enforce)")?;
+    Some(format!(
+        "The AppArmor profile {name} confines this program; whether it refuses this: sudo dmesg | grep apparmor"
+    ))
+}
+
+/// This process's AppArmor label.
+fn label() -> Option<String> {
+    let label = line("/proc/self/attr/apparmor/current").or_else(|| line("/proc/self/attr/current"))?;
+    Some(label.trim_end_matches('\0').to_owned())
 }
 
 /// The limits of user.max_*_namespaces that are nought or small enough to be met, with their cures.
@@ -134,11 +165,33 @@ mod tests {
         assert!(none.cure[0].contains("user.max_user_namespaces=15000"));
         let ubuntu = check(None, "100", Some("1"), Some("unconfined"));
         assert_eq!(ubuntu.state, State::Missing);
+        assert!(ubuntu.cure[0].contains(
+            "profile home.al_ice._bin_.coracle \"/home/al ice/\\[bin\\]/coracle\" flags=(unconfined) {"
+        ));
         assert!(
-            ubuntu.cure[0]
-                .contains("profile coracle \"/home/al ice/\\[bin\\]/coracle\" flags=(unconfined) {")
+            ubuntu.cure[0].ends_with("&& sudo apparmor_parser -r /etc/apparmor.d/home.al_ice._bin_.coracle")
         );
-        assert!(ubuntu.cure[0].ends_with("sudo apparmor_parser -r /etc/apparmor.d/coracle"));
+    }
+
+    /// `info` indents cures, and a path may hold anything: a shell gives back the profile as it is.
+    #[test]
+    fn the_profile_survives_a_shell_and_indentation() {
+        let program = Path::new("/home/o'neill/%s\\x/coracle");
+        let write = load_profile(program).split(" | sudo").next().unwrap().replace('\n', "\n    ");
+        let output = std::process::Command::new("sh").arg("-c").arg(format!("    {write}")).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap().replace("\n    ", "\n");
+        assert_eq!(text, profile(program) + "\n");
+        assert!(text.contains(r#""/home/o'neill/%s\\x/coracle""#), "{text}");
+    }
+
+    #[test]
+    fn only_a_profile_that_is_enforced_is_suspected() {
+        assert!(
+            suspect("lxc-container//one (enforce)").unwrap().contains("profile lxc-container//one confines")
+        );
+        for other in ["unconfined", "usr.bin.coracle (unconfined)", "x (complain)", ""] {
+            assert_eq!(suspect(other), None, "{other}");
+        }
     }
 
     #[test]
