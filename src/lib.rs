@@ -2,6 +2,8 @@
 //!
 //! The map of the house; ARCHITECTURE.md has the reasons. Imports go downwards only, and
 //! `tests/architecture.rs` holds that rule.
+#![warn(clippy::mod_module_files)]
+
 pub mod cli;
 pub mod cmd;
 pub mod container;

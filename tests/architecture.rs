@@ -49,7 +49,7 @@ const RULES: [(&str, &[&str]); 17] = [
 
 /// Files that may name one thing more, because they close the circle: the table of verbs, and the two
 /// that print the whole command line.
-const EXCEPTIONS: [(&str, &str); 2] = [("src/cmd/mod.rs", "cli"), ("src/cmd/completion.rs", "cli")];
+const EXCEPTIONS: [(&str, &str); 2] = [("src/cmd.rs", "cli"), ("src/cmd/completion.rs", "cli")];
 
 /// Libraries that one room hides from the others.
 const HIDDEN_LIBRARIES: [(&str, &[&str]); 9] = [
@@ -305,10 +305,7 @@ fn program() -> Vec<File> {
     let files = rust_files(&root().join("src")).into_iter().map(|path| {
         let text = std::fs::read_to_string(&path).unwrap();
         let inside = path.strip_prefix(root().join("src")).unwrap().with_extension("");
-        let mut module: Vec<String> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
-        if module.len() > 1 && module.last().is_some_and(|m| m == "mod") {
-            module.pop();
-        }
+        let module = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
         File {
             path: path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(),
             module,
