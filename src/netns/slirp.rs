@@ -275,10 +275,8 @@ pub fn explain(program: &Path, failure: &Failure) -> Error {
     if text.contains("/dev/net/tun") {
         return error.hint(tun_hint());
     }
-    let asked = std::process::Command::new(program).arg("--version").output();
-    let version = asked.ok().and_then(|out| version(&String::from_utf8_lossy(&out.stdout)));
-    match version {
-        Some(found) if found < (1, 2) => error.hint(format!(
+    match too_old(program) {
+        Some(found) => error.hint(format!(
             "{} is version {}.{}; version 1.2 or newer is needed: sudo apt install slirp4netns.",
             program.display(),
             found.0,
@@ -291,6 +289,12 @@ pub fn explain(program: &Path, failure: &Failure) -> Error {
 
 fn tun_hint() -> &'static str {
     "Make /dev/net/tun usable: sudo modprobe tun && sudo chmod 0666 /dev/net/tun. Without network: --network none."
+}
+
+/// The program's version where it is older than 1.2, which has what we ask for.
+pub fn too_old(program: &Path) -> Option<(u32, u32)> {
+    let asked = std::process::Command::new(program).arg("--version").output().ok()?;
+    version(&String::from_utf8_lossy(&asked.stdout)).filter(|found| *found < (1, 2))
 }
 
 /// Reads `slirp4netns version 1.2.0` from the first line.

@@ -179,6 +179,21 @@ fn no_tun_no_fuse_no_slirp4netns_get_their_cures() {
     assert!(slirp["state"] == "limited" && cure(&slirp).contains("slirp4netns"), "{slirp}");
 }
 
+#[test]
+fn an_old_slirp4netns_is_told_by_info_and_by_run() {
+    let env = TestEnv::new();
+    env.busybox_rootfs();
+    let old = "printf '#!/bin/sh\\necho slirp4netns version 0.4.0; exit 1\\n' >$D/old; chmod 755 $D/old
+        mount --bind $D/old $(command -v slirp4netns)\n";
+    let found = check(&apart(&env, &format!("{old} $C info --format json")), "slirp4netns");
+    assert_eq!(found["state"], "limited", "{found}");
+    assert!(found["detail"].as_str().unwrap().contains("is version 0.4, older than 1.2"), "{found}");
+    assert!(cure(&found).contains("slirp4netns"), "{found}");
+    let run = apart(&env, &format!("{old} $C run --rm --rootfs $D/rootfs:O true"));
+    assert_eq!(run.code, 125, "{run}");
+    run.says("is version 0.4; version 1.2 or newer is needed: ");
+}
+
 /// What `info` says before, `run` says when it fails for it.
 #[test]
 fn run_without_tun_or_slirp4netns_names_what_is_missing() {

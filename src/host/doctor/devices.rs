@@ -1,6 +1,7 @@
 //! Devices and programs that networks and containers with ids of their own need.
 
 use super::{Check, packages};
+use crate::netns::slirp;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
@@ -39,12 +40,15 @@ fn device(name: &'static str, path: &str, module: &str, without: &str) -> Check 
 
 /// The check `slirp4netns`.
 pub(super) fn slirp4netns() -> Check {
-    match crate::netns::slirp::find() {
-        Ok(path) => Check::ok("slirp4netns", path.display().to_string()),
-        Err(_) => Check::limited(
-            "slirp4netns",
-            "slirp4netns is not installed: containers get no network but --network none or host",
-            vec![packages::install("slirp4netns", "slirp4netns")],
-        ),
-    }
+    let without = "containers get no network but --network none or host";
+    let wrong = match slirp::find() {
+        Ok(path) => match slirp::too_old(&path) {
+            None => return Check::ok(slirp::NAME, path.display().to_string()),
+            Some((major, minor)) => {
+                format!("{} is version {major}.{minor}, older than 1.2: {without}", path.display())
+            }
+        },
+        Err(_) => format!("slirp4netns is not installed: {without}"),
+    };
+    Check::limited(slirp::NAME, wrong, vec![packages::install(slirp::NAME, slirp::NAME)])
 }
