@@ -78,6 +78,7 @@ impl Env {
         let settings = config::read(base.as_ref().map(directories::BaseDirs::config_dir))?;
         logger::start(options.log_level.or(settings.log_level).unwrap_or_default());
         let roots = Roots::find(options, settings, base.as_ref())?;
+        log::debug!("data root {}, volatile state {}", roots.data.display(), roots.runtime.display());
         Ok(Env { roots })
     }
 }

@@ -148,6 +148,7 @@ pub fn launch(
             if one_id {
                 log::warn!("{}", userns::ONE_ID);
             }
+            log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
             Ok(Running { attached, once: ends_once(plan) })
         }
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),

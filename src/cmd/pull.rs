@@ -201,6 +201,10 @@ pub fn ensure_image(
         // An image for another platform than the one asked for is not the one.
         _ => store.images().find(text)?.filter(|i| wanted.as_ref().is_none_or(|w| is_for(i, w))),
     };
+    match &here {
+        Some(image) => log::debug!("image {text} is here: {}", image.id.short()),
+        None => log::debug!("image {text} is not here, or not to be taken from here"),
+    }
     match (policy, here) {
         (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(image),
         (PullPolicy::Never, None) => Err(Error::new(Kind::NotFound, format!("image {text} is not here"))

@@ -222,6 +222,9 @@ impl Session {
                     if hopeless { Trouble::lasting(error) } else { Trouble::passing(error) }
                 })?;
             self.answered.set(true);
+            // Without the query, which may be as good as a password.
+            let (origin, path) = (url.origin().ascii_serialization(), url.path());
+            log::debug!("{origin}{path} answers {}", response.status());
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((response, url));
             }

@@ -108,6 +108,30 @@ fn a_reader_that_leaves_ends_the_command_quietly() {
 }
 
 #[test]
+fn the_log_level_decides_what_is_told() {
+    let env = TestEnv::new();
+    crate::common::busybox().push(crate::common::shared_registry(), "manners/log", "1");
+    let image = crate::common::shared_registry().reference("manners/log", "1");
+    let run = |level: &[&str]| {
+        let call = env.coracle(level).args(["run", "-q", "--rm", "--pull=always", "--network=none", &image]);
+        let output = call.args(["echo", "out"]).ok();
+        assert_eq!(output.stdout, "out\n", "{output}");
+        output.stderr
+    };
+    for quiet in [&[][..], &["--log-level=error"], &["--log-level=info"]] {
+        assert!(!run(quiet).contains("debug "), "{quiet:?}");
+    }
+    let told = run(&["--log-level=debug"]);
+    for what in ["data root ", "/v2/manners/log/manifests/1 answers 200", " is made: ", " runs, monitor "] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    let config = env.home().join(".config/coracle/coracle.toml");
+    crate::common::write(&config, "log_level = \"debug\"\n");
+    assert!(run(&[]).contains("data root "));
+    assert!(!run(&["--log-level=warn"]).contains("data root "));
+}
+
+#[test]
 fn templates_come_with_line_column_and_fields() {
     let env = TestEnv::new();
     env.coracle(["version", "--format", "{{.Client.Versoin}}"])

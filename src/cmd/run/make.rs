@@ -114,7 +114,10 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
         Some(holder) => replace_holder(&store, &plan, holder),
     };
     match made {
-        Ok(dir) => Ok(Made { store, plan, dir, prepared }),
+        Ok(dir) => {
+            log::debug!("container {} is made: {} in {}", plan.id.short(), plan.name, dir.path().display());
+            Ok(Made { store, plan, dir, prepared })
+        }
         Err(error) => {
             // Ours, and of a container that is not.
             cidfile.map(std::fs::remove_file);
