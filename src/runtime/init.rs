@@ -10,7 +10,7 @@
 //!    Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
 //! 4. The mount tree, host name, loopback, sysctls: all need capabilities in the container's namespaces.
 //! 5. The terminal, from the container's own devpts and by descriptor (case 18).
-//! 6. Wait for the network, if there is one.
+//! 6. Wait for [`ToInit::Proceed`]: meanwhile the monitor has recorded the run and started its network.
 //! 7. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor
 //!    is close-on-exec: its end tells the monitor that the payload runs.
 //!
@@ -62,7 +62,7 @@ pub enum ToInit {
         /// It may change what is below.
         managed: bool,
     },
-    /// The network is ready.
+    /// The run is recorded and its network is ready: the payload may start.
     Proceed,
 }
 
@@ -71,8 +71,6 @@ pub enum ToInit {
 pub enum FromInit {
     /// The terminal's master comes with this message.
     Terminal,
-    /// Everything but the network is ready.
-    Ready,
     /// It cannot go on.
     Failed(Failure),
 }
@@ -94,8 +92,6 @@ pub struct Order {
     pub files: Vec<FileOrder>,
     /// The compiled system call filter: program and load flags.
     pub filter: Option<(Vec<u8>, u32)>,
-    /// Wait for [`ToInit::Proceed`] before the payload starts.
-    pub wait_for_network: bool,
     /// Execute ourselves anew from a read-only view first.
     pub seal: bool,
     /// Whose its namespaces are.
@@ -117,7 +113,6 @@ impl Order {
             secrets: Vec::new(),
             files: Vec::new(),
             filter,
-            wait_for_network: false,
             seal: false,
             shares: Shares::default(),
             own_cgroup: false,
@@ -230,10 +225,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     }
     secrets::hand_over(std::mem::take(&mut built.secrets), &order.secrets, &user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
-    if order.wait_for_network {
-        link.send(&FromInit::Ready, &[]).doing("tell", "the monitor")?;
-        expect(link, "network")?;
-    }
+    expect(link, "record and network")?;
     tree::pivot(built.root.as_fd())?;
     limits(plan)?;
     give_pipes(plan, stdio, (user.uid, user.gid));

@@ -7,9 +7,9 @@
 //!    so that `$(coracle run -d ...)` returns at once.
 //! 2. Enter the shared user namespace and a mount namespace of its own, take `alive`.
 //! 3. Assemble the root, prepare volumes and generated files.
-//! 4. Clone stage 2 into the container's namespaces, write its id map, record the run, say go. The
-//!    network is started while stage 2 mounts.
-//! 5. End of file on stage 2's link: the payload runs; tell the caller. Relay until it ends.
+//! 4. Clone stage 2 into the container's namespaces, write its id map, begin the network, say go. While
+//!    stage 2 mounts, record the run; no payload starts unrecorded.
+//! 5. Say proceed. End of file on stage 2's link: the payload runs; tell the caller. Relay until it ends.
 //! 6. At the end, in this order: output drained, exit record written, ports closed, `--rm` directory in the
 //!    trash, exit code delivered; then unmount and delete. So name, port and volume are free when the
 //!    command returns, and the slow part comes after.

@@ -81,7 +81,10 @@ pub(super) fn ended(
         restart_at: again,
     };
     // On a full disk the record is lost and the container shows as crashed, which is what it then is.
-    let _ = dir.write_exit(&record);
+    let _ = match life.plan.lifecycle.auto_remove && again.is_none() {
+        true => dir.write_last_exit(&record),
+        false => dir.write_exit(&record),
+    };
     let _ = std::fs::remove_file(dir.socket_path());
 }
 

@@ -16,7 +16,6 @@ use crate::userns;
 use nix::libc;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What one run is begun with.
@@ -89,13 +88,10 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         let _ = child.wait();
         Failed { failure: Box::new(failure), record: record.map(Box::new) }
     };
-    let record = record_run(life, &child, &listeners, joins.shares, restarts)
-        .map_err(|failure| abandon(failure, None))?;
-    let go = match own_cgroup(dir, plan, &child, joins.shares.cgroup) {
-        Ok(go) => go,
-        Err(failure) => return Err(abandon(failure, Some(record))),
-    };
-    let network = match start(plan, life.slirp.as_deref(), &child, &go, listeners, &mut streams) {
+    let ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
+    let network = let_go(life, &child, listeners, joins.shares);
+    let record = record_run(life, &child, ports, restarts).map_err(|failure| abandon(failure, None))?;
+    let network = match network.and_then(|network| proceed(&child, network, &mut streams)) {
         Ok(network) => network,
         Err(failure) => return Err(abandon(failure, Some(record))),
     };
@@ -110,23 +106,45 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     Ok(Run { child, record, network, relay, mounts, pids: joins.shares.pid })
 }
 
-/// Writes the container's id map and the record of this run.
-fn record_run(
-    Life { dir, plan, .. }: &Life<'_>,
+/// Gives stage 2 what it needs from outside, begins its network, and lets it go as far as the payload.
+fn let_go(
+    Life { dir, plan, slirp, .. }: &Life<'_>,
     child: &Child,
-    listeners: &[netns::Listener],
+    listeners: Vec<netns::Listener>,
     shares: Shares,
-    restarts: u32,
-) -> Result<RunRecord, Failure> {
+) -> Result<Option<network::Network>, Failure> {
     if shares.user == Whose::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
+    let go = own_cgroup(dir, plan, child, shares.cgroup)?;
+    if let Some(path) = &plan.lifecycle.pidfile {
+        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
+    }
+    if let Some(path) = &plan.lifecycle.monitor_pidfile {
+        fs::write(path, format!("{}\n", nix::unistd::getpid())).doing("write", path)?;
+    }
+    if let Some(score) = plan.process.oom_score {
+        let path = format!("/proc/{}/oom_score_adj", child.pid);
+        fs::write(&path, score.to_string()).doing("write", path)?;
+    }
+    let network = network::begin(plan, slirp.as_deref(), child, listeners)?;
+    tell(child, &go)?;
+    Ok(network)
+}
+
+/// Writes the record of this run.
+fn record_run(
+    Life { dir, .. }: &Life<'_>,
+    child: &Child,
+    ports: Vec<PortRecord>,
+    restarts: u32,
+) -> Result<RunRecord, Failure> {
     let pid = child.pid.as_raw();
     let init = ProcessRef::of(pid)
         .ok_or_else(|| Failure::other("record", format!("process {pid}"), "it is gone"))?;
     let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
     record.restarts = restarts;
-    record.ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
+    record.ports = ports;
     dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
     Ok(record)
 }
@@ -164,31 +182,6 @@ fn own_cgroup(
     }
 }
 
-/// Lets stage 2 go and brings up the network beside it; returns when the payload runs.
-fn start(
-    plan: &ContainerPlan,
-    slirp: Option<&Path>,
-    child: &Child,
-    go: &ToInit,
-    listeners: Vec<netns::Listener>,
-    streams: &mut Streams,
-) -> Result<Option<network::Network>, Failure> {
-    if let Some(path) = &plan.lifecycle.pidfile {
-        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
-    }
-    if let Some(path) = &plan.lifecycle.monitor_pidfile {
-        fs::write(path, format!("{}\n", nix::unistd::getpid())).doing("write", path)?;
-    }
-    if let Some(score) = plan.process.oom_score {
-        let path = format!("/proc/{}/oom_score_adj", child.pid);
-        fs::write(&path, score.to_string()).doing("write", path)?;
-    }
-    let network = network::begin(plan, slirp, child, listeners)?;
-    tell(child, go)?;
-    await_payload(child, network.as_ref(), streams)?;
-    Ok(network)
-}
-
 fn port_record(port: &netns::PortPublish) -> PortRecord {
     PortRecord {
         host_ip: port.host_ip,
@@ -206,23 +199,21 @@ fn tell(child: &Child, word: &ToInit) -> Result<(), Failure> {
     }
 }
 
-/// Follows stage 2 until the payload runs.
-fn await_payload(
+/// Lets the payload start once its network is ready, and follows stage 2 until it runs.
+fn proceed(
     child: &Child,
-    network: Option<&network::Network>,
+    network: Option<network::Network>,
     streams: &mut Streams,
-) -> Result<(), Failure> {
+) -> Result<Option<network::Network>, Failure> {
+    if let Some(network) = &network {
+        network.wait_ready()?;
+    }
+    tell(child, &ToInit::Proceed)?;
     loop {
         match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
-            None => return Ok(()),
+            None => return Ok(network),
             Some((FromInit::Failed(failure), _)) => return Err(failure),
             Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
-            Some((FromInit::Ready, _)) => {
-                if let Some(network) = network {
-                    network.wait_ready()?;
-                }
-                tell(child, &ToInit::Proceed)?;
-            }
         }
     }
 }

@@ -4,7 +4,6 @@
 use super::layers::Layers;
 use super::{network, owners, sources};
 use crate::fork::{self, Doing, Failure};
-use crate::netns::NetMode;
 use crate::plan::ContainerPlan;
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
@@ -136,7 +135,6 @@ pub(super) fn order(
         merged: merged.to_owned(),
         files: network::files(plan, merged)?,
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
-        wait_for_network: matches!(plan.network.mode, NetMode::Slirp(_)),
         // A first process that stays ours is executed anew in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
         seal: plan.process.init || init::must_seal(&plan.ids),

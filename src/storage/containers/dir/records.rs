@@ -127,8 +127,20 @@ impl ContainerDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn write_exit(&self, exit: &ExitRecord) -> Result<()> {
-        let kept = files::replace_json(self.fd(), "exit.json", exit)
-            .and_then(|()| self.change_summary(|s| s.ended(exit)));
+        self.keep_exit(exit, || self.change_summary(|s| s.ended(exit)))
+    }
+
+    /// As [`ContainerDir::write_exit`], for a container that is removed at once: its summary, which may say
+    /// `started` too long, is left as it is.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_last_exit(&self, exit: &ExitRecord) -> Result<()> {
+        self.keep_exit(exit, || Ok(()))
+    }
+
+    fn keep_exit(&self, exit: &ExitRecord, summarise: impl FnOnce() -> io::Result<()>) -> Result<()> {
+        let kept = files::replace_json(self.fd(), "exit.json", exit).and_then(|()| summarise());
         let noted = locks::note_exit(self.fd(), exit.run, exit.code);
         match kept {
             // The note's place was taken before the disk was full, and it says enough.
