@@ -165,7 +165,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
 fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
     let mut course = restart::Course::of(&run.record);
     loop {
-        let Run { child, record, network, mut relay, mounts, pids } = run;
+        let Run { child, record, mut network, mut relay, mounts, pids } = run;
         let checks = Checks::new(life.store, life.dir, life.plan, &record);
         let payload = once::payload(life, &child, network.as_ref(), pids);
         let end = relay.run(&payload, &life.signals, checks)?;
@@ -176,6 +176,10 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
             true => restart::at_once(life, relay.told_to_stop(), &mut course),
             false => restart::after(life, &record, end, relay.told_to_stop(), &mut course),
         };
+        if !life.plan.lifecycle.auto_remove {
+            // Who waits for the record may want the ports at once: `restart`, for one.
+            network::close(network.take());
+        }
         finish::ended(life, &record, end, None, again);
         report::died(life.store, life.dir, life.plan, end);
         network::close(network);

@@ -10,6 +10,7 @@ use super::{Attached, Prepared, Running, control, launch, prepare};
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::Failure;
+use crate::netns::PortPublish;
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -122,7 +123,12 @@ fn start_after(
         }
         above.pop();
         let how = wanted.map(|wanted| wanted.of(&plan));
-        let started = prepare(store, &plan).and_then(|ready| launch(store, dir, &plan, ready, how));
+        let ready = match with_former_ports(dir, &plan) {
+            // Somebody has one of them by now.
+            Some(former) => prepare(store, &former).or_else(|_| prepare(store, &plan)),
+            None => prepare(store, &plan),
+        };
+        let started = ready.and_then(|ready| launch(store, dir, &plan, ready, how));
         match started {
             // Somebody else was faster.
             Err(_) if dir.status() == Status::Running => {}
@@ -132,6 +138,21 @@ fn start_after(
         }
     }
     Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
+}
+
+/// The plan with the host ports of the last run where it leaves the choice to us: who has noted one finds the
+/// container there again, as with podman. `None` when there is nothing to keep.
+fn with_former_ports(dir: &ContainerDir, plan: &ContainerPlan) -> Option<ContainerPlan> {
+    let is_free = |port: &&mut PortPublish| port.host_port == 0 || port.host_port_end.is_some();
+    let mut plan = plan.clone();
+    let last = dir.run_record().ok()??.ports;
+    let mut kept = false;
+    for (port, former) in plan.network.ports.iter_mut().zip(&last).filter(|(port, _)| is_free(port)) {
+        if port.container_port == former.container_port && former.host_port != 0 {
+            (port.host_port, port.host_port_end, kept) = (former.host_port, None, true);
+        }
+    }
+    kept.then_some(plan)
 }
 
 /// Whether a start failed because another monitor had the container.

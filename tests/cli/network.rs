@@ -202,6 +202,27 @@ fn exposed_ports_are_published_on_request() {
 }
 
 #[test]
+fn a_port_of_our_choice_is_the_same_after_a_restart() {
+    let env = TestEnv::new();
+    run_ok(&env, &["-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "81"], &["sleep", "600"]);
+    let ports = || env.coracle(["port", "web"]).ok().lines();
+    let chosen = ports();
+    for _ in 0..8 {
+        env.coracle(["restart", "-t", "0", "web"]).ok();
+        assert_eq!(ports(), chosen);
+    }
+    env.coracle(["stop", "-t", "0", "web"]).ok();
+    // Unless somebody else has it by then.
+    let taken = chosen[0].trim_start_matches("80/tcp -> ");
+    let holder = TcpListener::bind(taken).unwrap();
+    env.coracle(["start", "web"]).ok();
+    assert_ne!(ports()[0], chosen[0]);
+    assert_eq!(ports().len(), 2);
+    drop(holder);
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+}
+
+#[test]
 fn a_taken_port_is_refused_before_anything_changes() {
     let env = TestEnv::new();
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
