@@ -129,7 +129,10 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let died = || Error::new(Kind::Runtime, format!("the {name} process died"));
+    let died = || {
+        Error::new(Kind::Runtime, format!("the {name} process died"))
+            .hint("It may have been killed for want of memory: journalctl -k tells. Run the command again.")
+    };
     let result = loop {
         match before_each(child).and_then(|()| child.link.recv::<Up<M>>()) {
             Ok(Some((Up::Message(message), _))) => on_message(message),

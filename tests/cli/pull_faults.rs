@@ -526,6 +526,25 @@ fn ctrl_c_ends_a_pull_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_pull_whose_process_is_killed_says_so_and_the_next_one_works() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (blobs, id) = registry.put_image("x", "latest", vec![noise(260, 200)]);
+    registry.fault(&blobs[0], 1, Fault::Stall(100_000));
+    let running = env.coracle(["pull", &format!("{}/x", registry.address())]).start();
+    registry.wait_for(&blobs[0]);
+    let children = format!("/proc/{0}/task/{0}/children", running.pid());
+    let leaf = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(leaf), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let output = running.wait();
+    assert_eq!(output.code, 125, "{output}");
+    output.says("the pull process died").says("Hint: ").says("memory");
+    registry.release();
+    pulled(&env, &registry, &id);
+    // What it had half unpacked goes with a later pull's clean-up; what it had downloaded was of use.
+    assert!(files(&env, "tmp").iter().all(|n| !n.starts_with("partial-")), "{:?}", files(&env, "tmp"));
+}
+
+#[test]
 fn what_another_command_removes_meanwhile_is_fetched_again() {
     let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
     let (shared, slow) = (noise(250, 20).finish(), noise(251, 200).finish());
