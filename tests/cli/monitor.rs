@@ -150,10 +150,10 @@ fn nothing_outlives_a_container_in_the_hosts_pid_namespace() {
 #[test]
 fn a_pid_file_that_cannot_be_written_is_a_failed_start() {
     let env = TestEnv::new();
-    let refused = run(&env, &["-d", "--rm", "--pidfile", "/nonexistent/pid"], &["sleep", "600"]).fails(125);
-    assert!(refused.stderr.contains("/nonexistent/pid"), "{refused}");
+    let refused = run(&env, &["-d", "--rm", "--pidfile", "/proc/pid-of-it"], &["sleep", "600"]).fails(125);
+    assert!(refused.stderr.contains("/proc/pid-of-it"), "{refused}");
     assert!(env.containers().is_empty());
-    run(&env, &["-d", "--name", "kept", "--pidfile", "/nonexistent/pid"], &["sleep", "600"]).fails(125);
+    run(&env, &["-d", "--name", "kept", "--pidfile", "/proc/pid-of-it"], &["sleep", "600"]).fails(125);
     assert_eq!(state(&env, "kept"), "created 125");
 }
 
