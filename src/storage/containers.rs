@@ -188,10 +188,21 @@ impl Containers {
             return Err(not_found(dir.id().as_str()));
         }
         let base = self.base().context(Kind::Storage, doing)?;
+        let unlink = |name: &Name| {
+            let _ = unlinkat(&base, format!("names/{name}").as_str(), UnlinkatFlags::NoRemoveDir);
+        };
         let mut settings = dir.settings()?;
         if settings.name == *name {
-            return Err(Error::new(Kind::Conflict, format!("container {name} has that name already"))
-                .hint("Choose another one: coracle rename CONTAINER NAME"));
+            // A command that was killed may have come no further.
+            let before = dir.show_name(name).context(Kind::Storage, doing)?;
+            let Some(before) = before.parse().ok().filter(|before| before != name) else {
+                return Err(Error::new(Kind::Conflict, format!("container {name} has that name already"))
+                    .hint("Choose another one: coracle rename CONTAINER NAME"));
+            };
+            if self.by_name(&before).as_ref() == Some(dir.id()) {
+                unlink(&before);
+            }
+            return Ok(before);
         }
         // In this order a command that is killed leaves a link too many, never a container without one.
         // It may be ours already: one that was killed did not come to remove the old link.
@@ -199,9 +210,6 @@ impl Containers {
             self.take_name(&base, name, dir.id())?;
         }
         let before = std::mem::replace(&mut settings.name, name.clone());
-        let unlink = |name: &Name| {
-            let _ = unlinkat(&base, format!("names/{name}").as_str(), UnlinkatFlags::NoRemoveDir);
-        };
         if let Err(error) = dir.set_settings(&settings) {
             unlink(name);
             return Err(error);
@@ -261,8 +269,11 @@ impl Containers {
         if files::read(dir.as_fd(), "summary")?.is_some() {
             // One that was renamed, or was to be, by a command that was killed.
             let settings: Option<Settings> = files::read_json(dir.as_fd(), "settings.json")?;
-            let other = settings.is_some_and(|settings| settings.name != *name);
-            return if other { unlink().map(|()| true).map_err(io::Error::from) } else { Ok(false) };
+            let Some(settings) = settings.filter(|settings| settings.name != *name) else { return Ok(false) };
+            let dir = ContainerDir::new(id, &self.data, &self.runtime, dir);
+            // Or two would be listed by the name that is free now.
+            dir.show_name(&settings.name)?;
+            return Ok(unlink().map(|()| true)?);
         }
         unlink()?;
         let _ = std::fs::remove_dir_all(self.data.join("containers").join(id.as_str()));

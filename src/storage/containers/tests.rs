@@ -472,3 +472,35 @@ fn random_names_are_names() {
         assert!(f.containers.unused_name().unwrap().as_str().contains('_'));
     }
 }
+
+/// `rename` writes three things: the new name's link, the settings, the summary; then the old link goes.
+#[test]
+fn a_rename_that_was_killed_shows_no_name_twice_and_can_be_repeated() {
+    let f = fixture();
+    let dir = f.make("old");
+    let killed_after_settings = || {
+        let settings = Settings { name: name("new"), ..dir.settings().unwrap() };
+        files::replace_json(dir.fd(), "settings.json", &settings).unwrap();
+    };
+    let base = f.containers.base().unwrap();
+    f.containers.take_name(&base, &name("new"), dir.id()).unwrap();
+    killed_after_settings();
+    // It is found by either name until somebody says what is to be.
+    assert_eq!(f.containers.find("old").unwrap().id(), f.containers.find("new").unwrap().id());
+    let names = || {
+        let mut names: Vec<_> = f.containers.list().unwrap().into_iter().map(|s| s.name).collect();
+        names.sort();
+        names
+    };
+    f.make("old");
+    assert_eq!(names(), ["new", "old"]);
+
+    f.containers.rename(&dir, &name("third")).unwrap();
+    f.containers.take_name(&base, &name("new"), dir.id()).unwrap();
+    killed_after_settings();
+    assert_eq!(f.containers.rename(&dir, &name("new")).unwrap(), name("third"));
+    assert_eq!(names(), ["new", "old"]);
+    assert!(f.containers.find("third").is_err());
+    let again = f.containers.rename(&dir, &name("new")).unwrap_err();
+    assert_eq!(again.kind(), Kind::Conflict);
+}

@@ -35,8 +35,15 @@ impl ContainerDir {
     /// When the file cannot be written.
     pub fn set_settings(&self, settings: &Settings) -> Result<()> {
         files::replace_json(self.fd(), "settings.json", settings)
-            .and_then(|()| self.change_summary(|s| settings.name.as_str().clone_into(&mut s.name)))
+            .and_then(|()| self.show_name(&settings.name).map(drop))
             .context(Kind::Storage, || self.doing("write settings.json"))
+    }
+
+    /// Has listings show this name; gives the one they showed. The caller holds the lock of the directory.
+    pub(in crate::storage::containers) fn show_name(&self, name: &Name) -> io::Result<String> {
+        let mut before = name.to_string();
+        self.change_summary(|s| before = std::mem::replace(&mut s.name, name.to_string()))?;
+        Ok(before)
     }
 
     /// The latest run; `None` before the first start.
