@@ -100,9 +100,13 @@ pub fn shrink() {
     }
     // SAFETY: reads and changes the allocator's own state only.
     unsafe { libc::malloc_trim(0) };
-    const PAGE: usize = 4096;
-    let start = (&raw const __executable_start).addr().next_multiple_of(PAGE);
-    let end = (&raw const etext).addr() / PAGE * PAGE;
+    // SAFETY: asks for a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(0);
+    if !page.is_power_of_two() {
+        return;
+    }
+    let start = (&raw const __executable_start).addr().next_multiple_of(page);
+    let end = (&raw const etext).addr() / page * page;
     if let Some(length) = end.checked_sub(start) {
         let start = std::ptr::with_exposed_provenance_mut(start);
         // SAFETY: the range is file-backed, private and never written; its pages are read again at need,
