@@ -43,12 +43,12 @@ pub mod volumes;
 mod whiteout;
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::volume;
 use blobs::Blobs;
 use containers::Containers;
 use events::Events;
 use images::Images;
 use layers::Layers;
-use nix::sys::statfs::{self, FsType};
 use record::{Durability, failed};
 use secrets::Secrets;
 use serde::{Deserialize, Serialize};
@@ -133,11 +133,11 @@ impl Store {
             runtime: runtime.to_owned(),
             image_stores: image_stores.to_vec(),
         });
+        check_file_system(data)?;
         match record::read::<Version>(&data.join("version"))? {
             Some(version) => check_format(data, version.format)?,
             None => initialise(data)?,
         }
-        check_file_system(data)?;
         prepare_runtime(runtime)?;
         for other in image_stores {
             let version: Option<Version> = record::read(&other.join("version"))?;
@@ -306,7 +306,6 @@ fn initialise(data: &Path) -> Result<()> {
         _ => Ok(()),
     };
     make(data, true)?;
-    check_file_system(data)?;
     for name in DIRECTORIES {
         make(&data.join(name), false)?;
     }
@@ -315,26 +314,11 @@ fn initialise(data: &Path) -> Result<()> {
     record::replace(&data.join("version"), &version, Durability::Synced)
 }
 
-/// File systems that keep no foreign owners, locks or overlay attributes: name by magic number
-/// (statfs(2), linux/magic.h, and the vendors' headers).
-const NETWORK_FILE_SYSTEMS: [(i64, &str); 9] = [
-    (0x6969, "NFS"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB"),
-    (0x517b, "SMB"),
-    (0x5346_414f, "AFS"),
-    (0x0102_1997, "9p"),
-    (0x4750_4653, "GPFS"),
-    (0x0bd0_0bd0, "Lustre"),
-    (0x00c3_6400, "Ceph"),
-];
-
+/// Refuses a place that cannot hold a store; one that does not exist yet, before anything is made there.
 fn check_file_system(data: &Path) -> Result<()> {
-    let FsType(magic) =
-        statfs::statfs(data).map_err(|e| failed("look at", data, e.into()))?.filesystem_type();
-    let Some((_, name)) = NETWORK_FILE_SYSTEMS.iter().find(|(m, _)| *m == magic) else {
-        return Ok(());
-    };
+    let place = data.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    let unfit = volume::unfit(place).map_err(|e| failed("look at", place, e.into()))?;
+    let Some(name) = unfit else { return Ok(()) };
     Err(Error::new(
         Kind::Host,
         format!("{} is on {name}, which cannot hold files of other ids", data.display()),

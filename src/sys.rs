@@ -15,4 +15,5 @@ pub mod process;
 pub mod pty;
 pub mod random;
 pub mod seccomp;
+pub mod volume;
 pub mod xattr;

@@ -1,27 +1,13 @@
 //! The file systems that hold the data.
 
 use super::{Check, State};
-use nix::sys::statfs::statfs;
+use crate::sys::volume;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 use std::path::{Path, PathBuf};
 
-/// File systems that refuse or break ownership by subordinate ids, or locks; magic(2) numbers.
-const NETWORK: [(i64, &str); 13] = [
-    (0x6969, "NFS"),
-    (0x517b, "SMB"),
-    (0xfe53_4d42, "SMB"),
-    (0xff53_4d42, "CIFS"),
-    (0x0102_1997, "9p"),
-    (0x0bd0_0bd0, "Lustre"),
-    (0x4750_4653, "GPFS"),
-    (0x00c3_6400, "Ceph"),
-    (0x1983_0326, "BeeGFS"),
-    (0x5346_414f, "AFS"),
-    (0x6b41_4653, "AFS"),
-    (0x7375_7245, "Coda"),
-    (0x6573_5546, "FUSE"),
-];
+/// The magic number of file systems that programs provide (magic(2)).
+const FUSE: i64 = 0x6573_5546;
 
 /// Free space below which pulls are likely to fail, and below which nothing works; bytes.
 const LOW: u64 = 1 << 30;
@@ -39,12 +25,10 @@ pub(in crate::host) fn data_root(data: &Path) -> Check {
         let detail = format!("{} cannot be written by this account", place.display());
         return Check::missing(name, detail, vec![elsewhere]);
     }
-    let kind = statfs(&place).map_or(0, |stat| stat.filesystem_type().0 & 0xffff_ffff);
-    if let Some((_, kind)) = NETWORK.iter().find(|(magic, _)| *magic == kind) {
-        let detail = format!(
-            "{} is on a network or FUSE file system ({kind}), which does not keep the owners of a container's files",
-            data.display()
-        );
+    let fuse = || (volume::magic(&place) == Ok(FUSE)).then_some("FUSE");
+    if let Some(kind) = volume::unfit(&place).ok().flatten().or_else(fuse) {
+        let detail =
+            format!("{} is on {kind}, which does not keep the owners of a container's files", data.display());
         return Check::missing(name, detail, vec![elsewhere]);
     }
     match free(&place) {
