@@ -12,7 +12,8 @@
 //! 5. Say proceed. End of file on stage 2's link: the payload runs; tell the caller. Relay until it ends.
 //! 6. At the end, in this order: output drained, exit record written, ports closed, `--rm` directory in the
 //!    trash, exit code delivered; then unmount and delete. So name, port and volume are free when the
-//!    command returns, and the slow part comes after.
+//!    command returns, and the slow part comes after. A container that stays may be started by whoever
+//!    reads its exit record: its ports are closed before that.
 //!
 //! Steps 1 to 3 are the monitor's life, 4 and 5 one run of it. Where the restart policy wants another run
 //! ([`restart`]), the exit record says so and until when the monitor waits; ports and clients are let go
