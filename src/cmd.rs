@@ -135,5 +135,6 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
 
 /// The store the command line means.
 fn store(env: &Env) -> Result<Store> {
-    Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)
+    let store = Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)?;
+    Ok(store.overlaid_by(env.roots.overlay))
 }

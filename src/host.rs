@@ -1,6 +1,7 @@
 //! This machine and account: where data lives, what the kernel and the user's account allow.
 
 use crate::error::{Error, Kind, Result};
+use crate::storage::rootfs::Overlay;
 use std::path::PathBuf;
 
 mod caller;
@@ -35,7 +36,8 @@ pub struct GlobalOptions {
     /// Print log messages at and above this level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true, ignore_case = true, hide_possible_values = true)]
     pub log_level: Option<Level>,
-    /// Storage option; additionalimagestore=DIR adds a read-only image store
+    /// Storage option; additionalimagestore=DIR adds a read-only image store, overlay.driver=fuse lays
+    /// layers over each other without the kernel's overlay (auto: only where the kernel refuses; kernel: never)
     #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true, value_parser = storage_option)]
     pub storage_opt: Vec<StorageOption>,
 }
@@ -45,10 +47,13 @@ pub struct GlobalOptions {
 pub enum StorageOption {
     /// `additionalimagestore=DIR`
     ImageStore(PathBuf),
+    /// `overlay.driver=WHO`
+    Overlay(Overlay),
 }
 
 fn storage_option(text: &str) -> Result<StorageOption> {
-    let known = "The one storage option is additionalimagestore=DIR, with an absolute path";
+    let known = "Storage options are additionalimagestore=DIR, with an absolute path, and \
+                 overlay.driver=auto, kernel or fuse";
     match text.split_once('=') {
         Some(("additionalimagestore", dir)) if dir.starts_with('/') => {
             Ok(StorageOption::ImageStore(dir.into()))
@@ -56,6 +61,16 @@ fn storage_option(text: &str) -> Result<StorageOption> {
         Some(("additionalimagestore", dir)) => {
             Err(Error::new(Kind::Usage, format!("image store {dir:?} is not an absolute path")).hint(known))
         }
+        Some(("overlay.driver", who)) => match who.parse() {
+            Ok(driver) => Ok(StorageOption::Overlay(driver)),
+            Err(()) => Err(Error::new(Kind::Usage, format!("unknown overlay driver {who:?}")).hint(known)),
+        },
+        // What podman mounts overlays by, where the kernel does not.
+        Some(("overlay.mount_program", _)) => Err(Error::new(
+            Kind::Usage,
+            "there are no mount programs: coracle serves overlays itself where the kernel refuses",
+        )
+        .hint("To have that everywhere: --storage-opt overlay.driver=fuse")),
         _ => Err(Error::new(Kind::Usage, format!("unknown storage option {text:?}")).hint(known)),
     }
 }
@@ -93,9 +108,16 @@ mod tests {
             storage_option("additionalimagestore=/srv/images").unwrap(),
             StorageOption::ImageStore("/srv/images".into())
         );
-        for wrong in
-            ["overlay.mount_program=/bin/x", "additionalimagestore", "additionalimagestore=images", ""]
-        {
+        assert_eq!(storage_option("overlay.driver=fuse").unwrap(), StorageOption::Overlay(Overlay::Fuse));
+        let program = storage_option("overlay.mount_program=/usr/bin/fuse-overlayfs").unwrap_err();
+        assert!(program.hints()[0].contains("overlay.driver=fuse"), "{program:?}");
+        for wrong in [
+            "overlay.driver=vfs",
+            "overlay.driver",
+            "additionalimagestore",
+            "additionalimagestore=images",
+            "",
+        ] {
             let error = storage_option(wrong).unwrap_err();
             assert!(error.hints()[0].contains("additionalimagestore=DIR"), "{wrong}");
         }

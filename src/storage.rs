@@ -108,6 +108,7 @@ pub struct Store {
     secrets: Secrets,
     containers: Containers,
     events: Events,
+    overlay: rootfs::Overlay,
 }
 
 /// The content of `version`.
@@ -155,8 +156,20 @@ impl Store {
             secrets: Secrets::new(roots.clone()),
             containers: Containers::new(data, runtime),
             events: Events::new(data),
+            overlay: rootfs::Overlay::default(),
             roots,
         })
+    }
+
+    /// The same store, with layers laid over each other as it is said here.
+    #[must_use]
+    pub fn overlaid_by(self, overlay: rootfs::Overlay) -> Store {
+        Store { overlay, ..self }
+    }
+
+    /// Who lays layers over each other.
+    pub fn overlay(&self) -> rootfs::Overlay {
+        self.overlay
     }
 
     /// The data root, absolute.

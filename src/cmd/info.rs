@@ -156,7 +156,7 @@ fn store_info(env: &Env) -> Value {
         "configFile": env.roots.config.join("coracle/coracle.toml"),
         "additionalImageStores": env.roots.image_stores,
         "graphDriverName": "overlay",
-        "graphOptions": {},
+        "graphOptions": { "overlay.driver": env.roots.overlay },
         "graphStatus": {},
         "imageCopyTmpDir": env.roots.data.join("tmp"),
     });

@@ -8,11 +8,13 @@
 //! root = "/local/alice/coracle"
 //! runroot = "/run/user/1000/coracle"
 //! additional_image_stores = ["/srv/images"]
+//! overlay_driver = "auto"
 //! log_level = "info"
 //! ```
 
 use super::Level;
 use crate::error::{Error, Kind, Result};
+use crate::storage::rootfs::Overlay;
 use serde::Deserialize;
 use std::fs;
 use std::io::ErrorKind;
@@ -29,6 +31,8 @@ pub(super) struct Settings {
     /// As `--storage-opt additionalimagestore=DIR`; absolute.
     #[serde(default)]
     pub(super) additional_image_stores: Vec<PathBuf>,
+    /// As `--storage-opt overlay.driver=WHO`.
+    pub(super) overlay_driver: Option<Overlay>,
     /// As `--log-level`.
     pub(super) log_level: Option<Level>,
 }
@@ -46,6 +50,7 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
         let own = file(&config.join("coracle/coracle.toml"))?;
         settings.root = own.root.or(settings.root);
         settings.runroot = own.runroot.or(settings.runroot);
+        settings.overlay_driver = own.overlay_driver.or(settings.overlay_driver);
         settings.log_level = own.log_level.or(settings.log_level);
         settings.additional_image_stores.extend(own.additional_image_stores);
     }
@@ -54,8 +59,9 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
 
 fn file(path: &Path) -> Result<Settings> {
     let refused = |why: String| {
-        Error::new(Kind::Usage, format!("{}: {why}", path.display()))
-            .hint("Keys: root, runroot, additional_image_stores, log_level; see man coracle.toml")
+        Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
+            "Keys: root, runroot, additional_image_stores, overlay_driver, log_level; see man coracle.toml",
+        )
     };
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -96,11 +102,12 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let settings = with(
-            "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\nlog_level = \"debug\"\n",
+            "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\noverlay_driver = \"fuse\"\nlog_level = \"debug\"\n",
         )
         .unwrap();
         assert_eq!(settings.root.as_deref(), Some(Path::new("/data")));
         assert_eq!(settings.additional_image_stores.len(), 2);
+        assert_eq!(settings.overlay_driver, Some(Overlay::Fuse));
         assert_eq!(settings.log_level, Some(Level::Debug));
         assert_eq!(with("").unwrap(), Settings::default());
         assert_eq!(read(Some(Path::new("/nowhere"))).unwrap(), Settings::default());
@@ -111,6 +118,7 @@ mod tests {
         for (text, part) in [
             ("rot = \"/x\"", "line 1: unknown field `rot`"),
             ("\n\nlog_level = \"loud\"", "line 3: unknown variant `loud`"),
+            ("overlay_driver = \"vfs\"", "unknown variant `vfs`"),
             ("root = 3", "line 1"),
             ("root = \"data\"", "\"data\" is not an absolute path"),
             ("root", "line 1"),

@@ -33,7 +33,7 @@ enum Probe {
 
 type Row = (&'static str, &'static str, &'static str, &'static str, Probe);
 
-const TABLE: [Row; 14] = [
+const TABLE: [Row; 15] = [
     (
         "user namespaces",
         "3.8",
@@ -60,6 +60,13 @@ const TABLE: [Row; 14] = [
         "4.13",
         "terminals opened by descriptor, never by a path in the container",
         "",
+        Probe::Version,
+    ),
+    (
+        "FUSE in user namespaces",
+        "4.18",
+        "ids of a container's own, overlays where the kernel refuses its own",
+        "neither of both",
         Probe::Version,
     ),
     (
@@ -95,7 +102,7 @@ const TABLE: [Row; 14] = [
         "overlay in user namespaces",
         "5.11",
         "image layers under a writable one, without copies",
-        "",
+        "an overlay of coracle's own, by FUSE",
         Probe::Version,
     ),
     (

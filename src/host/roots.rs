@@ -16,6 +16,7 @@
 use super::config::Settings;
 use super::{GlobalOptions, StorageOption};
 use crate::error::{Context, Error, Kind, Result};
+use crate::storage::rootfs::Overlay;
 use directories::BaseDirs;
 use nix::unistd::geteuid;
 use std::fs;
@@ -34,6 +35,8 @@ pub struct Roots {
     pub config: PathBuf,
     /// Further stores, images only, read-only.
     pub image_stores: Vec<PathBuf>,
+    /// Who lays layers over each other.
+    pub overlay: Overlay,
 }
 
 impl Roots {
@@ -64,11 +67,16 @@ impl Roots {
                 volatile(session, &login, &spare, &data)?
             }
         };
-        let given = options.storage_opt.iter().map(|StorageOption::ImageStore(dir)| dir.clone());
-        let mut image_stores: Vec<PathBuf> = given.collect();
+        let (mut image_stores, mut overlay) = (Vec::new(), settings.overlay_driver.unwrap_or_default());
+        for option in &options.storage_opt {
+            match option {
+                StorageOption::ImageStore(dir) => image_stores.push(dir.clone()),
+                StorageOption::Overlay(driver) => overlay = *driver,
+            }
+        }
         image_stores.extend(settings.additional_image_stores);
         let config = base.map_or_else(|| PathBuf::from("/etc"), |base| base.config_dir().to_owned());
-        Ok(Roots { data, runtime, config, image_stores })
+        Ok(Roots { data, runtime, config, image_stores, overlay })
     }
 }
 

@@ -90,7 +90,7 @@ fn look<'a>(stack: &[Dir<'a>], name: &CStr) -> nix::Result<Option<Found<'a>>> {
     for dir in stack {
         let Some(status) = dir.status(name)? else { continue };
         let directory = file_type(&status) == SFlag::S_IFDIR;
-        if whiteout::is(&status) || (found.is_some() && !directory) {
+        if (found.is_some() && !directory) || whiteout::is_at(dir.fd.as_fd(), name, &status)? {
             break;
         }
         if !directory {

@@ -100,7 +100,7 @@ pub(super) fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Resul
     futimens(to, &accessed, &modified)
 }
 
-fn times(status: &FileStat) -> (TimeSpec, TimeSpec) {
+pub(super) fn times(status: &FileStat) -> (TimeSpec, TimeSpec) {
     (
         TimeSpec::new(status.st_atime, status.st_atime_nsec),
         TimeSpec::new(status.st_mtime, status.st_mtime_nsec),

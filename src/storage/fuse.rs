@@ -1,53 +1,39 @@
-//! Layers under other ids: a small read-only file system that overlay takes for its lower directories.
+//! File systems of our own, served by a process beside the container (fuse(4)).
 //!
-//! Theory of operation. The files of a layer belong to ids of the shared user namespace. A container with an
-//! id map of its own has others, and neither the file systems of laptops nor overlay may be mounted with an
-//! id map by a user (mount_setattr(2), `MOUNT_ATTR_IDMAP`). Nothing is copied or changed: a server process
-//! shows each layer as a directory 0, 1, 2 ... of a FUSE file system, with the owners that the container's
-//! map makes of them, and the kernel's overlay is mounted on top. What the container writes goes to its upper
-//! directory without passing here, and what it reads stays in the page cache.
+//! Theory of operation. There are two: layers under other ids ([`shift`]), and an overlay where the kernel
+//! refuses its own ([`overlay`]). Both are mounted and served alike.
 //!
-//! - **The mount.** /dev/fuse is opened in the namespace that mounts, as the kernel demands (fuse(4)). Access
-//!   is the kernel's affair (`default_permissions`, `allow_other`): the server decides nothing.
-//! - **The server** ([`server`]) is a leaf beside the container, in no namespace of it. It has left the mount
+//! - **The mount.** /dev/fuse is opened in the namespace that mounts, as the kernel demands. Access is the
+//!   kernel's affair (`default_permissions`, `allow_other`): a server decides nothing.
+//! - **The server** is a leaf beside the container, in no namespace of it ([`leaf`]). It has left the mount
 //!   namespace before the mount is attached, or it would keep alive what it serves: it ends when the last
-//!   mount ends, whatever has become of those who made it. It holds the layers' directories and the device,
-//!   and the one capability to read what belongs to others.
-//! - **Inside the layers** ([`tree`]) names are resolved one by one from a directory descriptor, never through
-//!   a symlink and never out of the layer. Layers do not change, so the kernel may keep every answer, that
-//!   something does not exist among them.
-//! - **What a hostile container can ask for** is bounded: no request holds more than one answer, open files
-//!   cost nothing here (the server keeps no handles), descriptors are a fixed number, and what is known of a
-//!   file goes when the kernel forgets it.
-//!
-//! Whiteouts (character devices 0/0) and `user.overlay.*` pass as they are. File capabilities come as those of
-//! the shared namespace's root, whom the kernel honours in namespaces below. Access lists of layers
-//! (`system.posix_acl_*`) hold ids too and are not shown: the permission bits alone count there.
+//!   mount ends, whatever has become of those who made it. It holds the directories it shows and the device,
+//!   and no more capabilities than they need. One that is killed takes no caller along: nobody else has the
+//!   device open, so whoever asks for a file then is told `ENOTCONN`.
 
+mod attributes;
+mod leaf;
+mod numbers;
+pub mod overlay;
 mod recent;
-mod server;
-mod tree;
+pub mod shift;
 
-use crate::container::ids::IdMaps;
-use crate::fork::{self, Doing, Failure};
+use crate::fork::{self, Child, Doing, Failure, Link};
 use crate::sys::mount::{self, FsContext, attr};
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// The kernel's device.
 const DEVICE: &str = "/dev/fuse";
 
-/// A mounted file system with its server.
-#[derive(Debug)]
-pub struct Shifted {
-    server: fork::Child,
-    place: PathBuf,
-    count: usize,
-}
+/// The servers that this process has started.
+static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 /// Whether there can be one here.
 ///
@@ -57,50 +43,48 @@ pub fn check() -> Result<(), Failure> {
     device().map(drop)
 }
 
+/// The servers that this process has started and that live.
+pub fn servers() -> Vec<Pid> {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.retain(|server| {
+        let mut fds = [PollFd::new(server.pidfd.as_fd(), PollFlags::POLLIN)];
+        !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
+    });
+    started.iter().map(|server| server.pid).collect()
+}
+
 fn device() -> Result<OwnedFd, Failure> {
     open(DEVICE, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", DEVICE)
 }
 
-impl Shifted {
-    /// Shows directories under other ids at `place`, a directory of ours. The caller has one thread, is in
-    /// the shared user namespace and owns its mount namespace.
-    ///
-    /// # Errors
-    /// The failed step.
-    pub fn mount(directories: &[PathBuf], ids: &IdMaps, place: &Path) -> Result<Shifted, Failure> {
-        let look = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let layers = directories.iter().map(|path| open(path, look, Mode::empty()).doing("open", path));
-        let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let device = device()?;
-        let detached = detached(&device).doing("mount fuse on", place)?;
-        let server = fork::spawn(0, |link| server::main(&link, &device, &layers, ids))
-            .doing("start", "the server of shifted files")?;
-        // While anybody else has it open, requests to a dead server would wait for ever.
-        drop(device);
-        match server.link.recv::<Result<(), Failure>>().doing("hear from", "the server of shifted files")? {
-            Some((Ok(()), _)) => {}
-            Some((Err(failure), _)) => return Err(failure),
-            None => return Err(Failure::other("start", "the server of shifted files", "it died")),
-        }
-        let target = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let target = open(place, target, Mode::empty()).doing("open", place)?;
-        mount::move_mount(detached.as_fd(), target.as_fd()).doing("mount fuse on", place)?;
-        Ok(Shifted { server, place: place.to_owned(), count: directories.len() })
+/// Mounts a file system on `place`, a directory of ours, that `main` serves in a process of its own. The
+/// caller has one thread, is in the shared user namespace and owns its mount namespace. Gives the server.
+fn mount_served(
+    read_only: bool,
+    place: &Path,
+    main: impl FnOnce(&Link, &OwnedFd) -> i32,
+) -> Result<Pid, Failure> {
+    const SERVER: &str = "the server of a container's files";
+    let device = device()?;
+    let detached = detached(&device, read_only).doing("mount fuse on", place)?;
+    let server = fork::spawn(0, |link| main(&link, &device)).doing("start", SERVER)?;
+    // While anybody else has it open, requests to a dead server would wait for ever.
+    drop(device);
+    match server.link.recv::<Result<(), Failure>>().doing("hear from", SERVER)? {
+        Some((Ok(()), _)) => {}
+        Some((Err(failure), _)) => return Err(failure),
+        None => return Err(Failure::other("start", SERVER, "it died")),
     }
-
-    /// Where the directories are seen, in the order they were given.
-    pub fn directories(&self) -> Vec<PathBuf> {
-        (0..self.count).map(|at| self.place.join(at.to_string())).collect()
-    }
-
-    /// The server's process.
-    pub fn server(&self) -> Pid {
-        self.server.pid
-    }
+    let target = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let target = open(place, target, Mode::empty()).doing("open", place)?;
+    mount::move_mount(detached.as_fd(), target.as_fd()).doing("mount fuse on", place)?;
+    let pid = server.pid;
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+    Ok(pid)
 }
 
 /// The file system, mounted nowhere.
-fn detached(device: &OwnedFd) -> nix::Result<OwnedFd> {
+fn detached(device: &OwnedFd, read_only: bool) -> nix::Result<OwnedFd> {
     let number = CString::new(device.as_raw_fd().to_string()).unwrap_or_default();
     let context = FsContext::open(c"fuse")?;
     context.string(c"source", c"coracle")?;
@@ -110,6 +94,20 @@ fn detached(device: &OwnedFd) -> nix::Result<OwnedFd> {
     context.string(c"group_id", c"0")?;
     context.flag(c"default_permissions")?;
     context.flag(c"allow_other")?;
+    if !read_only {
+        return context.mount(0);
+    }
     context.flag(c"ro")?;
     context.mount(attr::RDONLY | attr::NODEV)
+}
+
+/// Opens what a relative path names, where nothing on the way is a symlink, leads out of the directory or to
+/// another mount.
+fn beneath(directory: &OwnedFd, path: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
+    // What is only held takes no flag of use (openat2(2), EINVAL).
+    let use_only = if flags.contains(OFlag::O_PATH) { OFlag::empty() } else { OFlag::O_NOCTTY };
+    let how = OpenHow::new().flags(flags | use_only | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).resolve(
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV,
+    );
+    openat2(directory, path, how)
 }

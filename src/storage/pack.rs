@@ -228,7 +228,7 @@ impl<'a, W: Write> Packer<'a, W> {
         let status = fstat(&held).map_err(fail)?;
         let kind = file_type(&status);
         if let Whiteouts::Names(_) = self.options.whiteouts {
-            if whiteout::is(&status) {
+            if whiteout::is_held(held.as_fd(), &status).map_err(fail)? {
                 return self.whiteout(&status, path);
             }
             if whiteout::is_reserved(base(path)) {

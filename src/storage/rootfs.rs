@@ -7,10 +7,15 @@
 //! mount(2) with descriptor numbers as names, relative to `/proc/self/fd`, which stays far below the
 //! limit of 4096 bytes with 127 layers. `userxattr` is what lets a user namespace mount overlay
 //! (Linux 5.11, Documentation/filesystems/overlayfs.rst).
+//!
+//! Where the kernel refuses (the store is on an overlay itself, the file system lacks what overlay needs, a
+//! security module forbids it), the refusal is all that is looked at, and an overlay of our own
+//! ([`fuse::overlay`]) takes its place: the upper directory has the same form with either. Nothing is asked
+//! beforehand, so where the kernel does it nothing is lost.
 
 use crate::fork::{Doing, Failure};
 use crate::image::ChainId;
-use crate::storage::trash;
+use crate::storage::{fuse, trash};
 use crate::sys::mount::{self, FsContext, Tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
@@ -54,20 +59,47 @@ pub struct Places {
     pub merged: PathBuf,
     /// Nobody will look at `upper` after a crash: skip syncs.
     pub volatile: bool,
+    /// Who lays the layers over each other.
+    pub overlay: Overlay,
+}
+
+/// Who lays the layers over each other (`--storage-opt overlay.driver`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlay {
+    /// The kernel, and a process of ours where it refuses.
+    #[default]
+    Auto,
+    /// The kernel or nobody.
+    Kernel,
+    /// A process of ours, by FUSE.
+    Fuse,
+}
+
+impl std::str::FromStr for Overlay {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "auto" => Ok(Overlay::Auto),
+            "kernel" => Ok(Overlay::Kernel),
+            "fuse" => Ok(Overlay::Fuse),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Mounts the root file system on `places.merged`.
 ///
 /// # Errors
-/// The failed step; `ENODEV` or `EINVAL` from overlay where the kernel refuses it.
+/// The failed step.
 pub fn assemble(plan: &RootPlan, places: &Places) -> Result<(), Failure> {
+    let over = |lowers| {
+        overlay(lowers, &places.upper, &places.work, &places.merged, places.volatile, places.overlay)
+    };
     match plan {
-        RootPlan::Layers(_) => {
-            overlay(&places.lowers, &places.upper, &places.work, &places.merged, places.volatile)
-        }
-        RootPlan::Directory { path, overlay: true } => {
-            overlay(std::slice::from_ref(path), &places.upper, &places.work, &places.merged, places.volatile)
-        }
+        RootPlan::Layers(_) => over(&places.lowers),
+        RootPlan::Directory { path, overlay: true } => over(std::slice::from_ref(path)),
         RootPlan::Directory { path, overlay: false } => {
             let tree = mount::open_tree(cwd(), path, Tree::CloneRecursive).doing("open", path)?;
             attach(tree, &places.merged)
@@ -86,6 +118,7 @@ pub fn overlay_at(
     place: &Path,
     lowers: &[PathBuf],
     kept: Option<&(PathBuf, PathBuf)>,
+    driver: Overlay,
 ) -> Result<PathBuf, Failure> {
     let (upper, work, merged) = (place.join("upper"), place.join("work"), place.join("merged"));
     let beside = place.parent().unwrap_or(place);
@@ -95,7 +128,7 @@ pub fn overlay_at(
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).doing("make directory", path)?;
     }
     if let Some((upper, work)) = kept {
-        overlay(lowers, upper, work, &merged, false)?;
+        overlay(lowers, upper, work, &merged, false, driver)?;
         return Ok(merged);
     }
     // The top directory shows as the upper one: it is to look like the source's.
@@ -106,7 +139,7 @@ pub fn overlay_at(
         // An owner that does not exist here stays ours.
         let _ = chown(&upper, Some(found.uid()), Some(found.gid()));
     }
-    overlay(lowers, &upper, &work, &merged, true)?;
+    overlay(lowers, &upper, &work, &merged, true, driver)?;
     Ok(merged)
 }
 
@@ -126,19 +159,54 @@ fn attach(tree: OwnedFd, target: &Path) -> Result<(), Failure> {
     mount::move_mount(tree.as_fd(), target_fd.as_fd()).doing("mount root on", target)
 }
 
-/// Mounts an overlay of `lowers` (bottom first) and `upper` on `target`.
+/// Mounts an overlay of `lowers` (bottom first) and `upper` on `target`, by whom `driver` says.
 fn overlay(
     lowers: &[PathBuf],
     upper: &Path,
     work: &Path,
     target: &Path,
     volatile: bool,
+    driver: Overlay,
 ) -> Result<(), Failure> {
     if lowers.is_empty() {
         // An image without layers: there is nothing for overlay to lie over.
         let tree = mount::open_tree(cwd(), upper, Tree::Clone).doing("open", upper)?;
         return attach(tree, target);
     }
+    let by_kernel = match driver {
+        Overlay::Fuse => None,
+        _ => match overlay_of_kernel(lowers, upper, work, target, volatile) {
+            Err(failure) if driver == Overlay::Auto && is_refusal(&failure, work) => Some(failure),
+            other => return other,
+        },
+    };
+    let parts = fuse::overlay::Parts { lowers, upper, work, volatile };
+    fuse::overlay::mount(&parts, target).map_err(|failure| match by_kernel {
+        None => failure,
+        // Which of both is easier to cure is for the user to say.
+        Some(refused) => Failure {
+            detail: format!("{failure}; it is needed, as the kernel refuses an overlay there ({refused})"),
+            ..failure
+        },
+    })
+}
+
+/// Whether the kernel will never mount such an overlay, as opposed to a mount that went wrong.
+fn is_refusal(failure: &Failure, work: &Path) -> bool {
+    let never = [Errno::EINVAL, Errno::ENODEV, Errno::EPERM, Errno::EACCES, Errno::EOPNOTSUPP, Errno::ENOSYS];
+    failure.doing.starts_with(MOUNT) && never.contains(&failure.errno()) && !fuse::overlay::was_volatile(work)
+}
+
+/// The step that a refusal is about.
+const MOUNT: &str = "mount overlay on";
+
+fn overlay_of_kernel(
+    lowers: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    target: &Path,
+    volatile: bool,
+) -> Result<(), Failure> {
     let lowers = lowers.iter().rev().map(|l| directory(l)).collect::<Result<Vec<_>, _>>()?;
     let (upper, work) = (directory(upper)?, directory(work)?);
     match overlay_by_descriptor(&lowers, &upper, &work, volatile) {
@@ -147,9 +215,9 @@ fn overlay(
         // path alone, as ours are (EBADF); before 6.5 overlay has the old mount interface, where fsconfig
         // takes strings only (EOPNOTSUPP).
         Err(Errno::EBADF | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-            overlay_by_number(&lowers, &upper, &work, target, volatile).doing("mount overlay on", target)
+            overlay_by_number(&lowers, &upper, &work, target, volatile).doing(MOUNT, target)
         }
-        Err(e) => Err(e).doing("mount overlay on", target),
+        Err(e) => Err(e).doing(MOUNT, target),
     }
 }
 

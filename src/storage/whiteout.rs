@@ -4,14 +4,18 @@
 //! everything in its directory is (OCI image spec, layer.md, "Whiteouts"). Overlay wants a character
 //! device 0:0 for the first, which anyone may make since Linux 5.8, and for the second an attribute on
 //! the directory, in the `user.` space when mounted with `userxattr` (overlayfs.rst, "whiteouts and
-//! opaque directories"). Both only ever apply to lower layers, in whatever order entries come.
+//! opaque directories"). Where such a device may not be made, as on an overlay, a whiteout is an empty file
+//! with another attribute, and its directory has the first one with the value `x`. All only ever apply to
+//! lower layers, in whatever order entries come.
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::xattr;
 use nix::errno::Errno;
-use nix::sys::stat::{FileStat, Mode, SFlag, mknodat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, mknodat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// What names of whiteouts start with.
 pub(super) const PREFIX: &[u8] = b".wh.";
@@ -21,6 +25,8 @@ const INTERNAL: &[u8] = b".wh..wh.";
 pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Overlay's attribute for an opaque directory.
 const OPAQUE_XATTR: &CStr = c"user.overlay.opaque";
+/// Overlay's attribute for a whiteout that is no device.
+const WHITEOUT_XATTR: &CStr = c"user.overlay.whiteout";
 
 /// What an entry's last component means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +68,39 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// Whether this is a whiteout in overlay's form.
-pub(super) fn is(status: &FileStat) -> bool {
+/// Whether this is a whiteout in overlay's usual form.
+fn is(status: &FileStat) -> bool {
     status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits() && status.st_rdev == 0
+}
+
+/// Whether what has this name and status is a whiteout, in either of overlay's forms.
+///
+/// # Errors
+/// Those of openat(2) and fgetxattr(2).
+pub(super) fn is_at(dir: BorrowedFd<'_>, name: &CStr, status: &FileStat) -> nix::Result<bool> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    look(status, || openat(dir, name, flags, Mode::empty()))
+}
+
+/// As [`is_at`], of a file that is only held (`O_PATH`).
+///
+/// # Errors
+/// As there.
+pub(super) fn is_held(file: BorrowedFd<'_>, status: &FileStat) -> nix::Result<bool> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    look(status, || openat(AT_FDCWD, link.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
+}
+
+fn look(status: &FileStat, open: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<bool> {
+    if status.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() || status.st_size != 0 {
+        return Ok(is(status));
+    }
+    match open() {
+        Ok(file) => Ok(xattr::get(file.as_fd(), WHITEOUT_XATTR)?.is_some()),
+        // Gone or another meanwhile; not for this user to read.
+        Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::EACCES | Errno::EPERM) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Makes a whiteout in overlay's form.
@@ -72,7 +108,52 @@ pub(super) fn is(status: &FileStat) -> bool {
 /// # Errors
 /// Those of mknodat(2).
 pub(super) fn make(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
-    mknodat(dir, name, SFlag::S_IFCHR, Mode::empty(), 0)
+    match mknodat(dir, name, SFlag::S_IFCHR, Mode::empty(), 0) {
+        // Some file systems have no such device for a user, overlay itself among them.
+        Err(Errno::EPERM) => make_marked(dir, name),
+        other => other,
+    }
+}
+
+/// Makes one in the form for whiteouts on an overlay (since Linux 6.7; overlayfs.rst, "Nesting overlayfs
+/// mounts").
+///
+/// # Errors
+/// Those of openat(2) and fsetxattr(2).
+pub(super) fn make_marked(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    xattr::set(file.as_fd(), WHITEOUT_XATTR, b"y").and_then(|()| admit(dir, name, dir)).inspect_err(|_| {
+        let _ = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
+    })
+}
+
+/// Says of directory `to` that it may hold such a whiteout as `name` in `dir` is.
+///
+/// # Errors
+/// Those of fstatat(2), openat(2) and fsetxattr(2).
+pub(super) fn admit(dir: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>) -> nix::Result<()> {
+    if is(&fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?) {
+        return Ok(());
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let to = openat(to, c".", flags, Mode::empty())?;
+    match xattr::get(to.as_fd(), OPAQUE_XATTR)? {
+        None => xattr::set(to.as_fd(), OPAQUE_XATTR, b"x"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether a directory may hold whiteouts that are no devices.
+///
+/// # Errors
+/// Those of fgetxattr(2).
+pub(super) fn has_marked(dir: BorrowedFd<'_>) -> nix::Result<bool> {
+    match xattr::get(dir, OPAQUE_XATTR) {
+        Err(Errno::EACCES | Errno::EPERM) => Ok(false),
+        // One that is opaque may hold them from before.
+        other => Ok(other?.is_some()),
+    }
 }
 
 /// Makes a directory opaque.

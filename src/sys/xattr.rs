@@ -10,9 +10,17 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// # Errors
 /// `EOPNOTSUPP` when the file system has none of this kind, `EPERM` when this kind is forbidden here.
 pub fn set(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> nix::Result<()> {
+    set_with(fd, name, value, 0)
+}
+
+/// fsetxattr(2) with `XATTR_CREATE` or `XATTR_REPLACE` among the flags.
+///
+/// # Errors
+/// As [`set`]; `EEXIST` or `ENODATA` as the flags demand.
+pub fn set_with(fd: BorrowedFd<'_>, name: &CStr, value: &[u8], flags: i32) -> nix::Result<()> {
     // SAFETY: name is NUL-terminated, value is valid for its length, both outlive the call.
     let result =
-        unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+        unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags) };
     Errno::result(result).map(drop)
 }
 

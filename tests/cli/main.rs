@@ -39,6 +39,7 @@ mod monitor;
 mod mounts;
 mod network;
 mod notify;
+mod overlay;
 mod pause;
 mod port;
 mod ps;

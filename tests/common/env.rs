@@ -61,6 +61,11 @@ impl TestEnv {
         self.dir.join("run/coracle")
     }
 
+    /// Further stores that its images are in.
+    pub(crate) fn stores(&self) -> impl Iterator<Item = std::path::Display<'_>> {
+        self.stores.iter().map(|store| store.display())
+    }
+
     /// `$HOME` of the commands.
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.join("home")
@@ -101,6 +106,10 @@ impl TestEnv {
         command.arg("--root").arg(self.root()).arg("--runroot").arg(self.runroot());
         for store in &self.stores {
             command.arg("--storage-opt").arg(format!("additionalimagestore={}", store.display()));
+        }
+        // To run everything with another overlay than the kernel's.
+        if let Some(driver) = std::env::var_os("CORACLE_TEST_OVERLAY") {
+            command.arg("--storage-opt").arg([OsStr::new("overlay.driver="), &driver].join(OsStr::new("")));
         }
         command.args(args);
         self.dress(&mut command);

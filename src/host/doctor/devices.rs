@@ -16,7 +16,8 @@ pub(in crate::host) fn fuse() -> Check {
         "fuse-device",
         "/dev/fuse",
         "fuse",
-        "containers cannot have user ids of their own (--userns=keep-id)",
+        "containers cannot have user ids of their own (--userns=keep-id), nor run from where the kernel refuses \
+         an overlay",
     )
 }
 

@@ -1,16 +1,15 @@
 //! The layers that a container's overlays are made of: its root's, and those of mounted images.
 //!
 //! They are taken where they lie in the store, or, for a container with other ids, as a server of shifted
-//! files shows them; that one lives as long as this is held and its mounts last.
+//! files shows them; that one lives as long as its mounts last.
 
 use super::setup::storage_failure;
 use super::{ContainerDir, ContainerPlan, Doing, Failure, Store};
 use crate::image::ChainId;
 use crate::plan::MountSource;
-use crate::storage::fuse::Shifted;
-use crate::storage::rootfs::RootPlan;
+use crate::storage::fuse::shift::Shifted;
+use crate::storage::rootfs::{Overlay, RootPlan};
 use nix::mount::{MntFlags, umount2};
-use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -20,7 +19,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(in crate::runtime) struct Layers {
     places: BTreeMap<ChainId, PathBuf>,
-    server: Option<Shifted>,
+    overlay: Overlay,
 }
 
 impl Layers {
@@ -52,7 +51,7 @@ impl Layers {
             let failed = |e| storage_failure("use the layers of", plan.id.short(), &e);
             store.verify_id_map().map_err(|e| Failure::below(&e).cloned().unwrap_or_else(|| failed(e)))?;
         }
-        let mut layers = Layers { places, server: None };
+        let mut layers = Layers { places, overlay: store.overlay() };
         if plan.ids.is_shifted() {
             layers.shift(&dir.lower(), plan)?;
         }
@@ -70,7 +69,6 @@ impl Layers {
         for (shown, seen) in self.places.values_mut().zip(server.directories()) {
             *shown = seen;
         }
-        self.server = Some(server);
         Ok(())
     }
 
@@ -84,9 +82,9 @@ impl Layers {
         found.ok_or_else(|| Failure::other("find", "layers", "they are of another container"))
     }
 
-    /// The process that serves them.
-    pub(super) fn server(&self) -> Option<Pid> {
-        self.server.as_ref().map(Shifted::server)
+    /// Who lays them over each other.
+    pub(super) fn overlay(&self) -> Overlay {
+        self.overlay
     }
 }
 

@@ -11,6 +11,7 @@ use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::report;
 use crate::storage::containers::{PortRecord, ProcessRef, RunRecord};
+use crate::storage::fuse;
 use crate::sys::process;
 use crate::userns;
 use nix::libc;
@@ -220,13 +221,13 @@ fn proceed(
 
 /// What the relay needs to know of a run.
 pub(super) fn payload<'a>(
-    Life { plan, layers, .. }: &Life<'_>,
+    Life { plan, .. }: &Life<'_>,
     child: &'a Child,
     network: Option<&'a network::Network>,
     pids: Whose,
 ) -> Payload<'a> {
     let of_network = || network.map(network::Network::pids).unwrap_or_default();
-    let helpers = || of_network().into_iter().chain(layers.server()).collect();
+    let helpers = || of_network().into_iter().chain(fuse::servers()).collect();
     Payload {
         pid: child.pid,
         pidfd: child.pidfd.as_fd(),

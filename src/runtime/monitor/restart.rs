@@ -25,6 +25,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::statfs;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The first pause; each further one is twice as long.
@@ -167,11 +168,13 @@ fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
     once::begin(life, Means { stdio, streams, joins, listeners, client: None, restarts })
 }
 
-/// Where the server of shifted files has died nothing of the root can be read any more: a new server and a
-/// new mount take the same places.
+/// Where the server of shifted files, or of the root itself, has died nothing of the root can be read any
+/// more: a new server and a new mount take the same places.
 fn revive(life: &Life<'_>) -> Result<(), Failure> {
     let (dir, plan) = (life.dir, life.plan);
-    if !plan.ids.is_shifted() || statfs(&dir.lower()).err() != Some(Errno::ENOTCONN) {
+    let is_dead = |place: &Path| statfs(place).err() == Some(Errno::ENOTCONN);
+    let of_layers = plan.ids.is_shifted() && is_dead(&dir.lower());
+    if !of_layers && !is_dead(&dir.merged()) {
         return Ok(());
     }
     let _ = umount2(&dir.merged(), MntFlags::MNT_DETACH);

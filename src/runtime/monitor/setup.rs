@@ -97,7 +97,9 @@ pub(in crate::runtime) fn assemble(
         RootPlan::Layers(chain) => layers.of(chain)?,
         _ => Vec::new(),
     };
-    let places = Places { lowers, upper: dir.upper(), work: dir.work(), merged: dir.merged(), volatile };
+    let overlay = layers.overlay();
+    let places =
+        Places { lowers, upper: dir.upper(), work: dir.work(), merged: dir.merged(), volatile, overlay };
     for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
         match fs::DirBuilder::new().mode(mode).create(path) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}

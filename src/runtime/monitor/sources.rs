@@ -65,7 +65,7 @@ pub(in crate::runtime) fn prepare(
             let place = overlay_place(&dir.path(), at);
             // That of a former run of this monitor.
             let _ = umount2(&place.join("merged"), MntFlags::MNT_DETACH);
-            places.insert(at, rootfs::overlay_at(&place, &lowers, overlay.kept.as_ref())?);
+            places.insert(at, rootfs::overlay_at(&place, &lowers, overlay.kept.as_ref(), layers.overlay())?);
         } else if let (MountSource::Volume { .. }, Some(path)) = (&planned.source, lowers.pop()) {
             places.insert(at, path);
         }

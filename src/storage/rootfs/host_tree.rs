@@ -81,7 +81,7 @@ fn fill(
             let (upper, work) = (places.upper.join(number.to_string()), places.work.join(number.to_string()));
             make_directory(&upper, mode)?;
             make_directory(&work, 0o700)?;
-            overlay(&[path], &upper, &work, &target, true)?;
+            overlay(&[path], &upper, &work, &target, true, places.overlay)?;
         }
     }
     Ok(())

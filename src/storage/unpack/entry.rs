@@ -169,7 +169,10 @@ impl<'a> Maker<'a> {
             Err(Errno::EEXIST) => match lstat(place.dir, place.name).map_err(fail)? {
                 Some(status) if file_type(&status) == SFlag::S_IFDIR => {}
                 found => {
-                    hides_lower = found.is_some_and(|status| whiteout::is(&status));
+                    hides_lower = match found {
+                        Some(status) => whiteout::is_at(place.dir, place.name, &status).map_err(fail)?,
+                        None => false,
+                    };
                     self.tree.clear(place.dir, place.name).map_err(fail)?;
                     mkdirat(place.dir, place.name, mode).map_err(fail)?;
                 }
@@ -238,11 +241,14 @@ impl<'a> Maker<'a> {
         let fail = |e| failed("link to", &target, e);
         let name = c_name(name)?;
         let found = match self.tree.existing_parent(dir) {
-            Ok(dir) => lstat(dir.as_fd(), &name).map_err(fail)?.map(|status| (dir, status)),
+            Ok(dir) => match lstat(dir.as_fd(), &name).map_err(fail)? {
+                Some(status) if whiteout::is_at(dir.as_fd(), &name, &status).map_err(fail)? => None,
+                found => found.map(|status| (dir, status)),
+            },
             Err(Errno::ENOENT | Errno::ENOTDIR) => None,
             Err(e) => return Err(fail(e)),
         };
-        let Some((dir, status)) = found.filter(|(_, s)| !whiteout::is(s)) else {
+        let Some((dir, status)) = found else {
             self.notes.unresolved.push((place.path.to_vec(), target));
             return Ok(());
         };

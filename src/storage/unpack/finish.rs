@@ -183,7 +183,11 @@ impl<'a> Work<'a> {
         let source = View::of(dirs).file(&name)?.ok_or_else(lost)?;
         let mut tree = Tree::new(self.root);
         let to = tree.parent(&real_dir)?;
-        if lstat(to.as_fd(), &name).map_err(fail)?.is_none_or(|s| whiteout::is(&s)) {
+        let free = match lstat(to.as_fd(), &name).map_err(fail)? {
+            Some(status) => whiteout::is_at(to.as_fd(), &name, &status).map_err(fail)?,
+            None => true,
+        };
+        if free {
             tree.clear(to.as_fd(), &name).map_err(fail)?;
             let from = (source.dir.as_fd(), name.as_c_str());
             if !copy::node(from, (to.as_fd(), &name), &source.status).map_err(fail)? {

@@ -167,7 +167,7 @@ impl<'a> Tree<'a> {
                         target.rsplit(|b| *b == b'/').for_each(|p| todo.push_front(p.to_vec()));
                         continue;
                     }
-                    if !whiteout::is(&status) {
+                    if !whiteout::is_at(here, &name, &status).map_err(fail)? {
                         return Err(fail(Errno::ENOTDIR));
                     }
                     // The lower directory is gone and a new one takes its place.

@@ -82,7 +82,8 @@ impl<'a> View<'a> {
             let kind = file_type(&status);
             if kind != SFlag::S_IFDIR {
                 // A whiteout or another kind of file hides what lies further down.
-                let first = found.is_empty() && !whiteout::is(&status);
+                let hides = whiteout::is_at(dir.as_fd(), &name, &status).map_err(fail)?;
+                let first = found.is_empty() && !hides;
                 return Ok(match (first, kind == SFlag::S_IFLNK) {
                     (true, true) => Some(Found::Symlink),
                     (true, false) => Some(Found::Other(PhantomData)),
@@ -103,9 +104,10 @@ impl<'a> View<'a> {
     /// The file, other than a directory, under a name.
     pub(super) fn file(&self, name: &CStr) -> Result<Option<Leaf>> {
         for (layer, dir) in &self.dirs {
-            let status = lstat(dir.as_fd(), name).map_err(|e| failed("look up", name.to_bytes(), e))?;
-            let Some(status) = status else { continue };
-            if whiteout::is(&status) || file_type(&status) == SFlag::S_IFDIR {
+            let fail = |e| failed("look up", name.to_bytes(), e);
+            let Some(status) = lstat(dir.as_fd(), name).map_err(fail)? else { continue };
+            let directory = file_type(&status) == SFlag::S_IFDIR;
+            if directory || whiteout::is_at(dir.as_fd(), name, &status).map_err(fail)? {
                 return Ok(None);
             }
             return Ok(Some(Leaf { layer: *layer, dir: dir.clone(), status }));

@@ -6,12 +6,14 @@
 //! opened when need be. Its number is its inode's, so that hard links are seen as such and numbers stay the
 //! same when a file is forgotten and found again; layers on other disks get numbers of their own.
 
-use super::recent::Recent;
 use crate::container::ids::IdMaps;
+use crate::storage::fuse::beneath;
+use crate::storage::fuse::numbers::{COUNTED, Disks, ROOT};
+use crate::storage::fuse::recent::Recent;
 use crate::storage::unpack::{file_type, lstat};
 use crate::sys::{dir, xattr};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::sys::statvfs::{Statvfs, fstatvfs};
 use nix::sys::uio::pread;
@@ -20,14 +22,8 @@ use std::ffi::{CStr, CString, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// The number of the root.
-pub(super) const ROOT: u64 = 1;
 /// Most descriptors of directories, and of files, that are kept open.
 pub(super) const OPEN_MAX: usize = 128;
-/// Bits of a number that are the inode's; the others say which disk.
-const INODE_BITS: u32 = 48;
-/// Numbers from here up are given one after the other, to inodes that have larger ones.
-const COUNTED: u64 = 1 << 63;
 /// Most bytes of directory that are read for one answer.
 const LISTING_MAX: usize = 64 << 10;
 
@@ -61,26 +57,23 @@ pub(super) struct Found {
 pub(super) struct Tree {
     layers: Vec<Arc<OwnedFd>>,
     /// The disks they are on.
-    disks: Vec<u64>,
+    disks: Disks,
     ids: IdMaps,
     nodes: HashMap<u64, Node>,
     /// Numbers of inodes that are known and have too large ones of their own.
     counted: HashMap<(u64, u64), u64>,
     next: u64,
-    directories: Recent,
-    files: Recent,
+    directories: Recent<Arc<Place>>,
+    files: Recent<Arc<Place>>,
     buffer: Vec<u8>,
 }
 
 impl Tree {
     /// The tree of these directories, of which up to `open` others and as many files are kept open.
     pub(super) fn new(layers: Vec<OwnedFd>, ids: IdMaps, open: usize) -> nix::Result<Tree> {
-        let mut disks = Vec::new();
+        let mut disks = Disks::default();
         for layer in &layers {
-            let disk = fstat(layer)?.st_dev;
-            if !disks.contains(&disk) {
-                disks.push(disk);
-            }
+            disks.add(fstat(layer)?.st_dev);
         }
         Ok(Tree {
             layers: layers.into_iter().map(Arc::new).collect(),
@@ -231,9 +224,8 @@ impl Tree {
 
     /// The number of an inode; a new one is remembered when it is `given` away.
     fn number(&mut self, (disk, inode): (u64, u64), given: bool) -> u64 {
-        let at = self.disks.iter().position(|known| *known == disk).map(|at| at as u64);
-        if let Some(at) = at.filter(|at| inode > ROOT && inode >> INODE_BITS == 0 && *at < 1 << 15) {
-            return at << INODE_BITS | inode;
+        if let Some(number) = self.disks.number((disk, inode)) {
+            return number;
         }
         if let Some(number) = self.counted.get(&(disk, inode)) {
             return *number;
@@ -251,18 +243,18 @@ impl Tree {
         match &**place {
             Place::Layer(at) => self.layers.get(*at).cloned().ok_or(Errno::ENOENT),
             Place::Below(parent, name) => {
-                if let Some(open) = self.directories.get(place) {
+                if let Some(open) = self.directories.get(|of| Arc::ptr_eq(of, place)) {
                     return Ok(open);
                 }
                 let parent = self.directory(parent)?;
                 let open = beneath(&parent, name, OFlag::O_DIRECTORY)?;
-                Ok(self.directories.put(place, open))
+                Ok(self.directories.put(place.clone(), open))
             }
         }
     }
 
     fn file(&mut self, place: &Arc<Place>) -> nix::Result<Arc<OwnedFd>> {
-        if let Some(open) = self.files.get(place) {
+        if let Some(open) = self.files.get(|of| Arc::ptr_eq(of, place)) {
             return Ok(open);
         }
         let Place::Below(parent, name) = &**place else { return Err(Errno::EISDIR) };
@@ -272,7 +264,7 @@ impl Tree {
         if file_type(&fstat(&open)?) != SFlag::S_IFREG {
             return Err(Errno::ESTALE);
         }
-        Ok(self.files.put(place, open))
+        Ok(self.files.put(place.clone(), open))
     }
 
     /// What attributes can be read from: other files than these two kinds are never opened.
@@ -287,16 +279,6 @@ impl Tree {
             _ => Ok(None),
         }
     }
-}
-
-/// Opens one name of a directory for reading, where a symlink is nothing that could be opened.
-fn beneath(directory: &OwnedFd, name: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
-        .resolve(
-            ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV,
-        );
-    openat2(directory, name, how)
 }
 
 /// What overlay and programs need: overlay's marks, the image's own attributes, file capabilities.

@@ -130,8 +130,8 @@ fn what_is_forgotten_takes_no_room() {
 fn numbers_are_of_one_file_each() {
     let one = tempfile::tempdir().unwrap();
     let mut tree = layers(&[one.path()], IdMaps::default());
-    let disk = tree.disks[0];
-    tree.disks.push(disk + 1);
+    let disk = fs::metadata(one.path()).unwrap().dev();
+    tree.disks.add(disk + 1);
     let numbers = [(disk, 9), (disk + 1, 9), (disk, 1 << 60), (disk + 2, 9), (disk, 1)];
     let mut given: Vec<u64> = numbers.iter().map(|identity| tree.number(*identity, true)).collect();
     assert_eq!(given, numbers.map(|identity| tree.number(identity, true)));

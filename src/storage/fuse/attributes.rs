@@ -1,0 +1,138 @@
+//! Between the kernel's words for files and fuser's.
+
+use crate::storage::unpack::file_type;
+use fuser::{Errno, FileAttr, FileType, Generation, INodeNo, ReplyStatfs, ReplyXattr, TimeOrNow};
+use nix::libc;
+use nix::sys::stat::{FileStat, SFlag};
+use nix::sys::statvfs::Statvfs;
+use nix::sys::time::TimeSpec;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long the kernel may keep an answer: nobody else changes what is served.
+pub(super) const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Numbers are not used twice for different files at a time.
+pub(super) const GENERATION: Generation = Generation(0);
+
+/// The kernel's answer as it is passed on.
+pub(super) fn errno(e: nix::Error) -> Errno {
+    Errno::from_i32(e as i32)
+}
+
+fn moment(seconds: i64, nanos: i64) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    let nanos = Duration::from_nanos(nanos.unsigned_abs());
+    base.and_then(|base| base.checked_add(nanos)).unwrap_or(UNIX_EPOCH)
+}
+
+/// A time to be set.
+pub(super) fn time(time: TimeOrNow) -> TimeSpec {
+    match time {
+        TimeOrNow::Now => TimeSpec::new(0, libc::UTIME_NOW),
+        TimeOrNow::SpecificTime(time) => spec(time),
+    }
+}
+
+fn spec(time: SystemTime) -> TimeSpec {
+    let whole = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => TimeSpec::new(whole(since.as_secs()), since.subsec_nanos().into()),
+        Err(before) => {
+            let before = before.duration();
+            match before.subsec_nanos() {
+                0 => TimeSpec::new(-whole(before.as_secs()), 0),
+                nanos => TimeSpec::new(-whole(before.as_secs()) - 1, (1_000_000_000 - nanos).into()),
+            }
+        }
+    }
+}
+
+fn kind(status: &FileStat) -> FileType {
+    match file_type(status) {
+        SFlag::S_IFDIR => FileType::Directory,
+        SFlag::S_IFLNK => FileType::Symlink,
+        SFlag::S_IFCHR => FileType::CharDevice,
+        SFlag::S_IFBLK => FileType::BlockDevice,
+        SFlag::S_IFIFO => FileType::NamedPipe,
+        SFlag::S_IFSOCK => FileType::Socket,
+        _ => FileType::RegularFile,
+    }
+}
+
+/// As listings have it; kinds that no layer has are taken for files.
+pub(super) fn kind_of_entry(kind: u8) -> FileType {
+    match kind {
+        libc::DT_DIR => FileType::Directory,
+        libc::DT_LNK => FileType::Symlink,
+        libc::DT_CHR => FileType::CharDevice,
+        libc::DT_BLK => FileType::BlockDevice,
+        libc::DT_FIFO => FileType::NamedPipe,
+        libc::DT_SOCK => FileType::Socket,
+        _ => FileType::RegularFile,
+    }
+}
+
+/// A file's attributes under a number.
+pub(super) fn attributes(number: u64, status: &FileStat) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(number),
+        size: status.st_size.unsigned_abs(),
+        blocks: status.st_blocks.unsigned_abs(),
+        atime: moment(status.st_atime, status.st_atime_nsec),
+        mtime: moment(status.st_mtime, status.st_mtime_nsec),
+        ctime: moment(status.st_ctime, status.st_ctime_nsec),
+        crtime: UNIX_EPOCH,
+        kind: kind(status),
+        perm: (status.st_mode & 0o7777) as u16,
+        nlink: u32::try_from(status.st_nlink).unwrap_or(u32::MAX),
+        uid: status.st_uid,
+        gid: status.st_gid,
+        rdev: u32::try_from(status.st_rdev).unwrap_or(u32::MAX),
+        blksize: 4096,
+        flags: 0,
+    }
+}
+
+/// The answer that there is nothing, to be kept like any other.
+pub(super) fn nothing() -> FileAttr {
+    FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: 0,
+        flags: 0,
+    }
+}
+
+/// What does not fit into the buffer, or the length alone when that was asked for.
+pub(super) fn answer(reply: ReplyXattr, value: &[u8], size: u32) {
+    match u32::try_from(value.len()) {
+        Ok(length) if size == 0 => reply.size(length),
+        Ok(length) if length <= size => reply.data(value),
+        _ => reply.error(Errno::ERANGE),
+    }
+}
+
+/// What is known of a file system.
+pub(super) fn tell_file_system(reply: ReplyStatfs, found: &Statvfs) {
+    reply.statfs(
+        found.blocks(),
+        found.blocks_free(),
+        found.blocks_available(),
+        found.files(),
+        found.files_free(),
+        u32::try_from(found.block_size()).unwrap_or(4096),
+        u32::try_from(found.name_max()).unwrap_or(255),
+        u32::try_from(found.fragment_size()).unwrap_or(4096),
+    );
+}

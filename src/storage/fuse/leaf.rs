@@ -1,0 +1,43 @@
+//! What every server does first: it becomes a process that holds little and may do little.
+
+use crate::fork::{Doing, Failure};
+use crate::sys::fd;
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use std::os::fd::BorrowedFd;
+
+/// Lets go of all descriptors but those `kept`, of the mount namespace and of all capabilities but these.
+///
+/// # Errors
+/// The failed step.
+pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability]) -> Result<(), Failure> {
+    fd::close_all_but(kept).doing("close", "descriptors")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    let only: CapsHashSet = capabilities.iter().copied().collect();
+    for (set, wanted) in
+        [(CapSet::Inheritable, &CapsHashSet::new()), (CapSet::Effective, &only), (CapSet::Permitted, &only)]
+    {
+        caps::set(None, set, wanted).map_err(|e| Failure::other("drop", "capabilities", e.to_string()))?;
+    }
+    // A limit on the size of files is to become an error of one write, not the server's end.
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGXFSZ);
+    blocked.thread_block().doing("block", "signals")?;
+    prctl::set_no_new_privs().doing("give up", "new privileges")?;
+    prctl::set_dumpable(false).doing("become", "non-dumpable")?;
+    // Whoever mounted it needs it no longer then.
+    prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")
+}
+
+/// How many descriptors may stay open beside so many that always are: a caller's low limit must not become
+/// errors inside.
+pub(super) fn descriptors(always: usize) -> usize {
+    /// What one answer takes for its time, and what the runtime holds.
+    const SPARE: usize = 16;
+    let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1 };
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    usize::try_from(hard).unwrap_or(usize::MAX).saturating_sub(always + SPARE)
+}

@@ -1,0 +1,166 @@
+//! Finding files in the layers.
+
+use super::tree::{Found, Named, Node, Tree, UPPER, What};
+use crate::storage::fuse::beneath;
+use crate::storage::unpack::{file_type, lstat};
+use crate::storage::whiteout;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, SFlag};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// What the layers have under a name.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) what: What,
+    pub(super) status: FileStat,
+    /// Of a directory the bottom one's, which never changes; else the file's own.
+    identity: (u64, u64),
+}
+
+impl Seen {
+    pub(super) fn is_directory(&self) -> bool {
+        matches!(self.what, What::Directory(_))
+    }
+
+    /// Whether no lower layer contributes to it.
+    pub(super) fn is_new(&self) -> bool {
+        match &self.what {
+            What::Directory(layers) => layers == &[UPPER],
+            What::File(layer) => *layer == UPPER,
+        }
+    }
+}
+
+/// A name as it may stand in a directory.
+pub(super) fn name_of(name: &[u8]) -> nix::Result<CString> {
+    if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+        return Err(Errno::ENOENT);
+    }
+    CString::new(name).map_err(|_| Errno::ENOENT)
+}
+
+impl Tree {
+    /// What has this name in that directory; its number is given away.
+    pub(super) fn lookup(&mut self, parent: u64, name: &CStr) -> nix::Result<Found> {
+        let seen = self.find(parent, name)?.ok_or(Errno::ENOENT)?;
+        self.give(parent, name, &seen)
+    }
+
+    /// Gives away the number of what was found.
+    pub(super) fn give(&mut self, parent: u64, name: &CStr, seen: &Seen) -> nix::Result<Found> {
+        let number = self.register(parent, name, seen)?;
+        match self.examine(number) {
+            Ok(found) => {
+                self.node_mut(number)?.given += 1;
+                Ok(found)
+            }
+            Err(e) => {
+                self.tidy(number);
+                Err(e)
+            }
+        }
+    }
+
+    /// Looks through the layers.
+    pub(super) fn find(&mut self, parent: u64, name: &CStr) -> nix::Result<Option<Seen>> {
+        let layers = self.layers_of(parent)?.to_vec();
+        let mut found: Vec<usize> = Vec::new();
+        let mut top: Option<(FileStat, FileStat)> = None;
+        for (at, layer) in layers.iter().enumerate() {
+            let directory = self.directory(parent, *layer)?;
+            let Some(status) = lstat(directory.as_fd(), name)? else { continue };
+            if whiteout::is_at(directory.as_fd(), name, &status)? {
+                break;
+            }
+            if file_type(&status) != SFlag::S_IFDIR {
+                if top.is_some() {
+                    break;
+                }
+                let identity = (status.st_dev, status.st_ino);
+                return Ok(Some(Seen { what: What::File(*layer), status, identity }));
+            }
+            found.push(*layer);
+            top = Some((top.map_or(status, |(first, _)| first), status));
+            if at + 1 < layers.len() && is_opaque(&directory, name)? {
+                break;
+            }
+        }
+        Ok(top.map(|(status, bottom)| Seen {
+            what: What::Directory(found),
+            status,
+            identity: (bottom.st_dev, bottom.st_ino),
+        }))
+    }
+
+    /// Whether a lower layer would show something under a name if the upper one had nothing there.
+    pub(super) fn has_below(&mut self, parent: u64, name: &CStr) -> nix::Result<bool> {
+        for layer in self.layers_of(parent)?.to_vec() {
+            if layer == UPPER {
+                continue;
+            }
+            let directory = self.directory(parent, layer)?;
+            if let Some(status) = lstat(directory.as_fd(), name)? {
+                return Ok(!whiteout::is_at(directory.as_fd(), name, &status)?);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The number of what was found under a name.
+    pub(super) fn register(&mut self, parent: u64, name: &CStr, seen: &Seen) -> nix::Result<u64> {
+        let named: Named = (parent, Arc::from(name));
+        if let Some(number) = self.names.get(&named).copied() {
+            if self.node(number)?.is(seen) {
+                return Ok(number);
+            }
+            // Somebody has changed a layer under our eyes.
+            self.remove_name(&named);
+        }
+        if seen.what == What::File(UPPER)
+            && let Some(number) = self.uppers.get(&seen.identity).copied()
+        {
+            self.add_name(number, named)?;
+            return Ok(number);
+        }
+        // A name of several in a lower layer becomes a file of its own when it is changed.
+        let one_of_many = !seen.is_directory() && seen.what != What::File(UPPER) && seen.status.st_nlink > 1;
+        let number = self.fresh_number(seen.identity, !one_of_many);
+        let mut node = Node::new(seen.what.clone(), seen.identity);
+        if one_of_many {
+            node.shown = self.disks.number(seen.identity);
+        }
+        if seen.what == What::File(UPPER) {
+            self.uppers.insert(seen.identity, number);
+        }
+        self.nodes.insert(number, node);
+        if let Err(e) = self.add_name(number, named) {
+            self.tidy(number);
+            return Err(e);
+        }
+        Ok(number)
+    }
+}
+
+impl Node {
+    /// Whether this is what was found.
+    fn is(&self, seen: &Seen) -> bool {
+        match (&self.what, &seen.what) {
+            (What::Directory(_), What::Directory(_)) => true,
+            (What::File(known), What::File(layer)) => known == layer && self.identity == seen.identity,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a directory of a layer hides those below it.
+fn is_opaque(parent: &OwnedFd, name: &CStr) -> nix::Result<bool> {
+    match beneath(parent, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+        Ok(directory) => whiteout::is_opaque(directory.as_fd()),
+        // One that this user may not read has no attributes for this user either.
+        Err(Errno::EACCES) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
