@@ -108,6 +108,11 @@ impl Error {
         all
     }
 
+    /// The message and those of the causes in one line, for where there is room for no more.
+    pub fn in_one_line(&self) -> String {
+        std::iter::once(self.message.clone()).chain(self.causes()).collect::<Vec<_>>().join(": ")
+    }
+
     /// The messages of the causes, outermost first.
     pub fn causes(&self) -> Vec<String> {
         let mut all = Vec::new();

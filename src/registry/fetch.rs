@@ -175,21 +175,10 @@ fn sum_up(prepared: &Prepared, mut failures: Vec<Error>) -> Error {
         return only;
     }
     let names: Vec<String> = prepared.names().map(ToString::to_string).collect();
-    let mut why: Option<Error> = None;
-    for failure in failures.iter().rev() {
-        let words =
-            std::iter::once(failure.to_string()).chain(failure.causes()).collect::<Vec<_>>().join(": ");
-        let one = Error::new(failure.kind(), words);
-        why = Some(match why {
-            Some(next) => one.caused_by(next),
-            None => one,
-        });
-    }
-    let error = Error::new(Kind::NotFound, format!("none of {} could be pulled", names.join(", ")));
-    let mut error = match why {
-        Some(why) => error.caused_by(why),
-        None => error,
-    };
+    let all = Error::new(Kind::NotFound, format!("none of {} could be pulled", names.join(", ")));
+    let each = failures.iter().map(|failure| Error::new(failure.kind(), failure.in_one_line()));
+    let why = each.rev().reduce(|below, one| one.caused_by(below));
+    let mut error = why.into_iter().fold(all, Error::caused_by);
     let mut told = HashSet::new();
     for hint in failures.iter().flat_map(Error::hints) {
         if told.insert(hint) {

@@ -19,8 +19,10 @@ mod recent;
 pub mod shift;
 
 use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::sys::fd::open_within;
 use crate::sys::mount::{self, FsContext, attr};
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, ResolveFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -101,13 +103,23 @@ fn detached(device: &OwnedFd, read_only: bool) -> nix::Result<OwnedFd> {
     context.mount(attr::RDONLY | attr::NODEV)
 }
 
+/// A name as it may stand in a directory.
+///
+/// # Errors
+/// `ENOENT` for any other: nothing has it.
+fn name_of(name: &[u8]) -> nix::Result<CString> {
+    if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+        return Err(Errno::ENOENT);
+    }
+    CString::new(name).map_err(|_| Errno::ENOENT)
+}
+
 /// Opens what a relative path names, where nothing on the way is a symlink, leads out of the directory or to
 /// another mount.
 fn beneath(directory: &OwnedFd, path: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
     // What is only held takes no flag of use (openat2(2), EINVAL).
     let use_only = if flags.contains(OFlag::O_PATH) { OFlag::empty() } else { OFlag::O_NOCTTY };
-    let how = OpenHow::new().flags(flags | use_only | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).resolve(
-        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV,
-    );
-    openat2(directory, path, how)
+    let bounds =
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
+    open_within(directory, path, flags | use_only | OFlag::O_NOFOLLOW, bounds)
 }

@@ -28,7 +28,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
@@ -317,7 +317,7 @@ impl<'a, W: Write> Packer<'a, W> {
             return self.entry(&self.described(status, b'0', path));
         }
         // Opens the very inode that was looked at, whatever has its name now.
-        let link = format!("/proc/self/fd/{}", held.as_raw_fd());
+        let link = fd::link_of(held);
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(AT_FDCWD, link.as_str(), flags, Mode::empty()).map_err(fail)?);
         let xattrs = self.attributes(file.as_fd()).map_err(fail)?;

@@ -184,7 +184,7 @@ impl Scene {
     pub(super) fn refused(&self, tar: &[u8]) -> String {
         let error = self.unpack(tar).unwrap_err();
         self.assert_clean();
-        std::iter::once(error.message().to_owned()).chain(error.causes()).collect::<Vec<_>>().join(": ")
+        error.in_one_line()
     }
 
     /// Nothing half-made, nothing outside.

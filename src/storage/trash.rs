@@ -10,7 +10,7 @@ use super::blobs::PARTIAL;
 use super::record::{failed, unique};
 use super::{Store, layers};
 use crate::error::Result;
-use crate::sys::fd::open_within;
+use crate::sys::fd::{link_of, open_within};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, ResolveFlag};
@@ -19,7 +19,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -160,7 +160,7 @@ fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd>
     match open(OFlag::O_RDONLY) {
         Err(Errno::EACCES) => {
             let found = open(OFlag::O_PATH)?;
-            let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+            let path = link_of(&found);
             stat::fchmodat(fcntl::AT_FDCWD, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
             open(OFlag::O_RDONLY)
         }

@@ -9,13 +9,14 @@
 //! lower layers, in whatever order entries come.
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::fd::link_of;
 use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What names of whiteouts start with.
 pub(super) const PREFIX: &[u8] = b".wh.";
@@ -87,7 +88,7 @@ pub(super) fn is_at(dir: BorrowedFd<'_>, name: &CStr, status: &FileStat) -> nix:
 /// # Errors
 /// As there.
 pub(super) fn is_held(file: BorrowedFd<'_>, status: &FileStat) -> nix::Result<bool> {
-    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = link_of(file);
     look(status, || openat(AT_FDCWD, link.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
 }
 

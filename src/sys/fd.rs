@@ -1,13 +1,19 @@
-//! Descriptors: closing ranges, resolving paths inside a directory.
+//! Descriptors: closing ranges, resolving paths inside a directory, paths to descriptors.
 
 use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Most attempts while renames elsewhere disturb the resolution of `..`.
 const ATTEMPTS_MAX: usize = 128;
+
+/// A descriptor's own link in /proc, for calls that take no descriptor of this kind (proc(5)). It leads to the
+/// very file, whatever has its name by now.
+pub fn link_of(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
 
 /// Opens a path from `dir`, resolved as `bounds` say (openat2(2)), close-on-exec. The kernel gives up a
 /// bounded resolution of `..` whenever something is renamed anywhere (`EAGAIN`): then it is tried again.

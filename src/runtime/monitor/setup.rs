@@ -161,7 +161,5 @@ pub(in crate::runtime) fn hold_signals() -> Result<SignalFd, Failure> {
 }
 
 pub(in crate::runtime) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
-    let mut detail = vec![error.to_string()];
-    detail.extend(error.causes());
-    Failure::other(doing, object, detail.join(": ")).advised_by(error)
+    Failure::other(doing, object, error.in_one_line()).advised_by(error)
 }

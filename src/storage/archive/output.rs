@@ -2,12 +2,12 @@
 
 use crate::error::Result;
 use crate::storage::record::{failed, unique};
+use crate::sys::fd::link_of;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::linkat;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// Writes a file of the user's: a new one has no name until it is whole, and then takes the place of an
@@ -44,7 +44,7 @@ pub fn to_file(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<(
     };
     let done = write(&file).and_then(|()| {
         if nameless {
-            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let link = link_of(&file);
             linkat(AT_FDCWD, link.as_str(), AT_FDCWD, &named, AtFlags::AT_SYMLINK_FOLLOW)
                 .map_err(|e| failed("create", path, e.into()))?;
         }

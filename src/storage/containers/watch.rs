@@ -6,9 +6,10 @@
 //! are used up the wait ends every quarter of a second instead.
 
 use super::{ContainerDir, RunRecord};
+use crate::sys::fd::link_of;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 const WITHOUT_INOTIFY: Duration = Duration::from_millis(250);
@@ -38,7 +39,7 @@ impl Watch {
 fn watch(container: &ContainerDir) -> nix::Result<Inotify> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     // By descriptor, for the path may lead to the trash by now.
-    let path = format!("/proc/self/fd/{}", container.fd().as_raw_fd());
+    let path = link_of(container.fd());
     let events = AddWatchFlags::IN_MODIFY
         | AddWatchFlags::IN_MOVED_TO
         | AddWatchFlags::IN_CREATE

@@ -1,11 +1,15 @@
 //! Between the kernel's words for files and fuser's.
 
 use crate::storage::unpack::file_type;
-use fuser::{Errno, FileAttr, FileType, Generation, INodeNo, ReplyStatfs, ReplyXattr, TimeOrNow};
+use crate::sys::xattr;
+use fuser::{Errno, FileAttr, FileType, Generation, INodeNo, ReplyData, ReplyStatfs, ReplyXattr, TimeOrNow};
 use nix::libc;
 use nix::sys::stat::{FileStat, SFlag};
 use nix::sys::statvfs::Statvfs;
 use nix::sys::time::TimeSpec;
+use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long the kernel may keep an answer: nobody else changes what is served.
@@ -114,8 +118,41 @@ pub(super) fn nothing() -> FileAttr {
     }
 }
 
+/// The names of a file's extended attributes that are to be shown, each ended by a NUL byte.
+pub(super) fn listed(file: BorrowedFd<'_>, is_shown: fn(&[u8]) -> bool) -> nix::Result<Vec<u8>> {
+    let all = xattr::list(file)?;
+    let names = all.split_inclusive(|b| *b == 0);
+    let shown = names.filter(|name| is_shown(name.strip_suffix(b"\0").unwrap_or(name)));
+    Ok(shown.flatten().copied().collect())
+}
+
+/// What a symbolic link holds.
+pub(super) fn tell_link(reply: ReplyData, target: nix::Result<OsString>) {
+    match target {
+        Ok(target) => reply.data(target.as_bytes()),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+/// The value of an extended attribute.
+pub(super) fn tell_attribute(reply: ReplyXattr, value: nix::Result<Option<Vec<u8>>>, size: u32) {
+    match value {
+        Ok(Some(value)) => answer(reply, &value, size),
+        Ok(None) => reply.error(Errno::ENODATA),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+/// The names of extended attributes.
+pub(super) fn tell_attributes(reply: ReplyXattr, names: nix::Result<Vec<u8>>, size: u32) {
+    match names {
+        Ok(names) => answer(reply, &names, size),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
 /// What does not fit into the buffer, or the length alone when that was asked for.
-pub(super) fn answer(reply: ReplyXattr, value: &[u8], size: u32) {
+fn answer(reply: ReplyXattr, value: &[u8], size: u32) {
     match u32::try_from(value.len()) {
         Ok(length) if size == 0 => reply.size(length),
         Ok(length) if length <= size => reply.data(value),
@@ -124,7 +161,11 @@ pub(super) fn answer(reply: ReplyXattr, value: &[u8], size: u32) {
 }
 
 /// What is known of a file system.
-pub(super) fn tell_file_system(reply: ReplyStatfs, found: &Statvfs) {
+pub(super) fn tell_file_system(reply: ReplyStatfs, found: nix::Result<Statvfs>) {
+    let found = match found {
+        Ok(found) => found,
+        Err(e) => return reply.error(errno(e)),
+    };
     reply.statfs(
         found.blocks(),
         found.blocks_free(),

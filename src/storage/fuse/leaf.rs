@@ -1,13 +1,14 @@
-//! What every server does first: it becomes a process that holds little and may do little.
+//! What every server's process does: it comes to hold little and to be allowed little, and then it serves.
 
-use crate::fork::{Doing, Failure};
+use crate::fork::{Doing, Failure, Link};
 use crate::sys::fd;
 use caps::{CapSet, Capability, CapsHashSet};
+use fuser::{Config, Filesystem, Session, SessionACL};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Lets go of all descriptors but those `kept`, of the mount namespace and of all capabilities but these.
 ///
@@ -30,6 +31,30 @@ pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability])
     prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     // Whoever mounted it needs it no longer then.
     prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")
+}
+
+/// Says whether the server is ready; serves by this many threads until the file system is unmounted. Gives the
+/// process's exit code.
+pub(super) fn serve<S: Filesystem>(
+    link: &Link,
+    device: &OwnedFd,
+    threads: usize,
+    prepared: Result<S, Failure>,
+) -> i32 {
+    let ready = prepared.and_then(|server| Ok((server, copy(device)?)));
+    let told = link.send(&ready.as_ref().map(drop).map_err(Clone::clone), &[]);
+    let (Ok((server, device)), Ok(())) = (ready, told) else { return 125 };
+    let mut config = Config::default();
+    config.n_threads = Some(threads);
+    match Session::from_fd(server, device, SessionACL::All, config) {
+        Ok(session) => i32::from(session.run().is_err()),
+        Err(_) => 1,
+    }
+}
+
+/// A descriptor of a server's own.
+pub(super) fn copy(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
+    fd.try_clone().doing("copy", "descriptor")
 }
 
 /// How many descriptors may stay open beside so many that always are: a caller's low limit must not become

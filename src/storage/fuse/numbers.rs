@@ -1,11 +1,22 @@
 //! Inode numbers of files on several disks.
 
+use nix::sys::stat::FileStat;
+
 /// Bits of a number that are the inode's; the others say which disk.
 const INODE_BITS: u32 = 48;
 /// The number of the root.
 pub(super) const ROOT: u64 = 1;
 /// Numbers from here up are given one after the other, to files that have none by these rules.
 pub(super) const COUNTED: u64 = 1 << 63;
+
+/// What is answered about a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    /// Its number.
+    pub(super) number: u64,
+    /// Its status as it is shown: owners and inode number are those that callers are to see.
+    pub(super) status: FileStat,
+}
 
 /// The disks that files are on.
 #[derive(Debug, Default)]

@@ -1,11 +1,12 @@
 //! Extended attributes and modes of files in a layer.
 
+use crate::sys::fd::link_of;
 use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 /// File capabilities (capabilities(7), "File capability extended attribute versioning").
 const CAPABILITY: &[u8] = b"security.capability";
@@ -64,6 +65,6 @@ pub(in crate::storage) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix:
 /// # Errors
 /// Those of fchmodat(2).
 pub(in crate::storage) fn chmod_held(fd: BorrowedFd<'_>, mode: u32) -> nix::Result<()> {
-    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let link = link_of(fd);
     fchmodat(AT_FDCWD, link.as_str(), Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
 }

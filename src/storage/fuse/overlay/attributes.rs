@@ -1,8 +1,11 @@
 //! Owners, modes, sizes, times and extended attributes.
 
 use super::content::Content;
-use super::tree::{Found, Tree, UPPER, What, link_of};
+use super::tree::{Tree, UPPER, What};
+use crate::storage::fuse::attributes::listed;
+use crate::storage::fuse::numbers::Found;
 use crate::storage::unpack::chmod_held;
+use crate::sys::fd::link_of;
 use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, readlinkat};
@@ -98,10 +101,7 @@ impl Tree {
     /// The names of all extended attributes that are shown, each ended by a NUL byte.
     pub(super) fn attributes(&mut self, number: u64) -> nix::Result<Vec<u8>> {
         let Some(file) = self.attributes_of(number)? else { return Ok(Vec::new()) };
-        let all = xattr::list(file.as_fd())?;
-        let names = all.split_inclusive(|b| *b == 0);
-        let shown = names.filter(|name| is_shown(name.strip_suffix(b"\0").unwrap_or(name)));
-        Ok(shown.flatten().copied().collect())
+        listed(file.as_fd(), is_shown)
     }
 
     /// Sets an extended attribute; `flags` as of setxattr(2).

@@ -1,10 +1,12 @@
 //! Making and removing names.
 
 use super::lookup::Seen;
-use super::tree::{Found, Tree, UPPER, What, link_of};
+use super::tree::{Tree, UPPER, What};
 use crate::storage::fuse::beneath;
+use crate::storage::fuse::numbers::Found;
 use crate::storage::unpack::{chmod_held, lstat};
 use crate::storage::{trash, whiteout};
+use crate::sys::fd::link_of;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::libc;

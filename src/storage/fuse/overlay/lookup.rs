@@ -1,13 +1,14 @@
 //! Finding files in the layers.
 
-use super::tree::{Found, Named, Node, Tree, UPPER, What};
+use super::tree::{Named, Node, Tree, UPPER, What};
 use crate::storage::fuse::beneath;
+use crate::storage::fuse::numbers::Found;
 use crate::storage::unpack::{file_type, lstat};
 use crate::storage::whiteout;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag};
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -32,14 +33,6 @@ impl Seen {
             What::File(layer) => *layer == UPPER,
         }
     }
-}
-
-/// A name as it may stand in a directory.
-pub(super) fn name_of(name: &[u8]) -> nix::Result<CString> {
-    if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
-        return Err(Errno::ENOENT);
-    }
-    CString::new(name).map_err(|_| Errno::ENOENT)
 }
 
 impl Tree {

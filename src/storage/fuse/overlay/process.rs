@@ -7,7 +7,6 @@ use crate::fork::{Doing, Failure, Link};
 use crate::storage::fuse::leaf;
 use crate::storage::{trash, whiteout};
 use caps::Capability;
-use fuser::{Config, Session, SessionACL};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat, umask};
 use std::ffi::CStr;
@@ -20,19 +19,10 @@ const ASIDE: &CStr = c"fuse";
 
 /// The process: makes itself small, says that it is ready, and serves until the file system is unmounted.
 pub(super) fn main(link: &Link, device: &OwnedFd, parts: &Opened) -> i32 {
-    let prepared = prepare(link, device, parts);
-    let told = link.send(&prepared.as_ref().map(drop).map_err(Clone::clone), &[]);
-    let (Ok((device, tree)), Ok(())) = (prepared, told) else { return 125 };
-    let server = Server::new(tree);
-    let mut config = Config::default();
-    config.n_threads = Some(THREADS);
-    match Session::from_fd(server, device, SessionACL::All, config) {
-        Ok(session) => i32::from(session.run().is_err()),
-        Err(_) => 1,
-    }
+    leaf::serve(link, device, THREADS, prepare(link, device, parts).map(Server::new))
 }
 
-fn prepare(link: &Link, device: &OwnedFd, parts: &Opened) -> Result<(OwnedFd, Tree), Failure> {
+fn prepare(link: &Link, device: &OwnedFd, parts: &Opened) -> Result<Tree, Failure> {
     let of_parts = parts.layers.iter().chain([&parts.work, device]);
     let kept: Vec<_> = of_parts.map(AsFd::as_fd).chain([link.as_fd()]).collect();
     let capabilities = [
@@ -46,13 +36,11 @@ fn prepare(link: &Link, device: &OwnedFd, parts: &Opened) -> Result<(OwnedFd, Tr
     leaf::become_small(&kept, &capabilities)?;
     // Modes come from the callers, whose masks the kernel has applied.
     umask(Mode::empty());
-    let copy = |fd: &OwnedFd| fd.try_clone().doing("copy", "descriptor");
-    let layers = parts.layers.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
+    let layers = parts.layers.iter().map(leaf::copy).collect::<Result<Vec<_>, _>>()?;
     let own = Opened { layers, work: aside(&parts.work)?, volatile: parts.volatile };
     // Beside the copies there are the originals; half is for open files.
     let room = (leaf::descriptors(2 * kept.len()) / 2).clamp(1, OPEN_MAX);
-    let tree = Tree::new(own, room).doing("look at", "layers")?;
-    Ok((copy(device)?, tree))
+    Tree::new(own, room).doing("look at", "layers")
 }
 
 /// The place to make things in, empty; a look at what the file system can do is taken there.

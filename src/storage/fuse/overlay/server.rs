@@ -4,11 +4,13 @@ use super::attributes::{Changes, kind_to_make};
 use super::change::New;
 use super::content::Content;
 use super::listing::Listing;
-use super::lookup::name_of;
-use super::tree::{Found, Tree};
+use super::tree::Tree;
 use crate::storage::fuse::attributes::{
-    FOR_EVER, GENERATION, answer, attributes, errno, kind_of_entry, nothing, tell_file_system, time,
+    FOR_EVER, GENERATION, attributes, errno, kind_of_entry, nothing, tell_attribute, tell_attributes,
+    tell_file_system, tell_link, time,
 };
+use crate::storage::fuse::name_of;
+use crate::storage::fuse::numbers::Found;
 use fuser::{
     CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, IoctlFlags,
     KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
@@ -188,10 +190,7 @@ impl Filesystem for Server {
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        match self.tree().read_link(ino.0) {
-            Ok(target) => reply.data(target.as_bytes()),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_link(reply, self.tree().read_link(ino.0));
     }
 
     fn mknod(
@@ -443,10 +442,7 @@ impl Filesystem for Server {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        match self.tree().file_system() {
-            Ok(found) => tell_file_system(reply, &found),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_file_system(reply, self.tree().file_system());
     }
 
     fn setxattr(
@@ -465,18 +461,11 @@ impl Filesystem for Server {
 
     fn getxattr(&self, _: &Request, ino: INodeNo, of: &OsStr, size: u32, reply: ReplyXattr) {
         let Ok(of) = CString::new(of.as_bytes()) else { return reply.error(Errno::EINVAL) };
-        match self.tree().attribute(ino.0, &of) {
-            Ok(Some(value)) => answer(reply, &value, size),
-            Ok(None) => reply.error(Errno::ENODATA),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_attribute(reply, self.tree().attribute(ino.0, &of), size);
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        match self.tree().attributes(ino.0) {
-            Ok(names) => answer(reply, &names, size),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_attributes(reply, self.tree().attributes(ino.0), size);
     }
 
     fn removexattr(&self, _: &Request, ino: INodeNo, of: &OsStr, reply: ReplyEmpty) {

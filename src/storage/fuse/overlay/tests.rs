@@ -1,8 +1,9 @@
 use super::Opened;
 use super::attributes::{Changes, kind_to_make};
 use super::change::New;
-use super::lookup::name_of;
-use super::tree::{Found, OPEN_MAX, Tree};
+use super::tree::{OPEN_MAX, Tree};
+use crate::storage::fuse::name_of;
+use crate::storage::fuse::numbers::Found;
 use crate::storage::fuse::numbers::ROOT;
 use crate::storage::{trash, whiteout};
 use crate::sys::xattr;

@@ -3,16 +3,17 @@
 use super::Opened;
 use super::content::Content;
 use crate::storage::fuse::beneath;
-use crate::storage::fuse::numbers::{COUNTED, Disks, ROOT};
+use crate::storage::fuse::numbers::{COUNTED, Disks, Found, ROOT};
 use crate::storage::fuse::recent::Recent;
 use crate::storage::unpack::lstat;
+use crate::sys::fd::link_of;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statvfs::{Statvfs, fstatvfs};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 /// Most descriptors of directories that are kept open.
@@ -52,15 +53,6 @@ pub(super) struct Node {
     pub(super) given: u64,
     /// How many names of known files are in this directory.
     pub(super) children: u64,
-}
-
-/// What is answered about a file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    /// Its number.
-    pub(super) number: u64,
-    /// Its status; `st_ino` is the inode number to be shown.
-    pub(super) status: FileStat,
 }
 
 /// The layers, and what the kernel knows of them.
@@ -333,9 +325,4 @@ impl Node {
 pub(super) fn reopen(file: &OwnedFd, flags: OFlag) -> nix::Result<OwnedFd> {
     let link = link_of(file);
     open(link.as_str(), flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC, Mode::empty())
-}
-
-/// A descriptor's own link in /proc, for calls that take no descriptor.
-pub(super) fn link_of(file: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

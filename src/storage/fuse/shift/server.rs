@@ -4,14 +4,15 @@ use super::tree::{OPEN_MAX, Tree};
 use crate::container::ids::IdMaps;
 use crate::fork::{Doing, Failure, Link};
 use crate::storage::fuse::attributes::{
-    FOR_EVER, GENERATION, answer, attributes, errno, kind_of_entry, nothing, tell_file_system,
+    FOR_EVER, GENERATION, attributes, errno, kind_of_entry, nothing, tell_attribute, tell_attributes,
+    tell_file_system, tell_link,
 };
 use crate::storage::fuse::leaf;
 use caps::Capability;
 use fuser::{
-    Config, Errno, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
-    OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen,
-    ReplyStatfs, ReplyXattr, Request, Session, SessionACL,
+    Errno, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags,
+    ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
+    ReplyXattr, Request,
 };
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -21,29 +22,16 @@ use std::sync::{Mutex, MutexGuard};
 
 /// The process: makes itself small, says that it is ready, and serves until the file system is unmounted.
 pub(super) fn main(link: &Link, device: &OwnedFd, layers: &[OwnedFd], ids: &IdMaps) -> i32 {
-    let prepared = prepare(link, device, layers, ids);
-    let told = link.send(&prepared.as_ref().map(drop).map_err(Clone::clone), &[]);
-    let (Ok((device, tree)), Ok(())) = (prepared, told) else { return 125 };
-    match Session::from_fd(Server(Mutex::new(tree)), device, SessionACL::All, Config::default()) {
-        Ok(session) => i32::from(session.run().is_err()),
-        Err(_) => 1,
-    }
+    leaf::serve(link, device, 1, prepare(link, device, layers, ids).map(|tree| Server(Mutex::new(tree))))
 }
 
-fn prepare(
-    link: &Link,
-    device: &OwnedFd,
-    layers: &[OwnedFd],
-    ids: &IdMaps,
-) -> Result<(OwnedFd, Tree), Failure> {
+fn prepare(link: &Link, device: &OwnedFd, layers: &[OwnedFd], ids: &IdMaps) -> Result<Tree, Failure> {
     let kept: Vec<_> = layers.iter().chain([device]).map(AsFd::as_fd).chain([link.as_fd()]).collect();
     leaf::become_small(&kept, &[Capability::CAP_DAC_READ_SEARCH])?;
-    let copy = |fd: &OwnedFd| fd.try_clone().doing("copy", "descriptor");
-    let layers = layers.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
+    let layers = layers.iter().map(leaf::copy).collect::<Result<Vec<_>, _>>()?;
     // Beside the copies there are the originals; two kinds of files stay open.
     let room = (leaf::descriptors(2 * kept.len()) / 2).clamp(1, OPEN_MAX);
-    let tree = Tree::new(layers, ids.clone(), room).doing("look at", "layers")?;
-    Ok((copy(device)?, tree))
+    Tree::new(layers, ids.clone(), room).doing("look at", "layers")
 }
 
 /// Answers the kernel's requests from the tree, one at a time.
@@ -85,10 +73,7 @@ impl Filesystem for Server {
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        match self.tree().read_link(ino.0) {
-            Ok(target) => reply.data(target.as_bytes()),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_link(reply, self.tree().read_link(ino.0));
     }
 
     /// The kernel remembers the refusal, asks for files by number from then on and keeps what it has read.
@@ -135,26 +120,16 @@ impl Filesystem for Server {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        match self.tree().file_system() {
-            Ok(found) => tell_file_system(reply, &found),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_file_system(reply, self.tree().file_system());
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let Ok(name) = CString::new(name.as_bytes()) else { return reply.error(Errno::EINVAL) };
-        match self.tree().attribute(ino.0, &name) {
-            Ok(Some(value)) => answer(reply, &value, size),
-            Ok(None) => reply.error(Errno::ENODATA),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_attribute(reply, self.tree().attribute(ino.0, &name), size);
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        match self.tree().attributes(ino.0) {
-            Ok(names) => answer(reply, &names, size),
-            Err(e) => reply.error(errno(e)),
-        }
+        tell_attributes(reply, self.tree().attributes(ino.0), size);
     }
 
     /// Overlay asks for flags before it copies a file, and takes this for none.

@@ -7,9 +7,10 @@
 //! same when a file is forgotten and found again; layers on other disks get numbers of their own.
 
 use crate::container::ids::IdMaps;
-use crate::storage::fuse::beneath;
-use crate::storage::fuse::numbers::{COUNTED, Disks, ROOT};
+use crate::storage::fuse::attributes::listed;
+use crate::storage::fuse::numbers::{COUNTED, Disks, Found, ROOT};
 use crate::storage::fuse::recent::Recent;
+use crate::storage::fuse::{beneath, name_of};
 use crate::storage::unpack::{file_type, lstat};
 use crate::sys::{dir, xattr};
 use nix::errno::Errno;
@@ -43,13 +44,6 @@ struct Node {
     identity: (u64, u64),
     /// How often its number was given away.
     given: u64,
-}
-
-/// What is answered about a file; owners are the container's, outside.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) number: u64,
-    pub(super) status: FileStat,
 }
 
 /// The layers, and what the kernel knows of them.
@@ -95,10 +89,8 @@ impl Tree {
             let layer = number.filter(|number| *number < self.layers.len());
             Place::Layer(layer.ok_or(Errno::ENOENT)?)
         } else {
-            if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
-                return Err(Errno::ENOENT);
-            }
-            Place::Below(self.place(parent)?, CString::new(name).map_err(|_| Errno::ENOENT)?)
+            let name = name_of(name)?;
+            Place::Below(self.place(parent)?, name)
         };
         let status = self.status(&place)?;
         let identity = (status.st_dev, status.st_ino);
@@ -191,10 +183,7 @@ impl Tree {
     /// The names of all extended attributes that are shown, each ended by a NUL byte.
     pub(super) fn attributes(&mut self, number: u64) -> nix::Result<Vec<u8>> {
         let Some(file) = self.open(number)? else { return Ok(Vec::new()) };
-        let all = xattr::list(file.as_fd())?;
-        let names = all.split_inclusive(|b| *b == 0);
-        let shown = names.filter(|name| is_shown(name.strip_suffix(b"\0").unwrap_or(name)));
-        Ok(shown.flatten().copied().collect())
+        listed(file.as_fd(), is_shown)
     }
 
     /// The file system that the first layer is on.
