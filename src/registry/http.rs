@@ -24,8 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const REDIRECTS_MAX: usize = 8;
-/// How often one request may ask for a new token: once because it has none or it ran out, once more
-/// because requests beside it may have used it up.
+/// How often one request may ask for a new token while the registry lets nobody in: once because it has none
+/// or it ran out, once more because the answer to a request beside it, which has used it up, may be on its way.
 const RENEWALS_MAX: usize = 2;
 /// Largest error document that is read.
 const ERROR_MAX: u64 = 64 << 10;
@@ -89,6 +89,8 @@ pub(super) struct Session {
     authorizer: Authorizer,
     /// Whether any answer has come yet.
     answered: Cell<bool>,
+    /// How many requests were not asked for authorization.
+    let_in: Cell<u64>,
 }
 
 /// What to ask for beside the path.
@@ -153,7 +155,8 @@ impl Session {
         let own =
             if endpoint.certs.identity.is_some() { client(endpoint, scheme, true)? } else { other.clone() };
         let authorizer = Authorizer::new(endpoint, &base);
-        Ok(Session { endpoint: endpoint.clone(), base, own, other, authorizer, answered: Cell::new(false) })
+        let (answered, let_in) = (Cell::new(false), Cell::new(0));
+        Ok(Session { endpoint: endpoint.clone(), base, own, other, authorizer, answered, let_in })
     }
 
     /// Asks for `/v2/<repository>/<what>`.
@@ -181,12 +184,20 @@ impl Session {
     }
 
     async fn get_url(&self, url: Url, what: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
-        let mut renewals = 0;
+        let (mut renewals, mut let_in) = (0, self.let_in.get());
         loop {
             let ticket = self.authorizer.ticket();
             let (response, at) = self.follow(url.clone(), ask).await?;
             let challenged = response.status() == StatusCode::UNAUTHORIZED && self.is_own(&at);
-            if !challenged || renewals >= RENEWALS_MAX {
+            if !challenged {
+                self.let_in.update(|count| count + 1);
+                return self.judge(response, what).await;
+            }
+            // Tokens do help: others were faster to use them. Their number ends this.
+            if let_in < self.let_in.get() {
+                (renewals, let_in) = (0, self.let_in.get());
+            }
+            if renewals >= RENEWALS_MAX {
                 return self.judge(response, what).await;
             }
             // A header that another request has renewed meanwhile does not count.

@@ -142,13 +142,16 @@ fn a_wait_that_is_too_long_is_told() {
 
 #[test]
 fn tokens_that_expire_are_renewed_in_the_middle() {
-    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
-    let layers = (0..5).map(|n| noise(10 + n, 20)).collect();
-    let (_, id) = registry.put_image("x", "latest", layers);
-    registry.require(Auth::Bearer { realm: None, uses: 2 }, None);
-    pulled(&env, &registry, &id);
-    assert!(registry.count("/token") >= 3, "{}", registry.count("/token"));
-    assert!(registry.seen().iter().any(|s| s.path.contains("scope=repository")));
+    // With one use each, layers side by side take the tokens away from each other again and again.
+    for (uses, layers) in [(2, 5), (1, 12)] {
+        let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+        let layers = (0..layers).map(|n| noise(10 + n, 20)).collect();
+        let (_, id) = registry.put_image("x", "latest", layers);
+        registry.require(Auth::Bearer { realm: None, uses }, None);
+        pulled(&env, &registry, &id);
+        assert!(registry.count("/token") >= 3, "{}", registry.count("/token"));
+        assert!(registry.seen().iter().any(|s| s.path.contains("scope=repository")));
+    }
 }
 
 #[test]
