@@ -37,7 +37,7 @@ fn many(bench: &Bench, verb: &[&str], before: &[&[&str]]) -> Row {
     }
     let few = each(bench, verb, first);
     each(bench, &["rm", "-f", "-t=0"], first);
-    quiet(bench, 0);
+    quiet(&bench.env, 0);
     create(bench, first);
     create(bench, rest);
     for step in before {
@@ -45,7 +45,7 @@ fn many(bench: &Bench, verb: &[&str], before: &[&[&str]]) -> Row {
     }
     let taken = each(bench, verb, &all);
     bench.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
-    quiet(bench, 0);
+    quiet(&bench.env, 0);
     Row {
         unit: "ms",
         ours: taken,

@@ -82,15 +82,30 @@ pub(super) fn is_loopback(host: &str) -> bool {
 pub(super) struct Session {
     pub(super) endpoint: Endpoint,
     base: Url,
-    /// For the registry itself.
-    own: Client,
-    /// For the hosts it redirects to, and token servers: without the client certificate.
-    other: Client,
+    clients: Clients,
     authorizer: Authorizer,
     /// Whether any answer has come yet.
     answered: Cell<bool>,
     /// How many requests were not asked for authorization.
     let_in: Cell<u64>,
+}
+
+/// What sends requests. Made once for both schemes: to load the system's authorities takes milliseconds.
+#[derive(Debug)]
+struct Clients {
+    /// For the registry itself.
+    own: Client,
+    /// For the hosts it redirects to, and token servers: without the client certificate.
+    other: Client,
+}
+
+impl Clients {
+    fn new(endpoint: &Endpoint, scheme: &str) -> Result<Clients> {
+        let other = client(endpoint, scheme, false)?;
+        let own =
+            if endpoint.certs.identity.is_some() { client(endpoint, scheme, true)? } else { other.clone() };
+        Ok(Clients { own, other })
+    }
 }
 
 /// What to ask for beside the path.
@@ -115,8 +130,13 @@ impl Session {
             Security::Verified => &["https"],
             Security::Loopback | Security::Insecure => &["https", "http"],
         };
+        let mut clients = None;
         for scheme in schemes {
-            let session = match Session::with_scheme(endpoint, scheme) {
+            let made = match clients.take() {
+                Some(made) => Ok(made),
+                None => Clients::new(endpoint, scheme),
+            };
+            let session = match made.and_then(|clients| Session::with_scheme(endpoint, scheme, clients)) {
                 Ok(session) => session,
                 // A machine without authorities can still reach a plain registry.
                 Err(e) if schemes.len() > 1 => {
@@ -129,7 +149,7 @@ impl Session {
                 return Ok(session);
             }
             let ping = session.base.join("v2/").map_err(|e| bad_url(endpoint.host(), &e))?;
-            match session.own.get(ping).send().await {
+            match session.clients.own.get(ping).send().await {
                 // What a TLS server says to plain http.
                 Ok(answer) if *scheme == "http" && answer.status() == StatusCode::BAD_REQUEST => {}
                 Ok(_) => {
@@ -144,19 +164,17 @@ impl Session {
                     first_failure.get_or_insert(session.unreachable(&e));
                 }
             }
+            clients = Some(session.clients);
         }
         Err(first_failure.unwrap_or_else(|| Error::new(Kind::Registry, "no scheme to use")))
     }
 
-    fn with_scheme(endpoint: &Endpoint, scheme: &str) -> Result<Session> {
+    fn with_scheme(endpoint: &Endpoint, scheme: &str, clients: Clients) -> Result<Session> {
         let text = format!("{scheme}://{}/", endpoint.api_host());
         let base = Url::parse(&text).map_err(|e| bad_url(endpoint.host(), &e))?;
-        let other = client(endpoint, scheme, false)?;
-        let own =
-            if endpoint.certs.identity.is_some() { client(endpoint, scheme, true)? } else { other.clone() };
         let authorizer = Authorizer::new(endpoint, &base);
         let (answered, let_in) = (Cell::new(false), Cell::new(0));
-        Ok(Session { endpoint: endpoint.clone(), base, own, other, authorizer, answered, let_in })
+        Ok(Session { endpoint: endpoint.clone(), base, clients, authorizer, answered, let_in })
     }
 
     /// Asks for `/v2/<repository>/<what>`.
@@ -201,7 +219,8 @@ impl Session {
                 return self.judge(response, what).await;
             }
             // A header that another request has renewed meanwhile does not count.
-            renewals += usize::from(self.authorizer.renew(ticket, response.headers(), &self.other).await?);
+            renewals +=
+                usize::from(self.authorizer.renew(ticket, response.headers(), &self.clients.other).await?);
         }
     }
 
@@ -213,7 +232,7 @@ impl Session {
     async fn follow(&self, mut url: Url, ask: Ask<'_>) -> Result<(Response, Url), Trouble> {
         for _ in 0..=REDIRECTS_MAX {
             let own = self.is_own(&url);
-            let client = if own { &self.own } else { &self.other };
+            let client = if own { &self.clients.own } else { &self.clients.other };
             let mut headers = HeaderMap::new();
             if let Some(accept) = ask.accept {
                 headers.insert(header::ACCEPT, header_value(accept)?);

@@ -175,9 +175,12 @@ fn set_capabilities(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
     if let Some(lacking) = kept.difference(&held).next() {
         return Err(Failure::other("keep capability", lacking.to_string(), "this process does not have it"));
     }
-    set(CapSet::Ambient, &none)?;
+    // Not by `set`, which asks the kernel about each capability there is.
+    ::caps::clear(None, CapSet::Ambient).map_err(|e| failed("clear the ambient set", &e))?;
     set(CapSet::Inheritable, ambient)?;
-    set(CapSet::Ambient, ambient)?;
+    for capability in ambient {
+        ::caps::raise(None, CapSet::Ambient, *capability).map_err(|e| failed("keep capabilities", &e))?;
+    }
     set(CapSet::Effective, kept)?;
     set(CapSet::Permitted, kept)
 }

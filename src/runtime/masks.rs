@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -39,12 +40,13 @@ pub fn apply(
     read_only: &[PathBuf],
 ) -> Result<(), Failure> {
     check_null(null)?;
+    let bases = Bases::of(root);
     let mut every = Vec::with_capacity(masked.len());
     for path in masked {
-        expand(root, path, &mut every)?;
+        bases.expand(path, &mut every)?;
     }
     for path in &every {
-        let Some(target) = find(root, path)? else { continue };
+        let Some(target) = bases.find(path)? else { continue };
         let cover = if is(&fstat(&target).doing("look at", path)?, SFlag::S_IFDIR) {
             scratch.empty_directory()?
         } else {
@@ -54,7 +56,7 @@ pub fn apply(
         mount::move_mount(cover.as_fd(), target.as_fd()).doing("hide", path)?;
     }
     for path in read_only {
-        let Some(target) = find(root, path)? else { continue };
+        let Some(target) = bases.find(path)? else { continue };
         let copy = mount::open_tree(target.as_fd(), Path::new(""), Tree::CloneRecursive)
             .doing("copy the mount of", path)?;
         mount::set_attributes(copy.as_fd(), attr::RDONLY, 0, 0, true).doing("write-protect", path)?;
@@ -63,30 +65,77 @@ pub fn apply(
     Ok(())
 }
 
-/// Puts the paths that a mask stands for into `found`: a `*` is any text within one part of a path, as
-/// in `/sys/devices/system/cpu/cpu*/thermal_throttle`.
-fn expand(root: BorrowedFd<'_>, mask: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let starred = |part: &Component<'_>| part.as_os_str().as_bytes().contains(&b'*');
-    let parts: Vec<Component<'_>> = mask.components().collect();
-    let Some(at) = parts.iter().position(starred) else {
-        found.push(mask.to_owned());
-        return Ok(());
-    };
-    let parent: PathBuf = parts[..at].iter().collect();
-    let rest: PathBuf = parts[at + 1..].iter().collect();
-    let Some(directory) = find(root, &parent)? else { return Ok(()) };
-    let readable =
-        openat(&directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
-    let mut entries = Dir::from_fd(readable.doing("open", &parent)?).doing("read", &parent)?;
-    for entry in entries.iter().flatten() {
-        let name = entry.file_name().to_bytes();
-        if !name.starts_with(b".") && matches(parts[at].as_os_str().as_bytes(), name) {
-            let mut path = parent.join(OsStr::from_bytes(name));
-            path.extend(&rest);
-            expand(root, &path, found)?;
+/// A container's root, and its `/proc` and `/sys` once they were checked. Nothing else mounts there
+/// meanwhile, so once is enough.
+struct Bases<'a> {
+    root: BorrowedFd<'a>,
+    proc: OnceCell<Option<OwnedFd>>,
+    sys: OnceCell<Option<OwnedFd>>,
+}
+
+impl<'a> Bases<'a> {
+    fn of(root: BorrowedFd<'a>) -> Self {
+        Bases { root, proc: OnceCell::new(), sys: OnceCell::new() }
+    }
+
+    /// Puts the paths that a mask stands for into `found`: a `*` is any text within one part of a path, as
+    /// in `/sys/devices/system/cpu/cpu*/thermal_throttle`.
+    fn expand(&self, mask: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+        let starred = |part: &Component<'_>| part.as_os_str().as_bytes().contains(&b'*');
+        let parts: Vec<Component<'_>> = mask.components().collect();
+        let Some(at) = parts.iter().position(starred) else {
+            found.push(mask.to_owned());
+            return Ok(());
+        };
+        let parent: PathBuf = parts[..at].iter().collect();
+        let rest: PathBuf = parts[at + 1..].iter().collect();
+        let Some(directory) = self.find(&parent)? else { return Ok(()) };
+        let readable =
+            openat(&directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+        let mut entries = Dir::from_fd(readable.doing("open", &parent)?).doing("read", &parent)?;
+        for entry in entries.iter().flatten() {
+            let name = entry.file_name().to_bytes();
+            if !name.starts_with(b".") && matches(parts[at].as_os_str().as_bytes(), name) {
+                let mut path = parent.join(OsStr::from_bytes(name));
+                path.extend(&rest);
+                self.expand(&path, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens `path`, through the checked base when it is below `/proc` or `/sys`.
+    fn find(&self, path: &Path) -> Result<Option<OwnedFd>, Failure> {
+        let relative = path.strip_prefix("/").unwrap_or(path);
+        let found = match relative.components().next().and_then(|first| first.as_os_str().to_str()) {
+            Some(base @ ("proc" | "sys")) => {
+                let Some(base_fd) = self.base(base)? else { return Ok(None) };
+                let rest = relative.strip_prefix(base).unwrap_or(Path::new(""));
+                let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest };
+                open_strictly(base_fd, rest, OFlag::O_PATH, ResolveFlag::empty())
+            }
+            _ => open_in(self.root, relative, OFlag::O_PATH),
+        };
+        match found {
+            // ELOOP: a symlink, which a mask could not cover anyway.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+            other => other.map(Some).doing("open", path),
         }
     }
-    Ok(())
+
+    /// `/proc` or `/sys`, checked; `None` when there is no such directory.
+    fn base(&self, name: &str) -> Result<Option<BorrowedFd<'_>>, Failure> {
+        let (cell, kind) =
+            if name == "proc" { (&self.proc, PROC_SUPER_MAGIC) } else { (&self.sys, SYSFS_MAGIC) };
+        let opened = match cell.get() {
+            Some(opened) => opened,
+            None => {
+                let opened = open_base(self.root, name, kind)?;
+                cell.get_or_init(|| opened)
+            }
+        };
+        Ok(opened.as_ref().map(AsFd::as_fd))
+    }
 }
 
 /// Whether a name fits a pattern in which `*` is any text.
@@ -108,35 +157,6 @@ pub fn check_null(null: BorrowedFd<'_>) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::other("use", "/dev/null", "it is not the null device"))
-    }
-}
-
-/// Opens `path`, through the checked base when it is below `/proc` or `/sys`.
-fn find(root: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>, Failure> {
-    let relative = path.strip_prefix("/").unwrap_or(path);
-    let found = match base_of(relative) {
-        Some((base, kind)) => {
-            let Some(base_fd) = open_base(root, base, kind)? else { return Ok(None) };
-            let rest = relative.strip_prefix(base).unwrap_or(Path::new(""));
-            if rest.as_os_str().is_empty() {
-                return Ok(Some(base_fd));
-            }
-            open_strictly(base_fd.as_fd(), rest, OFlag::O_PATH, ResolveFlag::empty())
-        }
-        None => open_in(root, relative, OFlag::O_PATH),
-    };
-    match found {
-        // ELOOP: a symlink, which a mask could not cover anyway.
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
-        other => other.map(Some).doing("open", path),
-    }
-}
-
-fn base_of(relative: &Path) -> Option<(&'static str, FsType)> {
-    match relative.components().next()?.as_os_str().to_str()? {
-        "proc" => Some(("proc", PROC_SUPER_MAGIC)),
-        "sys" => Some(("sys", SYSFS_MAGIC)),
-        _ => None,
     }
 }
 

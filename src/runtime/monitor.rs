@@ -170,7 +170,10 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         let checks = Checks::new(life.store, life.dir, life.plan, &record);
         let payload = once::payload(life, &child, network.as_ref(), pids);
         let end = relay.run(&payload, &life.signals, checks)?;
-        if let Some(mounts) = &mounts {
+        // Without process ids of its own, what it leaves behind is found by the mounts it sees.
+        if pids == Whose::Joined
+            && let Some(mounts) = &mounts
+        {
             finish::end_others(mounts);
         }
         let again = match relay.restart_wanted() {
@@ -189,6 +192,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
             finish::remove(life.store, life.dir, life.plan);
         }
         relay.finish(end.code, again.is_some());
+        drop(mounts);
         let next = match again {
             Some(at) => restart::next(life, record, end, at, &mut course),
             None => None,

@@ -1,7 +1,7 @@
 //! Containers as files: `containers/<id>/` and `names/`.
 //!
 //! Theory of operation. A container is a directory of small records, each replaced as a whole.
-//! `plan.json` never changes; `settings.json` is what verbs change; `run.json` and `exit.json` are the
+//! `plan.json` never changes; `settings.json` is what verbs have changed; `run.json` and `exit.json` are the
 //! monitor's; `summary` is a digest of them for listings. Status is derived, never stored: no `run.json`
 //! is created; an `exit.json` of the same run is exited; `alive` held is running; else the monitor died
 //! and any command may finish its work ([`ContainerDir::finish_dead`]).
@@ -104,8 +104,8 @@ impl Containers {
         readlinkat(AT_FDCWD, &link).ok()?.to_str()?.strip_prefix("../containers/")?.parse().ok()
     }
 
-    /// Makes a container: its directory with `plan.json`, `settings.json`, `upper/` (mode 0755) and
-    /// `work/`, then its name, then its summary.
+    /// Makes a container: its directory with `plan.json`, `upper/` (mode 0755) and `work/`, then its name, then
+    /// its summary.
     ///
     /// # Errors
     /// `Conflict` when the name is taken; `Storage` when a file cannot be written. Nothing is left then.
@@ -156,12 +156,14 @@ impl Containers {
         outline: &records::Outline,
     ) -> Result<()> {
         let doing = || format!("create container {name}");
-        let settings = Settings::new(name.clone());
         let lock = dir.lock()?;
         let write = || -> io::Result<()> {
             lock.reserve_note()?;
-            files::replace(dir.fd(), "plan.json", plan)?;
-            files::replace_json(dir.fd(), "settings.json", &settings)?;
+            files::create(dir.fd(), "plan.json", plan)?;
+            // Else the settings are the plan's.
+            if outline.name.as_ref() != Some(name) {
+                files::replace_json(dir.fd(), "settings.json", &Settings::new(name.clone()))?;
+            }
             mkdirat(dir.fd(), "work", Mode::from_bits_truncate(0o700))?;
             mkdirat(dir.fd(), "upper", Mode::from_bits_truncate(0o755))?;
             // The upper directory's mode is that of the container's `/`, whatever our umask.

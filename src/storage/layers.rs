@@ -24,7 +24,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The unpacked layers of a store, our own and those of additional read-only stores.
 #[derive(Debug, Clone)]
@@ -127,14 +129,18 @@ impl Layers {
         }
         let temporary = TempDir::new(&self.roots.data)?;
         let diff_id = diff_id.clone();
+        let (working, ended) = channel();
         let thread = std::thread::Builder::new().name("unpack".into()).spawn(move || {
+            // Dropped at the end, whatever that is: it wakes whoever waits.
+            let _working: Sender<()> = working;
             let root = temporary.root()?;
             let notes = unpack::run(&root, source, &diff_id, limits).map_err(|e| {
                 Error::new(e.kind(), format!("unpack layer {}", diff_id.0.short())).caused_by(e)
             })?;
             Ok(Unpacked { temporary, diff_id, notes })
         });
-        Ok(LayerJob { thread: thread.map_err(|e| Error::new(Kind::Host, "start a thread").caused_by(e))? })
+        let thread = thread.map_err(|e| Error::new(Kind::Host, "start a thread").caused_by(e))?;
+        Ok(LayerJob { thread, ended })
     }
 
     /// Completes a stack of layers, bottom first, and makes the new ones visible. The lock keeps what is
@@ -235,12 +241,13 @@ fn missing(id: &ChainId) -> Error {
 #[derive(Debug)]
 pub struct LayerJob {
     thread: JoinHandle<Result<Unpacked>>,
+    ended: Receiver<()>,
 }
 
 impl LayerJob {
-    /// Whether it has ended, well or not.
-    pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+    /// Waits at most that long for its end; whether it has ended, well or not.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        self.ended.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// Waits for its end.

@@ -44,6 +44,7 @@ mod pause;
 mod port;
 mod ps;
 mod pull;
+mod pull_credentials;
 mod pull_faults;
 mod reliability;
 mod restart_policy;

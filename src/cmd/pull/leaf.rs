@@ -31,8 +31,8 @@ use std::time::Duration;
 
 /// How often a pull is begun when other commands remove what it found in the store.
 const TRIES: usize = 5;
-/// Time between two looks at an unpacking layer.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Time between two looks whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What the leaf tells while it works.
 #[derive(Debug, Serialize, Deserialize)]
@@ -182,11 +182,10 @@ impl Unpacking<'_> {
     fn wait(&mut self, stop: &StopSignals) -> Result<()> {
         for at in 0..self.slots.len() {
             if let Slot::Job(job) = &self.slots[at] {
-                while !job.is_finished() {
+                while !job.ends_within(LOOK_EVERY) {
                     if stop.came() {
                         return Err(Error::new(Kind::Runtime, "interrupted"));
                     }
-                    std::thread::sleep(LOOK_EVERY);
                 }
             }
             self.join(at)?;

@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
-use std::fs::Metadata;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -38,9 +38,10 @@ pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
 
 /// Kills the processes in a mount namespace: those that a container left behind in another's process
 /// ids, where its own end is not theirs.
-pub(super) fn end_others(mounts: &Metadata) {
+pub(super) fn end_others(mounts: &File) {
     /// Enough for processes that fork while they are looked for.
     const ROUNDS: u32 = 100;
+    let Ok(mounts) = mounts.metadata() else { return };
     for _ in 0..ROUNDS {
         let mut found = false;
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();

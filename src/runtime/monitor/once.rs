@@ -15,7 +15,7 @@ use crate::storage::fuse;
 use crate::sys::process;
 use crate::userns;
 use nix::libc;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,9 @@ pub(super) struct Run {
     pub(super) record: RunRecord,
     pub(super) network: Option<network::Network>,
     pub(super) relay: Relay<'static>,
-    /// The mount namespace, by which its processes are found where it has no process ids of its own.
-    pub(super) mounts: Option<fs::Metadata>,
+    /// The mount namespace. Held, so that the payload's end does not wait until the kernel has taken its
+    /// mounts down; and its processes are found by it where it has no process ids of its own.
+    pub(super) mounts: Option<File>,
     /// Whose its process ids are.
     pub(super) pids: Whose,
 }
@@ -79,9 +80,8 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
     owners::lend_pipes(plan, &stdio);
     let child = joins.spawn(|link| init::start(link, order, stdio))?;
-    // Without process ids of its own, what it leaves behind is found by the mounts it sees.
-    let shares_pids = matches!(joins.shares.pid, Whose::Joined);
-    let mounts = shares_pids.then(|| fs::metadata(format!("/proc/{}/ns/mnt", child.pid)).ok()).flatten();
+    // Opened now: once non-dumpable, the process hides its namespaces from us.
+    let mounts = File::open(format!("/proc/{}/ns/mnt", child.pid)).ok();
     // They are the payload's now.
     fork::close_preserved(plan.process.preserve_fds);
     let abandon = |failure: Failure, record: Option<RunRecord>| {

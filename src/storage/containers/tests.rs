@@ -353,6 +353,33 @@ fn torn_records_hide_nothing_and_never_panic() {
 }
 
 #[test]
+fn records_are_replaced_whole_and_what_they_replace_is_gone() {
+    let f = fixture();
+    let dir = f.make("web");
+    dir.write_run(&run_record(1, std::process::id())).unwrap();
+    dir.write_exit(&exit_record(1, 7)).unwrap();
+    assert_eq!(f.containers.list().unwrap()[0].code, Some(7));
+    let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+    names.sort();
+    // What the plan says of settings is not said twice.
+    assert_eq!(names, ["exit.json", "lock", "plan.json", "run.json", "summary", "upper", "work"]);
+    // A command that was killed had not come to remove what it replaced.
+    let left = dir.path().join(format!(".summary.{}", std::process::id()));
+    std::fs::write(&left, "{").unwrap();
+    dir.write_run(&run_record(2, std::process::id())).unwrap();
+    assert!(!left.exists());
+    assert_eq!(f.containers.list().unwrap()[0].run, 2);
+}
+
+#[test]
+fn a_name_that_the_plan_does_not_say_is_kept() {
+    let f = fixture();
+    let dir = f.containers.create(&Containers::new_id().unwrap(), &name("for-now"), &plan("web")).unwrap();
+    assert_eq!(dir.settings().unwrap().name, name("for-now"));
+    assert_eq!(f.containers.list().unwrap()[0].name, "for-now");
+}
+
+#[test]
 fn what_does_not_fit_the_summary_is_read_from_the_records() {
     let f = fixture();
     let long = "n".repeat(255);

@@ -4,6 +4,7 @@ use super::tar::{Archive, Entry, Type};
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, join, lstat, normalise, shown};
 use super::{Limits, Notes, attributes};
 use crate::error::{Error, Kind, Result};
+use crate::storage::access_list;
 use crate::storage::whiteout::{self, Meaning};
 use crate::sys;
 use nix::errno::Errno;
@@ -45,8 +46,8 @@ pub(super) struct Maker<'a> {
     ownership: Ownership,
     umask: u32,
     limits: Limits,
-    /// Whether new files may inherit a group from a directory.
-    setgid_seen: bool,
+    /// Whether what is made may inherit from its directory: the group, the set-group-id bit, an access list.
+    inherits: bool,
     pending: BTreeMap<Vec<u8>, Pending>,
     pub(super) notes: Notes,
 }
@@ -61,7 +62,7 @@ impl<'a> Maker<'a> {
             ownership,
             umask,
             limits,
-            setgid_seen: false,
+            inherits: false,
             pending: BTreeMap::new(),
             notes: Notes::default(),
         }
@@ -115,7 +116,7 @@ impl<'a> Maker<'a> {
         }
         let root =
             openat(self.tree.root(), ".", DIRECTORY, Mode::empty()).map_err(|e| failed("open", b"", e))?;
-        self.finish_directory(entry, b"", root.as_fd())
+        self.finish_directory(entry, b"", root.as_fd(), false)
     }
 
     fn opaque(&mut self, dir: &[u8]) -> Result<()> {
@@ -155,19 +156,20 @@ impl<'a> Maker<'a> {
         if written >= EARLY_WRITEBACK {
             sys::fd::begin_writeback(file.as_fd());
         }
-        self.attributes(entry, place.path, file.as_fd(), entry.mode)?;
+        self.attributes(entry, place.path, file.as_fd(), entry.mode, true)?;
         futimens(file.as_fd(), &mtime(entry), &mtime(entry))
             .map_err(|e| failed("set the time of", place.path, e))
     }
 
     fn directory(&mut self, entry: &Entry, place: &Place<'_>) -> Result<()> {
         let fail = |e| failed("create directory", place.path, e);
-        let mode = Mode::S_IRWXU;
-        let mut hides_lower = false;
+        // The owner must be able to fill it; the rest of the mode comes at the end.
+        let mode = Mode::from_bits_truncate(entry.mode & 0o777 | 0o700);
+        let (mut hides_lower, mut fresh) = (false, true);
         match mkdirat(place.dir, place.name, mode) {
             Ok(()) => {}
             Err(Errno::EEXIST) => match lstat(place.dir, place.name).map_err(fail)? {
-                Some(status) if file_type(&status) == SFlag::S_IFDIR => {}
+                Some(status) if file_type(&status) == SFlag::S_IFDIR => fresh = false,
                 found => {
                     hides_lower = match found {
                         Some(status) => whiteout::is_at(place.dir, place.name, &status).map_err(fail)?,
@@ -183,15 +185,21 @@ impl<'a> Maker<'a> {
         if hides_lower {
             whiteout::set_opaque(dir.as_fd()).map_err(fail)?;
         }
-        self.finish_directory(entry, place.path, dir.as_fd())?;
+        self.finish_directory(entry, place.path, dir.as_fd(), fresh)?;
         self.tree.keep(place.path, Rc::new(dir));
         Ok(())
     }
 
-    fn finish_directory(&mut self, entry: &Entry, path: &[u8], dir: BorrowedFd<'_>) -> Result<()> {
-        // The owner must be able to fill it; the rest of the mode comes at the end.
-        self.attributes(entry, path, dir, entry.mode | 0o700)?;
-        self.setgid_seen |= entry.mode & 0o2000 != 0;
+    fn finish_directory(
+        &mut self,
+        entry: &Entry,
+        path: &[u8],
+        dir: BorrowedFd<'_>,
+        fresh: bool,
+    ) -> Result<()> {
+        self.attributes(entry, path, dir, entry.mode | 0o700, fresh)?;
+        self.inherits |=
+            entry.mode & 0o2000 != 0 || entry.xattrs.iter().any(|(name, _)| access_list::is(name));
         self.tree.implied.remove(path);
         self.pending.insert(path.to_vec(), Pending { mode: entry.mode, mtime: mtime(entry) });
         self.note_owner(entry, path);
@@ -279,15 +287,22 @@ impl<'a> Maker<'a> {
         made.map_err(|e| failed("create", place.path, e))
     }
 
-    /// Owner, mode and extended attributes, in the order that keeps set-id bits and capabilities.
-    fn attributes(&mut self, entry: &Entry, path: &[u8], fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-        let plain_owner = entry.uid == 0 && entry.gid == 0 && !self.setgid_seen;
-        let existing = entry.kind == Type::Directory;
-        if self.ownership == Ownership::Set && (existing || !plain_owner) {
+    /// Owner, mode and extended attributes, in the order that keeps set-id bits and capabilities. What is
+    /// `fresh` was made with this mode, by us.
+    fn attributes(
+        &mut self,
+        entry: &Entry,
+        path: &[u8],
+        fd: BorrowedFd<'_>,
+        mode: u32,
+        fresh: bool,
+    ) -> Result<()> {
+        let ours = fresh && !self.inherits;
+        if self.ownership == Ownership::Set && !(ours && entry.uid == 0 && entry.gid == 0) {
             fchown(fd, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))
                 .map_err(|e| own_error(entry, path, e))?;
         }
-        if existing || mode & self.umask != 0 || mode & 0o7000 != 0 {
+        if !ours || mode & self.umask != 0 || mode & 0o7000 != 0 {
             fchmod(fd, Mode::from_bits_truncate(mode)).map_err(|e| failed("set the mode of", path, e))?;
         }
         for (name, value) in &entry.xattrs {

@@ -199,7 +199,7 @@ impl ContainerDir {
                 None => self.full_record(),
             };
             change(&mut record);
-            files::replace(self.fd(), "summary", &record.to_bytes()?)
+            files::replace_derived(self.fd(), "summary", &record.to_bytes()?)
         })
     }
 
