@@ -5,6 +5,7 @@ use super::tree::{OPEN_MAX, Tree};
 use crate::storage::fuse::name_of;
 use crate::storage::fuse::numbers::Found;
 use crate::storage::fuse::numbers::ROOT;
+use crate::storage::testing::open_below;
 use crate::storage::{trash, whiteout};
 use crate::sys::xattr;
 use nix::errno::Errno;
@@ -212,7 +213,7 @@ fn a_directory_in_the_place_of_another_does_not_show_what_is_below() {
 fn what_is_forgotten_takes_no_room_and_numbers_stay_apart() {
     let place = Place::new();
     let mut tree = place.tree();
-    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let descriptors = || open_below(place.dir.path());
     let d = walk(&mut tree, "d").unwrap().number;
     let (nodes, open) = (tree.nodes.len(), descriptors());
     let mut held = Vec::new();
