@@ -4,7 +4,8 @@
 //! which the kernel does not mix with others'. Writers hold a shared flock(2) for that moment; whoever finds
 //! the file full takes it exclusively, if it is free, and renames it to the next number, so that nobody
 //! writes to a file that has been put aside: a writer that waited looks whether `current` is still the file
-//! it has opened. A reader that has come to the end of a file that is not `current` any more has therefore
+//! it has opened. Among many writers the file is hardly ever free, so at twice that size each of them waits
+//! for it: the first one puts it aside. A reader that has come to the end of a file that is not `current` any more has therefore
 //! seen all of it.
 //!
 //! A writer that was killed within its write, or found the disk full, leaves a line without an end; the next
@@ -93,9 +94,9 @@ impl Events {
             }
             if found.size() >= self.full && !rotated {
                 file.unlock()?;
-                // Another moment will do as well, if others are writing now.
+                // Once: others may have it, and the event is more than the size.
                 rotated = true;
-                self.rotate(&file, &path)?;
+                self.rotate(&file, &path, found.size() >= 2 * self.full)?;
                 continue;
             }
             return file.write_all(line);
@@ -103,9 +104,11 @@ impl Events {
         Err(io::Error::other("the file of events keeps changing"))
     }
 
-    /// Puts the full file aside, unless somebody else does or is writing.
-    fn rotate(&self, file: &File, path: &Path) -> io::Result<()> {
+    /// Puts the full file aside, unless somebody else does or, if this is not `urgent`, is writing.
+    fn rotate(&self, file: &File, path: &Path, urgent: bool) -> io::Result<()> {
         match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) if urgent => uninterrupted(|| file.lock())?,
+            // Another moment will do as well.
             Err(fs::TryLockError::WouldBlock) => return Ok(()),
             Err(fs::TryLockError::Error(e)) => return Err(e),
             Ok(()) => {}

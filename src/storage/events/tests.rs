@@ -75,6 +75,8 @@ fn many_processes_lose_and_tear_nothing_while_files_are_put_aside() {
     assert!(files.len() > 3, "only {} files were put aside", files.len());
     for number in files {
         let text = fs::read(numbered(&events.dir, number)).unwrap();
+        // However many write, and whenever: twice the size, and what each had to say by then.
+        assert!(text.len() < 2 * events.full as usize + WRITERS * 1024, "{} bytes", text.len());
         assert_eq!(text.last(), Some(&b'\n'));
         for line in text.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             serde_json::from_slice::<Event>(line).unwrap();
