@@ -246,24 +246,30 @@ impl Containers {
     /// Removes a name that leads to no container; `false` when it leads to one.
     fn free_name(&self, base: &OwnedFd, name: &Name) -> io::Result<bool> {
         // One at a time, or two could find the same stale link and the second remove the link that was
-        // made in its place. A link cannot change otherwise: whoever wants the name needs it gone, and
-        // `trash` removes a link only while its container's directory stands.
+        // made in its place.
         let names = std::fs::File::from(files::open_dir(base, "names")?);
         names.lock()?;
-        let unlink = || unlinkat(&names, name.as_str(), UnlinkatFlags::NoRemoveDir);
-        let holder = match readlinkat(&names, name.as_str()) {
-            Ok(text) => {
-                text.to_str().and_then(|t| t.strip_prefix("../containers/")?.parse::<ContainerId>().ok())
-            }
+        let read = || readlinkat(&names, name.as_str());
+        let link = match read() {
+            Ok(link) => Some(link),
             Err(Errno::ENOENT) => return Ok(true),
             // Not a link: nobody but us writes here, so it is rubbish.
             Err(Errno::EINVAL) => None,
             Err(e) => return Err(e.into()),
         };
-        let Some(id) = holder else { return Ok(unlink().map(|()| true)?) };
+        // Who removes a container takes its link away before its directory, and another may have the name
+        // since we looked. Once the directory is gone, or its lock ours, a link that still leads there stays.
+        let unlink = || -> io::Result<bool> {
+            if link.is_none() || read().ok() == link {
+                unlinkat(&names, name.as_str(), UnlinkatFlags::NoRemoveDir)?;
+            }
+            Ok(true)
+        };
+        let id = link.as_ref().and_then(|link| link.to_str()?.strip_prefix("../containers/")?.parse().ok());
+        let Some(id): Option<ContainerId> = id else { return unlink() };
         let dir = match files::open_dir(base, &format!("containers/{id}")) {
             Ok(dir) => dir,
-            Err(Errno::ENOENT) => return Ok(unlink().map(|()| true)?),
+            Err(Errno::ENOENT) => return unlink(),
             Err(e) => return Err(e.into()),
         };
         // A creator that still works holds the lock; one that was killed left no summary.
@@ -275,7 +281,7 @@ impl Containers {
             let dir = ContainerDir::new(id, &self.data, &self.runtime, dir);
             // Or two would be listed by the name that is free now.
             dir.show_name(&settings.name)?;
-            return Ok(unlink().map(|()| true)?);
+            return unlink();
         }
         unlink()?;
         let _ = std::fs::remove_dir_all(self.data.join("containers").join(id.as_str()));

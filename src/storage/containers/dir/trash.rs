@@ -58,7 +58,11 @@ impl ContainerDir {
         let to = format!("trash/container-{}", self.id);
         match renameat(&containers, self.id.as_str(), &base, to.as_str()) {
             Err(Errno::ENOENT) => {
-                mkdirat(&base, "trash", Mode::from_bits_truncate(0o700))?;
+                match mkdirat(&base, "trash", Mode::from_bits_truncate(0o700)) {
+                    // Another may have made it meanwhile.
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(e) => return Err(e.into()),
+                }
                 renameat(&containers, self.id.as_str(), &base, to.as_str())?;
             }
             other => other?,
