@@ -1,8 +1,26 @@
 //! Access lists of files: extended attributes that hold ids (acl(5), linux/posix_acl_xattr.h).
 
+use crate::sys::xattr;
+use nix::errno::Errno;
+use std::os::fd::BorrowedFd;
+
 /// Whether this attribute is one: of a file, or of what is made in a directory.
 pub(super) fn is(attribute: &[u8]) -> bool {
     attribute.starts_with(b"system.posix_acl_")
+}
+
+/// Takes away what a directory has of the one above it, for itself and for what is made in it.
+///
+/// # Errors
+/// Those of fremovexattr(2), but for lists that are not there.
+pub(super) fn remove(dir: BorrowedFd<'_>) -> nix::Result<()> {
+    for list in [c"system.posix_acl_default", c"system.posix_acl_access"] {
+        match xattr::remove(dir, list) {
+            Ok(()) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// The list with other ids in its entries, user's and group's as `translate` has them for an owner; `None`

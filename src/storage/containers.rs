@@ -31,6 +31,7 @@ pub use usage::disk_usage;
 
 use crate::container::{ContainerId, Name, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::storage::access_list;
 use crate::storage::events::{Action, Event, Events, Type};
 use crate::sys::random;
 use chrono::Utc;
@@ -166,8 +167,11 @@ impl Containers {
             }
             mkdirat(dir.fd(), "work", Mode::from_bits_truncate(0o700))?;
             mkdirat(dir.fd(), "upper", Mode::from_bits_truncate(0o755))?;
-            // The upper directory's mode is that of the container's `/`, whatever our umask.
-            fchmod(files::open_dir(dir.fd(), "upper")?, Mode::from_bits_truncate(0o755))?;
+            // The upper directory's mode is that of the container's `/`, whatever our umask, and nothing is
+            // handed down in it.
+            let upper = files::open_dir(dir.fd(), "upper")?;
+            access_list::remove(upper.as_fd())?;
+            fchmod(upper, Mode::from_bits_truncate(0o755))?;
             Ok(())
         };
         write().context(Kind::Storage, doing)?;

@@ -5,8 +5,8 @@
 //! the file full takes it exclusively, if it is free, and renames it to the next number, so that nobody
 //! writes to a file that has been put aside: a writer that waited looks whether `current` is still the file
 //! it has opened. Among many writers the file is hardly ever free, so at twice that size each of them waits
-//! for it: the first one puts it aside. A reader that has come to the end of a file that is not `current` any more has therefore
-//! seen all of it.
+//! for it: the first one puts it aside. A reader that has come to the end of a file that is not `current`
+//! any more has therefore seen all of it.
 //!
 //! A writer that was killed within its write, or found the disk full, leaves a line without an end; the next
 //! event follows on it. Each line starts with [`OPENING`], which no JSON text holds inside, so a reader
@@ -94,7 +94,7 @@ impl Events {
             }
             if found.size() >= self.full && !rotated {
                 file.unlock()?;
-                // Once: others may have it, and the event is more than the size.
+                // Once is enough: somebody else may be at it, and the event matters more than the size.
                 rotated = true;
                 self.rotate(&file, &path, found.size() >= 2 * self.full)?;
                 continue;

@@ -10,18 +10,18 @@
 
 use super::record::{self, Durability, failed};
 use super::unpack::{self, Limits, Notes};
-use super::{Roots, SharedLock, id_map, trash};
+use super::{Roots, SharedLock, access_list, id_map, trash};
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -324,11 +324,15 @@ impl Drop for TempDir {
     }
 }
 
-/// Makes a directory of mode 0755, whatever the file mode creation mask.
+/// Makes a directory of mode 0755, whatever the file mode creation mask and the default access list (acl(5)) of
+/// the directory above, of which it keeps nothing for what is made in it.
 pub(super) fn make_open_dir(path: &Path) -> Result<()> {
-    let made = DirBuilder::new().mode(0o755).create(path);
-    made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
-        .map_err(|e| failed("create", path, e))
+    let fail = |e| failed("create", path, e);
+    DirBuilder::new().mode(0o755).create(path).map_err(fail)?;
+    let dir = open_dir(path)?;
+    access_list::remove(dir.as_fd())
+        .and_then(|()| fchmod(&dir, Mode::from_bits_truncate(0o755)))
+        .map_err(|e| fail(e.into()))
 }
 
 /// Opens one of the store's own directories.

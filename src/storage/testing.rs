@@ -5,13 +5,36 @@ use super::layers::{StackLayer, Unpacked};
 use super::unpack::Limits;
 use crate::error::Result;
 use crate::image::{ChainId, DiffId, Digest};
+use crate::sys::xattr;
 use std::io::{Cursor, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// How many descriptors of this process lead below a directory. All of them would be those of other tests, too.
 pub(in crate::storage) fn open_below(directory: &Path) -> usize {
     let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     links.filter(|link| std::fs::read_link(link.path()).is_ok_and(|to| to.starts_with(directory))).count()
+}
+
+/// Gives a directory a default access list (linux/posix_acl_xattr.h) that leaves all to the user; false where the
+/// file system has none.
+pub(in crate::storage) fn hand_down(directory: &Path) -> bool {
+    let mut list = 2u32.to_le_bytes().to_vec();
+    for (tag, permissions) in [(1u16, 7u16), (4, 0), (0x20, 0)] {
+        list.extend(tag.to_le_bytes().into_iter().chain(permissions.to_le_bytes()).chain([0xff; 4]));
+    }
+    let open = std::fs::File::open(directory).unwrap();
+    let set = xattr::set(open.as_fd(), c"system.posix_acl_default", &list).is_ok();
+    if !set {
+        println!("skipped: no access lists in {}", directory.display());
+    }
+    set
+}
+
+/// Whether a directory hands something down.
+pub(in crate::storage) fn hands_down(directory: &Path) -> bool {
+    let open = std::fs::File::open(directory).unwrap();
+    xattr::get(open.as_fd(), c"system.posix_acl_default").unwrap().is_some()
 }
 
 /// A raw header; every field can lie.

@@ -1,10 +1,12 @@
 use super::records::{RUN_VERSION, boot_id};
 use super::*;
 use crate::container::ExitRecord;
+use crate::storage::testing::{hand_down, hands_down};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 struct Fixture {
@@ -369,6 +371,17 @@ fn records_are_replaced_whole_and_what_they_replace_is_gone() {
     dir.write_run(&run_record(2, std::process::id())).unwrap();
     assert!(!left.exists());
     assert_eq!(f.containers.list().unwrap()[0].run, 2);
+}
+
+#[test]
+fn a_root_has_the_mode_of_a_root_whatever_is_handed_down() {
+    let f = fixture();
+    if !hand_down(&f.containers.data) {
+        return;
+    }
+    let upper = f.make("web").upper();
+    assert!(!hands_down(&upper));
+    assert_eq!(std::fs::metadata(upper).unwrap().permissions().mode() & 0o7777, 0o755);
 }
 
 #[test]

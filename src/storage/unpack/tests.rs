@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::Kind;
-use crate::storage::testing::{Raw, Scene, Tar, gzip};
+use crate::storage::testing::{Raw, Scene, Tar, gzip, hand_down, hands_down};
 use crate::storage::whiteout;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -351,6 +351,21 @@ fn honest_entries_keep_their_attributes() {
     let owners = owners::read(&root.with_file_name("owners"));
     assert_eq!(owners[&b"www"[..]], (33, 44));
     assert!(layers.record(&ids[0]).unwrap().owners);
+}
+
+#[test]
+fn what_a_directory_hands_down_does_not_reach_a_layer() {
+    let scene = Scene::new();
+    if !hand_down(&scene.store.data().join("tmp")) {
+        return;
+    }
+    let special = Raw { mode: 0o2775, ..Raw::new(b'5', "special") };
+    let tar = Tar::new().dir("d").file("d/f", b"").raw(&special, b"").dir("special/d").file("special/f", b"");
+    let root = scene.layer(&tar.end()).unwrap();
+    let mode = |name: &str| fs::symlink_metadata(root.join(name)).unwrap().mode() & 0o7777;
+    assert_eq!(["", "d", "d/f"].map(mode), [0o755, 0o755, 0o644]);
+    assert_eq!(["special", "special/d", "special/f"].map(mode), [0o2775, 0o755, 0o644]);
+    assert!(!hands_down(&root) && !hands_down(&root.join("d")));
 }
 
 #[test]
