@@ -34,7 +34,8 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// After this long a container is one that stays: then its monitor makes itself small.
+/// After this long a container is one that stays: then its monitor makes itself small. Again as long after it has
+/// done something, for which it needed code that waiting does not.
 const SETTLED: Duration = Duration::from_millis(500);
 /// How long the clients of a container that is about to start again may take for its exit code.
 const HURRY: Duration = Duration::from_secs(1);
@@ -154,6 +155,8 @@ impl<'a> Relay<'a> {
             if ready.iter().any(|(watch, _)| matches!(watch, Watch::Health)) {
                 // What the check has brought into memory is not needed until the next one.
                 shrink_at = Some(Instant::now());
+            } else if !ready.is_empty() {
+                shrink_at = shrink_at.or_else(|| Some(Instant::now() + SETTLED));
             }
             for (watch, events) in ready {
                 match watch {
