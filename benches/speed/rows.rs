@@ -122,6 +122,13 @@ pub(crate) fn quiet(env: &TestEnv, before: usize) {
     eventually("deferred work has ended", || traces_of(&root).to_string().lines().count() <= before);
 }
 
+/// Milliseconds of a run of `true`; its deferred work has ended when this returns.
+fn run_once(env: &TestEnv, run: &[&str], before: usize) -> f64 {
+    let taken = once(env.coracle(run).arg("true"));
+    quiet(env, before);
+    taken
+}
+
 /// Medians of several contestants, measured in turns.
 fn in_turns<const N: usize>(rounds: usize, mut contestants: [&mut dyn FnMut() -> f64; N]) -> [f64; N] {
     let mut taken = [const { Vec::new() }; N];
@@ -141,15 +148,9 @@ fn run_cached(bench: &Bench) -> Row {
     let podman = bench.podman();
     let [ours, peer, floor] = in_turns(
         ROUNDS,
-        [
-            &mut || {
-                let taken = once(bench.coracle(RUN).arg("true"));
-                quiet(&bench.env, 0);
-                taken
-            },
-            &mut || once(podman.call(RUN).arg("true")),
-            &mut || bench.floor_once(),
-        ],
+        [&mut || run_once(&bench.env, &RUN, 0), &mut || once(podman.call(RUN).arg("true")), &mut || {
+            bench.floor_once()
+        }],
     );
     let reach = "<= 2.5 x the floor, <= 1/15 of podman";
     Row { unit: "ms", ours, peer: Some(peer), floor: Some(("C program", floor)), reach }
@@ -163,12 +164,8 @@ fn run_joined(bench: &Bench) -> Row {
     other.coracle(["pull", "-q", IMAGE]).ok();
     other.coracle(["run", "-d", "--name=other", "--network=none", IMAGE, "sleep", "1000"]).ok();
     let before = traces_of(&other.root()).to_string().lines().count();
-    let run = |env: &TestEnv, before: usize| {
-        let taken = once(env.coracle(RUN).arg("true"));
-        quiet(env, before);
-        taken
-    };
-    let [alone, joined] = in_turns(ROUNDS, [&mut || run(&bench.env, 0), &mut || run(&other, before)]);
+    let [alone, joined] =
+        in_turns(ROUNDS, [&mut || run_once(&bench.env, &RUN, 0), &mut || run_once(&other, &RUN, before)]);
     Row {
         unit: "ms",
         ours: joined,
@@ -193,14 +190,7 @@ fn run_network(bench: &Bench) -> Row {
     let podman = bench.podman();
     let [ours, peer] = in_turns(
         ROUNDS,
-        [
-            &mut || {
-                let taken = once(bench.coracle(RUN_NETWORK).arg("true"));
-                quiet(&bench.env, 0);
-                taken
-            },
-            &mut || once(podman.call(RUN_NETWORK).arg("true")),
-        ],
+        [&mut || run_once(&bench.env, &RUN_NETWORK, 0), &mut || once(podman.call(RUN_NETWORK).arg("true"))],
     );
     Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "<= 1/8 of podman" }
 }

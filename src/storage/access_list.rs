@@ -2,6 +2,7 @@
 
 use crate::sys::xattr;
 use nix::errno::Errno;
+use nix::sys::stat::{Mode, fchmod};
 use std::os::fd::BorrowedFd;
 
 /// Whether this attribute is one: of a file, or of what is made in a directory.
@@ -9,18 +10,19 @@ pub(super) fn is(attribute: &[u8]) -> bool {
     attribute.starts_with(b"system.posix_acl_")
 }
 
-/// Takes away what a directory has of the one above it, for itself and for what is made in it.
+/// Gives a directory mode 0755, whatever the file mode creation mask it was made with, and nothing of the default
+/// access list of the one above it, neither for itself nor for what is made in it.
 ///
 /// # Errors
-/// Those of fremovexattr(2), but for lists that are not there.
-pub(super) fn remove(dir: BorrowedFd<'_>) -> nix::Result<()> {
+/// Those of fremovexattr(2), but for lists that are not there, and of fchmod(2).
+pub(super) fn open_to_all(dir: BorrowedFd<'_>) -> nix::Result<()> {
     for list in [c"system.posix_acl_default", c"system.posix_acl_access"] {
         match xattr::remove(dir, list) {
             Ok(()) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => {}
             Err(e) => return Err(e),
         }
     }
-    Ok(())
+    fchmod(dir, Mode::from_bits_truncate(0o755))
 }
 
 /// The list with other ids in its entries, user's and group's as `translate` has them for an owner; `None`

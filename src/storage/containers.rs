@@ -37,10 +37,11 @@ use crate::sys::random;
 use chrono::Utc;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, readlinkat};
-use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use serde::Serialize;
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,11 @@ pub struct Containers {
 /// What a name's link says.
 fn target(id: &ContainerId) -> String {
     format!("../containers/{id}")
+}
+
+/// The container that a name's link leads to, whether or not it still exists.
+fn target_id(link: &OsStr) -> Option<ContainerId> {
+    link.to_str()?.strip_prefix("../containers/")?.parse().ok()
 }
 
 impl Containers {
@@ -102,7 +108,7 @@ impl Containers {
     /// The id a name leads to, whether or not that container still exists.
     fn by_name(&self, name: &Name) -> Option<ContainerId> {
         let link = self.data.join("names").join(name.as_str());
-        readlinkat(AT_FDCWD, &link).ok()?.to_str()?.strip_prefix("../containers/")?.parse().ok()
+        target_id(&readlinkat(AT_FDCWD, &link).ok()?)
     }
 
     /// Makes a container: its directory with `plan.json`, `upper/` (mode 0755) and `work/`, then its name, then
@@ -136,10 +142,7 @@ impl Containers {
         match mkdirat(base, path.as_str(), private) {
             Err(Errno::ENOENT) => {
                 for parent in ["containers", "names"] {
-                    match mkdirat(base, parent, private) {
-                        Ok(()) | Err(Errno::EEXIST) => {}
-                        Err(e) => return Err(e),
-                    }
+                    files::make_dir(base, parent)?;
                 }
                 mkdirat(base, path.as_str(), private)?;
             }
@@ -167,12 +170,8 @@ impl Containers {
             }
             mkdirat(dir.fd(), "work", Mode::from_bits_truncate(0o700))?;
             mkdirat(dir.fd(), "upper", Mode::from_bits_truncate(0o755))?;
-            // The upper directory's mode is that of the container's `/`, whatever our umask, and nothing is
-            // handed down in it.
-            let upper = files::open_dir(dir.fd(), "upper")?;
-            access_list::remove(upper.as_fd())?;
-            fchmod(upper, Mode::from_bits_truncate(0o755))?;
-            Ok(())
+            // What it has is what the container's `/` has.
+            Ok(access_list::open_to_all(files::open_dir(dir.fd(), "upper")?.as_fd())?)
         };
         write().context(Kind::Storage, doing)?;
         self.take_name(base, name, dir.id())?;
@@ -233,10 +232,7 @@ impl Containers {
         loop {
             match symlinkat(target(id).as_str(), base, link.as_str()) {
                 Ok(()) => return Ok(()),
-                Err(Errno::ENOENT) => match mkdirat(base, "names", Mode::from_bits_truncate(0o700)) {
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(e) => return Err(e).context(Kind::Storage, doing),
-                },
+                Err(Errno::ENOENT) => files::make_dir(base, "names").context(Kind::Storage, doing)?,
                 Err(Errno::EEXIST) => {
                     if !self.free_name(base, name).context(Kind::Storage, doing)? {
                         return Err(name_in_use(name, self.by_name(name).as_ref()));
@@ -269,8 +265,7 @@ impl Containers {
             }
             Ok(true)
         };
-        let id = link.as_ref().and_then(|link| link.to_str()?.strip_prefix("../containers/")?.parse().ok());
-        let Some(id): Option<ContainerId> = id else { return unlink() };
+        let Some(id) = link.as_deref().and_then(target_id) else { return unlink() };
         let dir = match files::open_dir(base, &format!("containers/{id}")) {
             Ok(dir) => dir,
             Err(Errno::ENOENT) => return unlink(),

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
@@ -324,15 +324,11 @@ impl Drop for TempDir {
     }
 }
 
-/// Makes a directory of mode 0755, whatever the file mode creation mask and the default access list (acl(5)) of
-/// the directory above, of which it keeps nothing for what is made in it.
+/// Makes a directory that is [open to all](access_list::open_to_all).
 pub(super) fn make_open_dir(path: &Path) -> Result<()> {
     let fail = |e| failed("create", path, e);
     DirBuilder::new().mode(0o755).create(path).map_err(fail)?;
-    let dir = open_dir(path)?;
-    access_list::remove(dir.as_fd())
-        .and_then(|()| fchmod(&dir, Mode::from_bits_truncate(0o755)))
-        .map_err(|e| fail(e.into()))
+    access_list::open_to_all(open_dir(path)?.as_fd()).map_err(|e| fail(e.into()))
 }
 
 /// Opens one of the store's own directories.

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, RenameFlags, openat, renameat, renameat2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -95,6 +95,14 @@ pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>
 /// A record; `None` when the file is absent or, after a power cut, not readable as one.
 pub(super) fn read_json<T: DeserializeOwned>(dir: BorrowedFd<'_>, name: &str) -> io::Result<Option<T>> {
     Ok(read(dir, name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// Makes a directory for its owner alone; one that is there already will do.
+pub(super) fn make_dir(base: impl AsFd, name: &str) -> nix::Result<()> {
+    match mkdirat(base, name, Mode::S_IRWXU) {
+        Err(Errno::EEXIST) => Ok(()),
+        other => other,
+    }
 }
 
 /// Opens a directory for use as a base.

@@ -7,7 +7,6 @@ use crate::container::ContainerId;
 use crate::error::{Context, Kind, Result};
 use chrono::Utc;
 use nix::errno::Errno;
-use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,13 +19,8 @@ impl ContainerDir {
     /// # Errors
     /// When it cannot be made.
     fn exec_dir(&self) -> Result<OwnedFd> {
-        let open = || -> nix::Result<OwnedFd> {
-            match mkdirat(self.fd(), "exec", Mode::from_bits_truncate(0o700)) {
-                Ok(()) | Err(Errno::EEXIST) => files::open_dir(self.fd(), "exec"),
-                Err(e) => Err(e),
-            }
-        };
-        open().context(Kind::Storage, || self.doing("open exec/"))
+        let made = files::make_dir(self.fd(), "exec").and_then(|()| files::open_dir(self.fd(), "exec"));
+        made.context(Kind::Storage, || self.doing("open exec/"))
     }
 
     /// Records a process that `exec` started, or its end.

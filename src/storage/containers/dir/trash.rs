@@ -7,7 +7,7 @@ use crate::error::{Context, Kind, Result};
 use crate::storage::events::{Action, Event, Events};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::io;
 use std::path::PathBuf;
@@ -58,11 +58,7 @@ impl ContainerDir {
         let to = format!("trash/container-{}", self.id);
         match renameat(&containers, self.id.as_str(), &base, to.as_str()) {
             Err(Errno::ENOENT) => {
-                match mkdirat(&base, "trash", Mode::from_bits_truncate(0o700)) {
-                    // Another may have made it meanwhile.
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(e) => return Err(e.into()),
-                }
+                files::make_dir(&base, "trash")?;
                 renameat(&containers, self.id.as_str(), &base, to.as_str())?;
             }
             other => other?,
