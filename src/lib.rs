@@ -8,6 +8,7 @@ pub mod cli;
 pub mod cmd;
 pub mod container;
 pub mod error;
+pub mod failpoint;
 pub mod fork;
 pub mod host;
 pub mod image;

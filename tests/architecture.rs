@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name; `room::part` allows that part only. Downwards only: a line names none
 /// of the lines above it. ARCHITECTURE.md has the reasons.
-const RULES: [(&str, &[&str]); 17] = [
+const RULES: [(&str, &[&str]); 18] = [
     ("main", &["cli", "cmd", "ui", "host", "error", "fork"]),
     ("lib", &[]),
     ("cli", &["cmd", "host"]),
@@ -29,21 +29,26 @@ const RULES: [(&str, &[&str]); 17] = [
             "image",
             "container",
             "fork",
+            "failpoint",
             "error",
         ],
     ),
-    ("runtime", &["plan", "userns", "netns", "storage", "image", "container", "fork", "sys", "error"]),
+    (
+        "runtime",
+        &["plan", "userns", "netns", "storage", "image", "container", "fork", "sys", "failpoint", "error"],
+    ),
     ("plan", &["image", "container", "error", "host", "userns", "netns", "storage::rootfs"]),
     ("host", &["userns", "netns", "storage::rootfs", "sys", "error"]),
     ("registry", &["image", "storage::blobs", "error"]),
-    ("storage", &["image", "container", "fork", "sys", "error"]),
-    ("userns", &["container", "fork", "sys", "error"]),
+    ("storage", &["image", "container", "fork", "sys", "failpoint", "error"]),
+    ("userns", &["container", "fork", "sys", "failpoint", "error"]),
     ("netns", &["fork", "sys", "error"]),
     ("image", &["error"]),
     ("container", &["error"]),
     ("ui", &["error"]),
     ("fork", &["sys", "error"]),
     ("sys", &["error"]),
+    ("failpoint", &["sys"]),
     ("error", &[]),
 ];
 

@@ -7,6 +7,7 @@
 //! mount. Root's file needs none of this: root does not exist inside.
 
 use crate::container::ids::IdMaps;
+use crate::failpoint;
 use crate::fork::{Doing, Failure, Link};
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::{fd, process};
@@ -84,7 +85,7 @@ pub(in crate::runtime) fn resume_from<O: Serialize>(
     let argv = argv.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let argv =
         argv.map_err(|_| Failure::other("execute", "our own program", "an argument holds a NUL byte"))?;
-    Err(process::exec_fd(view.as_fd(), &argv, &[])).doing("seal", "our own program")
+    Err(process::exec_fd(view.as_fd(), &argv, &failpoint::environment())).doing("seal", "our own program")
 }
 
 /// The descriptors handed over by [`resume_from`], close-on-exec again: link, order, and the others.

@@ -1,0 +1,88 @@
+//! Fail points: names for the steps that change state, at which a test can kill or hold a process.
+//!
+//! Debug builds only; a release has none of it. `CORACLE_FAILPOINT` holds `NAME=ACTION` words, separated by
+//! commas, where ACTION is `kill` (SIGKILL, to the process that comes to the step) or `pause:MS`
+//! (milliseconds). `NAME#2=kill` means the second time that a process comes there. `CORACLE_FAILPOINT_LOG`
+//! names a file that gets a line `NAME` for each step reached, so that a test can go through all of them.
+//! Forked processes have both by their memory, re-executed ones by [`environment`].
+
+/// Comes to a step. `name` says verb and step, for example `rename.settings`.
+#[inline]
+pub fn reach(name: &'static str) {
+    #[cfg(debug_assertions)]
+    armed::reach(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+/// What a stage that is executed anew with an empty environment must be given to have the same fail points.
+pub fn environment() -> Vec<std::ffi::CString> {
+    #[cfg(debug_assertions)]
+    return armed::environment();
+    #[cfg(not(debug_assertions))]
+    Vec::new()
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use crate::sys::process;
+    use nix::sys::signal::{Signal, raise};
+    use std::collections::HashMap;
+    use std::ffi::CString;
+    use std::io::Write;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    const POINTS: &str = "CORACLE_FAILPOINT";
+    const LOG: &str = "CORACLE_FAILPOINT_LOG";
+
+    /// How often this process, or one that it was forked from, has come to each step.
+    static REACHED: Mutex<Option<HashMap<&'static str, u32>>> = Mutex::new(None);
+
+    pub(super) fn reach(name: &'static str) {
+        let (points, log) = (std::env::var(POINTS), std::env::var_os(LOG));
+        if points.is_err() && log.is_none() {
+            return;
+        }
+        if let Some(log) = log
+            && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(log)
+        {
+            let _ = file.write_all(format!("{name}\n").as_bytes());
+        }
+        let time = count(name);
+        for word in points.unwrap_or_default().split(',') {
+            let Some((point, action)) = word.split_once('=') else { continue };
+            let (point, wanted) = match point.split_once('#') {
+                Some((point, time)) => (point, time.parse().unwrap_or(1)),
+                None => (point, 1),
+            };
+            if point == name && wanted == time {
+                act(action);
+            }
+        }
+    }
+
+    fn count(name: &'static str) -> u32 {
+        // Nobody panics with it in hand.
+        let Ok(mut reached) = REACHED.lock() else { return 1 };
+        let count = reached.get_or_insert_default().entry(name).or_insert(0);
+        *count += 1;
+        *count
+    }
+
+    fn act(action: &str) {
+        match action.strip_prefix("pause:") {
+            Some(time) => std::thread::sleep(Duration::from_millis(time.parse().unwrap_or(0))),
+            None => {
+                let _ = raise(Signal::SIGKILL);
+                // The first process of a pid namespace cannot kill itself (pid_namespaces(7)).
+                process::exit_now(128 + Signal::SIGKILL as i32)
+            }
+        }
+    }
+
+    pub(super) fn environment() -> Vec<CString> {
+        let word = |name| CString::new(format!("{name}={}", std::env::var(name).ok()?)).ok();
+        [POINTS, LOG].into_iter().filter_map(word).collect()
+    }
+}
