@@ -60,8 +60,8 @@ pub mod wait;
 pub mod which;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
-pub const STAGES: [(&str, fork::Stage); 2] =
-    [("init", runtime::init::resumed), ("exec", runtime::exec::resumed)];
+pub const STAGES: [(&str, fork::Stage); 3] =
+    [("init", runtime::init::resumed), ("birth", runtime::birth::resumed), ("exec", runtime::exec::resumed)];
 
 /// Runs the verb. A failure that has no hint of its own gets the cure of what the machine lacks.
 ///

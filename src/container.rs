@@ -124,9 +124,11 @@ impl fmt::Display for Name {
 pub enum Status {
     /// Made, never started.
     Created,
-    /// Its monitor lives.
+    /// Its monitor lives and is about to execute the payload: nobody may enter it yet.
+    Starting,
+    /// Its payload runs.
     Running,
-    /// Its monitor lives and its processes are frozen.
+    /// Its payload runs and its processes are frozen.
     Paused,
     /// It ended and its exit record is written.
     Exited,
@@ -140,7 +142,8 @@ impl Status {
     /// The word that listings and `inspect` show.
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Created => "created",
+            // Neither docker nor podman has a word of its own for so short a time.
+            Status::Created | Status::Starting => "created",
             Status::Running => "running",
             Status::Paused => "paused",
             Status::Exited | Status::Crashed => "exited",
@@ -150,10 +153,10 @@ impl Status {
 
     /// Whether a monitor is at work: there are living processes, or will be in a moment.
     pub fn is_active(self) -> bool {
-        self.is_live() || self == Status::Restarting
+        self.is_live() || matches!(self, Status::Starting | Status::Restarting)
     }
 
-    /// Whether the container has living processes.
+    /// Whether the container has living processes of its own, which can be joined, read and signalled.
     pub fn is_live(self) -> bool {
         matches!(self, Status::Running | Status::Paused)
     }

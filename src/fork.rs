@@ -21,7 +21,7 @@ mod tidy;
 pub use failure::{Doing, Failure};
 pub use leaf::{Reporter, SentError, leaf};
 pub use link::Link;
-pub use sibling::spawn_through;
+pub use sibling::{bear, spawn_through};
 pub use tidy::{StopSignals, tidy_leaf};
 
 /// A re-executed stage's entry point: gets the arguments after its name.

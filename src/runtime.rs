@@ -19,12 +19,14 @@ use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+pub mod birth;
 pub mod caps;
 pub mod cgroup;
 pub mod client;
 pub mod control;
 pub mod copy;
 pub mod dependents;
+pub mod door;
 pub mod exec;
 pub mod export;
 pub mod files;

@@ -12,6 +12,9 @@ use crate::ui;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Between two looks at a container that is being started.
+const MOMENT: Duration = Duration::from_millis(5);
+
 /// Arguments of `wait`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -74,7 +77,7 @@ fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Resul
             status => status,
         };
         let holds = conditions.iter().any(|condition| match condition.to_ascii_lowercase().as_str() {
-            "created" | "configured" | "initialized" => status == Status::Created,
+            "created" | "configured" | "initialized" => matches!(status, Status::Created | Status::Starting),
             "running" => status == Status::Running,
             "paused" => status == Status::Paused,
             "stopped" | "exited" => status == Status::Exited,
@@ -85,6 +88,8 @@ fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Resul
             let code = container.exit_record()?.filter(|_| status == Status::Exited);
             return Ok(code.map_or_else(|| "-1".to_owned(), |exit| exit.code.to_string()));
         }
-        watch::wait_any(&mut watch, None);
+        // That the payload runs is no change in the directory.
+        let soon = (status == Status::Starting || container.is_starting()).then_some(MOMENT);
+        watch::wait_any(&mut watch, soon);
     }
 }

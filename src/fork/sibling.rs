@@ -1,10 +1,15 @@
 //! A child that is born in other namespaces than its parent's.
+//!
+//! Theory of operation. A go-between is forked, enters the namespaces and makes the child from there, so that
+//! this process stays where it is. The child is this process's own all the same (`CLONE_PARENT`).
 
 use super::{Child, Doing, Failure, Link, spawn};
 use nix::libc;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, OwnedFd};
+
+const WHAT: &str = "a process in other namespaces";
 
 /// What the go-between reports: the child, with its descriptor and our end of its link, or why not.
 #[derive(Serialize, Deserialize)]
@@ -13,29 +18,13 @@ enum Born {
     Failed(Failure),
 }
 
-/// Like [`spawn`], but the child is made by a go-between that has run `enter` first, so that this process
-/// stays where it is. The child is this process's own all the same (`CLONE_PARENT`).
+/// Like [`spawn`], but the child is made by a go-between: `go_between` ends in [`bear`], in this process image
+/// or in one that it has executed with its link.
 ///
 /// # Errors
-/// That of `enter`, or of a fork.
-pub fn spawn_through(
-    enter: impl FnOnce() -> Result<(), Failure>,
-    flags: u64,
-    work: impl FnOnce(Link) -> i32,
-) -> Result<Child, Failure> {
-    const WHAT: &str = "a process in other namespaces";
-    let go_between = spawn(0, |up| {
-        let born = enter().and_then(|()| spawn(flags | libc::CLONE_PARENT as u64, work).doing("start", WHAT));
-        // A parent that is gone leaves nobody to tell.
-        let (sent, code) = match &born {
-            Ok(Child { pid, pidfd, link }) => {
-                (up.send(&Born::Child(pid.as_raw()), &[pidfd.as_fd(), link.as_fd()]), 0)
-            }
-            Err(failure) => (up.send(&Born::Failed(failure.clone()), &[]), 125),
-        };
-        if sent.is_ok() { code } else { 125 }
-    })
-    .doing("start", WHAT)?;
+/// What the go-between could not do, or that of a fork.
+pub fn spawn_through(go_between: impl FnOnce(Link) -> i32) -> Result<Child, Failure> {
+    let go_between = spawn(0, go_between).doing("start", WHAT)?;
     let born = go_between.link.recv::<Born>().doing("start", WHAT)?;
     go_between.wait().doing("start", WHAT)?;
     let lost = || Failure::other("start", WHAT, "its maker died");
@@ -47,4 +36,22 @@ pub fn spawn_through(
         Some((Born::Failed(failure), _)) => Err(failure),
         None => Err(lost()),
     }
+}
+
+/// The go-between's part: runs `enter`, then makes the child, which runs `work`. Gives the exit code.
+pub fn bear(
+    up: &Link,
+    flags: u64,
+    enter: impl FnOnce() -> Result<(), Failure>,
+    work: impl FnOnce(Link) -> i32,
+) -> i32 {
+    let born = enter().and_then(|()| spawn(flags | libc::CLONE_PARENT as u64, work).doing("start", WHAT));
+    // A parent that is gone leaves nobody to tell.
+    let (sent, code) = match &born {
+        Ok(Child { pid, pidfd, link }) => {
+            (up.send(&Born::Child(pid.as_raw()), &[pidfd.as_fd(), link.as_fd()]), 0)
+        }
+        Err(failure) => (up.send(&Born::Failed(failure.clone()), &[]), 125),
+    };
+    if sent.is_ok() { code } else { 125 }
 }

@@ -102,6 +102,8 @@ fn start(
 /// seconds on looking for a second owner of them (`accept_dad`, set before the interface is there).
 fn skip_address_detection(netns: BorrowedFd<'_>, userns: BorrowedFd<'_>) -> Result<(), Failure> {
     let set = || {
+        // Before it is in reach of anybody inside who may trace.
+        nix::sys::prctl::set_dumpable(false)?;
         setns(userns, CloneFlags::CLONE_NEWUSER)?;
         setns(netns, CloneFlags::CLONE_NEWNET)?;
         std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").map_err(|_| Errno::EACCES)

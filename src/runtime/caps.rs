@@ -78,6 +78,8 @@ pub struct Credentials<'a> {
 pub fn drop_to(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
     leave_session_keyring()?;
     set_ids(to.user)?;
+    // As in `init::hide`, which a change of user undoes where fs.suid_dumpable says so.
+    nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
     // A change of user has emptied the effective set; the steps below need it once more.
     let held = read(CapSet::Permitted)?;
     set(CapSet::Effective, &held)?;

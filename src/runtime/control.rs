@@ -31,6 +31,7 @@ const AFTER_KILL: Duration = Duration::from_secs(20);
 /// # Errors
 /// `Conflict` when the container does not run.
 pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
+    container.await_start();
     let status = container.status();
     let not_running = || {
         Error::new(
@@ -87,6 +88,7 @@ pub fn unpause(container: &ContainerDir) -> Result<()> {
 
 /// The record of this run, when the container is in the state that a verb needs.
 fn in_state(container: &ContainerDir, wanted: Status, verb: &str) -> Result<RunRecord> {
+    container.await_start();
     let status = container.status();
     let wrong = || {
         let name = container.called();
@@ -120,7 +122,7 @@ pub enum Stopped {
 /// # Errors
 /// When the signal is refused.
 pub fn ask_to_stop(container: &ContainerDir, with: i32) -> Result<()> {
-    await_start(container);
+    container.await_start();
     if !container.status().is_active() {
         return Ok(());
     }
@@ -161,19 +163,6 @@ fn nudge(container: &ContainerDir) {
 pub fn end_pause(container: &ContainerDir) {
     nudge(container);
     await_no_restart(container);
-}
-
-/// Waits while the container is being started: until there is a record of the run there is nobody to
-/// signal.
-fn await_start(container: &ContainerDir) {
-    if !container.is_starting() {
-        return;
-    }
-    let mut watch = [Watch::new(container)];
-    let begun = Instant::now();
-    while container.is_starting() && begun.elapsed() < AFTER_KILL {
-        watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
-    }
 }
 
 /// The second half of stopping: waits for the end and kills the container when `patience` is over;

@@ -8,7 +8,7 @@
 //!    over: executed inside, it could be traced by a container with `CAP_SYS_PTRACE` (attack case 36).
 //! 2. Non-dumpable, it enters the container's namespaces but for the mount namespace. The pid namespace
 //!    takes effect for its child only, so the joiner itself is never visible inside.
-//! 3. The child enters the mount namespace, opens the terminal, and becomes the process.
+//! 3. The child goes through the [`door`](super::door), opens the terminal, and becomes the process.
 //!
 //! See setns(2), pid_namespaces(7), ptrace(2).
 
@@ -19,18 +19,20 @@ pub use capture::{Captured, capture};
 
 use super::cgroup;
 use super::client::{self, Attachment, Ended, Signals};
+use super::door::{Door, Ground, not_running};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
 use super::{explain_exec, files, join, monitor, users};
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::fork::{self, Doing, Failure, Link};
 use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::storage::containers::ContainerDir;
 use crate::sys::{process, pty};
 use crate::userns;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -97,14 +99,23 @@ struct Join {
     trace: Option<Trace>,
     /// The cgroup of a limited container, for it to be in.
     cgroup: Option<String>,
+    /// The root that it must come to stand on.
+    ground: Ground,
 }
 
-/// The processes through which the namespaces are entered.
+/// What the namespaces are entered through.
 struct Doors {
-    /// The container's first process.
-    init: OwnedFd,
-    /// Its monitor; not needed where the shared namespace is ours already.
+    /// The container's monitor; not needed where the shared namespace is ours already.
     monitor: Option<OwnedFd>,
+    inner: Inner,
+}
+
+/// What is needed once the shared namespace is entered.
+struct Inner {
+    /// The container's first process.
+    first: OwnedFd,
+    /// Its mount namespace.
+    mounts: OwnedFd,
 }
 
 /// Runs a process in a running container. With an attachment its streams are relayed and its exit code
@@ -165,25 +176,20 @@ fn prepare(
     plan: &ContainerPlan,
     request: &ExecRequest,
 ) -> Result<(Doors, Join, u64)> {
-    let not_running = || {
-        Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
-            .hint("See which containers run: coracle ps")
-    };
-    let record: RunRecord = match dir.status().is_live() {
-        true => dir.run_record()?.ok_or_else(not_running)?,
-        false => return Err(not_running()),
-    };
-    let monitor = if userns::inside() { None } else { Some(record.open_monitor().ok_or_else(not_running)?) };
-    let doors = Doors { init: record.open_init().ok_or_else(not_running)?, monitor };
-    let mut order = order(store, plan, &record, request)?;
+    let door = Door::open(dir)?;
+    let gone = || not_running(dir);
+    let monitor = if userns::inside() { None } else { Some(door.run().open_monitor().ok_or_else(gone)?) };
+    let mut order = order(store, plan, &door, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
     if !cgroup::effective(dir, plan).is_empty() {
-        order.cgroup = cgroup::reach(dir, &record)?;
+        order.cgroup = cgroup::reach(dir, door.run())?;
     }
-    Ok((doors, order, record.run))
+    let run = door.run().run;
+    let inner = Inner { mounts: door.namespace("mnt")?, first: door.into_first() };
+    Ok((Doors { monitor, inner }, order, run))
 }
 
-fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecRequest) -> Result<Join> {
+fn order(store: &Store, plan: &ContainerPlan, door: &Door, request: &ExecRequest) -> Result<Join> {
     let mut plan = plan.clone();
     plan.process = request.process.clone();
     plan.io.tty = request.tty;
@@ -196,7 +202,7 @@ fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecReq
         plan.security.capabilities = ::caps::all().iter().map(ToString::to_string).collect();
     }
     let filter = super::filter(store, &plan)?;
-    let namespaces = join::to_enter(&plan, run.init.pid);
+    let namespaces = join::to_enter(&plan, door.run().init.pid);
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
     Ok(Join {
         order: Order::for_process(plan, filter),
@@ -204,12 +210,13 @@ fn order(store: &Store, plan: &ContainerPlan, run: &RunRecord, request: &ExecReq
         limit: None,
         trace: None,
         cgroup: None,
+        ground: door.ground(),
     })
 }
 
 fn joiner(link: &Link, doors: &Doors, join: &Join, client: Option<OwnedFd>) -> i32 {
     let served = enter_shared(link, doors, join, client.as_ref())
-        .and_then(|()| serve(link, &doors.init, join, client));
+        .and_then(|()| serve(link, &doors.inner, join, client));
     conclude(link, served)
 }
 
@@ -231,7 +238,7 @@ fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd
     }
     fork::close_inherited(3 + join.order.plan.process.preserve_fds);
     unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
-    let others: Vec<&OwnedFd> = std::iter::once(&doors.init).chain(client).collect();
+    let others: Vec<&OwnedFd> = [&doors.inner.first, &doors.inner.mounts].into_iter().chain(client).collect();
     let never = init::resume_from(&init::sealed_view()?, "exec", link, join, &others)?;
     match never {}
 }
@@ -240,12 +247,15 @@ fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd
 pub fn resumed(arguments: &[String]) -> ExitCode {
     let Some((link, order, fds)) = init::take_over(arguments) else { return ExitCode::from(125) };
     let mut fds = fds.into_iter();
-    let (Some(target), client) = (fds.next(), fds.next()) else { return ExitCode::from(125) };
-    let served = init::read_order(order).and_then(|join: Join| serve(&link, &target, &join, client));
+    let (Some(first), Some(mounts), client) = (fds.next(), fds.next(), fds.next()) else {
+        return ExitCode::from(125);
+    };
+    let inner = Inner { first, mounts };
+    let served = init::read_order(order).and_then(|join: Join| serve(&link, &inner, &join, client));
     ExitCode::from(conclude(&link, served) as u8)
 }
 
-fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
+fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
     let plan = &join.order.plan;
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
     monitor::lend_pipes(plan, &stdio);
@@ -253,15 +263,15 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
     let mut tracer = join.trace.as_ref().and_then(|trace| trace.open(plan));
     // While the hierarchy can be seen whole.
     let cgroup = join.cgroup.as_deref().map(cgroup::door).transpose()?;
-    nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
+    init::hide()?;
     // One that the container shares may not be its user namespace's; from here every one can be entered.
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
     if !namespaces.is_empty() {
-        setns(target, namespaces).doing("enter", "the container's namespaces")?;
+        setns(&doors.first, namespaces).doing("enter", "the container's namespaces")?;
     }
-    setns(target, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
+    setns(&doors.first, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let limited = cgroup.is_some();
-    let child = fork::spawn(0, |up| become_process(&up, target, &join.order, &stdio, limited));
+    let child = fork::spawn(0, |up| become_process(&up, &doors.mounts, join, &stdio, limited));
     let child = child.doing("start", "the process")?;
     if let Some(mut cgroup) = cgroup {
         let moved = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
@@ -299,7 +309,7 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
         deadline: join.limit.map(|limit| Instant::now() + limit),
         group: join.limit.is_some(),
         helpers: None,
-        lives_with: (plan.namespaces.pid != Share::Private).then(|| target.as_fd()),
+        lives_with: (plan.namespaces.pid != Share::Private).then(|| doors.first.as_fd()),
         network: None,
     };
     let end = relay.run(&payload, &signals, None)?;
@@ -311,25 +321,28 @@ fn serve(link: &Link, target: &OwnedFd, join: &Join, client: Option<OwnedFd>) ->
 }
 
 /// The child: into the mount namespace, then the process; for a limited container once it is in its cgroup.
-fn become_process(link: &Link, target: &OwnedFd, order: &Order, stdio: &Stdio, limited: bool) -> i32 {
+fn become_process(link: &Link, mounts: &OwnedFd, join: &Join, stdio: &Stdio, limited: bool) -> i32 {
     if limited && !matches!(link.recv::<Go>(), Ok(Some(_))) {
         return 125;
     }
-    let entered = setns(target, CloneFlags::CLONE_NEWNS).doing("enter", "the container's mount namespace");
-    let Err(failure) = entered.and_then(|()| init::become_root()).and_then(|()| finish(link, order, stdio));
+    failpoint::reach("exec.enter");
+    let entered = join.ground.enter(mounts.as_fd());
+    failpoint::reach("exec.entered");
+    let Err(failure) = entered.and_then(|root| {
+        init::become_root()?;
+        finish(link, &root, &join.order, stdio)
+    });
     let _ = link.send(&Report::Failed(failure), &[]);
     125
 }
 
-fn finish(link: &Link, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
+fn finish(link: &Link, root: &OwnedFd, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     let plan = &order.plan;
     nix::unistd::setsid().doing("start", "session")?;
-    let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = open("/", directory, Mode::empty()).doing("open", "/")?;
     let user = users::resolve(root.as_fd(), &plan.process.user)?;
-    let terminal = if plan.io.tty { Some(open_terminal(link, &root, user.uid)?) } else { None };
+    let terminal = if plan.io.tty { Some(open_terminal(link, root, user.uid)?) } else { None };
     // Unlike at the start of a container, a missing directory is not made.
-    files::open_in(root.as_fd(), &plan.process.cwd, directory)
+    files::open_in(root.as_fd(), &plan.process.cwd, OFlag::O_PATH | OFlag::O_DIRECTORY)
         .doing("enter working directory", &plan.process.cwd)?;
     files::enter_cwd(root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
     nix::sys::stat::umask(Mode::from_bits_truncate(plan.process.umask));

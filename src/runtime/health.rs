@@ -6,6 +6,7 @@
 //! forked leaf, which tells what is to follow and when the next check is due; the relay's loop has the
 //! timer. A leaf that was killed is a check that did not take place.
 
+use super::door::not_running;
 use super::exec::{Captured, capture};
 use super::report;
 use crate::container::health::{Health, HealthCheck, LogDestination, OnFailure};
@@ -75,11 +76,8 @@ fn log_file(dir: &ContainerDir, check: &HealthCheck) -> Option<PathBuf> {
 /// # Errors
 /// `Conflict` when the container does not run or has no health check, or ended meanwhile.
 pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Outcome> {
-    let not_running = || {
-        Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
-            .hint("See which containers run: coracle ps")
-    };
-    let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(not_running)?;
+    dir.await_start();
+    let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(|| not_running(dir))?;
     let check = of(dir, plan).ok_or_else(|| {
         Error::new(Kind::Conflict, format!("container {} has no health check", dir.called()))
             .hint("Containers get one from their image or by: coracle run --health-cmd COMMAND ...")
@@ -93,7 +91,7 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<
     // A character takes four bytes at most.
     let captured = capture(store, dir, plan, process, probe.timeout, most.saturating_mul(4));
     if run.open_init().is_none() {
-        return Err(not_running());
+        return Err(not_running(dir));
     }
     let checked = checked(start, captured, most);
     let success = checked.code == 0;

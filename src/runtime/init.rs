@@ -17,6 +17,7 @@
 //! Failures are facts sent up the link; the words are the caller's. See user_namespaces(7),
 //! pid_namespaces(7), capabilities(7).
 
+use crate::failpoint;
 use crate::fork::{Doing, Failure, Link};
 use crate::netns;
 use crate::plan::ContainerPlan;
@@ -32,6 +33,7 @@ use nix::unistd::fchown;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,7 +42,7 @@ mod devices;
 mod host;
 mod mounts;
 use host::Host;
-pub(super) use host::become_root;
+pub(super) use host::{become_root, hide};
 pub(super) use mounts::part_of;
 mod owner;
 pub(super) use owner::hand_over as give_away;
@@ -69,6 +71,9 @@ pub enum ToInit {
 /// What stage 2 tells the monitor. End of file means that the payload runs.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromInit {
+    /// It is born; its mount, network and user namespaces come with this message, in this order. Not to be
+    /// had from `/proc` where it hides.
+    Born,
     /// The terminal's master comes with this message.
     Terminal,
     /// It cannot go on.
@@ -179,6 +184,14 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
 }
 
 fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Failure> {
+    let own = |name: &str| {
+        let path = format!("/proc/self/ns/{name}");
+        File::open(&path).doing("open", path)
+    };
+    let (mounts, net, user) = (own("mnt")?, own("net")?, own("user")?);
+    link.send(&FromInit::Born, &[mounts.as_fd(), net.as_fd(), user.as_fd()]).doing("tell", "the monitor")?;
+    drop((mounts, net, user));
+    failpoint::reach("start.begin");
     if let ToInit::Go { own_cgroup, managed } = expect(link, "id map")? {
         (order.own_cgroup, order.managed) = (own_cgroup, managed);
     }
@@ -208,7 +221,7 @@ fn expect(link: &Link, what: &str) -> Result<ToInit, Failure> {
 fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infallible, Failure> {
     let plan = &order.plan;
     become_root()?;
-    nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
+    hide()?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
     let mut built = tree::build(order, host, &stdio.borrowed)?;
@@ -226,7 +239,9 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     secrets::hand_over(std::mem::take(&mut built.secrets), &order.secrets, &user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
     expect(link, "record and network")?;
+    failpoint::reach("start.pivot");
     tree::pivot(built.root.as_fd())?;
+    failpoint::reach("start.pivoted");
     limits(plan)?;
     give_pipes(plan, stdio, (user.uid, user.gid));
     files::enter_cwd(built.root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;

@@ -9,26 +9,26 @@
 //! - Somebody else's. It is entered from the shared user namespace, and nothing of it can be changed.
 //!
 //! The monitor stays where it is: a go-between enters what is shared, the user namespace last, and makes
-//! the container's first process from there ([`fork::spawn_through`]). See setns(2), ioctl_nsfs(2).
+//! the container's first process from there ([`super::birth`]). See setns(2), ioctl_nsfs(2).
 //!
 //! With a network or IPC namespace come the files that belong to it: `/etc/hosts` and `/etc/resolv.conf`,
 //! or `/dev/shm`, taken from the other container's mount namespace as detached mounts. The other container
 //! may have put anything there, so each is opened inside its root and must be of its kind.
 
+use super::door::{Door, Ground};
 use crate::error::{Error, Kind, Result};
-use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::fork::{self, Doing, Failure, Link};
 use crate::netns::NetMode;
 use crate::plan::{ContainerPlan, Share};
 use crate::runtime::files::open_in;
 use crate::storage::Store;
-use crate::storage::containers::ContainerDir;
 use crate::sys::mount::{self, Tree, attr};
-use crate::sys::{namespace, process};
+use crate::sys::namespace;
 use crate::userns;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -95,10 +95,15 @@ pub struct Joins {
     pub shares: Shares,
     doors: Vec<OwnedFd>,
     user: Option<OwnedFd>,
-    /// The process ids that are shared with another container.
-    pids: Option<OwnedFd>,
-    /// Mount namespaces of other containers and what of theirs comes along.
-    lenders: Vec<(OwnedFd, &'static [&'static str])>,
+    /// Other containers and what of theirs comes along.
+    lenders: Vec<(Lender, &'static [&'static str])>,
+}
+
+/// Another container's mount namespace.
+#[derive(Debug)]
+struct Lender {
+    mounts: OwnedFd,
+    ground: Ground,
 }
 
 /// One namespace to be shared.
@@ -149,23 +154,7 @@ impl Joins {
         if joins.user.is_some() {
             joins.shares.user = Whose::Joined;
         }
-        joins.check_tracers()?;
         Ok(joins)
-    }
-
-    /// Refuses to be born under the eyes of a process that may trace what is in this user namespace: until
-    /// it is the payload, the new container's first process has the host's mounts and our memory (attack
-    /// case 36).
-    fn check_tracers(&self) -> Result<()> {
-        let Some(user) = &self.user else { return Ok(()) };
-        match super::processes::tracer(user.as_fd(), self.pids.as_ref().map(AsFd::as_fd)) {
-            None => Ok(()),
-            Some(pid) => Err(Error::new(
-                Kind::Conflict,
-                format!("namespaces cannot be shared with process {pid}: it may trace others (CAP_SYS_PTRACE) and would have power over this account while the container starts"),
-            )
-            .hint("Give CAP_SYS_PTRACE to the container that joins last, and not to the one that is joined.")),
-        }
     }
 
     fn take(&mut self, store: &Store, wish: &Wish<'_>) -> Result<Whose> {
@@ -208,10 +197,6 @@ impl Joins {
             .hint("Share the namespaces of one container, or let that container share those of the other."));
         }
         self.user = Some(user);
-        if wish.name == "pid" {
-            let door = self.doors.last().map(OwnedFd::try_clone).transpose();
-            self.pids = door.map_err(|e| unusable(wish).caused_by(e))?;
-        }
         if let Some(lender) = lender {
             match wish.name {
                 "net" => self.lenders.push((lender, &NETWORK_FILES)),
@@ -222,23 +207,14 @@ impl Joins {
         Ok(Whose::Joined)
     }
 
-    /// Makes the container's first process in the namespaces that are shared, and new ones for the rest.
-    ///
-    /// # Errors
-    /// A namespace that cannot be entered, or a failed fork.
-    pub fn spawn(&self, work: impl FnOnce(Link) -> i32) -> std::result::Result<Child, Failure> {
-        let own = self.shares.own();
-        if self.doors.is_empty() && self.user.is_none() {
-            return fork::spawn(own, work).doing("make", "namespaces");
-        }
-        fork::spawn_through(|| self.enter(), own, work)
+    /// Whether the container's first process is born into namespaces that others are in.
+    pub(super) fn among_others(&self) -> bool {
+        self.doors().next().is_some()
     }
 
-    fn enter(&self) -> std::result::Result<(), Failure> {
-        for door in self.doors.iter().chain(&self.user) {
-            setns(door, CloneFlags::empty()).doing("enter", "a namespace that is not ours")?;
-        }
-        Ok(())
+    /// The namespaces that are entered, the user namespace last.
+    pub(super) fn doors(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.doors.iter().chain(&self.user)
     }
 
     /// Takes from other containers what comes along with their namespaces: places, and detached mounts
@@ -249,9 +225,9 @@ impl Joins {
     pub fn borrow_mounts(&self) -> std::result::Result<(Vec<String>, Vec<OwnedFd>), Failure> {
         let (mut places, mut trees) = (Vec::new(), Vec::new());
         let Some(user) = &self.user else { return Ok((places, trees)) };
-        for (mounts, wanted) in &self.lenders {
+        for (lender, wanted) in &self.lenders {
             let helper = fork::spawn(0, |up| {
-                let sent = lend(&up, user, mounts, wanted);
+                let sent = lend(&up, user, lender, wanted);
                 let Err(failure) = sent else { return 0 };
                 i32::from(up.send(&Lent::Failed(failure), &[]).is_err())
             })
@@ -311,14 +287,15 @@ fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
 }
 
 /// A running container's namespace, and its mount namespace.
-fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Option<OwnedFd>)> {
+fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Option<Lender>)> {
     let container = store.containers().find(id)?;
-    let first = running(&container).ok_or_else(|| {
-        Error::new(
+    let door = Door::open(&container).map_err(|error| match container.status().is_live() {
+        true => error,
+        false => Error::new(
             Kind::Conflict,
             format!("{} cannot be shared: container {} is not running", wish.option, container.id().short()),
         )
-        .hint(format!("Start it first: coracle start {}", container.summary().name))
+        .hint(format!("Start it first: coracle start {}", container.called())),
     })?;
     if wish.name == "ipc" && container.plan::<ContainerPlan>()?.namespaces.no_shm {
         // What lies at /dev/shm there is whatever its payload put there.
@@ -328,19 +305,9 @@ fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Op
         )
         .hint("Join a container that has shared memory, or leave --ipc out."));
     }
-    let open = |name: &str| -> Result<OwnedFd> {
-        let file = File::open(format!("/proc/{}/ns/{name}", first.1));
-        file.map(OwnedFd::from).map_err(|e| unusable(wish).caused_by(e))
-    };
-    let (fd, mounts) = (open(wish.name)?, open("mnt")?);
-    // It still lives, so the number was its own all the time.
-    process::pidfd_send_signal(first.0.as_fd(), 0).map_err(|e| unusable(wish).caused_by(e))?;
-    Ok((fd, Some(mounts)))
-}
-
-fn running(container: &ContainerDir) -> Option<(OwnedFd, i32)> {
-    let run = container.status().is_live().then(|| container.run_record().ok().flatten()).flatten()?;
-    Some((run.open_init()?, run.init.pid))
+    let open = |name: &str| door.namespace(name).map_err(|e| unusable(wish).caused_by(e));
+    let lender = Lender { mounts: open("mnt")?, ground: door.ground() };
+    Ok((open(wish.name)?, Some(lender)))
 }
 
 fn of_path(wish: &Wish<'_>, path: &Path) -> Result<OwnedFd> {
@@ -390,11 +357,10 @@ enum Lent {
     Failed(Failure),
 }
 
-fn lend(up: &Link, user: &OwnedFd, mounts: &OwnedFd, wanted: &[&str]) -> std::result::Result<(), Failure> {
+fn lend(up: &Link, user: &OwnedFd, lender: &Lender, wanted: &[&str]) -> std::result::Result<(), Failure> {
+    super::init::hide()?;
     setns(user, CloneFlags::CLONE_NEWUSER).doing("enter", "the other container's user namespace")?;
-    setns(mounts, CloneFlags::CLONE_NEWNS).doing("enter", "the other container's mount namespace")?;
-    let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = open("/", look, Mode::empty()).doing("open", "the other container's root")?;
+    let root = lender.ground.enter(lender.mounts.as_fd())?;
     for (index, place) in wanted.iter().enumerate() {
         if let Some(tree) = detached(root.as_fd(), place) {
             up.send(&Lent::Tree(index), &[tree.as_fd()]).doing("send", *place)?;

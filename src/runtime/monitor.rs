@@ -9,7 +9,8 @@
 //! 3. Assemble the root, prepare volumes and generated files.
 //! 4. Clone stage 2 into the container's namespaces, write its id map, begin the network, say go. While
 //!    stage 2 mounts, record the run; no payload starts unrecorded.
-//! 5. Say proceed. End of file on stage 2's link: the payload runs; tell the caller. Relay until it ends.
+//! 5. Say proceed. End of file on stage 2's link: the payload runs. Say so by `alive`, which lets others in,
+//!    and tell the caller. Relay until it ends.
 //! 6. At the end, in this order: output drained, exit record written, ports closed, `--rm` directory in the
 //!    trash, exit code delivered; then unmount and delete. So name, port and volume are free when the
 //!    command returns, and the slow part comes after. A container that stays may be started by whoever
@@ -31,7 +32,7 @@ use crate::fork::{Doing, Failure, Link};
 use crate::netns::{self, PortPublish};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
 use crate::storage::events::Action;
 use crate::storage::rootfs::Places;
 use crate::userns;
@@ -120,6 +121,8 @@ pub(super) struct Life<'a> {
     ports: Vec<PortPublish>,
     /// The caller's streams, where they are the payload's (log driver passthrough).
     kept: Option<super::init::Stdio>,
+    /// Says that this process lives and, from exec to the record of the end, that the payload runs.
+    alive: AliveLock,
 }
 
 fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
@@ -144,7 +147,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let restarts = passthrough && plan.lifecycle.restart.is_set();
     let kept = if restarts { Some(setup::copy(&stdio)?) } else { None };
     let ports = listeners.iter().map(|listener| listener.bound.clone()).collect();
-    let life = Life { store, dir, plan, slirp, filter, layers, places, signals, ports, kept };
+    let life = Life { store, dir, plan, slirp, filter, layers, places, signals, ports, kept, alive };
 
     let means = Means { stdio, streams, listeners, joins, client, restarts: 0 };
     let run = match once::begin(&life, means) {
@@ -157,7 +160,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     // The caller may be gone; the container goes on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
     follow(&life, run)?;
-    drop(alive);
+    drop(life);
     member.leave();
     Ok(())
 }
@@ -171,10 +174,8 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         let payload = once::payload(life, &child, network.as_ref(), pids);
         let end = relay.run(&payload, &life.signals, checks)?;
         // Without process ids of its own, what it leaves behind is found by the mounts it sees.
-        if pids == Whose::Joined
-            && let Some(mounts) = &mounts
-        {
-            finish::end_others(mounts);
+        if pids == Whose::Joined {
+            finish::end_others(&mounts);
         }
         let again = match relay.restart_wanted() {
             true => restart::at_once(life, relay.told_to_stop(), &mut course),
@@ -185,6 +186,8 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
             network::close(network.take());
         }
         finish::ended(life, &record, end, None, again);
+        // Not before: until its end is recorded a container that does not run would be one that is starting.
+        let _ = life.alive.say_runs(false);
         report::died(life.store, life.dir, life.plan, end);
         network::close(network);
         relay.close_listener();

@@ -7,11 +7,12 @@
 //! or asked (attack case 32); numbers inside are those that the kernel lists itself (`NSpid`,
 //! proc_pid_status(5)).
 
+use super::door::Door;
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
 use nix::unistd::{SysconfVar, sysconf};
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,8 +22,6 @@ use std::time::Duration;
 
 /// Most bytes that are read of one file of procfs.
 const FILE_MAX: u64 = 1 << 20;
-/// The capability's bit in a set (linux/capability.h).
-const CAP_SYS_PTRACE: u64 = 1 << 19;
 
 /// One process of a container.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,6 +81,7 @@ pub fn of(container: &ContainerDir) -> Result<Vec<Process>> {
         Error::new(Kind::Conflict, format!("container {name} is {status}, not running"))
             .hint("See which containers run: coracle ps")
     };
+    container.await_start();
     if !container.status().is_live() {
         return Err(not_running());
     }
@@ -142,31 +142,6 @@ pub fn own(container: &ContainerDir) -> Result<Vec<i32>> {
         at += 1;
     }
     Ok(own)
-}
-
-/// The number on the host of a process that could trace one that is born in the user namespace `user`: it
-/// may have `CAP_SYS_PTRACE` there, and sees the other, as it is in the pid namespace `pids` or in ours.
-pub fn tracer(user: BorrowedFd<'_>, pids: Option<BorrowedFd<'_>>) -> Option<i32> {
-    let identity = |fd: BorrowedFd<'_>| fstat(fd).ok().map(|status| (status.st_dev, status.st_ino));
-    let found = |dir: BorrowedFd<'_>, name: &str| {
-        let status = fstatat(dir, format!("ns/{name}").as_str(), AtFlags::empty()).ok()?;
-        Some((status.st_dev, status.st_ino))
-    };
-    let user = identity(user)?;
-    let pids = pids.and_then(identity);
-    let own = found(open_dir(std::process::id().cast_signed())?.as_fd(), "pid");
-    let could = |pid: &i32| {
-        let Some(dir) = open_dir(*pid) else { return false };
-        let sees = || found(dir.as_fd(), "pid").is_some_and(|ns| Some(ns) == pids || Some(ns) == own);
-        let may = || {
-            let status = text(dir.as_fd(), "status").unwrap_or_default();
-            let bounds = field(&status, "CapBnd").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-            bounds.is_some_and(|set| set & CAP_SYS_PTRACE != 0)
-        };
-        found(dir.as_fd(), "user") == Some(user) && sees() && may()
-    };
-    let entries = std::fs::read_dir("/proc").ok()?.flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()).find(could)
 }
 
 /// Whether a process has ended, reaped or not: a dead one stays in its cgroup until it is reaped, and who
@@ -372,10 +347,10 @@ impl Names {
     /// names.
     pub fn of(container: &ContainerDir) -> Names {
         let known = || {
-            let run = container.run_record().ok()??;
-            let root = super::root::of_process(&run).ok()?;
+            let door = Door::open(container).ok()?;
+            let root = door.root().ok()?;
             let (users, groups) = super::users::names(root.as_fd());
-            let dir = open_dir(run.init.pid)?;
+            let dir = open_dir(door.run().init.pid)?;
             let map = |name: &str| Some(parse_map(&text(dir.as_fd(), name)?));
             Some(Names { users, groups, uid_map: map("uid_map")?, gid_map: map("gid_map")? })
         };

@@ -113,6 +113,13 @@ impl<'a> Relay<'a> {
         Relay { notify, ..self }
     }
 
+    /// Tells the service manager, if there is one, that the payload runs.
+    pub(super) fn tell_started(&self) {
+        if let Some(notify) = &self.notify {
+            notify.started();
+        }
+    }
+
     /// Relays until the first process has ended and its output is drained. `signals` must hold
     /// `SIGCHLD` and `SIGTERM`.
     ///

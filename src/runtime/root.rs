@@ -1,22 +1,21 @@
 //! The root file system of a container for commands that look into it or copy: of a running one as its
 //! first process sees it, of any other assembled for the moment.
 //!
-//! Theory of operation. What runs is reached through its first process's root directory, which is opened
-//! by a process number that a pidfd vouches for. What does not run is mounted in a mount namespace of the
+//! Theory of operation. What runs is reached through its door ([`door`]). What does not run is mounted in a mount namespace of the
 //! calling process's own, volumes and binds included, and ends with that process; `alive` is held
 //! meanwhile, so that a start waits. Either way the caller gets a directory descriptor, and resolves
 //! everything inside it (attack case 31).
 
+use super::door::{self, Door};
 use super::monitor::layers::Layers;
 use super::monitor::{setup, sources};
 use super::{files, init};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::Result;
 use crate::fork::{Doing, Failure};
 use crate::plan::{ContainerPlan, MountSource};
 use crate::storage::Store;
-use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
+use crate::storage::containers::{AliveLock, ContainerDir};
 use crate::sys::mount::{self, Tree, attr};
-use crate::sys::process;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::mount::{MsFlags, mount as mount_by_path};
@@ -57,10 +56,10 @@ impl Root {
     /// # Errors
     /// When the layers are missing or a mount is refused.
     pub fn open(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, mounts: bool) -> Result<Root> {
+        dir.await_start();
         if dir.status().is_live() {
-            let gone = || Error::new(Kind::Conflict, "the container has just ended");
-            let run = dir.run_record()?.ok_or_else(gone)?;
-            let root = if mounts { of_process(&run)? } else { of_monitor(&run, &dir.merged())? };
+            let door = Door::open(dir)?;
+            let root = if mounts { door.root()? } else { door::of_monitor(dir, door.run(), &dir.merged())? };
             return Ok(Root { dir: root, _alive: None, _layers: None });
         }
         let alive = dir.hold_alive()?;
@@ -73,39 +72,6 @@ impl Root {
         }
         Ok(Root { dir: root, _alive: Some(alive), _layers: Some(layers) })
     }
-}
-
-/// Opens the root directory of a container's first process (`O_PATH`), mounts and volumes included. What
-/// is below must be resolved inside it, for the container may change it at any moment.
-///
-/// # Errors
-/// `Conflict` when the process is gone; `Runtime` when its root is closed to this process.
-pub fn of_process(run: &RunRecord) -> Result<OwnedFd> {
-    let gone = || Error::new(Kind::Conflict, "the container has just ended");
-    let pidfd = run.open_init().ok_or_else(gone)?;
-    let path = format!("/proc/{}/root", run.init.pid);
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = open(path.as_str(), flags, Mode::empty());
-    // The number meant this process all the while only if it is still there (attack case 37).
-    if process::pidfd_send_signal(pidfd.as_fd(), 0).is_err() {
-        return Err(gone());
-    }
-    root.context(Kind::Runtime, || "open the container's root directory")
-}
-
-/// Opens a running container's root file system as its monitor mounted it, with nothing mounted over it.
-fn of_monitor(run: &RunRecord, merged: &Path) -> Result<OwnedFd> {
-    let gone = || Error::new(Kind::Conflict, "the container has just ended");
-    let pidfd = run.open_monitor().ok_or_else(gone)?;
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = open(format!("/proc/{}/root", run.monitor.pid).as_str(), flags, Mode::empty());
-    if process::pidfd_send_signal(pidfd.as_fd(), 0).is_err() {
-        return Err(gone());
-    }
-    let root = root.context(Kind::Runtime, || "open the monitor's root directory")?;
-    // Inside it, so that an absolute symlink on the way to the store stays in the monitor's mounts.
-    files::open_in(root.as_fd(), merged, flags)
-        .context(Kind::Runtime, || "open the container's root directory")
 }
 
 /// Mounts the volumes, binds and images of a container as a run of it would: parts of volumes as parts,

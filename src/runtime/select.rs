@@ -53,9 +53,9 @@ impl Suits {
     fn status(self, status: Status) -> bool {
         match self {
             Suits::Any => true,
-            Suits::Running => matches!(status, Status::Running | Status::Restarting),
+            Suits::Running => matches!(status, Status::Starting | Status::Running | Status::Restarting),
             Suits::Paused => status == Status::Paused,
-            Suits::Live => status.is_live(),
+            Suits::Live => status.is_live() || status == Status::Starting,
             Suits::Ended => !status.is_active(),
         }
     }
@@ -175,7 +175,7 @@ impl Filters {
                 "label!" => Filter::NotLabel(condition.label()),
                 "exited" => Filter::Exited(value.parse().map_err(|_| wrong("an exit code, 0 to 255"))?),
                 "status" => Filter::Status(match value {
-                    "created" | "configured" | "initialized" => vec![Status::Created],
+                    "created" | "configured" | "initialized" => vec![Status::Created, Status::Starting],
                     "running" => vec![Status::Running],
                     "paused" => vec![Status::Paused],
                     "exited" | "stopped" | "dead" => vec![Status::Exited, Status::Crashed],

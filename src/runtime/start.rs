@@ -109,6 +109,10 @@ fn start_after(
                 control::recover(store, dir)?;
                 continue;
             }
+            Status::Starting => {
+                dir.await_start();
+                continue;
+            }
             Status::Restarting => {
                 // Now, not when its pause is over.
                 control::end_pause(dir);
@@ -131,7 +135,7 @@ fn start_after(
         let started = ready.and_then(|ready| launch(store, dir, &plan, ready, how));
         match started {
             // Somebody else was faster.
-            Err(_) if dir.status() == Status::Running => {}
+            Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
             // And another one has stopped it since.
             Err(error) if was_running(&error, dir) && dir.in_place() => {}
             other => return other,
@@ -183,6 +187,7 @@ fn start_required(
 /// # Errors
 /// `Conflict` when it does not run.
 pub fn attach(dir: &ContainerDir, wanted: &Wanted) -> Result<Running> {
+    dir.await_start();
     let status = dir.status();
     if !status.is_live() {
         let name = dir.called();

@@ -25,7 +25,7 @@ mod words;
 pub use dir::{ContainerDir, LOST_EXIT_CODE};
 pub use health::{Checked, HealthRecord};
 pub use locks::{AliveLock, DirLock, ExitNote};
-pub use records::{ExecRecord, HealthSetting, PortRecord, ProcessRef, RunRecord, Settings};
+pub use records::{ExecRecord, FileId, HealthSetting, PortRecord, ProcessRef, RunRecord, Settings};
 pub use summary::Summary;
 pub use usage::disk_usage;
 
@@ -365,11 +365,10 @@ impl Containers {
         let status = match record.phase {
             Phase::Created => Status::Created,
             Phase::Exited => Status::Exited,
-            Phase::Started | Phase::Paused | Phase::Restarting
-                if !locks::is_alive(containers, &format!("{id}/alive")) =>
-            {
+            Phase::Started | Phase::Paused if !locks::payload_runs(containers, &format!("{id}/alive")) => {
                 return slow(&id);
             }
+            Phase::Restarting if !locks::is_alive(containers, &format!("{id}/alive")) => return slow(&id),
             Phase::Started => Status::Running,
             Phase::Paused => Status::Paused,
             Phase::Restarting => Status::Restarting,

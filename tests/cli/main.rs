@@ -66,3 +66,4 @@ mod userns;
 mod volume;
 mod volume_archive;
 mod wait;
+mod window;

@@ -157,21 +157,6 @@ fn namespaces_are_shared_by_path() {
 }
 
 #[test]
-fn case_36_nobody_is_born_under_the_eyes_of_a_tracer() {
-    let env = TestEnv::with_images();
-    start(&env, "tracer", &["--network=none", "--cap-add=SYS_PTRACE"]);
-    refused(&env, &["--network=none", "--pid=container:tracer"], "CAP_SYS_PTRACE");
-    // It does not see what is not in its own process ids.
-    out(&env, &["--network=container:tracer"], "true");
-    start(&env, "watcher", &["--network=none", "--pid=host", "--cap-add=SYS_PTRACE"]);
-    refused(&env, &["--network=container:watcher"], "CAP_SYS_PTRACE");
-    // The usual way: who joins last may trace, and then nobody else joins.
-    start(&env, "web", &["--network=none"]);
-    start(&env, "debug", &["--network=none", "--pid=container:web", "--cap-add=SYS_PTRACE"]);
-    refused(&env, &["--network=none", "--pid=container:web"], "CAP_SYS_PTRACE");
-}
-
-#[test]
 fn there_is_no_network_that_all_containers_share() {
     let env = TestEnv::new();
     env.coracle(["unshare", "--rootless-netns", "true"])

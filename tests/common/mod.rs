@@ -128,6 +128,19 @@ pub(crate) fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
+/// A program of `tests/programs`, compiled without libraries of the host's, for use in containers.
+pub(crate) fn compiled(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.c"));
+    let program = scratch("p").join(name);
+    let compiler = std::process::Command::new("gcc")
+        .args(["-O2", "-Wall", "-Werror", "-static", "-o"])
+        .args([&program, &source])
+        .output()
+        .unwrap_or_else(|e| panic!("gcc: {e}"));
+    assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
+    program
+}
+
 /// Writes a whole file, with its parents.
 pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
     if let Some(parent) = path.parent() {

@@ -73,7 +73,7 @@ impl Source {
     /// Whether nothing more will come.
     pub(super) fn has_ended(&self, store: &Store) -> bool {
         match self.container.status() {
-            Status::Running | Status::Paused | Status::Restarting => false,
+            Status::Starting | Status::Running | Status::Paused | Status::Restarting => false,
             Status::Created => !self.container.is_alive(),
             Status::Exited => true,
             Status::Crashed => {

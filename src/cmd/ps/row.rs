@@ -326,7 +326,7 @@ fn local(time: DateTime<Utc>) -> String {
 pub(super) fn status(s: &Summary) -> String {
     let ago = |at: Option<DateTime<Utc>>| at.map(|at| format!(" {}", time::ago(at))).unwrap_or_default();
     match s.status {
-        Status::Created => "Created".to_owned(),
+        Status::Created | Status::Starting => "Created".to_owned(),
         Status::Running => {
             let up = s.started.map(|at| time::words(time::since(at)));
             let health = s.health.map(|health| format!(" ({})", health.as_str())).unwrap_or_default();

@@ -81,5 +81,17 @@ pub(in crate::runtime) fn become_root() -> Result<(), Failure> {
     }
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
     setresgid(gid, gid, gid).doing("become", "the container's root group")?;
-    setresuid(uid, uid, uid).doing("become", "the container's root")
+    setresuid(uid, uid, uid).doing("become", "the container's root")?;
+    // A change of user has reset it, to whatever fs.suid_dumpable says.
+    hide()
+}
+
+/// Puts this process out of the reach of ptrace(2), of its entries in `/proc` and of pidfd_getfd(2), for
+/// everybody without power over the user namespace that its program was executed in: a container has none.
+/// Children inherit it until they execute a program.
+///
+/// # Errors
+/// Those of prctl(2).
+pub(in crate::runtime) fn hide() -> Result<(), Failure> {
+    nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")
 }

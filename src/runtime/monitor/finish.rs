@@ -10,9 +10,8 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_on, socket,
 };
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, fstat, umask};
 use nix::unistd::Pid;
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -38,17 +37,17 @@ pub(super) fn listen(dir: &ContainerDir) -> Option<OwnedFd> {
 
 /// Kills the processes in a mount namespace: those that a container left behind in another's process
 /// ids, where its own end is not theirs.
-pub(super) fn end_others(mounts: &File) {
+pub(super) fn end_others(mounts: &OwnedFd) {
     /// Enough for processes that fork while they are looked for.
     const ROUNDS: u32 = 100;
-    let Ok(mounts) = mounts.metadata() else { return };
+    let Ok(mounts) = fstat(mounts) else { return };
     for _ in 0..ROUNDS {
         let mut found = false;
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
             let Ok(pidfd) = process::pidfd_open(Pid::from_raw(pid)) else { continue };
             let theirs = std::fs::metadata(format!("/proc/{pid}/ns/mnt"));
-            if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (mounts.dev(), mounts.ino())) {
+            if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (mounts.st_dev, mounts.st_ino)) {
                 // The number was still its own when its namespace was read, or the signal finds nobody.
                 found |= process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).is_ok();
             }

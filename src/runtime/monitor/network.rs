@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::cell::{Cell, RefCell};
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -70,20 +70,16 @@ impl Network {
     }
 }
 
-/// Starts the network of a container that was just cloned and still waits; nothing is waited for here.
+/// Starts the network of a container that was just cloned and still waits, in its network namespace and the
+/// user namespace that owns it; nothing is waited for here.
 pub(super) fn begin(
     plan: &ContainerPlan,
     program: Option<&Path>,
-    child: &Child,
+    netns: OwnedFd,
+    userns: OwnedFd,
     listeners: Vec<netns::Listener>,
 ) -> Result<Option<Network>, Failure> {
     let (NetMode::Slirp(options), Some(program)) = (&plan.network.mode, program) else { return Ok(None) };
-    // Opened now: once non-dumpable, the process hides its namespaces from us.
-    let open = |name: &str| {
-        let path = format!("/proc/{}/ns/{name}", child.pid);
-        File::open(&path).doing("open", path)
-    };
-    let (netns, userns): (OwnedFd, OwnedFd) = (open("net")?.into(), open("user")?.into());
     let slirp = slirp::spawn(program, options, netns.as_fd(), userns.as_fd())?;
     let forwarder = if listeners.is_empty() {
         None

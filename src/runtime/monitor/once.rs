@@ -2,10 +2,13 @@
 
 use super::setup::storage_failure;
 use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, owners, setup};
+use crate::failpoint;
 use crate::fork::{self, Child, Doing};
 use crate::netns;
+use crate::runtime::birth;
 use crate::runtime::cgroup;
-use crate::runtime::init::{self, FromInit, Stdio, ToInit};
+use crate::runtime::door::Ground;
+use crate::runtime::init::{FromInit, Stdio, ToInit};
 use crate::runtime::join::{Joins, Shares, Whose};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
@@ -15,7 +18,7 @@ use crate::storage::fuse;
 use crate::sys::process;
 use crate::userns;
 use nix::libc;
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -44,7 +47,7 @@ pub(super) struct Run {
     pub(super) relay: Relay<'static>,
     /// The mount namespace. Held, so that the payload's end does not wait until the kernel has taken its
     /// mounts down; and its processes are found by it where it has no process ids of its own.
-    pub(super) mounts: Option<File>,
+    pub(super) mounts: OwnedFd,
     /// Whose its process ids are.
     pub(super) pids: Whose,
 }
@@ -65,6 +68,7 @@ impl From<Failure> for Failed {
 /// Starts a run; returns when the payload runs.
 pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
+    let attached = client.is_some();
     let Life { store, dir, plan, .. } = life;
     let notify = Notify::new(dir, plan);
     let mut order = setup::order(
@@ -79,9 +83,8 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
     owners::lend_pipes(plan, &stdio);
-    let child = joins.spawn(|link| init::start(link, order, stdio))?;
-    // Opened now: once non-dumpable, the process hides its namespaces from us.
-    let mounts = File::open(format!("/proc/{}/ns/mnt", child.pid)).ok();
+    let child = birth::bear(&joins, order, stdio)?;
+    failpoint::reach("start.born");
     // They are the payload's now.
     fork::close_preserved(plan.process.preserve_fds);
     let abandon = |failure: Failure, record: Option<RunRecord>| {
@@ -90,20 +93,23 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         Failed { failure: Box::new(failure), record: record.map(Box::new) }
     };
     let ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
-    let network = let_go(life, &child, listeners, joins.shares);
+    let let_go = let_go(life, &child, listeners, joins.shares);
     let record = record_run(life, &child, ports, restarts).map_err(|failure| abandon(failure, None))?;
-    let network = match network.and_then(|network| proceed(&child, network, &mut streams)) {
-        Ok(network) => network,
+    failpoint::reach("start.recorded");
+    let begun = let_go.and_then(|(mounts, network)| {
+        let network = proceed(&child, network, &mut streams)?;
+        // Who is let in from now on may want to attach.
+        let relay = Relay::new(streams, client, finish::listen(dir), sink)?.with(notify);
+        life.alive.say_runs(true).doing("tell that it runs:", plan.id.short())?;
+        Ok((mounts, network, relay))
+    });
+    let (mounts, network, relay) = match begun {
+        Ok(begun) => begun,
         Err(failure) => return Err(abandon(failure, Some(record))),
     };
-    report::started(store, dir, plan, client.is_some());
-    if let Some(notify) = &notify {
-        notify.started();
-    }
-    let relay = match Relay::new(streams, client, finish::listen(dir), sink).map(|relay| relay.with(notify)) {
-        Ok(relay) => relay,
-        Err(failure) => return Err(abandon(failure, Some(record))),
-    };
+    failpoint::reach("start.runs");
+    report::started(store, dir, plan, attached);
+    relay.tell_started();
     Ok(Run { child, record, network, relay, mounts, pids: joins.shares.pid })
 }
 
@@ -113,7 +119,7 @@ fn let_go(
     child: &Child,
     listeners: Vec<netns::Listener>,
     shares: Shares,
-) -> Result<Option<network::Network>, Failure> {
+) -> Result<(OwnedFd, Option<network::Network>), Failure> {
     if shares.user == Whose::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
@@ -124,18 +130,25 @@ fn let_go(
     if let Some(path) = &plan.lifecycle.monitor_pidfile {
         fs::write(path, format!("{}\n", nix::unistd::getpid())).doing("write", path)?;
     }
-    if let Some(score) = plan.process.oom_score {
-        let path = format!("/proc/{}/oom_score_adj", child.pid);
-        fs::write(&path, score.to_string()).doing("write", path)?;
-    }
-    let network = network::begin(plan, slirp.as_deref(), child, listeners)?;
+    let [mounts, netns, userns] = born(child)?;
+    let network = network::begin(plan, slirp.as_deref(), netns, userns, listeners)?;
     tell(child, &go)?;
-    Ok(network)
+    Ok((mounts, network))
+}
+
+/// Takes the first process's mount, network and user namespaces.
+fn born(child: &Child) -> Result<[OwnedFd; 3], Failure> {
+    let lost = || Failure::other("follow", "the container's first process", "it died at birth");
+    match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
+        Some((FromInit::Born, fds)) => fds.try_into().map_err(|_| lost()),
+        Some((FromInit::Failed(failure), _)) => Err(failure),
+        _ => Err(lost()),
+    }
 }
 
 /// Writes the record of this run.
 fn record_run(
-    Life { dir, .. }: &Life<'_>,
+    Life { dir, places, .. }: &Life<'_>,
     child: &Child,
     ports: Vec<PortRecord>,
     restarts: u32,
@@ -146,6 +159,7 @@ fn record_run(
     let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
     record.restarts = restarts;
     record.ports = ports;
+    record.root = Some(Ground::of_mount(&places.merged)?);
     dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
     Ok(record)
 }
@@ -215,6 +229,7 @@ fn proceed(
             None => return Ok(network),
             Some((FromInit::Failed(failure), _)) => return Err(failure),
             Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
+            Some((FromInit::Born, _)) => {}
         }
     }
 }

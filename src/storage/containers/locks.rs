@@ -1,9 +1,10 @@
 //! The two locks of a container.
 //!
-//! Theory of operation. `alive` carries an fcntl record lock (fcntl_locking(2)): it belongs to the
-//! process that took it, so the monitor's forked helpers do not keep it, and the kernel drops it
-//! whatever way the monitor ends. Such a lock is lost when the process closes *any* descriptor of the
-//! file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
+//! Theory of operation. `alive` carries fcntl record locks (fcntl_locking(2)): they belong to the
+//! process that took them, so the monitor's forked helpers do not keep them, and the kernel drops them
+//! whatever way the monitor ends. Byte 0 says that the monitor lives, byte 1 that the payload has been
+//! executed: from then on others may enter the container, and not before. Such locks are lost when the
+//! process closes *any* descriptor of the file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
 //! whoever changes the container. Its content is the exit note: run number and exit code, for those who
 //! wait for a `--rm` container and have nothing but an open file when its directory is gone. Its place is
 //! taken when the container is made, so that the end of a run can be noted on a full disk. Byte 0 of the
@@ -23,7 +24,23 @@ use std::os::unix::fs::FileExt;
 /// Held by a container's monitor for its whole life; see the module.
 #[derive(Debug)]
 pub struct AliveLock {
-    _file: OwnedFd,
+    file: OwnedFd,
+}
+
+/// Byte of `alive` that is held by a living monitor.
+const MONITOR: libc::off_t = 0;
+/// Byte of `alive` that is held while the payload runs.
+const PAYLOAD: libc::off_t = 1;
+
+impl AliveLock {
+    /// Says that the payload runs, or that this run of it is over and recorded.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn say_runs(&self, runs: bool) -> nix::Result<()> {
+        let kind = if runs { libc::F_WRLCK } else { libc::F_UNLCK };
+        fcntl(&self.file, FcntlArg::F_SETLK(&record(kind, PAYLOAD))).map(drop)
+    }
 }
 
 /// Held for moments by whoever changes one container. Released on drop.
@@ -39,11 +56,11 @@ impl DirLock {
     }
 }
 
-fn record(kind: libc::c_int) -> libc::flock {
+fn record(kind: libc::c_int, byte: libc::off_t) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
+        l_start: byte,
         l_len: 1,
         l_pid: 0,
     }
@@ -62,10 +79,10 @@ pub(super) fn hold_alive(dir: BorrowedFd<'_>, mut patient: impl FnMut() -> bool)
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
     // Opened once: to close any descriptor of it would drop the lock.
     let file = open(dir, "alive", true)?;
-    let lock = record(libc::F_WRLCK);
+    let lock = record(libc::F_WRLCK, MONITOR);
     loop {
         match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
-            Ok(_) => return Ok(AliveLock { _file: file }),
+            Ok(_) => return Ok(AliveLock { file }),
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN | Errno::EACCES) if patient() => std::thread::sleep(PAUSE),
             Err(Errno::EACCES) => return Err(Errno::EAGAIN),
@@ -81,9 +98,18 @@ pub(super) fn is_alive(dir: BorrowedFd<'_>, path: &str) -> bool {
 
 /// The process that holds `alive`, by the number that this one knows it by.
 pub(super) fn alive_holder(dir: BorrowedFd<'_>, path: &str) -> Option<i32> {
+    holder(dir, path, MONITOR)
+}
+
+/// Whether the payload has been executed, and its end is not recorded yet.
+pub(super) fn payload_runs(dir: BorrowedFd<'_>, path: &str) -> bool {
+    holder(dir, path, PAYLOAD).is_some()
+}
+
+fn holder(dir: BorrowedFd<'_>, path: &str, byte: libc::off_t) -> Option<i32> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = openat(dir, path, flags, Mode::empty()).ok()?;
-    let mut lock = record(libc::F_WRLCK);
+    let mut lock = record(libc::F_WRLCK, byte);
     fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
     (lock.l_type != libc::F_UNLCK as libc::c_short).then_some(lock.l_pid)
 }
@@ -113,7 +139,7 @@ pub(super) fn try_lock(dir: BorrowedFd<'_>) -> io::Result<Option<DirLock>> {
 /// Runs `work` alone among those that rewrite this container's summary.
 pub(super) fn with_summary<T>(dir: BorrowedFd<'_>, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let file = open(dir, "lock", true)?;
-    let lock = record(libc::F_WRLCK);
+    let lock = record(libc::F_WRLCK, 0);
     loop {
         match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLKW(&lock)) {
             Ok(_) => break,

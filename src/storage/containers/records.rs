@@ -5,14 +5,16 @@ use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::image::Digest;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
+use nix::sys::stat::fstat;
 use nix::unistd::Pid;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-/// The version of [`RunRecord`]'s form that this program writes.
-pub(super) const RUN_VERSION: u32 = 1;
+/// The version of [`RunRecord`]'s form that this program writes. Monitors that wrote version 1 do not say when
+/// their payload runs, nor which root it has.
+pub(super) const RUN_VERSION: u32 = 2;
 /// The version of [`Settings`]' form that this program writes.
 pub(super) const SETTINGS_VERSION: u32 = 1;
 
@@ -91,6 +93,26 @@ pub struct RunRecord {
     /// How often its monitor had started it again before this run.
     #[serde(default)]
     pub restarts: u32,
+    /// The directory that is its root; who enters the container makes sure to stand on it.
+    #[serde(default)]
+    pub root: Option<FileId>,
+}
+
+/// Which file something is, whatever its name (stat(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// That of an open file.
+    ///
+    /// # Errors
+    /// Those of fstat(2).
+    pub fn of(file: impl AsFd) -> nix::Result<FileId> {
+        fstat(file).map(|status| FileId { device: status.st_dev, inode: status.st_ino })
+    }
 }
 
 impl RunRecord {

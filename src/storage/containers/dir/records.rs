@@ -89,6 +89,7 @@ impl ContainerDir {
             ports: Vec::new(),
             paused: false,
             restarts: 0,
+            root: None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Where a container stands, which is derived and never stored, and what finishes a dead monitor's work.
 
 use super::super::locks::{self, AliveLock};
-use super::super::records::boot_id;
+use super::super::records::{RUN_VERSION, RunRecord, boot_id};
 use super::super::summary::Summary;
 use super::ContainerDir;
 use crate::container::{ExitRecord, Status};
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// own was known.
 pub const LOST_EXIT_CODE: u8 = 255;
 
+/// How long who comes while a container is being started waits for it.
+const STARTING: Duration = Duration::from_secs(20);
+
 /// How long a monitor whose container has ended may take to clear up before it counts as running.
 const ENDING: Duration = Duration::from_secs(20);
 
@@ -25,7 +28,8 @@ impl ContainerDir {
     /// Where the container stands, derived from its records and the monitor's lock. An unreadable
     /// record counts as absent. Not for the monitor itself, which would lose its lock.
     pub fn status(&self) -> Status {
-        // In this order, so that a container which is just starting or ending never looks crashed.
+        // In this order, so that a container which is just starting or ending never looks crashed. Whether the
+        // payload runs comes last: it says so until its end is recorded.
         let Ok(Some(run)) = self.run_record() else {
             return match self.exit_after(None) {
                 Ok(Some(exit)) if !exit.never_ran => Status::Exited,
@@ -38,6 +42,11 @@ impl ContainerDir {
             Ok(Some(exit)) if exit.run == run.run && exit.never_ran => Status::Created,
             Ok(Some(exit)) if exit.run == run.run => Status::Exited,
             _ if !alive => Status::Crashed,
+            _ if !self.payload_runs(&run) => match self.exit_after(Some(&run)) {
+                // It has ended since we looked.
+                Ok(Some(exit)) if exit.run >= run.run => self.status(),
+                _ => Status::Starting,
+            },
             _ if run.paused => Status::Paused,
             _ => Status::Running,
         }
@@ -48,11 +57,29 @@ impl ContainerDir {
         Summary::new(self.id.clone(), self.full_record(), self.status())
     }
 
-    /// Whether a monitor is about to start the container and has not recorded the run yet. Never called
-    /// by the monitor itself.
+    /// Whether the payload of a run whose monitor lives has been executed.
+    fn payload_runs(&self, run: &RunRecord) -> bool {
+        // Monitors of a former version do not tell; theirs have run long since.
+        run.version < RUN_VERSION || locks::payload_runs(self.fd(), "alive")
+    }
+
+    /// Whether a monitor is about to start the container: it has not recorded the run yet, or has not
+    /// executed the payload. Never called by the monitor itself.
     pub fn is_starting(&self) -> bool {
         let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
-        self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)
+        let recorded = self.run_record().ok().flatten();
+        recorded.is_none_or(|run| run.monitor.pid != holder) || self.status() == Status::Starting
+    }
+
+    /// Waits while the container is being started, a moment as a rule: until then nobody may join, read or
+    /// signal what will be in it.
+    pub fn await_start(&self) {
+        /// Between two looks. Not by inotify: to close a watch costs more than a start (an SRCU grace period).
+        const PAUSE: Duration = Duration::from_millis(1);
+        let begun = Instant::now();
+        while begun.elapsed() < STARTING && self.is_starting() {
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Whether a monitor holds `alive`. Never called by the monitor itself.

@@ -1,0 +1,107 @@
+//! How the first process of a container comes into its namespaces.
+//!
+//! Theory of operation. One whose namespaces are all its own is cloned into them: nobody else is in there, and
+//! nobody comes in before its payload runs ([`super::door`]). One that shares another container's is born
+//! among strangers, who may hold `CAP_SYS_PTRACE` over everything in their user namespace (attack case 36).
+//! So whatever holds anything of the host is out of their reach before it is in their sight:
+//! 1. A go-between is forked. When our own file has to be sealed it executes itself anew, here, in the shared
+//!    user namespace: memory that belongs to the container's could be traced whatever its flags.
+//! 2. It hides ([`init::hide`]): its memory belongs to a namespace that no container has power over, and
+//!    non-dumpable is then no, to ptrace(2), `/proc/PID/{root,fd,mem,cwd,maps}` and pidfd_getfd(2).
+//! 3. It enters what is shared, the user namespace last, and makes the first process, which inherits the
+//!    memory and the flag until it executes the payload.
+//!
+//! See ptrace(2), "Ptrace access mode checking".
+
+use super::init::{self, Order, Stdio};
+use super::join::Joins;
+use crate::fork::{self, Child, Doing, Failure, Link};
+use nix::sched::{CloneFlags, setns, unshare};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+/// What a go-between does, beside its descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+struct Errand {
+    order: Order,
+    /// Namespaces that are made anew, as flags of clone(2).
+    own: u64,
+    oom_score: Option<i32>,
+    /// How many descriptors are namespaces to be entered.
+    doors: usize,
+}
+
+/// Makes the first process of a container, stage 2.
+///
+/// # Errors
+/// A namespace that cannot be made or entered, or a failed fork.
+pub(super) fn bear(joins: &Joins, mut order: Order, stdio: Stdio) -> Result<Child, Failure> {
+    let own = joins.shares.own();
+    let oom_score = order.plan.process.oom_score;
+    if !joins.among_others() {
+        let child = fork::spawn(own, |link| init::start(link, order, stdio)).doing("make", "namespaces")?;
+        if let Some(score) = oom_score {
+            let path = format!("/proc/{}/oom_score_adj", child.pid);
+            fs::write(&path, score.to_string()).doing("write", &path)?;
+        }
+        return Ok(child);
+    }
+    let doors: Vec<&OwnedFd> = joins.doors().collect();
+    let seal = std::mem::take(&mut order.seal);
+    let errand = Errand { order, own, oom_score, doors: doors.len() };
+    fork::spawn_through(|up| match seal {
+        true => {
+            let Err(failure) = execute_anew(&up, &errand, &doors, &stdio);
+            fork::bear(&up, 0, || Err(failure), |_| 0)
+        }
+        false => errand.run(&up, &doors, stdio),
+    })
+}
+
+fn execute_anew(
+    up: &Link,
+    errand: &Errand,
+    doors: &[&OwnedFd],
+    stdio: &Stdio,
+) -> Result<std::convert::Infallible, Failure> {
+    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    let view = init::sealed_view()?;
+    let fds = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed);
+    init::resume_from(&view, "birth", up, errand, &fds.collect::<Vec<_>>())
+}
+
+/// The go-between after it has executed itself anew: `link errand door... stdin stdout stderr borrowed...`.
+pub fn resumed(arguments: &[String]) -> ExitCode {
+    let Some((up, errand, mut doors)) = init::take_over(arguments) else { return ExitCode::from(125) };
+    let Ok(errand) = init::read_order::<Errand>(errand) else { return ExitCode::from(125) };
+    if doors.len() < errand.doors + 3 {
+        return ExitCode::from(125);
+    }
+    let mut streams = doors.split_off(errand.doors);
+    let borrowed = streams.split_off(3);
+    let Ok(streams) = <[OwnedFd; 3]>::try_from(streams) else { return ExitCode::from(125) };
+    let code = errand.run(&up, &doors.iter().collect::<Vec<_>>(), Stdio { streams, borrowed });
+    ExitCode::from(code as u8)
+}
+
+impl Errand {
+    fn run(self, up: &Link, doors: &[&OwnedFd], stdio: Stdio) -> i32 {
+        let Errand { order, own, oom_score, .. } = self;
+        let enter = || {
+            if let Some(score) = oom_score {
+                // The child inherits it; a process that hides may not be written to any more.
+                let path = "/proc/self/oom_score_adj";
+                fs::write(path, score.to_string()).doing("write", path)?;
+            }
+            init::hide()?;
+            for door in doors {
+                setns(door, CloneFlags::empty()).doing("enter", "a namespace that is not ours")?;
+            }
+            // Where fs.suid_dumpable is set, a change of credentials may have undone it.
+            init::hide()
+        };
+        fork::bear(up, own, enter, |link| init::start(link, order, stdio))
+    }
+}

@@ -1,0 +1,174 @@
+//! The one way into a running container, for every verb that joins, reads or enters it.
+//!
+//! Theory of operation. Until its payload is executed, the first process of a container still has the host's
+//! tree as its root, our memory and our descriptors: who entered its namespaces then would act on the host.
+//! So nobody does:
+//! 1. [`Door::open`] waits for a start that is under way, and goes on only where the monitor says that the
+//!    payload runs (`alive`, byte 1), which it says from exec to the record of the end.
+//! 2. Namespaces are opened by the number of a process that a pidfd vouches for (attack case 37).
+//! 3. A status is a word. The proof is the ground under one's feet: whoever has entered the mount namespace,
+//!    or opened a root directory, compares it with the one that the monitor recorded, before anything is
+//!    resolved, read or executed there.
+//!
+//! Nowhere else is a mount namespace entered: `tests/architecture.rs` holds that. See setns(2),
+//! mount_namespaces(7), proc_pid_root(5).
+
+use super::files;
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork::{Doing, Failure};
+use crate::storage::containers::{ContainerDir, FileId, RunRecord};
+use crate::sys::process;
+use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+/// A running container, to be entered.
+#[derive(Debug)]
+pub struct Door {
+    run: RunRecord,
+    first: OwnedFd,
+    ground: Ground,
+}
+
+/// The root directory that belongs to a run of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground(FileId);
+
+impl Door {
+    /// Finds the first process of a container that runs; one that is just being started is waited for.
+    ///
+    /// # Errors
+    /// `Conflict` when the container does not run.
+    pub fn open(dir: &ContainerDir) -> Result<Door> {
+        dir.await_start();
+        if !dir.status().is_live() {
+            return Err(not_running(dir));
+        }
+        let run = dir.run_record()?.ok_or_else(|| not_running(dir))?;
+        let ground = Ground::of_run(&run, dir)?;
+        let first = run.open_init().ok_or_else(|| not_running(dir))?;
+        Ok(Door { run, first, ground })
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunRecord {
+        &self.run
+    }
+
+    /// A descriptor of its first process.
+    pub fn first(&self) -> BorrowedFd<'_> {
+        self.first.as_fd()
+    }
+
+    /// The root that is found behind the door.
+    pub fn ground(&self) -> Ground {
+        self.ground
+    }
+
+    /// A namespace of the first process, by its name in `/proc/PID/ns`.
+    ///
+    /// # Errors
+    /// `Conflict` when the process is gone; `Runtime` when it is closed to this process.
+    pub fn namespace(&self, name: &str) -> Result<OwnedFd> {
+        let file = File::open(format!("/proc/{}/ns/{name}", self.run.init.pid));
+        self.still_its_own()?;
+        Ok(file.context(Kind::Runtime, || format!("open the container's {name} namespace"))?.into())
+    }
+
+    /// The root directory of the first process (`O_PATH`), mounts and volumes included. What is below must be
+    /// resolved inside it, for the container may change it at any moment.
+    ///
+    /// # Errors
+    /// As [`Door::namespace`], and when it is not the container's.
+    pub fn root(&self) -> Result<OwnedFd> {
+        let root = open(format!("/proc/{}/root", self.run.init.pid).as_str(), DIRECTORY, Mode::empty());
+        self.still_its_own()?;
+        let root = root.context(Kind::Runtime, || "open the container's root directory")?;
+        self.ground.check(root.as_fd())?;
+        Ok(root)
+    }
+
+    /// Hands over what it holds: the first process.
+    pub fn into_first(self) -> OwnedFd {
+        self.first
+    }
+
+    /// A number means the process that was recorded only while that is there.
+    fn still_its_own(&self) -> Result<()> {
+        process::pidfd_send_signal(self.first(), 0).map_err(|_| just_ended())
+    }
+}
+
+/// Opens a container's root file system as its monitor mounted it at `merged`, with nothing mounted over it
+/// (`O_PATH`). Also between two runs, while the monitor waits to start the next one.
+///
+/// # Errors
+/// `Conflict` when the monitor is gone or has unmounted it.
+pub fn of_monitor(dir: &ContainerDir, run: &RunRecord, merged: &Path) -> Result<OwnedFd> {
+    let ground = Ground::of_run(run, dir)?;
+    let monitor = run.open_monitor().ok_or_else(just_ended)?;
+    let root = open(format!("/proc/{}/root", run.monitor.pid).as_str(), DIRECTORY, Mode::empty());
+    process::pidfd_send_signal(monitor.as_fd(), 0).map_err(|_| just_ended())?;
+    let root = root.context(Kind::Runtime, || "open the monitor's root directory")?;
+    // Inside it, so that an absolute symlink on the way to the store stays in the monitor's mounts.
+    let found = files::open_in(root.as_fd(), merged, DIRECTORY)
+        .context(Kind::Runtime, || "open the container's root directory")?;
+    ground.check(found.as_fd())?;
+    Ok(found)
+}
+
+impl Ground {
+    /// That of a root as it is mounted here.
+    ///
+    /// # Errors
+    /// Those of open(2) and fstat(2).
+    pub fn of_mount(merged: &Path) -> std::result::Result<FileId, Failure> {
+        let root = open(merged, DIRECTORY, Mode::empty()).doing("open", merged)?;
+        FileId::of(&root).doing("examine", merged)
+    }
+
+    fn of_run(run: &RunRecord, dir: &ContainerDir) -> Result<Ground> {
+        run.root.map(Ground).ok_or_else(|| {
+            let name = dir.called();
+            Error::new(Kind::Conflict, format!("container {name} was started by an older coracle"))
+                .hint(format!("Start it anew: coracle restart {name}"))
+        })
+    }
+
+    /// Moves this process into a mount namespace and gives its root directory, which is the container's.
+    /// The caller is in the user namespace that owns it or above.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered, or another root than the container's is found there: then this
+    /// process must end.
+    pub fn enter(self, mounts: BorrowedFd<'_>) -> std::result::Result<OwnedFd, Failure> {
+        setns(mounts, CloneFlags::CLONE_NEWNS).doing("enter", "the container's mount namespace")?;
+        let root = open("/", DIRECTORY, Mode::empty()).doing("open", "the container's root directory")?;
+        self.check(root.as_fd())?;
+        Ok(root)
+    }
+
+    /// Makes sure that a directory is the container's root.
+    fn check(self, root: BorrowedFd<'_>) -> std::result::Result<(), Failure> {
+        match FileId::of(root).doing("examine", "the container's root directory")? == self.0 {
+            true => Ok(()),
+            false => Err(Failure::other("enter", "the container", "what is found there is not its root")),
+        }
+    }
+}
+
+/// What is said of a container that does not run, by whatever wants to enter it.
+pub fn not_running(dir: &ContainerDir) -> Error {
+    Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
+        .hint("See which containers run: coracle ps")
+}
+
+fn just_ended() -> Error {
+    Error::new(Kind::Conflict, "the container has just ended").hint("See how it stands: coracle ps -a")
+}
