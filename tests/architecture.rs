@@ -463,6 +463,35 @@ fn paths_of_images_never_reach_std_fs() {
     none("paths that an image may control reach std::fs", &wrong);
 }
 
+/// One door leads into a container: nowhere else is a mount namespace entered, or the root of another process
+/// opened. The two that enter what a variable says never get a mount namespace in it.
+#[test]
+fn one_door_leads_into_a_container() {
+    const DOOR: &str = "src/runtime/door.rs";
+    const BY_VARIABLE: [&str; 2] = ["src/runtime/birth.rs", "src/runtime/exec.rs"];
+    let mut wrong = Vec::new();
+    for file in program().iter().filter(|f| !f.test && f.path != DOOR) {
+        for (at, token) in file.tokens.iter().enumerate() {
+            if matches!(token, Token::Text(text) if text.starts_with("/proc/") && text.contains("/root")) {
+                wrong.push(format!("{}: opens the root of a process", file.path));
+            }
+            if word(Some(token)) != Some("setns") || file.tokens.get(at + 1) != Some(&Token::Mark('(')) {
+                continue;
+            }
+            let arguments: Vec<&str> = file.tokens[at + 2..]
+                .iter()
+                .take_while(|t| **t != Token::Mark('?') && **t != Token::Mark(';'))
+                .filter_map(|t| word(Some(t)))
+                .collect();
+            let flag = arguments.iter().find(|w| w.starts_with("CLONE_"));
+            if flag == Some(&"CLONE_NEWNS") || flag.is_none() && !BY_VARIABLE.contains(&file.path.as_str()) {
+                wrong.push(format!("{}: enters {}", file.path, flag.unwrap_or(&"some namespace")));
+            }
+        }
+    }
+    none("ways into a container beside its door", &wrong);
+}
+
 #[test]
 fn files_stay_short() {
     let mut wrong = Vec::new();

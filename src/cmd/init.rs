@@ -27,7 +27,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     ui::each(args.which.chosen(&store, Suits::Ended)?, |(name, found)| {
         let dir = found?;
-        if !dir.status().is_active() && !dir.is_starting() {
+        if !dir.status().is_active() && !dir.is_in_hand() {
             let plan = start::stored_plan(&dir)?;
             drop(runtime::prepare(&store, &plan)?);
             runtime::volumes::prepare(&store, &plan)?;

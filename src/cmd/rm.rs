@@ -126,13 +126,17 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
         }
         let lock = container.lock()?;
         let status = container.status();
-        let starting = container.is_starting();
-        if !status.is_active() && !starting {
+        let in_hand = container.is_in_hand();
+        if !status.is_active() && !in_hand {
             let volumes = args.volumes || container.summary().auto_remove;
             return control::remove(store, container, &lock, volumes);
         }
         if !args.force {
-            let state = if starting { "starting" } else { status.as_str() };
+            let state = match status {
+                _ if container.is_starting() => "starting",
+                _ if in_hand => "in use by another command",
+                other => other.as_str(),
+            };
             return Err(Error::new(Kind::Conflict, format!("container {name} is {state}"))
                 .hint(format!("Stop it first: coracle stop {name}; or do both: coracle rm -f {name}")));
         }

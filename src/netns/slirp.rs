@@ -58,37 +58,28 @@ fn not_installed() -> Error {
 
 /// Starts slirp4netns on a container's network namespace and returns at once.
 ///
-/// `userns` is the user namespace that owns `netns`.
+/// The caller must have power over the user namespace that owns `netns`. slirp4netns does not go into that
+/// one: nothing of ours is to be in reach of a container that may trace.
 ///
 /// # Errors
 /// A failed system call. That the program could not be executed shows in [`Slirp::wait_ready`].
-pub fn spawn(
-    program: &Path,
-    options: &SlirpOptions,
-    netns: BorrowedFd<'_>,
-    userns: BorrowedFd<'_>,
-) -> Result<Slirp, Failure> {
-    start(program, options, netns, userns).map_err(|mut failure| {
+pub fn spawn(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Result<Slirp, Failure> {
+    start(program, options, netns).map_err(|mut failure| {
         failure.stage = NAME.to_owned();
         failure
     })
 }
 
-fn start(
-    program: &Path,
-    options: &SlirpOptions,
-    netns: BorrowedFd<'_>,
-    userns: BorrowedFd<'_>,
-) -> Result<Slirp, Failure> {
+fn start(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Result<Slirp, Failure> {
     if options.ipv6 {
-        skip_address_detection(netns, userns)?;
+        skip_address_detection(netns)?;
     }
     let pipe = || unistd::pipe2(OFlag::O_CLOEXEC).doing("make a pipe for", NAME);
     let (ready, ready_theirs) = pipe()?;
     let (exit_theirs, exit) = pipe()?;
     let log = error_log().doing("keep the error output of", NAME)?;
     let child = fork::spawn(0, |link| {
-        let fds = Handed { netns, userns, ready: ready_theirs.as_fd(), exit: exit_theirs.as_fd() };
+        let fds = Handed { netns, ready: ready_theirs.as_fd(), exit: exit_theirs.as_fd() };
         let failure = execute(program, options, &fds, log.as_fd());
         // The parent may be gone; then nobody asks.
         let _ = link.send(&failure, &[]);
@@ -100,11 +91,8 @@ fn start(
 
 /// Makes IPv6 addresses usable at once: nobody else is on this link, so the kernel need not spend two
 /// seconds on looking for a second owner of them (`accept_dad`, set before the interface is there).
-fn skip_address_detection(netns: BorrowedFd<'_>, userns: BorrowedFd<'_>) -> Result<(), Failure> {
+fn skip_address_detection(netns: BorrowedFd<'_>) -> Result<(), Failure> {
     let set = || {
-        // Before it is in reach of anybody inside who may trace.
-        nix::sys::prctl::set_dumpable(false)?;
-        setns(userns, CloneFlags::CLONE_NEWUSER)?;
         setns(netns, CloneFlags::CLONE_NEWNET)?;
         std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").map_err(|_| Errno::EACCES)
     };
@@ -124,7 +112,6 @@ fn error_log() -> nix::Result<OwnedFd> {
 /// The descriptors slirp4netns is given.
 struct Handed<'a> {
     netns: BorrowedFd<'a>,
-    userns: BorrowedFd<'a>,
     ready: BorrowedFd<'a>,
     exit: BorrowedFd<'a>,
 }
@@ -144,8 +131,7 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
         crate::sys::fd::cloexec_from(3).doing("close descriptors of", NAME)?;
         nix::sys::prctl::set_no_new_privs().doing("set no_new_privs for", NAME)?;
         let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
-        let words =
-            arguments(options, hand(fds.netns)?, hand(fds.userns)?, hand(fds.ready)?, hand(fds.exit)?);
+        let words = arguments(options, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);
         let file = CString::new(program.as_os_str().as_bytes());
         let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();
         match (file, words) {
@@ -164,7 +150,7 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
 }
 
 /// The command line (slirp4netns(1)).
-fn arguments(options: &SlirpOptions, netns: i32, userns: i32, ready: i32, exit: i32) -> Vec<String> {
+fn arguments(options: &SlirpOptions, netns: i32, ready: i32, exit: i32) -> Vec<String> {
     let mut words = vec![
         NAME.to_owned(),
         "--configure".to_owned(),
@@ -175,7 +161,6 @@ fn arguments(options: &SlirpOptions, netns: i32, userns: i32, ready: i32, exit: 
         format!("--ready-fd={ready}"),
         format!("--exit-fd={exit}"),
         "--netns-type=path".to_owned(),
-        format!("--userns-path=/proc/self/fd/{userns}"),
     ];
     if !options.allow_host_loopback {
         words.push("--disable-host-loopback".to_owned());
@@ -312,7 +297,7 @@ mod tests {
 
     fn line(network: &str) -> String {
         let NetMode::Slirp(options) = parse_network(network).unwrap() else { panic!("{network}") };
-        arguments(&options, 10, 11, 12, 13).join(" ")
+        arguments(&options, 10, 12, 13).join(" ")
     }
 
     #[test]
@@ -320,7 +305,7 @@ mod tests {
         assert_eq!(
             line("slirp4netns"),
             "slirp4netns --configure --mtu=65520 --cidr=10.0.2.0/24 --enable-sandbox --enable-seccomp \
-             --ready-fd=12 --exit-fd=13 --netns-type=path --userns-path=/proc/self/fd/11 \
+             --ready-fd=12 --exit-fd=13 --netns-type=path \
              --disable-host-loopback /proc/self/fd/10 tap0"
         );
         let all = line(

@@ -409,7 +409,7 @@ pub fn remove_ended(store: &Store, container: &ContainerDir, volumes: bool) -> R
         Err(e) if e.kind() == Kind::NotFound => return Ok(false),
         other => other?,
     };
-    if container.status().is_active() || container.is_starting() || !container.in_place() {
+    if container.status().is_active() || container.is_in_hand() || !container.in_place() {
         return Ok(false);
     }
     remove(store, container, &lock, volumes).map(|()| true)

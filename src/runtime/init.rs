@@ -184,13 +184,7 @@ fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
 }
 
 fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Failure> {
-    let own = |name: &str| {
-        let path = format!("/proc/self/ns/{name}");
-        File::open(&path).doing("open", path)
-    };
-    let (mounts, net, user) = (own("mnt")?, own("net")?, own("user")?);
-    link.send(&FromInit::Born, &[mounts.as_fd(), net.as_fd(), user.as_fd()]).doing("tell", "the monitor")?;
-    drop((mounts, net, user));
+    tell_birth(link)?;
     failpoint::reach("start.begin");
     if let ToInit::Go { own_cgroup, managed } = expect(link, "id map")? {
         (order.own_cgroup, order.managed) = (own_cgroup, managed);
@@ -208,6 +202,14 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
         seal::resume_from(&view, "init", link, &order, &others.collect::<Vec<_>>())?;
     }
     finish(link, &order, stdio, host)
+}
+
+/// Sends the monitor the namespaces that it needs to know.
+fn tell_birth(link: &Link) -> Result<(), Failure> {
+    let mounts = File::open("/proc/self/ns/mnt").doing("open", "own mount namespace")?;
+    let net = File::open("/proc/self/ns/net").doing("open", "own network namespace")?;
+    let user = File::open("/proc/self/ns/user").doing("open", "own user namespace")?;
+    link.send(&FromInit::Born, &[mounts.as_fd(), net.as_fd(), user.as_fd()]).doing("tell", "the monitor")
 }
 
 /// Waits for the monitor's next word.

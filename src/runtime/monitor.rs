@@ -32,7 +32,7 @@ use crate::fork::{Doing, Failure, Link};
 use crate::netns::{self, PortPublish};
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
-use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
+use crate::storage::containers::{AliveLock, ContainerDir, RunRecord, Stage};
 use crate::storage::events::Action;
 use crate::storage::rootfs::Places;
 use crate::userns;
@@ -136,7 +136,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     // the container's root in everybody's tree.
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
-    let alive = dir.hold_alive().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
+    let alive = dir.hold_to_start().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
     let layers = Layers::open(store, dir, plan)?;
     let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;
@@ -187,7 +187,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         }
         finish::ended(life, &record, end, None, again);
         // Not before: until its end is recorded a container that does not run would be one that is starting.
-        let _ = life.alive.say_runs(false);
+        let _ = life.alive.say(Stage::Over);
         report::died(life.store, life.dir, life.plan, end);
         network::close(network);
         relay.close_listener();

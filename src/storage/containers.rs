@@ -24,7 +24,7 @@ mod words;
 
 pub use dir::{ContainerDir, LOST_EXIT_CODE};
 pub use health::{Checked, HealthRecord};
-pub use locks::{AliveLock, DirLock, ExitNote};
+pub use locks::{AliveLock, DirLock, ExitNote, Stage};
 pub use records::{ExecRecord, FileId, HealthSetting, PortRecord, ProcessRef, RunRecord, Settings};
 pub use summary::Summary;
 pub use usage::disk_usage;

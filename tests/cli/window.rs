@@ -177,6 +177,29 @@ fn nobody_slips_in_between_starts_and_stops() {
     }
 }
 
+/// One that sees all the user's processes and may trace what is in its own user namespace: neither the helpers of
+/// its network nor who shares its namespaces and begins late is in reach.
+#[test]
+fn case_36_helpers_are_out_of_reach_of_tracers_with_the_hosts_process_ids() {
+    let env = TestEnv::with_images();
+    let marker = env.file("marker", MARK);
+    let spy = compiled("spy");
+    let look = format!("{}:/spy:ro", spy.display());
+    let eyes = ["run", "-d", "--name", "eyes", "--pid=host", "--cap-add=SYS_PTRACE", "-p", "80", "-v", &look];
+    env.coracle(eyes).args(["busybox", "/spy", marker.to_str().unwrap(), "4"]).ok();
+    for program in programs(&env) {
+        for point in ["start.begin", "start.pivot"] {
+            let join = ["run", "--rm", "--userns=container:eyes", "busybox", "true"];
+            call(&env, &program, &join).env("CORACLE_FAILPOINT", format!("{point}=pause:300")).ok();
+        }
+        let exec = call(&env, &program, &["exec", "eyes", "true"]);
+        exec.env("CORACLE_FAILPOINT", "exec.enter=pause:300").ok();
+    }
+    eventually("it has looked", || env.coracle(["logs", "eyes"]).ok().stdout.contains("done"));
+    let seen = env.coracle(["logs", "eyes"]).ok();
+    assert!(!seen.stdout.contains("REACHED"), "{seen}");
+}
+
 /// A container that may trace, in the process ids of another, and whatever of ours comes there.
 #[test]
 fn case_36_what_holds_the_host_is_out_of_reach_of_tracers() {

@@ -127,14 +127,14 @@ fn slirp_that_cannot_start_says_why() {
     let inside = Inside::new(|_| 0);
     let (userns, netns) = (inside.userns.as_fd(), inside.netns.as_fd());
     let nowhere = Path::new("/nonexistent/slirp4netns");
-    let slirp = slirp::spawn(nowhere, &SlirpOptions::default(), netns, userns).unwrap();
+    let slirp = slirp::spawn(nowhere, &SlirpOptions::default(), netns).unwrap();
     let failure = slirp.wait_ready().unwrap_err();
     assert_eq!((failure.errno(), failure.stage.as_str()), (Errno::ENOENT, "slirp4netns"));
     assert!(slirp::explain(nowhere, &failure).message().contains("not installed"));
     end(slirp);
 
     let program = slirp::find().unwrap();
-    let slirp = slirp::spawn(&program, &SlirpOptions::default(), userns, userns).unwrap();
+    let slirp = slirp::spawn(&program, &SlirpOptions::default(), userns).unwrap();
     let failure = slirp.wait_ready().unwrap_err();
     assert!(!failure.detail.is_empty() && failure.detail != "it ended without a message", "{failure:?}");
     end(slirp);

@@ -47,7 +47,7 @@ impl Inside {
 
     pub(crate) fn slirp(&self, options: &SlirpOptions) -> slirp::Slirp {
         let program = slirp::find().unwrap();
-        let slirp = slirp::spawn(&program, options, self.netns.as_fd(), self.userns.as_fd()).unwrap();
+        let slirp = slirp::spawn(&program, options, self.netns.as_fd()).unwrap();
         if let Err(failure) = slirp.wait_ready() {
             panic!("{:?}\n{}", slirp::explain(&program, &failure), slirp.log());
         }

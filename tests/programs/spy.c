@@ -1,7 +1,7 @@
 /* Looks at every process that it can see and says what it could get hold of in one that is still ours:
  *   spy MARKER SECONDS     MARKER: a file of the host's, by its path there
  *   spy --stand SECONDS    stands there to be looked at
- * A process is ours as long as it is called coracle, or by the number of the descriptor it was executed from.
+ * A process is ours as long as it is called coracle or slirp4netns, or by the number of the descriptor it was executed from.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -25,7 +25,7 @@ static int ours(int pid) {
     close(fd);
     if (n <= 1) return 0;
     name[n - 1] = 0;
-    if (!strcmp(name, "coracle")) return 1;
+    if (!strcmp(name, "coracle") || !strcmp(name, "slirp4netns")) return 1;
     for (char *c = name; *c; c++) if (!isdigit((unsigned char)*c)) return 0;
     return 1;
 }

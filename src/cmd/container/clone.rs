@@ -63,7 +63,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let original = store.containers().find(&args.container)?;
     let status = original.status();
-    if args.destroy && !args.force && (status.is_active() || original.is_starting()) {
+    if args.destroy && !args.force && (status.is_active() || original.is_in_hand()) {
         return Err(Error::new(
             Kind::Conflict,
             format!("container {} is {}", args.container, status.as_str()),

@@ -24,7 +24,6 @@ pub struct Network {
     program: PathBuf,
     options: SlirpOptions,
     netns: OwnedFd,
-    userns: OwnedFd,
     /// When the last one was started, and how many have died young in a row.
     started: Cell<Instant>,
     young: Cell<u32>,
@@ -63,8 +62,7 @@ impl Network {
             return;
         }
         self.started.set(Instant::now());
-        if let Ok(again) = slirp::spawn(&self.program, &self.options, self.netns.as_fd(), self.userns.as_fd())
-        {
+        if let Ok(again) = slirp::spawn(&self.program, &self.options, self.netns.as_fd()) {
             self.slirp.replace(again);
         }
     }
@@ -80,12 +78,11 @@ pub(super) fn begin(
     listeners: Vec<netns::Listener>,
 ) -> Result<Option<Network>, Failure> {
     let (NetMode::Slirp(options), Some(program)) = (&plan.network.mode, program) else { return Ok(None) };
-    let slirp = slirp::spawn(program, options, netns.as_fd(), userns.as_fd())?;
+    let slirp = slirp::spawn(program, options, netns.as_fd())?;
     let forwarder = if listeners.is_empty() {
         None
     } else {
-        let copy = |fd: &OwnedFd| fd.try_clone().doing("copy", "a namespace");
-        let (userns, netns) = (copy(&userns)?, copy(&netns)?);
+        let netns = netns.try_clone().doing("copy", "a namespace")?;
         let serve = |link| netns::forwarder::serve(listeners, options, userns, netns, link);
         Some(fork::spawn(0, serve).doing("start", "port forwarder")?)
     };
@@ -95,7 +92,6 @@ pub(super) fn begin(
         program: program.to_owned(),
         options: options.clone(),
         netns,
-        userns,
         started: Cell::new(Instant::now()),
         young: Cell::new(0),
     }))

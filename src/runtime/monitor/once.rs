@@ -13,7 +13,7 @@ use crate::runtime::join::{Joins, Shares, Whose};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::report;
-use crate::storage::containers::{PortRecord, ProcessRef, RunRecord};
+use crate::storage::containers::{PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::fuse;
 use crate::sys::process;
 use crate::userns;
@@ -100,7 +100,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         let network = proceed(&child, network, &mut streams)?;
         // Who is let in from now on may want to attach.
         let relay = Relay::new(streams, client, finish::listen(dir), sink)?.with(notify);
-        life.alive.say_runs(true).doing("tell that it runs:", plan.id.short())?;
+        life.alive.say(Stage::Runs).doing("tell that it runs:", plan.id.short())?;
         Ok((mounts, network, relay))
     });
     let (mounts, network, relay) = match begun {

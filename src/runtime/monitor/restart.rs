@@ -16,7 +16,7 @@ use crate::netns;
 use crate::runtime::cgroup;
 use crate::runtime::join::Joins;
 use crate::runtime::relay::{End, told_to_stop};
-use crate::storage::containers::RunRecord;
+use crate::storage::containers::{RunRecord, Stage};
 use crate::storage::events::Action;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -135,6 +135,7 @@ pub(super) fn next(
             return None;
         }
         course.unhealthy = false;
+        let _ = life.alive.say(Stage::Starting);
         let Failed { failure, record } = match begin(life, last.restarts + 1) {
             Ok(run) => {
                 life.dir.emit(Action::Restart);
@@ -148,6 +149,7 @@ pub(super) fn next(
         error = Some(failure.describe());
         let again = after(life, &last, end, false, course);
         finish::ended(life, &last, end, error.clone(), again);
+        let _ = life.alive.say(Stage::Over);
         let Some(again) = again else {
             finish::remove(life.store, life.dir, life.plan);
             return None;

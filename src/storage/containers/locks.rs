@@ -2,9 +2,10 @@
 //!
 //! Theory of operation. `alive` carries fcntl record locks (fcntl_locking(2)): they belong to the
 //! process that took them, so the monitor's forked helpers do not keep them, and the kernel drops them
-//! whatever way the monitor ends. Byte 0 says that the monitor lives, byte 1 that the payload has been
-//! executed: from then on others may enter the container, and not before. Such locks are lost when the
-//! process closes *any* descriptor of the file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
+//! whatever way the monitor ends. Byte 0 says that the monitor lives, or that somebody works on the files of a
+//! container that does not run; byte 2 that a start is under way; byte 1 that the payload has been executed:
+//! from then on others may enter the container, and not before. Such locks are lost when the process closes
+//! *any* descriptor of the file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
 //! whoever changes the container. Its content is the exit note: run number and exit code, for those who
 //! wait for a `--rm` container and have nothing but an open file when its directory is gone. Its place is
 //! taken when the container is made, so that the end of a run can be noted on a full disk. Byte 0 of the
@@ -27,19 +28,36 @@ pub struct AliveLock {
     file: OwnedFd,
 }
 
+/// How far a run has come, as its monitor says it to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It is about to execute the payload.
+    Starting,
+    /// The payload has been executed.
+    Runs,
+    /// Its end is recorded, or why it never ran.
+    Over,
+}
+
 /// Byte of `alive` that is held by a living monitor.
 const MONITOR: libc::off_t = 0;
 /// Byte of `alive` that is held while the payload runs.
 const PAYLOAD: libc::off_t = 1;
+/// Byte of `alive` that is held while the container is being started.
+const START: libc::off_t = 2;
 
 impl AliveLock {
-    /// Says that the payload runs, or that this run of it is over and recorded.
+    /// Says how far the run has come.
     ///
     /// # Errors
     /// Those of fcntl(2).
-    pub fn say_runs(&self, runs: bool) -> nix::Result<()> {
-        let kind = if runs { libc::F_WRLCK } else { libc::F_UNLCK };
-        fcntl(&self.file, FcntlArg::F_SETLK(&record(kind, PAYLOAD))).map(drop)
+    pub fn say(&self, stage: Stage) -> nix::Result<()> {
+        let set = |byte, held| {
+            let kind = if held { libc::F_WRLCK } else { libc::F_UNLCK };
+            fcntl(&self.file, FcntlArg::F_SETLK(&record(kind, byte))).map(drop)
+        };
+        set(PAYLOAD, stage == Stage::Runs)?;
+        set(START, stage == Stage::Starting)
     }
 }
 
@@ -104,6 +122,11 @@ pub(super) fn alive_holder(dir: BorrowedFd<'_>, path: &str) -> Option<i32> {
 /// Whether the payload has been executed, and its end is not recorded yet.
 pub(super) fn payload_runs(dir: BorrowedFd<'_>, path: &str) -> bool {
     holder(dir, path, PAYLOAD).is_some()
+}
+
+/// Whether a monitor is about to execute the payload.
+pub(super) fn starts(dir: BorrowedFd<'_>, path: &str) -> bool {
+    holder(dir, path, START).is_some()
 }
 
 fn holder(dir: BorrowedFd<'_>, path: &str, byte: libc::off_t) -> Option<i32> {

@@ -76,6 +76,7 @@ fn run_record(run: u64, monitor: u32) -> RunRecord {
         ports: vec![],
         paused: false,
         restarts: 0,
+        root: None,
     }
 }
 
@@ -109,11 +110,14 @@ fn helper_process() {
     };
     match orders[1] {
         // Hold `alive` until killed or told to go on; then end the run.
-        "monitor" => {
+        role @ ("monitor" | "starting monitor") => {
             let dir = containers.find(orders[2]).unwrap();
-            let _alive = dir.hold_alive().unwrap();
+            let alive = dir.hold_to_start().unwrap();
             let run = dir.next_run(ProcessRef { pid: 0, start_time: 0 }).unwrap();
             dir.write_run(&run).unwrap();
+            if role == "monitor" {
+                alive.say(Stage::Runs).unwrap();
+            }
             say("ready");
             std::io::stdin().read_line(&mut String::new()).unwrap();
             dir.write_exit(&exit_record(run.run, 3)).unwrap();
@@ -279,6 +283,26 @@ fn a_run_is_seen_from_start_to_end() {
     assert_eq!(dir.next_run(ProcessRef { pid: 0, start_time: 0 }).unwrap().run, 2);
     dir.write_run(&run_record(2, std::process::id())).unwrap();
     assert_eq!(dir.status(), Status::Crashed, "the exit record is of another run");
+}
+
+#[test]
+fn a_container_that_is_being_started_does_not_run_yet() {
+    let f = fixture();
+    let dir = f.make("web");
+    assert!(!dir.is_starting());
+    let (mut monitor, _) = f.helper("starting monitor", "web");
+    assert_eq!((dir.status(), dir.is_starting(), dir.is_in_hand()), (Status::Starting, true, false));
+    assert!(dir.status().is_active() && !dir.status().is_live());
+    assert_eq!(f.containers.list().unwrap()[0].status, Status::Starting);
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    assert_eq!((dir.status(), dir.is_starting()), (Status::Crashed, false));
+    // One that a monitor of the former version runs does not say so.
+    let (mut monitor, _) = f.helper("starting monitor", "web");
+    dir.write_run(&RunRecord { version: 1, ..dir.run_record().unwrap().unwrap() }).unwrap();
+    assert_eq!(dir.status(), Status::Running);
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
 }
 
 #[test]

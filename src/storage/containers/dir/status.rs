@@ -1,6 +1,6 @@
 //! Where a container stands, which is derived and never stored, and what finishes a dead monitor's work.
 
-use super::super::locks::{self, AliveLock};
+use super::super::locks::{self, AliveLock, Stage};
 use super::super::records::{RUN_VERSION, RunRecord, boot_id};
 use super::super::summary::Summary;
 use super::ContainerDir;
@@ -63,12 +63,16 @@ impl ContainerDir {
         run.version < RUN_VERSION || locks::payload_runs(self.fd(), "alive")
     }
 
-    /// Whether a monitor is about to start the container: it has not recorded the run yet, or has not
-    /// executed the payload. Never called by the monitor itself.
+    /// Whether a monitor is about to execute the payload. Never called by the monitor itself.
     pub fn is_starting(&self) -> bool {
+        locks::starts(self.fd(), "alive")
+    }
+
+    /// Whether somebody has the container in hand who has not recorded a run of it: to start it, or to work on
+    /// its files while it does not run. Never called by the monitor itself.
+    pub fn is_in_hand(&self) -> bool {
         let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
-        let recorded = self.run_record().ok().flatten();
-        recorded.is_none_or(|run| run.monitor.pid != holder) || self.status() == Status::Starting
+        self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)
     }
 
     /// Waits while the container is being started, a moment as a rule: until then nobody may join, read or
@@ -87,12 +91,25 @@ impl ContainerDir {
         locks::is_alive(self.fd(), "alive")
     }
 
-    /// Takes `alive`, for the calling process's whole life: the monitor calls it once, after its fork.
-    /// Waits for a former monitor that has written its exit record and is clearing up.
+    /// Takes `alive` for work on the files of a container that does not run: a start waits meanwhile. Waits
+    /// for a former monitor that has written its exit record and is clearing up.
     ///
     /// # Errors
     /// `Conflict` when the container runs.
     pub fn hold_alive(&self) -> Result<AliveLock> {
+        self.hold(|_| Ok(()))
+    }
+
+    /// As [`ContainerDir::hold_alive`], for a start and the calling process's whole life: the monitor calls it
+    /// once, after its fork.
+    ///
+    /// # Errors
+    /// `Conflict` when the container runs.
+    pub fn hold_to_start(&self) -> Result<AliveLock> {
+        self.hold(|lock| lock.say(Stage::Starting))
+    }
+
+    fn hold(&self, then: impl FnOnce(&AliveLock) -> nix::Result<()>) -> Result<AliveLock> {
         let ended = || {
             let Ok(Some(run)) = self.run_record() else { return true };
             let exit = self.exit_after(Some(&run)).ok().flatten();
@@ -107,6 +124,7 @@ impl ContainerDir {
             }
             other => other.context(Kind::Storage, || self.doing("take the alive lock"))?,
         };
+        then(&lock).context(Kind::Storage, || self.doing("take the alive lock"))?;
         // Whoever removes a container looks for a monitor under the lock: either it found us, or we find
         // here that the container is gone.
         drop(self.lock()?);
