@@ -19,7 +19,7 @@ mod link;
 mod sibling;
 mod tidy;
 pub use failure::{Doing, Failure};
-pub use leaf::{Reporter, SentError, leaf};
+pub use leaf::{Beside, Reporter, SentError, leaf, leaf_beside};
 pub use link::Link;
 pub use sibling::{bear, spawn_through};
 pub use tidy::{StopSignals, tidy_leaf};

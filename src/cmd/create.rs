@@ -35,6 +35,9 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let stdin = args.attach.contains(&Stream::Stdin);
     let wish = Wish { container: args.container, words: args.words, preserve_fds: 0, stdin };
     let made = make(wish, false, env)?;
+    if !made.plan.lifecycle.auto_remove {
+        made.dir.keep()?;
+    }
     ui::out(&format!("{}\n", made.plan.id))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -17,6 +17,7 @@ mod tests;
 
 use super::rmi;
 use crate::error::{Error, Kind, Result};
+use crate::fork;
 use crate::host::Env;
 use crate::plan::words::Stream;
 use crate::runtime::{self, client::Attachment};
@@ -89,6 +90,11 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let wish = Wish { container, words, preserve_fds: run.preserve_fds, stdin };
     let Made { store, plan, dir, prepared } = make(wish, true, env)?;
     let detached = attachment.is_none();
+    // On the disk when we say that it is there; the start does not wait for it.
+    let keeping = match plan.lifecycle.auto_remove {
+        true => None,
+        false => Some(fork::leaf_beside("records", || dir.keep())?),
+    };
     let launched = match prepared {
         Some(prepared) => runtime::start::first(&store, &dir, &plan, prepared, attachment),
         None => runtime::start::start(&store, &dir, None),
@@ -103,11 +109,17 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
             return Err(error);
         }
     };
+    let kept = || keeping.map_or(Ok(()), fork::Beside::finish);
     if detached {
+        kept()?;
         ui::out(&format!("{}\n", plan.id))?;
         super::linger::warn(env);
+        return Ok(ExitCode::SUCCESS);
     }
     let code = running.wait(&store, &dir).map(ExitCode::from)?;
+    if let Err(error) = kept() {
+        log::warn!("{error}: {}", error.causes().join(": "));
+    }
     if let Some(image) = plan.image.filter(|_| run.rmi)
         && let Err(error) = rmi::forget(&store, &image.reference)
     {

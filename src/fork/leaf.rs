@@ -100,6 +100,36 @@ where
     listen(name, &child, |_| Ok(()), on_message)
 }
 
+/// A leaf that works beside its parent.
+#[derive(Debug)]
+pub struct Beside<T> {
+    name: &'static str,
+    child: Child,
+    kind: std::marker::PhantomData<fn() -> T>,
+}
+
+/// As [`leaf`], but this process goes on meanwhile, until it calls [`Beside::finish`].
+///
+/// # Errors
+/// When it cannot be started.
+pub fn leaf_beside<T>(name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<Beside<T>>
+where
+    T: Serialize + DeserializeOwned,
+{
+    let child = spawn_leaf::<(), T>(name, |_| work())?;
+    Ok(Beside { name, child, kind: std::marker::PhantomData })
+}
+
+impl<T: Serialize + DeserializeOwned> Beside<T> {
+    /// Waits for its result.
+    ///
+    /// # Errors
+    /// The error of its work, or that it died.
+    pub fn finish(self) -> Result<T> {
+        listen::<(), T>(self.name, &self.child, |_| Ok(()), |()| {})
+    }
+}
+
 pub(super) fn spawn_leaf<M, T>(name: &str, work: impl FnOnce(&Reporter<M>) -> Result<T>) -> Result<Child>
 where
     M: Serialize + DeserializeOwned,

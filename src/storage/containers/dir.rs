@@ -2,6 +2,7 @@
 //! the status derived from them, `exec`'s processes and the end are in modules of their own.
 
 mod exec;
+mod keep;
 mod records;
 mod status;
 mod trash;
