@@ -1,7 +1,7 @@
 //! The rows of the container life cycle: many containers at once, logs, terminals.
 
 use crate::common::{Call, eventually};
-use crate::rows::{Bench, IMAGE, megabytes, once, quiet};
+use crate::rows::{Bench, IMAGE, ROUNDS, in_turns, megabytes, once, quiet};
 use crate::table::{Row, median};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -175,4 +175,40 @@ pub(crate) fn memory_with_checks(bench: &Bench) -> Row {
     let ours = sum / f64::from(samples);
     bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
     Row { unit: "MB", ours, peer: None, floor: None, reach: "<= 1.5 MB" }
+}
+
+/// Milliseconds of a `run -d` with these options: to the first byte of its payload, and to its return. The records
+/// of a container that stays are on the disk by then; one with `--rm` needs no disk.
+fn run_detached(bench: &Bench, options: &[&str]) -> (f64, f64) {
+    let dir = bench.env.path().join("first-byte");
+    let pipe = dir.join("pipe");
+    if !dir.exists() {
+        std::fs::create_dir(&dir).unwrap();
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let mount = format!("{}:/bench", dir.display());
+    let call = bench.coracle(["run", "-d", "--network=none", "-v", &mount, "--name=first"]).args(options);
+    let call = call.args([IMAGE, "sh", "-c", "echo >/bench/pipe; sleep 1000"]);
+    let begun = Instant::now();
+    let first = std::thread::spawn(move || {
+        File::open(pipe).unwrap().read_exact(&mut [0]).unwrap();
+        begun.elapsed().as_secs_f64() * 1e3
+    });
+    let returned = once(call);
+    let first = first.join().unwrap();
+    once(bench.coracle(["rm", "-f", "-t", "0", "first"]));
+    quiet(&bench.env, 0);
+    (first, returned)
+}
+
+pub(crate) fn first_byte(bench: &Bench) -> Row {
+    let [ours, floor] =
+        in_turns(ROUNDS, [&mut || run_detached(bench, &[]).0, &mut || run_detached(bench, &["--rm"]).0]);
+    Row { unit: "ms", ours, peer: None, floor: Some(("with --rm", floor)), reach: "<= 1.3 x with --rm" }
+}
+
+pub(crate) fn detached(bench: &Bench) -> Row {
+    let [ours, floor] =
+        in_turns(ROUNDS, [&mut || run_detached(bench, &[]).1, &mut || run_detached(bench, &["--rm"]).1]);
+    Row { unit: "ms", ours, peer: None, floor: Some(("with --rm", floor)), reach: "the price of the disk" }
 }

@@ -11,11 +11,13 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 18] = [
+pub(crate) const ROWS: [(&str, Measure); 20] = [
     ("`run --rm --network=none busybox true`, cached", run_cached),
     ("the same while another container runs", run_joined),
     ("the C program below that container's namespace", floor_joined),
     ("the same with the default network", run_network),
+    ("`run -d`, to the payload's first byte", lifecycle::first_byte),
+    ("`run -d`, to its return", lifecycle::detached),
     ("200 in a row, to the end of deferred work", two_hundred),
     ("32 at once, to the end of deferred work", thirty_two),
     ("`exec` true", exec),
@@ -35,7 +37,7 @@ pub(crate) const ROWS: [(&str, Measure); 18] = [
 pub(crate) const IMAGE: &str = "docker.io/library/busybox:latest";
 const RUN: [&str; 5] = ["run", "--rm", "--network=none", "--pull=never", IMAGE];
 const RUN_NETWORK: [&str; 4] = ["run", "--rm", "--pull=never", IMAGE];
-const ROUNDS: usize = 41;
+pub(crate) const ROUNDS: usize = 41;
 
 /// What all rows share: a cached image on both sides, and the floor program.
 pub(crate) struct Bench {
@@ -130,7 +132,10 @@ fn run_once(env: &TestEnv, run: &[&str], before: usize) -> f64 {
 }
 
 /// Medians of several contestants, measured in turns.
-fn in_turns<const N: usize>(rounds: usize, mut contestants: [&mut dyn FnMut() -> f64; N]) -> [f64; N] {
+pub(crate) fn in_turns<const N: usize>(
+    rounds: usize,
+    mut contestants: [&mut dyn FnMut() -> f64; N],
+) -> [f64; N] {
     let mut taken = [const { Vec::new() }; N];
     for round in 0..=rounds {
         for (contestant, taken) in contestants.iter_mut().zip(&mut taken) {
