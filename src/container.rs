@@ -13,6 +13,9 @@ mod signal;
 pub use restart::RestartPolicy;
 pub use signal::Signal;
 
+/// The version of a plan's form that this program writes, and the newest that it reads.
+pub const PLAN_VERSION: u32 = 1;
+
 /// A container's identifier: 64 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

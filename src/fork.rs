@@ -39,6 +39,22 @@ pub fn run_stage_if_asked(stages: &[(&str, Stage)]) -> Option<ExitCode> {
     Some(entry(&rest))
 }
 
+/// Has a write that is refused by a limit for the size of files fail, here and in every process forked from this
+/// one, rather than end the process in the middle of a change. Payloads have the signal as ever.
+pub fn survive_size_limits() {
+    DIED_OF_SIZE.store(process::ignore_size_limits(true), Ordering::Relaxed);
+}
+
+/// Takes [`survive_size_limits`] back: what this process becomes is the caller's own.
+pub fn as_before_size_limits() {
+    if DIED_OF_SIZE.load(Ordering::Relaxed) {
+        process::ignore_size_limits(false);
+    }
+}
+
+/// Whether the caller has left the signal of such a limit as it is by default.
+static DIED_OF_SIZE: AtomicBool = AtomicBool::new(false);
+
 /// A forked process and the link to it.
 #[derive(Debug)]
 pub struct Child {

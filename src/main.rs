@@ -10,6 +10,8 @@ fn main() -> ExitCode {
     }
     // A stage was handed its descriptors on purpose; a command was not.
     fork::note_inherited();
+    // A file that may not grow further is an error that is reported and cleaned up after, no reason to die.
+    fork::survive_size_limits();
     clap_complete::CompleteEnv::with_factory(cli::tree).var(cmd::completion::VARIABLE).complete();
     let cli = match cli::Cli::read() {
         Ok(cli) => cli,

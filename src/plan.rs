@@ -46,8 +46,7 @@ pub use request::Request;
 pub use resolve::{Facts, check, resolve};
 pub use security::{SeccompPlan, SecurityPlan};
 
-/// The version of [`ContainerPlan`]'s form that this program writes.
-pub const PLAN_VERSION: u32 = 1;
+pub use crate::container::PLAN_VERSION;
 
 /// Everything needed to run one container, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

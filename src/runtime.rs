@@ -3,6 +3,7 @@
 //! This file is the parent's side: [`launch`] forks the monitor and tells how the start went; a
 //! [`Running`] container is followed until it ends or the user detaches.
 
+use crate::container::Name;
 use crate::container::health::{HealthCheck, OnFailure};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Failure};
@@ -16,7 +17,7 @@ use client::{Attachment, Ended, Signals};
 use monitor::{Launch, ToCaller};
 use nix::errno::Errno;
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 pub mod birth;
@@ -105,13 +106,30 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
     Ok(Prepared { listeners, slirp, filter, joins })
 }
 
-/// Makes what a new container's plan names beside its records: volumes, copies of secrets.
+/// Makes a container's records, and what its plan names beside them: copies of secrets, volumes. The container
+/// comes first, so that its volumes are in use from the moment they exist; one whose creator was killed in
+/// between has them made when it starts.
 ///
 /// # Errors
-/// When the file system refuses, or a secret has been removed meanwhile.
-pub fn furnish(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<()> {
-    volumes::prepare(store, plan)?;
-    secrets::prepare(store, dir, plan)
+/// `Conflict` when the name is taken; when the file system refuses, or a secret has been removed meanwhile.
+pub fn record(store: &Store, plan: &ContainerPlan, name: &Name) -> Result<ContainerDir> {
+    let furnish = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
+    let dir = store.containers().create_with(&plan.id, name, plan, furnish)?;
+    match volumes::prepare(store, plan) {
+        Ok(()) => Ok(dir),
+        Err(error) => {
+            discard(store, &dir);
+            Err(error)
+        }
+    }
+}
+
+/// Removes a container that never ran. What cannot be removed is left for `rm`.
+pub fn discard(store: &Store, dir: &ContainerDir) {
+    let removed = dir.lock().and_then(|lock| control::remove(store, dir, &lock, true));
+    if let Err(error) = removed {
+        log::info!("container {} is left: {error}", dir.id().short());
+    }
 }
 
 /// Starts a container.

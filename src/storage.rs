@@ -13,11 +13,13 @@
 //! volumes/ secrets/ containers/ names/
 //! events/       what happened, the file `current` being appended to
 //! tmp/          what is being made now; trash/  what is being deleted now
+//! damaged/      what `system check --repair` could not mend and has put out of the way
 //! ```
 //!
 //! Whatever becomes visible does so by one rename of something complete, so a process may be killed at
 //! any instant. Paths below the data root are built from digests, ids and names only, which are types
-//! that cannot hold a separator; what lies inside a layer or volume is reached by descriptors.
+//! that cannot hold a separator, and opened through no link ([`place`]); what lies inside a layer or
+//! volume is reached by descriptors.
 
 mod access_list;
 pub mod archive;
@@ -32,7 +34,9 @@ mod id_map;
 pub mod images;
 pub mod layers;
 pub mod measure;
+mod misplaced;
 pub mod pack;
+mod place;
 pub mod record;
 mod reset;
 pub mod rootfs;
@@ -49,12 +53,16 @@ use containers::Containers;
 use events::Events;
 use images::Images;
 use layers::Layers;
-use record::{Durability, failed};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use place::Place;
+use record::{Durability, failed, open_regular};
 use secrets::Secrets;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +92,10 @@ const DIRECTORIES: [&str; 11] = [
 /// Where a store's parts are.
 #[derive(Debug)]
 struct Roots {
+    /// Without links on the way.
     data: PathBuf,
+    /// The same as the user calls it.
+    given: PathBuf,
     runtime: PathBuf,
     /// Further stores, read-only: images and layers there are used in place.
     image_stores: Vec<PathBuf>,
@@ -129,25 +140,21 @@ impl Store {
     /// When the store is of a newer format, or the place cannot hold one (read-only, full, a network
     /// file system).
     pub fn open(data: &Path, runtime: &Path, image_stores: &[PathBuf]) -> Result<Store> {
-        let roots = Arc::new(Roots {
-            data: data.to_owned(),
-            runtime: runtime.to_owned(),
-            image_stores: image_stores.to_vec(),
-        });
         check_file_system(data)?;
-        match record::read::<Version>(&data.join("version"))? {
+        let given = data.to_owned();
+        let data = &match place::real(data)? {
+            None => make_root(data)?,
+            Some(real) => real,
+        };
+        let root = Place::open(data)?;
+        match root.read::<Version>("version")? {
             Some(version) => check_format(data, version.format)?,
-            None => initialise(data)?,
+            None => initialise(&root)?,
         }
         prepare_runtime(runtime)?;
-        for other in image_stores {
-            let version: Option<Version> = record::read(&other.join("version"))?;
-            let missing = || {
-                Error::new(Kind::Usage, format!("{} is not an image store", other.display()))
-                    .hint("Name the data root of another coracle: --storage-opt additionalimagestore=DIR")
-            };
-            check_format(other, version.ok_or_else(missing)?.format)?;
-        }
+        let image_stores = image_stores.iter().map(|other| image_store(other)).collect::<Result<_>>()?;
+        let roots =
+            Arc::new(Roots { data: data.to_owned(), given, runtime: runtime.to_owned(), image_stores });
         Ok(Store {
             blobs: Blobs::new(roots.clone()),
             images: Images::new(roots.clone()),
@@ -223,9 +230,8 @@ impl Store {
     /// # Errors
     /// When the lock file cannot be opened.
     pub fn shared(&self) -> Result<SharedLock> {
-        let path = self.roots.data.join("lock");
-        let file = open_lock(&path)?;
-        file.lock_shared().map_err(|e| failed("lock", &path, e))?;
+        let file = open_lock(&self.roots.data, "lock")?;
+        file.lock_shared().map_err(|e| failed("lock", &self.roots.data.join("lock"), e))?;
         Ok(SharedLock { _file: file })
     }
 
@@ -235,7 +241,7 @@ impl Store {
     /// [`Kind::Storage`] when others keep using the store.
     pub fn exclusive(&self) -> Result<ExclusiveLock> {
         let path = self.roots.data.join("lock");
-        let file = open_lock(&path)?;
+        let file = open_lock(&self.roots.data, "lock")?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
@@ -282,14 +288,28 @@ pub struct ExclusiveLock {
     _file: File,
 }
 
-fn open_lock(path: &Path) -> Result<File> {
+/// Opens a lock file at the top of the store.
+fn open_lock(data: &Path, name: &str) -> Result<File> {
     // Read-only is enough for flock(2), and works on a store that is mounted read-only.
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_CREAT)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| failed("open", path, e))
+    let flags = OFlag::O_RDONLY | OFlag::O_CREAT;
+    open_regular(Place::open(data)?.as_fd(), name, flags).map_err(|e| {
+        let error = failed("open", &data.join(name), e);
+        error.hint(
+            "Something else is in the place of a lock file? Set it aside: coracle system check --repair",
+        )
+    })
+}
+
+/// Another store to take images from; gives its path without links.
+fn image_store(other: &Path) -> Result<PathBuf> {
+    let missing = || {
+        Error::new(Kind::Usage, format!("{} is not an image store", other.display()))
+            .hint("Name the data root of another coracle: --storage-opt additionalimagestore=DIR")
+    };
+    let found = place::real(other)?.ok_or_else(missing)?;
+    let version: Version = Place::open(&found)?.read("version")?.ok_or_else(missing)?;
+    check_format(other, version.format)?;
+    Ok(found)
 }
 
 fn check_format(data: &Path, format: u32) -> Result<()> {
@@ -303,28 +323,31 @@ fn check_format(data: &Path, format: u32) -> Result<()> {
     .hint("A newer coracle has used it. Update this one, or use another place: coracle --root DIR ..."))
 }
 
-/// Makes the directories of a new store; `version` comes last, so an interrupted attempt is repeated.
-fn initialise(data: &Path) -> Result<()> {
-    let make = |path: &Path, recursive: bool| match DirBuilder::new()
-        .recursive(recursive)
-        .mode(0o700)
-        .create(path)
-    {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => {
-            let error = failed("create", path, e);
-            let known = !error.hints().is_empty();
-            Err(if known { error } else { error.hint("Name another place: coracle --root DIR ...") })
+/// Makes the data root; gives its path without links.
+fn make_root(data: &Path) -> Result<PathBuf> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(data) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(elsewhere(failed("create", data, e)));
         }
-        _ => Ok(()),
-    };
-    make(data, true)?;
-    for name in DIRECTORIES {
-        make(&data.join(name), false)?;
+        _ => {}
     }
-    blobs::initialise(data)?;
+    place::real(data)?.ok_or_else(|| elsewhere(failed("create", data, Errno::ENOENT.into())))
+}
+
+/// Makes the directories of a new store; `version` comes last, so an interrupted attempt is repeated.
+fn initialise(root: &Place) -> Result<()> {
+    for name in DIRECTORIES {
+        Place::make(&root.path().join(name)).map_err(elsewhere)?;
+    }
+    blobs::initialise(root.path())?;
     let version = Version { format: FORMAT, id_map: None };
-    record::replace(&data.join("version"), &version, Durability::Synced)
+    root.replace("version", &version, Durability::Synced)
+}
+
+/// Adds the cure of a place that cannot hold a store.
+fn elsewhere(error: Error) -> Error {
+    let known = !error.hints().is_empty();
+    if known { error } else { error.hint("Name another place: coracle --root DIR ...") }
 }
 
 /// Refuses a place that cannot hold a store; one that does not exist yet, before anything is made there.

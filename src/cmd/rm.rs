@@ -89,7 +89,14 @@ fn remove_one(
     (name, found): Chosen,
     all: Option<&Dependents>,
 ) -> Result<Vec<String>> {
-    let container = found?;
+    let container = match found {
+        // Whatever is in the place of its directory cannot run.
+        Err(e) if e.kind() == Kind::Storage && args.force => {
+            store.containers().discard_unopenable(&name)?;
+            return Ok(vec![name]);
+        }
+        other => other?,
+    };
     let mut removed = Vec::new();
     if let Some(all) = all {
         let dependents = all.of(store, container.id());

@@ -1,6 +1,7 @@
 //! `coracle unshare`.
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::fork;
 use crate::host::Env;
 use crate::userns;
 use std::os::unix::process::CommandExt;
@@ -41,6 +42,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     std::mem::forget(userns::enter(&env.roots.runtime)?);
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
         .context(Kind::Host, || "make a mount namespace")?;
+    fork::as_before_size_limits();
     let failed = Command::new(program).args(arguments).exec();
     let (kind, what) = match failed.kind() {
         std::io::ErrorKind::NotFound => (Kind::CommandNotFound, "was not found"),

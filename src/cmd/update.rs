@@ -5,6 +5,7 @@ use super::run::resources::ResourceArgs;
 use super::which::Which;
 use crate::container::RestartPolicy;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::host::Env;
 use crate::plan::ContainerPlan;
 use crate::runtime::cgroup;
@@ -47,34 +48,42 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     ui::each(args.which.chosen(&store, Suits::Any)?, |(name, found)| {
         let dir = found?;
-        // First what the host may refuse.
+        may_restart(&dir, args.restart)?;
+        // First what the host may refuse. It is a change of its own, and recorded as one.
         if !limits.is_empty() {
             cgroup::update(&dir, &dir.plan()?, &limits)?;
+            failpoint::reach("update.limits");
         }
-        if let Some(restart) = args.restart {
-            set_restart(&dir, restart)?;
-        }
-        set_health(&dir, &args.health)?;
+        set(&dir, args)?;
         dir.emit(Action::Update);
         Ok(Some(name))
     })
 }
 
-fn set_health(dir: &ContainerDir, health: &HealthArgs) -> Result<()> {
-    if health.is_empty() {
+/// Changes the settings at once: all of them, or none. What checks have found goes after the check itself;
+/// left behind by a command that was killed, it says nothing any more.
+fn set(dir: &ContainerDir, args: &Args) -> Result<()> {
+    if args.restart.is_none() && args.health.is_empty() {
         return Ok(());
     }
     let plan = dir.plan()?;
     let _lock = dir.lock()?;
     let mut settings = dir.settings()?;
-    health.change(dir, &plan, &mut settings)?;
+    // The monitor asks for the policy when the container has ended, so there is nobody to tell.
+    settings.restart = args.restart.or(settings.restart);
+    if !args.health.is_empty() {
+        args.health.change(dir, &plan, &mut settings)?;
+    }
     dir.set_settings(&settings)?;
-    if settings.health.is_some_and(|health| health.check.is_none()) { dir.forget_health() } else { Ok(()) }
+    failpoint::reach("update.settings");
+    let no_check = settings.health.is_some_and(|health| health.check.is_none());
+    if no_check && !args.health.is_empty() { dir.forget_health() } else { Ok(()) }
 }
 
-/// The monitor asks for the policy when the container has ended, so there is nobody to tell.
-fn set_restart(dir: &ContainerDir, policy: RestartPolicy) -> Result<()> {
-    if policy.is_set() && dir.plan::<ContainerPlan>().is_ok_and(|plan| plan.lifecycle.auto_remove) {
+fn may_restart(dir: &ContainerDir, policy: Option<RestartPolicy>) -> Result<()> {
+    if policy.is_some_and(|policy| policy.is_set())
+        && dir.plan::<ContainerPlan>().is_ok_and(|plan| plan.lifecycle.auto_remove)
+    {
         return Err(Error::new(
             Kind::Conflict,
             format!(
@@ -84,8 +93,5 @@ fn set_restart(dir: &ContainerDir, policy: RestartPolicy) -> Result<()> {
         )
         .hint("Make another one of it without --rm."));
     }
-    let _lock = dir.lock()?;
-    let mut settings = dir.settings()?;
-    settings.restart = Some(policy);
-    dir.set_settings(&settings)
+    Ok(())
 }

@@ -21,8 +21,10 @@ impl Dependents {
     pub fn read(store: &Store) -> Result<Dependents> {
         let mut all: HashMap<ContainerId, Vec<ContainerId>> = HashMap::new();
         for (dir, mentioned) in store.containers().mentions()? {
-            let Ok(plan) = dir.plan::<ContainerPlan>() else { continue };
-            for id in mentioned.into_iter().filter(|id| needs(&plan, id)) {
+            // Of one that cannot be read it is not known what for it names others.
+            let plan = dir.checked_plan::<ContainerPlan>().ok();
+            let needed = |id: &ContainerId| plan.as_ref().is_none_or(|plan| needs(plan, id));
+            for id in mentioned.into_iter().filter(needed) {
                 all.entry(id).or_default().push(dir.id().clone());
             }
         }

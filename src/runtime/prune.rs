@@ -6,8 +6,9 @@ use super::select::{Filters, Selection, Suits, volumes};
 use super::volumes::Users;
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
+use crate::plan::ContainerPlan;
 use crate::storage::Store;
-use crate::storage::containers::ContainerDir;
+use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
 use crate::storage::volumes::Volume;
 
@@ -36,6 +37,11 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
     // One that went away meanwhile is nobody's mistake.
     let mut left: Vec<ContainerDir> =
         ended.containers(store)?.into_iter().filter_map(|(_, found)| found.ok()).collect();
+    // What a plan says that cannot be read (that it runs on another machine's newer coracle, for one) is lost with
+    // the container: that is for somebody to decide.
+    let unreadable = store.containers().plans::<ContainerPlan>()?.unreadable;
+    unreadable.iter().for_each(Unreadable::warn);
+    left.retain(|container| !unreadable.iter().any(|unreadable| unreadable.id == *container.id()));
     let (mut gone, mut failed) = (Vec::new(), Vec::new());
     loop {
         let before = left.len();
@@ -69,6 +75,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
 pub fn unused_volumes(store: &Store, filters: &volumes::Filters) -> Result<Vec<Volume>> {
     let users = Users::read(store)?;
     let mut unused = store.volumes().list()?;
-    unused.retain(|volume| users.of(&volume.name).is_empty() && filters.hold(volume, &users));
+    users.warn();
+    unused.retain(|volume| users.is_free(&volume.name) && filters.hold(volume, &users));
     Ok(unused)
 }

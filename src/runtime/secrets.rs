@@ -7,6 +7,7 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::secrets;
 use serde::{Deserialize, Serialize};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 /// A file that a secret becomes.
@@ -35,12 +36,12 @@ impl std::fmt::Debug for SecretFile {
 ///
 /// # Errors
 /// When one does not exist or cannot be copied.
-pub fn prepare(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<()> {
+pub fn prepare(store: &Store, dir: BorrowedFd<'_>, plan: &ContainerPlan) -> Result<()> {
     if plan.secrets.is_empty() {
         return Ok(());
     }
     let names: Vec<_> = plan.secrets.iter().map(|secret| &secret.name).collect();
-    secrets::copy_to(store.secrets(), &names, &dir.path())
+    secrets::copy_to(store.secrets(), &names, dir)
 }
 
 /// The files that a container's secrets become.
@@ -51,7 +52,7 @@ pub fn files(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<SecretFile>
     let mut files = Vec::new();
     for secret in &plan.secrets {
         if let SecretWay::Mount { path, uid, gid, mode } = &secret.way {
-            let value = secrets::of_container(&dir.path(), &secret.name)?;
+            let value = secrets::of_container(dir.fd(), &secret.name)?;
             let mode = mode.unwrap_or(MODE);
             files.push(SecretFile { path: path.clone(), value, uid: *uid, gid: *gid, mode });
         }
@@ -82,7 +83,7 @@ fn variables(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<String>> {
     let mut variables = Vec::new();
     for secret in &plan.secrets {
         if let SecretWay::Env(variable) = &secret.way {
-            let value = secrets::of_container(&dir.path(), &secret.name)?;
+            let value = secrets::of_container(dir.fd(), &secret.name)?;
             let text = String::from_utf8(value).ok().filter(|text| !text.contains('\0'));
             let text = text.ok_or_else(|| {
                 Error::new(Kind::Usage, format!("secret {} is not text and fits no variable", secret.name))

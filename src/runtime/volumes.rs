@@ -8,8 +8,10 @@ use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{ContainerPlan, MountPlan, MountSource};
 use crate::storage::Store;
+use crate::storage::containers::Unreadable;
 use crate::storage::events::{Action, Event};
 use crate::storage::volumes::Volume;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -18,39 +20,54 @@ pub mod archive;
 /// The part of a plan that says which volumes it needs.
 #[derive(Debug, Deserialize)]
 struct Needs {
+    created: DateTime<Utc>,
     mounts: Vec<MountPlan>,
 }
 
 /// Containers by the volumes they use.
 #[derive(Debug, Default)]
-pub struct Users(BTreeMap<Name, Vec<ContainerId>>);
+pub struct Users {
+    known: BTreeMap<Name, Vec<ContainerId>>,
+    /// Those of which nobody can tell.
+    unreadable: Vec<Unreadable>,
+}
 
 impl Users {
     /// Reads every container's plan.
     ///
     /// # Errors
-    /// When the containers cannot be listed. One whose plan is lost uses nothing.
+    /// When the containers cannot be listed.
     pub fn read(store: &Store) -> Result<Users> {
-        let mut users = Users::default();
-        for summary in store.containers().list()? {
-            let Ok(dir) = store.containers().open(&summary.id) else { continue };
-            let Ok(needs) = dir.plan::<Needs>() else { continue };
+        let mut plans = store.containers().plans::<Needs>()?;
+        plans.read.sort_by(|(_, a), (_, b)| b.created.cmp(&a.created));
+        let mut known: BTreeMap<Name, Vec<ContainerId>> = BTreeMap::new();
+        for (dir, needs) in plans.read {
             for mount in needs.mounts {
                 if let MountSource::Volume { name, .. } = mount.source {
-                    let all = users.0.entry(name).or_default();
+                    let all = known.entry(name).or_default();
                     // A volume may be mounted at several places.
-                    if all.last() != Some(&summary.id) {
-                        all.push(summary.id.clone());
+                    if all.last() != Some(dir.id()) {
+                        all.push(dir.id().clone());
                     }
                 }
             }
         }
-        Ok(users)
+        Ok(Users { known, unreadable: plans.unreadable })
     }
 
     /// The containers that use this volume, the latest first.
     pub fn of(&self, volume: &Name) -> &[ContainerId] {
-        self.0.get(volume).map_or(&[], Vec::as_slice)
+        self.known.get(volume).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it is sure that no container uses this volume. It is not while the plan of one cannot be read.
+    pub fn is_free(&self, volume: &Name) -> bool {
+        self.of(volume).is_empty() && self.unreadable.is_empty()
+    }
+
+    /// Says which containers keep volumes from being removed, as nobody knows which are theirs.
+    pub fn warn(&self) {
+        self.unreadable.iter().for_each(Unreadable::warn);
     }
 }
 
@@ -78,7 +95,7 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<()> {
 pub fn remove_anonymous(store: &Store, plan: &ContainerPlan) -> Result<()> {
     for name in plan.anonymous_volumes() {
         if store.volumes().get(name).is_ok_and(|volume| volume.is_some_and(|v| v.shared))
-            && !Users::read(store)?.of(name).is_empty()
+            && !Users::read(store)?.is_free(name)
         {
             continue;
         }
@@ -98,8 +115,9 @@ pub fn remove_anonymous(store: &Store, plan: &ContainerPlan) -> Result<()> {
 pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
     let _lock = store.exclusive()?;
     let users = Users::read(store)?;
+    users.warn();
     let mut removed = Vec::new();
-    for volume in volumes.iter().filter(|volume| users.of(&volume.name).is_empty()) {
+    for volume in volumes.iter().filter(|volume| users.is_free(&volume.name)) {
         match store.volumes().remove(&volume.name) {
             // Somebody else was faster.
             Err(e) if e.kind() == Kind::NotFound => {}
@@ -116,13 +134,15 @@ pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
 /// Removes a volume that no container uses. It is in the trash then.
 ///
 /// # Errors
-/// `Conflict` when a container uses it, `NotFound` when it is gone.
-pub fn remove(store: &Store, volume: &Volume) -> Result<()> {
+/// `Conflict` when a container uses it, or may use it; `NotFound` when it is gone.
+pub fn remove(store: &Store, name: &Name) -> Result<()> {
     let _lock = store.exclusive()?;
     let users = Users::read(store)?;
-    let name = &volume.name;
     match users.of(name) {
-        [] => store.volumes().remove(name),
+        [] => match users.unreadable.first() {
+            Some(unreadable) => Err(unreadable.refusal(&format!("volume {name}"))),
+            None => store.volumes().remove(name),
+        },
         using => {
             let ids: Vec<&str> = using.iter().map(ContainerId::short).collect();
             Err(Error::new(Kind::Conflict, format!("volume {name} is used by container {}", ids.join(", ")))

@@ -8,18 +8,21 @@
 //! writer gives up.
 
 use super::Roots;
-use super::record::{self, Durability, failed};
+use super::place::{Place, TMP};
+use super::record::{self, Durability, failed, open_regular};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
 use crate::sys;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use sha2::{Digest as _, Sha256, Sha512};
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 mod spool;
 
@@ -45,7 +48,7 @@ impl Blobs {
 
     /// Whether this blob is there, in our own store or in an additional one.
     pub fn has(&self, digest: &Digest) -> bool {
-        self.roots.readable().any(|data| path(data, digest).is_file())
+        self.roots.readable().any(|data| is_at(data, digest))
     }
 
     /// Opens a blob for reading; `None` when it is not there.
@@ -54,11 +57,10 @@ impl Blobs {
     /// When it is there and cannot be opened.
     pub fn open(&self, digest: &Digest) -> Result<Option<File>> {
         for data in self.roots.readable() {
-            let path = path(data, digest);
-            match File::open(&path) {
-                Ok(file) => return Ok(Some(file)),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(failed("open", &path, e)),
+            if let Some(dir) = Place::find(&dir(data, digest))?
+                && let Some(file) = dir.file(digest.hex(), OFlag::O_RDONLY)?
+            {
+                return Ok(Some(file));
             }
         }
         Ok(None)
@@ -90,7 +92,7 @@ impl Blobs {
 
     /// Whether this blob is in our own store.
     pub(super) fn is_own(&self, digest: &Digest) -> bool {
-        path(&self.roots.data, digest).is_file()
+        is_at(&self.roots.data, digest)
     }
 
     /// Stores a small blob under the digest of its bytes; it is on the disk when this returns.
@@ -102,9 +104,9 @@ impl Blobs {
         if !self.is_own(&digest) {
             let mut writer = self.begin(&digest, Some(bytes.len() as u64))?;
             writer.write(bytes)?;
-            writer.growing.file.sync_all().map_err(|e| failed("sync", &writer.temporary, e))?;
+            writer.growing.file.sync_all().map_err(|e| failed("sync", &writer.path(), e))?;
             writer.finish()?;
-            path(&self.roots.data, &digest).parent().map_or(Ok(()), record::sync_dir)?;
+            Place::open(&dir(&self.roots.data, &digest))?.sync()?;
         }
         Ok(digest)
     }
@@ -114,12 +116,11 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn begin(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
-        let temporary = self.roots.data.join("tmp").join(record::unique());
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = file.map_err(|e| failed("create", &temporary, e))?;
+        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
+        let file = tmp.new_file(&temporary)?;
         // Whoever cleans up tells what is being made from what was left behind by this lock.
-        file.lock_shared().map_err(|e| failed("lock", &temporary, e))?;
-        self.writer(digest, size, file, temporary)
+        file.lock_shared().map_err(|e| failed("lock", &tmp.path().join(&temporary), e))?;
+        self.writer(digest, size, file, (tmp, temporary))
     }
 
     /// As [`Blobs::begin`], going on from what an earlier writer has left: [`BlobWriter::written`] says
@@ -128,22 +129,20 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn resume(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
-        let temporary = self.partial(digest);
-        let options = || {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            options
+        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, partial(digest));
+        // Nothing can be gone on from in what is no file; the next clean-up takes it.
+        let Ok(file) = open_regular(tmp.as_fd(), &temporary, OFlag::O_RDWR | OFlag::O_CREAT) else {
+            return self.begin(digest, size);
         };
-        let file = options().open(&temporary).map_err(|e| failed("create", &temporary, e))?;
         // Somebody else is at it, or was just now: then this is a download of its own.
-        let same = || match (file.metadata(), fs::metadata(&temporary)) {
-            (Ok(ours), Ok(named)) => ours.ino() == named.ino(),
+        let same = || match (file.metadata(), tmp.look(&temporary)) {
+            (Ok(ours), Ok(Some(named))) => ours.ino() == named.st_ino,
             _ => false,
         };
         if file.try_lock().is_err() || !same() {
             return self.begin(digest, size);
         }
-        let mut writer = self.writer(digest, size, file, temporary)?;
+        let mut writer = self.writer(digest, size, file, (tmp, temporary))?;
         writer.keep = true;
         writer.take_up()?;
         Ok(writer)
@@ -154,20 +153,12 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub(super) fn remove_partial(&self, digest: &Digest) -> Result<()> {
-        let path = self.partial(digest);
-        match File::open(&path) {
-            Ok(file) if file.try_lock().is_ok() => {
-                fs::remove_file(&path).map_err(|e| failed("remove", &path, e))
-            }
-            Ok(_) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(failed("open", &path, e)),
+        let (tmp, name) = (Place::make(&self.roots.data.join(TMP))?, partial(digest));
+        match open_regular(tmp.as_fd(), &name, OFlag::O_RDONLY) {
+            Ok(file) if file.try_lock().is_err() => Ok(()),
+            // What is no file is nobody's work.
+            _ => tmp.remove_file(&name).map(drop),
         }
-    }
-
-    fn partial(&self, digest: &Digest) -> PathBuf {
-        let name = format!("{PARTIAL}{}-{}", digest.algorithm(), digest.hex());
-        self.roots.data.join("tmp").join(name)
     }
 
     fn writer(
@@ -175,14 +166,9 @@ impl Blobs {
         digest: &Digest,
         size: Option<u64>,
         file: File,
-        temporary: PathBuf,
+        (tmp, temporary): (Place, String),
     ) -> Result<BlobWriter> {
-        let target = path(&self.roots.data, digest);
-        if digest.algorithm() != "sha256"
-            && let Some(dir) = target.parent()
-        {
-            fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
-        }
+        let target = Place::make(&dir(&self.roots.data, digest))?;
         let growing = Growing { file, state: Mutex::new(State::default()), changed: Condvar::new() };
         Ok(BlobWriter {
             growing: Arc::new(growing),
@@ -190,6 +176,7 @@ impl Blobs {
             digest: digest.clone(),
             size,
             written: 0,
+            tmp,
             temporary,
             target,
             finished: false,
@@ -207,7 +194,7 @@ impl Blobs {
         let mut buffer = vec![0; 256 << 10];
         loop {
             let count = file.read(&mut buffer);
-            match count.map_err(|e| failed("read", &path(&self.roots.data, digest), e))? {
+            match count.map_err(|e| failed("read", &dir(&self.roots.data, digest).join(digest.hex()), e))? {
                 0 => return Ok(hash.finish() == *digest),
                 count => hash.update(&buffer[..count]),
             }
@@ -216,13 +203,13 @@ impl Blobs {
 
     /// Our own SHA-256 blobs that were last written longer ago than this.
     pub(super) fn list_older(&self, age: Duration) -> Result<Vec<Digest>> {
-        let dir = self.roots.data.join("oci/blobs/sha256");
-        let entries = fs::read_dir(&dir).map_err(|e| failed("read", &dir, e))?.flatten();
-        let old = |entry: &fs::DirEntry| {
-            let written = entry.metadata().and_then(|found| found.modified());
-            written.is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed > age))
+        let dir = Place::open(&self.roots.data.join("oci/blobs/sha256"))?;
+        let old = |name: &String| {
+            let written = dir.look(name).ok().flatten().map(|found| found.st_mtime.unsigned_abs());
+            let written = written.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            written.is_some_and(|time| time.elapsed().is_ok_and(|passed| passed > age))
         };
-        let names = entries.filter(old).filter_map(|entry| entry.file_name().into_string().ok());
+        let names = dir.names()?.into_iter().filter(old);
         Ok(names.filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
     }
 
@@ -231,28 +218,35 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn remove(&self, digest: &Digest) -> Result<()> {
-        let path = path(&self.roots.data, digest);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, e)),
-            _ => Ok(()),
+        match Place::find(&dir(&self.roots.data, digest))? {
+            Some(dir) => dir.remove_file(digest.hex()).map(drop),
+            None => Ok(()),
         }
     }
 }
 
-/// Where a blob lies under a data root.
-fn path(data: &Path, digest: &Digest) -> PathBuf {
-    data.join("oci/blobs").join(digest.algorithm()).join(digest.hex())
+/// The directory of a data root that a blob lies in.
+fn dir(data: &Path, digest: &Digest) -> std::path::PathBuf {
+    data.join("oci/blobs").join(digest.algorithm())
+}
+
+fn is_at(data: &Path, digest: &Digest) -> bool {
+    matches!(Place::find(&dir(data, digest)), Ok(Some(dir)) if dir.has_file(digest.hex()))
+}
+
+/// The name in `tmp/` of what was downloaded of a blob.
+fn partial(digest: &Digest) -> String {
+    format!("{PARTIAL}{}-{}", digest.algorithm(), digest.hex())
 }
 
 /// Writes the two fixed files of an OCI image layout.
 pub(super) fn initialise(data: &Path) -> Result<()> {
-    let layout = data.join("oci/oci-layout");
-    record::replace_bytes(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#, Durability::Volatile)?;
-    let index = data.join("oci/index.json");
-    if index.exists() {
+    let oci = Place::open(&data.join("oci"))?;
+    oci.replace_bytes("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, Durability::Volatile)?;
+    if oci.has_file("index.json") {
         return Ok(());
     }
-    record::replace_bytes(&index, br#"{"schemaVersion":2,"manifests":[]}"#, Durability::Volatile)
+    oci.replace_bytes("index.json", br#"{"schemaVersion":2,"manifests":[]}"#, Durability::Volatile)
 }
 
 /// The hash function a digest asks for.
@@ -325,20 +319,26 @@ pub struct BlobWriter {
     digest: Digest,
     size: Option<u64>,
     written: u64,
-    temporary: PathBuf,
-    target: PathBuf,
+    tmp: Place,
+    temporary: String,
+    target: Place,
     finished: bool,
     /// Whether what is written is of use to a later writer.
     keep: bool,
 }
 
 impl BlobWriter {
+    /// Where it is while it grows, for messages.
+    fn path(&self) -> std::path::PathBuf {
+        self.tmp.path().join(&self.temporary)
+    }
+
     /// Hashes what is in the file already and goes on after it.
     fn take_up(&mut self) -> Result<()> {
         let mut buffer = vec![0; 256 << 10];
         loop {
             let count = (&self.growing.file).read(&mut buffer);
-            let count = count.map_err(|e| failed("read", &self.temporary, e))?;
+            let count = count.map_err(|e| failed("read", &self.path(), e))?;
             if count == 0 {
                 break;
             }
@@ -346,8 +346,8 @@ impl BlobWriter {
             self.written += count as u64;
         }
         if self.size.is_some_and(|size| self.written > size) {
-            self.growing.file.set_len(0).map_err(|e| failed("truncate", &self.temporary, e))?;
-            (&self.growing.file).rewind().map_err(|e| failed("rewind", &self.temporary, e))?;
+            self.growing.file.set_len(0).map_err(|e| failed("truncate", &self.path(), e))?;
+            (&self.growing.file).rewind().map_err(|e| failed("rewind", &self.path(), e))?;
             self.hash = Hasher::new(&self.digest);
             self.written = 0;
         }
@@ -367,7 +367,7 @@ impl BlobWriter {
         {
             return Err(self.lies(format!("it is longer than the promised {size} bytes")));
         }
-        (&self.growing.file).write_all(bytes).map_err(|e| failed("write", &self.temporary, e))?;
+        (&self.growing.file).write_all(bytes).map_err(|e| failed("write", &self.path(), e))?;
         self.hash.update(bytes);
         if length / WRITEBACK_STEP > self.written / WRITEBACK_STEP {
             sys::fd::begin_writeback(self.growing.file.as_fd());
@@ -401,7 +401,9 @@ impl BlobWriter {
         if found != self.digest {
             return Err(self.lies(format!("its content has the digest {found}")));
         }
-        fs::rename(&self.temporary, &self.target).map_err(|e| failed("create", &self.target, e))?;
+        let created = self.tmp.rename(&self.temporary, &self.target, self.digest.hex());
+        created
+            .map_err(|e: Errno| failed("create", &self.target.path().join(self.digest.hex()), e.into()))?;
         self.finished = true;
         self.growing.change(|state| state.end = End::Verified);
         Ok(())
@@ -419,7 +421,7 @@ impl Drop for BlobWriter {
         if !self.finished {
             if !self.keep || self.written == 0 {
                 // What cannot be removed now is found by its missing lock later.
-                let _ = fs::remove_file(&self.temporary);
+                let _ = self.tmp.remove_file(&self.temporary);
             }
             self.growing.change(|state| state.end = End::GivenUp);
         }

@@ -20,12 +20,17 @@ mod reader;
 pub use event::{Action, Event, Type};
 pub use reader::Reader;
 
-use nix::libc;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use super::place::Place;
+use crate::error::Error;
+use nix::fcntl::OFlag;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+/// The file that is written.
+const CURRENT: &str = "current";
 
 /// What every line starts with.
 const OPENING: &[u8] = b"{\"time\":\"";
@@ -72,75 +77,69 @@ impl Events {
     /// When the directory cannot be made or read.
     pub fn reader(&self, from_the_oldest: bool) -> io::Result<Reader> {
         // So that there is something to watch.
-        make(&self.dir)?;
-        Reader::new(&self.dir, from_the_oldest)
+        Reader::new(make(&self.dir)?, from_the_oldest)
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {
-        let path = self.dir.join("current");
+        let dir = match Place::find(&self.dir) {
+            Ok(Some(dir)) => dir,
+            _ => make(&self.dir)?,
+        };
         let mut rotated = false;
         for _ in 0..ATTEMPTS {
-            let mut file = match open(&path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    make(&self.dir)?;
-                    continue;
-                }
-                other => other?,
-            };
+            let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
+            let Some(mut file) = dir.file(CURRENT, flags).map_err(in_words)? else { continue };
             uninterrupted(|| file.lock_shared())?;
             let found = file.metadata()?;
-            if !is_at(&path, found.ino()) {
+            if !is_at(&dir, CURRENT, found.ino()) {
                 continue;
             }
             if found.size() >= self.full && !rotated {
                 file.unlock()?;
                 // Once is enough: somebody else may be at it, and the event matters more than the size.
                 rotated = true;
-                self.rotate(&file, &path, found.size() >= 2 * self.full)?;
+                rotate(&dir, &file, found.size() >= 2 * self.full)?;
                 continue;
             }
             return file.write_all(line);
         }
         Err(io::Error::other("the file of events keeps changing"))
     }
-
-    /// Puts the full file aside, unless somebody else does or, if this is not `urgent`, is writing.
-    fn rotate(&self, file: &File, path: &Path, urgent: bool) -> io::Result<()> {
-        match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) if urgent => uninterrupted(|| file.lock())?,
-            // Another moment will do as well.
-            Err(fs::TryLockError::WouldBlock) => return Ok(()),
-            Err(fs::TryLockError::Error(e)) => return Err(e),
-            Ok(()) => {}
-        }
-        if !is_at(path, file.metadata()?.ino()) {
-            return Ok(());
-        }
-        let mut numbers = numbers(&self.dir)?;
-        let next = numbers.last().map_or(1, |last| last + 1);
-        fs::rename(path, numbered(&self.dir, next))?;
-        numbers.truncate((numbers.len() + 1).saturating_sub(KEPT));
-        for number in numbers {
-            let old = numbered(&self.dir, number);
-            let written = fs::symlink_metadata(&old).and_then(|m| m.modified())?;
-            if SystemTime::now().duration_since(written).is_ok_and(|age| age > LATELY) {
-                fs::remove_file(old)?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)
+/// Puts the full file aside, unless somebody else does or, if this is not `urgent`, is writing.
+fn rotate(dir: &Place, file: &File, urgent: bool) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) if urgent => uninterrupted(|| file.lock())?,
+        // Another moment will do as well.
+        Err(TryLockError::WouldBlock) => return Ok(()),
+        Err(TryLockError::Error(e)) => return Err(e),
+        Ok(()) => {}
+    }
+    if !is_at(dir, CURRENT, file.metadata()?.ino()) {
+        return Ok(());
+    }
+    let mut numbers = numbers(dir)?;
+    let next = numbers.last().map_or(1, |last| last + 1);
+    dir.rename(CURRENT, dir, &numbered(next))?;
+    numbers.truncate((numbers.len() + 1).saturating_sub(KEPT));
+    for old in numbers.into_iter().map(numbered) {
+        let written = dir.look(&old).map_err(in_words)?.map_or(0, |found| found.st_mtime.unsigned_abs());
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(written);
+        if SystemTime::now().duration_since(written).is_ok_and(|age| age > LATELY) {
+            dir.remove_file(&old).map_err(in_words)?;
+        }
+    }
+    Ok(())
 }
 
-fn make(dir: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(dir) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
+fn make(dir: &Path) -> io::Result<Place> {
+    Place::make(dir).map_err(in_words)
+}
+
+/// As those who tell of events want it: in one line.
+fn in_words(error: Error) -> io::Error {
+    io::Error::other(error.in_one_line())
 }
 
 fn uninterrupted(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
@@ -152,18 +151,18 @@ fn uninterrupted(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn is_at(path: &Path, inode: u64) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| found.ino() == inode)
+fn is_at(dir: &Place, name: &str, inode: u64) -> bool {
+    matches!(dir.look(name), Ok(Some(found)) if found.st_ino == inode)
 }
 
-fn numbered(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:08}"))
+fn numbered(number: u64) -> String {
+    format!("{number:08}")
 }
 
 /// The files that were put aside, the oldest first.
-fn numbers(dir: &Path) -> io::Result<Vec<u64>> {
-    let names = fs::read_dir(dir)?.flatten();
-    let mut all: Vec<u64> = names.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+fn numbers(dir: &Place) -> io::Result<Vec<u64>> {
+    let names = dir.names().map_err(in_words)?;
+    let mut all: Vec<u64> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
     all.sort_unstable();
     Ok(all)
 }

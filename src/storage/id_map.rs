@@ -4,14 +4,15 @@
 //! numbers are other ids inside; this is noticed by comparing the map of the process with the recorded
 //! one, before layers are made or used.
 
-use super::record::{self, Durability, failed};
+use super::place::Place;
+use super::record::{Durability, failed};
 use super::{Roots, Version};
 use crate::error::{Error, Kind, Result};
 use crate::fork::Failure;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// The step that fails when files of the layers would belong to nobody; `host::cures` knows it.
@@ -69,8 +70,8 @@ pub(super) fn many_ids() -> Result<bool> {
 
 /// See [`super::Store::check_id_map`].
 pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
-    let path = roots.data.join("version");
-    let Some(version) = record::read::<Version>(&path)? else { return Ok(()) };
+    let root = Place::open(&roots.data)?;
+    let Some(version) = root.read::<Version>("version")? else { return Ok(()) };
     let now = IdRanges::current()?;
     match &version.id_map {
         Some(old) if *old == now => Ok(()),
@@ -83,7 +84,7 @@ pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
             ),
         )
         .hint(change_back(old))),
-        _ if record => record::replace(&path, &Version { id_map: Some(now), ..version }, Durability::Synced),
+        _ if record => root.replace("version", &Version { id_map: Some(now), ..version }, Durability::Synced),
         _ => Ok(()),
     }
 }
@@ -108,14 +109,14 @@ fn change_back(old: &IdRanges) -> String {
 }
 
 pub(super) fn forget(roots: &Roots) -> Result<()> {
-    let containers = roots.data.join("containers");
-    let empty = fs::read_dir(&containers).map(|mut d| d.next().is_none());
-    if !empty
-        .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(true) } else { Err(e) })
-        .unwrap_or(false)
-    {
+    // One that cannot be read may stand on layers all the same.
+    let empty = match Place::find(&roots.data.join("containers")) {
+        Ok(Some(containers)) => super::trash::names(containers.as_fd()).is_ok_and(|names| names.is_empty()),
+        other => other?.is_none(),
+    };
+    if !empty {
         return Ok(());
     }
     let version = Version { format: super::FORMAT, id_map: None };
-    record::replace(&roots.data.join("version"), &version, Durability::Synced)
+    Place::open(&roots.data)?.replace("version", &version, Durability::Synced)
 }

@@ -7,18 +7,21 @@
 //! other programs that read the layout; nothing here reads it.
 
 mod check;
+mod damage;
 mod names;
 mod prune;
 mod records;
 mod remove;
 
 pub use self::check::Damaged;
+pub use self::damage::Lost;
 pub use self::remove::Removed;
 
 use self::records::{ConfigOf, ImageRecord, Index, IndexEntry, REF_NAME, RefRecord};
 use super::blobs::Blobs;
 use super::layers::Layers;
-use super::record::{self, Durability, failed};
+use super::place::Place;
+use super::record::{Durability, failed};
 use super::{Roots, SharedLock};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference};
@@ -26,9 +29,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where the records of names are, below the data root.
+const REFS: &str = "refs";
+/// Where those of images are.
+const IMAGES: &str = "images";
 
 /// The images of a store, our own and those of additional read-only stores.
 #[derive(Debug, Clone)]
@@ -161,7 +167,9 @@ impl Images {
     pub fn get(&self, reference: &Reference) -> Result<Option<Image>> {
         let name = key(reference);
         for data in self.roots.readable() {
-            if let Some(found) = record::read::<RefRecord>(&ref_path(data, &name))? {
+            if let Some(refs) = Place::find(&data.join(REFS))?
+                && let Some(found) = refs.read::<RefRecord>(name.hex())?
+            {
                 return self.load(&found.id, &found.manifest.digest, Some(found.reference)).map(Some);
             }
         }
@@ -183,11 +191,14 @@ impl Images {
 
     /// An image by a prefix of its id's hex digits.
     fn by_id(&self, prefix: &str) -> Result<Option<Image>> {
-        let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        let mut places = Vec::new();
         for data in self.roots.readable() {
-            for name in file_names(&data.join("images"))?.into_iter().filter(|n| n.starts_with(prefix)) {
-                found.entry(name.clone()).or_insert_with(|| data.join("images").join(name));
+            let Some(images) = Place::find(&data.join(IMAGES))? else { continue };
+            for name in images.names()?.into_iter().filter(|n| n.starts_with(prefix)) {
+                found.entry(name).or_insert(places.len());
             }
+            places.push(images);
         }
         if found.len() > 1 {
             let ids: Vec<&str> = found.keys().map(|k| k.get(..12).unwrap_or(k)).collect();
@@ -197,8 +208,9 @@ impl Images {
             )
             .hint("Write more digits of the id."));
         }
-        let Some(path) = found.into_values().next() else { return Ok(None) };
-        let Some(found) = record::read::<ImageRecord>(&path)? else { return Ok(None) };
+        let Some((name, place)) = found.into_iter().next() else { return Ok(None) };
+        let Some(images) = places.get(place) else { return Ok(None) };
+        let Some(found) = images.read::<ImageRecord>(&name)? else { return Ok(None) };
         let Some(manifest) = found.manifests.first() else { return Ok(None) };
         self.load(&found.id, &manifest.digest, None).map(Some)
     }
@@ -281,9 +293,11 @@ impl Images {
     }
 
     fn update_image(&self, id: &Digest, manifest: &ManifestRef, new: &NewImage<'_>) -> Result<()> {
-        let path = self.roots.data.join("images").join(id.hex());
+        let images = self.own(IMAGES)?;
         let _lock = self.records_lock()?;
-        let mut image = record::read::<ImageRecord>(&path)?.unwrap_or_else(|| ImageRecord {
+        // One that is damaged is made anew: what it said besides cannot be had any more.
+        let known = images.read::<ImageRecord>(id.hex()).ok().flatten();
+        let mut image = known.unwrap_or_else(|| ImageRecord {
             version: 1,
             id: id.clone(),
             manifests: Vec::new(),
@@ -299,7 +313,7 @@ impl Images {
                 image.note_digest(name, digest);
             }
         }
-        record::replace(&path, &image, Durability::Synced)
+        images.replace(id.hex(), &image, Durability::Synced)
     }
 
     fn write_ref(&self, reference: &Reference, id: &Digest, manifest: &ManifestRef) -> Result<()> {
@@ -309,7 +323,7 @@ impl Images {
             id: id.clone(),
             manifest: manifest.clone(),
         };
-        record::replace(&ref_path(&self.roots.data, &key(reference)), &new, Durability::Synced)
+        self.own(REFS)?.replace(key(reference).hex(), &new, Durability::Synced)
     }
 
     /// All images, newest first.
@@ -327,7 +341,11 @@ impl Images {
             let Some(manifest) = found.manifests.first() else { continue };
             let mut names = names.remove(&found.id).unwrap_or_default();
             names.sort();
-            let image = self.load(&found.id, &manifest.digest, names.first().cloned())?;
+            let Ok(image) = self.load(&found.id, &manifest.digest, names.first().cloned()) else {
+                // `system check` says what is wrong with it.
+                log::warn!("image {} is damaged and left out; see: coracle system check", found.id.short());
+                continue;
+            };
             let created = image.config.created.as_deref().and_then(|c| DateTime::parse_from_rfc3339(c).ok());
             let created = created.map_or(found.added, |c| c.with_timezone(&Utc));
             let mut size = 0;
@@ -360,29 +378,36 @@ impl Images {
 
     /// Whether the image lies in our own store, and not only in an additional one.
     pub fn is_own(&self, id: &Digest) -> bool {
-        self.roots.data.join("images").join(id.hex()).is_file()
+        self.own(IMAGES).is_ok_and(|images| images.has_file(id.hex()))
+    }
+
+    /// One of the two directories of records of our own store.
+    fn own(&self, kind: &str) -> Result<Place> {
+        Place::open(&self.roots.data.join(kind))
     }
 
     /// All reference records with whether they lie in an additional store.
     fn ref_records(&self) -> Result<Vec<(RefRecord, bool)>> {
-        self.records("refs")
+        self.records(REFS)
     }
 
     /// All image records with whether they lie in an additional store; one that is in several counts
     /// once, our own first.
     fn image_records(&self) -> Result<Vec<(ImageRecord, bool)>> {
-        let mut all: Vec<(ImageRecord, bool)> = self.records("images")?;
+        let mut all: Vec<(ImageRecord, bool)> = self.records(IMAGES)?;
         let mut seen = HashSet::new();
         all.retain(|(r, _)| seen.insert(r.id.clone()));
         Ok(all)
     }
 
+    /// The records that can be read. One that cannot stands in the way of nobody: who decides what is unused
+    /// asks [`Images::has_unreadable`] besides.
     fn records<T: serde::de::DeserializeOwned>(&self, kind: &str) -> Result<Vec<(T, bool)>> {
         let mut all = Vec::new();
         for (position, data) in self.roots.readable().enumerate() {
-            let dir = data.join(kind);
-            for name in file_names(&dir)? {
-                if let Some(found) = record::read(&dir.join(name))? {
+            let Some(place) = Place::find(&data.join(kind))? else { continue };
+            for name in place.names()? {
+                if let Ok(Some(found)) = place.read(&name) {
                     all.push((found, position > 0));
                 }
             }
@@ -392,10 +417,16 @@ impl Images {
 
     /// Keeps others from changing the records of images that are read, changed and written.
     fn records_lock(&self) -> Result<fs::File> {
-        let path = self.roots.data.join("index.lock");
-        let lock = super::open_lock(&path)?;
-        lock.lock().map_err(|e| failed("lock", &path, e))?;
+        let lock = super::open_lock(&self.roots.data, "index.lock")?;
+        lock.lock().map_err(|e| failed("lock", &self.roots.data.join("index.lock"), e))?;
         Ok(lock)
+    }
+
+    /// As [`Images::write_index`], once what it is derived of stands: the next change derives it again.
+    fn derive_index(&self) {
+        if let Err(error) = self.write_index() {
+            log::warn!("the index for other programs is not up to date: {}", error.in_one_line());
+        }
     }
 
     /// Derives `oci/index.json` from the records of our own store.
@@ -424,7 +455,7 @@ impl Images {
         manifests.sort_by(|a, b| a.annotations.cmp(&b.annotations));
         let index =
             Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests };
-        record::replace(&self.roots.data.join("oci/index.json"), &index, Durability::Volatile)
+        self.own("oci")?.replace("index.json", &index, Durability::Volatile)
     }
 }
 
@@ -457,21 +488,6 @@ fn stored_form(reference: &Reference) -> Reference {
 /// The file name of a reference's record.
 fn key(reference: &Reference) -> Digest {
     Digest::sha256_of(stored_form(reference).canonical().as_bytes())
-}
-
-fn ref_path(data: &Path, key: &Digest) -> PathBuf {
-    data.join("refs").join(key.hex())
-}
-
-/// Names of the finished files in a directory of records; none when there is no such directory.
-fn file_names(dir: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed("read", dir, e)),
-    };
-    let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-    Ok(names.filter(|n| !n.starts_with('.')).collect())
 }
 
 #[cfg(test)]

@@ -8,20 +8,20 @@
 //!
 //! All of this runs inside the user namespace, where the kernel translates the owners in the archive.
 
+use super::place::{self, Place, TMP};
 use super::record::{self, Durability, failed};
 use super::unpack::{self, Limits, Notes};
 use super::{Roots, SharedLock, access_list, id_map, trash};
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest};
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -71,7 +71,7 @@ impl Layers {
 
     /// Whether this layer is unpacked, here or in an additional store.
     pub fn has(&self, id: &ChainId) -> bool {
-        self.find(id).is_some()
+        self.home(id).is_ok()
     }
 
     /// The directory with the layer's tree, absolute.
@@ -79,7 +79,13 @@ impl Layers {
     /// # Errors
     /// [`Kind::NotFound`] when it is in no store.
     pub fn path(&self, id: &ChainId) -> Result<PathBuf> {
-        Ok(self.home(id)?.join("fs"))
+        let path = self.home(id)?.path().join("fs");
+        // By its place alone: its top directory may be closed to us outside of the user namespace.
+        match place::held(&path) {
+            Ok(_) => Ok(path),
+            Err(Errno::ENOENT) => Err(missing(id)),
+            Err(e) => Err(failed("open", &path, e.into())),
+        }
     }
 
     /// What is known of the layer.
@@ -87,16 +93,17 @@ impl Layers {
     /// # Errors
     /// [`Kind::NotFound`] when it is in no store.
     pub fn record(&self, id: &ChainId) -> Result<LayerRecord> {
-        let path = self.home(id)?.join("layer.json");
-        record::read(&path)?.ok_or_else(|| missing(id))
+        self.home(id)?.read("layer.json")?.ok_or_else(|| missing(id))
     }
 
-    fn find(&self, id: &ChainId) -> Option<PathBuf> {
-        self.roots.readable().map(|data| data.join("layers").join(id.0.hex())).find(|p| p.is_dir())
-    }
-
-    fn home(&self, id: &ChainId) -> Result<PathBuf> {
-        self.find(id).ok_or_else(|| missing(id))
+    /// The directory of a layer, in the first store that has it.
+    fn home(&self, id: &ChainId) -> Result<Place> {
+        for data in self.roots.readable() {
+            if let Some(found) = Place::find(&data.join("layers").join(id.0.hex()))? {
+                return Ok(found);
+            }
+        }
+        Err(missing(id))
     }
 
     /// Starts unpacking a layer from `source`, which gives the compressed bytes from the first to the
@@ -156,7 +163,7 @@ impl Layers {
         for layer in stack {
             match layer {
                 StackLayer::Present(id) => {
-                    below.push(unpack::finish::Lower::open(&self.home(&id)?)?);
+                    below.push(unpack::finish::Lower::open(self.home(&id)?.path())?);
                     chain.push(id);
                 }
                 StackLayer::New(mut unpacked) => {
@@ -164,38 +171,42 @@ impl Layers {
                     let id = ChainId::above(parent.as_ref(), &unpacked.diff_id);
                     unpack::finish::complete(&unpacked.temporary.root()?, &mut unpacked.notes, &below)?;
                     unpacked.describe(parent)?;
-                    below.push(unpack::finish::Lower::open(&unpacked.temporary.path)?);
+                    below.push(unpack::finish::Lower::open(unpacked.temporary.home.path())?);
                     chain.push(id.clone());
                     new.push((id, unpacked));
                 }
             }
         }
         if !new.is_empty() {
-            let layers = self.roots.data.join("layers");
-            let dir = File::open(&layers).map_err(|e| failed("open", &layers, e))?;
-            nix::unistd::syncfs(&dir).map_err(|e| failed("sync", &layers, e.into()))?;
+            let layers = self.own()?;
+            nix::unistd::syncfs(&layers).map_err(|e| failed("sync", layers.path(), e.into()))?;
         }
         let published = !new.is_empty();
         for (id, unpacked) in new {
             self.publish(&id, unpacked)?;
         }
         if published {
-            record::sync_dir(&self.roots.data.join("layers"))?;
+            self.own()?.sync()?;
         }
         Ok(chain)
     }
 
     fn publish(&self, id: &ChainId, mut unpacked: Unpacked) -> Result<()> {
-        let target = self.roots.data.join("layers").join(id.0.hex());
-        match fs::rename(&unpacked.temporary.path, &target) {
+        let layers = self.own()?;
+        match unpacked.temporary.tmp.rename(&unpacked.temporary.name, &layers, id.0.hex()) {
             Ok(()) => {
                 unpacked.temporary.keep = true;
                 Ok(())
             }
             // Another pull was first; its layer is the same, and ours goes with its temporary directory.
-            Err(e) if matches!(e.raw_os_error(), Some(nix::libc::EEXIST | nix::libc::ENOTEMPTY)) => Ok(()),
-            Err(e) => Err(failed("create", &target, e)),
+            Err(Errno::EEXIST | Errno::ENOTEMPTY) => Ok(()),
+            Err(e) => Err(failed("create", &layers.path().join(id.0.hex()), e.into())),
         }
+    }
+
+    /// Where our own layers are.
+    fn own(&self) -> Result<Place> {
+        Place::open(&self.roots.data.join("layers"))
     }
 
     /// The layers in our own store.
@@ -203,18 +214,19 @@ impl Layers {
     /// # Errors
     /// When the directory cannot be read.
     pub fn list(&self) -> Result<Vec<ChainId>> {
-        let dir = self.roots.data.join("layers");
-        let entries = fs::read_dir(&dir).map_err(|e| failed("read", &dir, e))?;
-        let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-        Ok(names.filter_map(|n| format!("sha256:{n}").parse::<Digest>().ok().map(ChainId)).collect())
+        Ok(self
+            .own()?
+            .names()?
+            .into_iter()
+            .filter_map(|n| format!("sha256:{n}").parse::<Digest>().ok().map(ChainId))
+            .collect())
     }
 
     /// Moves our own layers that are not in `used` to the trash. The caller holds the exclusive lock.
     pub(super) fn discard_unused(&self, used: &HashSet<ChainId>) -> Result<Vec<ChainId>> {
         let mut gone = Vec::new();
         for id in self.list()?.into_iter().filter(|id| !used.contains(id)) {
-            let path = self.roots.data.join("layers").join(id.0.hex());
-            trash::discard(&self.roots.data, &path)?;
+            trash::discard(&self.roots.data, &self.own()?, id.0.hex())?;
             gone.push(id);
         }
         if self.list()?.is_empty() {
@@ -275,7 +287,11 @@ impl Unpacked {
     }
 
     fn describe(&self, parent: Option<ChainId>) -> Result<()> {
-        let owners = self.notes.owners.write(&self.temporary.path.join("owners"))?;
+        let home = &self.temporary.home;
+        let owners = self.notes.owners.records();
+        if let Some(owners) = owners {
+            home.replace_bytes("owners", owners, Durability::Volatile)?;
+        }
         let record = LayerRecord {
             version: 1,
             diff_id: self.diff_id.clone(),
@@ -284,9 +300,9 @@ impl Unpacked {
             entries: self.notes.entries,
             devices: self.notes.devices,
             xattrs_dropped: self.notes.xattrs_dropped,
-            owners,
+            owners: owners.is_some(),
         };
-        record::replace(&self.temporary.path.join("layer.json"), &record, Durability::Volatile)
+        home.replace("layer.json", &record, Durability::Volatile)
     }
 }
 
@@ -294,24 +310,27 @@ impl Unpacked {
 /// clean-up that somebody is at work here.
 #[derive(Debug)]
 struct TempDir {
-    path: PathBuf,
+    tmp: Place,
+    name: String,
+    home: Place,
     keep: bool,
     _lock: File,
 }
 
 impl TempDir {
     fn new(data: &Path) -> Result<Self> {
-        let path = data.join("tmp").join(record::unique());
-        DirBuilder::new().mode(0o700).create(&path).map_err(|e| failed("create", &path, e))?;
-        let lock = File::open(&path).and_then(|file| file.lock_shared().map(|()| file));
-        let lock = lock.map_err(|e| failed("lock", &path, e))?;
-        let fs = path.join("fs");
-        make_open_dir(&fs)?;
-        Ok(TempDir { path, keep: false, _lock: lock })
+        let tmp = Place::make(&data.join(TMP))?;
+        let name = record::unique();
+        let home = tmp.new_below(&name)?;
+        let lock = home.as_fd().try_clone_to_owned().map(File::from);
+        let lock = lock.and_then(|file| file.lock_shared().map(|()| file));
+        let lock = lock.map_err(|e| failed("lock", home.path(), e))?;
+        make_open_dir(&home, "fs")?;
+        Ok(TempDir { tmp, name, home, keep: false, _lock: lock })
     }
 
     fn root(&self) -> Result<OwnedFd> {
-        open_dir(&self.path.join("fs"))
+        open_dir(&self.home.path().join("fs"))
     }
 }
 
@@ -319,20 +338,21 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         if !self.keep {
             // What stays behind is unlocked now, and the next clean-up takes it.
-            let _ = trash::remove_path(&self.path);
+            let _ = trash::remove_in(&self.tmp, self.name.as_str());
         }
     }
 }
 
-/// Makes a directory that is [open to all](access_list::open_to_all).
-pub(super) fn make_open_dir(path: &Path) -> Result<()> {
-    let fail = |e| failed("create", path, e);
-    DirBuilder::new().mode(0o755).create(path).map_err(fail)?;
-    access_list::open_to_all(open_dir(path)?.as_fd()).map_err(|e| fail(e.into()))
+/// Makes a directory that is [open to all](access_list::open_to_all); gives it.
+pub(super) fn make_open_dir(parent: &Place, name: &str) -> Result<Place> {
+    let fail = |e: Errno| failed("create", &parent.path().join(name), e.into());
+    mkdirat(parent, name, Mode::from_bits_truncate(0o755)).map_err(fail)?;
+    let made = parent.below(name)?.ok_or_else(|| fail(Errno::ENOENT))?;
+    access_list::open_to_all(made.as_fd()).map_err(fail)?;
+    Ok(made)
 }
 
-/// Opens one of the store's own directories.
+/// Opens one of the store's own directories, which is reached through no link.
 pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    nix::fcntl::open(path, flags, Mode::empty()).map_err(|e| failed("open", path, e.into()))
+    place::directory(path).map_err(|e| failed("open", path, e.into()))
 }

@@ -1,13 +1,14 @@
 //! Taking a whole store away.
 
+use super::place::{ASIDE, Place, TRASH};
 use super::record::failed;
 use super::{ExclusiveLock, Store, trash};
 use crate::error::Result;
-use std::fs;
-use std::io;
+use nix::errno::Errno;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// What makes a store, in the order in which it goes: first what other commands look for.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "version",
     "index.lock",
     "names",
@@ -19,6 +20,7 @@ const PARTS: [&str; 15] = [
     "volumes",
     "secrets",
     "events",
+    ASIDE,
     "tmp",
     "networks",
     "build",
@@ -32,10 +34,9 @@ impl Store {
     /// # Errors
     /// When the file system refuses.
     pub fn discard_everything(&self, _lock: &ExclusiveLock) -> Result<()> {
-        for part in PARTS {
-            trash::discard(self.data(), &self.data().join(part))?;
-        }
-        Ok(())
+        let data = Place::open(self.data())?;
+        // Parts may be links that somebody has put there: they go, and what they lead to stays.
+        PARTS.iter().try_for_each(|part| trash::discard(self.data(), &data, part).map(drop))
     }
 
     /// Removes the data root when nothing but its swept trash is left in it; gives whether it is gone.
@@ -43,19 +44,15 @@ impl Store {
     /// # Errors
     /// When the file system refuses.
     pub fn remove_root(&self, lock: ExclusiveLock) -> Result<bool> {
-        let gone = |path: &std::path::Path, result: io::Result<()>| match result {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-            other => other.map(|()| true).map_err(|e| failed("remove", path, e)),
-        };
-        let trash = self.data().join("trash");
-        if !gone(&trash, fs::remove_dir(&trash))? {
-            return Ok(false);
+        let data = Place::open(self.data())?;
+        match unlinkat(&data, TRASH, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => return Ok(false),
+            Err(e) => return Err(failed("remove", &data.path().join(TRASH), e.into())),
         }
-        let held = self.data().join("lock");
-        gone(&held, fs::remove_file(&held))?;
+        data.remove_file("lock")?;
         drop(lock);
         // A mount point or a directory of another owner stays, empty.
-        Ok(fs::remove_dir(self.data()).is_ok())
+        Ok(std::fs::remove_dir(&self.roots.given).is_ok())
     }
 }

@@ -15,16 +15,16 @@
 
 use crate::fork::{Doing, Failure};
 use crate::image::ChainId;
+use crate::storage::place::{self, Place};
 use crate::storage::{fuse, trash};
 use crate::sys::mount::{self, FsContext, Tree};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::fcntl::AT_FDCWD;
 use nix::mount::MsFlags;
-use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 mod host_tree;
@@ -94,12 +94,12 @@ impl std::str::FromStr for Overlay {
 /// # Errors
 /// The failed step.
 pub fn assemble(plan: &RootPlan, places: &Places) -> Result<(), Failure> {
-    let over = |lowers| {
+    let over = |lowers: &[PathBuf]| {
         overlay(lowers, &places.upper, &places.work, &places.merged, places.volatile, places.overlay)
     };
     match plan {
         RootPlan::Layers(_) => over(&places.lowers),
-        RootPlan::Directory { path, overlay: true } => over(std::slice::from_ref(path)),
+        RootPlan::Directory { path, overlay: true } => over(&[resolved(path)?]),
         RootPlan::Directory { path, overlay: false } => {
             let tree = mount::open_tree(cwd(), path, Tree::CloneRecursive).doing("open", path)?;
             attach(tree, &places.merged)
@@ -121,14 +121,17 @@ pub fn overlay_at(
     driver: Overlay,
 ) -> Result<PathBuf, Failure> {
     let (upper, work, merged) = (place.join("upper"), place.join("work"), place.join("merged"));
-    let beside = place.parent().unwrap_or(place);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(beside).doing("make directory", beside)?;
-    trash::remove_path(place).map_err(|e| Failure::other("empty", place.to_string_lossy(), e.to_string()))?;
-    for path in [&upper, &work, &merged] {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).doing("make directory", path)?;
+    let failed = |e: crate::error::Error| Failure::other("empty", place.to_string_lossy(), e.in_one_line());
+    if let (Some(beside), Some(name)) = (place.parent(), place.file_name().and_then(|name| name.to_str())) {
+        let beside = Place::make(beside).map_err(failed)?;
+        trash::remove_in(&beside, name).map_err(failed)?;
+        let place = beside.new_below(name).map_err(failed)?;
+        for part in ["upper", "work", "merged"] {
+            place.new_below(part).map_err(failed)?;
+        }
     }
     if let Some((upper, work)) = kept {
-        overlay(lowers, upper, work, &merged, false, driver)?;
+        overlay(lowers, &resolved(upper)?, &resolved(work)?, &merged, false, driver)?;
         return Ok(merged);
     }
     // The top directory shows as the upper one: it is to look like the source's.
@@ -148,10 +151,14 @@ fn cwd() -> std::os::fd::BorrowedFd<'static> {
     AT_FDCWD
 }
 
-/// Opens a directory of ours for use as a layer or mount target.
+/// Opens a directory for use as a layer or mount target: one of ours, or one of the user's that was resolved.
 fn directory(path: &Path) -> Result<OwnedFd, Failure> {
-    open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .doing("open directory", path)
+    place::held(path).doing("open directory", path)
+}
+
+/// A directory of the user's own, which may be reached through links.
+fn resolved(path: &Path) -> Result<PathBuf, Failure> {
+    fs::canonicalize(path).doing("open directory", path)
 }
 
 fn attach(tree: OwnedFd, target: &Path) -> Result<(), Failure> {

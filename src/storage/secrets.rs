@@ -6,19 +6,22 @@
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events, Type};
-use super::record::{self, Durability, failed};
+use super::place::{self, Place, TMP};
+use super::record::{self, Durability, failed, read_bytes, replace_in, warn_once};
 use super::{Roots, trash};
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
+use crate::sys::fd::open_within;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{OFlag, RenameFlags};
+use nix::sys::stat::{Mode, SFlag, mkdirat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Largest value, in bytes (podman-secret-create(1)).
@@ -26,6 +29,13 @@ pub const VALUE_MAX: usize = 512_000;
 
 /// The driver that every secret has: a file, unencrypted.
 pub const FILE: &str = "file";
+
+/// The record of a secret in its directory.
+const RECORD: &str = "secret.json";
+/// The value of a secret in its directory.
+const VALUE: &str = "value";
+/// The directory of copies in a container's.
+const COPIES: &str = "secrets";
 
 /// Digits of an identifier, as podman's.
 const ID_LENGTH: usize = 25;
@@ -108,32 +118,42 @@ impl Secrets {
             );
             return Err(Error::new(Kind::Usage, why));
         }
-        private_dir(&self.path())?;
+        let secrets = Place::make(&self.path())?;
         if replace && let Some(old) = self.get(&secret.name)? {
             (secret.id, secret.created) = (old.id, old.created);
         }
-        let temporary = self.roots.data.join("tmp").join(record::unique());
-        let made = self.fill(&temporary, &secret, value, replace);
+        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
+        let made = self.fill((&tmp, &temporary), &secrets, &secret, (value, replace));
         // What is left there now is what was replaced, or a failed attempt.
-        let _ = trash::remove_path(&temporary);
+        let _ = trash::remove_in(&tmp, temporary);
         made?;
         let told = Event::new(Type::Secret, Action::Create).id(secret.id.as_str()).name(secret.name.as_str());
         Events::new(&self.roots.data).emit(told);
         Ok(secret)
     }
 
-    fn fill(&self, temporary: &Path, secret: &Secret, value: &[u8], replace: bool) -> Result<()> {
-        private_dir(temporary)?;
-        record::replace_bytes(&temporary.join("value"), value, Durability::Synced)?;
-        record::replace(&temporary.join("secret.json"), secret, Durability::Synced)?;
-        let target = self.dir(&secret.name);
-        let rename = |flags| renameat2(AT_FDCWD, temporary, AT_FDCWD, &target, flags);
+    /// Whole in `tmp/` first: the rename into place, or the exchange with the old one, is the one step that counts.
+    fn fill(
+        &self,
+        (tmp, temporary): (&Place, &str),
+        secrets: &Place,
+        secret: &Secret,
+        (value, replace): (&[u8], bool),
+    ) -> Result<()> {
+        let made = tmp.new_below(temporary)?;
+        made.replace_bytes(VALUE, value, Durability::Synced)?;
+        made.replace(RECORD, secret, Durability::Synced)?;
+        failpoint::reach("secret.filled");
+        let rename = |flags| tmp.rename_as(temporary, secrets, secret.name.as_str(), flags);
         let renamed = match rename(RenameFlags::RENAME_NOREPLACE) {
             Err(Errno::EEXIST) if replace => rename(RenameFlags::RENAME_EXCHANGE),
             other => other,
         };
         match renamed {
-            Ok(()) => record::sync_dir(&self.path()),
+            Ok(()) => {
+                failpoint::reach("secret.placed");
+                secrets.sync()
+            }
             Err(Errno::EEXIST) => {
                 Err(Error::new(Kind::Conflict, format!("secret {} exists already", secret.name)).hint(
                     format!(
@@ -142,7 +162,7 @@ impl Secrets {
                     ),
                 ))
             }
-            Err(e) => Err(failed("create", &target, e.into())),
+            Err(e) => Err(failed("create", &self.dir(&secret.name), e.into())),
         }
     }
 
@@ -151,7 +171,10 @@ impl Secrets {
     /// # Errors
     /// When its record is damaged.
     pub fn get(&self, name: &Name) -> Result<Option<Secret>> {
-        record::read(&self.dir(name).join("secret.json"))
+        match Place::find(&self.dir(name))? {
+            Some(dir) => dir.read(RECORD),
+            None => Ok(None),
+        }
     }
 
     /// Finds a secret by name, identifier or unique beginning of an identifier, in this order.
@@ -177,24 +200,71 @@ impl Secrets {
         }
     }
 
-    /// All secrets, by name.
+    /// All secrets, by name. Of one whose record cannot be read a warning tells.
     ///
     /// # Errors
     /// When the directory cannot be read.
     pub fn list(&self) -> Result<Vec<Secret>> {
-        let dir = self.path();
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            // Stores of earlier versions have none until the first one is made.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(failed("read", &dir, e)),
-        };
+        // Stores of earlier versions have none until the first one is made.
+        let Some(place) = Place::find(&self.path())? else { return Ok(Vec::new()) };
         let mut all = Vec::new();
-        for entry in entries.flatten() {
-            all.extend(record::read::<Secret>(&entry.path().join("secret.json"))?);
+        for name in place.names()? {
+            let Ok(name) = name.parse::<Name>() else { continue };
+            match self.get(&name) {
+                Ok(found) => all.extend(found),
+                Err(error) => warn_once(
+                    &format!("secret {name}"),
+                    &format!(
+                        "secret {name} is left alone: {}. Have it set aside: coracle system check --repair; or remove it: coracle secret rm {name}",
+                        error.in_one_line()
+                    ),
+                ),
+            }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// The name of the secret that is meant, which may be one whose record cannot be read.
+    ///
+    /// # Errors
+    /// As [`Secrets::find`].
+    pub fn find_name(&self, text: &str) -> Result<Name> {
+        match text.parse::<Name>() {
+            Ok(name) if self.get(&name).is_err() => Ok(name),
+            _ => self.find(text).map(|secret| secret.name),
+        }
+    }
+
+    /// What stands among the secrets and is none, or has a record that cannot be read: names, and what is wrong.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn damaged(&self) -> Result<Vec<(String, String)>> {
+        let Some(place) = Place::find(&self.path())? else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for name in place.names()? {
+            let Some(found) = place.look(&name)? else { continue };
+            let what = match name.parse::<Name>() {
+                _ if !place::is(&found, SFlag::S_IFDIR) => "it is no directory".to_owned(),
+                Err(_) => "its name is none for a secret".to_owned(),
+                Ok(name) => match self.get(&name) {
+                    Err(error) => error.in_one_line(),
+                    Ok(None) if place.look(name.as_str())?.is_some() => "it has no secret.json".to_owned(),
+                    Ok(_) => continue,
+                },
+            };
+            all.push((name, what));
+        }
+        Ok(all)
+    }
+
+    /// Puts a damaged secret out of the way, value and all; gives where it is then.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf> {
+        Place::open(&self.path())?.set_aside(name, &self.roots.data)
     }
 
     /// What a secret says.
@@ -202,8 +272,8 @@ impl Secrets {
     /// # Errors
     /// When it cannot be read.
     pub fn value(&self, name: &Name) -> Result<Vec<u8>> {
-        let path = self.dir(name).join("value");
-        fs::read(&path).map_err(|e| failed("read", &path, e))
+        let path = self.dir(name);
+        read_value(Place::open(&path)?.as_fd(), VALUE).map_err(|e| failed("read", &path.join(VALUE), e))
     }
 
     /// Removes a secret, value and all, at once.
@@ -211,17 +281,17 @@ impl Secrets {
     /// # Errors
     /// When the file system refuses.
     pub fn remove(&self, name: &Name) -> Result<()> {
-        let temporary = self.roots.data.join("tmp").join(record::unique());
-        let dir = self.dir(name);
-        let id = self.get(name)?.map(|secret| secret.id.to_string()).unwrap_or_default();
-        match fs::rename(&dir, &temporary) {
+        let Some(secrets) = Place::find(&self.path())? else { return Ok(()) };
+        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
+        let id = self.get(name).ok().flatten().map(|secret| secret.id).unwrap_or_default();
+        match secrets.rename(name.as_str(), &tmp, &temporary) {
             Ok(()) => {
                 Events::new(&self.roots.data)
                     .emit(Event::new(Type::Secret, Action::Remove).id(id).name(name.as_str()));
-                trash::remove_path(&temporary)
+                trash::remove_in(&tmp, temporary)
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(failed("remove", &dir, e)),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(failed("remove", &self.dir(name), e.into())),
         }
     }
 }
@@ -230,35 +300,46 @@ impl Secrets {
 ///
 /// # Errors
 /// When one is gone or the file system refuses.
-pub fn copy_to(secrets: &Secrets, names: &[&Name], container: &Path) -> Result<()> {
-    let dir = container.join("secrets");
-    private_dir(&dir)?;
+pub fn copy_to(secrets: &Secrets, names: &[&Name], container: BorrowedFd<'_>) -> Result<()> {
+    let fail = |e: nix::Error| Error::new(Kind::Storage, "make secrets/ of the container").caused_by(e);
+    let dir = copies(container, true).map_err(fail)?;
     for name in names {
-        record::replace_bytes(&dir.join(name.as_str()), &secrets.value(name)?, Durability::Volatile)?;
+        let value = secrets.value(name)?;
+        replace_in(dir.as_fd(), name.as_str(), &secrets.dir(name), &value, Durability::Volatile)?;
     }
     Ok(())
 }
 
-/// What a secret said when the container in this directory was made.
+/// What a secret said when the container with this directory was made.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn of_container(container: &Path, name: &Name) -> Result<Vec<u8>> {
-    let path = container.join("secrets").join(name.as_str());
-    fs::read(&path).map_err(|e| failed("read", &path, e))
+pub fn of_container(container: BorrowedFd<'_>, name: &Name) -> Result<Vec<u8>> {
+    let value = copies(container, false).map_err(io::Error::from);
+    let value = value.and_then(|dir| read_value(dir.as_fd(), name.as_str()));
+    value.map_err(|e| Error::new(Kind::Storage, format!("read secret {name} of the container")).caused_by(e))
 }
 
-fn private_dir(path: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", path, e)),
-        _ => Ok(()),
+fn read_value(dir: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u8>> {
+    read_bytes(dir, name, VALUE_MAX as u64)?.ok_or_else(|| Errno::ENOENT.into())
+}
+
+/// The copies of secrets in a container's directory.
+fn copies(container: BorrowedFd<'_>, make: bool) -> nix::Result<OwnedFd> {
+    if make {
+        match mkdirat(container, COPIES, Mode::S_IRWXU) {
+            Err(e) if e != Errno::EEXIST => return Err(e),
+            _ => {}
+        }
     }
+    open_within(container, COPIES, OFlag::O_RDONLY | OFlag::O_DIRECTORY, place::BELOW)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::storage::testing::Scene;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

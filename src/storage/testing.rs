@@ -171,7 +171,8 @@ impl Drop for Scene {
     fn drop(&mut self) {
         // Trees may have directories that their owner cannot enter, which the directory's own drop does
         // not get past.
-        super::trash::remove_path(self.store.data()).unwrap();
+        let place = super::place::Place::open(self.dir.path()).unwrap();
+        super::trash::remove_in(&place, "data").unwrap();
     }
 }
 

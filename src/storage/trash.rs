@@ -6,9 +6,10 @@
 //! Files of other ids need the user namespace; plain unlinking is tried first, and what it cannot do is
 //! reported as [`Swept::NeedsNamespace`] for the caller to enter one.
 
+use super::Store;
 use super::blobs::PARTIAL;
-use super::record::{failed, unique};
-use super::{Store, layers};
+use super::place::{Place, TMP, TRASH};
+use super::record::{failed, open_regular, unique};
 use crate::error::Result;
 use crate::sys::fd::{link_of, open_within};
 use nix::dir::Dir;
@@ -17,12 +18,11 @@ use nix::fcntl::{self, OFlag, ResolveFlag};
 use nix::sys::stat::{self, FchmodatFlags, Mode};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
-use std::fs::{self, File};
-use std::io;
+use std::fs::{File, TryLockError};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Deepest recursion; each level holds one descriptor.
 const DEPTH: usize = 64;
@@ -44,12 +44,13 @@ pub enum Swept {
     NeedsNamespace,
 }
 
-/// Moves a directory or file of the store out of sight.
-pub(super) fn discard(data: &Path, path: &Path) -> Result<()> {
-    let target = data.join("trash").join(unique());
-    match fs::rename(path, &target) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(|e| failed("remove", path, e)),
+/// Moves something in a directory of the store out of sight, whatever it is; gives whether it was there.
+pub(super) fn discard(data: &Path, from: &Place, name: &str) -> Result<bool> {
+    let trash = Place::make(&data.join(TRASH))?;
+    match from.rename(name, &trash, &unique()) {
+        Ok(()) => Ok(true),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(e) => Err(failed("remove", &from.path().join(name), e.into())),
     }
 }
 
@@ -58,14 +59,14 @@ pub(super) fn discard(data: &Path, path: &Path) -> Result<()> {
 /// # Errors
 /// When the trash cannot be read.
 pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
-    let trash = store.data().join("trash");
+    let trash = Place::make(&store.data().join(TRASH))?;
     let mut deleted = 0;
     let mut stuck = false;
-    for entry in fs::read_dir(&trash).map_err(|e| failed("read", &trash, e))?.flatten() {
+    for name in names(trash.as_fd()).map_err(|e| failed("read", trash.path(), e.into()))? {
         if deleted == limit {
             break;
         }
-        match remove_path(&entry.path()) {
+        match remove_tree(trash.as_fd(), &name) {
             Ok(()) => deleted += 1,
             // Another sweep may be at the same item; whatever is left is taken the next time.
             Err(_) => stuck = true,
@@ -78,33 +79,46 @@ pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
     })
 }
 
-/// Moves what interrupted commands left in `tmp/` to the trash; gives how many.
+/// Moves what interrupted commands left to the trash: in `tmp/`, half-made containers, names that lead
+/// nowhere. Gives how many.
 ///
 /// # Errors
 /// When `tmp/` cannot be read.
 pub fn collect_leftovers(store: &Store) -> Result<usize> {
-    let tmp = store.data().join("tmp");
+    let tmp = Place::make(&store.data().join(TMP))?;
     let mut count = store.containers().collect_half_made()?;
-    for entry in fs::read_dir(&tmp).map_err(|e| failed("read", &tmp, e))?.flatten() {
-        let partial = entry.file_name().as_bytes().starts_with(PARTIAL.as_bytes());
-        let grace = if partial { PARTIAL_GRACE } else { GRACE };
-        let old =
-            entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|a| a > grace));
+    count += store.containers().collect_stray_names()?;
+    for name in names(tmp.as_fd()).map_err(|e| failed("read", tmp.path(), e.into()))? {
+        let Ok(name) = name.into_string() else { continue };
+        let grace = if name.starts_with(PARTIAL) { PARTIAL_GRACE } else { GRACE };
+        let age = |written: i64| {
+            let written = SystemTime::UNIX_EPOCH + Duration::from_secs(written.unsigned_abs());
+            written.elapsed().unwrap_or_default()
+        };
+        let old = tmp.look(&name)?.is_some_and(|found| age(found.st_mtime) > grace);
         // Its maker holds a shared lock for as long as it lives.
-        if old && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
-            discard(store.data(), &entry.path())?;
+        if old && !is_locked(&tmp, &name) && discard(store.data(), &tmp, &name).is_ok_and(|moved| moved) {
             count += 1;
         }
     }
     Ok(count)
 }
 
-/// Deletes a file or tree by its path, whose last part is one of our own names.
-pub(super) fn remove_path(path: &Path) -> Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    let dir = layers::open_dir(parent)?;
-    let name = CString::new(name.as_bytes()).map_err(|e| failed("remove", path, e.into()))?;
-    remove_tree(dir.as_fd(), &name).map_err(|e| failed("remove", path, e.into()))
+/// Whether somebody holds the lock on a file or directory of `tmp/`. Nobody can have one on anything else.
+fn is_locked(tmp: &Place, name: &str) -> bool {
+    let file = match tmp.below(name) {
+        Ok(Some(below)) => below.as_fd().try_clone_to_owned().map(File::from),
+        _ => open_regular(tmp.as_fd(), name, OFlag::O_RDONLY),
+    };
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Deletes a file or tree in a directory of the store.
+pub(super) fn remove_in(place: &Place, name: impl Into<Vec<u8>>) -> Result<()> {
+    let name = name.into();
+    let path = place.path().join(std::ffi::OsStr::from_bytes(&name));
+    let name = CString::new(name).map_err(|e| failed("remove", &path, e.into()))?;
+    remove_tree(place.as_fd(), &name).map_err(|e| failed("remove", &path, e.into()))
 }
 
 /// Deletes `name` in `parent` with everything below it; one that is not there is fine.

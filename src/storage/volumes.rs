@@ -5,30 +5,37 @@
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events};
-use super::record::{self, Durability, failed};
+use super::place::{self, Place, TMP};
+use super::record::{self, Durability, failed, warn_once};
 use super::unpack::{DIRECTORY, resolve};
-use super::{Roots, copy, layers, trash};
+use super::{ExclusiveLock, Roots, copy, layers, trash};
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::fork::{Doing, Failure};
 use crate::sys::xattr;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, RenameFlags, openat, renameat2};
-use nix::sys::stat::Mode;
+use nix::fcntl::{Flock, FlockArg, OFlag, RenameFlags, openat};
+use nix::sys::stat::{Mode, SFlag};
+use nix::unistd::{Gid, Uid, fchown};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::fs::{self, DirBuilder};
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod backing;
 pub use backing::{Backing, Medium};
+
+/// Where volumes are, below the data root.
+const VOLUMES: &str = "volumes";
+/// The record of a volume in its directory.
+const RECORD: &str = "volume.json";
+/// The content of a volume in its directory.
+const DATA: &str = "_data";
 
 /// The volumes of a store.
 #[derive(Debug, Clone)]
@@ -98,8 +105,12 @@ impl Volumes {
         Volumes { roots }
     }
 
+    fn place(&self) -> Result<Place> {
+        Place::open(&self.roots.data.join(VOLUMES))
+    }
+
     fn dir(&self, name: &Name) -> PathBuf {
-        self.roots.data.join("volumes").join(name.as_str())
+        self.roots.data.join(VOLUMES).join(name.as_str())
     }
 
     /// A name that no volume has: 64 hexadecimal digits.
@@ -116,35 +127,38 @@ impl Volumes {
     /// [`Kind::Conflict`] when the name is taken; [`Kind::Usage`] for options that cannot be had.
     pub fn create(&self, volume: Volume) -> Result<Volume> {
         let backing = volume.backing()?;
-        let temporary = self.roots.data.join("tmp").join(record::unique());
-        let made = self.fill(&temporary, &volume, &backing);
+        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
+        let made = self.fill((&tmp, &temporary), &volume, &backing);
         if made.is_err() {
-            let _ = trash::remove_path(&temporary);
+            let _ = trash::remove_in(&tmp, temporary);
         }
         made?;
         Events::new(&self.roots.data).emit(Event::volume(Action::Create, volume.name.as_str()));
         Ok(volume)
     }
 
-    fn fill(&self, temporary: &PathBuf, volume: &Volume, backing: &Backing) -> Result<()> {
-        DirBuilder::new().mode(0o700).create(temporary).map_err(|e| failed("create", temporary, e))?;
-        let data = temporary.join("_data");
-        layers::make_open_dir(&data)?;
+    /// Whole in `tmp/` first: the rename into place is the one step that makes a volume.
+    fn fill(&self, (tmp, temporary): (&Place, &str), volume: &Volume, backing: &Backing) -> Result<()> {
+        let made = tmp.new_below(temporary)?;
+        let data = layers::make_open_dir(&made, DATA)?;
         if backing.has_owner() {
             let (uid, gid) = (backing.uid.unwrap_or(0), backing.gid.unwrap_or(0));
-            lchown(&data, Some(uid), Some(gid)).map_err(|e| failed("change the owner of", &data, e))?;
+            fchown(&data, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(|e| failed("change the owner of", data.path(), e.into()))?;
         }
         // An anonymous volume is as short-lived as its container, whose start must not wait for the disk.
         let durability = if volume.anonymous { Durability::Volatile } else { Durability::Synced };
-        record::replace(&temporary.join("volume.json"), volume, durability)?;
-        let target = self.dir(&volume.name);
-        match renameat2(AT_FDCWD, temporary, AT_FDCWD, &target, RenameFlags::RENAME_NOREPLACE) {
-            Ok(()) if volume.anonymous => Ok(()),
-            Ok(()) => target.parent().map_or(Ok(()), record::sync_dir),
-            Err(Errno::EEXIST) => {
-                Err(Error::new(Kind::Conflict, format!("volume {} exists already", volume.name)))
+        made.replace(RECORD, volume, durability)?;
+        failpoint::reach("volume.filled");
+        let place = self.place()?;
+        let name = volume.name.as_str();
+        match tmp.rename_as(temporary, &place, name, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => {
+                failpoint::reach("volume.placed");
+                if volume.anonymous { Ok(()) } else { place.sync() }
             }
-            Err(e) => Err(failed("create", &target, e.into())),
+            Err(Errno::EEXIST) => Err(Error::new(Kind::Conflict, format!("volume {name} exists already"))),
+            Err(e) => Err(failed("create", &self.dir(&volume.name), e.into())),
         }
     }
 
@@ -153,7 +167,10 @@ impl Volumes {
     /// # Errors
     /// When its record is damaged.
     pub fn get(&self, name: &Name) -> Result<Option<Volume>> {
-        record::read(&self.dir(name).join("volume.json"))
+        match Place::find(&self.dir(name))? {
+            Some(dir) => dir.read(RECORD),
+            None => Ok(None),
+        }
     }
 
     /// The volume of this name, made if missing.
@@ -177,7 +194,7 @@ impl Volumes {
     /// When the record cannot be written.
     pub fn share(&self, mut volume: Volume) -> Result<()> {
         volume.shared = true;
-        record::replace(&self.dir(&volume.name).join("volume.json"), &volume, Durability::Volatile)
+        Place::open(&self.dir(&volume.name))?.replace(RECORD, &volume, Durability::Volatile)
     }
 
     /// Finds a volume by its name or a unique beginning of it.
@@ -207,8 +224,9 @@ impl Volumes {
 
     /// Whether the first container that mounts the volume fills it: it is empty, as far as can be told.
     pub fn needs_copy_up(&self, volume: &Volume) -> bool {
-        let empty = |dir: PathBuf| fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
-        volume.backing().is_ok_and(|b| b.copy) && empty(self.dir(&volume.name).join("_data"))
+        let data = || place::directory(&self.dir(&volume.name).join(DATA));
+        let empty = || data().and_then(|data| trash::names(data.as_fd())).is_ok_and(|names| names.is_empty());
+        volume.backing().is_ok_and(|b| b.copy) && empty()
     }
 
     /// The directory with the volume's content, absolute.
@@ -216,25 +234,99 @@ impl Volumes {
     /// # Errors
     /// [`Kind::NotFound`] when there is no such volume.
     pub fn path(&self, name: &Name) -> Result<PathBuf> {
-        let path = self.dir(name).join("_data");
-        if path.is_dir() { Ok(path) } else { Err(unknown(name)) }
+        let path = self.dir(name).join(DATA);
+        // By its place alone: it may be closed to us outside of the user namespace.
+        match place::held(&path) {
+            Ok(_) => Ok(path),
+            Err(Errno::ENOENT) => Err(unknown(name)),
+            Err(e) => Err(failed("open", &path, e.into())),
+        }
     }
 
-    /// All volumes, by name.
+    /// All volumes, by name. Of one whose record cannot be read a warning tells.
     ///
     /// # Errors
     /// When the directory cannot be read.
     pub fn list(&self) -> Result<Vec<Volume>> {
-        let dir = self.roots.data.join("volumes");
         let mut all = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(|e| failed("read", &dir, e))?.flatten() {
-            // One that is removed under our eyes is not listed.
-            if let Some(volume) = record::read::<Volume>(&entry.path().join("volume.json"))? {
-                all.push(volume);
+        for name in self.place()?.names()? {
+            let Ok(name) = name.parse::<Name>() else { continue };
+            match self.get(&name) {
+                // One that is removed under our eyes is not listed.
+                Ok(found) => all.extend(found),
+                Err(error) => warn_once(
+                    &format!("volume {name}"),
+                    &format!(
+                        "volume {name} is left alone: {}. Repair it: coracle system check --repair; or remove it: coracle volume rm {name}",
+                        error.in_one_line()
+                    ),
+                ),
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// The name of the volume that is meant, which may be one whose record cannot be read.
+    ///
+    /// # Errors
+    /// As [`Volumes::find`].
+    pub fn find_name(&self, text: &str) -> Result<Name> {
+        match text.parse::<Name>() {
+            Ok(name) if self.get(&name).is_err() => Ok(name),
+            _ => self.find(text).map(|volume| volume.name),
+        }
+    }
+
+    /// What stands among the volumes and is none, or has a record that cannot be read: names, and what is wrong.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn damaged(&self) -> Result<Vec<(String, String)>> {
+        let place = self.place()?;
+        let mut all = Vec::new();
+        for name in place.names()? {
+            let Some(found) = place.look(&name)? else { continue };
+            let what = match name.parse::<Name>() {
+                _ if !place::is(&found, SFlag::S_IFDIR) => "it is no directory".to_owned(),
+                Err(_) => "its name is none for a volume".to_owned(),
+                Ok(name) => match self.get(&name) {
+                    Err(error) => error.in_one_line(),
+                    Ok(None) if place.look(name.as_str())?.is_some() => "it has no volume.json".to_owned(),
+                    Ok(_) => continue,
+                },
+            };
+            all.push((name, what));
+        }
+        Ok(all)
+    }
+
+    /// Mends a damaged volume; says what was done. One with content gets a fresh record, by which it is a plain
+    /// volume without labels; all else is set aside, and nothing of it is lost.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn mend(&self, _lock: &ExclusiveLock, name: &str) -> Result<String> {
+        let place = self.place()?;
+        let volume = name.parse::<Name>().ok().filter(|name| {
+            let data = || place::directory(&self.dir(name).join(DATA));
+            // What is closed to us holds what somebody of the container's has put there.
+            match data().and_then(|data| trash::names(data.as_fd())) {
+                Ok(names) => !names.is_empty(),
+                Err(e) => e == Errno::EACCES,
+            }
+        });
+        let Some(volume) = volume else {
+            return place
+                .set_aside(name, &self.roots.data)
+                .map(|to| format!("set aside as {}", to.display()));
+        };
+        let dir = Place::open(&self.dir(&volume))?;
+        if dir.look(RECORD)?.is_some() {
+            dir.set_aside(RECORD, &self.roots.data)?;
+        }
+        dir.replace(RECORD, &Volume::new(volume, false), Durability::Synced)?;
+        Ok("has a fresh record, without labels and options".to_owned())
     }
 
     /// Takes a volume out of sight; its content is in the trash then. The caller has made sure that no
@@ -243,16 +335,11 @@ impl Volumes {
     /// # Errors
     /// [`Kind::NotFound`] when there is no such volume.
     pub fn remove(&self, name: &Name) -> Result<()> {
-        let dir = self.dir(name);
-        match fs::symlink_metadata(&dir) {
-            Ok(_) => {
-                trash::discard(&self.roots.data, &dir)?;
-                Events::new(&self.roots.data).emit(Event::volume(Action::Remove, name.as_str()));
-                Ok(())
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(unknown(name)),
-            Err(e) => Err(failed("look at", &dir, e)),
+        if !trash::discard(&self.roots.data, &self.place()?, name.as_str())? {
+            return Err(unknown(name));
         }
+        Events::new(&self.roots.data).emit(Event::volume(Action::Remove, name.as_str()));
+        Ok(())
     }
 }
 

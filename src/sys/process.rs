@@ -244,6 +244,14 @@ pub fn exec_fd(program: BorrowedFd<'_>, argv: &[std::ffi::CString], env: &[std::
     Errno::last()
 }
 
+/// Has writes beyond a limit for the size of files fail with `EFBIG` rather than end the process (setrlimit(2)),
+/// or puts the default back; gives whether the default was in force.
+pub fn ignore_size_limits(ignore: bool) -> bool {
+    let action = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: both are always valid actions.
+    (unsafe { libc::signal(libc::SIGXFSZ, action) }) == libc::SIG_DFL
+}
+
 /// Puts every signal back to its default action, as a new program expects (the Rust runtime ignores
 /// `SIGPIPE`).
 pub fn default_signals() {

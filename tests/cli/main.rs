@@ -17,6 +17,7 @@ mod attack_running;
 mod commit;
 mod cp;
 mod cp_attack;
+mod damage;
 mod devices;
 mod diff;
 mod docker;

@@ -14,7 +14,8 @@ use crate::error::{Context, Kind, Result};
 use crate::host::{self, Env};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{ContainerPlan, Facts, check, resolve};
-use crate::runtime::{self, Prepared, control};
+pub(in crate::cmd) use crate::runtime::discard;
+use crate::runtime::{self, Prepared};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::userns;
@@ -176,14 +177,7 @@ pub(in crate::cmd) fn create(store: &Store, plan: &mut ContainerPlan, named: boo
 fn record(store: &Store, plan: &ContainerPlan, name: &Name) -> Result<ContainerDir> {
     // From here on the image cannot be removed without its container being seen.
     let _lock = store.shared()?;
-    let dir = store.containers().create(&plan.id, name, plan)?;
-    match runtime::furnish(store, &dir, plan) {
-        Ok(()) => Ok(dir),
-        Err(error) => {
-            discard(store, &dir);
-            Err(error)
-        }
-    }
+    runtime::record(store, plan, name)
 }
 
 /// The user's own account.
@@ -199,12 +193,4 @@ fn write_id(path: &Path, plan: &ContainerPlan) -> Result<()> {
     let context = || format!("cannot write the container's id to {}", path.display());
     let mut file = std::fs::File::create_new(path).context(Kind::Usage, context)?;
     file.write_all(plan.id.as_str().as_bytes()).context(Kind::Usage, context)
-}
-
-/// Removes a container that never ran. What cannot be removed is left for `rm`.
-pub(in crate::cmd) fn discard(store: &Store, dir: &ContainerDir) {
-    let removed = dir.lock().and_then(|lock| control::remove(store, dir, &lock, true));
-    if let Err(error) = removed {
-        log::info!("container {} is left: {error}", dir.id().short());
-    }
 }

@@ -32,9 +32,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     };
     let mut code = 0;
     for name in names {
-        let removed = store.secrets().find(&name).and_then(|secret| {
-            store.secrets().remove(&secret.name)?;
-            Ok(secret.id)
+        let removed = store.secrets().find_name(&name).and_then(|name| {
+            // The id of one whose record cannot be read is lost.
+            let id = store.secrets().get(&name).ok().flatten().map_or_else(|| name.to_string(), |s| s.id);
+            store.secrets().remove(&name).map(|()| id)
         });
         match removed {
             Ok(id) => ui::out(&format!("{id}\n"))?,

@@ -24,7 +24,7 @@ pub struct Args {
     /// Do not read every blob again
     #[arg(short, long)]
     pub quick: bool,
-    /// Remove what is damaged or left over
+    /// Repair, set aside or remove what is damaged or left over
     #[arg(short, long)]
     pub repair: bool,
 }
@@ -41,6 +41,17 @@ impl Report {
     fn found(&mut self, what: &str) {
         self.damaged += 1;
         self.text.push_str(&format!("Damaged {what}\n"));
+    }
+
+    /// What was done about something by other means than removing it, or why nothing was.
+    fn outcome(&mut self, what: &str, done: Result<String>) {
+        match done {
+            Ok(how) => {
+                self.repaired += 1;
+                self.text.push_str(&format!("Repaired {what}: {how}\n"));
+            }
+            Err(error) => self.text.push_str(&format!("{what}: {}\n", error.in_one_line())),
+        }
     }
 
     fn mended(&mut self, what: &str) {
@@ -62,7 +73,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let unused_since = time::moment(&args.max)?;
     let mut report = Report::default();
+    directories(&store, args, &mut report)?;
     containers(&store, args, &mut report)?;
+    others(&store, args, &mut report)?;
     images(&store, args, &mut report)?;
     layers(&store, args, unused_since, &mut report)?;
     if args.repair {
@@ -83,10 +96,42 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Err(Error::new(Kind::Storage, format!("{left} damaged objects are in the store")).hint(hint))
 }
 
+/// What stands in the place of the store's own directories.
+fn directories(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
+    for fault in store.misplaced()? {
+        report.found(&format!("{}: {}", fault.name, fault.what));
+        if args.repair {
+            report.outcome(&fault.name, store.replace_misplaced(&fault));
+        }
+    }
+    Ok(())
+}
+
 fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
+    for fault in store.containers().faults()? {
+        let what = format!("container {}", fault.name);
+        report.found(&format!("{what}: {}", fault.what));
+        if args.repair {
+            report.outcome(&what, store.containers().mend(&fault));
+        }
+    }
+    for unreadable in store.containers().plans::<ContainerPlan>()?.unreadable {
+        let Ok(container) = store.containers().open(&unreadable.id) else { continue };
+        let what = format!("container {}", unreadable.id.short());
+        report.found(&format!("{what} ({}): {}", container.summary().name, unreadable.why.in_one_line()));
+        match (args.repair, args.force) {
+            (true, true) if remove(store, &container).is_ok() => report.mended(&what),
+            // A newer program can still read it.
+            (true, false) if !unreadable.is_newer => {
+                let aside = store.containers().set_aside(unreadable.id.as_str());
+                report.outcome(&what, aside.map(|to| format!("set aside as {}", to.display())));
+            }
+            _ => {}
+        }
+    }
     for summary in control::list(store)? {
         let Ok(container) = store.containers().open(&summary.id) else { continue };
-        let Some(fault) = fault(store, &container) else { continue };
+        let Some(fault) = missing_layer(store, &container) else { continue };
         // It may have been removed while it was looked at.
         if !container.in_place() {
             continue;
@@ -99,18 +144,43 @@ fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a container.
-fn fault(store: &Store, container: &ContainerDir) -> Option<String> {
-    let plan: ContainerPlan = match container.plan() {
-        Ok(plan) => plan,
-        Err(error) => return Some(error.to_string()),
-    };
-    if let Err(error) = container.settings().map(drop).and_then(|()| container.run_record().map(drop)) {
-        return Some(error.to_string());
-    }
+/// The layer that a container lacks.
+fn missing_layer(store: &Store, container: &ContainerDir) -> Option<String> {
+    let plan: ContainerPlan = container.checked_plan().ok()?;
     let RootPlan::Layers(layers) = &plan.root else { return None };
     let missing = layers.iter().find(|layer| store.layers().record(layer).is_err())?;
     Some(format!("layer {} is missing", missing.0.short()))
+}
+
+/// Volumes, secrets and the records of images.
+fn others(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
+    for (name, fault) in store.volumes().damaged()? {
+        let what = format!("volume {name}");
+        report.found(&format!("{what}: {fault}"));
+        if args.repair {
+            report.outcome(&what, store.exclusive().and_then(|lock| store.volumes().mend(&lock, &name)));
+        }
+    }
+    for (name, fault) in store.secrets().damaged()? {
+        let what = format!("secret {name}");
+        report.found(&format!("{what}: {fault}"));
+        if args.repair {
+            let aside = store.secrets().set_aside(&name);
+            report.outcome(&what, aside.map(|to| format!("set aside as {}", to.display())));
+        }
+    }
+    for lost in store.images().lost_records()? {
+        let what = format!("{}/{}", lost.kind, lost.name);
+        report.found(&format!("{what}: {}", lost.what));
+        if args.repair {
+            let aside = store.exclusive().and_then(|lock| store.images().set_aside(&lock, &lost));
+            let said = |to: Option<std::path::PathBuf>| {
+                to.map_or_else(|| "whole again".to_owned(), |to| format!("set aside as {}", to.display()))
+            };
+            report.outcome(&what, aside.map(said));
+        }
+    }
+    Ok(())
 }
 
 fn remove(store: &Store, container: &ContainerDir) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::image::{Digest, Reference};
 use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::{control, volumes};
 use crate::storage::Store;
-use crate::storage::containers::Summary;
+use crate::storage::containers::{Summary, Unreadable};
 use crate::storage::images::Listed;
 use crate::storage::measure::{self, Sizes};
 use crate::storage::rootfs::RootPlan;
@@ -72,8 +72,12 @@ struct Usage {
     volumes: BTreeMap<String, usize>,
     /// How many containers use a volume.
     links: BTreeMap<String, usize>,
+    /// Volumes that surely nobody uses.
+    free: Vec<String>,
     /// Layers that containers stand on.
     held: BTreeSet<String>,
+    /// Containers may stand on any layer: the plan of one cannot be read.
+    held_unknown: bool,
 }
 
 fn layer(id: &crate::image::ChainId) -> String {
@@ -85,20 +89,20 @@ impl Usage {
         let containers = control::list(store)?;
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut held = BTreeSet::new();
-        for container in &containers {
-            // One that went away meanwhile uses nothing.
-            let Ok(plan) = store.containers().open(&container.id).and_then(|dir| dir.plan::<ContainerPlan>())
-            else {
-                continue;
-            };
+        let plans = store.containers().plans::<ContainerPlan>()?;
+        plans.unreadable.iter().for_each(Unreadable::warn);
+        let held_unknown = !plans.unreadable.is_empty();
+        for (container, plan) in plans.read {
             let volumes = plan.mounts.iter().filter(|m| matches!(m.source, MountSource::Volume { .. }));
-            counts.insert(container.id.to_string(), volumes.count());
+            counts.insert(container.id().to_string(), volumes.count());
             if let RootPlan::Layers(layers) = &plan.root {
                 held.extend(layers.iter().map(layer));
             }
         }
         let users = volumes::Users::read(store)?;
         let all = store.volumes().list()?;
+        let free = all.iter().filter(|volume| users.is_free(&volume.name));
+        let free = free.map(|volume| format!("volumes/{}", volume.name)).collect();
         let links = all.iter().map(|v| (v.name.to_string(), users.of(&v.name).len())).collect();
         let blobs: BTreeMap<Digest, _> = store.images().blobs_by_image()?.into_iter().collect();
         let mut images = Vec::new();
@@ -109,7 +113,16 @@ impl Usage {
             let users = store.images().users(&listed.image.id)?.len();
             images.push(Image { listed, parts, users });
         }
-        Ok(Usage { sizes: sizes(store)?, images, containers, volumes: counts, links, held })
+        Ok(Usage {
+            sizes: sizes(store)?,
+            images,
+            containers,
+            volumes: counts,
+            links,
+            free,
+            held,
+            held_unknown,
+        })
     }
 
     fn size(&self, path: &str) -> u64 {
@@ -134,13 +147,10 @@ impl Usage {
             let single = path.starts_with("layers/") || path.starts_with("oci/blobs/sha");
             single && !path.ends_with("/.")
         });
-        let idle = self.sum(parts.filter(|path| !used.contains(*path)));
+        let idle = self.sum(parts.filter(|path| !self.held_unknown && !used.contains(*path)));
         let ended =
             self.containers.iter().filter(|c| !c.status.is_live()).map(|c| format!("containers/{}", c.id));
         let ended: Vec<String> = ended.collect();
-        let free =
-            self.links.iter().filter(|(_, links)| **links == 0).map(|(name, _)| format!("volumes/{name}"));
-        let free: Vec<String> = free.collect();
         let images = self.below(&["layers", "oci", "images", "refs"]);
         let containers = self.below(&["containers", "names"]);
         let local = self.below(&["volumes"]);
@@ -154,7 +164,13 @@ impl Usage {
                 containers,
                 self.sum(&ended),
             ),
-            ("Local Volumes", self.links.len(), self.links.len() - free.len(), local, self.sum(&free)),
+            (
+                "Local Volumes",
+                self.links.len(),
+                self.links.len() - self.free.len(),
+                local,
+                self.sum(&self.free),
+            ),
             ("Other", 0, 0, total - images - containers - local, self.below(&["tmp", "trash"])),
         ]
     }

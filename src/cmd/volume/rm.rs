@@ -1,11 +1,10 @@
 //! `coracle volume rm`.
 
-use crate::container::ContainerId;
+use crate::container::{ContainerId, Name};
 use crate::error::{Kind, Result};
 use crate::host::Env;
 use crate::runtime::{control, volumes};
 use crate::storage::Store;
-use crate::storage::volumes::Volume;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -47,7 +46,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut code = 0;
     for name in names {
         match remove(&store, args, &name) {
-            Ok(volume) => ui::out(&format!("{}\n", volume.name))?,
+            Ok(volume) => ui::out(&format!("{volume}\n"))?,
             Err(error) if error.kind() == Kind::NotFound && (args.force || args.all) => {}
             Err(error) => {
                 // The worst one: 125, then in use, then missing.
@@ -66,16 +65,19 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-fn remove(store: &Store, args: &Args, name: &str) -> Result<Volume> {
-    let volume = store.volumes().find(name)?;
+fn remove(store: &Store, args: &Args, name: &str) -> Result<Name> {
+    let volume = store.volumes().find_name(name)?;
     // Somebody may start another container meanwhile.
     for _ in 0..4 {
         if args.force {
             let users = volumes::Users::read(store)?;
-            users.of(&volume.name).iter().try_for_each(|id| remove_user(store, id, args.time))?;
+            users.of(&volume).iter().try_for_each(|id| remove_user(store, id, args.time))?;
         }
         match volumes::remove(store, &volume) {
-            Err(e) if e.kind() == Kind::Conflict && args.force => {}
+            Err(e)
+                if e.kind() == Kind::Conflict
+                    && args.force
+                    && !volumes::Users::read(store)?.of(&volume).is_empty() => {}
             // The last container took an anonymous one along.
             Err(e) if e.kind() == Kind::NotFound && args.force => return Ok(volume),
             other => return other.map(|()| volume),

@@ -14,13 +14,12 @@ use crate::runtime::secrets;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places, RootPlan};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
@@ -100,9 +99,11 @@ pub(in crate::runtime) fn assemble(
     let overlay = layers.overlay();
     let places =
         Places { lowers, upper: dir.upper(), work: dir.work(), merged: dir.merged(), volatile, overlay };
-    for (path, mode) in [(&places.upper, 0o755), (&places.work, 0o700), (&places.merged, 0o700)] {
-        match fs::DirBuilder::new().mode(mode).create(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+    for (path, name, mode) in
+        [(&places.upper, "upper", 0o755), (&places.work, "work", 0o700), (&places.merged, "merged", 0o700)]
+    {
+        match mkdirat(dir.fd(), name, Mode::from_bits_truncate(mode)) {
+            Err(Errno::EEXIST) => {}
             other => other.doing("make directory", path)?,
         }
     }

@@ -53,7 +53,10 @@ pub(in crate::runtime) fn prepare(
                 vec![path]
             }
             MountSource::Image { layers: chain, .. } => layers.of(chain)?,
-            MountSource::Bind { path, .. } => vec![path.clone()],
+            // It may be reached through links of the user's own; below the store there are none.
+            MountSource::Bind { path, .. } if planned.overlay.is_some() => {
+                vec![path.canonicalize().doing("find", path)?]
+            }
             _ => continue,
         };
         let throw_away = OverlayPlan::default();

@@ -77,7 +77,7 @@ impl What {
             What::Option(option) => option.is_in(&volume.options),
             What::Driver(wanted) => volume.driver == *wanted,
             What::Scope(wanted) => wanted == "local",
-            What::Dangling(wanted) => users.of(&volume.name).is_empty() == *wanted,
+            What::Dangling(wanted) => users.is_free(&volume.name) == *wanted,
             What::Anonymous(wanted) => volume.anonymous == *wanted,
             What::Until(moment) => volume.created < *moment,
             What::Since(moment) => volume.created > *moment,

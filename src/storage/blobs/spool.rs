@@ -1,15 +1,15 @@
 //! Bytes whose digest nobody has promised: they are written aside, hashed, looked at, and become a blob
 //! only then.
 
-use super::{Blobs, path};
+use super::{Blobs, dir};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
+use crate::storage::place::{Place, TMP};
 use crate::storage::record::{self, failed};
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,14 +19,14 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn spool(&self) -> Result<Spool> {
-        let temporary = self.roots.data.join("tmp").join(record::unique());
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = file.map_err(|e| failed("create", &temporary, e))?;
-        file.lock_shared().map_err(|e| failed("lock", &temporary, e))?;
+        let (tmp, name) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
+        let file = tmp.new_file(&name)?;
+        file.lock_shared().map_err(|e| failed("lock", &tmp.path().join(&name), e))?;
         Ok(Spool {
             blobs: self.clone(),
             file: Arc::new(file),
-            path: temporary,
+            tmp,
+            name: Some(name),
             hash: Sha256::new(),
             written: 0,
         })
@@ -37,7 +37,9 @@ impl Blobs {
 pub struct Spool {
     blobs: Blobs,
     file: Arc<File>,
-    path: PathBuf,
+    tmp: Place,
+    /// Its name there, until it has another.
+    name: Option<String>,
     hash: Sha256,
     written: u64,
 }
@@ -76,14 +78,14 @@ impl Spool {
                         .unwrap_or_else(|e| Error::new(Kind::Image, "read the archive").caused_by(e)));
                 }
             };
-            self.write_all(&buffer[..count]).map_err(|e| failed("write", &self.path, e))?;
+            self.write_all(&buffer[..count]).map_err(|e| failed("write", self.tmp.path(), e))?;
         }
     }
 
     /// Ends the writing: what is here has a digest now.
     pub fn seal(mut self) -> Sealed {
         let hash = std::mem::take(&mut self.hash).finalize();
-        Sealed { digest: Digest::from_sha256(hash.into()), size: self.written, spool: self, published: false }
+        Sealed { digest: Digest::from_sha256(hash.into()), size: self.written, spool: self }
     }
 }
 
@@ -92,7 +94,6 @@ pub struct Sealed {
     digest: Digest,
     size: u64,
     spool: Spool,
-    published: bool,
 }
 
 impl Sealed {
@@ -121,28 +122,24 @@ impl Sealed {
     /// # Errors
     /// When the file system refuses.
     pub fn publish(mut self) -> Result<Digest> {
-        let target = path(&self.spool.blobs.roots.data, &self.digest);
-        self.spool.file.sync_all().map_err(|e| failed("sync", &self.spool.path, e))?;
-        fs::rename(&self.spool.path, &target).map_err(|e| failed("create", &target, e))?;
-        self.published = true;
-        target.parent().map_or(Ok(()), record::sync_dir)?;
-        Ok(self.digest.clone())
-    }
-}
-
-impl Drop for Sealed {
-    fn drop(&mut self) {
-        if self.published {
-            // Nothing has this name any more; the spool's own drop finds that out.
-            self.spool.path = PathBuf::new();
+        let target = Place::open(&dir(&self.spool.blobs.roots.data, &self.digest))?;
+        self.spool.file.sync_all().map_err(|e| failed("sync", self.spool.tmp.path(), e))?;
+        if let Some(name) = &self.spool.name {
+            let created = self.spool.tmp.rename(name, &target, self.digest.hex());
+            created.map_err(|e| failed("create", &target.path().join(self.digest.hex()), e.into()))?;
         }
+        self.spool.name = None;
+        target.sync()?;
+        Ok(self.digest.clone())
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
         // What cannot be removed now is found by its missing lock later.
-        let _ = fs::remove_file(&self.path);
+        if let Some(name) = &self.name {
+            let _ = self.tmp.remove_file(name);
+        }
     }
 }
 

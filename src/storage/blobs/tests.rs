@@ -1,5 +1,6 @@
 use super::*;
 use crate::storage::Store;
+use std::fs;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();

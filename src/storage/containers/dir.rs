@@ -15,6 +15,10 @@ use super::records::Outline;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::events::{Action, Event, Events};
+use crate::storage::record;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::io;
@@ -52,12 +56,12 @@ impl ContainerDir {
 
     /// Whether the directory still stands there.
     pub fn in_place(&self) -> bool {
-        std::fs::symlink_metadata(self.path()).is_ok()
+        fstatat(AT_FDCWD, &self.path(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Whether listings show it: not while it is being made or removed.
     pub fn is_listed(&self) -> bool {
-        std::fs::symlink_metadata(self.path().join("summary")).is_ok()
+        self.in_place() && files::is_there(self.fd(), "summary")
     }
 
     /// What the container changed of its root file system.
@@ -97,7 +101,8 @@ impl ContainerDir {
         let open = || -> io::Result<OwnedFd> {
             use std::os::unix::fs::DirBuilderExt;
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-            Ok(files::open_dir(nix::fcntl::AT_FDCWD, &path.to_string_lossy())?)
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            Ok(nix::fcntl::open(&path, flags, Mode::empty())?)
         };
         open().context(Kind::Storage, || format!("open {}", path.display()))
     }
@@ -120,18 +125,41 @@ impl ContainerDir {
     /// # Errors
     /// When the plan is missing or not readable as a `P`.
     pub fn plan<P: DeserializeOwned>(&self) -> Result<P> {
+        serde_json::from_slice(&self.plan_bytes()?)
+            .context(Kind::Storage, || self.doing("understand plan.json"))
+            .map_err(|e| e.hint(self.drop_it()))
+    }
+
+    fn plan_bytes(&self) -> Result<Vec<u8>> {
         let missing = || Error::new(Kind::Storage, self.doing("no plan.json in the directory"));
         let bytes = files::read(self.fd(), "plan.json")
-            .context(Kind::Storage, || self.doing("read plan.json"))?
-            .ok_or_else(missing)?;
-        serde_json::from_slice(&bytes).context(Kind::Storage, || self.doing("understand plan.json")).map_err(
-            |e| {
-                e.hint(format!(
-                    "If a newer coracle made the container, use that one; to drop it: coracle rm -f {}",
-                    self.id.short()
-                ))
-            },
+            .context(Kind::Storage, || self.doing("read plan.json"))
+            .and_then(|bytes| bytes.ok_or_else(missing));
+        bytes.map_err(|e| e.hint(self.drop_it()))
+    }
+
+    fn drop_it(&self) -> String {
+        format!(
+            "If a newer coracle made the container, use that one; to drop it: coracle rm -f {}",
+            self.id.short()
         )
+    }
+
+    /// As [`ContainerDir::plan`], refusing a plan of a newer version, which may mean more than is read of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checked_plan<P: DeserializeOwned>(&self) -> Result<P> {
+        self.plan_bytes().and_then(|bytes| super::plans::parse(&bytes)).map_err(|e| {
+            Error::new(Kind::Storage, "its plan cannot be read").caused_by(e).hint(self.drop_it())
+        })
+    }
+
+    /// A record that could not be written, with the cure where there is one.
+    fn unwritten(&self, file: &str, e: io::Error) -> Error {
+        let cure = record::hint(e.raw_os_error().map(Errno::from_raw));
+        let error = Error::new(Kind::Storage, self.doing(&format!("write {file}"))).caused_by(e);
+        if let Some(cure) = cure { error.hint(cure) } else { error }
     }
 
     /// What a person calls the container: its name, or its short id when that is lost. For messages.

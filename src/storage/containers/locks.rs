@@ -12,6 +12,10 @@
 //! same file carries an open-file-description lock for the rewriting of `summary`, which must be possible
 //! while another process holds the flock.
 
+use super::files;
+use crate::storage::place::BELOW;
+use crate::storage::record::open_regular;
+use crate::sys::fd::open_within;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
@@ -84,10 +88,24 @@ fn record(kind: libc::c_int, byte: libc::off_t) -> libc::flock {
     }
 }
 
+/// Opens `alive`; what else is in its place is neither followed nor waited for.
 fn open(dir: BorrowedFd<'_>, name: &str, create: bool) -> nix::Result<OwnedFd> {
-    let mut flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     flags.set(OFlag::O_CREAT, create);
     openat(dir, name, flags, Mode::from_bits_truncate(0o600))
+}
+
+/// Opens `lock`, made if missing. Something else in its place is put out of the way: it holds nothing that
+/// anybody needs, and no container may be kept from being removed by it.
+fn open_lock(dir: BorrowedFd<'_>) -> io::Result<File> {
+    let open = || open_regular(dir, "lock", OFlag::O_RDWR | OFlag::O_CREAT);
+    match open() {
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            files::out_of_the_way(dir, "lock")?;
+            open()
+        }
+        other => other,
+    }
 }
 
 /// Takes `alive`; asks `patient` whenever another process holds it. `EAGAIN` says that it still does.
@@ -130,8 +148,8 @@ pub(super) fn starts(dir: BorrowedFd<'_>, path: &str) -> bool {
 }
 
 fn holder(dir: BorrowedFd<'_>, path: &str, byte: libc::off_t) -> Option<i32> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(dir, path, flags, Mode::empty()).ok()?;
+    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK;
+    let file = open_within(dir, path, flags, BELOW).ok()?;
     let mut lock = record(libc::F_WRLCK, byte);
     fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
     (lock.l_type != libc::F_UNLCK as libc::c_short).then_some(lock.l_pid)
@@ -139,7 +157,7 @@ fn holder(dir: BorrowedFd<'_>, path: &str, byte: libc::off_t) -> Option<i32> {
 
 /// Takes `lock`, waiting for it.
 pub(super) fn lock(dir: BorrowedFd<'_>) -> io::Result<DirLock> {
-    let file = File::from(open(dir, "lock", true)?);
+    let file = open_lock(dir)?;
     loop {
         match file.lock() {
             Ok(()) => return Ok(DirLock { file }),
@@ -151,7 +169,7 @@ pub(super) fn lock(dir: BorrowedFd<'_>) -> io::Result<DirLock> {
 
 /// Takes `lock` if it is free.
 pub(super) fn try_lock(dir: BorrowedFd<'_>) -> io::Result<Option<DirLock>> {
-    let file = File::from(open(dir, "lock", true)?);
+    let file = open_lock(dir)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(DirLock { file })),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
@@ -161,7 +179,7 @@ pub(super) fn try_lock(dir: BorrowedFd<'_>) -> io::Result<Option<DirLock>> {
 
 /// Runs `work` alone among those that rewrite this container's summary.
 pub(super) fn with_summary<T>(dir: BorrowedFd<'_>, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let file = open(dir, "lock", true)?;
+    let file = open_lock(dir)?;
     let lock = record(libc::F_WRLCK, 0);
     loop {
         match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLKW(&lock)) {
@@ -175,7 +193,7 @@ pub(super) fn with_summary<T>(dir: BorrowedFd<'_>, work: impl FnOnce() -> io::Re
 
 /// Leaves the exit note of a run.
 pub(super) fn note_exit(dir: BorrowedFd<'_>, run: u64, code: u8) -> io::Result<()> {
-    write_note(&File::from(open(dir, "lock", true)?), run, code)
+    write_note(&open_lock(dir)?, run, code)
 }
 
 fn write_note(file: &File, run: u64, code: u8) -> io::Result<()> {
@@ -189,7 +207,7 @@ pub struct ExitNote(File);
 
 impl ExitNote {
     pub(super) fn open(dir: BorrowedFd<'_>) -> io::Result<ExitNote> {
-        Ok(ExitNote(File::from(open(dir, "lock", true)?)))
+        Ok(ExitNote(open_lock(dir)?))
     }
 
     /// When the note was written.

@@ -1,6 +1,4 @@
 use super::*;
-use crate::storage::containers::files::open_dir;
-use nix::fcntl::AT_FDCWD;
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -14,7 +12,7 @@ fn fixture() -> Fixture {
 
 fn fixture_of(form: Form) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
-    let fd = open_dir(AT_FDCWD, dir.path().to_str().unwrap()).unwrap();
+    let fd = crate::storage::place::directory(dir.path()).unwrap();
     Fixture { dir, fd, form }
 }
 

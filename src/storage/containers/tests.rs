@@ -210,22 +210,69 @@ fn a_name_whose_container_is_gone_or_half_made_is_taken_over() {
 }
 
 #[test]
-fn what_a_killed_creator_or_remover_left_is_collected_when_it_is_old() {
+fn what_a_killed_creator_or_remover_left_is_collected_at_once() {
     let f = fixture();
     let (kept, half) = (f.make("kept"), f.make("half"));
     std::fs::remove_file(half.path().join("summary")).unwrap();
-    // It may be one that is being made.
+    // While somebody is at work in it, it stays.
+    let working = half.lock().unwrap();
     assert_eq!(f.containers.collect_half_made().unwrap(), 0);
-    let age = |dir: &ContainerDir| {
-        let past = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-        std::fs::File::open(dir.path()).unwrap().set_modified(past).unwrap();
-    };
-    age(&half);
-    age(&kept);
+    drop(working);
     assert_eq!(f.containers.collect_half_made().unwrap(), 1);
     assert!(kept.in_place() && !half.in_place());
     assert!(f.containers.find("half").is_err());
+    assert_eq!(f.containers.collect_stray_names().unwrap(), 1);
     assert!(std::fs::symlink_metadata(f.containers.data.join("names/half")).is_err());
+    assert_eq!(f.containers.find("kept").unwrap().id(), kept.id());
+}
+
+/// A creator works aside; what it leaves when it is killed is told from what it makes by its lock.
+#[test]
+fn a_container_in_the_making_is_seen_by_nobody_and_keeps_its_name() {
+    let f = fixture();
+    let id = Containers::new_id().unwrap();
+    let made = f.containers.create_with(&id, &name("web"), &plan("web"), |_| {
+        let aside = f.containers.data.join("containers").join(create::aside(&id));
+        assert!(aside.join("summary").exists());
+        assert!(f.containers.list().unwrap().is_empty() && f.containers.ids().unwrap().is_empty());
+        assert_eq!(f.containers.collect_half_made().unwrap(), 0);
+        // As between the link and the rename.
+        let links = Place::make(&f.containers.data.join(NAMES)).unwrap();
+        f.containers.take_name(&links, &name("web"), &id).unwrap();
+        let other = f.containers.create(&Containers::new_id().unwrap(), &name("web"), &plan("web"));
+        assert_eq!(other.unwrap_err().kind(), Kind::Conflict);
+        assert_eq!(f.containers.collect_stray_names().unwrap(), 0);
+        std::fs::remove_file(f.containers.data.join("names/web")).unwrap();
+        Ok(())
+    });
+    assert_eq!(f.containers.find("web").unwrap().id(), made.unwrap().id());
+
+    let killed = Containers::new_id().unwrap();
+    let aside = f.containers.data.join("containers").join(create::aside(&killed));
+    std::fs::create_dir(&aside).unwrap();
+    // Its maker may be about to take the lock.
+    assert_eq!(f.containers.collect_half_made().unwrap(), 0);
+    std::fs::write(aside.join("lock"), "0 0\n").unwrap();
+    let links = Place::open(&f.containers.data.join(NAMES)).unwrap();
+    f.containers.take_name(&links, &name("killed"), &killed).unwrap();
+    f.make("killed");
+    assert!(!aside.exists(), "who takes the name over takes the rest away");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::write(aside.join("lock"), "0 0\n").unwrap();
+    assert_eq!(f.containers.collect_half_made().unwrap(), 1);
+    assert!(!aside.exists());
+}
+
+#[test]
+fn a_creator_that_is_refused_leaves_nothing() {
+    let f = fixture();
+    let id = Containers::new_id().unwrap();
+    let failed = f
+        .containers
+        .create_with(&id, &name("web"), &plan("web"), |_| Err(Error::new(Kind::Storage, "no room")));
+    assert!(failed.unwrap_err().in_one_line().contains("no room"));
+    assert_eq!(std::fs::read_dir(f.containers.data.join("containers")).unwrap().count(), 0);
+    assert!(!f.containers.data.join("names/web").exists());
 }
 
 #[test]
@@ -546,8 +593,8 @@ fn a_rename_that_was_killed_shows_no_name_twice_and_can_be_repeated() {
         let settings = Settings { name: name("new"), ..dir.settings().unwrap() };
         files::replace_json(dir.fd(), "settings.json", &settings).unwrap();
     };
-    let base = f.containers.base().unwrap();
-    f.containers.take_name(&base, &name("new"), dir.id()).unwrap();
+    let links = Place::open(&f.containers.data.join(NAMES)).unwrap();
+    f.containers.take_name(&links, &name("new"), dir.id()).unwrap();
     killed_after_settings();
     // It is found by either name until somebody says what is to be.
     assert_eq!(f.containers.find("old").unwrap().id(), f.containers.find("new").unwrap().id());
@@ -560,7 +607,7 @@ fn a_rename_that_was_killed_shows_no_name_twice_and_can_be_repeated() {
     assert_eq!(names(), ["new", "old"]);
 
     f.containers.rename(&dir, &name("third")).unwrap();
-    f.containers.take_name(&base, &name("new"), dir.id()).unwrap();
+    f.containers.take_name(&links, &name("new"), dir.id()).unwrap();
     killed_after_settings();
     assert_eq!(f.containers.rename(&dir, &name("new")).unwrap(), name("third"));
     assert_eq!(names(), ["new", "old"]);

@@ -1,14 +1,16 @@
 //! Reading events: those that are kept, then those that happen.
 
-use super::{Event, is_at, numbered, numbers};
+use super::{CURRENT, Event, in_words, is_at, numbered, numbers};
+use crate::storage::place::Place;
+use crate::sys::fd::link_of;
 use chrono::{DateTime, Utc};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How much is read at once, in bytes.
@@ -19,7 +21,7 @@ const WITHOUT_INOTIFY: Duration = Duration::from_millis(250);
 /// A place in the events of one data root.
 #[derive(Debug)]
 pub struct Reader {
-    dir: PathBuf,
+    dir: Place,
     file: Option<File>,
     /// The beginning of a line whose end is not there yet.
     rest: Vec<u8>,
@@ -27,11 +29,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(dir: &Path, from_the_oldest: bool) -> io::Result<Reader> {
-        let mut reader =
-            Reader { dir: dir.to_owned(), file: None, rest: Vec::new(), inotify: watch(dir).ok() };
+    pub(super) fn new(dir: Place, from_the_oldest: bool) -> io::Result<Reader> {
+        let inotify = watch(&dir).ok();
+        let mut reader = Reader { dir, file: None, rest: Vec::new(), inotify };
         if !from_the_oldest {
-            reader.file = open(&dir.join("current"))?;
+            reader.file = open(&reader.dir, CURRENT)?;
             if let Some(file) = &mut reader.file {
                 file.seek(SeekFrom::End(0))?;
             }
@@ -45,7 +47,7 @@ impl Reader {
     /// When the directory cannot be read.
     pub fn skip_to(&mut self, since: DateTime<Utc>) -> io::Result<()> {
         for number in numbers(&self.dir)? {
-            let Some(file) = open(&numbered(&self.dir, number))? else { continue };
+            let Some(file) = open(&self.dir, &numbered(number))? else { continue };
             let over = DateTime::<Utc>::from(file.metadata()?.modified()?) < since;
             self.file = Some(file);
             if !over {
@@ -117,7 +119,7 @@ impl Reader {
     fn advance(&mut self, take: &mut impl FnMut(Event) -> bool) -> io::Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
         let own = file.metadata()?.ino();
-        let current = open(&self.dir.join("current"))?;
+        let current = open(&self.dir, CURRENT)?;
         if current.as_ref().is_some_and(|c| c.metadata().is_ok_and(|m| m.ino() == own)) {
             return Ok(false);
         }
@@ -137,16 +139,13 @@ impl Reader {
             let numbers = numbers(&self.dir)?;
             let mut later = Vec::new();
             for number in numbers.iter().rev() {
-                let path = numbered(&self.dir, *number);
-                if inode.is_some_and(|own| is_at(&path, own)) {
+                let name = numbered(*number);
+                if inode.is_some_and(|own| is_at(&self.dir, &name, own)) {
                     break;
                 }
-                later.push(path);
+                later.push(name);
             }
-            let next = match later.pop() {
-                Some(path) => open(&path)?,
-                None => open(&self.dir.join("current"))?,
-            };
+            let next = open(&self.dir, later.pop().as_deref().unwrap_or(CURRENT))?;
             // Another may have been put aside since we looked, or while: a listing may then lack one and have
             // the one after it (readdir(3)). What was there before the second look began is in that one.
             if super::numbers(&self.dir)? == numbers {
@@ -156,17 +155,16 @@ impl Reader {
     }
 }
 
-fn open(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
+fn open(dir: &Place, name: &str) -> io::Result<Option<File>> {
+    dir.file(name, OFlag::O_RDONLY).map_err(in_words)
 }
 
-fn watch(dir: &Path) -> nix::Result<Inotify> {
+fn watch(dir: &Place) -> nix::Result<Inotify> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-    inotify
-        .add_watch(dir, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+    let path = link_of(dir);
+    inotify.add_watch(
+        path.as_str(),
+        AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO,
+    )?;
     Ok(inotify)
 }

@@ -1,9 +1,18 @@
 use super::*;
 use std::collections::HashSet;
+use std::fs::{self, OpenOptions};
 use std::process::{Command, Stdio};
 
 const WRITERS: usize = 16;
 const EACH: usize = 400;
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+fn put_aside(events: &Events) -> Vec<u64> {
+    numbers(&make(&events.dir).unwrap()).unwrap()
+}
 
 fn all(events: &Events) -> Vec<Event> {
     let mut found = Vec::new();
@@ -71,10 +80,10 @@ fn many_processes_lose_and_tear_nothing_while_files_are_put_aside() {
     assert_eq!(followed.len(), WRITERS * EACH);
     let kept: HashSet<String> = all(&events).into_iter().map(|e| e.id).collect();
     assert_eq!(kept, followed);
-    let files = numbers(&events.dir).unwrap();
+    let files = put_aside(&events);
     assert!(files.len() > 3, "only {} files were put aside", files.len());
     for number in files {
-        let text = fs::read(numbered(&events.dir, number)).unwrap();
+        let text = fs::read(events.dir.join(numbered(number))).unwrap();
         // However many write, and whenever: twice the size, and what each had to say by then.
         assert!(text.len() < 2 * events.full as usize + WRITERS * 1024, "{} bytes", text.len());
         assert_eq!(text.last(), Some(&b'\n'));
@@ -124,12 +133,12 @@ fn files_of_long_ago_are_passed_over_and_in_the_end_removed() {
     // Tests beside this one fork, and what they start holds the file's lock for a moment: then it is put
     // aside later.
     let mut lines = 0;
-    while numbers(&events.dir).is_ok_and(|n| n.last() < Some(&30)) || numbers(&events.dir).is_err() {
+    while put_aside(&events).last() < Some(&30) {
         events.emit(Event::volume(Action::Create, "old"));
         lines += 1;
         open(&events.dir.join("current")).unwrap().set_modified(day).unwrap();
     }
-    assert_eq!(numbers(&events.dir).unwrap().len(), KEPT);
+    assert_eq!(put_aside(&events).len(), KEPT);
     let kept = all(&events).len();
     assert!(KEPT < kept && kept < lines, "{kept} of {lines}");
     events.emit(Event::volume(Action::Create, "now"));
@@ -153,6 +162,24 @@ fn long_labels_are_left_out_and_unknown_words_understood() {
     let line = br#"{"time":"2026-01-01T00:00:00Z","type":"volume","status":"teleport","more":1}"#;
     assert_eq!(Event::from_line(line).unwrap().status, Action::Unknown);
     assert!(Event::from_line(b"").is_none());
+}
+
+/// Neither is waited for or written to; the verb that tells of something goes on.
+#[test]
+fn a_fifo_or_a_link_in_the_place_of_the_file_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::new(dir.path());
+    events.emit(Event::volume(Action::Create, "one"));
+    let current = events.dir.join(CURRENT);
+    fs::remove_file(&current).unwrap();
+    nix::unistd::mkfifo(&current, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    events.emit(Event::volume(Action::Create, "two"));
+    assert!(events.reader(true).unwrap().read(|_| true).is_err());
+    fs::remove_file(&current).unwrap();
+    fs::write(dir.path().join("outside"), "").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("outside"), &current).unwrap();
+    events.emit(Event::volume(Action::Create, "three"));
+    assert_eq!(fs::read_to_string(dir.path().join("outside")).unwrap(), "");
 }
 
 #[test]

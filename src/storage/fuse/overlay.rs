@@ -43,11 +43,10 @@ mod tree;
 
 use super::mount_served;
 use crate::fork::{Doing, Failure};
+use crate::storage::place;
 use crate::storage::unpack::lstat;
 use crate::sys::mount::{self, Tree};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open};
-use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -90,21 +89,20 @@ pub fn mount(parts: &Parts<'_>, place: &Path) -> Result<(), Failure> {
 /// Whether the kernel has mounted these directories as volatile: then what is in the upper one may be
 /// anything, and the kernel's refusal is to stand (overlayfs.rst, "Volatile mount").
 pub fn was_volatile(work: &Path) -> bool {
-    let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    open(&work.join("work/incompat"), look, Mode::empty())
+    place::held(&work.join("work/incompat"))
         .is_ok_and(|dir| matches!(lstat(dir.as_fd(), c"volatile"), Ok(Some(_))))
 }
 
 fn directory(path: &Path) -> Result<OwnedFd, Failure> {
-    open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .doing("open directory", path)
+    place::held(path).doing("open directory", path)
 }
 
 /// A directory without what is mounted below it, as the kernel's overlay has it. Where nobody may look
 /// below those mounts, they are not crossed.
 fn alone(path: &Path) -> Result<OwnedFd, Failure> {
-    match mount::open_tree(AT_FDCWD, path, Tree::Clone) {
-        Err(Errno::EINVAL) => directory(path),
+    let held = directory(path)?;
+    match mount::open_tree(held.as_fd(), Path::new(""), Tree::Clone) {
+        Err(Errno::EINVAL) => Ok(held),
         other => other.doing("open directory", path),
     }
 }

@@ -26,8 +26,7 @@ mod tree;
 use super::mount_served;
 use crate::container::ids::IdMaps;
 use crate::fork::{Doing, Failure};
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use crate::storage::place::directory;
 use std::path::{Path, PathBuf};
 
 /// A mounted file system.
@@ -44,8 +43,7 @@ impl Shifted {
     /// # Errors
     /// The failed step.
     pub fn mount(directories: &[PathBuf], ids: &IdMaps, place: &Path) -> Result<Shifted, Failure> {
-        let look = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let layers = directories.iter().map(|path| open(path, look, Mode::empty()).doing("open", path));
+        let layers = directories.iter().map(|path| directory(path).doing("open", path));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         mount_served(true, place, |link, device| server::main(link, device, &layers, ids))?;
         Ok(Shifted { place: place.to_owned(), count: directories.len() })

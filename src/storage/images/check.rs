@@ -87,9 +87,7 @@ impl Images {
             && let Ok(config) = super::parse_config(&bytes, &record.id)
         {
             for layer in ChainId::chain(&config.rootfs.diff_ids) {
-                if !self.layers.path(&layer).is_ok_and(|path| path.is_dir())
-                    || self.layers.record(&layer).is_err()
-                {
+                if self.layers.path(&layer).is_err() || self.layers.record(&layer).is_err() {
                     found.faults.push(format!("layer {} is missing", layer.0.short()));
                 }
             }
@@ -116,7 +114,7 @@ impl Images {
     /// # Errors
     /// When a record cannot be read.
     pub fn unused_layers(&self) -> Result<Vec<ChainId>> {
-        let used = self.used_layers()?;
+        let Some(used) = self.used_layers()? else { return Ok(Vec::new()) };
         Ok(self.layers.list()?.into_iter().filter(|layer| !used.contains(layer)).collect())
     }
 
@@ -125,7 +123,7 @@ impl Images {
     /// # Errors
     /// When a record cannot be read or a layer not be moved.
     pub fn discard_if_unused(&self, _lock: &ExclusiveLock, layers: &[ChainId]) -> Result<Vec<ChainId>> {
-        let mut kept = self.used_layers()?;
+        let Some(mut kept) = self.used_layers()? else { return Ok(Vec::new()) };
         kept.extend(self.layers.list()?.into_iter().filter(|layer| !layers.contains(layer)));
         self.layers.discard_unused(&kept)
     }

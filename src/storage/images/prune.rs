@@ -1,9 +1,10 @@
 //! Removing the images that nobody needs.
 
-use super::{Images, Listed};
+use super::{Images, Listed, damage};
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::ExclusiveLock;
+use crate::storage::containers::Unreadable;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -23,9 +24,13 @@ impl Images {
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Vec<Digest>> {
         let mut gone = Vec::new();
+        let plans = self.plans()?;
+        plans.unreadable.iter().for_each(Unreadable::warn);
         for listed in self.list()? {
             let candidate = !listed.read_only && (all || listed.names.is_empty());
-            if candidate && wanted(&listed) && self.users(&listed.image.id)?.is_empty() {
+            let used =
+                !plans.unreadable.is_empty() || plans.read.iter().any(|(_, p)| p.uses(&listed.image.id));
+            if candidate && !used && wanted(&listed) {
                 self.remove(lock, &listed.image.id)?;
                 gone.push(listed.image.id);
             }
@@ -39,7 +44,7 @@ impl Images {
     /// # Errors
     /// When a record cannot be read or the file system refuses.
     pub fn discard_blobs(&self, _lock: &ExclusiveLock, blobs: &[Digest]) -> Result<()> {
-        let named = self.named_blobs()?;
+        let Some(named) = self.named_blobs()? else { return Ok(()) };
         for blob in blobs.iter().filter(|blob| !named.contains(blob)) {
             self.blobs.remove(blob)?;
             self.blobs.remove_partial(blob)?;
@@ -47,28 +52,37 @@ impl Images {
         Ok(())
     }
 
-    /// The blobs that images of our own store need.
-    fn named_blobs(&self) -> Result<HashSet<Digest>> {
+    /// The blobs that images of our own store need; `None` when that cannot be told, as a record or a manifest
+    /// cannot be read.
+    fn named_blobs(&self) -> Result<Option<HashSet<Digest>>> {
         let mut named: HashSet<Digest> = HashSet::new();
+        let mut all_known = !self.has_lost_records()?;
         for (image, read_only) in self.image_records()? {
             if !read_only {
-                self.blobs_of(&image, &mut named);
+                all_known &= self.blobs_of(&image, &mut named);
             }
         }
+        if !all_known {
+            damage::warn();
+            return Ok(None);
+        }
         named.extend(self.ref_records()?.into_iter().map(|(found, _)| found.manifest.digest));
-        Ok(named)
+        Ok(Some(named))
     }
 
     /// Removes what no image and no container names: layers, and blobs that nobody has just fetched.
     /// Commands that were killed leave such.
     fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
-        let named = self.named_blobs()?;
-        for blob in self.blobs.list_older(ORPHAN_AGE)? {
-            if !named.contains(&blob) {
-                self.blobs.remove(&blob)?;
+        if let Some(named) = self.named_blobs()? {
+            for blob in self.blobs.list_older(ORPHAN_AGE)? {
+                if !named.contains(&blob) {
+                    self.blobs.remove(&blob)?;
+                }
             }
         }
-        let used = self.used_layers()?;
-        self.layers.discard_unused(&used).map(drop)
+        match self.used_layers()? {
+            Some(used) => self.layers.discard_unused(&used).map(drop),
+            None => Ok(()),
+        }
     }
 }

@@ -96,6 +96,12 @@ pub(super) struct PlanPart {
 }
 
 impl PlanPart {
+    /// Whether the container was made from this image, or has it mounted.
+    pub(super) fn uses(&self, id: &Digest) -> bool {
+        self.image.as_ref().is_some_and(|image| image.id == *id)
+            || self.mounted().any(|image| image.id == *id)
+    }
+
     /// The images that are mounted into it.
     pub(super) fn mounted(&self) -> impl Iterator<Item = &MountedImage> {
         self.mounts.iter().filter_map(|mount| mount.source.image.as_ref())

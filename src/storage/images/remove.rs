@@ -1,16 +1,15 @@
 //! Removing images, and what is needed to do it without taking anything that is still of use.
 
 use super::records::{BlobsOf, ImageRecord, PlanPart};
-use super::{Images, file_names, key, parse_config, ref_path};
+use super::{IMAGES, Images, REFS, damage, key, parse_config};
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, Digest, Reference};
 use crate::storage::ExclusiveLock;
+use crate::storage::containers::{Containers, Plans, Unreadable};
 use crate::storage::events::{Action, Event, Events};
-use crate::storage::record::{self, failed};
 use crate::storage::rootfs::RootPlan;
 use std::collections::HashSet;
-use std::fs;
 
 /// What a removal did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,111 +23,125 @@ pub struct Removed {
 }
 
 impl Images {
-    /// The containers of our store that were made from this image.
+    /// The containers of our store that were made from this image, as far as their plans can be read.
     ///
     /// # Errors
     /// When the directory of containers cannot be read.
     pub fn users(&self, id: &Digest) -> Result<Vec<ContainerId>> {
-        let plans = self.plans()?;
-        Ok(plans
-            .into_iter()
-            .filter(|p| p.image.as_ref().is_some_and(|i| i.id == *id) || p.mounted().any(|i| i.id == *id))
-            .map(|p| p.id)
-            .collect())
+        let using = self.plans()?.read.into_iter().filter(|(_, plan)| plan.uses(id));
+        Ok(using.map(|(_, plan)| plan.id).collect())
     }
 
     /// Removes an image with all its names, and what nothing else needs: its blobs and its layers. The
     /// layers are in the trash afterwards; see [`crate::storage::trash::sweep`].
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when containers were made from it or it lies in an additional store.
+    /// [`Kind::Conflict`] when containers were made from it, or one may have been whose plan cannot be read, or
+    /// when it lies in an additional store.
     pub fn remove(&self, _lock: &ExclusiveLock, id: &Digest) -> Result<Removed> {
-        let path = self.roots.data.join("images").join(id.hex());
-        let Some(gone) = record::read::<ImageRecord>(&path)? else {
+        let images = self.own(IMAGES)?;
+        let Some(gone) = images.read::<ImageRecord>(id.hex())? else {
             return Err(Error::new(
                 Kind::Storage,
                 format!("image {} lies in an additional store, which is read-only", id.short()),
             ));
         };
-        if let Some(user) = self.users(id)?.first() {
+        let plans = self.plans()?;
+        if let Some((_, user)) = plans.read.iter().find(|(_, plan)| plan.uses(id)) {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("image {} is in use by container {}", id.short(), user.short()),
+                format!("image {} is in use by container {}", id.short(), user.id.short()),
             )
             .hint("Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE"));
+        }
+        if let Some(unreadable) = plans.unreadable.first() {
+            return Err(unreadable.refusal(&format!("image {}", id.short())));
         }
         let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
         for (found, read_only) in self.ref_records()? {
             if found.id == *id && !read_only {
-                let path = ref_path(&self.roots.data, &key(&found.reference));
-                fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
+                self.own(REFS)?.remove_file(key(&found.reference).hex())?;
                 removed.untagged.push(found.reference);
             }
         }
-        fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
-        self.write_index()?;
+        images.remove_file(id.hex())?;
+        self.derive_index();
         let mut blobs: HashSet<Digest> = HashSet::new();
         self.blobs_of(&gone, &mut blobs);
         let mut kept: HashSet<Digest> = HashSet::new();
+        let mut all_known = !self.has_lost_records()?;
         for (other, read_only) in self.image_records()? {
             if !read_only {
-                self.blobs_of(&other, &mut kept);
+                all_known &= self.blobs_of(&other, &mut kept);
             }
         }
         let used = self.used_layers()?;
-        for blob in blobs.difference(&kept) {
-            self.blobs.remove(blob)?;
+        if all_known {
+            for blob in blobs.difference(&kept) {
+                self.blobs.remove(blob)?;
+            }
+        } else {
+            damage::warn();
         }
-        removed.layers = self.layers.discard_unused(&used)?;
+        if let Some(used) = used {
+            removed.layers = self.layers.discard_unused(&used)?;
+        }
         removed.untagged.sort();
         let told = Event::image_named(Action::Remove, id.as_str(), id.hex());
         Events::new(&self.roots.data).emit(told);
         Ok(removed)
     }
 
-    /// Collects every digest an image's manifests name; unreadable manifests name nothing.
-    pub(super) fn blobs_of(&self, image: &ImageRecord, into: &mut HashSet<Digest>) {
+    /// Collects every digest an image's manifests name; false when one cannot be read, which may name others.
+    pub(super) fn blobs_of(&self, image: &ImageRecord, into: &mut HashSet<Digest>) -> bool {
         into.insert(image.id.clone());
+        let mut all = true;
         for manifest in &image.manifests {
             into.insert(manifest.digest.clone());
-            let Ok(Some(bytes)) = self.blobs.read(&manifest.digest) else { continue };
-            let Ok(content) = serde_json::from_slice::<BlobsOf>(&bytes) else { continue };
-            into.extend(content.layers.into_iter().map(|l| l.digest));
+            let content = match self.blobs.read(&manifest.digest) {
+                Ok(Some(bytes)) => serde_json::from_slice::<BlobsOf>(&bytes).ok(),
+                _ => None,
+            };
+            all &= content.is_some();
+            into.extend(content.into_iter().flat_map(|content| content.layers).map(|l| l.digest));
         }
+        all
     }
 
-    /// The layers that images of our own store and containers need.
-    pub(super) fn used_layers(&self) -> Result<HashSet<ChainId>> {
+    /// The layers that images of our own store and containers need; `None` when that cannot be told, as a record,
+    /// a configuration or a plan cannot be read.
+    pub(super) fn used_layers(&self) -> Result<Option<HashSet<ChainId>>> {
         let mut used = HashSet::new();
-        for (image, read_only) in self.image_records()? {
-            if !read_only && let Some(bytes) = self.blobs.read(&image.id)? {
-                used.extend(ChainId::chain(&parse_config(&bytes, &image.id)?.rootfs.diff_ids));
-            }
-        }
-        for (found, read_only) in self.ref_records()? {
-            if !read_only && let Some(bytes) = self.blobs.read(&found.id)? {
-                used.extend(ChainId::chain(&parse_config(&bytes, &found.id)?.rootfs.diff_ids));
-            }
-        }
-        for plan in self.plans()? {
+        let plans = self.plans()?;
+        plans.unreadable.iter().for_each(Unreadable::warn);
+        let mut all_known = plans.unreadable.is_empty();
+        for (_, plan) in plans.read {
             used.extend(plan.mounted().flat_map(|image| &image.layers).cloned());
             if let RootPlan::Layers(layers) = plan.root {
                 used.extend(layers);
             }
         }
-        Ok(used)
+        let images = self.image_records()?.into_iter().map(|(image, read_only)| (image.id, read_only));
+        let names = self.ref_records()?.into_iter().map(|(name, read_only)| (name.id, read_only));
+        let own = images.chain(names).filter(|(_, read_only)| !read_only).map(|(id, _)| id);
+        let mut records_known = !self.has_lost_records()?;
+        for id in own.collect::<HashSet<_>>() {
+            // One that is not there leads to no layers, whatever names it.
+            let Some(bytes) = self.blobs.read(&id).unwrap_or_else(|_| Some(Vec::new())) else { continue };
+            match parse_config(&bytes, &id) {
+                Ok(config) => used.extend(ChainId::chain(&config.rootfs.diff_ids)),
+                Err(_) => records_known = false,
+            }
+        }
+        if !records_known {
+            damage::warn();
+        }
+        all_known &= records_known;
+        Ok(all_known.then_some(used))
     }
 
-    fn plans(&self) -> Result<Vec<PlanPart>> {
-        let dir = self.roots.data.join("containers");
-        let mut plans = Vec::new();
-        for name in file_names(&dir)? {
-            // A container removed under our eyes, or not complete yet, has no plan.
-            let plan = record::read::<PlanPart>(&dir.join(&name).join("plan.json"));
-            plans.extend(
-                plan.map_err(|e| e.hint(format!("Remove the container: coracle rm --force {name}")))?,
-            );
-        }
-        Ok(plans)
+    /// What the containers of our store need from here.
+    pub(super) fn plans(&self) -> Result<Plans<PlanPart>> {
+        Containers::new(&self.roots.data, &self.roots.runtime).plans()
     }
 }

@@ -45,7 +45,7 @@ impl Lower {
 
     /// The intended owner of a path, if one is recorded.
     fn owner(&self, path: &[u8]) -> Option<(u32, u32)> {
-        let read = || super::owners::read(&self.home.join("owners"));
+        let read = || super::owners::read(&self.home);
         self.owners.get_or_init(read).get(path).copied()
     }
 }

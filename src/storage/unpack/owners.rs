@@ -3,10 +3,14 @@
 //! The file `owners` of a layer holds one record per entry, in the order of the archive: `uid:gid:path` with decimal numbers, ended by a NUL byte. The path is relative to the
 //! layer's root, without a leading slash; later records win. The root itself is the empty path.
 
-use crate::error::Result;
-use crate::storage::record::{Durability, replace_bytes};
+use crate::storage::place;
+use crate::storage::record::read_bytes;
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::path::Path;
+
+/// Largest file of records that is read, in bytes.
+const MAX: u64 = 1 << 30;
 
 /// Intended owners by path.
 #[derive(Debug, Default)]
@@ -40,15 +44,9 @@ impl Owners {
         self.records = corrected;
     }
 
-    /// Writes the records, if there are any; gives whether there are.
-    ///
-    /// # Errors
-    /// When the file system refuses.
-    pub fn write(&self, path: &Path) -> Result<bool> {
-        if self.records.is_empty() {
-            return Ok(false);
-        }
-        replace_bytes(path, &self.records, Durability::Volatile).map(|()| true)
+    /// The records, if there are any.
+    pub(in crate::storage) fn records(&self) -> Option<&[u8]> {
+        if self.records.is_empty() { None } else { Some(&self.records) }
     }
 }
 
@@ -58,9 +56,11 @@ fn path_start(record: &[u8]) -> usize {
     colons.nth(1).unwrap_or(record.len())
 }
 
-/// Reads the records of a layer; one that cannot be read has none, as a layer made with many ids.
-pub fn read(path: &Path) -> HashMap<Vec<u8>, (u32, u32)> {
-    let bytes = std::fs::read(path).unwrap_or_default();
+/// Reads the records of the layer in this directory; one that cannot be read has none, as a layer made with
+/// many ids.
+pub fn read(home: &Path) -> HashMap<Vec<u8>, (u32, u32)> {
+    let bytes = place::directory(home).ok().and_then(|home| read_bytes(home.as_fd(), "owners", MAX).ok()?);
+    let bytes = bytes.unwrap_or_default();
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
     bytes
         .split(|b| *b == 0)

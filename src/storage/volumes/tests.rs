@@ -1,5 +1,6 @@
 use super::*;
 use crate::storage::testing::Scene;
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 fn open(path: &Path) -> std::fs::File {

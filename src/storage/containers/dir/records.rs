@@ -1,14 +1,15 @@
 //! The records of a container's directory: settings, runs, their ends, the stop note, and the summary that is
 //! kept beside them for `ps`.
 
-use super::super::files;
+use super::super::files::{self, Fresh};
 use super::super::locks::{self, ExitNote};
-use super::super::records::{Outline, ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
+use super::super::records::{ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
 use super::super::summary::{Phase, Record, encode_ports};
 use super::ContainerDir;
 use crate::container::health::Health;
 use crate::container::{ExitRecord, Name, RestartPolicy};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use chrono::Utc;
 use std::io;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -29,14 +30,32 @@ impl ContainerDir {
         Ok(Settings::new(name))
     }
 
-    /// Replaces the settings. The caller holds [`ContainerDir::lock`] since it read them.
+    /// Replaces the settings, and has listings show the name in them. The caller holds [`ContainerDir::lock`]
+    /// since it read them.
+    ///
+    /// Both files are written aside before either gets its name: a full disk is noticed while nothing has
+    /// changed. Then the settings get theirs, which decide, and the summary, which is derived; when the second
+    /// step fails the first is undone.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When a file cannot be written; nothing is changed then.
     pub fn set_settings(&self, settings: &Settings) -> Result<()> {
-        files::replace_json(self.fd(), "settings.json", settings)
-            .and_then(|()| self.show_name(&settings.name).map(drop))
-            .context(Kind::Storage, || self.doing("write settings.json"))
+        let change = || -> io::Result<()> {
+            let bytes = serde_json::to_vec(settings).map_err(io::Error::other)?;
+            let mut decided = Fresh::write(self.fd(), "settings.json", &bytes)?;
+            let Some(mut shown) = self.summary_for_change()? else { return decided.put() };
+            shown.name = settings.name.to_string();
+            let mut shown = Fresh::write(self.fd(), "summary", &shown.to_bytes()?)?;
+            failpoint::reach("settings.written");
+            decided.exchange()?;
+            failpoint::reach("settings.decided");
+            shown.exchange().inspect_err(|_| {
+                if let Err(e) = decided.undo() {
+                    log::warn!("put back the settings of container {}: {e}", self.id.short());
+                }
+            })
+        };
+        locks::with_summary(self.fd(), change).map_err(|e| self.unwritten("settings.json", e))
     }
 
     /// Has listings show this name; gives the one they showed. The caller holds the lock of the directory.
@@ -189,31 +208,31 @@ impl ContainerDir {
 
     fn change_summary(&self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
         locks::with_summary(self.fd(), || {
-            // Whoever removes the container has begun.
-            let Some(bytes) = files::read(self.fd(), "summary")? else { return Ok(()) };
-            let mut record = match Record::from_bytes(&bytes) {
-                Some(record) if !record.cut => record,
-                Some(mut record) => {
-                    record.complete(self.full_record());
-                    record
-                }
-                None => self.full_record(),
-            };
+            let Some(mut record) = self.summary_for_change()? else { return Ok(()) };
             change(&mut record);
             files::replace_derived(self.fd(), "summary", &record.to_bytes()?)
         })
     }
 
-    pub(in crate::storage::containers) fn note_health(&self, health: Option<Health>) -> io::Result<()> {
-        self.change_summary(|s| s.health = health)
+    /// The summary as it stands, whole; `None` when there is none, as whoever removes the container has begun.
+    fn summary_for_change(&self) -> io::Result<Option<Record>> {
+        let bytes = match files::read(self.fd(), "summary") {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => return Ok(Some(self.full_record())),
+            other => other?,
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
+        Ok(Some(match Record::from_bytes(&bytes) {
+            Some(record) if !record.cut => record,
+            Some(mut record) => {
+                record.complete(self.full_record());
+                record
+            }
+            None => self.full_record(),
+        }))
     }
 
-    pub(in crate::storage::containers) fn write_first_summary(
-        &self,
-        name: &Name,
-        outline: &Outline,
-    ) -> io::Result<()> {
-        files::replace(self.fd(), "summary", &Record::new(name.as_str(), outline).to_bytes()?)
+    pub(in crate::storage::containers) fn note_health(&self, health: Option<Health>) -> io::Result<()> {
+        self.change_summary(|s| s.health = health)
     }
 
     /// The summary rebuilt from the full records.

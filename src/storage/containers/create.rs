@@ -1,0 +1,189 @@
+//! Making a container: aside, whole, and then in its place by one rename.
+//!
+//! Theory of operation. The steps, and what a creator that is killed after each of them leaves:
+//!
+//! 1. `containers/.new-<id>` is made and its `lock` taken, which the creator holds to the end. Names that begin
+//!    with a dot are no containers: nobody lists, counts or waits for what is in there. Left: something that
+//!    [`Containers::collect_half_made`] takes as soon as nobody holds the lock, whatever its age.
+//! 2. All of it is written there: plan, settings, `upper/` and `work/`, copies of secrets, the summary. Left: the
+//!    same.
+//! 3. `names/<name>` is linked to where the directory will be; `EEXIST` is where two who want one name part.
+//!    Left: a name that leads to nothing, so free; but while its maker lives, [`Containers::free_name`] finds
+//!    the lock of `.new-<id>` held and the name taken.
+//! 4. The directory is renamed to `containers/<id>`. From here on there is a container, complete.
+//!
+//! The name comes before the rename: the other way round two containers could be listed under one name, and
+//! what was refused would have been visible. The rename comes last, so nobody ever reads a record of
+//! a container that is not all there. Nothing is synced here.
+
+use super::records::Outline;
+use super::summary::Record;
+use super::{CONTAINERS, ContainerDir, Containers, NAMES, Settings, files, locks};
+use crate::container::{ContainerId, Name};
+use crate::error::{Context, Kind, Result};
+use crate::failpoint;
+use crate::storage::events::{Action, Event, Events, Type};
+use crate::storage::place::Place;
+use crate::storage::record::failed;
+use crate::storage::{access_list, trash};
+use chrono::Utc;
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use serde::Serialize;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What the names of containers that are being made begin with.
+const NEW: &str = ".new-";
+
+/// Seconds after which a directory that its creator has not come to lock is what somebody left.
+const UNLOCKED_GRACE: i64 = 60;
+
+/// The name of a container's directory while it is being made.
+pub(super) fn aside(id: &ContainerId) -> String {
+    format!("{NEW}{id}")
+}
+
+impl Containers {
+    /// Makes a container: a directory with `plan.json`, `upper/` (mode 0755), `work/` and a summary, and its
+    /// name.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken; `Storage` when a file cannot be written. Nothing is left then.
+    pub fn create<P: Serialize>(&self, id: &ContainerId, name: &Name, plan: &P) -> Result<ContainerDir> {
+        self.create_with(id, name, plan, |_| Ok(()))
+    }
+
+    /// As [`Containers::create`]; `furnish` puts more into the directory before anybody sees it.
+    ///
+    /// # Errors
+    /// As there, and those of `furnish`.
+    pub fn create_with<P: Serialize>(
+        &self,
+        id: &ContainerId,
+        name: &Name,
+        plan: &P,
+        furnish: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    ) -> Result<ContainerDir> {
+        let doing = || format!("create container {name}");
+        let plan = serde_json::to_vec(plan).context(Kind::Storage, doing)?;
+        let outline: Outline = serde_json::from_slice(&plan).context(Kind::Storage, doing)?;
+        let containers = Place::make(&self.data.join(CONTAINERS))?;
+        let aside = aside(id);
+        let place = containers.new_below(&aside)?;
+        let dir = place.as_fd().try_clone_to_owned().context(Kind::Storage, doing)?;
+        let dir = ContainerDir::new(id.clone(), &self.data, &self.runtime, dir);
+        let made = self.fill_and_place(&containers, &dir, name, (&plan, &outline), furnish);
+        if made.is_err() {
+            // Holds nothing but what was just written, all of it ours.
+            let _ = trash::remove_in(&containers, aside);
+        }
+        made.map_err(|e| match e.kind() {
+            Kind::Storage => crate::error::Error::new(Kind::Storage, doing()).caused_by(e),
+            _ => e,
+        })?;
+        let image = outline.image.map(|i| i.reference).unwrap_or_default();
+        let event =
+            Event::new(Type::Container, Action::Create).id(id.as_str()).name(name.as_str()).image(image);
+        Events::new(&self.data).emit(Event { attributes: outline.labels, ..event });
+        Ok(dir)
+    }
+
+    fn fill_and_place(
+        &self,
+        containers: &Place,
+        dir: &ContainerDir,
+        name: &Name,
+        (plan, outline): (&[u8], &Outline),
+        furnish: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let lock = dir.lock()?;
+        let fail = |e| failed("write the records in", &dir.path(), e);
+        lock.reserve_note().map_err(fail)?;
+        failpoint::reach("create.dir");
+        let write = || -> io::Result<()> {
+            files::create(dir.fd(), "plan.json", plan)?;
+            // Else the settings are the plan's.
+            if outline.name.as_ref() != Some(name) {
+                let settings = serde_json::to_vec(&Settings::new(name.clone())).map_err(io::Error::other)?;
+                files::create(dir.fd(), "settings.json", &settings)?;
+            }
+            mkdirat(dir.fd(), "work", Mode::from_bits_truncate(0o700))?;
+            mkdirat(dir.fd(), "upper", Mode::from_bits_truncate(0o755))?;
+            // What it has is what the container's `/` has.
+            access_list::open_to_all(files::open_dir(dir.fd(), "upper")?.as_fd())?;
+            files::create(dir.fd(), "summary", &Record::new(name.as_str(), outline).to_bytes()?)
+        };
+        write().map_err(fail)?;
+        furnish(dir.fd())?;
+        failpoint::reach("create.filled");
+        let names = Place::make(&self.data.join(NAMES))?;
+        self.take_name(&names, name, dir.id())?;
+        failpoint::reach("create.name");
+        let placed = containers.rename(&aside(dir.id()), containers, dir.id().as_str());
+        if placed.is_err() {
+            // Whoever is stopped by this link finds out that it leads nowhere; it need not come to that.
+            let _ = names.remove_file(name.as_str());
+        }
+        placed.map_err(|e| failed("create", &dir.path(), e.into()))?;
+        failpoint::reach("create.placed");
+        Ok(())
+    }
+
+    /// Moves to the trash what killed creators and removers left: directories that are no container yet, or
+    /// none any more, and that nobody is at work in. Gives their number.
+    ///
+    /// # Errors
+    /// When the directory of containers cannot be read.
+    pub fn collect_half_made(&self) -> Result<usize> {
+        let Some(containers) = self.place()? else { return Ok(0) };
+        let mut count = 0;
+        let fail = |e: nix::Error| failed("read", containers.path(), e.into());
+        for name in trash::names(containers.as_fd()).map_err(fail)? {
+            let Ok(name) = name.into_string() else { continue };
+            let id = name.strip_prefix(NEW).unwrap_or(&name);
+            // What is no directory, or cannot be opened, is for `system check` to tell of.
+            let (true, Ok(Some(dir))) = (id.parse::<ContainerId>().is_ok(), containers.below(&name)) else {
+                continue;
+            };
+            let whole = id == name && (files::is_there(dir.as_fd(), "summary") || is_alive(dir.as_fd()));
+            if whole {
+                continue;
+            }
+            if let Ok(Some(_lock)) = abandoned(dir.as_fd())
+                && trash::discard(&self.data, &containers, &name).is_ok_and(|moved| moved)
+            {
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether a container of this id is being made at this moment. What a killed creator left is removed.
+    pub(super) fn is_being_made(&self, id: &ContainerId) -> Result<bool> {
+        let Some(containers) = self.place()? else { return Ok(false) };
+        let Ok(Some(dir)) = containers.below(&aside(id)) else { return Ok(false) };
+        let lock = abandoned(dir.as_fd()).map_err(|e| failed("lock", dir.path(), e))?;
+        if lock.is_none() {
+            return Ok(true);
+        }
+        // It may have got its place since we found it here: then it is not what somebody left.
+        if containers.look(&aside(id))?.is_some() {
+            let _ = trash::discard(&self.data, &containers, &aside(id));
+        }
+        Ok(false)
+    }
+}
+
+fn is_alive(dir: BorrowedFd<'_>) -> bool {
+    locks::is_alive(dir, "alive")
+}
+
+/// The lock of a half-made directory when nobody else holds it. Its maker takes it a moment after it has made
+/// the directory, and writes into the file under it: before that, only age tells.
+fn abandoned(dir: BorrowedFd<'_>) -> io::Result<Option<locks::DirLock>> {
+    let noted = files::read(dir, "lock").ok().flatten().is_some_and(|note| !note.is_empty());
+    if !noted && Utc::now().timestamp() - fstat(dir)?.st_mtime <= UNLOCKED_GRACE {
+        return Ok(None);
+    }
+    locks::try_lock(dir)
+}
