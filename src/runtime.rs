@@ -8,7 +8,7 @@ use crate::container::health::{HealthCheck, OnFailure};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Failure};
 use crate::netns::{self, NetMode, slirp};
-use crate::plan::ContainerPlan;
+use crate::plan::{ContainerPlan, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE};
 use crate::storage::fuse;
@@ -130,6 +130,19 @@ pub fn discard(store: &Store, dir: &ContainerDir) {
     if let Err(error) = removed {
         log::info!("container {} is left: {error}", dir.id().short());
     }
+}
+
+/// Has a container that is to outlive its run written to the disk, with the volumes that were made for it alone;
+/// those that have names are there already.
+///
+/// # Errors
+/// When the disk reports one.
+pub fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<()> {
+    dir.keep()?;
+    plan.mounts.iter().try_for_each(|mount| match &mount.source {
+        MountSource::Volume { name, anonymous: true, .. } => store.volumes().keep(name),
+        _ => Ok(()),
+    })
 }
 
 /// Starts a container.

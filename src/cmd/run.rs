@@ -93,7 +93,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // On the disk when we say that it is there; the start does not wait for it.
     let keeping = match plan.lifecycle.auto_remove {
         true => None,
-        false => Some(fork::leaf_beside("records", || dir.keep())?),
+        false => Some(fork::leaf_beside("records", || runtime::keep(&store, &dir, &plan))?),
     };
     let launched = match prepared {
         Some(prepared) => runtime::start::first(&store, &dir, &plan, prepared, attachment),

@@ -194,7 +194,22 @@ impl Volumes {
     /// When the record cannot be written.
     pub fn share(&self, mut volume: Volume) -> Result<()> {
         volume.shared = true;
-        Place::open(&self.dir(&volume.name))?.replace(RECORD, &volume, Durability::Volatile)
+        Place::open(&self.dir(&volume.name))?.replace(RECORD, &volume, Durability::Synced)
+    }
+
+    /// Has the record of a volume that was made in a hurry written to the disk. One that is gone is none of
+    /// its business.
+    ///
+    /// # Errors
+    /// When the disk reports one.
+    pub fn keep(&self, name: &Name) -> Result<()> {
+        let Some(dir) = Place::find(&self.dir(name))? else { return Ok(()) };
+        // In place: others may be changing it.
+        let synced =
+            record::open_regular(dir.as_fd(), RECORD, OFlag::O_RDONLY).and_then(|file| file.sync_all());
+        synced.map_err(|e| failed("sync", &dir.path().join(RECORD), e))?;
+        dir.sync()?;
+        self.place()?.sync()
     }
 
     /// Finds a volume by its name or a unique beginning of it.

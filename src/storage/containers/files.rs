@@ -9,6 +9,7 @@ use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -43,6 +44,20 @@ enum At {
 impl<'a> Fresh<'a> {
     /// Writes the content aside.
     pub(super) fn write(dir: BorrowedFd<'a>, name: &'a str, bytes: &[u8]) -> io::Result<Fresh<'a>> {
+        Fresh::write_then(dir, name, bytes, |_| Ok(()))
+    }
+
+    /// As [`Fresh::write`], on the disk when it returns: what it takes the place of is on the disk, too.
+    pub(super) fn write_synced(dir: BorrowedFd<'a>, name: &'a str, bytes: &[u8]) -> io::Result<Fresh<'a>> {
+        Fresh::write_then(dir, name, bytes, File::sync_all)
+    }
+
+    fn write_then(
+        dir: BorrowedFd<'a>,
+        name: &'a str,
+        bytes: &[u8],
+        then: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<Fresh<'a>> {
         let mut fresh =
             Fresh { dir, name, temporary: format!(".{name}.{}", std::process::id()), at: At::Gone };
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
@@ -57,6 +72,7 @@ impl<'a> Fresh<'a> {
         let mut file = file?;
         fresh.at = At::New;
         file.write_all(bytes)?;
+        then(&file)?;
         Ok(fresh)
     }
 

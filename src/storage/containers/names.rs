@@ -214,6 +214,7 @@ impl Containers {
         }
         failpoint::reach("rename.settings");
         self.release_name(before.as_str(), dir.id())?;
+        dir.keep_place()?;
         Ok(before)
     }
 }

@@ -6,13 +6,15 @@
 //! any part of it, which readers take as a container whose records are lost, and nothing was promised. What can
 //! be made again of these (`summary`) or is of one run only (`run.json`, `exit.json`) is not waited for.
 
-use super::super::files;
+use super::super::{CONTAINERS, NAMES};
 use super::ContainerDir;
 use crate::error::{Context, Kind, Result};
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use crate::storage::place::Place;
+use crate::storage::record::open_regular;
+use crate::storage::trash;
+use nix::fcntl::OFlag;
 use nix::unistd::fsync;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// The files that cannot be made again.
@@ -24,49 +26,35 @@ impl ContainerDir {
     /// # Errors
     /// When the disk reports one.
     pub fn keep(&self) -> Result<()> {
-        let work = || -> nix::Result<()> {
-            for name in KEPT {
-                sync_file(self.fd(), name)?;
+        let doing = || self.doing("write the records to the disk");
+        for name in KEPT {
+            sync_file(self.fd(), name).context(Kind::Storage, doing)?;
+        }
+        if let Some(secrets) = Place::find(&self.path().join("secrets"))? {
+            for name in trash::names(secrets.as_fd()).context(Kind::Storage, doing)? {
+                sync_file(secrets.as_fd(), &name.to_string_lossy()).context(Kind::Storage, doing)?;
             }
-            match files::open_dir(self.fd(), "secrets") {
-                Ok(secrets) => sync_all(secrets.as_fd())?,
-                Err(Errno::ENOENT) => {}
-                Err(e) => return Err(e),
-            }
-            fsync(self.fd())?;
-            self.keep_names()
-        };
-        work().context(Kind::Storage, || self.doing("write the records to the disk"))
+            secrets.sync()?;
+        }
+        self.keep_place()?;
+        Place::open(&self.data.join(CONTAINERS))?.sync()
     }
 
-    /// Has the names that lead to containers written to the disk.
-    pub(in crate::storage::containers) fn keep_names(&self) -> nix::Result<()> {
-        let base = files::open_dir(AT_FDCWD, &self.data.to_string_lossy())?;
-        for name in ["containers", "names"] {
-            fsync(files::open_dir(&base, name)?)?;
-        }
-        Ok(())
+    /// Has what names it, and the names in its own directory, written to the disk.
+    ///
+    /// # Errors
+    /// When the disk reports one.
+    pub(in crate::storage::containers) fn keep_place(&self) -> Result<()> {
+        fsync(self.fd()).context(Kind::Storage, || self.doing("write the records to the disk"))?;
+        Place::open(&self.data.join(NAMES))?.sync()
     }
 }
 
-fn sync_file(dir: BorrowedFd<'_>, name: &str) -> nix::Result<()> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    match openat(dir, name, flags, Mode::empty()) {
-        Ok(file) => fsync(file),
+fn sync_file(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match open_regular(dir, name, OFlag::O_RDONLY) {
+        Ok(file) => file.sync_all(),
         // Not every container has each of them.
-        Err(Errno::ENOENT) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
     }
-}
-
-/// The files in a directory, then the directory.
-fn sync_all(dir: BorrowedFd<'_>) -> nix::Result<()> {
-    let mut entries = nix::dir::Dir::from_fd(dir.try_clone_to_owned().map_err(|_| Errno::EMFILE)?)?;
-    for entry in entries.iter() {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name != "." && name != ".." {
-            sync_file(dir, &name)?;
-        }
-    }
-    fsync(dir)
 }

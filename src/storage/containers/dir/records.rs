@@ -35,14 +35,14 @@ impl ContainerDir {
     ///
     /// Both files are written aside before either gets its name: a full disk is noticed while nothing has
     /// changed. Then the settings get theirs, which decide, and the summary, which is derived; when the second
-    /// step fails the first is undone.
+    /// step fails the first is undone. All of it is on the disk when this returns.
     ///
     /// # Errors
     /// When a file cannot be written; nothing is changed then.
     pub fn set_settings(&self, settings: &Settings) -> Result<()> {
         let change = || -> io::Result<()> {
             let bytes = serde_json::to_vec(settings).map_err(io::Error::other)?;
-            let mut decided = Fresh::write(self.fd(), "settings.json", &bytes)?;
+            let mut decided = Fresh::write_synced(self.fd(), "settings.json", &bytes)?;
             let Some(mut shown) = self.summary_for_change()? else { return decided.put() };
             shown.name = settings.name.to_string();
             let mut shown = Fresh::write(self.fd(), "summary", &shown.to_bytes()?)?;
@@ -55,7 +55,8 @@ impl ContainerDir {
                 }
             })
         };
-        locks::with_summary(self.fd(), change).map_err(|e| self.unwritten("settings.json", e))
+        locks::with_summary(self.fd(), change).map_err(|e| self.unwritten("settings.json", e))?;
+        self.keep_place()
     }
 
     /// Has listings show this name; gives the one they showed. The caller holds the lock of the directory.
