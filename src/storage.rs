@@ -142,11 +142,11 @@ impl Store {
     pub fn open(data: &Path, runtime: &Path, image_stores: &[PathBuf]) -> Result<Store> {
         check_file_system(data)?;
         let given = data.to_owned();
-        let data = &match place::real(data)? {
+        let root = match place::real(data)? {
             None => make_root(data)?,
-            Some(real) => real,
+            Some(root) => root,
         };
-        let root = Place::open(data)?;
+        let data = root.path();
         match root.read::<Version>("version")? {
             Some(version) => check_format(data, version.format)?,
             None => initialise(&root)?,
@@ -307,9 +307,9 @@ fn image_store(other: &Path) -> Result<PathBuf> {
             .hint("Name the data root of another coracle: --storage-opt additionalimagestore=DIR")
     };
     let found = place::real(other)?.ok_or_else(missing)?;
-    let version: Version = Place::open(&found)?.read("version")?.ok_or_else(missing)?;
+    let version: Version = found.read("version")?.ok_or_else(missing)?;
     check_format(other, version.format)?;
-    Ok(found)
+    Ok(found.path().to_owned())
 }
 
 fn check_format(data: &Path, format: u32) -> Result<()> {
@@ -323,8 +323,8 @@ fn check_format(data: &Path, format: u32) -> Result<()> {
     .hint("A newer coracle has used it. Update this one, or use another place: coracle --root DIR ..."))
 }
 
-/// Makes the data root; gives its path without links.
-fn make_root(data: &Path) -> Result<PathBuf> {
+/// Makes the data root.
+fn make_root(data: &Path) -> Result<Place> {
     match DirBuilder::new().recursive(true).mode(0o700).create(data) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
             return Err(elsewhere(failed("create", data, e)));

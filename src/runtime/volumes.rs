@@ -13,6 +13,7 @@ use crate::storage::events::{Action, Event};
 use crate::storage::volumes::Volume;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub mod archive;
@@ -39,7 +40,7 @@ impl Users {
     /// When the containers cannot be listed.
     pub fn read(store: &Store) -> Result<Users> {
         let mut plans = store.containers().plans::<Needs>()?;
-        plans.read.sort_by(|(_, a), (_, b)| b.created.cmp(&a.created));
+        plans.read.sort_by_key(|(_, needs)| Reverse(needs.created));
         let mut known: BTreeMap<Name, Vec<ContainerId>> = BTreeMap::new();
         for (dir, needs) in plans.read {
             for mount in needs.mounts {

@@ -272,17 +272,18 @@ pub(super) fn held(path: &Path) -> nix::Result<OwnedFd> {
     open_within(AT_FDCWD, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS)
 }
 
-/// A data root as a path without links; `None` when there is none.
+/// A data root, by a path without links; `None` when there is none.
 ///
 /// # Errors
-/// When it cannot be resolved.
-pub(super) fn real(data: &Path) -> Result<Option<PathBuf>> {
-    match held(data) {
-        Ok(_) => Ok(Some(data.to_owned())),
+/// When it cannot be resolved or opened.
+pub(super) fn real(data: &Path) -> Result<Option<Place>> {
+    match directory(data) {
+        Ok(dir) => Ok(Some(Place { dir, path: data.to_owned() })),
         Err(Errno::ENOENT) => Ok(None),
         Err(Errno::ELOOP) => match fs::canonicalize(data) {
+            Ok(real) => Place::open(&real).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some).map_err(|e| failed("find", data, e)),
+            Err(e) => Err(failed("find", data, e)),
         },
         Err(e) => Err(failed("open", data, e.into())),
     }
@@ -362,8 +363,8 @@ mod tests {
         fs::create_dir_all(home.join("share/coracle/tmp")).unwrap();
         symlink(home.join("share"), scene.path().join("link")).unwrap();
         let found = real(&scene.path().join("link/coracle")).unwrap().unwrap();
-        Place::open(&found.join("tmp")).unwrap();
-        assert_eq!(real(&scene.path().join("none")).unwrap(), None);
+        Place::open(&found.path().join("tmp")).unwrap();
+        assert!(real(&scene.path().join("none")).unwrap().is_none());
     }
 
     #[test]

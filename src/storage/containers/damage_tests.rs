@@ -159,7 +159,7 @@ fn what_is_no_directory_of_a_container_is_set_aside_and_blocks_nothing() {
     symlink(scene.dir.path(), place.join(&ids[1])).unwrap();
     std::fs::create_dir(place.join(&ids[2])).unwrap();
     std::fs::write(place.join(&ids[2]).join("data"), "kept").unwrap();
-    std::fs::set_permissions(place.join(&ids[2]), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(place.join(&ids[2]), std::fs::Permissions::from_mode(0o0)).unwrap();
     std::fs::create_dir(place.join("stranger")).unwrap();
     assert_eq!(scene.containers.list().unwrap().len(), 1);
     // Root gets into any directory.

@@ -127,10 +127,10 @@ impl Drop for Fresh<'_> {
         if self.at == At::Gone {
             return;
         }
-        match unlinkat(self.dir, self.temporary.as_str(), UnlinkatFlags::NoRemoveDir) {
+        let removed = unlinkat(self.dir, self.temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+        if removed == Err(Errno::EISDIR) {
             // An exchange has brought back a directory that stood in a record's place.
-            Err(Errno::EISDIR) => drop(out_of_the_way(self.dir, &self.temporary)),
-            _ => {}
+            let _ = out_of_the_way(self.dir, &self.temporary);
         }
     }
 }
