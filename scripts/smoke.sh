@@ -188,6 +188,26 @@ check "stats" 0 "134MB" "$c" stats --no-stream still
 check "run without a cgroup" 0 "" "$c" run -d --name late --network=none "$image" sleep 1000
 check "pause makes one" 0 "late" "$c" pause late
 check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom twice
+# --- the account's own cgroups, where everything that it runs could be ended
+if systemctl --user show-environment >/dev/null 2>&1; then
+    systemd-run --user --quiet --unit=victim sleep 1000
+    victim=/sys/fs/cgroup$(systemctl --user show -P ControlGroup victim)
+    unit="systemd-run --user --quiet --wait --pipe"
+    check "a container has a cgroup of its own" 0 "/coracle-" $unit \
+        "$c" run --rm --network=none --cgroupns=host "$image" cat /proc/self/cgroup
+    check "and exec is in it" 0 "0::/" sh -c "$scope $c run -d --name apart --network=none $image sleep 1000 >/dev/null; \
+        $unit $c exec apart cat /proc/self/cgroup | grep -x 0::/"
+    for option in --privileged --cap-add=SYS_ADMIN; do
+        $unit "$c" run --rm --network=none "$option" "$image" sh -c 'mount -o remount,bind,rw /sys/fs/cgroup
+            mount -t cgroup2 none /tmp; for at in /sys/fs/cgroup /tmp; do echo 1 >$at/cgroup.kill; done' >/dev/null 2>&1
+        check "the host's cgroups are read-only, $option" 1 "Read-only" $unit "$c" run --rm --network=host "$option" \
+            "$image" sh -c "mount -o remount,bind,rw /sys/fs/cgroup; echo 1 >$victim/cgroup.kill"
+    done
+    check "nothing else was ended" 0 "active" systemctl --user is-active victim
+    check "rm -f of the one apart" 0 "apart" "$c" rm -f -t 0 apart
+    systemctl --user stop victim
+    check "no cgroup is left" 1 "" sh -c "find /sys/fs/cgroup/user.slice -name 'coracle-[0-9a-f]*[0-9a-f]' | grep ."
+fi
 # --- this guest's own tree as an image whose first process is systemd
 tree() {
     tar -C / -c --exclude=usr/lib/modules --exclude='usr/share/[!d]*' --exclude=prepare.service --exclude=smoke.service --exclude='again.*' \

@@ -8,7 +8,7 @@
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,11 +136,23 @@ pub fn single_threaded() -> bool {
 /// # Errors
 /// `EBUSY` when this process has threads (law 1), else those of clone3(2).
 pub fn spawn(flags: u64, work: impl FnOnce(Link) -> i32) -> nix::Result<Child> {
+    spawn_in(None, flags, work)
+}
+
+/// As [`spawn`], in another cgroup than the caller's: a directory of version 2.
+///
+/// # Errors
+/// As there; `EACCES` when the cgroup, or the one above both, is not this account's.
+pub fn spawn_in(
+    cgroup: Option<BorrowedFd<'_>>,
+    flags: u64,
+    work: impl FnOnce(Link) -> i32,
+) -> nix::Result<Child> {
     if !single_threaded() {
         return Err(Errno::EBUSY);
     }
     let (ours, theirs) = Link::pair()?;
-    match process::clone(flags)? {
+    match process::clone(flags, cgroup)? {
         Side::Child => {
             drop(ours);
             // A panic ends here too: it must not unwind into the parent's part of the stack.

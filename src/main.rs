@@ -4,14 +4,14 @@ use coracle::{cli, cmd, fork, host, ui};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A file that may not grow further is an error that is reported and cleaned up after, no reason to die.
+    fork::survive_size_limits();
     // Re-executed stages skip the command line's tree: it costs a millisecond.
     if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
         return code;
     }
     // A stage was handed its descriptors on purpose; a command was not.
     fork::note_inherited();
-    // A file that may not grow further is an error that is reported and cleaned up after, no reason to die.
-    fork::survive_size_limits();
     clap_complete::CompleteEnv::with_factory(cli::tree).var(cmd::completion::VARIABLE).complete();
     let cli = match cli::Cli::read() {
         Ok(cli) => cli,

@@ -37,6 +37,7 @@ pub mod init;
 #[cfg(test)]
 mod inside;
 pub mod join;
+mod keys;
 pub mod masks;
 pub mod monitor;
 mod notify;

@@ -10,9 +10,11 @@
 //!
 //! A lock in the runtime directory covers 2 and 3, so that two shared namespaces never coexist: only
 //! inside one can a process reach every container's namespaces. Whoever is inside registers itself
-//! there; the namespace lives as long as any of them. See user_namespaces(7), newuidmap(1).
+//! there; the namespace lives as long as any of them. What killed processes leave there is removed by those
+//! that join later, a bounded number each time. See user_namespaces(7), newuidmap(1).
 
 use crate::container::ids::{IdMaps, child_lines};
+use crate::failpoint;
 use crate::fork::{self, Doing, Failure};
 use crate::sys::process;
 use nix::errno::Errno;
@@ -36,6 +38,9 @@ pub struct Membership {
     registration: Option<PathBuf>,
     one_id: bool,
 }
+
+/// Most registrations that a process looks at once it has joined.
+const SWEEP_MAX: usize = 32;
 
 /// What a user with one id has to know.
 pub const ONE_ID: &str =
@@ -92,6 +97,7 @@ pub fn enter(runtime: &Path) -> Result<Membership, Failure> {
     let lock = lock.doing("open lock file in", &directory)?;
     let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e).doing("lock", &directory)?;
     let one_id = !join(&directory)? && create()?;
+    failpoint::reach("userns.joined");
     let membership = Membership { registration: Some(register(&directory)?), one_id };
     drop(lock);
     Ok(membership)
@@ -133,27 +139,40 @@ fn register(directory: &Path) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// Joins through any registered process that still lives; removes the entries of those that do not.
+/// Joins through any registered process that still lives; removes the entries of those that do not, once it
+/// is inside a few more at most. Each process begins at another entry, so that none is hidden for ever behind
+/// those that live.
 fn join(directory: &Path) -> Result<bool, Failure> {
     let entries = fs::read_dir(directory).doing("read directory", directory)?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|n| n.parse::<i32>().ok()).map(Pid::from_raw) else {
-            continue;
-        };
-        let recorded = fs::read_to_string(entry.path()).ok().and_then(|t| t.trim().parse::<u64>().ok());
-        match namespace_of(pid, recorded) {
-            Some(fd) => {
-                if setns(&fd, CloneFlags::CLONE_NEWUSER).is_ok() {
-                    return Ok(true);
-                }
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    let mut registered: Vec<i32> = entries.flatten().filter_map(number).collect();
+    let first = getpid().as_raw().unsigned_abs() as usize % registered.len().max(1);
+    registered.rotate_left(first);
+    let (mut joined, mut swept) = (false, 0);
+    for pid in registered {
+        let path = directory.join(pid.to_string());
+        let pid = Pid::from_raw(pid);
+        if joined {
+            swept += 1;
+            // No more than this look, which is a tenth of a full one: a number that another process has by
+            // now is found out when somebody begins with it.
+            if process::has_ended(pid) {
+                let _ = fs::remove_file(&path);
             }
+            if swept == SWEEP_MAX {
+                break;
+            }
+            continue;
+        }
+        let recorded = fs::read_to_string(&path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+        match namespace_of(pid, recorded) {
+            Some(fd) => joined = setns(&fd, CloneFlags::CLONE_NEWUSER).is_ok(),
             None => {
-                let _ = fs::remove_file(entry.path());
+                let _ = fs::remove_file(&path);
             }
         }
     }
-    Ok(false)
+    Ok(joined)
 }
 
 /// The user namespace of a process, if it is still the one that registered.

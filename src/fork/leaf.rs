@@ -4,11 +4,18 @@
 //! of any size (the names of an archive, what a volume holds), so it follows the last message in as many
 //! packets as it takes, ended by the end of file: half a result is no JSON, so a leaf that died while it
 //! spoke is noticed.
+//!
+//! A leaf works for its parent and for nobody else, so it ends with it (prctl(2) `PR_SET_PDEATHSIG`): a pull
+//! whose command was killed downloads nothing more. To enter the user namespace takes nothing away from that;
+//! a leaf that changes its ids has to ask for it again.
 
 use super::link::MESSAGE_MAX;
 use super::{Child, Failure, Link, spawn};
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid, getppid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -135,7 +142,11 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
+    let parent = getpid();
     spawn(0, |link| {
+        if !ends_with(parent) {
+            return 125;
+        }
         let reporter = Reporter { link, kind: std::marker::PhantomData };
         let done = match work(&reporter) {
             Ok(value) => Done::Ok(value),
@@ -146,6 +157,12 @@ where
         i32::from(sent.is_err())
     })
     .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))
+}
+
+/// Has this process killed when its parent's end comes; false when that has been. The signal comes at the end
+/// of the thread that forked, and a process that forks has one (law 1).
+fn ends_with(parent: Pid) -> bool {
+    set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent
 }
 
 /// Takes a leaf's messages until its result; `before_each` is called before each wait.

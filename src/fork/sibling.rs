@@ -3,11 +3,11 @@
 //! Theory of operation. A go-between is forked, enters the namespaces and makes the child from there, so that
 //! this process stays where it is. The child is this process's own all the same (`CLONE_PARENT`).
 
-use super::{Child, Doing, Failure, Link, spawn};
+use super::{Child, Doing, Failure, Link, spawn, spawn_in};
 use nix::libc;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const WHAT: &str = "a process in other namespaces";
 
@@ -38,14 +38,17 @@ pub fn spawn_through(go_between: impl FnOnce(Link) -> i32) -> Result<Child, Fail
     }
 }
 
-/// The go-between's part: runs `enter`, then makes the child, which runs `work`. Gives the exit code.
+/// The go-between's part: runs `enter`, then makes the child, which runs `work`, into this cgroup as with
+/// [`spawn_in`]. Gives the exit code.
 pub fn bear(
     up: &Link,
+    cgroup: Option<BorrowedFd<'_>>,
     flags: u64,
     enter: impl FnOnce() -> Result<(), Failure>,
     work: impl FnOnce(Link) -> i32,
 ) -> i32 {
-    let born = enter().and_then(|()| spawn(flags | libc::CLONE_PARENT as u64, work).doing("start", WHAT));
+    let flags = flags | libc::CLONE_PARENT as u64;
+    let born = enter().and_then(|()| spawn_in(cgroup, flags, work).doing("start", WHAT));
     // A parent that is gone leaves nobody to tell.
     let (sent, code) = match &born {
         Ok(Child { pid, pidfd, link }) => {

@@ -43,6 +43,7 @@ pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
             }
             hints
         }
+        (Errno::EFBIG, _) => vec!["Raise the limit on the size of files: ulimit -f unlimited".to_owned()],
         (Errno::EMFILE, _) => vec!["Raise the limit on open files: ulimit -n 65536".to_owned()],
         (Errno::EAGAIN, _) if symptom.doing.starts_with("start") || makes_namespaces(symptom) => {
             vec!["Raise the limit on processes: ulimit -u unlimited".to_owned()]

@@ -2,7 +2,7 @@
 
 use super::fetch::Event;
 use super::http::{Ask, Session};
-use super::retry::{Tries, Trouble};
+use super::retry::{Pace, Tries, Trouble};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
 use bytes::Bytes;
@@ -99,8 +99,12 @@ impl Download<'_> {
         let ask = Ask { from, ..Ask::default() };
         let mut response = self.session.get(&format!("blobs/{}", self.digest), ask).await?;
         let mut skip = self.offset(&response)?;
+        let mut pace = Pace::new();
         loop {
             let mut chunk = match response.chunk().await {
+                Ok(Some(chunk)) if pace.is_too_slow(chunk.len() as u64) => {
+                    return Err(self.cut(&format!("it came too slowly ({})", Pace::LIMIT)));
+                }
                 Ok(Some(chunk)) => chunk,
                 Ok(None) if self.position < self.size => {
                     return Err(self.cut("the stream ended early"));

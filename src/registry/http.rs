@@ -8,7 +8,7 @@
 
 use super::certs::HostCerts;
 use super::credentials::{Credentials, Found};
-use super::retry::{self, Trouble};
+use super::retry::{self, Pace, Trouble};
 use super::token::Authorizer;
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
@@ -20,8 +20,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
+/// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest silence in the middle of an answer.
+/// Longest silence before and in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const REDIRECTS_MAX: usize = 8;
 /// How often one request may ask for a new token while the registry lets nobody in: once because it has none
@@ -397,8 +398,10 @@ fn deepest(failure: &reqwest::Error) -> String {
         cause = next;
     }
     let words = cause.to_string();
-    if failure.is_timeout() {
-        "no answer in time".to_owned()
+    if failure.is_timeout() && failure.is_connect() {
+        format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
+    } else if failure.is_timeout() {
+        format!("it has said nothing for {} s", READ_TIMEOUT.as_secs())
     } else if words.contains("record") && words.contains("Query") {
         // The resolver's own words are about its protocol.
         "its name cannot be resolved".to_owned()
@@ -430,8 +433,16 @@ pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) 
         return Err(long());
     }
     let mut body = Vec::new();
+    let mut pace = Pace::new();
     loop {
-        match response.chunk().await {
+        let chunk = response.chunk().await;
+        if let Ok(Some(chunk)) = &chunk
+            && pace.is_too_slow(chunk.len() as u64)
+        {
+            let why = Error::new(Kind::Registry, format!("{what} came too slowly: {}", Pace::LIMIT));
+            return Err(Trouble::passing(why));
+        }
+        match chunk {
             Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > max => return Err(long()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

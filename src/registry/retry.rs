@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest wait that a server may ask for; beyond it the pull fails with the time named.
 const WAIT_MAX: Duration = Duration::from_secs(180);
@@ -91,6 +91,39 @@ impl Tries {
     }
 }
 
+/// Whether bytes keep coming. Silence has a limit of its own; this is for a server that sends a byte now and
+/// then, and would keep us for ever.
+#[derive(Debug)]
+pub(super) struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Bytes that have to come in each [`Pace::WINDOW`].
+    const LEAST: u64 = 64 << 10;
+    const WINDOW: Duration = Duration::from_secs(300);
+    /// The limit in words.
+    pub(super) const LIMIT: &'static str = "less than 64 KiB in 300 s";
+
+    pub(super) fn new() -> Pace {
+        Pace { since: Instant::now(), bytes: 0 }
+    }
+
+    /// Counts what has come just now.
+    pub(super) fn is_too_slow(&mut self, bytes: u64) -> bool {
+        self.counts_at(bytes, Instant::now())
+    }
+
+    fn counts_at(&mut self, bytes: u64, now: Instant) -> bool {
+        self.bytes += bytes;
+        if self.bytes >= Pace::LEAST {
+            *self = Pace { since: now, bytes: 0 };
+        }
+        now.duration_since(self.since) > Pace::WINDOW
+    }
+}
+
 /// One second, doubled with each failure, a little more or less so that many clients do not return
 /// together.
 fn back_off(failed: u32) -> Duration {
@@ -130,6 +163,20 @@ mod tests {
         assert_eq!(retry_after("Thu, 02 Jan 2025 03:04:15 GMT", now), Some(Duration::ZERO));
         assert_eq!(retry_after("-1", now), None);
         assert_eq!(retry_after("soon", now), None);
+    }
+
+    #[test]
+    fn a_byte_now_and_then_is_no_answer() {
+        let mut pace = Pace::new();
+        let begun = pace.since;
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        assert!(!pace.counts_at(1, at(299)));
+        assert!(pace.counts_at(1, at(301)));
+        // A slow line is one all the same.
+        let mut pace = Pace { since: begun, bytes: 0 };
+        for minute in 1..60 {
+            assert!(!pace.counts_at(40 << 10, at(minute * 60)), "{minute}");
+        }
     }
 
     #[test]

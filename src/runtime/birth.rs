@@ -18,8 +18,9 @@ use super::join::Joins;
 use crate::fork::{self, Child, Doing, Failure, Link};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 /// What a go-between does, beside its descriptors.
@@ -31,17 +32,25 @@ struct Errand {
     oom_score: Option<i32>,
     /// How many descriptors are namespaces to be entered.
     doors: usize,
+    /// Whether the last of them is a cgroup to be born into.
+    cgroup: bool,
 }
 
-/// Makes the first process of a container, stage 2.
+/// Makes the first process of a container, stage 2, into this cgroup.
 ///
 /// # Errors
 /// A namespace that cannot be made or entered, or a failed fork.
-pub(super) fn bear(joins: &Joins, mut order: Order, stdio: Stdio) -> Result<Child, Failure> {
+pub(super) fn bear(
+    joins: &Joins,
+    cgroup: Option<BorrowedFd<'_>>,
+    mut order: Order,
+    stdio: Stdio,
+) -> Result<Child, Failure> {
     let own = joins.shares.own();
     let oom_score = order.plan.process.oom_score;
     if !joins.among_others() {
-        let child = fork::spawn(own, |link| init::start(link, order, stdio)).doing("make", "namespaces")?;
+        let child = fork::spawn_in(cgroup, own, |link| init::start(link, order, stdio));
+        let child = child.doing("make", "namespaces")?;
         if let Some(score) = oom_score {
             let path = format!("/proc/{}/oom_score_adj", child.pid);
             fs::write(&path, score.to_string()).doing("write", &path)?;
@@ -50,13 +59,13 @@ pub(super) fn bear(joins: &Joins, mut order: Order, stdio: Stdio) -> Result<Chil
     }
     let doors: Vec<&OwnedFd> = joins.doors().collect();
     let seal = std::mem::take(&mut order.seal);
-    let errand = Errand { order, own, oom_score, doors: doors.len() };
+    let errand = Errand { order, own, oom_score, doors: doors.len(), cgroup: cgroup.is_some() };
     fork::spawn_through(|up| match seal {
         true => {
-            let Err(failure) = execute_anew(&up, &errand, &doors, &stdio);
-            fork::bear(&up, 0, || Err(failure), |_| 0)
+            let Err(failure) = execute_anew(&up, &errand, &doors, &stdio, cgroup);
+            fork::bear(&up, None, 0, || Err(failure), |_| 0)
         }
-        false => errand.run(&up, &doors, stdio),
+        false => errand.run(&up, &doors, cgroup, stdio),
     })
 }
 
@@ -65,14 +74,16 @@ fn execute_anew(
     errand: &Errand,
     doors: &[&OwnedFd],
     stdio: &Stdio,
-) -> Result<std::convert::Infallible, Failure> {
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Infallible, Failure> {
     unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
     let view = init::sealed_view()?;
-    let fds = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed);
+    let cgroup = cgroup.map(|fd| fd.try_clone_to_owned().doing("copy", "the cgroup")).transpose()?;
+    let fds = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).chain(&cgroup);
     init::resume_from(&view, "birth", up, errand, &fds.collect::<Vec<_>>())
 }
 
-/// The go-between after it has executed itself anew: `link errand door... stdin stdout stderr borrowed...`.
+/// The go-between after it has executed itself anew: `link errand door... stdin stdout stderr borrowed... cgroup`.
 pub fn resumed(arguments: &[String]) -> ExitCode {
     let Some((up, errand, mut doors)) = init::take_over(arguments) else { return ExitCode::from(125) };
     let Ok(errand) = init::read_order::<Errand>(errand) else { return ExitCode::from(125) };
@@ -80,14 +91,16 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
         return ExitCode::from(125);
     }
     let mut streams = doors.split_off(errand.doors);
-    let borrowed = streams.split_off(3);
+    let mut borrowed = streams.split_off(3);
+    let cgroup = if errand.cgroup { borrowed.pop() } else { None };
     let Ok(streams) = <[OwnedFd; 3]>::try_from(streams) else { return ExitCode::from(125) };
-    let code = errand.run(&up, &doors.iter().collect::<Vec<_>>(), Stdio { streams, borrowed });
+    let doors: Vec<&OwnedFd> = doors.iter().collect();
+    let code = errand.run(&up, &doors, cgroup.as_ref().map(AsFd::as_fd), Stdio { streams, borrowed });
     ExitCode::from(code as u8)
 }
 
 impl Errand {
-    fn run(self, up: &Link, doors: &[&OwnedFd], stdio: Stdio) -> i32 {
+    fn run(self, up: &Link, doors: &[&OwnedFd], cgroup: Option<BorrowedFd<'_>>, stdio: Stdio) -> i32 {
         let Errand { order, own, oom_score, .. } = self;
         let enter = || {
             if let Some(score) = oom_score {
@@ -102,6 +115,6 @@ impl Errand {
             // Where fs.suid_dumpable is set, a change of credentials may have undone it.
             init::hide()
         };
-        fork::bear(up, own, enter, |link| init::start(link, order, stdio))
+        fork::bear(up, cgroup, own, enter, |link| init::start(link, order, stdio))
     }
 }

@@ -76,7 +76,7 @@ pub struct Credentials<'a> {
 /// # Errors
 /// The step that failed; the process must not go on.
 pub fn drop_to(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
-    leave_session_keyring()?;
+    super::keys::leave_session()?;
     set_ids(to.user)?;
     // As in `init::hide`, which a change of user undoes where fs.suid_dumpable says so.
     nix::sys::prctl::set_dumpable(false).doing("become", "non-dumpable")?;
@@ -114,19 +114,6 @@ pub(super) fn keep_over_exec() -> std::result::Result<(), Failure> {
     let held = read(CapSet::Permitted)?;
     set(CapSet::Inheritable, &held)?;
     set(CapSet::Ambient, &held)
-}
-
-/// A container must not possess the keys of the session it was started from.
-fn leave_session_keyring() -> std::result::Result<(), Failure> {
-    match crate::sys::caps::join_new_session_keyring() {
-        Ok(()) | Err(Errno::ENOSYS) => Ok(()),
-        Err(Errno::EDQUOT) => Err(Failure::other(
-            "make",
-            "a session keyring",
-            "this user has too many keys (sysctl kernel.keys.maxkeys)",
-        )),
-        Err(e) => Err(Failure::new("make", "a session keyring", e)),
-    }
 }
 
 fn set_ids(user: &ResolvedUser) -> std::result::Result<(), Failure> {

@@ -1,7 +1,8 @@
 //! A container's own cgroup: made when it is needed and not before.
 //!
-//! Theory of operation. Most containers never get one: they run in the cgroup of whoever started them.
-//! One is made to freeze a container, or with limits at its start. It is called `coracle-<12 digits>` and
+//! Theory of operation. A container that is started in a cgroup of the account's gets one of its own below it
+//! ([`apart`](mod@apart)), any other stays where it was started until it is to be frozen or has limits. It is
+//! called `coracle-<12 digits>` and
 //! stands below the cgroup that the container is in, so that whoever may change that one (root, or a user
 //! to whom systemd delegated it) needs nobody's help. Where it may not be changed, as in a login session,
 //! the user's service manager is asked for a scope of that name, by `busctl`, as podman does over D-Bus;
@@ -11,12 +12,14 @@
 //! Only version 2 is used: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. Processes are frozen
 //! together and can be killed while they are.
 
+mod apart;
 mod limits;
 mod reach;
 mod scope;
 
+pub use apart::{apart, lock_view};
 pub use limits::{begin, effective, oom_killed, place_to_manage, prepare, update};
-pub use reach::reach;
+pub use reach::{leave, reach};
 use scope::{ask_for_scope, not_ours, scope};
 
 use super::join::Whose;
@@ -29,7 +32,7 @@ use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::fcntl::{OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
@@ -37,7 +40,7 @@ use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Where the hierarchy is mounted; beside version 1 it has a place of its own.
@@ -108,9 +111,8 @@ fn own_part(path: &str, own: &str) -> Option<String> {
 
 impl Group {
     fn open(path: &str) -> nix::Result<Group> {
-        let place = hierarchy().ok_or(Errno::ENODEV)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = openat(AT_FDCWD, format!("{place}{path}").as_str(), flags, Mode::empty())?;
+        let dir = openat(&apart::top()?, format!(".{path}").as_str(), flags, Mode::empty())?;
         Ok(Group { dir, path: path.to_owned() })
     }
 
@@ -157,6 +159,19 @@ impl Group {
             Err(e) => return Err(e),
         }
         Group::open(&format!("{}/{name}", parent.trim_end_matches('/')))
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Puts a process into it.
+    ///
+    /// # Errors
+    /// Those of open(2) and write(2).
+    pub fn take(&self, pid: i32) -> std::result::Result<(), Failure> {
+        self.write("cgroup.procs", &pid.to_string()).doing("enter cgroup", &self.path)
     }
 
     /// Its path below the hierarchy.
@@ -311,12 +326,14 @@ fn remove(path: &str, own: &str) {
     let Ok(above) = Group::open(path.strip_suffix(own).unwrap_or(path)) else { return };
     // Killed processes leave in their own time.
     for _ in 0..100 {
+        let events = openat(&group.dir, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        let Ok(events) = events.map(File::from) else { return };
+        // Only what comes after it was read wakes.
+        let _ = (&events).read(&mut [0; 128]);
         remove_below(&group.dir, DEPTH_MAX);
         if unlinkat(&above.dir, own, UnlinkatFlags::RemoveDir) != Err(Errno::EBUSY) {
             return;
         }
-        let events = openat(&group.dir, "cgroup.events", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-        let Ok(events) = events else { return };
         let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], PollTimeout::from(10u8));
     }
 }

@@ -355,7 +355,11 @@ pub fn recover(store: &Store, container: &ContainerDir) -> Result<()> {
 }
 
 fn finish_and_remove(store: &Store, container: &ContainerDir) -> Result<()> {
-    container.finish_dead()?;
+    if container.finish_dead()?.is_some()
+        && let Ok(plan) = container.plan()
+    {
+        cgroup::clear(&plan);
+    }
     let leftover = container.summary();
     if leftover.auto_remove && leftover.run > 0 && !container.is_alive() {
         let lock = container.lock()?;
@@ -393,6 +397,10 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
     // A container whose plan is lost can be removed like any other.
     let plan = container.plan::<ContainerPlan>().ok();
     container.trash(lock)?;
+    if let Some(plan) = &plan {
+        // Its monitor may have been killed when only this was left to do.
+        cgroup::clear(plan);
+    }
     match plan.filter(|_| volumes) {
         Some(plan) => super::volumes::remove_anonymous(store, &plan),
         None => Ok(()),

@@ -198,6 +198,8 @@ fn split(path: &[u8]) -> (Vec<u8>, Vec<u8>) {
 /// What is copied.
 struct Source {
     held: OwnedFd,
+    /// As the user wrote it.
+    shown: String,
     directory: bool,
     /// The content of the directory is meant, not the directory.
     content: bool,
@@ -225,17 +227,22 @@ impl Source {
         };
         let name = base(path).map(<[u8]>::to_vec);
         let content = directory && (content || name.is_none());
-        Ok(Source { held, directory, content, name: name.unwrap_or_default() })
+        let shown = side.shown(path);
+        Ok(Source { held, shown, directory, content, name: name.unwrap_or_default() })
     }
 
     /// `ids` are those of the container that it is in.
     fn pack(self, out: impl std::io::Write, under: Option<&[u8]>, ids: Option<&IdMaps>) -> Result<()> {
         let mut packer = Packer::new(out, Options { nanoseconds: true, ids, ..Options::default() });
-        match under {
-            Some(name) => packer.object(self.held, name)?,
-            None => packer.tree(self.held.as_fd(), b"")?,
-        }
-        packer.finish().map(drop)
+        let packed = match under {
+            Some(name) => packer.object(self.held, name),
+            None => packer.tree(self.held.as_fd(), b""),
+        };
+        packed.and_then(|()| packer.finish().map(drop)).map_err(|e| match e.kind() {
+            // Files are called as in the archive, which may not be what they are called here.
+            Kind::Storage => Error::new(Kind::Storage, format!("copy {}", self.shown)).caused_by(e),
+            _ => e,
+        })
     }
 }
 

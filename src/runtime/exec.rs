@@ -97,7 +97,7 @@ struct Join {
     limit: Option<Duration>,
     /// Where it is recorded, if it is.
     trace: Option<Trace>,
-    /// The cgroup of a limited container, for it to be in.
+    /// The cgroup for it to be in, when that is not the caller's.
     cgroup: Option<String>,
     /// The root that it must come to stand on.
     ground: Ground,
@@ -181,9 +181,7 @@ fn prepare(
     let monitor = if userns::inside() { None } else { Some(door.run().open_monitor().ok_or_else(gone)?) };
     let mut order = order(store, plan, &door, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
-    if !cgroup::effective(dir, plan).is_empty() {
-        order.cgroup = cgroup::reach(dir, door.run())?;
-    }
+    order.cgroup = cgroup::reach(dir, door.run(), !cgroup::effective(dir, plan).is_empty())?;
     let run = door.run().run;
     let inner = Inner { mounts: door.namespace("mnt")?, first: door.into_first() };
     Ok((Doors { monitor, inner }, order, run))
@@ -317,10 +315,13 @@ fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Re
         tracer.ended(end);
     }
     relay.finish(end.code, false);
+    if let Some(path) = &join.cgroup {
+        cgroup::leave(path);
+    }
     Ok(())
 }
 
-/// The child: into the mount namespace, then the process; for a limited container once it is in its cgroup.
+/// The child: into the mount namespace, then the process; once it is in its cgroup, if it gets one.
 fn become_process(link: &Link, mounts: &OwnedFd, join: &Join, stdio: &Stdio, limited: bool) -> i32 {
     if limited && !matches!(link.recv::<Go>(), Ok(Some(_))) {
         return 125;

@@ -29,8 +29,9 @@ pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()>
             let member = userns::enter(store.runtime())?;
             own_mounts()?;
             let root = Root::open(store, container, &plan, false)?;
+            let ids = Some(&plan.ids);
             let mut packer =
-                Packer::new(out, Options { one_mount: true, ids: Some(&plan.ids), ..Options::default() });
+                Packer::new(out, Options { one_mount: true, to_file: true, ids, ..Options::default() });
             packer.tree(root.fd(), b"")?;
             packer.finish()?;
             member.leave();

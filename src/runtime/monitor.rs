@@ -22,6 +22,7 @@
 //!
 //! A start that fails leaves an exit record with the reason, and nothing else.
 
+use super::cgroup;
 use super::health::Checks;
 use super::join::{Joins, Whose};
 use super::relay::End;
@@ -136,6 +137,10 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     // the container's root in everybody's tree.
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
+    if matches!(joins.shares.net, Whose::Host | Whose::Foreign) {
+        // It will see the host's sysfs.
+        cgroup::lock_view()?;
+    }
     let alive = dir.hold_to_start().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
     let layers = Layers::open(store, dir, plan)?;
     let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;

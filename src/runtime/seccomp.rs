@@ -38,6 +38,22 @@ mod embedded {
 }
 
 const DEFAULT_PROFILE: &str = include_str!("seccomp/default.json");
+/// Answers `EDQUOT`; the address families are `AF_RXRPC` and `AF_ALG`, which look keys up for their users.
+const WITHOUT_KEYS: &str = r#"{
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "archMap": [
+        {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]},
+        {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"]},
+        {"architecture": "SCMP_ARCH_S390X", "subArchitectures": ["SCMP_ARCH_S390"]}
+    ],
+    "syscalls": [
+        {"names": ["add_key", "keyctl", "request_key"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122},
+        {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97,
+         "args": [{"index": 0, "value": 33, "op": "SCMP_CMP_EQ"}]},
+        {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97,
+         "args": [{"index": 0, "value": 38, "op": "SCMP_CMP_EQ"}]}
+    ]
+}"#;
 /// Changes when the meaning of a cache entry does.
 const CACHE_FORMAT: &str = "1";
 /// Bytes of a tag and of the key.
@@ -114,6 +130,14 @@ pub fn prepare(plan: &SeccompPlan, capabilities: &[String], cache: Cache<'_>) ->
             cached(text, &all, cache).map(Some)
         }
     }
+}
+
+/// A filter that takes away keys and what works with keys by their names or numbers, and nothing else.
+///
+/// # Errors
+/// When it cannot be compiled.
+pub(super) fn without_keys() -> Result<Filter> {
+    compile_now(WITHOUT_KEYS, &[], &kernel_release()?)
 }
 
 fn cached(text: &str, capabilities: &[&str], cache: Cache<'_>) -> Result<Filter> {

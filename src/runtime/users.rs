@@ -11,6 +11,8 @@
 use super::files::open_in;
 use crate::fork::{Doing, Failure};
 use crate::plan::UserSpec;
+use crate::storage::record::LEASED;
+use crate::sys::fd::despite_leases;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{SFlag, fstat};
@@ -56,7 +58,9 @@ pub fn resolve(root: BorrowedFd<'_>, spec: &UserSpec) -> Result<ResolvedUser, Fa
 /// Reads one database; `None` when there is none.
 pub(super) fn read_database(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>, Failure> {
     let shown = format!("/{path}");
-    let file = match open_in(root, path.as_ref(), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = match despite_leases(|| open_in(root, path.as_ref(), flags)) {
+        Err(Errno::EAGAIN) => return Err(Failure::other("read the container's", shown, LEASED)),
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
         // What an image's device node or socket answers.
         Err(Errno::ENXIO | Errno::ENODEV) => return Err(not_plain(&shown)),

@@ -6,11 +6,12 @@
 //! comparing a container with its own image costs what the container has written, and no more. A file is
 //! the same when it is the same inode, or has the same kind, owner, mode, size and time.
 
+use super::record;
 use super::trash;
 use super::unpack::{DIRECTORY, file_type, lstat};
 use super::whiteout;
 use crate::container::ids::IdMaps;
-use crate::error::{Context, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use nix::fcntl::openat;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
@@ -72,7 +73,17 @@ type Report<'a> = dyn FnMut(Change, &[u8]) + 'a;
 /// When a directory cannot be read.
 pub fn compare(base: &[Dir<'_>], now: &[Dir<'_>], report: &mut Report<'_>) -> Result<()> {
     let mut found = Vec::new();
-    level(base, now, &mut Vec::new(), 0, &mut found).context(Kind::Storage, || "compare files")?;
+    // Where it failed is what the path says then.
+    let mut path = Vec::new();
+    level(base, now, &mut path, 0, &mut found).map_err(|errno| {
+        let shown = if path.is_empty() { "/".into() } else { String::from_utf8_lossy(&path) };
+        let error = Error::new(Kind::Storage, format!("compare {}", shown.escape_debug()));
+        let error = error.caused_by(record::cause(errno));
+        match record::hint(Some(errno)) {
+            Some(hint) if matches!(errno, Errno::EMFILE | Errno::EAGAIN) => error.hint(hint),
+            _ => error,
+        }
+    })?;
     for (change, path) in found {
         report(change, &path);
     }

@@ -2,6 +2,7 @@
 
 use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat, resolve};
 use super::{holes, trash};
+use crate::sys::fd::despite_leases;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{
@@ -62,10 +63,11 @@ pub(super) fn node(
 fn regular(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> nix::Result<()> {
     // Whatever was a regular file a moment ago is checked again once it is open; a FIFO does not block.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let mut source = File::from(openat(from.0, from.1, flags, Mode::empty())?);
+    let open = || openat(from.0, from.1, flags, Mode::empty());
+    let mut source = File::from(despite_leases(open)?);
     let status = fstat(&source)?;
     if file_type(&status) != SFlag::S_IFREG {
-        return Err(Errno::EAGAIN);
+        return Err(Errno::ESTALE);
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut target = File::from(openat(to.0, to.1, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);

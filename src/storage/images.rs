@@ -24,6 +24,7 @@ use super::place::Place;
 use super::record::{Durability, failed};
 use super::{Roots, SharedLock};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -255,6 +256,11 @@ impl Images {
     /// Records an image whose layers are committed, under its names. A name that meant another image
     /// moves; the other stays, dangling when it has no name left.
     ///
+    /// The order: blobs, the image's record, its names one by one, the derived index. Each is on the disk
+    /// before the next begins. Whoever is killed in between leaves blobs that nothing names, or an image that
+    /// is whole and lacks names: both are legal, the same command again completes them, and `image prune`
+    /// takes them. A name never comes before what it means.
+    ///
     /// # Errors
     /// [`Kind::Image`] when manifest and configuration are not a pair, [`Kind::NotFound`] when a layer
     /// is missing. Nothing is visible then.
@@ -284,9 +290,12 @@ impl Images {
             digest: self.blobs.put(new.manifest)?,
             size: new.manifest.len() as u64,
         };
+        failpoint::reach("image.blobs");
         self.update_image(&id, &manifest, new)?;
+        failpoint::reach("image.recorded");
         for reference in new.names {
             self.write_ref(reference, &id, &manifest)?;
+            failpoint::reach("image.named");
         }
         self.write_index()?;
         Ok(Image { id, manifest: manifest.digest, reference: new.names.first().cloned(), layers, config })

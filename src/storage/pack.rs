@@ -68,6 +68,8 @@ pub struct Options<'a> {
     pub owner: Option<(u32, u32)>,
     /// The ids of the container whose files these are.
     pub ids: Option<&'a IdMaps>,
+    /// The archive goes where the option `-o FILE` says.
+    pub to_file: bool,
     /// Says which paths (as in the archive, without a slash at the end) are left out with all below.
     pub skip: Option<ByPath<'a>>,
 }
@@ -185,8 +187,9 @@ impl<'a, W: Write> Packer<'a, W> {
     /// When the output takes no more.
     pub fn finish(mut self) -> Result<(W, Packed)> {
         self.put(&[0; 2 * BLOCK])?;
-        self.out.flush().map_err(write_error)?;
-        let out = self.out.into_inner().map_err(|e| write_error(e.into_error()))?;
+        let named = self.options.to_file;
+        self.out.flush().map_err(|e| write_error(e, named))?;
+        let out = self.out.into_inner().map_err(|e| write_error(e.into_error(), named))?;
         Ok((out, self.packed))
     }
 
@@ -318,8 +321,9 @@ impl<'a, W: Write> Packer<'a, W> {
         }
         // Opens the very inode that was looked at, whatever has its name now.
         let link = fd::link_of(held);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(AT_FDCWD, link.as_str(), flags, Mode::empty()).map_err(fail)?);
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let open = || openat(AT_FDCWD, link.as_str(), flags, Mode::empty());
+        let mut file = File::from(fd::despite_leases(open).map_err(fail)?);
         let xattrs = self.attributes(file.as_fd()).map_err(fail)?;
         let size = u64::try_from(status.st_size).unwrap_or(0);
         let entry = Entry { size, xattrs: &xattrs, ..self.described(status, b'0', path) };
@@ -388,7 +392,7 @@ impl<'a, W: Write> Packer<'a, W> {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(failed(path, e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
             };
-            self.out.write_all(&self.buffer[..count]).map_err(write_error)?;
+            self.out.write_all(&self.buffer[..count]).map_err(|e| write_error(e, self.options.to_file))?;
             left -= count as u64;
         }
         self.packed.bytes += size - left;
@@ -400,7 +404,7 @@ impl<'a, W: Write> Packer<'a, W> {
         while count > 0 {
             let piece = usize::try_from(count).unwrap_or(usize::MAX).min(BUFFER);
             self.buffer[..piece].fill(0);
-            self.out.write_all(&self.buffer[..piece]).map_err(write_error)?;
+            self.out.write_all(&self.buffer[..piece]).map_err(|e| write_error(e, self.options.to_file))?;
             count -= piece as u64;
         }
         Ok(())
@@ -441,7 +445,7 @@ impl<'a, W: Write> Packer<'a, W> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(write_error)
+        self.out.write_all(bytes).map_err(|e| write_error(e, self.options.to_file))
     }
 }
 
@@ -465,21 +469,32 @@ fn shown(path: &[u8]) -> String {
 }
 
 fn failed(path: &[u8], errno: Errno) -> Error {
-    let error =
-        Error::new(Kind::Storage, format!("pack {}", shown(path))).caused_by(std::io::Error::from(errno));
+    let error = Error::new(Kind::Storage, format!("pack {}", shown(path))).caused_by(record::cause(errno));
     match record::hint(Some(errno)) {
-        Some(hint) if errno == Errno::EMFILE => error.hint(hint),
+        Some(hint) if matches!(errno, Errno::EMFILE | Errno::EAGAIN) => error.hint(hint),
         _ => error,
     }
 }
 
-fn write_error(e: std::io::Error) -> Error {
+/// `to_file` as in [`Options`].
+fn write_error(e: std::io::Error, to_file: bool) -> Error {
+    // What the store's own files say comes with its advice.
+    let e = match e.downcast::<Error>() {
+        Ok(own) => return own,
+        Err(e) => e,
+    };
     if e.kind() == std::io::ErrorKind::BrokenPipe {
         return Error::new(Kind::OutputClosed, "write the archive").caused_by(e);
     }
-    let full = matches!(e.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EDQUOT));
+    let errno = e.raw_os_error().map(Errno::from_raw);
     let error = Error::new(Kind::Storage, "write the archive").caused_by(e);
-    if full { error.hint("There is no room for it. Write to another place: -o FILE") } else { error }
+    match errno {
+        Some(Errno::ENOSPC | Errno::EDQUOT) if to_file => {
+            error.hint("There is no room for it. Write to another place: -o FILE")
+        }
+        Some(Errno::EFBIG) => error.hint(record::SIZE_LIMIT),
+        _ => error,
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::place::BELOW;
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, openat2, renameat};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::Serialize;
@@ -194,6 +195,27 @@ pub(super) fn warn_once(key: &str, text: &str) {
     }
 }
 
+/// What `EFBIG` means where files are not larger than file systems take.
+pub(super) const SIZE_LIMIT: &str =
+    "The limit on the size of files (ulimit -f) forbids it. Raise it: ulimit -f unlimited";
+
+/// Why a file that others can reach is not opened: `EAGAIN` of [`crate::sys::fd::despite_leases`].
+pub const LEASED: &str =
+    "a process, most likely one of the container, holds a lease on it (fcntl F_SETLEASE)";
+
+/// As [`LEASED`], where the file's own name is not at hand.
+pub(super) const LEASED_BELOW: &str = "a process holds a lease on a file in it (fcntl F_SETLEASE)";
+
+/// An errno as a cause, with the words for those that speak of something else here.
+pub(super) fn cause(errno: Errno) -> io::Error {
+    if errno == Errno::EAGAIN { io::Error::other(LEASED) } else { errno.into() }
+}
+
+/// Whether this process may make files of a certain size only (`ulimit -f`).
+pub(super) fn size_is_limited() -> bool {
+    getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| soft != RLIM_INFINITY)
+}
+
 /// Puts a failed file operation into words, with the cure where the errno tells one.
 pub fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     let errno = e.raw_os_error().map(Errno::from_raw);
@@ -210,13 +232,16 @@ pub fn hint(errno: Option<Errno>) -> Option<&'static str> {
         Errno::ENOSPC | Errno::EDQUOT => {
             "The disk or quota is full. Remove images with: coracle rmi IMAGE; or name a place with more room: coracle --root DIR ..."
         }
-        Errno::EFBIG => "Files may not grow that large here. Look at the limit: ulimit -f",
         Errno::EROFS => {
             "The file system is mounted read-only. Name a place that can be written: coracle --root DIR ..."
         }
         Errno::EACCES | Errno::EPERM => {
             "This account may not write there. Name a place of its own: coracle --root DIR ..."
         }
+        Errno::EAGAIN => {
+            "The kernel ends the lease within 45 s (/proc/sys/fs/lease-break-time): try again after that, or stop the container first: coracle stop NAME"
+        }
+        Errno::EFBIG => SIZE_LIMIT,
         Errno::EMFILE => "Too many files are open. Raise the limit: ulimit -n 4096",
         Errno::EIO => "The disk reports an error. Look at: dmesg | tail",
         _ => return None,

@@ -377,7 +377,12 @@ pub fn copy_up(
     path: &Path,
     target: BorrowedFd<'_>,
 ) -> std::result::Result<bool, Failure> {
-    fill_once(source_root, path, target).doing("fill the volume at", path)
+    match fill_once(source_root, path, target) {
+        Err(Errno::EAGAIN) => {
+            Err(Failure::other("fill the volume at", path.to_string_lossy(), record::LEASED_BELOW))
+        }
+        other => other.doing("fill the volume at", path),
+    }
 }
 
 fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -> nix::Result<bool> {

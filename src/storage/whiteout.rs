@@ -9,7 +9,7 @@
 //! lower layers, in whatever order entries come.
 
 use crate::error::{Error, Kind, Result};
-use crate::sys::fd::link_of;
+use crate::sys::fd::{despite_leases, link_of};
 use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
@@ -89,14 +89,15 @@ pub(super) fn is_at(dir: BorrowedFd<'_>, name: &CStr, status: &FileStat) -> nix:
 /// As there.
 pub(super) fn is_held(file: BorrowedFd<'_>, status: &FileStat) -> nix::Result<bool> {
     let link = link_of(file);
-    look(status, || openat(AT_FDCWD, link.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    look(status, || openat(AT_FDCWD, link.as_str(), flags, Mode::empty()))
 }
 
-fn look(status: &FileStat, open: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<bool> {
+fn look(status: &FileStat, open: impl FnMut() -> nix::Result<OwnedFd>) -> nix::Result<bool> {
     if status.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() || status.st_size != 0 {
         return Ok(is(status));
     }
-    match open() {
+    match despite_leases(open) {
         Ok(file) => Ok(xattr::get(file.as_fd(), WHITEOUT_XATTR)?.is_some()),
         // Gone or another meanwhile; not for this user to read.
         Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::EACCES | Errno::EPERM) => Ok(false),

@@ -5,6 +5,10 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How long [`despite_leases`] waits.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Most attempts while renames elsewhere disturb the resolution of `..`.
 const ATTEMPTS_MAX: usize = 128;
@@ -31,6 +35,26 @@ pub fn open_within<P: ?Sized + NixPath>(
     loop {
         match openat2(&dir, path, how) {
             Err(Errno::EAGAIN | Errno::EINTR) if attempts < ATTEMPTS_MAX => attempts += 1,
+            other => return other,
+        }
+    }
+}
+
+/// Opens a file that somebody may hold a lease on (fcntl(2), `F_SETLEASE`). `open` has to open it with
+/// `O_NONBLOCK`, or the kernel itself waits for `/proc/sys/fs/lease-break-time`, 45 s. The first attempt asks
+/// the holder to give the lease back; it has a second to do that.
+///
+/// # Errors
+/// `EAGAIN` when the lease is still held; else those of `open`.
+pub fn despite_leases(mut open: impl FnMut() -> nix::Result<OwnedFd>) -> nix::Result<OwnedFd> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match open() {
+            Err(Errno::EAGAIN) if begun.elapsed() < LEASE_PATIENCE => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
             other => return other,
         }
     }

@@ -14,18 +14,25 @@ pub enum Side {
     Parent(Pid, OwnedFd),
 }
 
-/// clone3(2) without a new stack or shared memory, as fork with namespace flags.
+/// clone3(2) without a new stack or shared memory, as fork with namespace flags; into this cgroup of version 2
+/// if one is given (`CLONE_INTO_CGROUP`).
 ///
 /// # Errors
 /// Those of clone3(2).
 ///
 /// # Safety contract kept here
 /// The caller must be single-threaded (`fork` checks it), so the child may allocate.
-pub fn clone(flags: u64) -> nix::Result<Side> {
+pub fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Side> {
+    /// libc has it too narrow.
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
     let mut pidfd: libc::c_int = -1;
     // SAFETY: clone_args is plain old data; all-zero is its documented default.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags | libc::CLONE_PIDFD as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
     // A sibling ends as its maker does: clone3(2) takes no signal for it.
     args.exit_signal = if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 };
@@ -69,6 +76,18 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> 
         )
     };
     Errno::result(result).map(drop)
+}
+
+/// Whether there is no such process any more, or only what its parent has not reaped yet.
+pub fn has_ended(pid: Pid) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    match pidfd_open(pid) {
+        Ok(pidfd) => {
+            let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)];
+            matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
+        }
+        Err(e) => e == Errno::ESRCH,
+    }
 }
 
 /// When a process started, in clock ticks since boot (proc_pid_stat(5), field 22).

@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod account;
 mod attack_archive;
 mod attack_image;
 mod attack_running;

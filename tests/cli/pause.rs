@@ -71,9 +71,11 @@ fn a_paused_container_stands_still() {
 fn several_are_paused_and_ended() {
     let Some(own) = own_cgroup() else { return };
     let env = TestEnv::new();
-    start(&env, "a", &["-l", "tier=front"], IDLE);
-    start(&env, "b", &["--pid", "host"], "sleep 1000; true");
-    start(&env, "c", &["--rm"], IDLE);
+    let ids = [
+        start(&env, "a", &["-l", "tier=front"], IDLE),
+        start(&env, "b", &["--pid", "host"], "sleep 1000; true"),
+        start(&env, "c", &["--rm"], IDLE),
+    ];
     start(&env, "gone", &[], "exit 0");
     env.coracle(["wait", "gone"]).ok();
     assert_eq!(env.coracle(["pause", "--filter", "label=tier=front"]).ok().lines().len(), 1);
@@ -89,10 +91,7 @@ fn several_are_paused_and_ended() {
     env.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
     assert!(env.containers().is_empty());
     eventually("no cgroup is left", || {
-        std::fs::read_dir(&own)
-            .unwrap()
-            .flatten()
-            .all(|e| !e.file_name().to_str().unwrap().starts_with("coracle-"))
+        ids.iter().all(|id| !own.join(format!("coracle-{}", &id[..12])).exists())
     });
     let events = env.coracle(["events", "--stream=false", "--format", "{{.Status}}"]).ok().stdout;
     assert!(events.contains("pause") && events.contains("unpause"), "{events}");

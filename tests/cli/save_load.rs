@@ -357,11 +357,11 @@ fn a_killed_load_leaves_nothing_that_stays() {
         while !load.has_ended() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        // Whatever is listed is whole.
+        // Whatever is listed is whole, though it may lack its name.
         if env.coracle(["images", "-q", "--no-trunc"]).ok().text() != "" {
-            assert_eq!(inspect(&env, &name, "{{.Id}}"), id);
-            env.coracle(["run", "--rm", "--network=none", &name, "true"]).ok();
-            env.coracle(["rmi", "--force", &name]).ok();
+            assert_eq!(inspect(&env, &id, "{{.Id}}"), id);
+            env.coracle(["run", "--rm", "--network=none", &id, "true"]).ok();
+            env.coracle(["rmi", "--force", &id]).ok();
         }
     }
     // A day later.

@@ -12,6 +12,7 @@
 
 use super::show::Show;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::fork::{self, Reporter, StopSignals};
 use crate::host::Env;
 use crate::image::{ChainId, Digest, Reference};
@@ -216,6 +217,7 @@ impl Unpacking<'_> {
         if !fetched.image.layers.iter().all(|layer| self.store.blobs().has(&layer.digest)) {
             return Ok(None);
         }
+        failpoint::reach("pull.committed");
         let names = [fetched.reference.clone()];
         self.store.images().record(
             &lock,

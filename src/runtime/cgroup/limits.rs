@@ -16,8 +16,9 @@ use crate::plan::ContainerPlan;
 use crate::plan::resources::{Resources, Setting};
 use crate::storage::containers::{ContainerDir, RunRecord};
 use nix::errno::Errno;
+use nix::fcntl::AtFlags;
 use nix::sys::stat::{major, minor, stat};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, faccessat};
 
 /// What `settings.json` calls limits that were changed after creation.
 const SETTING: &str = "limits";
@@ -219,9 +220,9 @@ fn slice_path(own: &str, slice: &str) -> Option<String> {
 }
 
 pub(super) fn may_change(path: &str) -> bool {
-    let Some(mount) = hierarchy() else { return false };
-    let may = |file: &str| access(format!("{mount}{path}{file}").as_str(), AccessFlags::W_OK).is_ok();
-    may("/cgroup.procs") && may("")
+    let Ok(group) = Group::open(path) else { return false };
+    let may = |file: &str| faccessat(group.dir(), file, AccessFlags::W_OK, AtFlags::empty()).is_ok();
+    may("cgroup.procs") && may(".")
 }
 
 /// Makes a limited container's cgroup and puts a process into it.
@@ -240,7 +241,7 @@ pub fn begin(
     let group = Group::below(&place, &own).doing("make cgroup", &own)?;
     write_all(&group, &resources.settings())?;
     if let Some(pid) = pid {
-        group.write("cgroup.procs", &pid.to_string()).doing("enter cgroup", &own)?;
+        group.take(pid)?;
     }
     Ok(group)
 }

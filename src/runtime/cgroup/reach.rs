@@ -5,24 +5,45 @@
 //! `CLONE_INTO_CGROUP`). A login session and the user's service manager, below which limited containers
 //! stand, meet in a slice of root's. So a command of a session has itself moved into a scope of that
 //! manager first, as a start does; what it starts can then be moved on.
+//!
+//! Without limits nothing is lost when the process stays where its command is, unless that cgroup is this
+//! account's: then it is the caller's, and not for those inside ([`super::apart`](mod@super::apart)). A process
+//! that cannot be moved to the container's gets one below the command's for itself.
 
+use super::apart::below;
 use super::limits::may_change;
 use super::{Group, ask_for_scope, of_process};
 use crate::error::{Error, Kind, Result};
 use crate::storage::containers::{ContainerDir, RunRecord};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// The path of a running container's own cgroup, when it has one, with this process at a place from where
-/// its children can be moved there.
+/// What cgroups are called that are made for what one command starts; its number follows.
+const OF_COMMAND: &str = "coracle-exec-";
+
+/// The path of the cgroup for a process that is started in a running container, `None` when it may stay in
+/// this process's own; with this process at a place from where its children can be moved there.
 ///
 /// # Errors
-/// [`Kind::Host`] when there is no such place: what it starts would escape the limits.
-pub fn reach(container: &ContainerDir, run: &RunRecord) -> Result<Option<String>> {
-    let Some(group) = Group::find(container, run) else { return Ok(None) };
+/// [`Kind::Host`] when there is no such place: what it starts would escape the limits, or have power over the
+/// caller's cgroup.
+pub fn reach(container: &ContainerDir, run: &RunRecord, limited: bool) -> Result<Option<String>> {
+    let group = Group::find(container, run);
     let own = std::process::id().cast_signed();
-    let can = || of_process(own).is_some_and(|path| may_change(common(&path, group.path())));
-    if can() {
-        return Ok(Some(group.path));
+    let can = |group: &Group| of_process(own).is_some_and(|path| may_change(common(&path, group.path())));
+    if group.as_ref().is_some_and(|group| group.number("cgroup.events", "frozen") == Some(1)) {
+        // Not by `pause`, which is recorded. Who is moved there would stand still before it can say so.
+        let name = container.called();
+        return Err(Error::new(Kind::Conflict, format!("container {name} has frozen itself"))
+            .hint(format!("Nothing can be started in it. End it: coracle kill {name}")));
     }
+    let group = match group {
+        Some(group) if can(&group) => return Ok(Some(group.path)),
+        Some(group) if limited => group,
+        _ => {
+            let Some(parent) = of_process(own) else { return Ok(None) };
+            return Ok(below(&parent, &format!("{OF_COMMAND}{own}"))?.map(|group| group.path));
+        }
+    };
     let refused = || {
         let name = container.called();
         Error::new(
@@ -34,7 +55,18 @@ pub fn reach(container: &ContainerDir, run: &RunRecord) -> Result<Option<String>
         ))
     };
     ask_for_scope(&format!("coracle-exec-{own}"), &[own], None).map_err(|why| refused().caused_by(why))?;
-    if can() { Ok(Some(group.path)) } else { Err(refused()) }
+    if can(&group) { Ok(Some(group.path)) } else { Err(refused()) }
+}
+
+/// Removes the cgroup of a process that has ended, if it was made for that process alone. One with processes
+/// that it left behind stays.
+pub fn leave(path: &str) {
+    if let Some((above, name)) = path.rsplit_once('/')
+        && name.starts_with(OF_COMMAND)
+        && let Ok(above) = Group::open(above)
+    {
+        let _ = unlinkat(above.dir(), name, UnlinkatFlags::RemoveDir);
+    }
 }
 
 /// The path of the nearest cgroup above both, or of one that is above the other; `/` for the top.

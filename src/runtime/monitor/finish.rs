@@ -80,6 +80,11 @@ pub(super) fn ended(
         finished: Utc::now(),
         restart_at: again,
     };
+    if again.is_some() {
+        // What a cgroup counts is its run's: the next one gets a new one. Before the record, since nobody
+        // looks for it after that should this monitor be killed while it waits.
+        cgroup::clear(life.plan);
+    }
     // On a full disk the record is lost and the container shows as crashed, which is what it then is.
     let _ = match life.plan.lifecycle.auto_remove && again.is_none() {
         true => dir.write_last_exit(&record),

@@ -5,6 +5,7 @@ use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, owners,
 use crate::failpoint;
 use crate::fork::{self, Child, Doing};
 use crate::netns;
+use crate::plan::resources::Resources;
 use crate::runtime::birth;
 use crate::runtime::cgroup;
 use crate::runtime::door::Ground;
@@ -83,7 +84,11 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     order.shares = joins.shares;
     (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
     owners::lend_pipes(plan, &stdio);
-    let child = birth::bear(&joins, order, stdio)?;
+    let limited = limits(dir, plan);
+    let own = if limited.is_some() { None } else { cgroup::apart(&plan.id)? };
+    // From another's cgroup namespace the kernel lets nobody be born outside of it.
+    let born_into = own.as_ref().filter(|_| joins.shares.cgroup != Whose::Joined);
+    let child = birth::bear(&joins, born_into.map(cgroup::Group::dir), order, stdio)?;
     failpoint::reach("start.born");
     // They are the payload's now.
     fork::close_preserved(plan.process.preserve_fds);
@@ -93,7 +98,14 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         Failed { failure: Box::new(failure), record: record.map(Box::new) }
     };
     let ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
-    let let_go = let_go(life, &child, listeners, joins.shares);
+    if let (Some(own), None) = (&own, born_into) {
+        own.take(child.pid.as_raw()).map_err(|failure| abandon(failure, None))?;
+    }
+    let go = match limited {
+        Some(resources) => own_cgroup(plan, &resources, &child, joins.shares.cgroup),
+        None => Ok(ToInit::Go { own_cgroup: own.is_some(), managed: false }),
+    };
+    let let_go = go.and_then(|go| let_go(life, &child, listeners, joins.shares, &go));
     let record = record_run(life, &child, ports, restarts).map_err(|failure| abandon(failure, None))?;
     failpoint::reach("start.recorded");
     let begun = let_go.and_then(|(mounts, network)| {
@@ -115,15 +127,15 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
 
 /// Gives stage 2 what it needs from outside, begins its network, and lets it go as far as the payload.
 fn let_go(
-    Life { dir, plan, slirp, .. }: &Life<'_>,
+    Life { plan, slirp, .. }: &Life<'_>,
     child: &Child,
     listeners: Vec<netns::Listener>,
     shares: Shares,
+    go: &ToInit,
 ) -> Result<(OwnedFd, Option<network::Network>), Failure> {
     if shares.user == Whose::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
-    let go = own_cgroup(dir, plan, child, shares.cgroup)?;
     if let Some(path) = &plan.lifecycle.pidfile {
         fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
     }
@@ -132,7 +144,7 @@ fn let_go(
     }
     let [mounts, netns, userns] = born(child)?;
     let network = network::begin(plan, slirp.as_deref(), netns, userns, listeners)?;
-    tell(child, &go)?;
+    tell(child, go)?;
     Ok((mounts, network))
 }
 
@@ -164,27 +176,30 @@ fn record_run(
     Ok(record)
 }
 
-/// Puts stage 2 into a cgroup of the container's own, when there is something to be limited or it manages
-/// cgroups itself; gives what stage 2 is to know of it.
-fn own_cgroup(
-    dir: &ContainerDir,
-    plan: &ContainerPlan,
-    child: &Child,
-    namespace: Whose,
-) -> Result<ToInit, Failure> {
-    let none = ToInit::Go { own_cgroup: false, managed: false };
+/// What is to be limited, which may be nothing where the container manages cgroups itself; `None` when neither
+/// is asked for.
+fn limits(dir: &ContainerDir, plan: &ContainerPlan) -> Option<Resources> {
     let limits = &plan.limits;
     // One that goes when it ends is hardly ever changed before it starts.
     if limits.resources.is_empty() && !limits.manages_cgroups && plan.lifecycle.auto_remove {
-        return Ok(none);
+        return None;
     }
     let resources = cgroup::effective(dir, plan).limiting();
-    if resources.is_empty() && !limits.manages_cgroups {
-        return Ok(none);
-    }
+    (!resources.is_empty() || limits.manages_cgroups).then_some(resources)
+}
+
+/// Puts stage 2 into a cgroup where it can be limited, and which it may manage; gives what stage 2 is to know
+/// of it.
+fn own_cgroup(
+    plan: &ContainerPlan,
+    resources: &Resources,
+    child: &Child,
+    namespace: Whose,
+) -> Result<ToInit, Failure> {
+    let limits = &plan.limits;
     let parent = limits.cgroup_parent.as_deref();
-    cgroup::prepare(&resources, parent).map_err(|e| storage_failure("limit", plan.id.short(), &e))?;
-    match cgroup::begin(&plan.id, &resources, parent, Some(child.pid.as_raw())) {
+    cgroup::prepare(resources, parent).map_err(|e| storage_failure("limit", plan.id.short(), &e))?;
+    match cgroup::begin(&plan.id, resources, parent, Some(child.pid.as_raw())) {
         Ok(_) => {
             let limited = !resources.is_empty();
             let managed =
@@ -192,7 +207,11 @@ fn own_cgroup(
             Ok(ToInit::Go { own_cgroup: true, managed })
         }
         // Whoever started it was warned.
-        Err(_) if resources.is_empty() => Ok(none),
+        Err(_) if resources.is_empty() => {
+            let own = cgroup::apart(&plan.id)?;
+            own.as_ref().map_or(Ok(()), |own| own.take(child.pid.as_raw()))?;
+            Ok(ToInit::Go { own_cgroup: own.is_some(), managed: false })
+        }
         Err(failure) => Err(failure),
     }
 }

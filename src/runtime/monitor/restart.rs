@@ -13,7 +13,6 @@ use super::{Life, finish};
 use crate::container::RestartPolicy;
 use crate::fork::Failure;
 use crate::netns;
-use crate::runtime::cgroup;
 use crate::runtime::join::Joins;
 use crate::runtime::relay::{End, told_to_stop};
 use crate::storage::containers::{RunRecord, Stage};
@@ -159,8 +158,6 @@ pub(super) fn next(
 }
 
 fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
-    // What a cgroup counts is its run's: the next one gets a new one.
-    cgroup::clear(life.plan);
     revive(life)?;
     let (stdio, streams) = setup::streams(life.plan, life.kept.as_ref())?;
     let listeners = netns::listen(&life.ports)

@@ -64,7 +64,7 @@ where
 pub fn export(store: &Store, volume: &Volume, out: &File) -> Result<()> {
     let path = place(store, volume)?;
     inside(store, || {
-        let mut packer = Packer::new(out, Options { nanoseconds: true, ..Options::default() });
+        let mut packer = Packer::new(out, Options { nanoseconds: true, to_file: true, ..Options::default() });
         packer.tree(top(&path)?.as_fd(), b"")?;
         packer.finish().map(drop)
     })?;

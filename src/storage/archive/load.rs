@@ -4,6 +4,7 @@ use super::manifest::{Descriptor, Family, Index, LAYERS_MAX, Manifest};
 use super::source::{Source, bad};
 use super::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::image::{ChainId, Digest, ImageConfig, Platform, Reference};
 use crate::storage::Store;
 use crate::storage::blobs::{Sealed, Section};
@@ -332,6 +333,7 @@ fn bring(
     let stack = stack?;
     for blob in new_blobs {
         blob.publish()?;
+        failpoint::reach("load.published");
     }
     let (manifest, media_type) = match image.manifest {
         Some(manifest) => manifest,
@@ -342,6 +344,7 @@ fn bring(
     };
     let lock = store.shared()?;
     store.layers().commit(&lock, stack)?;
+    failpoint::reach("load.committed");
     let new =
         NewImage { manifest: &manifest, media_type, config: &image.config, names: &image.names, index: None };
     store.images().record(&lock, &new)?;

@@ -2,6 +2,7 @@
 
 use super::manifest::{Descriptor, Family, Manifest};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::image::{DiffId, Image, ImageConfig, Reference};
 use crate::storage::Store;
 use crate::storage::blobs::{Hasher, Sealed, Spool};
@@ -48,7 +49,7 @@ impl LayerWriter {
     /// # Errors
     /// When the file system refuses.
     pub fn finish(self) -> Result<NewLayer> {
-        let spool = self.out.finish().context(Kind::Storage, || "write the layer")?;
+        let spool = self.out.finish().map_err(write_error)?;
         let diff_id = DiffId(crate::image::Digest::from_sha256(self.hash.finalize().into()));
         Ok(NewLayer { archive: spool.seal(), diff_id, media: Packing::Gzip })
     }
@@ -64,6 +65,11 @@ impl Write for LayerWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What the spool says, or why nothing came so far.
+fn write_error(e: io::Error) -> Error {
+    e.downcast::<Error>().unwrap_or_else(|e| Error::new(Kind::Storage, "write the layer").caused_by(e))
 }
 
 impl NewLayer {
@@ -96,8 +102,7 @@ impl NewLayer {
             Limits::default().check_bytes(total, archive.size())?;
             match &mut anew {
                 Some(writer) => {
-                    let written = writer.write_all(&buffer[..count]);
-                    written.context(Kind::Storage, || "write the layer")?;
+                    writer.write_all(&buffer[..count]).map_err(write_error)?;
                 }
                 None => hash.update(&buffer[..count]),
             }
@@ -168,9 +173,11 @@ pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
     let manifest = Manifest::new(make.family, (id, bytes.len() as u64), layers).bytes()?;
     if let Some(archive) = archive {
         archive.publish()?;
+        failpoint::reach("make.published");
     }
     let lock = store.shared()?;
     store.layers().commit(&lock, stack)?;
+    failpoint::reach("make.committed");
     let media_type = make.family.manifest();
     let new = NewImage { manifest: &manifest, media_type, config: &bytes, names: make.names, index: None };
     store.images().record(&lock, &new)

@@ -45,7 +45,7 @@ pub struct Item {
 /// # Errors
 /// [`Kind::Storage`] when a blob is missing or damaged, or the output takes no more.
 pub fn save_archive(store: &Store, format: SaveFormat, items: &[Item], out: impl Write) -> Result<()> {
-    let mut packer = Packer::new(out, Options::default());
+    let mut packer = Packer::new(out, Options { to_file: true, ..Options::default() });
     if format == SaveFormat::DockerArchive {
         docker_archive(store, items, &mut packer)?;
     } else {

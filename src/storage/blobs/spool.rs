@@ -1,11 +1,15 @@
 //! Bytes whose digest nobody has promised: they are written aside, hashed, looked at, and become a blob
 //! only then.
+//!
+//! Nor has anybody said how many there are: an input without an end would fill the disk, to everybody's harm.
+//! So some of it is kept free, and the writing ends before that is touched.
 
 use super::{Blobs, dir};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
 use crate::storage::place::{Place, TMP};
 use crate::storage::record::{self, failed};
+use nix::sys::statvfs::fstatvfs;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -29,9 +33,16 @@ impl Blobs {
             name: Some(name),
             hash: Sha256::new(),
             written: 0,
+            look_at: 0,
         })
     }
 }
+
+/// Bytes written between two looks at the room that is left.
+const LOOK_EVERY: u64 = 256 << 10;
+/// What is kept free: this part of the disk, and no more than so many bytes.
+const KEPT_PART: u64 = 20;
+const KEPT_MAX: u64 = 1 << 30;
 
 /// A file that is being written. Dropped, it is deleted.
 pub struct Spool {
@@ -42,11 +53,22 @@ pub struct Spool {
     name: Option<String>,
     hash: Sha256,
     written: u64,
+    /// How many bytes are written when the room is looked at next.
+    look_at: u64,
 }
 
 impl Write for Spool {
+    /// Failures are [`Error`]s, with the advice that fits a file of the store.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = (&*self.file).write(bytes)?;
+        if self.written >= self.look_at {
+            self.look_at = self.written + LOOK_EVERY;
+            self.check_room().map_err(io::Error::other)?;
+        }
+        let written = (&*self.file).write(bytes);
+        let count = written.map_err(|e| match e.kind() {
+            io::ErrorKind::Interrupted => e,
+            _ => io::Error::other(failed("write", self.tmp.path(), e)),
+        })?;
         self.hash.update(&bytes[..count]);
         self.written += count as u64;
         Ok(count)
@@ -78,8 +100,29 @@ impl Spool {
                         .unwrap_or_else(|e| Error::new(Kind::Image, "read the archive").caused_by(e)));
                 }
             };
-            self.write_all(&buffer[..count]).map_err(|e| failed("write", self.tmp.path(), e))?;
+            self.write_all(&buffer[..count])
+                .map_err(|e| e.downcast::<Error>().unwrap_or_else(|e| failed("write", self.tmp.path(), e)))?;
         }
+    }
+
+    /// Refuses to go on once only the part of the disk is free that is kept for everything else.
+    fn check_room(&self) -> Result<()> {
+        // A file system that does not count its blocks has room until it says otherwise.
+        let Ok(disk) = fstatvfs(&*self.file) else { return Ok(()) };
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+        let (free, all) = (bytes(disk.blocks_available()), bytes(disk.blocks()));
+        let kept = (all / KEPT_PART).min(KEPT_MAX);
+        if all == 0 || free > kept {
+            return Ok(());
+        }
+        let (read, free, kept) = (self.written >> 20, free >> 20, kept >> 20);
+        let message = format!(
+            "there is no room for what is read: {read} MiB were written to {}, where {free} MiB are free and {kept} MiB are kept",
+            self.tmp.path().display()
+        );
+        Err(Error::new(Kind::Storage, message).hint(
+            "Make room: coracle system prune; or keep the store where there is more: coracle --root DIR ...",
+        ))
     }
 
     /// Ends the writing: what is here has a digest now.

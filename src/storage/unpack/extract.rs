@@ -14,6 +14,7 @@ use super::{Limits, attributes, decode};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{access_list, id_map};
+use crate::sys::fd::{despite_leases, mount_id};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, mknodat, utimensat};
@@ -229,6 +230,8 @@ impl Extractor<'_> {
             Some(SFlag::S_IFDIR) => {
                 Err(in_the_way(place.path, "it is a directory", "something that is none"))
             }
+            // In a mount namespace that is not ours the kernel would take the name away, and the mount with it.
+            Some(_) if is_mount(place).map_err(fail)? => Ok(false),
             Some(_) => match unlinkat(place.dir, place.name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => Ok(true),
                 // A mount point.
@@ -241,8 +244,8 @@ impl Extractor<'_> {
     fn file<R: BufRead>(&mut self, entry: &Entry, place: &Place<'_>, archive: &mut Archive<R>) -> Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let how = if self.room(place)? { OFlag::O_CREAT | OFlag::O_EXCL } else { OFlag::O_TRUNC };
-        let fd = openat(place.dir, place.name, flags | how, Mode::S_IRUSR | Mode::S_IWUSR);
-        let file = File::from(fd.map_err(|e| failed("create", place.path, e))?);
+        let open = || openat(place.dir, place.name, flags | how, Mode::S_IRUSR | Mode::S_IWUSR);
+        let file = File::from(despite_leases(open).map_err(|e| failed("create", place.path, e))?);
         match &entry.sparse {
             None => copy_whole(&file, archive, place.path)?,
             Some(map) => copy_sparse(&file, archive, place.path, map, entry.size)?,
@@ -350,6 +353,15 @@ impl Extractor<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether something is mounted at a place.
+fn is_mount(place: &Place<'_>) -> nix::Result<bool> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(place.dir, place.name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => Ok(false),
+        other => Ok(mount_id(other?.as_fd())? != mount_id(place.dir)?),
     }
 }
 

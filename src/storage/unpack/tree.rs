@@ -59,10 +59,11 @@ pub(super) fn shown(path: &[u8]) -> String {
 pub(super) fn failed(doing: &str, path: &[u8], errno: Errno) -> Error {
     // What the archive asks for and no file system can give is the image's fault.
     let kind = match errno {
+        Errno::EFBIG if record::size_is_limited() => Kind::Storage,
         Errno::ENAMETOOLONG | Errno::ELOOP | Errno::ENOTDIR | Errno::EFBIG | Errno::EMLINK => Kind::Image,
         _ => Kind::Storage,
     };
-    let error = Error::new(kind, format!("{doing} {}", shown(path))).caused_by(std::io::Error::from(errno));
+    let error = Error::new(kind, format!("{doing} {}", shown(path))).caused_by(record::cause(errno));
     match record::hint(Some(errno)) {
         Some(hint) if kind == Kind::Storage => error.hint(hint),
         _ => error,

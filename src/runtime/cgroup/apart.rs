@@ -1,0 +1,94 @@
+//! Keeping containers out of the caller's cgroup.
+//!
+//! Theory of operation. The files of a cgroup that systemd hands to a user (cgroup-v2.rst, "Delegation") belong
+//! to that user, who is the root of every container. Whoever is root inside can have a user and a cgroup
+//! namespace of their own, whose top is the cgroup that the process is in, and mount the hierarchy there: no
+//! mount of ours is in the way, and no capability is needed to begin with. In the caller's cgroup
+//! `cgroup.kill` would then end the caller's session. So:
+//! - A container is born ([`fork::spawn_in`], clone3(2) `CLONE_INTO_CGROUP`) into a cgroup of its own
+//!   whenever the one it would be in is this account's to change. That costs less than a tenth of a millisecond.
+//!   Where it is not, nobody inside can change it either.
+//! - The same goes for each process that is started in a container later: it comes from somebody else's
+//!   cgroup ([`super::reach()`]).
+//! - A container in the host's network sees the host's sysfs, and in it all cgroups of the account. There they
+//!   are made read-only while the mount namespace still belongs to the shared user namespace: what is copied
+//!   into the container's namespace is locked so (mount_namespaces(7)).
+//!
+//! What a user mounts of the host by name is as writable as was asked for.
+//!
+//! [`fork::spawn_in`]: crate::fork::spawn_in
+
+use super::{Group, MOUNTS, hierarchy, name, of_process};
+use crate::container::ContainerId;
+use crate::fork::{Doing, Failure};
+use crate::sys::mount::{self, Tree, attr};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::Mode;
+use nix::sys::statvfs::{FsFlags, fstatvfs};
+use nix::unistd::{AccessFlags, faccessat};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// What is worth having of a cgroup that is somebody else's.
+const FILES: [&str; 6] =
+    [".", "cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze", "cgroup.subtree_control"];
+
+/// The top of the hierarchy, held. Where [`lock_view`] has made it read-only it is a copy that can be written:
+/// in its own mount namespace this process may still undo that.
+pub(super) fn top() -> nix::Result<OwnedFd> {
+    let top = open(hierarchy().ok_or(Errno::ENODEV)?, LOOK, Mode::empty())?;
+    if fstatvfs(&top).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
+        && let Ok(copy) = mount::open_tree(top.as_fd(), Path::new(""), Tree::Clone)
+        && mount::set_attributes(copy.as_fd(), 0, attr::RDONLY, 0, false).is_ok()
+    {
+        return Ok(copy);
+    }
+    Ok(top)
+}
+
+/// Whether this account may change the cgroup at this path, be it one file of it.
+pub(super) fn is_ours(path: &str) -> bool {
+    let Ok(group) = Group::open(path) else { return false };
+    FILES.iter().any(|file| faccessat(&group.dir, *file, AccessFlags::W_OK, AtFlags::empty()).is_ok())
+}
+
+/// A cgroup for a container below this process's own, if that is this account's to change.
+///
+/// # Errors
+/// When it is, and none can be made: the container would have power over whatever else is there.
+pub fn apart(id: &ContainerId) -> Result<Option<Group>, Failure> {
+    let Some(own) = of_process(std::process::id().cast_signed()) else { return Ok(None) };
+    below(&own, &name(id))
+}
+
+/// A cgroup for the processes of one command, made where [`apart`] would make one.
+pub(super) fn below(parent: &str, name: &str) -> Result<Option<Group>, Failure> {
+    if !is_ours(parent) {
+        return Ok(None);
+    }
+    let made = Group::below(parent, name).map(Some);
+    made.map_err(|errno| {
+        let mut failure = Failure::new("make a cgroup below", parent, errno);
+        let hint = "The container would have power over what else is there. Start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes coracle ...";
+        failure.hints = Box::new([hint.to_owned()]);
+        failure
+    })
+}
+
+/// Makes the host's cgroups read-only in this mount namespace, for those that are copied from it.
+///
+/// # Errors
+/// Those of mount_setattr(2).
+pub fn lock_view() -> Result<(), Failure> {
+    for place in MOUNTS {
+        let Ok(found) = open(place, LOOK, Mode::empty()) else { continue };
+        match mount::set_attributes(found.as_fd(), attr::RDONLY, 0, 0, true) {
+            // No mount point: what is there belongs to the mount above it.
+            Ok(()) | Err(Errno::EINVAL) => {}
+            Err(e) => return Err(e).doing("write-protect", place),
+        }
+    }
+    Ok(())
+}
