@@ -10,7 +10,7 @@ use crate::fork::{self, Failure};
 use crate::netns::{self, NetMode, slirp};
 use crate::plan::{ContainerPlan, MountSource};
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE};
+use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, ProcessRef};
 use crate::storage::fuse;
 use crate::userns;
 use client::{Attachment, Ended, Signals};
@@ -218,9 +218,15 @@ impl Running {
     /// When the monitor goes away without an exit code.
     pub fn wait(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
         let once = self.once;
+        // The directory of a --rm container is gone by the time that a command which was stopped looks.
+        let note = self.attached.as_ref().and_then(|_| dir.exit_note().ok());
+        let monitor = self.monitor(dir);
         match self.follow()? {
-            Some(Ended::Exited(code)) if !once => control::last_code(store, dir, code),
+            Some(Ended::Exited(code)) if !once => control::last_code(store, dir, monitor, code),
             Some(Ended::Lost) => {
+                if let Some(code) = note.and_then(|note| note.code(1)) {
+                    return Ok(code);
+                }
                 Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
                     .hint("See how the container stands: coracle ps -a"))
             }
@@ -234,11 +240,25 @@ impl Running {
     /// # Errors
     /// When the records cannot be read.
     pub fn wait_for(self, store: &Store, dir: &ContainerDir, once: bool) -> Result<u8> {
+        let monitor = self.monitor(dir);
         match self.follow()? {
-            Some(Ended::Exited(code)) if !once => control::last_code(store, dir, code),
+            Some(Ended::Exited(code)) if !once => control::last_code(store, dir, monitor, code),
+            Some(Ended::Lost) if dir.status().is_live() => {
+                let name = dir.called();
+                log::warn!(
+                    "this command took none of the output while others waited for more, and is shown no more of it; all of it is in: coracle logs {name}"
+                );
+                Ok(control::wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE))
+            }
             Some(Ended::Lost) => Ok(control::wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE)),
             ended => Ok(attached_code(ended)),
         }
+    }
+
+    /// The monitor that somebody is attached to, where what comes after this run counts too.
+    fn monitor(&self, dir: &ContainerDir) -> Option<ProcessRef> {
+        let record = || dir.run_record().ok().flatten();
+        if self.once || self.attached.is_none() { None } else { record().map(|run| run.monitor) }
     }
 
     /// Relays, if somebody is attached.

@@ -16,14 +16,15 @@
 use crate::container::ids::{IdMaps, child_lines};
 use crate::failpoint;
 use crate::fork::{self, Doing, Failure};
-use crate::sys::process;
+use crate::sys::{namespace, process};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::fstat;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, getpid};
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -175,17 +176,22 @@ fn join(directory: &Path) -> Result<bool, Failure> {
     Ok(joined)
 }
 
-/// The user namespace of a process, if it is still the one that registered.
+/// The user namespace of a process that is said to live in the shared one, if it is still the one that was
+/// recorded, with this start time (see [`process::start_time`]), and lives in one that was made from ours. A
+/// container's own is further down: who has brought its process into our records wants us in there.
 ///
 /// The pid is held by a pidfd while the start time is compared, so a recycled pid cannot slip in.
-fn namespace_of(pid: Pid, recorded: Option<u64>) -> Option<OwnedFd> {
+pub fn namespace_of(pid: Pid, recorded: Option<u64>) -> Option<OwnedFd> {
     let pidfd = process::pidfd_open(pid).ok()?;
     if process::start_time(pid).ok() != recorded {
         return None;
     }
     let file = File::open(format!("/proc/{pid}/ns/user")).ok()?;
-    process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0).ok()?;
-    Some(file.into())
+    process::pidfd_send_signal(pidfd.as_fd(), 0).ok()?;
+    let identity = |fd: BorrowedFd<'_>| fstat(fd).map(|s| (s.st_dev, s.st_ino)).ok();
+    let parent = namespace::owner(file.as_fd()).ok()?;
+    let own = File::open("/proc/self/ns/user").ok()?;
+    (identity(parent.as_fd())? == identity(own.as_fd())?).then(|| file.into())
 }
 
 /// Makes the namespace with this process in it; true when one id was all that could be mapped.

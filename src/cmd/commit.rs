@@ -79,7 +79,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     check_changes(&args.change)?;
     let names: Vec<Reference> = args.image.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let store = super::store(env)?;
-    let container = store.containers().find(&args.container)?;
+    let container = control::find(&store, &args.container)?;
     let plan: ContainerPlan = container.plan()?;
     let base = base(&store, args, &plan)?;
     let config = configuration(args, &plan, &base);
@@ -89,7 +89,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         |_, _| {
             let (store, _member) = enter(env)?;
             // Whoever starts the container meanwhile waits.
-            let alive = if container.status().is_live() { None } else { container.hold_alive().ok() };
+            let alive = if container.status().is_active() { None } else { container.hold_alive().ok() };
             let (base, layer) = if args.squash {
                 drop(alive);
                 own_mounts()?;

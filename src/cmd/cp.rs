@@ -1,6 +1,5 @@
 //! `coracle cp`.
 
-use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::control;
@@ -97,11 +96,7 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
 
 /// The container, with what a dead monitor left finished.
 pub(super) fn open(store: &Store, name: &str) -> Result<ContainerDir> {
-    let container = store.containers().find(name)?;
-    if container.status() == Status::Crashed {
-        control::recover(store, &container)?;
-    }
-    Ok(container)
+    control::find(store, name)
 }
 
 fn place<'a>(container: &'a Option<ContainerDir>, written: &'a Written<'_>) -> Place<'a> {

@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::ContainerPlan;
+use crate::runtime::control;
 use crate::runtime::export::{self, Tree};
 use crate::storage::Store;
 use crate::storage::compare::Change;
@@ -61,7 +62,7 @@ enum Object {
 
 impl Object {
     fn find(store: &Store, name: &str, sort: Sort) -> Result<Object> {
-        let container = if sort == Sort::Image { None } else { Some(store.containers().find(name)) };
+        let container = if sort == Sort::Image { None } else { Some(control::find(store, name)) };
         match container {
             Some(Ok(dir)) => return Object::container(dir),
             Some(Err(e)) if sort == Sort::Container || e.kind() != Kind::NotFound => return Err(e),

@@ -1,16 +1,19 @@
 //! `coracle rm`.
 
 use super::which::{Which, missing};
-use crate::container::Status;
+use crate::container::{ContainerId, Status};
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::host::Env;
-use crate::runtime::control;
+use crate::runtime::control::{self, Target};
 use crate::runtime::dependents::Dependents;
 use crate::runtime::select::{Chosen, Suits};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::ui;
+use std::collections::HashMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Arguments of `rm`.
 #[derive(Debug, Default, clap::Args)]
@@ -39,6 +42,9 @@ const EXIT_MISSING: u8 = 1;
 /// Exit code when a container runs and `--force` was not given (podman-rm(1)).
 const EXIT_RUNNING: u8 = 2;
 
+/// How long the change that another command makes to a container holds up a forced removal.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Removes containers.
 ///
 /// # Errors
@@ -46,19 +52,17 @@ const EXIT_RUNNING: u8 = 2;
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let mut chosen = args.which.chosen(&store, Suits::Any)?;
-    if args.force {
-        chosen.retain(|(_, found)| !missing(found));
-        // All get their signal before the first is waited for.
-        for container in chosen.iter().filter_map(|(_, found)| found.as_ref().ok()) {
-            let _ = control::ask_to_stop(container, control::manner(container, args.time).0);
-        }
-    }
     // With --all every dependent goes as well, in whatever order.
     let dependents = if args.which.all { None } else { Some(Dependents::read(&store)?) };
+    let mut stuck = Stuck::new();
+    if args.force {
+        chosen.retain(|(_, found)| !missing(found));
+        stuck = end(args, &store, &chosen, dependents.as_ref());
+    }
     // One that runs is worse news than one that is not there, however they follow each other.
     let (mut is_missing, mut is_running, mut failed) = (false, false, None);
     for one in chosen {
-        match remove_one(args, &store, one, dependents.as_ref()) {
+        match remove_one(args, &store, one, dependents.as_ref(), &mut stuck) {
             Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
             // It went by itself (--rm) since it was listed: what was asked for is done.
             Err(error)
@@ -82,12 +86,50 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }))
 }
 
+/// What could not be ended, and why not.
+type Stuck = HashMap<ContainerId, Error>;
+
+/// Ends the containers that are to be removed, all at the same time.
+fn end(args: &Args, store: &Store, chosen: &[Chosen], all: Option<&Dependents>) -> Stuck {
+    let of = |id: &ContainerId| all.map(|all| all.of(store, id)).unwrap_or_default();
+    let mut containers: Vec<&ContainerDir> =
+        chosen.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+    // One that others need stays as it is.
+    containers.retain(|container| args.depend || of(container.id()).is_empty());
+    let mut needing: Vec<ContainerDir> = Vec::new();
+    let mut at = 0;
+    let direct = containers.iter().flat_map(|container| of(container.id()));
+    needing.extend(direct);
+    while let Some(one) = needing.get(at) {
+        let more = of(one.id());
+        let known = |id: &ContainerId| needing.iter().any(|known| known.id() == id);
+        let more: Vec<ContainerDir> = more.into_iter().filter(|one| !known(one.id())).collect();
+        needing.extend(more);
+        at += 1;
+    }
+    let targets: Vec<Target<'_>> = containers
+        .into_iter()
+        .chain(&needing)
+        .map(|container| {
+            let (signal, patience) = control::manner(container, args.time);
+            Target { container, signal, patience }
+        })
+        .collect();
+    let ended = control::end_all(store, &targets);
+    let failed = targets
+        .iter()
+        .zip(ended)
+        .filter_map(|(target, ended)| Some((target.container.id().clone(), ended.err()?)));
+    failed.collect()
+}
+
 /// Removes one container, with those that share its namespaces if asked; gives the names to print.
 fn remove_one(
     args: &Args,
     store: &Store,
     (name, found): Chosen,
     all: Option<&Dependents>,
+    stuck: &mut Stuck,
 ) -> Result<Vec<String>> {
     let container = match found {
         // Whatever is in the place of its directory cannot run.
@@ -109,8 +151,11 @@ fn remove_one(
         }
         for dependent in dependents {
             let id = dependent.id().to_string();
-            removed.extend(remove_one(args, store, (id, Ok(dependent)), Some(all))?);
+            removed.extend(remove_one(args, store, (id, Ok(dependent)), Some(all), stuck)?);
         }
+    }
+    if let Some(error) = stuck.remove(container.id()) {
+        return Err(error);
     }
     match remove(args, store, &name, &container) {
         // Somebody else was faster, such as the monitor of a --rm container.
@@ -131,16 +176,19 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
             let (signal, patience) = control::manner(container, args.time);
             control::end(store, container, signal, patience)?;
         }
-        let lock = container.lock()?;
+        let lock = if args.force { container.lock_within(LOCK_PATIENCE)? } else { container.lock()? };
+        failpoint::reach("rm.locked");
         let status = container.status();
         let in_hand = container.is_in_hand();
-        if !status.is_active() && !in_hand {
+        // With --force whoever has just made it was waited for long enough.
+        let claimed = !args.force && container.is_claimed();
+        if !status.is_active() && !in_hand && !claimed {
             let volumes = args.volumes || container.summary().auto_remove;
             return control::remove(store, container, &lock, volumes);
         }
         if !args.force {
             let state = match status {
-                _ if container.is_starting() => "starting",
+                _ if claimed || container.is_starting() => "starting",
                 _ if in_hand => "in use by another command",
                 other => other.as_str(),
             };

@@ -115,6 +115,7 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
         None if names.len() > 1 && !args.all && !args.force => return Err(several(&image, &names)),
         _ => {}
     }
+    control::settle_all(store)?;
     if args.force {
         remove_users(store, &image.id)?;
     }

@@ -17,6 +17,7 @@ mod tests;
 
 use super::rmi;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::fork;
 use crate::host::Env;
 use crate::plan::words::Stream;
@@ -89,6 +90,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let stdin = run.attach.contains(&Stream::Stdin);
     let wish = Wish { container, words, preserve_fds: run.preserve_fds, stdin };
     let Made { store, plan, dir, prepared } = make(wish, true, env)?;
+    failpoint::reach("run.made");
     let detached = attachment.is_none();
     // On the disk when we say that it is there; the start does not wait for it.
     let keeping = match plan.lifecycle.auto_remove {

@@ -7,12 +7,13 @@
 //! `Crashed`: whoever notices first finishes its work by [`recover`].
 
 use super::cgroup;
-use crate::container::{ExitRecord, Status};
+use crate::container::{ExitRecord, Name, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
-use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, RunRecord, Summary};
+use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, ProcessRef, RunRecord, Summary};
 use crate::storage::events::{Action, Event};
 use crate::storage::trash::{self, Swept};
 use crate::sys::process;
@@ -23,7 +24,10 @@ use nix::libc;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// How long the end of a killed container may take before `stop` and `rm -f` give up on its monitor.
+mod force;
+pub use force::{Target, end_all};
+
+/// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
 const AFTER_KILL: Duration = Duration::from_secs(20);
 
 /// Sends a signal to the container's first process.
@@ -123,10 +127,15 @@ pub enum Stopped {
 /// When the signal is refused.
 pub fn ask_to_stop(container: &ContainerDir, with: i32) -> Result<()> {
     container.await_start();
+    ask(container, with)
+}
+
+fn ask(container: &ContainerDir, with: i32) -> Result<()> {
     if !container.status().is_active() {
         return Ok(());
     }
     let noted = note_stop(container);
+    tell_monitor(container, libc::SIGCONT);
     match signal(container, with) {
         // It ended by itself just now, or waits to be started again.
         Err(e) if e.kind() == Kind::Conflict => nudge(container),
@@ -153,9 +162,15 @@ pub fn note_stop(container: &ContainerDir) -> Result<()> {
 
 /// Wakes the monitor: it ends its waiting, or stops a payload that it has just started again.
 fn nudge(container: &ContainerDir) {
+    tell_monitor(container, libc::SIGTERM);
+    // Somebody may have stopped it.
+    tell_monitor(container, libc::SIGCONT);
+}
+
+fn tell_monitor(container: &ContainerDir, signal: i32) {
     if let Ok(Some(monitor)) = container.run_record().map(|run| run.and_then(|run| run.open_monitor())) {
         // One that has ended needs no waking.
-        let _ = process::pidfd_send_signal(monitor.as_fd(), libc::SIGTERM);
+        let _ = process::pidfd_send_signal(monitor.as_fd(), signal);
     }
 }
 
@@ -242,24 +257,14 @@ fn still_to_be_removed(container: &ContainerDir) -> bool {
 /// # Errors
 /// When its monitor does not come to an end.
 pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
-    if note_stop(container).is_err() {
-        nudge(container);
-    }
-    match signal(container, libc::SIGKILL) {
-        Err(e) if e.kind() == Kind::Conflict => nudge(container),
-        other => other?,
-    }
+    force::send_kill(container);
     await_no_restart(container);
     if !container.status().is_active() && container.in_place() {
         return recover(store, container);
     }
     match wait_ended(store, container, Some(AFTER_KILL))? {
         Some(_) => Ok(()),
-        None => Err(Error::new(
-            Kind::Runtime,
-            format!("container {} was killed and did not end", container.id().short()),
-        )
-        .hint("A process of it may hang in the kernel; look for state D in: ps -eo pid,stat,wchan,args")),
+        None => Err(force::stuck(container)),
     }
 }
 
@@ -325,13 +330,20 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
     }
 }
 
-/// The exit code of a container's last run: `code`, with which a run has just ended, unless its monitor
-/// starts it again. Waits for the end of that monitor then.
+/// The exit code of a container's last run: `code`, with which a run of this monitor has just ended, unless that
+/// one starts it again. Waits for the end of that monitor then.
 ///
 /// # Errors
 /// When its records cannot be read.
-pub fn last_code(store: &Store, container: &ContainerDir, code: u8) -> Result<u8> {
-    if !container.status().is_active() {
+pub fn last_code(
+    store: &Store,
+    container: &ContainerDir,
+    monitor: Option<ProcessRef>,
+    code: u8,
+) -> Result<u8> {
+    // Somebody may have started it once more since, while this command was stopped.
+    let still_its = || container.run_record().ok().flatten().map(|run| run.monitor) == monitor;
+    if !container.status().is_active() || !still_its() {
         return Ok(code);
     }
     // The directory of a --rm container is gone when its monitor is, and may be going now.
@@ -360,6 +372,7 @@ fn finish_and_remove(store: &Store, container: &ContainerDir) -> Result<()> {
     {
         cgroup::clear(&plan);
     }
+    failpoint::reach("recover.finished");
     let leftover = container.summary();
     if leftover.auto_remove && leftover.run > 0 && !container.is_alive() {
         let lock = container.lock()?;
@@ -370,19 +383,62 @@ fn finish_and_remove(store: &Store, container: &ContainerDir) -> Result<()> {
     Ok(())
 }
 
+/// Finishes the work of a monitor that died, if there is any: whoever meets a container looks here first.
+/// Where nothing can be written the container is left as it is.
+fn settle(store: &Store, container: &ContainerDir) {
+    let leftover = match container.status() {
+        Status::Crashed => true,
+        // Its monitor was killed between its exit record and the removal.
+        Status::Exited => container.summary().auto_remove && !container.is_alive(),
+        _ => false,
+    };
+    if leftover && let Err(error) = recover(store, container) {
+        log::info!("container {} is left as it is: {error}", container.id().short());
+    }
+}
+
+/// Finds a container by full id, name or unique beginning of an id. A `--rm` container whose monitor died is
+/// none any more.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when several ids begin like that.
+pub fn find(store: &Store, text: &str) -> Result<ContainerDir> {
+    let found = store.containers().find(text)?;
+    settle(store, &found);
+    if found.in_place() { Ok(found) } else { store.containers().find(text) }
+}
+
+/// The container that has exactly this name; what is left of a removal, or of a `--rm` container whose monitor
+/// died, holds none.
+pub fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
+    let found = find(store, name.as_str()).ok()?;
+    (found.is_listed() && found.summary().name().as_ref() == Some(name)).then_some(found)
+}
+
+/// Finishes the work of all monitors that died: what is asked for afterwards, names, volumes or images, is in
+/// use by living containers only.
+///
+/// # Errors
+/// When the containers cannot be listed.
+pub fn settle_all(store: &Store) -> Result<()> {
+    list(store).map(drop)
+}
+
 /// The containers, dead monitors' work finished first; the latest first.
 ///
 /// # Errors
 /// When the containers cannot be listed.
 pub fn list(store: &Store) -> Result<Vec<Summary>> {
     let list = store.containers().list()?;
-    if !list.iter().any(|s| s.status == Status::Crashed) {
+    let is_left = |s: &&Summary| {
+        s.status == Status::Crashed || s.status == Status::Exited && s.auto_remove && s.run > 0
+    };
+    if !list.iter().any(|s| is_left(&s)) {
         return Ok(list);
     }
-    for crashed in list.iter().filter(|s| s.status == Status::Crashed) {
-        // A store that cannot be written is listed as it is.
-        if let Ok(container) = store.containers().open(&crashed.id) {
-            let _ = recover(store, &container);
+    for left in list.iter().filter(is_left) {
+        if let Ok(container) = store.containers().open(&left.id) {
+            settle(store, &container);
         }
     }
     store.containers().list()
@@ -417,27 +473,18 @@ pub fn remove_ended(store: &Store, container: &ContainerDir, volumes: bool) -> R
         Err(e) if e.kind() == Kind::NotFound => return Ok(false),
         other => other?,
     };
-    if container.status().is_active() || container.is_in_hand() || !container.in_place() {
+    if container.status().is_active() || container.is_about_to_start() || !container.in_place() {
         return Ok(false);
     }
     remove(store, container, &lock, volumes).map(|()| true)
 }
 
-/// Ends a container by all means, for its removal: stops it, or kills it and its monitor.
+/// Ends a container by all means, for its removal, within its patience and two seconds.
 ///
 /// # Errors
-/// When it cannot be signalled.
-pub fn end(store: &Store, container: &ContainerDir, with: i32, patience: Option<Duration>) -> Result<()> {
-    if stop(store, container, with, patience).is_ok() {
-        return Ok(());
-    }
-    // The monitor is stuck: without it the container is a dead monitor's leftover.
-    if let Some(monitor) = container.run_record()?.and_then(|run| run.open_monitor()) {
-        let _ = process::pidfd_send_signal(monitor.as_fd(), libc::SIGKILL);
-        let mut watch = [Watch::new(container)];
-        watch::wait_any(&mut watch, Some(Duration::from_secs(1)));
-    }
-    recover(store, container)
+/// When it could not be ended; the error says what keeps it.
+pub fn end(store: &Store, container: &ContainerDir, signal: i32, patience: Option<Duration>) -> Result<()> {
+    force::end(store, Target { container, signal, patience })
 }
 
 /// Deletes what is in the trash, in the user namespace where that is needed.

@@ -18,9 +18,11 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};
 use crate::storage::containers::{ContainerDir, FileId, RunRecord};
 use crate::sys::process;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
+use nix::unistd::fchdir;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -119,8 +121,34 @@ pub fn of_monitor(dir: &ContainerDir, run: &RunRecord, merged: &Path) -> Result<
     // Inside it, so that an absolute symlink on the way to the store stays in the monitor's mounts.
     let found = files::open_in(root.as_fd(), merged, DIRECTORY)
         .context(Kind::Runtime, || "open the container's root directory")?;
-    ground.check(found.as_fd())?;
+    // Unmounted, or about to be mounted anew.
+    ground.check(found.as_fd()).map_err(|_| just_ended())?;
     Ok(found)
+}
+
+/// Runs `work` in the mount namespace of a container's monitor, where nothing of the container is at work, and
+/// comes back. What `work` opens there it checks by the ground it is given. `Conflict` when the monitor is gone.
+///
+/// # Errors
+/// As said, and those of `work`.
+pub(super) fn among_monitors_mounts<T>(
+    dir: &ContainerDir,
+    run: &RunRecord,
+    work: impl FnOnce(Ground) -> Result<T>,
+) -> Result<T> {
+    let ground = Ground::of_run(run, dir)?;
+    let monitor = run.open_monitor().ok_or_else(just_ended)?;
+    let own = open("/proc/self/ns/mnt", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+    let own = own.doing("open", "own mount namespace")?;
+    let here = open(".", DIRECTORY, Mode::empty()).doing("open", "working directory")?;
+    match setns(&monitor, CloneFlags::CLONE_NEWNS) {
+        Err(Errno::ESRCH) => return Err(just_ended()),
+        other => other.doing("enter", "the monitor's mount namespace")?,
+    }
+    let done = work(ground);
+    setns(&own, CloneFlags::CLONE_NEWNS).doing("leave", "the monitor's mount namespace")?;
+    fchdir(&here).doing("enter", "working directory")?;
+    done
 }
 
 impl Ground {
@@ -155,7 +183,10 @@ impl Ground {
     }
 
     /// Makes sure that a directory is the container's root.
-    fn check(self, root: BorrowedFd<'_>) -> std::result::Result<(), Failure> {
+    ///
+    /// # Errors
+    /// When it is another.
+    pub(super) fn check(self, root: BorrowedFd<'_>) -> std::result::Result<(), Failure> {
         match FileId::of(root).doing("examine", "the container's root directory")? == self.0 {
             true => Ok(()),
             false => Err(Failure::other("enter", "the container", "what is found there is not its root")),

@@ -37,6 +37,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -105,8 +106,8 @@ struct Join {
 
 /// What the namespaces are entered through.
 struct Doors {
-    /// The container's monitor; not needed where the shared namespace is ours already.
-    monitor: Option<OwnedFd>,
+    /// The shared user namespace, by the container's monitor; not needed where it is ours already.
+    shared: Option<OwnedFd>,
     inner: Inner,
 }
 
@@ -178,13 +179,17 @@ fn prepare(
 ) -> Result<(Doors, Join, u64)> {
     let door = Door::open(dir)?;
     let gone = || not_running(dir);
-    let monitor = if userns::inside() { None } else { Some(door.run().open_monitor().ok_or_else(gone)?) };
+    let shared = || {
+        let monitor = door.run().open_monitor().and(Some(door.run().monitor))?;
+        userns::namespace_of(Pid::from_raw(monitor.pid), Some(monitor.start_time))
+    };
+    let shared = if userns::inside() { None } else { Some(shared().ok_or_else(gone)?) };
     let mut order = order(store, plan, &door, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
     order.cgroup = cgroup::reach(dir, door.run(), !cgroup::effective(dir, plan).is_empty())?;
     let run = door.run().run;
     let inner = Inner { mounts: door.namespace("mnt")?, first: door.into_first() };
-    Ok((Doors { monitor, inner }, order, run))
+    Ok((Doors { shared, inner }, order, run))
 }
 
 fn order(store: &Store, plan: &ContainerPlan, door: &Door, request: &ExecRequest) -> Result<Join> {
@@ -228,8 +233,8 @@ fn conclude(link: &Link, served: Result<(), Failure>) -> i32 {
 
 /// Enters the shared user namespace; goes on in [`resumed`] when our own file has to be sealed.
 fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd>) -> Result<(), Failure> {
-    if let Some(monitor) = &doors.monitor {
-        setns(monitor, CloneFlags::CLONE_NEWUSER).doing("enter", "the shared user namespace")?;
+    if let Some(shared) = &doors.shared {
+        setns(shared, CloneFlags::CLONE_NEWUSER).doing("enter", "the shared user namespace")?;
     }
     if !init::must_seal(&join.order.plan.ids) {
         return Ok(());
@@ -314,7 +319,7 @@ fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Re
     if let Some(tracer) = tracer {
         tracer.ended(end);
     }
-    relay.finish(end.code, false);
+    relay.finish(end.code);
     if let Some(path) = &join.cgroup {
         cgroup::leave(path);
     }

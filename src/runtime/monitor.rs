@@ -190,7 +190,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
             // Who waits for the record may want the ports at once: `restart`, for one.
             network::close(network.take());
         }
-        finish::ended(life, &record, end, None, again);
+        finish::ended(life, &record, end, relay.left(), again);
         // Not before: until its end is recorded a container that does not run would be one that is starting.
         let _ = life.alive.say(Stage::Over);
         report::died(life.store, life.dir, life.plan, end);
@@ -199,7 +199,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         if again.is_none() {
             finish::remove(life.store, life.dir, life.plan);
         }
-        relay.finish(end.code, again.is_some());
+        relay.hand_over(end.code);
         drop(mounts);
         let next = match again {
             Some(at) => restart::next(life, record, end, at, &mut course),

@@ -154,6 +154,50 @@ pub fn has_ended(pid: i32) -> bool {
     state().is_none_or(|state| matches!(state, 'Z' | 'X'))
 }
 
+/// A process that has ended with all its threads and was not reaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dead {
+    /// How, as wait(2) tells it.
+    pub status: i32,
+    /// Who traces it, as far as that can be seen from here.
+    pub tracer: Option<i32>,
+}
+
+/// Whether a process is dead as a whole; `None` when it is not, or is gone.
+pub fn dead(pid: i32) -> Option<Dead> {
+    let mut tracer = None;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let Ok(status) = std::fs::read_to_string(thread.path().join("status")) else { continue };
+        if !field(&status, "State")?.starts_with(['Z', 'X']) {
+            return None;
+        }
+        tracer =
+            tracer.or(field(&status, "TracerPid").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0));
+    }
+    let stat = text(open_dir(pid)?.as_fd(), "stat")?;
+    // The 52nd field, the state being the third (proc_pid_stat(5)).
+    let status = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(49)?.parse().ok()?;
+    Some(Dead { status, tracer })
+}
+
+/// A process as a message names it: number, program, and how it stands.
+pub fn shown(pid: i32) -> String {
+    let Some(stat) = open_dir(pid).and_then(|dir| text(dir.as_fd(), "stat")) else {
+        return format!("process {pid}");
+    };
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("?", |(name, _)| name);
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    let state = match state {
+        Some('D') => ", which the kernel does not let go (state D)",
+        Some('T') => ", which is stopped (state T)",
+        Some('t') => ", which its tracer has stopped (state t)",
+        Some('Z' | 'X') => ", which has ended and was not reaped",
+        _ => "",
+    };
+    let name: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!("process {pid} ({name}){state}")
+}
+
 fn parent(dir: BorrowedFd<'_>) -> Option<i32> {
     text(dir, "stat")?.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }

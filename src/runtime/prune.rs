@@ -73,6 +73,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
 /// # Errors
 /// When containers or volumes cannot be listed.
 pub fn unused_volumes(store: &Store, filters: &volumes::Filters) -> Result<Vec<Volume>> {
+    control::settle_all(store)?;
     let users = Users::read(store)?;
     let mut unused = store.volumes().list()?;
     users.warn();

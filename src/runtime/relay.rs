@@ -1,19 +1,32 @@
 //! The monitor's loop: the container's output to the log and to whoever is attached, input back, until
 //! the first process ends.
 //!
-//! Theory of operation. Everything is non-blocking and every buffer is bounded (attack case 39): when a
-//! client does not read, the container's output is not read either, and the container waits in write(2)
-//! as it would on a terminal; when the container does not read its input, clients' frames are not taken.
-//! A client that goes away is forgotten. The loop ends when the first process has been reaped and what
-//! it left in the pipes has been read.
+//! Theory of operation. Everything is non-blocking and every buffer is bounded (attack case 39); when the
+//! container does not read its input, clients' frames are not taken. A client that goes away is forgotten.
+//! What one that does not read may hold up:
+//! - while the container runs, its output, as a terminal would: once the client's queue is full nothing more
+//!   is read, and the container waits in write(2). Nothing that goes to `| less` or `| tar x` is lost so;
+//! - but not the output of others: an attached client that has taken nothing for [`LAG`] while another one
+//!   waits for more is let go. The client that the container was started for stays: it is its terminal;
+//! - the container's end, restart or next start: never. Who has not taken everything [`MOMENT`] after the end
+//!   gets the rest and the exit code from a process of its own ([`courier`]), which holds nothing of the
+//!   container and ends with its clients.
+//!
+//! `exec` relays in the same way, for one client; its process is the courier itself.
+//!
+//! The loop ends when the first process has been reaped, or cannot be reaped ([`held`]), and what it left in
+//! the pipes has been read: as much as they hold, for others may go on writing to them.
 
 mod client;
+mod courier;
+mod held;
 mod payload;
 mod watch;
 
 pub use payload::{End, Payload};
 
 use self::client::Client;
+use self::held::Held;
 use self::payload::reap;
 use self::watch::Watch;
 use super::frame::{CONTENT_MAX, Frame};
@@ -37,8 +50,12 @@ use std::time::{Duration, Instant};
 /// After this long a container is one that stays: then its monitor makes itself small. Again as long after it has
 /// done something, for which it needed code that waiting does not.
 const SETTLED: Duration = Duration::from_millis(500);
-/// How long the clients of a container that is about to start again may take for its exit code.
-const HURRY: Duration = Duration::from_secs(1);
+/// How long the clients of a container that has ended may take for the rest before its monitor goes on.
+const MOMENT: Duration = Duration::from_millis(250);
+/// How long a client may take nothing while another one waits for more.
+const LAG: Duration = Duration::from_secs(10);
+/// More than a terminal holds, in bytes.
+const TERMINAL_MAX: usize = 64 * 1024;
 
 /// Where output is kept: stream (1 or 2) and bytes.
 pub type Sink<'a> = Box<dyn FnMut(u8, &[u8]) + 'a>;
@@ -70,6 +87,8 @@ pub struct Relay<'a> {
     told_to_stop: bool,
     restart: bool,
     notify: Option<Notify>,
+    held: Held,
+    left: Option<String>,
 }
 
 impl<'a> Relay<'a> {
@@ -91,7 +110,8 @@ impl<'a> Relay<'a> {
         }
         // The first is asked for with standard input or without; it may be killed before it says so.
         let feeds = streams.stdin.is_some();
-        let clients = client.into_iter().map(|socket| Client { feeds, ..Client::new(socket) }).collect();
+        let first = |socket| Client { feeds, stays: true, ..Client::new(socket) };
+        let clients = client.into_iter().map(first).collect();
         let far_side = streams.terminal.as_ref().and_then(|master| pty::peer(master.as_fd()).ok());
         Ok(Relay {
             streams,
@@ -105,6 +125,8 @@ impl<'a> Relay<'a> {
             told_to_stop: false,
             restart: false,
             notify: None,
+            held: Held::default(),
+            left: None,
         })
     }
 
@@ -135,7 +157,12 @@ impl<'a> Relay<'a> {
         let mut lives_with = payload.lives_with;
         let mut shrink_at = Some(Instant::now() + SETTLED);
         loop {
-            if let Some(end) = reap(payload)? {
+            let ended = reap(payload)?.or_else(|| {
+                let (end, left) = self.held.look(payload.pid)?;
+                self.left = Some(left);
+                Some(end)
+            });
+            if let Some(end) = ended {
                 if let Some(helpers) = &payload.helpers {
                     process::kill_others(helpers);
                 }
@@ -146,8 +173,10 @@ impl<'a> Relay<'a> {
                 return Ok(end);
             }
             let due = checks.as_ref().and_then(Checks::due);
-            let until = [kill_at, shrink_at, due].into_iter().flatten().min();
-            let ready = self.wait(signals, lives_with, checks.as_ref().and_then(Checks::fd), until)?;
+            let lag = self.let_go_of_laggards();
+            let until = [kill_at, shrink_at, due, lag, self.held.due()].into_iter().flatten().min();
+            let ready =
+                self.wait(signals, payload, lives_with, checks.as_ref().and_then(Checks::fd), until)?;
             if let Some(checks) = checks.as_mut().filter(|_| due.is_some_and(|at| Instant::now() >= at)) {
                 checks.begin();
             }
@@ -158,6 +187,7 @@ impl<'a> Relay<'a> {
             if kill_at.is_some_and(|at| Instant::now() >= at) {
                 kill_at = None;
                 payload.kill();
+                self.held.is_to_end();
             }
             if ready.iter().any(|(watch, _)| matches!(watch, Watch::Health)) {
                 // What the check has brought into memory is not needed until the next one.
@@ -171,6 +201,7 @@ impl<'a> Relay<'a> {
                         if told_to_stop(signals) {
                             self.told_to_stop = true;
                             kill_at = Some(payload.ask_to_stop(kill_at));
+                            self.held.is_to_end();
                             checks = None;
                         }
                         if let Some(network) = payload.network {
@@ -185,17 +216,23 @@ impl<'a> Relay<'a> {
                                 notify.healthy();
                             }
                         }
-                        OnFailure::Kill => payload.kill(),
+                        OnFailure::Kill => {
+                            payload.kill();
+                            self.held.is_to_end();
+                        }
                         action => {
                             self.told_to_stop |= action == OnFailure::Stop;
                             self.restart = action == OnFailure::Restart;
                             kill_at = Some(payload.ask_to_stop(kill_at));
+                            self.held.is_to_end();
                             checks = None;
                         }
                     },
+                    Watch::Payload => self.held.has_ended(),
                     Watch::Companion => {
                         lives_with = None;
                         let _ = process::pidfd_send_signal(payload.pidfd, libc::SIGKILL);
+                        self.held.is_to_end();
                     }
                     Watch::Notify => {
                         if let Some(notify) = &self.notify {
@@ -235,29 +272,49 @@ impl<'a> Relay<'a> {
         self.told_to_stop
     }
 
-    /// Tells every client the exit code and waits until they have it or are gone; with `hurry` a client
-    /// that does not read is not waited for.
-    pub fn finish(mut self, code: u8, hurry: bool) {
+    /// What was left of a first process that could not be reaped, and why.
+    pub fn left(&self) -> Option<&str> {
+        self.left.as_deref()
+    }
+
+    /// Lets go of clients that hold up others; gives when the next one's time is over.
+    fn let_go_of_laggards(&mut self) -> Option<Instant> {
+        if !self.clients.iter().any(|c| !c.is_full()) {
+            return None;
+        }
+        let now = Instant::now();
+        let mut next: Option<Instant> = None;
+        for client in self.clients.iter_mut().filter(|c| c.is_full() && !c.stays) {
+            let over = client.moved + LAG;
+            if over <= now {
+                client.gone = true;
+            } else {
+                next = Some(next.map_or(over, |next| next.min(over)));
+            }
+        }
+        self.forget_clients();
+        next
+    }
+
+    /// Tells every client the exit code and waits until they have it or are gone.
+    pub fn finish(mut self, code: u8) {
+        self.say(code);
+        deliver(&mut self.clients, None);
+    }
+
+    /// Tells every client the exit code. Who does not take it within [`MOMENT`] is left to a courier.
+    pub fn hand_over(mut self, code: u8) {
+        self.say(code);
+        deliver(&mut self.clients, Some(Instant::now() + MOMENT));
+        if !self.clients.is_empty() {
+            courier::send(std::mem::take(&mut self.clients));
+        }
+    }
+
+    fn say(&mut self, code: u8) {
         self.listener = None;
-        let until = hurry.then(|| Instant::now() + HURRY);
         for client in &mut self.clients {
             client.push(Frame::Exit(code).encode());
-        }
-        loop {
-            self.clients.retain(|c| !c.gone && !c.queue.is_empty());
-            let mut fds: Vec<PollFd<'_>> =
-                self.clients.iter().map(|c| PollFd::new(c.socket.as_fd(), PollFlags::POLLOUT)).collect();
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let timeout = left
-                .map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-            let out_of_time = left.is_some_and(|left| left.is_zero());
-            if fds.is_empty() || out_of_time || matches!(poll(&mut fds, timeout), Err(e) if e != Errno::EINTR)
-            {
-                return;
-            }
-            for client in &mut self.clients {
-                client.flush();
-            }
         }
     }
 
@@ -274,20 +331,24 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Moves one buffer of output on; false when there is none to be had now.
-    fn output(&mut self, stream: u8) -> bool {
+    /// Moves one buffer of output on; gives its length, 0 when there is none to be had now.
+    fn output(&mut self, stream: u8) -> usize {
         let slot = match stream {
             1 => &mut self.streams.stdout,
             2 => &mut self.streams.stderr,
             _ => &mut self.streams.terminal,
         };
-        let Some(fd) = slot else { return false };
+        let Some(fd) = slot else { return 0 };
         let length = match read(&*fd, &mut self.buffer) {
-            Err(Errno::EAGAIN | Errno::EINTR) => return false,
+            Err(Errno::EAGAIN | Errno::EINTR) => return 0,
             // EIO: nobody has the terminal open any more.
             Ok(0) | Err(_) => {
                 *slot = None;
-                return false;
+                let streams = &self.streams;
+                if [&streams.stdout, &streams.stderr, &streams.terminal].into_iter().all(Option::is_none) {
+                    self.held.is_silent();
+                }
+                return 0;
             }
             Ok(n) => n,
         };
@@ -298,16 +359,26 @@ impl<'a> Relay<'a> {
             let frame = if stream == 2 { Frame::Stderr(bytes) } else { Frame::Stdout(bytes) };
             client.push(frame.encode());
         }
-        true
+        length
     }
 
-    /// Reads what the container left behind. Processes that outlive it (those of `exec`) may hold the
-    /// pipes open, so this ends at the first empty read.
+    /// Reads what the container left behind. Processes that outlive it (those of `exec`) may hold the pipes
+    /// open and go on writing, so this ends at the first empty read, or with as much as there can have been.
     fn drain(&mut self) {
         for stream in [1, 2, 0] {
-            while self.output(stream) {}
+            let slot =
+                [&self.streams.terminal, &self.streams.stdout, &self.streams.stderr][usize::from(stream)];
+            let room = slot.as_ref().and_then(|fd| fcntl(fd, FcntlArg::F_GETPIPE_SZ).ok());
+            let mut left = room.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(TERMINAL_MAX);
+            loop {
+                match self.output(stream) {
+                    0 => break,
+                    length if length >= left => break,
+                    length => left -= length,
+                }
+            }
         }
-        self.streams = Streams::default();
+        (self.streams, self.far_side) = (Streams::default(), None);
     }
 
     /// Gives the container input that is waiting.
@@ -374,6 +445,26 @@ impl<'a> Relay<'a> {
             Some(Frame::Closed(2)) => self.streams.stderr = None,
             // Not a frame that a client sends: not a client of ours.
             _ => client.gone = true,
+        }
+    }
+}
+
+/// Sends what waits for clients until they have it or are gone, or until a moment; those that are left have
+/// something to come.
+fn deliver(clients: &mut Vec<Client>, until: Option<Instant>) {
+    loop {
+        clients.retain(|c| !c.gone && !c.queue.is_empty());
+        let mut fds: Vec<PollFd<'_>> =
+            clients.iter().map(|c| PollFd::new(c.socket.as_fd(), PollFlags::POLLOUT)).collect();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout =
+            left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        let out_of_time = left.is_some_and(|left| left.is_zero());
+        if fds.is_empty() || out_of_time || matches!(poll(&mut fds, timeout), Err(e) if e != Errno::EINTR) {
+            return;
+        }
+        for client in clients.iter_mut() {
+            client.flush();
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The root file system of a container for commands that look into it or copy: of a running one as its
 //! first process sees it, of any other assembled for the moment.
 //!
-//! Theory of operation. What runs is reached through its door ([`door`]). What does not run is mounted in a mount namespace of the
+//! Theory of operation. What runs is reached through its door ([`door`]). What waits to be started again is
+//! mounted by its monitor, and is looked at there. What does not run is mounted in a mount namespace of the
 //! calling process's own, volumes and binds included, and ends with that process; `alive` is held
 //! meanwhile, so that a start waits. Either way the caller gets a directory descriptor, and resolves
 //! everything inside it (attack case 31).
@@ -10,19 +11,27 @@ use super::door::{self, Door};
 use super::monitor::layers::Layers;
 use super::monitor::{setup, sources};
 use super::{files, init};
-use crate::error::Result;
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
 use crate::fork::{Doing, Failure};
 use crate::plan::{ContainerPlan, MountSource};
 use crate::storage::Store;
-use crate::storage::containers::{AliveLock, ContainerDir};
+use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
 use crate::sys::mount::{self, Tree, attr};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::mount::{MsFlags, mount as mount_by_path};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fstat};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const JUST_ENDED: &str = "the container has just ended";
+/// How long a container may end and start again while its root is to be opened.
+const COURSE: Duration = Duration::from_secs(5);
 
 /// Gives this process a mount namespace of its own, in which it may assemble roots. Called once: mounts of
 /// an earlier one would end.
@@ -41,6 +50,8 @@ pub struct Root {
     dir: OwnedFd,
     /// Keeps the container from being started while its root is mounted here.
     _alive: Option<AliveLock>,
+    /// Keeps the mounts of one that runs, which may end meanwhile.
+    _mounts: Option<OwnedFd>,
     _layers: Option<Layers>,
 }
 
@@ -56,11 +67,19 @@ impl Root {
     /// # Errors
     /// When the layers are missing or a mount is refused.
     pub fn open(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, mounts: bool) -> Result<Root> {
-        dir.await_start();
-        if dir.status().is_live() {
-            let door = Door::open(dir)?;
-            let root = if mounts { door.root()? } else { door::of_monitor(dir, door.run(), &dir.merged())? };
-            return Ok(Root { dir: root, _alive: None, _layers: None });
+        let begun = Instant::now();
+        loop {
+            dir.await_start();
+            if !dir.status().is_active() {
+                break;
+            }
+            match Root::of_active(store, dir, plan, mounts) {
+                // It has just ended, and may be starting again.
+                Err(e) if e.kind() == Kind::Conflict && begun.elapsed() < COURSE => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                other => return other,
+            }
         }
         let alive = dir.hold_alive()?;
         let layers = Layers::open(store, dir, plan)?;
@@ -68,24 +87,55 @@ impl Root {
         let root = open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .doing("open", &places.merged)?;
         if mounts {
-            attach_all(store, dir, plan, (&layers, &places.merged), root.as_fd())?;
+            let prepared = sources::prepare(store, dir, plan, (&layers, &places.merged))?;
+            attach_all(plan, &prepared, root.as_fd())?;
         }
-        Ok(Root { dir: root, _alive: Some(alive), _layers: Some(layers) })
+        Ok(Root { dir: root, _alive: Some(alive), _mounts: None, _layers: Some(layers) })
     }
+
+    /// The root of a container whose monitor is at work.
+    fn of_active(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, mounts: bool) -> Result<Root> {
+        let gone = || Error::new(Kind::Conflict, JUST_ENDED);
+        let (root, held) = match (mounts, dir.status()) {
+            (true, Status::Restarting) => {
+                let run = dir.run_record()?.ok_or_else(gone)?;
+                (of_waiting(store, dir, plan, &run)?, None)
+            }
+            (true, _) => {
+                let door = Door::open(dir)?;
+                // With the last who has it the kernel takes the mounts down.
+                let held = door.namespace("mnt")?;
+                (door.root()?, Some(held))
+            }
+            (false, _) => {
+                let run = dir.run_record()?.ok_or_else(gone)?;
+                (door::of_monitor(dir, &run, &dir.merged())?, None)
+            }
+        };
+        Ok(Root { dir: root, _alive: None, _mounts: held, _layers: None })
+    }
+}
+
+/// Opens the root of a container that waits to be started again, volumes and binds included: its monitor has all
+/// of it mounted, and starts it from there whenever it likes. This process goes into a copy of the monitor's
+/// mount namespace and comes back with one tree of mounts; nothing of the container is in that namespace.
+fn of_waiting(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, run: &RunRecord) -> Result<OwnedFd> {
+    door::among_monitors_mounts(dir, run, |ground| {
+        own_mounts()?;
+        let merged = dir.merged();
+        let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = open(&merged, look, Mode::empty()).doing("open", &merged)?;
+        ground.check(root.as_fd()).map_err(|_| Error::new(Kind::Conflict, JUST_ENDED))?;
+        attach_all(plan, &sources::standing(store, dir, plan)?, root.as_fd())?;
+        Ok(mount::open_tree(root.as_fd(), Path::new(""), Tree::CloneRecursive).doing("copy", &merged)?)
+    })
 }
 
 /// Mounts the volumes, binds and images of a container as a run of it would: parts of volumes as parts,
 /// overlays as overlays, so that nothing is seen or written beside them. Memory begins empty at each
 /// start, so there is nothing in it to be seen.
-fn attach_all(
-    store: &Store,
-    dir: &ContainerDir,
-    plan: &ContainerPlan,
-    (layers, merged): (&Layers, &Path),
-    root: BorrowedFd<'_>,
-) -> Result<()> {
+fn attach_all(plan: &ContainerPlan, prepared: &BTreeMap<usize, PathBuf>, root: BorrowedFd<'_>) -> Result<()> {
     let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
-    let prepared = sources::prepare(store, dir, plan, (layers, merged))?;
     for (at, planned) in plan.mounts.iter().enumerate() {
         let (found, recursive) = match (&planned.source, prepared.get(&at)) {
             (_, Some(place)) => (look(place)?, false),
@@ -111,9 +161,7 @@ fn attach(
     let tree = if recursive { Tree::CloneRecursive } else { Tree::Clone };
     let tree = match mount::open_tree(found.as_fd(), Path::new(""), tree) {
         // Mounts below it may not be uncovered in a user namespace: take them along.
-        Err(nix::errno::Errno::EINVAL) => {
-            mount::open_tree(found.as_fd(), Path::new(""), Tree::CloneRecursive)
-        }
+        Err(Errno::EINVAL) => mount::open_tree(found.as_fd(), Path::new(""), Tree::CloneRecursive),
         other => other,
     }
     .doing("open", inside)?;

@@ -9,6 +9,7 @@ use super::client::{Attachment, Signals};
 use super::{Attached, Prepared, Running, control, launch, prepare};
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::fork::Failure;
 use crate::netns::PortPublish;
 use crate::plan::ContainerPlan;
@@ -16,12 +17,16 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// How often a start is tried anew when others change the container meanwhile.
 const ATTEMPTS: u32 = 10;
+
+/// How long a monitor may take to take a client, in seconds.
+const ANSWER: i64 = 10;
 
 /// How a caller wants to be attached; the rest is the container's.
 #[derive(Debug, Clone)]
@@ -74,7 +79,9 @@ pub fn first(
     for required in &plan.lifecycle.requires {
         start_required(store, dir, required, &mut vec![plan.id.clone()])?;
     }
-    launch(store, dir, plan, ready, attach)
+    let launched = launch(store, dir, plan, ready, attach);
+    dir.release_claim();
+    launched
 }
 
 /// Starts a container, after those that it requires. One that runs already is left as it is, and attached
@@ -107,6 +114,10 @@ fn start_after(
             }
             Status::Crashed => {
                 control::recover(store, dir)?;
+                if !dir.in_place() {
+                    // It was a --rm container.
+                    return Err(removed(dir));
+                }
                 continue;
             }
             Status::Starting => {
@@ -120,6 +131,12 @@ fn start_after(
             }
             Status::Created | Status::Exited => {}
         }
+        // From here on nobody takes it for one that is not wanted.
+        dir.claim();
+        if !dir.in_place() {
+            return Err(removed(dir));
+        }
+        failpoint::reach("start.claimed");
         let plan = stored_plan(dir)?;
         above.push(dir.id().clone());
         for required in &plan.lifecycle.requires {
@@ -133,6 +150,7 @@ fn start_after(
             None => prepare(store, &plan),
         };
         let started = ready.and_then(|ready| launch(store, dir, &plan, ready, how));
+        dir.release_claim();
         match started {
             // Somebody else was faster.
             Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
@@ -142,6 +160,10 @@ fn start_after(
         }
     }
     Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
+}
+
+fn removed(dir: &ContainerDir) -> Error {
+    Error::new(Kind::NotFound, format!("container {} has been removed meanwhile", dir.id().short()))
 }
 
 /// The plan with the host ports of the last run where it leaves the choice to us: who has noted one finds the
@@ -213,8 +235,14 @@ fn call(dir: &ContainerDir) -> Result<OwnedFd> {
     let address = UnixAddr::new(&path).context(Kind::Runtime, doing)?;
     let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
         .context(Kind::Runtime, doing)?;
+    // The kernel waits for a place in the queue as long as a message may wait.
+    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::seconds(ANSWER)).context(Kind::Runtime, doing)?;
     match connect(fd.as_raw_fd(), &address) {
         Ok(()) => Ok(fd),
+        Err(Errno::EAGAIN) => Err(Error::new(Kind::Conflict, doing()).caused_by(Error::new(
+            Kind::Conflict,
+            "its monitor takes no more clients: there are too many, or it is stopped",
+        ))),
         Err(Errno::ENOENT | Errno::ECONNREFUSED) => {
             Err(Error::new(Kind::Conflict, doing()).caused_by(Error::new(
                 Kind::Conflict,

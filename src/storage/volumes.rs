@@ -22,7 +22,7 @@ use nix::unistd::{Gid, Uid, fchown};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -258,6 +258,21 @@ impl Volumes {
         }
     }
 
+    /// Has the volume to oneself while it is filled: two containers may be the first ones at the same moment.
+    /// The lock is on the directory that holds `_data`, which no container can reach: one that could, would
+    /// hold up the start of every other container with the volume.
+    ///
+    /// # Errors
+    /// When there is no such volume.
+    pub fn fill_alone(&self, name: &Name) -> Result<Filling> {
+        let dir = self.dir(name);
+        let opened = Place::open(&dir)?.as_fd().try_clone_to_owned().map_err(|e| failed("lock", &dir, e))?;
+        match Flock::lock(opened, FlockArg::LockExclusive) {
+            Ok(lock) => Ok(Filling { _lock: lock }),
+            Err((_, e)) => Err(failed("lock", &dir, e.into())),
+        }
+    }
+
     /// All volumes, by name. Of one whose record cannot be read a warning tells.
     ///
     /// # Errors
@@ -358,6 +373,12 @@ impl Volumes {
     }
 }
 
+/// Proof that nobody else fills the volume; released on drop.
+#[derive(Debug)]
+pub struct Filling {
+    _lock: Flock<OwnedFd>,
+}
+
 fn unknown(name: &Name) -> Error {
     Error::new(Kind::NotFound, format!("volume {name} does not exist"))
         .hint("List the volumes: coracle volume ls")
@@ -368,7 +389,8 @@ const FILLING: &CStr = c"user.coracle.filling";
 
 /// Fills a volume at its first use with what the image has at the place where it is mounted. Only an
 /// empty one is filled; `path` is resolved inside `source_root`, whatever symlinks the image holds
-/// (attack case 34). The volume gets the directory's owner and mode too. Gives whether it was filled.
+/// (attack case 34). The volume gets the directory's owner and mode too. Gives whether it was filled. Where
+/// others may be about to do the same the caller holds a [`Filling`].
 ///
 /// # Errors
 /// Those of the calls it takes; the volume is empty again then.
@@ -386,11 +408,9 @@ pub fn copy_up(
 }
 
 fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -> nix::Result<bool> {
-    // Two containers may be the first ones at the same moment.
-    let lock = Flock::lock(openat(target, ".", DIRECTORY, Mode::empty())?, FlockArg::LockExclusive)
-        .map_err(|(_, e)| e)?;
     // The descriptor of a new mount only names it, and takes no owner, mode or attribute.
-    let target = lock.as_fd();
+    let opened = openat(target, ".", DIRECTORY, Mode::empty())?;
+    let target = opened.as_fd();
     if !trash::names(target)?.is_empty() {
         if xattr::get(target, FILLING)?.is_none() {
             return Ok(false);
@@ -404,6 +424,7 @@ fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -
     };
     // Where the file system has no such attributes, a filling cut short is not noticed.
     let marked = xattr::set(target, FILLING, b"y").is_ok();
+    failpoint::reach("volume.fill");
     let copied = copy::tree(source.as_fd(), target);
     if copied.is_err() {
         trash::empty_tree(target)?;

@@ -39,6 +39,7 @@ mod logs;
 mod manners;
 mod monitor;
 mod mounts;
+mod neighbours;
 mod network;
 mod notify;
 mod overlay;

@@ -61,7 +61,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;
-    let original = store.containers().find(&args.container)?;
+    let original = control::find(&store, &args.container)?;
     let status = original.status();
     if args.destroy && !args.force && (status.is_active() || original.is_in_hand()) {
         return Err(Error::new(
@@ -111,7 +111,7 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
     for number in 0..COPIES_MAX {
         let number = if number == 0 { String::new() } else { number.to_string() };
         let name: Name = format!("{of}-clone{number}").parse()?;
-        if store.containers().find(name.as_str()).is_err() {
+        if control::find(store, name.as_str()).is_err() {
             return Ok(name);
         }
     }

@@ -43,6 +43,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(&question)? {
         return Ok(ExitCode::SUCCESS);
     }
+    control::settle_all(&store)?;
     trash::collect_leftovers(&store)?;
     let lock = store.exclusive()?;
     let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;

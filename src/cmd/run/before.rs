@@ -1,6 +1,5 @@
 //! What is looked up before anything changes: names, files and directories that must or must not exist.
 
-use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
@@ -50,7 +49,7 @@ pub(super) fn check(
     }
     if let Some(name) = &request.name
         && !replace
-        && let Some(holder) = holder(store, name)
+        && let Some(holder) = control::holder(store, name)
     {
         return Err(name_in_use(name, Some(holder.id())));
     }
@@ -109,12 +108,6 @@ fn not_home(path: &Path, caller: &Caller) -> Result<()> {
         .hint("Use it on a directory made for the container, or leave U out.")),
         _ => Ok(()),
     }
-}
-
-/// The container that has exactly this name; what is left of a removal holds none.
-pub(super) fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
-    let found = store.containers().find(name.as_str()).ok()?;
-    (found.is_listed() && found.summary().name().as_ref() == Some(name)).then_some(found)
 }
 
 /// Stops the container whose place another one takes (`--replace`).

@@ -4,6 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::netns::NetMode;
 use crate::plan::ids::IdsRequest;
 use crate::plan::{ContainerPlan, Request, Share};
+use crate::runtime::control;
 use crate::storage::Store;
 
 /// Puts the ids of the containers that the request names in place of what was written.
@@ -14,12 +15,12 @@ pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     let spaces = &mut request.namespaces;
     let mut joined = None;
     let mut id_of = |name: &str| {
-        let found = store.containers().find(name)?;
+        let found = control::find(store, name)?;
         joined = Some(found.plan::<ContainerPlan>()?.ids);
         Ok::<_, Error>(found.id().to_string())
     };
     if let Share::Container(name) = &spaces.uts {
-        let plan: ContainerPlan = store.containers().find(name)?.plan()?;
+        let plan: ContainerPlan = control::find(store, name)?.plan()?;
         request.shared_hostname = Some(plan.hostname);
     }
     for share in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup, &mut spaces.user] {

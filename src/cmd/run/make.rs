@@ -11,11 +11,12 @@ use super::{before, joins, logging, sources, spaces};
 use crate::cmd::pull;
 use crate::container::Name;
 use crate::error::{Context, Kind, Result};
+use crate::failpoint;
 use crate::host::{self, Env};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{ContainerPlan, Facts, check, resolve};
 pub(in crate::cmd) use crate::runtime::discard;
-use crate::runtime::{self, Prepared};
+use crate::runtime::{self, Prepared, control};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::userns;
@@ -72,7 +73,7 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
 
     let store = crate::cmd::store(env)?;
     for name in &requires {
-        request.lifecycle.requires.push(store.containers().find(name)?.id().clone());
+        request.lifecycle.requires.push(control::find(&store, name)?.id().clone());
     }
     let facts = Facts {
         id: Containers::new_id()?,
@@ -101,7 +102,7 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
     let mut plan = resolve(request, image.as_ref(), &facts)?;
     logging::render_tag(&mut plan)?;
     plan.asked.cidfile.clone_from(&cidfile);
-    let holder = if replace { before::holder(&store, &plan.name) } else { None };
+    let holder = if replace { control::holder(&store, &plan.name) } else { None };
     let prepared = match (start, &holder) {
         (false, _) => None,
         (true, None) => Some(runtime::prepare(&store, &plan)?),
@@ -177,7 +178,9 @@ pub(in crate::cmd) fn create(store: &Store, plan: &mut ContainerPlan, named: boo
 fn record(store: &Store, plan: &ContainerPlan, name: &Name) -> Result<ContainerDir> {
     // From here on the image cannot be removed without its container being seen.
     let _lock = store.shared()?;
-    runtime::record(store, plan, name)
+    let made = runtime::record(store, plan, name);
+    failpoint::reach("create.recorded");
+    made
 }
 
 /// The user's own account.

@@ -5,6 +5,7 @@ use crate::host::Caller;
 use crate::plan::mount::inherit::VolumesFrom;
 use crate::plan::mount::{GLOB_IN_PLACE, ImageArg, MountArg, SourceArg};
 use crate::plan::{ContainerPlan, MountPlan, MountSource, Request};
+use crate::runtime::control;
 use crate::storage::Store;
 use std::path::{Component, Path, PathBuf};
 
@@ -48,7 +49,7 @@ fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
 
 /// The mounts of another container that stand for its data.
 fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountPlan>> {
-    let plan: ContainerPlan = store.containers().find(&from.container)?.plan()?;
+    let plan: ContainerPlan = control::find(store, &from.container)?.plan()?;
     let zone = Path::new("/etc/localtime");
     let mut mounts = plan.mounts;
     mounts.retain(|mount| match &mount.source {

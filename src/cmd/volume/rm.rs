@@ -67,6 +67,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 
 fn remove(store: &Store, args: &Args, name: &str) -> Result<Name> {
     let volume = store.volumes().find_name(name)?;
+    // A container whose monitor died may be all that uses it.
+    control::settle_all(store)?;
     // Somebody may start another container meanwhile.
     for _ in 0..4 {
         if args.force {

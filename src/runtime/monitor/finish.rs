@@ -59,16 +59,38 @@ pub(super) fn end_others(mounts: &OwnedFd) {
     }
 }
 
-/// Records how the payload ended, or why it never ran; `again` says when the next run is to begin.
+/// Records how the payload ended, and what is `left` of it; `again` says when the next run is to begin.
 pub(super) fn ended(
+    life: &Life<'_>,
+    run: &RunRecord,
+    end: End,
+    left: Option<&str>,
+    again: Option<DateTime<Utc>>,
+) {
+    record(life, run, end, (left.map(str::to_owned), false), again);
+}
+
+/// As [`ended`], for a run that could not be started where there is an error.
+pub(super) fn not_begun(
     life: &Life<'_>,
     run: &RunRecord,
     end: End,
     error: Option<String>,
     again: Option<DateTime<Utc>>,
 ) {
+    let never_ran =
+        error.is_some() && life.dir.exit_record().ok().flatten().is_none_or(|exit| exit.never_ran);
+    record(life, run, end, (error, never_ran), again);
+}
+
+fn record(
+    life: &Life<'_>,
+    run: &RunRecord,
+    end: End,
+    (error, never_ran): (Option<String>, bool),
+    again: Option<DateTime<Utc>>,
+) {
     let dir = life.dir;
-    let never_ran = error.is_some() && dir.exit_record().ok().flatten().is_none_or(|exit| exit.never_ran);
     let record = ExitRecord {
         run: run.run,
         code: end.code,
@@ -97,7 +119,7 @@ pub(super) fn ended(
 pub(super) fn failed(life: &Life<'_>, recorded: Option<&RunRecord>, failure: &Failure) {
     if let Some(run) = recorded {
         let end = End { code: crate::runtime::exit_code(failure), signal: None };
-        ended(life, run, end, Some(failure.describe()), None);
+        not_begun(life, run, end, Some(failure.describe()), None);
     }
     remove(life.store, life.dir, life.plan);
     clear_up(life.store, life.plan, &life.places.merged);

@@ -129,7 +129,7 @@ pub(super) fn next(
     let (mut last, mut end, mut error, mut at) = (last, end, None, at);
     loop {
         if !wait(life, course, &last, end, at) {
-            finish::ended(life, &last, end, error, None);
+            finish::not_begun(life, &last, end, error, None);
             finish::remove(life.store, life.dir, life.plan);
             return None;
         }
@@ -147,7 +147,7 @@ pub(super) fn next(
         end = End { code: crate::runtime::exit_code(&failure), signal: None };
         error = Some(failure.describe());
         let again = after(life, &last, end, false, course);
-        finish::ended(life, &last, end, error.clone(), again);
+        finish::not_begun(life, &last, end, error.clone(), again);
         let _ = life.alive.say(Stage::Over);
         let Some(again) = again else {
             finish::remove(life.store, life.dir, life.plan);

@@ -45,6 +45,7 @@ pub(in crate::runtime) fn prepare(
                     back(&backing, &path)?;
                 }
                 if fills(planned, &volume, &backing) {
+                    let _alone = store.volumes().fill_alone(name).map_err(failed)?;
                     fill(merged, planned, &path)?;
                 }
                 if !backing.has_owner() {
@@ -76,6 +77,32 @@ pub(in crate::runtime) fn prepare(
     Ok(places)
 }
 
+/// Where the mounts of a plan are that a monitor has prepared, for who is in a copy of its mount namespace.
+///
+/// # Errors
+/// A volume that is gone.
+pub(in crate::runtime) fn standing(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerPlan,
+) -> crate::error::Result<BTreeMap<usize, PathBuf>> {
+    let mut places = BTreeMap::new();
+    for (at, planned) in plan.mounts.iter().enumerate() {
+        match &planned.source {
+            _ if is_overlay(planned) => {
+                drop(places.insert(at, overlay_place(&dir.path(), at).join("merged")))
+            }
+            MountSource::Volume { name, .. } => drop(places.insert(at, store.volumes().path(name)?)),
+            _ => {}
+        }
+    }
+    Ok(places)
+}
+
+fn is_overlay(planned: &MountPlan) -> bool {
+    planned.overlay.is_some() || matches!(planned.source, MountSource::Image { .. })
+}
+
 /// Where the overlay of the mount at this place in the plan is kept, below the container's directory.
 fn overlay_place(container: &Path, at: usize) -> PathBuf {
     container.join("overlays").join(at.to_string())
@@ -84,7 +111,7 @@ fn overlay_place(container: &Path, at: usize) -> PathBuf {
 /// Unmounts the overlays of a container whose directory is or was here.
 pub(super) fn release(plan: &ContainerPlan, container: &Path) {
     for (at, planned) in plan.mounts.iter().enumerate() {
-        if planned.overlay.is_some() || matches!(planned.source, MountSource::Image { .. }) {
+        if is_overlay(planned) {
             let _ = umount2(&overlay_place(container, at).join("merged"), MntFlags::MNT_DETACH);
         }
     }

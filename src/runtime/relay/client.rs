@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
 
 /// A client of the monitor.
 pub(super) struct Client {
@@ -13,15 +14,31 @@ pub(super) struct Client {
     pub(super) gone: bool,
     /// It relays its standard input.
     pub(super) feeds: bool,
+    /// The container was started for it.
+    pub(super) stays: bool,
+    /// When it last took something, or had nothing to take.
+    pub(super) moved: Instant,
 }
+
+/// Bytes queued for one client before the container has to wait.
+const QUEUE_MAX: usize = 1024 * 1024;
 
 impl Client {
     pub(super) fn new(socket: OwnedFd) -> Client {
-        Client { socket, queue: VecDeque::new(), queued: 0, gone: false, feeds: false }
+        let (queue, moved) = (VecDeque::new(), Instant::now());
+        Client { socket, queue, queued: 0, gone: false, feeds: false, stays: false, moved }
+    }
+
+    /// Whether it must take something before there is more.
+    pub(super) fn is_full(&self) -> bool {
+        self.queued > QUEUE_MAX
     }
 
     pub(super) fn push(&mut self, bytes: Vec<u8>) {
         if !self.gone {
+            if self.queue.is_empty() {
+                self.moved = Instant::now();
+            }
             self.queued += bytes.len();
             self.queue.push_back(bytes);
             self.flush();
@@ -34,7 +51,7 @@ impl Client {
             match send(self.socket.as_raw_fd(), bytes, flags) {
                 Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
                 Err(_) => self.gone = true,
-                Ok(_) => {}
+                Ok(_) => self.moved = Instant::now(),
             }
             self.queued -= bytes.len();
             self.queue.pop_front();

@@ -1,6 +1,7 @@
 //! What the loop waits for, and when it does not: whoever is too slow is waited for by the others.
 
-use super::Relay;
+use super::client::Client;
+use super::{Payload, Relay};
 use crate::fork::{Doing, Failure};
 use crate::runtime::notify::Notify;
 use nix::errno::Errno;
@@ -9,8 +10,6 @@ use nix::sys::signalfd::SignalFd;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Bytes queued for one client before the container has to wait.
-const CLIENT_QUEUE_MAX: usize = 1024 * 1024;
 /// Bytes queued for the container's input before clients have to wait.
 const INPUT_QUEUE_MAX: usize = 64 * 1024;
 /// Most clients at one time.
@@ -20,6 +19,7 @@ const CLIENTS_MAX: usize = 64;
 #[derive(Clone, Copy)]
 pub(super) enum Watch {
     Signals,
+    Payload,
     Companion,
     Health,
     Notify,
@@ -34,17 +34,21 @@ impl Relay<'_> {
     pub(super) fn wait(
         &self,
         signals: &SignalFd,
+        payload: &Payload<'_>,
         companion: Option<BorrowedFd<'_>>,
         health: Option<BorrowedFd<'_>>,
         until: Option<Instant>,
     ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
-        let crowded = self.clients.iter().any(|c| c.queued > CLIENT_QUEUE_MAX);
+        let crowded = self.clients.iter().any(Client::is_full);
         let mut watches = vec![Watch::Signals];
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let mut add = |watch, fd, flags| {
             watches.push(watch);
             fds.push(PollFd::new(fd, flags));
         };
+        if self.held.asks_pidfd() {
+            add(Watch::Payload, payload.pidfd, PollFlags::POLLIN);
+        }
         if let Some(fd) = companion {
             add(Watch::Companion, fd, PollFlags::POLLIN);
         }

@@ -99,6 +99,8 @@ impl Containers {
         let lock = dir.lock()?;
         let fail = |e| failed("write the records in", &dir.path(), e);
         lock.reserve_note().map_err(fail)?;
+        // It is not to be pruned before it has all that it needs, or before its first start.
+        dir.claim();
         failpoint::reach("create.dir");
         let write = || -> io::Result<()> {
             files::create(dir.fd(), "plan.json", plan)?;

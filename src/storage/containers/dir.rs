@@ -1,6 +1,7 @@
 //! One container's directory: where its parts stand, its plan, and the lock for changes to it. The records,
 //! the status derived from them, `exec`'s processes and the end are in modules of their own.
 
+mod claim;
 mod exec;
 mod keep;
 mod records;
@@ -20,10 +21,12 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstatat};
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One container's directory, held by descriptor: it stays usable after it was renamed to the trash.
 #[derive(Debug)]
@@ -32,11 +35,21 @@ pub struct ContainerDir {
     data: PathBuf,
     runtime: PathBuf,
     dir: OwnedFd,
+    claim: RefCell<Option<claim::Claim>>,
 }
+
+/// How long a change to a container by another command may take. None takes that long, unless it is stopped.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 
 impl ContainerDir {
     pub(super) fn new(id: ContainerId, data: &Path, runtime: &Path, dir: OwnedFd) -> Self {
-        ContainerDir { id, data: data.to_owned(), runtime: runtime.to_owned(), dir }
+        ContainerDir {
+            id,
+            data: data.to_owned(),
+            runtime: runtime.to_owned(),
+            dir,
+            claim: RefCell::default(),
+        }
     }
 
     /// The container's identifier.
@@ -131,7 +144,10 @@ impl ContainerDir {
     }
 
     fn plan_bytes(&self) -> Result<Vec<u8>> {
-        let missing = || Error::new(Kind::Storage, self.doing("no plan.json in the directory"));
+        let missing = || match self.in_place() {
+            true => Error::new(Kind::Storage, self.doing("no plan.json in the directory")),
+            false => self.removed(),
+        };
         let bytes = files::read(self.fd(), "plan.json")
             .context(Kind::Storage, || self.doing("read plan.json"))
             .and_then(|bytes| bytes.ok_or_else(missing));
@@ -188,12 +204,26 @@ impl ContainerDir {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when the container has been removed since it was opened; else when the lock
-    /// file cannot be opened.
+    /// file cannot be opened, or whoever has it does not go on.
     pub fn lock(&self) -> Result<DirLock> {
-        locks::lock(self.fd()).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => self.removed(),
-            _ => Error::new(Kind::Storage, self.doing("take the lock")).caused_by(e),
-        })
+        self.lock_within(LOCK_PATIENCE)
+    }
+
+    /// As [`ContainerDir::lock`], waiting so long at most.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lock_within(&self, patience: Duration) -> Result<DirLock> {
+        match locks::lock(self.fd(), patience) {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(Error::new(
+                Kind::Runtime,
+                format!("container {} is being changed by a command that does not go on", self.id.short()),
+            )
+            .hint("Look for one that is stopped (state T) and continue or end it: ps -eo pid,stat,args")),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(self.removed()),
+            Err(e) => Err(Error::new(Kind::Storage, self.doing("take the lock")).caused_by(e)),
+        }
     }
 
     fn removed(&self) -> Error {

@@ -25,6 +25,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 /// Held by a container's monitor for its whole life; see the module.
 #[derive(Debug)]
@@ -109,12 +110,21 @@ fn open_lock(dir: BorrowedFd<'_>) -> io::Result<File> {
 }
 
 /// Takes `alive`; asks `patient` whenever another process holds it. `EAGAIN` says that it still does.
-pub(super) fn hold_alive(dir: BorrowedFd<'_>, mut patient: impl FnMut() -> bool) -> nix::Result<AliveLock> {
+pub(super) fn hold_alive(dir: BorrowedFd<'_>, patient: impl FnMut() -> bool) -> nix::Result<AliveLock> {
+    hold(dir, "alive", patient)
+}
+
+/// As [`hold_alive`], on another file that is for this alone.
+pub(super) fn hold(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    mut patient: impl FnMut() -> bool,
+) -> nix::Result<AliveLock> {
     /// Between two attempts. Not one attempt that waits: of two who wait the second would wait for the
     /// first one's life.
-    const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+    const PAUSE: Duration = Duration::from_millis(2);
     // Opened once: to close any descriptor of it would drop the lock.
-    let file = open(dir, "alive", true)?;
+    let file = open(dir, name, true)?;
     let lock = record(libc::F_WRLCK, MONITOR);
     loop {
         match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
@@ -155,14 +165,14 @@ fn holder(dir: BorrowedFd<'_>, path: &str, byte: libc::off_t) -> Option<i32> {
     (lock.l_type != libc::F_UNLCK as libc::c_short).then_some(lock.l_pid)
 }
 
-/// Takes `lock`, waiting for it.
-pub(super) fn lock(dir: BorrowedFd<'_>) -> io::Result<DirLock> {
-    let file = open_lock(dir)?;
+/// Takes `lock`, waiting for it so long at most; `None` when it was not free then.
+pub(super) fn lock(dir: BorrowedFd<'_>, patience: Duration) -> io::Result<Option<DirLock>> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    let begun = Instant::now();
     loop {
-        match file.lock() {
-            Ok(()) => return Ok(DirLock { file }),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+        match try_lock(dir)? {
+            None if begun.elapsed() < patience => std::thread::sleep(PAUSE),
+            other => return Ok(other),
         }
     }
 }

@@ -122,6 +122,7 @@ impl ContainerDir {
                 let id = self.id.short();
                 return Err(Error::new(Kind::Conflict, format!("container {id} is running already")));
             }
+            Err(Errno::ENOENT) => return Err(self.removed()),
             other => other.context(Kind::Storage, || self.doing("take the alive lock"))?,
         };
         then(&lock).context(Kind::Storage, || self.doing("take the alive lock"))?;

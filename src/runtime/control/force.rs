@@ -1,0 +1,222 @@
+//! Ending containers by all means and in bounded time, for their removal.
+//!
+//! Theory of operation. All containers take the same steps side by side, each with its own patience: they are
+//! asked with their stop signal; killed when their patience is over; and where that has not ended one
+//! within [`AFTER_KILL`], whoever holds its `alive` is killed: a monitor that is stopped, hangs or has not come
+//! to the payload yet, or a copy whose reader takes nothing. What is left is a dead monitor's container, which
+//! anybody may finish and remove. A process that the kernel does not let go (state D), or that its tracer
+//! keeps, holds nothing of the records, the name or the volumes; it is told of and left.
+//! So each ends within its patience and two seconds, whatever its processes do.
+
+use super::{ask, nudge, recover};
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
+use crate::failpoint;
+use crate::runtime::processes;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::containers::watch::{self, Watch};
+use crate::storage::events::{Action, Event};
+use crate::sys::process;
+use chrono::Utc;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How long the end of a killed container may take before its monitor is killed too.
+const AFTER_KILL: Duration = Duration::from_millis(1000);
+/// How long the end of that one may take, and the change that another command makes to the container.
+const AFTER_MONITOR: Duration = Duration::from_millis(500);
+/// How long a command may take to start a container that it has just made.
+const CLAIMED: Duration = Duration::from_secs(1);
+/// Between two looks at what wakes nobody: a start, and the end of a process that is not a monitor.
+const LOOK: Duration = Duration::from_millis(20);
+/// Between two looks at one that takes its time; its end wakes us.
+const AT_REST: Duration = Duration::from_secs(1);
+
+/// A container to be ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The container.
+    pub container: &'a ContainerDir,
+    /// What asks it to stop.
+    pub signal: i32,
+    /// How long it gets before it is killed; `None` is for ever.
+    pub patience: Option<Duration>,
+}
+
+/// How far one has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It is just being started.
+    Waits,
+    Asked,
+    Killed(Instant),
+    /// Whoever holds `alive` was killed.
+    Alone(Instant),
+}
+
+struct Case<'a> {
+    target: Target<'a>,
+    step: Step,
+    /// The event of its end; the directory of a --rm container goes with it.
+    told: Option<Event>,
+    /// Its first process.
+    first: Option<(i32, OwnedFd)>,
+    done: Option<Result<()>>,
+}
+
+/// Ends containers, all at the same time. Gives for each, in this order, whether it has ended.
+pub fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> {
+    let begun = Instant::now();
+    let mut cases: Vec<Case<'_>> = targets.iter().map(Case::new).collect();
+    let mut watches: Vec<Watch> = Vec::new();
+    loop {
+        for case in cases.iter_mut().filter(|case| case.done.is_none()) {
+            case.done = case.go_on(store, begun);
+        }
+        let open = || cases.iter().filter(|case| case.done.is_none());
+        let Some(longest) = open().map(|case| case.longest(begun)).min() else {
+            return cases.into_iter().filter_map(|case| case.done).collect();
+        };
+        if watches.is_empty() {
+            // Then once more, so that nothing falls between looking and waiting.
+            watches = open().map(|case| Watch::new(case.target.container)).collect();
+        } else {
+            watch::wait_any(&mut watches, Some(longest));
+        }
+    }
+}
+
+/// As [`end_all`], for one.
+///
+/// # Errors
+/// When it could not be ended.
+pub(super) fn end(store: &Store, target: Target<'_>) -> Result<()> {
+    end_all(store, &[target]).pop().unwrap_or(Ok(()))
+}
+
+impl<'a> Case<'a> {
+    fn new(target: &Target<'a>) -> Case<'a> {
+        Case { target: *target, step: Step::Waits, told: None, first: None, done: None }
+    }
+
+    /// How long nothing may be done about it.
+    fn longest(&self, begun: Instant) -> Duration {
+        match (self.step, self.target.patience) {
+            (Step::Asked, Some(patience)) => patience.saturating_sub(begun.elapsed()).min(AT_REST),
+            (Step::Asked, None) => AT_REST,
+            _ => LOOK,
+        }
+    }
+
+    /// Does what is to be done now; gives the result when there is nothing more.
+    fn go_on(&mut self, store: &Store, begun: Instant) -> Option<Result<()>> {
+        let Target { container, signal, patience } = self.target;
+        let status = container.status();
+        if self.has_ended(status, begun) {
+            return Some(self.finish(store, status));
+        }
+        let over = patience.is_some_and(|patience| patience <= begun.elapsed());
+        if self.step == Step::Waits && status.is_active() {
+            self.told = Some(Event::of(container, Action::Stop));
+            self.step = Step::Asked;
+            // Whatever is wrong with it, it is killed when its time is over.
+            let _ = ask(container, signal);
+            failpoint::reach("force.asked");
+        }
+        match self.step {
+            Step::Waits if over && begun.elapsed() >= CLAIMED => self.kill_holder(),
+            Step::Asked if over => {
+                self.first = container.run_record().ok().flatten().and_then(|run| {
+                    let pidfd = run.open_init()?;
+                    Some((run.init.pid, pidfd))
+                });
+                send_kill(container);
+                failpoint::reach("force.killed");
+                self.step = Step::Killed(Instant::now());
+            }
+            Step::Killed(at) if at.elapsed() >= AFTER_KILL => self.kill_holder(),
+            Step::Alone(at) if at.elapsed() >= AFTER_MONITOR => return Some(Err(stuck(container))),
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether it can be removed now, what a dead monitor left aside.
+    fn has_ended(&self, status: Status, begun: Instant) -> bool {
+        let container = self.target.container;
+        let claimed = || begun.elapsed() < CLAIMED && container.is_claimed();
+        !container.in_place() || !status.is_active() && !container.is_in_hand() && !claimed()
+    }
+
+    /// Kills the process that holds `alive`, whoever it is.
+    fn kill_holder(&mut self) {
+        if let Some((_, holder)) = self.target.container.alive_holder() {
+            let _ = process::pidfd_send_signal(holder.as_fd(), libc::SIGKILL);
+        }
+        failpoint::reach("force.alone");
+        self.step = Step::Alone(Instant::now());
+    }
+
+    /// It has ended: finishes what its monitor may have left, and tells of processes that stay.
+    fn finish(&mut self, store: &Store, status: Status) -> Result<()> {
+        let container = self.target.container;
+        if status == Status::Crashed && container.in_place() {
+            // A command that is stopped while it has the lock is not waited for.
+            match container.lock_within(AFTER_MONITOR) {
+                Err(e) if e.kind() != Kind::NotFound => return Err(e),
+                _ => {}
+            }
+            recover(store, container)?;
+        }
+        if let Some(told) = self.told.take() {
+            store.events().emit(Event { time: Utc::now(), ..told });
+        }
+        if let Some((pid, pidfd)) = &self.first
+            && let Some(why) = stays(*pid, pidfd)
+        {
+            log::warn!("container {} has ended, but {why}", container.id().short());
+        }
+        Ok(())
+    }
+}
+
+/// Kills the first process, having noted that the container is not to be started again.
+pub(super) fn send_kill(container: &ContainerDir) {
+    // On a full disk the monitor itself keeps in mind that it was told.
+    let _ = super::note_stop(container);
+    // It ended by itself just now, or waits to be started again.
+    let _ = super::signal(container, libc::SIGKILL);
+    // Where a thread of the payload is traced, the monitor sees the end only when it looks.
+    nudge(container);
+}
+
+/// Why a container that was killed does not end.
+pub(super) fn stuck(container: &ContainerDir) -> Error {
+    let run = container.run_record().ok().flatten();
+    let first = run.filter(|run| run.open_init().is_some()).map(|run| run.init.pid);
+    let holder = container.alive_holder().map(|(pid, _)| pid);
+    let kept: Vec<String> = first.into_iter().chain(holder).map(processes::shown).collect();
+    let by = if kept.is_empty() { String::new() } else { format!(": {} stays", kept.join(" and ")) };
+    Error::new(Kind::Runtime, format!("container {} was killed and did not end{by}", container.id().short()))
+        .hint(
+            "Look for what keeps them, a frozen cgroup or a hanging file system: ps -eo pid,stat,wchan,args",
+        )
+}
+
+/// Why a process that was killed stays, if it does.
+fn stays(pid: i32, pidfd: &OwnedFd) -> Option<String> {
+    let mut ended = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    let has_ended = matches!(poll(&mut ended, PollTimeout::from(100u8)), Ok(1));
+    let dead = processes::dead(pid);
+    let shown = processes::shown(pid);
+    // It was there all the while, so what was read is of this process.
+    process::pidfd_send_signal(pidfd.as_fd(), 0).ok()?;
+    match dead.and_then(|dead| dead.tracer) {
+        Some(tracer) => Some(format!("{shown} and is kept by its tracer, {}", processes::shown(tracer))),
+        None if has_ended => None,
+        None => Some(format!("{shown} was killed and stays")),
+    }
+}

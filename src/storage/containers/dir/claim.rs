@@ -1,0 +1,54 @@
+//! Who has a container in hand: the claim of a command that is about to start it, and the holder of `alive`.
+//!
+//! Theory of operation. A claim is an fcntl record lock on a file of its own, `claim`: it is its process's, so
+//! a forked monitor does not inherit it, and the kernel drops it whatever way the command ends. A container
+//! is claimed from before it can be seen until its monitor holds `alive`; whoever removes what does not
+//! run takes a claimed one for one that is being started. Like every such lock it is lost when its process
+//! closes any descriptor of the file: nobody looks for a claim of his own.
+
+use super::super::locks::{self, AliveLock};
+use super::ContainerDir;
+use crate::sys::process;
+use nix::unistd::Pid;
+use std::os::fd::OwnedFd;
+
+const CLAIM: &str = "claim";
+
+impl ContainerDir {
+    /// Claims the container for its start, until [`ContainerDir::release_claim`] or the end of the process.
+    /// It is started all the same where another command has claimed it, or the disk is full.
+    pub fn claim(&self) {
+        // To open the file once more and close it again would drop the lock.
+        if self.claim.borrow().is_none() {
+            self.claim.replace(locks::hold(self.fd(), CLAIM, || false).ok());
+        }
+    }
+
+    /// Gives the claim up: a monitor holds `alive`, or there will be none.
+    pub fn release_claim(&self) {
+        drop(self.claim.take());
+    }
+
+    /// Whether another process is about to start the container.
+    pub fn is_claimed(&self) -> bool {
+        locks::is_alive(self.fd(), CLAIM)
+    }
+
+    /// Whether the container is being started, claimed for that, or otherwise in somebody's hand. Never called by
+    /// the monitor itself.
+    pub fn is_about_to_start(&self) -> bool {
+        self.is_in_hand() || self.is_claimed()
+    }
+
+    /// The process that holds `alive`, if it is another one: its number and a descriptor.
+    pub fn alive_holder(&self) -> Option<(i32, OwnedFd)> {
+        let holder = || locks::alive_holder(self.fd(), "alive").filter(|pid| *pid > 0);
+        let pid = holder()?;
+        let pidfd = process::pidfd_open(Pid::from_raw(pid)).ok()?;
+        // It still holds it, so the number was its own when it was opened.
+        (holder() == Some(pid)).then_some((pid, pidfd))
+    }
+}
+
+/// A claim that is held.
+pub(super) type Claim = AliveLock;
