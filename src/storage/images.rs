@@ -21,7 +21,7 @@ use self::records::{ConfigOf, ImageRecord, Index, IndexEntry, REF_NAME, RefRecor
 use super::blobs::Blobs;
 use super::layers::Layers;
 use super::place::Place;
-use super::record::{Durability, failed};
+use super::record::{Durability, failed, warn_once};
 use super::{Roots, SharedLock};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
@@ -352,7 +352,8 @@ impl Images {
             names.sort();
             let Ok(image) = self.load(&found.id, &manifest.digest, names.first().cloned()) else {
                 // `system check` says what is wrong with it.
-                log::warn!("image {} is damaged and left out; see: coracle system check", found.id.short());
+                let id = found.id.short();
+                warn_once(id, &format!("image {id} is damaged and left out; see: coracle system check"));
                 continue;
             };
             let created = image.config.created.as_deref().and_then(|c| DateTime::parse_from_rfc3339(c).ok());

@@ -8,7 +8,7 @@ use super::containers::Containers;
 use super::events::{Action, Event, Events, Type};
 use super::place::{self, Place, TMP};
 use super::record::{self, Durability, failed, read_bytes, replace_in, warn_once};
-use super::{Roots, trash};
+use super::{ExclusiveLock, Roots, trash};
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
@@ -259,12 +259,16 @@ impl Secrets {
         Ok(all)
     }
 
-    /// Puts a damaged secret out of the way, value and all; gives where it is then.
+    /// Puts a damaged secret out of the way, value and all; says what was done.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_aside(&self, name: &str) -> Result<PathBuf> {
-        Place::open(&self.path())?.set_aside(name, &self.roots.data)
+    pub fn mend(&self, _lock: &ExclusiveLock, name: &str) -> Result<String> {
+        if !self.damaged()?.iter().any(|(still, _)| still == name) {
+            return Ok("is whole again".to_owned());
+        }
+        let to = Place::open(&self.path())?.set_aside(name, &self.roots.data)?;
+        Ok(format!("set aside as {}", to.display()))
     }
 
     /// What a secret says.

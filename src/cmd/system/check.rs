@@ -165,8 +165,7 @@ fn others(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
         let what = format!("secret {name}");
         report.found(&format!("{what}: {fault}"));
         if args.repair {
-            let aside = store.secrets().set_aside(&name);
-            report.outcome(&what, aside.map(|to| format!("set aside as {}", to.display())));
+            report.outcome(&what, store.exclusive().and_then(|lock| store.secrets().mend(&lock, &name)));
         }
     }
     for lost in store.images().lost_records()? {

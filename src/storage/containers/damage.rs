@@ -71,7 +71,13 @@ impl Containers {
                 Some(_) => {}
             }
             match self.open(&id) {
-                Ok(dir) => all.extend(self.examine(&dir)),
+                Ok(dir) => {
+                    // Looked at once more under its lock: some of it is right again in a moment.
+                    let suspect = !self.examine(&dir).is_empty();
+                    if suspect && let Ok(_lock) = dir.lock() {
+                        all.extend(self.examine(&dir));
+                    }
+                }
                 Err(e) if e.kind() == Kind::NotFound => {}
                 Err(e) => {
                     let what = e.in_one_line();
@@ -133,6 +139,9 @@ impl Containers {
         let id: ContainerId = fault.entry.parse()?;
         let dir = self.open(&id)?;
         let _lock = dir.lock()?;
+        if !self.examine(&dir).iter().any(|still| still.cure == fault.cure) {
+            return Ok("is whole again".to_owned());
+        }
         match fault.cure {
             Cure::Settings => {
                 let planned = dir.outline().name;
@@ -172,8 +181,8 @@ impl Containers {
         self.take_name(&Place::make(&self.data.join(NAMES))?, name, id)
     }
 
-    /// Moves a container out of the way, with all that it has; gives where to. Its name is free then, and nothing
-    /// counts as used by it.
+    /// Moves a container that cannot be mended out of the way, with all that it has; gives where to. Its name is
+    /// free then, and nothing counts as used by it.
     ///
     /// # Errors
     /// `Conflict` while it runs; when the file system refuses.
