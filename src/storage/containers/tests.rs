@@ -435,7 +435,7 @@ fn records_are_replaced_whole_and_what_they_replace_is_gone() {
     let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     names.sort();
     // What the plan says of settings is not said twice.
-    assert_eq!(names, ["exit.json", "lock", "plan.json", "run.json", "summary", "upper", "work"]);
+    assert_eq!(names, ["claim", "exit.json", "lock", "plan.json", "run.json", "summary", "upper", "work"]);
     // A command that was killed had not come to remove what it replaced.
     let left = dir.path().join(format!(".summary.{}", std::process::id()));
     std::fs::write(&left, "{").unwrap();
