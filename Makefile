@@ -18,7 +18,7 @@ ROWS ?=
 # Kernels 6.1 and 6.12: both sides of overlay's new mount interface, before layers by descriptor.
 RELEASE ?= bookworm trixie
 
-.PHONY: all build check fmt clippy test generated bench vm deny install uninstall hello help
+.PHONY: all build check fmt clippy test generated bench vm crash soak deny install uninstall hello help
 
 all: build
 
@@ -47,6 +47,14 @@ bench: build ## the table of the README, against podman and a floor in C
 vm: ## the smoke list in guests (QEMU) of the Debian releases in RELEASE
 	$(CARGO) build --locked
 	for release in $(RELEASE); do RELEASE=$$release scripts/vm.sh $(TARGET)/*-linux-*/debug/coracle || exit 1; done
+
+# CRASH=rename, or CRASH=rename:settings.written#1, plays one scenario or one case.
+crash: ## kill commands at each step that changes the store; as root, cut the power at each flush of its disk too
+	CORACLE_TEST_CRASH=$(or $(CRASH),all) $(CARGO) test --locked --test cli -- --nocapture --exact crash::a_command_killed_at_any_step_leaves_a_store_that_works
+	CORACLE_TEST_AS=root $(CARGO) test --locked --test powercut
+
+soak: ## sixteen workers on the same names, with random kills, for SOAK seconds (120); then 1,500 runs
+	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works
 
 deny: ## licences, bans, sources; advisories where their database can be fetched
 	cargo-deny check licenses bans sources

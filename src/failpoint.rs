@@ -3,7 +3,7 @@
 //! Debug builds only; a release has none of it. `CORACLE_FAILPOINT` holds `NAME=ACTION` words, separated by
 //! commas, where ACTION is `kill` (SIGKILL, to the process that comes to the step) or `pause:MS`
 //! (milliseconds). `NAME#2=kill` means the second time that a process comes there. `CORACLE_FAILPOINT_LOG`
-//! names a file that gets a line `NAME` for each step reached, so that a test can go through all of them.
+//! names a file that gets a line `NAME#TIME` for each step reached, so that a test can go through all of them.
 //! Forked processes have both by their memory, re-executed ones by [`environment`].
 
 /// Comes to a step. `name` says verb and step, for example `rename.settings`.
@@ -44,12 +44,12 @@ mod armed {
         if points.is_err() && log.is_none() {
             return;
         }
+        let time = count(name);
         if let Some(log) = log
             && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(log)
         {
-            let _ = file.write_all(format!("{name}\n").as_bytes());
+            let _ = file.write_all(format!("{name}#{time}\n").as_bytes());
         }
-        let time = count(name);
         for word in points.unwrap_or_default().split(',') {
             let Some((point, action)) = word.split_once('=') else { continue };
             let (point, wanted) = match point.split_once('#') {

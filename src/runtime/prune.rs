@@ -53,7 +53,10 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
                 continue;
             }
             match control::remove_ended(store, &container, true) {
-                Ok(true) => gone.push(container.id().clone()),
+                Ok(true) => {
+                    crate::failpoint::reach("prune.container");
+                    gone.push(container.id().clone());
+                }
                 // It was started, or removed by somebody else, since it was listed.
                 Ok(false) => {}
                 Err(error) => failed.push(error),

@@ -404,6 +404,7 @@ impl BlobWriter {
         let created = self.tmp.rename(&self.temporary, &self.target, self.digest.hex());
         created
             .map_err(|e: Errno| failed("create", &self.target.path().join(self.digest.hex()), e.into()))?;
+        crate::failpoint::reach("blob.finished");
         self.finished = true;
         self.growing.change(|state| state.end = End::Verified);
         Ok(())

@@ -122,12 +122,14 @@ fn rotate(dir: &Place, file: &File, urgent: bool) -> io::Result<()> {
     let mut numbers = numbers(dir)?;
     let next = numbers.last().map_or(1, |last| last + 1);
     dir.rename(CURRENT, dir, &numbered(next))?;
+    crate::failpoint::reach("events.aside");
     numbers.truncate((numbers.len() + 1).saturating_sub(KEPT));
     for old in numbers.into_iter().map(numbered) {
         let written = dir.look(&old).map_err(in_words)?.map_or(0, |found| found.st_mtime.unsigned_abs());
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(written);
         if SystemTime::now().duration_since(written).is_ok_and(|age| age > LATELY) {
             dir.remove_file(&old).map_err(in_words)?;
+            crate::failpoint::reach("events.dropped");
         }
     }
     Ok(())

@@ -180,10 +180,12 @@ impl Layers {
         if !new.is_empty() {
             let layers = self.own()?;
             nix::unistd::syncfs(&layers).map_err(|e| failed("sync", layers.path(), e.into()))?;
+            crate::failpoint::reach("layer.synced");
         }
         let published = !new.is_empty();
         for (id, unpacked) in new {
             self.publish(&id, unpacked)?;
+            crate::failpoint::reach("layer.placed");
         }
         if published {
             self.own()?.sync()?;
@@ -227,6 +229,7 @@ impl Layers {
         let mut gone = Vec::new();
         for id in self.list()?.into_iter().filter(|id| !used.contains(id)) {
             trash::discard(&self.roots.data, &self.own()?, id.0.hex())?;
+            crate::failpoint::reach("layer.discarded");
             gone.push(id);
         }
         if self.list()?.is_empty() {

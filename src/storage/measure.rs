@@ -60,7 +60,12 @@ impl Walk {
             let text = String::from_utf8_lossy(name.to_bytes());
             let below = if path.is_empty() { text.into_owned() } else { format!("{path}/{text}") };
             let leads_on = SPLIT.iter().any(|s| *s == below || s.starts_with(&format!("{below}/")));
-            let Some((found, inner)) = self.look(&dir, &name)? else { continue };
+            let looked = match self.look(&dir, &name) {
+                // What lies beside our own is nothing of the store: `lost+found`, where a disk is its own.
+                Err(Errno::EACCES) if path.is_empty() => continue,
+                other => other?,
+            };
+            let Some((found, inner)) = looked else { continue };
             match inner {
                 Some(inner) if leads_on => {
                     self.sizes.insert(format!("{below}/."), found);

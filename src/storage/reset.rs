@@ -36,7 +36,11 @@ impl Store {
     pub fn discard_everything(&self, _lock: &ExclusiveLock) -> Result<()> {
         let data = Place::open(self.data())?;
         // Parts may be links that somebody has put there: they go, and what they lead to stays.
-        PARTS.iter().try_for_each(|part| trash::discard(self.data(), &data, part).map(drop))
+        PARTS.iter().try_for_each(|part| {
+            trash::discard(self.data(), &data, part)?;
+            crate::failpoint::reach("reset.part");
+            Ok(())
+        })
     }
 
     /// Removes the data root when nothing but its swept trash is left in it; gives whether it is gone.

@@ -290,6 +290,7 @@ impl Secrets {
         let id = self.get(name).ok().flatten().map(|secret| secret.id).unwrap_or_default();
         match secrets.rename(name.as_str(), &tmp, &temporary) {
             Ok(()) => {
+                crate::failpoint::reach("secret.moved");
                 Events::new(&self.roots.data)
                     .emit(Event::new(Type::Secret, Action::Remove).id(id).name(name.as_str()));
                 trash::remove_in(&tmp, temporary)

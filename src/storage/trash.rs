@@ -67,6 +67,7 @@ pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
         if deleted == limit {
             break;
         }
+        crate::failpoint::reach("trash.sweep");
         match remove_tree(trash.as_fd(), &name) {
             Ok(()) => deleted += 1,
             // Another sweep may be at the same item; whatever is left is taken the next time.

@@ -371,6 +371,7 @@ impl Volumes {
         if !trash::discard(&self.roots.data, &self.place()?, name.as_str())? {
             return Err(unknown(name));
         }
+        crate::failpoint::reach("volume.discarded");
         Events::new(&self.roots.data).emit(Event::volume(Action::Remove, name.as_str()));
         Ok(())
     }

@@ -11,18 +11,18 @@ use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const IMAGE: &str = "busybox";
+pub(super) const IMAGE: &str = "busybox";
 /// Containers that the verbs fight over.
-const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+pub(super) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 /// Longest life of a command that is to be killed, in microseconds: most verbs end in less.
 const LIFE_MAX: u64 = 30_000;
-const STATUSES: [&str; 6] = ["Created", "Up ", "Exited (", "Paused", "Restarting", "Stopp"];
+pub(super) const STATUSES: [&str; 6] = ["Created", "Up ", "Exited (", "Paused", "Restarting", "Stopp"];
 
 /// SplitMix64: a number generator of four lines that says its seed.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -30,17 +30,17 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    pub(super) fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[self.roll(all.len() as u64) as usize]
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub(super) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
 /// Verbs and their arguments; `@` is one of the containers, `%` another.
-const VERBS: [&[&str]; 34] = [
+pub(super) const VERBS: [&[&str]; 34] = [
     &["run", "-d", "--name=@", "--network=none", IMAGE, "sleep", "60"],
     &["run", "-d", "--name=@", "--network=none", "--restart=always", IMAGE, "sh", "-c", "sleep 0.02"],
     &["run", "-d", "--name=@", "--network=none", "--restart=on-failure:3", IMAGE, "false"],

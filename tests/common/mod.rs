@@ -6,11 +6,13 @@
 //! these when the test process ends, however it ends; `tests/leftovers.rs` checks afterwards that nothing is.
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of the fixtures")]
 
+mod emptied;
 mod env;
 mod faulty_registry;
 mod images;
 mod leftovers;
 mod registry;
+mod state;
 
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
 pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry};
@@ -19,6 +21,7 @@ pub(crate) use images::{
 };
 pub(crate) use leftovers::{Leftovers, traces_of};
 pub(crate) use registry::{Registry, free_port, shared_registry};
+pub(crate) use state::{Known, State, entries, images};
 
 use sha2::{Digest, Sha256};
 use std::io::Write;

@@ -112,6 +112,7 @@ fn record(
         true => dir.write_last_exit(&record),
         false => dir.write_exit(&record),
     };
+    crate::failpoint::reach("end.recorded");
     let _ = std::fs::remove_file(dir.socket_path());
 }
 
@@ -133,6 +134,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
     let Ok(lock) = dir.lock() else { return };
     // Another command may be removing it at this moment; then it is gone either way.
     let _ = dir.trash(&lock);
+    crate::failpoint::reach("end.removed");
     let _ = crate::runtime::volumes::remove_anonymous(store, plan);
 }
 
@@ -148,6 +150,7 @@ pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
         super::sources::release(plan, container);
         super::layers::release(plan, container);
     }
+    crate::failpoint::reach("end.unmounted");
     cgroup::clear(plan);
     // Its own item, and one that a killed monitor left.
     let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });

@@ -167,6 +167,7 @@ pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
         layers.push(descriptor);
         config.rootfs.diff_ids.push(layer.diff_id);
         archive = Some(layer.archive);
+        crate::failpoint::reach("made.unpacked");
     }
     let bytes = serde_json::to_vec(&config).context(Kind::Image, || "write the configuration")?;
     let id = crate::image::Digest::sha256_of(&bytes);

@@ -167,10 +167,12 @@ impl Sealed {
     pub fn publish(mut self) -> Result<Digest> {
         let target = Place::open(&dir(&self.spool.blobs.roots.data, &self.digest))?;
         self.spool.file.sync_all().map_err(|e| failed("sync", self.spool.tmp.path(), e))?;
+        crate::failpoint::reach("blob.synced");
         if let Some(name) = &self.spool.name {
             let created = self.spool.tmp.rename(name, &target, self.digest.hex());
             created.map_err(|e| failed("create", &target.path().join(self.digest.hex()), e.into()))?;
         }
+        crate::failpoint::reach("blob.placed");
         self.spool.name = None;
         target.sync()?;
         Ok(self.digest.clone())

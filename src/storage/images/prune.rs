@@ -33,6 +33,7 @@ impl Images {
             if candidate && !used && wanted(&listed) {
                 self.remove(lock, &listed.image.id)?;
                 gone.push(listed.image.id);
+                crate::failpoint::reach("prune.image");
             }
         }
         self.discard_orphans(lock)?;
@@ -77,6 +78,7 @@ impl Images {
             for blob in self.blobs.list_older(ORPHAN_AGE)? {
                 if !named.contains(&blob) {
                     self.blobs.remove(&blob)?;
+                    crate::failpoint::reach("prune.blob");
                 }
             }
         }

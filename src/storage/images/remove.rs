@@ -62,10 +62,13 @@ impl Images {
             if found.id == *id && !read_only {
                 self.own(REFS)?.remove_file(key(&found.reference).hex())?;
                 removed.untagged.push(found.reference);
+                crate::failpoint::reach("rmi.untagged");
             }
         }
         images.remove_file(id.hex())?;
+        crate::failpoint::reach("rmi.record");
         self.derive_index();
+        crate::failpoint::reach("rmi.index");
         let mut blobs: HashSet<Digest> = HashSet::new();
         self.blobs_of(&gone, &mut blobs);
         let mut kept: HashSet<Digest> = HashSet::new();
@@ -79,6 +82,7 @@ impl Images {
         if all_known {
             for blob in blobs.difference(&kept) {
                 self.blobs.remove(blob)?;
+                crate::failpoint::reach("rmi.blob");
             }
         } else {
             damage::warn();
@@ -86,6 +90,7 @@ impl Images {
         if let Some(used) = used {
             removed.layers = self.layers.discard_unused(&used)?;
         }
+        crate::failpoint::reach("rmi.layers");
         removed.untagged.sort();
         let told = Event::image_named(Action::Remove, id.as_str(), id.hex());
         Events::new(&self.roots.data).emit(told);

@@ -44,6 +44,12 @@ impl ContainerDir {
             let bytes = serde_json::to_vec(settings).map_err(io::Error::other)?;
             let mut decided = Fresh::write_synced(self.fd(), "settings.json", &bytes)?;
             let Some(mut shown) = self.summary_for_change()? else { return decided.put() };
+            if shown.name != settings.name.as_str() {
+                // Until the settings have decided, listings look there for the name.
+                let asked = Record { cut: true, ..shown.clone() };
+                files::replace_derived(self.fd(), "summary", &asked.to_bytes()?)?;
+                failpoint::reach("settings.asked");
+            }
             shown.name = settings.name.to_string();
             let mut shown = Fresh::write(self.fd(), "summary", &shown.to_bytes()?)?;
             failpoint::reach("settings.written");
@@ -169,6 +175,7 @@ impl ContainerDir {
 
     fn keep_exit(&self, exit: &ExitRecord, summarise: impl FnOnce() -> io::Result<()>) -> Result<()> {
         let kept = files::replace_json(self.fd(), "exit.json", exit).and_then(|()| summarise());
+        crate::failpoint::reach("end.summed");
         let noted = locks::note_exit(self.fd(), exit.run, exit.code);
         match kept {
             // The note's place was taken before the disk was full, and it says enough.

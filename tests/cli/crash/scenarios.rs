@@ -1,0 +1,261 @@
+//! What is killed: one row for each verb that changes the store.
+//!
+//! In the words `@pull` is an image in the registry, `@archive` a saved image, `@tree` an archive of files, and
+//! `keep:1` an image of the store; `c`, `d`, `data`, `made:1` and the like are the objects under change.
+
+/// A verb, what has to be there before, and what counts as right after it was killed.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    /// For messages, and to choose it by.
+    pub(super) name: &'static str,
+    /// Commands before.
+    pub(super) prepare: &'static [Words],
+    /// The commands that are killed.
+    pub(super) acts: &'static [Words],
+    /// What the same commands may say instead of succeeding when they come again: that all is done.
+    pub(super) again: &'static [&'static str],
+    /// Statuses that the containers of the acts may have in between.
+    pub(super) statuses: &'static [&'static str],
+    /// Whether a container that was made and not started may be left, also under a name of our choosing.
+    pub(super) leaves_made: bool,
+}
+
+type Words = &'static [&'static str];
+
+const NONE: Scenario =
+    Scenario { name: "", prepare: &[], acts: &[], again: &[], statuses: &[], leaves_made: false };
+
+const TAKEN: &[&str] = &["is in use"];
+const GONE: &[&str] = &["no container with name or id"];
+/// A start that was killed: not begun, begun, or ended with its monitor.
+const STARTED: &[&str] = &["created", "running", "exited"];
+
+const IDLE: Words = &["run", "-d", "--name=c", "--network=none", "keep:1", "sleep", "1000"];
+const MADE: Words = &["create", "--name=c", "--network=none", "-v=/a", "keep:1", "sleep", "1000"];
+
+pub(super) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "create",
+        acts: &[&[
+            "create",
+            "--name=c",
+            "--network=none",
+            "-v=data:/d",
+            "-v=/a",
+            "--secret=kept",
+            "keep:1",
+            "sleep",
+            "1000",
+        ]],
+        again: TAKEN,
+        ..NONE
+    },
+    Scenario { name: "run-d", acts: &[IDLE], again: TAKEN, statuses: STARTED, ..NONE },
+    Scenario {
+        name: "run-rm",
+        acts: &[&["run", "--rm", "--name=c", "-v=/a", "-v=kept:/d", "keep:1", "true"]],
+        again: TAKEN,
+        statuses: STARTED,
+        leaves_made: true,
+        ..NONE
+    },
+    Scenario {
+        name: "run-to-its-end",
+        acts: &[&["run", "--name=c", "--network=none", "keep:1", "sh", "-c", "exit 3"]],
+        again: TAKEN,
+        statuses: STARTED,
+        ..NONE
+    },
+    Scenario {
+        name: "run-with-restarts",
+        acts: &[
+            &["run", "-d", "--name=c", "--network=none", "--restart=on-failure:2", "keep:1", "false"],
+            &["wait", "c"],
+        ],
+        again: &["is in use", "no container with name or id"],
+        statuses: &["created", "running", "exited", "restarting"],
+        ..NONE
+    },
+    Scenario {
+        name: "run-fills-a-volume",
+        prepare: &[&["volume", "create", "data"]],
+        acts: &[&["run", "--rm", "--network=none", "-v=data:/content", "keep:1", "true"]],
+        statuses: STARTED,
+        leaves_made: true,
+        ..NONE
+    },
+    Scenario {
+        name: "run-replace",
+        prepare: &[IDLE],
+        acts: &[&["run", "-d", "--replace", "--name=c", "--network=none", "keep:1", "sleep", "1000"]],
+        statuses: STARTED,
+        leaves_made: true,
+        ..NONE
+    },
+    Scenario { name: "start", prepare: &[MADE], acts: &[&["start", "c"]], statuses: STARTED, ..NONE },
+    Scenario {
+        name: "start-and-stop",
+        prepare: &[MADE],
+        acts: &[&["start", "c"], &["stop", "-t=0", "c"]],
+        statuses: STARTED,
+        ..NONE
+    },
+    Scenario {
+        name: "stop",
+        prepare: &[IDLE],
+        acts: &[&["stop", "-t=0", "c"]],
+        statuses: &["running", "exited"],
+        ..NONE
+    },
+    Scenario {
+        name: "restart",
+        prepare: &[IDLE],
+        acts: &[&["restart", "-t=0", "c"]],
+        statuses: STARTED,
+        ..NONE
+    },
+    Scenario {
+        name: "exec",
+        prepare: &[IDLE],
+        acts: &[&["exec", "c", "true"]],
+        statuses: &["running"],
+        ..NONE
+    },
+    Scenario { name: "rm", prepare: &[MADE], acts: &[&["rm", "-v", "c"]], again: GONE, ..NONE },
+    Scenario {
+        name: "rm-f",
+        prepare: &[&["run", "-d", "--name=c", "--network=none", "-v=/a", "keep:1", "sleep", "1000"]],
+        acts: &[&["rm", "-f", "-v", "-t=0", "c"]],
+        statuses: &["running", "exited"],
+        ..NONE
+    },
+    Scenario { name: "rename", prepare: &[MADE], acts: &[&["rename", "c", "d"]], again: GONE, ..NONE },
+    Scenario { name: "update", prepare: &[MADE], acts: &[&["update", "--restart=always", "c"]], ..NONE },
+    Scenario {
+        name: "update-limits",
+        prepare: &[IDLE],
+        acts: &[&["update", "--pids-limit=100", "c"]],
+        statuses: &["running"],
+        ..NONE
+    },
+    Scenario {
+        name: "container-prune",
+        prepare: &[MADE, &["create", "--name=d", "--network=none", "keep:1", "true"]],
+        acts: &[&["container", "prune", "-f", "--filter=label!=keep"]],
+        ..NONE
+    },
+    Scenario {
+        name: "commit",
+        prepare: &[&["run", "--name=c", "--network=none", "keep:1", "sh", "-c", "echo made >/mark"]],
+        acts: &[&["commit", "-q", "c", "made:1"]],
+        ..NONE
+    },
+    Scenario {
+        name: "commit-over-a-name",
+        prepare: &[
+            &["run", "--name=c", "--network=none", "keep:1", "sh", "-c", "echo made >/mark"],
+            &["tag", "keep:1", "made:1"],
+        ],
+        acts: &[&["commit", "-q", "-s", "c", "made:1"]],
+        ..NONE
+    },
+    Scenario { name: "pull", acts: &[&["pull", "-q", "@pull"]], ..NONE },
+    Scenario { name: "load", acts: &[&["load", "-q", "-i", "@archive"]], ..NONE },
+    Scenario { name: "import", acts: &[&["import", "-q", "@tree", "made:1"]], ..NONE },
+    Scenario { name: "tag", acts: &[&["tag", "keep:1", "more:1", "more:2"]], ..NONE },
+    Scenario {
+        name: "untag",
+        prepare: &[&["tag", "keep:1", "more:1"]],
+        acts: &[&["untag", "keep:1", "more:1"]],
+        again: &["is not a name of this image"],
+        ..NONE
+    },
+    Scenario {
+        name: "tag-with-full-events",
+        prepare: &[&["@fill-events"]],
+        acts: &[&["tag", "keep:1", "more:1"]],
+        ..NONE
+    },
+    Scenario {
+        name: "rmi",
+        prepare: &[&["pull", "-q", "@pull"], &["tag", "@pull", "more:1"]],
+        acts: &[&["rmi", "more:1", "@pull"]],
+        again: &["is not here"],
+        ..NONE
+    },
+    Scenario {
+        name: "image-prune",
+        prepare: &[&["import", "-q", "@tree", "made:1"], &["import", "-q", "@tree", "made:1"]],
+        acts: &[&["image", "prune", "-f"], &["image", "prune", "-a", "-f"]],
+        ..NONE
+    },
+    Scenario {
+        name: "volume-create",
+        acts: &[&["volume", "create", "data"]],
+        again: &["exists already"],
+        ..NONE
+    },
+    Scenario {
+        name: "volume-rm",
+        prepare: &[&["volume", "create", "data"], &["volume", "import", "data", "@tree"]],
+        acts: &[&["volume", "rm", "data"]],
+        again: &["no volume with name"],
+        ..NONE
+    },
+    Scenario {
+        name: "volume-prune",
+        prepare: &[
+            &["volume", "create", "data"],
+            &["volume", "import", "data", "@tree"],
+            &["volume", "create", "more"],
+        ],
+        acts: &[&["volume", "prune", "-f"]],
+        ..NONE
+    },
+    Scenario {
+        name: "secret-create",
+        acts: &[&["secret", "create", "data", "@secret"]],
+        again: &["exists already"],
+        ..NONE
+    },
+    Scenario {
+        name: "secret-replace",
+        prepare: &[&["secret", "create", "data", "@tree-list"]],
+        acts: &[&["secret", "create", "--replace", "data", "@secret"]],
+        ..NONE
+    },
+    Scenario {
+        name: "secret-rm",
+        prepare: &[&["secret", "create", "data", "@secret"]],
+        acts: &[&["secret", "rm", "data"]],
+        again: &["no secret with name or id"],
+        ..NONE
+    },
+    Scenario {
+        name: "system-prune",
+        prepare: &[
+            MADE,
+            &["import", "-q", "@tree", "made:1"],
+            &["import", "-q", "@tree", "made:1"],
+            &["volume", "create", "data"],
+        ],
+        acts: &[&["system", "prune", "-f", "-a", "--volumes", "--filter=label!=keep"]],
+        ..NONE
+    },
+    Scenario {
+        name: "reset",
+        prepare: &[&[
+            "run",
+            "-d",
+            "--name=c",
+            "--stop-timeout=0",
+            "--network=none",
+            "keep:1",
+            "sleep",
+            "1000",
+        ]],
+        acts: &[&["system", "reset", "-f"]],
+        statuses: STARTED,
+        ..NONE
+    },
+];
