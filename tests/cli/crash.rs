@@ -98,7 +98,7 @@ fn play(template: &Template, lesson: &Lesson, point: &str) -> Played {
     world.at_rest(|state| compare(state, played == *codes));
     world.contents_are_whole();
     // Either may be the first that comes.
-    let early = point.len() % 2 == 0;
+    let early = point.len().is_multiple_of(2);
     let found = if early { world.check() } else { None };
     let works = again();
     world.at_rest(|state| compare(state, works));

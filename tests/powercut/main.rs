@@ -103,10 +103,7 @@ fn main() {
         }
     }
     println!("{} disks, {repaired} repaired by system check: {damage:#?}", flushes.len());
-    if !wrong.is_empty() {
-        println!("{} of them wrong:\n{}", wrong.len(), wrong.join("\n"));
-        std::process::exit(1);
-    }
+    assert!(wrong.is_empty(), "{} of them wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Why it cannot be run here.
