@@ -193,14 +193,16 @@ impl Containers {
         }
         let mut settings = dir.settings()?;
         if settings.name == *name {
-            // A command that was killed may have come no further.
-            let before = dir.show_name(name).context(Kind::Storage, doing)?;
-            let Some(before) = before.parse::<Name>().ok().filter(|before| before != name) else {
+            // A command that was killed may have come no further: then a link tells the former name.
+            dir.show_name(name).context(Kind::Storage, doing)?;
+            let former = self.names_of(dir.id())?.into_iter().find(|former| former != name);
+            let Some(former) = former else {
                 return Err(Error::new(Kind::Conflict, format!("container {name} has that name already"))
                     .hint("Choose another one: coracle rename CONTAINER NAME"));
             };
-            self.release_name(before.as_str(), dir.id())?;
-            return Ok(before);
+            self.release_name(former.as_str(), dir.id())?;
+            dir.keep_place()?;
+            return Ok(former);
         }
         // It may be ours already: one that was killed did not come to remove the old link.
         if self.by_name(name).as_ref() != Some(dir.id()) {

@@ -30,15 +30,15 @@ const GONE: &[&str] = &["no container with name or id"];
 /// A start that was killed: not begun, begun, or ended with its monitor.
 const STARTED: &[&str] = &["created", "running", "exited"];
 
-const IDLE: Words = &["run", "-d", "--name=c", "--network=none", "keep:1", "sleep", "1000"];
-const MADE: Words = &["create", "--name=c", "--network=none", "-v=/a", "keep:1", "sleep", "1000"];
+const IDLE: Words = &["run", "-d", "--name=one", "--network=none", "keep:1", "sleep", "1000"];
+const MADE: Words = &["create", "--name=one", "--network=none", "-v=/a", "keep:1", "sleep", "1000"];
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "create",
         acts: &[&[
             "create",
-            "--name=c",
+            "--name=one",
             "--network=none",
             "-v=data:/d",
             "-v=/a",
@@ -53,7 +53,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario { name: "run-d", acts: &[IDLE], again: TAKEN, statuses: STARTED, ..NONE },
     Scenario {
         name: "run-rm",
-        acts: &[&["run", "--rm", "--name=c", "-v=/a", "-v=kept:/d", "keep:1", "true"]],
+        acts: &[&["run", "--rm", "--name=one", "-v=/a", "-v=kept:/d", "keep:1", "true"]],
         again: TAKEN,
         statuses: STARTED,
         leaves_made: true,
@@ -61,7 +61,7 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "run-to-its-end",
-        acts: &[&["run", "--name=c", "--network=none", "keep:1", "sh", "-c", "exit 3"]],
+        acts: &[&["run", "--name=one", "--network=none", "keep:1", "sh", "-c", "exit 3"]],
         again: TAKEN,
         statuses: STARTED,
         ..NONE
@@ -69,8 +69,8 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "run-with-restarts",
         acts: &[
-            &["run", "-d", "--name=c", "--network=none", "--restart=on-failure:2", "keep:1", "false"],
-            &["wait", "c"],
+            &["run", "-d", "--name=one", "--network=none", "--restart=on-failure:2", "keep:1", "false"],
+            &["wait", "one"],
         ],
         again: &["is in use", "no container with name or id"],
         statuses: &["created", "running", "exited", "restarting"],
@@ -87,76 +87,76 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "run-replace",
         prepare: &[IDLE],
-        acts: &[&["run", "-d", "--replace", "--name=c", "--network=none", "keep:1", "sleep", "1000"]],
+        acts: &[&["run", "-d", "--replace", "--name=one", "--network=none", "keep:1", "sleep", "1000"]],
         statuses: STARTED,
         leaves_made: true,
         ..NONE
     },
-    Scenario { name: "start", prepare: &[MADE], acts: &[&["start", "c"]], statuses: STARTED, ..NONE },
+    Scenario { name: "start", prepare: &[MADE], acts: &[&["start", "one"]], statuses: STARTED, ..NONE },
     Scenario {
         name: "start-and-stop",
         prepare: &[MADE],
-        acts: &[&["start", "c"], &["stop", "-t=0", "c"]],
+        acts: &[&["start", "one"], &["stop", "-t=0", "one"]],
         statuses: STARTED,
         ..NONE
     },
     Scenario {
         name: "stop",
         prepare: &[IDLE],
-        acts: &[&["stop", "-t=0", "c"]],
+        acts: &[&["stop", "-t=0", "one"]],
         statuses: &["running", "exited"],
         ..NONE
     },
     Scenario {
         name: "restart",
         prepare: &[IDLE],
-        acts: &[&["restart", "-t=0", "c"]],
+        acts: &[&["restart", "-t=0", "one"]],
         statuses: STARTED,
         ..NONE
     },
     Scenario {
         name: "exec",
         prepare: &[IDLE],
-        acts: &[&["exec", "c", "true"]],
+        acts: &[&["exec", "one", "true"]],
         statuses: &["running"],
         ..NONE
     },
-    Scenario { name: "rm", prepare: &[MADE], acts: &[&["rm", "-v", "c"]], again: GONE, ..NONE },
+    Scenario { name: "rm", prepare: &[MADE], acts: &[&["rm", "-v", "one"]], again: GONE, ..NONE },
     Scenario {
         name: "rm-f",
-        prepare: &[&["run", "-d", "--name=c", "--network=none", "-v=/a", "keep:1", "sleep", "1000"]],
-        acts: &[&["rm", "-f", "-v", "-t=0", "c"]],
+        prepare: &[&["run", "-d", "--name=one", "--network=none", "-v=/a", "keep:1", "sleep", "1000"]],
+        acts: &[&["rm", "-f", "-v", "-t=0", "one"]],
         statuses: &["running", "exited"],
         ..NONE
     },
-    Scenario { name: "rename", prepare: &[MADE], acts: &[&["rename", "c", "d"]], again: GONE, ..NONE },
-    Scenario { name: "update", prepare: &[MADE], acts: &[&["update", "--restart=always", "c"]], ..NONE },
+    Scenario { name: "rename", prepare: &[MADE], acts: &[&["rename", "one", "two"]], again: GONE, ..NONE },
+    Scenario { name: "update", prepare: &[MADE], acts: &[&["update", "--restart=always", "one"]], ..NONE },
     Scenario {
         name: "update-limits",
         prepare: &[IDLE],
-        acts: &[&["update", "--pids-limit=100", "c"]],
+        acts: &[&["update", "--pids-limit=100", "one"]],
         statuses: &["running"],
         ..NONE
     },
     Scenario {
         name: "container-prune",
-        prepare: &[MADE, &["create", "--name=d", "--network=none", "keep:1", "true"]],
+        prepare: &[MADE, &["create", "--name=two", "--network=none", "keep:1", "true"]],
         acts: &[&["container", "prune", "-f", "--filter=label!=keep"]],
         ..NONE
     },
     Scenario {
         name: "commit",
-        prepare: &[&["run", "--name=c", "--network=none", "keep:1", "sh", "-c", "echo made >/mark"]],
-        acts: &[&["commit", "-q", "c", "made:1"]],
+        prepare: &[&["run", "--name=one", "--network=none", "keep:1", "sh", "-c", "echo made >/mark"]],
+        acts: &[&["commit", "-q", "one", "made:1"]],
         ..NONE
     },
     Scenario {
         name: "commit-over-a-name",
         prepare: &[
-            &["run", "--name=c", "--network=none", "keep:1", "sh", "-c", "echo made >/mark"],
+            &["run", "--name=one", "--network=none", "keep:1", "sh", "-c", "echo made >/mark"],
             &["tag", "keep:1", "made:1"],
         ],
-        acts: &[&["commit", "-q", "-s", "c", "made:1"]],
+        acts: &[&["commit", "-q", "-s", "one", "made:1"]],
         ..NONE
     },
     Scenario { name: "pull", acts: &[&["pull", "-q", "@pull"]], ..NONE },
@@ -247,7 +247,7 @@ pub(super) const ALL: &[Scenario] = &[
         prepare: &[&[
             "run",
             "-d",
-            "--name=c",
+            "--name=one",
             "--stop-timeout=0",
             "--network=none",
             "keep:1",

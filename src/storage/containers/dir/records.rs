@@ -65,11 +65,9 @@ impl ContainerDir {
         self.keep_place()
     }
 
-    /// Has listings show this name; gives the one they showed. The caller holds the lock of the directory.
-    pub(in crate::storage::containers) fn show_name(&self, name: &Name) -> io::Result<String> {
-        let mut before = name.to_string();
-        self.change_summary(|s| before = std::mem::replace(&mut s.name, name.to_string()))?;
-        Ok(before)
+    /// Has listings show this name. The caller holds the lock of the directory.
+    pub(in crate::storage::containers) fn show_name(&self, name: &Name) -> io::Result<()> {
+        self.change_summary(|s| s.name = name.to_string())
     }
 
     /// The latest run; `None` before the first start.
