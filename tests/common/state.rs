@@ -95,7 +95,7 @@ impl State {
 
     /// The same without the new containers that were never started, and the volumes made for those.
     pub(crate) fn without_made(mut self, before: &State) -> State {
-        let is_made = |key: &String| key.starts_with("container new") && self.statuses[key] == "created";
+        let is_made = |key: &String| !before.things.contains_key(key) && self.statuses[key] == "created";
         let made: Vec<String> = self.statuses.keys().filter(|key| is_made(key)).cloned().collect();
         for key in &made {
             self.things.remove(key);

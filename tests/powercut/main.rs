@@ -203,7 +203,12 @@ fn examine(place: &Place<'_>, known: &Known, before: &Mark, after: &Mark) -> Res
         state = State::of(&place.root(), known, &call)?;
     }
     let described = |error: String| format!("{error}\n{state:#?}");
-    state.lies_between(&before.state, &after.state, &STATUSES, false).map_err(described)?;
+    // A container that is to take another's place is made under a name of its own first.
+    let compared = match after.verb.contains("--replace --name") {
+        true => state.clone().without_made(&before.state),
+        false => state.clone(),
+    };
+    compared.lies_between(&before.state, &after.state, &STATUSES, false).map_err(described)?;
     // Nothing that is in use goes, whatever was lost.
     call(&["image", "prune", "-f"])?;
     let unused = call(&["volume", "ls", "-q", "--filter=dangling=true"])?;
