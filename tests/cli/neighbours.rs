@@ -1,10 +1,10 @@
 //! Neighbours that are slow, stopped, killed or hostile: nobody else waits for them or loses by them.
 
-use crate::common::{Call, TestEnv, eventually, skip};
+use crate::common::{Call, TestEnv, compiled, eventually, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,23 +66,6 @@ fn soon(seconds: u64, call: Call) -> crate::common::Output {
     let output = within(seconds, call);
     assert_eq!(output.code, 0, "{output}");
     output
-}
-
-/// A static program from C; `None` where there is no compiler.
-fn program(env: &TestEnv, name: &str, source: &str) -> Option<PathBuf> {
-    let text = env.file(&format!("{name}.c"), source);
-    let path = env.path().join(name);
-    let made = std::process::Command::new("cc")
-        .args(["-O1", "-w", "-static", "-pthread", "-o"])
-        .arg(&path)
-        .arg(&text)
-        .env("TMPDIR", env.path())
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        skip("no C compiler that links statically");
-        return None;
-    }
-    Some(path)
 }
 
 fn mounted(path: &Path) -> String {
@@ -341,8 +324,7 @@ fn a_forced_removal_wins_over_a_start() {
 #[test]
 fn a_lock_on_a_volume_from_inside_holds_up_nobody() {
     let env = TestEnv::with_images();
-    let source = "#include <sys/file.h>\nint main(){int f=open(\"/v\",0);flock(f,2);write(1,\"locked\\n\",7);sleep(1000);}";
-    let Some(lock) = program(&env, "lock", source) else { return };
+    let lock = compiled("lock");
     env.coracle(["volume", "create", "v"]).ok();
     start(&env, &["--name=a", "-v=v:/v", "-v", &mounted(&lock)], &["busybox", "/lock"]).ok();
     eventually("it has the lock", || env.coracle(["logs", "a"]).run().stdout.contains("locked"));
@@ -350,24 +332,10 @@ fn a_lock_on_a_volume_from_inside_holds_up_nobody() {
     soon(15, env.coracle(["rm", "-f", "-t=0", "b"]));
 }
 
-/// Traces a process by its number until it is killed, and says so.
-const TRACER: &str = "#include <unistd.h>\n#include <stdlib.h>\n#include <sys/ptrace.h>\n\
-    int main(int n,char**a){if(ptrace(0x4206,atoi(a[1]),0,0)){perror(\"seize\");return 1;}\
-    write(1,\"traced\\n\",7);for(;;)pause();}";
-
-/// Is traced by a child of its own, as a whole or a thread of it, and waits.
-const TRACED: &str = "#define _GNU_SOURCE\n#include <unistd.h>\n#include <pthread.h>\n#include <sys/syscall.h>\n\
-    #include <sys/ptrace.h>\n\
-    static void trace(int who){if(!fork()){setsid();if(!ptrace(0x4206,who,0,0))write(1,\"traced\\n\",7);\
-    for(;;)pause();}}\n\
-    static void*thread(void*x){trace(syscall(SYS_gettid));for(;;)pause();}\n\
-    int main(int n,char**a){pthread_t t;if(n>1)pthread_create(&t,0,thread,0);else trace(getpid());\
-    for(;;)pause();}";
-
 #[test]
 fn a_payload_that_is_traced_from_inside_can_be_ended() {
     let env = TestEnv::with_images();
-    let Some(traced) = program(&env, "traced", TRACED) else { return };
+    let traced = compiled("traced");
     start(&env, &["--name=main"], IDLE).ok();
     for pids in ["--pid=host", "--pid=container:main"] {
         for of in [&["busybox", "/traced"][..], &["busybox", "/traced", "thread"]] {
@@ -386,11 +354,10 @@ fn a_payload_that_is_traced_from_inside_can_be_ended() {
 }
 
 /// Traces a process from outside; `None` where that is not allowed.
-fn trace(env: &TestEnv, tracer: &Path, pid: Pid) -> Option<Child> {
+fn trace(tracer: &Path, pid: Pid) -> Option<Child> {
     let mut tracer =
         std::process::Command::new(tracer).arg(pid.to_string()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = [0; 7];
-    let _ = env;
     if tracer.stdout.as_mut().unwrap().read_exact(&mut said).is_err() {
         tracer.wait().unwrap();
         skip("processes of containers may not be traced from outside");
@@ -402,7 +369,7 @@ fn trace(env: &TestEnv, tracer: &Path, pid: Pid) -> Option<Child> {
 #[test]
 fn a_payload_that_somebody_traces_from_outside_can_be_ended() {
     let env = TestEnv::with_images();
-    let Some(program) = program(&env, "tracer", TRACER) else { return };
+    let program = compiled("tracer");
     for verb in [&["stop", "-t=1", "c"][..], &["kill", "c"], &["rm", "-f", "-t=1", "c"]] {
         start(
             &env,
@@ -411,7 +378,7 @@ fn a_payload_that_somebody_traces_from_outside_can_be_ended() {
         )
         .ok();
         let payload = pid(&env, "c", ".State.Pid");
-        let Some(mut tracer) = trace(&env, &program, payload) else { return };
+        let Some(mut tracer) = trace(&program, payload) else { return };
         let done = within(12, env.coracle(verb));
         // It is nobody's to kill.
         assert!(tracer.try_wait().unwrap().is_none());
@@ -430,14 +397,14 @@ fn a_payload_that_somebody_traces_from_outside_can_be_ended() {
 #[test]
 fn a_payload_that_cannot_end_does_not_hold_up_its_removal() {
     let env = TestEnv::with_images();
-    let Some(program) = program(&env, "tracer", TRACER) else { return };
+    let program = compiled("tracer");
     start(&env, &["--name=c", "-v=vol:/v"], &["busybox", "sh", "-c", "sleep 1000 & wait"]).ok();
     start(&env, &["--name=d"], IDLE).ok();
     let payload = pid(&env, "c", ".State.Pid");
     let children = || std::fs::read_to_string(format!("/proc/{payload}/task/{payload}/children")).unwrap();
     eventually("it has a child", || !children().trim().is_empty());
     let child = Pid::from_raw(children().trim().parse().unwrap());
-    let Some(mut tracer) = trace(&env, &program, child) else { return };
+    let Some(mut tracer) = trace(&program, child) else { return };
     let removed = within(8, env.coracle(["rm", "-f", "-t=1", "c", "d"]));
     assert_eq!(removed.lines(), ["c", "d"], "{removed}");
     assert!(removed.stderr.contains("stays"), "{removed}");

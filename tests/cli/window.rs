@@ -49,8 +49,15 @@ impl Drop for Marks {
 }
 
 /// What each kind of container is made with.
-const KINDS: [&[&str]; 6] =
-    [&[], &["--init"], &["--userns=keep-id"], &["--systemd=always"], &["--restart=always"], &["--read-only"]];
+const KINDS: [&[&str]; 7] = [
+    &[],
+    &["--init"],
+    &["--userns=keep-id"],
+    &["--systemd=always"],
+    &["--restart=always"],
+    &["--read-only"],
+    &["--rootfs"],
+];
 
 /// Has every verb that enters, reads or joins `c` do so at the same time; none of it may touch the host.
 fn hammer(env: &TestEnv, program: &Path, marks: &Marks) {
@@ -79,6 +86,10 @@ fn hammer(env: &TestEnv, program: &Path, marks: &Marks) {
         vec!["export", "-o", &exported, "c"],
         vec!["inspect", "c"],
         vec!["port", "c"],
+        vec!["commit", "-q", "c", "made"],
+        vec!["pause", "c"],
+        vec!["unpause", "c"],
+        join("--cgroupns=container:c", "ls /dev/shm"),
     ];
     let begun: Vec<_> = verbs.iter().map(|verb| (verb, call(env, program, verb).start())).collect();
     let memory = marks.memory.file_name().unwrap().to_str().unwrap();
@@ -98,7 +109,9 @@ fn make(env: &TestEnv, program: &Path, marks: &Marks, kind: &[&str]) {
     let check = format!("echo owned >{}", marks.planted.display());
     let first =
         ["create", "--name", "c", "--network=none", "--health-cmd", &check, "--health-interval=disable"];
-    call(env, program, &first).args(kind).args(["busybox", "sh", "-c", "sleep 1000"]).ok();
+    let tree = env.busybox_rootfs();
+    let root = if kind == ["--rootfs"] { tree.to_str().unwrap() } else { "busybox" };
+    call(env, program, &first).args(kind).args([root, "sh", "-c", "sleep 1000"]).ok();
 }
 
 #[test]
