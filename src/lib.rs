@@ -16,6 +16,7 @@ pub mod netns;
 pub mod plan;
 pub mod registry;
 pub mod runtime;
+pub mod spec;
 pub mod storage;
 pub mod sys;
 pub mod ui;

@@ -4,11 +4,13 @@
 //! [`Running`] container is followed until it ends or the user detaches.
 
 use crate::container::Name;
-use crate::container::health::{HealthCheck, OnFailure};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Failure};
-use crate::netns::{self, NetMode, slirp};
-use crate::plan::{ContainerPlan, MountSource};
+use crate::netns::{self, slirp};
+use crate::spec::HealthCheck;
+use crate::spec::NetworkMode;
+use crate::spec::health::OnFailure;
+use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, ProcessRef};
 use crate::storage::fuse;
@@ -85,7 +87,7 @@ pub struct Prepared {
 /// # Errors
 /// Ports that cannot be had, a missing helper program, a filter that does not compile, a descriptor to
 /// be preserved that is not open.
-pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
+pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
     cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
     if plan.limits.manages_cgroups
@@ -94,7 +96,7 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
         log::warn!("systemd in the container will find no cgroup that it may change: {e}");
     }
     let slirp = match plan.network.mode {
-        NetMode::Slirp(_) => Some(slirp::find()?),
+        NetworkMode::Slirp(_) => Some(slirp::find()?),
         _ => None,
     };
     if plan.ids.is_shifted() {
@@ -113,7 +115,7 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<Prepared> {
 ///
 /// # Errors
 /// `Conflict` when the name is taken; when the file system refuses, or a secret has been removed meanwhile.
-pub fn record(store: &Store, plan: &ContainerPlan, name: &Name) -> Result<ContainerDir> {
+pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     let furnish = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
     let dir = store.containers().create_with(&plan.id, name, plan, furnish)?;
     match volumes::prepare(store, plan) {
@@ -138,7 +140,7 @@ pub fn discard(store: &Store, dir: &ContainerDir) {
 ///
 /// # Errors
 /// When the disk reports one.
-pub fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<()> {
+pub fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<()> {
     dir.keep()?;
     plan.mounts.iter().try_for_each(|mount| match &mount.source {
         MountSource::Volume { name, anonymous: true, .. } => store.volumes().keep(name),
@@ -155,7 +157,7 @@ pub fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<(
 pub fn launch(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     prepared: Prepared,
     attach: Option<Attachment>,
 ) -> Result<Running> {
@@ -192,7 +194,7 @@ pub fn launch(
 }
 
 /// The compiled system call filter of a plan.
-fn filter(store: &Store, plan: &ContainerPlan) -> Result<Option<seccomp::Filter>> {
+fn filter(store: &Store, plan: &ContainerSpec) -> Result<Option<seccomp::Filter>> {
     let cache = seccomp::Cache { data: store.data(), runtime: store.runtime() };
     seccomp::prepare(&plan.security.seccomp, &plan.security.capabilities, cache)
 }
@@ -269,7 +271,7 @@ impl Running {
 }
 
 /// Whether nothing starts a container again, for good: what a `--rm` container asked for cannot be changed.
-fn ends_once(plan: &ContainerPlan) -> bool {
+fn ends_once(plan: &ContainerSpec) -> bool {
     let lifecycle = &plan.lifecycle;
     let restarts = |check: &HealthCheck| check.on_failure == OnFailure::Restart;
     lifecycle.auto_remove && !lifecycle.restart.is_set() && !plan.health.as_ref().is_some_and(restarts)

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name; `room::part` allows that part only. Downwards only: a line names none
 /// of the lines above it. ARCHITECTURE.md has the reasons.
-const RULES: [(&str, &[&str]); 18] = [
+const RULES: [(&str, &[&str]); 19] = [
     ("main", &["cli", "cmd", "ui", "host", "error", "fork"]),
     ("lib", &[]),
     ("cli", &["cmd", "host"]),
@@ -26,6 +26,7 @@ const RULES: [(&str, &[&str]); 18] = [
             "storage",
             "userns",
             "netns",
+            "spec",
             "image",
             "container",
             "fork",
@@ -35,14 +36,27 @@ const RULES: [(&str, &[&str]); 18] = [
     ),
     (
         "runtime",
-        &["plan", "userns", "netns", "storage", "image", "container", "fork", "sys", "failpoint", "error"],
+        &[
+            "plan",
+            "userns",
+            "netns",
+            "storage",
+            "spec",
+            "image",
+            "container",
+            "fork",
+            "sys",
+            "failpoint",
+            "error",
+        ],
     ),
-    ("plan", &["image", "container", "error", "host", "userns", "netns", "storage::rootfs"]),
+    ("plan", &["spec", "image", "container", "error", "host", "userns", "netns"]),
     ("host", &["userns", "netns", "storage::rootfs", "sys", "error"]),
     ("registry", &["image", "storage::blobs", "error"]),
-    ("storage", &["image", "container", "fork", "sys", "failpoint", "error"]),
+    ("storage", &["spec", "image", "container", "fork", "sys", "failpoint", "error"]),
     ("userns", &["container", "fork", "sys", "failpoint", "error"]),
-    ("netns", &["fork", "sys", "error"]),
+    ("netns", &["spec", "fork", "sys", "error"]),
+    ("spec", &["image", "container", "error"]),
     ("image", &["error"]),
     ("container", &["error"]),
     ("ui", &["error"]),

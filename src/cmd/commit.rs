@@ -9,14 +9,14 @@ use crate::host::Env;
 use crate::image::change::Change;
 use crate::image::{Digest, HistoryEntry, Image, ImageConfig, Reference, RunConfig};
 use crate::plan::env::PROXY;
-use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::control;
 use crate::runtime::root::{Root, own_mounts};
+use crate::spec::RootSpec;
+use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
-use crate::storage::rootfs::RootPlan;
 use crate::ui;
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
@@ -80,7 +80,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let names: Vec<Reference> = args.image.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let store = super::store(env)?;
     let container = control::find(&store, &args.container)?;
-    let plan: ContainerPlan = container.plan()?;
+    let plan: ContainerSpec = container.spec()?;
     let base = base(&store, args, &plan)?;
     let config = configuration(args, &plan, &base);
     let paused = if args.pause { Paused::new(&container)? } else { None };
@@ -118,8 +118,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 /// The image below the container.
-fn base(store: &Store, args: &Args, plan: &ContainerPlan) -> Result<Image> {
-    let (Some(source), RootPlan::Layers(_)) = (&plan.image, &plan.root) else {
+fn base(store: &Store, args: &Args, plan: &ContainerSpec) -> Result<Image> {
+    let (Some(source), RootSpec::Layers(_)) = (&plan.image, &plan.root) else {
         let name = &args.container;
         return Err(Error::new(Kind::Usage, format!("container {name} was not made from an image"))
             .hint(format!("Take all of its files: coracle export {name} | coracle import - NAME")));
@@ -136,7 +136,7 @@ fn base(store: &Store, args: &Args, plan: &ContainerPlan) -> Result<Image> {
 const OWN: [&str; 4] = ["container", "HOSTNAME", "HOME", "TERM"];
 
 /// The configuration: the image's, as the container runs, with the changes that were asked for.
-fn configuration(args: &Args, plan: &ContainerPlan, base: &Image) -> ImageConfig {
+fn configuration(args: &Args, plan: &ContainerSpec, base: &Image) -> ImageConfig {
     let created = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
     let mut config = base.config.clone();
     let run = &mut config.config;

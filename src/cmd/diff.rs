@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::ContainerPlan;
 use crate::runtime::control;
 use crate::runtime::export::{self, Tree};
+use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::compare::Change;
 use crate::storage::containers::ContainerDir;
@@ -56,7 +56,7 @@ const OURS: [&str; 11] = [
 
 /// Something that can be compared.
 enum Object {
-    Container(ContainerDir, Box<ContainerPlan>),
+    Container(ContainerDir, Box<ContainerSpec>),
     Image(Vec<PathBuf>),
 }
 
@@ -84,7 +84,7 @@ impl Object {
     }
 
     fn container(dir: ContainerDir) -> Result<Object> {
-        let plan = dir.plan()?;
+        let plan = dir.spec()?;
         Ok(Object::Container(dir, Box::new(plan)))
     }
 

@@ -5,9 +5,9 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::keys::DetachKeys;
-use crate::plan::{ContainerPlan, UserSpec};
 use crate::runtime::client::Attachment;
 use crate::runtime::exec::{self, Done, ExecRequest};
+use crate::spec::{ContainerSpec, UserSpec};
 use crate::ui;
 use std::path::{PathBuf, absolute};
 use std::process::ExitCode;
@@ -80,7 +80,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if argv.is_empty() {
         return Err(no_command());
     }
-    let plan: ContainerPlan = dir.plan()?;
+    let plan: ContainerSpec = dir.spec()?;
     let request = request(args, &plan, argv)?;
     let attachment = (!args.detach).then(|| Attachment {
         stdin: args.interactive,
@@ -101,7 +101,7 @@ fn no_command() -> Error {
         .hint("Name the container and the command, for example: coracle exec web ls /")
 }
 
-fn request(args: &Args, plan: &ContainerPlan, argv: &[String]) -> Result<ExecRequest> {
+fn request(args: &Args, plan: &ContainerSpec, argv: &[String]) -> Result<ExecRequest> {
     let mut files = Vec::new();
     for path in &args.env_file {
         let doing = || format!("read environment file {}", path.display());

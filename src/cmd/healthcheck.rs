@@ -1,11 +1,11 @@
 //! `coracle healthcheck ...`.
 
 use crate::container::Signal;
-use crate::container::health::OnFailure;
 use crate::error::Result;
 use crate::host::Env;
-use crate::plan::ContainerPlan;
 use crate::runtime::{control, health};
+use crate::spec::ContainerSpec;
+use crate::spec::health::OnFailure;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let Verb::Run(args) = &args.verb;
     let store = super::store(env)?;
     let container = store.containers().find(&args.container)?;
-    let plan: ContainerPlan = container.plan()?;
+    let plan: ContainerSpec = container.spec()?;
     let outcome = health::check(&store, &container, &plan)?;
     match outcome.follows {
         OnFailure::None => {}

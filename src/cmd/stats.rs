@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::netns::NetMode;
-use crate::plan::ContainerPlan;
 use crate::runtime::control;
 use crate::runtime::stats::{self, Sample};
+use crate::spec::NetworkMode;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::ui::rows::{self, Listing};
@@ -93,8 +92,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     loop {
         let mut rows = Vec::new();
         for container in chosen(args, &store)? {
-            let plan = container.plan::<ContainerPlan>().ok();
-            let own_network = plan.is_some_and(|plan| plan.network.mode != NetMode::Host);
+            let plan = container.spec().ok();
+            let own_network = plan.is_some_and(|plan| plan.network.mode != NetworkMode::Host);
             // One that went away meanwhile is left out.
             let Ok(sample) = stats::sample(&container, own_network) else { continue };
             let id = container.id().to_string();

@@ -7,7 +7,6 @@ use crate::container::RestartPolicy;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::host::Env;
-use crate::plan::ContainerPlan;
 use crate::runtime::cgroup;
 use crate::runtime::select::Suits;
 use crate::storage::containers::ContainerDir;
@@ -51,7 +50,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         may_restart(&dir, args.restart)?;
         // First what the host may refuse. It is a change of its own, and recorded as one.
         if !limits.is_empty() {
-            cgroup::update(&dir, &dir.plan()?, &limits)?;
+            cgroup::update(&dir, &dir.spec()?, &limits)?;
             failpoint::reach("update.limits");
         }
         set(&dir, args)?;
@@ -66,7 +65,7 @@ fn set(dir: &ContainerDir, args: &Args) -> Result<()> {
     if args.restart.is_none() && args.health.is_empty() {
         return Ok(());
     }
-    let plan = dir.plan()?;
+    let plan = dir.spec()?;
     let _lock = dir.lock()?;
     let mut settings = dir.settings()?;
     // The monitor asks for the policy when the container has ended, so there is nobody to tell.
@@ -81,8 +80,7 @@ fn set(dir: &ContainerDir, args: &Args) -> Result<()> {
 }
 
 fn may_restart(dir: &ContainerDir, policy: Option<RestartPolicy>) -> Result<()> {
-    if policy.is_some_and(|policy| policy.is_set())
-        && dir.plan::<ContainerPlan>().is_ok_and(|plan| plan.lifecycle.auto_remove)
+    if policy.is_some_and(|policy| policy.is_set()) && dir.spec().is_ok_and(|plan| plan.lifecycle.auto_remove)
     {
         return Err(Error::new(
             Kind::Conflict,

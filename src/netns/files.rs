@@ -1,6 +1,8 @@
 //! What stands in a container's `/etc/hosts` and `/etc/resolv.conf`. Pure text.
 
-use super::{DnsPlan, HostEntry, HostResolver, NetMode, NetPlan};
+use super::HostResolver;
+use crate::spec::network::{DnsSpec, HostEntry};
+use crate::spec::{NetworkMode, NetworkSpec};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,12 +19,12 @@ const LOCALHOST: &str =
 /// With user-mode networking slirp4netns' server comes first where it can relay: it asks whatever the
 /// host uses at that moment, its loopback resolver included, so a laptop may change networks.
 /// The host's servers that a container can reach follow. Lists given by the user replace the host's.
-pub fn resolv_conf(net: &NetPlan, resolver: &HostResolver) -> Option<String> {
-    let DnsPlan { keep_image, servers, search, options } = &net.dns;
+pub fn resolv_conf(net: &NetworkSpec, resolver: &HostResolver) -> Option<String> {
+    let DnsSpec { keep_image, servers, search, options } = &net.dns;
     if *keep_image {
         return None;
     }
-    if !matches!(net.mode, NetMode::Slirp(_)) && net.dns == DnsPlan::default() {
+    if !matches!(net.mode, NetworkMode::Slirp(_)) && net.dns == DnsSpec::default() {
         return Some(resolver.text.clone());
     }
     let host = parse(&resolver.text);
@@ -47,8 +49,8 @@ pub fn resolv_conf(net: &NetPlan, resolver: &HostResolver) -> Option<String> {
 }
 
 /// The name servers to use when the user named none.
-fn reachable(mode: &NetMode, host: &[IpAddr], relayed: bool) -> Vec<IpAddr> {
-    let NetMode::Slirp(slirp) = mode else { return host.to_vec() };
+fn reachable(mode: &NetworkMode, host: &[IpAddr], relayed: bool) -> Vec<IpAddr> {
+    let NetworkMode::Slirp(slirp) = mode else { return host.to_vec() };
     let outside = host
         .iter()
         .copied()
@@ -116,7 +118,7 @@ pub struct HostsFacts<'a> {
 /// The user's entries come first and win. `host.containers.internal` and `host.docker.internal` are the
 /// address under which the container reaches its host: the host's primary address, the gateway when
 /// that reaches the host's loopback or the host has no other address, 127.0.0.1 in the host's network.
-pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
+pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
     let host = host_gateway(&net.mode, facts.host_address);
     let mut text = String::new();
     for HostEntry { name, address } in &net.hosts {
@@ -130,14 +132,14 @@ pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
     }
     let own = own.join(" ");
     text.push_str(facts.base.unwrap_or(match &net.mode {
-        NetMode::Host => facts.host_file,
+        NetworkMode::Host => facts.host_file,
         _ => LOCALHOST,
     }));
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     let address = match &net.mode {
-        NetMode::Slirp(slirp) => slirp.address(),
+        NetworkMode::Slirp(slirp) => slirp.address(),
         _ => Ipv4Addr::LOCALHOST,
     };
     let _ = writeln!(text, "{address}\t{own}");
@@ -151,13 +153,13 @@ pub fn hosts(net: &NetPlan, facts: &HostsFacts<'_>) -> String {
 }
 
 /// The host as the container reaches it; `None` when it cannot.
-fn host_gateway(mode: &NetMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
+fn host_gateway(mode: &NetworkMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
     match mode {
-        NetMode::None | NetMode::Container(_) => None,
-        NetMode::Ns(_) => primary.map(Into::into),
-        NetMode::Host => Some(Ipv4Addr::LOCALHOST.into()),
-        NetMode::Slirp(slirp) if slirp.allow_host_loopback => Some(slirp.gateway().into()),
-        NetMode::Slirp(slirp) => Some(primary.unwrap_or(slirp.gateway()).into()),
+        NetworkMode::None | NetworkMode::Container(_) => None,
+        NetworkMode::Ns(_) => primary.map(Into::into),
+        NetworkMode::Host => Some(Ipv4Addr::LOCALHOST.into()),
+        NetworkMode::Slirp(slirp) if slirp.allow_host_loopback => Some(slirp.gateway().into()),
+        NetworkMode::Slirp(slirp) => Some(primary.unwrap_or(slirp.gateway()).into()),
     }
 }
 
@@ -167,12 +169,12 @@ mod tests {
 
     use crate::netns::{dns_plan, parse_add_host, parse_network};
 
-    fn net(mode: &str) -> NetPlan {
-        NetPlan { mode: parse_network(mode).unwrap(), ..NetPlan::default() }
+    fn net(mode: &str) -> NetworkSpec {
+        NetworkSpec { mode: parse_network(mode).unwrap(), ..NetworkSpec::default() }
     }
 
     /// The text that follows from a host's, relayed by slirp4netns.
-    fn resolved(net: &NetPlan, host: &str) -> Option<String> {
+    fn resolved(net: &NetworkSpec, host: &str) -> Option<String> {
         resolv_conf(net, &HostResolver { text: host.to_owned(), relayed: true })
     }
 

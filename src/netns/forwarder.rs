@@ -19,8 +19,9 @@ mod pipes;
 mod tcp;
 mod udp;
 
-use super::{Listener, Protocol, SlirpOptions};
+use super::Listener;
 use crate::fork::{Child, Doing, Failure, Link};
+use crate::spec::network::{Protocol, SlirpOptions};
 use inside::Inside;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};

@@ -5,8 +5,8 @@
 //! Fixed ports are bound before ranges and ranges before free ports, so that the choice of the kernel
 //! never takes a number that another option asked for.
 
-use super::{PortPublish, Protocol};
 use crate::error::{Error, Kind, Result};
+use crate::spec::network::{PortPublish, Protocol};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockname,

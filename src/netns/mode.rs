@@ -1,7 +1,8 @@
-//! `--network`: text to [`NetMode`].
+//! `--network`: text to [`NetworkMode`].
 
-use super::{Cidr, NetMode, SlirpOptions};
 use crate::error::{Error, Kind, Result};
+use crate::spec::NetworkMode;
+use crate::spec::network::SlirpOptions;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// MTU range that slirp4netns takes, in bytes.
@@ -12,7 +13,7 @@ const MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 ///
 /// # Errors
 /// `Usage`, naming the part that is wrong, or saying why a mode is not offered.
-pub fn parse_network(text: &str) -> Result<NetMode> {
+pub fn parse_network(text: &str) -> Result<NetworkMode> {
     let (mode, options) = match text.split_once(':') {
         Some((mode, options)) => (mode, Some(options)),
         None => (text, None),
@@ -21,20 +22,20 @@ pub fn parse_network(text: &str) -> Result<NetMode> {
         Err(Error::new(Kind::Usage, format!("cannot use network {text:?}: {why}")).hint(hint))
     };
     match (mode, options) {
-        ("slirp4netns", options) => slirp_options(options.unwrap_or("")).map(NetMode::Slirp).or_else(|why| {
+        ("slirp4netns", options) => slirp_options(options.unwrap_or("")).map(NetworkMode::Slirp).or_else(|why| {
             bad(&why, "Options of slirp4netns are allow_host_loopback, mtu, cidr, enable_ipv6, outbound_addr, \
                 outbound_addr6 and port_handler, for example --network slirp4netns:mtu=1500,enable_ipv6=true.")
         }),
-        ("none", None) => Ok(NetMode::None),
-        ("host", None) => Ok(NetMode::Host),
-        ("private" | "bridge" | "default", None) => Ok(NetMode::default()),
+        ("none", None) => Ok(NetworkMode::None),
+        ("host", None) => Ok(NetworkMode::Host),
+        ("private" | "bridge" | "default", None) => Ok(NetworkMode::default()),
         ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write --network none, host or private."),
         ("bridge", Some(_)) => bad(
             "a container of its own network has no address or name to choose",
             "Leave the options out; the address inside is set with --network slirp4netns:cidr=10.0.3.0/24.",
         ),
-        ("container", Some(name)) if !name.is_empty() => Ok(NetMode::Container(name.to_owned())),
-        ("ns", Some(path)) if path.starts_with('/') => Ok(NetMode::Ns(path.into())),
+        ("container", Some(name)) if !name.is_empty() => Ok(NetworkMode::Container(name.to_owned())),
+        ("ns", Some(path)) if path.starts_with('/') => Ok(NetworkMode::Ns(path.into())),
         ("container", _) => bad("the container is missing", "Name it, for example --network container:web."),
         ("ns", _) => bad("the absolute path is missing", "Write it whole, for example --network ns:/proc/1234/ns/net."),
         ("pasta", _) => bad("pasta is not supported", "Use --network slirp4netns, the default."),
@@ -118,56 +119,23 @@ fn interface(name: &str, value: &str, family: &str) -> Result<(), String> {
     }
 }
 
-impl std::str::FromStr for Cidr {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(network, prefix)| {
-            Some(Cidr { network: network.parse().ok()?, prefix: prefix.parse().ok()? })
-        });
-        let cidr = parts.ok_or(format!("cidr {text:?} is not an IPv4 network such as 10.0.2.0/24"))?;
-        if !(1..=25).contains(&cidr.prefix) {
-            return Err(format!("cidr {text:?} has a prefix outside 1 to 25"));
-        }
-        let mask = u32::MAX << (32 - cidr.prefix);
-        let bits = cidr.network.to_bits();
-        if bits & mask != bits {
-            let network = Cidr { network: Ipv4Addr::from_bits(bits & mask), ..cidr };
-            return Err(format!("cidr {text:?} is an address in a network; the network is {network}"));
-        }
-        Ok(cidr)
-    }
-}
-
-impl TryFrom<String> for Cidr {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Cidr> for String {
-    fn from(cidr: Cidr) -> String {
-        cidr.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn slirp(text: &str) -> SlirpOptions {
         match parse_network(text).unwrap() {
-            NetMode::Slirp(options) => options,
+            NetworkMode::Slirp(options) => options,
             other => panic!("{text}: {other:?}"),
         }
     }
 
     #[test]
     fn modes_and_their_aliases() {
-        assert_eq!(parse_network("none").unwrap(), NetMode::None);
-        assert_eq!(parse_network("host").unwrap(), NetMode::Host);
+        assert_eq!(parse_network("none").unwrap(), NetworkMode::None);
+        assert_eq!(parse_network("host").unwrap(), NetworkMode::Host);
         for text in ["slirp4netns", "slirp4netns:", "private", "bridge", "default"] {
-            assert_eq!(parse_network(text).unwrap(), NetMode::default(), "{text}");
+            assert_eq!(parse_network(text).unwrap(), NetworkMode::default(), "{text}");
         }
     }
 
@@ -235,6 +203,6 @@ mod tests {
         let mode = parse_network("slirp4netns:cidr=10.9.0.0/16,mtu=9000").unwrap();
         let text = serde_json::to_string(&mode).unwrap();
         assert!(text.contains(r#""cidr":"10.9.0.0/16""#), "{text}");
-        assert_eq!(serde_json::from_str::<NetMode>(&text).unwrap(), mode);
+        assert_eq!(serde_json::from_str::<NetworkMode>(&text).unwrap(), mode);
     }
 }

@@ -1,7 +1,7 @@
 //! `--add-host`, `--dns`, `--dns-search`, `--dns-option`: text to the plan's lists.
 
-use super::{DnsPlan, HostEntry};
 use crate::error::{Error, Kind, Result};
+use crate::spec::network::{DnsSpec, HostEntry};
 use std::net::IpAddr;
 
 /// Reads one `--add-host` value: `name:ip` or `name:host-gateway`.
@@ -36,8 +36,8 @@ pub fn parse_add_host(text: &str) -> Result<HostEntry> {
 ///
 /// # Errors
 /// `Usage`, naming the value that is wrong, or when `--dns none` stands with any other.
-pub fn dns_plan<S: AsRef<str>>(servers: &[S], search: &[S], options: &[S]) -> Result<DnsPlan> {
-    let mut plan = DnsPlan::default();
+pub fn dns_plan<S: AsRef<str>>(servers: &[S], search: &[S], options: &[S]) -> Result<DnsSpec> {
+    let mut plan = DnsSpec::default();
     for server in servers.iter().map(AsRef::as_ref) {
         match server.parse::<IpAddr>() {
             Ok(ip) => plan.servers.push(ip),
@@ -129,7 +129,7 @@ mod tests {
             (&["example.com".to_owned()][..], &["ndots:2".to_owned()][..])
         );
         assert!(dns_plan(&["none"], &[], &[]).unwrap().keep_image);
-        assert_eq!(dns_plan::<&str>(&[], &[], &[]).unwrap(), DnsPlan::default());
+        assert_eq!(dns_plan::<&str>(&[], &[], &[]).unwrap(), DnsSpec::default());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `--publish` and `--expose`: text to ports.
 
-use super::{PortPublish, Protocol};
 use crate::error::{Error, Kind, Result};
+use crate::spec::network::{PortPublish, Protocol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;

@@ -7,9 +7,9 @@
 //! holds, is closed: however the monitor ends, slirp4netns ends too. It runs with its sandbox and seccomp
 //! filter on, without our environment, standard streams or other descriptors.
 
-use super::SlirpOptions;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::spec::network::SlirpOptions;
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -293,10 +293,11 @@ fn version(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netns::{NetMode, parse_network};
+    use crate::netns::parse_network;
+    use crate::spec::NetworkMode;
 
     fn line(network: &str) -> String {
-        let NetMode::Slirp(options) = parse_network(network).unwrap() else { panic!("{network}") };
+        let NetworkMode::Slirp(options) = parse_network(network).unwrap() else { panic!("{network}") };
         arguments(&options, 10, 12, 13).join(" ")
     }
 

@@ -1,8 +1,8 @@
 //! A second container like a first one.
 
-use super::{ContainerPlan, MountSource};
 use crate::container::{ContainerId, Name};
 use crate::error::Result;
+use crate::spec::{ContainerSpec, MountSource};
 use chrono::{DateTime, Utc};
 
 /// The plan of a container that is to be as another one was made, under an identity of its own: its host
@@ -11,12 +11,12 @@ use chrono::{DateTime, Utc};
 /// # Errors
 /// Those of `volume`, which makes the names of the volumes.
 pub fn copy(
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     id: ContainerId,
     name: Name,
     created: DateTime<Utc>,
     mut volume: impl FnMut() -> Result<Name>,
-) -> Result<ContainerPlan> {
+) -> Result<ContainerSpec> {
     let mut copy = plan.clone();
     if plan.hostname == plan.id.short() {
         id.short().clone_into(&mut copy.hostname);
@@ -33,5 +33,5 @@ pub fn copy(
     }
     copy.lifecycle.pidfile = None;
     copy.process.preserve_fds = 0;
-    Ok(ContainerPlan { id, name, created, ..copy })
+    Ok(ContainerSpec { id, name, created, ..copy })
 }

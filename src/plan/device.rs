@@ -1,23 +1,8 @@
 //! `--device` and `--gpus`: nodes of the host, or devices that a CDI specification describes.
 
 use crate::error::{Error, Kind, Result};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// A device node of the host that is shown inside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DevicePlan {
-    /// Where it is on the host, absolute and without symlinks.
-    pub host: PathBuf,
-    /// Where it appears, absolute.
-    pub inside: PathBuf,
-    /// `r`, `w` and `m` as asked for; what the account may do with the node is what counts.
-    pub permissions: String,
-    /// Left out where it is gone by the time of a start.
-    #[serde(default)]
-    pub optional: bool,
-}
 
 /// One `--device`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +13,7 @@ pub enum DeviceArg {
         host: PathBuf,
         /// Inside, absolute; `host` when not given.
         inside: Option<PathBuf>,
-        /// As in [`DevicePlan`].
+        /// As in [`DeviceSpec`].
         permissions: String,
     },
     /// `vendor/class=name` of the Container Device Interface.

@@ -1,7 +1,8 @@
 //! `--health-*`: the health check of the image, of the command line, or of both.
 
-use crate::container::health::{HealthCheck, LogDestination, OnFailure, Probe, Startup};
 use crate::error::{Error, Kind, Result};
+use crate::spec::HealthCheck;
+use crate::spec::health::{LogDestination, OnFailure, Probe, Startup};
 use serde_json::Value;
 use std::str::FromStr;
 use std::time::Duration;

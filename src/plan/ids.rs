@@ -1,9 +1,9 @@
 //! `--userns`: whose user namespace, and which ids are in it.
 
 use super::words::OTHER_IDS;
-use super::{MountPlan, Share};
 use crate::container::ids::{Extent, IdMaps};
 use crate::error::{Error, Kind, Result};
+use crate::spec::{MountSpec, Share};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -212,7 +212,7 @@ pub(super) struct Kept {
 
 /// What `keep-id` says about the payload's user, as podman has it: the home directory is the host's where that
 /// is mounted, else the working directory.
-pub(super) fn kept(asked: &IdsRequest, account: &Account, cwd: &Path, mounts: &[MountPlan]) -> Option<Kept> {
+pub(super) fn kept(asked: &IdsRequest, account: &Account, cwd: &Path, mounts: &[MountSpec]) -> Option<Kept> {
     let IdsRequest::Kept { uid, gid } = asked else { return None };
     let (uid, gid) = (uid.unwrap_or(account.ids.0), gid.unwrap_or(account.ids.1));
     let mut kept = Kept { user: format!("{uid}:{gid}"), passwd: None, group: None };
@@ -236,7 +236,7 @@ pub(super) fn kept(asked: &IdsRequest, account: &Account, cwd: &Path, mounts: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::MountSource;
+    use crate::spec::MountSource;
 
     fn account() -> Account {
         Account {
@@ -326,7 +326,7 @@ mod tests {
         let keep = IdsRequest::Kept { uid: None, gid: None };
         let at = |place: &str| {
             let source = MountSource::Bind { path: "/x".into(), recursive: true };
-            MountPlan::new(source, place.into())
+            MountSpec::new(source, place.into())
         };
         for (mounts, home) in [
             (vec![], "/work"),

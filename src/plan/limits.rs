@@ -1,45 +1,12 @@
 //! `--ulimit` and `--sysctl`: what is asked for, and whether it can be given.
 
-use super::resources::Resources;
-use super::{NamespacePlan, Share};
 use crate::error::{Error, Kind, Result};
 use crate::host::Limit;
-use crate::netns::NetMode;
-use serde::{Deserialize, Serialize};
+use crate::spec::NetworkMode;
+use crate::spec::Ulimit;
+use crate::spec::{NamespaceSpec, Share};
 use std::collections::BTreeMap;
 use std::str::FromStr;
-
-/// Limits.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LimitPlan {
-    /// Resource limits (setrlimit(2)).
-    pub ulimits: Vec<Ulimit>,
-    /// Namespaced sysctls, `net.ipv4.ip_forward` → `1`.
-    pub sysctls: BTreeMap<String, String>,
-    /// Size of `/dev/shm` in bytes.
-    pub shm_size: u64,
-    /// What a cgroup of the container's own keeps; it has none when this is empty, unless it manages one.
-    #[serde(default)]
-    pub resources: Resources,
-    /// The cgroup below which its own is made (`--cgroup-parent`).
-    #[serde(default)]
-    pub cgroup_parent: Option<String>,
-    /// The first process manages cgroups below the container's own, as systemd does; where this host gives
-    /// it none it goes without.
-    #[serde(default)]
-    pub manages_cgroups: bool,
-}
-
-/// One resource limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ulimit {
-    /// Lower-case name without `RLIMIT_`: `nofile`, `nproc`, ...
-    pub name: String,
-    /// Soft limit; `u64::MAX` is unlimited.
-    pub soft: u64,
-    /// Hard limit; `u64::MAX` is unlimited.
-    pub hard: u64,
-}
 
 /// `--ulimit NAME=SOFT[:HARD]` or `--ulimit host`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,8 +152,8 @@ impl FromStr for SysctlArg {
 /// When the namespace a parameter belongs to is not the container's own.
 pub fn sysctls(
     asked: &[SysctlArg],
-    namespaces: &NamespacePlan,
-    network: &NetMode,
+    namespaces: &NamespaceSpec,
+    network: &NetworkMode,
 ) -> Result<BTreeMap<String, String>> {
     for argument in asked {
         let shared = match argument.of {
@@ -255,17 +222,17 @@ mod tests {
 
     #[test]
     fn kernel_parameters_need_their_own_namespace() {
-        let private = NamespacePlan::default();
-        let shared = NamespacePlan { ipc: Share::Host, ..NamespacePlan::default() };
+        let private = NamespaceSpec::default();
+        let shared = NamespaceSpec { ipc: Share::Host, ..NamespaceSpec::default() };
         let read = |s: &str| [s.parse::<SysctlArg>().unwrap()];
         for (text, namespaces, network, allowed) in [
-            ("net.ipv4.ip_forward=1", &private, NetMode::None, true),
-            ("net.ipv4.ip_forward=1", &private, NetMode::Host, false),
-            ("kernel.msgmax=65536", &private, NetMode::Host, true),
-            ("kernel.msgmax=65536", &shared, NetMode::None, false),
-            ("fs.mqueue.msg_max=1", &shared, NetMode::None, false),
-            ("net.ipv4.conf.eth0/1.rp_filter=1", &private, NetMode::None, true),
-            ("net.ipv4.ping_group_range=0 0", &private, NetMode::None, true),
+            ("net.ipv4.ip_forward=1", &private, NetworkMode::None, true),
+            ("net.ipv4.ip_forward=1", &private, NetworkMode::Host, false),
+            ("kernel.msgmax=65536", &private, NetworkMode::Host, true),
+            ("kernel.msgmax=65536", &shared, NetworkMode::None, false),
+            ("fs.mqueue.msg_max=1", &shared, NetworkMode::None, false),
+            ("net.ipv4.conf.eth0/1.rp_filter=1", &private, NetworkMode::None, true),
+            ("net.ipv4.ping_group_range=0 0", &private, NetworkMode::None, true),
         ] {
             assert_eq!(sysctls(&read(text), namespaces, &network).is_ok(), allowed, "{text}");
         }

@@ -1,47 +1,11 @@
 //! `--log-driver` and `--log-opt`: where output is kept.
 
-use super::IoPlan;
 use super::units::Size;
 use crate::error::{Error, Kind, Result};
-use serde::{Deserialize, Serialize};
+use crate::spec::LogDriver;
+use crate::spec::LogSpec;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// Where output is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogPlan {
-    /// How it is kept.
-    pub driver: LogDriver,
-    /// Bytes after which the file is rotated; `None` is never.
-    pub max_size: Option<u64>,
-    /// The file, absolute; `None` is one in the container's directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// What entries are marked with: a template as it was asked for, and its text in the plan that is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// How many files of `max_size` there may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_file: Option<u32>,
-}
-
-/// How output is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogDriver {
-    /// A text file: time, stream, partial or full, text.
-    K8sFile,
-    /// A file of docker's JSON objects.
-    JsonFile,
-    /// systemd's journal.
-    Journald,
-    /// Not kept.
-    None,
-    /// The caller's descriptors go straight to the payload; nothing is kept.
-    Passthrough,
-    /// The same, also where they are a terminal.
-    PassthroughTty,
-}
 
 const DRIVERS: &str =
     "Use k8s-file (the default), json-file, journald, none, passthrough or passthrough-tty.";
@@ -117,13 +81,13 @@ impl FromStr for LogOpt {
     }
 }
 
-impl LogPlan {
+impl LogSpec {
     /// What driver and options say together; paths are taken from `cwd`.
     ///
     /// # Errors
     /// [`Kind::Usage`] for an option that is not one of this driver's.
-    pub fn of(driver: LogDriver, options: Vec<LogOpt>, cwd: &Path) -> Result<LogPlan> {
-        let mut plan = LogPlan { driver, max_size: None, path: None, tag: None, max_file: None };
+    pub fn of(driver: LogDriver, options: Vec<LogOpt>, cwd: &Path) -> Result<LogSpec> {
+        let mut plan = LogSpec { driver, max_size: None, path: None, tag: None, max_file: None };
         let in_files = matches!(driver, LogDriver::K8sFile | LogDriver::JsonFile);
         for option in options {
             let fits = match option {
@@ -157,20 +121,13 @@ impl LogPlan {
     }
 }
 
-impl IoPlan {
-    /// Whether the caller's streams are the payload's own.
-    pub fn is_passed_through(&self) -> bool {
-        matches!(self.log.driver, LogDriver::Passthrough | LogDriver::PassthroughTty) && !self.tty
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn plan(driver: &str, options: &[&str]) -> Result<LogPlan> {
+    fn plan(driver: &str, options: &[&str]) -> Result<LogSpec> {
         let Driver(driver) = driver.parse()?;
-        LogPlan::of(driver, options.iter().map(|o| o.parse()).collect::<Result<_>>()?, Path::new("/here"))
+        LogSpec::of(driver, options.iter().map(|o| o.parse()).collect::<Result<_>>()?, Path::new("/here"))
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 pub mod inherit;
 mod options;
-pub mod planned;
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};

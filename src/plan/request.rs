@@ -1,20 +1,22 @@
 //! What was asked for, by whichever verb: typed and checked one by one, not yet combined.
 
-use super::device::DevicePlan;
 use super::env::EnvRequest;
 use super::health::HealthRequest;
 use super::ids::IdsRequest;
 use super::limits::{SysctlArg, UlimitArg};
 use super::mount::MountArg;
 use super::mount::inherit::{ImageVolumes, VolumesFrom};
-use super::notify::NotifyMode;
 use super::process::Entrypoint;
-use super::secret::SecretPlan;
 use super::security::SecurityRequest;
 use super::systemd::Systemd;
-use super::{FilesPlan, LogPlan, MountPlan, NamespacePlan};
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
-use crate::netns::{DnsPlan, HostEntry, HostsBase, NetMode, PortPublish};
+use crate::spec::DeviceSpec;
+use crate::spec::NetworkMode;
+use crate::spec::NotifyMode;
+use crate::spec::Resources;
+use crate::spec::SecretSpec;
+use crate::spec::network::{DnsSpec, HostEntry, HostsBase, PortPublish};
+use crate::spec::{FilesSpec, LogSpec, MountSpec, NamespaceSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -32,7 +34,7 @@ pub struct Request {
     /// The host name of the container whose UTS namespace is shared.
     pub shared_hostname: Option<String>,
     /// Namespaces to share with the host.
-    pub namespaces: NamespacePlan,
+    pub namespaces: NamespaceSpec,
     /// Which ids it has.
     pub ids: IdsRequest,
     /// The network.
@@ -40,13 +42,13 @@ pub struct Request {
     /// Mounts.
     pub mounts: MountRequest,
     /// `--secret`.
-    pub secrets: Vec<SecretPlan>,
+    pub secrets: Vec<SecretSpec>,
     /// Devices of the host.
-    pub devices: Vec<DevicePlan>,
+    pub devices: Vec<DeviceSpec>,
     /// `--chrootdirs`.
     pub chroot_dirs: Vec<PathBuf>,
     /// Which generated files are wanted.
-    pub files: FilesPlan,
+    pub files: FilesSpec,
     /// Confinement.
     pub security: SecurityRequest,
     /// Limits.
@@ -56,7 +58,7 @@ pub struct Request {
     /// Keep standard input open.
     pub stdin: bool,
     /// Where output is kept.
-    pub log: LogPlan,
+    pub log: LogSpec,
     /// How it ends.
     pub lifecycle: LifecycleRequest,
     /// `--sdnotify`.
@@ -125,7 +127,7 @@ pub struct ProcessRequest {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NetworkRequest {
     /// `--network`.
-    pub mode: NetMode,
+    pub mode: NetworkMode,
     /// `--publish`, ranges expanded.
     pub ports: Vec<PortPublish>,
     /// `--publish-all`.
@@ -133,7 +135,7 @@ pub struct NetworkRequest {
     /// `--expose`, as written.
     pub expose: Vec<String>,
     /// `--dns`, `--dns-search`, `--dns-option`.
-    pub dns: DnsPlan,
+    pub dns: DnsSpec,
     /// `--add-host`.
     pub hosts: Vec<HostEntry>,
     /// `--hosts-file`.
@@ -148,7 +150,7 @@ pub struct MountRequest {
     /// `--volumes-from`, as written.
     pub volumes_from: Vec<VolumesFrom>,
     /// The mounts of those containers, once they were looked up; the first at a place counts.
-    pub inherited: Vec<MountPlan>,
+    pub inherited: Vec<MountSpec>,
     /// `--image-volume`.
     pub image_volumes: ImageVolumes,
     /// `--read-only-tmpfs`: with a read-only root, memory on `/run`, `/tmp` and `/var/tmp`.
@@ -167,7 +169,7 @@ pub struct LimitRequest {
     /// `--sysctl`.
     pub sysctls: Vec<SysctlArg>,
     /// `--memory` and the like.
-    pub resources: super::resources::Resources,
+    pub resources: Resources,
     /// `--cgroup-parent`.
     pub cgroup_parent: Option<String>,
 }

@@ -6,19 +6,20 @@ mod network;
 mod payload;
 
 use super::ids::Account;
-use super::notify::NotifyMode;
 use super::process::{program, working_directory};
-use super::{
-    Asked, ContainerPlan, ImageSource, IoPlan, LifecyclePlan, LimitPlan, LogDriver, NamespacePlan,
-    PLAN_VERSION, ProcessPlan, Request, Share, health, ids, limits, security, systemd,
-};
+use super::{Request, health, ids, limits, security, systemd};
 use crate::container::ids::IdMaps;
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
-use crate::netns::NetMode;
-use crate::storage::rootfs::RootPlan;
+use crate::spec::NetworkMode;
+use crate::spec::NotifyMode;
+use crate::spec::RootSpec;
+use crate::spec::{
+    Asked, ContainerSpec, ImageSource, IoSpec, LifecycleSpec, LimitSpec, LogDriver, NamespaceSpec,
+    PLAN_VERSION, ProcessSpec, Share,
+};
 use chrono::{DateTime, Utc};
 use mounts::{binds, mounts};
 use network::{exposed, network};
@@ -52,7 +53,7 @@ pub struct Facts {
 /// # Errors
 /// Options that contradict each other, ask for what cannot be given, or an image whose configuration
 /// cannot be carried out.
-pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result<ContainerPlan> {
+pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result<ContainerSpec> {
     let config = image.map(|i| &i.config.config);
     no_nul("working directory", config.map(|c| &c.working_dir).into_iter())?;
     check_namespaces(&request)?;
@@ -62,7 +63,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     let network = network(&request, &exposed)?;
     let systemd = request.process.systemd.applies(&program.argv());
     let mounts = mounts(&request, config, facts, systemd)?;
-    let limits = LimitPlan {
+    let limits = LimitSpec {
         ulimits: limits::ulimits(&request.limits.ulimits, &facts.caller.limits)?,
         sysctls: limits::sysctls(&request.limits.sysctls, &request.namespaces, &network.mode)?,
         shm_size: request.mounts.shm_size.unwrap_or(SHM_SIZE),
@@ -72,7 +73,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     };
     let security = security::confine(&request.security)?;
     let cwd = working_directory(request.process.cwd.as_deref(), config)?;
-    let process = ProcessPlan {
+    let process = ProcessSpec {
         argv: argv(&request, program.argv()),
         env: environment(&request, config, facts, &hostname, systemd)?,
         user: user(&request, config, ids::kept(&request.ids, &facts.account, &cwd, &mounts))?,
@@ -93,7 +94,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
             "Give one: --health-cmd COMMAND",
         ));
     }
-    Ok(ContainerPlan {
+    Ok(ContainerSpec {
         version: PLAN_VERSION,
         id: facts.id.clone(),
         name: request.name.clone().unwrap_or_else(|| facts.spare_name.clone()),
@@ -110,7 +111,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         chroot_dirs: request.chroot_dirs,
         devices: request.devices,
         limits,
-        io: IoPlan { tty: request.tty, stdin: request.stdin, log: request.log },
+        io: IoSpec { tty: request.tty, stdin: request.stdin, log: request.log },
         lifecycle,
         health,
         notify: request.notify,
@@ -162,7 +163,7 @@ fn refuse(message: impl Into<String>, hint: &str) -> Error {
 
 /// Options that need a namespace of the container's own.
 fn check_namespaces(request: &Request) -> Result<()> {
-    let NamespacePlan { pid, ipc, no_shm, uts, .. } = &request.namespaces;
+    let NamespaceSpec { pid, ipc, no_shm, uts, .. } = &request.namespaces;
     if *uts != Share::Private && request.hostname.is_some() {
         return Err(refuse(
             format!("--hostname cannot be set together with --uts={uts}"),
@@ -205,7 +206,7 @@ fn ids(request: &Request, facts: &Facts) -> Result<IdMaps> {
 
 /// The host's name where the host's network or UTS namespace is used, as podman does; else the short id.
 fn hostname(request: &Request, facts: &Facts) -> String {
-    let shared = request.namespaces.uts != Share::Private || request.network.mode == NetMode::Host;
+    let shared = request.namespaces.uts != Share::Private || request.network.mode == NetworkMode::Host;
     match &request.hostname {
         Some(name) => name.clone(),
         None => match &request.shared_hostname {
@@ -216,19 +217,19 @@ fn hostname(request: &Request, facts: &Facts) -> String {
     }
 }
 
-fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<RootPlan> {
+fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<RootSpec> {
     let Some(rootfs) = &request.rootfs else {
         let image = image.ok_or_else(|| Error::new(Kind::Usage, "no image was named"))?;
-        return Ok(RootPlan::Layers(image.layers.clone()));
+        return Ok(RootSpec::Layers(image.layers.clone()));
     };
     let path: PathBuf = caller.cwd.join(&rootfs.path).components().collect();
     match (path == Path::new("/"), rootfs.overlay) {
-        (true, true) => Ok(RootPlan::HostTree),
+        (true, true) => Ok(RootSpec::HostTree),
         (true, false) => Err(refuse(
             "the host's own root cannot be a container's root in place",
             "Run over a throw-away layer: coracle run --rootfs /:O COMMAND.",
         )),
-        (false, overlay) => Ok(RootPlan::Directory { path, overlay }),
+        (false, overlay) => Ok(RootSpec::Directory { path, overlay }),
     }
 }
 
@@ -245,7 +246,7 @@ fn lifecycle(
     config: Option<&RunConfig>,
     facts: &Facts,
     systemd: bool,
-) -> Result<LifecyclePlan> {
+) -> Result<LifecycleSpec> {
     let of_image = config.map(|c| c.stop_signal.as_str()).filter(|s| !s.is_empty());
     let of_image = of_image.or(systemd.then_some(systemd::STOP_SIGNAL));
     let signal = match (request.lifecycle.stop_signal, of_image) {
@@ -266,7 +267,7 @@ fn lifecycle(
             "Leave out --rm, or let it be started again after failures only: --restart on-failure.",
         ));
     }
-    Ok(LifecyclePlan {
+    Ok(LifecycleSpec {
         auto_remove: request.lifecycle.auto_remove,
         stop_signal: signal.number(),
         stop_timeout: request.lifecycle.stop_timeout.unwrap_or(STOP_TIMEOUT),

@@ -5,47 +5,17 @@
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
-use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use crate::spec::SecretSpec;
+use crate::spec::SecretWay;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Where secrets without an absolute target appear.
 const DIRECTORY: &str = "/run/secrets";
 
-/// Permission bits of a secret that is a file, unless said otherwise.
-pub const MODE: u32 = 0o400;
-
-/// A secret that a container is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecretPlan {
-    /// The secret's name.
-    pub name: Name,
-    /// How the payload gets it.
-    pub way: SecretWay,
-}
-
-/// How a payload gets a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SecretWay {
-    /// As a file in memory.
-    Mount {
-        /// Absolute path inside.
-        path: PathBuf,
-        /// Owner by number inside; the payload's user when `None`.
-        uid: Option<u32>,
-        /// Group by number inside; the payload's group when `None`.
-        gid: Option<u32>,
-        /// Permission bits, [`MODE`] by default.
-        mode: Option<u32>,
-    },
-    /// As a variable of this name.
-    Env(String),
-}
-
 /// `--secret`, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretArg(pub SecretPlan);
+pub struct SecretArg(pub SecretSpec);
 
 impl FromStr for SecretArg {
     type Err = Error;
@@ -90,7 +60,7 @@ impl FromStr for SecretArg {
                 SecretWay::Mount { path, uid, gid, mode }
             }
         };
-        Ok(SecretArg(SecretPlan { name, way }))
+        Ok(SecretArg(SecretSpec { name, way }))
     }
 }
 

@@ -2,49 +2,11 @@
 
 use super::caps::{self, CapArg};
 use crate::error::{Error, Kind, Result};
-use serde::{Deserialize, Serialize};
+use crate::spec::SeccompSpec;
+use crate::spec::SecuritySpec;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// What the container may do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SecurityPlan {
-    /// Capability names (`CAP_CHOWN`): the bounding set, and the permitted and effective sets of a root
-    /// process.
-    pub capabilities: Vec<String>,
-    /// Those of them that a user other than root keeps too: what `--cap-add` named.
-    #[serde(default)]
-    pub ambient_capabilities: Vec<String>,
-    /// All capabilities, no masks, no filter, writable sysfs.
-    pub privileged: bool,
-    /// Set `no_new_privs`.
-    pub no_new_privileges: bool,
-    /// The system call filter.
-    pub seccomp: SeccompPlan,
-    /// Paths hidden by an empty file or directory.
-    pub masked_paths: Vec<PathBuf>,
-    /// Paths remounted read-only.
-    pub readonly_paths: Vec<PathBuf>,
-    /// The root file system is read-only.
-    pub readonly_root: bool,
-    /// Options of the mount of `/proc`.
-    #[serde(default)]
-    pub proc_options: Vec<(String, String)>,
-}
-
-/// Which system call filter applies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SeccompPlan {
-    /// The built-in profile.
-    #[default]
-    Default,
-    /// A JSON profile, its text read when the container was created.
-    Profile(String),
-    /// None.
-    Unconfined,
-}
 
 /// Paths hidden by default: podman's list. A `*` stands for any text within one part of the path; init
 /// works it out against the file system it has just mounted.
@@ -196,7 +158,7 @@ pub struct SecurityRequest {
     /// `--privileged`.
     pub privileged: bool,
     /// `seccomp=`; `None` is not given.
-    pub seccomp: Option<SeccompPlan>,
+    pub seccomp: Option<SeccompSpec>,
     /// `no-new-privileges`.
     pub no_new_privileges: bool,
     /// `mask=`.
@@ -219,7 +181,7 @@ pub struct SecurityRequest {
 ///
 /// # Errors
 /// When a capability is both added and dropped.
-pub fn confine(request: &SecurityRequest) -> Result<SecurityPlan> {
+pub fn confine(request: &SecurityRequest) -> Result<SecuritySpec> {
     let combined = caps::combine(&request.cap_add, &request.cap_drop, request.privileged)?;
     let open = request.privileged || request.unmask_all;
     let unmasked = |path: &str| open || request.unmask.iter().any(|pattern| covers(pattern, path));
@@ -234,10 +196,10 @@ pub fn confine(request: &SecurityRequest) -> Result<SecurityPlan> {
     }
     let seccomp = match (&request.seccomp, request.privileged) {
         (Some(given), _) => given.clone(),
-        (None, true) => SeccompPlan::Unconfined,
-        (None, false) => SeccompPlan::Default,
+        (None, true) => SeccompSpec::Unconfined,
+        (None, false) => SeccompSpec::Default,
     };
-    Ok(SecurityPlan {
+    Ok(SecuritySpec {
         capabilities: combined.held,
         ambient_capabilities: combined.added,
         privileged: request.privileged,
@@ -326,7 +288,7 @@ mod tests {
         let plain = confine(&SecurityRequest::default()).unwrap();
         assert_eq!(plain.masked_paths.len(), MASKED.len());
         assert_eq!(plain.readonly_paths.len(), READ_ONLY.len());
-        assert_eq!(plain.seccomp, SeccompPlan::Default);
+        assert_eq!(plain.seccomp, SeccompSpec::Default);
         let asked = SecurityRequest {
             mask: vec!["/x".into(), "/proc/kcore".into()],
             unmask: vec!["/proc/a*".into(), "/sys/firmware/".into()],
@@ -347,16 +309,16 @@ mod tests {
         let plain = SecurityRequest { privileged: true, ..SecurityRequest::default() };
         let plan = confine(&plain).unwrap();
         assert!(plan.masked_paths.is_empty() && plan.readonly_paths.is_empty() && plan.privileged);
-        assert_eq!(plan.seccomp, SeccompPlan::Unconfined);
+        assert_eq!(plan.seccomp, SeccompSpec::Unconfined);
         assert_eq!(plan.capabilities.len(), caps::ALL.len());
         let named = SecurityRequest {
-            seccomp: Some(SeccompPlan::Default),
+            seccomp: Some(SeccompSpec::Default),
             mask: vec!["/x".into()],
             cap_drop: vec!["SYS_ADMIN".parse().unwrap()],
             ..plain
         };
         let plan = confine(&named).unwrap();
-        assert_eq!(plan.seccomp, SeccompPlan::Default);
+        assert_eq!(plan.seccomp, SeccompSpec::Default);
         assert_eq!(plan.masked_paths, [PathBuf::from("/x")]);
         assert!(!plan.capabilities.contains(&"CAP_SYS_ADMIN".to_owned()));
     }

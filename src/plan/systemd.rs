@@ -1,8 +1,8 @@
 //! `--systemd`: what systemd needs to run as a container's first process (podman-run(1), systemd's
 //! container interface).
 
-use super::{MountPlan, MountSource};
 use crate::error::{Error, Kind, Result};
+use crate::spec::{MountSource, MountSpec};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -52,11 +52,11 @@ impl Systemd {
 }
 
 /// The mounts that systemd expects, of this size in bytes; executable, as it starts services from `/run`.
-pub fn mounts(size: Option<u64>) -> impl Iterator<Item = MountPlan> {
+pub fn mounts(size: Option<u64>) -> impl Iterator<Item = MountSpec> {
     MEMORY.into_iter().map(move |(place, mode)| {
         let source =
             MountSource::Tmpfs { size, mode: Some(mode), copy_up: true, inodes: None, uid: None, gid: None };
-        MountPlan::new(source, PathBuf::from(place))
+        MountSpec::new(source, PathBuf::from(place))
     })
 }
 

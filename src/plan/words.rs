@@ -1,7 +1,7 @@
 //! Small option values: one word out of a few, or `key=value`.
 
-use super::Share;
 use crate::error::{Error, Kind, Result};
+use crate::spec::Share;
 use std::str::FromStr;
 
 fn refuse(message: String, hint: &str) -> Error {

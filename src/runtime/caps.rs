@@ -13,7 +13,7 @@ use super::seccomp::Filter;
 use super::users::ResolvedUser;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{Doing, Failure};
-use crate::plan::SecurityPlan;
+use crate::spec::SecuritySpec;
 use ::caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -45,7 +45,7 @@ impl Sets {
     ///
     /// # Errors
     /// A name that is none.
-    pub fn of(plan: &SecurityPlan) -> std::result::Result<Sets, Failure> {
+    pub fn of(plan: &SecuritySpec) -> std::result::Result<Sets, Failure> {
         let set = |names: &[String]| -> std::result::Result<CapsHashSet, Failure> {
             let unknown = |name: &str| Failure::other("set capability", name, "there is none of that name");
             names.iter().map(|n| parse(n).map_err(|_| unknown(n))).collect()

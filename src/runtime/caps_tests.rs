@@ -38,7 +38,7 @@ fn default_filter(names: &[&str]) -> seccomp::Filter {
     let nowhere = std::path::Path::new("/nonexistent");
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
     let cache = Cache { data: nowhere, runtime: nowhere };
-    seccomp::prepare(&crate::plan::SeccompPlan::Default, &names, cache).unwrap().unwrap()
+    seccomp::prepare(&crate::spec::SeccompSpec::Default, &names, cache).unwrap().unwrap()
 }
 
 const SOME: [&str; 4] = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_NET_BIND_SERVICE"];

@@ -27,7 +27,7 @@ use super::processes;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};
-use crate::plan::ContainerPlan;
+use crate::spec::ContainerSpec;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process;
 use nix::dir::{Dir, Type};
@@ -306,7 +306,7 @@ pub fn thaw(container: &ContainerDir, run: &RunRecord) -> Result<()> {
 
 /// Ends what is left in a container's own cgroup and removes it; for its monitor, when the payload has
 /// ended. Costs one look where there is none.
-pub fn clear(plan: &ContainerPlan) {
+pub fn clear(plan: &ContainerSpec) {
     let own = name(&plan.id);
     if let Some(parent) = of_process(std::process::id().cast_signed()) {
         remove(&format!("{}/{own}", parent.trim_end_matches('/')), &own);

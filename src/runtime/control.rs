@@ -10,7 +10,6 @@ use super::cgroup;
 use crate::container::{ExitRecord, Name, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
 use crate::storage::containers::{ContainerDir, DirLock, LOST_EXIT_CODE, ProcessRef, RunRecord, Summary};
@@ -227,7 +226,7 @@ fn wait_stopped(store: &Store, container: &ContainerDir, patience: Option<Durati
 /// what it asked for itself, and is for ever when negative.
 pub fn manner(container: &ContainerDir, seconds: Option<i64>) -> (i32, Option<Duration>) {
     // A container whose plan is lost is stopped like one that asked for nothing.
-    let lifecycle = container.plan::<ContainerPlan>().map(|plan| plan.lifecycle);
+    let lifecycle = container.spec().map(|plan| plan.lifecycle);
     let (signal, own) = lifecycle.map_or((15, 10), |l| (l.stop_signal, l.stop_timeout));
     let seconds = seconds.unwrap_or(i64::from(own));
     (signal, u64::try_from(seconds).ok().map(Duration::from_secs))
@@ -368,7 +367,7 @@ pub fn recover(store: &Store, container: &ContainerDir) -> Result<()> {
 
 fn finish_and_remove(store: &Store, container: &ContainerDir) -> Result<()> {
     if container.finish_dead()?.is_some()
-        && let Ok(plan) = container.plan()
+        && let Ok(plan) = container.spec()
     {
         cgroup::clear(&plan);
     }
@@ -451,7 +450,7 @@ pub fn list(store: &Store) -> Result<Vec<Summary>> {
 /// When the directory cannot be moved.
 pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: bool) -> Result<()> {
     // A container whose plan is lost can be removed like any other.
-    let plan = container.plan::<ContainerPlan>().ok();
+    let plan = container.spec().ok();
     container.trash(lock)?;
     if let Some(plan) = &plan {
         // Its monitor may have been killed when only this was left to do.

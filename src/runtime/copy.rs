@@ -15,7 +15,7 @@ use super::users;
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
-use crate::plan::ContainerPlan;
+use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::pack::{Options, Packer};
@@ -84,13 +84,13 @@ pub fn copy(store: &Store, request: &Request<'_>) -> Result<()> {
 struct Side<'a> {
     place: &'a Place<'a>,
     root: Option<Rc<Root>>,
-    plan: Option<ContainerPlan>,
+    plan: Option<ContainerSpec>,
 }
 
 impl<'a> Side<'a> {
     fn open(store: &Store, place: &'a Place<'a>, other: Option<&Side<'_>>) -> Result<Side<'a>> {
         let Place::Container(dir, ..) = place else { return Ok(Side { place, root: None, plan: None }) };
-        let plan: ContainerPlan = dir.plan()?;
+        let plan: ContainerSpec = dir.spec()?;
         let shared = other.and_then(|other| match other.place {
             Place::Container(theirs, ..) if theirs.id() == dir.id() => other.root.clone(),
             _ => None,

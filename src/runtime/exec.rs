@@ -27,7 +27,7 @@ use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::{self, Doing, Failure, Link};
-use crate::plan::{ContainerPlan, LogDriver, ProcessPlan, Share};
+use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::sys::{process, pty};
@@ -55,7 +55,7 @@ const DEVPTS_SUPER_MAGIC: FsType = FsType(0x1cd1);
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecRequest {
     /// The process: argv, complete environment, directory, user.
-    pub process: ProcessPlan,
+    pub process: ProcessSpec,
     /// Allocate a terminal.
     pub tty: bool,
     /// Keep standard input open.
@@ -128,7 +128,7 @@ struct Inner {
 pub fn run(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     request: ExecRequest,
     attach: Option<Attachment>,
 ) -> Result<Done> {
@@ -174,7 +174,7 @@ pub fn run(
 fn prepare(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     request: &ExecRequest,
 ) -> Result<(Doors, Join, u64)> {
     let door = Door::open(dir)?;
@@ -192,7 +192,7 @@ fn prepare(
     Ok((Doors { shared, inner }, order, run))
 }
 
-fn order(store: &Store, plan: &ContainerPlan, door: &Door, request: &ExecRequest) -> Result<Join> {
+fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecRequest) -> Result<Join> {
     let mut plan = plan.clone();
     plan.process = request.process.clone();
     plan.io.tty = request.tty;

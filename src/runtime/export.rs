@@ -3,12 +3,12 @@
 use super::root::{Root, own_mounts};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
-use crate::plan::ContainerPlan;
+use crate::spec::ContainerSpec;
+use crate::spec::RootSpec;
 use crate::storage::Store;
 use crate::storage::compare::{Change, Dir, compare};
 use crate::storage::containers::ContainerDir;
 use crate::storage::pack::{Options, Packer};
-use crate::storage::rootfs::RootPlan;
 use crate::userns;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When a file cannot be read or the output takes no more.
 pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()> {
-    let plan: ContainerPlan = container.plan()?;
+    let plan: ContainerSpec = container.spec()?;
     fork::leaf::<(), ()>(
         "export",
         move |_| {
@@ -45,9 +45,9 @@ pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()>
 #[derive(Debug)]
 pub enum Tree<'a> {
     /// A container, with what it has written.
-    Container(&'a ContainerDir, &'a ContainerPlan),
+    Container(&'a ContainerDir, &'a ContainerSpec),
     /// What a container began with.
-    Base(&'a ContainerPlan),
+    Base(&'a ContainerSpec),
     /// The trees of layers, bottom first.
     Layers(&'a [PathBuf]),
 }
@@ -58,11 +58,11 @@ impl<'a> Tree<'a> {
         match self {
             Tree::Layers(layers) => layers.iter().rev().map(|path| directory(path).map(Dir::plain)).collect(),
             Tree::Base(plan) => match &plan.root {
-                RootPlan::Layers(layers) => {
+                RootSpec::Layers(layers) => {
                     let open = |id| directory(&store.layers().path(id)?).map(Dir::plain);
                     layers.iter().rev().map(open).collect()
                 }
-                RootPlan::Directory { path, overlay: true } => Ok(vec![Dir::plain(directory(path)?)]),
+                RootSpec::Directory { path, overlay: true } => Ok(vec![Dir::plain(directory(path)?)]),
                 _ => Err(Error::new(
                     Kind::Usage,
                     format!("container {} has no base to compare with", plan.id.short()),

@@ -9,10 +9,11 @@
 use super::door::not_running;
 use super::exec::{Captured, capture};
 use super::report;
-use crate::container::health::{Health, HealthCheck, LogDestination, OnFailure};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Link};
-use crate::plan::{ContainerPlan, ProcessPlan};
+use crate::spec::HealthCheck;
+use crate::spec::health::{Health, LogDestination, OnFailure};
+use crate::spec::{ContainerSpec, ProcessSpec};
 use crate::storage::Store;
 use crate::storage::containers::{Checked, ContainerDir, HealthRecord, RunRecord};
 use crate::storage::events::{Action, Event};
@@ -48,7 +49,7 @@ pub struct Outcome {
 }
 
 /// The health check that a container has by now.
-pub fn of(dir: &ContainerDir, plan: &ContainerPlan) -> Option<HealthCheck> {
+pub fn of(dir: &ContainerDir, plan: &ContainerSpec) -> Option<HealthCheck> {
     match dir.settings().ok().and_then(|settings| settings.health) {
         Some(changed) => changed.check,
         None => plan.health.clone(),
@@ -75,7 +76,7 @@ fn log_file(dir: &ContainerDir, check: &HealthCheck) -> Option<PathBuf> {
 ///
 /// # Errors
 /// `Conflict` when the container does not run or has no health check, or ended meanwhile.
-pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<Outcome> {
+pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<Outcome> {
     dir.await_start();
     let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(|| not_running(dir))?;
     let check = of(dir, plan).ok_or_else(|| {
@@ -86,7 +87,7 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<
     let startup = check.startup.as_ref().filter(|_| !before.started);
     let probe = startup.map_or(&check.probe, |startup| &startup.probe);
     let most = if check.log_size == 0 { OUTPUT_MAX } else { OUTPUT_MAX.min(check.log_size as usize) };
-    let process = ProcessPlan { argv: probe.argv(), init: false, preserve_fds: 0, ..plan.process.clone() };
+    let process = ProcessSpec { argv: probe.argv(), init: false, preserve_fds: 0, ..plan.process.clone() };
     let start = Utc::now();
     // A character takes four bytes at most.
     let captured = capture(store, dir, plan, process, probe.timeout, most.saturating_mul(4));
@@ -177,7 +178,7 @@ fn kept(log: &[Checked], count: u32) -> usize {
 fn note(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     check: &HealthCheck,
     record: &mut HealthRecord,
     checked: Checked,
@@ -220,7 +221,7 @@ struct Told {
 pub struct Checks<'a> {
     store: &'a Store,
     dir: &'a ContainerDir,
-    plan: &'a ContainerPlan,
+    plan: &'a ContainerSpec,
     due: Option<Instant>,
     well: bool,
     leaf: Option<Child>,
@@ -231,7 +232,7 @@ impl<'a> Checks<'a> {
     pub(super) fn new(
         store: &'a Store,
         dir: &'a ContainerDir,
-        plan: &'a ContainerPlan,
+        plan: &'a ContainerSpec,
         run: &RunRecord,
     ) -> Option<Checks<'a>> {
         // What a --rm container was made with cannot be changed, and it must start fast.
@@ -290,7 +291,7 @@ impl Drop for Checks<'_> {
 }
 
 /// One check, in a process of its own; ends with the monitor.
-fn leaf(link: &Link, store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> i32 {
+fn leaf(link: &Link, store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> i32 {
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
     // The container's streams and its clients' sockets must not stay open for us.
     if fd::close_all_but(&[link.as_fd()]).is_err() {
@@ -312,7 +313,7 @@ fn leaf(link: &Link, store: &Store, dir: &ContainerDir, plan: &ContainerPlan) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::health::{Probe, Startup};
+    use crate::spec::health::{Probe, Startup};
 
     fn probe(retries: u32) -> Probe {
         let usual = Duration::from_secs(30);

@@ -20,10 +20,10 @@
 use crate::failpoint;
 use crate::fork::{Doing, Failure, Link};
 use crate::netns;
-use crate::plan::ContainerPlan;
 use crate::runtime::join::{Shares, Whose};
 use crate::runtime::secrets::SecretFile;
 use crate::runtime::{caps, files, users};
+use crate::spec::ContainerSpec;
 use crate::sys::{self, pty};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
@@ -84,7 +84,7 @@ pub enum FromInit {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The container.
-    pub plan: ContainerPlan,
+    pub plan: ContainerSpec,
     /// Where its root is assembled, on the host.
     pub merged: PathBuf,
     /// Where the detached mounts that come along are attached, absolute.
@@ -109,7 +109,7 @@ pub struct Order {
 
 impl Order {
     /// An order for one more process: there is nothing to mount.
-    pub fn for_process(plan: ContainerPlan, filter: Option<(Vec<u8>, u32)>) -> Order {
+    pub fn for_process(plan: ContainerSpec, filter: Option<(Vec<u8>, u32)>) -> Order {
         Order {
             plan,
             merged: PathBuf::new(),
@@ -297,7 +297,7 @@ pub fn new_terminal(pts: std::os::fd::BorrowedFd<'_>, uid: u32) -> Result<(Owned
 
 /// Gives the pipes among the streams to `owner`, so that its process may open `/dev/stdout` anew. What the
 /// caller passes through stays the caller's, and a pipe that cannot be given away serves all the same.
-pub(super) fn give_pipes(plan: &ContainerPlan, stdio: &Stdio, (uid, gid): (u32, u32)) {
+pub(super) fn give_pipes(plan: &ContainerSpec, stdio: &Stdio, (uid, gid): (u32, u32)) {
     let is_pipe = |fd: &OwnedFd| {
         fstat(fd).is_ok_and(|found| SFlag::S_IFIFO.bits() == found.st_mode & SFlag::S_IFMT.bits())
     };
@@ -321,7 +321,7 @@ pub(super) fn streams(fds: [&OwnedFd; 3]) -> Result<(), Failure> {
         .doing("set", "streams")
 }
 
-fn limits(plan: &ContainerPlan) -> Result<(), Failure> {
+fn limits(plan: &ContainerSpec) -> Result<(), Failure> {
     for limit in &plan.limits.ulimits {
         let resource = resource(&limit.name).ok_or_else(|| {
             Failure::other("set resource limit", limit.name.as_str(), "the kernel has none of this name")

@@ -19,9 +19,9 @@ use super::control;
 use super::door::{Door, Ground};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
-use crate::netns::NetMode;
-use crate::plan::{ContainerPlan, Share};
 use crate::runtime::files::open_in;
+use crate::spec::NetworkMode;
+use crate::spec::{ContainerSpec, Share};
 use crate::storage::Store;
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::namespace;
@@ -122,13 +122,13 @@ impl Joins {
     ///
     /// # Errors
     /// A container that does not run, a path that is no namespace of its kind, and what cannot be shared.
-    pub fn open(store: &Store, plan: &ContainerPlan) -> Result<Joins> {
+    pub fn open(store: &Store, plan: &ContainerSpec) -> Result<Joins> {
         let own = &plan.namespaces;
         let network = match &plan.network.mode {
-            NetMode::Host => Share::Host,
-            NetMode::Container(id) => Share::Container(id.clone()),
-            NetMode::Ns(path) => Share::Ns(path.clone()),
-            NetMode::None | NetMode::Slirp(_) => Share::Private,
+            NetworkMode::Host => Share::Host,
+            NetworkMode::Container(id) => Share::Container(id.clone()),
+            NetworkMode::Ns(path) => Share::Ns(path.clone()),
+            NetworkMode::None | NetworkMode::Slirp(_) => Share::Private,
         };
         let mut joins = Joins::default();
         let wish = |option: &str, share, name, flag| Wish {
@@ -251,7 +251,7 @@ impl Joins {
 
 /// The namespaces that a process of the container finds and its caller does not, as flags of clone(2),
 /// without those of mounts and users. `first` is the container's first process, which is held.
-pub fn to_enter(plan: &ContainerPlan, first: i32) -> CloneFlags {
+pub fn to_enter(plan: &ContainerSpec, first: i32) -> CloneFlags {
     let own = &plan.namespaces;
     let shared = |share: &Share| *share != Share::Private;
     let of_host = |name: &str| {
@@ -298,7 +298,7 @@ fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Op
         )
         .hint(format!("Start it first: coracle start {}", container.called())),
     })?;
-    if wish.name == "ipc" && container.plan::<ContainerPlan>()?.namespaces.no_shm {
+    if wish.name == "ipc" && container.spec()?.namespaces.no_shm {
         // What lies at /dev/shm there is whatever its payload put there.
         return Err(Error::new(
             Kind::Conflict,

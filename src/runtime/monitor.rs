@@ -30,8 +30,9 @@ use super::report;
 use super::seccomp::Filter;
 use crate::container::ExitRecord;
 use crate::fork::{Doing, Failure, Link};
-use crate::netns::{self, PortPublish};
-use crate::plan::ContainerPlan;
+use crate::netns;
+use crate::spec::ContainerSpec;
+use crate::spec::network::PortPublish;
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir, RunRecord, Stage};
 use crate::storage::events::Action;
@@ -80,7 +81,7 @@ pub struct Launch<'a> {
     /// The container.
     pub dir: &'a ContainerDir,
     /// Its plan.
-    pub plan: &'a ContainerPlan,
+    pub plan: &'a ContainerSpec,
     /// Sockets of its published ports.
     pub listeners: Vec<netns::Listener>,
     /// Where slirp4netns is, when the plan needs it.
@@ -112,7 +113,7 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 pub(super) struct Life<'a> {
     store: &'a Store,
     dir: &'a ContainerDir,
-    plan: &'a ContainerPlan,
+    plan: &'a ContainerSpec,
     slirp: Option<PathBuf>,
     filter: Option<Filter>,
     layers: Layers,

@@ -6,8 +6,8 @@
 //! of its own, mounted at [`INSIDE`], and the monitor passes on what a service may say about its own state,
 //! but nothing that names processes or hands over descriptors: the container is not trusted with those.
 
-use crate::plan::notify::NotifyMode;
-use crate::plan::{ContainerPlan, MountPlan, MountSource};
+use crate::spec::NotifyMode;
+use crate::spec::{ContainerSpec, MountSource, MountSpec};
 use crate::storage::containers::ContainerDir;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, recv, sendto, socket};
 use nix::sys::stat::{Mode, umask};
@@ -48,7 +48,7 @@ pub(super) struct Notify {
 impl Notify {
     /// Of a run that is about to begin; `None` where nobody is to be told. A container whose manager cannot
     /// be reached runs all the same.
-    pub(super) fn new(dir: &ContainerDir, plan: &ContainerPlan) -> Option<Notify> {
+    pub(super) fn new(dir: &ContainerDir, plan: &ContainerSpec) -> Option<Notify> {
         if plan.notify == NotifyMode::Ignore {
             return None;
         }
@@ -61,12 +61,12 @@ impl Notify {
     }
 
     /// Gives the payload its socket.
-    pub(super) fn give(&self, plan: &mut ContainerPlan) {
+    pub(super) fn give(&self, plan: &mut ContainerSpec) {
         let Some((_, path)) = &self.inside else { return };
         plan.process.env.retain(|e| !e.starts_with("NOTIFY_SOCKET="));
         plan.process.env.push(format!("{VARIABLE}={INSIDE}"));
         let source = MountSource::Bind { path: path.clone(), recursive: false };
-        plan.mounts.push(MountPlan { no_exec: true, ..MountPlan::new(source, PathBuf::from(INSIDE)) });
+        plan.mounts.push(MountSpec { no_exec: true, ..MountSpec::new(source, PathBuf::from(INSIDE)) });
     }
 
     /// The payload runs.

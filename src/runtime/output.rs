@@ -3,12 +3,12 @@
 use super::monitor::storage_failure;
 use super::relay::Sink;
 use crate::fork::Failure;
-use crate::plan::{ContainerPlan, LogDriver, LogPlan};
+use crate::spec::{ContainerSpec, LogDriver, LogSpec};
 use crate::storage::containers::{ContainerDir, log};
 use std::path::Path;
 
 /// How the log's files are written and read; `None` when it is not in files.
-pub fn files(plan: &LogPlan) -> Option<log::Options<'_>> {
+pub fn files(plan: &LogSpec) -> Option<log::Options<'_>> {
     let form = match plan.driver {
         LogDriver::K8sFile => log::Form::K8s,
         LogDriver::JsonFile => log::Form::Json,
@@ -30,7 +30,7 @@ fn stream(number: u8) -> log::Stream {
 }
 
 /// Where output goes. A log that cannot be written, on a full disk say, must not stop the container.
-pub(super) fn sink(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Sink<'static>, Failure> {
+pub(super) fn sink(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Sink<'static>, Failure> {
     if let Some(options) = files(&plan.io.log) {
         let opened = log::Writer::open(dir, &options);
         let mut writer = opened.map_err(|e| storage_failure("open", "log", &e))?;

@@ -6,7 +6,6 @@ use super::select::{Filters, Selection, Suits, volumes};
 use super::volumes::Users;
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
-use crate::plan::ContainerPlan;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
@@ -39,7 +38,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
         ended.containers(store)?.into_iter().filter_map(|(_, found)| found.ok()).collect();
     // What a plan says that cannot be read (that it runs on another machine's newer coracle, for one) is lost with
     // the container: that is for somebody to decide.
-    let unreadable = store.containers().plans::<ContainerPlan>()?.unreadable;
+    let unreadable = store.containers().specs()?.unreadable;
     unreadable.iter().for_each(Unreadable::warn);
     left.retain(|container| !unreadable.iter().any(|unreadable| unreadable.id == *container.id()));
     let (mut gone, mut failed) = (Vec::new(), Vec::new());

@@ -1,13 +1,13 @@
 //! What the monitor and the joiners of `exec` tell of as events.
 
 use super::relay::End;
-use crate::plan::ContainerPlan;
+use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::{Action, Event, Type};
 
 /// Something that happens to the container now, by its plan and the name that it has by now.
-pub(super) fn event(dir: &ContainerDir, plan: &ContainerPlan, action: Action) -> Event {
+pub(super) fn event(dir: &ContainerDir, plan: &ContainerSpec, action: Action) -> Event {
     let name = dir.settings().map_or_else(|_| plan.name.to_string(), |s| s.name.to_string());
     let image = plan.image.as_ref().map(|i| i.reference.as_str()).unwrap_or_default();
     let event = Event::new(Type::Container, action).id(plan.id.as_str()).name(name).image(image);
@@ -15,7 +15,7 @@ pub(super) fn event(dir: &ContainerDir, plan: &ContainerPlan, action: Action) ->
 }
 
 /// The payload runs; with `attached` somebody follows it from the beginning.
-pub(super) fn started(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, attached: bool) {
+pub(super) fn started(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, attached: bool) {
     let init = event(dir, plan, Action::Init);
     let mut all = vec![init.clone(), Event { status: Action::Start, ..init.clone() }];
     if attached {
@@ -25,6 +25,6 @@ pub(super) fn started(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, a
 }
 
 /// The payload ended.
-pub(super) fn died(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, end: End) {
+pub(super) fn died(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, end: End) {
     store.events().emit(event(dir, plan, Action::Died).code(end.code.into()));
 }

@@ -14,7 +14,7 @@ use super::{files, init};
 use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{Doing, Failure};
-use crate::plan::{ContainerPlan, MountSource};
+use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
 use crate::sys::mount::{self, Tree, attr};
@@ -66,7 +66,7 @@ impl Root {
     ///
     /// # Errors
     /// When the layers are missing or a mount is refused.
-    pub fn open(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, mounts: bool) -> Result<Root> {
+    pub fn open(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, mounts: bool) -> Result<Root> {
         let begun = Instant::now();
         loop {
             dir.await_start();
@@ -94,7 +94,7 @@ impl Root {
     }
 
     /// The root of a container whose monitor is at work.
-    fn of_active(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, mounts: bool) -> Result<Root> {
+    fn of_active(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, mounts: bool) -> Result<Root> {
         let gone = || Error::new(Kind::Conflict, JUST_ENDED);
         let (root, held) = match (mounts, dir.status()) {
             (true, Status::Restarting) => {
@@ -119,7 +119,7 @@ impl Root {
 /// Opens the root of a container that waits to be started again, volumes and binds included: its monitor has all
 /// of it mounted, and starts it from there whenever it likes. This process goes into a copy of the monitor's
 /// mount namespace and comes back with one tree of mounts; nothing of the container is in that namespace.
-fn of_waiting(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, run: &RunRecord) -> Result<OwnedFd> {
+fn of_waiting(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, run: &RunRecord) -> Result<OwnedFd> {
     door::among_monitors_mounts(dir, run, |ground| {
         own_mounts()?;
         let merged = dir.merged();
@@ -134,7 +134,7 @@ fn of_waiting(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, run: &Run
 /// Mounts the volumes, binds and images of a container as a run of it would: parts of volumes as parts,
 /// overlays as overlays, so that nothing is seen or written beside them. Memory begins empty at each
 /// start, so there is nothing in it to be seen.
-fn attach_all(plan: &ContainerPlan, prepared: &BTreeMap<usize, PathBuf>, root: BorrowedFd<'_>) -> Result<()> {
+fn attach_all(plan: &ContainerSpec, prepared: &BTreeMap<usize, PathBuf>, root: BorrowedFd<'_>) -> Result<()> {
     let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
     for (at, planned) in plan.mounts.iter().enumerate() {
         let (found, recursive) = match (&planned.source, prepared.get(&at)) {

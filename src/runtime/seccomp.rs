@@ -16,7 +16,7 @@ mod compile;
 mod tests;
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::plan::SeccompPlan;
+use crate::spec::SeccompSpec;
 use compile::{Profile, Target};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
@@ -110,10 +110,10 @@ pub struct Cache<'a> {
 /// # Errors
 /// A profile that cannot be read or compiled, with what is wrong in it. A cache that cannot be read or
 /// written is not an error.
-pub fn prepare(plan: &SeccompPlan, capabilities: &[String], cache: Cache<'_>) -> Result<Option<Filter>> {
+pub fn prepare(plan: &SeccompSpec, capabilities: &[String], cache: Cache<'_>) -> Result<Option<Filter>> {
     match plan {
-        SeccompPlan::Unconfined => Ok(None),
-        SeccompPlan::Default => {
+        SeccompSpec::Unconfined => Ok(None),
+        SeccompSpec::Default => {
             let relevant: Vec<&str> = embedded::MENTIONED
                 .iter()
                 .copied()
@@ -125,7 +125,7 @@ pub fn prepare(plan: &SeccompPlan, capabilities: &[String], cache: Cache<'_>) ->
             }
             cached(DEFAULT_PROFILE, &relevant, cache).map(Some)
         }
-        SeccompPlan::Profile(text) => {
+        SeccompSpec::Profile(text) => {
             let all: Vec<&str> = capabilities.iter().map(String::as_str).collect();
             cached(text, &all, cache).map(Some)
         }

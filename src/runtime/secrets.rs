@@ -1,8 +1,9 @@
 //! Secrets on their way into a container: from its directory to a file in memory, or to a variable.
 
 use crate::error::{Error, Kind, Result};
-use crate::plan::ContainerPlan;
-use crate::plan::secret::{MODE, SecretWay};
+use crate::spec::ContainerSpec;
+use crate::spec::SecretWay;
+use crate::spec::secrets::MODE;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::secrets;
@@ -36,7 +37,7 @@ impl std::fmt::Debug for SecretFile {
 ///
 /// # Errors
 /// When one does not exist or cannot be copied.
-pub fn prepare(store: &Store, dir: BorrowedFd<'_>, plan: &ContainerPlan) -> Result<()> {
+pub fn prepare(store: &Store, dir: BorrowedFd<'_>, plan: &ContainerSpec) -> Result<()> {
     if plan.secrets.is_empty() {
         return Ok(());
     }
@@ -48,7 +49,7 @@ pub fn prepare(store: &Store, dir: BorrowedFd<'_>, plan: &ContainerPlan) -> Resu
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn files(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<SecretFile>> {
+pub fn files(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Vec<SecretFile>> {
     let mut files = Vec::new();
     for secret in &plan.secrets {
         if let SecretWay::Mount { path, uid, gid, mode } = &secret.way {
@@ -65,7 +66,7 @@ pub fn files(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<SecretFile>
 ///
 /// # Errors
 /// When one cannot be read or no variable can hold it.
-pub fn add_variables(dir: &ContainerDir, plan: &ContainerPlan, env: &mut Vec<String>) -> Result<()> {
+pub fn add_variables(dir: &ContainerDir, plan: &ContainerSpec, env: &mut Vec<String>) -> Result<()> {
     for variable in variables(dir, plan)? {
         let name = variable.split_inclusive('=').next().unwrap_or_default();
         let own = |entry: &String| entry.starts_with(name);
@@ -79,7 +80,7 @@ pub fn add_variables(dir: &ContainerDir, plan: &ContainerPlan, env: &mut Vec<Str
 }
 
 /// The variables that a container's secrets become, as `NAME=value`.
-fn variables(dir: &ContainerDir, plan: &ContainerPlan) -> Result<Vec<String>> {
+fn variables(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Vec<String>> {
     let mut variables = Vec::new();
     for secret in &plan.secrets {
         if let SecretWay::Env(variable) = &secret.way {

@@ -4,14 +4,14 @@ pub mod condition;
 pub mod images;
 pub mod volumes;
 
-use crate::container::health::Health;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::error::{Context, Error, Kind, Result};
-use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::control;
+use crate::spec::RootSpec;
+use crate::spec::health::Health;
+use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
-use crate::storage::rootfs::RootPlan;
 use chrono::{DateTime, Utc};
 use condition::{Condition, Label};
 use std::path::PathBuf;
@@ -256,12 +256,12 @@ impl Filters {
 struct Lazy<'a> {
     store: &'a Store,
     id: &'a ContainerId,
-    plan: Option<Option<ContainerPlan>>,
+    plan: Option<Option<ContainerSpec>>,
 }
 
 impl Lazy<'_> {
-    fn get(&mut self) -> Option<&ContainerPlan> {
-        let read = || self.store.containers().open(self.id).ok()?.plan().ok();
+    fn get(&mut self) -> Option<&ContainerSpec> {
+        let read = || self.store.containers().open(self.id).ok()?.spec().ok();
         self.plan.get_or_insert_with(read).as_ref()
     }
 }
@@ -316,7 +316,7 @@ impl<'a> Test<'a> {
                     return true;
                 }
                 let layers = match plan.get().map(|plan| &plan.root) {
-                    Some(RootPlan::Layers(layers)) => layers,
+                    Some(RootSpec::Layers(layers)) => layers,
                     _ => return false,
                 };
                 top.as_ref().is_some_and(|top| layers.iter().any(|layer| layer.0.as_str() == top))

@@ -11,8 +11,8 @@ use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::Failure;
-use crate::netns::PortPublish;
-use crate::plan::ContainerPlan;
+use crate::spec::ContainerSpec;
+use crate::spec::network::PortPublish;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
@@ -40,7 +40,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn of(&self, plan: &ContainerPlan) -> Attachment {
+    fn of(&self, plan: &ContainerSpec) -> Attachment {
         Attachment {
             stdin: self.stdin && plan.io.stdin,
             stdout: true,
@@ -58,8 +58,8 @@ impl Wanted {
 ///
 /// # Errors
 /// When a record cannot be read.
-pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerPlan> {
-    let mut plan: ContainerPlan = dir.plan()?;
+pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerSpec> {
+    let mut plan: ContainerSpec = dir.spec()?;
     plan.name = dir.settings()?.name;
     plan.process.preserve_fds = 0;
     Ok(plan)
@@ -72,7 +72,7 @@ pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerPlan> {
 pub fn first(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     ready: Prepared,
     attach: Option<Attachment>,
 ) -> Result<Running> {
@@ -168,7 +168,7 @@ fn removed(dir: &ContainerDir) -> Error {
 
 /// The plan with the host ports of the last run where it leaves the choice to us: who has noted one finds the
 /// container there again, as with podman. `None` when there is nothing to keep.
-fn with_former_ports(dir: &ContainerDir, plan: &ContainerPlan) -> Option<ContainerPlan> {
+fn with_former_ports(dir: &ContainerDir, plan: &ContainerSpec) -> Option<ContainerSpec> {
     let is_free = |port: &&mut PortPublish| port.host_port == 0 || port.host_port_end.is_some();
     let mut plan = plan.clone();
     let last = dir.run_record().ok()??.ports;

@@ -10,7 +10,7 @@
 
 use super::files::open_in;
 use crate::fork::{Doing, Failure};
-use crate::plan::UserSpec;
+use crate::spec::UserSpec;
 use crate::storage::record::LEASED;
 use crate::sys::fd::despite_leases;
 use nix::errno::Errno;

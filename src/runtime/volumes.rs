@@ -6,24 +6,15 @@
 
 use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result};
-use crate::plan::{ContainerPlan, MountPlan, MountSource};
+use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::Unreadable;
 use crate::storage::events::{Action, Event};
 use crate::storage::volumes::Volume;
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub mod archive;
-
-/// The part of a plan that says which volumes it needs.
-#[derive(Debug, Deserialize)]
-struct Needs {
-    created: DateTime<Utc>,
-    mounts: Vec<MountPlan>,
-}
 
 /// Containers by the volumes they use.
 #[derive(Debug, Default)]
@@ -39,11 +30,11 @@ impl Users {
     /// # Errors
     /// When the containers cannot be listed.
     pub fn read(store: &Store) -> Result<Users> {
-        let mut plans = store.containers().plans::<Needs>()?;
-        plans.read.sort_by_key(|(_, needs)| Reverse(needs.created));
+        let mut specs = store.containers().specs()?;
+        specs.read.sort_by_key(|(_, spec)| Reverse(spec.created));
         let mut known: BTreeMap<Name, Vec<ContainerId>> = BTreeMap::new();
-        for (dir, needs) in plans.read {
-            for mount in needs.mounts {
+        for (dir, spec) in specs.read {
+            for mount in spec.mounts {
                 if let MountSource::Volume { name, .. } = mount.source {
                     let all = known.entry(name).or_default();
                     // A volume may be mounted at several places.
@@ -53,7 +44,7 @@ impl Users {
                 }
             }
         }
-        Ok(Users { known, unreadable: plans.unreadable })
+        Ok(Users { known, unreadable: specs.unreadable })
     }
 
     /// The containers that use this volume, the latest first.
@@ -77,7 +68,7 @@ impl Users {
 ///
 /// # Errors
 /// When the file system refuses.
-pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<()> {
+pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<()> {
     for mount in &plan.mounts {
         let MountSource::Volume { name, anonymous, .. } = &mount.source else { continue };
         match store.volumes().get(name)? {
@@ -93,7 +84,7 @@ pub fn prepare(store: &Store, plan: &ContainerPlan) -> Result<()> {
 ///
 /// # Errors
 /// When one cannot be removed.
-pub fn remove_anonymous(store: &Store, plan: &ContainerPlan) -> Result<()> {
+pub fn remove_anonymous(store: &Store, plan: &ContainerSpec) -> Result<()> {
     for name in plan.anonymous_volumes() {
         if store.volumes().get(name).is_ok_and(|volume| volume.is_some_and(|v| v.shared))
             && !Users::read(store)?.is_free(name)

@@ -14,7 +14,7 @@
 //! beforehand, so where the kernel does it nothing is lost.
 
 use crate::fork::{Doing, Failure};
-use crate::image::ChainId;
+use crate::spec::RootSpec;
 use crate::storage::place::{self, Place};
 use crate::storage::{fuse, trash};
 use crate::sys::mount::{self, FsContext, Tree};
@@ -29,27 +29,10 @@ use std::path::{Path, PathBuf};
 
 mod host_tree;
 
-/// Where a container's root file system comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RootPlan {
-    /// A stack of image layers, bottom first, under an upper directory of the container's own.
-    Layers(Vec<ChainId>),
-    /// A host directory (`--rootfs DIR`), written to in place, or below a throw-away upper (`DIR:O`).
-    Directory {
-        /// Absolute host path.
-        path: PathBuf,
-        /// Leave the directory untouched: changes go to a throw-away upper.
-        overlay: bool,
-    },
-    /// The host's own tree below throw-away uppers (`--rootfs /:O`).
-    HostTree,
-}
-
 /// The directories a root is assembled from and on.
 #[derive(Debug)]
 pub struct Places {
-    /// Unpacked layers, bottom first; for [`RootPlan::Layers`].
+    /// Unpacked layers, bottom first; for [`RootSpec::Layers`].
     pub lowers: Vec<PathBuf>,
     /// What the container changes.
     pub upper: PathBuf,
@@ -93,18 +76,18 @@ impl std::str::FromStr for Overlay {
 ///
 /// # Errors
 /// The failed step.
-pub fn assemble(plan: &RootPlan, places: &Places) -> Result<(), Failure> {
+pub fn assemble(plan: &RootSpec, places: &Places) -> Result<(), Failure> {
     let over = |lowers: &[PathBuf]| {
         overlay(lowers, &places.upper, &places.work, &places.merged, places.volatile, places.overlay)
     };
     match plan {
-        RootPlan::Layers(_) => over(&places.lowers),
-        RootPlan::Directory { path, overlay: true } => over(&[resolved(path)?]),
-        RootPlan::Directory { path, overlay: false } => {
+        RootSpec::Layers(_) => over(&places.lowers),
+        RootSpec::Directory { path, overlay: true } => over(&[resolved(path)?]),
+        RootSpec::Directory { path, overlay: false } => {
             let tree = mount::open_tree(cwd(), path, Tree::CloneRecursive).doing("open", path)?;
             attach(tree, &places.merged)
         }
-        RootPlan::HostTree => host_tree::assemble(places),
+        RootSpec::HostTree => host_tree::assemble(places),
     }
 }
 

@@ -5,6 +5,7 @@ use super::layers::{StackLayer, Unpacked};
 use super::unpack::Limits;
 use crate::error::Result;
 use crate::image::{ChainId, DiffId, Digest};
+use crate::spec::ContainerSpec;
 use crate::sys::xattr;
 use std::io::{Cursor, Write};
 use std::os::fd::AsFd;
@@ -35,6 +36,43 @@ pub(in crate::storage) fn hand_down(directory: &Path) -> bool {
 pub(in crate::storage) fn hands_down(directory: &Path) -> bool {
     let open = std::fs::File::open(directory).unwrap();
     xattr::get(open.as_fd(), c"system.posix_acl_default").unwrap().is_some()
+}
+
+/// What a container of one layer is to be, with a port published.
+pub(in crate::storage) fn spec(name: &str) -> ContainerSpec {
+    let image = format!("sha256:{}", "a".repeat(64));
+    serde_json::from_value(serde_json::json!({
+        "version": 1,
+        "id": "c".repeat(64),
+        "name": name,
+        "created": chrono::Utc::now(),
+        "image": {"reference": "docker.io/library/alpine:latest", "id": image, "manifest": image},
+        "root": {"layers": [format!("sha256:{}", "b".repeat(64))]},
+        "process": {
+            "argv": ["sh", "-c", "true"], "env": [], "cwd": "/", "umask": 0o22, "preserve_fds": 0, "init": false,
+            "user": {"user": "", "groups": [], "passwd_entry": true},
+        },
+        "hostname": "host",
+        "namespaces": {"pid": "private", "ipc": "private", "uts": "private", "cgroup": "private"},
+        "network": {
+            "mode": "none", "dns": {"servers": [], "search": [], "options": []}, "hosts": [],
+            "ports": [{"host_ip": null, "host_port": 8080, "container_port": 80, "protocol": "tcp"}],
+        },
+        "mounts": [],
+        "security": {
+            "capabilities": [], "privileged": false, "no_new_privileges": false, "seccomp": "default",
+            "masked_paths": [], "readonly_paths": [], "readonly_root": false,
+        },
+        "limits": {"ulimits": [], "sysctls": {}, "shm_size": 0},
+        "io": {"tty": false, "stdin": false, "log": {"driver": "none"}},
+        "lifecycle": {"auto_remove": false, "stop_signal": 15, "stop_timeout": 10},
+        "labels": {},
+        "asked": {
+            "create_command": [], "entrypoint": [], "command": [], "exposed_ports": [], "cap_add": [],
+            "cap_drop": [], "security_opt": [], "binds": [], "publish_all": false,
+        },
+    }))
+    .unwrap()
 }
 
 /// A raw header; every field can lie.

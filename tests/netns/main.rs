@@ -12,7 +12,8 @@
 mod support;
 
 use coracle::fork::Link;
-use coracle::netns::{self, SlirpOptions, slirp};
+use coracle::netns::{self, slirp};
+use coracle::spec::network::SlirpOptions;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;

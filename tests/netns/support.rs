@@ -2,7 +2,9 @@
 
 use coracle::fork::{self, Child, Link};
 use coracle::netns::forwarder::{self, Report};
-use coracle::netns::{self, Listener, NetMode, PortPublish, SlirpOptions, slirp};
+use coracle::netns::{self, Listener, slirp};
+use coracle::spec::NetworkMode;
+use coracle::spec::network::{PortPublish, SlirpOptions};
 use nix::libc;
 use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -144,7 +146,7 @@ pub(crate) fn wait(pidfd: &OwnedFd) {
 
 pub(crate) fn options(network: &str) -> SlirpOptions {
     match netns::parse_network(network).unwrap() {
-        NetMode::Slirp(options) => options,
+        NetworkMode::Slirp(options) => options,
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,6 @@ use crate::cmd::which::Which;
 use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::ContainerPlan;
 use crate::runtime::control;
 use crate::runtime::select::Suits;
 use crate::storage::events::Action;
@@ -55,7 +54,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             return Err(Error::new(Kind::Conflict, format!("container {name} is {}", status.as_str()))
                 .hint(format!("Stop it first: coracle stop {name}")));
         }
-        let image = dir.plan::<ContainerPlan>().ok().and_then(|plan| plan.image);
+        let image = dir.spec().ok().and_then(|plan| plan.image);
         if status != Status::Created {
             dir.emit(Action::Cleanup);
         }

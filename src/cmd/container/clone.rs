@@ -7,11 +7,12 @@ use crate::cmd::run::resources::ResourceArgs;
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::{ContainerPlan, ImageSource, copy};
+use crate::plan::copy;
 use crate::runtime::{cgroup, control, start};
+use crate::spec::RootSpec;
+use crate::spec::{ContainerSpec, ImageSource};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
-use crate::storage::rootfs::RootPlan;
 use crate::ui;
 use chrono::Utc;
 use std::process::ExitCode;
@@ -119,10 +120,10 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
         .hint("Give this one a name: coracle container clone --name NAME ..."))
 }
 
-fn from_image(env: &Env, store: &Store, plan: &mut ContainerPlan, text: &str) -> Result<()> {
+fn from_image(env: &Env, store: &Store, plan: &mut ContainerSpec, text: &str) -> Result<()> {
     let source = SourceOptions::default();
     let image = pull::ensure_image(env, store, text, PullPolicy::Missing, &source, false)?;
-    plan.root = RootPlan::Layers(image.layers.clone());
+    plan.root = RootSpec::Layers(image.layers.clone());
     plan.image = Some(ImageSource::of(&image));
     Ok(())
 }

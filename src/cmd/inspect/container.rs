@@ -3,12 +3,13 @@
 use crate::container::ids::{Extent, IdMaps};
 use crate::container::{Signal, Status};
 use crate::error::Result;
-use crate::netns::{HostEntry, NetMode};
-use crate::plan::device::DevicePlan;
-use crate::plan::{ContainerPlan, LogDriver, MountPlan, MountSource, SeccompPlan, Share};
+use crate::spec::DeviceSpec;
+use crate::spec::NetworkMode;
+use crate::spec::RootSpec;
+use crate::spec::network::HostEntry;
+use crate::spec::{ContainerSpec, LogDriver, MountSource, MountSpec, SeccompSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary, disk_usage};
-use crate::storage::rootfs::RootPlan;
 use crate::userns;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -22,7 +23,7 @@ mod secrets;
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Value> {
-    let plan: ContainerPlan = dir.plan()?;
+    let plan: ContainerSpec = dir.spec()?;
     let summary = dir.summary();
     let sizes = if size { Some(sizes(store, dir, &plan)?) } else { None };
     let execs = execs(dir, &summary)?;
@@ -38,8 +39,8 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "ImageDigest": plan.image.as_ref().map_or("", |image| image.manifest.as_str()),
         "ImageName": plan.image.as_ref().map_or("", |image| image.reference.as_str()),
         "Rootfs": match &plan.root {
-            RootPlan::Directory { path, .. } => path.to_string_lossy(),
-            RootPlan::HostTree => "/".into(),
+            RootSpec::Directory { path, .. } => path.to_string_lossy(),
+            RootSpec::HostTree => "/".into(),
             _ => "".into(),
         },
         "Pod": "",
@@ -103,21 +104,21 @@ fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
-fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) -> Result<(u64, u64)> {
+fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<(u64, u64)> {
     let written = match disk_usage(dir) {
         Ok(bytes) => bytes,
         // Directories of other ids are closed to us, but not to us inside.
         Err(_) => userns::in_child(store.runtime(), || disk_usage(dir))?,
     };
     let mut below = 0;
-    if let RootPlan::Layers(layers) = &plan.root {
+    if let RootSpec::Layers(layers) = &plan.root {
         below =
             layers.iter().filter_map(|layer| store.layers().record(layer).ok()).map(|layer| layer.size).sum();
     }
     Ok((written, written + below))
 }
 
-fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Result<Value> {
+fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary) -> Result<Value> {
     let status = summary.status;
     let run = dir.run_record()?;
     let exit = dir.exit_record()?.filter(|exit| exit.run == summary.run && !status.is_live());
@@ -140,7 +141,7 @@ fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Result<
     }))
 }
 
-fn log_path(dir: &ContainerDir, plan: &ContainerPlan) -> String {
+fn log_path(dir: &ContainerDir, plan: &ContainerSpec) -> String {
     match (plan.io.log.driver, &plan.io.log.path) {
         (LogDriver::K8sFile | LogDriver::JsonFile, None) => dir.log_path().to_string_lossy().into_owned(),
         (LogDriver::K8sFile | LogDriver::JsonFile, Some(path)) => path.to_string_lossy().into_owned(),
@@ -148,9 +149,9 @@ fn log_path(dir: &ContainerDir, plan: &ContainerPlan) -> String {
     }
 }
 
-fn graph_driver(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Value {
+fn graph_driver(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary) -> Value {
     let mut data = Map::new();
-    if let RootPlan::Layers(layers) = &plan.root {
+    if let RootSpec::Layers(layers) = &plan.root {
         // Top first, as the kernel wants them.
         let lower: Vec<String> = layers
             .iter()
@@ -167,7 +168,7 @@ fn graph_driver(store: &Store, dir: &ContainerDir, plan: &ContainerPlan, summary
     json!({ "Name": "overlay", "Data": data })
 }
 
-fn show_mount(store: &Store, mount: &MountPlan) -> Option<Value> {
+fn show_mount(store: &Store, mount: &MountSpec) -> Option<Value> {
     let (kind, name, source, driver, options) = match &mount.source {
         MountSource::Bind { path, recursive } => {
             ("bind", "", mount.whole(path), "", if *recursive { "rbind" } else { "bind" })
@@ -198,7 +199,7 @@ fn show_mount(store: &Store, mount: &MountPlan) -> Option<Value> {
     }))
 }
 
-fn dependencies(plan: &ContainerPlan) -> Vec<String> {
+fn dependencies(plan: &ContainerSpec) -> Vec<String> {
     let ns = &plan.namespaces;
     let shared =
         [&ns.pid, &ns.ipc, &ns.uts, &ns.cgroup, &ns.user].into_iter().filter_map(|share| match share {
@@ -206,7 +207,7 @@ fn dependencies(plan: &ContainerPlan) -> Vec<String> {
             _ => None,
         });
     let mut ids: Vec<String> = shared.collect();
-    if let NetMode::Container(id) = &plan.network.mode {
+    if let NetworkMode::Container(id) = &plan.network.mode {
         ids.push(id.clone());
     }
     ids.sort();
@@ -214,7 +215,7 @@ fn dependencies(plan: &ContainerPlan) -> Vec<String> {
     ids
 }
 
-fn config(store: &Store, plan: &ContainerPlan) -> Value {
+fn config(store: &Store, plan: &ContainerSpec) -> Value {
     let stop_signal = plan.lifecycle.stop_signal.to_string().parse::<Signal>().unwrap_or(Signal::TERM);
     let exposed: Map<String, Value> =
         plan.asked.exposed_ports.iter().map(|port| (port.clone(), json!({}))).collect();
@@ -250,7 +251,7 @@ fn config(store: &Store, plan: &ContainerPlan) -> Value {
 }
 
 /// The usual user namespace has no name in podman's inspect.
-fn user_mode(plan: &ContainerPlan) -> String {
+fn user_mode(plan: &ContainerSpec) -> String {
     match &plan.namespaces.user {
         Share::Private if plan.ids.is_shifted() => "private".to_owned(),
         Share::Private => String::new(),
@@ -266,7 +267,7 @@ fn id_mappings(ids: &IdMaps) -> Value {
     json!({ "UidMap": lines(&ids.uids), "GidMap": lines(&ids.gids) })
 }
 
-fn device(device: &DevicePlan) -> Value {
+fn device(device: &DeviceSpec) -> Value {
     json!({
         "PathOnHost": device.host,
         "PathInContainer": device.inside,
@@ -274,7 +275,7 @@ fn device(device: &DevicePlan) -> Value {
     })
 }
 
-fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
+fn host_config(dir: &ContainerDir, plan: &ContainerSpec) -> Value {
     let restart = dir.restart_policy(plan.lifecycle.restart);
     let binds: Vec<String> = plan.mounts.iter().filter_map(bind).collect();
     let tmpfs: Map<String, Value> = plan.mounts.iter().filter_map(tmpfs).collect();
@@ -290,7 +291,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
         .map(|l| json!({ "Name": format!("RLIMIT_{}", l.name.to_ascii_uppercase()), "Soft": limit(l.soft), "Hard": limit(l.hard) }))
         .collect();
     let mut security = plan.asked.security_opt.clone();
-    if plan.security.seccomp == SeccompPlan::Unconfined && security.is_empty() && !plan.security.privileged {
+    if plan.security.seccomp == SeccompSpec::Unconfined && security.is_empty() && !plan.security.privileged {
         security.push("seccomp=unconfined".to_owned());
     }
     let mut config = json!({
@@ -346,7 +347,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
     config
 }
 
-fn options(mount: &MountPlan) -> Vec<String> {
+fn options(mount: &MountSpec) -> Vec<String> {
     let mut options = vec![if mount.read_only { "ro" } else { "rw" }.to_owned()];
     options.push(mount.propagation.clone().unwrap_or_else(|| "rprivate".to_owned()));
     let flags = [(!mount.suid, "nosuid"), (!mount.dev, "nodev"), (mount.no_exec, "noexec")];
@@ -354,7 +355,7 @@ fn options(mount: &MountPlan) -> Vec<String> {
     options
 }
 
-fn bind(mount: &MountPlan) -> Option<String> {
+fn bind(mount: &MountSpec) -> Option<String> {
     let source = match &mount.source {
         MountSource::Bind { path, .. } => mount.whole(path).to_string_lossy().into_owned(),
         MountSource::Volume { name, .. } => name.to_string(),
@@ -363,7 +364,7 @@ fn bind(mount: &MountPlan) -> Option<String> {
     Some(format!("{source}:{}:{}", mount.destination.display(), options(mount).join(",")))
 }
 
-fn tmpfs(mount: &MountPlan) -> Option<(String, Value)> {
+fn tmpfs(mount: &MountSpec) -> Option<(String, Value)> {
     let MountSource::Tmpfs { size, mode, .. } = &mount.source else { return None };
     let mut options = options(mount);
     options.extend(size.map(|size| format!("size={size}")));

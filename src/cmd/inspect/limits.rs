@@ -1,12 +1,12 @@
 //! A container's limits as `inspect` shows them, under docker's and podman's names.
 
-use crate::plan::ContainerPlan;
 use crate::runtime::cgroup;
+use crate::spec::ContainerSpec;
 use crate::storage::containers::ContainerDir;
 use serde_json::{Value, json};
 
 /// The members of `HostConfig` that a cgroup keeps; what is not limited is 0.
-pub(super) fn shown(dir: &ContainerDir, plan: &ContainerPlan) -> Value {
+pub(super) fn shown(dir: &ContainerDir, plan: &ContainerSpec) -> Value {
     let limits = cgroup::effective(dir, plan);
     let swap = match limits.memory_swap {
         Some(None) => -1,

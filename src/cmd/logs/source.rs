@@ -4,8 +4,8 @@ use super::journal::Journal;
 use super::{Args, Output};
 use crate::container::Status;
 use crate::error::{Context, Error, Kind, Result};
-use crate::plan::{ContainerPlan, LogDriver, LogPlan};
 use crate::runtime::{control, output};
+use crate::spec::{LogDriver, LogSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::{Line, Options, Reader, Stream};
@@ -50,7 +50,7 @@ impl Source {
         output: &Output<'_>,
     ) -> Result<Source> {
         // What another version planned still has its log at the usual place.
-        let plan = container.plan::<ContainerPlan>().ok().map(|plan| plan.io.log);
+        let plan = container.spec().ok().map(|plan| plan.io.log);
         let watch = args.follow.then(|| Watch::new(&container));
         let lines = open(&container, plan.as_ref(), args, output)?;
         let prefix = match number {
@@ -109,7 +109,7 @@ impl Source {
     }
 }
 
-fn open(container: &ContainerDir, plan: Option<&LogPlan>, args: &Args, output: &Output<'_>) -> Result<Lines> {
+fn open(container: &ContainerDir, plan: Option<&LogSpec>, args: &Args, output: &Output<'_>) -> Result<Lines> {
     let options = match plan {
         None => Some(Options::default()),
         Some(plan) => output::files(plan),

@@ -54,13 +54,14 @@ pub(super) fn ports(ports: &[PortRecord]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::network::Protocol;
 
     fn port(ip: Option<&str>, host: u16, inside: u16, protocol: &str) -> PortRecord {
         PortRecord {
             host_ip: ip.map(|ip| ip.parse().unwrap()),
             host_port: host,
             container_port: inside,
-            protocol: protocol.to_owned(),
+            protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
         }
     }
 

@@ -4,7 +4,7 @@ use super::Args;
 use super::ports::{merged, ports};
 use crate::container::Status;
 use crate::error::Result;
-use crate::plan::{ContainerPlan, MountSource};
+use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{Summary, disk_usage};
 use crate::ui::{familiar, rows, time, units};
@@ -58,7 +58,7 @@ impl Detail {
 pub(super) struct Row {
     pub(super) summary: Summary,
     no_trunc: bool,
-    plan: Option<ContainerPlan>,
+    plan: Option<ContainerSpec>,
     pid: i32,
     namespaces: [String; 7],
     pub(super) size: Option<(u64, u64)>,
@@ -93,7 +93,7 @@ impl Row {
         // One that went away meanwhile is shown as it was.
         let Ok(dir) = store.containers().open(&self.summary.id) else { return Ok(()) };
         if detail.plan || detail.size {
-            self.plan = dir.plan().ok();
+            self.plan = dir.spec().ok();
         }
         if detail.process && self.summary.status.is_live() {
             self.pid =

@@ -7,7 +7,7 @@ use super::spaces::SpaceArgs;
 use crate::cmd::pull::{PullPolicy, SourceOptions};
 use crate::cmd::switch::switchable;
 use crate::container::{Name, RestartPolicy, Signal};
-use crate::netns::{self, HostEntry, NetMode, PortPublish};
+use crate::netns;
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
 use crate::plan::ids::Userns;
@@ -16,12 +16,14 @@ use crate::plan::limits::{SysctlArg, UlimitArg};
 use crate::plan::logging::{Driver, LogOpt};
 use crate::plan::mount::inherit::{ImageVolumes, VolumesFrom};
 use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
-use crate::plan::notify::NotifyMode;
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
 use crate::plan::words::{Cgroups, Ipc, Mode, Pair, Stream};
+use crate::spec::NetworkMode;
+use crate::spec::NotifyMode;
+use crate::spec::network::{HostEntry, PortPublish};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -273,7 +275,7 @@ pub struct MountArgs {
 pub struct NetworkArgs {
     /// Network: slirp4netns[:OPTIONS], none, host, container:NAME or ns:PATH
     #[arg(long, visible_alias = "net", value_name = "MODE", default_value = "slirp4netns", value_parser = netns::parse_network)]
-    pub network: NetMode,
+    pub network: NetworkMode,
     /// Publish a port or a range of ports
     #[arg(short, long, value_name = "[[IP:][PORT]:]PORT[/PROTO]", value_delimiter = ',', value_parser = netns::parse_publish)]
     pub publish: Vec<Ports>,

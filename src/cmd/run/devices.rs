@@ -4,9 +4,10 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::cdi::{self, Edits, Spec};
-use crate::plan::device::{DeviceArg, DevicePlan, GpusArg};
+use crate::plan::device::{DeviceArg, GpusArg};
 use crate::plan::env::EnvArg;
 use crate::plan::mount::{MountArg, TmpfsArg, VolumeArg};
+use crate::spec::DeviceSpec;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ pub fn look_up(args: &DeviceArgs, request: &mut Request, caller: &Caller) -> Res
 }
 
 /// The node at a path of the host, or the nodes below it.
-fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DevicePlan>> {
+fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DeviceSpec>> {
     let shown = host.display();
     let refuse = |why: &str| Error::new(Kind::Usage, format!("device {shown} cannot be used: {why}"));
     let found = host.canonicalize().map_err(|e| match e.kind() {
@@ -79,7 +80,7 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DevicePlan
         _ => refuse("it cannot be looked up").caused_by(e),
     })?;
     let kind = found.metadata().map_err(|e| refuse("it cannot be looked up").caused_by(e))?.file_type();
-    let plan = |host: PathBuf, inside: PathBuf| DevicePlan {
+    let plan = |host: PathBuf, inside: PathBuf| DeviceSpec {
         host,
         inside,
         permissions: permissions.to_owned(),
@@ -123,10 +124,10 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DevicePlan
 const OWN: [&str; 10] = ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "console"];
 
 /// For `--privileged`: the devices that the caller may open, beside those that are there already.
-fn openable(known: &[DevicePlan]) -> Vec<DevicePlan> {
+fn openable(known: &[DeviceSpec]) -> Vec<DeviceSpec> {
     let dev = Path::new("/dev");
     let of_host = nodes(dev, dev, "rwm").unwrap_or_default();
-    let wanted = |device: &DevicePlan| {
+    let wanted = |device: &DeviceSpec| {
         let first = device.inside.strip_prefix(dev).ok().and_then(|rest| rest.components().next());
         let first = first.map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
         !OWN.contains(&first.as_str())
@@ -135,7 +136,7 @@ fn openable(known: &[DevicePlan]) -> Vec<DevicePlan> {
             && !known.iter().any(|other| other.inside == device.inside)
             && fs::metadata(&device.host).is_ok_and(|status| may_use(&status))
     };
-    of_host.into_iter().filter(wanted).map(|device| DevicePlan { optional: true, ..device }).collect()
+    of_host.into_iter().filter(wanted).map(|device| DeviceSpec { optional: true, ..device }).collect()
 }
 
 /// Whether the mode lets everybody, or the caller as owner, read and write.
@@ -247,7 +248,7 @@ fn apply(edits: &Edits, name: &str, request: &mut Request) -> Result<()> {
         let host = node.host_path.as_deref().unwrap_or(&node.path);
         let found = nodes(host, &node.path, node.permissions.as_deref().unwrap_or("rwm")).map_err(wrong)?;
         let new = found.into_iter().filter(|one| !request.devices.iter().any(|d| d.inside == one.inside));
-        let new: Vec<DevicePlan> = new.collect();
+        let new: Vec<DeviceSpec> = new.collect();
         request.devices.extend(new);
     }
     for mount in &edits.mounts {

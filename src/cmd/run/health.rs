@@ -1,11 +1,11 @@
 //! `--health-*` and `--no-healthcheck`, for every verb that makes a container or changes one.
 
 use crate::cmd::switch::switchable;
-use crate::container::health::{LogDestination, OnFailure};
 use crate::error::{Error, Kind, Result};
-use crate::plan::ContainerPlan;
 use crate::plan::health::{HealthRequest, Test};
 use crate::runtime::health;
+use crate::spec::ContainerSpec;
+use crate::spec::health::{LogDestination, OnFailure};
 use crate::storage::containers::{ContainerDir, HealthSetting, Settings};
 use crate::ui::time::parse_duration;
 use std::path::Path;
@@ -91,7 +91,7 @@ impl HealthArgs {
     ///
     /// # Errors
     /// Contradictions; other options for a container that has no check.
-    pub fn change(&self, dir: &ContainerDir, plan: &ContainerPlan, settings: &mut Settings) -> Result<()> {
+    pub fn change(&self, dir: &ContainerDir, plan: &ContainerSpec, settings: &mut Settings) -> Result<()> {
         let request = self.clone().request()?;
         if request.is_empty() {
             return Ok(());

@@ -1,10 +1,11 @@
 //! Whose namespaces are shared: names of containers become ids, before anything changes.
 
 use crate::error::{Error, Kind, Result};
-use crate::netns::NetMode;
+use crate::plan::Request;
 use crate::plan::ids::IdsRequest;
-use crate::plan::{ContainerPlan, Request, Share};
 use crate::runtime::control;
+use crate::spec::NetworkMode;
+use crate::spec::{ContainerSpec, Share};
 use crate::storage::Store;
 
 /// Puts the ids of the containers that the request names in place of what was written.
@@ -16,11 +17,11 @@ pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     let mut joined = None;
     let mut id_of = |name: &str| {
         let found = control::find(store, name)?;
-        joined = Some(found.plan::<ContainerPlan>()?.ids);
+        joined = Some(found.spec()?.ids);
         Ok::<_, Error>(found.id().to_string())
     };
     if let Share::Container(name) = &spaces.uts {
-        let plan: ContainerPlan = control::find(store, name)?.plan()?;
+        let plan: ContainerSpec = control::find(store, name)?.spec()?;
         request.shared_hostname = Some(plan.hostname);
     }
     for share in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup, &mut spaces.user] {
@@ -28,7 +29,7 @@ pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
             *name = id_of(name)?;
         }
     }
-    if let NetMode::Container(name) = &mut request.network.mode {
+    if let NetworkMode::Container(name) = &mut request.network.mode {
         *name = id_of(name)?;
     }
     match joined {

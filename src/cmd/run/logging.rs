@@ -3,7 +3,7 @@
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::logging::LogOpt;
-use crate::plan::{ContainerPlan, LogDriver, LogPlan};
+use crate::spec::{ContainerSpec, LogDriver, LogSpec};
 use crate::storage::containers::log::journal;
 use crate::ui::template;
 use serde_json::json;
@@ -11,9 +11,9 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 /// Where output is kept, if this machine and this command line allow that.
-pub(super) fn plan(driver: LogDriver, options: Vec<LogOpt>, caller: &Caller) -> Result<LogPlan> {
+pub(super) fn plan(driver: LogDriver, options: Vec<LogOpt>, caller: &Caller) -> Result<LogSpec> {
     let refuse = |kind, why: String, hint: &str| Err(Error::new(kind, why).hint(hint));
-    let plan = LogPlan::of(driver, options, &caller.cwd)?;
+    let plan = LogSpec::of(driver, options, &caller.cwd)?;
     if driver == LogDriver::Journald && !Path::new(journal::SOCKET).exists() {
         let why = format!("--log-driver journald: the journal does not run here ({})", journal::SOCKET);
         return refuse(Kind::Host, why, "Keep the log in a file: --log-driver k8s-file");
@@ -32,7 +32,7 @@ pub(super) fn plan(driver: LogDriver, options: Vec<LogOpt>, caller: &Caller) -> 
 ///
 /// # Errors
 /// A template that is none.
-pub(super) fn render_tag(plan: &mut ContainerPlan) -> Result<()> {
+pub(super) fn render_tag(plan: &mut ContainerSpec) -> Result<()> {
     let Some(tag) = &plan.io.log.tag else { return Ok(()) };
     let (image, image_id) = match &plan.image {
         Some(image) => (image.reference.as_str(), image.id.hex()),

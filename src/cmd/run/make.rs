@@ -14,9 +14,10 @@ use crate::error::{Context, Kind, Result};
 use crate::failpoint;
 use crate::host::{self, Env};
 use crate::plan::ids::{Account, IdsRequest};
-use crate::plan::{ContainerPlan, Facts, check, resolve};
+use crate::plan::{Facts, check, resolve};
 pub(in crate::cmd) use crate::runtime::discard;
 use crate::runtime::{self, Prepared, control};
+use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::userns;
@@ -44,7 +45,7 @@ pub(in crate::cmd) struct Wish {
 #[derive(Debug)]
 pub(in crate::cmd) struct Made {
     pub(in crate::cmd) store: Store,
-    pub(in crate::cmd) plan: ContainerPlan,
+    pub(in crate::cmd) plan: ContainerSpec,
     pub(in crate::cmd) dir: ContainerDir,
     /// What its start needs, when it is to be started at once.
     pub(in crate::cmd) prepared: Option<Prepared>,
@@ -130,7 +131,7 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
 
 /// Prepares the start of a container that is to take another's place. Where that one has the ports, it
 /// is stopped for them, and started again when that does not help.
-fn prepare_beside(store: &Store, plan: &ContainerPlan, holder: &ContainerDir) -> Result<Prepared> {
+fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) -> Result<Prepared> {
     let refused = match runtime::prepare(store, plan) {
         Err(error) if error.kind() == Kind::Network && holder.status().is_active() => error,
         other => return other,
@@ -148,7 +149,7 @@ fn prepare_beside(store: &Store, plan: &ContainerPlan, holder: &ContainerDir) ->
 }
 
 /// Makes the records of a container that takes another's place, and removes that one.
-fn replace_holder(store: &Store, plan: &ContainerPlan, holder: &ContainerDir) -> Result<ContainerDir> {
+fn replace_holder(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) -> Result<ContainerDir> {
     let dir = record(store, plan, &store.containers().unused_name()?)?;
     let name = &plan.name;
     let replaced = before::remove_holder(store, holder).and_then(|()| store.containers().rename(&dir, name));
@@ -162,7 +163,7 @@ fn replace_holder(store: &Store, plan: &ContainerPlan, holder: &ContainerDir) ->
 }
 
 /// Makes the container's records. A name of our choosing that was taken meanwhile is chosen again.
-pub(in crate::cmd) fn create(store: &Store, plan: &mut ContainerPlan, named: bool) -> Result<ContainerDir> {
+pub(in crate::cmd) fn create(store: &Store, plan: &mut ContainerSpec, named: bool) -> Result<ContainerDir> {
     let mut attempt = 0;
     loop {
         match record(store, plan, &plan.name) {
@@ -175,7 +176,7 @@ pub(in crate::cmd) fn create(store: &Store, plan: &mut ContainerPlan, named: boo
     }
 }
 
-fn record(store: &Store, plan: &ContainerPlan, name: &Name) -> Result<ContainerDir> {
+fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     // From here on the image cannot be removed without its container being seen.
     let _lock = store.shared()?;
     let made = runtime::record(store, plan, name);
@@ -192,7 +193,7 @@ fn own_account() -> Result<Account> {
 }
 
 /// Writes the id to a new file.
-fn write_id(path: &Path, plan: &ContainerPlan) -> Result<()> {
+fn write_id(path: &Path, plan: &ContainerSpec) -> Result<()> {
     let context = || format!("cannot write the container's id to {}", path.display());
     let mut file = std::fs::File::create_new(path).context(Kind::Usage, context)?;
     file.write_all(plan.id.as_str().as_bytes()).context(Kind::Usage, context)

@@ -8,14 +8,15 @@ use super::before::quoted;
 use super::{devices, spaces};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
-use crate::netns::{self, NetMode};
+use crate::netns;
 use crate::plan::env::{self, EnvRequest};
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::plan::words::{Cgroups, Pair, parse_pairs};
-use crate::plan::{FilesPlan, NamespacePlan, SeccompPlan};
+use crate::spec::NetworkMode;
+use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -67,7 +68,7 @@ impl ContainerArgs {
         create_command: Vec<String>,
     ) -> Result<Request> {
         let readonly_root = self.mounts.read_only;
-        let namespaces = NamespacePlan {
+        let namespaces = NamespaceSpec {
             pid: self.process.pid.0.clone(),
             ipc: self.process.ipc.share.clone(),
             no_shm: self.process.ipc.no_shm,
@@ -78,7 +79,7 @@ impl ContainerArgs {
         let ids = self.process.userns.as_ref().map(|mode| mode.ids.clone()).unwrap_or_default();
         let secrets = self.mounts.secret.iter().map(|s| s.0.clone()).collect();
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
-        let files = FilesPlan { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
+        let files = FilesSpec { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
         let zone = self.process.tz.as_ref().map(|zone| zone_file(&zone.0)).transpose()?;
         let TerminalArgs { interactive, tty, log_driver, log_opt } = self.terminal;
         let IdentityArgs { name, label, label_file, annotation, pidfile, .. } = self.identity;
@@ -186,7 +187,9 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
         netns::parse_expose(port)?;
     }
     let ports: Vec<_> = args.publish.into_iter().flatten().collect();
-    if matches!(args.network, NetMode::None | NetMode::Host) && (args.publish_all || !ports.is_empty()) {
+    if matches!(args.network, NetworkMode::None | NetworkMode::Host)
+        && (args.publish_all || !ports.is_empty())
+    {
         log::warn!("published ports are dropped: network {} has none", args.network);
     }
     Ok(NetworkRequest {
@@ -196,7 +199,7 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
         expose: args.expose,
         dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,
         hosts: args.add_host,
-        hosts_base: netns::HostsBase::default(),
+        hosts_base: crate::spec::network::HostsBase::default(),
     })
 }
 
@@ -226,14 +229,14 @@ fn security(args: SecurityArgs, readonly_root: bool, caller: &Caller) -> Result<
     for option in args.security_opt {
         request.asked.push(option.to_string());
         match option {
-            SecurityOpt::SeccompOff => request.seccomp = Some(SeccompPlan::Unconfined),
-            SecurityOpt::SeccompDefault => request.seccomp = Some(SeccompPlan::Default),
+            SecurityOpt::SeccompOff => request.seccomp = Some(SeccompSpec::Unconfined),
+            SecurityOpt::SeccompDefault => request.seccomp = Some(SeccompSpec::Default),
             SecurityOpt::SeccompFile(path) => {
                 let text = read("--security-opt seccomp", &path, caller)?;
                 check_profile(&text).context(Kind::Usage, || {
                     format!("--security-opt seccomp: {} is not a profile", path.display())
                 })?;
-                request.seccomp = Some(SeccompPlan::Profile(text));
+                request.seccomp = Some(SeccompSpec::Profile(text));
             }
             SecurityOpt::NoNewPrivileges(on) => request.no_new_privileges = on,
             SecurityOpt::Mask(paths) => request.mask.extend(paths),

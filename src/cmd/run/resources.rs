@@ -2,8 +2,9 @@
 
 use crate::cmd::switch::switchable;
 use crate::error::{Error, Kind, Result};
-use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, PERIOD, Resources};
+use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, PERIOD};
 use crate::plan::units::Size;
+use crate::spec::Resources;
 
 /// What it may use.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -2,10 +2,11 @@
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
+use crate::plan::Request;
 use crate::plan::mount::inherit::VolumesFrom;
 use crate::plan::mount::{GLOB_IN_PLACE, ImageArg, MountArg, SourceArg};
-use crate::plan::{ContainerPlan, MountPlan, MountSource, Request};
 use crate::runtime::control;
+use crate::spec::{ContainerSpec, MountSource, MountSpec};
 use crate::storage::Store;
 use std::path::{Component, Path, PathBuf};
 
@@ -48,8 +49,8 @@ fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
 }
 
 /// The mounts of another container that stand for its data.
-fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountPlan>> {
-    let plan: ContainerPlan = control::find(store, &from.container)?.plan()?;
+fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountSpec>> {
+    let plan: ContainerSpec = control::find(store, &from.container)?.spec()?;
     let zone = Path::new("/etc/localtime");
     let mut mounts = plan.mounts;
     mounts.retain(|mount| match &mount.source {

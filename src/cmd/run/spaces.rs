@@ -3,13 +3,13 @@
 use crate::cmd::switch::switchable;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
-use crate::netns::HostsBase;
 use crate::plan::Request;
 use crate::plan::ids::{IdsRequest, MapArg};
 use crate::plan::process::{OomScore, Personality};
 use crate::plan::systemd::Systemd;
 use crate::plan::units::Size;
 use crate::plan::words::Pair;
+use crate::spec::network::HostsBase;
 use std::path::PathBuf;
 
 /// Options on the surroundings.

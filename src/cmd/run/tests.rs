@@ -2,9 +2,10 @@ use super::Args;
 use super::request::Origin;
 use crate::error::Result;
 use crate::host::{Caller, Limit};
+use crate::plan::Request;
 use crate::plan::env::EnvArg;
 use crate::plan::words::Stream;
-use crate::plan::{Request, SeccompPlan};
+use crate::spec::SeccompSpec;
 use clap::Parser;
 
 #[derive(Debug, Parser)]
@@ -187,7 +188,7 @@ fn files_are_read_and_blamed_by_name() {
     assert_eq!(request.labels["a"], "set");
     assert_eq!(request.labels["b"], "file");
     assert_eq!(request.annotations["k"], "v");
-    assert!(matches!(request.security.seccomp, Some(SeccompPlan::Profile(_))));
+    assert!(matches!(request.security.seccomp, Some(SeccompSpec::Profile(_))));
     assert_eq!(request.process.command, ["true"]);
     let bad_env = path("bad", "A B=1\n");
     let bad_json = path("json", "[");

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::ContainerPlan;
 use crate::runtime::control;
+use crate::spec::ContainerSpec;
+use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
-use crate::storage::rootfs::RootPlan;
 use crate::storage::{Store, trash};
 use crate::ui::{self, time};
 use chrono::{DateTime, Utc};
@@ -115,7 +115,7 @@ fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
             report.outcome(&what, store.containers().mend(&fault));
         }
     }
-    for unreadable in store.containers().plans::<ContainerPlan>()?.unreadable {
+    for unreadable in store.containers().specs()?.unreadable {
         let Ok(container) = store.containers().open(&unreadable.id) else { continue };
         let what = format!("container {}", unreadable.id.short());
         report.found(&format!("{what} ({}): {}", container.summary().name, unreadable.why.in_one_line()));
@@ -146,8 +146,8 @@ fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
 
 /// The layer that a container lacks.
 fn missing_layer(store: &Store, container: &ContainerDir) -> Option<String> {
-    let plan: ContainerPlan = container.checked_plan().ok()?;
-    let RootPlan::Layers(layers) = &plan.root else { return None };
+    let plan: ContainerSpec = container.spec().ok()?;
+    let RootSpec::Layers(layers) = &plan.root else { return None };
     let missing = layers.iter().find(|layer| store.layers().record(layer).is_err())?;
     Some(format!("layer {} is missing", missing.0.short()))
 }

@@ -3,13 +3,13 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::{Digest, Reference};
-use crate::plan::{ContainerPlan, MountSource};
 use crate::runtime::{control, volumes};
+use crate::spec::MountSource;
+use crate::spec::RootSpec;
 use crate::storage::Store;
 use crate::storage::containers::{Summary, Unreadable};
 use crate::storage::images::Listed;
 use crate::storage::measure::{self, Sizes};
-use crate::storage::rootfs::RootPlan;
 use crate::ui::rows::{self, Listing};
 use crate::ui::{time, units};
 use crate::userns;
@@ -89,13 +89,13 @@ impl Usage {
         let containers = control::list(store)?;
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut held = BTreeSet::new();
-        let plans = store.containers().plans::<ContainerPlan>()?;
+        let plans = store.containers().specs()?;
         plans.unreadable.iter().for_each(Unreadable::warn);
         let held_unknown = !plans.unreadable.is_empty();
         for (container, plan) in plans.read {
             let volumes = plan.mounts.iter().filter(|m| matches!(m.source, MountSource::Volume { .. }));
             counts.insert(container.id().to_string(), volumes.count());
-            if let RootPlan::Layers(layers) = &plan.root {
+            if let RootSpec::Layers(layers) = &plan.root {
                 held.extend(layers.iter().map(layer));
             }
         }

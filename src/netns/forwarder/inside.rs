@@ -9,8 +9,8 @@
 //! A client on the host's loopback, and an IPv6 client of a container without IPv6, show as the gateway,
 //! which is what stands for the host inside.
 
-use super::super::SlirpOptions;
 use crate::fork::{Doing, Failure};
+use crate::spec::network::SlirpOptions;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };

@@ -6,7 +6,8 @@ use crate::error::{Error, Kind, Result};
 use crate::image::RunConfig;
 use crate::plan::mount::inherit::ImageVolumes;
 use crate::plan::mount::{ImageArg, MountArg, SourceArg, clean_destination};
-use crate::plan::{MountPlan, MountSource, OverlayPlan, Request, systemd};
+use crate::plan::{Request, systemd};
+use crate::spec::{MountSource, MountSpec, OverlaySpec};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,8 @@ pub(super) fn mounts(
     config: Option<&RunConfig>,
     facts: &Facts,
     systemd: bool,
-) -> Result<Vec<MountPlan>> {
-    let mut plans: Vec<MountPlan> = Vec::new();
+) -> Result<Vec<MountSpec>> {
+    let mut plans: Vec<MountSpec> = Vec::new();
     for asked in &request.mounts.list {
         let plan = mount(asked, facts)?;
         if plans.iter().any(|p| p.destination == plan.destination) {
@@ -30,7 +31,7 @@ pub(super) fn mounts(
         }
         plans.push(plan);
     }
-    let mut fill = |plan: MountPlan| {
+    let mut fill = |plan: MountSpec| {
         if !plans.iter().any(|p| p.destination == plan.destination) {
             plans.push(plan);
         }
@@ -47,7 +48,7 @@ pub(super) fn mounts(
                 ImageVolumes::Tmpfs => memory(),
                 _ => volume(None, &destination, true, facts),
             };
-            fill(MountPlan::new(source, destination));
+            fill(MountSpec::new(source, destination));
         }
     }
     if systemd {
@@ -55,16 +56,16 @@ pub(super) fn mounts(
     }
     if let Some(path) = &request.process.init_path {
         let source = MountSource::Bind { path: path.clone(), recursive: false };
-        fill(MountPlan { read_only: true, ..MountPlan::new(source, PathBuf::from(INIT_PLACE)) });
+        fill(MountSpec { read_only: true, ..MountSpec::new(source, PathBuf::from(INIT_PLACE)) });
     }
     if request.security.readonly_root && request.mounts.read_only_tmpfs {
         for place in ["/run", "/tmp", "/var/tmp"] {
-            fill(MountPlan::new(memory(), PathBuf::from(place)));
+            fill(MountSpec::new(memory(), PathBuf::from(place)));
         }
     }
     if let Some(zone) = &request.mounts.zone {
         let source = MountSource::Bind { path: zone.clone(), recursive: false };
-        fill(MountPlan { read_only: true, ..MountPlan::new(source, PathBuf::from("/etc/localtime")) });
+        fill(MountSpec { read_only: true, ..MountSpec::new(source, PathBuf::from("/etc/localtime")) });
     }
     plans.sort_by_key(|p| p.destination.components().count());
     Ok(plans)
@@ -88,7 +89,7 @@ fn volume(name: Option<Name>, destination: &Path, copy_up: bool, facts: &Facts) 
     MountSource::Volume { name: name.unwrap_or_else(made), anonymous, copy_up }
 }
 
-fn mount(asked: &MountArg, facts: &Facts) -> Result<MountPlan> {
+fn mount(asked: &MountArg, facts: &Facts) -> Result<MountSpec> {
     let host = |path: PathBuf| facts.caller.cwd.join(path).components().collect::<PathBuf>();
     let source = match asked.source.clone() {
         SourceArg::Bind { path, recursive } => MountSource::Bind { path: host(path), recursive },
@@ -108,7 +109,7 @@ fn mount(asked: &MountArg, facts: &Facts) -> Result<MountPlan> {
             ));
         }
     };
-    Ok(MountPlan {
+    Ok(MountSpec {
         destination: asked.destination.clone(),
         source,
         read_only: asked.read_only,
@@ -120,7 +121,7 @@ fn mount(asked: &MountArg, facts: &Facts) -> Result<MountPlan> {
         overlay: asked
             .overlay
             .clone()
-            .map(|kept| OverlayPlan { kept: kept.map(|(upper, work)| (host(upper), host(work))) }),
+            .map(|kept| OverlaySpec { kept: kept.map(|(upper, work)| (host(upper), host(work))) }),
         subpath: asked.subpath.clone(),
     })
 }

@@ -3,8 +3,10 @@
 use super::refuse;
 use crate::error::Result;
 use crate::image::RunConfig;
-use crate::netns::{DnsPlan, NetMode, NetPlan, check_publish, parse_expose, publish_exposed};
+use crate::netns::{check_publish, parse_expose, publish_exposed};
 use crate::plan::Request;
+use crate::spec::network::DnsSpec;
+use crate::spec::{NetworkMode, NetworkSpec};
 use std::collections::BTreeSet;
 
 /// Ports of the image and of `--expose`, each with its protocol. Ranges of `--expose` are taken apart; those
@@ -19,21 +21,21 @@ pub(super) fn exposed(request: &Request, config: Option<&RunConfig>) -> Result<B
     Ok(ports)
 }
 
-pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetPlan> {
+pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<NetworkSpec> {
     let asked = &request.network;
-    if asked.mode == NetMode::None && asked.dns != DnsPlan::default() {
+    if asked.mode == NetworkMode::None && asked.dns != DnsSpec::default() {
         return Err(refuse(
             "--dns, --dns-search and --dns-option mean nothing with --network=none",
             "Leave them out, or leave out --network=none.",
         ));
     }
-    if asked.mode == NetMode::None && asked.hosts.iter().any(|host| host.address.is_none()) {
+    if asked.mode == NetworkMode::None && asked.hosts.iter().any(|host| host.address.is_none()) {
         return Err(refuse(
             "--add-host with host-gateway means nothing with --network=none: the host cannot be reached",
             "Leave it out, or leave out --network=none.",
         ));
     }
-    if let NetMode::Container(_) | NetMode::Ns(_) = &asked.mode {
+    if let NetworkMode::Container(_) | NetworkMode::Ns(_) = &asked.mode {
         joined_network(request)?;
     }
     if !request.files.hosts && !asked.hosts.is_empty() {
@@ -51,7 +53,7 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
     if !asked.mode.carries_ports() {
         ports.clear();
     }
-    Ok(NetPlan {
+    Ok(NetworkSpec {
         mode: asked.mode.clone(),
         ports,
         dns: asked.dns.clone(),
@@ -63,10 +65,10 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
 /// What belongs to whoever made the network, and cannot be set by one who joins it.
 fn joined_network(request: &Request) -> Result<()> {
     let asked = &request.network;
-    let shares_files = matches!(asked.mode, NetMode::Container(_));
+    let shares_files = matches!(asked.mode, NetworkMode::Container(_));
     let option = if !asked.ports.is_empty() || asked.publish_all {
         "--publish"
-    } else if shares_files && asked.dns != DnsPlan::default() {
+    } else if shares_files && asked.dns != DnsSpec::default() {
         "--dns, --dns-search or --dns-option"
     } else if shares_files && !asked.hosts.is_empty() {
         "--add-host"

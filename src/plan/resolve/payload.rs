@@ -6,7 +6,8 @@ use crate::image::RunConfig;
 use crate::plan::ids::Kept;
 use crate::plan::process::UserArg;
 use crate::plan::request::ProcessRequest;
-use crate::plan::{Request, UserSpec, env};
+use crate::plan::{Request, env};
+use crate::spec::UserSpec;
 
 /// The group that `--group-add` takes to mean the caller's own groups.
 const KEEP_GROUPS: &str = "keep-groups";

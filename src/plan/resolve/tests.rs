@@ -1,14 +1,14 @@
 use super::*;
 use crate::host::Limit;
 use crate::image::{ChainId, Digest, ImageConfig};
-use crate::plan::MountSource;
 use crate::plan::env::EnvRequest;
 use crate::plan::mount::{TmpfsArg, VolumeArg};
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, RootfsRequest,
 };
 use crate::plan::security::SecurityRequest;
-use crate::plan::{FilesPlan, LogPlan, SeccompPlan};
+use crate::spec::MountSource;
+use crate::spec::{FilesSpec, LogSpec, SeccompSpec};
 use std::collections::BTreeMap;
 
 pub(in crate::plan) fn facts() -> Facts {
@@ -41,21 +41,21 @@ pub(in crate::plan) fn request() -> Request {
         },
         hostname: None,
         shared_hostname: None,
-        namespaces: NamespacePlan::default(),
+        namespaces: NamespaceSpec::default(),
         ids: crate::plan::ids::IdsRequest::default(),
         network: NetworkRequest::default(),
         devices: Vec::new(),
         chroot_dirs: Vec::new(),
         mounts: MountRequest { read_only_tmpfs: true, ..MountRequest::default() },
         secrets: Vec::new(),
-        files: FilesPlan::default(),
+        files: FilesSpec::default(),
         security: SecurityRequest::default(),
         limits: LimitRequest::default(),
         tty: false,
         stdin: false,
-        log: LogPlan { driver: LogDriver::K8sFile, max_size: None, path: None, tag: None, max_file: None },
+        log: LogSpec { driver: LogDriver::K8sFile, max_size: None, path: None, tag: None, max_file: None },
         lifecycle: LifecycleRequest::default(),
-        notify: crate::plan::notify::NotifyMode::default(),
+        notify: crate::spec::NotifyMode::default(),
         health: crate::plan::health::HealthRequest::default(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
@@ -78,7 +78,7 @@ fn shell() -> Image {
     image(serde_json::json!({ "Cmd": ["sh"] }))
 }
 
-fn plan_of(change: impl FnOnce(&mut Request), image: &Image) -> Result<ContainerPlan> {
+fn plan_of(change: impl FnOnce(&mut Request), image: &Image) -> Result<ContainerSpec> {
     let mut request = request();
     change(&mut request);
     resolve(request, Some(image), &facts())
@@ -97,7 +97,7 @@ fn an_image_without_wishes_gets_the_defaults() {
     assert_eq!(plan.lifecycle.stop_timeout, 10);
     assert_eq!(plan.lifecycle.timeout, None);
     assert_eq!(plan.image.as_ref().unwrap().reference, "docker.io/library/alpine:latest");
-    assert_eq!(plan.root, RootPlan::Layers(shell().layers));
+    assert_eq!(plan.root, RootSpec::Layers(shell().layers));
     assert!(plan.mounts.is_empty());
     assert_eq!(plan.process.user.user, "");
 }
@@ -109,13 +109,13 @@ fn a_plan_survives_being_written_and_read() {
             r.mounts.list =
                 vec!["./a:/b:ro,U".parse::<VolumeArg>().unwrap().0, "/t".parse::<TmpfsArg>().unwrap().0];
             r.network.ports = crate::netns::parse_publish("8080:80").unwrap();
-            r.security.seccomp = Some(SeccompPlan::Profile("{}".into()));
+            r.security.seccomp = Some(SeccompSpec::Profile("{}".into()));
         },
         &shell(),
     )
     .unwrap();
     let text = serde_json::to_string(&plan).unwrap();
-    assert_eq!(serde_json::from_str::<ContainerPlan>(&text).unwrap(), plan);
+    assert_eq!(serde_json::from_str::<ContainerSpec>(&text).unwrap(), plan);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn contradictions_are_refused() {
             r.log.driver = LogDriver::Passthrough;
         }),
         ("--dns", |r| {
-            r.network.mode = NetMode::None;
+            r.network.mode = NetworkMode::None;
             r.network.dns.search = vec!["x".into()];
         }),
         ("--no-hosts", |r| {
@@ -241,7 +241,7 @@ fn contradictions_are_refused() {
             r.mounts.list = ["/a:/b", "/c:/b/"].map(|v| v.parse::<VolumeArg>().unwrap().0).to_vec();
         }),
         ("--sysctl", |r| {
-            r.network.mode = NetMode::Host;
+            r.network.mode = NetworkMode::Host;
             r.limits.sysctls = vec!["net.ipv4.ip_forward=1".parse().unwrap()];
         }),
         ("limit nofile", |r| r.limits.ulimits = vec!["nofile=5000".parse().unwrap()]),
@@ -331,7 +331,7 @@ fn case_15_labels_and_annotations_change_no_setting() {
 #[test]
 fn ports_are_published_where_the_network_carries_them() {
     let image = image(serde_json::json!({ "Cmd": ["sh"], "ExposedPorts": {"80/tcp": {}, "53/udp": {}} }));
-    let all = |mode: &NetMode| {
+    let all = |mode: &NetworkMode| {
         plan_of(
             |r| {
                 r.network.mode = mode.clone();
@@ -348,12 +348,12 @@ fn ports_are_published_where_the_network_carries_them() {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
     };
-    let ports = all(&NetMode::default());
+    let ports = all(&NetworkMode::default());
     assert_eq!(ports.len(), 4, "{ports:?}");
     assert!(ports.contains(&"0.0.0.0:8080->80/tcp".to_owned()));
     assert!(ports.contains(&"0.0.0.0:0->53/udp".to_owned()));
-    assert!(all(&NetMode::Host).is_empty());
-    assert!(all(&NetMode::None).is_empty());
+    assert!(all(&NetworkMode::Host).is_empty());
+    assert!(all(&NetworkMode::None).is_empty());
 }
 
 #[test]
@@ -364,14 +364,14 @@ fn roots_are_images_directories_or_the_hosts_tree() {
         request.process.command = vec!["sh".into()];
         resolve(request, None, &facts()).map(|plan| plan.root)
     };
-    assert_eq!(rooted("/", true).unwrap(), RootPlan::HostTree);
+    assert_eq!(rooted("/", true).unwrap(), RootSpec::HostTree);
     assert_eq!(
         rooted("tree", false).unwrap(),
-        RootPlan::Directory { path: "/home/u/work/tree".into(), overlay: false }
+        RootSpec::Directory { path: "/home/u/work/tree".into(), overlay: false }
     );
     assert_eq!(
         rooted("/srv/./tree/", true).unwrap(),
-        RootPlan::Directory { path: "/srv/tree".into(), overlay: true }
+        RootSpec::Directory { path: "/srv/tree".into(), overlay: true }
     );
     assert!(rooted("/", false).unwrap_err().hints()[0].contains("/:O"));
 }
@@ -379,9 +379,9 @@ fn roots_are_images_directories_or_the_hosts_tree() {
 #[test]
 fn the_hosts_name_is_kept_where_its_network_or_name_is_shared() {
     for (change, name) in [
-        ((|r| r.network.mode = NetMode::Host) as fn(&mut Request), "laptop"),
+        ((|r| r.network.mode = NetworkMode::Host) as fn(&mut Request), "laptop"),
         (|r| r.namespaces.uts = Share::Host, "laptop"),
-        (|r| r.network.mode = NetMode::None, "abababababab"),
+        (|r| r.network.mode = NetworkMode::None, "abababababab"),
     ] {
         assert_eq!(plan_of(change, &shell()).unwrap().hostname, name);
     }

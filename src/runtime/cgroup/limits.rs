@@ -12,8 +12,9 @@ use super::{Group, ask_for_scope, could_lift, delegates, hierarchy, name, of_pro
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};
-use crate::plan::ContainerPlan;
-use crate::plan::resources::{Resources, Setting};
+use crate::plan::resources::Setting;
+use crate::spec::ContainerSpec;
+use crate::spec::Resources;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -24,7 +25,7 @@ use nix::unistd::{AccessFlags, faccessat};
 const SETTING: &str = "limits";
 
 /// The limits of a container, with those that were changed since it was made.
-pub fn effective(dir: &ContainerDir, plan: &ContainerPlan) -> Resources {
+pub fn effective(dir: &ContainerDir, plan: &ContainerSpec) -> Resources {
     let mut resources = plan.limits.resources.clone();
     if let Some(changed) = dir.settings().ok().and_then(|settings| settings.other.get(SETTING).cloned())
         && let Ok(changed) = serde_json::from_value(changed)
@@ -38,7 +39,7 @@ pub fn effective(dir: &ContainerDir, plan: &ContainerPlan) -> Resources {
 ///
 /// # Errors
 /// [`Kind::Host`] when this host cannot keep them; nothing is changed then.
-pub fn update(dir: &ContainerDir, plan: &ContainerPlan, newer: &Resources) -> Result<()> {
+pub fn update(dir: &ContainerDir, plan: &ContainerSpec, newer: &Resources) -> Result<()> {
     newer.check()?;
     let mut all = effective(dir, plan);
     let limited = !all.clone().limiting().is_empty();
@@ -70,7 +71,7 @@ pub fn update(dir: &ContainerDir, plan: &ContainerPlan, newer: &Resources) -> Re
 
 fn change(
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     run: &RunRecord,
     newer: &Resources,
     all: &Resources,
@@ -271,7 +272,7 @@ pub(super) fn path(id: &ContainerId, parent: Option<&str>) -> Option<String> {
 }
 
 /// Whether the kernel has ended a process of the container for want of memory, since its cgroup was made.
-pub fn oom_killed(plan: &ContainerPlan) -> bool {
+pub fn oom_killed(plan: &ContainerSpec) -> bool {
     // Limits may have been set after the container was made, but hardly of one that goes when it ends.
     if plan.limits.resources.is_empty() && plan.lifecycle.auto_remove {
         return false;

@@ -3,9 +3,9 @@
 use super::{ExecRequest, Report, joiner, prepare};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Child};
-use crate::plan::{ContainerPlan, ProcessPlan};
 use crate::runtime::frame::{CONTENT_MAX, Frame};
 use crate::runtime::{client, explain_exec};
+use crate::spec::{ContainerSpec, ProcessSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::sys::process;
@@ -39,8 +39,8 @@ pub struct Captured {
 pub fn capture(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
-    process: ProcessPlan,
+    plan: &ContainerSpec,
+    process: ProcessSpec,
     limit: Duration,
     most: usize,
 ) -> Result<Captured> {

@@ -7,9 +7,9 @@
 
 use crate::container::ContainerId;
 use crate::error::Result;
-use crate::plan::ContainerPlan;
 use crate::runtime::relay::End;
 use crate::runtime::report;
+use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers, ExecRecord, ProcessRef};
 use crate::storage::events::{Action, Events};
@@ -34,7 +34,7 @@ pub(super) struct Trace {
 #[derive(Debug)]
 pub(super) struct Tracer<'a> {
     trace: &'a Trace,
-    plan: &'a ContainerPlan,
+    plan: &'a ContainerSpec,
     dir: ContainerDir,
     record: ExecRecord,
 }
@@ -55,7 +55,7 @@ impl Trace {
 
     /// Opens the container's directory while paths still mean what they mean on the host; `None` when it
     /// has been removed, and then there is nothing to record.
-    pub(super) fn open<'a>(&'a self, plan: &'a ContainerPlan) -> Option<Tracer<'a>> {
+    pub(super) fn open<'a>(&'a self, plan: &'a ContainerSpec) -> Option<Tracer<'a>> {
         let dir = Containers::new(&self.data, &self.runtime).open(&self.container).ok()?;
         let record = ExecRecord {
             id: self.id.clone(),

@@ -5,8 +5,8 @@
 //! a link and must still be a device, the place is a descriptor inside the root (attack cases 16 to 18).
 
 use crate::fork::{Doing, Failure};
-use crate::plan::device::DevicePlan;
 use crate::runtime::files::{self, Target};
+use crate::spec::DeviceSpec;
 use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree};
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// Mounts the nodes inside `root`.
-pub(super) fn bind(root: BorrowedFd<'_>, devices: &[DevicePlan]) -> Result<(), Failure> {
+pub(super) fn bind(root: BorrowedFd<'_>, devices: &[DeviceSpec]) -> Result<(), Failure> {
     let strictly = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     for device in devices {
         let shown = || device.host.to_string_lossy().into_owned();

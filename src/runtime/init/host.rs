@@ -6,7 +6,7 @@
 
 use super::Order;
 use crate::fork::{Doing, Failure};
-use crate::plan::MountSource;
+use crate::spec::MountSource;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, geteuid, setresgid, setresuid};

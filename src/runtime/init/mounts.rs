@@ -9,8 +9,8 @@
 use super::host::Sources;
 use super::tree::c_string;
 use crate::fork::{Doing, Failure};
-use crate::plan::{MountPlan, MountSource};
 use crate::runtime::files::{self, Target};
+use crate::spec::{MountSource, MountSpec};
 use crate::storage::volumes;
 use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree, attr};
@@ -29,7 +29,7 @@ use std::path::Path;
 pub(super) fn make(
     root: BorrowedFd<'_>,
     sources: &Sources,
-    (at, planned): (usize, &MountPlan),
+    (at, planned): (usize, &MountSpec),
 ) -> Result<OwnedFd, Failure> {
     let mut attributes = 0;
     for (wanted, bit) in [

@@ -13,10 +13,10 @@
 
 use super::{Host, Order, mounts, secrets};
 use crate::fork::{Doing, Failure};
-use crate::plan::MountSource;
 use crate::runtime::files::{self, Generated, Scratch};
 use crate::runtime::join::{SHM, Whose};
 use crate::runtime::masks;
+use crate::spec::MountSource;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open, openat};

@@ -1,6 +1,6 @@
 //! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
 
-use super::{ContainerDir, ContainerPlan, End, ExitRecord, Failure, Life, RunRecord, Store};
+use super::{ContainerDir, ContainerSpec, End, ExitRecord, Failure, Life, RunRecord, Store};
 use crate::runtime::cgroup;
 use crate::storage::trash;
 use crate::sys::process;
@@ -127,7 +127,7 @@ pub(super) fn failed(life: &Life<'_>, recorded: Option<&RunRecord>, failure: &Fa
 }
 
 /// Takes a `--rm` container out of sight: its name and volumes are free from here on.
-pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
+pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) {
     if !plan.lifecycle.auto_remove {
         return;
     }
@@ -139,7 +139,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerPlan) {
 }
 
 /// What nobody waits for: unmount, and delete what was taken out of sight.
-pub(super) fn clear_up(store: &Store, plan: &ContainerPlan, merged: &Path) {
+pub(super) fn clear_up(store: &Store, plan: &ContainerSpec, merged: &Path) {
     let moved = store.data().join("trash").join(format!("container-{}", plan.id));
     let trashed = moved.join("merged");
     // The mount goes along when we or somebody else move the directory to the trash.

@@ -4,11 +4,12 @@
 //! files shows them; that one lives as long as its mounts last.
 
 use super::setup::storage_failure;
-use super::{ContainerDir, ContainerPlan, Doing, Failure, Store};
+use super::{ContainerDir, ContainerSpec, Doing, Failure, Store};
 use crate::image::ChainId;
-use crate::plan::MountSource;
+use crate::spec::MountSource;
+use crate::spec::RootSpec;
 use crate::storage::fuse::shift::Shifted;
-use crate::storage::rootfs::{Overlay, RootPlan};
+use crate::storage::rootfs::Overlay;
 use nix::mount::{MntFlags, umount2};
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,10 +31,10 @@ impl Layers {
     pub(in crate::runtime) fn open(
         store: &Store,
         dir: &ContainerDir,
-        plan: &ContainerPlan,
+        plan: &ContainerSpec,
     ) -> Result<Layers, Failure> {
         let of_root = match &plan.root {
-            RootPlan::Layers(chain) => chain.as_slice(),
+            RootSpec::Layers(chain) => chain.as_slice(),
             _ => &[],
         };
         let of_images = plan.mounts.iter().filter_map(|mount| match &mount.source {
@@ -59,7 +60,7 @@ impl Layers {
     }
 
     /// Has them shown under the container's ids.
-    fn shift(&mut self, place: &Path, plan: &ContainerPlan) -> Result<(), Failure> {
+    fn shift(&mut self, place: &Path, plan: &ContainerSpec) -> Result<(), Failure> {
         match fs::DirBuilder::new().mode(0o700).create(place) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
             other => other.doing("make directory", place)?,
@@ -89,7 +90,7 @@ impl Layers {
 }
 
 /// Unmounts what [`Layers`] mounted below a container's directory, which is or was here.
-pub(super) fn release(plan: &ContainerPlan, container: &Path) {
+pub(super) fn release(plan: &ContainerSpec, container: &Path) {
     if plan.ids.is_shifted() {
         let _ = umount2(&container.join("lower"), MntFlags::MNT_DETACH);
     }

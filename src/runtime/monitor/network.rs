@@ -1,11 +1,13 @@
 //! The container's network, as the monitor sees it: slirp4netns, the port forwarder, name files.
 
-use super::{ContainerPlan, Failure};
+use super::{ContainerSpec, Failure};
 use crate::fork::{self, Child, Doing};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, HostsBase, NetMode, SlirpOptions, files as texts, slirp};
+use crate::netns::{self, files as texts, slirp};
 use crate::runtime::init::FileOrder;
 use crate::runtime::users;
+use crate::spec::NetworkMode;
+use crate::spec::network::{HostsBase, SlirpOptions};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -71,13 +73,13 @@ impl Network {
 /// Starts the network of a container that was just cloned and still waits, in its network namespace and the
 /// user namespace that owns it; nothing is waited for here.
 pub(super) fn begin(
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     program: Option<&Path>,
     netns: OwnedFd,
     userns: OwnedFd,
     listeners: Vec<netns::Listener>,
 ) -> Result<Option<Network>, Failure> {
-    let (NetMode::Slirp(options), Some(program)) = (&plan.network.mode, program) else { return Ok(None) };
+    let (NetworkMode::Slirp(options), Some(program)) = (&plan.network.mode, program) else { return Ok(None) };
     let slirp = slirp::spawn(program, options, netns.as_fd())?;
     let forwarder = if listeners.is_empty() {
         None
@@ -108,7 +110,7 @@ pub(super) fn close(network: Option<Network>) {
 }
 
 /// The files that are generated for a container.
-pub(super) fn files(plan: &ContainerPlan, root: &Path) -> Result<Vec<FileOrder>, Failure> {
+pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>, Failure> {
     let host_file = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let base = match &plan.network.hosts_base {
         HostsBase::Localhost => None,
@@ -149,7 +151,7 @@ pub(super) fn files(plan: &ContainerPlan, root: &Path) -> Result<Vec<FileOrder>,
 }
 
 /// What podman-aware programs read to learn where they are.
-fn container_env(plan: &ContainerPlan) -> String {
+fn container_env(plan: &ContainerSpec) -> String {
     let image = plan
         .image
         .as_ref()

@@ -1,11 +1,10 @@
 //! One run: stage 2 is cloned and followed until the payload runs.
 
 use super::setup::storage_failure;
-use super::{ContainerDir, ContainerPlan, Failure, Life, finish, network, owners, setup};
+use super::{ContainerDir, ContainerSpec, Failure, Life, finish, network, owners, setup};
 use crate::failpoint;
 use crate::fork::{self, Child, Doing};
 use crate::netns;
-use crate::plan::resources::Resources;
 use crate::runtime::birth;
 use crate::runtime::cgroup;
 use crate::runtime::door::Ground;
@@ -14,6 +13,7 @@ use crate::runtime::join::{Joins, Shares, Whose};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::report;
+use crate::spec::Resources;
 use crate::storage::containers::{PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::fuse;
 use crate::sys::process;
@@ -97,7 +97,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         let _ = child.wait();
         Failed { failure: Box::new(failure), record: record.map(Box::new) }
     };
-    let ports = listeners.iter().map(|l| port_record(&l.bound)).collect();
+    let ports = listeners.iter().map(|listener| PortRecord::from(&listener.bound)).collect();
     if let (Some(own), None) = (&own, born_into) {
         own.take(child.pid.as_raw()).map_err(|failure| abandon(failure, None))?;
     }
@@ -178,7 +178,7 @@ fn record_run(
 
 /// What is to be limited, which may be nothing where the container manages cgroups itself; `None` when neither
 /// is asked for.
-fn limits(dir: &ContainerDir, plan: &ContainerPlan) -> Option<Resources> {
+fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Option<Resources> {
     let limits = &plan.limits;
     // One that goes when it ends is hardly ever changed before it starts.
     if limits.resources.is_empty() && !limits.manages_cgroups && plan.lifecycle.auto_remove {
@@ -191,7 +191,7 @@ fn limits(dir: &ContainerDir, plan: &ContainerPlan) -> Option<Resources> {
 /// Puts stage 2 into a cgroup where it can be limited, and which it may manage; gives what stage 2 is to know
 /// of it.
 fn own_cgroup(
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     resources: &Resources,
     child: &Child,
     namespace: Whose,
@@ -213,15 +213,6 @@ fn own_cgroup(
             Ok(ToInit::Go { own_cgroup: own.is_some(), managed: false })
         }
         Err(failure) => Err(failure),
-    }
-}
-
-fn port_record(port: &netns::PortPublish) -> PortRecord {
-    PortRecord {
-        host_ip: port.host_ip,
-        host_port: port.host_port,
-        container_port: port.container_port,
-        protocol: port.protocol.to_string(),
     }
 }
 

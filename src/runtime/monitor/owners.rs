@@ -5,9 +5,9 @@
 //! is looked up in the container's root, as stage 2 does later. For containers with the shared namespace's
 //! ids nothing is done here: stage 2 sees to option `U`.
 
-use super::{ContainerPlan, Doing, Failure};
-use crate::plan::MountSource;
+use super::{ContainerSpec, Doing, Failure};
 use crate::runtime::{init, users};
+use crate::spec::MountSource;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A user that does not exist, a file that cannot be given away.
 pub(super) fn hand_over(
-    plan: &mut ContainerPlan,
+    plan: &mut ContainerSpec,
     prepared: &BTreeMap<usize, PathBuf>,
     merged: &Path,
 ) -> Result<(), Failure> {
@@ -55,7 +55,7 @@ pub(super) fn hand_over(
 /// # Errors
 /// Those of `owner`, and of the calls it takes.
 pub(super) fn first_use(
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     directory: &Path,
     owner: impl FnOnce() -> Result<(u32, u32), Failure>,
 ) -> Result<(), Failure> {
@@ -72,7 +72,7 @@ pub(super) fn first_use(
 }
 
 /// Gives the pipes among the payload's streams to the container's root, who gives them to the payload's user.
-pub(in crate::runtime) fn lend_pipes(plan: &ContainerPlan, stdio: &init::Stdio) {
+pub(in crate::runtime) fn lend_pipes(plan: &ContainerSpec, stdio: &init::Stdio) {
     if plan.ids.is_shifted() {
         init::give_pipes(plan, stdio, plan.ids.root());
     }
@@ -82,7 +82,7 @@ pub(in crate::runtime) fn lend_pipes(plan: &ContainerPlan, stdio: &init::Stdio) 
 ///
 /// # Errors
 /// A user that does not exist.
-pub(super) fn payload_user(plan: &ContainerPlan, merged: &Path) -> Result<(u32, u32), Failure> {
+pub(super) fn payload_user(plan: &ContainerSpec, merged: &Path) -> Result<(u32, u32), Failure> {
     let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(merged, look, Mode::empty()).doing("open", merged)?;
     let user = users::resolve(root.as_fd(), &plan.process.user)?;

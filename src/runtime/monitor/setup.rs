@@ -4,16 +4,17 @@
 use super::layers::Layers;
 use super::{network, owners, sources};
 use crate::fork::{self, Doing, Failure};
-use crate::plan::ContainerPlan;
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::secrets;
+use crate::spec::ContainerSpec;
+use crate::spec::RootSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
-use crate::storage::rootfs::{self, Places, RootPlan};
+use crate::storage::rootfs::{self, Places};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -24,7 +25,7 @@ use std::path::Path;
 
 /// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
 /// will ever look at them.
-pub(in crate::runtime) fn let_go(plan: &ContainerPlan, keep: bool) -> Result<(Stdio, Streams), Failure> {
+pub(in crate::runtime) fn let_go(plan: &ContainerSpec, keep: bool) -> Result<(Stdio, Streams), Failure> {
     // Fails when this process leads its group already, which a fork never does.
     let _ = nix::unistd::setsid();
     let null = null()?;
@@ -50,7 +51,7 @@ fn null() -> Result<OwnedFd, Failure> {
 
 /// The streams of one more run, when the caller has long gone. With the passthrough log driver they are
 /// `kept`, the caller's own.
-pub(super) fn streams(plan: &ContainerPlan, kept: Option<&Stdio>) -> Result<(Stdio, Streams), Failure> {
+pub(super) fn streams(plan: &ContainerSpec, kept: Option<&Stdio>) -> Result<(Stdio, Streams), Failure> {
     match kept {
         Some(kept) => Ok((copy(kept)?, Streams::default())),
         None => pipes(plan, &null()?, true),
@@ -64,7 +65,7 @@ pub(super) fn copy(stdio: &Stdio) -> Result<Stdio, Failure> {
     Ok(Stdio::new([copy(stdin)?, copy(stdout)?, copy(stderr)?]))
 }
 
-fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
+fn pipes(plan: &ContainerSpec, null: &OwnedFd, keep: bool) -> Result<(Stdio, Streams), Failure> {
     let copy = || null.try_clone().doing("copy", "/dev/null");
     if plan.io.tty || !keep {
         return Ok((Stdio::new([copy()?, copy()?, copy()?]), Streams::default()));
@@ -89,11 +90,11 @@ fn pipes(plan: &ContainerPlan, null: &OwnedFd, keep: bool) -> Result<(Stdio, Str
 pub(in crate::runtime) fn assemble(
     layers: &Layers,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     volatile: bool,
 ) -> Result<Places, Failure> {
     let lowers = match &plan.root {
-        RootPlan::Layers(chain) => layers.of(chain)?,
+        RootSpec::Layers(chain) => layers.of(chain)?,
         _ => Vec::new(),
     };
     let overlay = layers.overlay();
@@ -117,7 +118,7 @@ pub(in crate::runtime) fn assemble(
 pub(super) fn order(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     filter: Option<&Filter>,
     (layers, merged): (&Layers, &Path),
     notify: Option<&Notify>,

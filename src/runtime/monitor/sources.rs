@@ -7,7 +7,7 @@
 
 use super::layers::Layers;
 use super::{ContainerDir, Doing, Failure, Store, owners, storage_failure};
-use crate::plan::{ContainerPlan, MountPlan, MountSource, OverlayPlan};
+use crate::spec::{ContainerSpec, MountSource, MountSpec, OverlaySpec};
 use crate::storage::rootfs;
 use crate::storage::volumes::{self, Backing, Medium, Volume};
 use crate::sys::mount::{self, Tree, attr};
@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 pub(in crate::runtime) fn prepare(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     (layers, merged): (&Layers, &Path),
 ) -> Result<BTreeMap<usize, PathBuf>, Failure> {
     let mut places = BTreeMap::new();
@@ -60,7 +60,7 @@ pub(in crate::runtime) fn prepare(
             }
             _ => continue,
         };
-        let throw_away = OverlayPlan::default();
+        let throw_away = OverlaySpec::default();
         let overlay = match &planned.source {
             MountSource::Image { .. } => Some(&throw_away),
             _ => planned.overlay.as_ref(),
@@ -84,7 +84,7 @@ pub(in crate::runtime) fn prepare(
 pub(in crate::runtime) fn standing(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
 ) -> crate::error::Result<BTreeMap<usize, PathBuf>> {
     let mut places = BTreeMap::new();
     for (at, planned) in plan.mounts.iter().enumerate() {
@@ -99,7 +99,7 @@ pub(in crate::runtime) fn standing(
     Ok(places)
 }
 
-fn is_overlay(planned: &MountPlan) -> bool {
+fn is_overlay(planned: &MountSpec) -> bool {
     planned.overlay.is_some() || matches!(planned.source, MountSource::Image { .. })
 }
 
@@ -109,7 +109,7 @@ fn overlay_place(container: &Path, at: usize) -> PathBuf {
 }
 
 /// Unmounts the overlays of a container whose directory is or was here.
-pub(super) fn release(plan: &ContainerPlan, container: &Path) {
+pub(super) fn release(plan: &ContainerSpec, container: &Path) {
     for (at, planned) in plan.mounts.iter().enumerate() {
         if is_overlay(planned) {
             let _ = umount2(&overlay_place(container, at).join("merged"), MntFlags::MNT_DETACH);
@@ -118,14 +118,14 @@ pub(super) fn release(plan: &ContainerPlan, container: &Path) {
 }
 
 /// Whether this mount is one that fills its volume from the image.
-fn fills(planned: &MountPlan, volume: &Volume, backing: &Backing) -> bool {
+fn fills(planned: &MountSpec, volume: &Volume, backing: &Backing) -> bool {
     let asked = matches!(planned.source, MountSource::Volume { copy_up: true, .. });
     // An owner that was asked for is not to be the image's.
     let free = !backing.has_owner() || volume.options.contains_key("copy");
     asked && free && backing.copy && planned.overlay.is_none() && planned.subpath.is_none()
 }
 
-fn fill(merged: &Path, planned: &MountPlan, path: &Path) -> Result<(), Failure> {
+fn fill(merged: &Path, planned: &MountSpec, path: &Path) -> Result<(), Failure> {
     let root = open(merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let target = open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let (root, target) = (root.doing("open", merged)?, target.doing("open", path)?);

@@ -59,7 +59,7 @@ impl Places {
     }
 }
 
-fn filter(plan: &SeccompPlan, capabilities: &[&str]) -> Filter {
+fn filter(plan: &SeccompSpec, capabilities: &[&str]) -> Filter {
     let places = Places::new();
     let capabilities: Vec<String> = capabilities.iter().map(|c| (*c).to_owned()).collect();
     prepare(plan, &capabilities, places.cache()).unwrap().unwrap()
@@ -70,8 +70,8 @@ fn check(text: &str) -> Result<Filter> {
     compile_now(text, &[], "6.1.0")
 }
 
-fn profile(text: &str) -> SeccompPlan {
-    SeccompPlan::Profile(text.to_owned())
+fn profile(text: &str) -> SeccompSpec {
+    SeccompSpec::Profile(text.to_owned())
 }
 
 fn number(name: &str, arch: libseccomp::ScmpArch) -> u32 {
@@ -93,11 +93,11 @@ fn x86(filter: &Filter, name: &str, args: &[u64]) -> u32 {
 fn usual_capability_sets_cost_nothing_at_start() {
     let places = Places::new();
     for capabilities in [vec![], vec!["CAP_CHOWN".to_owned(), "CAP_SYS_CHROOT".to_owned()]] {
-        let filter = prepare(&SeccompPlan::Default, &capabilities, places.cache()).unwrap().unwrap();
+        let filter = prepare(&SeccompSpec::Default, &capabilities, places.cache()).unwrap().unwrap();
         assert!(matches!(filter.program, Cow::Borrowed(_)));
     }
     assert!(places.entries().is_empty());
-    assert_eq!(prepare(&SeccompPlan::Unconfined, &[], places.cache()).unwrap(), None);
+    assert_eq!(prepare(&SeccompSpec::Unconfined, &[], places.cache()).unwrap(), None);
 }
 
 #[test]
@@ -108,13 +108,13 @@ fn embedded_programs_are_those_of_the_profile() {
     let known: Vec<String> = caps::all().iter().map(ToString::to_string).collect();
     assert!(embedded::MENTIONED.iter().all(|m| known.iter().any(|k| k == m)));
     let now = compile_now(DEFAULT_PROFILE, &["CAP_SYS_CHROOT"], "5.14").unwrap();
-    assert_eq!(now, filter(&SeccompPlan::Default, &["CAP_SYS_CHROOT"]));
+    assert_eq!(now, filter(&SeccompSpec::Default, &["CAP_SYS_CHROOT"]));
 }
 
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn default_profile_answers() {
-    let f = filter(&SeccompPlan::Default, &["CAP_SYS_CHROOT"]);
+    let f = filter(&SeccompSpec::Default, &["CAP_SYS_CHROOT"]);
     for call in ["read", "openat", "clone3", "clone", "unshare", "mount", "execve", "setns", "statx", "futex"]
     {
         assert_eq!(x64(&f, call, &[]), ALLOW, "{call}");
@@ -127,8 +127,8 @@ fn default_profile_answers() {
     }
     assert_eq!(answer(&f, X86_64, 9999, &[]), errno(libc::ENOSYS));
     assert_eq!(x64(&f, "chroot", &[]), ALLOW);
-    assert_eq!(x64(&filter(&SeccompPlan::Default, &[]), "chroot", &[]), errno(libc::EPERM));
-    let admin = filter(&SeccompPlan::Default, &["CAP_SYS_ADMIN"]);
+    assert_eq!(x64(&filter(&SeccompSpec::Default, &[]), "chroot", &[]), errno(libc::EPERM));
+    let admin = filter(&SeccompSpec::Default, &["CAP_SYS_ADMIN"]);
     assert_eq!(x64(&admin, "bpf", &[]), ALLOW);
     assert_eq!(x64(&admin, "chroot", &[]), errno(libc::EPERM));
     assert_eq!(x64(&f, "personality", &[0]), ALLOW);
@@ -138,7 +138,7 @@ fn default_profile_answers() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn sockets_by_family_with_the_upper_half_of_the_register_ignored() {
-    let f = filter(&SeccompPlan::Default, &[]);
+    let f = filter(&SeccompSpec::Default, &[]);
     for upper in [0, 1 << 32, 0xffff_ffff << 32] {
         for family in 0..46u64 {
             let wanted = match family {
@@ -150,7 +150,7 @@ fn sockets_by_family_with_the_upper_half_of_the_register_ignored() {
         assert_eq!(x64(&f, "socket", &[16, 3, 9 | upper]), errno(libc::EINVAL));
         assert_eq!(x64(&f, "socket", &[2, 3, 9 | upper]), ALLOW);
     }
-    let audit = filter(&SeccompPlan::Default, &["CAP_AUDIT_WRITE"]);
+    let audit = filter(&SeccompSpec::Default, &["CAP_AUDIT_WRITE"]);
     assert_eq!(x64(&audit, "socket", &[16, 3, 9]), ALLOW);
     assert_eq!(x64(&audit, "socket", &[38, 3, 0]), errno(libc::ENOSYS));
 }
@@ -158,7 +158,7 @@ fn sockets_by_family_with_the_upper_half_of_the_register_ignored() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn case_52_every_entry_of_the_kernel_is_filtered() {
-    let f = filter(&SeccompPlan::Default, &[]);
+    let f = filter(&SeccompSpec::Default, &[]);
     assert_eq!(x86(&f, "openat", &[]), ALLOW);
     assert_eq!(x86(&f, "socket", &[2, 1, 0]), ALLOW);
     assert_eq!(x86(&f, "socket", &[38, 5, 0]), errno(libc::ENOSYS));

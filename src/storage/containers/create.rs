@@ -16,19 +16,18 @@
 //! what was refused would have been visible. The rename comes last, so nobody ever reads a record of
 //! a container that is not all there. Nothing is synced here.
 
-use super::records::Outline;
 use super::summary::Record;
 use super::{CONTAINERS, ContainerDir, Containers, NAMES, Settings, files, locks};
 use crate::container::{ContainerId, Name};
 use crate::error::{Context, Kind, Result};
 use crate::failpoint;
+use crate::spec::ContainerSpec;
 use crate::storage::events::{Action, Event, Events, Type};
 use crate::storage::place::Place;
 use crate::storage::record::failed;
 use crate::storage::{access_list, trash};
 use chrono::Utc;
 use nix::sys::stat::{Mode, fstat, mkdirat};
-use serde::Serialize;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -49,30 +48,28 @@ impl Containers {
     ///
     /// # Errors
     /// `Conflict` when the name is taken; `Storage` when a file cannot be written. Nothing is left then.
-    pub fn create<P: Serialize>(&self, id: &ContainerId, name: &Name, plan: &P) -> Result<ContainerDir> {
-        self.create_with(id, name, plan, |_| Ok(()))
+    pub fn create(&self, id: &ContainerId, name: &Name, spec: &ContainerSpec) -> Result<ContainerDir> {
+        self.create_with(id, name, spec, |_| Ok(()))
     }
 
     /// As [`Containers::create`]; `furnish` puts more into the directory before anybody sees it.
     ///
     /// # Errors
     /// As there, and those of `furnish`.
-    pub fn create_with<P: Serialize>(
+    pub fn create_with(
         &self,
         id: &ContainerId,
         name: &Name,
-        plan: &P,
+        spec: &ContainerSpec,
         furnish: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<ContainerDir> {
         let doing = || format!("create container {name}");
-        let plan = serde_json::to_vec(plan).context(Kind::Storage, doing)?;
-        let outline: Outline = serde_json::from_slice(&plan).context(Kind::Storage, doing)?;
         let containers = Place::make(&self.data.join(CONTAINERS))?;
         let aside = aside(id);
         let place = containers.new_below(&aside)?;
         let dir = place.as_fd().try_clone_to_owned().context(Kind::Storage, doing)?;
         let dir = ContainerDir::new(id.clone(), &self.data, &self.runtime, dir);
-        let made = self.fill_and_place(&containers, &dir, name, (&plan, &outline), furnish);
+        let made = self.fill_and_place(&containers, &dir, name, spec, furnish);
         if made.is_err() {
             // Holds nothing but what was just written, all of it ours.
             let _ = trash::remove_in(&containers, aside);
@@ -81,10 +78,10 @@ impl Containers {
             Kind::Storage => crate::error::Error::new(Kind::Storage, doing()).caused_by(e),
             _ => e,
         })?;
-        let image = outline.image.map(|i| i.reference).unwrap_or_default();
+        let image = spec.image.as_ref().map(|image| image.reference.clone()).unwrap_or_default();
         let event =
             Event::new(Type::Container, Action::Create).id(id.as_str()).name(name.as_str()).image(image);
-        Events::new(&self.data).emit(Event { attributes: outline.labels, ..event });
+        Events::new(&self.data).emit(Event { attributes: spec.labels.clone(), ..event });
         Ok(dir)
     }
 
@@ -93,7 +90,7 @@ impl Containers {
         containers: &Place,
         dir: &ContainerDir,
         name: &Name,
-        (plan, outline): (&[u8], &Outline),
+        spec: &ContainerSpec,
         furnish: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<()> {
         let lock = dir.lock()?;
@@ -103,9 +100,10 @@ impl Containers {
         dir.claim();
         failpoint::reach("create.dir");
         let write = || -> io::Result<()> {
-            files::create(dir.fd(), "plan.json", plan)?;
+            let plan = serde_json::to_vec(spec).map_err(io::Error::other)?;
+            files::create(dir.fd(), "plan.json", &plan)?;
             // Else the settings are the plan's.
-            if outline.name.as_ref() != Some(name) {
+            if spec.name != *name {
                 let settings = serde_json::to_vec(&Settings::new(name.clone())).map_err(io::Error::other)?;
                 files::create(dir.fd(), "settings.json", &settings)?;
             }
@@ -113,7 +111,7 @@ impl Containers {
             mkdirat(dir.fd(), "upper", Mode::from_bits_truncate(0o755))?;
             // What it has is what the container's `/` has.
             access_list::open_to_all(files::open_dir(dir.fd(), "upper")?.as_fd())?;
-            files::create(dir.fd(), "summary", &Record::new(name.as_str(), outline).to_bytes()?)
+            files::create(dir.fd(), "summary", &Record::new(name.as_str(), spec).to_bytes()?)
         };
         write().map_err(fail)?;
         furnish(dir.fd())?;

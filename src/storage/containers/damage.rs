@@ -144,7 +144,7 @@ impl Containers {
         }
         match fault.cure {
             Cure::Settings => {
-                let planned = dir.outline().name;
+                let planned = dir.spec().ok().map(|spec| spec.name);
                 let linked = self.names_of(&id)?;
                 let name = planned.filter(|name| linked.is_empty() || linked.contains(name));
                 let name = name.or_else(|| linked.into_iter().next());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::container::Status;
-use crate::storage::containers::Plans;
-use serde_json::{Value, json};
+use crate::storage::containers::Specs;
+use crate::storage::testing::spec;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
@@ -21,17 +21,16 @@ impl Scene {
     }
 
     fn make(&self, name: &str) -> ContainerDir {
-        let plan = json!({ "version": 1, "name": name, "created": "2026-01-01T00:00:00Z" });
         let id = Containers::new_id().unwrap();
-        self.containers.create(&id, &name.parse().unwrap(), &plan).unwrap()
+        self.containers.create(&id, &name.parse().unwrap(), &spec(name)).unwrap()
     }
 
     fn outside(&self) -> PathBuf {
         self.dir.path().join("outside")
     }
 
-    fn plans(&self) -> Plans<Value> {
-        self.containers.plans().unwrap()
+    fn specs(&self) -> Specs {
+        self.containers.specs().unwrap()
     }
 
     /// Every fault is mended, and then there is none.
@@ -76,20 +75,20 @@ fn a_plan_that_cannot_be_read_is_never_a_plan_that_names_nothing() {
     let plan = dir.path().join("plan.json");
     let whole = std::fs::read(&plan).unwrap();
     spoil(&plan, &scene.outside(), |kind| {
-        let plans = scene.plans();
-        assert_eq!(plans.read.len(), 1, "{kind}");
-        assert_eq!(plans.read[0].0.id(), other.id(), "{kind}");
-        assert_eq!(plans.unreadable[0].id, *dir.id(), "{kind}");
-        assert!(!plans.unreadable[0].is_newer);
+        let specs = scene.specs();
+        assert_eq!(specs.read.len(), 1, "{kind}");
+        assert_eq!(specs.read[0].0.id(), other.id(), "{kind}");
+        assert_eq!(specs.unreadable[0].id, *dir.id(), "{kind}");
+        assert!(!specs.unreadable[0].is_newer);
         // Listings go on with what the summary says.
         assert_eq!(scene.containers.list().unwrap().len(), 2, "{kind}");
     });
     // Gone altogether is no better.
-    assert_eq!(scene.plans().unreadable.len(), 1);
+    assert_eq!(scene.specs().unreadable.len(), 1);
     std::fs::write(&plan, r#"{"version":99,"name":"bad","created":"2026-01-01T00:00:00Z"}"#).unwrap();
-    assert!(scene.plans().unreadable[0].is_newer);
+    assert!(scene.specs().unreadable[0].is_newer);
     std::fs::write(&plan, whole).unwrap();
-    assert!(scene.plans().unreadable.is_empty());
+    assert!(scene.specs().unreadable.is_empty());
     assert_eq!(std::fs::read_to_string(scene.outside()).unwrap(), "untouched");
 }
 
@@ -164,7 +163,7 @@ fn what_is_no_directory_of_a_container_is_set_aside_and_blocks_nothing() {
     assert_eq!(scene.containers.list().unwrap().len(), 1);
     // Root gets into any directory.
     let closed = usize::from(!nix::unistd::geteuid().is_root());
-    assert_eq!(scene.plans().unreadable.len(), 2 + closed);
+    assert_eq!(scene.specs().unreadable.len(), 2 + closed);
     assert_eq!(scene.mend().len(), 3 + closed);
     let aside = scene.containers.data.join("damaged");
     assert_eq!(std::fs::read_to_string(aside.join(format!("containers-{}", ids[0]))).unwrap(), "file");
@@ -174,7 +173,7 @@ fn what_is_no_directory_of_a_container_is_set_aside_and_blocks_nothing() {
             "kept"
         );
     }
-    assert!(scene.plans().unreadable.is_empty());
+    assert!(scene.specs().unreadable.is_empty());
     assert_eq!(std::fs::read_to_string(scene.outside()).unwrap(), "untouched");
 }
 

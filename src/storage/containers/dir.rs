@@ -12,9 +12,9 @@ pub use status::LOST_EXIT_CODE;
 
 use super::files;
 use super::locks::{self, DirLock};
-use super::records::Outline;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
+use crate::spec::ContainerSpec;
 use crate::storage::events::{Action, Event, Events};
 use crate::storage::record;
 use nix::errno::Errno;
@@ -133,14 +133,15 @@ impl ContainerDir {
         files::read_json(self.fd(), file).context(Kind::Storage, || self.doing(&format!("read {file}")))
     }
 
-    /// What the container is to be.
+    /// What it is to be, as it was made. One of a newer version is refused, as it may mean more than is read of
+    /// it.
     ///
     /// # Errors
-    /// When the plan is missing or not readable as a `P`.
-    pub fn plan<P: DeserializeOwned>(&self) -> Result<P> {
-        serde_json::from_slice(&self.plan_bytes()?)
-            .context(Kind::Storage, || self.doing("understand plan.json"))
-            .map_err(|e| e.hint(self.drop_it()))
+    /// When `plan.json` is missing, damaged or of a newer version.
+    pub fn spec(&self) -> Result<ContainerSpec> {
+        self.plan_bytes().and_then(|bytes| super::specs::parse(&bytes)).map_err(|e| {
+            Error::new(Kind::Storage, "its plan cannot be read").caused_by(e).hint(self.drop_it())
+        })
     }
 
     fn plan_bytes(&self) -> Result<Vec<u8>> {
@@ -161,16 +162,6 @@ impl ContainerDir {
         )
     }
 
-    /// As [`ContainerDir::plan`], refusing a plan of a newer version, which may mean more than is read of it.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn checked_plan<P: DeserializeOwned>(&self) -> Result<P> {
-        self.plan_bytes().and_then(|bytes| super::plans::parse(&bytes)).map_err(|e| {
-            Error::new(Kind::Storage, "its plan cannot be read").caused_by(e).hint(self.drop_it())
-        })
-    }
-
     /// A record that could not be written, with the cure where there is one.
     fn unwritten(&self, file: &str, e: io::Error) -> Error {
         let cure = record::hint(e.raw_os_error().map(Errno::from_raw));
@@ -183,15 +174,12 @@ impl ContainerDir {
         self.settings().map_or_else(|_| self.id.short().to_owned(), |settings| settings.name.to_string())
     }
 
-    pub(super) fn outline(&self) -> Outline {
-        files::read_json(self.fd(), "plan.json").ok().flatten().unwrap_or_default()
-    }
-
     /// What events say of the container: its name, its image and its labels.
     pub(in crate::storage) fn event_subject(&self) -> (String, String, BTreeMap<String, String>) {
-        let outline = self.outline();
         let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
-        (name, outline.image.map(|i| i.reference).unwrap_or_default(), outline.labels)
+        // One that cannot be read has no image or labels that could be told.
+        let (image, labels) = self.spec().map(|spec| (spec.image, spec.labels)).unwrap_or_default();
+        (name, image.map(|image| image.reference).unwrap_or_default(), labels)
     }
 
     /// Tells of something that happened to the container, by the name and the labels that it has.

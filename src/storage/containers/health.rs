@@ -1,8 +1,8 @@
 //! How well a container is: the record that checks leave, `health.json`.
 
 use super::{ContainerDir, files};
-use crate::container::health::Health;
 use crate::error::{Context, Kind, Result};
+use crate::spec::health::Health;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};

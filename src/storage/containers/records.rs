@@ -1,14 +1,13 @@
 //! The records of a container, as they stand on disk.
 
-use crate::container::health::HealthCheck;
 use crate::container::{ContainerId, Name, RestartPolicy};
-use crate::image::Digest;
+use crate::spec::HealthCheck;
+use crate::spec::network::{PortPublish, Protocol};
 use crate::sys::process;
 use chrono::{DateTime, Utc};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
-use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -65,8 +64,19 @@ pub struct PortRecord {
     pub host_port: u16,
     /// Port inside.
     pub container_port: u16,
-    /// `tcp` or `udp`.
-    pub protocol: String,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+impl From<&PortPublish> for PortRecord {
+    fn from(port: &PortPublish) -> PortRecord {
+        PortRecord {
+            host_ip: port.host_ip,
+            host_port: port.host_port,
+            container_port: port.container_port,
+            protocol: port.protocol,
+        }
+    }
 }
 
 /// One run of a container; the content of `run.json`, written by its monitor.
@@ -188,72 +198,4 @@ impl ExecRecord {
     pub fn is_running(&self) -> bool {
         self.code.is_none() && self.process.is_some_and(|process| process.open().is_some())
     }
-}
-
-/// The few things listings need of a `plan.json`, whichever version wrote it.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Outline {
-    pub(super) name: Option<Name>,
-    pub(super) created: DateTime<Utc>,
-    pub(super) image: Option<OutlineImage>,
-    process: OutlineProcess,
-    asked: OutlineAsked,
-    network: OutlineNetwork,
-    lifecycle: OutlineLifecycle,
-    pub(super) labels: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct OutlineImage {
-    pub(super) reference: String,
-    pub(super) id: Digest,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-struct OutlineProcess {
-    argv: Vec<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-struct OutlineAsked {
-    command: Vec<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-struct OutlineNetwork {
-    #[serde(deserialize_with = "lenient")]
-    ports: Vec<PortRecord>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-struct OutlineLifecycle {
-    auto_remove: bool,
-}
-
-impl Outline {
-    /// What listings show as the command: without the entry point, as podman has it.
-    pub(super) fn command(&self) -> String {
-        if self.asked.command.is_empty() { &self.process.argv } else { &self.asked.command }.join(" ")
-    }
-
-    /// Ports that were asked for.
-    pub(super) fn ports(&self) -> &[PortRecord] {
-        &self.network.ports
-    }
-
-    /// `--rm`.
-    pub(super) fn auto_remove(&self) -> bool {
-        self.lifecycle.auto_remove
-    }
-}
-
-/// Ports of a form this program does not know are left out rather than hiding the container.
-fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortRecord>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
 }

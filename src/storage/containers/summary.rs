@@ -5,9 +5,11 @@
 //! only containers whose summary says so have their `alive` lock probed, and only those found dead have
 //! their other records read. What does not fit is left out and read from the full records.
 
-use super::records::{Outline, PortRecord};
-use crate::container::health::Health;
+use super::records::PortRecord;
 use crate::container::{ContainerId, ExitRecord, Name, Status};
+use crate::spec::ContainerSpec;
+use crate::spec::health::Health;
+use crate::spec::network::Protocol;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -66,26 +68,48 @@ pub(super) struct Record {
 
 impl Record {
     /// The summary of a container that was never started.
-    pub(super) fn new(name: &str, outline: &Outline) -> Record {
-        let (image, image_id) = match &outline.image {
+    pub(super) fn new(name: &str, spec: &ContainerSpec) -> Record {
+        let (image, image_id) = match &spec.image {
             Some(image) => (image.reference.clone(), image.id.hex().get(..16).unwrap_or_default().to_owned()),
             None => (String::new(), String::new()),
         };
+        let ports: Vec<PortRecord> = spec.network.ports.iter().map(PortRecord::from).collect();
         Record {
             v: VERSION,
             name: name.to_owned(),
             image,
             image_id,
-            command: outline.command(),
-            created: outline.created,
+            command: spec.listed_command(),
+            created: spec.created,
             phase: Phase::Created,
             run: 0,
             started: None,
             finished: None,
             code: None,
             health: None,
-            ports: encode_ports(outline.ports()),
-            rm: outline.auto_remove(),
+            ports: encode_ports(&ports),
+            rm: spec.lifecycle.auto_remove,
+            cut: false,
+        }
+    }
+
+    /// What is left to show of a container whose plan cannot be read.
+    pub(super) fn of_lost(name: &str) -> Record {
+        Record {
+            v: VERSION,
+            name: name.to_owned(),
+            image: String::new(),
+            image_id: String::new(),
+            command: String::new(),
+            created: DateTime::UNIX_EPOCH,
+            phase: Phase::Created,
+            run: 0,
+            started: None,
+            finished: None,
+            code: None,
+            health: None,
+            ports: String::new(),
+            rm: false,
             cut: false,
         }
     }
@@ -153,7 +177,11 @@ fn decode_ports(text: &str) -> Vec<PortRecord> {
         let host_ip = if ip.is_empty() { None } else { Some(ip.parse().ok()?) };
         let host_port = parts.next()?.parse().ok()?;
         let container_port = parts.next()?.parse().ok()?;
-        Some(PortRecord { host_ip, host_port, container_port, protocol: parts.next()?.to_owned() })
+        let protocol = match parts.next()? {
+            "udp" => Protocol::Udp,
+            _ => Protocol::Tcp,
+        };
+        Some(PortRecord { host_ip, host_port, container_port, protocol })
     };
     text.split(' ').filter_map(one).collect()
 }

@@ -3,9 +3,9 @@ mod runs;
 use super::records::{RUN_VERSION, boot_id};
 use super::*;
 use crate::container::ExitRecord;
-use crate::storage::testing::{hand_down, hands_down};
+use crate::spec::network::{PortPublish, Protocol};
+use crate::storage::testing::{hand_down, hands_down, spec};
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -22,15 +22,6 @@ fn fixture() -> Fixture {
     Fixture { _dir: dir, containers }
 }
 
-fn plan(name: &str) -> serde_json::Value {
-    json!({
-        "version": 1, "name": name, "created": Utc::now(),
-        "image": {"reference": "docker.io/library/alpine:latest", "id": format!("sha256:{}", "a".repeat(64))},
-        "process": {"argv": ["sh", "-c", "true"]},
-        "network": {"ports": [{"host_ip": null, "host_port": 8080, "container_port": 80, "protocol": "tcp"}]},
-    })
-}
-
 fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
@@ -41,7 +32,7 @@ fn trash(dir: &ContainerDir) -> PathBuf {
 
 impl Fixture {
     fn make(&self, text: &str) -> ContainerDir {
-        self.containers.create(&Containers::new_id().unwrap(), &name(text), &plan(text)).unwrap()
+        self.containers.create(&Containers::new_id().unwrap(), &name(text), &spec(text)).unwrap()
     }
 
     /// Starts this test binary again as a helper that does `role` and writes a line when it has.
@@ -129,7 +120,7 @@ fn helper_process() {
             let mut won = Vec::new();
             for round in 0..60 {
                 for text in orders[2].split(' ') {
-                    let made = containers.create(&Containers::new_id().unwrap(), &name(text), &plan(text));
+                    let made = containers.create(&Containers::new_id().unwrap(), &name(text), &spec(text));
                     match made {
                         Ok(dir) if round % 2 == 0 => drop(trash(&dir)),
                         Ok(dir) => won.push(dir.id().to_string()),
@@ -154,7 +145,7 @@ fn a_container_is_found_by_name_id_and_prefix() {
     for text in ["", "we", "../web", "zz", &"0".repeat(64), "a/b"] {
         assert_eq!(f.containers.find(text).unwrap_err().kind(), Kind::NotFound, "{text:?}");
     }
-    assert_eq!(dir.plan::<serde_json::Value>().unwrap()["name"], "web");
+    assert_eq!(dir.spec().unwrap().name, name("web"));
     assert_eq!(dir.settings().unwrap().name, name("web"));
     let list = f.containers.list().unwrap();
     assert_eq!((list[0].name.as_str(), list[0].status), ("web", Status::Created));
@@ -169,7 +160,7 @@ fn an_ambiguous_prefix_is_refused_and_a_name_wins_over_a_prefix() {
     let f = fixture();
     for end in ["0", "1"] {
         let id = format!("abc{}{end}", "0".repeat(60)).parse().unwrap();
-        f.containers.create(&id, &name(&format!("n{end}")), &plan("x")).unwrap();
+        f.containers.create(&id, &name(&format!("n{end}")), &spec("x")).unwrap();
     }
     assert_eq!(f.containers.find("abc").unwrap_err().kind(), Kind::Conflict);
     let named = f.make("abc");
@@ -180,7 +171,7 @@ fn an_ambiguous_prefix_is_refused_and_a_name_wins_over_a_prefix() {
 fn a_name_in_use_is_refused_and_nothing_is_left() {
     let f = fixture();
     f.make("web");
-    let refused = f.containers.create(&Containers::new_id().unwrap(), &name("web"), &plan("web"));
+    let refused = f.containers.create(&Containers::new_id().unwrap(), &name("web"), &spec("web"));
     let error = refused.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(error.hints()[0].contains("--replace"));
@@ -198,7 +189,7 @@ fn a_name_whose_container_is_gone_or_half_made_is_taken_over() {
     assert!(f.containers.list().unwrap().is_empty());
     // While its creator works it keeps the name.
     let working = half.lock().unwrap();
-    assert!(f.containers.create(&Containers::new_id().unwrap(), &name("web"), &plan("web")).is_err());
+    assert!(f.containers.create(&Containers::new_id().unwrap(), &name("web"), &spec("web")).is_err());
     drop(working);
     let third = f.make("web");
     assert_eq!(f.containers.find("web").unwrap().id(), third.id());
@@ -233,7 +224,7 @@ fn what_a_killed_creator_or_remover_left_is_collected_at_once() {
 fn a_container_in_the_making_is_seen_by_nobody_and_keeps_its_name() {
     let f = fixture();
     let id = Containers::new_id().unwrap();
-    let made = f.containers.create_with(&id, &name("web"), &plan("web"), |_| {
+    let made = f.containers.create_with(&id, &name("web"), &spec("web"), |_| {
         let aside = f.containers.data.join("containers").join(create::aside(&id));
         assert!(aside.join("summary").exists());
         assert!(f.containers.list().unwrap().is_empty() && f.containers.ids().unwrap().is_empty());
@@ -241,7 +232,7 @@ fn a_container_in_the_making_is_seen_by_nobody_and_keeps_its_name() {
         // As between the link and the rename.
         let links = Place::make(&f.containers.data.join(NAMES)).unwrap();
         f.containers.take_name(&links, &name("web"), &id).unwrap();
-        let other = f.containers.create(&Containers::new_id().unwrap(), &name("web"), &plan("web"));
+        let other = f.containers.create(&Containers::new_id().unwrap(), &name("web"), &spec("web"));
         assert_eq!(other.unwrap_err().kind(), Kind::Conflict);
         assert_eq!(f.containers.collect_stray_names().unwrap(), 0);
         std::fs::remove_file(f.containers.data.join("names/web")).unwrap();
@@ -271,7 +262,7 @@ fn a_creator_that_is_refused_leaves_nothing() {
     let id = Containers::new_id().unwrap();
     let failed = f
         .containers
-        .create_with(&id, &name("web"), &plan("web"), |_| Err(Error::new(Kind::Storage, "no room")));
+        .create_with(&id, &name("web"), &spec("web"), |_| Err(Error::new(Kind::Storage, "no room")));
     assert!(failed.unwrap_err().in_one_line().contains("no room"));
     assert_eq!(std::fs::read_dir(f.containers.data.join("containers")).unwrap().count(), 0);
     assert!(!f.containers.data.join("names/web").exists());
@@ -355,7 +346,7 @@ fn torn_records_hide_nothing_and_never_panic() {
     let list = f.containers.list().unwrap();
     assert_eq!((list.len(), list[0].status), (1, Status::Created));
     assert_eq!(list[0].created, DateTime::<Utc>::default());
-    assert!(dir.plan::<serde_json::Value>().unwrap_err().hints()[0].contains("rm -f"));
+    assert!(dir.spec().unwrap_err().hints()[0].contains("rm -f"));
     let id = dir.id().clone();
     trash(&f.containers.find(id.short()).unwrap());
     assert!(f.containers.list().unwrap().is_empty());
@@ -396,7 +387,7 @@ fn a_root_has_the_mode_of_a_root_whatever_is_handed_down() {
 #[test]
 fn a_name_that_the_plan_does_not_say_is_kept() {
     let f = fixture();
-    let dir = f.containers.create(&Containers::new_id().unwrap(), &name("for-now"), &plan("web")).unwrap();
+    let dir = f.containers.create(&Containers::new_id().unwrap(), &name("for-now"), &spec("web")).unwrap();
     assert_eq!(dir.settings().unwrap().name, name("for-now"));
     assert_eq!(f.containers.list().unwrap()[0].name, "for-now");
 }
@@ -405,13 +396,18 @@ fn a_name_that_the_plan_does_not_say_is_kept() {
 fn what_does_not_fit_the_summary_is_read_from_the_records() {
     let f = fixture();
     let long = "n".repeat(255);
-    let mut plan = plan(&long);
-    plan["process"]["argv"] = json!(["x".repeat(5000)]);
-    plan["image"]["reference"] = json!(format!("docker.io/{}", "i".repeat(200)));
-    let ports: Vec<_> = (1..=300)
-        .map(|p| json!({"host_ip": "127.0.0.1", "host_port": p, "container_port": p, "protocol": "udp"}))
+    let mut plan = spec(&long);
+    plan.process.argv = vec!["x".repeat(5000)];
+    plan.image.as_mut().unwrap().reference = format!("docker.io/{}", "i".repeat(200));
+    let port = plan.network.ports.remove(0);
+    plan.network.ports = (1..=300)
+        .map(|number| PortPublish {
+            host_ip: Some("127.0.0.1".parse().unwrap()),
+            host_port: number,
+            protocol: Protocol::Udp,
+            ..port.clone()
+        })
         .collect();
-    plan["network"]["ports"] = json!(ports);
     let dir = f.containers.create(&Containers::new_id().unwrap(), &name(&long), &plan).unwrap();
     let check = |f: &Fixture| {
         assert!(std::fs::metadata(dir.path().join("summary")).unwrap().len() < 512);
@@ -421,7 +417,7 @@ fn what_does_not_fit_the_summary_is_read_from_the_records() {
     };
     check(&f);
     let mut run = run_record(1, std::process::id());
-    run.ports = dir.outline().ports().to_vec();
+    run.ports = plan.network.ports.iter().map(PortRecord::from).collect();
     dir.write_run(&run).unwrap();
     dir.write_exit(&exit_record(1, 0)).unwrap();
     check(&f);

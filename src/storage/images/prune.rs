@@ -24,12 +24,12 @@ impl Images {
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Vec<Digest>> {
         let mut gone = Vec::new();
-        let plans = self.plans()?;
-        plans.unreadable.iter().for_each(Unreadable::warn);
+        let specs = self.specs()?;
+        specs.unreadable.iter().for_each(Unreadable::warn);
         for listed in self.list()? {
             let candidate = !listed.read_only && (all || listed.names.is_empty());
-            let used =
-                !plans.unreadable.is_empty() || plans.read.iter().any(|(_, p)| p.uses(&listed.image.id));
+            let used = !specs.unreadable.is_empty()
+                || specs.read.iter().any(|(_, spec)| spec.uses_image(&listed.image.id));
             if candidate && !used && wanted(&listed) {
                 self.remove(lock, &listed.image.id)?;
                 gone.push(listed.image.id);

@@ -1,8 +1,7 @@
 //! What the records of images say, and the parts of other documents that are read for them.
 
 use super::ManifestRef;
-use crate::container::ContainerId;
-use crate::image::{ChainId, Digest, Reference};
+use crate::image::{Digest, Reference};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -83,49 +82,4 @@ pub(super) struct BlobsOf {
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) digest: Digest,
-}
-
-/// The part of a container's plan that says what it needs from here.
-#[derive(Deserialize)]
-pub(super) struct PlanPart {
-    pub(super) id: ContainerId,
-    pub(super) image: Option<ImagePart>,
-    pub(super) root: crate::storage::rootfs::RootPlan,
-    #[serde(default)]
-    mounts: Vec<MountPart>,
-}
-
-impl PlanPart {
-    /// Whether the container was made from this image, or has it mounted.
-    pub(super) fn uses(&self, id: &Digest) -> bool {
-        self.image.as_ref().is_some_and(|image| image.id == *id)
-            || self.mounted().any(|image| image.id == *id)
-    }
-
-    /// The images that are mounted into it.
-    pub(super) fn mounted(&self) -> impl Iterator<Item = &MountedImage> {
-        self.mounts.iter().filter_map(|mount| mount.source.image.as_ref())
-    }
-}
-
-#[derive(Deserialize)]
-struct MountPart {
-    source: SourcePart,
-}
-
-/// A mount's source, of which only images matter here.
-#[derive(Deserialize)]
-struct SourcePart {
-    image: Option<MountedImage>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct MountedImage {
-    pub(super) id: Digest,
-    pub(super) layers: Vec<ChainId>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct ImagePart {
-    pub(super) id: Digest,
 }

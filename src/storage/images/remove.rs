@@ -1,14 +1,14 @@
 //! Removing images, and what is needed to do it without taking anything that is still of use.
 
-use super::records::{BlobsOf, ImageRecord, PlanPart};
+use super::records::{BlobsOf, ImageRecord};
 use super::{IMAGES, Images, REFS, damage, key, parse_config};
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, Digest, Reference};
+use crate::spec::RootSpec;
 use crate::storage::ExclusiveLock;
-use crate::storage::containers::{Containers, Plans, Unreadable};
+use crate::storage::containers::{Containers, Specs, Unreadable};
 use crate::storage::events::{Action, Event, Events};
-use crate::storage::rootfs::RootPlan;
 use std::collections::HashSet;
 
 /// What a removal did.
@@ -28,8 +28,8 @@ impl Images {
     /// # Errors
     /// When the directory of containers cannot be read.
     pub fn users(&self, id: &Digest) -> Result<Vec<ContainerId>> {
-        let using = self.plans()?.read.into_iter().filter(|(_, plan)| plan.uses(id));
-        Ok(using.map(|(_, plan)| plan.id).collect())
+        let using = self.specs()?.read.into_iter().filter(|(_, spec)| spec.uses_image(id));
+        Ok(using.map(|(_, spec)| spec.id).collect())
     }
 
     /// Removes an image with all its names, and what nothing else needs: its blobs and its layers. The
@@ -46,15 +46,15 @@ impl Images {
                 format!("image {} lies in an additional store, which is read-only", id.short()),
             ));
         };
-        let plans = self.plans()?;
-        if let Some((_, user)) = plans.read.iter().find(|(_, plan)| plan.uses(id)) {
+        let specs = self.specs()?;
+        if let Some((_, user)) = specs.read.iter().find(|(_, spec)| spec.uses_image(id)) {
             return Err(Error::new(
                 Kind::Conflict,
                 format!("image {} is in use by container {}", id.short(), user.id.short()),
             )
             .hint("Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE"));
         }
-        if let Some(unreadable) = plans.unreadable.first() {
+        if let Some(unreadable) = specs.unreadable.first() {
             return Err(unreadable.refusal(&format!("image {}", id.short())));
         }
         let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
@@ -117,12 +117,12 @@ impl Images {
     /// a configuration or a plan cannot be read.
     pub(super) fn used_layers(&self) -> Result<Option<HashSet<ChainId>>> {
         let mut used = HashSet::new();
-        let plans = self.plans()?;
-        plans.unreadable.iter().for_each(Unreadable::warn);
-        let mut all_known = plans.unreadable.is_empty();
-        for (_, plan) in plans.read {
-            used.extend(plan.mounted().flat_map(|image| &image.layers).cloned());
-            if let RootPlan::Layers(layers) = plan.root {
+        let specs = self.specs()?;
+        specs.unreadable.iter().for_each(Unreadable::warn);
+        let mut all_known = specs.unreadable.is_empty();
+        for (_, spec) in specs.read {
+            used.extend(spec.mounted_images().flat_map(|(_, layers)| layers).cloned());
+            if let RootSpec::Layers(layers) = spec.root {
                 used.extend(layers);
             }
         }
@@ -145,8 +145,8 @@ impl Images {
         Ok(all_known.then_some(used))
     }
 
-    /// What the containers of our store need from here.
-    pub(super) fn plans(&self) -> Result<Plans<PlanPart>> {
-        Containers::new(&self.roots.data, &self.roots.runtime).plans()
+    /// The containers of our store, which need something from here.
+    pub(super) fn specs(&self) -> Result<Specs> {
+        Containers::new(&self.roots.data, &self.roots.runtime).specs()
     }
 }

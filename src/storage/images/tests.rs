@@ -1,7 +1,8 @@
 use super::*;
 use crate::image::DiffId;
+use crate::spec::RootSpec;
 use crate::storage::Store;
-use crate::storage::testing::{Scene, Tar, gzip};
+use crate::storage::testing::{Scene, Tar, gzip, spec};
 use serde_json::json;
 use std::io::Cursor;
 use std::process::Command;
@@ -136,8 +137,10 @@ fn removing_an_image_takes_what_nothing_else_needs() {
     let id = "c".repeat(64);
     let container = store.data().join("containers").join(&id);
     fs::create_dir(&container).unwrap();
-    let plan = json!({"id": id, "image": {"id": two.id, "reference": "two"}, "root": {"layers": two.layers}});
-    fs::write(container.join("plan.json"), plan.to_string()).unwrap();
+    let mut plan = spec("c");
+    plan.image.as_mut().unwrap().id = two.id.clone();
+    plan.root = RootSpec::Layers(two.layers.clone());
+    fs::write(container.join("plan.json"), serde_json::to_vec(&plan).unwrap()).unwrap();
     let refused = images.remove(&store.exclusive().unwrap(), &two.id).unwrap_err();
     assert_eq!(refused.kind(), Kind::Conflict);
     assert!(store.layers().has(&two.layers[0]) && images.find("two").unwrap().is_some());

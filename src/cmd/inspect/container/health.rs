@@ -1,9 +1,9 @@
 //! Health checks as `inspect` shows them.
 
 use super::time;
-use crate::container::health::Probe;
-use crate::plan::ContainerPlan;
 use crate::runtime::health;
+use crate::spec::ContainerSpec;
+use crate::spec::health::Probe;
 use crate::storage::containers::{Checked, ContainerDir, Summary};
 use crate::ui;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// `State.Health`. Without a health check it is null for docker, whose scripts ask whether it is there, and
 /// an empty one for podman, whose scripts read its status.
-pub(super) fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary) -> Value {
+pub(super) fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary) -> Value {
     let Some(check) = health::of(dir, plan) else {
         return if ui::docker() {
             Value::Null
@@ -37,7 +37,7 @@ pub(super) fn state(dir: &ContainerDir, plan: &ContainerPlan, summary: &Summary)
 }
 
 /// Adds what is checked to `Config`.
-pub(super) fn config(dir: &ContainerDir, plan: &ContainerPlan, config: Value) -> Value {
+pub(super) fn config(dir: &ContainerDir, plan: &ContainerSpec, config: Value) -> Value {
     let Value::Object(mut map) = config else { return config };
     let Some(check) = health::of(dir, plan) else { return Value::Object(map) };
     let mut set = |key: &str, value: Value| {

@@ -1,8 +1,8 @@
 //! A container's network as `inspect` shows it.
 
 use crate::error::Result;
-use crate::netns::NetMode;
-use crate::plan::ContainerPlan;
+use crate::spec::ContainerSpec;
+use crate::spec::NetworkMode;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, PortRecord, Summary};
 use serde_json::{Map, Value, json};
@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 pub(super) fn settings(
     store: &Store,
     dir: &ContainerDir,
-    plan: &ContainerPlan,
+    plan: &ContainerSpec,
     summary: &Summary,
 ) -> Result<Value> {
     // Who shares another's network is reached at the other's ports.
     let published = match &plan.network.mode {
-        NetMode::Container(id) => {
+        NetworkMode::Container(id) => {
             store.containers().find(id).map(|other| other.summary().ports).unwrap_or_default()
         }
         _ => summary.ports.clone(),
@@ -39,25 +39,15 @@ pub(super) fn settings(
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "Ports": ports(plan, &published),
-        "SandboxKey": if plan.network.mode == NetMode::Host { String::new() } else { namespace },
+        "SandboxKey": if plan.network.mode == NetworkMode::Host { String::new() } else { namespace },
         // Networks have names only where they are made by the user.
         "Networks": {},
     }))
 }
 
 /// `HostConfig.PortBindings`: what was asked for.
-pub(super) fn bindings(plan: &ContainerPlan) -> Value {
-    let asked: Vec<PortRecord> = plan
-        .network
-        .ports
-        .iter()
-        .map(|port| PortRecord {
-            host_ip: port.host_ip,
-            host_port: port.host_port,
-            container_port: port.container_port,
-            protocol: port.protocol.to_string(),
-        })
-        .collect();
+pub(super) fn bindings(plan: &ContainerSpec) -> Value {
+    let asked: Vec<PortRecord> = plan.network.ports.iter().map(PortRecord::from).collect();
     let mut bindings = ports(plan, &asked);
     if let Value::Object(map) = &mut bindings {
         map.retain(|_, list| !list.is_null());
@@ -67,7 +57,7 @@ pub(super) fn bindings(plan: &ContainerPlan) -> Value {
 
 /// Ports by `port/protocol`, each with the host addresses it is published at; those that are only
 /// exposed have none.
-fn ports(plan: &ContainerPlan, published: &[PortRecord]) -> Value {
+fn ports(plan: &ContainerSpec, published: &[PortRecord]) -> Value {
     let mut ports: Map<String, Value> = Map::new();
     for exposed in &plan.asked.exposed_ports {
         ports.insert(exposed.clone(), Value::Null);

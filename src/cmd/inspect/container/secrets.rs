@@ -1,12 +1,13 @@
 //! The secrets of a container as `inspect` shows them.
 
-use crate::plan::ContainerPlan;
-use crate::plan::secret::{MODE, SecretWay};
+use crate::spec::ContainerSpec;
+use crate::spec::SecretWay;
+use crate::spec::secrets::MODE;
 use crate::storage::Store;
 use serde_json::{Value, json};
 
 /// `Config.Secrets` in podman's shape: those that are files. One that was removed since has no id.
-pub(super) fn shown(store: &Store, plan: &ContainerPlan) -> Value {
+pub(super) fn shown(store: &Store, plan: &ContainerSpec) -> Value {
     let mut all = Vec::new();
     // The owner is the payload's user, who is known by number here only when named so.
     let (user, group) = plan.process.user.user.split_once(':').unwrap_or((&plan.process.user.user, ""));

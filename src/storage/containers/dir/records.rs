@@ -6,10 +6,10 @@ use super::super::locks::{self, ExitNote};
 use super::super::records::{ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
 use super::super::summary::{Phase, Record, encode_ports};
 use super::ContainerDir;
-use crate::container::health::Health;
 use crate::container::{ExitRecord, Name, RestartPolicy};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
+use crate::spec::health::Health;
 use chrono::Utc;
 use std::io;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -23,7 +23,7 @@ impl ContainerDir {
         if let Some(settings) = self.read("settings.json")? {
             return Ok(settings);
         }
-        let name = self.outline().name.ok_or_else(|| {
+        let name = self.spec().ok().map(|spec| spec.name).ok_or_else(|| {
             Error::new(Kind::Storage, self.doing("the records were lost"))
                 .hint(format!("Remove it: coracle rm -f {}", self.id.short()))
         })?;
@@ -244,7 +244,8 @@ impl ContainerDir {
     /// The summary rebuilt from the full records.
     pub(in crate::storage::containers) fn full_record(&self) -> Record {
         let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
-        let mut record = Record::new(&name, &self.outline());
+        let mut record =
+            self.spec().map_or_else(|_| Record::of_lost(&name), |spec| Record::new(&name, &spec));
         let run = self.run_record().ok().flatten();
         if let Some(run) = &run {
             record.phase = if run.paused { Phase::Paused } else { Phase::Started };

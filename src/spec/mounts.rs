@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// One mount inside the container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MountPlan {
+pub struct MountSpec {
     /// Absolute path inside; resolved in the root by descriptor.
     pub destination: PathBuf,
     /// What is mounted.
@@ -27,16 +27,16 @@ pub struct MountPlan {
     pub chown: bool,
     /// Leave the source untouched: changes go to a layer above it (option `O`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overlay: Option<OverlayPlan>,
+    pub overlay: Option<OverlaySpec>,
     /// Mount this part of a volume or image only; relative, resolved inside it by descriptor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subpath: Option<PathBuf>,
 }
 
-impl MountPlan {
+impl MountSpec {
     /// A writable mount without further wishes.
-    pub fn new(source: MountSource, destination: PathBuf) -> MountPlan {
-        MountPlan {
+    pub fn new(source: MountSource, destination: PathBuf) -> MountSpec {
+        MountSpec {
             destination,
             source,
             read_only: false,
@@ -58,12 +58,12 @@ impl MountPlan {
 
 /// Where changes to a source that is left untouched go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OverlayPlan {
+pub struct OverlaySpec {
     /// The user's own upper and work directories, absolute; `None` is a pair that goes with the run.
     pub kept: Option<(PathBuf, PathBuf)>,
 }
 
-/// What a [`MountPlan`] mounts.
+/// What a [`MountSpec`] mounts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MountSource {

@@ -1,22 +1,21 @@
 //! The plans of all containers, for whoever decides what is unused.
 //!
 //! A plan that cannot be read (cut off by a power cut, overwritten, of a newer version) may name anything. It
-//! never makes something count as unused: [`Plans::unreadable`] comes along with those that can be read, and
+//! never makes something count as unused: [`Specs::unreadable`] comes along with those that can be read, and
 //! whoever removes things has to look at it.
 
 use super::{ContainerDir, Containers, files};
 use crate::container::{ContainerId, PLAN_VERSION};
 use crate::error::{Error, Kind, Result};
+use crate::spec::ContainerSpec;
 use crate::storage::record::warn_once;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use std::collections::HashSet;
 
-/// What the plans of all containers say.
+/// What all containers are to be.
 #[derive(Debug)]
-pub struct Plans<P> {
-    /// Those that can be read.
-    pub read: Vec<(ContainerDir, P)>,
+pub struct Specs {
+    /// Those whose plans can be read.
+    pub read: Vec<(ContainerDir, ContainerSpec)>,
     /// The containers whose plans cannot.
     pub unreadable: Vec<Unreadable>,
 }
@@ -66,7 +65,7 @@ struct Versioned {
 ///
 /// # Errors
 /// When it is none, or of a newer version.
-pub(super) fn parse<P: DeserializeOwned>(bytes: &[u8]) -> Result<P> {
+pub(super) fn parse(bytes: &[u8]) -> Result<ContainerSpec> {
     let wrong = |e| Error::new(Kind::Storage, "it is damaged").caused_by(e);
     let Versioned { version } = serde_json::from_slice(bytes).map_err(wrong)?;
     if version > PLAN_VERSION {
@@ -89,48 +88,29 @@ impl Containers {
     ///
     /// # Errors
     /// When the directory of containers cannot be read.
-    pub fn plans<P: DeserializeOwned>(&self) -> Result<Plans<P>> {
-        let mut plans = Plans { read: Vec::new(), unreadable: Vec::new() };
+    pub fn specs(&self) -> Result<Specs> {
+        let mut specs = Specs { read: Vec::new(), unreadable: Vec::new() };
         for id in self.ids()? {
             let dir = match self.open(&id) {
                 Ok(dir) => dir,
                 Err(why) => {
                     if why.kind() != Kind::NotFound {
-                        plans.unreadable.push(Unreadable { id, why, is_newer: false });
+                        specs.unreadable.push(Unreadable { id, why, is_newer: false });
                     }
                     continue;
                 }
             };
-            match dir.checked_plan() {
-                Ok(plan) => plans.read.push((dir, plan)),
+            match dir.spec() {
+                Ok(spec) => specs.read.push((dir, spec)),
                 // A creator or remover that was killed leaves a directory without a summary, and perhaps half a
                 // plan; one that was removed since we found it has none.
                 Err(why) if dir.in_place() && (dir.is_listed() || dir.is_alive()) => {
                     let is_newer = dir.has_newer_plan();
-                    plans.unreadable.push(Unreadable { id, why, is_newer });
+                    specs.unreadable.push(Unreadable { id, why, is_newer });
                 }
                 Err(_) => {}
             }
         }
-        Ok(plans)
-    }
-
-    /// The containers whose plan contains the ids of others, with those ids. A plan that is no longer, or not
-    /// yet, one that this program understands is searched all the same.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn mentions(&self) -> Result<Vec<(ContainerDir, HashSet<ContainerId>)>> {
-        let ids: HashSet<ContainerId> = self.ids()?.into_iter().collect();
-        let mentions = |id: &ContainerId| {
-            let dir = self.open(id).ok()?;
-            let plan = files::read(dir.fd(), "plan.json").ok()??;
-            // Ids and digests stand between quotes and colons, as do all words of JSON.
-            let words = plan.split(|byte| !byte.is_ascii_hexdigit());
-            let found = words.filter_map(|word| std::str::from_utf8(word).ok()?.parse::<ContainerId>().ok());
-            let others: HashSet<_> = found.filter(|other| other != id && ids.contains(other)).collect();
-            (!others.is_empty()).then_some((dir, others))
-        };
-        Ok(ids.iter().filter_map(mentions).collect())
+        Ok(specs)
     }
 }
