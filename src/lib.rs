@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod cmd;
 pub mod container;
+pub mod engine;
 pub mod error;
 pub mod failpoint;
 pub mod fork;

@@ -1,10 +1,10 @@
 //! `coracle attach`.
 
+use crate::engine::containers::selector::Selection;
+use crate::engine::containers::start::{self, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::keys::DetachKeys;
-use crate::runtime::select::Selection;
-use crate::runtime::start::{self, Wanted};
 use std::process::ExitCode;
 
 /// Arguments of `attach`.

@@ -3,13 +3,13 @@
 use super::import::check_changes;
 use super::load::enter;
 use crate::container::Status;
+use crate::engine::containers;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::host::Env;
 use crate::image::change::Change;
 use crate::image::{Digest, HistoryEntry, Image, ImageConfig, Reference, RunConfig};
 use crate::plan::env::PROXY;
-use crate::runtime::control;
 use crate::runtime::root::{Root, own_mounts};
 use crate::spec::RootSpec;
 use crate::spec::{ContainerSpec, MountSource};
@@ -79,7 +79,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     check_changes(&args.change)?;
     let names: Vec<Reference> = args.image.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let store = super::store(env)?;
-    let container = control::find(&store, &args.container)?;
+    let container = containers::find(&store, &args.container)?;
     let plan: ContainerSpec = container.spec()?;
     let base = base(&store, args, &plan)?;
     let config = configuration(args, &plan, &base);
@@ -196,14 +196,14 @@ impl<'a> Paused<'a> {
         if container.status() != Status::Running {
             return Ok(None);
         }
-        control::pause(container)?;
+        containers::pause(container)?;
         Ok(Some(Paused(container)))
     }
 }
 
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
-        if let Err(e) = control::unpause(self.0) {
+        if let Err(e) = containers::unpause(self.0) {
             // It may have been killed meanwhile.
             log::warn!("container {} is not unpaused: {e}", self.0.id().short());
         }

@@ -1,9 +1,9 @@
 //! `coracle cp`.
 
+use crate::engine::containers;
+use crate::engine::containers::copy::{self, Place, Request};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::copy::{self, Place, Request};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use std::ffi::{OsStr, OsString};
@@ -96,7 +96,7 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
 
 /// The container, with what a dead monitor left finished.
 pub(super) fn open(store: &Store, name: &str) -> Result<ContainerDir> {
-    control::find(store, name)
+    containers::find(store, name)
 }
 
 fn place<'a>(container: &'a Option<ContainerDir>, written: &'a Written<'_>) -> Place<'a> {

@@ -2,10 +2,10 @@
 
 use super::run::args::ContainerArgs;
 use super::run::make::{Wish, make};
+use crate::engine::containers;
 use crate::error::Result;
 use crate::host::Env;
 use crate::plan::words::Stream;
-use crate::runtime;
 use crate::ui;
 use clap::ArgAction;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let wish = Wish { container: args.container, words: args.words, preserve_fds: 0, stdin };
     let made = make(wish, false, env)?;
     if !made.plan.lifecycle.auto_remove {
-        runtime::keep(&made.store, &made.dir, &made.plan)?;
+        containers::keep(&made.store, &made.dir, &made.plan)?;
     }
     ui::out(&format!("{}\n", made.plan.id))?;
     Ok(ExitCode::SUCCESS)

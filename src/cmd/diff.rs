@@ -1,9 +1,9 @@
 //! `coracle diff`.
 
+use crate::engine::containers;
+use crate::engine::containers::export::{self, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::export::{self, Tree};
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::compare::Change;
@@ -62,7 +62,7 @@ enum Object {
 
 impl Object {
     fn find(store: &Store, name: &str, sort: Sort) -> Result<Object> {
-        let container = if sort == Sort::Image { None } else { Some(control::find(store, name)) };
+        let container = if sort == Sort::Image { None } else { Some(containers::find(store, name)) };
         match container {
             Some(Ok(dir)) => return Object::container(dir),
             Some(Err(e)) if sort == Sort::Container || e.kind() != Kind::NotFound => return Err(e),

@@ -1,9 +1,9 @@
 //! `coracle export`.
 
 use super::cp;
+use crate::engine::containers::export;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::export;
 use crate::storage::archive::to_file;
 use crate::storage::events::Action;
 use std::fs::File;

@@ -1,9 +1,10 @@
 //! `coracle healthcheck ...`.
 
 use crate::container::Signal;
+use crate::engine::containers;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::{control, health};
+use crate::runtime::health;
 use crate::spec::ContainerSpec;
 use crate::spec::health::OnFailure;
 use crate::ui;
@@ -50,10 +51,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let outcome = health::check(&store, &container, &plan)?;
     match outcome.follows {
         OnFailure::None => {}
-        OnFailure::Kill => control::signal(&container, Signal::KILL.number())?,
+        OnFailure::Kill => containers::signal(&container, Signal::KILL.number())?,
         OnFailure::Stop => {
-            let (signal, patience) = control::manner(&container, None);
-            control::stop(&store, &container, signal, patience)?;
+            let (signal, patience) = containers::stop_policy(&container, None);
+            containers::stop(&store, &container, signal, patience)?;
         }
         // The monitor's next check sees to it.
         OnFailure::Restart => {}

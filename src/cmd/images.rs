@@ -1,9 +1,9 @@
 //! `coracle images`.
 
+use crate::engine::images::filter::Filters;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::Reference;
-use crate::runtime::select::images::Filters;
 use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::ui::rows::{self, Listing};

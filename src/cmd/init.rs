@@ -1,10 +1,12 @@
 //! `coracle init`.
 
 use super::which::Which;
+use crate::engine::containers::selector::Suits;
+use crate::engine::containers::start;
+use crate::engine::volumes;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::select::Suits;
-use crate::runtime::{self, start};
+use crate::runtime::launch;
 use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
@@ -29,8 +31,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let dir = found?;
         if !dir.status().is_active() && !dir.is_in_hand() {
             let plan = start::stored_plan(&dir)?;
-            drop(runtime::prepare(&store, &plan)?);
-            runtime::volumes::prepare(&store, &plan)?;
+            drop(launch::prepare(&store, &plan)?);
+            volumes::prepare(&store, &plan)?;
             dir.emit(Action::Init);
         }
         Ok(Some(name))

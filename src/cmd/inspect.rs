@@ -1,10 +1,10 @@
 //! `coracle inspect`.
 
+use crate::engine::containers;
 use crate::error::{Error, FAILED, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::volumes::Users;
 use crate::storage::Store;
+use crate::storage::volumes::Users;
 use crate::ui::rows;
 use crate::ui::template::Template;
 use crate::ui::{self, out, report};
@@ -136,7 +136,7 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
         match store.containers().find(name) {
             Ok(dir) => {
                 // A store that cannot be written is shown as it is.
-                let _ = control::recover(store, &dir);
+                let _ = containers::recover(store, &dir);
                 let mut shown = container::show(store, &dir, size)?;
                 unset::fill(&mut shown);
                 return Ok(shown);
@@ -165,5 +165,5 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
 
 fn volume(store: &Store, name: &str) -> Result<Value> {
     let found = store.volumes().find(name)?;
-    Ok(super::volume::show::record(store, &found, &Users::read(store)?))
+    Ok(super::volume::show::record(store, &found, &Users::read(&store.containers())?))
 }

@@ -2,10 +2,10 @@
 
 use super::which::Which;
 use crate::container::{Signal, Status};
+use crate::engine::containers;
+use crate::engine::containers::selector::Suits;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::Suits;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
 use crate::ui;
@@ -34,18 +34,18 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let restarting = container.status() == Status::Restarting;
         if args.signal == Signal::KILL && restarting {
             // What would be killed is the next run.
-            control::kill(&store, &container)?;
+            containers::kill(&store, &container)?;
             container.emit(Action::Kill);
             return Ok(Some(name));
         }
         if container.status().is_live() && ends(&container, args.signal) {
-            control::note_stop(&container)?;
+            containers::note_stop(&container)?;
         }
-        control::signal(&container, args.signal.number())?;
+        containers::signal(&container, args.signal.number())?;
         container.emit(Action::Kill);
         if args.signal == Signal::KILL {
             // There is one way this ends, so what comes next may rely on it.
-            control::kill(&store, &container)?;
+            containers::kill(&store, &container)?;
         }
         Ok(Some(name))
     })
@@ -54,6 +54,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 /// Whether a signal is sent to end the container for good, whatever its restart policy; one that is for
 /// the payload's own use is not.
 fn ends(container: &ContainerDir, signal: Signal) -> bool {
-    let stop = control::manner(container, None).0;
+    let stop = containers::stop_policy(container, None).0;
     signal == Signal::KILL || signal == Signal::TERM || signal.number() == stop
 }

@@ -1,8 +1,8 @@
 //! `coracle logs`.
 
+use crate::engine::containers::selector::Selection;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::select::Selection;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::{Line, Stream, stamp};

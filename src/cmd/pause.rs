@@ -1,10 +1,10 @@
 //! `coracle pause` and `coracle unpause`.
 
 use super::which::Which;
+use crate::engine::containers;
+use crate::engine::containers::selector::Suits;
 use crate::error::{Error, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::Suits;
 use crate::storage::containers::ContainerDir;
 use crate::ui;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub struct Args {
 /// # Errors
 /// A container that does not exist or does not run, a host that lets this account have no cgroup.
 pub fn pause(args: &Args, env: &Env) -> Result<ExitCode> {
-    each(args, Suits::Running, env, control::pause)
+    each(args, Suits::Running, env, containers::pause)
 }
 
 /// Lets the processes of frozen containers go on.
@@ -31,7 +31,7 @@ pub fn pause(args: &Args, env: &Env) -> Result<ExitCode> {
 /// # Errors
 /// A container that does not exist or is not paused.
 pub fn unpause(args: &Args, env: &Env) -> Result<ExitCode> {
-    each(args, Suits::Paused, env, control::unpause)
+    each(args, Suits::Paused, env, containers::unpause)
 }
 
 fn each(

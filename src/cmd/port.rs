@@ -1,9 +1,9 @@
 //! `coracle port`.
 
 use crate::container::Status;
+use crate::engine::containers::selector::{Selection, Suits};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::select::{Selection, Suits};
 use crate::storage::containers::PortRecord;
 use crate::ui;
 use std::net::IpAddr;

@@ -1,9 +1,9 @@
 //! `coracle ps`.
 
+use crate::engine::containers;
+use crate::engine::containers::selector::Filters;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::Filters;
 use crate::storage::Store;
 use crate::ui::rows::{self, Listing};
 use crate::ui::time;
@@ -87,7 +87,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn listing(args: &Args, store: &Store, filters: &Filters) -> Result<String> {
-    let mut list = filters.apply(store, control::list(store)?)?;
+    let mut list = filters.apply(store, containers::list(store)?)?;
     let every = args.all || args.latest || args.last.is_some() || filters.ask_status();
     list.retain(|summary| every || summary.status.is_active());
     if let Some(last) = args.last.or(args.latest.then_some(1)) {

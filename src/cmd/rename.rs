@@ -1,9 +1,9 @@
 //! `coracle rename`.
 
 use crate::container::Name;
+use crate::engine::containers;
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
 use crate::storage::events::Action;
 use std::process::ExitCode;
 
@@ -24,10 +24,10 @@ pub struct Args {
 /// A container that does not exist, or a name that is taken.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let dir = control::find(&store, &args.container)?;
+    let dir = containers::find(&store, &args.container)?;
     if let Err(error) = store.containers().rename(&dir, &args.name) {
         // Who has the name may be gone but for its records.
-        if error.kind() != Kind::Conflict || control::holder(&store, &args.name).is_some() {
+        if error.kind() != Kind::Conflict || containers::holder(&store, &args.name).is_some() {
             return Err(error);
         }
         store.containers().rename(&dir, &args.name)?;

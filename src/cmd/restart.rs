@@ -1,10 +1,11 @@
 //! `coracle restart`.
 
 use super::which::Which;
+use crate::engine::containers;
+use crate::engine::containers::selector::{Chosen, Suits};
+use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::select::{Chosen, Suits};
-use crate::runtime::{control, start};
 use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                     return Err(Error::new(Kind::Conflict, format!("container {name} is paused"))
                         .hint(format!("Let it go on first: coracle unpause {name}")));
                 }
-                control::ask_to_stop(&dir, control::manner(&dir, args.time).0)?;
+                containers::ask_to_stop(&dir, containers::stop_policy(&dir, args.time).0)?;
                 Ok(dir)
             });
             (name, found)
@@ -56,9 +57,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         .collect();
     ui::each(asked, |(name, found)| {
         let dir = found?;
-        let patience = control::manner(&dir, args.time).1;
+        let patience = containers::stop_policy(&dir, args.time).1;
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
-        control::finish_stop(&store, &dir, left)?;
+        containers::finish_stop(&store, &dir, left)?;
         start::start(&store, &dir, None)?;
         dir.emit(Action::Restart);
         Ok(Some(name))

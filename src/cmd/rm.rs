@@ -2,12 +2,13 @@
 
 use super::which::{Which, missing};
 use crate::container::{ContainerId, Status};
+use crate::engine::containers;
+use crate::engine::containers::Target;
+use crate::engine::containers::dependents::Dependents;
+use crate::engine::containers::selector::{Chosen, Suits};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::host::Env;
-use crate::runtime::control::{self, Target};
-use crate::runtime::dependents::Dependents;
-use crate::runtime::select::{Chosen, Suits};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::ui;
@@ -77,7 +78,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(ExitCode::from(match (is_running, failed, is_missing) {
         (true, ..) => EXIT_RUNNING,
         (_, Some(code), _) => code,
@@ -111,11 +112,11 @@ fn end(args: &Args, store: &Store, chosen: &[Chosen], all: Option<&Dependents>) 
         .into_iter()
         .chain(&needing)
         .map(|container| {
-            let (signal, patience) = control::manner(container, args.time);
+            let (signal, patience) = containers::stop_policy(container, args.time);
             Target { container, signal, patience }
         })
         .collect();
-    let ended = control::end_all(store, &targets);
+    let ended = containers::end_all(store, &targets);
     let failed = targets
         .iter()
         .zip(ended)
@@ -170,11 +171,11 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
     // Until the lock is held somebody may start it again.
     for _ in 0..10 {
         if container.status() == Status::Crashed {
-            control::recover(store, container)?;
+            containers::recover(store, container)?;
         }
         if args.force && (container.status().is_active() || container.is_alive()) {
-            let (signal, patience) = control::manner(container, args.time);
-            control::end(store, container, signal, patience)?;
+            let (signal, patience) = containers::stop_policy(container, args.time);
+            containers::end(store, container, signal, patience)?;
         }
         let lock = if args.force { container.lock_within(LOCK_PATIENCE)? } else { container.lock()? };
         failpoint::reach("rm.locked");
@@ -184,7 +185,7 @@ fn remove(args: &Args, store: &Store, name: &str, container: &ContainerDir) -> R
         let claimed = !args.force && container.is_claimed();
         if !status.is_active() && !in_hand && !claimed {
             let volumes = args.volumes || container.summary().auto_remove;
-            return control::remove(store, container, &lock, volumes);
+            return containers::remove(store, container, &lock, volumes);
         }
         if !args.force {
             let state = match status {

@@ -1,9 +1,9 @@
 //! `coracle rmi`.
 
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::{Digest, Image, Reference};
-use crate::runtime::control;
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
 use crate::storage::images::Removed;
@@ -77,7 +77,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(failures.exit_code())
 }
 
@@ -115,7 +115,7 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
         None if names.len() > 1 && !args.all && !args.force => return Err(several(&image, &names)),
         _ => {}
     }
-    control::settle_all(store)?;
+    containers::settle_all(store)?;
     if args.force {
         remove_users(store, &image.id)?;
     }
@@ -129,7 +129,7 @@ fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
 /// When a container uses it.
 pub(super) fn forget(store: &Store, name: &str) -> Result<()> {
     remove(store, &Args::default(), name)?;
-    control::tidy(store);
+    containers::tidy(store);
     Ok(())
 }
 
@@ -147,9 +147,9 @@ fn remove_users(store: &Store, id: &Digest) -> Result<()> {
             Err(e) if e.kind() == Kind::NotFound => continue,
             other => other?,
         };
-        control::kill(store, &container)?;
+        containers::kill(store, &container)?;
         // One that somebody starts again meanwhile keeps the image, which says so.
-        control::remove_ended(store, &container, false)?;
+        containers::remove_ended(store, &container, false)?;
     }
     Ok(())
 }

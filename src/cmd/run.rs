@@ -16,12 +16,13 @@ pub mod spaces;
 mod tests;
 
 use super::rmi;
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::fork;
 use crate::host::Env;
 use crate::plan::words::Stream;
-use crate::runtime::{self, client::Attachment};
+use crate::runtime::client::Attachment;
 use crate::ui;
 use args::{ContainerArgs, RunArgs};
 use clap::ArgAction;
@@ -95,11 +96,11 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // On the disk when we say that it is there; the start does not wait for it.
     let keeping = match plan.lifecycle.auto_remove {
         true => None,
-        false => Some(fork::leaf_beside("records", || runtime::keep(&store, &dir, &plan))?),
+        false => Some(fork::leaf_beside("records", || containers::keep(&store, &dir, &plan))?),
     };
     let launched = match prepared {
-        Some(prepared) => runtime::start::first(&store, &dir, &plan, prepared, attachment),
-        None => runtime::start::start(&store, &dir, None),
+        Some(prepared) => containers::start::first(&store, &dir, &plan, prepared, attachment),
+        None => containers::start::start(&store, &dir, None),
     };
     let running = match launched {
         Ok(running) => running,

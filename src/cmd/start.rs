@@ -1,11 +1,11 @@
 //! `coracle start`.
 
 use super::which::Which;
+use crate::engine::containers::selector::Suits;
+use crate::engine::containers::start::{self, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::keys::DetachKeys;
-use crate::runtime::select::Suits;
-use crate::runtime::start::{self, Wanted};
 use crate::ui;
 use std::process::ExitCode;
 

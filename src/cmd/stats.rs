@@ -1,9 +1,9 @@
 //! `coracle stats`.
 
+use crate::engine::containers;
+use crate::engine::containers::stats::{self, Sample};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::stats::{self, Sample};
 use crate::spec::NetworkMode;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -122,7 +122,7 @@ fn chosen(args: &Args, store: &Store) -> Result<Vec<ContainerDir>> {
     if !args.containers.is_empty() {
         return args.containers.iter().map(|name| store.containers().find(name)).collect();
     }
-    let mut list = control::list(store)?;
+    let mut list = containers::list(store)?;
     list.retain(|summary| args.all || summary.status.is_live());
     Ok(list.iter().filter_map(|summary| store.containers().open(&summary.id).ok()).collect())
 }

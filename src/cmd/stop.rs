@@ -2,10 +2,10 @@
 
 use super::which::Which;
 use crate::container::Status;
+use crate::engine::containers;
+use crate::engine::containers::selector::Suits;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::Suits;
 use crate::ui;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -40,8 +40,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                     "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
                 )));
             }
-            let (signal, patience) = control::manner(&container, args.time);
-            control::ask_to_stop(&container, signal)?;
+            let (signal, patience) = containers::stop_policy(&container, args.time);
+            containers::ask_to_stop(&container, signal)?;
             Ok((container, patience))
         });
         asked.push((name, found));
@@ -49,7 +49,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     ui::each(asked, |(name, found)| {
         let (container, patience) = found?;
         let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
-        control::finish_stop(&store, &container, left)?;
+        containers::finish_stop(&store, &container, left)?;
         Ok(Some(name))
     })
 }

@@ -1,10 +1,10 @@
 //! `coracle wait`.
 
 use crate::container::Status;
+use crate::engine::containers;
+use crate::engine::containers::selector::Selection;
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::Selection;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::watch::{self, Watch};
@@ -64,14 +64,14 @@ fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Resul
         if container.status() == Status::Created && !container.is_alive() {
             return Ok(container.exit_record()?.map_or(0, |failed| failed.code).to_string());
         }
-        let code = control::wait_ended(store, container, None)?;
+        let code = containers::wait_ended(store, container, None)?;
         return Ok(code.map_or_else(|| "-1".to_owned(), |code| code.to_string()));
     }
     loop {
         let mut watch = [Watch::new(container)];
         let status = match container.status() {
             Status::Crashed => {
-                control::recover(store, container)?;
+                containers::recover(store, container)?;
                 Status::Exited
             }
             status => status,

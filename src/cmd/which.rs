@@ -1,7 +1,7 @@
 //! Naming the containers that a verb is for: one set of options for every verb that takes several.
 
+use crate::engine::containers::selector::{Chosen, Filters, Selection, Suits};
 use crate::error::{Kind, Result};
-use crate::runtime::select::{Chosen, Filters, Selection, Suits};
 use crate::storage::Store;
 use crate::ui::time;
 use std::path::PathBuf;

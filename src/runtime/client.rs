@@ -36,6 +36,17 @@ pub struct Attachment {
     pub detach_keys: Vec<u8>,
 }
 
+/// A connection to a monitor, and what the caller wants of it.
+#[derive(Debug)]
+pub struct Attached {
+    /// The connection.
+    pub socket: OwnedFd,
+    /// How the caller is attached.
+    pub how: Attachment,
+    /// Signals to pass on.
+    pub signals: Signals,
+}
+
 /// How an attachment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -321,7 +332,7 @@ impl Relay<'_> {
 ///
 /// # Errors
 /// Those of socketpair(2).
-pub(super) fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
+pub fn socket_pair() -> Result<(OwnedFd, OwnedFd)> {
     let (a, b) = fork::Link::pair().context(Kind::Runtime, || "make attach socket")?;
     Ok((a.into(), b.into()))
 }

@@ -22,11 +22,13 @@ use super::client::{self, Attachment, Ended, Signals};
 use super::door::{Door, Ground, not_running};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
-use super::{explain_exec, files, join, monitor, users};
+use super::{files, join, monitor, users};
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::{self, Doing, Failure, Link};
+use crate::runtime::explain::explain_exec;
+use crate::runtime::launch;
 use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -137,7 +139,7 @@ pub fn run(
         return Err(Error::new(Kind::Conflict, format!("container {id} is paused"))
             .hint(format!("Let it go on first: coracle unpause {id}")));
     }
-    super::check_preserved(request.process.preserve_fds)?;
+    launch::check_preserved(request.process.preserve_fds)?;
     let (doors, mut order, run) = prepare(store, dir, plan, &request)?;
     let trace = Trace::new(store, dir, run, attach.is_none())?;
     let id = trace.id.clone();
@@ -204,7 +206,7 @@ fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecRequest
         plan.security.privileged = true;
         plan.security.capabilities = ::caps::all().iter().map(ToString::to_string).collect();
     }
-    let filter = super::filter(store, &plan)?;
+    let filter = launch::filter(store, &plan)?;
     let namespaces = join::to_enter(&plan, door.run().init.pid);
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
     Ok(Join {

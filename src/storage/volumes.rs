@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod backing;
+mod users;
 pub use backing::{Backing, Medium};
+pub use users::{Users, remove_anonymous};
 
 /// Where volumes are, below the data root.
 const VOLUMES: &str = "volumes";

@@ -2,10 +2,10 @@
 
 use crate::cmd::which::Which;
 use crate::container::Status;
+use crate::engine::containers;
+use crate::engine::containers::selector::Suits;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
-use crate::runtime::select::Suits;
 use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let code = ui::each(chosen, |(name, found)| {
         let dir = found?;
-        control::recover(&store, &dir)?;
+        containers::recover(&store, &dir)?;
         let status = dir.status();
         if status.is_active() {
             return Err(Error::new(Kind::Conflict, format!("container {name} is {}", status.as_str()))
@@ -59,13 +59,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             dir.emit(Action::Cleanup);
         }
         if args.rm {
-            control::remove_ended(&store, &dir, true)?;
+            containers::remove_ended(&store, &dir, true)?;
         }
         if let Some(image) = image.filter(|_| args.rmi) {
             crate::cmd::rmi::forget(&store, image.id.as_str())?;
         }
         Ok(Some(name))
     })?;
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(code)
 }

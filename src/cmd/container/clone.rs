@@ -5,10 +5,12 @@ use crate::cmd::run::make::{create, discard};
 use crate::cmd::run::refused::{Never, no_pods};
 use crate::cmd::run::resources::ResourceArgs;
 use crate::container::Name;
+use crate::engine::containers;
+use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::copy;
-use crate::runtime::{cgroup, control, start};
+use crate::runtime::cgroup;
 use crate::spec::RootSpec;
 use crate::spec::{ContainerSpec, ImageSource};
 use crate::storage::Store;
@@ -62,7 +64,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;
-    let original = control::find(&store, &args.container)?;
+    let original = containers::find(&store, &args.container)?;
     let status = original.status();
     if args.destroy && !args.force && (status.is_active() || original.is_in_hand()) {
         return Err(Error::new(
@@ -112,7 +114,7 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
     for number in 0..COPIES_MAX {
         let number = if number == 0 { String::new() } else { number.to_string() };
         let name: Name = format!("{of}-clone{number}").parse()?;
-        if control::find(store, name.as_str()).is_err() {
+        if containers::find(store, name.as_str()).is_err() {
             return Ok(name);
         }
     }
@@ -129,9 +131,9 @@ fn from_image(env: &Env, store: &Store, plan: &mut ContainerSpec, text: &str) ->
 }
 
 fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
-    let (signal, patience) = control::manner(original, None);
-    control::end(store, original, signal, patience)?;
-    match control::remove_ended(store, original, true) {
+    let (signal, patience) = containers::stop_policy(original, None);
+    containers::end(store, original, signal, patience)?;
+    match containers::remove_ended(store, original, true) {
         Ok(true) => {}
         Ok(false) if !original.in_place() => {}
         Ok(false) => {
@@ -140,6 +142,6 @@ fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
         }
         Err(error) => return Err(error),
     }
-    control::tidy(store);
+    containers::tidy(store);
     Ok(())
 }

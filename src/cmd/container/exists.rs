@@ -1,8 +1,8 @@
 //! `coracle container exists`.
 
+use crate::engine::containers;
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
 use std::process::ExitCode;
 
 /// Arguments of `container exists`.
@@ -22,7 +22,7 @@ pub struct Args {
 /// When the store cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    match control::find(&store, &args.container) {
+    match containers::find(&store, &args.container) {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(error) if error.kind() == Kind::NotFound => Ok(ExitCode::FAILURE),
         Err(error) => Err(error),

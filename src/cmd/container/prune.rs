@@ -1,9 +1,9 @@
 //! `coracle container prune`.
 
 use crate::cmd::which::filters;
+use crate::engine::{containers, prune};
 use crate::error::{FAILED, Result};
 use crate::host::Env;
-use crate::runtime::{control, prune};
 use crate::ui;
 use std::process::ExitCode;
 
@@ -35,6 +35,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     ui::out(&gone.iter().map(|id| format!("{id}\n")).collect::<String>())?;
     failed.iter().for_each(ui::report);
     let code = if failed.is_empty() { 0 } else { FAILED };
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(ExitCode::from(code))
 }

@@ -1,7 +1,7 @@
 //! Conditions on events: `--filter KEY=VALUE`.
 
+use crate::engine::filter::{Condition, Label};
 use crate::error::Result;
-use crate::runtime::select::condition::{Condition, Label};
 use crate::storage::events::{Action, Event, Type};
 
 const HINT: &str =

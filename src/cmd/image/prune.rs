@@ -1,9 +1,9 @@
 //! `coracle image prune`.
 
+use crate::engine::images::filter::Filters;
+use crate::engine::{containers, prune};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::select::images::Filters;
-use crate::runtime::{control, prune};
 use crate::storage::trash;
 use crate::ui::{self, time};
 use std::process::ExitCode;
@@ -43,13 +43,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(&question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    control::settle_all(&store)?;
+    containers::settle_all(&store)?;
     trash::collect_leftovers(&store)?;
     let lock = store.exclusive()?;
     let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
     drop(lock);
     let ids: String = gone.iter().map(|id| format!("{}\n", id.hex())).collect();
     ui::out(&ids)?;
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }

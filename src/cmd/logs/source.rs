@@ -3,8 +3,9 @@
 use super::journal::Journal;
 use super::{Args, Output};
 use crate::container::Status;
+use crate::engine::containers;
 use crate::error::{Context, Error, Kind, Result};
-use crate::runtime::{control, output};
+use crate::runtime::output;
 use crate::spec::{LogDriver, LogSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -78,7 +79,7 @@ impl Source {
             Status::Exited => true,
             Status::Crashed => {
                 // Its log is read all the same when the store cannot be written.
-                let _ = control::recover(store, &self.container);
+                let _ = containers::recover(store, &self.container);
                 true
             }
         }

@@ -1,10 +1,10 @@
 //! What is looked up before anything changes: names, files and directories that must or must not exist.
 
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::SourceArg;
-use crate::runtime::control;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, name_in_use};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub(super) fn check(
     }
     if let Some(name) = &request.name
         && !replace
-        && let Some(holder) = control::holder(store, name)
+        && let Some(holder) = containers::holder(store, name)
     {
         return Err(name_in_use(name, Some(holder.id())));
     }
@@ -115,8 +115,8 @@ fn not_home(path: &Path, caller: &Caller) -> Result<()> {
 /// # Errors
 /// When it cannot be stopped.
 pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
-    let (signal, patience) = control::manner(holder, None);
-    control::stop(store, holder, signal, patience).map(drop)
+    let (signal, patience) = containers::stop_policy(holder, None);
+    containers::stop(store, holder, signal, patience).map(drop)
 }
 
 /// Stops and removes it.
@@ -125,5 +125,5 @@ pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
 /// When it cannot be stopped or removed.
 pub(super) fn remove_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
     stop_holder(store, holder)?;
-    control::remove_ended(store, holder, true).map(drop)
+    containers::remove_ended(store, holder, true).map(drop)
 }

@@ -1,9 +1,9 @@
 //! Whose namespaces are shared: names of containers become ids, before anything changes.
 
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Request;
 use crate::plan::ids::IdsRequest;
-use crate::runtime::control;
 use crate::spec::NetworkMode;
 use crate::spec::{ContainerSpec, Share};
 use crate::storage::Store;
@@ -16,12 +16,12 @@ pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     let spaces = &mut request.namespaces;
     let mut joined = None;
     let mut id_of = |name: &str| {
-        let found = control::find(store, name)?;
+        let found = containers::find(store, name)?;
         joined = Some(found.spec()?.ids);
         Ok::<_, Error>(found.id().to_string())
     };
     if let Share::Container(name) = &spaces.uts {
-        let plan: ContainerSpec = control::find(store, name)?.spec()?;
+        let plan: ContainerSpec = containers::find(store, name)?.spec()?;
         request.shared_hostname = Some(plan.hostname);
     }
     for share in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup, &mut spaces.user] {

@@ -10,13 +10,15 @@ use super::request::Origin;
 use super::{before, joins, logging, sources, spaces};
 use crate::cmd::pull;
 use crate::container::Name;
+use crate::engine::containers;
+pub(in crate::cmd) use crate::engine::containers::discard;
 use crate::error::{Context, Kind, Result};
 use crate::failpoint;
 use crate::host::{self, Env};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, check, resolve};
-pub(in crate::cmd) use crate::runtime::discard;
-use crate::runtime::{self, Prepared, control};
+use crate::runtime::launch;
+use crate::runtime::launch::Prepared;
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
@@ -74,7 +76,7 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
 
     let store = crate::cmd::store(env)?;
     for name in &requires {
-        request.lifecycle.requires.push(control::find(&store, name)?.id().clone());
+        request.lifecycle.requires.push(containers::find(&store, name)?.id().clone());
     }
     let facts = Facts {
         id: Containers::new_id()?,
@@ -103,10 +105,10 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
     let mut plan = resolve(request, image.as_ref(), &facts)?;
     logging::render_tag(&mut plan)?;
     plan.asked.cidfile.clone_from(&cidfile);
-    let holder = if replace { control::holder(&store, &plan.name) } else { None };
+    let holder = if replace { containers::holder(&store, &plan.name) } else { None };
     let prepared = match (start, &holder) {
         (false, _) => None,
-        (true, None) => Some(runtime::prepare(&store, &plan)?),
+        (true, None) => Some(launch::prepare(&store, &plan)?),
         (true, Some(holder)) => Some(prepare_beside(&store, &plan, holder)?),
     };
     if let Some(file) = &cidfile {
@@ -132,7 +134,7 @@ pub(in crate::cmd) fn make(wish: Wish, start: bool, env: &Env) -> Result<Made> {
 /// Prepares the start of a container that is to take another's place. Where that one has the ports, it
 /// is stopped for them, and started again when that does not help.
 fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) -> Result<Prepared> {
-    let refused = match runtime::prepare(store, plan) {
+    let refused = match launch::prepare(store, plan) {
         Err(error) if error.kind() == Kind::Network && holder.status().is_active() => error,
         other => return other,
     };
@@ -141,8 +143,8 @@ fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) ->
         return Err(refused);
     }
     before::stop_holder(store, holder)?;
-    runtime::prepare(store, plan).inspect_err(|_| {
-        if let Err(error) = runtime::start::start(store, holder, None) {
+    launch::prepare(store, plan).inspect_err(|_| {
+        if let Err(error) = containers::start::start(store, holder, None) {
             log::warn!("container {} stays stopped: {error}", holder.id().short());
         }
     })
@@ -179,7 +181,7 @@ pub(in crate::cmd) fn create(store: &Store, plan: &mut ContainerSpec, named: boo
 fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     // From here on the image cannot be removed without its container being seen.
     let _lock = store.shared()?;
-    let made = runtime::record(store, plan, name);
+    let made = containers::record(store, plan, name);
     failpoint::reach("create.recorded");
     made
 }

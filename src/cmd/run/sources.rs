@@ -1,11 +1,11 @@
 //! What mounts and secrets name, looked up before anything changes: images, patterns, other containers.
 
+use crate::engine::containers;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::inherit::VolumesFrom;
 use crate::plan::mount::{GLOB_IN_PLACE, ImageArg, MountArg, SourceArg};
-use crate::runtime::control;
 use crate::spec::{ContainerSpec, MountSource, MountSpec};
 use crate::storage::Store;
 use std::path::{Component, Path, PathBuf};
@@ -50,7 +50,7 @@ fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
 
 /// The mounts of another container that stand for its data.
 fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountSpec>> {
-    let plan: ContainerSpec = control::find(store, &from.container)?.spec()?;
+    let plan: ContainerSpec = containers::find(store, &from.container)?.spec()?;
     let zone = Path::new("/etc/localtime");
     let mut mounts = plan.mounts;
     mounts.retain(|mount| match &mount.source {

@@ -1,8 +1,8 @@
 //! `coracle secret ls`.
 
+use crate::engine::filter::Condition;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::select::condition::Condition;
 use crate::storage::secrets::Secret;
 use crate::ui::rows::{self, Listing};
 use crate::ui::time;

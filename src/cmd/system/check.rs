@@ -1,8 +1,8 @@
 //! `coracle system check`.
 
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
 use crate::spec::ContainerSpec;
 use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
@@ -80,7 +80,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     layers(&store, args, unused_since, &mut report)?;
     if args.repair {
         trash::collect_leftovers(&store)?;
-        control::sweep(&store)?;
+        containers::sweep(&store)?;
     }
     ui::out(&report.text)?;
     if report.damaged == report.repaired {
@@ -129,7 +129,7 @@ fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
             _ => {}
         }
     }
-    for summary in control::list(store)? {
+    for summary in containers::list(store)? {
         let Ok(container) = store.containers().open(&summary.id) else { continue };
         let Some(fault) = missing_layer(store, &container) else { continue };
         // It may have been removed while it was looked at.
@@ -184,10 +184,10 @@ fn others(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
 
 fn remove(store: &Store, container: &ContainerDir) -> Result<()> {
     if container.is_alive() {
-        control::kill(store, container)?;
+        containers::kill(store, container)?;
     }
     let lock = container.lock()?;
-    control::remove(store, container, &lock, true)
+    containers::remove(store, container, &lock, true)
 }
 
 fn images(store: &Store, args: &Args, report: &mut Report) -> Result<()> {

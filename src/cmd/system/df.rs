@@ -1,15 +1,16 @@
 //! `coracle system df`.
 
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::{Digest, Reference};
-use crate::runtime::{control, volumes};
 use crate::spec::MountSource;
 use crate::spec::RootSpec;
 use crate::storage::Store;
 use crate::storage::containers::{Summary, Unreadable};
 use crate::storage::images::Listed;
 use crate::storage::measure::{self, Sizes};
+use crate::storage::volumes::Users;
 use crate::ui::rows::{self, Listing};
 use crate::ui::{time, units};
 use crate::userns;
@@ -86,7 +87,7 @@ fn layer(id: &crate::image::ChainId) -> String {
 
 impl Usage {
     fn read(store: &Store) -> Result<Usage> {
-        let containers = control::list(store)?;
+        let containers = containers::list(store)?;
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut held = BTreeSet::new();
         let plans = store.containers().specs()?;
@@ -99,7 +100,7 @@ impl Usage {
                 held.extend(layers.iter().map(layer));
             }
         }
-        let users = volumes::Users::read(store)?;
+        let users = Users::read(&store.containers())?;
         let all = store.volumes().list()?;
         let free = all.iter().filter(|volume| users.is_free(&volume.name));
         let free = free.map(|volume| format!("volumes/{}", volume.name)).collect();

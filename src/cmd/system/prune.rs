@@ -1,9 +1,11 @@
 //! `coracle system prune`.
 
 use super::df;
+use crate::engine::containers::selector;
+use crate::engine::images;
+use crate::engine::{containers, prune, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::{control, prune, select, volumes};
 use crate::storage::Store;
 use crate::storage::measure::Sizes;
 use crate::storage::trash;
@@ -42,9 +44,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("It is for what interrupted commands left: coracle system prune --external"));
     }
     let store = crate::cmd::store(env)?;
-    let filters = select::Filters::parse(&args.filter, time::moment)?;
-    let of_images = select::images::Filters::parse(&args.filter, &store, time::moment)?;
-    let of_volumes = select::volumes::Filters::parse(&args.filter, time::moment)?;
+    let filters = selector::Filters::parse(&args.filter, time::moment)?;
+    let of_images = images::filter::Filters::parse(&args.filter, &store, time::moment)?;
+    let of_volumes = volumes::filter::Filters::parse(&args.filter, time::moment)?;
     if !args.force && !ui::confirm(&question(args))? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -66,7 +68,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         drop(lock);
         list("Images", gone.iter().map(|id| id.hex().to_owned()).collect());
     }
-    control::sweep(&store)?;
+    containers::sweep(&store)?;
     let freed = total(&before).saturating_sub(total(&df::sizes(&store)?));
     ui::out(&format!("{text}Total reclaimed space: {}\n", units::size(freed)))?;
     Ok(ExitCode::SUCCESS)
@@ -97,7 +99,7 @@ fn question(args: &Args) -> String {
     text + "\nAre you sure you want to continue? [y/N] "
 }
 
-fn containers(store: &Store, filters: select::Filters) -> Result<Vec<String>> {
+fn containers(store: &Store, filters: selector::Filters) -> Result<Vec<String>> {
     let (gone, failed) = prune::containers(store, filters)?;
     match failed.into_iter().next() {
         Some(error) => Err(error),
@@ -105,7 +107,7 @@ fn containers(store: &Store, filters: select::Filters) -> Result<Vec<String>> {
     }
 }
 
-fn unused_volumes(store: &Store, filters: &select::volumes::Filters) -> Result<Vec<String>> {
+fn unused_volumes(store: &Store, filters: &volumes::filter::Filters) -> Result<Vec<String>> {
     let removed = volumes::remove_unused(store, &prune::unused_volumes(store, filters)?)?;
     Ok(removed.iter().map(ToString::to_string).collect())
 }

@@ -1,8 +1,8 @@
 //! `coracle system reset`.
 
+use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::control;
 use crate::storage::{ExclusiveLock, Store};
 use crate::ui;
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let lock = without_containers(&store)?;
     store.discard_everything(&lock)?;
-    control::sweep(&store)?;
+    containers::sweep(&store)?;
     let gone = store.remove_root(lock)?;
     for part in ["c", "userns"] {
         // Nothing lives that could use it; the directory itself is made anew by the next command.
@@ -76,14 +76,14 @@ fn without_containers(store: &Store) -> Result<ExclusiveLock> {
 }
 
 fn end_all(store: &Store) -> Result<()> {
-    for summary in control::list(store)? {
+    for summary in containers::list(store)? {
         // One that removes itself may be gone by now.
         let Ok(container) = store.containers().open(&summary.id) else { continue };
         if summary.status.is_live() || container.is_alive() {
-            control::end(store, &container, SIGTERM, Some(PATIENCE))?;
+            containers::end(store, &container, SIGTERM, Some(PATIENCE))?;
         }
         if let Ok(lock) = container.lock() {
-            control::remove(store, &container, &lock, true)?;
+            containers::remove(store, &container, &lock, true)?;
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! `coracle volume export`.
 
+use crate::engine::volumes::archive;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::volumes::archive;
 use crate::storage::archive::to_file;
 use std::fs::File;
 use std::io::IsTerminal;

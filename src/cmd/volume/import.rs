@@ -1,8 +1,8 @@
 //! `coracle volume import`.
 
+use crate::engine::volumes::archive;
 use crate::error::{Context, Kind, Result};
 use crate::host::Env;
-use crate::runtime::volumes::archive;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::ExitCode;

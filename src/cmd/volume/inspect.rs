@@ -3,7 +3,7 @@
 use super::show;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::runtime::volumes::Users;
+use crate::storage::volumes::Users;
 use crate::ui::template::Template;
 use crate::ui::{out, report, rows};
 use serde_json::Value;
@@ -44,7 +44,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 .hint("Give a name, or --all; list them with: coracle volume ls"));
         }
     };
-    let users = Users::read(&store)?;
+    let users = Users::read(&store.containers())?;
     let mut shown = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for volume in found {

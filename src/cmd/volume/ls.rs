@@ -1,10 +1,10 @@
 //! `coracle volume ls`.
 
 use super::show;
+use crate::engine::volumes::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::select::volumes::Filters;
-use crate::runtime::volumes::Users;
+use crate::storage::volumes::Users;
 use crate::ui::rows::{self, Listing};
 use crate::ui::time;
 use serde_json::Value;
@@ -37,7 +37,7 @@ const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let filters = Filters::parse(&args.filter, time::moment)?;
-    let users = Users::read(&store)?;
+    let users = Users::read(&store.containers())?;
     let mut volumes = store.volumes().list()?;
     volumes.retain(|volume| filters.hold(volume, &users));
     let format = args.format.as_deref();

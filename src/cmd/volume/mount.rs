@@ -1,8 +1,8 @@
 //! `coracle volume mount` and `unmount`: for scripts that want a volume's place on the host.
 
+use crate::engine::volumes::archive;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::volumes::archive;
 use crate::ui;
 use std::process::ExitCode;
 

@@ -1,9 +1,9 @@
 //! `coracle volume prune`.
 
+use crate::engine::volumes::filter::Filters;
+use crate::engine::{containers, prune, volumes};
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::select::volumes::Filters;
-use crate::runtime::{control, prune, volumes};
 use crate::ui::{self, time};
 use std::process::ExitCode;
 
@@ -46,6 +46,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     for name in volumes::remove_unused(&store, &unused)? {
         ui::out(&format!("{name}\n"))?;
     }
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }

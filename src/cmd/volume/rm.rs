@@ -1,10 +1,11 @@
 //! `coracle volume rm`.
 
 use crate::container::{ContainerId, Name};
+use crate::engine::{containers, volumes};
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::runtime::{control, volumes};
 use crate::storage::Store;
+use crate::storage::volumes::Users;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -61,25 +62,25 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    control::tidy(&store);
+    containers::tidy(&store);
     Ok(ExitCode::from(code))
 }
 
 fn remove(store: &Store, args: &Args, name: &str) -> Result<Name> {
     let volume = store.volumes().find_name(name)?;
     // A container whose monitor died may be all that uses it.
-    control::settle_all(store)?;
+    containers::settle_all(store)?;
     // Somebody may start another container meanwhile.
     for _ in 0..4 {
         if args.force {
-            let users = volumes::Users::read(store)?;
+            let users = Users::read(&store.containers())?;
             users.of(&volume).iter().try_for_each(|id| remove_user(store, id, args.time))?;
         }
         match volumes::remove(store, &volume) {
             Err(e)
                 if e.kind() == Kind::Conflict
                     && args.force
-                    && !volumes::Users::read(store)?.of(&volume).is_empty() => {}
+                    && !Users::read(&store.containers())?.of(&volume).is_empty() => {}
             // The last container took an anonymous one along.
             Err(e) if e.kind() == Kind::NotFound && args.force => return Ok(volume),
             other => return other.map(|()| volume),
@@ -93,7 +94,7 @@ fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()>
         Err(e) if e.kind() == Kind::NotFound => return Ok(()),
         other => other?,
     };
-    let (signal, patience) = control::manner(&container, time);
-    control::end(store, &container, signal, patience)?;
-    control::remove_ended(store, &container, false).map(drop)
+    let (signal, patience) = containers::stop_policy(&container, time);
+    containers::end(store, &container, signal, patience)?;
+    containers::remove_ended(store, &container, false).map(drop)
 }

@@ -3,8 +3,9 @@
 use super::{ExecRequest, Report, joiner, prepare};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Child};
+use crate::runtime::client;
+use crate::runtime::explain::explain_exec;
 use crate::runtime::frame::{CONTENT_MAX, Frame};
-use crate::runtime::{client, explain_exec};
 use crate::spec::{ContainerSpec, ProcessSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;

@@ -119,7 +119,7 @@ fn record(
 /// Records a first start that failed, once its run was recorded; a `--rm` container is removed.
 pub(super) fn failed(life: &Life<'_>, recorded: Option<&RunRecord>, failure: &Failure) {
     if let Some(run) = recorded {
-        let end = End { code: crate::runtime::exit_code(failure), signal: None };
+        let end = End { code: crate::runtime::explain::exit_code(failure), signal: None };
         not_begun(life, run, end, Some(failure.describe()), None);
     }
     remove(life.store, life.dir, life.plan);
@@ -135,7 +135,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) {
     // Another command may be removing it at this moment; then it is gone either way.
     let _ = dir.trash(&lock);
     crate::failpoint::reach("end.removed");
-    let _ = crate::runtime::volumes::remove_anonymous(store, plan);
+    let _ = crate::storage::volumes::remove_anonymous(&store.volumes(), &store.containers(), plan);
 }
 
 /// What nobody waits for: unmount, and delete what was taken out of sight.

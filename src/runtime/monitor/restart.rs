@@ -144,7 +144,7 @@ pub(super) fn next(
         };
         // Where there is no record of the attempt it is told with the run before.
         last = record.map_or(RunRecord { restarts: last.restarts + 1, ..last }, |record| *record);
-        end = End { code: crate::runtime::exit_code(&failure), signal: None };
+        end = End { code: crate::runtime::explain::exit_code(&failure), signal: None };
         error = Some(failure.describe());
         let again = after(life, &last, end, false, course);
         finish::not_begun(life, &last, end, error.clone(), again);

@@ -1,19 +1,15 @@
 //! Which containers a command means: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
 
-pub mod condition;
-pub mod images;
-pub mod volumes;
-
+use super::find::list;
 use crate::container::{ContainerId, RestartPolicy, Status};
+use crate::engine::filter::{Condition, Label};
 use crate::error::{Context, Error, Kind, Result};
-use crate::runtime::control;
 use crate::spec::RootSpec;
 use crate::spec::health::Health;
 use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
 use chrono::{DateTime, Utc};
-use condition::{Condition, Label};
 use std::path::PathBuf;
 
 /// What a command line says about the containers it is for.
@@ -85,7 +81,7 @@ impl Selection<'_> {
             return Ok(vec![(latest.id().to_string(), Ok(latest))]);
         }
         if general {
-            let mut list = self.filters.apply(store, control::list(store)?)?;
+            let mut list = self.filters.apply(store, list(store)?)?;
             list.retain(|summary| self.suits.status(summary.status));
             let open = |s: Summary| (s.id.to_string(), store.containers().open(&s.id));
             // One that went away since is nobody's mistake.

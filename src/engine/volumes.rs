@@ -8,60 +8,12 @@ use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
-use crate::storage::containers::Unreadable;
 use crate::storage::events::{Action, Event};
+use crate::storage::volumes::Users;
 use crate::storage::volumes::Volume;
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 pub mod archive;
-
-/// Containers by the volumes they use.
-#[derive(Debug, Default)]
-pub struct Users {
-    known: BTreeMap<Name, Vec<ContainerId>>,
-    /// Those of which nobody can tell.
-    unreadable: Vec<Unreadable>,
-}
-
-impl Users {
-    /// Reads every container's plan.
-    ///
-    /// # Errors
-    /// When the containers cannot be listed.
-    pub fn read(store: &Store) -> Result<Users> {
-        let mut specs = store.containers().specs()?;
-        specs.read.sort_by_key(|(_, spec)| Reverse(spec.created));
-        let mut known: BTreeMap<Name, Vec<ContainerId>> = BTreeMap::new();
-        for (dir, spec) in specs.read {
-            for mount in spec.mounts {
-                if let MountSource::Volume { name, .. } = mount.source {
-                    let all = known.entry(name).or_default();
-                    // A volume may be mounted at several places.
-                    if all.last() != Some(dir.id()) {
-                        all.push(dir.id().clone());
-                    }
-                }
-            }
-        }
-        Ok(Users { known, unreadable: specs.unreadable })
-    }
-
-    /// The containers that use this volume, the latest first.
-    pub fn of(&self, volume: &Name) -> &[ContainerId] {
-        self.known.get(volume).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether it is sure that no container uses this volume. It is not while the plan of one cannot be read.
-    pub fn is_free(&self, volume: &Name) -> bool {
-        self.of(volume).is_empty() && self.unreadable.is_empty()
-    }
-
-    /// Says which containers keep volumes from being removed, as nobody knows which are theirs.
-    pub fn warn(&self) {
-        self.unreadable.iter().for_each(Unreadable::warn);
-    }
-}
+pub mod filter;
 
 /// Makes the volumes that a container's plan names and that do not exist; an anonymous one that belongs
 /// to another container is marked as shared. Called once the container is recorded.
@@ -80,25 +32,6 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<()> {
     Ok(())
 }
 
-/// Removes the anonymous volumes of a container that is gone, but for those that another one uses.
-///
-/// # Errors
-/// When one cannot be removed.
-pub fn remove_anonymous(store: &Store, plan: &ContainerSpec) -> Result<()> {
-    for name in plan.anonymous_volumes() {
-        if store.volumes().get(name).is_ok_and(|volume| volume.is_some_and(|v| v.shared))
-            && !Users::read(store)?.is_free(name)
-        {
-            continue;
-        }
-        match store.volumes().remove(name) {
-            Err(e) if e.kind() != Kind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// Removes those of these volumes that still no container uses, under one lock; gives their names. They
 /// are in the trash then.
 ///
@@ -106,7 +39,7 @@ pub fn remove_anonymous(store: &Store, plan: &ContainerSpec) -> Result<()> {
 /// When one cannot be moved.
 pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
     let _lock = store.exclusive()?;
-    let users = Users::read(store)?;
+    let users = Users::read(&store.containers())?;
     users.warn();
     let mut removed = Vec::new();
     for volume in volumes.iter().filter(|volume| users.is_free(&volume.name)) {
@@ -129,7 +62,7 @@ pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
 /// `Conflict` when a container uses it, or may use it; `NotFound` when it is gone.
 pub fn remove(store: &Store, name: &Name) -> Result<()> {
     let _lock = store.exclusive()?;
-    let users = Users::read(store)?;
+    let users = Users::read(&store.containers())?;
     match users.of(name) {
         [] => match users.unreadable.first() {
             Some(unreadable) => Err(unreadable.refusal(&format!("volume {name}"))),

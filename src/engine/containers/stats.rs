@@ -4,9 +4,9 @@
 //! Without a cgroup, the processor time of processes that have ended counts as far as their parents have
 //! waited for them, and memory is shared out among those that share it (proc_pid_smaps(5), `Pss`).
 
-use super::cgroup::Group;
-use super::processes;
 use crate::error::Result;
+use crate::runtime::cgroup::Group;
+use crate::runtime::processes;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use chrono::Utc;
 use std::time::Duration;
@@ -129,7 +129,7 @@ fn traffic(text: &str) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::engine::containers::stats::*;
 
     #[test]
     fn traffic_is_added_up_without_loopback() {

@@ -1,9 +1,9 @@
 //! Conditions on volumes: `--filter KEY=VALUE`.
 
-use super::condition::{Condition, Label};
+use crate::engine::filter::{Condition, Label};
 use crate::error::Result;
 use crate::plan::mount::switch;
-use crate::runtime::volumes::Users;
+use crate::storage::volumes::Users;
 use crate::storage::volumes::Volume;
 use chrono::{DateTime, Utc};
 

@@ -8,7 +8,8 @@
 //! keeps, holds nothing of the records, the name or the volumes; it is told of and left.
 //! So each ends within its patience and two seconds, whatever its processes do.
 
-use super::{ask, nudge, recover};
+use super::recover::recover;
+use super::signal::{ask, note_stop, nudge, signal};
 use crate::container::Status;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
@@ -186,9 +187,9 @@ impl<'a> Case<'a> {
 /// Kills the first process, having noted that the container is not to be started again.
 pub(super) fn send_kill(container: &ContainerDir) {
     // On a full disk the monitor itself keeps in mind that it was told.
-    let _ = super::note_stop(container);
+    let _ = note_stop(container);
     // It ended by itself just now, or waits to be started again.
-    let _ = super::signal(container, libc::SIGKILL);
+    let _ = signal(container, libc::SIGKILL);
     // Where a thread of the payload is traced, the monitor sees the end only when it looks.
     nudge(container);
 }

@@ -1,8 +1,8 @@
 //! `export` and `diff`: a container's own files, without what is mounted into it.
 
-use super::root::{Root, own_mounts};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
+use crate::runtime::root::{Root, own_mounts};
 use crate::spec::ContainerSpec;
 use crate::spec::RootSpec;
 use crate::storage::Store;

@@ -1,14 +1,15 @@
 //! What the `prune` verbs have in common.
 
-use super::control;
-use super::dependents::Dependents;
-use super::select::{Filters, Selection, Suits, volumes};
-use super::volumes::Users;
 use crate::container::ContainerId;
+use crate::engine::containers;
+use crate::engine::containers::dependents::Dependents;
+use crate::engine::containers::selector::{Filters, Selection, Suits};
+use crate::engine::volumes::filter;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
+use crate::storage::volumes::Users;
 use crate::storage::volumes::Volume;
 
 /// Refuses conditions that images cannot meet (podman-image-prune(1), podman-system-prune(1)).
@@ -51,7 +52,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
                 needed.push(container);
                 continue;
             }
-            match control::remove_ended(store, &container, true) {
+            match containers::remove_ended(store, &container, true) {
                 Ok(true) => {
                     crate::failpoint::reach("prune.container");
                     gone.push(container.id().clone());
@@ -74,9 +75,9 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
 ///
 /// # Errors
 /// When containers or volumes cannot be listed.
-pub fn unused_volumes(store: &Store, filters: &volumes::Filters) -> Result<Vec<Volume>> {
-    control::settle_all(store)?;
-    let users = Users::read(store)?;
+pub fn unused_volumes(store: &Store, filters: &filter::Filters) -> Result<Vec<Volume>> {
+    containers::settle_all(store)?;
+    let users = Users::read(&store.containers())?;
     let mut unused = store.volumes().list()?;
     users.warn();
     unused.retain(|volume| users.is_free(&volume.name) && filters.hold(volume, &users));

@@ -1,16 +1,22 @@
 //! Starting containers that were made before, and attaching to those that run.
 //!
 //! Theory of operation. The stored plan goes the way that a fresh one goes: what the start needs of the
-//! host is had first ([`super::prepare`]), then a monitor is launched. Of several commands that start the
+//! host is had first ([`crate::runtime::launch::prepare`]), then a monitor is launched. Of several commands that start the
 //! same container one gets `alive`; the others find the container running, which is what they wanted. A
 //! client connects to the monitor's socket and from then on is like the one that started it.
 
-use super::client::{Attachment, Signals};
-use super::{Attached, Prepared, Running, control, launch, prepare};
+use super::recover::recover;
+use super::running::Running;
+use super::running::ends_once;
+use super::signal::nudge;
+use super::wait::await_no_restart;
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::Failure;
+use crate::runtime::client::Attached;
+use crate::runtime::client::{Attachment, Signals};
+use crate::runtime::launch::{Prepared, launch, prepare};
 use crate::spec::ContainerSpec;
 use crate::spec::network::PortPublish;
 use crate::storage::Store;
@@ -81,7 +87,7 @@ pub fn first(
     }
     let launched = launch(store, dir, plan, ready, attach);
     dir.release_claim();
-    launched
+    launched.map(|attached| Running { attached, once: ends_once(plan) })
 }
 
 /// Starts a container, after those that it requires. One that runs already is left as it is, and attached
@@ -113,7 +119,7 @@ fn start_after(
                     .hint(format!("Let it go on: coracle unpause {id}")));
             }
             Status::Crashed => {
-                control::recover(store, dir)?;
+                recover(store, dir)?;
                 if !dir.in_place() {
                     // It was a --rm container.
                     return Err(removed(dir));
@@ -126,7 +132,7 @@ fn start_after(
             }
             Status::Restarting => {
                 // Now, not when its pause is over.
-                control::end_pause(dir);
+                end_pause(dir);
                 continue;
             }
             Status::Created | Status::Exited => {}
@@ -156,10 +162,16 @@ fn start_after(
             Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
             // And another one has stopped it since.
             Err(error) if was_running(&error, dir) && dir.in_place() => {}
-            other => return other,
+            other => return other.map(|attached| Running { attached, once: ends_once(&plan) }),
         }
     }
     Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
+}
+
+/// Ends a pause before a restart: the container has ended then. The policy and what was asked of it stay.
+fn end_pause(container: &ContainerDir) {
+    nudge(container);
+    await_no_restart(container);
 }
 
 fn removed(dir: &ContainerDir) -> Error {

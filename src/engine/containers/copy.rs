@@ -9,12 +9,12 @@
 //!
 //! What goes where is as cp(1) and podman-cp(1) have it; see [`Target::find`].
 
-use super::files;
-use super::root::Root;
-use super::users;
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
+use crate::runtime::files;
+use crate::runtime::root::Root;
+use crate::runtime::users;
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -72,7 +72,8 @@ pub fn copy(store: &Store, request: &Request<'_>) -> Result<()> {
         "copy",
         |_| {
             let member = userns::enter(store.runtime())?;
-            let done = super::root::own_mounts().map_err(Error::from).and_then(|()| work(store, request));
+            let done =
+                crate::runtime::root::own_mounts().map_err(Error::from).and_then(|()| work(store, request));
             member.leave();
             done
         },
@@ -400,7 +401,7 @@ fn transfer(source: Source, ids: Option<&IdMaps>, target: &Target, how: Extract)
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::engine::containers::copy::*;
 
     #[test]
     fn paths_are_taken_apart() {

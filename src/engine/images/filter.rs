@@ -1,6 +1,6 @@
 //! Conditions on images: `--filter KEY=VALUE` and `KEY!=VALUE`.
 
-use super::condition::{Condition, Label};
+use crate::engine::filter::{Condition, Label};
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
 use crate::storage::Store;
@@ -233,7 +233,7 @@ fn one_char(pattern: &[char], c: char) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::engine::images::filter::*;
 
     #[test]
     fn patterns_match_names_and_their_ends() {

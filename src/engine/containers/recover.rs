@@ -1,0 +1,54 @@
+//! Finishing what a dead monitor left.
+
+use super::remove::remove;
+use crate::container::Status;
+use crate::error::Result;
+use crate::failpoint;
+use crate::runtime::cgroup;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+
+/// Finishes the work of a monitor that died: what is left of the run is killed and an exit record with
+/// [`LOST_EXIT_CODE`] is written; a `--rm` container is removed. Nothing happens while a monitor lives.
+///
+/// # Errors
+/// When a record cannot be written.
+pub fn recover(store: &Store, container: &ContainerDir) -> Result<()> {
+    unless_gone(container, finish_and_remove(store, container))
+}
+
+/// Finishes the work of a monitor that died, if there is any: whoever meets a container looks here first.
+/// Where nothing can be written the container is left as it is.
+pub(super) fn settle(store: &Store, container: &ContainerDir) {
+    let leftover = match container.status() {
+        Status::Crashed => true,
+        // Its monitor was killed between its exit record and the removal.
+        Status::Exited => container.summary().auto_remove && !container.is_alive(),
+        _ => false,
+    };
+    if leftover && let Err(error) = recover(store, container) {
+        log::info!("container {} is left as it is: {error}", container.id().short());
+    }
+}
+
+/// A failure with a container that somebody else removed meanwhile is none.
+pub(super) fn unless_gone(container: &ContainerDir, result: Result<()>) -> Result<()> {
+    if container.in_place() { result } else { Ok(()) }
+}
+
+fn finish_and_remove(store: &Store, container: &ContainerDir) -> Result<()> {
+    if container.finish_dead()?.is_some()
+        && let Ok(plan) = container.spec()
+    {
+        cgroup::clear(&plan);
+    }
+    failpoint::reach("recover.finished");
+    let leftover = container.summary();
+    if leftover.auto_remove && leftover.run > 0 && !container.is_alive() {
+        let lock = container.lock()?;
+        if container.status() == Status::Exited {
+            remove(store, container, &lock, true)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Telling a container and its monitor something: signals, and that it is wanted stopped.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::storage::containers::ContainerDir;
+use crate::sys::process;
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::AsFd;
+
+/// Sends a signal to the container's first process.
+///
+/// # Errors
+/// `Conflict` when the container does not run.
+pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
+    container.await_start();
+    let status = container.status();
+    let not_running = || {
+        Error::new(
+            Kind::Conflict,
+            format!("container {} is {}, not running", container.called(), status.as_str()),
+        )
+        .hint("See which containers run: coracle ps")
+    };
+    if !status.is_live() {
+        return Err(not_running());
+    }
+    let pidfd = container.run_record()?.and_then(|run| run.open_init()).ok_or_else(not_running)?;
+    match process::pidfd_send_signal(pidfd.as_fd(), signal) {
+        Ok(()) => Ok(()),
+        Err(Errno::ESRCH) => Err(not_running()),
+        Err(e) => {
+            Err(e).context(Kind::Runtime, || format!("send signal {signal} to container {}", container.id()))
+        }
+    }
+}
+
+/// The first half of stopping: says that the container is not to be started again, sends `signal` and does
+/// not wait, so that many containers can end at the same time. One that does not run is none of its
+/// business; one that is just being started is waited for.
+///
+/// # Errors
+/// When the signal is refused.
+pub fn ask_to_stop(container: &ContainerDir, with: i32) -> Result<()> {
+    container.await_start();
+    ask(container, with)
+}
+
+pub(super) fn ask(container: &ContainerDir, with: i32) -> Result<()> {
+    if !container.status().is_active() {
+        return Ok(());
+    }
+    let noted = note_stop(container);
+    tell_monitor(container, libc::SIGCONT);
+    match signal(container, with) {
+        // It ended by itself just now, or waits to be started again.
+        Err(e) if e.kind() == Kind::Conflict => nudge(container),
+        other => other?,
+    }
+    if noted.is_err() {
+        // A full disk. The monitor itself keeps in mind that it was told.
+        nudge(container);
+    }
+    Ok(())
+}
+
+/// Writes down that the container is wanted stopped, before anything is signalled: its monitor starts no
+/// further run then, whoever is killed meanwhile.
+///
+/// # Errors
+/// When the note cannot be written.
+pub fn note_stop(container: &ContainerDir) -> Result<()> {
+    match container.run_record()? {
+        Some(run) => container.ask_stop(run.run),
+        None => Ok(()),
+    }
+}
+
+/// Wakes the monitor: it ends its waiting, or stops a payload that it has just started again.
+pub(super) fn nudge(container: &ContainerDir) {
+    tell_monitor(container, libc::SIGTERM);
+    // Somebody may have stopped it.
+    tell_monitor(container, libc::SIGCONT);
+}
+
+pub(super) fn tell_monitor(container: &ContainerDir, signal: i32) {
+    if let Ok(Some(monitor)) = container.run_record().map(|run| run.and_then(|run| run.open_monitor())) {
+        // One that has ended needs no waking.
+        let _ = process::pidfd_send_signal(monitor.as_fd(), signal);
+    }
+}

@@ -1,0 +1,96 @@
+//! Waiting for the end of a container.
+
+use super::recover::recover;
+use crate::container::{ExitRecord, Status};
+use crate::error::Result;
+use crate::storage::Store;
+use crate::storage::containers::watch::{self, Watch};
+use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, ProcessRef, RunRecord};
+use std::time::{Duration, Instant};
+
+/// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
+const AFTER_KILL: Duration = Duration::from_secs(20);
+
+/// Waits for the end of a container, `limit` at most; one that was never started is waited for. Gives
+/// the exit code, `None` when the time is over. For a `--rm` container the end is that it is removed.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duration>) -> Result<Option<u8>> {
+    let begun = Instant::now();
+    let auto_remove = container.summary().auto_remove;
+    let run = container.run_record()?.map(|run| run.run);
+    // The directory of a --rm container may be deleted before its records are read.
+    let note = container.exit_note().ok();
+    let mut code = None;
+    loop {
+        // Before looking, so that nothing falls between looking and waiting.
+        let mut watch = [Watch::new(container)];
+        loop {
+            let exit = container.exit_record()?.filter(|exit| run.is_none_or(|run| exit.run >= run));
+            code = exit.map(|exit: ExitRecord| exit.code).or(code);
+            let gone = !container.in_place();
+            if gone || (code.is_some() && !auto_remove) {
+                let noted = || note.as_ref()?.code(run.unwrap_or(0));
+                return Ok(Some(code.or_else(noted).unwrap_or(LOST_EXIT_CODE)));
+            }
+            if container.status() == Status::Crashed {
+                recover(store, container)?;
+                continue;
+            }
+            if auto_remove && code.is_some() && !container.is_alive() {
+                // The monitor was killed between its exit record and the removal.
+                recover(store, container)?;
+                return Ok(code);
+            }
+            let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+            let had_monitor = watch[0].has_monitor();
+            watch::wait_any(&mut watch, left);
+            if !had_monitor && container.is_alive() {
+                // It has been started meanwhile: watch its monitor as well.
+                break;
+            }
+        }
+    }
+}
+
+/// The exit code of a container's last run: `code`, with which a run of this monitor has just ended, unless that
+/// one starts it again. Waits for the end of that monitor then.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn last_code(
+    store: &Store,
+    container: &ContainerDir,
+    monitor: Option<ProcessRef>,
+    code: u8,
+) -> Result<u8> {
+    // Somebody may have started it once more since, while this command was stopped.
+    let still_its = || container.run_record().ok().flatten().map(|run| run.monitor) == monitor;
+    if !container.status().is_active() || !still_its() {
+        return Ok(code);
+    }
+    // The directory of a --rm container is gone when its monitor is, and may be going now.
+    let Ok(note) = container.exit_note() else { return Ok(code) };
+    if let Some(monitor) = container.run_record()?.as_ref().and_then(RunRecord::open_monitor) {
+        watch::wait_process(&monitor);
+    }
+    if container.in_place() {
+        recover(store, container)?;
+    }
+    Ok(note.code(0).unwrap_or(code))
+}
+
+/// Waits while the monitor still waits to start the container again; it was told not to.
+pub(super) fn await_no_restart(container: &ContainerDir) {
+    let begun = Instant::now();
+    while container.status() == Status::Restarting && begun.elapsed() < AFTER_KILL {
+        let mut watch = [Watch::new(container)];
+        if container.status() == Status::Restarting {
+            watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Operations on images.
+
+pub mod filter;

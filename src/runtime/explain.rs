@@ -1,0 +1,33 @@
+//! Failures of stages in words, and their exit codes.
+
+use crate::error::{Error, Kind};
+use crate::fork::Failure;
+use nix::errno::Errno;
+
+/// The exit code for a failed start or exec: 127 not found, 126 not executable, else 125.
+pub fn exit_code(failure: &Failure) -> u8 {
+    match (failure.doing.as_str(), failure.errno()) {
+        ("execute", Errno::ENOENT) => 127,
+        ("execute", _) => 126,
+        _ => 125,
+    }
+}
+
+/// Puts a failed stage into words; a command that could not be executed has its own.
+pub fn explain_exec(failure: Failure) -> Error {
+    match exit_code(&failure) {
+        127 => {
+            Error::new(Kind::CommandNotFound, format!("{:?} was not found in the container", failure.object))
+                .hint("The command must be a program of the image, in its PATH or with its full path.")
+        }
+        126 => Error::new(
+            Kind::NotExecutable,
+            format!("{:?} cannot be executed in the container", failure.object),
+        )
+        .caused_by(failure),
+        _ if ["find user", "find group"].contains(&failure.doing.as_str()) => Error::from(failure).hint(
+            "Names come from /etc/passwd and /etc/group in the container; numbers need no name, such as -u 1000:1000",
+        ),
+        _ => failure.into(),
+    }
+}

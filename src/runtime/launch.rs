@@ -1,0 +1,126 @@
+//! The parent's side of a start: what it needs of the host, and the fork of the monitor.
+
+use super::client::{self, Attached, Attachment, Signals};
+use super::explain::explain_exec;
+use super::monitor::{self, Launch, ToCaller};
+use super::{cgroup, join, seccomp};
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork::{self, Failure};
+use crate::netns::{self, slirp};
+use crate::spec::{ContainerSpec, NetworkMode};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::fuse;
+use crate::userns;
+use std::cell::Cell;
+use std::path::PathBuf;
+
+/// What a start needs of the host, had before anything is changed.
+#[derive(Debug)]
+pub struct Prepared {
+    listeners: Vec<netns::Listener>,
+    slirp: Option<PathBuf>,
+    filter: Option<seccomp::Filter>,
+    joins: join::Joins,
+}
+
+/// Gets what a start needs of the host. Called before the container is made, so that what is refused
+/// here leaves nothing behind.
+///
+/// # Errors
+/// Ports that cannot be had, a missing helper program, a filter that does not compile, a descriptor to
+/// be preserved that is not open.
+pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
+    check_preserved(plan.process.preserve_fds)?;
+    cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
+    if plan.limits.manages_cgroups
+        && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
+    {
+        log::warn!("systemd in the container will find no cgroup that it may change: {e}");
+    }
+    let slirp = match plan.network.mode {
+        NetworkMode::Slirp(_) => Some(slirp::find()?),
+        _ => None,
+    };
+    if plan.ids.is_shifted() {
+        fuse::check()?;
+    }
+    let joins = join::Joins::open(store, plan)?;
+    let filter = filter(store, plan)?;
+    let listeners =
+        if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
+    Ok(Prepared { listeners, slirp, filter, joins })
+}
+
+/// Starts a container.
+///
+/// With an attachment the caller is its first client; without one it runs by itself.
+///
+/// # Errors
+/// The step of the start that failed; 126 and 127 when the command cannot be executed or is not found.
+pub fn launch(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerSpec,
+    prepared: Prepared,
+    attach: Option<Attachment>,
+) -> Result<Option<Attached>> {
+    let Prepared { listeners, slirp, filter, joins } = prepared;
+    // What is typed is read by one of the two.
+    let attach = attach.map(|how| Attachment { stdin: how.stdin && !plan.io.is_passed_through(), ..how });
+    let signals = attach.as_ref().map(Signals::hold).transpose()?;
+    let (socket, client) = match &attach {
+        Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
+        None => (None, None),
+    };
+    let program = slirp.clone();
+    let socket = Cell::new(socket);
+    let child = fork::spawn(0, |link| {
+        // With a copy of our end it would never see us go.
+        drop(socket.take());
+        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joins, client })
+    })
+    .context(Kind::Runtime, || "start the container's monitor")?;
+    let attached = socket.take().zip(attach).zip(signals);
+    let attached = attached.map(|((socket, how), signals)| Attached { socket, how, signals });
+    match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
+        Some((ToCaller::Started { one_id }, _)) => {
+            if one_id {
+                log::warn!("{}", userns::ONE_ID);
+            }
+            log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
+            Ok(attached)
+        }
+        Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
+        None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
+            .hint("See what the kernel said: dmesg | tail")),
+    }
+}
+
+/// The compiled system call filter of a plan.
+pub(super) fn filter(store: &Store, plan: &ContainerSpec) -> Result<Option<seccomp::Filter>> {
+    let cache = seccomp::Cache { data: store.data(), runtime: store.runtime() };
+    seccomp::prepare(&plan.security.seccomp, &plan.security.capabilities, cache)
+}
+
+/// `--preserve-fds=N` promises descriptors 3 to 3+N of the caller; others of ours must not take their place.
+pub(super) fn check_preserved(count: u32) -> Result<()> {
+    let end = 3 + i64::from(count);
+    match (3..end).find(|fd| !fork::inherited().iter().any(|open| i64::from(*open) == *fd)) {
+        None => Ok(()),
+        Some(fd) => Err(Error::new(Kind::Usage, format!("--preserve-fds: descriptor {fd} is not open"))
+            .hint(format!(
+                "Open it for the command, for example: coracle run --preserve-fds=1 ... {fd}<FILE"
+            ))),
+    }
+}
+
+/// Puts a failed start into words.
+fn explain(failure: Failure, slirp: Option<&std::path::Path>) -> Error {
+    if failure.stage == slirp::NAME
+        && let Some(program) = slirp
+    {
+        return slirp::explain(program, &failure);
+    }
+    explain_exec(failure)
+}
