@@ -5,8 +5,8 @@
 //! Volatile state: `--runroot`, the configuration, else the first of
 //! 1. `$XDG_RUNTIME_DIR/coracle`, if that variable names a directory of this user's;
 //! 2. `/run/user/UID/coracle`, if that is this user's (a cron job, `su` with another's environment);
-//! 3. `/tmp/coracle-UID`, made with mode 0700. One that somebody else has put there, or that others can
-//!    enter, is refused;
+//! 3. `/tmp/coracle-UID`, made with mode 0700. One that somebody else has put or mounted there, or that others
+//!    can enter, is refused;
 //! 4. `run` in the data directory, where `/tmp` cannot be written.
 //!
 //! The shared user namespace is found through the volatile directory, so all commands on one data
@@ -86,6 +86,7 @@ fn volatile(session: Option<PathBuf>, login: &Path, spare: &Path, data: &Path) -
     if let Ok(noted) = fs::read_link(&note)
         && noted.is_absolute()
         && private(&noted)
+        && is_no_mount(&noted)
         && in_use(&noted)
     {
         return Ok(noted);
@@ -128,6 +129,15 @@ fn private(dir: &Path) -> bool {
         .is_ok_and(|m| m.is_dir() && m.uid() == geteuid().as_raw() && m.mode() & 0o077 == 0)
 }
 
+/// Whether a directory is on the file system of the one that it is in. Anybody may mount a file system of their own
+/// in a public place, and that says of its files what they like, the owner too (fusermount3(1), `allow_other`).
+fn is_no_mount(dir: &Path) -> bool {
+    let own = fs::symlink_metadata(dir);
+    // `/tmp` itself may be a link.
+    let above = dir.parent().map(fs::metadata);
+    matches!((own, above), (Ok(own), Some(Ok(above))) if own.dev() == above.dev())
+}
+
 /// Whether processes are registered in this volatile directory: files other than the lock.
 fn in_use(runtime: &Path) -> bool {
     fs::read_dir(runtime.join("userns"))
@@ -137,7 +147,7 @@ fn in_use(runtime: &Path) -> bool {
 /// Makes the directory, or accepts it as it is when it is [`private`].
 fn make_private(dir: &Path) -> std::io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(e) if e.kind() == ErrorKind::AlreadyExists && private(dir) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && private(dir) && is_no_mount(dir) => Ok(()),
         other => other,
     }
 }
@@ -215,6 +225,14 @@ mod tests {
             let foreign = volatile(None, &place.at("login"), Path::new("/proc"), &place.at("data"));
             assert!(foreign.is_err());
         }
+    }
+
+    #[test]
+    fn what_somebody_has_mounted_there_is_no_spare_directory() {
+        let place = Place::new();
+        assert!(is_no_mount(&place.make("spare")));
+        // A choice that was noted is looked at as well.
+        assert!(!is_no_mount(Path::new("/proc")) && !is_no_mount(Path::new("/dev/pts")));
     }
 
     #[test]

@@ -354,6 +354,7 @@ fn finish(link: &Link, root: &OwnedFd, order: &Order, stdio: &Stdio) -> Result<I
         .doing("enter working directory", &plan.process.cwd)?;
     files::enter_cwd(root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
     nix::sys::stat::umask(Mode::from_bits_truncate(plan.process.umask));
+    init::limits_within(plan)?;
     init::give_pipes(plan, stdio, (user.uid, user.gid));
     match &terminal {
         Some(slave) => init::streams([slave, slave, slave])?,

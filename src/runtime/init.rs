@@ -25,8 +25,9 @@ use crate::runtime::secrets::SecretFile;
 use crate::runtime::{caps, files, users};
 use crate::spec::ContainerSpec;
 use crate::sys::{self, pty};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::fchown;
@@ -322,11 +323,33 @@ pub(super) fn streams(fds: [&OwnedFd; 3]) -> Result<(), Failure> {
 }
 
 fn limits(plan: &ContainerSpec) -> Result<(), Failure> {
+    each_limit(plan, setrlimit)
+}
+
+/// Sets the plan's resource limits for one more process. Where the caller of `exec` has lower ones that the kernel
+/// lets nobody raise, those stay: it is never more than was asked for.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub(super) fn limits_within(plan: &ContainerSpec) -> Result<(), Failure> {
+    each_limit(plan, |resource, soft, hard| match setrlimit(resource, soft, hard) {
+        Err(Errno::EPERM) => {
+            let (_, most) = getrlimit(resource)?;
+            setrlimit(resource, soft.min(most), hard.min(most))
+        }
+        other => other,
+    })
+}
+
+fn each_limit(
+    plan: &ContainerSpec,
+    set: impl Fn(Resource, u64, u64) -> nix::Result<()>,
+) -> Result<(), Failure> {
     for limit in &plan.limits.ulimits {
         let resource = resource(&limit.name).ok_or_else(|| {
             Failure::other("set resource limit", limit.name.as_str(), "the kernel has none of this name")
         })?;
-        setrlimit(resource, limit.soft, limit.hard).doing("set resource limit", limit.name.as_str())?;
+        set(resource, limit.soft, limit.hard).doing("set resource limit", limit.name.as_str())?;
     }
     Ok(())
 }

@@ -142,7 +142,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         // It will see the host's sysfs.
         cgroup::lock_view()?;
     }
-    let alive = dir.hold_to_start().map_err(|e| Failure::other("start", plan.id.short(), e.to_string()))?;
+    let alive = dir.hold_to_start().map_err(|e| storage_failure("start", plan.id.short(), &e))?;
     let layers = Layers::open(store, dir, plan)?;
     let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;

@@ -25,7 +25,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,7 +34,7 @@ use std::rc::Rc;
 
 /// Bytes read and written at once.
 const BUFFER: usize = 256 << 10;
-/// Longest path in an archive, which also bounds the depth (PATH_MAX).
+/// Longest path in an archive, which also bounds the depth (PATH_MAX): one descriptor for each directory.
 const PATH_MAX: usize = 4095;
 
 /// Bytes of holes from which on a file is packed with them. Fewer are written as zeros, which every reader
@@ -93,6 +93,14 @@ struct Linked {
     base: Box<[u8]>,
 }
 
+/// A directory that is being packed.
+struct Level {
+    dir: OwnedFd,
+    names: std::vec::IntoIter<CString>,
+    /// How long its path is.
+    path: usize,
+}
+
 /// Writes an archive.
 pub struct Packer<'a, W: Write> {
     out: BufWriter<W>,
@@ -137,8 +145,13 @@ impl<'a, W: Write> Packer<'a, W> {
     /// [`Kind::Storage`] when a file cannot be read or the output takes no more,
     /// [`Kind::OutputClosed`] when the reader of the output has gone.
     pub fn tree(&mut self, dir: BorrowedFd<'_>, prefix: &[u8]) -> Result<()> {
-        let mount = fd::mount_id(dir).map_err(|e| failed(prefix, e))?;
-        self.level(dir, &mut prefix.to_vec(), mount)
+        let fail = |e| failed(prefix, e);
+        let mount = fd::mount_id(dir).map_err(fail)?;
+        match openat(dir, ".", DIRECTORY, Mode::empty()) {
+            // Removed under our eyes.
+            Err(Errno::ENOENT) => Ok(()),
+            dir => self.below(dir.map_err(fail)?, &mut prefix.to_vec(), mount),
+        }
     }
 
     /// Packs what a descriptor (`O_PATH` will do) refers to, a directory with everything below it, under
@@ -148,7 +161,11 @@ impl<'a, W: Write> Packer<'a, W> {
     /// As [`Packer::tree`].
     pub fn object(&mut self, held: OwnedFd, path: &[u8]) -> Result<()> {
         let mount = fd::mount_id(held.as_fd()).map_err(|e| failed(path, e))?;
-        self.held(held, &mut path.to_vec(), mount)
+        let mut path = path.to_vec();
+        match self.held(held, &path, mount)? {
+            Some(dir) => self.below(dir, &mut path, mount),
+            None => Ok(()),
+        }
     }
 
     /// Packs a file of our own making: owner 0:0, no time.
@@ -193,65 +210,80 @@ impl<'a, W: Write> Packer<'a, W> {
         Ok((out, self.packed))
     }
 
-    fn level(&mut self, dir: BorrowedFd<'_>, path: &mut Vec<u8>, mount: u64) -> Result<()> {
-        let mut names = match trash::names(dir) {
-            // Removed under our eyes.
-            Err(Errno::ENOENT) => return Ok(()),
-            other => other.map_err(|e| failed(path, e))?,
-        };
-        names.sort_unstable();
-        for name in names {
-            let length = path.len();
-            if length > 0 {
+    /// Packs what is in a directory. Not by recursion: how deep it goes is for a container to say.
+    fn below(&mut self, dir: OwnedFd, path: &mut Vec<u8>, mount: u64) -> Result<()> {
+        let mut open: Vec<Level> = Level::of(dir, path)?.into_iter().collect();
+        while let Some(level) = open.last_mut() {
+            path.truncate(level.path);
+            let Some(name) = level.names.next() else {
+                open.pop();
+                continue;
+            };
+            if !path.is_empty() {
                 path.push(b'/');
             }
             path.extend_from_slice(name.to_bytes());
-            self.child(dir, &name, path, mount)?;
-            path.truncate(length);
+            if let Some(dir) = self.child(level.dir.as_fd(), &name, path, mount)? {
+                open.extend(Level::of(dir, path)?);
+            }
         }
         Ok(())
     }
 
-    fn child(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &mut Vec<u8>, mount: u64) -> Result<()> {
+    /// Packs one entry; gives the directory whose entries come next, if it is one.
+    fn child(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &CStr,
+        path: &[u8],
+        mount: u64,
+    ) -> Result<Option<OwnedFd>> {
         if self.options.skip.is_some_and(|skip| skip(path)) {
-            return Ok(());
+            return Ok(None);
         }
         if path.len() > PATH_MAX {
             return Err(failed(path, Errno::ENAMETOOLONG));
         }
         match hold(dir, name) {
-            Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOENT) => Ok(None),
             Err(e) => Err(failed(path, e)),
             Ok(held) => self.held(held, path, mount),
         }
     }
 
-    fn held(&mut self, held: OwnedFd, path: &mut Vec<u8>, mount: u64) -> Result<()> {
+    /// As [`Packer::child`], of what is held.
+    fn held(&mut self, held: OwnedFd, path: &[u8], mount: u64) -> Result<Option<OwnedFd>> {
         let fail = |e| failed(path, e);
         let status = fstat(&held).map_err(fail)?;
         let kind = file_type(&status);
         if let Whiteouts::Names(_) = self.options.whiteouts {
             if whiteout::is_held(held.as_fd(), &status).map_err(fail)? {
-                return self.whiteout(&status, path);
+                return self.whiteout(&status, path).map(|()| None);
             }
             if whiteout::is_reserved(base(path)) {
                 log::warn!("{} is left out: its name would hide another file", shown(path));
-                return Ok(());
+                return Ok(None);
             }
         }
         if kind == SFlag::S_IFSOCK {
             self.packed.sockets += 1;
-            return Ok(());
+            return Ok(None);
         }
         let elsewhere = self.options.one_mount && fd::mount_id(held.as_fd()).map_err(fail)? != mount;
         if kind == SFlag::S_IFDIR {
-            return self.packed_directory(held, &status, path, mount, elsewhere);
+            return self.packed_directory(held, &status, path, elsewhere);
         }
+        self.other(&held, &status, path, elsewhere).map(|()| None)
+    }
+
+    /// Packs what is no directory.
+    fn other(&mut self, held: &OwnedFd, status: &FileStat, path: &[u8], elsewhere: bool) -> Result<()> {
+        let fail = |e| failed(path, e);
         if status.st_nlink > 1 && !elsewhere {
             let inode = (status.st_dev, status.st_ino);
             if let Some(first) = self.links.get(&inode) {
                 let first = [&*first.dir, &*first.base].concat();
-                let entry = Entry { link: &first, ..self.described(&status, b'1', path) };
+                let entry = Entry { link: &first, ..self.described(status, b'1', path) };
                 return self.entry(&entry);
             }
             let (dir, base) = path.split_at(path.len() - base(path).len());
@@ -260,19 +292,19 @@ impl<'a, W: Write> Packer<'a, W> {
             }
             self.links.insert(inode, Linked { dir: self.last.clone(), base: base.into() });
         }
-        match kind {
-            SFlag::S_IFREG => self.regular(&held, &status, path, elsewhere),
+        match file_type(status) {
+            SFlag::S_IFREG => self.regular(held, status, path, elsewhere),
             SFlag::S_IFLNK => {
-                let target = readlinkat(&held, "").map_err(fail)?;
-                let entry = Entry { link: target.as_bytes(), ..self.described(&status, b'2', path) };
+                let target = readlinkat(held, "").map_err(fail)?;
+                let entry = Entry { link: target.as_bytes(), ..self.described(status, b'2', path) };
                 self.entry(&entry)
             }
-            SFlag::S_IFIFO => self.entry(&self.described(&status, b'6', path)),
-            _ => {
+            SFlag::S_IFIFO => self.entry(&self.described(status, b'6', path)),
+            kind => {
                 let flag = if kind == SFlag::S_IFCHR { b'3' } else { b'4' };
                 let number = |n: u64| u32::try_from(n).unwrap_or(0);
                 let device = (number(major(status.st_rdev)), number(minor(status.st_rdev)));
-                let entry = Entry { device, ..self.described(&status, flag, path) };
+                let entry = Entry { device, ..self.described(status, flag, path) };
                 self.entry(&entry)
             }
         }
@@ -282,13 +314,12 @@ impl<'a, W: Write> Packer<'a, W> {
         &mut self,
         held: OwnedFd,
         status: &FileStat,
-        path: &mut Vec<u8>,
-        mount: u64,
+        path: &[u8],
         elsewhere: bool,
-    ) -> Result<()> {
-        let name = [path.as_slice(), b"/"].concat();
+    ) -> Result<Option<OwnedFd>> {
+        let name = [path, b"/"].concat();
         if elsewhere {
-            return self.entry(&self.described(status, b'5', &name));
+            return self.entry(&self.described(status, b'5', &name)).map(|()| None);
         }
         let fail = |e| failed(path, e);
         let dir = openat(&held, ".", DIRECTORY, Mode::empty()).map_err(fail)?;
@@ -304,7 +335,7 @@ impl<'a, W: Write> Packer<'a, W> {
             let entry = Entry { size: 0, mode: 0o600, ..self.described(status, b'0', &name) };
             self.entry(&entry)?;
         }
-        self.level(dir.as_fd(), path, mount)
+        Ok(Some(dir))
     }
 
     fn whiteout(&mut self, status: &FileStat, path: &[u8]) -> Result<()> {
@@ -449,6 +480,18 @@ impl<'a, W: Write> Packer<'a, W> {
     }
 }
 
+impl Level {
+    /// `None` for a directory that was removed under our eyes.
+    fn of(dir: OwnedFd, path: &[u8]) -> Result<Option<Level>> {
+        let mut names = match trash::names(dir.as_fd()) {
+            Err(Errno::ENOENT) => return Ok(None),
+            other => other.map_err(|e| failed(path, e))?,
+        };
+        names.sort_unstable();
+        Ok(Some(Level { dir, names: names.into_iter(), path: path.len() }))
+    }
+}
+
 /// What is missing from `size` bytes to whole blocks.
 fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
@@ -464,8 +507,16 @@ fn base(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or_default()
 }
 
+/// A path for messages: one that fills the screen is told by its ends.
 fn shown(path: &[u8]) -> String {
-    format!("/{}", String::from_utf8_lossy(path).escape_debug())
+    const LONGEST: usize = 400;
+    const END: usize = 150;
+    let whole = String::from_utf8_lossy;
+    if path.len() <= LONGEST {
+        return format!("/{}", whole(path).escape_debug());
+    }
+    let (first, last) = (whole(&path[..END]), whole(&path[path.len() - END..]));
+    format!("/{} ... {}", first.escape_debug(), last.escape_debug())
 }
 
 fn failed(path: &[u8], errno: Errno) -> Error {

@@ -11,9 +11,10 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,9 +127,23 @@ pub(super) fn replace_in(
     bytes: &[u8],
     durability: Durability,
 ) -> Result<()> {
+    replace_as(dir, name, path, bytes, (durability, None))
+}
+
+/// As [`replace_in`], with a mode of its own.
+fn replace_as(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    path: &Path,
+    bytes: &[u8],
+    (durability, mode): (Durability, Option<u32>),
+) -> Result<()> {
     let fresh = format!(".new-{}", unique());
     let write = || -> io::Result<()> {
         let mut file = open_regular(dir, &fresh, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        if let Some(mode) = mode {
+            file.set_permissions(Permissions::from_mode(mode))?;
+        }
         file.write_all(bytes)?;
         if durability == Durability::Synced {
             file.sync_all()?;
@@ -174,6 +189,16 @@ pub fn replace<T: Serialize + ?Sized>(path: &Path, value: &T, durability: Durabi
 pub fn replace_bytes(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let (dir, name) = parent(path).map_err(|e| failed("write", path, e))?;
     replace_in(dir.as_fd(), &name, path, bytes, durability)
+}
+
+/// Replaces a file of the user's own that everybody may read, whole, by its path. A link or a FIFO there, which
+/// a container may have made, is neither followed nor waited for.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
+    let (dir, name) = parent(path).map_err(|e| failed("write", path, e))?;
+    replace_as(dir.as_fd(), &name, path, bytes, (Durability::Volatile, Some(0o644)))
 }
 
 /// The directory that a path of the user's own is in, opened however it is reached, and the last part.

@@ -205,7 +205,10 @@ fn empty(dir: BorrowedFd<'_>, top: BorrowedFd<'_>, depth: usize) -> nix::Result<
 }
 
 /// The names in a directory, without `.` and `..`.
-pub(super) fn names(dir: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
+///
+/// # Errors
+/// Those of openat(2) and getdents64(2).
+pub fn names(dir: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut stream = Dir::openat(dir, ".", flags, Mode::empty())?;
     let mut names = Vec::new();

@@ -30,6 +30,7 @@ mod export;
 mod harness;
 mod health;
 mod host;
+mod hostile;
 mod image_names;
 mod images;
 mod import;

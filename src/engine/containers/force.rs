@@ -128,7 +128,7 @@ impl<'a> Case<'a> {
             failpoint::reach("force.asked");
         }
         match self.step {
-            Step::Waits if over && begun.elapsed() >= CLAIMED => self.kill_holder(),
+            Step::Waits if over && begun.elapsed() >= CLAIMED => self.kill_holders(),
             Step::Asked if over => {
                 self.first = container.run_record().ok().flatten().and_then(|run| {
                     let pidfd = run.open_init()?;
@@ -138,8 +138,10 @@ impl<'a> Case<'a> {
                 failpoint::reach("force.killed");
                 self.step = Step::Killed(Instant::now());
             }
-            Step::Killed(at) if at.elapsed() >= AFTER_KILL => self.kill_holder(),
+            Step::Killed(at) if at.elapsed() >= AFTER_KILL => self.kill_holders(),
             Step::Alone(at) if at.elapsed() >= AFTER_MONITOR => return Some(Err(stuck(container))),
+            // A start that has waited for the end of the last one has it now.
+            Step::Alone(_) => kill_holder(container),
             _ => {}
         }
         None
@@ -152,11 +154,9 @@ impl<'a> Case<'a> {
         !container.in_place() || !status.is_active() && !container.is_in_hand() && !claimed()
     }
 
-    /// Kills the process that holds `alive`, whoever it is.
-    fn kill_holder(&mut self) {
-        if let Some((_, holder)) = self.target.container.alive_holder() {
-            let _ = process::pidfd_send_signal(holder.as_fd(), libc::SIGKILL);
-        }
+    /// Kills the process that holds `alive`, whoever it is, and whoever has it next.
+    fn kill_holders(&mut self) {
+        kill_holder(self.target.container);
         failpoint::reach("force.alone");
         self.step = Step::Alone(Instant::now());
     }
@@ -181,6 +181,12 @@ impl<'a> Case<'a> {
             log::warn!("container {} has ended, but {why}", container.id().short());
         }
         Ok(())
+    }
+}
+
+fn kill_holder(container: &ContainerDir) {
+    if let Some((_, holder)) = container.alive_holder() {
+        let _ = process::pidfd_send_signal(holder.as_fd(), libc::SIGKILL);
     }
 }
 

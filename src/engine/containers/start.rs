@@ -27,9 +27,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, set
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// How often a start is tried anew when others change the container meanwhile.
 const ATTEMPTS: u32 = 10;
+
+/// How long others may keep the container from being started, after each has been waited for once.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a monitor may take to take a client, in seconds.
 const ANSWER: i64 = 10;
@@ -106,6 +110,7 @@ fn start_after(
     above: &mut Vec<ContainerId>,
 ) -> Result<Running> {
     let id = dir.id().short();
+    let begun = Instant::now();
     for _ in 0..ATTEMPTS {
         match dir.status() {
             Status::Running => {
@@ -161,7 +166,7 @@ fn start_after(
             // Somebody else was faster.
             Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
             // And another one has stopped it since.
-            Err(error) if was_running(&error, dir) && dir.in_place() => {}
+            Err(error) if was_running(&error, dir) && dir.in_place() && begun.elapsed() < PATIENCE => {}
             other => return other.map(|attached| Running { attached, once: ends_once(&plan) }),
         }
     }

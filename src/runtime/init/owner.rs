@@ -4,13 +4,13 @@
 //! container. Other file systems mounted within are left alone.
 
 use crate::fork::{Doing, Failure};
-use nix::dir::Dir;
+use crate::storage::trash;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{Gid, Uid, fchownat};
-use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Gives `source` to this user and group, numbers of this process's user namespace; `shown` names it in failures.
@@ -24,7 +24,7 @@ pub(in crate::runtime) fn hand_over(
     let give = || -> nix::Result<()> {
         let found = fstatat(source, c"", AtFlags::AT_EMPTY_PATH)?;
         if is_dir(&found) {
-            to.below(source, c".", found.st_dev)?;
+            to.below(source, &found)?;
         }
         to.take(source, c"", &found)
     };
@@ -36,34 +36,51 @@ struct Owner {
     gid: u32,
 }
 
+/// A directory that is given away when all that is in it has been.
+struct Level {
+    dir: OwnedFd,
+    names: std::vec::IntoIter<CString>,
+    /// Its own name, and what is known of it.
+    own: (CString, FileStat),
+}
+
+impl Level {
+    fn open(parent: BorrowedFd<'_>, own: (CString, FileStat)) -> nix::Result<Level> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let dir = openat(parent, own.0.as_c_str(), flags, Mode::empty())?;
+        Ok(Level { names: trash::names(dir.as_fd())?.into_iter(), dir, own })
+    }
+}
+
 fn is_dir(found: &FileStat) -> bool {
     found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
 }
 
 impl Owner {
-    /// Takes what is in the directory `name` of `parent`, as far as it is on this device.
-    fn below(&self, parent: BorrowedFd<'_>, name: &CStr, device: u64) -> nix::Result<()> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut dir = Dir::openat(parent, name, flags, Mode::empty())?;
-        let here = openat(parent, name, flags | OFlag::O_PATH, Mode::empty())?;
-        for entry in dir.iter() {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
+    /// Takes what is in a directory, as far as it is on this device. Not by recursion: how deep it goes was for
+    /// a container to say.
+    fn below(&self, top: BorrowedFd<'_>, found: &FileStat) -> nix::Result<()> {
+        let device = found.st_dev;
+        let mut open = vec![Level::open(top, (c".".to_owned(), *found))?];
+        while let Some(mut level) = open.pop() {
+            let Some(name) = level.names.next() else {
+                if let Some(above) = open.last() {
+                    self.take(above.dir.as_fd(), &level.own.0, &level.own.1)?;
+                }
                 continue;
-            }
-            let found = match fstatat(here.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                // Removed meanwhile: another container may be using the volume.
-                Err(Errno::ENOENT) => continue,
-                other => other?,
             };
-            if found.st_dev != device {
-                continue;
-            }
-            if is_dir(&found) {
-                self.below(here.as_fd(), name, device)?;
-            }
-            self.take(here.as_fd(), name, &found)?;
+            let found = match fstatat(&level.dir, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                // Removed meanwhile: another container may be using the volume.
+                Err(Errno::ENOENT) => None,
+                other => Some(other?).filter(|found| found.st_dev == device),
+            };
+            let below = match found {
+                Some(found) if is_dir(&found) => Some(Level::open(level.dir.as_fd(), (name, found))?),
+                Some(found) => self.take(level.dir.as_fd(), &name, &found).map(|()| None)?,
+                None => None,
+            };
+            open.push(level);
+            open.extend(below);
         }
         Ok(())
     }

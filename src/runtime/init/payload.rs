@@ -104,8 +104,9 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
 }
 
 /// A small PID 1 (`--init`): starts the payload as its child, forwards signals, reaps, and ends as the
-/// payload ends. It has the payload's rights and no more: a payload that may trace processes could have
-/// whatever this one has.
+/// payload ends. It has the payload's rights and no more, and holds nothing any more when the payload begins: one that
+/// may trace processes could have whatever this one has, the link to the monitor too. So the child has
+/// that link, until it executes the payload.
 pub(super) fn reap_for(
     link: &Link,
     order: &Order,
@@ -126,19 +127,17 @@ pub(super) fn reap_for(
         if order.plan.io.tty {
             let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpid());
         }
-        let Err(failure) = exec(&up, order, user);
-        let _ = up.send(&failure, &[]);
-        125
+        super::report(link, exec(link, order, user))
     })
     .doing("start", "the payload")?;
     drop_rights(order, user)?;
-    child.link.send(&(), &[]).doing("start", "the payload")?;
-    if let Some((failure, _)) = child.link.recv::<Failure>().doing("wait for", "the payload")? {
-        return Err(failure);
+    let kept = [signals.as_fd(), child.pidfd.as_fd(), child.link.as_fd()];
+    // The child can still tell what fails from here on.
+    let _ = fd::close_all_but(&kept);
+    if child.link.send(&(), &[]).is_err() {
+        process::exit_now(125);
     }
-    // From here the monitor takes us for the payload: the link's end says that it runs.
-    let _ = link;
-    fd::close_all_but(&[signals.as_fd(), child.pidfd.as_fd()]).doing("close", "descriptors")?;
+    let _ = fd::close_all_but(&kept[..2]);
     loop {
         let Some(info) = signals.read_signal().doing("wait for", "signals")? else { continue };
         if info.ssi_signo != Signal::SIGCHLD as u32 {

@@ -15,11 +15,10 @@ use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::report;
 use crate::spec::Resources;
 use crate::storage::containers::{PortRecord, ProcessRef, RunRecord, Stage};
-use crate::storage::fuse;
+use crate::storage::{fuse, record};
 use crate::sys::process;
 use crate::userns;
 use nix::libc;
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -136,11 +135,12 @@ fn let_go(
     if shares.user == Whose::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
-    if let Some(path) = &plan.lifecycle.pidfile {
-        fs::write(path, format!("{}\n", child.pid)).doing("write", path)?;
-    }
-    if let Some(path) = &plan.lifecycle.monitor_pidfile {
-        fs::write(path, format!("{}\n", nix::unistd::getpid())).doing("write", path)?;
+    let lifecycle = &plan.lifecycle;
+    for (path, pid) in [(&lifecycle.pidfile, child.pid), (&lifecycle.monitor_pidfile, nix::unistd::getpid())]
+    {
+        let Some(path) = path else { continue };
+        let written = record::publish(path, format!("{pid}\n").as_bytes());
+        written.map_err(|e| storage_failure("write", &path.to_string_lossy(), &e))?;
     }
     let [mounts, netns, userns] = born(child)?;
     let network = network::begin(plan, slirp.as_deref(), netns, userns, listeners)?;

@@ -119,8 +119,7 @@ impl ContainerDir {
         let ending = || begun.elapsed() < ENDING && ended();
         let lock = match locks::hold_alive(self.fd(), ending) {
             Err(Errno::EAGAIN) => {
-                let id = self.id.short();
-                return Err(Error::new(Kind::Conflict, format!("container {id} is running already")));
+                return Err(self.held_by_another(ended()));
             }
             Err(Errno::ENOENT) => return Err(self.removed()),
             other => other.context(Kind::Storage, || self.doing("take the alive lock"))?,
@@ -133,6 +132,19 @@ impl ContainerDir {
             return Err(self.removed());
         }
         Ok(lock)
+    }
+
+    /// Why `alive` cannot be had.
+    fn held_by_another(&self, ended: bool) -> Error {
+        let id = self.id.short();
+        match self.alive_holder().filter(|_| ended) {
+            Some((pid, _)) => Error::new(
+                Kind::Conflict,
+                format!("process {pid} has the files of container {id} in its hands"),
+            )
+            .hint(format!("See what it waits for: ps -o pid,stat,args -p {pid}")),
+            None => Error::new(Kind::Conflict, format!("container {id} is running already")),
+        }
     }
 
     /// Finishes what a dead monitor left: kills what remains of the run, then writes the exit record
