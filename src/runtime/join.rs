@@ -16,7 +16,6 @@
 //! may have put anything there, so each is opened inside its root and must be of its kind.
 
 use super::door::{Door, Ground};
-use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
 use crate::runtime::files::open_in;
@@ -289,7 +288,7 @@ fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
 
 /// A running container's namespace, and its mount namespace.
 fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Option<Lender>)> {
-    let container = containers::find(store, id)?;
+    let container = store.containers().find(id)?;
     let door = Door::open(&container).map_err(|error| match container.status().is_live() {
         true => error,
         false => Error::new(
