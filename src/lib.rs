@@ -20,5 +20,6 @@ pub mod runtime;
 pub mod spec;
 pub mod storage;
 pub mod sys;
+pub mod text;
 pub mod ui;
 pub mod userns;

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the room that prints")]
 
 use crate::error::{Error, Kind};
+use crate::text::printable;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -9,21 +10,14 @@ mod confirm;
 mod each;
 mod habit;
 mod out;
-mod printable;
 pub mod progress;
 mod refusal;
 pub mod rows;
-pub mod template;
-pub mod time;
-pub mod units;
-mod yaml;
 
 pub use confirm::confirm;
 pub use each::each;
 pub use habit::{docker, dockers, familiar};
 pub use out::out;
-pub use printable::printable;
-pub use yaml::yaml;
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error and gives the exit code.
 pub fn fail(error: &Error) -> ExitCode {

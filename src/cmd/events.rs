@@ -6,7 +6,8 @@ mod show;
 
 use crate::error::{Context, Kind, Result};
 use crate::host::Env;
-use crate::ui::{self, time};
+use crate::text::time;
+use crate::ui;
 use chrono::{DateTime, Utc};
 use filter::Filters;
 use show::Form;

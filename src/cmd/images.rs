@@ -6,8 +6,9 @@ use crate::host::Env;
 use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::images::Listed;
+use crate::text::{time, units};
+use crate::ui::familiar;
 use crate::ui::rows::{self, Listing};
-use crate::ui::{familiar, time, units};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 

@@ -41,7 +41,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     });
     match args.format.as_deref() {
         None => {
-            ui::out(&ui::yaml(&info))?;
+            ui::out(&crate::text::yaml(&info))?;
             ui::out(&format!("\n{}\n{}", checks_table(&checks)?, features_table(&features)?))?;
         }
         format => {
@@ -59,7 +59,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             } else if is_json(format) {
                 ui::out(&json(&info)?)?;
             } else {
-                ui::out(&(ui::template::render(format.unwrap_or_default(), &info)? + "\n"))?;
+                ui::out(&(crate::text::template::render(format.unwrap_or_default(), &info)? + "\n"))?;
             }
         }
     }

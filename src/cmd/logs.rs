@@ -7,7 +7,7 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::{Line, Stream, stamp};
 use crate::storage::containers::watch::{self, Watch};
-use crate::ui::time;
+use crate::text::time;
 use chrono::{DateTime, Utc};
 use source::{Head, Source};
 use std::io::{self, Write};

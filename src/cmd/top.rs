@@ -3,7 +3,8 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::runtime::processes;
-use crate::ui::{self, printable, rows};
+use crate::text::printable;
+use crate::ui::{self, rows};
 use columns::Context;
 use std::process::ExitCode;
 

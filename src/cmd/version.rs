@@ -86,7 +86,7 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
             if let (Value::Object(all), Value::Object(own)) = (&mut shown, facts) {
                 all.extend(own);
             }
-            ui::template::render(format.unwrap_or_default(), &shown)? + "\n"
+            crate::text::template::render(format.unwrap_or_default(), &shown)? + "\n"
         }
     };
     ui::out(&text)?;

@@ -38,7 +38,7 @@ pub struct Args {
 
 /// As podman reads it: a number without a unit counts milliseconds.
 fn interval(text: &str) -> Result<Duration> {
-    text.parse().map(Duration::from_millis).or_else(|_| ui::time::parse_duration(text))
+    text.parse().map(Duration::from_millis).or_else(|_| crate::text::time::parse_duration(text))
 }
 
 /// Waits for containers to stop and prints their exit codes.

@@ -3,7 +3,7 @@
 use crate::engine::containers::selector::{Chosen, Filters, Selection, Suits};
 use crate::error::{Kind, Result};
 use crate::storage::Store;
-use crate::ui::time;
+use crate::text::time;
 use std::path::PathBuf;
 
 /// Containers by name or by one of the general choices. A verb whose own options need a letter takes it

@@ -2,8 +2,8 @@
 //!
 //! No thread draws (law 1): a bar moves when its owner calls [`Bar::set`], at most ten times a second.
 
-use super::printable;
-use super::units::size;
+use crate::text::printable;
+use crate::text::units::size;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::cell::Cell;
 use std::io::{IsTerminal, Write as _};

@@ -1,8 +1,8 @@
 //! Lists of things: tables, JSON, or a template per row, as docker and podman print them.
 
-use super::printable;
-use super::template::{Template, render};
 use crate::error::{Error, Kind, Result};
+use crate::text::printable;
+use crate::text::template::{Template, render};
 use serde_json::{Map, Value};
 use std::io::Write;
 

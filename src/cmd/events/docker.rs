@@ -1,7 +1,7 @@
 //! Events as docker tells them: its words, its attributes and its shapes (docker-system-events(1)).
 
 use crate::storage::events::{Action, Event, Type};
-use crate::ui::printable;
+use crate::text::printable;
 use chrono::Local;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

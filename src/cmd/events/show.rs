@@ -3,9 +3,10 @@
 use super::docker;
 use crate::error::Result;
 use crate::storage::events::{Event, Type};
+use crate::text::printable;
+use crate::text::template::Template;
+use crate::ui;
 use crate::ui::rows::{self, is_json};
-use crate::ui::template::Template;
-use crate::ui::{self, printable};
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 

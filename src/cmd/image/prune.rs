@@ -5,7 +5,8 @@ use crate::engine::{containers, prune};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::trash;
-use crate::ui::{self, time};
+use crate::text::time;
+use crate::ui;
 use std::process::ExitCode;
 
 /// Arguments of `image prune`.

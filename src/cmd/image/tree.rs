@@ -5,7 +5,7 @@ use crate::host::Env;
 use crate::image::{ChainId, Reference};
 use crate::storage::Store;
 use crate::storage::images::Listed;
-use crate::ui::{printable, units};
+use crate::text::{printable, units};
 use std::process::ExitCode;
 
 /// Arguments of `image tree`.

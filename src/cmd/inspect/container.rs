@@ -303,7 +303,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerSpec) -> Value {
             "Config": null,
             "Path": log_path(dir, plan),
             "Tag": plan.io.log.tag.as_deref().unwrap_or_default(),
-            "Size": plan.io.log.max_size.map_or("0B".to_owned(), crate::ui::units::size),
+            "Size": plan.io.log.max_size.map_or("0B".to_owned(), crate::text::units::size),
         },
         "NetworkMode": plan.network.mode.to_string(),
         "PortBindings": network::bindings(plan),

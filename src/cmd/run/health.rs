@@ -7,7 +7,7 @@ use crate::runtime::health;
 use crate::spec::ContainerSpec;
 use crate::spec::health::{LogDestination, OnFailure};
 use crate::storage::containers::{ContainerDir, HealthSetting, Settings};
-use crate::ui::time::parse_duration;
+use crate::text::time::parse_duration;
 use std::path::Path;
 use std::time::Duration;
 

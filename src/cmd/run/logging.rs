@@ -5,7 +5,7 @@ use crate::host::Caller;
 use crate::plan::logging::LogOpt;
 use crate::spec::{ContainerSpec, LogDriver, LogSpec};
 use crate::storage::containers::log::journal;
-use crate::ui::template;
+use crate::text::template;
 use serde_json::json;
 use std::io::{self, IsTerminal};
 use std::path::Path;

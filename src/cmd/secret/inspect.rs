@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::secrets::Secret;
-use crate::ui::template::Template;
+use crate::text::template::Template;
 use crate::ui::{out, report, rows};
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -4,8 +4,8 @@ use crate::engine::filter::Condition;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::secrets::Secret;
+use crate::text::time;
 use crate::ui::rows::{self, Listing};
-use crate::ui::time;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 

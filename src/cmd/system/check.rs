@@ -7,7 +7,8 @@ use crate::spec::ContainerSpec;
 use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, trash};
-use crate::ui::{self, time};
+use crate::text::time;
+use crate::ui;
 use chrono::{DateTime, Utc};
 use std::process::ExitCode;
 

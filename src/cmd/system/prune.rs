@@ -9,7 +9,8 @@ use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::measure::Sizes;
 use crate::storage::trash;
-use crate::ui::{self, time, units};
+use crate::text::{time, units};
+use crate::ui;
 use std::process::ExitCode;
 
 /// Arguments of `system prune`.

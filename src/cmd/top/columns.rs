@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::runtime::processes::{self, Names, Process};
 use crate::storage::containers::ContainerDir;
-use crate::ui::time::go_duration;
+use crate::text::time::go_duration;
 use chrono::{DateTime, Local, TimeDelta, Utc};
 use std::time::Duration;
 

@@ -5,7 +5,8 @@ use super::columns::{percent, terminal};
 use super::line;
 use crate::error::Result;
 use crate::runtime::processes::{self, Names, Process};
-use crate::ui::{printable, rows};
+use crate::text::printable;
+use crate::ui::rows;
 use chrono::{DateTime, Local, TimeDelta, Utc};
 use std::time::Duration;
 

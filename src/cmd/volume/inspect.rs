@@ -4,7 +4,7 @@ use super::show;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::volumes::Users;
-use crate::ui::template::Template;
+use crate::text::template::Template;
 use crate::ui::{out, report, rows};
 use serde_json::Value;
 use std::process::ExitCode;

@@ -5,8 +5,8 @@ use crate::engine::volumes::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::volumes::Users;
+use crate::text::time;
 use crate::ui::rows::{self, Listing};
-use crate::ui::time;
 use serde_json::Value;
 use std::process::ExitCode;
 

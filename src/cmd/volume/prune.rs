@@ -4,7 +4,8 @@ use crate::engine::volumes::filter::Filters;
 use crate::engine::{containers, prune, volumes};
 use crate::error::Result;
 use crate::host::Env;
-use crate::ui::{self, time};
+use crate::text::time;
+use crate::ui;
 use std::process::ExitCode;
 
 /// Arguments of `volume prune`.

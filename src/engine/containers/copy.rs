@@ -401,7 +401,7 @@ fn transfer(source: Source, ids: Option<&IdMaps>, target: &Target, how: Extract)
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::containers::copy::*;
+    use super::*;
 
     #[test]
     fn paths_are_taken_apart() {

@@ -129,7 +129,7 @@ fn traffic(text: &str) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::containers::stats::*;
+    use super::*;
 
     #[test]
     fn traffic_is_added_up_without_loopback() {

@@ -1,8 +1,8 @@
 //! Walks the tree.
 
-use super::parse::{Base, Command, Node, Operand, Pipeline};
-use super::value::Val;
-use super::{Fault, functions, moment};
+use crate::text::template::parse::{Base, Command, Node, Operand, Pipeline};
+use crate::text::template::value::Val;
+use crate::text::template::{Fault, functions, moment};
 use serde_json::Value;
 
 /// Renders nodes with `data` as dot and `$`.

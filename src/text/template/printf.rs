@@ -1,6 +1,6 @@
 //! Go's `fmt.Sprintf` over JSON values. A wrong verb is shown in the output as Go shows it.
 
-use super::value::{Val, text};
+use crate::text::template::value::{Val, text};
 use serde_json::Value;
 use std::iter::Peekable;
 use std::str::Chars;

@@ -1,8 +1,8 @@
 //! The functions: Go's own and those docker adds.
 
-use super::eval::kind;
-use super::value::{Val, text};
-use super::{Fault, printf};
+use crate::text::template::eval::kind;
+use crate::text::template::value::{Val, text};
+use crate::text::template::{Fault, printf};
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
 //! Template text to tokens.
 
-use super::Fault;
+use crate::text::template::Fault;
 use serde_json::{Number, Value};
 
 /// A stretch of a template.

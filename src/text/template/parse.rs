@@ -1,7 +1,7 @@
 //! Tokens to a tree.
 
-use super::lex::{Kind, Piece, Token};
-use super::{Fault, functions};
+use crate::text::template::lex::{Kind, Piece, Token};
+use crate::text::template::{Fault, functions};
 use serde_json::Value;
 use std::iter::Peekable;
 use std::vec::IntoIter;
