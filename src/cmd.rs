@@ -33,6 +33,7 @@ pub mod kill;
 mod linger;
 pub mod load;
 pub mod logs;
+pub mod options;
 pub mod pause;
 pub mod port;
 pub mod ps;
@@ -47,7 +48,6 @@ pub mod secret;
 pub mod start;
 pub mod stats;
 pub mod stop;
-pub mod switch;
 pub mod system;
 pub mod tag;
 pub mod top;
@@ -57,7 +57,6 @@ pub mod update;
 pub mod version;
 pub mod volume;
 pub mod wait;
-pub mod which;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
 pub const STAGES: [(&str, fork::Stage); 3] =

@@ -4,6 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::rootfs::Overlay;
 use std::path::PathBuf;
 
+mod accounts;
 mod caller;
 mod config;
 mod cures;
@@ -14,6 +15,7 @@ mod logout;
 mod machine;
 mod roots;
 
+pub use accounts::account;
 pub use caller::{Caller, Limit, caller};
 pub use cures::{Symptom, cures};
 pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};

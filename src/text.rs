@@ -2,6 +2,7 @@
 
 mod glob;
 mod printable;
+mod shell;
 pub mod template;
 pub mod time;
 pub mod units;
@@ -9,4 +10,5 @@ mod yaml;
 
 pub use glob::glob;
 pub use printable::printable;
+pub use shell::quoted;
 pub use yaml::yaml;

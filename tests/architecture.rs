@@ -40,6 +40,8 @@ const RULES: [(&str, &[&str]); 21] = [
         "engine",
         &[
             "text",
+            "host",
+            "registry",
             "runtime",
             "plan",
             "userns",

@@ -4,7 +4,6 @@ use crate::engine::containers;
 use crate::engine::containers::copy::{self, Place, Request};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
@@ -14,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `cp`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// What to copy: a path here, CONTAINER:PATH, or - for an archive from standard input
     #[arg(value_name = "[CONTAINER:]SOURCE", value_hint = clap::ValueHint::AnyPath)]
@@ -57,7 +56,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let (from, to) = (split(&args.source), split(&args.target));
     check(&from, &to)?;
     let store = super::store(env)?;
-    let find = |name: &Option<String>| name.as_ref().map(|name| open(&store, name)).transpose();
+    let find = |name: &Option<String>| name.as_ref().map(|name| containers::find(&store, name)).transpose();
     let (source, target) = (find(&from.0)?, find(&to.0)?);
     let request = Request {
         from: place(&source, &from),
@@ -92,11 +91,6 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
             .hint("Send it to a file or a program: coracle cp NAME:/DIR - | tar -tv"));
     }
     Ok(())
-}
-
-/// The container, with what a dead monitor left finished.
-pub(super) fn open(store: &Store, name: &str) -> Result<ContainerDir> {
-    containers::find(store, name)
 }
 
 fn place<'a>(container: &'a Option<ContainerDir>, written: &'a Written<'_>) -> Place<'a> {

@@ -1,9 +1,12 @@
 //! `coracle create`.
 
-use super::run::args::ContainerArgs;
-use super::run::make::{Wish, make};
+use super::options::container::ContainerArgs;
+use super::options::creation;
+use super::options::pulling::pulling;
 use crate::engine::containers;
+use crate::engine::images::pull::Source;
 use crate::error::Result;
+use crate::host;
 use crate::host::Env;
 use crate::plan::words::Stream;
 use crate::ui;
@@ -33,12 +36,17 @@ pub struct Args {
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a failed pull.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
-    let stdin = args.attach.contains(&Stream::Stdin);
-    let wish = Wish { container: args.container, words: args.words, preserve_fds: 0, stdin };
-    let made = make(wish, false, env)?;
-    if !made.plan.lifecycle.auto_remove {
-        containers::keep(&made.store, &made.dir, &made.plan)?;
+    let caller = host::caller()?;
+    let quiet = args.container.image.quiet;
+    let mut wanted = creation::wanted(args.container, args.words, &caller)?;
+    // Attaching to standard input is asking for it to be open.
+    wanted.request.stdin |= args.attach.contains(&Stream::Stdin);
+    let store = super::store(env)?;
+    let source = Source { store: &store, config: &env.roots.config };
+    let made = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
+    if !made.spec.lifecycle.auto_remove {
+        containers::keep(&store, &made.dir, &made.spec)?;
     }
-    ui::out(&format!("{}\n", made.plan.id))?;
+    ui::out(&format!("{}\n", made.spec.id))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Container or image; the second, when given, is what the first is compared with
     #[arg(value_name = "NAME", num_args = 0..=2)]

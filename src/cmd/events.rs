@@ -22,7 +22,7 @@ and docker's .Action .Actor.ID .Actor.Attributes .From.";
 
 /// Arguments of `events`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable, after_long_help = MANUAL)]
+#[command(mut_args = crate::cmd::options::switch::switchable, after_long_help = MANUAL)]
 pub struct Args {
     /// Show events that meet a condition: container, event, image, label, pod, type or volume
     #[arg(short, long, value_name = "KEY=VALUE")]

@@ -1,6 +1,6 @@
 //! `coracle exec`.
 
-use super::run::request::look_beside;
+use crate::cmd::options::request::look_beside;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::env::{self, EnvArg, EnvRequest};
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Run a command in a running container
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "coracle exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Run in the background
     #[arg(short, long)]

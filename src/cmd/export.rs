@@ -1,6 +1,6 @@
 //! `coracle export`.
 
-use super::cp;
+use crate::engine::containers;
 use crate::engine::containers::export;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
@@ -29,7 +29,7 @@ pub struct Args {
 /// A container that does not exist, an output that takes no more.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let container = cp::open(&store, &args.container)?;
+    let container = containers::find(&store, &args.container)?;
     match &args.output {
         Some(path) => to_file(path, |file| export::export(&store, &container, file))?,
         None if std::io::stdout().is_terminal() => {

@@ -15,7 +15,7 @@ const SHOWN: usize = 45;
 
 /// Arguments of `history`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]

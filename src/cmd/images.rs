@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Arguments of `images`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Show only images whose name matches: name[:tag], with * and ?
     #[arg(value_name = "IMAGE")]

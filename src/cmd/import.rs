@@ -1,21 +1,18 @@
 //! `coracle import`.
 
-use super::load::{enter, input};
-use crate::container::Signal;
+use super::options::input::input;
+use crate::engine::images::import;
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork;
 use crate::host::Env;
 use crate::image::change::Change;
-use crate::image::{Digest, HistoryEntry, ImageConfig, Platform, Reference};
-use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
-use crate::storage::events::{Action, Event};
+use crate::image::{HistoryEntry, ImageConfig, Platform, Reference};
 use crate::ui;
 use chrono::{SecondsFormat, Utc};
 use std::process::ExitCode;
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// An archive of files, plain or compressed; - is standard input
     #[arg(value_name = "FILE")]
@@ -48,7 +45,7 @@ pub struct Args {
 /// # Errors
 /// An archive that the unpacker refuses, a wrong change; nothing is kept then.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    check_changes(&args.change)?;
+    import::check_changes(&args.change)?;
     let names: Vec<Reference> = args.reference.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let config = configuration(args)?;
     let input = input(Some(&args.path), "import")?;
@@ -56,25 +53,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(Error::new(Kind::Usage, format!("{} is a directory", args.path))
             .hint(format!("Pack it on the way: tar -C {} -c . | coracle import -", args.path)));
     }
-    let id: Digest = fork::tidy_leaf::<(), _>(
-        "import",
-        |_, stop| {
-            let (store, _member) = enter(env)?;
-            let layer = NewLayer::read(&store, input, &|| stop.came())?;
-            let mut config = config;
-            if let Some(step) = config.history.first_mut() {
-                let file = layer.diff_id().0.hex();
-                step.created_by = Some(format!("/bin/sh -c #(nop) ADD file:{file} in /"));
-            }
-            let make =
-                MakeImage { base: None, layer: Some(layer), config, family: Family::Oci, names: &names };
-            Ok(make_image(&store, make)?.id)
-        },
-        |()| {},
-    )?;
-    let store = super::store(env)?;
-    let name = names.first().map_or_else(|| id.hex().to_owned(), ToString::to_string);
-    store.events().emit(Event::image_named(Action::Import, id.as_str(), &name));
+    let id = import::import(&super::store(env)?, input, config, &names)?;
     ui::out(&format!("{}\n", id.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -108,14 +87,4 @@ fn configuration(args: &Args) -> Result<ImageConfig> {
     };
     args.change.iter().for_each(|change| change.apply(&mut config.config));
     Ok(config)
-}
-
-/// What only this room knows about a change.
-pub(super) fn check_changes(changes: &[Change]) -> Result<()> {
-    for change in changes {
-        if let Change::StopSignal(signal) = change {
-            signal.parse::<Signal>()?;
-        }
-    }
-    Ok(())
 }

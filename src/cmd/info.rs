@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Arguments of `info`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Print with a Go template, or json
     #[arg(short, long, value_name = "FORMAT")]

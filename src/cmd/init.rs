@@ -1,6 +1,6 @@
 //! `coracle init`.
 
-use super::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::engine::containers::selector::Suits;
 use crate::engine::containers::start;
 use crate::engine::volumes;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]

@@ -18,7 +18,7 @@ mod unset;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Containers, images or volumes by name, id or beginning of an id
     #[arg(value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! `coracle kill`.
 
-use super::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::container::{Signal, Status};
 use crate::engine::containers;
 use crate::engine::containers::selector::Suits;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `kill`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]

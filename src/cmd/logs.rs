@@ -24,7 +24,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Arguments of `logs`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]

@@ -1,6 +1,6 @@
 //! `coracle pause` and `coracle unpause`.
 
-use super::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::engine::containers;
 use crate::engine::containers::selector::Suits;
 use crate::error::{Error, Result};

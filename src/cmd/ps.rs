@@ -17,7 +17,7 @@ mod row;
 
 /// Arguments of `ps`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Show containers that do not run too
     #[arg(short, long, help_heading = "Which containers")]

@@ -1,6 +1,6 @@
 //! `coracle restart`.
 
-use super::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::engine::containers;
 use crate::engine::containers::selector::{Chosen, Suits};
 use crate::engine::containers::start;
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// Arguments of `restart`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! `coracle rm`.
 
-use super::which::{Which, missing};
+use crate::cmd::options::selection::{Which, missing};
 use crate::container::{ContainerId, Status};
 use crate::engine::containers;
 use crate::engine::containers::Target;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Arguments of `rm`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable, mut_arg("filter", |arg| arg.short(None)))]
+#[command(mut_args = crate::cmd::options::switch::switchable, mut_arg("filter", |arg| arg.short(None)))]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]

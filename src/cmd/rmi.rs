@@ -1,18 +1,16 @@
 //! `coracle rmi`.
 
 use crate::engine::containers;
-use crate::error::{Error, Kind, Result};
+use crate::engine::images::remove::{self, How};
+use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::image::{Digest, Image, Reference};
-use crate::storage::Store;
-use crate::storage::events::{Action, Event};
 use crate::storage::images::Removed;
 use crate::ui;
 use std::process::ExitCode;
 
 /// Arguments of `rmi`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Names or ids of images
     #[arg(value_name = "IMAGE", required_unless_present = "all", conflicts_with = "all")]
@@ -58,9 +56,10 @@ impl Failures {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let mut failures = Failures::default();
-    let texts = if args.all { everything(&store)? } else { args.images.clone() };
+    let how = How { force: args.force, every_name: args.all };
+    let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };
     for text in &texts {
-        let removed = match remove(&store, args, text) {
+        let removed = match remove::remove(&store, text, how) {
             Err(e) if e.kind() == Kind::NotFound && (args.ignore || args.all) => continue,
             other => other,
         };
@@ -81,75 +80,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Ok(failures.exit_code())
 }
 
-/// The ids of all images that can be removed.
-fn everything(store: &Store) -> Result<Vec<String>> {
-    let listed = store.images().list()?;
-    Ok(listed.into_iter().filter(|l| !l.read_only).map(|l| l.image.id.to_string()).collect())
-}
-
 fn report(removed: &Removed) -> Result<()> {
     let mut text: String = removed.untagged.iter().map(|name| format!("Untagged: {name}\n")).collect();
     if let Some(id) = &removed.deleted {
         text.push_str(&format!("Deleted: {}\n", id.hex()));
     }
     ui::out(&text)
-}
-
-fn remove(store: &Store, args: &Args, text: &str) -> Result<Removed> {
-    let Some(image) = store.images().find(text)? else {
-        return Err(Error::new(Kind::NotFound, format!("image {text} is not here"))
-            .hint("List the images that are: coracle images"));
-    };
-    let names = store.images().names(&image.id)?;
-    match &image.reference {
-        // The image stays: it has other names, or it lies in a store that is only read.
-        Some(name)
-            if names.contains(name)
-                && !args.all
-                && (names.len() > 1 || !store.images().is_own(&image.id)) =>
-        {
-            store.images().untag(name)?;
-            store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &name.to_string()));
-            return Ok(Removed { untagged: vec![name.clone()], ..Removed::default() });
-        }
-        None if names.len() > 1 && !args.all && !args.force => return Err(several(&image, &names)),
-        _ => {}
-    }
-    containers::settle_all(store)?;
-    if args.force {
-        remove_users(store, &image.id)?;
-    }
-    let lock = store.exclusive()?;
-    store.images().remove(&lock, &image.id)
-}
-
-/// Removes an image for `run --rmi`, by the name it was used under, and for `container cleanup --rmi`.
-///
-/// # Errors
-/// When a container uses it.
-pub(super) fn forget(store: &Store, name: &str) -> Result<()> {
-    remove(store, &Args::default(), name)?;
-    containers::tidy(store);
-    Ok(())
-}
-
-fn several(image: &Image, names: &[Reference]) -> Error {
-    let list: Vec<String> = names.iter().map(Reference::to_string).collect();
-    let id = image.id.short();
-    Error::new(Kind::Usage, format!("image {id} has more than one name: {}", list.join(", ")))
-        .hint(format!("Remove it with all of them: coracle rmi --force {id}; or give one name."))
-}
-
-/// Kills and removes the containers that were made from an image.
-fn remove_users(store: &Store, id: &Digest) -> Result<()> {
-    for user in store.images().users(id)? {
-        let container = match store.containers().open(&user) {
-            Err(e) if e.kind() == Kind::NotFound => continue,
-            other => other?,
-        };
-        containers::kill(store, &container)?;
-        // One that somebody starts again meanwhile keeps the image, which says so.
-        containers::remove_ended(store, &container, false)?;
-    }
-    Ok(())
 }

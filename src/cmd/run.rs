@@ -1,32 +1,18 @@
 //! `coracle run`.
 
-pub mod args;
-mod before;
-pub mod devices;
-pub mod health;
-pub mod joins;
-mod logging;
-pub(super) mod make;
-pub mod refused;
-pub mod request;
-pub mod resources;
-mod sources;
-pub mod spaces;
-#[cfg(test)]
-mod tests;
-
-use super::rmi;
-use crate::engine::containers;
+use super::options::container::{ContainerArgs, RunArgs};
+use super::options::creation;
+use super::options::pulling::pulling;
+use crate::engine::containers::{self, Created};
+use crate::engine::images::pull::Source;
+use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result};
-use crate::failpoint;
-use crate::fork;
+use crate::host;
 use crate::host::Env;
 use crate::plan::words::Stream;
 use crate::runtime::client::Attachment;
 use crate::ui;
-use args::{ContainerArgs, RunArgs};
 use clap::ArgAction;
-use make::{Made, Wish, discard, make};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -88,43 +74,33 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let attachment = attachment(&args)?;
     let Args { mut container, run, words, .. } = args;
     container.lifecycle.rm |= run.rmi;
-    let stdin = run.attach.contains(&Stream::Stdin);
-    let wish = Wish { container, words, preserve_fds: run.preserve_fds, stdin };
-    let Made { store, plan, dir, prepared } = make(wish, true, env)?;
-    failpoint::reach("run.made");
+    let caller = host::caller()?;
+    let quiet = container.image.quiet;
+    let mut wanted = creation::wanted(container, words, &caller)?;
+    wanted.start = true;
+    wanted.request.process.preserve_fds = run.preserve_fds;
+    // Attaching to standard input is asking for it to be open.
+    wanted.request.stdin |= run.attach.contains(&Stream::Stdin);
+    let store = super::store(env)?;
+    let source = Source { store: &store, config: &env.roots.config };
+    let mut created = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
     let detached = attachment.is_none();
-    // On the disk when we say that it is there; the start does not wait for it.
-    let keeping = match plan.lifecycle.auto_remove {
-        true => None,
-        false => Some(fork::leaf_beside("records", || containers::keep(&store, &dir, &plan))?),
-    };
-    let launched = match prepared {
-        Some(prepared) => containers::start::first(&store, &dir, &plan, prepared, attachment),
-        None => containers::start::start(&store, &dir, None),
-    };
-    let running = match launched {
-        Ok(running) => running,
-        Err(error) => {
-            // Without --rm it stays, as created, for inspect and rm.
-            if plan.lifecycle.auto_remove {
-                discard(&store, &dir);
-            }
-            return Err(error);
-        }
-    };
-    let kept = || keeping.map_or(Ok(()), fork::Beside::finish);
+    let mut started = containers::run(&store, &mut created, attachment)?;
+    let Created { spec, dir, .. } = created;
     if detached {
-        kept()?;
-        ui::out(&format!("{}\n", plan.id))?;
+        // On the disk when we say that it is there.
+        started.keep()?;
+        ui::out(&format!("{}\n", spec.id))?;
         super::linger::warn(env);
         return Ok(ExitCode::SUCCESS);
     }
-    let code = running.wait(&store, &dir).map(ExitCode::from)?;
-    if let Err(error) = kept() {
+    let kept = started.keep();
+    let code = started.running.wait(&store, &dir).map(ExitCode::from)?;
+    if let Err(error) = kept {
         log::warn!("{error}: {}", error.causes().join(": "));
     }
-    if let Some(image) = plan.image.filter(|_| run.rmi)
-        && let Err(error) = rmi::forget(&store, &image.reference)
+    if let Some(image) = spec.image.filter(|_| run.rmi)
+        && let Err(error) = remove::forget(&store, &image.reference)
     {
         log::info!("image {} stays: {error}", image.reference);
     }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `save`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Name or id of an image; what follows are further names for it, or images with -m
     #[arg(value_name = "IMAGE", required = true)]

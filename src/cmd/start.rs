@@ -1,6 +1,6 @@
 //! `coracle start`.
 
-use super::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::engine::containers::selector::Suits;
 use crate::engine::containers::start::{self, Wanted};
 use crate::error::{Error, Kind, Result};
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Arguments of `start`.
 #[derive(Debug, clap::Args)]
 #[command(
-    mut_args = super::switch::switchable,
+    mut_args = crate::cmd::options::switch::switchable,
     mut_arg("all", |arg| arg.short(None)),
     mut_arg("ignore", |arg| arg.short(None))
 )]

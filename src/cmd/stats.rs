@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// Arguments of `stats`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Containers by name, id or beginning of an id; all running ones without
     #[arg(value_name = "CONTAINER")]

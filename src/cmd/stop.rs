@@ -1,6 +1,6 @@
 //! `coracle stop`.
 
-use super::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::container::Status;
 use crate::engine::containers;
 use crate::engine::containers::selector::Suits;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// Arguments of `stop`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]

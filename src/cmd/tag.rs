@@ -1,9 +1,9 @@
 //! `coracle tag`.
 
+use crate::engine::images::tag;
 use crate::error::Result;
 use crate::host::Env;
 use crate::image::Reference;
-use crate::storage::events::{Action, Event};
 use std::process::ExitCode;
 
 /// Arguments of `tag`.
@@ -22,13 +22,6 @@ pub struct Args {
 /// # Errors
 /// An image that is not here, or a name with a digest; nothing is named then.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let names = args.targets.iter().map(Reference::as_new_name).collect::<Result<Vec<_>>>()?;
-    let store = super::store(env)?;
-    let lock = store.shared()?;
-    let image = store.images().need(&args.image)?;
-    for name in &names {
-        store.images().tag(&lock, &image, name)?;
-        store.events().emit(Event::image_named(Action::Tag, image.id.as_str(), &name.to_string()));
-    }
+    tag::tag(&super::store(env)?, &args.image, &args.targets)?;
     Ok(ExitCode::SUCCESS)
 }

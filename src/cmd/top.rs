@@ -13,7 +13,7 @@ mod docker;
 
 /// Arguments of `top`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Use the latest container; everything else then names columns
     #[arg(short, long)]

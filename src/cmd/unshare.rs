@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 /// There, files of containers that belong to other users outside are seen with their owners inside, and
 /// can be read, changed and deleted. Without a command the login shell is run.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "coracle unshare [COMMAND [ARG]...]", mut_args = super::switch::switchable)]
+#[command(override_usage = "coracle unshare [COMMAND [ARG]...]", mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Refused: containers have no network in common
     #[arg(long, hide = true)]

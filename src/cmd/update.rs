@@ -1,8 +1,8 @@
 //! `coracle update`.
 
-use super::run::health::HealthArgs;
-use super::run::resources::ResourceArgs;
-use super::which::Which;
+use crate::cmd::options::health::HealthArgs;
+use crate::cmd::options::resources::ResourceArgs;
+use crate::cmd::options::selection::Which;
 use crate::container::RestartPolicy;
 use crate::engine::containers::selector::Suits;
 use crate::error::{Error, Kind, Result};
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Arguments of `update`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]

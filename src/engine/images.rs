@@ -1,3 +1,29 @@
 //! Operations on images.
 
+pub mod commit;
 pub mod filter;
+pub mod import;
+pub mod load;
+pub mod pull;
+pub mod remove;
+pub mod tag;
+
+use crate::error::Result;
+use crate::storage::{Store, trash};
+use crate::userns;
+
+/// Enters the user namespace that owns the store's layers; for leaves that write there. What killed commands have
+/// left goes the way of the trash, a little with each call.
+///
+/// # Errors
+/// When the namespace cannot be entered, or the layers were made with other ids.
+pub fn enter(store: &Store) -> Result<userns::Membership> {
+    let member = userns::enter(store.runtime())?;
+    if member.has_one_id() {
+        log::warn!("{}", userns::ONE_ID);
+    }
+    store.check_id_map()?;
+    trash::collect_leftovers(store)?;
+    trash::sweep(store, 2)?;
+    Ok(member)
+}

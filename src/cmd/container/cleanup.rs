@@ -1,9 +1,10 @@
 //! `coracle container cleanup`.
 
-use crate::cmd::which::Which;
+use crate::cmd::options::selection::Which;
 use crate::container::Status;
 use crate::engine::containers;
 use crate::engine::containers::selector::Suits;
+use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::events::Action;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 /// Arguments of `container cleanup`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
@@ -62,7 +63,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             containers::remove_ended(&store, &dir, true)?;
         }
         if let Some(image) = image.filter(|_| args.rmi) {
-            crate::cmd::rmi::forget(&store, image.id.as_str())?;
+            remove::forget(&store, image.id.as_str())?;
         }
         Ok(Some(name))
     })?;

@@ -1,12 +1,13 @@
 //! `coracle container clone`.
 
-use crate::cmd::pull::{self, PullPolicy, SourceOptions};
-use crate::cmd::run::make::{create, discard};
-use crate::cmd::run::refused::{Never, no_pods};
-use crate::cmd::run::resources::ResourceArgs;
+use crate::cmd::options::pulling::pulling;
+use crate::cmd::options::refused::{Never, no_pods};
+use crate::cmd::options::resources::ResourceArgs;
+use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::container::Name;
 use crate::engine::containers;
 use crate::engine::containers::start;
+use crate::engine::images::pull::Source;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::copy;
@@ -24,7 +25,7 @@ const COPIES_MAX: u32 = 1000;
 
 /// Arguments of `container clone`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
@@ -95,11 +96,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if let Some(image) = &args.image {
         from_image(env, &store, &mut plan, image)?;
     }
-    let dir = create(&store, &mut plan, true)?;
+    let dir = containers::copied(&store, &mut plan)?;
     if args.destroy
         && let Err(error) = destroy(&store, &original)
     {
-        discard(&store, &dir);
+        containers::discard(&store, &dir);
         return Err(error);
     }
     if args.run {
@@ -123,8 +124,9 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
 }
 
 fn from_image(env: &Env, store: &Store, plan: &mut ContainerSpec, text: &str) -> Result<()> {
-    let source = SourceOptions::default();
-    let image = pull::ensure_image(env, store, text, PullPolicy::Missing, &source, false)?;
+    let source = Source { store, config: &env.roots.config };
+    let wanted = SourceOptions::default().wanted(PullPolicy::Missing)?;
+    let image = pulling(false, |report| source.ensure(text, &wanted, report))?;
     plan.root = RootSpec::Layers(image.layers.clone());
     plan.image = Some(ImageSource::of(&image));
     Ok(())

@@ -1,6 +1,6 @@
 //! `coracle container prune`.
 
-use crate::cmd::which::filters;
+use crate::cmd::options::selection::filters;
 use crate::engine::{containers, prune};
 use crate::error::{FAILED, Result};
 use crate::host::Env;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Arguments of `container prune`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Remove only containers that meet a condition: until, label, label! and others of ps
     #[arg(long, value_name = "KEY=VALUE")]

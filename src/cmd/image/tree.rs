@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Arguments of `image tree`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]

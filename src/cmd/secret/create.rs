@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `secret create`.
 #[derive(Debug, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// What it is called
     #[arg(value_name = "NAME")]

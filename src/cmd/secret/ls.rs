@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `secret ls`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Show secrets that meet a condition: name (a pattern) or id (its beginning)
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Arguments of `secret rm`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Secrets by name, id or beginning of an id
     #[arg(value_name = "SECRET", required_unless_present = "all", conflicts_with = "all")]

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Arguments of `system check`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// With --repair, remove damaged containers, too, and those of damaged images
     #[arg(short, long)]

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 /// Arguments of `system df`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Show every image, container and volume
     #[arg(short, long)]

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 /// Arguments of `system prune`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Remove images that have names but no containers, too
     #[arg(short, long)]

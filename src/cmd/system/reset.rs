@@ -16,7 +16,7 @@ const SIGTERM: i32 = 15;
 
 /// Arguments of `system reset`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Do not ask
     #[arg(short, long)]

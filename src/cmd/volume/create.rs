@@ -20,7 +20,7 @@ project quotas.";
 
 /// Arguments of `volume create`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = MANUAL, mut_args = crate::cmd::switch::switchable)]
+#[command(after_long_help = MANUAL, mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// What it is called; a random name without
     #[arg(value_name = "NAME")]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// Arguments of `volume inspect`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Volumes by name or a unique beginning of it
     #[arg(value_name = "VOLUME")]

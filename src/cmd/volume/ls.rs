@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// Arguments of `volume ls`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Show volumes that meet a condition: name, label, opt, driver, scope, dangling, anonymous, until or since
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Arguments of `volume prune`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Remove those that meet a condition only: label, label!, until and the others of volume ls
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]

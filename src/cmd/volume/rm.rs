@@ -16,7 +16,7 @@ const EXIT_IN_USE: u8 = 2;
 
 /// Arguments of `volume rm`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Volumes by name or a unique beginning of it
     #[arg(value_name = "VOLUME", required_unless_present = "all", conflicts_with = "all")]

@@ -1,26 +1,152 @@
-//! The records of a container, and what its plan names beside them.
+//! Making a container: from a request to a plan, and from a plan to its records.
+//!
+//! Theory of operation. Everything that can be refused is refused before anything changes, so the order is:
+//! look at what the request names, pull, resolve; with a start to follow, get what it needs
+//! of the host; then make the records. With `replace` the new container is made under a name of its own
+//! first and gets the wanted one when the old container is gone: until then nothing is lost.
 
-use super::remove::remove;
+use super::find::{find, holder};
+use super::records::{discard, record};
+use super::start::start;
+use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
-use crate::engine::volumes;
-use crate::error::Result;
-use crate::runtime::secrets;
-use crate::spec::{ContainerSpec, MountSource};
+use crate::engine::images::pull::{self, Message, Wanted};
+use crate::error::{Context, Kind, Result};
+use crate::failpoint;
+use crate::host::{self, Caller};
+use crate::plan::ids::{Account, IdsRequest};
+use crate::plan::{Facts, Request, check, resolve};
+use crate::runtime::launch::{Prepared, prepare};
+use crate::spec::ContainerSpec;
 use crate::storage::Store;
-use crate::storage::containers::ContainerDir;
-use std::os::fd::BorrowedFd;
+use crate::storage::containers::{ContainerDir, Containers};
+use crate::userns;
+use chrono::Utc;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-/// Makes a container's records, and what its plan names beside them: copies of secrets, volumes. The container
-/// comes first, so that its volumes are in use from the moment they exist; one whose creator was killed in
-/// between has them made when it starts.
+/// Attempts to find a free name for a container that was given none.
+const NAME_ATTEMPTS: u32 = 8;
+
+/// What is to be made.
+#[derive(Debug)]
+pub struct CreateRequest {
+    /// What the container is to be.
+    pub request: Request,
+    /// The image it is made of: its name, and how it is had. `None` with a root file system of the caller's.
+    pub image: Option<(String, Wanted)>,
+    /// Containers that are started before it, by name.
+    pub requires: Vec<String>,
+    /// File that gets the container's id; it must not exist.
+    pub cidfile: Option<PathBuf>,
+    /// Take the place of the container that has the name.
+    pub replace: bool,
+    /// It is to be started at once: what that needs is had before anything changes.
+    pub start: bool,
+}
+
+/// A container that was made.
+#[derive(Debug)]
+pub struct Created {
+    /// What it is to be.
+    pub spec: ContainerSpec,
+    /// Its records.
+    pub dir: ContainerDir,
+    /// What its start needs, when it is to be started at once.
+    pub prepared: Option<Prepared>,
+}
+
+/// Makes a container for this caller, who sees how far a pull is by `report`.
 ///
 /// # Errors
-/// `Conflict` when the name is taken; when the file system refuses, or a secret has been removed meanwhile.
-pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
-    let furnish = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
-    let dir = store.containers().create_with(&plan.id, name, plan, furnish)?;
-    match volumes::prepare(store, plan) {
-        Ok(()) => Ok(dir),
+/// Anything that is wrong with the request, before anything changes; a failed pull; what the start would
+/// need and cannot have.
+pub fn create(
+    from: pull::Source<'_>,
+    wanted: CreateRequest,
+    caller: Caller,
+    report: &mut dyn FnMut(Message),
+) -> Result<Created> {
+    let CreateRequest { mut request, image, requires, cidfile, replace, start } = wanted;
+    let store = from.store;
+    let cidfile = cidfile.map(|file| caller.cwd.join(file));
+    for name in &requires {
+        request.lifecycle.requires.push(find(store, name)?.id().clone());
+    }
+    let facts = Facts {
+        id: Containers::new_id()?,
+        spare_name: match &request.name {
+            Some(name) => name.clone(),
+            None => store.containers().unused_name()?,
+        },
+        created: Utc::now(),
+        caller,
+        // Read only where it counts.
+        account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
+    };
+    shared::look_up(store, &mut request)?;
+    sources::look_up(store, &mut request, &facts.caller)?;
+    check(&request, &facts)?;
+    preflight::check(store, &request, &facts.caller, cidfile.as_deref(), replace)?;
+
+    let image = image.map(|(name, wanted)| from.ensure(&name, &wanted, report)).transpose()?;
+    let named = request.name.is_some();
+    let mut spec = resolve(request, image.as_ref(), &facts)?;
+    log_tag::render(&mut spec)?;
+    spec.asked.cidfile.clone_from(&cidfile);
+    let holder = if replace { holder(store, &spec.name) } else { None };
+    let prepared = match (start, &holder) {
+        (false, _) => None,
+        (true, None) => Some(prepare(store, &spec)?),
+        (true, Some(holder)) => Some(prepare_beside(store, &spec, holder)?),
+    };
+    if let Some(file) = &cidfile {
+        write_id(file, &spec)?;
+    }
+    let made = match &holder {
+        None => make(store, &mut spec, named),
+        Some(holder) => replace_holder(store, &spec, holder),
+    };
+    match made {
+        Ok(dir) => {
+            log::debug!("container {} is made: {} in {}", spec.id.short(), spec.name, dir.path().display());
+            Ok(Created { spec, dir, prepared })
+        }
+        Err(error) => {
+            // Ours, and of a container that is not.
+            cidfile.map(std::fs::remove_file);
+            Err(error)
+        }
+    }
+}
+
+/// Prepares the start of a container that is to take another's place. Where that one has the ports, it
+/// is stopped for them, and started again when that does not help.
+fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) -> Result<Prepared> {
+    let refused = match prepare(store, plan) {
+        Err(error) if error.kind() == Kind::Network && holder.status().is_active() => error,
+        other => return other,
+    };
+    let ports = |dir: &ContainerDir| dir.summary().ports.into_iter().map(|port| port.host_port);
+    if !ports(holder).any(|taken| plan.network.ports.iter().any(|port| port.host_port == taken)) {
+        return Err(refused);
+    }
+    preflight::stop_holder(store, holder)?;
+    prepare(store, plan).inspect_err(|_| {
+        if let Err(error) = start(store, holder, None) {
+            log::warn!("container {} stays stopped: {error}", holder.id().short());
+        }
+    })
+}
+
+/// Makes the records of a container that takes another's place, and removes that one.
+fn replace_holder(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) -> Result<ContainerDir> {
+    let dir = recorded(store, plan, &store.containers().unused_name()?)?;
+    let name = &plan.name;
+    let replaced =
+        preflight::remove_holder(store, holder).and_then(|()| store.containers().rename(&dir, name));
+    match replaced {
+        Ok(_) => Ok(dir),
         Err(error) => {
             discard(store, &dir);
             Err(error)
@@ -28,23 +154,47 @@ pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<Contai
     }
 }
 
-/// Removes a container that never ran. What cannot be removed is left for `rm`.
-pub fn discard(store: &Store, dir: &ContainerDir) {
-    let removed = dir.lock().and_then(|lock| remove(store, dir, &lock, true));
-    if let Err(error) = removed {
-        log::info!("container {} is left: {error}", dir.id().short());
+/// Makes the records of a container whose plan is a copy of another's.
+///
+/// # Errors
+/// `Conflict` when the name is taken; when the file system refuses.
+pub fn copied(store: &Store, spec: &mut ContainerSpec) -> Result<ContainerDir> {
+    make(store, spec, true)
+}
+
+/// Makes the container's records. A name of our choosing that was taken meanwhile is chosen again.
+fn make(store: &Store, plan: &mut ContainerSpec, named: bool) -> Result<ContainerDir> {
+    let mut attempt = 0;
+    loop {
+        match recorded(store, plan, &plan.name) {
+            Err(e) if e.kind() == Kind::Conflict && !named && attempt < NAME_ATTEMPTS => {
+                attempt += 1;
+                plan.name = store.containers().unused_name()?;
+            }
+            other => return other,
+        }
     }
 }
 
-/// Has a container that is to outlive its run written to the disk, with the volumes that were made for it alone;
-/// those that have names are there already.
-///
-/// # Errors
-/// When the disk reports one.
-pub fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<()> {
-    dir.keep()?;
-    plan.mounts.iter().try_for_each(|mount| match &mount.source {
-        MountSource::Volume { name, anonymous: true, .. } => store.volumes().keep(name),
-        _ => Ok(()),
-    })
+fn recorded(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
+    // From here on the image cannot be removed without its container being seen.
+    let _lock = store.shared()?;
+    let made = record(store, plan, name);
+    failpoint::reach("create.recorded");
+    made
+}
+
+/// The user's own account.
+fn own_account() -> Result<Account> {
+    let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    // An account of a directory has no entry that could be read here.
+    let entry = host::account(&ids.0.to_string()).ok();
+    Ok(Account { available: userns::available()?, ids, entry })
+}
+
+/// Writes the id to a new file.
+fn write_id(path: &Path, plan: &ContainerSpec) -> Result<()> {
+    let context = || format!("cannot write the container's id to {}", path.display());
+    let mut file = std::fs::File::create_new(path).context(Kind::Usage, context)?;
+    file.write_all(plan.id.as_str().as_bytes()).context(Kind::Usage, context)
 }

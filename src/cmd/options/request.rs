@@ -1,11 +1,10 @@
 //! From options to a request: the files they name are read here, so that the rest stays pure.
 
-use super::args::{
+use crate::cmd::options::container::{
     ContainerArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
     SecurityArgs, TerminalArgs,
 };
-use super::before::quoted;
-use super::{devices, spaces};
+use crate::cmd::options::{devices, spaces};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns;
@@ -17,6 +16,7 @@ use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::plan::words::{Cgroups, Pair, parse_pairs};
 use crate::spec::NetworkMode;
 use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
+use crate::text::quoted;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -104,7 +104,7 @@ impl ContainerArgs {
             limits: limits(self.limits)?,
             tty,
             stdin: interactive,
-            log: super::logging::plan(log_driver.0, log_opt, caller)?,
+            log: crate::cmd::options::logging::plan(log_driver.0, log_opt, caller)?,
             lifecycle: lifecycle(&self.lifecycle, pidfile),
             notify: self.lifecycle.sdnotify,
             health: self.health.request()?,

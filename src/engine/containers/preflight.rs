@@ -1,12 +1,15 @@
 //! What is looked up before anything changes: names, files and directories that must or must not exist.
 
-use crate::engine::containers;
+use super::find::holder;
+use super::remove::remove_ended;
+use super::stop::{stop, stop_policy};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::SourceArg;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, name_in_use};
+use crate::text::quoted;
 use std::path::{Path, PathBuf};
 
 /// Refuses what would fail later.
@@ -49,18 +52,11 @@ pub(super) fn check(
     }
     if let Some(name) = &request.name
         && !replace
-        && let Some(holder) = containers::holder(store, name)
+        && let Some(holder) = holder(store, name)
     {
         return Err(name_in_use(name, Some(holder.id())));
     }
     Ok(())
-}
-
-/// A path as a shell takes it.
-pub(in crate::cmd) fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,@%".contains(c);
-    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn id_file(file: &Path) -> Result<()> {
@@ -115,8 +111,8 @@ fn not_home(path: &Path, caller: &Caller) -> Result<()> {
 /// # Errors
 /// When it cannot be stopped.
 pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
-    let (signal, patience) = containers::stop_policy(holder, None);
-    containers::stop(store, holder, signal, patience).map(drop)
+    let (signal, patience) = stop_policy(holder, None);
+    stop(store, holder, signal, patience).map(drop)
 }
 
 /// Stops and removes it.
@@ -125,5 +121,5 @@ pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
 /// When it cannot be stopped or removed.
 pub(super) fn remove_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
     stop_holder(store, holder)?;
-    containers::remove_ended(store, holder, true).map(drop)
+    remove_ended(store, holder, true).map(drop)
 }

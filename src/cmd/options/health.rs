@@ -1,6 +1,6 @@
 //! `--health-*` and `--no-healthcheck`, for every verb that makes a container or changes one.
 
-use crate::cmd::switch::switchable;
+use crate::cmd::options::switch::switchable;
 use crate::error::{Error, Kind, Result};
 use crate::plan::health::{HealthRequest, Test};
 use crate::runtime::health;

@@ -1,5 +1,5 @@
-use super::Args;
-use super::request::Origin;
+use crate::cmd::options::request::Origin;
+use crate::cmd::run::Args;
 use crate::error::Result;
 use crate::host::{Caller, Limit};
 use crate::plan::Request;

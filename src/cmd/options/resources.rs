@@ -1,6 +1,6 @@
 //! Options for limits that a cgroup keeps, for every verb that sets them.
 
-use crate::cmd::switch::switchable;
+use crate::cmd::options::switch::switchable;
 use crate::error::{Error, Kind, Result};
 use crate::plan::resources::{BytesOrAll, Conf, Cpus, OfDevice, PERIOD};
 use crate::plan::units::Size;

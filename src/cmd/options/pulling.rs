@@ -1,35 +1,44 @@
 //! What a pull looks like on standard error.
 
-use super::leaf::Message;
+use crate::engine::images::pull::Message;
 use crate::registry::Event;
 use crate::ui::progress::{Bar, Progress};
+use std::cell::OnceCell;
 
-/// Turns messages of the leaf into bars and lines.
+/// Pulls with progress on standard error, unless `quiet`.
+pub fn pulling<T>(quiet: bool, work: impl FnOnce(&mut dyn FnMut(Message)) -> T) -> T {
+    let mut show = Show { quiet, progress: OnceCell::new(), bars: Vec::new(), present: Vec::new() };
+    work(&mut |message| show.message(message))
+}
+
+/// Turns messages of a pull into bars and lines.
 #[derive(Debug)]
-pub(super) struct Show<'a> {
-    progress: &'a Progress,
+struct Show {
+    quiet: bool,
+    /// Made with the first message: an image that is here shows nothing.
+    progress: OnceCell<Progress>,
     bars: Vec<Option<Bar>>,
     present: Vec<bool>,
 }
 
-impl<'a> Show<'a> {
-    pub(super) fn new(progress: &'a Progress) -> Show<'a> {
-        Show { progress, bars: Vec::new(), present: Vec::new() }
+impl Show {
+    fn progress(&self) -> &Progress {
+        self.progress.get_or_init(|| Progress::new(self.quiet))
     }
 
-    pub(super) fn message(&mut self, message: Message) {
+    fn message(&mut self, message: Message) {
         match message {
-            Message::Event(Event::Trying(name)) => self.progress.note(&format!("Trying to pull {name}...")),
-            Message::Event(Event::Warning(text)) => self.progress.note(&format!("Warning: {text}")),
+            Message::Event(Event::Trying(name)) => self.progress().note(&format!("Trying to pull {name}...")),
+            Message::Event(Event::Warning(text)) => self.progress().note(&format!("Warning: {text}")),
             Message::Event(Event::Waiting { why, seconds }) => {
-                self.progress.note(&format!("{why}; trying again in {seconds} s"));
+                self.progress().note(&format!("{why}; trying again in {seconds} s"));
             }
             Message::Event(Event::Layers(layers)) => {
                 self.present = vec![false; layers.len()];
                 self.bars = layers
                     .iter()
                     .map(|(digest, size)| {
-                        Some(self.progress.bar(&format!("Layer {}", digest.short()), Some(*size)))
+                        Some(self.progress().bar(&format!("Layer {}", digest.short()), Some(*size)))
                     })
                     .collect();
             }

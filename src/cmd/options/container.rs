@@ -1,11 +1,11 @@
 //! The options of `run`, grouped as its help shows them. All but [`RunArgs`] are `create`'s too.
 
-use super::devices::DeviceArgs;
-use super::health::HealthArgs;
-use super::refused::RefusedArgs;
-use super::spaces::SpaceArgs;
-use crate::cmd::pull::{PullPolicy, SourceOptions};
-use crate::cmd::switch::switchable;
+use crate::cmd::options::devices::DeviceArgs;
+use crate::cmd::options::health::HealthArgs;
+use crate::cmd::options::refused::RefusedArgs;
+use crate::cmd::options::source::{PullPolicy, SourceOptions};
+use crate::cmd::options::spaces::SpaceArgs;
+use crate::cmd::options::switch::switchable;
 use crate::container::{Name, RestartPolicy, Signal};
 use crate::netns;
 use crate::plan::caps::CapArg;
@@ -335,7 +335,7 @@ pub struct LimitArgs {
     pub sysctl: Vec<SysctlArg>,
     /// What a cgroup keeps.
     #[command(flatten)]
-    pub resources: super::resources::ResourceArgs,
+    pub resources: crate::cmd::options::resources::ResourceArgs,
     /// Cgroups: enabled (one of its own when it is needed), disabled, no-conmon or split
     #[arg(long, value_name = "HOW", default_value = "enabled", hide_default_value = true)]
     pub cgroups: Cgroups,

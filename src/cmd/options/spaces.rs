@@ -1,7 +1,8 @@
 //! Options on what surrounds a container's process, and how they get into the request.
 
-use crate::cmd::switch::switchable;
+use crate::cmd::options::switch::switchable;
 use crate::error::{Context, Error, Kind, Result};
+use crate::host;
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::ids::{IdsRequest, MapArg};
@@ -72,7 +73,7 @@ pub fn apply(args: SpaceArgs, request: &mut Request, caller: &Caller) -> Result<
     let process = &mut request.process;
     process.systemd = args.systemd;
     process.systemd_size = args.shm_size_systemd.map(|size| size.0).filter(|bytes| *bytes > 0);
-    process.host_users = args.hostuser.iter().map(|name| account(name)).collect::<Result<_>>()?;
+    process.host_users = args.hostuser.iter().map(|name| host::account(name)).collect::<Result<_>>()?;
     process.passwd_line = args.passwd_entry.map(|text| one_line("--passwd-entry", text)).transpose()?;
     process.group_line = args.group_entry.map(|text| one_line("--group-entry", text)).transpose()?;
     process.personality = args.personality.map(|personality| personality.0);
@@ -129,25 +130,4 @@ fn one_line(option: &str, text: String) -> Result<String> {
             .hint("Write it as in the file, for example '$USERNAME:x:$UID:$GID:$NAME:$HOME:/bin/sh'.")),
         false => Ok(text),
     }
-}
-
-/// The host's entry for an account, by name or number; read by hand, as a static program has no name
-/// services.
-///
-/// # Errors
-/// When there is none.
-pub(super) fn account(name: &str) -> Result<String> {
-    let passwd = std::fs::read_to_string("/etc/passwd").context(Kind::Host, || "cannot read /etc/passwd")?;
-    let is = |line: &&str| {
-        let mut fields = line.split(':');
-        fields.next() == Some(name) || fields.nth(1) == Some(name)
-    };
-    let mut fields: Vec<&str> =
-        passwd.lines().find(is).map(|line| line.split(':').collect()).unwrap_or_default();
-    if fields.len() < 7 {
-        return Err(Error::new(Kind::Usage, format!("--hostuser: this machine has no user {name:?}"))
-            .hint("See which there are: cut -d: -f1 /etc/passwd"));
-    }
-    fields[1] = "*";
-    Ok(fields.join(":"))
 }

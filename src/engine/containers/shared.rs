@@ -1,6 +1,6 @@
 //! Whose namespaces are shared: names of containers become ids, before anything changes.
 
-use crate::engine::containers;
+use super::find::find;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Request;
 use crate::plan::ids::IdsRequest;
@@ -12,16 +12,16 @@ use crate::storage::Store;
 ///
 /// # Errors
 /// `NotFound` for a container that does not exist.
-pub fn look_up(store: &Store, request: &mut Request) -> Result<()> {
+pub(super) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     let spaces = &mut request.namespaces;
     let mut joined = None;
     let mut id_of = |name: &str| {
-        let found = containers::find(store, name)?;
+        let found = find(store, name)?;
         joined = Some(found.spec()?.ids);
         Ok::<_, Error>(found.id().to_string())
     };
     if let Share::Container(name) = &spaces.uts {
-        let plan: ContainerSpec = containers::find(store, name)?.spec()?;
+        let plan: ContainerSpec = find(store, name)?.spec()?;
         request.shared_hostname = Some(plan.hostname);
     }
     for share in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup, &mut spaces.user] {

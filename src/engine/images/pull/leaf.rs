@@ -10,21 +10,17 @@
 //! A layer that is unpacked already may be missing as a blob, when another image has it in another
 //! compression: then it is fetched all the same, because `save` and `push` give an image byte for byte.
 
-use super::show::Show;
+use super::Message;
+use crate::engine::images::enter;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::{self, Reporter, StopSignals};
-use crate::host::Env;
 use crate::image::{ChainId, Digest, Reference};
-use crate::registry::{self, Event, Fetched, LayerSink, LayerSource, Prepared, Target};
+use crate::registry::{self, Fetched, LayerSink, LayerSource, Prepared, Target};
 use crate::storage::Store;
 use crate::storage::blobs::BlobWriter;
 use crate::storage::images::NewImage;
 use crate::storage::layers::{LayerJob, StackLayer};
-use crate::storage::trash;
-use crate::ui::progress::Progress;
-use crate::userns;
-use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,58 +31,34 @@ const TRIES: usize = 5;
 /// Time between two looks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What the leaf tells while it works.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Message {
-    /// From the transfer.
-    Event(Event),
-    /// A layer is unpacked.
-    Unpacked(usize),
-}
-
 /// Pulls an image in a leaf; gives the full name it is recorded under.
-pub(super) fn pull(env: &Env, prepared: &Prepared, progress: &Progress) -> Result<Reference> {
-    let mut show = Show::new(progress);
-    fork::tidy_leaf(
-        "pull",
-        |reporter, stop| work(env, prepared, reporter, stop),
-        |message| show.message(message),
-    )
+pub(super) fn pull(store: &Store, prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Reference> {
+    fork::tidy_leaf("pull", |reporter, stop| work(store, prepared, reporter, stop), report)
 }
 
 /// Asks for the tags of a repository in a leaf.
-pub(super) fn tags(prepared: &Prepared, progress: &Progress) -> Result<Vec<String>> {
-    let mut show = Show::new(progress);
+pub(super) fn tags(prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Vec<String>> {
     fork::tidy_leaf(
         "tags",
         |reporter, stop| {
             let report = |event| reporter.send(Message::Event(event));
             registry::tags(prepared, &report, &|| stop.came())
         },
-        |message| show.message(message),
+        report,
     )
     .map(|(_, tags)| tags)
 }
 
 fn work(
-    env: &Env,
+    store: &Store,
     prepared: &Prepared,
     reporter: &Reporter<Message>,
     stop: &StopSignals,
 ) -> Result<Reference> {
-    let roots = &env.roots;
-    let member = userns::enter(&roots.runtime)?;
-    if member.has_one_id() {
-        log::warn!("{}", userns::ONE_ID);
-    }
-    let store = Store::open(&roots.data, &roots.runtime, &roots.image_stores)?;
-    store.check_id_map()?;
-    // What killed pulls have left; it goes the way of the trash, a little with each pull.
-    trash::collect_leftovers(&store)?;
-    trash::sweep(&store, 2)?;
+    let _member = enter(store)?;
     for _ in 0..TRIES {
         let mut unpacking = Unpacking {
-            store: &store,
+            store,
             reporter,
             slots: Vec::new(),
             begun: Vec::new(),

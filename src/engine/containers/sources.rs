@@ -1,6 +1,6 @@
 //! What mounts and secrets name, looked up before anything changes: images, patterns, other containers.
 
-use crate::engine::containers;
+use super::find::find;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
@@ -50,7 +50,7 @@ fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
 
 /// The mounts of another container that stand for its data.
 fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountSpec>> {
-    let plan: ContainerSpec = containers::find(store, &from.container)?.spec()?;
+    let plan: ContainerSpec = find(store, &from.container)?.spec()?;
     let zone = Path::new("/etc/localtime");
     let mut mounts = plan.mounts;
     mounts.retain(|mount| match &mount.source {
@@ -154,7 +154,7 @@ fn expression(pattern: &str) -> Result<regex::Regex> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::engine::containers::sources::*;
 
     #[test]
     fn patterns_find_what_a_shell_finds() {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Containers by name or by one of the general choices. A verb whose own options need a letter takes it
 /// away here: `#[command(mut_arg("filter", |arg| arg.short(None)))]`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = super::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Which {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]

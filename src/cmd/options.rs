@@ -1,0 +1,18 @@
+//! Options that several verbs have in common, and how they become requests.
+
+pub mod container;
+pub mod creation;
+pub mod devices;
+pub mod health;
+pub mod input;
+pub mod logging;
+pub mod pulling;
+pub mod refused;
+pub mod request;
+pub mod resources;
+pub mod selection;
+pub mod source;
+pub mod spaces;
+pub mod switch;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Options on where an image comes from, for every verb that pulls.
+
+use crate::engine::images::pull::{self, Wanted};
+use crate::error::Result;
+use crate::image::Platform;
+use crate::registry::{Credentials, PullRequest, RetryPolicy};
+use crate::text::time::parse_duration;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When an image is pulled although it may be here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PullPolicy {
+    /// Pull every time
+    Always,
+    /// Pull when the image is not here
+    #[default]
+    Missing,
+    /// Never pull
+    Never,
+    /// Pull when the registry has another one; without the registry use the one that is here
+    Newer,
+}
+
+impl From<PullPolicy> for pull::PullPolicy {
+    fn from(policy: PullPolicy) -> pull::PullPolicy {
+        match policy {
+            PullPolicy::Always => pull::PullPolicy::Always,
+            PullPolicy::Missing => pull::PullPolicy::Missing,
+            PullPolicy::Never => pull::PullPolicy::Never,
+            PullPolicy::Newer => pull::PullPolicy::Newer,
+        }
+    }
+}
+
+/// Options on the image's platform and its registry, common to every verb that pulls.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SourceOptions {
+    /// Platform to choose from an image for several: os/arch[/variant]
+    #[arg(long, value_name = "PLATFORM", conflicts_with_all = ["arch", "os"], help_heading = "Platform")]
+    pub platform: Option<Platform>,
+    /// Architecture to choose, in place of this machine's
+    #[arg(long, value_name = "ARCH", help_heading = "Platform")]
+    pub arch: Option<String>,
+    /// Operating system to choose, in place of linux
+    #[arg(long, value_name = "OS", help_heading = "Platform")]
+    pub os: Option<String>,
+    /// Variant of the architecture to choose, such as v7
+    #[arg(long, value_name = "VARIANT", help_heading = "Platform")]
+    pub variant: Option<String>,
+    /// Require https and a valid certificate; false allows plain http and any certificate
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", help_heading = "Registry")]
+    pub tls_verify: Option<bool>,
+    /// User name and password for the registry: user:password
+    #[arg(long, value_name = "CREDENTIALS", help_heading = "Registry")]
+    pub creds: Option<Credentials>,
+    /// File with credentials, in place of the usual ones
+    #[arg(long, value_name = "FILE", help_heading = "Registry")]
+    pub authfile: Option<PathBuf>,
+    /// Directory with certificates (*.crt, *.cert, *.key) for the registry
+    #[arg(long, value_name = "DIR", help_heading = "Registry")]
+    pub cert_dir: Option<PathBuf>,
+    /// How often to try again after a failure
+    #[arg(long, value_name = "COUNT", help_heading = "Registry")]
+    pub retry: Option<u32>,
+    /// How long to wait before each new try, such as 2s; doubling from 1s by default
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Registry")]
+    pub retry_delay: Option<Duration>,
+}
+
+impl SourceOptions {
+    /// The platform the user asked for, if any of the four options was given.
+    ///
+    /// # Errors
+    /// A word that cannot be part of a platform.
+    fn wanted_platform(&self) -> Result<Option<Platform>> {
+        if self.platform.is_none() && self.arch.is_none() && self.os.is_none() && self.variant.is_none() {
+            return Ok(None);
+        }
+        let host = Platform::host();
+        let (os, arch, variant) = match &self.platform {
+            Some(p) => (p.os.clone(), p.architecture.clone(), p.variant.clone()),
+            // This machine's variant belongs to its own architecture only.
+            None => (
+                self.os.clone().unwrap_or(host.os),
+                self.arch.clone().unwrap_or(host.architecture.clone()),
+                if self.arch.is_none() { host.variant } else { None },
+            ),
+        };
+        let mut text = format!("{os}/{arch}");
+        if let Some(variant) = self.variant.clone().or(variant) {
+            text.push('/');
+            text.push_str(&variant);
+        }
+        text.parse().map(Some)
+    }
+
+    /// What they ask of a pull.
+    ///
+    /// # Errors
+    /// A word that cannot be part of a platform.
+    pub fn wanted(&self, policy: PullPolicy) -> Result<Wanted> {
+        let usual = RetryPolicy::default();
+        let platform = self.wanted_platform()?;
+        let request = PullRequest {
+            platform: platform.clone().unwrap_or_else(Platform::host),
+            tls_verify: self.tls_verify,
+            credentials: self.creds.clone(),
+            auth_file: self.authfile.clone(),
+            cert_dir: self.cert_dir.clone(),
+            retry: RetryPolicy { retries: self.retry.unwrap_or(usual.retries), delay: self.retry_delay },
+        };
+        Ok(Wanted { policy: policy.into(), platform, request })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platform_options_make_a_platform() {
+        let options = |arch: Option<&str>, os: Option<&str>, variant: Option<&str>| SourceOptions {
+            arch: arch.map(str::to_owned),
+            os: os.map(str::to_owned),
+            variant: variant.map(str::to_owned),
+            ..SourceOptions::default()
+        };
+        assert_eq!(options(None, None, None).wanted_platform().unwrap(), None);
+        let arm = options(Some("arm"), None, Some("v6")).wanted_platform().unwrap().unwrap();
+        assert_eq!(arm.to_string(), "linux/arm/v6");
+        let alias = options(Some("x86_64"), None, None).wanted_platform().unwrap().unwrap();
+        assert_eq!(alias.to_string(), "linux/amd64");
+        assert!(options(Some("a/b/c"), None, None).wanted_platform().is_err());
+    }
+}

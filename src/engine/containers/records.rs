@@ -1,0 +1,50 @@
+//! The records of a container that is made, and what its plan names beside them.
+
+use super::remove::remove;
+use crate::container::Name;
+use crate::engine::volumes;
+use crate::error::Result;
+use crate::runtime::secrets;
+use crate::spec::{ContainerSpec, MountSource};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use std::os::fd::BorrowedFd;
+
+/// Makes a container's records, and what its plan names beside them: copies of secrets, volumes. The container
+/// comes first, so that its volumes are in use from the moment they exist; one whose creator was killed in
+/// between has them made when it starts.
+///
+/// # Errors
+/// `Conflict` when the name is taken; when the file system refuses, or a secret has been removed meanwhile.
+pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
+    let furnish = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
+    let dir = store.containers().create_with(&plan.id, name, plan, furnish)?;
+    match volumes::prepare(store, plan) {
+        Ok(()) => Ok(dir),
+        Err(error) => {
+            discard(store, &dir);
+            Err(error)
+        }
+    }
+}
+
+/// Removes a container that never ran. What cannot be removed is left for `rm`.
+pub fn discard(store: &Store, dir: &ContainerDir) {
+    let removed = dir.lock().and_then(|lock| remove(store, dir, &lock, true));
+    if let Err(error) = removed {
+        log::info!("container {} is left: {error}", dir.id().short());
+    }
+}
+
+/// Has a container that is to outlive its run written to the disk, with the volumes that were made for it alone;
+/// those that have names are there already.
+///
+/// # Errors
+/// When the disk reports one.
+pub fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<()> {
+    dir.keep()?;
+    plan.mounts.iter().try_for_each(|mount| match &mount.source {
+        MountSource::Volume { name, anonymous: true, .. } => store.volumes().keep(name),
+        _ => Ok(()),
+    })
+}

@@ -1,0 +1,31 @@
+//! Loading images from an archive or a directory.
+
+use super::enter;
+use crate::error::Result;
+use crate::fork;
+use crate::storage::Store;
+use crate::storage::archive::{self, Loaded, Progress};
+use crate::storage::events::{Action, Event};
+use std::fs::File;
+
+/// Loads the images of an archive or a directory.
+///
+/// # Errors
+/// An archive that is none, or does not keep its promises; then nothing of it is kept.
+pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
+    let loaded = fork::tidy_leaf(
+        "load",
+        |reporter, stop| {
+            let _member = enter(store)?;
+            let stop = || stop.came();
+            let source = archive::open(store, input, &stop)?;
+            archive::load(store, &source, &|step| reporter.send(step), &stop)
+        },
+        report,
+    )?;
+    for image in &loaded {
+        let name = image.names.first().map_or_else(|| image.id.to_string(), ToString::to_string);
+        store.events().emit(Event::image_named(Action::Load, image.id.as_str(), &name));
+    }
+    Ok(loaded)
+}

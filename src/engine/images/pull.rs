@@ -1,0 +1,133 @@
+//! Pulling: an image that is not here, or newer, from its registry.
+
+use crate::error::{Error, Kind, Result};
+use crate::image::{Image, Platform, Reference};
+use crate::registry::{self, Places, Prepared, PullRequest};
+use crate::storage::Store;
+use crate::storage::events::{Action, Event};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::path::Path;
+
+mod leaf;
+
+/// When an image is pulled although it may be here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// Every time.
+    Always,
+    /// When the image is not here.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+    /// When the registry has another one; without the registry the one that is here is used.
+    Newer,
+}
+
+/// Which image is wanted, and how it is had.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// When it is pulled.
+    pub policy: PullPolicy,
+    /// The platform that was asked for, if one was; an image for another one is not the one.
+    pub platform: Option<Platform>,
+    /// How to talk to the registry.
+    pub request: PullRequest,
+}
+
+/// How far a pull is.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// From the transfer.
+    Event(registry::Event),
+    /// A layer is unpacked.
+    Unpacked(usize),
+}
+
+/// Where images come from: the store, and the directory with the configuration of registries.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Where they go to.
+    pub store: &'a Store,
+    /// `$XDG_CONFIG_HOME`.
+    pub config: &'a Path,
+}
+
+impl Source<'_> {
+    /// Gives the image that `text` names (a name, an id or the beginning of one), pulling it first if the
+    /// policy says so.
+    ///
+    /// # Errors
+    /// It is not here and may not be pulled, or could not be pulled.
+    pub fn ensure(&self, text: &str, wanted: &Wanted, report: &mut dyn FnMut(Message)) -> Result<Image> {
+        let platform = wanted.platform.as_ref();
+        let here = match wanted.policy {
+            PullPolicy::Always => None,
+            _ => self.store.images().find(text)?.filter(|image| platform.is_none_or(|p| is_for(image, p))),
+        };
+        match &here {
+            Some(image) => log::debug!("image {text} is here: {}", image.id.short()),
+            None => log::debug!("image {text} is not here, or not to be taken from here"),
+        }
+        match (wanted.policy, here) {
+            (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(image),
+            (PullPolicy::Never, None) => Err(Error::new(Kind::NotFound, format!("image {text} is not here"))
+                .hint(format!("Fetch it: coracle pull {text}"))),
+            (PullPolicy::Newer, Some(image)) => match self.pull(text, &wanted.request, report) {
+                Ok(newer) => Ok(newer),
+                Err(e) => {
+                    log::info!("{e}; using the image that is here");
+                    Ok(image)
+                }
+            },
+            (_, _) => self.pull(text, &wanted.request, report),
+        }
+    }
+
+    fn pull(&self, text: &str, request: &PullRequest, report: &mut dyn FnMut(Message)) -> Result<Image> {
+        let reference: Reference = text.parse()?;
+        let pulled = leaf::pull(self.store, &self.prepare(&reference, request)?, report)?;
+        let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled and is gone again"));
+        let image = self.store.images().find_reference(&pulled)?.ok_or_else(lost)?;
+        let told = Event::image_named(Action::Pull, image.id.as_str(), &pulled.to_string());
+        self.store.events().emit(told);
+        Ok(image)
+    }
+
+    /// The tags of a repository, each once, in the registry's order.
+    ///
+    /// # Errors
+    /// `Usage` for a name with a tag or digest; `NotFound` when there are none; those of the registry.
+    pub fn tags(
+        &self,
+        image: &Reference,
+        request: &PullRequest,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Vec<Reference>> {
+        if image.tag().is_some() || image.digest().is_some() {
+            return Err(Error::new(Kind::Usage, format!("{image} names one image"))
+                .hint("Leave the tag away with --all-tags."));
+        }
+        // As podman documents it, search registries are not consulted here.
+        let image = if image.registry().is_none() { image.qualify("docker.io") } else { image.clone() };
+        let mut seen = HashSet::new();
+        let mut tags = leaf::tags(&self.prepare(&image, request)?, report)?;
+        tags.retain(|tag| seen.insert(tag.clone()));
+        if tags.is_empty() {
+            return Err(Error::new(Kind::NotFound, format!("{} has no tags", image.repository())));
+        }
+        tags.iter().map(|tag| format!("{}:{tag}", image.repository()).parse()).collect()
+    }
+
+    /// Helpers for credentials run in here, so this comes before the leaf (law 1).
+    fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
+        Prepared::new(&Places::from_env(self.config), reference, request)
+    }
+}
+
+fn is_for(image: &Image, wanted: &Platform) -> bool {
+    let config = &image.config;
+    let variant = wanted.variant.as_deref().is_none_or(|w| config.variant.as_deref().is_none_or(|v| v == w));
+    config.os == wanted.os && config.architecture == wanted.architecture && variant
+}

@@ -1,0 +1,54 @@
+//! Giving names to images, and taking them away.
+
+use crate::error::{Error, Kind, Result};
+use crate::image::Reference;
+use crate::storage::Store;
+use crate::storage::events::{Action, Event};
+
+/// Gives an image more names.
+///
+/// # Errors
+/// An image that is not here, or a name with a digest; nothing is named then.
+pub fn tag(store: &Store, image: &str, targets: &[Reference]) -> Result<()> {
+    let names = targets.iter().map(Reference::as_new_name).collect::<Result<Vec<_>>>()?;
+    let lock = store.shared()?;
+    let image = store.images().need(image)?;
+    for name in &names {
+        store.images().tag(&lock, &image, name)?;
+        store.events().emit(Event::image_named(Action::Tag, image.id.as_str(), &name.to_string()));
+    }
+    Ok(())
+}
+
+/// Takes names away from an image, which stays; all of its names when none is given.
+///
+/// # Errors
+/// An image that is not here, or a name that is not its own; nothing changes then.
+pub fn untag(store: &Store, image: &str, names: &[Reference]) -> Result<()> {
+    let image = store.images().need(image)?;
+    let own = store.images().names(&image.id)?;
+    let names = match names {
+        [] => own,
+        names => names.iter().map(|name| known(name, &own)).collect::<Result<_>>()?,
+    };
+    for name in &names {
+        store.images().untag(name)?;
+        store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &name.to_string()));
+    }
+    Ok(())
+}
+
+/// The image's name that is meant: below localhost/ first, then docker.io, as everywhere.
+fn known(name: &Reference, own: &[Reference]) -> Result<Reference> {
+    let candidates = match name.registry() {
+        Some(_) => vec![name.clone()],
+        None => vec![name.qualify("localhost"), name.qualify("docker.io")],
+    };
+    let found = own.iter().find(|own| candidates.iter().any(|c| c.canonical() == own.canonical()));
+    found.cloned().ok_or_else(|| {
+        let all: Vec<String> = own.iter().map(Reference::to_string).collect();
+        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        Error::new(Kind::NotFound, format!("{name} is not a name of this image"))
+            .hint(format!("Its names are: {all}"))
+    })
+}

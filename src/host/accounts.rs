@@ -1,0 +1,24 @@
+//! The host's accounts.
+
+use crate::error::{Context, Error, Kind, Result};
+
+/// The host's entry for an account, by name or number; read by hand, as a static program has no name
+/// services.
+///
+/// # Errors
+/// When there is none.
+pub fn account(name: &str) -> Result<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").context(Kind::Host, || "cannot read /etc/passwd")?;
+    let is = |line: &&str| {
+        let mut fields = line.split(':');
+        fields.next() == Some(name) || fields.nth(1) == Some(name)
+    };
+    let mut fields: Vec<&str> =
+        passwd.lines().find(is).map(|line| line.split(':').collect()).unwrap_or_default();
+    if fields.len() < 7 {
+        return Err(Error::new(Kind::Usage, format!("--hostuser: this machine has no user {name:?}"))
+            .hint("See which there are: cut -d: -f1 /etc/passwd"));
+    }
+    fields[1] = "*";
+    Ok(fields.join(":"))
+}
