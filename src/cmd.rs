@@ -7,6 +7,7 @@ use crate::host::Env;
 use crate::runtime;
 use crate::storage::Store;
 use crate::ui;
+use crate::view::Dialect;
 use std::process::ExitCode;
 
 pub mod attach;
@@ -77,8 +78,8 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
         return done;
     }
     match done {
-        Err(error) if error.kind() != Kind::OutputClosed => Ok(ui::dockers(ui::fail(&error))),
-        other => other.map(ui::dockers),
+        Err(error) if error.kind() != Kind::OutputClosed => Ok(ui::docker_exit_code(ui::fail(&error))),
+        other => other.map(ui::docker_exit_code),
     }
 }
 
@@ -136,4 +137,9 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
 fn store(env: &Env) -> Result<Store> {
     let store = Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)?;
     Ok(store.overlaid_by(env.roots.overlay))
+}
+
+/// Whose form documents have: docker's when this process is called by that name.
+fn dialect() -> Dialect {
+    if ui::docker() { Dialect::Docker } else { Dialect::Podman }
 }

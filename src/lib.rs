@@ -23,3 +23,4 @@ pub mod sys;
 pub mod text;
 pub mod ui;
 pub mod userns;
+pub mod view;

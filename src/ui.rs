@@ -7,16 +7,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 mod confirm;
+mod dialect;
 mod each;
-mod habit;
 mod out;
 pub mod progress;
 mod refusal;
 pub mod rows;
 
 pub use confirm::confirm;
+pub use dialect::{docker, docker_exit_code, short_image_name};
 pub use each::each;
-pub use habit::{docker, dockers, familiar};
 pub use out::out;
 
 /// Prints `Error:`, `Caused by:` and `Hint:` to standard error and gives the exit code.
@@ -48,7 +48,7 @@ pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {
     if refused.use_stderr() {
         let code = fail(&refusal::explain(refused, tree, &std::env::args_os().collect::<Vec<_>>()));
         let unknown = refused.kind() == clap::error::ErrorKind::InvalidSubcommand;
-        return if unknown && docker() { dockers(code) } else { code };
+        return if unknown && docker() { docker_exit_code(code) } else { code };
     }
     let text = refused.render().to_string();
     match out(&format!("{}\n", text.trim_end())) {

@@ -2,11 +2,13 @@
 
 use crate::engine::containers;
 use crate::engine::containers::copy::{self, Place, Request};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::io::IsTerminal;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,8 +61,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let find = |name: &Option<String>| name.as_ref().map(|name| containers::find(&store, name)).transpose();
     let (source, target) = (find(&from.0)?, find(&to.0)?);
     let request = Request {
-        from: place(&source, &from),
-        to: place(&target, &to),
+        from: place(&source, &from, || std::io::stdin().as_fd().try_clone_to_owned())?,
+        to: place(&target, &to, || std::io::stdout().as_fd().try_clone_to_owned())?,
         archive: args.archive,
         overwrite: args.overwrite,
     };
@@ -93,12 +95,18 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
     Ok(())
 }
 
-fn place<'a>(container: &'a Option<ContainerDir>, written: &'a Written<'_>) -> Place<'a> {
-    match (container, &written.0) {
+fn place<'a>(
+    container: &'a Option<ContainerDir>,
+    written: &'a Written<'_>,
+    stream: impl FnOnce() -> io::Result<OwnedFd>,
+) -> Result<Place<'a>> {
+    Ok(match (container, &written.0) {
         (Some(dir), Some(name)) => Place::Container(dir, PathBuf::from(written.1), name),
-        _ if written.1 == "-" => Place::Stream,
+        _ if written.1 == "-" => {
+            Place::Stream(stream().context(Kind::Host, || "copy the stream that is named -")?)
+        }
         _ => Place::Host(PathBuf::from(written.1)),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use crate::engine::containers::export;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::archive::to_file;
-use crate::storage::events::Action;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -45,6 +44,5 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             )?;
         }
     }
-    container.emit(Action::Export);
     Ok(ExitCode::SUCCESS)
 }

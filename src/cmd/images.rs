@@ -7,8 +7,8 @@ use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::text::{time, units};
-use crate::ui::familiar;
 use crate::ui::rows::{self, Listing};
+use crate::ui::short_image_name;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -155,7 +155,7 @@ impl Line<'_> {
             "CreatedSince": time::ago(image.created),
             "Digest": image.image.manifest.as_str(),
             "ID": self.id(no_trunc),
-            "Repository": familiar(&repository),
+            "Repository": short_image_name(&repository),
             "SharedSize": "N/A",
             "Size": size,
             "Tag": self.tag(),

@@ -8,6 +8,7 @@ use crate::registry::{Places, Registries};
 use crate::storage::Store;
 use crate::ui;
 use crate::ui::rows::{align, is_json, json, line};
+use crate::view::version;
 use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             "log": ["k8s-file", "json-file", "journald", "none", "passthrough", "passthrough-tty"],
             "authorization": null,
         },
-        "version": super::version::facts(),
+        "version": version::facts(),
     });
     match args.format.as_deref() {
         None => {

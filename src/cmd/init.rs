@@ -1,13 +1,10 @@
 //! `coracle init`.
 
 use crate::cmd::options::selection::Which;
+use crate::engine::containers;
 use crate::engine::containers::selector::Suits;
-use crate::engine::containers::start;
-use crate::engine::volumes;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::launch;
-use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -28,13 +25,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     ui::each(args.which.chosen(&store, Suits::Ended)?, |(name, found)| {
-        let dir = found?;
-        if !dir.status().is_active() && !dir.is_in_hand() {
-            let plan = start::stored_plan(&dir)?;
-            drop(launch::prepare(&store, &plan)?);
-            volumes::prepare(&store, &plan)?;
-            dir.emit(Action::Init);
-        }
+        containers::init(&store, &found?)?;
         Ok(Some(name))
     })
 }

@@ -7,14 +7,10 @@ use crate::storage::Store;
 use crate::storage::volumes::Users;
 use crate::text::template::Template;
 use crate::ui::rows;
-use crate::ui::{self, out, report};
+use crate::ui::{out, report};
+use crate::view::{self, Dialect};
 use serde_json::Value;
 use std::process::ExitCode;
-
-mod container;
-mod image;
-mod limits;
-mod unset;
 
 /// Arguments of `inspect`.
 #[derive(Debug, Default, clap::Args)]
@@ -74,18 +70,16 @@ pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
     let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
     let template = format.map(Template::parse).transpose()?;
     let names = names(args, &store)?;
+    let dialect = super::dialect();
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for name in &names {
-        match look_up(&store, name, sort, args.size) {
+        match look_up(&store, name, sort, args.size, dialect) {
             Ok(value) => found.push(value),
             Err(error) => failures.push(error),
         }
     }
-    if ui::docker() {
-        found.iter_mut().for_each(as_docker);
-    }
-    let in_lines = ui::docker() && args.format.is_some();
+    let in_lines = dialect == Dialect::Docker && args.format.is_some();
     match template {
         None if in_lines => {
             for value in &found {
@@ -103,20 +97,6 @@ pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-/// What docker shows in another way: a container's name with a slash, ids with their algorithm.
-fn as_docker(value: &mut Value) {
-    let is_container = value.get("State").is_some();
-    let field = if is_container { "Image" } else { "Id" };
-    if let Some(Value::String(id)) = value.get_mut(field)
-        && id.len() == 64
-    {
-        id.insert_str(0, "sha256:");
-    }
-    if is_container && let Some(Value::String(name)) = value.get_mut("Name") {
-        name.insert(0, '/');
-    }
-}
-
 fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
     match (args.latest, args.names.is_empty()) {
         (true, true) => Ok(vec![store.containers().latest()?.id().to_string()]),
@@ -128,7 +108,7 @@ fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
     }
 }
 
-fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
+fn look_up(store: &Store, name: &str, sort: Sort, size: bool, dialect: Dialect) -> Result<Value> {
     if sort == Sort::Volume {
         return volume(store, name);
     }
@@ -137,16 +117,14 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
             Ok(dir) => {
                 // A store that cannot be written is shown as it is.
                 let _ = containers::recover(store, &dir);
-                let mut shown = container::show(store, &dir, size)?;
-                unset::fill(&mut shown);
-                return Ok(shown);
+                return view::inspect::container(store, &dir, size, dialect);
             }
             Err(e) if e.kind() == Kind::NotFound && sort == Sort::Any => {}
             Err(e) => return Err(e),
         }
     }
     match store.images().find(name) {
-        Ok(Some(found)) => image::show(store, &found),
+        Ok(Some(found)) => view::inspect::image(store, &found, dialect),
         Err(e) if sort == Sort::Image || e.kind() != Kind::Usage => Err(e),
         _ if sort == Sort::Image => {
             Err(Error::new(Kind::NotFound, format!("no image with name or id {name:?}"))
@@ -165,5 +143,5 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool) -> Result<Value> {
 
 fn volume(store: &Store, name: &str) -> Result<Value> {
     let found = store.volumes().find(name)?;
-    Ok(super::volume::show::record(store, &found, &Users::read(&store.containers())?))
+    Ok(view::volume::record(store, &found, &Users::read(&store.containers())?))
 }

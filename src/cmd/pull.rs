@@ -68,5 +68,5 @@ fn one(source: Source<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> R
 
 fn all_tags(source: Source<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<ExitCode> {
     let tags = pulling(quiet, |report| source.tags(image, &wanted.request, report))?;
-    ui::each(tags, |tagged| one(source, wanted, quiet, &tagged))
+    ui::each(tags, |tagged| one(source, wanted, quiet, &tagged?))
 }

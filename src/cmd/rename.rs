@@ -2,9 +2,8 @@
 
 use crate::container::Name;
 use crate::engine::containers;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
-use crate::storage::events::Action;
 use std::process::ExitCode;
 
 /// Arguments of `rename`.
@@ -23,15 +22,6 @@ pub struct Args {
 /// # Errors
 /// A container that does not exist, or a name that is taken.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let store = super::store(env)?;
-    let dir = containers::find(&store, &args.container)?;
-    if let Err(error) = store.containers().rename(&dir, &args.name) {
-        // Who has the name may be gone but for its records.
-        if error.kind() != Kind::Conflict || containers::holder(&store, &args.name).is_some() {
-            return Err(error);
-        }
-        store.containers().rename(&dir, &args.name)?;
-    }
-    dir.emit(Action::Rename);
+    containers::rename(&super::store(env)?, &args.container, &args.name)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,12 @@
 //! `coracle stop`.
 
 use crate::cmd::options::selection::Which;
-use crate::container::Status;
 use crate::engine::containers;
 use crate::engine::containers::selector::Suits;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Arguments of `stop`.
 #[derive(Debug, Default, clap::Args)]
@@ -30,26 +28,13 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let chosen = args.which.chosen(&store, Suits::Running)?;
-    let begun = Instant::now();
     let mut asked = Vec::new();
     for (name, found) in chosen {
-        let found = found.and_then(|container| {
-            if container.status() == Status::Paused {
-                // It could not act on the signal.
-                return Err(Error::new(Kind::Conflict, format!("container {name} is paused")).hint(format!(
-                    "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
-                )));
-            }
-            let (signal, patience) = containers::stop_policy(&container, args.time);
-            containers::ask_to_stop(&container, signal)?;
-            Ok((container, patience))
-        });
-        asked.push((name, found));
+        let stopping = found.and_then(|container| containers::begin_stop(&store, container, args.time));
+        asked.push((name, stopping));
     }
-    ui::each(asked, |(name, found)| {
-        let (container, patience) = found?;
-        let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
-        containers::finish_stop(&store, &container, left)?;
+    ui::each(asked, |(name, stopping)| {
+        stopping?.finish()?;
         Ok(Some(name))
     })
 }

@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::host::Env;
-use crate::image::Platform;
 use crate::ui;
 use crate::ui::rows::{align, is_json, json, line};
+use crate::view::version;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -14,27 +14,6 @@ pub struct Args {
     /// Print with a Go template, or json
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
-}
-
-/// When the source was last changed, seconds since 1970, if the build says so (SOURCE_DATE_EPOCH).
-const BUILT: Option<&str> = option_env!("SOURCE_DATE_EPOCH");
-
-/// What there is to say about this program; the names are podman's.
-pub(super) fn facts() -> Value {
-    let platform = Platform::host();
-    let built = BUILT.and_then(|text| text.parse::<i64>().ok());
-    let time = built.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
-    json!({
-        "APIVersion": env!("CARGO_PKG_VERSION"),
-        "Version": env!("CARGO_PKG_VERSION"),
-        "GoVersion": "",
-        "GitCommit": "",
-        "OsArch": format!("{}/{}", platform.os, platform.architecture),
-        "Os": platform.os,
-        "Arch": platform.architecture,
-        "Built": built.unwrap_or(0),
-        "BuiltTime": time.map(|time| time.format("%a %b %e %T %Y").to_string()).unwrap_or_default(),
-    })
 }
 
 /// The same in docker's shape, in which client and server are told apart.
@@ -68,7 +47,7 @@ const API: &str = "1.43";
 /// # Errors
 /// When the format is wrong.
 pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
-    let facts = facts();
+    let facts = version::facts();
     let shown = if ui::docker() { docker_facts(&facts) } else { json!({ "Client": facts }) };
     let text = match args.format.as_deref() {
         None => {

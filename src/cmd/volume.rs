@@ -13,7 +13,6 @@ pub mod ls;
 pub mod mount;
 pub mod prune;
 pub mod rm;
-pub(super) mod show;
 
 /// Arguments of `volume`.
 #[derive(Debug, clap::Args)]

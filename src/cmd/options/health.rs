@@ -3,10 +3,7 @@
 use crate::cmd::options::switch::switchable;
 use crate::error::{Error, Kind, Result};
 use crate::plan::health::{HealthRequest, Test};
-use crate::runtime::health;
-use crate::spec::ContainerSpec;
 use crate::spec::health::{LogDestination, OnFailure};
-use crate::storage::containers::{ContainerDir, HealthSetting, Settings};
 use crate::text::time::parse_duration;
 use std::path::Path;
 use std::time::Duration;
@@ -81,33 +78,6 @@ fn destination(text: &str) -> Result<LogDestination> {
 }
 
 impl HealthArgs {
-    /// Whether nothing was asked for.
-    pub fn is_empty(&self) -> bool {
-        self.clone().request().is_ok_and(|request| request.is_empty())
-    }
-
-    /// Changes the health check of a container, in settings that the caller writes. A monitor that checks
-    /// goes by them from its next check on; one that does not, from the next start.
-    ///
-    /// # Errors
-    /// Contradictions; other options for a container that has no check.
-    pub fn change(&self, dir: &ContainerDir, plan: &ContainerSpec, settings: &mut Settings) -> Result<()> {
-        let request = self.clone().request()?;
-        if request.is_empty() {
-            return Ok(());
-        }
-        let before = health::of(dir, plan);
-        if before.is_none() && request.test.is_none() && !request.off {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("container {} has no health check", dir.id().short()),
-            )
-            .hint("Give it one: --health-cmd COMMAND"));
-        }
-        settings.health = Some(HealthSetting { check: request.resolve(before)? });
-        Ok(())
-    }
-
     /// What was asked for, contradictions refused.
     ///
     /// # Errors

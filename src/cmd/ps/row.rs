@@ -8,7 +8,7 @@ use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{Summary, disk_usage};
 use crate::text::{time, units};
-use crate::ui::{familiar, rows};
+use crate::ui::{rows, short_image_name};
 use crate::userns;
 use chrono::{DateTime, Local, Utc};
 use serde_json::{Map, Value, json};
@@ -241,7 +241,7 @@ impl Row {
             "Command": self.docker_command(),
             "CreatedAt": local(s.created),
             "ID": self.id(),
-            "Image": familiar(&s.image),
+            "Image": short_image_name(&s.image),
             "Labels": labels.join(","),
             "LocalVolumes": volumes.to_string(),
             "Mounts": self.mounts().join(","),

@@ -1,11 +1,11 @@
 //! `coracle volume inspect`.
 
-use super::show;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::volumes::Users;
 use crate::text::template::Template;
 use crate::ui::{out, report, rows};
+use crate::view::volume;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -49,8 +49,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for volume in found {
         match volume {
-            Ok(volume) if template.is_some() => shown.push(show::row(&store, &volume, &users)),
-            Ok(volume) => shown.push(show::record(&store, &volume, &users)),
+            Ok(volume) if template.is_some() => shown.push(volume::row(&store, &volume, &users)),
+            Ok(volume) => shown.push(volume::record(&store, &volume, &users)),
             Err(error) => {
                 code = ExitCode::from(error.kind().exit_code());
                 report(&error);

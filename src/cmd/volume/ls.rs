@@ -1,12 +1,12 @@
 //! `coracle volume ls`.
 
-use super::show;
 use crate::engine::volumes::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::volumes::Users;
 use crate::text::time;
 use crate::ui::rows::{self, Listing};
+use crate::view::volume;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -45,7 +45,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         volumes.iter().map(|volume| format!("{}\n", volume.name)).collect()
     } else {
         let json = rows::is_json(format) && !crate::ui::docker();
-        let show = if json { show::record } else { show::row };
+        let show = if json { volume::record } else { volume::row };
         let list: Vec<Value> = volumes.iter().map(|volume| show(&store, volume, &users)).collect();
         rows::rows(
             format,

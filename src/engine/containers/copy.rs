@@ -45,8 +45,8 @@ pub enum Place<'a> {
     Host(PathBuf),
     /// A path in a container, relative to its root; the container, and what to call it.
     Container(&'a ContainerDir, PathBuf, &'a str),
-    /// An archive on standard input or output.
-    Stream,
+    /// An archive that is read or written here.
+    Stream(OwnedFd),
 }
 
 /// What to copy.
@@ -112,7 +112,7 @@ impl<'a> Side<'a> {
     fn path(&self) -> &[u8] {
         match self.place {
             Place::Host(path) | Place::Container(_, path, _) => path.as_os_str().as_bytes(),
-            Place::Stream => b"-",
+            Place::Stream(_) => b"-",
         }
     }
 
@@ -332,14 +332,14 @@ fn work(store: &Store, request: &Request<'_>) -> Result<()> {
         overwrite: request.overwrite,
         privileges: to.root.is_some(),
     };
-    if matches!(request.from, Place::Stream) {
-        return receive(&to, how);
+    if let Place::Stream(archive) = &request.from {
+        return receive(&to, archive, how);
     }
     let source = Source::find(&from)?;
-    if matches!(request.to, Place::Stream) {
+    if let Place::Stream(out) = &request.to {
         let name = source.name.clone();
         let under = (!source.content).then_some(name.as_slice());
-        return source.pack(File::from(standard(&std::io::stdout())?), under, from.ids());
+        return source.pack(File::from(copied(out)?), under, from.ids());
     }
     let target = Target::find(&to, &source, request.overwrite)?;
     if source.directory {
@@ -362,12 +362,12 @@ fn owner(to: &Side<'_>, archive: bool) -> Result<Owner> {
     }
 }
 
-fn standard(stream: &impl AsFd) -> Result<OwnedFd> {
-    Ok(stream.as_fd().try_clone_to_owned().doing("copy", "stream")?)
+fn copied(stream: &OwnedFd) -> Result<OwnedFd> {
+    Ok(stream.try_clone().doing("copy", "stream")?)
 }
 
-/// Extracts what comes from standard input.
-fn receive(to: &Side<'_>, how: Extract) -> Result<()> {
+/// Extracts an archive.
+fn receive(to: &Side<'_>, archive: &OwnedFd, how: Extract) -> Result<()> {
     let path = to.path();
     let into = to.hold(path).map_err(|e| to.failed("open", path, e))?;
     if kind(&fstat(&into).map_err(|e| to.failed("look at", path, e))?) != SFlag::S_IFDIR {
@@ -375,7 +375,7 @@ fn receive(to: &Side<'_>, how: Extract) -> Result<()> {
             "An archive is unpacked into a directory that exists, for example: coracle cp - NAME:/tmp",
         ));
     }
-    let archive = decompressed(File::from(standard(&std::io::stdin())?))?;
+    let archive = decompressed(File::from(copied(archive)?))?;
     extract(into.as_fd(), archive, how).map(drop)
 }
 

@@ -8,6 +8,7 @@ use crate::spec::RootSpec;
 use crate::storage::Store;
 use crate::storage::compare::{Change, Dir, compare};
 use crate::storage::containers::ContainerDir;
+use crate::storage::events::Action;
 use crate::storage::pack::{Options, Packer};
 use crate::userns;
 use nix::errno::Errno;
@@ -38,7 +39,9 @@ pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()>
             Ok(())
         },
         |()| {},
-    )
+    )?;
+    container.emit(Action::Export);
+    Ok(())
 }
 
 /// A tree that can be compared with another.

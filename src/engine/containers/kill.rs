@@ -1,14 +1,44 @@
 //! Killing a container, and seeing it end.
 
+use super::policy::stop_policy;
 use super::recover::recover;
+use super::signal::{note_stop, signal};
 use super::wait::{await_no_restart, wait_ended};
+use crate::container::{Signal, Status};
 use crate::error::Result;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
+use crate::storage::events::Action;
 use std::time::Duration;
 
 /// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
 const AFTER_KILL: Duration = Duration::from_secs(20);
+
+/// Sends a signal that somebody asked for. One that is meant to end the container (`SIGKILL`, `SIGTERM` and its stop
+/// signal) ends it for good, whatever its restart policy; another is for the payload's own use. After `SIGKILL` the
+/// container has ended when this returns.
+///
+/// # Errors
+/// `Conflict` when it does not run.
+pub fn kill_with(store: &Store, container: &ContainerDir, with: Signal) -> Result<()> {
+    if with == Signal::KILL && container.status() == Status::Restarting {
+        // What would be killed is the next run.
+        kill(store, container)?;
+        container.emit(Action::Kill);
+        return Ok(());
+    }
+    let ends = [Signal::KILL.number(), Signal::TERM.number(), stop_policy(container, None).0];
+    if container.status().is_live() && ends.contains(&with.number()) {
+        note_stop(container)?;
+    }
+    signal(container, with.number())?;
+    container.emit(Action::Kill);
+    if with == Signal::KILL {
+        // There is one way this ends, so what comes next may rely on it.
+        kill(store, container)?;
+    }
+    Ok(())
+}
 
 /// Kills a container and waits until it has ended. One that does not run is left as it is.
 ///

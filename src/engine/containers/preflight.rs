@@ -1,8 +1,9 @@
 //! What is looked up before anything changes: names, files and directories that must or must not exist.
 
 use super::find::holder;
+use super::policy::stop_policy;
 use super::remove::remove_ended;
-use super::stop::{stop, stop_policy};
+use super::stop::stop;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;

@@ -1,11 +1,13 @@
 //! Stopping: the signal it asked for, patience, then `SIGKILL`.
 
 use super::kill::kill;
+use super::policy::stop_policy;
 use super::recover::recover;
 use super::signal::ask_to_stop;
+use super::start::start;
 use super::wait::wait_ended;
 use crate::container::Status;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::watch::{self, Watch};
@@ -35,9 +37,9 @@ pub fn stop(
 pub fn finish_stop(store: &Store, container: &ContainerDir, patience: Option<Duration>) -> Result<Stopped> {
     match container.status() {
         Status::Created | Status::Exited if !still_to_be_removed(container) => {
-            return Ok(Stopped::NotRunning);
+            return Ok(Stopped::AlreadyStopped);
         }
-        Status::Crashed => return recover(store, container).map(|()| Stopped::NotRunning),
+        Status::Crashed => return recover(store, container).map(|()| Stopped::AlreadyStopped),
         _ => {}
     }
     // The directory of a --rm container goes with its end.
@@ -47,21 +49,11 @@ pub fn finish_stop(store: &Store, container: &ContainerDir, patience: Option<Dur
     Ok(stopped)
 }
 
-/// How to stop a container: its stop signal, and how long it gets; `None` is for ever. `seconds` goes before
-/// what it asked for itself, and is for ever when negative.
-pub fn stop_policy(container: &ContainerDir, seconds: Option<i64>) -> (i32, Option<Duration>) {
-    // A container whose plan is lost is stopped like one that asked for nothing.
-    let lifecycle = container.spec().map(|plan| plan.lifecycle);
-    let (signal, own) = lifecycle.map_or((15, 10), |l| (l.stop_signal, l.stop_timeout));
-    let seconds = seconds.unwrap_or(i64::from(own));
-    (signal, u64::try_from(seconds).ok().map(Duration::from_secs))
-}
-
 /// How [`stop`] found and left the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
     /// It did not run.
-    NotRunning,
+    AlreadyStopped,
     /// It ended within the time given.
     Ended,
     /// It had to be killed.
@@ -94,4 +86,53 @@ fn wait_stopped(store: &Store, container: &ContainerDir, patience: Option<Durati
 /// Whether the container has ended and its monitor is about to remove it.
 fn still_to_be_removed(container: &ContainerDir) -> bool {
     container.status() == Status::Exited && container.summary().auto_remove && container.in_place()
+}
+
+/// A container that was asked to stop, and when it is killed.
+#[derive(Debug)]
+pub struct Stopping<'a> {
+    store: &'a Store,
+    container: ContainerDir,
+    begun: Instant,
+    patience: Option<Duration>,
+}
+
+/// Asks a container to stop and does not wait, so that many can end at the same time. `seconds` goes before what it
+/// asked for itself, and is for ever when negative.
+///
+/// # Errors
+/// `Conflict` for one that is paused: it could not act on the signal.
+pub fn begin_stop(store: &Store, container: ContainerDir, seconds: Option<i64>) -> Result<Stopping<'_>> {
+    if container.status() == Status::Paused {
+        let name = container.called();
+        return Err(Error::new(Kind::Conflict, format!("container {name} is paused"))
+            .hint(format!("Let it go on first: coracle unpause {name}; or end it: coracle kill {name}")));
+    }
+    let (signal, patience) = stop_policy(&container, seconds);
+    ask_to_stop(&container, signal)?;
+    Ok(Stopping { store, container, begun: Instant::now(), patience })
+}
+
+impl Stopping<'_> {
+    /// Waits for the end, and kills the container when its time is over.
+    ///
+    /// # Errors
+    /// When a killed container's monitor does not come to an end.
+    pub fn finish(self) -> Result<(ContainerDir, Stopped)> {
+        let left = self.patience.map(|patience| patience.saturating_sub(self.begun.elapsed()));
+        let stopped = finish_stop(self.store, &self.container, left)?;
+        Ok((self.container, stopped))
+    }
+
+    /// Waits for the end, and starts the container again.
+    ///
+    /// # Errors
+    /// When it does not end, or cannot be started.
+    pub fn restart(self) -> Result<()> {
+        let store = self.store;
+        let (container, _) = self.finish()?;
+        start(store, &container, None)?;
+        container.emit(Action::Restart);
+        Ok(())
+    }
 }

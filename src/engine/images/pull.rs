@@ -95,7 +95,7 @@ impl Source<'_> {
         Ok(image)
     }
 
-    /// The tags of a repository, each once, in the registry's order.
+    /// The tags of a repository, each once, in the registry's order; one that cannot be a name stands for itself.
     ///
     /// # Errors
     /// `Usage` for a name with a tag or digest; `NotFound` when there are none; those of the registry.
@@ -104,7 +104,7 @@ impl Source<'_> {
         image: &Reference,
         request: &PullRequest,
         report: &mut dyn FnMut(Message),
-    ) -> Result<Vec<Reference>> {
+    ) -> Result<Vec<Result<Reference>>> {
         if image.tag().is_some() || image.digest().is_some() {
             return Err(Error::new(Kind::Usage, format!("{image} names one image"))
                 .hint("Leave the tag away with --all-tags."));
@@ -117,7 +117,7 @@ impl Source<'_> {
         if tags.is_empty() {
             return Err(Error::new(Kind::NotFound, format!("{} has no tags", image.repository())));
         }
-        tags.iter().map(|tag| format!("{}:{tag}", image.repository()).parse()).collect()
+        Ok(tags.iter().map(|tag| format!("{}:{tag}", image.repository()).parse()).collect())
     }
 
     /// Helpers for credentials run in here, so this comes before the leaf (law 1).

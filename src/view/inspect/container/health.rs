@@ -1,19 +1,19 @@
 //! Health checks as `inspect` shows them.
 
-use super::time;
 use crate::runtime::health;
 use crate::spec::ContainerSpec;
 use crate::spec::health::Probe;
 use crate::storage::containers::{Checked, ContainerDir, Summary};
-use crate::ui;
+use crate::view::Dialect;
+use crate::view::inspect::container::time;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// `State.Health`. Without a health check it is null for docker, whose scripts ask whether it is there, and
 /// an empty one for podman, whose scripts read its status.
-pub(super) fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary) -> Value {
+pub(super) fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary, dialect: Dialect) -> Value {
     let Some(check) = health::of(dir, plan) else {
-        return if ui::docker() {
+        return if dialect == Dialect::Docker {
             Value::Null
         } else {
             json!({"Status": "", "FailingStreak": 0, "Log": null})

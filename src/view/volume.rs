@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 /// What `inspect` and `ls --format json` show.
-pub(in crate::cmd) fn record(store: &Store, volume: &Volume, users: &Users) -> Value {
+pub fn record(store: &Store, volume: &Volume, users: &Users) -> Value {
     let backing = volume.backing().unwrap_or_default();
     let mut all = Map::new();
     let mut add = |key: &str, value: Value| all.insert(key.to_owned(), value);
@@ -38,7 +38,7 @@ pub(in crate::cmd) fn record(store: &Store, volume: &Volume, users: &Users) -> V
 }
 
 /// The row of a table or template: every field is there.
-pub(super) fn row(store: &Store, volume: &Volume, users: &Users) -> Value {
+pub fn row(store: &Store, volume: &Volume, users: &Users) -> Value {
     let mut row = record(store, volume, users);
     if let Value::Object(map) = &mut row {
         for (key, value) in [("UID", json!(0)), ("GID", json!(0))] {

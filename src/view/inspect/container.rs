@@ -11,6 +11,7 @@ use crate::spec::{ContainerSpec, LogDriver, MountSource, MountSpec, SeccompSpec,
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary, disk_usage};
 use crate::userns;
+use crate::view::Dialect;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -22,7 +23,7 @@ mod secrets;
 /// Go's zero time, which stands for never.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Value> {
+pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Dialect) -> Result<Value> {
     let plan: ContainerSpec = dir.spec()?;
     let summary = dir.summary();
     let sizes = if size { Some(sizes(store, dir, &plan)?) } else { None };
@@ -34,7 +35,7 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool) -> Result<Valu
         "Created": time(plan.created),
         "Path": plan.process.argv.first(),
         "Args": plan.process.argv.get(1..),
-        "State": state(dir, &plan, &summary)?,
+        "State": state(dir, &plan, &summary, dialect)?,
         "Image": plan.image.as_ref().map_or("", |image| image.id.hex()),
         "ImageDigest": plan.image.as_ref().map_or("", |image| image.manifest.as_str()),
         "ImageName": plan.image.as_ref().map_or("", |image| image.reference.as_str()),
@@ -118,7 +119,7 @@ fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<(u64
     Ok((written, written + below))
 }
 
-fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary) -> Result<Value> {
+fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary, dialect: Dialect) -> Result<Value> {
     let status = summary.status;
     let run = dir.run_record()?;
     let exit = dir.exit_record()?.filter(|exit| exit.run == summary.run && !status.is_live());
@@ -137,7 +138,7 @@ fn state(dir: &ContainerDir, plan: &ContainerSpec, summary: &Summary) -> Result<
         "Error": exit.as_ref().and_then(|exit| exit.error.as_deref()).unwrap_or_default(),
         "StartedAt": summary.started.map_or(NEVER.to_owned(), time),
         "FinishedAt": summary.finished.map_or(NEVER.to_owned(), time),
-        "Health": health::state(dir, plan, summary),
+        "Health": health::state(dir, plan, summary, dialect),
     }))
 }
 
@@ -338,7 +339,9 @@ fn host_config(dir: &ContainerDir, plan: &ContainerSpec) -> Value {
         "Sysctls": plan.limits.sysctls,
         "Ulimits": ulimits,
     });
-    if let (Value::Object(all), Value::Object(limits)) = (&mut config, super::limits::shown(dir, plan)) {
+    if let (Value::Object(all), Value::Object(limits)) =
+        (&mut config, crate::view::inspect::limits::shown(dir, plan))
+    {
         all.extend(limits);
         if plan.ids.is_shifted() {
             all.insert("IDMappings".to_owned(), id_mappings(&plan.ids));

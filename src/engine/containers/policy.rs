@@ -1,0 +1,14 @@
+//! How a container wants to be stopped.
+
+use crate::storage::containers::ContainerDir;
+use std::time::Duration;
+
+/// How to stop a container: its stop signal, and how long it gets; `None` is for ever. `seconds` goes before
+/// what it asked for itself, and is for ever when negative.
+pub fn stop_policy(container: &ContainerDir, seconds: Option<i64>) -> (i32, Option<Duration>) {
+    // A container whose plan is lost is stopped like one that asked for nothing.
+    let lifecycle = container.spec().map(|plan| plan.lifecycle);
+    let (signal, own) = lifecycle.map_or((15, 10), |l| (l.stop_signal, l.stop_timeout));
+    let seconds = seconds.unwrap_or(i64::from(own));
+    (signal, u64::try_from(seconds).ok().map(Duration::from_secs))
+}

@@ -1,0 +1,159 @@
+//! Removing containers that somebody names, with those that need them.
+
+use super::dependents::Dependents;
+use super::force::{self, Target};
+use super::policy::stop_policy;
+use super::recover::recover;
+use super::remove::{end, remove};
+use super::selector::Chosen;
+use crate::container::{ContainerId, Status};
+use crate::error::{Error, Kind, Result};
+use crate::failpoint;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long the change that another command makes to a container holds up a forced removal.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How containers are removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveRequest {
+    /// All containers go, so that nobody is left who needs another.
+    pub all: bool,
+    /// Those that share its namespaces or require it go first; else they keep it.
+    pub depend: bool,
+    /// One that runs is ended.
+    pub force: bool,
+    /// Their anonymous volumes go too.
+    pub volumes: bool,
+    /// Seconds that one which runs gets to end by itself, for ever when negative; `None` is what it asked for.
+    pub seconds: Option<i64>,
+}
+
+/// Removes one container after the other.
+#[derive(Debug)]
+pub struct Remover<'a> {
+    store: &'a Store,
+    how: RemoveRequest,
+    /// Read once; with `all` every dependent goes as well, in whatever order.
+    dependents: Option<Dependents>,
+    /// What could not be ended, and why not.
+    stuck: HashMap<ContainerId, Error>,
+}
+
+impl<'a> Remover<'a> {
+    /// Begins: with `force`, all that are to be removed are ended at the same time.
+    ///
+    /// # Errors
+    /// When the containers cannot be listed.
+    pub fn begin(store: &'a Store, how: RemoveRequest, chosen: &[Chosen]) -> Result<Remover<'a>> {
+        let dependents = if how.all { None } else { Some(Dependents::read(store)?) };
+        let mut remover = Remover { store, how, dependents, stuck: HashMap::new() };
+        if how.force {
+            remover.stuck = remover.end(chosen);
+        }
+        Ok(remover)
+    }
+
+    fn needing(&self, id: &ContainerId) -> Vec<ContainerDir> {
+        self.dependents.as_ref().map(|all| all.of(self.store, id)).unwrap_or_default()
+    }
+
+    fn end(&self, chosen: &[Chosen]) -> HashMap<ContainerId, Error> {
+        let mut containers: Vec<&ContainerDir> =
+            chosen.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+        // One that others need stays as it is.
+        containers.retain(|container| self.how.depend || self.needing(container.id()).is_empty());
+        let mut needing: Vec<ContainerDir> = Vec::new();
+        needing.extend(containers.iter().flat_map(|container| self.needing(container.id())));
+        let mut at = 0;
+        while let Some(one) = needing.get(at) {
+            let more = self.needing(one.id());
+            let known = |id: &ContainerId| needing.iter().any(|known| known.id() == id);
+            let more: Vec<ContainerDir> = more.into_iter().filter(|one| !known(one.id())).collect();
+            needing.extend(more);
+            at += 1;
+        }
+        let target = |container| {
+            let (signal, patience) = stop_policy(container, self.how.seconds);
+            Target { container, signal, patience }
+        };
+        let targets: Vec<Target<'_>> = containers.into_iter().chain(&needing).map(target).collect();
+        let ended = force::end_all(self.store, &targets);
+        let failed = targets.iter().zip(ended);
+        failed.filter_map(|(target, ended)| Some((target.container.id().clone(), ended.err()?))).collect()
+    }
+
+    /// Removes one container, with those that need it if that was asked for; gives the names of what went.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when it runs, or another one needs it.
+    pub fn remove(&mut self, (name, found): Chosen) -> Result<Vec<String>> {
+        let container = match found {
+            // Whatever is in the place of its directory cannot run.
+            Err(e) if e.kind() == Kind::Storage && self.how.force => {
+                self.store.containers().discard_unopenable(&name)?;
+                return Ok(vec![name]);
+            }
+            other => other?,
+        };
+        let mut removed = Vec::new();
+        let dependents = self.needing(container.id());
+        if let (Some(first), false) = (dependents.first(), self.how.depend) {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("container {name} is needed by container {}", first.id().short()),
+            )
+            .hint(format!("Remove both: coracle rm --depend {name}")));
+        }
+        for dependent in dependents {
+            removed.extend(self.remove((dependent.id().to_string(), Ok(dependent)))?);
+        }
+        if let Some(error) = self.stuck.remove(container.id()) {
+            return Err(error);
+        }
+        match self.remove_alone(&name, &container) {
+            // Somebody else was faster, such as the monitor of a --rm container.
+            Err(_) if !container.in_place() => {}
+            other => other?,
+        }
+        removed.push(name);
+        Ok(removed)
+    }
+
+    fn remove_alone(&self, name: &str, container: &ContainerDir) -> Result<()> {
+        let RemoveRequest { force, volumes, seconds, .. } = self.how;
+        // Until the lock is held somebody may start it again.
+        for _ in 0..10 {
+            if container.status() == Status::Crashed {
+                recover(self.store, container)?;
+            }
+            if force && (container.status().is_active() || container.is_alive()) {
+                let (signal, patience) = stop_policy(container, seconds);
+                end(self.store, container, signal, patience)?;
+            }
+            let lock = if force { container.lock_within(LOCK_PATIENCE)? } else { container.lock()? };
+            failpoint::reach("rm.locked");
+            let status = container.status();
+            let in_hand = container.is_in_hand();
+            // With force whoever has just made it was waited for long enough.
+            let claimed = !force && container.is_claimed();
+            if !status.is_active() && !in_hand && !claimed {
+                let volumes = volumes || container.summary().auto_remove;
+                return remove(self.store, container, &lock, volumes);
+            }
+            if !force {
+                let state = match status {
+                    _ if claimed || container.is_starting() => "starting",
+                    _ if in_hand => "in use by another command",
+                    other => other.as_str(),
+                };
+                return Err(Error::new(Kind::Conflict, format!("container {name} is {state}"))
+                    .hint(format!("Stop it first: coracle stop {name}; or do both: coracle rm -f {name}")));
+            }
+        }
+        Err(Error::new(Kind::Runtime, format!("container {name} is started again and again")))
+    }
+}

@@ -1,0 +1,85 @@
+//! Changing settings of a container.
+
+use crate::container::RestartPolicy;
+use crate::error::{Error, Kind, Result};
+use crate::failpoint;
+use crate::plan::health::HealthRequest;
+use crate::runtime::{cgroup, health};
+use crate::spec::{ContainerSpec, Resources};
+use crate::storage::containers::{ContainerDir, HealthSetting, Settings};
+use crate::storage::events::Action;
+
+/// What is to change; the rest stays.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateRequest {
+    /// Whether it is started again when it has ended.
+    pub restart: Option<RestartPolicy>,
+    /// How its health is checked.
+    pub health: HealthRequest,
+    /// What it may use.
+    pub limits: Resources,
+}
+
+impl UpdateRequest {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.restart.is_none() && self.health.is_empty() && self.limits.is_empty()
+    }
+}
+
+/// Changes settings of a container, whether it runs or not: all of them, or none. Whatever can be refused is refused
+/// before anything changes; then come the limits, which the host may refuse.
+///
+/// # Errors
+/// `Conflict` for a policy or a health check that the container cannot have; `Usage` for limits that contradict
+/// those it has; `Host` for limits that this account may not set.
+pub fn update(dir: &ContainerDir, wanted: &UpdateRequest) -> Result<()> {
+    let spec = dir.spec()?;
+    // The settings are read once more under the lock: this is for what they may refuse.
+    changed(dir, &spec, wanted)?;
+    if !wanted.limits.is_empty() {
+        cgroup::update(dir, &spec, &wanted.limits)?;
+        failpoint::reach("update.limits");
+    }
+    set(dir, &spec, wanted)?;
+    dir.emit(Action::Update);
+    Ok(())
+}
+
+/// Writes the settings at once. What checks have found goes after the check itself; left behind by a command that
+/// was killed, it says nothing any more.
+fn set(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> Result<()> {
+    if wanted.restart.is_none() && wanted.health.is_empty() {
+        return Ok(());
+    }
+    let _lock = dir.lock()?;
+    let settings = changed(dir, spec, wanted)?;
+    dir.set_settings(&settings)?;
+    failpoint::reach("update.settings");
+    let no_check = settings.health.is_some_and(|health| health.check.is_none());
+    if no_check && !wanted.health.is_empty() { dir.forget_health() } else { Ok(()) }
+}
+
+/// The settings as they are to be.
+fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> Result<Settings> {
+    let id = dir.id().short();
+    if wanted.restart.is_some_and(|policy| policy.is_set()) && spec.lifecycle.auto_remove {
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("container {id} is removed when it ends (--rm), so its restart policy cannot be changed"),
+        )
+        .hint("Make another one of it without --rm."));
+    }
+    let mut settings = dir.settings()?;
+    // The monitor asks for the policy when the container has ended, so there is nobody to tell.
+    settings.restart = wanted.restart.or(settings.restart);
+    if !wanted.health.is_empty() {
+        let before = health::of(dir, spec);
+        if before.is_none() && wanted.health.test.is_none() && !wanted.health.off {
+            return Err(Error::new(Kind::Conflict, format!("container {id} has no health check"))
+                .hint("Give it one: --health-cmd COMMAND"));
+        }
+        settings.health = Some(HealthSetting { check: wanted.health.resolve(before)? });
+    }
+    Ok(settings)
+}
