@@ -1,187 +1,229 @@
 //! The command line's tree; completions/ and man/ are generated from it.
+//!
+//! Building all of it costs milliseconds, so every command line is read with the part that it needs.
 
 use crate::cmd;
+use crate::cmd::verbs::{self, Verb};
 use crate::host::GlobalOptions;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use std::ffi::OsString;
 
-/// Run containers without root, daemon or set-up
-#[derive(Debug, Parser)]
-#[command(name = "coracle", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, args_override_self = true, arg = version(), after_long_help = include_str!("cmd/help.txt"))]
+pub mod help;
+pub mod pages;
+mod path;
+
+/// What `--version` says after the program's name.
+const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
+
+/// A command line that was read.
+#[derive(Debug)]
 pub struct Cli {
     /// Options that stand before the verb.
-    #[command(flatten)]
     pub global: GlobalOptions,
     /// The verb.
-    #[command(subcommand)]
     pub command: Command,
 }
 
-fn version() -> clap::Arg {
-    clap::Arg::new("version")
-        .short('v')
-        .long("version")
-        .help("Print version")
-        .action(clap::ArgAction::Version)
+/// The tree, in which each command gets its arguments once it is parsed or built.
+fn tree() -> clap::Command {
+    let version = clap::Arg::new("version").short('v').long("version").help("Print version");
+    let tree = verbs::below(GlobalOptions::augment_args(clap::Command::new("coracle")), Command::ALL);
+    tree.about("Run containers without root, without a daemon and without set-up")
+        .version(VERSION)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .arg(version.action(ArgAction::Version))
+        .help_template(help::template())
+        .after_help(help::MORE)
+        .after_long_help(help::manual())
 }
 
-/// The whole tree, with the candidates for live completion.
-pub fn tree() -> clap::Command {
-    cmd::completion::with_names(Cli::command())
+/// A command line that asks for help or is wrong.
+#[derive(Debug)]
+pub struct Refused {
+    /// What clap has to say.
+    pub error: clap::Error,
+    /// The tree it was read by; the commands that were named have their arguments.
+    pub tree: clap::Command,
 }
 
-/// A verb and how its arguments are put on a command.
-type Verb = (&'static str, fn(clap::Command) -> clap::Command);
-
-/// The verbs as an enum for clap, and as a list, so that one can be read without the others.
-macro_rules! verbs {
-    ($($(#[$about:meta])+ $name:ident($args:ty),)+) => {
-        /// The verbs.
-        #[derive(Debug, Subcommand)]
-        pub enum Command {
-            $($(#[$about])+ $name($args),)+
-        }
-
-        /// A verb is its variant's name in lower case.
-        const VERBS: &[Verb] = &[$((stringify!($name), <$args as Args>::augment_args),)+];
-    };
-}
-
-impl Cli {
-    /// Reads the command line.
-    ///
-    /// The whole tree costs milliseconds, so a verb is first read with a tree of its own; whatever that
-    /// one refuses, help included, is for the whole tree to answer.
-    ///
-    /// # Errors
-    /// What clap refuses, and requests for help.
-    pub fn read() -> Result<Cli, clap::Error> {
-        let words: Vec<OsString> = std::env::args_os().collect();
-        if let Some(cli) = short(&words) {
-            return Ok(cli);
-        }
-        Cli::try_parse_from(words)
+/// Reads a command line, the program's name first.
+///
+/// Even the names of all verbs cost more than one verb with its options, so that one is read first with a
+/// tree of its own. Whatever that refuses, help included, is for the tree with all names to answer.
+///
+/// # Errors
+/// What clap refuses, and requests for help.
+pub fn read(words: &[OsString]) -> Result<Cli, Box<Refused>> {
+    if let Some(cli) = short(words) {
+        return Ok(cli);
     }
+    let path = path::of(words);
+    let mut tree = help::with_examples(tree(), &path);
+    tree.try_get_matches_from_mut(words).and_then(found).map_err(|error| {
+        // Without a verb there is nothing to do but to say what could be done.
+        let missing = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+        if path.is_empty() && missing.contains(&error.kind()) {
+            let asked = words.iter().take(1).cloned().chain(["-h".into()]);
+            let help = tree.try_get_matches_from_mut(asked).err().unwrap_or(error);
+            return Box::new(Refused { error: help, tree });
+        }
+        Box::new(Refused { error, tree })
+    })
 }
 
 fn short(words: &[OsString]) -> Option<Cli> {
-    let mut rest = words.iter().skip(1).map(|w| w.to_str());
-    let verb = loop {
-        match rest.next()?? {
-            "--root" | "--runroot" | "--log-level" | "--storage-opt" => drop(rest.next()),
-            word if word.starts_with('-') => return None,
-            word => break word,
-        }
-    };
-    let (_, augment) = VERBS.iter().find(|(name, _)| name.to_ascii_lowercase() == verb)?;
+    let path = path::of(words);
+    let first = *path.first()?;
     let tree = GlobalOptions::augment_args(clap::Command::new("coracle").args_override_self(true));
-    let tree = tree.subcommand(augment(clap::Command::new(verb.to_owned())));
-    Cli::from_arg_matches(&tree.try_get_matches_from(words).ok()?).ok()
+    let tree = tree.subcommand(verb(first)?.command());
+    found(tree.try_get_matches_from(words).ok()?).ok()
 }
 
-verbs! {
-    /// Attach to a running container
-    Attach(cmd::attach::Args),
-    /// Make an image of a container
-    Commit(cmd::commit::Args),
-    /// Write the completion script for a shell
-    Completion(cmd::completion::Args),
-    /// Do something with containers
-    Container(cmd::groups::ContainerArgs),
-    /// Copy files between containers and the host
-    Cp(cmd::cp::Args),
-    /// Make a container, to be started later
-    Create(Box<cmd::create::Args>),
-    /// Show what changed in a container or an image
-    Diff(cmd::diff::Args),
-    /// Show what happens to containers, images and volumes
-    Events(cmd::events::Args),
-    /// Run a command in a running container
-    Exec(cmd::exec::Args),
-    /// Write a container's root file system as an archive
-    Export(cmd::export::Args),
-    /// Do something with health checks
-    Healthcheck(cmd::healthcheck::Args),
-    /// Show how an image was made
-    History(cmd::history::Args),
-    /// Do something with images
-    Image(cmd::groups::ImageArgs),
-    /// List images
-    Images(cmd::images::Args),
-    /// Make an image of an archive of files
-    Import(cmd::import::Args),
-    /// Show this machine, the store and what is missing
-    Info(cmd::info::Args),
-    /// Make ready what the start of containers needs
-    Init(cmd::init::Args),
-    /// Show everything known about containers and images
-    Inspect(cmd::inspect::Args),
-    /// Send a signal to containers
-    Kill(cmd::kill::Args),
-    /// Load images from an archive
-    Load(cmd::load::Args),
-    /// Show what containers wrote
-    Logs(cmd::logs::Args),
-    /// Freeze the processes of containers
-    Pause(cmd::pause::Args),
-    /// Show where a container's ports are published
-    Port(cmd::port::Args),
-    /// List containers
-    Ps(cmd::ps::Args),
-    /// Pull images from a registry
-    Pull(cmd::pull::Args),
-    /// Give a container another name
-    Rename(cmd::rename::Args),
-    /// Stop containers and start them again
-    Restart(cmd::restart::Args),
-    /// Remove containers
-    Rm(cmd::rm::Args),
-    /// Remove images
-    Rmi(cmd::rmi::Args),
-    /// Run a command in a new container
-    Run(Box<cmd::run::Args>),
-    /// Save images to an archive
-    Save(cmd::save::Args),
-    /// Do something with secrets
-    Secret(cmd::secret::Args),
-    /// Start containers that were made before
-    Start(cmd::start::Args),
-    /// Show what containers use of processor, memory, network and disks
-    Stats(cmd::stats::Args),
-    /// Stop containers
-    Stop(cmd::stop::Args),
-    /// Do something with the store as a whole
-    System(cmd::system::Args),
-    /// Give an image more names
-    Tag(cmd::tag::Args),
-    /// Show the processes of a container
-    Top(cmd::top::Args),
-    /// Let frozen containers go on
-    Unpause(cmd::pause::Args),
-    /// Run a command in the user namespace that containers live in
-    Unshare(cmd::unshare::Args),
-    /// Take names away from an image
-    Untag(cmd::untag::Args),
-    /// Change settings of containers
-    Update(Box<cmd::update::Args>),
-    /// Show the version
-    Version(cmd::version::Args),
-    /// Do something with volumes
-    Volume(cmd::volume::Args),
-    /// Wait for containers to stop and print their exit codes
-    Wait(cmd::wait::Args),
+fn found(mut found: ArgMatches) -> Result<Cli, clap::Error> {
+    let command = Command::from_arg_matches_mut(&mut found)?;
+    Ok(Cli { global: GlobalOptions::from_arg_matches_mut(&mut found)?, command })
+}
+
+fn verb(name: &str) -> Option<&'static Verb> {
+    Command::ALL.iter().find(|verb| verb.name() == name)
+}
+
+/// The whole tree, every command with its arguments: for the manual and for tests.
+pub fn whole() -> clap::Command {
+    let mut tree = tree().disable_help_subcommand(true);
+    tree.build();
+    tree
+}
+
+/// The tree for live completion of the words that this process was asked about: what they name has its
+/// arguments and candidates, the rest names only.
+pub fn completed() -> clap::Command {
+    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let mut tree = path::only(tree(), &path::of(&words));
+    tree.build();
+    cmd::completion::with_names(tree)
+}
+
+/// Answers `--version` where it stands first; `None` for any other command line. Nothing is set up for it.
+pub fn version_if_asked() -> Option<String> {
+    let word = std::env::args_os().nth(1)?;
+    (word == "--version" || word == "-v").then(|| format!("coracle {VERSION}\n"))
+}
+
+verbs::verbs! {
+    /// The verbs.
+    pub enum Command {
+        /// Attach to a running container
+        Attach(cmd::attach::Args),
+        /// Create an image from a container
+        Commit(cmd::commit::Args),
+        /// Print the completion script for a shell
+        Completion(cmd::completion::Args),
+        /// Manage containers
+        Container(cmd::groups::ContainerArgs),
+        /// Copy files between containers and the host
+        Cp(cmd::cp::Args),
+        /// Create a container without starting it
+        Create(Box<cmd::create::Args>),
+        /// Show the changed files of a container or an image
+        Diff(cmd::diff::Args),
+        /// Show events of containers, images and volumes
+        Events(cmd::events::Args),
+        /// Run a command in a running container
+        Exec(cmd::exec::Args),
+        /// Export the files of a container as a tar archive
+        Export(cmd::export::Args),
+        /// Manage health checks
+        Healthcheck(cmd::healthcheck::Args),
+        /// Show the history of an image
+        History(cmd::history::Args),
+        /// Manage images
+        Image(cmd::groups::ImageArgs),
+        /// List images
+        Images(cmd::images::Args),
+        /// Create an image from a tar archive of files
+        Import(cmd::import::Args),
+        /// Show this machine, the store, and what is missing
+        Info(cmd::info::Args),
+        /// Prepare the start of containers
+        Init(cmd::init::Args),
+        /// Show details of containers, images and volumes
+        Inspect(cmd::inspect::Args),
+        /// Send a signal to running containers
+        Kill(cmd::kill::Args),
+        /// Load images from an archive
+        Load(cmd::load::Args),
+        /// Show the logs of containers
+        Logs(cmd::logs::Args),
+        /// Pause containers
+        Pause(cmd::pause::Args),
+        /// Show the published ports of a container
+        Port(cmd::port::Args),
+        /// List containers
+        Ps(cmd::ps::Args),
+        /// Pull images from a registry
+        Pull(cmd::pull::Args),
+        /// Rename a container
+        Rename(cmd::rename::Args),
+        /// Restart containers
+        Restart(cmd::restart::Args),
+        /// Remove containers
+        Rm(cmd::rm::Args),
+        /// Remove images
+        Rmi(cmd::rmi::Args),
+        /// Run a command in a new container
+        Run(Box<cmd::run::Args>),
+        /// Save images to an archive
+        Save(cmd::save::Args),
+        /// Manage secrets
+        Secret(cmd::secret::Args),
+        /// Start containers
+        Start(cmd::start::Args),
+        /// Show the resource usage of containers
+        Stats(cmd::stats::Args),
+        /// Stop containers
+        Stop(cmd::stop::Args),
+        /// Manage the store as a whole
+        System(cmd::system::Args),
+        /// Add names to an image
+        Tag(cmd::tag::Args),
+        /// Show the processes of a container
+        Top(cmd::top::Args),
+        /// Unpause containers
+        Unpause(cmd::pause::Args),
+        /// Run a command in the user namespace of containers
+        Unshare(cmd::unshare::Args),
+        /// Remove names from an image
+        Untag(cmd::untag::Args),
+        /// Update settings of containers
+        Update(Box<cmd::update::Args>),
+        /// Show the version
+        Version(cmd::version::Args),
+        /// Manage volumes
+        Volume(cmd::volume::Args),
+        /// Wait for containers to stop and print their exit codes
+        Wait(cmd::wait::Args),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Completion of a word costs no more than the commands on the way to it.
     #[test]
-    fn clap_names_the_verbs_as_the_list_does() {
-        let tree = Cli::command();
-        let names: Vec<_> = tree.get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let listed: Vec<_> = VERBS.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
-        assert_eq!(names, listed);
+    fn only_what_is_named_gets_its_arguments() {
+        let options = |tree: &clap::Command, path: &[&str]| {
+            let at = path.iter().fold(tree, |at, name| at.find_subcommand(name).unwrap());
+            at.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help").count()
+        };
+        let mut tree = path::only(tree(), &["container", "list"]);
+        tree.build();
+        assert_eq!((options(&tree, &["run"]), options(&tree, &["container", "run"])), (0, 0));
+        assert!(options(&tree, &["container", "ls"]) > 5);
+        assert!(options(&whole(), &["container", "run"]) > 50);
     }
 
     /// What the short way reads, the whole tree reads alike.
@@ -198,12 +240,9 @@ mod tests {
             "coracle create --rm --rm=false --name a --name b -e A -e B alpine",
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            if let Some(short) = short(&words) {
-                let whole = Cli::try_parse_from(words).unwrap();
-                assert_eq!(format!("{short:?}"), format!("{whole:?}"), "{line}");
-            } else {
-                assert!(line.contains("--log-level="), "{line}");
-            }
+            let short = short(&words).unwrap_or_else(|| panic!("{line} is not read"));
+            let whole = tree().try_get_matches_from(words).and_then(found).unwrap();
+            assert_eq!(format!("{short:?}"), format!("{whole:?}"), "{line}");
         }
         for refused in
             ["coracle run --help", "coracle run --nosuch", "coracle imag", "coracle Images", "coracle"]

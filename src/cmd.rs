@@ -55,6 +55,7 @@ pub mod top;
 pub mod unshare;
 pub mod untag;
 pub mod update;
+pub mod verbs;
 pub mod version;
 pub mod volume;
 pub mod wait;

@@ -38,8 +38,8 @@ pub struct GlobalOptions {
     /// Print log messages at and above this level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true, ignore_case = true, hide_possible_values = true)]
     pub log_level: Option<Level>,
-    /// Storage option; additionalimagestore=DIR adds a read-only image store, overlay.driver=fuse lays
-    /// layers over each other without the kernel's overlay (auto: only where the kernel refuses; kernel: never)
+    /// Storage option; additionalimagestore=DIR adds a read-only image store, overlay.driver=fuse mounts
+    /// overlays by FUSE (auto: only where the kernel refuses; kernel: never)
     #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true, value_parser = storage_option)]
     pub storage_opt: Vec<StorageOption>,
 }

@@ -1,7 +1,7 @@
 //! coracle: a rootless, daemonless, single-user container tool.
 //!
 //! The map of the house; ARCHITECTURE.md has the reasons. Imports go downwards only, and
-//! `tests/architecture.rs` holds that rule.
+//! `tests/architecture` holds that rule.
 #![warn(clippy::mod_module_files)]
 
 pub mod cli;

@@ -10,12 +10,17 @@ fn main() -> ExitCode {
     if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
         return code;
     }
+    if let Some(version) = cli::version_if_asked() {
+        return ui::printed(&version);
+    }
     // A stage was handed its descriptors on purpose; a command was not.
     fork::note_inherited();
-    clap_complete::CompleteEnv::with_factory(cli::tree).var(cmd::completion::VARIABLE).complete();
-    let cli = match cli::Cli::read() {
+    if std::env::var_os(cmd::completion::VARIABLE).is_some() {
+        clap_complete::CompleteEnv::with_factory(cli::completed).var(cmd::completion::VARIABLE).complete();
+    }
+    let cli = match cli::read(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
-        Err(refused) => return ui::usage(&refused, &cli::tree()),
+        Err(refused) => return ui::usage(&refused.error, &refused.tree),
     };
     let result = host::Env::new(&cli.global).and_then(|env| cmd::dispatch(cli.command, &env));
     result.unwrap_or_else(|error| ui::fail(&error))

@@ -51,7 +51,12 @@ pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {
         return if unknown && docker() { docker_exit_code(code) } else { code };
     }
     let text = refused.render().to_string();
-    match out(&format!("{}\n", text.trim_end())) {
+    printed(&format!("{}\n", text.trim_end()))
+}
+
+/// Prints a text that is all that was asked for, and gives the exit code.
+pub fn printed(text: &str) -> ExitCode {
+    match out(text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

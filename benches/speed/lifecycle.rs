@@ -51,7 +51,7 @@ fn many(bench: &Bench, verb: &[&str], before: &[&[&str]]) -> Row {
         ours: taken,
         peer: None,
         floor: Some(("ten times a hundred", few * 10.0)),
-        reach: "linear",
+        target: "linear",
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn log_write(bench: &Bench) -> Row {
     let peer = flood(podman.call([]), "flood");
     bench.coracle(["rm", "-f", "flood"]).ok();
     podman.call(["rm", "-f", "flood"]).ok();
-    Row { unit: "MB/s", ours, peer: Some(peer), floor: None, reach: ">= 3 x podman" }
+    Row { unit: "MB/s", ours, peer: Some(peer), floor: None, target: ">= 3 x podman" }
 }
 
 pub(crate) fn log_read(bench: &Bench) -> Row {
@@ -110,7 +110,7 @@ pub(crate) fn log_read(bench: &Bench) -> Row {
     let floor = megabytes / copied.elapsed().as_secs_f64();
     bench.coracle(["rm", "-f", "flood"]).ok();
     podman.call(["rm", "-f", "flood"]).ok();
-    Row { unit: "MB/s", ours, peer: Some(peer), floor: Some(("read(2) alone", floor)), reach: ">= 500 MB/s" }
+    Row { unit: "MB/s", ours, peer: Some(peer), floor: Some(("read(2) alone", floor)), target: ">= 500 MB/s" }
 }
 
 /// Milliseconds from a key to its echo, through a terminal on both sides.
@@ -155,7 +155,7 @@ pub(crate) fn key_echo(bench: &Bench) -> Row {
     let ours = echo(bench.coracle(["exec", "-it", "target", "cat"]));
     let peer = echo(podman.call(["exec", "-it", "target", "cat"]));
     bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
-    Row { unit: "ms", ours, peer: Some(peer), floor: None, reach: "< 1 ms" }
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, target: "< 1 ms" }
 }
 
 pub(crate) fn memory_with_checks(bench: &Bench) -> Row {
@@ -174,7 +174,7 @@ pub(crate) fn memory_with_checks(bench: &Bench) -> Row {
     }
     let ours = sum / f64::from(samples);
     bench.coracle(["rm", "-f", "-t", "0", "target"]).ok();
-    Row { unit: "MB", ours, peer: None, floor: None, reach: "<= 1.5 MB" }
+    Row { unit: "MB", ours, peer: None, floor: None, target: "<= 1.5 MB" }
 }
 
 /// Milliseconds of a `run -d` with these options: to the first byte of its payload, and to its return. The records
@@ -204,11 +204,11 @@ fn run_detached(bench: &Bench, options: &[&str]) -> (f64, f64) {
 pub(crate) fn first_byte(bench: &Bench) -> Row {
     let [ours, floor] =
         in_turns(ROUNDS, [&mut || run_detached(bench, &[]).0, &mut || run_detached(bench, &["--rm"]).0]);
-    Row { unit: "ms", ours, peer: None, floor: Some(("with --rm", floor)), reach: "<= 1.3 x with --rm" }
+    Row { unit: "ms", ours, peer: None, floor: Some(("with --rm", floor)), target: "<= 1.3 x with --rm" }
 }
 
 pub(crate) fn detached(bench: &Bench) -> Row {
     let [ours, floor] =
         in_turns(ROUNDS, [&mut || run_detached(bench, &[]).1, &mut || run_detached(bench, &["--rm"]).1]);
-    Row { unit: "ms", ours, peer: None, floor: Some(("with --rm", floor)), reach: "the price of the disk" }
+    Row { unit: "ms", ours, peer: None, floor: Some(("with --rm", floor)), target: "the price of the disk" }
 }

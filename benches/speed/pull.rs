@@ -57,7 +57,7 @@ pub(crate) fn row(bench: &Bench) -> Row {
         ours: median(ours),
         peer: Some(median(peer)),
         floor: Some(("gunzip, tar x, syncfs", median(floor))),
-        reach: "<= 1/4 of podman, <= 1.5 x the floor",
+        target: "<= 1/4 of podman, <= 1.5 x the floor",
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) struct Row {
     /// What it is compared with, and the figure.
     pub(crate) floor: Option<(&'static str, f64)>,
     /// What we promise, in words.
-    pub(crate) reach: &'static str,
+    pub(crate) target: &'static str,
 }
 
 /// The middle one.
@@ -23,7 +23,7 @@ pub(crate) struct Table(String);
 impl Table {
     pub(crate) fn new() -> Table {
         Table(
-            "| what | coracle | podman | floor | coracle : podman | coracle : floor | reach |\n\
+            "| what | coracle | podman | floor | coracle : podman | coracle : floor | target |\n\
              |---|---|---|---|---|---|---|\n"
                 .to_owned(),
         )
@@ -48,7 +48,7 @@ impl Table {
             row.floor.map_or(String::new(), |(what, value)| format!("{} ({what})", show(value))),
             row.peer.map_or(String::new(), ratio),
             row.floor.map_or(String::new(), |(_, value)| ratio(value)),
-            row.reach
+            row.target
         );
         eprint!("{line}");
         self.0.push_str(&line);

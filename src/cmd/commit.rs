@@ -17,34 +17,34 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: String,
-    /// The name the image gets; without a registry it is under localhost/
+    /// Name of the new image; under localhost/ when it names no registry
     #[arg(value_name = "REFERENCE")]
     pub image: Option<Reference>,
-    /// Who made the image
+    /// Author of the image
     #[arg(short, long, value_name = "AUTHOR")]
     pub author: Option<String>,
     /// Change the configuration: 'CMD ["sh"]', ENV=A=b, 'LABEL a=b', ...
     #[arg(short, long, value_name = "INSTRUCTION")]
     pub change: Vec<Change>,
-    /// Whose form of manifest the image has
+    /// Format of the image's manifest
     #[arg(short, long, value_name = "FORMAT", default_value = "oci")]
     pub format: Format,
     /// Write the image's id to this file
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
-    /// Note the container's volumes and binds as volumes of the image; their content never goes along
+    /// Record the container's volumes and bind mounts as volumes of the image, without their content
     #[arg(long)]
     pub include_volumes: bool,
-    /// A remark for the image's history
+    /// Message for the image's history
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// Pause the container meanwhile
+    /// Pause the container while its files are read
     #[arg(short, long)]
     pub pause: bool,
-    /// Say nothing but the id
+    /// Print the id only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Make one layer of everything
+    /// Squash everything into one layer
     #[arg(short, long)]
     pub squash: bool,
 }

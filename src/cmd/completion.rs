@@ -152,9 +152,7 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
     let tree = if plain { tree.mut_args(|arg| arg.help("")).about("") } else { tree };
     // Options would bury the names. Hidden ones are offered where there is nothing else.
     let tree = match nothing_typed() {
-        true => tree
-            .disable_help_flag(true)
-            .mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) }),
+        true => tree.mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) }),
         false => tree,
     };
     let fits = fitting(tree.get_name());

@@ -17,16 +17,16 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// What to copy: a path here, CONTAINER:PATH, or - for an archive from standard input
+    /// Source: a path on the host, CONTAINER:PATH, or - for an archive from standard input
     #[arg(value_name = "[CONTAINER:]SOURCE", value_hint = clap::ValueHint::AnyPath)]
     pub source: OsString,
-    /// Where to: a path here, CONTAINER:PATH, or - for an archive on standard output
+    /// Target: a path on the host, CONTAINER:PATH, or - for an archive on standard output
     #[arg(value_name = "[CONTAINER:]TARGET", value_hint = clap::ValueHint::AnyPath)]
     pub target: OsString,
-    /// Give what is copied into a container to the container's user; with =false files keep their owners
+    /// Make the container's user the owner of what is copied into it; =false keeps the owners
     #[arg(short, long, default_value = "true")]
     pub archive: bool,
-    /// Let directories take the place of other files, and other files that of directories
+    /// Allow replacing a directory by a file, or a file by a directory
     #[arg(long)]
     pub overwrite: bool,
     /// Accepted for docker's sake: a symlink named as the source is always followed

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Container or image; the second, when given, is what the first is compared with
+    /// Container or image; with two, the first is compared with the second
     #[arg(value_name = "NAME", num_args = 0..=2)]
     pub names: Vec<String>,
     /// Use the latest container

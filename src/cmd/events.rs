@@ -13,18 +13,11 @@ use filter::Filters;
 use show::Form;
 use std::process::ExitCode;
 
-const MANUAL: &str = "\
-Without --since and --until, what happens from now on is shown, until the command is interrupted. With one of them, \
-what has happened since then is shown first, or everything that is kept. The last 32 MB are kept, and all of the last hour.
-
-Fields for --format: .Time .Type .Status .ID .Name .Image .Attributes .ContainerExitCode .HealthStatus .Network .PodID, \
-and docker's .Action .Actor.ID .Actor.Attributes .From.";
-
 /// Arguments of `events`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable, after_long_help = MANUAL)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Show events that meet a condition: container, event, image, label, pod, type or volume
+    /// Show events that match a condition: container, event, image, label, pod, type or volume
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Print as json, one object per line, or by a Go template such as '{{.Time}} {{.Status}} {{.Name}}'
@@ -33,13 +26,13 @@ pub struct Args {
     /// Do not shorten ids
     #[arg(long, default_value = "true")]
     pub no_trunc: bool,
-    /// Show what happened since this time, such as 10m or 2006-01-02T15:04:05, and go on
+    /// Show events since this time, such as 10m or 2006-01-02T15:04:05, and new ones
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
-    /// Show what happens until this time
+    /// Show events until this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
-    /// Go on with what happens; --stream=false ends after what has happened
+    /// Keep showing new events; --stream=false ends after those of the past
     #[arg(long, default_value = "true")]
     pub stream: bool,
 }

@@ -23,7 +23,7 @@ pub struct Args {
     /// Keys that detach from the process; empty for none
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
-    /// Variable; NAME alone takes the caller's value, PREFIX* all that start so
+    /// Set a variable; NAME alone passes the caller's value, PREFIX* all that begin with PREFIX
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<EnvArg>,
     /// Read variables from a file, one per line
@@ -41,7 +41,7 @@ pub struct Args {
     /// Use the latest container; no name is given then
     #[arg(short, long)]
     pub latest: bool,
-    /// Pass this many file descriptors above standard error to the process
+    /// Pass this many file descriptors, from 3 on, to the process
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
     /// Give the process all capabilities and no system call filter

@@ -1,5 +1,6 @@
 //! `coracle container ...` and `coracle image ...`: the same verbs under the noun they act on.
 
+use super::verbs::verbs;
 use super::{
     attach, commit, container, cp, create, diff, exec, export, history, image, images, import, init, inspect,
     kill, load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag,
@@ -10,118 +11,102 @@ use crate::host::Env;
 use inspect::Sort;
 use std::process::ExitCode;
 
-/// Arguments of `container`.
-#[derive(Debug, clap::Args)]
-pub struct ContainerArgs {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: ContainerVerb,
+verbs! {
+    /// What can be done with containers.
+    pub enum ContainerVerb of ContainerArgs {
+        /// Attach to a running container
+        Attach(attach::Args),
+        /// Clean up after containers whose monitor was killed
+        Cleanup(container::cleanup::Args),
+        /// Create a container with the settings of another
+        Clone(Box<container::clone::Args>),
+        /// Create an image from a container
+        Commit(commit::Args),
+        /// Copy files between containers and the host
+        Cp(cp::Args),
+        /// Create a container without starting it
+        Create(Box<create::Args>),
+        /// Show the changed files of a container
+        Diff(diff::Args),
+        /// Run a command in a running container
+        Exec(exec::Args),
+        /// Check whether a container exists
+        Exists(container::exists::Args),
+        /// Export the files of a container as a tar archive
+        Export(export::Args),
+        /// Prepare the start of containers
+        Init(init::Args),
+        /// Show details of containers
+        Inspect(inspect::Args),
+        /// Send a signal to running containers
+        Kill(kill::Args),
+        /// Show the logs of containers
+        Logs(logs::Args),
+        /// List containers
+        Ls(ps::Args) = "list" | "ps",
+        /// Pause containers
+        Pause(pause::Args),
+        /// Show the published ports of a container
+        Port(port::Args),
+        /// Remove containers that are not running
+        Prune(container::prune::Args),
+        /// Rename a container
+        Rename(rename::Args),
+        /// Restart containers
+        Restart(restart::Args),
+        /// Remove containers
+        Rm(rm::Args),
+        /// Run a command in a new container
+        Run(Box<run::Args>),
+        /// Start containers
+        Start(start::Args),
+        /// Show the resource usage of containers
+        Stats(stats::Args),
+        /// Stop containers
+        Stop(stop::Args),
+        /// Show the processes of a container
+        Top(top::Args),
+        /// Unpause containers
+        Unpause(pause::Args),
+        /// Update settings of containers
+        Update(Box<update::Args>),
+        /// Wait for containers to stop and print their exit codes
+        Wait(wait::Args),
+    }
 }
 
-/// What can be done with containers.
-#[derive(Debug, clap::Subcommand)]
-pub enum ContainerVerb {
-    /// Attach to a running container
-    Attach(attach::Args),
-    /// Finish what a killed monitor left of containers
-    Cleanup(container::cleanup::Args),
-    /// Make a container like another one
-    Clone(Box<container::clone::Args>),
-    /// Make an image of a container
-    Commit(commit::Args),
-    /// Copy files between containers and the host
-    Cp(cp::Args),
-    /// Make a container, to be started later
-    Create(Box<create::Args>),
-    /// Show what changed in containers
-    Diff(diff::Args),
-    /// Run a command in a running container
-    Exec(exec::Args),
-    /// Say by the exit code whether a container exists
-    Exists(container::exists::Args),
-    /// Write a container's root file system as an archive
-    Export(export::Args),
-    /// Make ready what the start of containers needs
-    Init(init::Args),
-    /// Show everything known about containers
-    Inspect(inspect::Args),
-    /// Send a signal to containers
-    Kill(kill::Args),
-    /// Show what containers wrote
-    Logs(logs::Args),
-    /// List containers
-    #[command(name = "ls", visible_aliases = ["list", "ps"])]
-    Ls(ps::Args),
-    /// Freeze the processes of containers
-    Pause(pause::Args),
-    /// Show where a container's ports are published
-    Port(port::Args),
-    /// Remove the containers that do not run
-    Prune(container::prune::Args),
-    /// Give a container another name
-    Rename(rename::Args),
-    /// Stop containers and start them again
-    Restart(restart::Args),
-    /// Remove containers
-    Rm(rm::Args),
-    /// Run a command in a new container
-    Run(Box<run::Args>),
-    /// Start containers that were made before
-    Start(start::Args),
-    /// Show what containers use of processor, memory, network and disks
-    Stats(stats::Args),
-    /// Stop containers
-    Stop(stop::Args),
-    /// Show the processes of a container
-    Top(top::Args),
-    /// Let frozen containers go on
-    Unpause(pause::Args),
-    /// Change settings of containers
-    Update(Box<update::Args>),
-    /// Wait for containers to stop and print their exit codes
-    Wait(wait::Args),
-}
-
-/// Arguments of `image`.
-#[derive(Debug, clap::Args)]
-pub struct ImageArgs {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: ImageVerb,
-}
-
-/// What can be done with images.
-#[derive(Debug, clap::Subcommand)]
-pub enum ImageVerb {
-    /// Show what changed in an image, against the layers below its last one
-    Diff(diff::Args),
-    /// Say by the exit code whether an image is here
-    Exists(image::exists::Args),
-    /// Show how an image was made
-    History(history::Args),
-    /// Make an image of an archive of files
-    Import(import::Args),
-    /// Show everything known about images
-    Inspect(inspect::Args),
-    /// Load images from an archive
-    Load(load::Args),
-    /// List images
-    #[command(name = "ls", visible_alias = "list")]
-    Ls(images::Args),
-    /// Remove images that nobody needs
-    Prune(image::prune::Args),
-    /// Pull images from a registry
-    Pull(Box<pull::Args>),
-    /// Remove images
-    Rm(rmi::Args),
-    /// Save images to an archive
-    Save(save::Args),
-    /// Give an image more names
-    Tag(tag::Args),
-    /// Show the layers of an image as a tree
-    Tree(image::tree::Args),
-    /// Take names away from an image
-    Untag(untag::Args),
+verbs! {
+    /// What can be done with images.
+    pub enum ImageVerb of ImageArgs {
+        /// Show the files that the last layer of an image changed
+        Diff(diff::Args),
+        /// Check whether an image is in the store
+        Exists(image::exists::Args),
+        /// Show the history of an image
+        History(history::Args),
+        /// Create an image from a tar archive of files
+        Import(import::Args),
+        /// Show details of images
+        Inspect(inspect::Args),
+        /// Load images from an archive
+        Load(load::Args),
+        /// List images
+        Ls(images::Args) = "list",
+        /// Remove unused images
+        Prune(image::prune::Args),
+        /// Pull images from a registry
+        Pull(Box<pull::Args>),
+        /// Remove images
+        Rm(rmi::Args),
+        /// Save images to an archive
+        Save(save::Args),
+        /// Add names to an image
+        Tag(tag::Args),
+        /// Show the layers of an image as a tree
+        Tree(image::tree::Args),
+        /// Remove names from an image
+        Untag(untag::Args),
+    }
 }
 
 /// Runs a verb of `container`.

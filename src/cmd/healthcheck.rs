@@ -1,5 +1,6 @@
 //! `coracle healthcheck ...`.
 
+use super::verbs::verbs;
 use crate::container::Signal;
 use crate::engine::containers;
 use crate::error::Result;
@@ -13,22 +14,12 @@ use std::process::ExitCode;
 /// Exit code of a check that failed (podman-healthcheck-run(1)).
 const FAILED: u8 = 1;
 
-/// Arguments of `healthcheck`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: Verb,
-}
-
-/// What can be done with health checks.
-#[derive(Debug, clap::Subcommand)]
-pub enum Verb {
-    /// Check a container now
-    ///
-    /// The exit code is 0 when the check succeeded, 1 when it failed, and 125 when there was none: the
-    /// container does not exist, does not run or has no health check.
-    Run(RunArgs),
+verbs! {
+    /// What can be done with health checks.
+    pub enum Verb of Args {
+        /// Run the health check of a container now
+        Run(RunArgs),
+    }
 }
 
 /// Arguments of `healthcheck run`.

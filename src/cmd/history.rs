@@ -23,7 +23,7 @@ pub struct Args {
     /// Print as table, json or a Go template such as '{{.ID}} {{.Size}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Show sizes and times for people; false shows bytes and RFC 3339
+    /// Show human-readable sizes and times; false shows bytes and RFC 3339
     #[arg(short = 'H', long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub human: bool,

@@ -22,7 +22,7 @@ pub struct Args {
     /// Show all images; there are no intermediate ones to hide
     #[arg(short, long, help_heading = "Which images")]
     pub all: bool,
-    /// Show images that meet a condition: id, reference, label, dangling, before, since, until, containers or readonly
+    /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers or readonly
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which images")]
     pub filter: Vec<String>,
     /// Order by created, id, repository, size or tag
@@ -35,7 +35,7 @@ pub struct Args {
     /// Print ids only
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
-    /// Leave the header line out
+    /// Omit the header line
     #[arg(short, long, help_heading = "Output")]
     pub noheading: bool,
     /// Do not shorten ids

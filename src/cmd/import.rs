@@ -17,19 +17,19 @@ pub struct Args {
     /// An archive of files, plain or compressed; - is standard input
     #[arg(value_name = "FILE")]
     pub path: String,
-    /// The name the image gets
+    /// Name of the new image
     #[arg(value_name = "REFERENCE")]
     pub reference: Option<Reference>,
     /// Change the configuration: 'CMD ["sh"]', ENV=A=b, 'LABEL a=b', ...
     #[arg(short, long, value_name = "INSTRUCTION")]
     pub change: Vec<Change>,
-    /// A remark for the image's history
+    /// Message for the image's history
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// The architecture it is for, in place of this machine's
+    /// Architecture of the image, instead of this machine's
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
-    /// The operating system it is for, in place of linux
+    /// Operating system of the image, instead of linux
     #[arg(long, value_name = "OS")]
     pub os: Option<String>,
     /// The variant of the architecture

@@ -19,7 +19,7 @@ pub struct Args {
     /// Containers, images or volumes by name, id or beginning of an id
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Look for this sort of object only: container, image, volume or all
+    /// Type of object to look for: container, image, volume or all
     #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image", "volume"])]
     pub kind: String,
     /// Print as json or a Go template such as '{{.State.Status}}'
@@ -28,7 +28,7 @@ pub struct Args {
     /// Show the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Show how much each container has written, and its size with its image
+    /// Show the size of each container, alone and with its image
     #[arg(short, long)]
     pub size: bool,
 }

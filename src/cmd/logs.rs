@@ -32,10 +32,10 @@ pub struct Args {
     /// Show the log of the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Go on with what is written until the container ends
+    /// Follow the log until the container ends
     #[arg(short, long)]
     pub follow: bool,
-    /// Put the time before each line
+    /// Show the time of each line
     #[arg(short, long)]
     pub timestamps: bool,
     /// Show this many lines from the end; -1 or all shows all of them
@@ -47,7 +47,7 @@ pub struct Args {
     /// Show what was written until this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// With several containers, put the name before each line instead of the id
+    /// With several containers, begin each line with the name instead of the id
     #[arg(short, long)]
     pub names: bool,
     /// With several containers, give each its own colour

@@ -19,7 +19,7 @@ mod row;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Show containers that do not run too
+    /// Show all containers, not only running ones
     #[arg(short, long, help_heading = "Which containers")]
     pub all: bool,
     /// Show the latest container, running or not
@@ -28,7 +28,7 @@ pub struct Args {
     /// Show the N latest containers, running or not
     #[arg(short = 'n', long, value_name = "N", help_heading = "Which containers")]
     pub last: Option<usize>,
-    /// Show containers that meet a condition: id, name, label, exited, status, ancestor, before, since, until, volume or network
+    /// Show containers that match a condition: id, name, label, exited, status, ancestor, before, since, until, volume or network
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
     pub filter: Vec<String>,
     /// Order by command, created, id, image, names, runningfor, size or status
@@ -44,19 +44,19 @@ pub struct Args {
     /// Do not shorten ids and commands
     #[arg(long, help_heading = "Output")]
     pub no_trunc: bool,
-    /// Leave the header line out
+    /// Omit the header line
     #[arg(long, help_heading = "Output")]
     pub noheading: bool,
     /// Show the pod of each container; there are none
     #[arg(short, long, help_heading = "Output")]
     pub pod: bool,
-    /// Show how much each container has written, and its size with its image
+    /// Show the size of each container, alone and with its image
     #[arg(short, long, conflicts_with = "namespace", help_heading = "Output")]
     pub size: bool,
     /// Show process id and namespaces
     #[arg(long, visible_alias = "ns", help_heading = "Output")]
     pub namespace: bool,
-    /// Print again every SECONDS
+    /// Refresh every SECONDS
     #[arg(short, long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
     pub watch: Option<u32>,
     /// Accepted for podman's sake: the state shown is always the true one

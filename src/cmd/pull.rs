@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 /// Arguments of `pull`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = include_str!("pull/manual.txt"))]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
     /// Name of an image: [registry/]name[:tag][@digest]
@@ -23,7 +22,7 @@ pub struct Args {
     /// When to pull
     #[arg(long, value_name = "POLICY", default_value = "always")]
     pub policy: PullPolicy,
-    /// Print the image's id and nothing else
+    /// Print the image's id only
     #[arg(short, long)]
     pub quiet: bool,
     /// Accepted for docker's sake, without effect

@@ -12,7 +12,7 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: String,
-    /// Its new name
+    /// New name
     #[arg(value_name = "NEW")]
     pub name: Name,
 }

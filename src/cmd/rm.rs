@@ -18,10 +18,10 @@ pub struct Args {
     /// Remove the containers that share its namespaces or require it first
     #[arg(long, help_heading = "Which containers")]
     pub depend: bool,
-    /// Stop containers that run, and say nothing about those that do not exist
+    /// Stop running containers first, and ignore those that do not exist
     #[arg(short, long)]
     pub force: bool,
-    /// With --force: kill after this many seconds; -1 waits for ever
+    /// With --force: seconds to wait before killing; -1 waits forever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,

@@ -21,7 +21,7 @@ pub struct Args {
     /// Remove the containers that use an image too, and all names of an image given by id
     #[arg(short, long)]
     pub force: bool,
-    /// Do not fail for an image that is not here
+    /// Ignore images that do not exist
     #[arg(short, long)]
     pub ignore: bool,
     /// Keep untagged parents; images here have none

@@ -16,40 +16,9 @@ use clap::ArgAction;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// What the manual page says beyond the options.
-const MANUAL: &str = "\
-Exit code: the command's own; 128+n when signal n ended it; 127 when it was not found; 126 when it cannot be \
-executed; 125 when coracle itself failed, and then nothing was started. With --restart the command shows the first run and \
-ends with the last one, whose exit code it gives.
-
-Environment: of several sources the later one wins, in this order: PATH, container=coracle and, with --tty, TERM=xterm; the image; the \
-caller's proxy variables; --env-host; --env-file; --env. HOSTNAME and HOME are added when nothing set them.
-
-The host's own tree: with --rootfs /:O run the programs of this machine over a throw-away layer, without an image or a \
-registry. /tmp, /run, /var/tmp and /root start empty, and what is written is gone at the end. Files of root and of \
-other users belong to nobody inside and are in effect read-only: programs that expect to own the system, such as \
-package managers, do not work there. Directories with other file systems mounted in them may be missing.
-
-Mount options: known are ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, copy, nocopy, U (give the source to the \
-container's user), O (the source stays as it is: changes go to a layer that ends with the run, or to upperdir=DIR,workdir=DIR), \
-subpath=PATH of a volume, z and Z (accepted, without effect), and private, slave, shared, unbindable with or without r. \
-nosuid and nodev are the default. A mount point that is missing is made, in the source of another mount too, but never where a \
-symbolic link leads there.
-
-Secrets: --secret NAME is a file /run/secrets/NAME in memory, mode 0400, of the container's user; target=, uid=, gid= and mode= \
-change that, and type=env,target=NAME makes it a variable. It has the value from when the container was made, and no record, \
-image or archive holds it.
-
-Control groups: a container gets one of its own when limits or pause need it, below the highest that the account may change; \
-what the host does not grant is refused with the reason.";
-
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
-#[command(
-    disable_help_flag = true,
-    override_usage = "coracle run [OPTIONS] IMAGE [COMMAND [ARG]...]",
-    after_long_help = MANUAL
-)]
+#[command(disable_help_flag = true, override_usage = "coracle run [OPTIONS] IMAGE [COMMAND [ARG]...]")]
 pub struct Args {
     /// The container.
     #[command(flatten)]

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Name or id of an image; what follows are further names for it, or images with -m
+    /// Name or id of an image, followed by further names for it; with -m, names of images
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
     /// What to write
@@ -27,13 +27,13 @@ pub struct Args {
     /// Save several images; with docker-archive only
     #[arg(short, long)]
     pub multi_image_archive: bool,
-    /// Compress layers that are not; with docker-dir only
+    /// Compress uncompressed layers; with docker-dir only
     #[arg(long)]
     pub compress: bool,
-    /// Accept layers that are not compressed; layers are saved as they came in any case
+    /// Accept uncompressed layers; layers are saved as they were pulled in any case
     #[arg(long)]
     pub uncompressed: bool,
-    /// Say nothing; nothing is said in any case
+    /// Show no progress; none is shown in any case
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -47,7 +47,7 @@ pub enum Format {
     OciArchive,
     /// An OCI image layout as a directory
     OciDir,
-    /// A directory as skopeo's dir: has it, with docker's manifest
+    /// A directory in the form of skopeo's dir:, with docker's manifest
     DockerDir,
 }
 

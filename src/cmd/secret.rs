@@ -1,5 +1,6 @@
 //! `coracle secret ...`.
 
+use super::verbs::verbs;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
@@ -14,29 +15,20 @@ pub mod inspect;
 pub mod ls;
 pub mod rm;
 
-/// Arguments of `secret`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: Verb,
-}
-
-/// What can be done with secrets.
-#[derive(Debug, clap::Subcommand)]
-pub enum Verb {
-    /// Make a secret
-    Create(create::Args),
-    /// Tell by the exit code whether a secret exists
-    Exists(exists::Args),
-    /// Show secrets, without what they say
-    Inspect(inspect::Args),
-    /// List secrets
-    #[command(name = "ls", visible_alias = "list")]
-    Ls(ls::Args),
-    /// Remove secrets
-    #[command(visible_alias = "remove")]
-    Rm(rm::Args),
+verbs! {
+    /// What can be done with secrets.
+    pub enum Verb of Args {
+        /// Create a secret
+        Create(create::Args),
+        /// Check whether a secret exists
+        Exists(exists::Args),
+        /// Show details of secrets, but not their values
+        Inspect(inspect::Args),
+        /// List secrets
+        Ls(ls::Args) = "list",
+        /// Remove secrets
+        Rm(rm::Args) = "remove",
+    }
 }
 
 /// Runs a verb of `secret`.

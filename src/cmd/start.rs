@@ -20,7 +20,7 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// Attach to the container's output, and give back its exit code
+    /// Attach to the container's output, and exit with its exit code
     #[arg(short, long)]
     pub attach: bool,
     /// Attach to its standard input too, if it takes any

@@ -22,7 +22,7 @@ pub struct Args {
     /// Containers by name, id or beginning of an id; all running ones without
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
-    /// Show containers that do not run too
+    /// Show all containers, not only running ones
     #[arg(short, long, help_heading = "Which containers")]
     pub all: bool,
     /// Show the latest container
@@ -31,14 +31,14 @@ pub struct Args {
     /// Print as table, json or a Go template such as '{{.Name}} {{.MemUsage}}'
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<String>,
-    /// Seconds between two looks
+    /// Seconds between updates
     #[arg(short, long, value_name = "SECONDS", default_value = "5", help_heading = "Output",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub interval: u64,
-    /// Do not clear the screen between two looks
+    /// Do not clear the screen between updates
     #[arg(long, help_heading = "Output")]
     pub no_reset: bool,
-    /// Look once
+    /// Show one table and exit
     #[arg(long, help_heading = "Output")]
     pub no_stream: bool,
     /// Do not shorten ids

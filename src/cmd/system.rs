@@ -1,5 +1,6 @@
 //! `coracle system ...`: the store as a whole.
 
+use super::verbs::verbs;
 use super::{events, info};
 use crate::error::Result;
 use crate::host::Env;
@@ -10,29 +11,22 @@ pub mod df;
 pub mod prune;
 pub mod reset;
 
-/// Arguments of `system`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// What to do.
-    #[command(subcommand)]
-    pub verb: Verb,
-}
-
-/// What can be done with the store as a whole.
-#[derive(Debug, clap::Subcommand)]
-pub enum Verb {
-    /// Look for damage in the store, and repair it
-    Check(check::Args),
-    /// Show how much room images, containers and volumes take
-    Df(df::Args),
-    /// Show what happens to containers, images and volumes
-    Events(events::Args),
-    /// Show this machine, the store and what is missing
-    Info(info::Args),
-    /// Remove what nobody uses
-    Prune(prune::Args),
-    /// Remove everything: containers, images, volumes and the store itself
-    Reset(reset::Args),
+verbs! {
+    /// What can be done with the store as a whole.
+    pub enum Verb of Args {
+        /// Check the store for damage, and repair it
+        Check(check::Args),
+        /// Show the disk usage of images, containers and volumes
+        Df(df::Args),
+        /// Show events of containers, images and volumes
+        Events(events::Args),
+        /// Show this machine, the store, and what is missing
+        Info(info::Args),
+        /// Remove unused containers, images and volumes
+        Prune(prune::Args),
+        /// Remove everything: containers, images, volumes and the store itself
+        Reset(reset::Args),
+    }
 }
 
 /// Runs a verb of `system`.

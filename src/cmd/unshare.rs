@@ -7,7 +7,7 @@ use crate::userns;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// Run a command in the user namespace that containers live in
+/// Run a command in the user namespace of containers
 ///
 /// There, files of containers that belong to other users outside are seen with their owners inside, and
 /// can be read, changed and deleted. Without a command the login shell is run.

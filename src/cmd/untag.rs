@@ -12,7 +12,7 @@ pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// Names to take away; all of the image's when none is given
+    /// Names to remove; all names of the image by default
     #[arg(value_name = "TARGET")]
     pub names: Vec<Reference>,
 }

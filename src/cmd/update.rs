@@ -18,7 +18,7 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// Start it again when it ends: no, on-failure[:N], always or unless-stopped
+    /// When to restart it after its end: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<RestartPolicy>,
     /// How its health is checked.

@@ -1,5 +1,6 @@
 //! `coracle volume ...`.
 
+use super::verbs::verbs;
 use crate::error::Result;
 use crate::host::Env;
 use std::process::ExitCode;
@@ -14,40 +15,30 @@ pub mod mount;
 pub mod prune;
 pub mod rm;
 
-/// Arguments of `volume`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: Verb,
-}
-
-/// What can be done with volumes.
-#[derive(Debug, clap::Subcommand)]
-pub enum Verb {
-    /// Make a volume
-    Create(create::Args),
-    /// Tell by the exit code whether a volume exists
-    Exists(exists::Args),
-    /// Write a volume's content as an archive
-    Export(export::Args),
-    /// Bring an archive's files into a volume
-    Import(import::Args),
-    /// Show everything known about volumes
-    Inspect(inspect::Args),
-    /// List volumes
-    #[command(name = "ls", visible_alias = "list")]
-    Ls(ls::Args),
-    /// Print where volumes are on the host
-    Mount(mount::Args),
-    /// Remove the volumes that no container uses
-    Prune(prune::Args),
-    /// Remove volumes
-    #[command(visible_alias = "remove")]
-    Rm(rm::Args),
-    /// Take back what mount did, which is nothing
-    #[command(visible_alias = "umount")]
-    Unmount(mount::Args),
+verbs! {
+    /// What can be done with volumes.
+    pub enum Verb of Args {
+        /// Create a volume
+        Create(create::Args),
+        /// Check whether a volume exists
+        Exists(exists::Args),
+        /// Export a volume as a tar archive
+        Export(export::Args),
+        /// Import a tar archive into a volume
+        Import(import::Args),
+        /// Show details of volumes
+        Inspect(inspect::Args),
+        /// List volumes
+        Ls(ls::Args) = "list",
+        /// Print the directories of volumes on the host
+        Mount(mount::Args),
+        /// Remove unused volumes
+        Prune(prune::Args),
+        /// Remove volumes
+        Rm(rm::Args) = "remove",
+        /// Undo volume mount, which has mounted nothing
+        Unmount(mount::Args) = "umount",
+    }
 }
 
 /// Runs a verb of `volume`.

@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "STATE", ignore_case = true,
           value_parser = ["configured", "created", "initialized", "running", "paused", "stopped", "exited", "removing"])]
     pub condition: Vec<String>,
-    /// Say nothing about containers that do not exist
+    /// Ignore containers that do not exist
     #[arg(long)]
     pub ignore: bool,
     /// Accepted for podman's sake: changes are noticed at once

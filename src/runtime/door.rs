@@ -10,7 +10,7 @@
 //!    or opened a root directory, compares it with the one that the monitor recorded, before anything is
 //!    resolved, read or executed there.
 //!
-//! Nowhere else is a mount namespace entered: `tests/architecture.rs` holds that. See setns(2),
+//! Nowhere else is a mount namespace entered: `tests/architecture` holds that. See setns(2),
 //! mount_namespaces(7), proc_pid_root(5).
 
 use super::files;

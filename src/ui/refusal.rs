@@ -155,16 +155,37 @@ fn verb<'a>(program: &str, tree: &'a Command, words: &[OsString]) -> (String, &'
     (verb, at)
 }
 
-/// The command whose name is nearest to what was typed: at most two letters wrong, missing or swapped,
-/// one when the word is short.
+/// What other tools, or people, call some verbs.
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("delete", "rm"),
+    ("describe", "inspect"),
+    ("list", "ps"),
+    ("ls", "ps"),
+    ("remove", "rm"),
+    ("shell", "exec"),
+    ("ssh", "exec"),
+    ("status", "ps"),
+];
+
+/// The command that was meant: the nearest by name, with at most two letters wrong, missing or swapped (one when
+/// the word is short); else the only one that begins so; else what others call by that word.
 fn nearest<'a>(at: &'a Command, typed: &str) -> Option<&'a str> {
     let most = if typed.chars().count() < 5 { 1 } else { 2 };
-    at.get_subcommands()
-        .filter(|command| !command.is_hide_set())
-        .map(|command| (strsim::osa_distance(command.get_name(), typed), command.get_name()))
+    let names = || at.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name);
+    let near = names()
+        .map(|name| (strsim::osa_distance(name, typed), name))
         .filter(|(distance, _)| *distance <= most)
         .min()
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    let begun = || {
+        let mut found = names().filter(|name| typed.len() > 2 && name.starts_with(typed));
+        found.next().filter(|_| found.next().is_none())
+    };
+    let other = || {
+        let (_, name) = OTHER_NAMES.iter().find(|(other, _)| *other == typed)?;
+        names().find(|known| known == name)
+    };
+    near.or_else(begun).or_else(other)
 }
 
 /// `--publish` of `--publish <PORT>`, `IMAGE` of `<IMAGE>`.

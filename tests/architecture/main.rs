@@ -218,8 +218,7 @@ fn operations_and_views_know_no_command_line() {
                 && at > 0
                 && file.tokens[at - 1] == Token::Mark(':');
             let named = matches!(word.as_str(), "clap" | "ExitCode" | "println");
-            if FORBIDDEN.contains(&word.as_str()) && (called || named)
-            {
+            if FORBIDDEN.contains(&word.as_str()) && (called || named) {
                 wrong.push(format!("{}: {word}", file.path));
             }
         }

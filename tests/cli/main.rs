@@ -45,6 +45,7 @@ mod neighbours;
 mod network;
 mod notify;
 mod overlay;
+mod pages;
 mod pause;
 mod port;
 mod ps;

@@ -5,8 +5,18 @@ use crate::common::TestEnv;
 use std::process::{Command, Stdio};
 
 /// Words, and what standard error must hold.
-const REFUSED: [(&[&str], &str, &str); 14] = [
-    (&[], "Error: coracle: a command is missing\n", "Hint: See coracle --help\n"),
+const REFUSED: [(&[&str], &str, &str); 20] = [
+    (&["volume"], "Error: coracle volume: a command is missing\n", "Hint: See coracle volume --help\n"),
+    (&["exce", "web", "ls"], "Error: unknown command \"exce\"\n", "Hint: Did you mean coracle exec?\n"),
+    (&["contain"], "Error: unknown command \"contain\"\n", "Hint: Did you mean coracle container?\n"),
+    (&["delete", "web"], "Error: unknown command \"delete\"\n", "Hint: Did you mean coracle rm?\n"),
+    (
+        &["volume", "creat"],
+        "Error: unknown command \"creat\"\n",
+        "Hint: Did you mean coracle volume create?\n",
+    ),
+    (&["container", "ls", "--al"], "Error: unknown flag --al\n", "Did you mean --all?"),
+    (&["--rot", "/x", "ps"], "Error: unknown flag --rot\n", "Did you mean --root?"),
     (&["psx"], "Error: unknown command \"psx\"\n", "Hint: Did you mean coracle ps?\n"),
     (&["swarm", "init"], "Error: coracle swarm is not supported: there is no cluster\n", ""),
     (&["machine", "start"], "Error: coracle machine is not supported: ", ""),
@@ -51,6 +61,52 @@ fn help_goes_to_standard_output_and_groups_its_options() {
         assert!(output.stdout.ends_with('\n') && output.stdout.contains("Global options:"), "{output}");
     }
     assert!(!env.root().exists());
+}
+
+/// As docker's and podman's: commands by what they are about, each with a line.
+#[test]
+fn the_program_alone_shows_its_commands_in_groups() {
+    let env = TestEnv::new();
+    let alone = env.coracle(&[] as &[&str]).ok();
+    assert!(alone.stderr.is_empty(), "{alone}");
+    let bare = env.program(crate::common::coracle_binary()).ok();
+    assert_eq!(bare.stdout, alone.stdout);
+    assert_eq!(env.coracle(["-h"]).ok().stdout, alone.stdout);
+    let help = env.coracle(["--help"]).ok().stdout;
+    for text in [&alone.stdout, &help] {
+        let titles: Vec<&str> = text.lines().filter(|line| line.ends_with(':')).collect();
+        let wanted = [
+            "Common commands:",
+            "Containers:",
+            "Images and registries:",
+            "Volumes, secrets and networks:",
+            "System:",
+            "Global options:",
+        ];
+        assert_eq!(titles[..6], wanted, "{text}");
+        for line in ["  run         ", "  volume      ", "  -v, --version", "      --root <DIR>"] {
+            assert!(text.lines().any(|l| l.starts_with(line)), "{line}: {text}");
+        }
+    }
+    for flag in ["-v", "--version"] {
+        let version = format!("coracle version {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(env.program(crate::common::coracle_binary()).args([flag]).ok().stdout, version);
+    }
+    assert!(help.contains("Exit status:") && !alone.stdout.contains("Exit status:"), "{help}");
+    assert!(!env.root().exists());
+}
+
+#[test]
+fn help_of_a_command_ends_with_two_examples() {
+    let env = TestEnv::new();
+    for words in
+        [&["run", "--help"][..], &["ps", "-h"], &["help", "volume", "create"], &["image", "ls", "-h"]]
+    {
+        let output = env.coracle(words).ok().stdout;
+        let (_, examples) = output.split_once("\nExamples:\n").expect("examples");
+        assert_eq!(examples.lines().filter(|l| l.starts_with("  # ")).count(), 2, "{output}");
+        assert_eq!(examples.lines().filter(|l| l.starts_with("  coracle ")).count(), 2, "{output}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct Args {
     /// Remove the containers too
     #[arg(long)]
     pub rm: bool,
-    /// Remove their images too, where no container is left that needs them
+    /// Remove their images too, if no other container needs them
     #[arg(long, conflicts_with = "exec")]
     pub rmi: bool,
 }

@@ -33,7 +33,7 @@ pub struct Args {
     /// Name of the copy; by default the original's with -clone
     #[arg(value_name = "NAME", conflicts_with = "named")]
     pub name: Option<Name>,
-    /// Image to make the copy from, in place of the original's
+    /// Image of the copy, instead of the original's
     #[arg(value_name = "IMAGE")]
     pub image: Option<String>,
     /// Name of the copy

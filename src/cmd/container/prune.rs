@@ -11,10 +11,10 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Remove only containers that meet a condition: until, label, label! and others of ps
+    /// Remove only containers that match a condition: until, label, label! and others of ps
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub force: bool,
 }

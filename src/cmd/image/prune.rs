@@ -13,16 +13,16 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Remove images that have names but no containers, too
+    /// Remove all images without containers, not only those without a name
     #[arg(short, long)]
     pub all: bool,
-    /// Remove only images that meet a condition: label=..., label!=... or until=TIME
+    /// Remove only images that match a condition: label=..., label!=... or until=TIME
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Remove images that builds use, too; builds here leave no containers
     #[arg(long)]
     pub external: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub force: bool,
 }

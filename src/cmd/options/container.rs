@@ -48,7 +48,7 @@ pub struct RunArgs {
     /// Pass signals on to the container
     #[arg(long, default_value = "true")]
     pub sig_proxy: bool,
-    /// Pass this many file descriptors above standard error to the container
+    /// Pass this many file descriptors, from 3 on, to the container
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
 }
@@ -131,7 +131,7 @@ pub struct IdentityArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Image", mut_args = switchable)]
 pub struct ImageArgs {
-    /// Take the first argument as a directory, DIR or DIR:O to leave it untouched, in place of an image
+    /// The first argument is a directory instead of an image: DIR, or DIR:O to leave it untouched
     #[arg(long)]
     pub rootfs: bool,
     /// When to pull the image
@@ -152,7 +152,7 @@ pub struct ProcessArgs {
     /// Program to run in place of the image's entrypoint; a JSON array gives arguments too
     #[arg(long, value_name = "COMMAND")]
     pub entrypoint: Option<Entrypoint>,
-    /// Working directory inside
+    /// Working directory in the container
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
     /// User and group, by name or number
@@ -170,7 +170,7 @@ pub struct ProcessArgs {
     /// Run a small init that forwards signals and reaps processes
     #[arg(long)]
     pub init: bool,
-    /// Host name inside
+    /// Host name of the container
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<Hostname>,
     /// Time zone, such as Europe/Berlin, or local
@@ -198,7 +198,7 @@ pub struct ProcessArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Environment", mut_args = switchable)]
 pub struct EnvArgs {
-    /// Variable; NAME alone takes the caller's value, PREFIX* all that start so
+    /// Set a variable; NAME alone passes the caller's value, PREFIX* all that begin with PREFIX
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<EnvArg>,
     /// Read variables from a file, one per line
@@ -207,10 +207,10 @@ pub struct EnvArgs {
     /// Pass the caller's whole environment
     #[arg(long)]
     pub env_host: bool,
-    /// Leave out a variable of the image or a default one
+    /// Unset a variable of the image or a default one
     #[arg(long, value_name = "NAME")]
     pub unsetenv: Vec<String>,
-    /// Leave out all variables of the image and all default ones
+    /// Unset all variables of the image and all default ones
     #[arg(long)]
     pub unsetenv_all: bool,
     /// Pass the caller's proxy variables
@@ -228,7 +228,7 @@ pub struct TerminalArgs {
     /// Allocate a terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// Where output is kept: k8s-file, json-file, journald, none, passthrough or passthrough-tty
+    /// Log driver: k8s-file, json-file, journald, none, passthrough or passthrough-tty
     #[arg(long, value_name = "DRIVER", default_value = "k8s-file")]
     pub log_driver: Driver,
     /// Option of the log: max-size=SIZE and max-file=NUMBER rotate it, path=FILE, tag=TEMPLATE
@@ -246,16 +246,16 @@ pub struct MountArgs {
     /// Mount by keys: type=bind|volume|tmpfs|ramfs|image|glob|devpts,source=...,destination=...
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub mount: Vec<MountOption>,
-    /// Mount memory
+    /// Mount a file system in memory
     #[arg(long, value_name = "DEST[:OPTIONS]")]
     pub tmpfs: Vec<TmpfsArg>,
-    /// Mount what another container has mounted; ro makes it read-only
+    /// Mount the volumes of another container; ro makes them read-only
     #[arg(long, value_name = "CONTAINER[:OPTIONS]")]
     pub volumes_from: Vec<VolumesFrom>,
-    /// Where the image wants a volume: bind makes an anonymous one, tmpfs takes memory, ignore does nothing
+    /// Volumes of the image: bind makes anonymous volumes, tmpfs mounts memory, ignore mounts nothing
     #[arg(long, value_name = "MODE", default_value = "bind")]
     pub image_volume: ImageVolumes,
-    /// Give the container a secret, as a file below /run/secrets or as a variable
+    /// Give the container a secret, as a file in /run/secrets or as a variable
     #[arg(long, value_name = "SECRET[,KEY=VALUE...]")]
     pub secret: Vec<SecretArg>,
     /// Make the root file system read-only
@@ -297,10 +297,10 @@ pub struct NetworkArgs {
     /// Entry for /etc/hosts; host-gateway is the host
     #[arg(long, value_name = "NAME:IP", value_delimiter = ',', value_parser = netns::parse_add_host)]
     pub add_host: Vec<HostEntry>,
-    /// Leave the image's /etc/hosts as it is
+    /// Do not change the image's /etc/hosts
     #[arg(long)]
     pub no_hosts: bool,
-    /// Leave the image's /etc/hostname as it is
+    /// Do not change the image's /etc/hostname
     #[arg(long)]
     pub no_hostname: bool,
 }
@@ -315,7 +315,7 @@ pub struct SecurityArgs {
     /// Drop a capability, or all
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     pub cap_drop: Vec<CapArg>,
-    /// Lift confinement, up to what the account itself may do
+    /// Lift the confinement, up to what the account itself may do
     #[arg(long)]
     pub privileged: bool,
     /// seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL or proc-opts=hidepid=2
@@ -339,7 +339,7 @@ pub struct LimitArgs {
     /// Cgroups: enabled (one of its own when it is needed), disabled, no-conmon or split
     #[arg(long, value_name = "HOW", default_value = "enabled", hide_default_value = true)]
     pub cgroups: Cgroups,
-    /// Make its cgroup below this one: a path, from the own cgroup without a leading slash, or NAME.slice of your systemd
+    /// Parent of its cgroup: a path, relative to the caller's cgroup without a leading slash, or NAME.slice of your systemd
     #[arg(long, value_name = "PATH|SLICE")]
     pub cgroup_parent: Option<String>,
 }
@@ -351,7 +351,7 @@ pub struct LifecycleArgs {
     /// Remove the container when it exits
     #[arg(long)]
     pub rm: bool,
-    /// Who tells systemd that the container is ready: container, conmon (the monitor, at once), healthy or ignore
+    /// Who notifies systemd that the container is ready: container, conmon (the monitor, at once), healthy or ignore
     #[arg(long, value_name = "MODE", default_value = "container", hide_default_value = true)]
     pub sdnotify: NotifyMode,
     /// Signal that stop sends
@@ -363,7 +363,7 @@ pub struct LifecycleArgs {
     /// Kill the container after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
     pub timeout: u32,
-    /// Start it again when it ends: no, on-failure[:N], always or unless-stopped
+    /// When to restart it after its end: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
     pub restart: RestartPolicy,
     /// Start these containers first, whenever this one is started

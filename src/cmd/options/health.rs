@@ -12,25 +12,25 @@ use std::time::Duration;
 #[derive(Debug, Default, Clone, clap::Args)]
 #[command(next_help_heading = "Health checks", mut_args = switchable)]
 pub struct HealthArgs {
-    /// Command that tells whether the container is well: a line for the shell, a JSON array, or none
+    /// Command that checks whether the container is healthy: a line for the shell, a JSON array, or none
     #[arg(long, value_name = "COMMAND")]
     pub health_cmd: Option<Test>,
     /// Time between two checks, or disable
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub health_interval: Option<Duration>,
-    /// Where results are kept: local, events_logger or a directory
+    /// Where results are logged: local, events_logger or a directory
     #[arg(long, value_name = "PLACE", value_parser = destination)]
     pub health_log_destination: Option<LogDestination>,
-    /// How many results are kept; 0 for all that fit into 1 MiB
+    /// Number of results to keep; 0 for all that fit into 1 MiB
     #[arg(long, value_name = "N")]
     pub health_max_log_count: Option<u32>,
-    /// How many characters of a check's output are kept; 0 for 1 MiB of them
+    /// Number of characters to keep of a check's output; 0 for 1 MiB of them
     #[arg(long, value_name = "N")]
     pub health_max_log_size: Option<u32>,
-    /// What follows when the container becomes unhealthy: none, kill, restart or stop
+    /// Action when the container becomes unhealthy: none, kill, restart or stop
     #[arg(long, value_name = "ACTION")]
     pub health_on_failure: Option<OnFailure>,
-    /// How many checks in a row have to fail
+    /// Number of consecutive failures that make it unhealthy
     #[arg(long, value_name = "N")]
     pub health_retries: Option<u32>,
     /// Time after the start in which failures do not count
@@ -54,7 +54,7 @@ pub struct HealthArgs {
     /// Time that a check may take
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub health_timeout: Option<Duration>,
-    /// Have no health check, whatever the image says
+    /// Disable the image's health check
     #[arg(long)]
     pub no_healthcheck: bool,
 }

@@ -13,49 +13,49 @@ pub struct ResourceArgs {
     /// Memory limit; 0 is none
     #[arg(short, long, value_name = "SIZE")]
     pub memory: Option<Size>,
-    /// Memory that is taken back last
+    /// Soft limit: memory above it is reclaimed first
     #[arg(long, value_name = "SIZE")]
     pub memory_reservation: Option<Size>,
     /// Limit of memory and swap together; -1 is none
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_swap: Option<BytesOrAll>,
-    /// Number of processors, such as 1.5; 0 is all
+    /// Limit of processors, such as 1.5; 0 is none
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cpu_period", "cpu_quota"])]
     pub cpus: Option<Cpus>,
     /// Length of a period of processor time, in microseconds
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_period: Option<u64>,
-    /// Processor time in each period, in microseconds; -1 is all
+    /// Processor time per period, in microseconds; -1 is no limit
     #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
-    /// Share of the processors against others; 1024 is usual
+    /// Relative share of the processors; 1024 is the usual value
     #[arg(short, long, value_name = "SHARES")]
     pub cpu_shares: Option<u64>,
-    /// Processors by number, such as 0-3,5
+    /// Processors it may use, such as 0-3,5
     #[arg(long, value_name = "LIST")]
     pub cpuset_cpus: Option<String>,
-    /// Memory nodes by number
+    /// Memory nodes it may use, such as 0,1
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
-    /// Most processes and threads; -1 is no limit
+    /// Limit of processes and threads; -1 is none
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
-    /// Share of the disks against others, 10 to 1000
+    /// Relative share of the disks, 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<u64>,
-    /// Share of one disk
+    /// Relative share of one disk
     #[arg(long, value_name = "DEVICE:WEIGHT")]
     pub blkio_weight_device: Vec<OfDevice>,
-    /// Most bytes read from a device in a second
+    /// Limit of bytes read from a device per second
     #[arg(long, value_name = "DEVICE:SIZE")]
     pub device_read_bps: Vec<OfDevice>,
-    /// Most bytes written to a device in a second
+    /// Limit of bytes written to a device per second
     #[arg(long, value_name = "DEVICE:SIZE")]
     pub device_write_bps: Vec<OfDevice>,
-    /// Most read operations on a device in a second
+    /// Limit of read operations on a device per second
     #[arg(long, value_name = "DEVICE:NUMBER")]
     pub device_read_iops: Vec<OfDevice>,
-    /// Most write operations on a device in a second
+    /// Limit of write operations on a device per second
     #[arg(long, value_name = "DEVICE:NUMBER")]
     pub device_write_iops: Vec<OfDevice>,
     /// Any other file of the cgroup, such as memory.high=SIZE

@@ -14,7 +14,7 @@ pub struct Which {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
-    /// All containers that the verb applies to
+    /// All containers that the command applies to
     #[arg(short, long, help_heading = "Which containers")]
     pub all: bool,
     /// The latest container
@@ -23,10 +23,10 @@ pub struct Which {
     /// Read the id of a container from this file; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Which containers")]
     pub cidfile: Vec<PathBuf>,
-    /// Containers that meet a condition, as in ps
+    /// Containers that match a condition, as in ps
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
     pub filter: Vec<String>,
-    /// Say nothing about containers that do not exist
+    /// Ignore containers that do not exist
     #[arg(short, long, help_heading = "Which containers")]
     pub ignore: bool,
 }

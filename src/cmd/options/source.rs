@@ -11,14 +11,14 @@ use std::time::Duration;
 /// When an image is pulled although it may be here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PullPolicy {
-    /// Pull every time
+    /// Always pull
     Always,
-    /// Pull when the image is not here
+    /// Pull if the image is not in the store
     #[default]
     Missing,
     /// Never pull
     Never,
-    /// Pull when the registry has another one; without the registry use the one that is here
+    /// Pull if the registry has another one; if it does not answer, use the one in the store
     Newer,
 }
 
@@ -36,16 +36,16 @@ impl From<PullPolicy> for pull::PullPolicy {
 /// Options on the image's platform and its registry, common to every verb that pulls.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SourceOptions {
-    /// Platform to choose from an image for several: os/arch[/variant]
+    /// Platform of the image: os/arch[/variant]
     #[arg(long, value_name = "PLATFORM", conflicts_with_all = ["arch", "os"], help_heading = "Platform")]
     pub platform: Option<Platform>,
-    /// Architecture to choose, in place of this machine's
+    /// Architecture of the image, instead of this machine's
     #[arg(long, value_name = "ARCH", help_heading = "Platform")]
     pub arch: Option<String>,
-    /// Operating system to choose, in place of linux
+    /// Operating system of the image, instead of linux
     #[arg(long, value_name = "OS", help_heading = "Platform")]
     pub os: Option<String>,
-    /// Variant of the architecture to choose, such as v7
+    /// Variant of the architecture, such as v7
     #[arg(long, value_name = "VARIANT", help_heading = "Platform")]
     pub variant: Option<String>,
     /// Require https and a valid certificate; false allows plain http and any certificate
@@ -55,16 +55,16 @@ pub struct SourceOptions {
     /// User name and password for the registry: user:password
     #[arg(long, value_name = "CREDENTIALS", help_heading = "Registry")]
     pub creds: Option<Credentials>,
-    /// File with credentials, in place of the usual ones
+    /// File with credentials, instead of the usual ones
     #[arg(long, value_name = "FILE", help_heading = "Registry")]
     pub authfile: Option<PathBuf>,
     /// Directory with certificates (*.crt, *.cert, *.key) for the registry
     #[arg(long, value_name = "DIR", help_heading = "Registry")]
     pub cert_dir: Option<PathBuf>,
-    /// How often to try again after a failure
+    /// Number of retries after a failure
     #[arg(long, value_name = "COUNT", help_heading = "Registry")]
     pub retry: Option<u32>,
-    /// How long to wait before each new try, such as 2s; doubling from 1s by default
+    /// Delay before each retry, such as 2s; by default 1s, then doubling
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Registry")]
     pub retry_delay: Option<Duration>,
 }

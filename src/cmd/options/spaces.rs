@@ -35,14 +35,14 @@ pub struct SpaceArgs {
     /// Program of the host to run as init, in place of our own
     #[arg(long, value_name = "FILE")]
     pub init_path: Option<PathBuf>,
-    /// Users inside, CONTAINER:FROM:COUNT: FROM 0 is you, 1 and up are your subordinate ids; groups too, unless
+    /// User id map, CONTAINER:FROM:COUNT: FROM 0 is you, 1 and up are your subordinate ids; groups too, unless
     /// --gidmap is given
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub uidmap: Vec<MapArg>,
-    /// Groups inside, as --uidmap
+    /// Group id map, as --uidmap
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub gidmap: Vec<MapArg>,
-    /// How soon the kernel kills it when memory runs out: -1000 to 1000, and not less than the caller's
+    /// Preference of the kernel to kill it when memory runs out: -1000 to 1000, and not less than the caller's
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub oom_score_adj: Option<OomScore>,
     /// Execution domain: linux or linux32

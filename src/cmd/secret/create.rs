@@ -13,13 +13,13 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// What it is called
+    /// Name of the secret
     #[arg(value_name = "NAME")]
     pub name: Name,
     /// File with the value, or - for standard input; with --env a variable
     #[arg(value_name = "FILE")]
     pub source: String,
-    /// What keeps it: file
+    /// Driver of the secret: file
     #[arg(short, long, value_name = "DRIVER", default_value = FILE)]
     pub driver: String,
     /// Option of the driver
@@ -28,13 +28,13 @@ pub struct Args {
     /// Take the value of this environment variable
     #[arg(long)]
     pub env: bool,
-    /// Take one that exists as it is
+    /// Do not fail if it exists already
     #[arg(short, long, conflicts_with = "replace")]
     pub ignore: bool,
     /// Label; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub label: Vec<Pair>,
-    /// Give one that exists a new value; containers keep what they have
+    /// Replace the value of an existing secret; containers keep the old one
     #[arg(long)]
     pub replace: bool,
 }

@@ -20,10 +20,10 @@ pub struct Args {
     /// Print as json or a Go template such as '{{.Spec.Name}}'
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Print in lines to read
+    /// Print in a human-readable form
     #[arg(long, conflicts_with = "format")]
     pub pretty: bool,
-    /// Show what they say, too
+    /// Show their values, too
     #[arg(long)]
     pub showsecret: bool,
 }

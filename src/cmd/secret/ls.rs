@@ -13,13 +13,13 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Show secrets that meet a condition: name (a pattern) or id (its beginning)
+    /// Show secrets that match a condition: name (a pattern) or id (its beginning)
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub filter: Vec<String>,
     /// Print as table, json or a Go template such as '{{.Name}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Leave the header line out
+    /// Omit the header line
     #[arg(short, long)]
     pub noheading: bool,
     /// Print ids only

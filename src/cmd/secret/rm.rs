@@ -15,7 +15,7 @@ pub struct Args {
     /// Remove all secrets
     #[arg(short, long)]
     pub all: bool,
-    /// Say nothing about secrets that do not exist
+    /// Ignore secrets that do not exist
     #[arg(short, long)]
     pub ignore: bool,
 }

@@ -19,13 +19,13 @@ pub struct Args {
     /// With --repair, remove damaged containers, too, and those of damaged images
     #[arg(short, long)]
     pub force: bool,
-    /// Leave layers alone that are unused for less than this
+    /// Keep layers that have been unused for less than this
     #[arg(short, long, value_name = "DURATION", default_value = "24h")]
     pub max: String,
-    /// Do not read every blob again
+    /// Skip reading every blob
     #[arg(short, long)]
     pub quick: bool,
-    /// Repair, set aside or remove what is damaged or left over
+    /// Repair the store; remove leftovers, and set aside what cannot be repaired
     #[arg(short, long)]
     pub repair: bool,
 }

@@ -17,19 +17,19 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Remove images that have names but no containers, too
+    /// Remove all images without containers, not only those without a name
     #[arg(short, long)]
     pub all: bool,
     /// Remove volumes that no container uses, too
     #[arg(long)]
     pub volumes: bool,
-    /// Remove only what meets a condition: label=..., label!=... or until=TIME
+    /// Remove only what matches a condition: label=..., label!=... or until=TIME
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
-    /// Remove only what interrupted commands left behind
+    /// Remove only leftovers of interrupted commands
     #[arg(long)]
     pub external: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub force: bool,
 }

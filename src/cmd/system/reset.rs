@@ -18,7 +18,7 @@ const SIGTERM: i32 = 15;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub force: bool,
 }

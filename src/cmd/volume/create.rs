@@ -8,24 +8,14 @@ use crate::storage::volumes::{LOCAL, Volume, Volumes};
 use crate::{ui, userns};
 use std::process::ExitCode;
 
-/// What the manual page says beyond the options.
-const MANUAL: &str = "\
-Options of the local driver: type, device and o as mount(8) takes them, copy and nocopy.
-
--o o=uid=N,gid=N sets the owner of the volume's top directory, by number inside containers. \
--o type=tmpfs [-o o=size=64m,mode=700] gives each run of a container fresh memory. \
--o type=none -o o=bind[,ro] -o device=DIR keeps the content in a directory of the host. \
-Other file systems can be mounted by root only and are refused, and so is o=size of a plain volume: it takes \
-project quotas.";
-
 /// Arguments of `volume create`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = MANUAL, mut_args = crate::cmd::options::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// What it is called; a random name without
+    /// Name of the volume; random by default
     #[arg(value_name = "NAME")]
     pub name: Option<Name>,
-    /// What keeps its content: local
+    /// Driver of the volume: local
     #[arg(short, long, value_name = "DRIVER", default_value = LOCAL)]
     pub driver: String,
     /// Label; may be repeated
@@ -34,7 +24,7 @@ pub struct Args {
     /// Option of the driver; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub opt: Vec<Pair>,
-    /// Take one that exists as it is
+    /// Do not fail if it exists already
     #[arg(long)]
     pub ignore: bool,
 }

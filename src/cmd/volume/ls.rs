@@ -14,13 +14,13 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Show volumes that meet a condition: name, label, opt, driver, scope, dangling, anonymous, until or since
+    /// Show volumes that match a condition: name, label, opt, driver, scope, dangling, anonymous, until or since
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub filter: Vec<String>,
     /// Print as table, json or a Go template such as '{{.Name}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Leave the header line out
+    /// Omit the header line
     #[arg(short, long)]
     pub noheading: bool,
     /// Print names only

@@ -12,10 +12,10 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Remove those that meet a condition only: label, label!, until and the others of volume ls
+    /// Remove only volumes that match a condition: label, label!, until and the others of volume ls
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub filter: Vec<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub force: bool,
     /// Named volumes too, as is done anyway

@@ -24,10 +24,10 @@ pub struct Args {
     /// Remove all volumes
     #[arg(short, long)]
     pub all: bool,
-    /// Remove the containers that use them first, and say nothing about volumes that do not exist
+    /// Remove the containers that use them first, and ignore volumes that do not exist
     #[arg(short, long)]
     pub force: bool,
-    /// With --force: kill the containers after this many seconds; -1 waits for ever
+    /// With --force: seconds to wait before killing the containers; -1 waits forever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force",
           allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]

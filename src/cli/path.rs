@@ -1,0 +1,69 @@
+//! Which commands a command line names, told before it is parsed.
+
+use clap::Command;
+use std::ffi::OsString;
+
+/// Global options that take the next word as their value.
+const WITH_VALUE: [&str; 4] = ["--root", "--runroot", "--log-level", "--storage-opt"];
+
+/// The words that may name commands, `container` and `ls` say: two at most, up to the first word that is an
+/// option of anything but the program itself. `help` is passed over: it is asked about them.
+pub(super) fn of(words: &[OsString]) -> Vec<&str> {
+    let mut path = Vec::new();
+    let mut rest = words.iter().skip(1).map_while(|word| word.to_str());
+    while let Some(word) = rest.next() {
+        let global = word.split_once('=').is_some_and(|(option, _)| WITH_VALUE.contains(&option));
+        match word {
+            _ if global => {}
+            _ if WITH_VALUE.contains(&word) => drop(rest.next()),
+            _ if word.starts_with('-') => break,
+            "help" if path.is_empty() => {}
+            _ => path.push(word),
+        }
+        if path.len() == 2 {
+            break;
+        }
+    }
+    path
+}
+
+/// The tree in which the commands beside the path have a name and a line of help, but nothing below them.
+pub(super) fn only(tree: Command, path: &[&str]) -> Command {
+    let bare = |command: Command| command.defer(|command| command);
+    tree.mut_subcommands(|command| match path.first().filter(|name| is(&command, name)) {
+        None => bare(command),
+        Some(name) => match super::verb(name) {
+            None => command,
+            Some(verb) => (verb.arguments)(bare(command)).mut_subcommands(|below| {
+                let wanted = path.get(1).is_some_and(|name| is(&below, name));
+                if wanted { below } else { bare(below) }
+            }),
+        },
+    })
+}
+
+fn is(command: &Command, name: &str) -> bool {
+    command.get_name() == name || command.get_all_aliases().any(|alias| alias == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_options_and_values() {
+        for (line, wanted) in [
+            ("coracle", &[][..]),
+            ("coracle --help", &[]),
+            ("coracle ps -a", &["ps"]),
+            ("coracle --root ps --log-level=info run --rm alpine", &["run"]),
+            ("coracle container --root x ls -a", &["container", "ls"]),
+            ("coracle help volume rm", &["volume", "rm"]),
+            ("coracle run alpine sh", &["run", "alpine"]),
+            ("coracle -x ps", &[]),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(of(&words), wanted, "{line}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Verbs as enums that the parser fills, and as lists: of all the commands only the one that is wanted gets its
+//! arguments, as putting all together costs milliseconds.
+
+use clap::{Args, Command};
+
+/// One verb of a list.
+#[derive(Debug)]
+pub struct Verb {
+    /// Its variant; the verb is the same in lower case.
+    pub variant: &'static str,
+    /// Its line of help, with a space in front as doc comments have it.
+    pub about: &'static str,
+    /// Other names for it.
+    pub aliases: &'static [&'static str],
+    /// Puts its arguments on its command.
+    pub arguments: fn(Command) -> Command,
+}
+
+impl Verb {
+    /// What is typed.
+    pub fn name(&self) -> String {
+        self.variant.to_ascii_lowercase()
+    }
+
+    /// Its command, which gets its arguments once it is parsed or built.
+    pub fn command(&self) -> Command {
+        let aliases = self.aliases.iter().copied();
+        Command::new(self.name()).about(self.about.trim()).visible_aliases(aliases).defer(self.arguments)
+    }
+}
+
+/// Puts verbs below a command, which wants one of them.
+pub fn below(command: Command, verbs: &'static [Verb]) -> Command {
+    command
+        .subcommands(verbs.iter().map(Verb::command))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+}
+
+/// Puts arguments on a command and leaves its line of help as it is: several verbs may share the arguments.
+pub fn arguments<A: Args>(command: Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    A::augment_args(command).about(about).long_about(None::<&str>)
+}
+
+/// An enum of verbs, each with its line of help, its arguments and other names for it; with `of Args` also the
+/// arguments of the noun that they are about.
+macro_rules! verbs {
+    (
+        $(#[$meta:meta])* pub enum $verbs:ident $(of $noun:ident)? {
+            $(#[doc = $about:literal] $name:ident($args:ty) $(= $($alias:literal)|+)?,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, clap::Subcommand)]
+        pub enum $verbs {
+            $(#[doc = $about] $name($args),)+
+        }
+
+        impl $verbs {
+            /// The verbs as a list.
+            pub const ALL: &'static [$crate::cmd::verbs::Verb] = &[$($crate::cmd::verbs::Verb {
+                variant: stringify!($name),
+                about: $about,
+                aliases: &[$($($alias),+)?],
+                arguments: $crate::cmd::verbs::arguments::<$args>,
+            }),+];
+        }
+
+        $(
+            /// A verb of the noun.
+            #[derive(Debug)]
+            pub struct $noun {
+                /// The verb.
+                pub verb: $verbs,
+            }
+
+            impl clap::FromArgMatches for $noun {
+                fn from_arg_matches(found: &clap::ArgMatches) -> Result<Self, clap::Error> {
+                    Self::from_arg_matches_mut(&mut found.clone())
+                }
+
+                fn from_arg_matches_mut(found: &mut clap::ArgMatches) -> Result<Self, clap::Error> {
+                    Ok($noun { verb: clap::FromArgMatches::from_arg_matches_mut(found)? })
+                }
+
+                fn update_from_arg_matches(&mut self, found: &clap::ArgMatches) -> Result<(), clap::Error> {
+                    self.verb.update_from_arg_matches(found)
+                }
+            }
+
+            impl clap::Args for $noun {
+                fn augment_args(command: clap::Command) -> clap::Command {
+                    $crate::cmd::verbs::below(command, $verbs::ALL)
+                }
+
+                fn augment_args_for_update(command: clap::Command) -> clap::Command {
+                    Self::augment_args(command)
+                }
+            }
+        )?
+    };
+}
+pub(crate) use verbs;
