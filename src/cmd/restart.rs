@@ -2,14 +2,13 @@
 
 use super::which::Which;
 use crate::engine::containers;
-use crate::engine::containers::selector::{Chosen, Suits};
+use crate::engine::containers::selector::Suits;
 use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::events::Action;
 use crate::ui;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Arguments of `restart`.
 #[derive(Debug, clap::Args)]
@@ -40,27 +39,26 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         true => Which { all: true, ..Which::default() }.chosen(&store, suits)?,
         false => which.chosen(&store, suits)?,
     };
-    let begun = Instant::now();
-    let asked: Vec<Chosen> = chosen
+    let mut stopping = containers::Stopping::new(&store);
+    let asked: Vec<_> = chosen
         .into_iter()
         .map(|(name, found)| {
-            let found = found.and_then(|dir| {
+            let index = found.and_then(|dir| {
                 if dir.status() == crate::container::Status::Paused {
                     return Err(Error::new(Kind::Conflict, format!("container {name} is paused"))
                         .hint(format!("Let it go on first: coracle unpause {name}")));
                 }
-                containers::ask_to_stop(&dir, containers::stop_policy(&dir, args.time).0)?;
-                Ok(dir)
+                let (signal, patience) = containers::stop_policy(&dir, args.time);
+                stopping.ask(dir, signal, patience)
             });
-            (name, found)
+            (name, index)
         })
         .collect();
-    ui::each(asked, |(name, found)| {
-        let dir = found?;
-        let patience = containers::stop_policy(&dir, args.time).1;
-        let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
-        containers::finish_stop(&store, &dir, left)?;
-        start::start(&store, &dir, None)?;
+    ui::each(asked, |(name, index)| {
+        let index = index?;
+        stopping.finish(index)?;
+        let dir = stopping.container(index);
+        start::start(&store, dir, None)?;
         dir.emit(Action::Restart);
         Ok(Some(name))
     })

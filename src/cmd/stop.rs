@@ -8,7 +8,6 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::ui;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Arguments of `stop`.
 #[derive(Debug, Default, clap::Args)]
@@ -30,26 +29,27 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let chosen = args.which.chosen(&store, Suits::Running)?;
-    let begun = Instant::now();
-    let mut asked = Vec::new();
-    for (name, found) in chosen {
-        let found = found.and_then(|container| {
-            if container.status() == Status::Paused {
-                // It could not act on the signal.
-                return Err(Error::new(Kind::Conflict, format!("container {name} is paused")).hint(format!(
-                    "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
-                )));
-            }
-            let (signal, patience) = containers::stop_policy(&container, args.time);
-            containers::ask_to_stop(&container, signal)?;
-            Ok((container, patience))
-        });
-        asked.push((name, found));
-    }
-    ui::each(asked, |(name, found)| {
-        let (container, patience) = found?;
-        let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
-        containers::finish_stop(&store, &container, left)?;
+    let mut stopping = containers::Stopping::new(&store);
+    let asked: Vec<_> = chosen
+        .into_iter()
+        .map(|(name, found)| {
+            let index = found.and_then(|container| {
+                if container.status() == Status::Paused {
+                    // It could not act on the signal.
+                    return Err(Error::new(Kind::Conflict, format!("container {name} is paused")).hint(
+                        format!(
+                            "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
+                        ),
+                    ));
+                }
+                let (signal, patience) = containers::stop_policy(&container, args.time);
+                stopping.ask(container, signal, patience)
+            });
+            (name, index)
+        })
+        .collect();
+    ui::each(asked, |(name, index)| {
+        stopping.finish(index?)?;
         Ok(Some(name))
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Theory of operation. A signal goes to the container's first process through a pidfd, opened by the
 //! recorded pid and start time (attack case 37). The monitor reaps that process and writes `exit.json`;
-//! everyone else watches the container's directory for it. With `--rm` the end is the moment the
+//! everyone else waits for that ([`crate::storage::containers::watch`]). With `--rm` the end is the moment the
 //! directory left its place, for then name and ports are free. A monitor that died leaves the status
 //! `Crashed`: whoever notices first finishes its work by [`recover()`].
 
@@ -33,5 +33,5 @@ pub use recover::recover;
 pub use remove::{end, remove, remove_ended, sweep, tidy};
 pub use running::Running;
 pub use signal::{ask_to_stop, note_stop, signal};
-pub use stop::{Stopped, finish_stop, stop, stop_policy};
+pub use stop::{Stopped, Stopping, stop, stop_policy};
 pub use wait::{last_code, wait_ended};

@@ -175,7 +175,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
 fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
     let mut course = restart::Course::of(&run.record);
     loop {
-        let Run { child, record, mut network, mut relay, mounts, pids } = run;
+        let Run { child, record, mut network, mut relay, mounts, pids, end: pipe } = run;
         let checks = Checks::new(life.store, life.dir, life.plan, &record);
         let payload = once::payload(life, &child, network.as_ref(), pids);
         let end = relay.run(&payload, &life.signals, checks)?;
@@ -200,6 +200,8 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         if again.is_none() {
             finish::remove(life.store, life.dir, life.plan);
         }
+        // Who waits for the end finds all of it now.
+        drop(pipe);
         relay.hand_over(end.code);
         drop(mounts);
         let next = match again {
