@@ -37,9 +37,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 if container.status() == Status::Paused {
                     // It could not act on the signal.
                     return Err(Error::new(Kind::Conflict, format!("container {name} is paused")).hint(
-                        format!(
-                            "Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"
-                        ),
+                        format!("Let it go on first: coracle unpause {name}; or end it: coracle kill {name}"),
                     ));
                 }
                 let (signal, patience) = containers::stop_policy(&container, args.time);

@@ -112,7 +112,9 @@ fn the_end_of_one_run_of_several_is_an_end() {
     let all = waiters(&env, "again", 3);
     env.coracle(["exec", "again", "touch", "/end"]).ok();
     assert!(all.into_iter().all(|waiter| waiter.wait().text() == "3"));
-    eventually("it runs again", || field(&env, "again", "{{.State.Status}} {{.RestartCount}}") == "running 1");
+    eventually("it runs again", || {
+        field(&env, "again", "{{.State.Status}} {{.RestartCount}}") == "running 1"
+    });
     let all = waiters(&env, "again", 3);
     env.coracle(["stop", "-t=0", "again"]).ok();
     assert!(all.into_iter().all(|waiter| waiter.wait().text() == "137"));
