@@ -4,6 +4,11 @@
 //! every fork in the program goes through this room, which checks it. Law 2: children report facts, the
 //! parent explains: a child sends a [`Failure`] up a close-on-exec socket and ends with `_exit`; end of
 //! file without one means that it went well (for a stage that executes a program: exec succeeded).
+//!
+//! A process that outlives its maker, or executes a program, keeps the descriptors that it names and closes all
+//! others first ([`crate::sys::fd::close_all_but`]), however they came to be open: what its maker was started
+//! with, and what a server has opened since. In a monitor a client's socket would live as long as the container.
+//! Other leaves end before their maker goes on, and keep what it has.
 
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;
@@ -101,19 +106,6 @@ pub fn note_inherited() {
 /// The inherited descriptors.
 pub fn inherited() -> &'static [RawFd] {
     INHERITED.get().map_or(&[], Vec::as_slice)
-}
-
-/// Closes the inherited descriptors from `first` up: a process that outlives its caller must not hold
-/// the caller's pipes.
-pub fn close_inherited(first: u32) {
-    // Once: the numbers may stand for something else by now.
-    static DONE: AtomicBool = AtomicBool::new(false);
-    if DONE.swap(true, Ordering::Relaxed) {
-        return;
-    }
-    for fd in inherited().iter().filter(|fd| **fd >= first as RawFd) {
-        drop(crate::sys::fd::owned(*fd));
-    }
 }
 
 /// Closes the descriptors that were kept for the payload (`--preserve-fds`), once it has them: it alone

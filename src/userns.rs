@@ -16,7 +16,7 @@
 use crate::container::ids::{IdMaps, child_lines};
 use crate::failpoint;
 use crate::fork::{self, Doing, Failure};
-use crate::sys::{namespace, process};
+use crate::sys::{fd, namespace, process};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -241,8 +241,9 @@ impl Mapper {
             nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).doing("make pipe for", &program)?;
         let target = getpid();
         let child = fork::spawn(0, |link| {
+            let kept = [link.as_fd(), child_errors.as_fd()];
             // End of file: the parent failed and there is nothing to map.
-            if !matches!(link.recv::<()>(), Ok(Some(_))) {
+            if fd::close_all_but(&kept).is_err() || !matches!(link.recv::<()>(), Ok(Some(_))) {
                 return 1;
             }
             let mut command = std::process::Command::new(&program);

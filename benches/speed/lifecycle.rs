@@ -60,7 +60,7 @@ pub(crate) fn start_many(bench: &Bench) -> Row {
 }
 
 pub(crate) fn stop_many(bench: &Bench) -> Row {
-    many(bench, &["stop", "-t=0"], &[&["start"]])
+    Row { target: "linear, <= 6 s", ..many(bench, &["stop", "-t=0"], &[&["start"]]) }
 }
 
 pub(crate) fn rm_many(bench: &Bench) -> Row {
@@ -199,6 +199,45 @@ fn run_detached(bench: &Bench, options: &[&str]) -> (f64, f64) {
     once(bench.coracle(["rm", "-f", "-t", "0", "first"]));
     quiet(&bench.env, 0);
     (first, returned)
+}
+
+/// What one starts whose end is measured.
+const IDLE: [&str; 8] =
+    ["run", "-d", "--name=target", "--network=none", "--pull=never", IMAGE, "sleep", "1000"];
+const REMOVE: [&str; 5] = ["rm", "-f", "-t", "0", "target"];
+
+/// Milliseconds of a stop that waits for nobody's patience.
+pub(crate) fn stop(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let stopped = |start: Call, stop: Call| {
+        start.ok();
+        once(stop)
+    };
+    bench.coracle(IDLE).ok();
+    podman.call(IDLE).ok();
+    let (start, stop) = (["start", "target"], ["stop", "-t", "0", "target"]);
+    let [ours, peer] = in_turns(
+        ROUNDS,
+        [&mut || stopped(bench.coracle(start), bench.coracle(stop)), &mut || {
+            stopped(podman.call(start), podman.call(stop))
+        }],
+    );
+    bench.coracle(REMOVE).ok();
+    podman.call(REMOVE).ok();
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, target: "<= 5 ms, <= 1/12 of podman" }
+}
+
+/// Milliseconds of a container that is started and removed at once.
+pub(crate) fn there_and_back(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let ours = || {
+        let taken = once(bench.coracle(IDLE)) + once(bench.coracle(REMOVE));
+        quiet(&bench.env, 0);
+        taken
+    };
+    let [ours, peer] =
+        in_turns(ROUNDS, [&mut || ours(), &mut || once(podman.call(IDLE)) + once(podman.call(REMOVE))]);
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, target: "<= 1/10 of podman" }
 }
 
 pub(crate) fn first_byte(bench: &Bench) -> Row {

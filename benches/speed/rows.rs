@@ -11,7 +11,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 22] = [
+pub(crate) const ROWS: [(&str, Measure); 24] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -20,6 +20,8 @@ pub(crate) const ROWS: [(&str, Measure); 22] = [
     ("the same with the default network", run_network),
     ("`run -d`, to the payload's first byte", lifecycle::first_byte),
     ("`run -d`, to its return", lifecycle::detached),
+    ("`stop -t 0` of a running `sleep`", lifecycle::stop),
+    ("`run -d` and `rm -f -t 0`", lifecycle::there_and_back),
     ("200 in a row, to the end of deferred work", two_hundred),
     ("32 at once, to the end of deferred work", thirty_two),
     ("`exec` true", exec),

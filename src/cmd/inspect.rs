@@ -143,5 +143,5 @@ fn look_up(store: &Store, name: &str, sort: Sort, size: bool, dialect: Dialect) 
 
 fn volume(store: &Store, name: &str) -> Result<Value> {
     let found = store.volumes().find(name)?;
-    Ok(view::volume::record(store, &found, &Users::read(&store.containers())?))
+    Ok(view::volume::record(store, &found, &Users::read(store.containers())?))
 }

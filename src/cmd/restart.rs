@@ -37,13 +37,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         true => Which { all: true, ..Which::default() }.chosen(&store, suits)?,
         false => which.chosen(&store, suits)?,
     };
+    let mut stopping = containers::Stopping::new(&store);
     let mut asked = Vec::new();
     for (name, found) in chosen {
-        let stopping = found.and_then(|container| containers::begin_stop(&store, container, args.time));
-        asked.push((name, stopping));
+        asked.push((name, found.and_then(|container| stopping.begin(container, args.time))));
     }
-    ui::each(asked, |(name, stopping)| {
-        stopping?.restart()?;
+    ui::each(asked, |(name, index)| {
+        stopping.restart(index?)?;
         Ok(Some(name))
     })
 }

@@ -28,13 +28,13 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let chosen = args.which.chosen(&store, Suits::Running)?;
+    let mut stopping = containers::Stopping::new(&store);
     let mut asked = Vec::new();
     for (name, found) in chosen {
-        let stopping = found.and_then(|container| containers::begin_stop(&store, container, args.time));
-        asked.push((name, stopping));
+        asked.push((name, found.and_then(|container| stopping.begin(container, args.time))));
     }
-    ui::each(asked, |(name, stopping)| {
-        stopping?.finish()?;
+    ui::each(asked, |(name, index)| {
+        stopping.finish(index?)?;
         Ok(Some(name))
     })
 }

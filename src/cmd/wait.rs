@@ -57,6 +57,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     })
 }
 
+/// Whether a state to wait for is the end of a run.
+fn is_end(condition: &str) -> bool {
+    ["stopped", "exited"].iter().any(|end| condition.eq_ignore_ascii_case(end))
+}
+
 /// The line for one container: its exit code, or -1 when it is in a state other than ended.
 fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Result<String> {
     if conditions.is_empty() {
@@ -67,8 +72,9 @@ fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Resul
         let code = containers::wait_ended(store, container, None)?;
         return Ok(code.map_or_else(|| "-1".to_owned(), |code| code.to_string()));
     }
+    let for_end = conditions.iter().all(|condition| is_end(condition));
     loop {
-        let mut watch = [Watch::new(container)];
+        let mut watch = [if for_end { Watch::end(container) } else { Watch::new(container) }];
         let status = match container.status() {
             Status::Crashed => {
                 containers::recover(store, container)?;
@@ -80,7 +86,7 @@ fn wait(store: &Store, container: &ContainerDir, conditions: &[String]) -> Resul
             "created" | "configured" | "initialized" => matches!(status, Status::Created | Status::Starting),
             "running" => status == Status::Running,
             "paused" => status == Status::Paused,
-            "stopped" | "exited" => status == Status::Exited,
+            end if is_end(end) => status == Status::Exited,
             _ => false,
         });
         // A container that is removed reaches no other state.

@@ -2,7 +2,7 @@
 //!
 //! Theory of operation. A signal goes to the container's first process through a pidfd, opened by the
 //! recorded pid and start time (attack case 37). The monitor reaps that process and writes `exit.json`;
-//! everyone else watches the container's directory for it. With `--rm` the end is the moment the
+//! everyone else waits for that ([`crate::storage::containers::watch`]). With `--rm` the end is the moment the
 //! directory left its place, for then name and ports are free. A monitor that died leaves the status
 //! `Crashed`: whoever notices first finishes its work by [`recover()`].
 
@@ -50,6 +50,6 @@ pub use rename::rename;
 pub use run::{Started, run};
 pub use running::Running;
 pub use signal::{ask_to_stop, note_stop, signal};
-pub use stop::{Stopped, Stopping, begin_stop, finish_stop, stop};
+pub use stop::{Stopped, Stopping, stop};
 pub use update::{UpdateRequest, update};
 pub use wait::{last_code, wait_ended};

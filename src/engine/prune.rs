@@ -77,7 +77,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
 /// When containers or volumes cannot be listed.
 pub fn unused_volumes(store: &Store, filters: &filter::Filters) -> Result<Vec<Volume>> {
     containers::settle_all(store)?;
-    let users = Users::read(&store.containers())?;
+    let users = Users::read(store.containers())?;
     let mut unused = store.volumes().list()?;
     users.warn();
     unused.retain(|volume| users.is_free(&volume.name) && filters.hold(volume, &users));

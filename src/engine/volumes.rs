@@ -39,7 +39,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<()> {
 /// When one cannot be moved.
 pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
     let _lock = store.exclusive()?;
-    let users = Users::read(&store.containers())?;
+    let users = Users::read(store.containers())?;
     users.warn();
     let mut removed = Vec::new();
     for volume in volumes.iter().filter(|volume| users.is_free(&volume.name)) {
@@ -62,7 +62,7 @@ pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
 /// `Conflict` when a container uses it, or may use it; `NotFound` when it is gone.
 pub fn remove(store: &Store, name: &Name) -> Result<()> {
     let _lock = store.exclusive()?;
-    let users = Users::read(&store.containers())?;
+    let users = Users::read(store.containers())?;
     match users.of(name) {
         [] => match users.unreadable.first() {
             Some(unreadable) => Err(unreadable.refusal(&format!("volume {name}"))),

@@ -13,7 +13,7 @@ use nix::sys::socket::{
     listen as start_listening, setsockopt, socket, sockopt,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// How often a free port is asked for until one is free in both families.
 const FREE_PORT_TRIES: usize = 64;
@@ -25,6 +25,13 @@ pub struct Listener {
     pub bound: PortPublish,
     /// One socket per address family; listening for TCP.
     pub(super) sockets: Vec<OwnedFd>,
+}
+
+impl Listener {
+    /// Its sockets, for a process that keeps them.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd)
+    }
 }
 
 /// Binds the host side of every published port, in the order given.

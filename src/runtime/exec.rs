@@ -32,7 +32,7 @@ use crate::runtime::launch;
 use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
-use crate::sys::{process, pty};
+use crate::sys::{fd, process, pty};
 use crate::userns;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -119,6 +119,17 @@ struct Inner {
     first: OwnedFd,
     /// Its mount namespace.
     mounts: OwnedFd,
+}
+
+impl Inner {
+    /// What the joiner needs to the end.
+    fn kept<'a>(
+        &'a self,
+        link: &'a Link,
+        client: Option<&'a OwnedFd>,
+    ) -> impl Iterator<Item = BorrowedFd<'a>> {
+        [link.as_fd(), self.first.as_fd(), self.mounts.as_fd()].into_iter().chain(client.map(AsFd::as_fd))
+    }
 }
 
 /// Runs a process in a running container. With an attachment its streams are relayed and its exit code
@@ -220,7 +231,11 @@ fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecRequest
 }
 
 fn joiner(link: &Link, doors: &Doors, join: &Join, client: Option<OwnedFd>) -> i32 {
-    let served = enter_shared(link, doors, join, client.as_ref())
+    let kept: Vec<BorrowedFd<'_>> =
+        doors.inner.kept(link, client.as_ref()).chain(doors.shared.as_ref().map(AsFd::as_fd)).collect();
+    let served = fd::close_above_but(join.order.plan.process.preserve_fds, &kept)
+        .doing("close", "descriptors")
+        .and_then(|()| enter_shared(link, doors, join, client.as_ref()))
         .and_then(|()| serve(link, &doors.inner, join, client));
     conclude(link, served)
 }
@@ -241,7 +256,6 @@ fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd
     if !init::must_seal(&join.order.plan.ids) {
         return Ok(());
     }
-    fork::close_inherited(3 + join.order.plan.process.preserve_fds);
     unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
     let others: Vec<&OwnedFd> = [&doors.inner.first, &doors.inner.mounts].into_iter().chain(client).collect();
     let never = init::resume_from(&init::sealed_view()?, "exec", link, join, &others)?;
@@ -262,7 +276,8 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
 
 fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
     let plan = &join.order.plan;
-    let (stdio, mut streams) = monitor::let_go(plan, client.is_some())?;
+    let kept: Vec<BorrowedFd<'_>> = doors.kept(link, client.as_ref()).collect();
+    let (stdio, mut streams) = monitor::let_go(plan, client.is_some(), &kept)?;
     monitor::lend_pipes(plan, &stdio);
     let signals = monitor::hold_signals()?;
     let mut tracer = join.trace.as_ref().and_then(|trace| trace.open(plan));

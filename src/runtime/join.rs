@@ -217,6 +217,12 @@ impl Joins {
         self.doors.iter().chain(&self.user)
     }
 
+    /// Everything that is open here, for a process that keeps it.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let lenders = self.lenders.iter().flat_map(|(lender, _)| [lender.mounts.as_fd()]);
+        self.doors().map(AsFd::as_fd).chain(lenders)
+    }
+
     /// Takes from other containers what comes along with their namespaces: places, and detached mounts
     /// for them. What is missing there is left out.
     ///

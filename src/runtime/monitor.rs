@@ -3,8 +3,8 @@
 //! Theory of operation. Forked from the command, it outlives it and holds everything that must live as
 //! long as the container: the shared user namespace, the assembled root, the log, the attach socket, the
 //! terminal, the network helpers. In order:
-//! 1. Let go of the caller: own session, standard streams to `/dev/null`, inherited descriptors closed,
-//!    so that `$(coracle run -d ...)` returns at once.
+//! 1. Let go of the caller: own session, standard streams to `/dev/null`, every descriptor closed that is
+//!    not named in [`Launch`], so that `$(coracle run -d ...)` returns at once.
 //! 2. Enter the shared user namespace and a mount namespace of its own, take `alive`.
 //! 3. Assemble the root, prepare volumes and generated files.
 //! 4. Clone stage 2 into the container's namespaces, write its id map, begin the network, say go. While
@@ -45,7 +45,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{Mode, umask};
 use once::{Failed, Means, Run};
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 mod finish;
@@ -129,7 +129,10 @@ pub(super) struct Life<'a> {
 
 fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let Launch { store, dir, plan, listeners, slirp, filter, joins, client } = launch;
-    let (stdio, streams) = let_go(plan, true)?;
+    let sockets = listeners.iter().flat_map(netns::Listener::descriptors);
+    let kept = sockets.chain(joins.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
+    let kept: Vec<BorrowedFd<'_>> = kept.chain([link.as_fd(), dir.fd()]).collect();
+    let (stdio, streams) = let_go(plan, true, &kept)?;
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let member = userns::enter(store.runtime())?;
@@ -175,7 +178,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
 fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
     let mut course = restart::Course::of(&run.record);
     loop {
-        let Run { child, record, mut network, mut relay, mounts, pids } = run;
+        let Run { child, record, mut network, mut relay, mounts, pids, end: pipe } = run;
         let checks = Checks::new(life.store, life.dir, life.plan, &record);
         let payload = once::payload(life, &child, network.as_ref(), pids);
         let end = relay.run(&payload, &life.signals, checks)?;
@@ -200,6 +203,8 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         if again.is_none() {
             finish::remove(life.store, life.dir, life.plan);
         }
+        // Who waits for the end finds all of it now.
+        drop(pipe);
         relay.hand_over(end.code);
         drop(mounts);
         let next = match again {

@@ -128,17 +128,28 @@ pub fn begin_writeback(fd: std::os::fd::BorrowedFd<'_>) {
     unsafe { libc::sync_file_range(std::os::fd::AsRawFd::as_raw_fd(&fd), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-/// Closes every descriptor above standard error but those kept: what a forked process that never executes
-/// a program does first, or it would hold its siblings' pipes and locks open.
+/// Closes every descriptor above standard error but those kept: what a forked process does first that never
+/// executes a program, or outlives its maker. It would hold its siblings' pipes and locks open, and the sockets
+/// of a server's clients.
 ///
 /// # Errors
 /// Those of close_range(2).
 pub fn close_all_but(keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
+    close_above_but(0, keep)
+}
+
+/// As [`close_all_but`], without so many descriptors that follow standard error: they are the payload's
+/// (`--preserve-fds`).
+///
+/// # Errors
+/// As there.
+pub fn close_above_but(preserved: u32, keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
     use std::os::fd::AsRawFd;
     let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
     kept.sort_unstable();
-    let mut first: u32 = 3;
-    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+    kept.dedup();
+    let mut first: u32 = 3 + preserved;
+    for fd in kept.into_iter().filter(|fd| *fd >= 3 + preserved) {
         if fd > first {
             // SAFETY: closes descriptors by number; the caller uses only those it keeps.
             Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) })?;

@@ -35,6 +35,24 @@ fn other_users_inside_are_stopped_too() {
     env.coracle(["rm", "-f", "-t", "0", "deaf"]).ok();
 }
 
+/// Whose turn it is to be waited for makes no difference: each is killed in its time and has its event.
+#[test]
+fn several_that_do_not_listen_are_killed_together() {
+    let env = TestEnv::new();
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        start(&env, name, &["--stop-timeout=2"], "trap '' TERM; while :; do sleep 0.05; done");
+    }
+    assert_eq!(env.coracle(["stop"]).args(names).ok().lines(), names);
+    let stops = env.coracle(["events", "--stream=false", "--filter=event=stop", "--format={{.Name}}"]).ok();
+    let mut told = stops.lines();
+    told.sort();
+    assert_eq!(told, names);
+    for name in names {
+        assert_eq!(field(&env, name, "{{.State.ExitCode}}"), "137");
+    }
+}
+
 #[test]
 fn several_at_once_by_every_way_of_naming() {
     let env = TestEnv::new();

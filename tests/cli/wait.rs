@@ -1,7 +1,8 @@
 //! `wait`.
 
-use super::ps::{IDLE, start};
-use crate::common::{TestEnv, eventually};
+use super::ps::{IDLE, field, kill_monitor, start};
+use crate::common::{Running, TestEnv, eventually};
+use std::path::PathBuf;
 
 #[test]
 fn exit_codes_come_in_the_order_of_the_names() {
@@ -27,17 +28,20 @@ fn waiting_ends_when_the_container_does() {
     assert_eq!((output.code, output.text()), (0, "9"));
 }
 
+/// Whether a process has something open whose name ends like this.
+fn holds(pid: i32, end: &str) -> bool {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|fds| {
+        let names = fds.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        names.into_iter().any(|name| name.to_string_lossy().ends_with(end))
+    })
+}
+
 #[test]
 fn a_container_that_removes_itself_is_waited_for() {
     let env = TestEnv::new();
     start(&env, "web", &["--rm"], "trap 'exit 5' TERM; while :; do sleep 0.05; done");
     let waiting = env.coracle(["wait", "web"]).start();
-    eventually("wait watches", || {
-        std::fs::read_dir(format!("/proc/{}/fd", waiting.pid())).is_ok_and(|fds| {
-            fds.flatten()
-                .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.ends_with("anon_inode:inotify")))
-        })
-    });
+    eventually("wait watches", || holds(waiting.pid(), ".end"));
     env.coracle(["stop", "web"]).ok();
     assert_eq!(waiting.wait().text(), "5");
     // Stopped means gone: the name is free at once.
@@ -55,6 +59,94 @@ fn failures() {
     start(&env, "job", &[], "exit 1");
     let output = env.coracle(["wait", "nobody", "job"]).fails(125).says("nobody");
     assert_eq!(output.text(), "1");
+}
+
+/// Waiters that hold what hangs up, and no inotify descriptor, which is slow to close.
+fn waiters(env: &TestEnv, name: &str, count: usize) -> Vec<Running> {
+    let waiters: Vec<Running> = (0..count).map(|_| env.coracle(["wait", name]).start()).collect();
+    for waiter in &waiters {
+        eventually("wait waits", || holds(waiter.pid(), ".end"));
+        assert!(!holds(waiter.pid(), "inotify"));
+    }
+    waiters
+}
+
+/// The names of pipes that hang up, below the runtime directory.
+fn pipes(env: &TestEnv) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(env.runroot().join("c")).unwrap().flatten().map(|entry| entry.path());
+    all.filter(|path| path.extension().is_some_and(|end| end == "end")).collect()
+}
+
+#[test]
+fn all_who_wait_are_told_whatever_way_the_run_ends() {
+    let env = TestEnv::new();
+    start(&env, "web", &["--stop-signal=KILL"], IDLE);
+    let all = waiters(&env, "web", 5);
+    env.coracle(["stop", "web"]).ok();
+    assert!(all.into_iter().all(|waiter| waiter.wait().text() == "137"));
+    assert_eq!(pipes(&env), [PathBuf::new(); 0]);
+
+    start(&env, "lost", &[], IDLE);
+    let all = waiters(&env, "lost", 5);
+    kill_monitor(&env, "lost");
+    assert!(all.into_iter().all(|waiter| waiter.wait().text() == "255"));
+    // What the killed one left is the next one's.
+    env.coracle(["start", "lost"]).ok();
+    assert_eq!(pipes(&env).len(), 1);
+    let all = waiters(&env, "lost", 2);
+    env.coracle(["kill", "lost"]).ok();
+    assert!(all.into_iter().all(|waiter| waiter.wait().text() == "137"));
+
+    start(&env, "gone", &["--rm"], IDLE);
+    let all = waiters(&env, "gone", 3);
+    kill_monitor(&env, "gone");
+    assert!(all.into_iter().all(|waiter| waiter.wait().text() == "255"));
+    eventually("nothing is left", || pipes(&env).is_empty());
+}
+
+/// A monitor that starts its container again goes on living.
+#[test]
+fn the_end_of_one_run_of_several_is_an_end() {
+    let env = TestEnv::new();
+    start(&env, "again", &["--restart=always"], "while ! [ -e /end ]; do sleep 0.02; done; rm /end; exit 3");
+    let all = waiters(&env, "again", 3);
+    env.coracle(["exec", "again", "touch", "/end"]).ok();
+    assert!(all.into_iter().all(|waiter| waiter.wait().text() == "3"));
+    eventually("it runs again", || {
+        field(&env, "again", "{{.State.Status}} {{.RestartCount}}") == "running 1"
+    });
+    let all = waiters(&env, "again", 3);
+    env.coracle(["stop", "-t=0", "again"]).ok();
+    assert!(all.into_iter().all(|waiter| waiter.wait().text() == "137"));
+}
+
+/// A runtime directory that was wiped, at logout say, takes no end with it.
+#[test]
+fn without_the_pipe_the_directory_is_watched() {
+    let env = TestEnv::new();
+    start(&env, "web", &["--stop-signal=KILL"], IDLE);
+    pipes(&env).into_iter().for_each(|pipe| std::fs::remove_file(pipe).unwrap());
+    let waiting = env.coracle(["wait", "web"]).start();
+    eventually("wait watches", || holds(waiting.pid(), "inotify"));
+    env.coracle(["stop", "web"]).ok();
+    assert_eq!(waiting.wait().text(), "137");
+    start(&env, "other", &[], IDLE);
+    pipes(&env).into_iter().for_each(|pipe| std::fs::remove_file(pipe).unwrap());
+    env.coracle(["rm", "-f", "-t=0", "other"]).ok();
+}
+
+#[test]
+fn the_end_of_one_that_somebody_else_starts_is_seen() {
+    let env = TestEnv::new();
+    env.coracle(["create", "--name=late", "--network=none", "--rootfs"])
+        .arg(env.busybox_rootfs())
+        .args(["sh", "-c", "exit 8"])
+        .ok();
+    let mut waiting = env.coracle(["wait", "--condition=exited", "late"]).start();
+    eventually("wait watches", || holds(waiting.pid(), "inotify"));
+    assert!(!waiting.has_ended());
+    env.coracle(["start", "late"]).ok();
+    assert_eq!(waiting.wait().text(), "8");
 }
 
 #[test]

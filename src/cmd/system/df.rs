@@ -100,7 +100,7 @@ impl Usage {
                 held.extend(layers.iter().map(layer));
             }
         }
-        let users = Users::read(&store.containers())?;
+        let users = Users::read(store.containers())?;
         let all = store.volumes().list()?;
         let free = all.iter().filter(|volume| users.is_free(&volume.name));
         let free = free.map(|volume| format!("volumes/{}", volume.name)).collect();

@@ -44,7 +44,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 .hint("Give a name, or --all; list them with: coracle volume ls"));
         }
     };
-    let users = Users::read(&store.containers())?;
+    let users = Users::read(store.containers())?;
     let mut shown = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for volume in found {

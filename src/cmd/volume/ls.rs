@@ -37,7 +37,7 @@ const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let filters = Filters::parse(&args.filter, time::moment)?;
-    let users = Users::read(&store.containers())?;
+    let users = Users::read(store.containers())?;
     let mut volumes = store.volumes().list()?;
     volumes.retain(|volume| filters.hold(volume, &users));
     let format = args.format.as_deref();

@@ -73,14 +73,14 @@ fn remove(store: &Store, args: &Args, name: &str) -> Result<Name> {
     // Somebody may start another container meanwhile.
     for _ in 0..4 {
         if args.force {
-            let users = Users::read(&store.containers())?;
+            let users = Users::read(store.containers())?;
             users.of(&volume).iter().try_for_each(|id| remove_user(store, id, args.time))?;
         }
         match volumes::remove(store, &volume) {
             Err(e)
                 if e.kind() == Kind::Conflict
                     && args.force
-                    && !Users::read(&store.containers())?.of(&volume).is_empty() => {}
+                    && !Users::read(store.containers())?.of(&volume).is_empty() => {}
             // The last container took an anonymous one along.
             Err(e) if e.kind() == Kind::NotFound && args.force => return Ok(volume),
             other => return other.map(|()| volume),

@@ -65,27 +65,51 @@ struct Case<'a> {
     told: Option<Event>,
     /// Its first process.
     first: Option<(i32, OwnedFd)>,
+    /// What wakes us before `look`.
+    watch: Option<Watch>,
+    /// When to look at it again.
+    look: Instant,
     done: Option<Result<()>>,
 }
+
+/// Most containers that are watched at a time, with three descriptors each. The others wait for their turn and
+/// for their deadlines.
+const WATCHED: usize = 250;
 
 /// Ends containers, all at the same time. Gives for each, in this order, whether it has ended.
 pub fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> {
     let begun = Instant::now();
     let mut cases: Vec<Case<'_>> = targets.iter().map(Case::new).collect();
-    let mut watches: Vec<Watch> = Vec::new();
     loop {
-        for case in cases.iter_mut().filter(|case| case.done.is_none()) {
+        let now = Instant::now();
+        for case in cases.iter_mut().filter(|case| case.done.is_none() && case.look <= now) {
             case.done = case.go_on(store, begun);
+            match case.done {
+                Some(_) => case.watch = None,
+                None => case.look = now + case.longest(begun),
+            }
         }
-        let open = || cases.iter().filter(|case| case.done.is_none());
-        let Some(longest) = open().map(|case| case.longest(begun)).min() else {
+        let Some(next) = cases.iter().filter(|case| case.done.is_none()).map(|case| case.look).min() else {
             return cases.into_iter().filter_map(|case| case.done).collect();
         };
-        if watches.is_empty() {
-            // Then once more, so that nothing falls between looking and waiting.
-            watches = open().map(|case| Watch::new(case.target.container)).collect();
-        } else {
-            watch::wait_any(&mut watches, Some(longest));
+        let mut watched: Vec<&mut Case<'_>> =
+            cases.iter_mut().filter(|case| case.done.is_none()).take(WATCHED).collect();
+        let mut fresh = false;
+        for case in watched.iter_mut().filter(|case| case.watch.is_none()) {
+            case.watch = Some(Watch::end(case.target.container));
+            // Once more, so that nothing falls between looking and waiting.
+            (case.look, fresh) = (now, true);
+        }
+        if fresh {
+            continue;
+        }
+        let watches = watched.iter_mut().filter_map(|case| case.watch.as_mut());
+        watch::wait_any(watches, Some(next.saturating_duration_since(Instant::now())));
+        for case in watched {
+            if case.watch.as_ref().is_some_and(Watch::was_woken) {
+                case.look = now;
+            }
+            case.watch = case.watch.take().filter(|watch| !watch.is_spent());
         }
     }
 }
@@ -100,7 +124,8 @@ pub(super) fn end(store: &Store, target: Target<'_>) -> Result<()> {
 
 impl<'a> Case<'a> {
     fn new(target: &Target<'a>) -> Case<'a> {
-        Case { target: *target, step: Step::Waits, told: None, first: None, done: None }
+        let look = Instant::now();
+        Case { target: *target, step: Step::Waits, told: None, first: None, watch: None, look, done: None }
     }
 
     /// How long nothing may be done about it.
@@ -108,6 +133,10 @@ impl<'a> Case<'a> {
         match (self.step, self.target.patience) {
             (Step::Asked, Some(patience)) => patience.saturating_sub(begun.elapsed()).min(AT_REST),
             (Step::Asked, None) => AT_REST,
+            // Its monitor's end, or what comes before that, wakes us.
+            (Step::Killed(at), _) if self.watch.as_ref().is_none_or(Watch::has_monitor) => {
+                AFTER_KILL.saturating_sub(at.elapsed())
+            }
             _ => LOOK,
         }
     }

@@ -46,6 +46,11 @@ pub fn kill_with(store: &Store, container: &ContainerDir, with: Signal) -> Resul
 /// When its monitor does not come to an end.
 pub fn kill(store: &Store, container: &ContainerDir) -> Result<()> {
     super::force::send_kill(container);
+    await_killed(store, container)
+}
+
+/// The second half of [`kill`]: waits for the end of one that was sent the signal.
+pub(super) fn await_killed(store: &Store, container: &ContainerDir) -> Result<()> {
     await_no_restart(container);
     if !container.status().is_active() && container.in_place() {
         return recover(store, container);

@@ -25,7 +25,7 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
         cgroup::clear(plan);
     }
     match plan.filter(|_| volumes) {
-        Some(plan) => volumes::remove_anonymous(&store.volumes(), &store.containers(), &plan),
+        Some(plan) => volumes::remove_anonymous(store.volumes(), store.containers(), &plan),
         None => Ok(()),
     }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
 const AFTER_KILL: Duration = Duration::from_secs(20);
+/// Between two looks at what wakes nobody.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits for the end of a container, `limit` at most; one that was never started is waited for. Gives
 /// the exit code, `None` when the time is over. For a `--rm` container the end is that it is removed.
@@ -25,7 +27,7 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
     let mut code = None;
     loop {
         // Before looking, so that nothing falls between looking and waiting.
-        let mut watch = [Watch::new(container)];
+        let mut watch = [Watch::end(container)];
         loop {
             let exit = container.exit_record()?.filter(|exit| run.is_none_or(|run| exit.run >= run));
             code = exit.map(|exit: ExitRecord| exit.code).or(code);
@@ -47,10 +49,11 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(None);
             }
-            let had_monitor = watch[0].has_monitor();
-            watch::wait_any(&mut watch, left);
-            if !had_monitor && container.is_alive() {
-                // It has been started meanwhile: watch its monitor as well.
+            // Who lets go of the files of one that does not run tells nobody.
+            let look = container.is_in_hand().then_some(LOOK);
+            watch::wait_any(&mut watch, [left, look].into_iter().flatten().min());
+            // What it was made for has happened, or there is a monitor now to be watched as well.
+            if watch[0].is_spent() || !watch[0].has_monitor() && container.is_alive() {
                 break;
             }
         }
@@ -88,9 +91,14 @@ pub fn last_code(
 pub(super) fn await_no_restart(container: &ContainerDir) {
     let begun = Instant::now();
     while container.status() == Status::Restarting && begun.elapsed() < AFTER_KILL {
-        let mut watch = [Watch::new(container)];
-        if container.status() == Status::Restarting {
-            watch::wait_any(&mut watch, Some(Duration::from_millis(50)));
-        }
+        rest_of_pause(container);
+    }
+}
+
+/// Waits for the end of a pause before a restart, by the end of the monitor or, where that goes on, a moment.
+pub(super) fn rest_of_pause(container: &ContainerDir) {
+    let mut watch = [Watch::monitor(container)];
+    if container.status() == Status::Restarting {
+        watch::wait_any(&mut watch, Some(LOOK));
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) {
     // Another command may be removing it at this moment; then it is gone either way.
     let _ = dir.trash(&lock);
     crate::failpoint::reach("end.removed");
-    let _ = crate::storage::volumes::remove_anonymous(&store.volumes(), &store.containers(), plan);
+    let _ = crate::storage::volumes::remove_anonymous(store.volumes(), store.containers(), plan);
 }
 
 /// What nobody waits for: unmount, and delete what was taken out of sight.

@@ -14,7 +14,7 @@ use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::report;
 use crate::spec::Resources;
-use crate::storage::containers::{PortRecord, ProcessRef, RunRecord, Stage};
+use crate::storage::containers::{EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::{fuse, record};
 use crate::sys::process;
 use crate::userns;
@@ -50,6 +50,8 @@ pub(super) struct Run {
     pub(super) mounts: OwnedFd,
     /// Whose its process ids are.
     pub(super) pids: Whose,
+    /// Held until those who wait may look for the end.
+    pub(super) end: Option<EndPipe>,
 }
 
 /// A run that did not come so far, and its record when there is one already.
@@ -70,6 +72,8 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
     let attached = client.is_some();
     let Life { store, dir, plan, .. } = life;
+    // Before the run is recorded: who waits for its end finds the pipe.
+    let end = dir.hold_end();
     let notify = Notify::new(dir, plan);
     let mut order = setup::order(
         store,
@@ -121,7 +125,7 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     failpoint::reach("start.runs");
     report::started(store, dir, plan, attached);
     relay.tell_started();
-    Ok(Run { child, record, network, relay, mounts, pids: joins.shares.pid })
+    Ok(Run { child, record, network, relay, mounts, pids: joins.shares.pid, end })
 }
 
 /// Gives stage 2 what it needs from outside, begins its network, and lets it go as far as the payload.

@@ -3,7 +3,7 @@
 
 use super::layers::Layers;
 use super::{network, owners, sources};
-use crate::fork::{self, Doing, Failure};
+use crate::fork::{Doing, Failure};
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
 use crate::runtime::notify::Notify;
@@ -15,17 +15,23 @@ use crate::spec::RootSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places};
+use crate::sys::fd;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Leaves the caller behind; gives the payload's ends of its streams and ours. Without `keep`, nobody
-/// will ever look at them.
-pub(in crate::runtime) fn let_go(plan: &ContainerSpec, keep: bool) -> Result<(Stdio, Streams), Failure> {
+/// Leaves the caller behind, with all descriptors but those `kept` and the payload's own; gives the payload's
+/// ends of its streams and ours. Without `keep`, nobody will ever look at them.
+pub(in crate::runtime) fn let_go(
+    plan: &ContainerSpec,
+    keep: bool,
+    kept: &[BorrowedFd<'_>],
+) -> Result<(Stdio, Streams), Failure> {
+    fd::close_above_but(plan.process.preserve_fds, kept).doing("close", "descriptors")?;
     // Fails when this process leads its group already, which a fork never does.
     let _ = nix::unistd::setsid();
     let null = null()?;
@@ -40,7 +46,6 @@ pub(in crate::runtime) fn let_go(plan: &ContainerSpec, keep: bool) -> Result<(St
         .and_then(|()| dup2_stdout(&null))
         .and_then(|()| dup2_stderr(&null))
         .doing("let go of", "streams")?;
-    fork::close_inherited(3 + plan.process.preserve_fds);
     nix::unistd::chdir("/").doing("enter", "/")?;
     Ok(io)
 }

@@ -2,12 +2,14 @@
 //! the status derived from them, `exec`'s processes and the end are in modules of their own.
 
 mod claim;
+mod end_pipe;
 mod exec;
 mod keep;
 mod records;
 mod status;
 mod trash;
 
+pub use end_pipe::EndPipe;
 pub use status::LOST_EXIT_CODE;
 
 use super::files;

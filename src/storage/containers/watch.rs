@@ -1,39 +1,107 @@
 //! Waiting for something to happen to a container, without polling.
 //!
-//! Theory of operation. Records and log are files in one directory: an inotify watch on it wakes for each
-//! line and for each record renamed into place, also after the directory went to the trash. A monitor
-//! that was killed renames nothing, so its pidfd is waited for as well. When the user's inotify watches
-//! are used up the wait ends every quarter of a second instead.
+//! Theory of operation. There are three things to wait for:
+//! - the end of a run: the pipe that its monitor holds meanwhile hangs up ([`super::EndPipe`]). That is what
+//!   `stop`, `rm -f`, `kill`, `restart` and `wait` wait for;
+//! - the end of the monitor, by its pidfd: one that was killed records nothing;
+//! - any change of the records or the log, by an inotify watch on the container's directory, which wakes for each
+//!   line and for each record renamed into place, also after the directory went to the trash.
+//!
+//! To close an inotify descriptor costs 6 to 20 ms (an SRCU grace period in the kernel), so it is used only
+//! where nothing else can be waited for: by `logs -f`; by `wait --condition` for a state other than the end, as
+//! pausing and starting are a record; and for the end of what has no monitor yet that could hold a pipe (a
+//! container that was only made), has lost its runtime directory, or was started by a former version. When the
+//! user's inotify watches are used up, that wait ends every quarter of a second instead.
 
 use super::{ContainerDir, RunRecord};
 use crate::sys::fd::link_of;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 const WITHOUT_INOTIFY: Duration = Duration::from_millis(250);
 
-/// What wakes a waiter for one container.
+/// What wakes a waiter for one container. Make it before looking at what is there, so that no change falls
+/// between.
 #[derive(Debug)]
 pub struct Watch {
+    end: Option<OwnedFd>,
     inotify: Option<Inotify>,
     monitor: Option<OwnedFd>,
-    monitor_ended: bool,
+    /// Something is missing that would wake.
+    blind: bool,
+    spent: bool,
+    woken: bool,
 }
 
 impl Watch {
-    /// Watches a container. Make it before looking at what is there, so that no change falls between.
+    /// For any change.
     pub fn new(container: &ContainerDir) -> Watch {
-        let run = container.run_record().ok().flatten();
-        let monitor = run.as_ref().and_then(RunRecord::open_monitor);
-        Watch { inotify: watch(container).ok(), monitor, monitor_ended: false }
+        let inotify = watch(container).ok();
+        Watch::of(None, inotify, monitor(container), false)
+    }
+
+    /// For the end of the run that there is, or of the next one where there is none.
+    pub fn end(container: &ContainerDir) -> Watch {
+        let end = container.open_end();
+        match monitor(container) {
+            Some(monitor) if end.is_some() => Watch::of(end, None, Some(monitor), false),
+            // Without a monitor it may be what a killed one left.
+            monitor => Watch::of(None, watch(container).ok(), monitor, false),
+        }
+    }
+
+    /// For the end of the monitor, if there is one.
+    pub fn monitor(container: &ContainerDir) -> Watch {
+        let monitor = monitor(container);
+        let known = monitor.is_some();
+        Watch::of(None, None, monitor, known)
+    }
+
+    fn of(end: Option<OwnedFd>, inotify: Option<Inotify>, monitor: Option<OwnedFd>, enough: bool) -> Watch {
+        let blind = end.is_none() && inotify.is_none() && !enough;
+        Watch { end, inotify, monitor, blind, spent: false, woken: false }
     }
 
     /// Whether there was a monitor when the watch was made.
     pub fn has_monitor(&self) -> bool {
         self.monitor.is_some()
     }
+
+    /// Whether what it was made for has happened: to wait on takes a new one.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// Whether the last wait ended because of this one.
+    pub fn was_woken(&self) -> bool {
+        self.woken
+    }
+
+    /// The descriptors that still say something.
+    fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let lasting = self.inotify.as_ref().map(AsFd::as_fd);
+        let once = [&self.end, &self.monitor].into_iter().flatten().filter(|_| !self.spent);
+        lasting.into_iter().chain(once.map(AsFd::as_fd))
+    }
+
+    fn note(&mut self, ready: bool, in_time: bool) {
+        self.woken = ready || self.blind && !in_time;
+        if !ready {
+            return;
+        }
+        if let Some(inotify) = &self.inotify {
+            while inotify.read_events().is_ok() {}
+        }
+        self.spent |= [&self.end, &self.monitor].into_iter().flatten().any(has_ended);
+    }
+}
+
+fn monitor(container: &ContainerDir) -> Option<OwnedFd> {
+    let run = container.run_record().ok().flatten();
+    // One that nobody has reaped yet has nothing more to tell.
+    run.as_ref().and_then(RunRecord::open_monitor).filter(|monitor| !has_ended(monitor))
 }
 
 fn watch(container: &ContainerDir) -> nix::Result<Inotify> {
@@ -49,8 +117,10 @@ fn watch(container: &ContainerDir) -> nix::Result<Inotify> {
 }
 
 /// Waits until something happened to one of the containers, `limit` at most. May wake without reason.
-pub fn wait_any(watches: &mut [Watch], limit: Option<Duration>) {
-    let without = watches.iter().any(|w| w.inotify.is_none());
+pub fn wait_any<'a>(watches: impl IntoIterator<Item = &'a mut Watch>, limit: Option<Duration>) {
+    let mut watches: Vec<&mut Watch> = watches.into_iter().collect();
+    // Nothing more comes from one that is spent, but for changes.
+    let without = watches.iter().any(|w| w.blind || w.spent && w.inotify.is_none());
     let limit = match limit {
         Some(limit) if without => Some(limit.min(WITHOUT_INOTIFY)),
         None if without => Some(WITHOUT_INOTIFY),
@@ -61,19 +131,24 @@ pub fn wait_any(watches: &mut [Watch], limit: Option<Duration>) {
         Some(limit) => PollTimeout::try_from(limit + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
         None => PollTimeout::NONE,
     };
+    let mut owners = Vec::new();
     let mut fds = Vec::new();
-    for watch in watches.iter() {
-        fds.extend(watch.inotify.as_ref().map(|i| PollFd::new(i.as_fd(), PollFlags::POLLIN)));
-        let monitor = watch.monitor.as_ref().filter(|_| !watch.monitor_ended);
-        fds.extend(monitor.map(|m| PollFd::new(m.as_fd(), PollFlags::POLLIN)));
+    for (index, watch) in watches.iter().enumerate() {
+        for source in watch.sources() {
+            owners.push(index);
+            fds.push(PollFd::new(source, PollFlags::POLLIN));
+        }
     }
     // A signal is a reason to look again as good as any.
-    let _ = poll(&mut fds, timeout);
-    for watch in watches {
-        if let Some(inotify) = &watch.inotify {
-            while inotify.read_events().is_ok() {}
-        }
-        watch.monitor_ended |= watch.monitor.as_ref().is_some_and(has_ended);
+    let in_time = poll(&mut fds, timeout).is_ok_and(|ready| ready > 0);
+    let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+    drop(fds);
+    let mut woken = vec![false; watches.len()];
+    for (index, ready) in owners.into_iter().zip(ready) {
+        woken[index] |= ready;
+    }
+    for (watch, ready) in watches.iter_mut().zip(woken) {
+        watch.note(ready, in_time);
     }
 }
 
@@ -84,8 +159,9 @@ pub fn wait_process(pidfd: &OwnedFd) {
     }
 }
 
-/// Whether the process behind a pidfd has ended (it becomes readable then, pidfd_open(2)).
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+/// Whether the process behind a pidfd has ended (it becomes readable then, pidfd_open(2)), or a pipe's other
+/// end is closed.
+fn has_ended(fd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

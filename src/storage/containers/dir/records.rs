@@ -202,6 +202,10 @@ impl ContainerDir {
     /// # Errors
     /// When the file cannot be written.
     pub fn ask_stop(&self, run: u64) -> Result<()> {
+        // A rename over it would have to wait for the disk (see [`Fresh::exchange`]).
+        if self.stop_asked() == Some(run) {
+            return Ok(());
+        }
         files::replace(self.fd(), "stop", format!("{run}\n").as_bytes())
             .context(Kind::Storage, || self.doing("note the stop"))
     }

@@ -40,6 +40,8 @@ impl ContainerDir {
             Events::new(&self.data).emit(gone);
         }
         let _ = std::fs::remove_file(self.socket_path());
+        // A killed monitor's.
+        let _ = std::fs::remove_file(self.end_path());
         Ok(trashed)
     }
 

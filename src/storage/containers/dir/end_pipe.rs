@@ -1,0 +1,70 @@
+//! The pipe that hangs up when a run is over.
+//!
+//! Theory of operation. Whoever waits for the end of a run needs something to poll(2) that costs nothing to close
+//! (an inotify watch costs an SRCU grace period, 6 to 20 ms) and says so whatever way the run ends. That is a
+//! FIFO beside the attach socket, `<runtime>/c/<12 digits>.end`: the monitor holds it open for writing from before
+//! it records the run until the end is recorded and, with `--rm`, the directory is in the trash. Nobody writes. Who
+//! opens it for reading and then finds no end in the records is woken by the hang-up; the kernel hangs up for a
+//! monitor that was killed, too.
+//!
+//! A reader is told only of writers that were there when it opened the FIFO, or came later (fifo(7)). So the name is
+//! removed before the FIFO is closed: who still found it under that name is told. One that a killed monitor left is
+//! taken over by the next, so that those who wait on it wait for the next run's end.
+//!
+//! Where the runtime directory was wiped, and beside a monitor of a former version, there is none; a directory's
+//! watch takes its place (see `watch`).
+
+use super::ContainerDir;
+use crate::sys::fd::open_within;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, ResolveFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::{UnlinkatFlags, mkfifoat, unlinkat};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// The monitor's side: while it is held, the run is not over.
+#[derive(Debug)]
+pub struct EndPipe {
+    folder: OwnedFd,
+    name: String,
+    _fifo: OwnedFd,
+}
+
+impl Drop for EndPipe {
+    fn drop(&mut self) {
+        // The FIFO itself is closed after this.
+        let _ = unlinkat(&self.folder, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+impl ContainerDir {
+    /// Where the FIFO is, while there is one.
+    pub(super) fn end_path(&self) -> PathBuf {
+        self.socket_path().with_extension("end")
+    }
+
+    /// Makes and holds the FIFO of a run that begins. A run without one is waited for by other means.
+    pub fn hold_end(&self) -> Option<EndPipe> {
+        let folder = self.socket_dir().ok()?;
+        let name = self.end_path().file_name()?.to_str()?.to_owned();
+        match mkfifoat(&folder, name.as_str(), Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(_) => return None,
+        }
+        // For both: to open it for writing alone needs a reader.
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+        let fifo = open_within(&folder, name.as_str(), flags, ResolveFlag::RESOLVE_NO_SYMLINKS).ok()?;
+        is_fifo(&fifo).then_some(EndPipe { folder, name, _fifo: fifo })
+    }
+
+    /// Opens the FIFO for one who waits.
+    pub(in crate::storage::containers) fn open_end(&self) -> Option<OwnedFd> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        open(&self.end_path(), flags, Mode::empty()).ok().filter(is_fifo)
+    }
+}
+
+fn is_fifo(fd: &OwnedFd) -> bool {
+    fstat(fd).is_ok_and(|status| SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
+}
