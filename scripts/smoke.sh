@@ -208,6 +208,40 @@ if systemctl --user show-environment >/dev/null 2>&1; then
     systemctl --user stop victim
     check "no cgroup is left" 1 "" sh -c "find /sys/fs/cgroup/user.slice -name 'coracle-[0-9a-f]*[0-9a-f]' | grep ."
 fi
+# --- nobody reaches the host through a container that is just being started or stopped
+echo mark-of-the-host >"$work/mark"
+cat >"$work/window" <<'END'
+c=$1 image=$2 work=$3
+everybody() {
+    "$c" exec w cat "$work/mark" &
+    "$c" cp w:/etc/passwd - &
+    "$c" cp "$work/layer.tar" "w:$work/planted" &
+    "$c" healthcheck run w &
+    "$c" run --rm --network=none --ipc=container:w "$image" ls /dev/shm &
+    "$c" run --rm --network=none --pid=container:w "$image" cat "/proc/1/root$work/mark" &
+    wait
+}
+rounds=0
+for kind in --read-only=false --init --userns=keep-id --restart=always; do
+    "$c" create --name w "$kind" --network=none --health-interval=disable \
+        --health-cmd "echo owned >$work/planted" "$image" sleep 1000
+    for _ in 1 2 3; do
+        "$c" start w &
+        everybody
+        "$c" stop -t 0 w &
+        everybody
+        rounds=$((rounds + 1))
+    done
+    "$c" rm -f -t 0 w
+done >"$work/seen" 2>/dev/null
+{
+    grep -a -e mark-of-the-host -e '^daemon:' "$work/seen"
+    ls "$work/planted" 2>/dev/null
+    echo "$rounds rounds"
+} | tee "$work/found"
+END
+SMOKE_LIMIT=600 check "nobody slips in between starts and stops" 0 "12 rounds" sh "$work/window" "$c" "$image" "$work"
+check "and see nothing of the host" 0 "" sh -c "[ \$(wc -l <'$work/found') -eq 1 ]"
 # --- this guest's own tree as an image whose first process is systemd
 tree() {
     tar -C / -c --exclude=usr/lib/modules --exclude='usr/share/[!d]*' --exclude=prepare.service --exclude=smoke.service --exclude='again.*' \
