@@ -155,8 +155,10 @@ fn no_mount_that_a_container_may_make_or_undo_shows_the_host() {
 fn a_place_in_tmp_that_somebody_has_mounted_is_refused() {
     let env = TestEnv::new();
     // In the user namespace one's number is 0, whoever has put what there.
-    let script = "mount -t tmpfs none /tmp && mkdir /tmp/coracle-0 && mount -t tmpfs -o mode=0700 none /tmp/coracle-0 \
-                  && mkdir /tmp/data && exec env -u XDG_RUNTIME_DIR \"$0\" --root /tmp/data ps";
+    // The program itself may lie in /tmp.
+    let script = "exec 3<\"$0\"; mount -t tmpfs none /tmp && mkdir /tmp/coracle-0 /tmp/data \
+                  && mount -t tmpfs -o mode=0700 none /tmp/coracle-0 \
+                  && exec env -u XDG_RUNTIME_DIR /proc/self/fd/3 --root /tmp/data ps";
     let output = env.coracle(["unshare", "sh", "-c", script]).arg(coracle_binary()).run();
     assert_eq!(output.code, 125, "{output}");
     assert!(output.stderr.contains("/tmp/coracle-0 is not a directory that is yours alone"), "{output}");
