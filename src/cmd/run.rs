@@ -54,20 +54,16 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let source = Source { store: &store, config: &env.roots.config };
     let mut created = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
     let detached = attachment.is_none();
-    let mut started = containers::run(&store, &mut created, attachment)?;
+    let started = containers::run(&store, &mut created, attachment)?;
     let Created { spec, dir, .. } = created;
     if detached {
         // On the disk when we say that it is there.
-        started.keep()?;
+        started.leave()?;
         ui::out(&format!("{}\n", spec.id))?;
         super::linger::warn(env);
         return Ok(ExitCode::SUCCESS);
     }
-    let kept = started.keep();
-    let code = started.running.wait(&store, &dir).map(ExitCode::from)?;
-    if let Err(error) = kept {
-        log::warn!("{error}: {}", error.causes().join(": "));
-    }
+    let code = started.follow(&store, &dir).map(ExitCode::from)?;
     if let Some(image) = spec.image.filter(|_| run.rmi)
         && let Err(error) = remove::forget(&store, &image.reference)
     {

@@ -527,3 +527,18 @@ fn a_directory_can_be_the_root() {
     env.coracle(["run", "--rootfs", tree]).fails(125).says("command");
     assert!(env.containers().is_empty());
 }
+
+/// Records that must survive a power cut are written beside the run: nobody who is attached waits for the disk.
+#[test]
+fn output_is_shown_while_the_records_are_on_their_way_to_the_disk() {
+    let env = TestEnv::with_images();
+    let shown = env.path().join("shown");
+    let run = env.coracle(["run", "--name=c", "--network=none", "busybox", "echo", "here"]);
+    let run = run.env("CORACLE_FAILPOINT", "run.keep=pause:600000");
+    let mut run = run.into_command().stdout(std::fs::File::create(&shown).unwrap()).spawn().unwrap();
+    eventually("what it says is shown", || std::fs::read_to_string(&shown).unwrap() == "here\n");
+    // It still waits for the disk; what writes there goes with it.
+    assert!(run.try_wait().unwrap().is_none());
+    run.kill().unwrap();
+    run.wait().unwrap();
+}

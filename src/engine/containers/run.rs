@@ -9,22 +9,35 @@ use crate::failpoint;
 use crate::fork;
 use crate::runtime::client::Attachment;
 use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
 
 /// A container that runs, whose records may still be on their way to the disk.
 #[derive(Debug)]
 pub struct Started {
-    /// The container.
-    pub running: Running,
+    running: Running,
     keeping: Option<fork::Beside<()>>,
 }
 
 impl Started {
-    /// Waits until what must survive a power cut is on the disk; nothing is with `--rm`.
+    /// Waits until what must survive a power cut is on the disk; nothing is with `--rm`. The container runs on.
     ///
     /// # Errors
     /// When the disk reports one.
-    pub fn keep(&mut self) -> Result<()> {
-        self.keeping.take().map_or(Ok(()), fork::Beside::finish)
+    pub fn leave(self) -> Result<()> {
+        self.keeping.map_or(Ok(()), fork::Beside::finish)
+    }
+
+    /// Follows the container until it ends or the user detaches; gives its exit code. Its output does not wait for
+    /// the disk, whose errors are a warning in the end.
+    ///
+    /// # Errors
+    /// Those of [`Running::wait`].
+    pub fn follow(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
+        let code = self.running.wait(store, dir)?;
+        if let Some(Err(error)) = self.keeping.map(fork::Beside::finish) {
+            log::warn!("{error}: {}", error.causes().join(": "));
+        }
+        Ok(code)
     }
 }
 
@@ -38,7 +51,10 @@ pub fn run(store: &Store, created: &mut Created, attach: Option<Attachment>) -> 
     let Created { spec, dir, prepared } = created;
     let keeping = match spec.lifecycle.auto_remove {
         true => None,
-        false => Some(fork::leaf_beside("records", || keep(store, dir, spec))?),
+        false => Some(fork::leaf_beside("records", || {
+            failpoint::reach("run.keep");
+            keep(store, dir, spec)
+        })?),
     };
     let launched = match prepared.take() {
         Some(prepared) => first(store, dir, spec, prepared, attach),
