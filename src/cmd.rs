@@ -2,12 +2,10 @@
 
 use crate::cli::Command;
 use crate::error::{Kind, Result};
-use crate::fork;
 use crate::host::Env;
-use crate::runtime;
 use crate::storage::Store;
-use crate::ui;
 use crate::view::Dialect;
+use crate::{fork, runtime, ui};
 use std::process::ExitCode;
 
 pub mod attach;

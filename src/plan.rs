@@ -26,10 +26,9 @@ pub mod systemd;
 pub mod units;
 pub mod words;
 
-pub use crate::spec::{LimitSpec, Ulimit};
-pub use crate::spec::{LogDriver, LogSpec};
-pub use crate::spec::{MountSource, MountSpec, OverlaySpec};
-pub use crate::spec::{SeccompSpec, SecuritySpec};
+pub use crate::spec::{
+    LimitSpec, LogDriver, LogSpec, MountSource, MountSpec, OverlaySpec, SeccompSpec, SecuritySpec, Ulimit,
+};
 pub use copy::copy;
 pub use request::Request;
 pub use resolve::{Facts, check, resolve};

@@ -1,6 +1,7 @@
 //! What `coracle --help` shows: the commands in groups. And the examples below a command's options.
 
 use super::{pages, verb};
+use crate::cmd::verbs::bare;
 use clap::Command;
 
 /// The commands as the help groups them, by what they are about; each is in one group.
@@ -69,7 +70,7 @@ pub(super) fn with_examples(tree: Command, path: &[&str]) -> Command {
         command.after_help(page.short()).after_long_help(page.long())
     };
     tree.mut_subcommand(name, |command| {
-        let command = (verb.arguments)(command.defer(|command| command));
+        let command = (verb.arguments)(bare(command));
         let below = path.get(1).and_then(|word| command.find_subcommand(word));
         match below.map(|below| below.get_name().to_owned()) {
             Some(below) => command.mut_subcommand(&below, |command| shown(command, &[name, &below])),

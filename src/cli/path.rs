@@ -1,5 +1,6 @@
 //! Which commands a command line names, told before it is parsed.
 
+use crate::cmd::verbs::bare;
 use clap::Command;
 use std::ffi::OsString;
 
@@ -29,7 +30,6 @@ pub(super) fn of(words: &[OsString]) -> Vec<&str> {
 
 /// The tree in which the commands beside the path have a name and a line of help, but nothing below them.
 pub(super) fn only(tree: Command, path: &[&str]) -> Command {
-    let bare = |command: Command| command.defer(|command| command);
     tree.mut_subcommands(|command| match path.first().filter(|name| is(&command, name)) {
         None => bare(command),
         Some(name) => match super::verb(name) {

@@ -6,10 +6,9 @@ use super::options::pulling::pulling;
 use crate::engine::containers;
 use crate::engine::images::pull::Source;
 use crate::error::Result;
-use crate::host;
 use crate::host::Env;
 use crate::plan::words::Stream;
-use crate::ui;
+use crate::{host, ui};
 use clap::ArgAction;
 use std::process::ExitCode;
 

@@ -80,7 +80,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if argv.is_empty() {
         return Err(no_command());
     }
-    let plan: ContainerSpec = dir.spec()?;
+    let plan = dir.spec()?;
     let request = request(args, &plan, argv)?;
     let attachment = (!args.detach).then(|| Attachment {
         stdin: args.interactive,

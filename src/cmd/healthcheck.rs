@@ -6,7 +6,6 @@ use crate::engine::containers;
 use crate::error::Result;
 use crate::host::Env;
 use crate::runtime::health;
-use crate::spec::ContainerSpec;
 use crate::spec::health::OnFailure;
 use crate::ui;
 use std::process::ExitCode;
@@ -38,7 +37,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let Verb::Run(args) = &args.verb;
     let store = super::store(env)?;
     let container = store.containers().find(&args.container)?;
-    let plan: ContainerSpec = container.spec()?;
+    let plan = container.spec()?;
     let outcome = health::check(&store, &container, &plan)?;
     match outcome.follows {
         OnFailure::None => {}

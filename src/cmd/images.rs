@@ -63,7 +63,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
         texts.push(format!("reference={image}"));
     }
-    let filters = Filters::parse(&texts, &store, time::moment)?;
+    let filters = Filters::parse(&texts, &store)?;
     let listed: Vec<Listed> = store.images().list()?;
     let mut lines: Vec<Line<'_>> = Vec::new();
     for image in &listed {

@@ -5,7 +5,6 @@ use crate::engine::containers::selector::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
-use crate::text::time;
 use crate::ui::rows::{self, Listing};
 use row::{Detail, Row, status};
 use serde_json::Value;
@@ -73,7 +72,7 @@ pub struct Args {
 /// A wrong filter or format, or containers that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let filters = Filters::parse(&args.filter, time::moment)?;
+    let filters = Filters::parse(&args.filter)?;
     loop {
         let text = listing(args, &store, &filters)?;
         let Some(seconds) = args.watch else {

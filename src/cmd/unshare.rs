@@ -1,9 +1,8 @@
 //! `coracle unshare`.
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork;
 use crate::host::Env;
-use crate::userns;
+use crate::{fork, userns};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 

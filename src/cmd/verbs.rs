@@ -37,6 +37,11 @@ pub fn below(command: Command, verbs: &'static [Verb]) -> Command {
         .arg_required_else_help(true)
 }
 
+/// The command with nothing below its name: what it was to get, once it is parsed or built, it does not.
+pub fn bare(command: Command) -> Command {
+    command.defer(|command| command)
+}
+
 /// Puts arguments on a command and leaves its line of help as it is: several verbs may share the arguments.
 pub fn arguments<A: Args>(command: Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();

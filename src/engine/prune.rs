@@ -9,8 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
-use crate::storage::volumes::Users;
-use crate::storage::volumes::Volume;
+use crate::storage::volumes::{Users, Volume};
 
 /// Refuses conditions that images cannot meet (podman-image-prune(1), podman-system-prune(1)).
 ///

@@ -9,8 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
-use crate::storage::volumes::Users;
-use crate::storage::volumes::Volume;
+use crate::storage::volumes::{Users, Volume};
 
 pub mod archive;
 pub mod filter;

@@ -2,9 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Limit;
-use crate::spec::NetworkMode;
-use crate::spec::Ulimit;
-use crate::spec::{NamespaceSpec, Share};
+use crate::spec::{NamespaceSpec, NetworkMode, Share, Ulimit};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 

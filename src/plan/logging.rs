@@ -2,8 +2,7 @@
 
 use super::units::Size;
 use crate::error::{Error, Kind, Result};
-use crate::spec::LogDriver;
-use crate::spec::LogSpec;
+use crate::spec::{LogDriver, LogSpec};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 

@@ -10,13 +10,10 @@ use super::process::Entrypoint;
 use super::security::SecurityRequest;
 use super::systemd::Systemd;
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
-use crate::spec::DeviceSpec;
-use crate::spec::NetworkMode;
-use crate::spec::NotifyMode;
-use crate::spec::Resources;
-use crate::spec::SecretSpec;
 use crate::spec::network::{DnsSpec, HostEntry, HostsBase, PortPublish};
-use crate::spec::{FilesSpec, LogSpec, MountSpec, NamespaceSpec};
+use crate::spec::{
+    DeviceSpec, FilesSpec, LogSpec, MountSpec, NamespaceSpec, NetworkMode, NotifyMode, Resources, SecretSpec,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -13,13 +13,11 @@ use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
-use crate::spec::NetworkMode;
-use crate::spec::NotifyMode;
-use crate::spec::RootSpec;
 use crate::spec::{
     Asked, ContainerSpec, ImageSource, IoSpec, LifecycleSpec, LimitSpec, LogDriver, NamespaceSpec,
     PLAN_VERSION, ProcessSpec, Share,
 };
+use crate::spec::{NetworkMode, NotifyMode, RootSpec};
 use chrono::{DateTime, Utc};
 use mounts::{binds, mounts};
 use network::{exposed, network};

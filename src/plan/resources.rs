@@ -6,8 +6,7 @@
 
 use super::units::Size;
 use crate::error::{Error, Kind, Result};
-use crate::spec::DeviceLimit;
-use crate::spec::Resources;
+use crate::spec::{DeviceLimit, Resources};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -5,8 +5,7 @@
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
-use crate::spec::SecretSpec;
-use crate::spec::SecretWay;
+use crate::spec::{SecretSpec, SecretWay};
 use std::path::Path;
 use std::str::FromStr;
 

@@ -2,8 +2,7 @@
 
 use super::caps::{self, CapArg};
 use crate::error::{Error, Kind, Result};
-use crate::spec::SeccompSpec;
-use crate::spec::SecuritySpec;
+use crate::spec::{SeccompSpec, SecuritySpec};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -17,15 +17,13 @@ mod trace;
 
 pub use capture::{Captured, capture};
 
-use super::cgroup;
 use super::client::{self, Attachment, Ended, Signals};
 use super::door::{Door, Ground, not_running};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
-use super::{files, join, monitor, users};
+use super::{cgroup, files, join, monitor, users};
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
-use crate::failpoint;
 use crate::fork::{self, Doing, Failure, Link};
 use crate::runtime::explain::explain_exec;
 use crate::runtime::launch;
@@ -33,7 +31,7 @@ use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::sys::{fd, process, pty};
-use crate::userns;
+use crate::{failpoint, userns};
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;

@@ -11,9 +11,8 @@ use super::exec::{Captured, capture};
 use super::report;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Link};
-use crate::spec::HealthCheck;
 use crate::spec::health::{Health, LogDestination, OnFailure};
-use crate::spec::{ContainerSpec, ProcessSpec};
+use crate::spec::{ContainerSpec, HealthCheck, ProcessSpec};
 use crate::storage::Store;
 use crate::storage::containers::{Checked, ContainerDir, HealthRecord, RunRecord};
 use crate::storage::events::{Action, Event};
@@ -50,7 +49,7 @@ pub struct Outcome {
 
 /// The health check that a container has by now.
 pub fn of(dir: &ContainerDir, plan: &ContainerSpec) -> Option<HealthCheck> {
-    match dir.settings().ok().and_then(|settings| settings.health) {
+    match dir.changed().ok().flatten().and_then(|settings| settings.health) {
         Some(changed) => changed.check,
         None => plan.health.clone(),
     }

@@ -17,14 +17,13 @@
 //! Failures are facts sent up the link; the words are the caller's. See user_namespaces(7),
 //! pid_namespaces(7), capabilities(7).
 
-use crate::failpoint;
 use crate::fork::{Doing, Failure, Link};
-use crate::netns;
 use crate::runtime::join::{Shares, Whose};
 use crate::runtime::secrets::SecretFile;
 use crate::runtime::{caps, files, users};
 use crate::spec::ContainerSpec;
 use crate::sys::{self, pty};
+use crate::{failpoint, netns};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

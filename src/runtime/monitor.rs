@@ -22,22 +22,20 @@
 //!
 //! A start that fails leaves an exit record with the reason, and nothing else.
 
-use super::cgroup;
 use super::health::Checks;
 use super::join::{Joins, Whose};
 use super::relay::End;
-use super::report;
 use super::seccomp::Filter;
+use super::{cgroup, report};
 use crate::container::ExitRecord;
 use crate::fork::{Doing, Failure, Link};
-use crate::netns;
 use crate::spec::ContainerSpec;
 use crate::spec::network::PortPublish;
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir, RunRecord, Stage};
 use crate::storage::events::Action;
 use crate::storage::rootfs::Places;
-use crate::userns;
+use crate::{netns, userns};
 use layers::Layers;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

@@ -6,8 +6,7 @@
 //! of its own, mounted at [`INSIDE`], and the monitor passes on what a service may say about its own state,
 //! but nothing that names processes or hands over descriptors: the container is not trusted with those.
 
-use crate::spec::NotifyMode;
-use crate::spec::{ContainerSpec, MountSource, MountSpec};
+use crate::spec::{ContainerSpec, MountSource, MountSpec, NotifyMode};
 use crate::storage::containers::ContainerDir;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, recv, sendto, socket};
 use nix::sys::stat::{Mode, umask};

@@ -39,9 +39,9 @@ pub(super) fn sink(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Sink<'sta
     if plan.io.log.driver != LogDriver::Journald {
         return Ok(Box::new(|_, _| {}));
     }
-    let name = dir.settings().map_or_else(|_| plan.name.to_string(), |settings| settings.name.to_string());
+    let name = dir.name_given(plan);
     let tag = plan.io.log.tag.as_deref().unwrap_or_default();
-    let marks = log::journal::Marks { id: plan.id.as_str(), name: &name, tag };
+    let marks = log::journal::Marks { id: plan.id.as_str(), name: name.as_str(), tag };
     let connected = log::journal::Writer::connect(Path::new(log::journal::SOCKET), &marks);
     let mut writer =
         connected.map_err(|e| Failure::other("connect to", log::journal::SOCKET, e.to_string()))?;

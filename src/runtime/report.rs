@@ -8,9 +8,9 @@ use crate::storage::events::{Action, Event, Type};
 
 /// Something that happens to the container now, by its plan and the name that it has by now.
 pub(super) fn event(dir: &ContainerDir, plan: &ContainerSpec, action: Action) -> Event {
-    let name = dir.settings().map_or_else(|_| plan.name.to_string(), |s| s.name.to_string());
+    let name = dir.name_given(plan);
     let image = plan.image.as_ref().map(|i| i.reference.as_str()).unwrap_or_default();
-    let event = Event::new(Type::Container, action).id(plan.id.as_str()).name(name).image(image);
+    let event = Event::new(Type::Container, action).id(plan.id.as_str()).name(name.as_str()).image(image);
     Event { attributes: plan.labels.clone(), ..event }
 }
 

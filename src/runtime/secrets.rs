@@ -1,12 +1,10 @@
 //! Secrets on their way into a container: from its directory to a file in memory, or to a variable.
 
 use crate::error::{Error, Kind, Result};
-use crate::spec::ContainerSpec;
-use crate::spec::SecretWay;
 use crate::spec::secrets::MODE;
-use crate::storage::Store;
+use crate::spec::{ContainerSpec, SecretWay};
 use crate::storage::containers::ContainerDir;
-use crate::storage::secrets;
+use crate::storage::{Store, secrets};
 use serde::{Deserialize, Serialize};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;

@@ -6,10 +6,8 @@
 //! comparing a container with its own image costs what the container has written, and no more. A file is
 //! the same when it is the same inode, or has the same kind, owner, mode, size and time.
 
-use super::record;
-use super::trash;
 use super::unpack::{DIRECTORY, file_type, lstat};
-use super::whiteout;
+use super::{record, trash, whiteout};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;

@@ -1,9 +1,8 @@
 //! Descriptors: closing ranges, resolving paths inside a directory, paths to descriptors.
 
-use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::libc;
+use nix::{NixPath, libc};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 

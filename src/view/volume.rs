@@ -1,8 +1,7 @@
 //! A volume in podman's form.
 
 use crate::storage::Store;
-use crate::storage::volumes::Users;
-use crate::storage::volumes::{Medium, Volume};
+use crate::storage::volumes::{Medium, Users, Volume};
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 

@@ -1,6 +1,6 @@
 //! `coracle container prune`.
 
-use crate::cmd::options::selection::filters;
+use crate::engine::containers::selector::Filters;
 use crate::engine::{containers, prune};
 use crate::error::{FAILED, Result};
 use crate::host::Env;
@@ -25,7 +25,7 @@ pub struct Args {
 /// A wrong filter; failures of single containers are reported here.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let filters = filters(&args.filter)?;
+    let filters = Filters::parse(&args.filter)?;
     let question = "WARNING! This will remove all containers that do not run.\n\
                     Are you sure you want to continue? [y/N] ";
     if !args.force && !ui::confirm(question)? {

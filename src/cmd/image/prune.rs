@@ -5,7 +5,6 @@ use crate::engine::{containers, prune};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::trash;
-use crate::text::time;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -38,7 +37,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("Leave --external away: coracle image prune --all"));
     }
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter, &store, time::moment)?;
+    let filters = Filters::parse(&args.filter, &store)?;
     let what = if args.all { "all images without at least one container" } else { "all dangling images" };
     let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
     if !args.force && !ui::confirm(&question)? {

@@ -21,9 +21,8 @@ use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
 use crate::plan::words::{Cgroups, Ipc, Mode, Pair, Stream};
-use crate::spec::NetworkMode;
-use crate::spec::NotifyMode;
 use crate::spec::network::{HostEntry, PortPublish};
+use crate::spec::{NetworkMode, NotifyMode};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.

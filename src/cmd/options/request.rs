@@ -14,8 +14,7 @@ use crate::plan::request::{
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::plan::words::{Cgroups, Pair, parse_pairs};
-use crate::spec::NetworkMode;
-use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
+use crate::spec::{FilesSpec, NamespaceSpec, NetworkMode, SeccompSpec};
 use crate::text::quoted;
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -3,7 +3,6 @@
 use crate::engine::containers::selector::{Chosen, Filters, Selection, Suits};
 use crate::error::{Kind, Result};
 use crate::storage::Store;
-use crate::text::time;
 use std::path::PathBuf;
 
 /// Containers by name or by one of the general choices. A verb whose own options need a letter takes it
@@ -42,7 +41,7 @@ impl Which {
             latest: self.latest,
             cidfiles: &self.cidfile,
             all: self.all,
-            filters: filters(&self.filter)?,
+            filters: Filters::parse(&self.filter)?,
             suits,
         };
         let mut chosen = selection.containers(store)?;
@@ -56,12 +55,4 @@ impl Which {
 /// Whether a chosen container does not exist.
 pub fn missing<T>(found: &Result<T>) -> bool {
     found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound)
-}
-
-/// The conditions of `--filter`, with times as `ps` reads them.
-///
-/// # Errors
-/// `Usage` when a key is unknown or a value is not one of its kind.
-pub fn filters(texts: &[String]) -> Result<Filters> {
-    Filters::parse(texts, time::moment)
 }

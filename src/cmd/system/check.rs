@@ -3,7 +3,6 @@
 use crate::engine::containers;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::spec::ContainerSpec;
 use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, trash};
@@ -147,7 +146,7 @@ fn containers(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
 
 /// The layer that a container lacks.
 fn missing_layer(store: &Store, container: &ContainerDir) -> Option<String> {
-    let plan: ContainerSpec = container.spec().ok()?;
+    let plan = container.spec().ok()?;
     let RootSpec::Layers(layers) = &plan.root else { return None };
     let missing = layers.iter().find(|layer| store.layers().record(layer).is_err())?;
     Some(format!("layer {} is missing", missing.0.short()))

@@ -2,14 +2,12 @@
 
 use super::df;
 use crate::engine::containers::selector;
-use crate::engine::images;
-use crate::engine::{containers, prune, volumes};
+use crate::engine::{containers, images, prune, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::storage::Store;
 use crate::storage::measure::Sizes;
-use crate::storage::trash;
-use crate::text::{time, units};
+use crate::storage::{Store, trash};
+use crate::text::units;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -45,9 +43,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("It is for what interrupted commands left: coracle system prune --external"));
     }
     let store = crate::cmd::store(env)?;
-    let filters = selector::Filters::parse(&args.filter, time::moment)?;
-    let of_images = images::filter::Filters::parse(&args.filter, &store, time::moment)?;
-    let of_volumes = volumes::filter::Filters::parse(&args.filter, time::moment)?;
+    let filters = selector::Filters::parse(&args.filter)?;
+    let of_images = images::filter::Filters::parse(&args.filter, &store)?;
+    let of_volumes = volumes::filter::Filters::parse(&args.filter)?;
     if !args.force && !ui::confirm(&question(args))? {
         return Ok(ExitCode::SUCCESS);
     }

@@ -4,7 +4,6 @@ use crate::engine::volumes::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::volumes::Users;
-use crate::text::time;
 use crate::ui::rows::{self, Listing};
 use crate::view::volume;
 use serde_json::Value;
@@ -36,7 +35,7 @@ const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "
 /// A wrong filter or format, or volumes that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter, time::moment)?;
+    let filters = Filters::parse(&args.filter)?;
     let users = Users::read(store.containers())?;
     let mut volumes = store.volumes().list()?;
     volumes.retain(|volume| filters.hold(volume, &users));

@@ -4,7 +4,6 @@ use crate::engine::volumes::filter::Filters;
 use crate::engine::{containers, prune, volumes};
 use crate::error::Result;
 use crate::host::Env;
-use crate::text::time;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -29,7 +28,7 @@ pub struct Args {
 /// A wrong filter, or a volume that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter, time::moment)?;
+    let filters = Filters::parse(&args.filter)?;
     let unused = prune::unused_volumes(&store, &filters)?;
     if !args.force {
         let mut question = String::from(

@@ -12,9 +12,8 @@
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
-use crate::runtime::files;
 use crate::runtime::root::Root;
-use crate::runtime::users;
+use crate::runtime::{files, users};
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -91,7 +90,7 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn open(store: &Store, place: &'a Place<'a>, other: Option<&Side<'_>>) -> Result<Side<'a>> {
         let Place::Container(dir, ..) = place else { return Ok(Side { place, root: None, plan: None }) };
-        let plan: ContainerSpec = dir.spec()?;
+        let plan = dir.spec()?;
         let shared = other.and_then(|other| match other.place {
             Place::Container(theirs, ..) if theirs.id() == dir.id() => other.root.clone(),
             _ => None,

@@ -3,8 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
 use crate::runtime::root::{Root, own_mounts};
-use crate::spec::ContainerSpec;
-use crate::spec::RootSpec;
+use crate::spec::{ContainerSpec, RootSpec};
 use crate::storage::Store;
 use crate::storage::compare::{Change, Dir, compare};
 use crate::storage::containers::ContainerDir;
@@ -23,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When a file cannot be read or the output takes no more.
 pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()> {
-    let plan: ContainerSpec = container.spec()?;
+    let plan = container.spec()?;
     fork::leaf::<(), ()>(
         "export",
         move |_| {

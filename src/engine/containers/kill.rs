@@ -3,16 +3,12 @@
 use super::policy::stop_policy;
 use super::recover::recover;
 use super::signal::{note_stop, signal};
-use super::wait::{await_no_restart, wait_ended};
+use super::wait::{AFTER_KILL, await_no_restart, wait_ended};
 use crate::container::{Signal, Status};
 use crate::error::Result;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
-use std::time::Duration;
-
-/// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
-const AFTER_KILL: Duration = Duration::from_secs(20);
 
 /// Sends a signal that somebody asked for. One that is meant to end the container (`SIGKILL`, `SIGTERM` and its stop
 /// signal) ends it for good, whatever its restart policy; another is for the payload's own use. After `SIGKILL` the
@@ -27,8 +23,9 @@ pub fn kill_with(store: &Store, container: &ContainerDir, with: Signal) -> Resul
         container.emit(Action::Kill);
         return Ok(());
     }
-    let ends = [Signal::KILL.number(), Signal::TERM.number(), stop_policy(container, None).0];
-    if container.status().is_live() && ends.contains(&with.number()) {
+    let ends =
+        || [Signal::KILL, Signal::TERM].contains(&with) || with.number() == stop_policy(container, None).0;
+    if container.status().is_live() && ends() {
         note_stop(container)?;
     }
     signal(container, with.number())?;

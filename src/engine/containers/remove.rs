@@ -4,10 +4,9 @@ use super::force::Target;
 use super::recover::recover;
 use crate::error::{Kind, Result};
 use crate::runtime::cgroup;
-use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, DirLock};
 use crate::storage::trash::{self, Swept};
-use crate::storage::volumes;
+use crate::storage::{Store, volumes};
 use crate::userns;
 use std::time::Duration;
 

@@ -5,11 +5,10 @@ use super::records::{discard, keep};
 use super::running::Running;
 use super::start::{first, start};
 use crate::error::Result;
-use crate::failpoint;
-use crate::fork;
 use crate::runtime::client::Attachment;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
+use crate::{failpoint, fork};
 
 /// A container that runs, whose records may still be on their way to the disk.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use super::find::list;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::engine::filter::{Condition, Label};
 use crate::error::{Context, Error, Kind, Result};
-use crate::spec::RootSpec;
 use crate::spec::health::Health;
-use crate::spec::{ContainerSpec, MountSource};
+use crate::spec::{ContainerSpec, MountSource, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
+use crate::text::time::moment;
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 
@@ -151,11 +151,11 @@ const HINT: &str = "Write key=value with one of the keys id, name, label, exited
     since, until, volume, network, health, restart-policy or should-start-on-boot.";
 
 impl Filters {
-    /// Reads `key=value` conditions; `time` reads a point in time for `until`.
+    /// Reads `key=value` conditions.
     ///
     /// # Errors
     /// `Usage` when a key is unknown or a value is not one of its kind.
-    pub fn parse(texts: &[String], time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filters> {
+    pub fn parse(texts: &[String]) -> Result<Filters> {
         let one = |text: &String| {
             let condition = Condition::parse(text, HINT)?;
             let value = condition.value;
@@ -186,7 +186,7 @@ impl Filters {
                 "ancestor" => Filter::Ancestor(value.to_owned()),
                 "before" => Filter::Before(value.to_owned()),
                 "since" => Filter::Since(value.to_owned()),
-                "until" => Filter::Until(time(value)?),
+                "until" => Filter::Until(moment(value)?),
                 "volume" => Filter::Volume(value.to_owned()),
                 "network" => Filter::Network(value.to_owned()),
                 "restart-policy" => Filter::Restart(match value {

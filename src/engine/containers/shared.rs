@@ -4,8 +4,7 @@ use super::find::find;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Request;
 use crate::plan::ids::IdsRequest;
-use crate::spec::NetworkMode;
-use crate::spec::{ContainerSpec, Share};
+use crate::spec::{NetworkMode, Share};
 use crate::storage::Store;
 
 /// Puts the ids of the containers that the request names in place of what was written.
@@ -21,7 +20,7 @@ pub(super) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
         Ok::<_, Error>(found.id().to_string())
     };
     if let Share::Container(name) = &spaces.uts {
-        let plan: ContainerSpec = find(store, name)?.spec()?;
+        let plan = find(store, name)?.spec()?;
         request.shared_hostname = Some(plan.hostname);
     }
     for share in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup, &mut spaces.user] {

@@ -6,7 +6,7 @@ use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::inherit::VolumesFrom;
 use crate::plan::mount::{GLOB_IN_PLACE, ImageArg, MountArg, SourceArg};
-use crate::spec::{ContainerSpec, MountSource, MountSpec};
+use crate::spec::{MountSource, MountSpec};
 use crate::storage::Store;
 use std::path::{Component, Path, PathBuf};
 
@@ -50,7 +50,7 @@ fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
 
 /// The mounts of another container that stand for its data.
 fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountSpec>> {
-    let plan: ContainerSpec = find(store, &from.container)?.spec()?;
+    let plan = find(store, &from.container)?.spec()?;
     let zone = Path::new("/etc/localtime");
     let mut mounts = plan.mounts;
     mounts.retain(|mount| match &mount.source {

@@ -6,16 +6,14 @@
 //! client connects to the monitor's socket and from then on is like the one that started it.
 
 use super::recover::recover;
-use super::running::Running;
-use super::running::ends_once;
+use super::running::{Running, ends_once};
 use super::signal::nudge;
 use super::wait::await_no_restart;
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::Failure;
-use crate::runtime::client::Attached;
-use crate::runtime::client::{Attachment, Signals};
+use crate::runtime::client::{Attached, Attachment, Signals};
 use crate::runtime::launch::{Prepared, launch, prepare};
 use crate::spec::ContainerSpec;
 use crate::spec::network::PortPublish;
@@ -69,8 +67,10 @@ impl Wanted {
 /// # Errors
 /// When a record cannot be read.
 pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerSpec> {
-    let mut plan: ContainerSpec = dir.spec()?;
-    plan.name = dir.settings()?.name;
+    let mut plan = dir.spec()?;
+    if let Some(changed) = dir.changed()? {
+        plan.name = changed.name;
+    }
     plan.process.preserve_fds = 0;
     Ok(plan)
 }

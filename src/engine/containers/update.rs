@@ -35,9 +35,9 @@ impl UpdateRequest {
 /// those it has; `Host` for limits that this account may not set.
 pub fn update(dir: &ContainerDir, wanted: &UpdateRequest) -> Result<()> {
     let spec = dir.spec()?;
-    // The settings are read once more under the lock: this is for what they may refuse.
-    changed(dir, &spec, wanted)?;
     if !wanted.limits.is_empty() {
+        // For what the rest may refuse: the settings are read once more under the lock.
+        changed(dir, &spec, wanted)?;
         cgroup::update(dir, &spec, &wanted.limits)?;
         failpoint::reach("update.limits");
     }

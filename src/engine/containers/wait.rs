@@ -9,7 +9,7 @@ use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, ProcessRef, RunRe
 use std::time::{Duration, Instant};
 
 /// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
-const AFTER_KILL: Duration = Duration::from_secs(20);
+pub(super) const AFTER_KILL: Duration = Duration::from_secs(20);
 /// Between two looks at what wakes nobody.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 

@@ -6,6 +6,7 @@ use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::text::glob;
+use crate::text::time::moment;
 use chrono::{DateTime, Utc};
 
 const HINT: &str = "Write key=value or key!=value with one of the keys id, reference, label, dangling, before, \
@@ -38,16 +39,12 @@ enum What {
 }
 
 impl Filters {
-    /// Reads conditions; images they name are looked up, and `time` reads a point in time for `until`.
+    /// Reads conditions; images they name are looked up.
     ///
     /// # Errors
     /// `Usage` when a key is unknown or a value is not one of its kind; `NotFound` when an image is not here.
-    pub fn parse(
-        texts: &[String],
-        store: &Store,
-        time: impl Fn(&str) -> Result<DateTime<Utc>>,
-    ) -> Result<Filters> {
-        texts.iter().map(|text| one(text, store, &time)).collect::<Result<_>>().map(Filters)
+    pub fn parse(texts: &[String], store: &Store) -> Result<Filters> {
+        texts.iter().map(|text| one(text, store)).collect::<Result<_>>().map(Filters)
     }
 
     /// Whether all conditions hold, but for those on names and containers.
@@ -117,7 +114,7 @@ impl Filter {
     }
 }
 
-fn one(text: &str, store: &Store, time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filter> {
+fn one(text: &str, store: &Store) -> Result<Filter> {
     let mut condition = Condition::parse(text, HINT)?;
     let value = condition.value;
     let not = condition.key.ends_with('!');
@@ -140,7 +137,7 @@ fn one(text: &str, store: &Store, time: impl Fn(&str) -> Result<DateTime<Utc>>) 
         "dangling" => What::Dangling(truth()?),
         "before" => What::Before(created()?),
         "since" | "after" => What::Since(created()?),
-        "until" => What::Before(time(value)?),
+        "until" => What::Before(moment(value)?),
         "containers" => What::Containers(truth()?),
         "readonly" => What::ReadOnly(truth()?),
         // There are no images of build steps and no manifest lists in the store.

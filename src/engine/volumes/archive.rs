@@ -7,13 +7,12 @@
 
 use crate::container::ids::IdMaps;
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork;
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
 use crate::storage::pack::{Options, Packer};
 use crate::storage::unpack::extract::{Extract, Extracted, Owner, decompressed, extract};
 use crate::storage::volumes::{Medium, Volume};
-use crate::userns;
+use crate::{fork, userns};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs::File;

@@ -3,8 +3,8 @@
 use crate::engine::filter::{Condition, Label};
 use crate::error::Result;
 use crate::plan::mount::switch;
-use crate::storage::volumes::Users;
-use crate::storage::volumes::Volume;
+use crate::storage::volumes::{Users, Volume};
+use crate::text::time::moment;
 use chrono::{DateTime, Utc};
 
 const HINT: &str = "Write key=value with one of the keys name, label, opt, driver, scope, dangling, anonymous, \
@@ -29,11 +29,11 @@ enum What {
 }
 
 impl Filters {
-    /// Reads conditions; `time` reads a point in time.
+    /// Reads conditions.
     ///
     /// # Errors
     /// `Usage` when a key is unknown or a value is not one of its kind.
-    pub fn parse(texts: &[String], time: impl Fn(&str) -> Result<DateTime<Utc>>) -> Result<Filters> {
+    pub fn parse(texts: &[String]) -> Result<Filters> {
         let one = |text: &String| {
             let condition = Condition::parse(text, HINT)?;
             let (key, value) = (condition.key, condition.value);
@@ -47,8 +47,8 @@ impl Filters {
                 "scope" => What::Scope(value.to_owned()),
                 "dangling" => What::Dangling(truth()?),
                 "anonymous" => What::Anonymous(truth()?),
-                "until" => What::Until(time(value)?),
-                "since" | "after" => What::Since(time(value)?),
+                "until" => What::Until(moment(value)?),
+                "since" | "after" => What::Since(moment(value)?),
                 _ => return Err(condition.unknown_key()),
             };
             Ok((key.to_owned(), what))

@@ -7,8 +7,7 @@ use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, RootfsRequest,
 };
 use crate::plan::security::SecurityRequest;
-use crate::spec::MountSource;
-use crate::spec::{FilesSpec, LogSpec, SeccompSpec};
+use crate::spec::{FilesSpec, LogSpec, MountSource, SeccompSpec};
 use std::collections::BTreeMap;
 
 pub(in crate::plan) fn facts() -> Facts {

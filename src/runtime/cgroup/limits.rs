@@ -13,8 +13,7 @@ use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};
 use crate::plan::resources::Setting;
-use crate::spec::ContainerSpec;
-use crate::spec::Resources;
+use crate::spec::{ContainerSpec, Resources};
 use crate::storage::containers::{ContainerDir, RunRecord};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -27,7 +26,8 @@ const SETTING: &str = "limits";
 /// The limits of a container, with those that were changed since it was made.
 pub fn effective(dir: &ContainerDir, plan: &ContainerSpec) -> Resources {
     let mut resources = plan.limits.resources.clone();
-    if let Some(changed) = dir.settings().ok().and_then(|settings| settings.other.get(SETTING).cloned())
+    if let Some(changed) =
+        dir.changed().ok().flatten().and_then(|mut settings| settings.other.remove(SETTING))
         && let Ok(changed) = serde_json::from_value(changed)
     {
         resources.merge(&changed);

@@ -6,8 +6,7 @@
 use super::setup::storage_failure;
 use super::{ContainerDir, ContainerSpec, Doing, Failure, Store};
 use crate::image::ChainId;
-use crate::spec::MountSource;
-use crate::spec::RootSpec;
+use crate::spec::{MountSource, RootSpec};
 use crate::storage::fuse::shift::Shifted;
 use crate::storage::rootfs::Overlay;
 use nix::mount::{MntFlags, umount2};

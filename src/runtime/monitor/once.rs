@@ -2,22 +2,18 @@
 
 use super::setup::storage_failure;
 use super::{ContainerDir, ContainerSpec, Failure, Life, finish, network, owners, setup};
-use crate::failpoint;
 use crate::fork::{self, Child, Doing};
-use crate::netns;
-use crate::runtime::birth;
-use crate::runtime::cgroup;
 use crate::runtime::door::Ground;
 use crate::runtime::init::{FromInit, Stdio, ToInit};
 use crate::runtime::join::{Joins, Shares, Whose};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
-use crate::runtime::report;
+use crate::runtime::{birth, cgroup, report};
 use crate::spec::Resources;
 use crate::storage::containers::{EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::{fuse, record};
 use crate::sys::process;
-use crate::userns;
+use crate::{failpoint, netns, userns};
 use nix::libc;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};

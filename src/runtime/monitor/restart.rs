@@ -8,8 +8,7 @@
 
 use super::layers::{self, Layers};
 use super::once::{self, Failed, Means, Run};
-use super::setup;
-use super::{Life, finish};
+use super::{Life, finish, setup};
 use crate::container::RestartPolicy;
 use crate::fork::Failure;
 use crate::netns;

@@ -178,9 +178,10 @@ impl ContainerDir {
 
     /// What events say of the container: its name, its image and its labels.
     pub(in crate::storage) fn event_subject(&self) -> (String, String, BTreeMap<String, String>) {
-        let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
+        let spec = self.spec().ok();
+        let name = self.name_if_known(spec.as_ref());
         // One that cannot be read has no image or labels that could be told.
-        let (image, labels) = self.spec().map(|spec| (spec.image, spec.labels)).unwrap_or_default();
+        let (image, labels) = spec.map(|spec| (spec.image, spec.labels)).unwrap_or_default();
         (name, image.map(|image| image.reference).unwrap_or_default(), labels)
     }
 

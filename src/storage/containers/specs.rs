@@ -66,13 +66,23 @@ struct Versioned {
 /// # Errors
 /// When it is none, or of a newer version.
 pub(super) fn parse(bytes: &[u8]) -> Result<ContainerSpec> {
-    let wrong = |e| Error::new(Kind::Storage, "it is damaged").caused_by(e);
-    let Versioned { version } = serde_json::from_slice(bytes).map_err(wrong)?;
-    if version > PLAN_VERSION {
-        let what = format!("it has version {version}, this coracle knows up to {PLAN_VERSION}");
-        return Err(Error::new(Kind::Storage, what));
+    match serde_json::from_slice::<ContainerSpec>(bytes) {
+        Ok(spec) => match newer(spec.version) {
+            Some(error) => Err(error),
+            None => Ok(spec),
+        },
+        // A newer form need not be one that can be read.
+        Err(e) => {
+            let version = serde_json::from_slice::<Versioned>(bytes).map_or(0, |plan| plan.version);
+            Err(newer(version).unwrap_or_else(|| Error::new(Kind::Storage, "it is damaged").caused_by(e)))
+        }
     }
-    serde_json::from_slice(bytes).map_err(wrong)
+}
+
+/// The refusal of a plan that may mean more than is read of it.
+fn newer(version: u32) -> Option<Error> {
+    let text = || format!("it has version {version}, this coracle knows up to {PLAN_VERSION}");
+    (version > PLAN_VERSION).then(|| Error::new(Kind::Storage, text()))
 }
 
 impl ContainerDir {

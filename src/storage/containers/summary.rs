@@ -75,21 +75,13 @@ impl Record {
         };
         let ports: Vec<PortRecord> = spec.network.ports.iter().map(PortRecord::from).collect();
         Record {
-            v: VERSION,
-            name: name.to_owned(),
             image,
             image_id,
             command: spec.listed_command(),
             created: spec.created,
-            phase: Phase::Created,
-            run: 0,
-            started: None,
-            finished: None,
-            code: None,
-            health: None,
             ports: encode_ports(&ports),
             rm: spec.lifecycle.auto_remove,
-            cut: false,
+            ..Record::of_lost(name)
         }
     }
 

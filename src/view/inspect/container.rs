@@ -3,11 +3,10 @@
 use crate::container::ids::{Extent, IdMaps};
 use crate::container::{Signal, Status};
 use crate::error::Result;
-use crate::spec::DeviceSpec;
-use crate::spec::NetworkMode;
-use crate::spec::RootSpec;
 use crate::spec::network::HostEntry;
-use crate::spec::{ContainerSpec, LogDriver, MountSource, MountSpec, SeccompSpec, Share};
+use crate::spec::{
+    ContainerSpec, DeviceSpec, LogDriver, MountSource, MountSpec, NetworkMode, RootSpec, SeccompSpec, Share,
+};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary, disk_usage};
 use crate::userns;
@@ -24,7 +23,7 @@ mod secrets;
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Dialect) -> Result<Value> {
-    let plan: ContainerSpec = dir.spec()?;
+    let plan = dir.spec()?;
     let summary = dir.summary();
     let sizes = if size { Some(sizes(store, dir, &plan)?) } else { None };
     let execs = execs(dir, &summary)?;

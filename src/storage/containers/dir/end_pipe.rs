@@ -15,6 +15,7 @@
 //! watch takes its place (see `watch`).
 
 use super::ContainerDir;
+use crate::storage::place;
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, open};
@@ -66,5 +67,5 @@ impl ContainerDir {
 }
 
 fn is_fifo(fd: &OwnedFd) -> bool {
-    fstat(fd).is_ok_and(|status| SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
+    fstat(fd).is_ok_and(|status| place::is(&status, SFlag::S_IFIFO))
 }

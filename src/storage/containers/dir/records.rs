@@ -9,18 +9,33 @@ use super::ContainerDir;
 use crate::container::{ExitRecord, Name, RestartPolicy};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
+use crate::spec::ContainerSpec;
 use crate::spec::health::Health;
 use chrono::Utc;
 use std::io;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
 
 impl ContainerDir {
+    /// What verbs have changed; `None` as long as nobody has. It takes no look at the plan, as
+    /// [`ContainerDir::settings`] does for the name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn changed(&self) -> Result<Option<Settings>> {
+        self.read("settings.json")
+    }
+
+    /// The name that it has now, for one who has its plan.
+    pub fn name_given(&self, spec: &ContainerSpec) -> Name {
+        self.changed().ok().flatten().map_or_else(|| spec.name.clone(), |settings| settings.name)
+    }
+
     /// What verbs may change; defaults from the plan when the file is missing.
     ///
     /// # Errors
     /// When no name is known at all.
     pub fn settings(&self) -> Result<Settings> {
-        if let Some(settings) = self.read("settings.json")? {
+        if let Some(settings) = self.changed()? {
             return Ok(settings);
         }
         let name = self.spec().ok().map(|spec| spec.name).ok_or_else(|| {
@@ -193,7 +208,7 @@ impl ContainerDir {
 
     /// The restart policy in force, given the one of the plan.
     pub fn restart_policy(&self, planned: RestartPolicy) -> RestartPolicy {
-        self.settings().ok().and_then(|settings| settings.restart).unwrap_or(planned)
+        self.changed().ok().flatten().and_then(|settings| settings.restart).unwrap_or(planned)
     }
 
     /// Notes that somebody wants the container stopped, having seen this run: the monitor whose run that is
@@ -245,11 +260,20 @@ impl ContainerDir {
         self.change_summary(|s| s.health = health)
     }
 
+    /// As [`ContainerDir::name_given`]; empty where neither record can be read.
+    pub(super) fn name_if_known(&self, spec: Option<&ContainerSpec>) -> String {
+        match self.changed() {
+            Ok(Some(settings)) => settings.name.to_string(),
+            Ok(None) => spec.map(|spec| spec.name.to_string()).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
     /// The summary rebuilt from the full records.
     pub(in crate::storage::containers) fn full_record(&self) -> Record {
-        let name = self.settings().map(|s| s.name.to_string()).unwrap_or_default();
-        let mut record =
-            self.spec().map_or_else(|_| Record::of_lost(&name), |spec| Record::new(&name, &spec));
+        let spec = self.spec().ok();
+        let name = self.name_if_known(spec.as_ref());
+        let mut record = spec.map_or_else(|| Record::of_lost(&name), |spec| Record::new(&name, &spec));
         let run = self.run_record().ok().flatten();
         if let Some(run) = &run {
             record.phase = if run.paused { Phase::Paused } else { Phase::Started };

@@ -1,8 +1,7 @@
 //! A container's network as `inspect` shows it.
 
 use crate::error::Result;
-use crate::spec::ContainerSpec;
-use crate::spec::NetworkMode;
+use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, PortRecord, Summary};
 use serde_json::{Map, Value, json};

@@ -1,8 +1,7 @@
 //! The secrets of a container as `inspect` shows them.
 
-use crate::spec::ContainerSpec;
-use crate::spec::SecretWay;
 use crate::spec::secrets::MODE;
+use crate::spec::{ContainerSpec, SecretWay};
 use crate::storage::Store;
 use serde_json::{Value, json};
 
