@@ -5,12 +5,13 @@
 //! (docs.docker.com/engine/cli/formatting). `define`, `template` and `block` are refused.
 //!
 //! JSON does not tell a Go struct from a Go map, and the two differ on an unknown name: a struct's is a
-//! mistake, a map's is `<no value>`. Objects under a name in [`MAPS`] are maps, all others structs.
+//! mistake, a map's is `<no value>`. Objects under a name in [`value::MAPS`] are maps, all others structs.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use serde_json::Value;
 
 mod eval;
+mod fault;
 mod functions;
 mod lex;
 mod moment;
@@ -20,24 +21,6 @@ mod value;
 
 #[cfg(test)]
 mod tests;
-
-/// Names of fields whose keys are data: an unknown key is `<no value>` and no mistake.
-const MAPS: [&str; 14] = [
-    "Annotations",
-    "Attributes",
-    "DriverOpts",
-    "ExposedPorts",
-    "Labels",
-    "Networks",
-    "Options",
-    "PortBindings",
-    "Ports",
-    "StorageOpt",
-    "Sysctls",
-    "Tmpfs",
-    "Ulimits",
-    "Volumes",
-];
 
 /// A parsed template, to be rendered any number of times.
 #[derive(Debug)]
@@ -72,36 +55,4 @@ impl Template {
 /// Those of [`Template::parse`] and [`Template::render`].
 pub fn render(source: &str, data: &Value) -> Result<String> {
     Template::parse(source)?.render(data)
-}
-
-/// What is wrong with a template, and at which byte of it.
-#[derive(Debug, PartialEq)]
-struct Fault {
-    at: usize,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Fault {
-    fn new(at: usize, message: impl Into<String>) -> Self {
-        Fault { at, message: message.into(), hint: None }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// The error for the user: line and column instead of a byte.
-    fn in_source(self, source: &str) -> Error {
-        let before = source.get(..self.at.min(source.len())).unwrap_or(source);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
-        let error =
-            Error::new(Kind::Usage, format!("template, line {line} column {column}: {}", self.message));
-        match self.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! Walks the tree.
 
+use crate::text::template::fault::Fault;
 use crate::text::template::parse::{Base, Command, Node, Operand, Pipeline};
-use crate::text::template::value::Val;
-use crate::text::template::{Fault, functions, moment};
+use crate::text::template::value::{Val, kind};
+use crate::text::template::{functions, moment};
 use serde_json::Value;
 
 /// Renders nodes with `data` as dot and `$`.
@@ -267,18 +268,5 @@ fn field<'a>(value: &Val<'a>, name: &str, at: usize) -> Result<Val<'a>, Fault> {
             .map(Val::owned)
             .ok_or_else(|| Fault::new(at, format!("{name} is for times, this is a string"))),
         Some(_) => Err(Fault::new(at, format!("no field .{name} in {}", kind(value)))),
-    }
-}
-
-/// What sort of value this is, for messages.
-pub(super) fn kind(value: &Val<'_>) -> &'static str {
-    match value.get() {
-        None => "no value",
-        Some(Value::Null) => "a null value",
-        Some(Value::Bool(_)) => "a boolean",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::String(_)) => "a string",
-        Some(Value::Array(_)) => "a list",
-        Some(Value::Object(_)) => "an object",
     }
 }

@@ -1,8 +1,8 @@
 //! The functions: Go's own and those docker adds.
 
-use crate::text::template::eval::kind;
-use crate::text::template::value::{Val, text};
-use crate::text::template::{Fault, printf};
+use crate::text::template::fault::Fault;
+use crate::text::template::printf;
+use crate::text::template::value::{Val, kind, text};
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
 //! Template text to tokens.
 
-use crate::text::template::Fault;
+use crate::text::template::fault::Fault;
 use serde_json::{Number, Value};
 
 /// A stretch of a template.

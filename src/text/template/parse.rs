@@ -1,7 +1,8 @@
 //! Tokens to a tree.
 
+use crate::text::template::fault::Fault;
+use crate::text::template::functions;
 use crate::text::template::lex::{Kind, Piece, Token};
-use crate::text::template::{Fault, functions};
 use serde_json::Value;
 use std::iter::Peekable;
 use std::vec::IntoIter;

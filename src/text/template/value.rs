@@ -8,7 +8,7 @@ use std::fmt::Write;
 #[derive(Debug, Clone)]
 pub(super) struct Val<'a> {
     pub(super) json: Option<Cow<'a, Value>>,
-    /// Its keys are data, see [`super::MAPS`].
+    /// Its keys are data, see [`MAPS`].
     pub(super) map: bool,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Val<'a> {
 
     /// The element under a key, keeping the borrow where there is one.
     pub(super) fn key(&self, key: &str) -> Option<Val<'a>> {
-        let map = super::MAPS.contains(&key);
+        let map = MAPS.contains(&key);
         match self.json.as_ref()? {
             Cow::Borrowed(value) => value.get(key).map(|v| Val { map, ..Val::borrowed(v) }),
             Cow::Owned(value) => value.get(key).map(|v| Val { map, ..Val::owned(v.clone()) }),
@@ -145,5 +145,36 @@ fn general(number: f64) -> String {
             format!("{mantissa}e{sign}{digits:0>2}")
         }
         None => shown,
+    }
+}
+
+/// Names of fields whose keys are data: an unknown key is `<no value>` and no mistake.
+const MAPS: [&str; 14] = [
+    "Annotations",
+    "Attributes",
+    "DriverOpts",
+    "ExposedPorts",
+    "Labels",
+    "Networks",
+    "Options",
+    "PortBindings",
+    "Ports",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+    "Ulimits",
+    "Volumes",
+];
+
+/// What sort of value this is, for messages.
+pub(super) fn kind(value: &Val<'_>) -> &'static str {
+    match value.get() {
+        None => "no value",
+        Some(Value::Null) => "a null value",
+        Some(Value::Bool(_)) => "a boolean",
+        Some(Value::Number(_)) => "a number",
+        Some(Value::String(_)) => "a string",
+        Some(Value::Array(_)) => "a list",
+        Some(Value::Object(_)) => "an object",
     }
 }
