@@ -3,15 +3,20 @@
 //! Building all of it costs milliseconds, so every command line is read with the part that it needs.
 
 use crate::cmd;
-use crate::cmd::verbs::{self, Verb};
+use crate::cmd::verbs;
 use crate::host::GlobalOptions;
 use clap::error::ErrorKind;
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use std::ffi::OsString;
 
+mod commands;
 pub mod help;
 pub mod pages;
 mod path;
+
+use commands::verb;
+
+pub use commands::Command;
 
 /// What `--version` says after the program's name.
 const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
@@ -86,10 +91,6 @@ fn found(mut found: ArgMatches) -> Result<Cli, clap::Error> {
     Ok(Cli { global: GlobalOptions::from_arg_matches_mut(&mut found)?, command })
 }
 
-fn verb(name: &str) -> Option<&'static Verb> {
-    Command::ALL.iter().find(|verb| verb.name() == name)
-}
-
 /// The whole tree, every command with its arguments: for the manual and for tests.
 pub fn whole() -> clap::Command {
     let mut tree = tree().disable_help_subcommand(true);
@@ -110,102 +111,6 @@ pub fn completed() -> clap::Command {
 pub fn version_if_asked() -> Option<String> {
     let word = std::env::args_os().nth(1)?;
     (word == "--version" || word == "-v").then(|| format!("coracle {VERSION}\n"))
-}
-
-verbs::verbs! {
-    /// The verbs.
-    pub enum Command {
-        /// Attach to a running container
-        Attach(cmd::attach::Args),
-        /// Create an image from a container
-        Commit(cmd::commit::Args),
-        /// Print the completion script for a shell
-        Completion(cmd::completion::Args),
-        /// Manage containers
-        Container(cmd::groups::ContainerArgs),
-        /// Copy files between containers and the host
-        Cp(cmd::cp::Args),
-        /// Create a container without starting it
-        Create(Box<cmd::create::Args>),
-        /// Show the changed files of a container or an image
-        Diff(cmd::diff::Args),
-        /// Show events of containers, images and volumes
-        Events(cmd::events::Args),
-        /// Run a command in a running container
-        Exec(cmd::exec::Args),
-        /// Export the files of a container as a tar archive
-        Export(cmd::export::Args),
-        /// Manage health checks
-        Healthcheck(cmd::healthcheck::Args),
-        /// Show the history of an image
-        History(cmd::history::Args),
-        /// Manage images
-        Image(cmd::groups::ImageArgs),
-        /// List images
-        Images(cmd::images::Args),
-        /// Create an image from a tar archive of files
-        Import(cmd::import::Args),
-        /// Show this machine, the store, and what is missing
-        Info(cmd::info::Args),
-        /// Prepare the start of containers
-        Init(cmd::init::Args),
-        /// Show details of containers, images and volumes
-        Inspect(cmd::inspect::Args),
-        /// Send a signal to running containers
-        Kill(cmd::kill::Args),
-        /// Load images from an archive
-        Load(cmd::load::Args),
-        /// Show the logs of containers
-        Logs(cmd::logs::Args),
-        /// Pause containers
-        Pause(cmd::pause::Args),
-        /// Show the published ports of a container
-        Port(cmd::port::Args),
-        /// List containers
-        Ps(cmd::ps::Args),
-        /// Pull images from a registry
-        Pull(cmd::pull::Args),
-        /// Rename a container
-        Rename(cmd::rename::Args),
-        /// Restart containers
-        Restart(cmd::restart::Args),
-        /// Remove containers
-        Rm(cmd::rm::Args),
-        /// Remove images
-        Rmi(cmd::rmi::Args),
-        /// Run a command in a new container
-        Run(Box<cmd::run::Args>),
-        /// Save images to an archive
-        Save(cmd::save::Args),
-        /// Manage secrets
-        Secret(cmd::secret::Args),
-        /// Start containers
-        Start(cmd::start::Args),
-        /// Show the resource usage of containers
-        Stats(cmd::stats::Args),
-        /// Stop containers
-        Stop(cmd::stop::Args),
-        /// Manage the store as a whole
-        System(cmd::system::Args),
-        /// Add names to an image
-        Tag(cmd::tag::Args),
-        /// Show the processes of a container
-        Top(cmd::top::Args),
-        /// Unpause containers
-        Unpause(cmd::pause::Args),
-        /// Run a command in the user namespace of containers
-        Unshare(cmd::unshare::Args),
-        /// Remove names from an image
-        Untag(cmd::untag::Args),
-        /// Update settings of containers
-        Update(Box<cmd::update::Args>),
-        /// Show the version
-        Version(cmd::version::Args),
-        /// Manage volumes
-        Volume(cmd::volume::Args),
-        /// Wait for containers to stop and print their exit codes
-        Wait(cmd::wait::Args),
-    }
 }
 
 #[cfg(test)]

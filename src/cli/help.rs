@@ -1,6 +1,7 @@
 //! What `coracle --help` shows: the commands in groups. And the examples below a command's options.
 
-use super::{pages, verb};
+use super::commands::{self, verb};
+use super::pages;
 use crate::cmd::verbs::bare;
 use clap::Command;
 
@@ -43,7 +44,7 @@ pub(super) const MORE: &str = "coracle COMMAND --help shows the options of a com
 
 /// The help of the program as clap's template.
 pub(super) fn template() -> String {
-    let width = super::Command::ALL.iter().map(|verb| verb.variant.len()).max().unwrap_or_default();
+    let width = commands::Command::ALL.iter().map(|verb| verb.variant.len()).max().unwrap_or_default();
     let mut text = "{about-with-newline}\n{usage-heading} {usage}\n\n".to_owned();
     for (title, names) in GROUPS {
         text.push_str(&format!("{title}:\n"));
@@ -87,7 +88,7 @@ mod tests {
     fn every_command_is_in_one_group() {
         let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         grouped.sort_unstable();
-        let mut all: Vec<String> = super::super::Command::ALL.iter().map(|verb| verb.name()).collect();
+        let mut all: Vec<String> = commands::Command::ALL.iter().map(|verb| verb.name()).collect();
         all.sort_unstable();
         assert_eq!(grouped, all);
     }

@@ -1,5 +1,6 @@
 //! Which commands a command line names, told before it is parsed.
 
+use super::commands::verb;
 use crate::cmd::verbs::bare;
 use clap::Command;
 use std::ffi::OsString;
@@ -32,7 +33,7 @@ pub(super) fn of(words: &[OsString]) -> Vec<&str> {
 pub(super) fn only(tree: Command, path: &[&str]) -> Command {
     tree.mut_subcommands(|command| match path.first().filter(|name| is(&command, name)) {
         None => bare(command),
-        Some(name) => match super::verb(name) {
+        Some(name) => match verb(name) {
             None => command,
             Some(verb) => (verb.arguments)(bare(command)).mut_subcommands(|below| {
                 let wanted = path.get(1).is_some_and(|name| is(&below, name));
