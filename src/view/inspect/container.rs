@@ -11,16 +11,15 @@ use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary, disk_usage};
 use crate::userns;
 use crate::view::Dialect;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
 mod health;
 mod network;
 mod secrets;
+mod time;
 
-/// Go's zero time, which stands for never.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+use time::{NEVER, time};
 
 pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Dialect) -> Result<Value> {
     let plan = dir.spec()?;
@@ -98,10 +97,6 @@ fn show_exec(exec: &ExecRecord) -> Value {
         "Pid": exec.process.filter(|_| running).map_or(0, |p| p.pid),
         "ProcessConfig": {"entrypoint": exec.argv.first(), "arguments": exec.argv.get(1..)},
     })
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
 fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<(u64, u64)> {

@@ -5,7 +5,7 @@ use crate::spec::ContainerSpec;
 use crate::spec::health::Probe;
 use crate::storage::containers::{Checked, ContainerDir, Summary};
 use crate::view::Dialect;
-use crate::view::inspect::container::time;
+use crate::view::inspect::container::time::time;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 

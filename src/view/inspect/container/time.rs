@@ -1,0 +1,10 @@
+//! Moments as Go writes them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// Go's zero time, which stands for never.
+pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
+
+pub(super) fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Nanos, true)
+}
