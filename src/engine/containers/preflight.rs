@@ -2,7 +2,7 @@
 
 use super::find::holder;
 use super::policy::stop_policy;
-use super::remove::remove_ended;
+use super::removal::remove_ended;
 use super::stop::stop;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;

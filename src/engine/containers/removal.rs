@@ -1,10 +1,10 @@
-//! Removing containers that somebody names, with those that need them.
+//! Removing one container that has ended, and those that somebody names, with those that need them.
 
 use super::dependents::Dependents;
 use super::force::{self, Target};
 use super::policy::stop_policy;
 use super::recover::recover;
-use super::remove::{end, remove};
+use super::remove::remove;
 use super::selector::Chosen;
 use crate::container::{ContainerId, Status};
 use crate::error::{Error, Kind, Result};
@@ -156,4 +156,28 @@ impl<'a> Remover<'a> {
         }
         Err(Error::new(Kind::Runtime, format!("container {name} is started again and again")))
     }
+}
+
+/// Removes a container if it does not run: `false` when it does, or was removed by somebody else.
+///
+/// # Errors
+/// When its records cannot be written or the directory cannot be moved.
+pub fn remove_ended(store: &Store, container: &ContainerDir, volumes: bool) -> Result<bool> {
+    recover(store, container)?;
+    let lock = match container.lock() {
+        Err(e) if e.kind() == Kind::NotFound => return Ok(false),
+        other => other?,
+    };
+    if container.status().is_active() || container.is_about_to_start() || !container.in_place() {
+        return Ok(false);
+    }
+    remove(store, container, &lock, volumes).map(|()| true)
+}
+
+/// Ends a container by all means, for its removal, within its patience and two seconds.
+///
+/// # Errors
+/// When it could not be ended; the error says what keeps it.
+pub fn end(store: &Store, container: &ContainerDir, signal: i32, patience: Option<Duration>) -> Result<()> {
+    force::end(store, Target { container, signal, patience })
 }

@@ -2,14 +2,16 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, Platform, Reference};
-use crate::registry::{self, Places, Prepared, PullRequest};
+use crate::registry::{Places, Prepared, PullRequest};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
 
 mod leaf;
+mod message;
+
+pub use message::Message;
 
 /// When an image is pulled although it may be here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,15 +36,6 @@ pub struct Wanted {
     pub platform: Option<Platform>,
     /// How to talk to the registry.
     pub request: PullRequest,
-}
-
-/// How far a pull is.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Message {
-    /// From the transfer.
-    Event(registry::Event),
-    /// A layer is unpacked.
-    Unpacked(usize),
 }
 
 /// Where images come from: the store, and the directory with the configuration of registries.

@@ -10,7 +10,7 @@
 //! A layer that is unpacked already may be missing as a blob, when another image has it in another
 //! compression: then it is fetched all the same, because `save` and `push` give an image byte for byte.
 
-use super::Message;
+use super::message::Message;
 use crate::engine::images::enter;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
