@@ -7,6 +7,8 @@
     reason = "these are tests: a panic is how they fail"
 )]
 
+mod cycles;
+mod graph;
 mod source;
 
 use source::{File, Token, double_colon, program, root, rust_files, tokens, word};

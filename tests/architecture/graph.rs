@@ -1,0 +1,340 @@
+//! Which files of the program name items that live in which others: names are resolved as the compiler does,
+//! through imports and re-exports, to the file that defines the item.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::source::{File, Token, double_colon, tokens, word};
+
+/// Words that begin the declaration of an item; the next word is its name.
+const DECLARE: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static"];
+
+/// How often a name may stand for another before the search ends.
+const DEPTH_MAX: usize = 16;
+
+type Path = Vec<String>;
+
+/// What a name in a module stands for.
+enum Meaning {
+    Item { file: usize },
+    Module(Path),
+    Import(Path),
+}
+
+#[derive(Default)]
+struct Module {
+    names: HashMap<String, Vec<Meaning>>,
+    globs: Vec<Path>,
+}
+
+/// A path as it stands in a file, in the module around it.
+struct Mention {
+    module: Path,
+    words: Path,
+    place: Place,
+}
+
+#[derive(PartialEq)]
+enum Brace {
+    Module(String),
+    Macro,
+    Other,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Import,
+    /// `pub use`, in any of its forms.
+    Export,
+    Code,
+}
+
+/// For two files, by their numbers, the items of the second that the first names.
+pub(crate) type Edges = BTreeMap<(usize, usize), Vec<String>>;
+
+/// Reads all of `files`; those of tests have no edges.
+pub(crate) fn edges(files: &[File]) -> Edges {
+    let mut names = Names::default();
+    let mut mentions = Vec::new();
+    for (number, file) in files.iter().enumerate().filter(|(_, f)| !f.test) {
+        mentions.extend(names.read(number, file).into_iter().map(|mention| (number, mention)));
+    }
+    let mut found = Edges::new();
+    for (from, mention) in mentions {
+        for to in names.files(&mention) {
+            let exported =
+                mention.place == Place::Export && files[to].module.starts_with(&files[from].module);
+            if to != from && !exported {
+                let items = found.entry((from, to)).or_default();
+                let item = mention.words.join("::");
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What the modules of the program call by which name.
+#[derive(Default)]
+struct Names {
+    modules: HashMap<Path, Module>,
+}
+
+impl Names {
+    /// Takes in what a file declares and imports; returns the paths that it mentions.
+    fn read(&mut self, number: usize, file: &File) -> Vec<Mention> {
+        let tokens = without_tests(&file.tokens);
+        self.add(&[], &file.module[0], Meaning::Module(vec![file.module[0].clone()]));
+        self.modules.entry(file.module.clone()).or_default();
+        let mut mentions = Vec::new();
+        // Around the place: the inline modules, the calls of macros, which may make items, and the other braces.
+        let mut braces: Vec<Brace> = Vec::new();
+        let mut at = 0;
+        while at < tokens.len() {
+            let inline = braces
+                .iter()
+                .filter_map(|brace| if let Brace::Module(name) = brace { Some(name) } else { None });
+            let module: Path = file.module.iter().chain(inline).cloned().collect();
+            let outside = braces.iter().all(|brace| *brace != Brace::Other);
+            let next = word(tokens.get(at + 1));
+            match &tokens[at] {
+                Token::Mark('{') => {
+                    let call =
+                        at >= 2 && tokens[at - 1] == Token::Mark('!') && word(tokens.get(at - 2)).is_some();
+                    braces.push(if call { Brace::Macro } else { Brace::Other });
+                }
+                Token::Mark('}') => {
+                    braces.pop();
+                }
+                Token::Word(keyword) if keyword == "use" && tokens.get(at + 1) != Some(&Token::Mark('<')) => {
+                    let public = at > 0
+                        && (tokens[at - 1] == Token::Mark(')') || word(tokens.get(at - 1)) == Some("pub"));
+                    let place = if public { Place::Export } else { Place::Import };
+                    at = self.import(&tokens, at + 1, &module, &[], &mut |words| {
+                        mentions.push(Mention { module: module.clone(), words, place });
+                    });
+                    continue;
+                }
+                Token::Word(keyword) if keyword == "mod" && next.is_some() => {
+                    let name = next.unwrap_or_default().to_owned();
+                    let path = [module.clone(), vec![name.clone()]].concat();
+                    self.modules.entry(path.clone()).or_default();
+                    self.add(&module, &name, Meaning::Module(path));
+                    at += 2;
+                    if tokens.get(at) == Some(&Token::Mark('{')) {
+                        braces.push(Brace::Module(name));
+                        at += 1;
+                    }
+                    continue;
+                }
+                Token::Word(keyword) if outside && DECLARE.contains(&keyword.as_str()) => {
+                    if let Some(name) = next {
+                        self.add(&module, name, Meaning::Item { file: number });
+                    }
+                }
+                Token::Word(_) => {
+                    let words = path_at(&tokens, at);
+                    if !words.is_empty() {
+                        mentions.push(Mention { module, words, place: Place::Code });
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        mentions
+    }
+
+    fn add(&mut self, module: &[String], name: &str, meaning: Meaning) {
+        let names = &mut self.modules.entry(module.to_vec()).or_default().names;
+        names.entry(name.to_owned()).or_default().push(meaning);
+    }
+
+    /// Takes in the use tree at `at`; returns the place after it.
+    fn import(
+        &mut self,
+        tokens: &[Token],
+        mut at: usize,
+        module: &[String],
+        base: &[String],
+        mention: &mut dyn FnMut(Path),
+    ) -> usize {
+        let mut path = base.to_vec();
+        loop {
+            match tokens.get(at) {
+                Some(Token::Mark('{')) => {
+                    at += 1;
+                    while tokens.get(at).is_some_and(|t| *t != Token::Mark('}')) {
+                        at = self.import(tokens, at, module, &path, mention);
+                        while tokens.get(at) == Some(&Token::Mark(',')) {
+                            at += 1;
+                        }
+                    }
+                    return at + 1;
+                }
+                Some(Token::Word(part)) => {
+                    if part != "self" || path.is_empty() {
+                        path.push(part.clone());
+                    }
+                    at += 1;
+                }
+                Some(Token::Mark('*')) => {
+                    let path = absolute(module, &path).unwrap_or_else(|| [module, &path].concat());
+                    self.modules.entry(module.to_vec()).or_default().globs.push(path);
+                    return at + 1;
+                }
+                _ => return at + 1,
+            }
+            if double_colon(tokens, at) {
+                at += 2;
+                continue;
+            }
+            let mut name = path.last().cloned();
+            if word(tokens.get(at)) == Some("as") {
+                name = word(tokens.get(at + 1)).map(str::to_owned);
+                at += 2;
+            }
+            // A relative one begins with a name of this module, or with another crate's.
+            let full = absolute(module, &path).unwrap_or_else(|| [module, &path].concat());
+            if let Some(name) = name.filter(|_| path.len() > 1) {
+                self.add(module, &name, Meaning::Import(full));
+            }
+            mention(path);
+            return at;
+        }
+    }
+
+    /// The files in which that lives what is mentioned.
+    fn files(&self, mention: &Mention) -> Vec<usize> {
+        let Mention { module, words, .. } = mention;
+        let path = absolute(module, words).unwrap_or_else(|| [&module[..], words].concat());
+        self.resolve(&path, 0).1.into_iter().collect()
+    }
+
+    /// The modules and the files with items that an absolute path stands for.
+    fn resolve(&self, path: &[String], depth: usize) -> (HashSet<Path>, HashSet<usize>) {
+        let mut modules = HashSet::from([Path::new()]);
+        let mut items = HashSet::new();
+        if depth > DEPTH_MAX {
+            return (HashSet::new(), items);
+        }
+        for name in path {
+            let mut inner = HashSet::new();
+            items.clear();
+            for module in &modules {
+                let (more, files) = self.look_up(module, name, depth);
+                inner.extend(more);
+                items.extend(files);
+            }
+            if inner.is_empty() {
+                // Whatever comes after an item (a variant, a constant of a type) lives with it.
+                return (inner, items);
+            }
+            modules = inner;
+        }
+        (modules, items)
+    }
+
+    fn look_up(&self, module: &Path, name: &str, depth: usize) -> (HashSet<Path>, HashSet<usize>) {
+        let (mut modules, mut items) = (HashSet::new(), HashSet::new());
+        let Some(scope) = self.modules.get(module) else { return (modules, items) };
+        for meaning in scope.names.get(name).into_iter().flatten() {
+            match meaning {
+                Meaning::Item { file } => {
+                    items.insert(*file);
+                }
+                Meaning::Module(path) => {
+                    modules.insert(path.clone());
+                }
+                Meaning::Import(path) => {
+                    let (more, files) = self.resolve(path, depth + 1);
+                    modules.extend(more);
+                    items.extend(files);
+                }
+            }
+        }
+        if modules.is_empty() && items.is_empty() {
+            for glob in &scope.globs {
+                let (more, files) = self.resolve(&[&glob[..], &[name.to_owned()]].concat(), depth + 1);
+                modules.extend(more);
+                items.extend(files);
+            }
+        }
+        (modules, items)
+    }
+}
+
+/// The words of the path that begins at `at`; none if that is the middle of one, a method, a field, or says who may
+/// see an item.
+fn path_at(tokens: &[Token], at: usize) -> Path {
+    let before = at.checked_sub(1).map(|b| &tokens[b]);
+    let middle = at >= 2 && double_colon(tokens, at - 2);
+    let visibility = at >= 2 && word(tokens.get(at - 1)) == Some("in") && tokens[at - 2] == Token::Mark('(');
+    if middle || visibility || before == Some(&Token::Mark('.')) || before == Some(&Token::Mark('\'')) {
+        return Path::new();
+    }
+    let mut words = Path::new();
+    let mut next = at;
+    while let Some(part) = word(tokens.get(next)) {
+        words.push(part.to_owned());
+        if !double_colon(tokens, next + 1) {
+            break;
+        }
+        next += 3;
+    }
+    // A field, an argument or a variable with its type: a new name, not one in use.
+    let new = words.len() == 1 && tokens.get(at + 1) == Some(&Token::Mark(':'));
+    let nothing = matches!(words.last().map(String::as_str), Some("crate" | "self" | "super"));
+    if new || nothing { Path::new() } else { words }
+}
+
+/// The path from the crate's root, if it begins with `crate`, `self` or `super`.
+fn absolute(module: &[String], path: &[String]) -> Option<Path> {
+    let mut base = match path.first()?.as_str() {
+        "crate" | "coracle" => Path::new(),
+        "self" => module.to_vec(),
+        "super" => module[..module.len().checked_sub(1)?].to_vec(),
+        _ => return None,
+    };
+    for part in &path[1..] {
+        if part == "super" {
+            base.pop();
+        } else {
+            base.push(part.clone());
+        }
+    }
+    Some(base)
+}
+
+/// The tokens without what stands behind `#[cfg(test)]`.
+fn without_tests(all: &[Token]) -> Vec<Token> {
+    let gate = tokens("#[cfg(test)]");
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while at < all.len() {
+        if !all[at..].starts_with(&gate) {
+            kept.push(all[at].clone());
+            at += 1;
+            continue;
+        }
+        let mut depth = 0_usize;
+        at += gate.len();
+        while let Some(token) = all.get(at) {
+            at += 1;
+            match token {
+                Token::Mark('{' | '(' | '[') => depth += 1,
+                Token::Mark(')' | ']') => depth = depth.saturating_sub(1),
+                Token::Mark('}') => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        break;
+                    }
+                }
+                Token::Mark(';') if depth == 0 => break,
+                _ => {}
+            }
+        }
+    }
+    kept
+}
