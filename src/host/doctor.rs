@@ -4,10 +4,10 @@
 //! that has failed runs those that can explain its failure (see [`super::cures`]).
 
 use super::Roots;
-use serde::Serialize;
 use std::path::Path;
 
 mod cgroup;
+mod check;
 mod devices;
 mod disk;
 mod ids;
@@ -15,50 +15,12 @@ mod packages;
 mod userns;
 
 pub use cgroup::{controllers as cgroup_controllers, version as cgroup_version};
+pub use check::{Check, State};
 pub(super) use devices::{fuse, tun};
 pub(super) use disk::{data_root, full_or_read_only};
 pub use ids::id_map;
 pub(super) use ids::id_maps;
 pub(super) use userns::{confinement, namespace_limits, user_namespaces};
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// Short name, stable: scripts may look for it.
-    pub name: &'static str,
-    /// How it stands.
-    pub state: State,
-    /// What was found.
-    pub detail: String,
-    /// What to do, a command or two; empty when nothing need be done.
-    pub cure: Vec<String>,
-}
-
-/// How a check stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// Containers run, but something is slower or cannot be asked for.
-    Limited,
-    /// Containers do not run, or not as asked, until it is cured.
-    Missing,
-}
-
-impl Check {
-    fn ok(name: &'static str, detail: impl Into<String>) -> Check {
-        Check { name, state: State::Ok, detail: detail.into(), cure: Vec::new() }
-    }
-
-    fn limited(name: &'static str, detail: impl Into<String>, cure: Vec<String>) -> Check {
-        Check { name, state: State::Limited, detail: detail.into(), cure }
-    }
-
-    fn missing(name: &'static str, detail: impl Into<String>, cure: Vec<String>) -> Check {
-        Check { name, state: State::Missing, detail: detail.into(), cure }
-    }
-}
 
 /// Runs every check.
 pub fn examine(roots: &Roots) -> Vec<Check> {
@@ -89,10 +51,4 @@ fn runtime_dir(runtime: &Path) -> Check {
             ],
         ),
     }
-}
-
-/// The first line of a small file, trimmed; `None` when it cannot be read.
-fn line(path: &str) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    text.lines().next().map(|line| line.trim().to_owned())
 }

@@ -14,7 +14,7 @@
 //! `runtime` of the data directory, and holds as long as processes are registered there.
 
 use super::config::Settings;
-use super::{GlobalOptions, StorageOption};
+use super::options::{GlobalOptions, StorageOption};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::rootfs::Overlay;
 use directories::BaseDirs;

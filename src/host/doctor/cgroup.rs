@@ -1,6 +1,6 @@
 //! Which resource limits can be set.
 
-use super::Check;
+use super::check::Check;
 use nix::sys::statfs::statfs;
 use std::fs;
 

@@ -1,6 +1,7 @@
 //! Devices and programs that networks and containers with ids of their own need.
 
-use super::{Check, packages};
+use super::check::Check;
+use super::packages;
 use crate::netns::slirp;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;

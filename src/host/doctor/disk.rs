@@ -1,6 +1,6 @@
 //! The file systems that hold the data.
 
-use super::{Check, State};
+use super::check::{Check, State};
 use crate::sys::volume;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};

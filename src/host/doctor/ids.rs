@@ -1,6 +1,7 @@
 //! The account's id range and the programs that map it.
 
-use super::{Check, packages};
+use super::check::Check;
+use super::packages;
 use crate::sys::probe;
 use crate::userns;
 use nix::unistd::{getegid, geteuid};

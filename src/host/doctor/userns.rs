@@ -1,6 +1,6 @@
 //! Whether this account may make user namespaces.
 
-use super::{Check, State, line};
+use super::check::{Check, State};
 use std::path::Path;
 
 /// The check `user-namespaces`.
@@ -146,6 +146,12 @@ pub(in crate::host) fn namespace_limits() -> Vec<String> {
         }
     }
     cures
+}
+
+/// The first line of a small file, trimmed; `None` when it cannot be read.
+fn line(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().next().map(|line| line.trim().to_owned())
 }
 
 #[cfg(test)]
