@@ -14,14 +14,17 @@
 //!
 //! The leaf ends when the link to the monitor closes.
 
+mod door;
 mod inside;
 mod pipes;
 mod tcp;
+mod token;
 mod udp;
 
 use super::Listener;
 use crate::fork::{Child, Doing, Failure, Link};
 use crate::spec::network::{Protocol, SlirpOptions};
+use door::{Door, HostSocket};
 use inside::Inside;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -35,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
+use token::Token;
 
 /// How many events one wait takes.
 const EVENTS_MAX: usize = 256;
@@ -143,62 +147,6 @@ fn set_up(
     Ok(inside)
 }
 
-/// Who an event is for. The two low bits say which kind, the rest is a number of that kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    /// The link to the monitor.
-    Link,
-    /// A host socket, by its place in the list.
-    Listener(usize),
-    /// The host's side of a TCP connection.
-    Client(u64),
-    /// The container's side of a TCP connection.
-    Container(u64),
-    /// The container's side of a UDP session.
-    Session(u64),
-}
-
-impl From<Token> for u64 {
-    fn from(token: Token) -> u64 {
-        match token {
-            Token::Link => 0,
-            Token::Listener(i) => (i as u64 + 1) << 2,
-            Token::Client(id) => id << 2 | 1,
-            Token::Container(id) => id << 2 | 2,
-            Token::Session(id) => id << 2 | 3,
-        }
-    }
-}
-
-impl From<u64> for Token {
-    fn from(data: u64) -> Token {
-        match (data & 3, data >> 2) {
-            (0, 0) => Token::Link,
-            (0, n) => Token::Listener(n as usize - 1),
-            (1, id) => Token::Client(id),
-            (2, id) => Token::Container(id),
-            (_, id) => Token::Session(id),
-        }
-    }
-}
-
-/// A host socket.
-enum Door {
-    /// Accepts connections for this container port.
-    Tcp(TcpListener, u16),
-    /// Gets datagrams for this container port.
-    Udp(udp::HostSocket),
-}
-
-impl AsFd for Door {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Door::Tcp(listener, _) => listener.as_fd(),
-            Door::Udp(socket) => socket.as_fd(),
-        }
-    }
-}
-
 /// Why accepting pauses: until a connection ends, or for a while.
 #[derive(Debug, Clone, Copy)]
 enum Pause {
@@ -228,7 +176,7 @@ impl Forwarder {
             for fd in sockets {
                 doors.push(match bound.protocol {
                     Protocol::Tcp => Door::Tcp(TcpListener::from(fd), bound.container_port),
-                    Protocol::Udp => Door::Udp(udp::HostSocket::new(fd, bound.container_port)),
+                    Protocol::Udp => Door::Udp(HostSocket::new(fd, bound.container_port)),
                 });
             }
         }

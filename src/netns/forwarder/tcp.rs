@@ -3,9 +3,9 @@
 //! Events are edge-triggered: they only note what a socket may be able to do, and [`Connections::turn`]
 //! gives every connection with something to do a bounded amount of work, in turns.
 
-use super::Token;
 use super::inside::{Inside, Way};
 use super::pipes::{Pipe, Pool};
+use super::token::Token;
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::libc;

@@ -3,15 +3,16 @@
 //! A wildcard socket notes to which of the host's addresses a datagram came (`IP_PKTINFO`), and the answer
 //! leaves from there; else clients drop it. Inside, clients show as the container's own address.
 
+use super::door::{Door, HostSocket};
 use super::inside::Inside;
-use super::{Door, Token};
+use super::token::Token;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use nix::{cmsg_space, libc};
 use std::collections::HashMap;
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// Most clients at once; the one that has been silent longest makes room.
@@ -22,26 +23,6 @@ const IDLE: Duration = Duration::from_secs(90);
 const BATCH: usize = 64;
 /// Largest UDP datagram, in bytes.
 const DATAGRAM_MAX: usize = 65_536;
-
-/// A UDP socket on the host.
-#[derive(Debug)]
-pub(super) struct HostSocket {
-    fd: OwnedFd,
-    port: u16,
-}
-
-impl HostSocket {
-    /// Datagrams that arrive at `fd` go to this port of the container.
-    pub(super) fn new(fd: OwnedFd, port: u16) -> Self {
-        HostSocket { fd, port }
-    }
-}
-
-impl AsFd for HostSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
 
 /// A client as one of our sockets sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
