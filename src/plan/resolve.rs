@@ -1,15 +1,16 @@
 //! A request, an image and the caller become one plan. Pure: no file is read and nothing is asked of
 //! the system here, so the whole of it is tested by tables.
 
+mod facts;
 mod mounts;
 mod network;
 mod payload;
+mod refusal;
 
-use super::ids::Account;
 use super::process::{program, working_directory};
 use super::{Request, health, ids, limits, security, systemd};
 use crate::container::ids::IdMaps;
-use crate::container::{ContainerId, Name, RestartPolicy, Signal};
+use crate::container::{RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
@@ -18,33 +19,17 @@ use crate::spec::{
     PLAN_VERSION, ProcessSpec, Share,
 };
 use crate::spec::{NetworkMode, NotifyMode, RootSpec};
-use chrono::{DateTime, Utc};
+pub use facts::Facts;
 use mounts::{binds, mounts};
 use network::{exposed, network};
 use payload::{argv, environment, user};
+use refusal::{no_nul, refuse};
 use std::path::{Path, PathBuf};
 
 /// Size of `/dev/shm` unless `--shm-size` says otherwise, in bytes.
 const SHM_SIZE: u64 = 64 << 20;
 /// Seconds between `stop`'s signal and SIGKILL unless `--stop-timeout` says otherwise.
 const STOP_TIMEOUT: u32 = 10;
-/// Where the program of `--init-path` appears.
-const INIT_PLACE: &str = "/run/coracle-init";
-
-/// What a plan needs beyond the request and the image.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    /// The new container's identifier.
-    pub id: ContainerId,
-    /// Its name when none was asked for.
-    pub spare_name: Name,
-    /// Now.
-    pub created: DateTime<Utc>,
-    /// Who starts it.
-    pub caller: Caller,
-    /// The account, where its ids count.
-    pub account: Account,
-}
 
 /// Makes the plan.
 ///
@@ -155,10 +140,6 @@ pub fn check(request: &Request, facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-fn refuse(message: impl Into<String>, hint: &str) -> Error {
-    Error::new(Kind::Usage, message).hint(hint)
-}
-
 /// Options that need a namespace of the container's own.
 fn check_namespaces(request: &Request) -> Result<()> {
     let NamespaceSpec { pid, ipc, no_shm, uts, .. } = &request.namespaces;
@@ -228,14 +209,6 @@ fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<Roo
             "Run over a throw-away layer: coracle run --rootfs /:O COMMAND.",
         )),
         (false, overlay) => Ok(RootSpec::Directory { path, overlay }),
-    }
-}
-
-/// An image's data that no kernel call could take.
-fn no_nul<'a>(what: &str, mut texts: impl Iterator<Item = &'a String>) -> Result<()> {
-    match texts.any(|t| t.contains('\0')) {
-        true => Err(Error::new(Kind::Image, format!("the image's {what} has a NUL byte"))),
-        false => Ok(()),
     }
 }
 

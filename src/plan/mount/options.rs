@@ -1,6 +1,6 @@
 //! The option words of `--volume` and `--tmpfs` and the keys of `--mount`.
 
-use super::{MountArg, SourceArg};
+use super::args::{MountArg, SourceArg};
 use crate::plan::units::Size;
 use std::path::{Component, Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! The mounts of a plan.
 
-use super::{Facts, INIT_PLACE, no_nul, refuse};
+use super::facts::Facts;
+use super::payload::INIT_PLACE;
+use super::refusal::{no_nul, refuse};
 use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result};
 use crate::image::RunConfig;

@@ -1,6 +1,6 @@
 //! The network of a plan.
 
-use super::refuse;
+use super::refusal::refuse;
 use crate::error::Result;
 use crate::image::RunConfig;
 use crate::netns::{check_publish, parse_expose, publish_exposed};

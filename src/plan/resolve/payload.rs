@@ -1,6 +1,7 @@
 //! What a plan has executed, with which environment and as whom.
 
-use super::{Facts, INIT_PLACE, no_nul, refuse};
+use super::facts::Facts;
+use super::refusal::{no_nul, refuse};
 use crate::error::{Error, Kind, Result};
 use crate::image::RunConfig;
 use crate::plan::ids::Kept;
@@ -9,6 +10,8 @@ use crate::plan::request::ProcessRequest;
 use crate::plan::{Request, env};
 use crate::spec::UserSpec;
 
+/// Where the program of `--init-path` appears.
+pub(super) const INIT_PLACE: &str = "/run/coracle-init";
 /// The group that `--group-add` takes to mean the caller's own groups.
 const KEEP_GROUPS: &str = "keep-groups";
 

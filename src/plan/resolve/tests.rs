@@ -1,4 +1,5 @@
 use super::*;
+use crate::container::ContainerId;
 use crate::host::Limit;
 use crate::image::{ChainId, Digest, ImageConfig};
 use crate::plan::env::EnvRequest;
@@ -8,6 +9,7 @@ use crate::plan::request::{
 };
 use crate::plan::security::SecurityRequest;
 use crate::spec::{FilesSpec, LogSpec, MountSource, SeccompSpec};
+use chrono::DateTime;
 use std::collections::BTreeMap;
 
 pub(in crate::plan) fn facts() -> Facts {
