@@ -11,11 +11,14 @@
 //! tokens, renewal of a token in the middle of a pull, checks on the realm and on redirects, or bounded
 //! manifests.
 
+mod answer;
 mod blob;
 mod certs;
 mod challenge;
 mod conf;
 mod credentials;
+mod endpoint;
+mod event;
 mod fetch;
 mod http;
 mod manifest;
@@ -23,12 +26,14 @@ mod places;
 mod platform;
 mod prepare;
 mod retry;
+mod shown;
 mod tags;
 mod token;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
-pub use fetch::{Event, Fetched, LayerSink, LayerSource, Target, fetch};
+pub use event::Event;
+pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
 pub use manifest::{Compression, ImageManifest, LayerDescriptor};
 pub use places::Places;
 pub use prepare::{Prepared, PullRequest};

@@ -1,6 +1,6 @@
 //! One blob over an unreliable connection: cut streams are taken up again where they ended.
 
-use super::fetch::Event;
+use super::event::Event;
 use super::http::{Ask, Session};
 use super::retry::{Pace, Tries, Trouble};
 use crate::error::{Error, Kind, Result};

@@ -6,16 +6,19 @@
 //! filling memory. When told to stop, the fetch ends as by a failure, so that everything half-made is
 //! dropped by its owner.
 
+use super::answer::read_limited;
 use super::blob::{Download, Part, retrying};
-use super::http::{Ask, Endpoint, Session, read_limited};
+use super::endpoint::Endpoint;
+use super::event::Event;
+use super::http::{Ask, Session};
 use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
 use super::retry::{Tries, Trouble};
+use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, ImageConfig, Reference};
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::thread::JoinHandle;
@@ -32,30 +35,6 @@ const NESTING_MAX: usize = 3;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Time between two looks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// What happens during a fetch, for whoever shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Event {
-    /// This full name is tried.
-    Trying(Reference),
-    /// Something the user should know and need not act upon.
-    Warning(String),
-    /// A pause before another try.
-    Waiting {
-        /// The failure that made it necessary.
-        why: String,
-        /// Its length.
-        seconds: u64,
-    },
-    /// The manifest is known: the layers' digests and sizes in bytes, bottom first.
-    Layers(Vec<(Digest, u64)>),
-    /// A layer needs no transfer.
-    Present(usize),
-    /// A layer's bytes so far.
-    Progress(usize, u64),
-    /// All bytes of a layer are here and verified.
-    Downloaded(usize),
-}
 
 /// An image's documents, verified, as they came.
 #[derive(Debug, Clone)]
@@ -267,8 +246,8 @@ impl Fetcher<'_> {
             if !platform::agrees(&parsed.os, &parsed.architecture, &wanted) {
                 (self.report)(Event::Warning(format!(
                     "{name} is for {}/{}, not for {}",
-                    manifest::shown(&parsed.os),
-                    manifest::shown(&parsed.architecture),
+                    shown(&parsed.os),
+                    shown(&parsed.architecture),
                     self.prepared.platform
                 )));
             }

@@ -6,77 +6,25 @@
 //! a token that runs out in the middle of a pull is replaced. The TLS client is
 //! built at the first request, because loading the system's authorities takes milliseconds.
 
-use super::certs::HostCerts;
-use super::credentials::{Credentials, Found};
-use super::retry::{self, Pace, Trouble};
+use super::answer::{
+    CONNECT_TIMEOUT, READ_TIMEOUT, deepest, is_certificate_failure, read_limited, unreachable,
+};
+use super::endpoint::{Endpoint, Security, is_loopback};
+use super::retry::{self, Trouble};
 use super::token::Authorizer;
 use crate::error::{Error, Kind, Result};
-use crate::image::Reference;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest silence before and in the middle of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const REDIRECTS_MAX: usize = 8;
 /// How often one request may ask for a new token while the registry lets nobody in: once because it has none
 /// or it ran out, once more because the answer to a request beside it, which has used it up, may be on its way.
 const RENEWALS_MAX: usize = 2;
 /// Largest error document that is read.
 const ERROR_MAX: u64 = 64 << 10;
-
-/// How far a host's identity is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Security {
-    /// https with a certificate that verifies.
-    Verified,
-    /// The same, or plain http, because the bytes do not leave this machine.
-    Loopback,
-    /// https with any certificate, or plain http: the user has said so for this host.
-    Insecure,
-}
-
-/// One registry as prepared before the download process starts: nothing here needs a file again.
-#[derive(Debug, Clone)]
-pub(super) struct Endpoint {
-    /// The physical reference.
-    pub(super) reference: Reference,
-    pub(super) security: Security,
-    pub(super) certs: HostCerts,
-    pub(super) found: Found,
-    /// The user's credentials by host, for token servers elsewhere.
-    pub(super) hosts: BTreeMap<String, Credentials>,
-}
-
-impl Endpoint {
-    /// The host to connect to; docker.io's API lives on another one.
-    fn api_host(&self) -> &str {
-        match self.reference.registry() {
-            Some("docker.io") => "registry-1.docker.io",
-            Some(host) => host,
-            None => "",
-        }
-    }
-
-    pub(super) fn host(&self) -> &str {
-        self.reference.registry().unwrap_or_default()
-    }
-}
-
-/// Whether a `host[:port]` names this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
-        Some((v6, _)) => v6,
-        None => host.split(':').next().unwrap_or(host),
-    };
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
-}
 
 /// A conversation with one registry.
 #[derive(Debug)]
@@ -361,55 +309,6 @@ fn redirect_target(from: &Url, location: Option<&str>) -> Result<Url, String> {
     }
 }
 
-/// Words for a failure below HTTP, with the hint that fits.
-pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
-    let why = deepest(failure);
-    let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
-        .caused_by(Error::new(Kind::Registry, why.clone()));
-    let alert = why.strip_prefix("received fatal alert: ").unwrap_or_default();
-    if alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied") {
-        error.hint(format!(
-            "It asks for another client certificate: put one with its key into \
-             ~/.config/containers/certs.d/{host}/ as NAME.cert and NAME.key, or use --cert-dir DIR."
-        ))
-    } else if is_certificate_failure(failure) {
-        error.hint(format!(
-            "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
-        ))
-    } else if ["InvalidContentType", "corrupt message", "handshake eof"].iter().any(|w| why.contains(w)) {
-        error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
-    } else if why.contains("refused") {
-        error.hint("Nothing listens there: check the host and the port.")
-    } else if why.contains("resolved") {
-        error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
-    } else {
-        error
-    }
-}
-
-fn is_certificate_failure(failure: &reqwest::Error) -> bool {
-    deepest(failure).to_ascii_lowercase().contains("certificate")
-}
-
-/// The innermost cause, which says what happened.
-fn deepest(failure: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = failure;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    let words = cause.to_string();
-    if failure.is_timeout() && failure.is_connect() {
-        format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
-    } else if failure.is_timeout() {
-        format!("it has said nothing for {} s", READ_TIMEOUT.as_secs())
-    } else if words.contains("record") && words.contains("Query") {
-        // The resolver's own words are about its protocol.
-        "its name cannot be resolved".to_owned()
-    } else {
-        words
-    }
-}
-
 fn bad_url(host: &str, why: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::Registry, format!("registry {host}: {why}"))
 }
@@ -421,40 +320,6 @@ fn header_value(text: &str) -> Result<HeaderValue> {
 /// One line of printable text from a server, at most 200 characters.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
-}
-
-/// Reads a body of at most `max` bytes; `what` names it in a failure.
-///
-/// # Errors
-/// A broken connection, or a longer body.
-pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) -> Result<Vec<u8>, Trouble> {
-    let long = || Trouble::lasting(Error::new(Kind::Registry, format!("{what} is longer than {max} bytes")));
-    if response.content_length().is_some_and(|n| n > max) {
-        return Err(long());
-    }
-    let mut body = Vec::new();
-    let mut pace = Pace::new();
-    loop {
-        let chunk = response.chunk().await;
-        if let Ok(Some(chunk)) = &chunk
-            && pace.is_too_slow(chunk.len() as u64)
-        {
-            let why = Error::new(Kind::Registry, format!("{what} came too slowly: {}", Pace::LIMIT));
-            return Err(Trouble::passing(why));
-        }
-        match chunk {
-            Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > max => return Err(long()),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(e) => {
-                let host = response.url().authority().to_owned();
-                return Err(Trouble::passing(
-                    Error::new(Kind::Registry, format!("the connection to {host} broke"))
-                        .caused_by(Error::new(Kind::Registry, deepest(&e))),
-                ));
-            }
-        }
-    }
 }
 
 fn client(endpoint: &Endpoint, scheme: &str, with_identity: bool) -> Result<Client> {

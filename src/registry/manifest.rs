@@ -5,6 +5,7 @@
 //! every digest becomes a [`Digest`] here or the document is refused.
 
 use super::platform;
+use super::shown::shown;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, Platform};
 use oci_client::manifest as types;
@@ -82,11 +83,6 @@ struct Shape {
     config: Option<serde::de::IgnoredAny>,
     layers: Option<serde::de::IgnoredAny>,
     fs_layers: Option<serde::de::IgnoredAny>,
-}
-
-/// Text of the registry's, fit for a terminal.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 fn refuse(name: &str, why: &str) -> Error {

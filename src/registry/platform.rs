@@ -1,5 +1,6 @@
 //! Which entry of an index is for this machine, or for the platform asked for.
 
+use super::shown::shown;
 use crate::image::{Digest, Platform};
 use oci_client::manifest::ImageIndexEntry;
 
@@ -80,7 +81,7 @@ pub(super) fn offered(entries: &[ImageIndexEntry]) -> String {
             name.push('/');
             name.push_str(variant);
         }
-        let name = super::manifest::shown(&name);
+        let name = shown(&name);
         if name != "unknown/unknown" && !names.contains(&name) {
             names.push(name);
         }

@@ -3,7 +3,7 @@
 use super::certs;
 use super::conf::Registries;
 use super::credentials::{Credentials, Keyring};
-use super::http::{Endpoint, Security, is_loopback};
+use super::endpoint::{Endpoint, Security, is_loopback};
 use super::places::Places;
 use super::retry::RetryPolicy;
 use crate::error::Result;

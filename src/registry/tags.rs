@@ -1,8 +1,11 @@
 //! The tags of a repository, page by page.
 
+use super::answer::read_limited;
 use super::blob::retrying;
-use super::fetch::{Event, block_on};
-use super::http::{Ask, Endpoint, Session, read_limited};
+use super::endpoint::Endpoint;
+use super::event::Event;
+use super::fetch::block_on;
+use super::http::{Ask, Session};
 use super::manifest::MANIFEST_MAX;
 use super::prepare::Prepared;
 use super::retry::{RetryPolicy, Tries};

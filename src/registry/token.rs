@@ -4,9 +4,10 @@
 //! authentication): by GET with user name and password or anonymously, by an OAuth2 POST with an
 //! identity token. The server must pass [`challenge::check_realm`] first.
 
+use super::answer;
 use super::challenge::{self, Challenge, RealmTrust};
 use super::credentials::Credentials;
-use super::http::{self, Endpoint};
+use super::endpoint::Endpoint;
 use super::retry::Trouble;
 use crate::error::{Error, Kind, Result};
 use base64::Engine as _;
@@ -167,7 +168,7 @@ impl Authorizer {
         };
         let server = url.authority().to_owned();
         let mut response =
-            request.send().await.map_err(|e| Trouble::passing(http::unreachable(&server, &e)))?;
+            request.send().await.map_err(|e| Trouble::passing(answer::unreachable(&server, &e)))?;
         let status = response.status();
         if matches!(status.as_u16(), 400 | 401 | 403) {
             return Err(self.denied(&format!("token server {server} refuses us")).into());
@@ -179,7 +180,7 @@ impl Authorizer {
             return Err(Trouble { error, retry, after: None });
         }
         let body =
-            http::read_limited(&mut response, &format!("the answer of token server {server}"), TOKEN_MAX)
+            answer::read_limited(&mut response, &format!("the answer of token server {server}"), TOKEN_MAX)
                 .await?;
         let bad = || Error::new(Kind::Registry, format!("token server {server} sent no token"));
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| bad())?;

@@ -1,0 +1,94 @@
+//! Answers: bodies up to a bound, and words for those that did not come.
+
+use super::retry::{Pace, Trouble};
+use crate::error::{Error, Kind, Result};
+use reqwest::Response;
+use std::time::Duration;
+
+/// Longest wait for a connection.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest silence before and in the middle of an answer.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Words for a failure below HTTP, with the hint that fits.
+pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
+    let why = deepest(failure);
+    let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
+        .caused_by(Error::new(Kind::Registry, why.clone()));
+    let alert = why.strip_prefix("received fatal alert: ").unwrap_or_default();
+    if alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied") {
+        error.hint(format!(
+            "It asks for another client certificate: put one with its key into \
+             ~/.config/containers/certs.d/{host}/ as NAME.cert and NAME.key, or use --cert-dir DIR."
+        ))
+    } else if is_certificate_failure(failure) {
+        error.hint(format!(
+            "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
+        ))
+    } else if ["InvalidContentType", "corrupt message", "handshake eof"].iter().any(|w| why.contains(w)) {
+        error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
+    } else if why.contains("refused") {
+        error.hint("Nothing listens there: check the host and the port.")
+    } else if why.contains("resolved") {
+        error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
+    } else {
+        error
+    }
+}
+
+pub(super) fn is_certificate_failure(failure: &reqwest::Error) -> bool {
+    deepest(failure).to_ascii_lowercase().contains("certificate")
+}
+
+/// The innermost cause, which says what happened.
+pub(super) fn deepest(failure: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = failure;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let words = cause.to_string();
+    if failure.is_timeout() && failure.is_connect() {
+        format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
+    } else if failure.is_timeout() {
+        format!("it has said nothing for {} s", READ_TIMEOUT.as_secs())
+    } else if words.contains("record") && words.contains("Query") {
+        // The resolver's own words are about its protocol.
+        "its name cannot be resolved".to_owned()
+    } else {
+        words
+    }
+}
+
+/// Reads a body of at most `max` bytes; `what` names it in a failure.
+///
+/// # Errors
+/// A broken connection, or a longer body.
+pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) -> Result<Vec<u8>, Trouble> {
+    let long = || Trouble::lasting(Error::new(Kind::Registry, format!("{what} is longer than {max} bytes")));
+    if response.content_length().is_some_and(|n| n > max) {
+        return Err(long());
+    }
+    let mut body = Vec::new();
+    let mut pace = Pace::new();
+    loop {
+        let chunk = response.chunk().await;
+        if let Ok(Some(chunk)) = &chunk
+            && pace.is_too_slow(chunk.len() as u64)
+        {
+            let why = Error::new(Kind::Registry, format!("{what} came too slowly: {}", Pace::LIMIT));
+            return Err(Trouble::passing(why));
+        }
+        match chunk {
+            Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > max => return Err(long()),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(e) => {
+                let host = response.url().authority().to_owned();
+                return Err(Trouble::passing(
+                    Error::new(Kind::Registry, format!("the connection to {host} broke"))
+                        .caused_by(Error::new(Kind::Registry, deepest(&e))),
+                ));
+            }
+        }
+    }
+}
