@@ -3,8 +3,6 @@
 use crate::cli::Command;
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::storage::Store;
-use crate::view::Dialect;
 use crate::{fork, runtime, ui};
 use std::process::ExitCode;
 
@@ -14,6 +12,7 @@ pub mod completion;
 pub mod container;
 pub mod cp;
 pub mod create;
+mod dialect;
 pub mod diff;
 pub mod events;
 pub mod exec;
@@ -47,6 +46,7 @@ pub mod secret;
 pub mod start;
 pub mod stats;
 pub mod stop;
+mod store;
 pub mod system;
 pub mod tag;
 pub mod top;
@@ -57,6 +57,9 @@ pub mod verbs;
 pub mod version;
 pub mod volume;
 pub mod wait;
+
+use dialect::dialect;
+use store::store;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.
 pub const STAGES: [(&str, fork::Stage); 3] =
@@ -72,7 +75,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
         command,
         Command::Run(_) | Command::Exec(_) | Command::Start(_) | Command::Attach(_) | Command::Unshare(_)
     );
-    let done = run(command, env).map_err(|error| explain::explained(error, env));
+    let done = perform(command, env).map_err(|error| explain::explained(error, env));
     if !ui::docker() || of_payload {
         return done;
     }
@@ -82,7 +85,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
     }
 }
 
-fn run(command: Command, env: &Env) -> Result<ExitCode> {
+fn perform(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Attach(args) => attach::run(&args, env),
         Command::Commit(args) => commit::run(&args, env),
@@ -130,15 +133,4 @@ fn run(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Volume(args) => volume::run(args, env),
         Command::Wait(args) => wait::run(&args, env),
     }
-}
-
-/// The store the command line means.
-fn store(env: &Env) -> Result<Store> {
-    let store = Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)?;
-    Ok(store.overlaid_by(env.roots.overlay))
-}
-
-/// Whose form documents have: docker's when this process is called by that name.
-fn dialect() -> Dialect {
-    if ui::docker() { Dialect::Docker } else { Dialect::Podman }
 }

@@ -5,67 +5,25 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
-use crate::storage::containers::log::{Line, Stream, stamp};
+use crate::storage::containers::log::{Stream, stamp};
 use crate::storage::containers::watch::{self, Watch};
 use crate::text::time;
 use chrono::{DateTime, Utc};
 use source::{Head, Source};
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod args;
 mod journal;
+mod output;
 mod source;
 
-/// Bytes that are gathered before they are written.
-const BLOCK: usize = 256 * 1024;
+pub use args::{Args, Tail};
+use output::{BLOCK, Output};
+
 /// How often a log is asked for more where nothing tells of it.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-
-/// Arguments of `logs`.
-#[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
-pub struct Args {
-    /// Containers by name, id or beginning of an id
-    #[arg(value_name = "CONTAINER")]
-    pub containers: Vec<String>,
-    /// Show the log of the latest container
-    #[arg(short, long)]
-    pub latest: bool,
-    /// Follow the log until the container ends
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Show the time of each line
-    #[arg(short, long)]
-    pub timestamps: bool,
-    /// Show this many lines from the end; -1 or all shows all of them
-    #[arg(long, value_name = "LINES", default_value = "-1", allow_negative_numbers = true, value_parser = lines)]
-    pub tail: Tail,
-    /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Show what was written until this time
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// With several containers, begin each line with the name instead of the id
-    #[arg(short, long)]
-    pub names: bool,
-    /// With several containers, give each its own colour
-    #[arg(long)]
-    pub color: bool,
-}
-
-/// `--tail`: how many lines, or all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tail(Option<u64>);
-
-fn lines(text: &str) -> Result<Tail> {
-    match (text, text.parse::<i64>()) {
-        ("all", _) => Ok(Tail(None)),
-        (_, Ok(number)) => Ok(Tail(u64::try_from(number).ok())),
-        _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a number of lines"))),
-    }
-}
 
 /// Shows what containers wrote to standard output and standard error.
 ///
@@ -100,61 +58,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             Err(Error::new(Kind::OutputClosed, "write to standard output").caused_by(e))
         }
         other => other.context(Kind::Storage, || "show a log").map(|()| ExitCode::SUCCESS),
-    }
-}
-
-/// Where lines go, and which.
-struct Output<'a> {
-    out: io::StdoutLock<'a>,
-    err: io::StderrLock<'a>,
-    /// What is to be written, all of one stream: on one terminal the two keep their order.
-    block: Vec<u8>,
-    stream: Stream,
-    since: Option<Vec<u8>>,
-    until: Option<Vec<u8>>,
-    timestamps: bool,
-}
-
-impl Output<'_> {
-    fn wants(&self, time: &[u8]) -> bool {
-        self.since.as_deref().is_none_or(|since| time >= since)
-            && self.until.as_deref().is_none_or(|until| time <= until)
-    }
-
-    fn write(&mut self, line: Line<'_>, prefix: &[u8], at_start: &mut [bool; 2]) -> io::Result<()> {
-        let at_start = &mut at_start[usize::from(line.stream == Stream::Stderr)];
-        let begins = std::mem::replace(at_start, line.full);
-        if !self.wants(line.time) {
-            return Ok(());
-        }
-        if line.stream != self.stream || self.block.len() >= BLOCK {
-            self.flush()?;
-            self.stream = line.stream;
-        }
-        if begins {
-            self.block.extend_from_slice(prefix);
-            if self.timestamps {
-                self.block.extend_from_slice(line.time);
-                self.block.push(b' ');
-            }
-        }
-        self.block.extend_from_slice(line.text);
-        if line.full {
-            self.block.push(b'\n');
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self.stream {
-            Stream::Stdout => {
-                self.out.write_all(&self.block)?;
-                self.out.flush()?;
-            }
-            Stream::Stderr => self.err.write_all(&self.block)?,
-        }
-        self.block.clear();
-        Ok(())
     }
 }
 

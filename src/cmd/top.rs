@@ -10,6 +10,9 @@ use std::process::ExitCode;
 
 mod columns;
 mod docker;
+mod row;
+
+use row::line;
 
 /// Arguments of `top`.
 #[derive(Debug, clap::Args)]
@@ -65,8 +68,4 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     ui::out(&rows::align(&text)?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn line(cells: impl Iterator<Item = String>) -> String {
-    cells.collect::<Vec<_>>().join("\t") + "\n"
 }

@@ -1,7 +1,8 @@
 //! One container's log, wherever it is kept.
 
+use super::args::Args;
 use super::journal::Journal;
-use super::{Args, Output};
+use super::output::Output;
 use crate::container::Status;
 use crate::engine::containers;
 use crate::error::{Context, Error, Kind, Result};

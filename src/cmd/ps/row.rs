@@ -1,6 +1,6 @@
 //! One container of a listing, and what is read for it.
 
-use super::Args;
+use super::args::Args;
 use super::ports::{merged, ports};
 use crate::container::Status;
 use crate::error::Result;

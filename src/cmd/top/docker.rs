@@ -2,7 +2,7 @@
 //! forms that people ask for. Other words are read as the columns of podman's `top`.
 
 use super::columns::{percent, terminal};
-use super::line;
+use super::row::line;
 use crate::error::Result;
 use crate::runtime::processes::{self, Names, Process};
 use crate::text::printable;
