@@ -1,9 +1,12 @@
 //! Access lists of files: extended attributes that hold ids (acl(5), linux/posix_acl_xattr.h).
 
+use super::place::Place;
+use super::record::failed;
+use crate::error::Result;
 use crate::sys::xattr;
 use nix::errno::Errno;
-use nix::sys::stat::{Mode, fchmod};
-use std::os::fd::BorrowedFd;
+use nix::sys::stat::{Mode, fchmod, mkdirat};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Whether this attribute is one: of a file, or of what is made in a directory.
 pub(super) fn is(attribute: &[u8]) -> bool {
@@ -45,6 +48,15 @@ pub(super) fn with_owners(
         entry[4..].copy_from_slice(&found.to_le_bytes());
     }
     Some(list)
+}
+
+/// Makes a directory that is [open to all](open_to_all); gives it.
+pub(super) fn make_open_dir(parent: &Place, name: &str) -> Result<Place> {
+    let fail = |e: Errno| failed("create", &parent.path().join(name), e.into());
+    mkdirat(parent, name, Mode::from_bits_truncate(0o755)).map_err(fail)?;
+    let made = parent.below(name)?.ok_or_else(|| fail(Errno::ENOENT))?;
+    open_to_all(made.as_fd()).map_err(fail)?;
+    Ok(made)
 }
 
 #[cfg(test)]

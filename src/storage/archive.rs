@@ -13,6 +13,7 @@ mod input;
 mod load;
 mod made;
 mod manifest;
+mod names;
 mod output;
 mod save;
 mod source;
@@ -25,16 +26,3 @@ pub use manifest::{Descriptor, Family, Manifest};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, save_archive, save_directory};
 pub use source::Source;
-
-/// The file that says that a directory is an OCI image layout.
-const LAYOUT: &str = "oci-layout";
-/// Its content.
-const LAYOUT_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-/// The file that lists a layout's images.
-const INDEX: &str = "index.json";
-/// The file that lists the images of docker's archives; in a `dir:` directory, the manifest itself.
-const MANIFEST: &str = "manifest.json";
-/// The annotation that names an image in a layout's index (OCI image spec, annotations.md).
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// Where docker puts the whole name; its `ref.name` is the tag alone.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";

@@ -7,9 +7,9 @@
 //! sees end of file only after the digest was verified (attack cases 10 and 12), and an error when the
 //! writer gives up.
 
-use super::Roots;
 use super::place::{Place, TMP};
 use super::record::{self, Durability, failed, open_regular};
+use super::roots::Roots;
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
 use crate::sys;

@@ -7,7 +7,7 @@
 //! the same when it is the same inode, or has the same kind, owner, mode, size and time.
 
 use super::unpack::{DIRECTORY, file_type, lstat};
-use super::{record, trash, whiteout};
+use super::{record, tree, whiteout};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
@@ -134,7 +134,7 @@ fn same_directories(a: &[Dir<'_>], b: &[Dir<'_>]) -> nix::Result<bool> {
 
 fn names(stack: &[Dir<'_>], all: &mut BTreeSet<CString>) -> nix::Result<()> {
     for dir in stack {
-        all.extend(trash::names(dir.fd.as_fd())?);
+        all.extend(tree::names(dir.fd.as_fd())?);
     }
     Ok(())
 }

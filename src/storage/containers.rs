@@ -21,6 +21,7 @@ mod health;
 mod locks;
 pub mod log;
 mod names;
+mod plan;
 mod records;
 mod specs;
 mod summary;

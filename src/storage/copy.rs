@@ -1,7 +1,7 @@
 //! Copying files between directories of the store, by descriptors and without following anything.
 
 use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat, resolve};
-use super::{holes, trash};
+use super::{holes, tree};
 use crate::sys::fd::despite_leases;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -134,7 +134,7 @@ impl Copier<'_> {
         if depth > DEPTH {
             return Err(Errno::ENAMETOOLONG);
         }
-        for name in trash::names(from)? {
+        for name in tree::names(from)? {
             // What disappears under our eyes is not copied.
             let Some(status) = lstat(from, &name)? else { continue };
             if file_type(&status) == SFlag::S_IFDIR {

@@ -9,19 +9,21 @@
 //! any more has therefore seen all of it.
 //!
 //! A writer that was killed within its write, or found the disk full, leaves a line without an end; the next
-//! event follows on it. Each line starts with [`OPENING`], which no JSON text holds inside, so a reader
+//! event follows on it. Each line starts with [`event::OPENING`], which no JSON text holds inside, so a reader
 //! finds that next event all the same.
 //!
 //! An event that cannot be written is lost; the verb that tells of it does not fail.
 
 mod event;
+mod files;
 mod reader;
 
 pub use event::{Action, Event, Type};
 pub use reader::Reader;
 
+use files::{CURRENT, in_words, is_at, numbered, numbers};
+
 use super::place::Place;
-use crate::error::Error;
 use nix::fcntl::OFlag;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -29,11 +31,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The file that is written.
-const CURRENT: &str = "current";
-
-/// What every line starts with.
-const OPENING: &[u8] = b"{\"time\":\"";
 /// A file of this size is put aside.
 const FULL: u64 = 4 << 20;
 /// How many files that were put aside are kept; one that was written to lately is kept in any case.
@@ -139,11 +136,6 @@ fn make(dir: &Path) -> io::Result<Place> {
     Place::make(dir).map_err(in_words)
 }
 
-/// As those who tell of events want it: in one line.
-fn in_words(error: Error) -> io::Error {
-    io::Error::other(error.in_one_line())
-}
-
 fn uninterrupted(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     loop {
         match work() {
@@ -151,22 +143,6 @@ fn uninterrupted(mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
             other => return other,
         }
     }
-}
-
-fn is_at(dir: &Place, name: &str, inode: u64) -> bool {
-    matches!(dir.look(name), Ok(Some(found)) if found.st_ino == inode)
-}
-
-fn numbered(number: u64) -> String {
-    format!("{number:08}")
-}
-
-/// The files that were put aside, the oldest first.
-fn numbers(dir: &Place) -> io::Result<Vec<u64>> {
-    let names = dir.names().map_err(in_words)?;
-    let mut all: Vec<u64> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
-    all.sort_unstable();
-    Ok(all)
 }
 
 #[cfg(test)]

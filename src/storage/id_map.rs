@@ -4,71 +4,21 @@
 //! numbers are other ids inside; this is noticed by comparing the map of the process with the recorded
 //! one, before layers are made or used.
 
+use super::id_ranges::IdRanges;
 use super::place::Place;
-use super::record::{Durability, failed};
-use super::{Roots, Version};
+use super::record::Durability;
+use super::roots::Roots;
+use super::tree;
+use super::version::{FORMAT, Version};
 use crate::error::{Error, Kind, Result};
 use crate::fork::Failure;
 use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
-use std::fs;
 use std::os::fd::AsFd;
-use std::path::Path;
 
 /// The step that fails when files of the layers would belong to nobody; `host::cures` knows it.
 const USE_LAYERS: &str = "use the layers in";
 
-/// Which ids of this namespace are which on the host: `[inside, outside, count]`, as in
-/// /proc/PID/uid_map (user_namespaces(7)).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct IdRanges {
-    uid: Vec<[u32; 3]>,
-    gid: Vec<[u32; 3]>,
-}
-
-impl IdRanges {
-    /// The map of this process; outside a user namespace, only the user's own id, as 0.
-    fn current() -> Result<Self> {
-        let read = |name: &str, own: u32| -> Result<Vec<[u32; 3]>> {
-            let path = Path::new("/proc/self").join(name);
-            let text = fs::read_to_string(&path).map_err(|e| failed("read", &path, e))?;
-            Ok(if nix::unistd::geteuid().is_root() { parse_map(&text) } else { vec![[0, own, 1]] })
-        };
-        Ok(IdRanges {
-            uid: read("uid_map", nix::unistd::getuid().as_raw())?,
-            gid: read("gid_map", nix::unistd::getgid().as_raw())?,
-        })
-    }
-
-    /// Whether files can get owners other than the user.
-    fn many(&self) -> bool {
-        self.uid.iter().map(|r| u64::from(r[2])).sum::<u64>() > 1
-    }
-
-    /// Whether every id of `old` is the same id here.
-    fn extends(&self, old: &IdRanges) -> bool {
-        fn holds(new: &[[u32; 3]], old: &[[u32; 3]]) -> bool {
-            old.iter().all(|o| new.iter().any(|n| n[0] == o[0] && n[1] == o[1] && n[2] >= o[2]))
-        }
-        self.many() == old.many() && holds(&self.uid, &old.uid) && holds(&self.gid, &old.gid)
-    }
-}
-
-fn parse_map(text: &str) -> Vec<[u32; 3]> {
-    text.lines()
-        .filter_map(|line| {
-            let mut numbers = line.split_ascii_whitespace().map(str::parse::<u32>);
-            Some([numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?])
-        })
-        .collect()
-}
-
-/// Whether files can get owners other than the user in this process.
-pub(super) fn many_ids() -> Result<bool> {
-    Ok(nix::unistd::geteuid().is_root() && IdRanges::current()?.many())
-}
-
-/// See [`super::Store::check_id_map`].
+/// See [`Store::check_id_map`](super::Store::check_id_map).
 pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
     let root = Place::open(&roots.data)?;
     let Some(version) = root.read::<Version>("version")? else { return Ok(()) };
@@ -111,12 +61,12 @@ fn change_back(old: &IdRanges) -> String {
 pub(super) fn forget(roots: &Roots) -> Result<()> {
     // One that cannot be read may stand on layers all the same.
     let empty = match Place::find(&roots.data.join("containers")) {
-        Ok(Some(containers)) => super::trash::names(containers.as_fd()).is_ok_and(|names| names.is_empty()),
+        Ok(Some(containers)) => tree::names(containers.as_fd()).is_ok_and(|names| names.is_empty()),
         other => other?.is_none(),
     };
     if !empty {
         return Ok(());
     }
-    let version = Version { format: super::FORMAT, id_map: None };
+    let version = Version { format: FORMAT, id_map: None };
     Place::open(&roots.data)?.replace("version", &version, Durability::Synced)
 }

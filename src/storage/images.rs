@@ -15,19 +15,20 @@ mod remove;
 
 pub use self::check::Damaged;
 pub use self::damage::Lost;
+pub use self::records::ManifestRef;
 pub use self::remove::Removed;
 
 use self::records::{ConfigOf, ImageRecord, Index, IndexEntry, REF_NAME, RefRecord};
 use super::blobs::Blobs;
 use super::layers::Layers;
+use super::lock::{SharedLock, open_lock};
 use super::place::Place;
 use super::record::{Durability, failed, warn_once};
-use super::{Roots, SharedLock};
+use super::roots::Roots;
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::sync::Arc;
@@ -43,18 +44,6 @@ pub struct Images {
     roots: Arc<Roots>,
     blobs: Blobs,
     layers: Layers,
-}
-
-/// Names a manifest blob (OCI image spec, descriptor.md).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ManifestRef {
-    /// Its media type.
-    pub media_type: String,
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
 }
 
 /// A pulled, built or loaded image, to be recorded.
@@ -427,7 +416,7 @@ impl Images {
 
     /// Keeps others from changing the records of images that are read, changed and written.
     fn records_lock(&self) -> Result<fs::File> {
-        let lock = super::open_lock(&self.roots.data, "index.lock")?;
+        let lock = open_lock(&self.roots.data, "index.lock")?;
         lock.lock().map_err(|e| failed("lock", &self.roots.data.join("index.lock"), e))?;
         Ok(lock)
     }

@@ -8,15 +8,17 @@
 //!
 //! All of this runs inside the user namespace, where the kernel translates the owners in the archive.
 
-use super::place::{self, Place, TMP};
+use super::access_list::make_open_dir;
+use super::lock::SharedLock;
+use super::place::{self, Place, TMP, open_dir};
 use super::record::{self, Durability, failed};
+use super::roots::Roots;
 use super::unpack::{self, Limits, Notes};
-use super::{Roots, SharedLock, access_list, id_map, trash};
+use super::{id_map, trash};
 use crate::error::{Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::File;
@@ -344,18 +346,4 @@ impl Drop for TempDir {
             let _ = trash::remove_in(&self.tmp, self.name.as_str());
         }
     }
-}
-
-/// Makes a directory that is [open to all](access_list::open_to_all); gives it.
-pub(super) fn make_open_dir(parent: &Place, name: &str) -> Result<Place> {
-    let fail = |e: Errno| failed("create", &parent.path().join(name), e.into());
-    mkdirat(parent, name, Mode::from_bits_truncate(0o755)).map_err(fail)?;
-    let made = parent.below(name)?.ok_or_else(|| fail(Errno::ENOENT))?;
-    access_list::open_to_all(made.as_fd()).map_err(fail)?;
-    Ok(made)
-}
-
-/// Opens one of the store's own directories, which is reached through no link.
-pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
-    place::directory(path).map_err(|e| failed("open", path, e.into()))
 }

@@ -4,8 +4,9 @@
 //! file system. What counts is allocated blocks, directories included, and a file with several names
 //! once, so that the sum is what `du -s` says. What goes away meanwhile is not counted.
 
+use super::place;
 use super::record::failed;
-use super::{Store, layers};
+use super::store::Store;
 use crate::error::Result;
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -31,7 +32,7 @@ pub type Sizes = BTreeMap<String, u64>;
 pub fn data_root(store: &Store) -> Result<Sizes> {
     let data = store.data();
     let mut walk = Walk { seen: HashSet::new(), sizes: Sizes::new(), device: 0 };
-    let root = layers::open_dir(data)?;
+    let root = place::open_dir(data)?;
     let mut measure = || -> nix::Result<()> {
         let found = fstat(&root)?;
         walk.device = found.st_dev;

@@ -1,7 +1,8 @@
 //! Looking for what stands in the place of the store's own directories and lock files.
 
 use super::place::{self, Place};
-use super::{DIRECTORIES, Store};
+use super::roots::DIRECTORIES;
+use super::store::Store;
 use crate::error::{Error, Kind, Result};
 use nix::sys::stat::SFlag;
 

@@ -18,7 +18,7 @@ mod header;
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::unpack::{BASE, DIRECTORY, file_type};
-use crate::storage::{holes, record, trash, whiteout};
+use crate::storage::{holes, record, tree, whiteout};
 use crate::sys::fd;
 use header::{BLOCK, Entry, map};
 use nix::errno::Errno;
@@ -483,7 +483,7 @@ impl<'a, W: Write> Packer<'a, W> {
 impl Level {
     /// `None` for a directory that was removed under our eyes.
     fn of(dir: OwnedFd, path: &[u8]) -> Result<Option<Level>> {
-        let mut names = match trash::names(dir.as_fd()) {
+        let mut names = match tree::names(dir.as_fd()) {
             Err(Errno::ENOENT) => return Ok(None),
             other => other.map_err(|e| failed(path, e))?,
         };

@@ -6,7 +6,8 @@
 //! there on every directory is opened with `RESOLVE_NO_SYMLINKS` (openat2(2)) from first to last part, and
 //! what is in it reached from the descriptor. A link is refused; [`unfit`] finds those that are there.
 
-use super::record::{self, Durability, failed};
+use super::record::{self, BELOW, Durability, failed};
+use super::tree;
 use crate::error::{Error, Kind, Result};
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
@@ -27,9 +28,6 @@ pub(super) const TRASH: &str = "trash";
 pub(super) const ASIDE: &str = "damaged";
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY);
-
-/// How paths below one of the store's directories are resolved.
-pub(super) const BELOW: ResolveFlag = ResolveFlag::RESOLVE_BENEATH.union(ResolveFlag::RESOLVE_NO_SYMLINKS);
 
 /// A directory of the store.
 #[derive(Debug)]
@@ -109,7 +107,7 @@ impl Place {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let names = super::trash::names(self.as_fd()).map_err(|e| failed("read", &self.path, e.into()))?;
+        let names = tree::names(self.as_fd()).map_err(|e| failed("read", &self.path, e.into()))?;
         let names = names.into_iter().filter_map(|name| name.into_string().ok());
         Ok(names.filter(|name| !name.starts_with('.')).collect())
     }
@@ -321,6 +319,11 @@ pub(super) fn unfit(data: &Path, below: &str) -> Result<Option<(Place, String)>>
         at = next;
     }
     Ok(None)
+}
+
+/// Opens one of the store's own directories, which is reached through no link.
+pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
+    directory(path).map_err(|e| failed("open", path, e.into()))
 }
 
 #[cfg(test)]

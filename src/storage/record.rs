@@ -1,10 +1,9 @@
 //! Small records: JSON files that are replaced whole, by write-new-and-rename (attack case 54), and read from
 //! regular files only, up to a bound: what else stands in a record's place is damage, and never waited for.
 
-use super::place::BELOW;
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, openat2, renameat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, renameat};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -18,6 +17,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How paths below one of the store's directories are resolved.
+pub(super) const BELOW: ResolveFlag = ResolveFlag::RESOLVE_BENEATH.union(ResolveFlag::RESOLVE_NO_SYMLINKS);
 
 /// Largest record that is read, in bytes: far more than any that is written.
 pub const RECORD_MAX: u64 = 16 << 20;

@@ -1,8 +1,10 @@
 //! Taking a whole store away.
 
+use super::lock::ExclusiveLock;
 use super::place::{ASIDE, Place, TRASH};
 use super::record::failed;
-use super::{ExclusiveLock, Store, trash};
+use super::store::Store;
+use super::trash;
 use crate::error::Result;
 use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};

@@ -14,7 +14,6 @@
 //! beforehand, so where the kernel does it nothing is lost.
 
 use crate::fork::{Doing, Failure};
-use crate::spec::RootSpec;
 use crate::storage::place::{self, Place};
 use crate::storage::{fuse, trash};
 use crate::sys::mount::{self, FsContext, Tree};
@@ -27,12 +26,15 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+mod assemble;
 mod host_tree;
+
+pub use assemble::assemble;
 
 /// The directories a root is assembled from and on.
 #[derive(Debug)]
 pub struct Places {
-    /// Unpacked layers, bottom first; for [`RootSpec::Layers`].
+    /// Unpacked layers, bottom first; for [`RootSpec::Layers`](crate::spec::RootSpec::Layers).
     pub lowers: Vec<PathBuf>,
     /// What the container changes.
     pub upper: PathBuf,
@@ -69,25 +71,6 @@ impl std::str::FromStr for Overlay {
             "fuse" => Ok(Overlay::Fuse),
             _ => Err(()),
         }
-    }
-}
-
-/// Mounts the root file system on `places.merged`.
-///
-/// # Errors
-/// The failed step.
-pub fn assemble(plan: &RootSpec, places: &Places) -> Result<(), Failure> {
-    let over = |lowers: &[PathBuf]| {
-        overlay(lowers, &places.upper, &places.work, &places.merged, places.volatile, places.overlay)
-    };
-    match plan {
-        RootSpec::Layers(_) => over(&places.lowers),
-        RootSpec::Directory { path, overlay: true } => over(&[resolved(path)?]),
-        RootSpec::Directory { path, overlay: false } => {
-            let tree = mount::open_tree(cwd(), path, Tree::CloneRecursive).doing("open", path)?;
-            attach(tree, &places.merged)
-        }
-        RootSpec::HostTree => host_tree::assemble(places),
     }
 }
 

@@ -6,9 +6,11 @@
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events, Type};
+use super::lock::ExclusiveLock;
 use super::place::{self, Place, TMP};
 use super::record::{self, Durability, failed, read_bytes, replace_in, warn_once};
-use super::{ExclusiveLock, Roots, trash};
+use super::roots::Roots;
+use super::trash;
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
@@ -337,7 +339,7 @@ fn copies(container: BorrowedFd<'_>, make: bool) -> nix::Result<OwnedFd> {
             _ => {}
         }
     }
-    open_within(container, COPIES, OFlag::O_RDONLY | OFlag::O_DIRECTORY, place::BELOW)
+    open_within(container, COPIES, OFlag::O_RDONLY | OFlag::O_DIRECTORY, record::BELOW)
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events};
+use super::lock::ExclusiveLock;
 use super::place::{self, Place, TMP};
 use super::record::{self, Durability, failed, warn_once};
+use super::roots::Roots;
 use super::unpack::{DIRECTORY, resolve};
-use super::{ExclusiveLock, Roots, copy, layers, trash};
+use super::{access_list, copy, trash, tree};
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
@@ -142,7 +144,7 @@ impl Volumes {
     /// Whole in `tmp/` first: the rename into place is the one step that makes a volume.
     fn fill(&self, (tmp, temporary): (&Place, &str), volume: &Volume, backing: &Backing) -> Result<()> {
         let made = tmp.new_below(temporary)?;
-        let data = layers::make_open_dir(&made, DATA)?;
+        let data = access_list::make_open_dir(&made, DATA)?;
         if backing.has_owner() {
             let (uid, gid) = (backing.uid.unwrap_or(0), backing.gid.unwrap_or(0));
             fchown(&data, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
@@ -242,7 +244,7 @@ impl Volumes {
     /// Whether the first container that mounts the volume fills it: it is empty, as far as can be told.
     pub fn needs_copy_up(&self, volume: &Volume) -> bool {
         let data = || place::directory(&self.dir(&volume.name).join(DATA));
-        let empty = || data().and_then(|data| trash::names(data.as_fd())).is_ok_and(|names| names.is_empty());
+        let empty = || data().and_then(|data| tree::names(data.as_fd())).is_ok_and(|names| names.is_empty());
         volume.backing().is_ok_and(|b| b.copy) && empty()
     }
 
@@ -346,7 +348,7 @@ impl Volumes {
         let volume = name.parse::<Name>().ok().filter(|name| {
             let data = || place::directory(&self.dir(name).join(DATA));
             // What is closed to us holds what somebody of the container's has put there.
-            match data().and_then(|data| trash::names(data.as_fd())) {
+            match data().and_then(|data| tree::names(data.as_fd())) {
                 Ok(names) => !names.is_empty(),
                 Err(e) => e == Errno::EACCES,
             }
@@ -417,11 +419,11 @@ fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -
     // The descriptor of a new mount only names it, and takes no owner, mode or attribute.
     let opened = openat(target, ".", DIRECTORY, Mode::empty())?;
     let target = opened.as_fd();
-    if !trash::names(target)?.is_empty() {
+    if !tree::names(target)?.is_empty() {
         if xattr::get(target, FILLING)?.is_none() {
             return Ok(false);
         }
-        trash::empty_tree(target)?;
+        tree::empty_tree(target)?;
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let source = match resolve(source_root, path.as_os_str().as_bytes(), flags) {
@@ -433,7 +435,7 @@ fn fill_once(source_root: BorrowedFd<'_>, path: &Path, target: BorrowedFd<'_>) -
     failpoint::reach("volume.fill");
     let copied = copy::tree(source.as_fd(), target);
     if copied.is_err() {
-        trash::empty_tree(target)?;
+        tree::empty_tree(target)?;
     }
     if marked {
         xattr::remove(target, FILLING)?;

@@ -115,7 +115,7 @@ const HIDDEN_LIBRARIES: [(&str, &[&str]); 10] = [
 
 /// Files after whose start every path may be controlled by an image or a container: what lies in a layer, and
 /// the store itself, which somebody may have given to a container.
-const PATH_RULE: [&str; 26] = [
+const PATH_RULE: [&str; 27] = [
     "src/storage/archive",
     "src/storage/blobs",
     "src/storage/compare",
@@ -132,6 +132,7 @@ const PATH_RULE: [&str; 26] = [
     "src/storage/reset",
     "src/storage/secrets",
     "src/storage/trash",
+    "src/storage/tree",
     "src/storage/unpack",
     "src/storage/volumes",
     "src/storage/whiteout",

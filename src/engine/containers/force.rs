@@ -150,7 +150,7 @@ impl<'a> Case<'a> {
         }
         let over = patience.is_some_and(|patience| patience <= begun.elapsed());
         if self.step == Step::Waits && status.is_active() {
-            self.told = Some(Event::of(container, Action::Stop));
+            self.told = Some(container.event(Action::Stop));
             self.step = Step::Asked;
             // Whatever is wrong with it, it is killed when its time is over.
             let _ = ask(container, signal);

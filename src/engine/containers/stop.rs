@@ -82,7 +82,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     pub fn ask(&mut self, container: C, signal: i32, patience: Option<Duration>) -> Result<usize> {
         let asked = container.borrow();
         let ends = asked.status().is_active() || still_to_be_removed(asked);
-        let told = ends.then(|| Event::of(asked, Action::Stop));
+        let told = ends.then(|| asked.event(Action::Stop));
         ask_to_stop(asked, signal)?;
         let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
         self.all.push(One { container, deadline, killed: Cell::new(false), told });

@@ -4,7 +4,7 @@
 //! container. Other file systems mounted within are left alone.
 
 use crate::fork::{Doing, Failure};
-use crate::storage::trash;
+use crate::storage::tree;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
@@ -48,7 +48,7 @@ impl Level {
     fn open(parent: BorrowedFd<'_>, own: (CString, FileStat)) -> nix::Result<Level> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let dir = openat(parent, own.0.as_c_str(), flags, Mode::empty())?;
-        Ok(Level { names: trash::names(dir.as_fd())?.into_iter(), dir, own })
+        Ok(Level { names: tree::names(dir.as_fd())?.into_iter(), dir, own })
     }
 }
 

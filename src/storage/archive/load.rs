@@ -1,8 +1,8 @@
 //! From an archive or directory to images in the store.
 
 use super::manifest::{Descriptor, Family, Index, LAYERS_MAX, Manifest};
+use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};
-use super::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::image::{ChainId, Digest, ImageConfig, Platform, Reference};

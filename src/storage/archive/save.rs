@@ -1,7 +1,7 @@
 //! From images in the store to an archive or directory.
 
 use super::manifest::{Descriptor, Family, Index, Manifest};
-use super::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME};
+use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, Image, Reference};
 use crate::storage::Store;

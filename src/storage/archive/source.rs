@@ -1,6 +1,6 @@
 //! Where the members of an image archive come from.
 
-use super::{INDEX, LAYOUT, MANIFEST};
+use super::names::{INDEX, LAYOUT, MANIFEST};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::blobs::{SMALL_BLOB_MAX, Section};
 use crate::storage::record;

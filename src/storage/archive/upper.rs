@@ -4,10 +4,10 @@ use super::made::{LayerWriter, NewLayer};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::image::ChainId;
-use crate::storage::layers::open_dir;
 use crate::storage::pack::{Options, Packer, Whiteouts};
+use crate::storage::place::open_dir;
 use crate::storage::unpack::{BASE, file_type, resolve};
-use crate::storage::{Store, trash};
+use crate::storage::{Store, tree};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{SFlag, fstat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -50,7 +50,7 @@ impl NewLayer {
         if changed {
             packer.root(top.as_fd())?;
         }
-        if !changed && trash::names(top.as_fd()).map_err(fail)?.is_empty() {
+        if !changed && tree::names(top.as_fd()).map_err(fail)?.is_empty() {
             return Ok(None);
         }
         packer.tree(top.as_fd(), b"")?;

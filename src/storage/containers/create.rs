@@ -25,7 +25,7 @@ use crate::spec::ContainerSpec;
 use crate::storage::events::{Action, Event, Events, Type};
 use crate::storage::place::Place;
 use crate::storage::record::failed;
-use crate::storage::{access_list, trash};
+use crate::storage::{access_list, trash, tree};
 use chrono::Utc;
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use std::io;
@@ -138,7 +138,7 @@ impl Containers {
         let Some(containers) = self.place()? else { return Ok(0) };
         let mut count = 0;
         let fail = |e: nix::Error| failed("read", containers.path(), e.into());
-        for name in trash::names(containers.as_fd()).map_err(fail)? {
+        for name in tree::names(containers.as_fd()).map_err(fail)? {
             let Ok(name) = name.into_string() else { continue };
             let id = name.strip_prefix(NEW).unwrap_or(&name);
             // What is no directory, or cannot be opened, is for `system check` to tell of.

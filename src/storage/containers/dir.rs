@@ -13,18 +13,18 @@ pub use end_pipe::EndPipe;
 pub use status::LOST_EXIT_CODE;
 
 use super::files;
-use super::locks::{self, DirLock};
+use super::locks::{self, AliveLock, DirLock};
+use super::plan;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::spec::ContainerSpec;
-use crate::storage::events::{Action, Event, Events};
+use crate::storage::events::{Action, Event, Events, Type};
 use crate::storage::record;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstatat};
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct ContainerDir {
     data: PathBuf,
     runtime: PathBuf,
     dir: OwnedFd,
-    claim: RefCell<Option<claim::Claim>>,
+    claim: RefCell<Option<AliveLock>>,
 }
 
 /// How long a change to a container by another command may take. None takes that long, unless it is stopped.
@@ -141,7 +141,7 @@ impl ContainerDir {
     /// # Errors
     /// When `plan.json` is missing, damaged or of a newer version.
     pub fn spec(&self) -> Result<ContainerSpec> {
-        self.plan_bytes().and_then(|bytes| super::specs::parse(&bytes)).map_err(|e| {
+        self.plan_bytes().and_then(|bytes| plan::parse(&bytes)).map_err(|e| {
             Error::new(Kind::Storage, "its plan cannot be read").caused_by(e).hint(self.drop_it())
         })
     }
@@ -176,18 +176,21 @@ impl ContainerDir {
         self.settings().map_or_else(|_| self.id.short().to_owned(), |settings| settings.name.to_string())
     }
 
-    /// What events say of the container: its name, its image and its labels.
-    pub(in crate::storage) fn event_subject(&self) -> (String, String, BTreeMap<String, String>) {
+    /// Something that happens to this container now, by its name, image and labels. To be called while its
+    /// directory still stands.
+    pub fn event(&self, action: Action) -> Event {
         let spec = self.spec().ok();
         let name = self.name_if_known(spec.as_ref());
         // One that cannot be read has no image or labels that could be told.
         let (image, labels) = spec.map(|spec| (spec.image, spec.labels)).unwrap_or_default();
-        (name, image.map(|image| image.reference).unwrap_or_default(), labels)
+        let image = image.map(|image| image.reference).unwrap_or_default();
+        let event = Event::new(Type::Container, action).id(self.id.as_str()).name(name).image(image);
+        Event { attributes: labels, ..event }
     }
 
     /// Tells of something that happened to the container, by the name and the labels that it has.
     pub fn emit(&self, action: Action) {
-        Events::new(&self.data).emit(Event::of(self, action));
+        Events::new(&self.data).emit(self.event(action));
     }
 
     /// Takes the lock for a change to this container; held for moments, never while waiting for a

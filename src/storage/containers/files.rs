@@ -1,6 +1,6 @@
 //! Small record files below a directory descriptor: whole or absent, never half.
 
-use crate::storage::place::BELOW;
+use crate::storage::record::BELOW;
 use crate::storage::record::{self, RECORD_MAX, open_regular};
 use crate::sys::fd::open_within;
 use nix::errno::Errno;

@@ -13,7 +13,7 @@
 //! while another process holds the flock.
 
 use super::files;
-use crate::storage::place::BELOW;
+use crate::storage::record::BELOW;
 use crate::storage::record::open_regular;
 use crate::sys::fd::open_within;
 use chrono::{DateTime, Utc};

@@ -13,7 +13,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::storage::place::Place;
 use crate::storage::record::failed;
-use crate::storage::trash;
+use crate::storage::{trash, tree};
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 use nix::unistd::symlinkat;
@@ -83,7 +83,7 @@ impl Containers {
     /// Takes away every link that leads to this container, whose own records do not tell its name.
     pub(super) fn release_names(&self, id: &ContainerId) -> Result<()> {
         let Some((names, _lock)) = self.locked_names()? else { return Ok(()) };
-        for name in trash::names(names.as_fd()).map_err(|e| failed("read", names.path(), e.into()))? {
+        for name in tree::names(names.as_fd()).map_err(|e| failed("read", names.path(), e.into()))? {
             if let Ok(name) = name.into_string()
                 && matches!(read(&names, &name)?, Link::To(found) if found == *id)
             {

@@ -4,12 +4,11 @@
 //! never makes something count as unused: [`Specs::unreadable`] comes along with those that can be read, and
 //! whoever removes things has to look at it.
 
-use super::{ContainerDir, Containers, files};
-use crate::container::{ContainerId, PLAN_VERSION};
+use super::{ContainerDir, Containers, files, plan};
+use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result};
 use crate::spec::ContainerSpec;
 use crate::storage::record::warn_once;
-use serde::Deserialize;
 
 /// What all containers are to be.
 #[derive(Debug)]
@@ -54,42 +53,11 @@ impl Unreadable {
     }
 }
 
-/// The part of a plan that says whether this program understands it.
-#[derive(Deserialize)]
-struct Versioned {
-    #[serde(default)]
-    version: u32,
-}
-
-/// A plan from its bytes.
-///
-/// # Errors
-/// When it is none, or of a newer version.
-pub(super) fn parse(bytes: &[u8]) -> Result<ContainerSpec> {
-    match serde_json::from_slice::<ContainerSpec>(bytes) {
-        Ok(spec) => match newer(spec.version) {
-            Some(error) => Err(error),
-            None => Ok(spec),
-        },
-        // A newer form need not be one that can be read.
-        Err(e) => {
-            let version = serde_json::from_slice::<Versioned>(bytes).map_or(0, |plan| plan.version);
-            Err(newer(version).unwrap_or_else(|| Error::new(Kind::Storage, "it is damaged").caused_by(e)))
-        }
-    }
-}
-
-/// The refusal of a plan that may mean more than is read of it.
-fn newer(version: u32) -> Option<Error> {
-    let text = || format!("it has version {version}, this coracle knows up to {PLAN_VERSION}");
-    (version > PLAN_VERSION).then(|| Error::new(Kind::Storage, text()))
-}
-
 impl ContainerDir {
     /// Whether the plan is one of a newer version.
     fn has_newer_plan(&self) -> bool {
         let bytes = files::read(self.fd(), "plan.json").ok().flatten().unwrap_or_default();
-        serde_json::from_slice::<Versioned>(&bytes).is_ok_and(|plan| plan.version > PLAN_VERSION)
+        plan::is_newer(&bytes)
     }
 }
 

@@ -1,10 +1,11 @@
 //! One event, and its line.
 
-use super::OPENING;
-use crate::storage::containers::ContainerDir;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// What every line starts with.
+pub(super) const OPENING: &[u8] = b"{\"time\":\"";
 
 /// What sort of thing it happened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,14 +174,6 @@ impl Event {
             health: String::new(),
             attributes: BTreeMap::new(),
         }
-    }
-
-    /// Something that happens to this container now; reads its name, image and labels. To be called while
-    /// the container's directory still stands.
-    pub fn of(dir: &ContainerDir, action: Action) -> Event {
-        let (name, image, labels) = dir.event_subject();
-        let event = Event::new(Type::Container, action).id(dir.id().as_str()).name(name).image(image);
-        Event { attributes: labels, ..event }
     }
 
     /// Something that happens to this image now. `name` is a reference, or the id again.

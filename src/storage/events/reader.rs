@@ -1,6 +1,7 @@
 //! Reading events: those that are kept, then those that happen.
 
-use super::{CURRENT, Event, in_words, is_at, numbered, numbers};
+use super::event::Event;
+use super::files::{CURRENT, in_words, is_at, numbered, numbers};
 use crate::storage::place::Place;
 use crate::sys::fd::link_of;
 use chrono::{DateTime, Utc};

@@ -36,6 +36,7 @@ mod content;
 mod copy_up;
 mod listing;
 mod lookup;
+mod opened;
 mod process;
 mod rename;
 mod server;
@@ -47,6 +48,7 @@ use crate::storage::place;
 use crate::storage::unpack::lstat;
 use crate::sys::mount::{self, Tree};
 use nix::errno::Errno;
+use opened::Opened;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -61,15 +63,6 @@ pub struct Parts<'a> {
     pub work: &'a Path,
     /// Nobody will look at `upper` after a crash: skip syncs.
     pub volatile: bool,
-}
-
-/// The descriptors a server works from.
-#[derive(Debug)]
-struct Opened {
-    /// The upper directory, then the lower ones, the top one first (`O_PATH`).
-    layers: Vec<OwnedFd>,
-    work: OwnedFd,
-    volatile: bool,
 }
 
 /// Mounts an overlay of `parts` on `place`. The caller has one thread, is in the shared user namespace and

@@ -1,6 +1,5 @@
 //! What the records of images say, and the parts of other documents that are read for them.
 
-use super::ManifestRef;
 use crate::image::{Digest, Reference};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -82,4 +81,16 @@ pub(super) struct BlobsOf {
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) digest: Digest,
+}
+
+/// Names a manifest blob (OCI image spec, descriptor.md).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestRef {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
 }

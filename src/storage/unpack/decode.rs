@@ -5,7 +5,7 @@
 //! The format is told by its first bytes: media types lie more often than magic numbers. The end of the
 //! queue is only reached when the hash is the diff id (attack cases 10 and 12).
 
-use super::Limits;
+use super::limits::Limits;
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
 use crate::storage::blobs::Hasher;

@@ -1,8 +1,10 @@
 //! Making one entry of an archive.
 
+use super::attributes;
+use super::limits::Limits;
+use super::notes::Notes;
 use super::tar::{Archive, Entry, Type};
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, join, lstat, normalise, shown};
-use super::{Limits, Notes, attributes};
 use crate::error::{Error, Kind, Result};
 use crate::storage::access_list;
 use crate::storage::whiteout::{self, Meaning};

@@ -8,12 +8,13 @@
 //! a link. A file that cannot be replaced, since something is mounted on it, is written to in place.
 
 use super::entry::{copy_sparse, copy_whole, mtime};
+use super::limits::Limits;
 use super::tar::{Archive, Entry, Type};
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, resolve, shown};
-use super::{Limits, attributes, decode};
+use super::{attributes, decode};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
-use crate::storage::{access_list, id_map};
+use crate::storage::{access_list, id_ranges};
 use crate::sys::fd::{despite_leases, mount_id};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -71,7 +72,7 @@ pub struct Extracted {
 /// something of another kind is in the way; `Storage` when a file cannot be made.
 pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Result<Extracted> {
     let mut archive = Archive::new(archive);
-    let many = id_map::many_ids()?;
+    let many = id_ranges::many_ids()?;
     let mut extractor = Extractor {
         tree: Tree::new(into),
         how,

@@ -10,45 +10,24 @@
 //! - A hard link whose target is in a lower layer: overlay links only within one layer, so the target is
 //!   copied up and linked.
 
+mod lower;
 mod view;
 
-use super::Notes;
+pub(in crate::storage) use lower::Lower;
+
+use super::notes::Notes;
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, join, lstat, resolve, shown};
 use crate::error::{Error, Kind, Result};
-use crate::storage::layers::open_dir;
-use crate::storage::{copy, trash, whiteout};
+use crate::storage::{copy, tree, whiteout};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstat, futimens};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
-use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use view::{Found, View};
-
-/// A layer below the one being completed.
-#[derive(Debug)]
-pub(in crate::storage) struct Lower {
-    root: OwnedFd,
-    home: PathBuf,
-    owners: OnceCell<HashMap<Vec<u8>, (u32, u32)>>,
-}
-
-impl Lower {
-    /// Opens the layer in this directory of the store.
-    pub(in crate::storage) fn open(home: &Path) -> Result<Self> {
-        Ok(Lower { root: open_dir(&home.join("fs"))?, home: home.to_owned(), owners: OnceCell::new() })
-    }
-
-    /// The intended owner of a path, if one is recorded.
-    fn owner(&self, path: &[u8]) -> Option<(u32, u32)> {
-        let read = || super::owners::read(&self.home);
-        self.owners.get_or_init(read).get(path).copied()
-    }
-}
 
 /// Completes the layer in `root`; `below` is bottom first.
 pub(in crate::storage) fn complete(root: &OwnedFd, notes: &mut Notes, below: &[Lower]) -> Result<()> {
@@ -282,7 +261,7 @@ fn keep_times(dir: BorrowedFd<'_>, change: impl FnOnce() -> nix::Result<()>) -> 
 /// Moves everything from one directory to another; directories that both have are merged, of other
 /// pairs the moved one stays.
 fn merge(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Result<()> {
-    for name in trash::names(from)? {
+    for name in tree::names(from)? {
         let is_dir = |dir| Ok(lstat(dir, &name)?.is_some_and(|s| file_type(&s) == SFlag::S_IFDIR));
         if is_dir(from)? && is_dir(to)? {
             let below = openat(from, name.as_c_str(), DIRECTORY, Mode::empty())?;
@@ -291,7 +270,7 @@ fn merge(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Result<()> {
             unlinkat(from, name.as_c_str(), UnlinkatFlags::RemoveDir)?;
             continue;
         }
-        trash::remove_tree(to, &name)?;
+        tree::remove_tree(to, &name)?;
         renameat(from, name.as_c_str(), to, name.as_c_str())?;
     }
     Ok(())

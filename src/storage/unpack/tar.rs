@@ -10,8 +10,11 @@
 use crate::error::{Error, Kind, Result};
 use std::io::BufRead;
 
+mod malformed;
 mod pax;
 mod sparse;
+
+use malformed::bad;
 
 /// Bytes in a block.
 const BLOCK: usize = 512;
@@ -61,11 +64,6 @@ pub(in crate::storage) struct Archive<R> {
     left: u64,
     /// Padding after it.
     padding: u64,
-}
-
-/// A malformed archive.
-fn bad(how: impl Into<String>) -> Error {
-    Error::new(Kind::Image, format!("the archive is malformed: {}", how.into()))
 }
 
 /// Turns a failed read into an error; the input puts its own `Error` inside.

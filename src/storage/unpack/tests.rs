@@ -257,13 +257,13 @@ fn case_9_bombs_are_refused_and_leave_nothing() {
 #[test]
 fn case_9_a_deep_tree_is_taken_apart() {
     let dir = tempfile::tempdir().unwrap();
-    let mut here = crate::storage::layers::open_dir(dir.path()).unwrap();
+    let mut here = crate::storage::place::open_dir(dir.path()).unwrap();
     for _ in 0..3000 {
         nix::sys::stat::mkdirat(&here, "d", nix::sys::stat::Mode::S_IRWXU).unwrap();
         here = nix::fcntl::openat(&here, "d", DIRECTORY, nix::sys::stat::Mode::empty()).unwrap();
     }
-    let top = crate::storage::layers::open_dir(dir.path()).unwrap();
-    crate::storage::trash::remove_tree(top.as_fd(), c"d").unwrap();
+    let top = crate::storage::place::open_dir(dir.path()).unwrap();
+    crate::storage::tree::remove_tree(top.as_fd(), c"d").unwrap();
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 

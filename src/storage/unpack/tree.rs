@@ -7,7 +7,7 @@
 //! something is removed or replaced they are forgotten.
 
 use crate::error::{Error, Kind, Result};
-use crate::storage::{record, trash, whiteout};
+use crate::storage::{record, tree, whiteout};
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat};
@@ -172,7 +172,7 @@ impl<'a> Tree<'a> {
                         return Err(fail(Errno::ENOTDIR));
                     }
                     // The lower directory is gone and a new one takes its place.
-                    trash::remove_tree(here, &name).map_err(fail)?;
+                    tree::remove_tree(here, &name).map_err(fail)?;
                     self.make_implied(here, &name, &full).map_err(fail)?;
                     self.parents.clear();
                     let dir = openat(here, name.as_c_str(), DIRECTORY, Mode::empty()).map_err(fail)?;
@@ -200,7 +200,7 @@ impl<'a> Tree<'a> {
     /// Removes whatever has this name.
     pub(super) fn clear(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
         self.parents.clear();
-        trash::remove_tree(dir, name)
+        tree::remove_tree(dir, name)
     }
 }
 

@@ -6,7 +6,7 @@
 //! run takes a claimed one for one that is being started. Like every such lock it is lost when its process
 //! closes any descriptor of the file: nobody looks for a claim of his own.
 
-use super::super::locks::{self, AliveLock};
+use super::super::locks;
 use super::ContainerDir;
 use crate::sys::process;
 use nix::unistd::Pid;
@@ -49,6 +49,3 @@ impl ContainerDir {
         (holder() == Some(pid)).then_some((pid, pidfd))
     }
 }
-
-/// A claim that is held.
-pub(super) type Claim = AliveLock;

@@ -11,7 +11,7 @@ use super::ContainerDir;
 use crate::error::{Context, Kind, Result};
 use crate::storage::place::Place;
 use crate::storage::record::open_regular;
-use crate::storage::trash;
+use crate::storage::tree;
 use nix::fcntl::OFlag;
 use nix::unistd::fsync;
 use std::io::{self, ErrorKind};
@@ -31,7 +31,7 @@ impl ContainerDir {
             sync_file(self.fd(), name).context(Kind::Storage, doing)?;
         }
         if let Some(secrets) = Place::find(&self.path().join("secrets"))? {
-            for name in trash::names(secrets.as_fd()).context(Kind::Storage, doing)? {
+            for name in tree::names(secrets.as_fd()).context(Kind::Storage, doing)? {
                 sync_file(secrets.as_fd(), &name.to_string_lossy()).context(Kind::Storage, doing)?;
             }
             secrets.sync()?;

@@ -6,7 +6,7 @@ use super::super::summary::Summary;
 use super::ContainerDir;
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
-use crate::storage::events::{Action, Event, Events};
+use crate::storage::events::{Action, Events};
 use crate::sys::process;
 use chrono::Utc;
 use nix::errno::Errno;
@@ -181,7 +181,7 @@ impl ContainerDir {
             restart_at: None,
         };
         self.write_exit(&exit)?;
-        Events::new(&self.data).emit(Event::of(self, Action::Died).code(exit.code.into()));
+        Events::new(&self.data).emit(self.event(Action::Died).code(exit.code.into()));
         Ok(Some(exit))
     }
 }

@@ -8,7 +8,7 @@ use super::super::{CONTAINERS, Containers};
 use super::ContainerDir;
 use crate::error::{Context, Kind, Result};
 use crate::failpoint;
-use crate::storage::events::{Action, Event, Events};
+use crate::storage::events::{Action, Events};
 use crate::storage::place::{Place, TRASH};
 use crate::storage::record::{failed, unique};
 use nix::errno::Errno;
@@ -23,7 +23,7 @@ impl ContainerDir {
     /// When the rename is refused.
     pub fn trash(&self, _lock: &DirLock) -> Result<PathBuf> {
         let trashed = self.data.join(TRASH).join(format!("container-{}", self.id));
-        let gone = Event::of(self, Action::Remove);
+        let gone = self.event(Action::Remove);
         let ours = self.rename_to_trash();
         if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
             failpoint::reach("trash.moved");

@@ -5,7 +5,7 @@ use super::tree::{Tree, UPPER, What};
 use crate::storage::fuse::beneath;
 use crate::storage::fuse::numbers::Found;
 use crate::storage::unpack::{chmod_held, lstat};
-use crate::storage::{trash, whiteout};
+use crate::storage::{tree, whiteout};
 use crate::sys::fd::link_of;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -117,7 +117,7 @@ impl Tree {
             // There are whiteouts in it, of what is no more.
             Err(Errno::ENOTEMPTY | Errno::EEXIST) if upper => self.make_aside(|tree, made| {
                 renameat(&**from, name, &tree.work, made)?;
-                trash::remove_tree(tree.work.as_fd(), made)
+                tree::remove_tree(tree.work.as_fd(), made)
             }),
             other => other,
         }
@@ -133,7 +133,7 @@ impl Tree {
                 Err(Errno::EISDIR) => {
                     tree.exchange(made, (to, name))?;
                     // It is out of sight, whatever becomes of it.
-                    let _ = trash::remove_tree(tree.work.as_fd(), made);
+                    let _ = tree::remove_tree(tree.work.as_fd(), made);
                     Ok(())
                 }
                 other => other,

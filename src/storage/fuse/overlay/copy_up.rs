@@ -3,7 +3,7 @@
 use super::tree::{Named, Tree, UPPER, What};
 use crate::storage::fuse::beneath;
 use crate::storage::unpack::{DIRECTORY, chmod_held, file_type, lstat};
-use crate::storage::{copy, trash};
+use crate::storage::{copy, tree};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, futimens, mkdirat, mknodat};
@@ -112,7 +112,7 @@ impl Tree {
     ) -> nix::Result<T> {
         let made = self.fresh_name();
         make(self, &made).inspect_err(|_| {
-            let _ = trash::remove_tree(self.work.as_fd(), &made);
+            let _ = tree::remove_tree(self.work.as_fd(), &made);
         })
     }
 

@@ -1,11 +1,11 @@
 //! The server's process: from the fork to the last request.
 
-use super::Opened;
+use super::opened::Opened;
 use super::server::Server;
 use super::tree::{OPEN_MAX, Tree};
 use crate::fork::{Doing, Failure, Link};
 use crate::storage::fuse::leaf;
-use crate::storage::{trash, whiteout};
+use crate::storage::{tree, whiteout};
 use caps::Capability;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat, umask};
@@ -46,13 +46,13 @@ fn prepare(link: &Link, device: &OwnedFd, parts: &Opened) -> Result<Tree, Failur
 /// The place to make things in, empty; a look at what the file system can do is taken there.
 fn aside(work: &OwnedFd) -> Result<OwnedFd, Failure> {
     let failed = |step: nix::Result<()>| step.doing("prepare", "the overlay's work directory");
-    failed(trash::remove_tree(work.as_fd(), ASIDE))?;
+    failed(tree::remove_tree(work.as_fd(), ASIDE))?;
     failed(mkdirat(work, ASIDE, Mode::S_IRWXU))?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let aside = openat(work, ASIDE, flags, Mode::empty()).doing("prepare", "the overlay's work directory")?;
     let probe = whiteout::make(aside.as_fd(), c"whiteout")
         .and_then(|()| whiteout::set_opaque(aside.as_fd()))
-        .and_then(|()| trash::empty_tree(aside.as_fd()));
+        .and_then(|()| tree::empty_tree(aside.as_fd()));
     probe.doing("record deletions on", "this file system")?;
     Ok(aside)
 }

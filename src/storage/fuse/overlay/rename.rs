@@ -4,7 +4,7 @@ use super::lookup::Seen;
 use super::tree::{Tree, UPPER, What};
 use crate::storage::fuse::beneath;
 use crate::storage::unpack::lstat;
-use crate::storage::{trash, whiteout};
+use crate::storage::{tree, whiteout};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, RenameFlags, renameat, renameat2};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -141,7 +141,7 @@ impl Tree {
             Err(Errno::ENOENT) => return Ok(()),
             other => other?,
         };
-        let names = trash::names(directory.as_fd())?;
+        let names = tree::names(directory.as_fd())?;
         if names.is_empty() {
             return Ok(());
         }

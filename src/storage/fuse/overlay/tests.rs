@@ -1,11 +1,11 @@
-use super::Opened;
 use super::attributes::{Changes, kind_to_make};
 use super::change::New;
+use super::opened::Opened;
 use super::tree::{OPEN_MAX, Tree};
 use crate::storage::fuse::name_of;
 use crate::storage::fuse::numbers::{Found, ROOT};
 use crate::storage::testing::open_below;
-use crate::storage::{trash, whiteout};
+use crate::storage::{tree, whiteout};
 use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
@@ -261,5 +261,5 @@ fn whiteouts_have_two_forms() {
     whiteout::make_marked(directory.as_fd(), c"sub").unwrap();
     fs::write(place.at("upper/d/empty"), "").unwrap();
     assert!(is(&place.at("upper/d"), c"sub") && !is(&place.at("upper/d"), c"empty"));
-    trash::empty_tree(directory.as_fd()).unwrap();
+    tree::empty_tree(directory.as_fd()).unwrap();
 }

@@ -1,7 +1,7 @@
 //! What the kernel knows of the overlay: files by number, and how they are reached.
 
-use super::Opened;
 use super::content::Content;
+use super::opened::Opened;
 use crate::storage::fuse::beneath;
 use crate::storage::fuse::numbers::{COUNTED, Disks, Found, ROOT};
 use crate::storage::fuse::recent::Recent;

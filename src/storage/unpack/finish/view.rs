@@ -1,6 +1,6 @@
 //! A stack of layers seen as one tree, as overlay will show it.
 
-use super::Lower;
+use super::lower::Lower;
 use crate::error::Result;
 use crate::storage::unpack::tree::{DIRECTORY, c_name, failed, file_type, join, lstat};
 use crate::storage::whiteout;

@@ -1,6 +1,6 @@
 //! PAX extended headers: `length key=value` records (POSIX pax(1), "pax Extended Header").
 
-use super::bad;
+use super::malformed::bad;
 use crate::error::Result;
 
 /// The records of one extended header, in order.

@@ -1,8 +1,9 @@
 //! Files with holes: GNU's old format and PAX formats 0.0, 0.1 and 1.0 (GNU tar manual, "Sparse
 //! Formats").
 
+use super::malformed::bad;
 use super::pax::{self, Records};
-use super::{Archive, BLOCK, Entry, Header, bad};
+use super::{Archive, BLOCK, Entry, Header};
 use crate::error::Result;
 use crate::storage::holes::PIECES_MAX;
 use std::io::BufRead;

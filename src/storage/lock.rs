@@ -1,0 +1,63 @@
+//! The locks on the whole store: shared while a reference is made, exclusive to collect garbage.
+
+use super::place::Place;
+use super::record::{failed, open_regular};
+use crate::error::{Error, Kind, Result};
+use nix::fcntl::OFlag;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long garbage collection waits for others to leave their moments with the store.
+const EXCLUSIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Proof that garbage collection waits; released on drop.
+#[derive(Debug)]
+pub struct SharedLock {
+    _file: File,
+}
+
+/// Proof that nobody else makes references; released on drop.
+#[derive(Debug)]
+pub struct ExclusiveLock {
+    _file: File,
+}
+
+/// Opens a lock file at the top of the store.
+pub(super) fn open_lock(data: &Path, name: &str) -> Result<File> {
+    // Read-only is enough for flock(2), and works on a store that is mounted read-only.
+    let flags = OFlag::O_RDONLY | OFlag::O_CREAT;
+    open_regular(Place::open(data)?.as_fd(), name, flags).map_err(|e| {
+        let error = failed("open", &data.join(name), e);
+        error.hint(
+            "Something else is in the place of a lock file? Set it aside: coracle system check --repair",
+        )
+    })
+}
+
+/// See [`Store::shared`](super::Store::shared).
+pub(super) fn shared(data: &Path) -> Result<SharedLock> {
+    let file = open_lock(data, "lock")?;
+    file.lock_shared().map_err(|e| failed("lock", &data.join("lock"), e))?;
+    Ok(SharedLock { _file: file })
+}
+
+/// See [`Store::exclusive`](super::Store::exclusive).
+pub(super) fn exclusive(data: &Path) -> Result<ExclusiveLock> {
+    let file = open_lock(data, "lock")?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(ExclusiveLock { _file: file }),
+            Err(fs::TryLockError::WouldBlock) if start.elapsed() < EXCLUSIVE_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::Storage, "the store is in use by other commands")
+                    .hint("Try again when the running pulls are done."));
+            }
+            Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &data.join("lock"), e)),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What is said of an archive that is none.
+
+use crate::error::{Error, Kind};
+
+/// A malformed archive.
+pub(super) fn bad(how: impl Into<String>) -> Error {
+    Error::new(Kind::Image, format!("the archive is malformed: {}", how.into()))
+}
