@@ -26,7 +26,7 @@ use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
 use crate::runtime::explain::explain_exec;
-use crate::runtime::launch;
+use crate::runtime::preflight;
 use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -148,7 +148,7 @@ pub fn run(
         return Err(Error::new(Kind::Conflict, format!("container {id} is paused"))
             .hint(format!("Let it go on first: coracle unpause {id}")));
     }
-    launch::check_preserved(request.process.preserve_fds)?;
+    preflight::check_preserved(request.process.preserve_fds)?;
     let (doors, mut order, run) = prepare(store, dir, plan, &request)?;
     let trace = Trace::new(store, dir, run, attach.is_none())?;
     let id = trace.id.clone();
@@ -215,7 +215,7 @@ fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecRequest
         plan.security.privileged = true;
         plan.security.capabilities = ::caps::all().iter().map(ToString::to_string).collect();
     }
-    let filter = launch::filter(store, &plan)?;
+    let filter = preflight::filter(store, &plan)?;
     let namespaces = join::to_enter(&plan, door.run().init.pid);
     let filter = filter.map(|f| (f.program().to_vec(), f.flags()));
     Ok(Join {

@@ -8,6 +8,7 @@
 
 use super::door::not_running;
 use super::exec::{Captured, capture};
+use super::relay::HealthChecks;
 use super::report;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Link};
@@ -244,30 +245,27 @@ impl<'a> Checks<'a> {
         let due = (!interval.is_zero()).then(Instant::now);
         Some(Checks { store, dir, plan, due, well: false, leaf: None })
     }
+}
 
-    /// When the next check is to begin.
-    pub(super) fn due(&self) -> Option<Instant> {
+impl HealthChecks for Checks<'_> {
+    fn due(&self) -> Option<Instant> {
         self.due.filter(|_| self.leaf.is_none())
     }
 
-    /// Whether the last check found the container healthy.
-    pub(super) fn well(&self) -> bool {
+    fn well(&self) -> bool {
         self.well
     }
 
-    /// Readable when a check is over.
-    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.leaf.as_ref().map(|leaf| leaf.link.as_fd())
     }
 
-    /// Begins a check.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.due = Some(Instant::now() + SOME_TIME);
         self.leaf = fork::spawn(0, |link| leaf(&link, self.store, self.dir, self.plan)).ok();
     }
 
-    /// Takes note of a check that is over; gives what is to follow.
-    pub(super) fn finish(&mut self) -> OnFailure {
+    fn finish(&mut self) -> OnFailure {
         let Some(leaf) = self.leaf.take() else { return OnFailure::None };
         match leaf.link.recv::<Told>() {
             Ok(Some((told, _))) => {

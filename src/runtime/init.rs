@@ -18,8 +18,7 @@
 //! pid_namespaces(7), capabilities(7).
 
 use crate::fork::{Doing, Failure, Link};
-use crate::runtime::join::{Shares, Whose};
-use crate::runtime::secrets::SecretFile;
+use crate::runtime::shares::Whose;
 use crate::runtime::{caps, files, users};
 use crate::spec::ContainerSpec;
 use crate::sys::{self, pty};
@@ -30,128 +29,32 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::fchown;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod devices;
 mod host;
+mod messages;
 mod mounts;
-use host::Host;
-pub(super) use host::{become_root, hide};
-pub(super) use mounts::part_of;
+mod order;
 mod owner;
-pub(super) use owner::hand_over as give_away;
 mod payload;
 mod seal;
 mod secrets;
 mod tree;
 
+pub(super) use host::{become_root, hide};
+pub use messages::{FromInit, ToInit};
+pub(super) use mounts::part_of;
+pub use order::{FileOrder, Order, Stdio};
+pub(super) use owner::hand_over as give_away;
 pub(super) use payload::exec as exec_payload;
 pub(super) use seal::{must_seal, read_order, resume_from, sealed_view, take_over};
 
-/// What the monitor tells stage 2.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum ToInit {
-    /// The id map is written, and the container is in a cgroup of its own or not.
-    Go {
-        /// It is.
-        own_cgroup: bool,
-        /// It may change what is below.
-        managed: bool,
-    },
-    /// The run is recorded and its network is ready: the payload may start.
-    Proceed,
-}
-
-/// What stage 2 tells the monitor. End of file means that the payload runs.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum FromInit {
-    /// It is born; its mount, network and user namespaces come with this message, in this order. Not to be
-    /// had from `/proc` where it hides.
-    Born,
-    /// The terminal's master comes with this message.
-    Terminal,
-    /// It cannot go on.
-    Failed(Failure),
-}
-
-/// Everything stage 2 needs beside its descriptors; plain data, so that it survives the re-execution.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
-    /// The container.
-    pub plan: ContainerSpec,
-    /// Where its root is assembled, on the host.
-    pub merged: PathBuf,
-    /// Where the detached mounts that come along are attached, absolute.
-    pub borrowed: Vec<String>,
-    /// Where volumes, images and overlays were prepared, by the mount's place in the plan.
-    pub sources: BTreeMap<usize, PathBuf>,
-    /// Secrets that become files.
-    pub secrets: Vec<SecretFile>,
-    /// Files generated for it.
-    pub files: Vec<FileOrder>,
-    /// The compiled system call filter: program and load flags.
-    pub filter: Option<(Vec<u8>, u32)>,
-    /// Execute ourselves anew from a read-only view first.
-    pub seal: bool,
-    /// Whose its namespaces are.
-    pub shares: Shares,
-    /// It is in a cgroup of its own; known when [`ToInit::Go`] has come.
-    pub own_cgroup: bool,
-    /// It may change the cgroups below its own; known then, too.
-    pub managed: bool,
-}
-
-impl Order {
-    /// An order for one more process: there is nothing to mount.
-    pub fn for_process(plan: ContainerSpec, filter: Option<(Vec<u8>, u32)>) -> Order {
-        Order {
-            plan,
-            merged: PathBuf::new(),
-            borrowed: Vec::new(),
-            sources: BTreeMap::new(),
-            secrets: Vec::new(),
-            files: Vec::new(),
-            filter,
-            seal: false,
-            shares: Shares::default(),
-            own_cgroup: false,
-            managed: false,
-        }
-    }
-}
-
-/// A generated file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FileOrder {
-    /// Where it appears inside, absolute.
-    pub path: String,
-    /// What is in it.
-    pub content: String,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-/// Descriptors for the payload's standard streams; ignored with a terminal.
-#[derive(Debug)]
-pub struct Stdio {
-    /// Standard input, output and error.
-    pub streams: [OwnedFd; 3],
-    /// Detached mounts of another container's, in the order of [`Order::borrowed`].
-    pub borrowed: Vec<OwnedFd>,
-}
-
-impl Stdio {
-    /// Streams alone.
-    pub fn new(streams: [OwnedFd; 3]) -> Stdio {
-        Stdio { streams, borrowed: Vec::new() }
-    }
-}
+use host::Host;
+use messages::report;
 
 /// Stage 2, right after the clone. Returns only when it failed.
 pub fn start(link: Link, order: Order, stdio: Stdio) -> i32 {
@@ -173,14 +76,6 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
         finish(&link, &order, &Stdio { streams, borrowed: others.collect() }, host)
     });
     ExitCode::from(report(&link, result) as u8)
-}
-
-fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
-    let Err(mut failure) = result;
-    failure.stage = "init".to_owned();
-    // The monitor may be gone, and then nobody is left to tell.
-    let _ = link.send(&FromInit::Failed(failure), &[]);
-    125
 }
 
 fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Failure> {

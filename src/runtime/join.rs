@@ -16,6 +16,7 @@
 //! may have put anything there, so each is opened inside its root and must be of its kind.
 
 use super::door::{Door, Ground};
+use super::shares::{SHM, Shares, Whose};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link};
 use crate::runtime::files::open_in;
@@ -34,58 +35,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Where memory is shared.
-pub const SHM: &str = "/dev/shm";
 /// What belongs to a network.
 const NETWORK_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
-
-/// Whose a namespace of the container is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Whose {
-    /// Its own.
-    #[default]
-    Own,
-    /// Another container's, whose user namespace it shares: what belongs to it can be mounted.
-    Joined,
-    /// Of the shared user namespace: it can be used, and nothing else.
-    Foreign,
-    /// The host's.
-    Host,
-}
-
-/// Whose each of the container's namespaces is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shares {
-    /// Process ids.
-    pub pid: Whose,
-    /// System V IPC and message queues.
-    pub ipc: Whose,
-    /// Host name.
-    pub uts: Whose,
-    /// Cgroup root.
-    pub cgroup: Whose,
-    /// Network.
-    pub net: Whose,
-    /// Users.
-    pub user: Whose,
-}
-
-impl Shares {
-    /// The namespaces that are made for the container, as flags of clone(2).
-    pub fn own(&self) -> u64 {
-        let every = [
-            (self.pid, libc::CLONE_NEWPID),
-            (self.ipc, libc::CLONE_NEWIPC),
-            (self.uts, libc::CLONE_NEWUTS),
-            (self.cgroup, libc::CLONE_NEWCGROUP),
-            (self.net, libc::CLONE_NEWNET),
-            (self.user, libc::CLONE_NEWUSER),
-        ];
-        let own = every.iter().filter(|(whose, _)| *whose == Whose::Own);
-        own.fold(libc::CLONE_NEWNS, |flags, (_, flag)| flags | flag) as u64
-    }
-}
 
 /// What a container shares, opened.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use super::client::{self, Attached, Attachment, Signals};
 use super::explain::explain_exec;
 use super::monitor::{self, Launch, ToCaller};
+use super::preflight::{check_preserved, filter};
 use super::{cgroup, join, seccomp};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Failure};
@@ -93,24 +94,6 @@ pub fn launch(
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
             .hint("See what the kernel said: dmesg | tail")),
-    }
-}
-
-/// The compiled system call filter of a plan.
-pub(super) fn filter(store: &Store, plan: &ContainerSpec) -> Result<Option<seccomp::Filter>> {
-    let cache = seccomp::Cache { data: store.data(), runtime: store.runtime() };
-    seccomp::prepare(&plan.security.seccomp, &plan.security.capabilities, cache)
-}
-
-/// `--preserve-fds=N` promises descriptors 3 to 3+N of the caller; others of ours must not take their place.
-pub(super) fn check_preserved(count: u32) -> Result<()> {
-    let end = 3 + i64::from(count);
-    match (3..end).find(|fd| !fork::inherited().iter().any(|open| i64::from(*open) == *fd)) {
-        None => Ok(()),
-        Some(fd) => Err(Error::new(Kind::Usage, format!("--preserve-fds: descriptor {fd} is not open"))
-            .hint(format!(
-                "Open it for the command, for example: coracle run --preserve-fds=1 ... {fd}<FILE"
-            ))),
     }
 }
 

@@ -22,24 +22,23 @@
 //!
 //! A start that fails leaves an exit record with the reason, and nothing else.
 
+use super::failure::storage_failure;
 use super::health::Checks;
-use super::join::{Joins, Whose};
-use super::relay::End;
+use super::join::Joins;
+use super::relay::HealthChecks;
 use super::seccomp::Filter;
+use super::shares::Whose;
 use super::{cgroup, report};
-use crate::container::ExitRecord;
 use crate::fork::{Doing, Failure, Link};
 use crate::spec::ContainerSpec;
-use crate::spec::network::PortPublish;
 use crate::storage::Store;
-use crate::storage::containers::{AliveLock, ContainerDir, RunRecord, Stage};
+use crate::storage::containers::{ContainerDir, Stage};
 use crate::storage::events::Action;
-use crate::storage::rootfs::Places;
 use crate::{netns, userns};
 use layers::Layers;
+use life::Life;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{Mode, umask};
 use once::{Failed, Means, Run};
 use serde::{Deserialize, Serialize};
@@ -48,6 +47,7 @@ use std::path::PathBuf;
 
 mod finish;
 pub(super) mod layers;
+mod life;
 mod network;
 pub use network::Network;
 mod once;
@@ -57,7 +57,7 @@ pub(super) mod setup;
 pub(super) mod sources;
 
 pub(super) use owners::lend_pipes;
-pub(super) use setup::{hold_signals, let_go, storage_failure};
+pub(super) use setup::{hold_signals, let_go};
 
 /// What the monitor tells the command that started it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,24 +105,6 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
             125
         }
     }
-}
-
-/// What stays the same from the first run to the last.
-pub(super) struct Life<'a> {
-    store: &'a Store,
-    dir: &'a ContainerDir,
-    plan: &'a ContainerSpec,
-    slirp: Option<PathBuf>,
-    filter: Option<Filter>,
-    layers: Layers,
-    places: Places,
-    signals: SignalFd,
-    /// Ports as they were bound first: a free one stays the same over restarts.
-    ports: Vec<PortPublish>,
-    /// The caller's streams, where they are the payload's (log driver passthrough).
-    kept: Option<super::init::Stdio>,
-    /// Says that this process lives and, from exec to the record of the end, that the payload runs.
-    alive: AliveLock,
 }
 
 fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
@@ -179,6 +161,7 @@ fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
         let Run { child, record, mut network, mut relay, mounts, pids, end: pipe } = run;
         let checks = Checks::new(life.store, life.dir, life.plan, &record);
         let payload = once::payload(life, &child, network.as_ref(), pids);
+        let checks = checks.map(|checks| Box::new(checks) as Box<dyn HealthChecks>);
         let end = relay.run(&payload, &life.signals, checks)?;
         // Without process ids of its own, what it leaves behind is found by the mounts it sees.
         if pids == Whose::Joined {

@@ -1,6 +1,6 @@
 //! Where a container's output is kept, as its plan says.
 
-use super::monitor::storage_failure;
+use super::failure::storage_failure;
 use super::relay::Sink;
 use crate::fork::Failure;
 use crate::spec::{ContainerSpec, LogDriver, LogSpec};

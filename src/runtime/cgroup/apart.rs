@@ -18,35 +18,19 @@
 //!
 //! [`fork::spawn_in`]: crate::fork::spawn_in
 
-use super::{Group, MOUNTS, hierarchy, name, of_process};
+use super::group::{Group, LOOK, MOUNTS, name, of_process};
 use crate::container::ContainerId;
 use crate::fork::{Doing, Failure};
-use crate::sys::mount::{self, Tree, attr};
+use crate::sys::mount::{self, attr};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open};
+use nix::fcntl::{AtFlags, open};
 use nix::sys::stat::Mode;
-use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{AccessFlags, faccessat};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::AsFd;
 
-const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 /// What is worth having of a cgroup that is somebody else's.
 const FILES: [&str; 6] =
     [".", "cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze", "cgroup.subtree_control"];
-
-/// The top of the hierarchy, held. Where [`lock_view`] has made it read-only it is a copy that can be written:
-/// in its own mount namespace this process may still undo that.
-pub(super) fn top() -> nix::Result<OwnedFd> {
-    let top = open(hierarchy().ok_or(Errno::ENODEV)?, LOOK, Mode::empty())?;
-    if fstatvfs(&top).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
-        && let Ok(copy) = mount::open_tree(top.as_fd(), Path::new(""), Tree::Clone)
-        && mount::set_attributes(copy.as_fd(), 0, attr::RDONLY, 0, false).is_ok()
-    {
-        return Ok(copy);
-    }
-    Ok(top)
-}
 
 /// Whether this account may change the cgroup at this path, be it one file of it.
 pub(super) fn is_ours(path: &str) -> bool {

@@ -8,7 +8,9 @@
 //! scope of the user's service manager first, as podman does. The monitor then makes the cgroup and puts
 //! the first process into it before that does anything.
 
-use super::{Group, ask_for_scope, could_lift, delegates, hierarchy, name, of_process};
+use super::delegation::{could_lift, delegates};
+use super::group::{Group, hierarchy, name, of_process};
+use super::scope::ask_for_scope;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Doing, Failure};

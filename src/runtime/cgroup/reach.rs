@@ -11,8 +11,9 @@
 //! that cannot be moved to the container's gets one below the command's for itself.
 
 use super::apart::below;
+use super::group::{Group, of_process};
 use super::limits::may_change;
-use super::{Group, ask_for_scope, of_process};
+use super::scope::ask_for_scope;
 use crate::error::{Error, Kind, Result};
 use crate::storage::containers::{ContainerDir, RunRecord};
 use nix::unistd::{UnlinkatFlags, unlinkat};

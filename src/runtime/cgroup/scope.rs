@@ -1,11 +1,14 @@
 //! Scopes of the user's service manager: cgroups that are the user's where the session's are not.
 
-use super::{Group, PATIENCE, of_process, own_part};
+use super::group::{Group, of_process, own_part};
 use crate::error::{Error, Kind};
 use crate::runtime::processes;
 use crate::storage::containers::ContainerDir;
 use crate::sys::process::find_program;
 use std::time::{Duration, Instant};
+
+/// How long the service manager gets to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the user's service manager for a scope with the container's processes in it.
 pub(super) fn scope(own: &str, container: &ContainerDir) -> std::result::Result<Group, String> {

@@ -4,7 +4,7 @@
 //! directories. Stage 2 begins as the user and becomes the container's root before it makes anything; so what
 //! lies on the host is opened first, and used by descriptor only, in every container.
 
-use super::Order;
+use super::order::Order;
 use crate::fork::{Doing, Failure};
 use crate::spec::MountSource;
 use nix::fcntl::{OFlag, open};

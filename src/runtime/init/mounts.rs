@@ -7,7 +7,6 @@
 //! changes nothing (attack cases 34 and 44). Targets are found or made by [`files::mount_at`].
 
 use super::host::Sources;
-use super::tree::c_string;
 use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Target};
 use crate::spec::{MountSource, MountSpec};
@@ -146,4 +145,8 @@ fn memory(kind: &'static CStr, options: &[Setting], at: &Path) -> Result<OwnedFd
     let options: Vec<(&CStr, &CStr)> = options.iter().map(|(key, value)| (*key, value.as_c_str())).collect();
     let what = format!("mount {} on", kind.to_string_lossy());
     mount::new_mount(kind, &options, 0).doing(&what, at)
+}
+
+pub(super) fn c_string(text: &str) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| Failure::other("read option", text, "it holds a NUL byte"))
 }

@@ -1,7 +1,8 @@
 //! The last steps: signals, user, filter, capabilities, descriptors, exec.
 
-use super::{Link, Order};
-use crate::fork::{self, Doing, Failure};
+use super::messages::report;
+use super::order::Order;
+use crate::fork::{self, Doing, Failure, Link};
 use crate::runtime::caps::{self, Credentials, Sets};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::users;
@@ -127,7 +128,7 @@ pub(super) fn reap_for(
         if order.plan.io.tty {
             let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpid());
         }
-        super::report(link, exec(link, order, user))
+        report(link, exec(link, order, user))
     })
     .doing("start", "the payload")?;
     drop_rights(order, user)?;

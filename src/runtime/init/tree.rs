@@ -11,11 +11,14 @@
 //! 4. Masks and read-only paths, last so that no mount of the user's hides or undoes them.
 //! 5. Pivot; the host's tree is unmounted.
 
-use super::{Host, Order, mounts, secrets};
+use super::host::Host;
+use super::mounts::c_string;
+use super::order::Order;
+use super::{mounts, secrets};
 use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Generated, Scratch};
-use crate::runtime::join::{SHM, Whose};
 use crate::runtime::masks;
+use crate::runtime::shares::{SHM, Whose};
 use crate::spec::MountSource;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
@@ -272,8 +275,4 @@ fn terminals() -> Result<OwnedFd, Failure> {
         other => other,
     }
     .doing("mount devpts on", "/dev/pts")
-}
-
-pub(super) fn c_string(text: &str) -> Result<CString, Failure> {
-    CString::new(text).map_err(|_| Failure::other("read option", text, "it holds a NUL byte"))
 }

@@ -1,7 +1,13 @@
 //! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
 
-use super::{ContainerDir, ContainerSpec, End, ExitRecord, Failure, Life, RunRecord, Store};
+use super::life::Life;
+use crate::container::ExitRecord;
+use crate::fork::Failure;
 use crate::runtime::cgroup;
+use crate::runtime::relay::End;
+use crate::spec::ContainerSpec;
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::storage::trash;
 use crate::sys::process;
 use chrono::{DateTime, Utc};

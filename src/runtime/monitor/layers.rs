@@ -3,10 +3,12 @@
 //! They are taken where they lie in the store, or, for a container with other ids, as a server of shifted
 //! files shows them; that one lives as long as its mounts last.
 
-use super::setup::storage_failure;
-use super::{ContainerDir, ContainerSpec, Doing, Failure, Store};
+use crate::fork::{Doing, Failure};
 use crate::image::ChainId;
-use crate::spec::{MountSource, RootSpec};
+use crate::runtime::failure::storage_failure;
+use crate::spec::{ContainerSpec, MountSource, RootSpec};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
 use crate::storage::fuse::shift::Shifted;
 use crate::storage::rootfs::Overlay;
 use nix::mount::{MntFlags, umount2};

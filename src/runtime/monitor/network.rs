@@ -1,13 +1,12 @@
 //! The container's network, as the monitor sees it: slirp4netns, the port forwarder, name files.
 
-use super::{ContainerSpec, Failure};
-use crate::fork::{self, Child, Doing};
+use crate::fork::{self, Child, Doing, Failure};
 use crate::netns::forwarder::Report;
 use crate::netns::{self, files as texts, slirp};
 use crate::runtime::init::FileOrder;
 use crate::runtime::users;
-use crate::spec::NetworkMode;
 use crate::spec::network::{HostsBase, SlirpOptions};
+use crate::spec::{ContainerSpec, NetworkMode};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;

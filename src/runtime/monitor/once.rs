@@ -1,16 +1,18 @@
 //! One run: stage 2 is cloned and followed until the payload runs.
 
-use super::setup::storage_failure;
-use super::{ContainerDir, ContainerSpec, Failure, Life, finish, network, owners, setup};
-use crate::fork::{self, Child, Doing};
+use super::life::Life;
+use super::{finish, network, owners, setup};
+use crate::fork::{self, Child, Doing, Failure};
 use crate::runtime::door::Ground;
+use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{FromInit, Stdio, ToInit};
-use crate::runtime::join::{Joins, Shares, Whose};
+use crate::runtime::join::Joins;
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
+use crate::runtime::shares::{Shares, Whose};
 use crate::runtime::{birth, cgroup, report};
-use crate::spec::Resources;
-use crate::storage::containers::{EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
+use crate::spec::{ContainerSpec, Resources};
+use crate::storage::containers::{ContainerDir, EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::{fuse, record};
 use crate::sys::process;
 use crate::{failpoint, netns, userns};

@@ -5,9 +5,9 @@
 //! is looked up in the container's root, as stage 2 does later. For containers with the shared namespace's
 //! ids nothing is done here: stage 2 sees to option `U`.
 
-use super::{ContainerSpec, Doing, Failure};
+use crate::fork::{Doing, Failure};
 use crate::runtime::{init, users};
-use crate::spec::MountSource;
+use crate::spec::{ContainerSpec, MountSource};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::collections::BTreeMap;

@@ -7,11 +7,13 @@
 //! record names the time; that is what the status `Restarting` is derived from. `SIGTERM` ends the wait.
 
 use super::layers::{self, Layers};
+use super::life::Life;
 use super::once::{self, Failed, Means, Run};
-use super::{Life, finish, setup};
+use super::{finish, setup};
 use crate::container::RestartPolicy;
 use crate::fork::Failure;
 use crate::netns;
+use crate::runtime::failure::storage_failure;
 use crate::runtime::join::Joins;
 use crate::runtime::relay::{End, told_to_stop};
 use crate::storage::containers::{RunRecord, Stage};
@@ -162,7 +164,7 @@ fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
     let listeners = netns::listen(&life.ports)
         .map_err(|e| Failure::other("publish ports of", life.plan.id.short(), e.to_string()))?;
     let joins = Joins::open(life.store, life.plan)
-        .map_err(|e| setup::storage_failure("share namespaces of", life.plan.id.short(), &e))?;
+        .map_err(|e| storage_failure("share namespaces of", life.plan.id.short(), &e))?;
     once::begin(life, Means { stdio, streams, joins, listeners, client: None, restarts })
 }
 

@@ -4,12 +4,13 @@
 use super::layers::Layers;
 use super::{network, owners, sources};
 use crate::fork::{Doing, Failure};
+use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{self, Order, Stdio};
-use crate::runtime::join::Shares;
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::secrets;
+use crate::runtime::shares::Shares;
 use crate::spec::{ContainerSpec, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -164,8 +165,4 @@ pub(in crate::runtime) fn hold_signals() -> Result<SignalFd, Failure> {
     blocked.thread_set_mask().doing("block", "signals")?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .doing("open", "signal descriptor")
-}
-
-pub(in crate::runtime) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
-    Failure::other(doing, object, error.in_one_line()).advised_by(error)
 }

@@ -6,8 +6,12 @@
 //! container's directory and is emptied when the container starts, unless the user brought one.
 
 use super::layers::Layers;
-use super::{ContainerDir, Doing, Failure, Store, owners, storage_failure};
+use super::owners;
+use crate::fork::{Doing, Failure};
+use crate::runtime::failure::storage_failure;
 use crate::spec::{ContainerSpec, MountSource, MountSpec, OverlaySpec};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs;
 use crate::storage::volumes::{self, Backing, Medium, Volume};
 use crate::sys::mount::{self, Tree, attr};

@@ -1,9 +1,10 @@
 //! One who is attached: a socket, and what waits to be sent to it.
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
 /// A client of the monitor.
@@ -55,6 +56,26 @@ impl Client {
             }
             self.queued -= bytes.len();
             self.queue.pop_front();
+        }
+    }
+}
+
+/// Sends what waits for clients until they have it or are gone, or until a moment; those that are left have
+/// something to come.
+pub(super) fn deliver(clients: &mut Vec<Client>, until: Option<Instant>) {
+    loop {
+        clients.retain(|c| !c.gone && !c.queue.is_empty());
+        let mut fds: Vec<PollFd<'_>> =
+            clients.iter().map(|c| PollFd::new(c.socket.as_fd(), PollFlags::POLLOUT)).collect();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout =
+            left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        let out_of_time = left.is_some_and(|left| left.is_zero());
+        if fds.is_empty() || out_of_time || matches!(poll(&mut fds, timeout), Err(e) if e != Errno::EINTR) {
+            return;
+        }
+        for client in clients.iter_mut() {
+            client.flush();
         }
     }
 }

@@ -6,8 +6,7 @@
 //! else: it closes every other descriptor and leaves the monitor's mounts. It lives until its clients have
 //! everything or are gone.
 
-use super::client::Client;
-use super::deliver;
+use super::client::{Client, deliver};
 use crate::fork;
 use crate::sys::fd;
 use nix::libc;

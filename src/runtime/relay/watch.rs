@@ -1,7 +1,8 @@
 //! What the loop waits for, and when it does not: whoever is too slow is waited for by the others.
 
+use super::carry::Relay;
 use super::client::Client;
-use super::{Payload, Relay};
+use super::payload::Payload;
 use crate::fork::{Doing, Failure};
 use crate::runtime::notify::Notify;
 use nix::errno::Errno;

@@ -1,0 +1,30 @@
+//! What stays the same from a monitor's first run to its last.
+
+use super::layers::Layers;
+use crate::runtime::init::Stdio;
+use crate::runtime::seccomp::Filter;
+use crate::spec::ContainerSpec;
+use crate::spec::network::PortPublish;
+use crate::storage::Store;
+use crate::storage::containers::{AliveLock, ContainerDir};
+use crate::storage::rootfs::Places;
+use nix::sys::signalfd::SignalFd;
+use std::path::PathBuf;
+
+/// What stays the same from the first run to the last.
+pub(super) struct Life<'a> {
+    pub(super) store: &'a Store,
+    pub(super) dir: &'a ContainerDir,
+    pub(super) plan: &'a ContainerSpec,
+    pub(super) slirp: Option<PathBuf>,
+    pub(super) filter: Option<Filter>,
+    pub(super) layers: Layers,
+    pub(super) places: Places,
+    pub(super) signals: SignalFd,
+    /// Ports as they were bound first: a free one stays the same over restarts.
+    pub(super) ports: Vec<PortPublish>,
+    /// The caller's streams, where they are the payload's (log driver passthrough).
+    pub(super) kept: Option<Stdio>,
+    /// Says that this process lives and, from exec to the record of the end, that the payload runs.
+    pub(super) alive: AliveLock,
+}
