@@ -17,6 +17,8 @@ mod create;
 mod damage;
 mod dir;
 mod files;
+mod find;
+mod half_made;
 mod health;
 mod locks;
 pub mod log;
@@ -40,7 +42,7 @@ pub use summary::Summary;
 pub use usage::disk_usage;
 
 use super::place::{self, Place};
-use crate::container::{ContainerId, Name, Status};
+use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::sys::random;
 use nix::errno::Errno;
@@ -76,24 +78,6 @@ impl Containers {
         Ok(ContainerId::from_random(bytes))
     }
 
-    /// A random name that no container has at this moment; [`Containers::create`] has the last word.
-    ///
-    /// # Errors
-    /// When the kernel has no random bytes or hundreds of attempts met names in use.
-    pub fn unused_name(&self) -> Result<Name> {
-        for attempt in 0..500 {
-            let Some(name) = words::random_name(attempt).context(Kind::Host, || "make a container name")?
-            else {
-                continue;
-            };
-            if self.by_name(&name).is_none() {
-                return Ok(name);
-            }
-        }
-        Err(Error::new(Kind::Conflict, "no free container name was found")
-            .hint("Give one: coracle run --name NAME ..."))
-    }
-
     /// The directory of all containers; `None` before the first one is made.
     fn place(&self) -> Result<Option<Place>> {
         Place::find(&self.data.join(CONTAINERS))
@@ -115,36 +99,6 @@ impl Containers {
                     ))
                 })
             }
-        }
-    }
-
-    /// Finds a container by full id, name or unique beginning of an id, in this order.
-    ///
-    /// # Errors
-    /// `NotFound`; `Conflict` when several ids begin like that.
-    pub fn find(&self, text: &str) -> Result<ContainerDir> {
-        if let Ok(id) = text.parse::<ContainerId>() {
-            return self.open(&id);
-        }
-        if let Ok(name) = text.parse::<Name>()
-            && let Some(id) = self.by_name(&name)
-        {
-            match self.open(&id) {
-                Err(e) if e.kind() == Kind::NotFound => {}
-                other => return other,
-            }
-        }
-        let hex = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let mut matching = if hex { self.ids()? } else { Vec::new() };
-        matching.retain(|id| id.as_str().starts_with(text));
-        match matching.as_slice() {
-            [] => Err(not_found(text)),
-            [id] => self.open(id),
-            several => Err(Error::new(
-                Kind::Conflict,
-                format!("{} container ids begin with {text:?}", several.len()),
-            )
-            .hint("Give more digits; list them with: coracle ps -a --no-trunc")),
         }
     }
 

@@ -33,7 +33,8 @@ impl Template {
     /// Parses a template. `\t` and `\n` outside of actions stand for tab and newline.
     ///
     /// # Errors
-    /// [`Kind::Usage`] with line and column when the text is not a template or names an unknown function.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) with line and column when the text is not a template or
+    /// names an unknown function.
     pub fn parse(source: &str) -> Result<Self> {
         let parsed = lex::pieces(source).and_then(parse::parse);
         let nodes = parsed.map_err(|fault| fault.in_source(source))?;
@@ -43,7 +44,7 @@ impl Template {
     /// Renders the template with `data` as the dot.
     ///
     /// # Errors
-    /// [`Kind::Usage`] with line and column: unknown field, wrong argument of a function.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) with line and column: unknown field, wrong argument of a function.
     pub fn render(&self, data: &Value) -> Result<String> {
         eval::render(&self.nodes, data).map_err(|fault| fault.in_source(&self.source))
     }

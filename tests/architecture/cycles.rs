@@ -135,6 +135,14 @@ fn the_reader_of_names_resolves_them() {
     assert_eq!(named(&[own, leaf]), [""; 0]);
     let made = ("a", "mod leaf; make! { pub enum E { V } }");
     assert_eq!(named(&[made, ("a::leaf", "use super::E;")]), ["a::leaf -> a"]);
+    // A method lives where it is declared, as far as the type is plain to see.
+    let parts = ("a", "mod leaf; mod more; struct S; impl S { fn f(&self) { self.g() } }");
+    let more = ("a::more", "use super::S; impl S { fn g(&self) {} fn h() { Self::f(); S::g() } }");
+    assert_eq!(named(&[parts, more]), ["a -> a::more", "a::more -> a"]);
+    let of_trait = ("a::more", "use super::S; impl Clone for S { fn g(&self) {} }");
+    assert_eq!(named(&[parts, of_trait]), ["a::more -> a"]);
+    let generic = ("a::more", "impl<R: Read> super::S<R> { fn g(&self) {} }");
+    assert_eq!(named(&[parts, generic]), ["a -> a::more", "a::more -> a"]);
     // A variant, or what belongs to a type, lives with it.
     let up = ("a", "mod leaf; pub enum E { V }");
     assert_eq!(named(&[up, ("a::leaf", "use super::E::V;")]), ["a::leaf -> a"]);

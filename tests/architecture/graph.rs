@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::methods::{Block, blocks};
 use crate::source::{File, Token, double_colon, tokens, word};
 
 /// Words that begin the declaration of an item; the next word is its name.
@@ -55,24 +56,71 @@ pub(crate) type Edges = BTreeMap<(usize, usize), Vec<String>>;
 pub(crate) fn edges(files: &[File]) -> Edges {
     let mut names = Names::default();
     let mut mentions = Vec::new();
+    let mut impls = Vec::new();
     for (number, file) in files.iter().enumerate().filter(|(_, f)| !f.test) {
-        mentions.extend(names.read(number, file).into_iter().map(|mention| (number, mention)));
+        let tokens = without_tests(&file.tokens);
+        mentions.extend(names.read(number, file, &tokens).into_iter().map(|mention| (number, mention)));
+        impls.extend(blocks(&tokens).into_iter().map(|block| (number, block)));
     }
+    let methods = Methods::of(&names, files, &impls);
     let mut found = Edges::new();
+    let mut add = |from: usize, to: usize, item: String| {
+        let items = found.entry((from, to)).or_default();
+        if to != from && !items.contains(&item) {
+            items.push(item);
+        }
+    };
     for (from, mention) in mentions {
         for to in names.files(&mention) {
             let exported =
                 mention.place == Place::Export && files[to].module.starts_with(&files[from].module);
-            if to != from && !exported {
-                let items = found.entry((from, to)).or_default();
-                let item = mention.words.join("::");
-                if !items.contains(&item) {
-                    items.push(item);
-                }
+            if !exported {
+                add(from, to, mention.words.join("::"));
+            }
+        }
+        if let Some((of, method)) = names.method(&mention) {
+            for to in methods.files(from, &of, &method) {
+                add(from, to, mention.words.join("::"));
             }
         }
     }
+    for (from, block) in &impls {
+        let Some(of) = names.type_of(&files[*from].module, &block.of) else { continue };
+        for method in &block.called {
+            for to in methods.files(*from, &of, method) {
+                add(*from, to, format!("{}::{method}", of.1));
+            }
+        }
+    }
+    found.retain(|_, items| !items.is_empty());
     found
+}
+
+/// A type: the file that defines it, and its name there.
+type Type = (usize, String);
+
+/// The methods of types, each with the files that declare one of that name.
+struct Methods {
+    files: HashMap<(Type, String), HashSet<usize>>,
+}
+
+impl Methods {
+    fn of(names: &Names, files: &[File], impls: &[(usize, Block)]) -> Methods {
+        let mut all: HashMap<(Type, String), HashSet<usize>> = HashMap::new();
+        for (number, block) in impls.iter().filter(|(_, block)| !block.of_trait) {
+            let Some(of) = names.type_of(&files[*number].module, &block.of) else { continue };
+            for method in &block.declared {
+                all.entry((of.clone(), method.clone())).or_default().insert(*number);
+            }
+        }
+        Methods { files: all }
+    }
+
+    /// Where a method lives that is called in a file which does not declare it itself.
+    fn files(&self, from: usize, of: &Type, method: &str) -> Vec<usize> {
+        let declared = self.files.get(&(of.clone(), method.to_owned()));
+        declared.filter(|files| !files.contains(&from)).into_iter().flatten().copied().collect()
+    }
 }
 
 /// What the modules of the program call by which name.
@@ -83,8 +131,7 @@ struct Names {
 
 impl Names {
     /// Takes in what a file declares and imports; returns the paths that it mentions.
-    fn read(&mut self, number: usize, file: &File) -> Vec<Mention> {
-        let tokens = without_tests(&file.tokens);
+    fn read(&mut self, number: usize, file: &File, tokens: &[Token]) -> Vec<Mention> {
         self.add(&[], &file.module[0], Meaning::Module(vec![file.module[0].clone()]));
         self.modules.entry(file.module.clone()).or_default();
         let mut mentions = Vec::new();
@@ -111,7 +158,7 @@ impl Names {
                     let public = at > 0
                         && (tokens[at - 1] == Token::Mark(')') || word(tokens.get(at - 1)) == Some("pub"));
                     let place = if public { Place::Export } else { Place::Import };
-                    at = self.import(&tokens, at + 1, &module, &[], &mut |words| {
+                    at = self.import(tokens, at + 1, &module, &[], &mut |words| {
                         mentions.push(Mention { module: module.clone(), words, place });
                     });
                     continue;
@@ -134,7 +181,7 @@ impl Names {
                     }
                 }
                 Token::Word(_) => {
-                    let words = path_at(&tokens, at);
+                    let words = path_at(tokens, at);
                     if !words.is_empty() {
                         mentions.push(Mention { module, words, place: Place::Code });
                     }
@@ -210,6 +257,20 @@ impl Names {
         let Mention { module, words, .. } = mention;
         let path = absolute(module, words).unwrap_or_else(|| [&module[..], words].concat());
         self.resolve(&path, 0).1.into_iter().collect()
+    }
+
+    /// The type that a path stands for in a module.
+    fn type_of(&self, module: &[String], words: &[String]) -> Option<Type> {
+        let path = absolute(module, words).unwrap_or_else(|| [module, words].concat());
+        let file = self.resolve(&path, 0).1.into_iter().next()?;
+        Some((file, words.last()?.clone()))
+    }
+
+    /// The type and the method of it that are mentioned, if they are.
+    fn method(&self, mention: &Mention) -> Option<(Type, String)> {
+        let (method, of) = mention.words.split_last()?;
+        let starts = of.last()?.starts_with(char::is_uppercase);
+        Some((self.type_of(&mention.module, of).filter(|_| starts)?, method.clone()))
     }
 
     /// The modules and the files with items that an absolute path stands for.

@@ -1,5 +1,6 @@
-//! Holds the rules of the house that a compiler does not: who may import whom, where `unsafe` may
-//! stand, which libraries belong to one room, the path rule, the size of files.
+//! Holds the rules of the house that a compiler does not: who may import whom, that files of a room name each
+//! other in one direction, where `unsafe` may stand, which libraries belong to one room, the path rule, the size
+//! of files.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +10,7 @@
 
 mod cycles;
 mod graph;
+mod methods;
 mod source;
 
 use source::{File, Token, double_colon, program, root, rust_files, tokens, word};

@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long a client may take nothing while another one waits for more.
-const LAG: Duration = Duration::from_secs(10);
+pub(super) const LAG: Duration = Duration::from_secs(10);
 /// More than a terminal holds, in bytes.
 const TERMINAL_MAX: usize = 64 * 1024;
 

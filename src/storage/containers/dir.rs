@@ -3,10 +3,13 @@
 
 mod claim;
 mod end_pipe;
+mod events;
 mod exec;
+mod health;
 mod keep;
 mod records;
 mod status;
+
 mod trash;
 
 pub use end_pipe::EndPipe;
@@ -18,7 +21,6 @@ use super::plan;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::spec::ContainerSpec;
-use crate::storage::events::{Action, Event, Events, Type};
 use crate::storage::record;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
@@ -169,28 +171,6 @@ impl ContainerDir {
         let cure = record::hint(e.raw_os_error().map(Errno::from_raw));
         let error = Error::new(Kind::Storage, self.doing(&format!("write {file}"))).caused_by(e);
         if let Some(cure) = cure { error.hint(cure) } else { error }
-    }
-
-    /// What a person calls the container: its name, or its short id when that is lost. For messages.
-    pub fn called(&self) -> String {
-        self.settings().map_or_else(|_| self.id.short().to_owned(), |settings| settings.name.to_string())
-    }
-
-    /// Something that happens to this container now, by its name, image and labels. To be called while its
-    /// directory still stands.
-    pub fn event(&self, action: Action) -> Event {
-        let spec = self.spec().ok();
-        let name = self.name_if_known(spec.as_ref());
-        // One that cannot be read has no image or labels that could be told.
-        let (image, labels) = spec.map(|spec| (spec.image, spec.labels)).unwrap_or_default();
-        let image = image.map(|image| image.reference).unwrap_or_default();
-        let event = Event::new(Type::Container, action).id(self.id.as_str()).name(name).image(image);
-        Event { attributes: labels, ..event }
-    }
-
-    /// Tells of something that happened to the container, by the name and the labels that it has.
-    pub fn emit(&self, action: Action) {
-        Events::new(&self.data).emit(self.event(action));
     }
 
     /// Takes the lock for a change to this container; held for moments, never while waiting for a

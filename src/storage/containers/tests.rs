@@ -3,6 +3,7 @@ mod runs;
 use super::records::{RUN_VERSION, boot_id};
 use super::*;
 use crate::container::ExitRecord;
+use crate::container::Name;
 use crate::spec::network::{PortPublish, Protocol};
 use crate::storage::testing::{hand_down, hands_down, spec};
 use chrono::{DateTime, Utc};
@@ -225,7 +226,7 @@ fn a_container_in_the_making_is_seen_by_nobody_and_keeps_its_name() {
     let f = fixture();
     let id = Containers::new_id().unwrap();
     let made = f.containers.create_with(&id, &name("web"), &spec("web"), |_| {
-        let aside = f.containers.data.join("containers").join(create::aside(&id));
+        let aside = f.containers.data.join("containers").join(half_made::aside(&id));
         assert!(aside.join("summary").exists());
         assert!(f.containers.list().unwrap().is_empty() && f.containers.ids().unwrap().is_empty());
         assert_eq!(f.containers.collect_half_made().unwrap(), 0);
@@ -241,7 +242,7 @@ fn a_container_in_the_making_is_seen_by_nobody_and_keeps_its_name() {
     assert_eq!(f.containers.find("web").unwrap().id(), made.unwrap().id());
 
     let killed = Containers::new_id().unwrap();
-    let aside = f.containers.data.join("containers").join(create::aside(&killed));
+    let aside = f.containers.data.join("containers").join(half_made::aside(&killed));
     std::fs::create_dir(&aside).unwrap();
     // Its maker may be about to take the lock.
     assert_eq!(f.containers.collect_half_made().unwrap(), 0);

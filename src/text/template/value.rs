@@ -149,7 +149,7 @@ fn general(number: f64) -> String {
 }
 
 /// Names of fields whose keys are data: an unknown key is `<no value>` and no mistake.
-const MAPS: [&str; 14] = [
+pub(super) const MAPS: [&str; 14] = [
     "Annotations",
     "Attributes",
     "DriverOpts",

@@ -34,6 +34,13 @@ impl ContainerDir {
         locks::is_alive(self.fd(), CLAIM)
     }
 
+    /// Whether somebody has the container in hand who has not recorded a run of it: to start it, or to work on
+    /// its files while it does not run. Never called by the monitor itself.
+    pub fn is_in_hand(&self) -> bool {
+        let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
+        self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)
+    }
+
     /// Whether the container is being started, claimed for that, or otherwise in somebody's hand. Never called by
     /// the monitor itself.
     pub fn is_about_to_start(&self) -> bool {

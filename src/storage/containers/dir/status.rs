@@ -68,13 +68,6 @@ impl ContainerDir {
         locks::starts(self.fd(), "alive")
     }
 
-    /// Whether somebody has the container in hand who has not recorded a run of it: to start it, or to work on
-    /// its files while it does not run. Never called by the monitor itself.
-    pub fn is_in_hand(&self) -> bool {
-        let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
-        self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)
-    }
-
     /// Waits while the container is being started, a moment as a rule: until then nobody may join, read or
     /// signal what will be in it.
     pub fn await_start(&self) {

@@ -1,9 +1,11 @@
 //! Files with holes: GNU's old format and PAX formats 0.0, 0.1 and 1.0 (GNU tar manual, "Sparse
 //! Formats").
 
+use super::blocks::{Archive, BLOCK};
+use super::entry::Entry;
+use super::header::Header;
 use super::malformed::bad;
 use super::pax::{self, Records};
-use super::{Archive, BLOCK, Entry, Header};
 use crate::error::Result;
 use crate::storage::holes::PIECES_MAX;
 use std::io::BufRead;

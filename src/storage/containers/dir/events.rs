@@ -1,0 +1,28 @@
+//! What events tell of a container, and what people call it.
+
+use super::ContainerDir;
+use crate::storage::events::{Action, Event, Events, Type};
+
+impl ContainerDir {
+    /// What a person calls the container: its name, or its short id when that is lost. For messages.
+    pub fn called(&self) -> String {
+        self.settings().map_or_else(|_| self.id.short().to_owned(), |settings| settings.name.to_string())
+    }
+
+    /// Something that happens to this container now, by its name, image and labels. To be called while its
+    /// directory still stands.
+    pub fn event(&self, action: Action) -> Event {
+        let spec = self.spec().ok();
+        let name = self.name_if_known(spec.as_ref());
+        // One that cannot be read has no image or labels that could be told.
+        let (image, labels) = spec.map(|spec| (spec.image, spec.labels)).unwrap_or_default();
+        let image = image.map(|image| image.reference).unwrap_or_default();
+        let event = Event::new(Type::Container, action).id(self.id.as_str()).name(name).image(image);
+        Event { attributes: labels, ..event }
+    }
+
+    /// Tells of something that happened to the container, by the name and the labels that it has.
+    pub fn emit(&self, action: Action) {
+        Events::new(&self.data).emit(self.event(action));
+    }
+}

@@ -1,0 +1,55 @@
+//! Finding a container by what people call it.
+
+use super::{ContainerDir, Containers, not_found, words};
+use crate::container::{ContainerId, Name};
+use crate::error::{Context, Error, Kind, Result};
+
+impl Containers {
+    /// Finds a container by full id, name or unique beginning of an id, in this order.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when several ids begin like that.
+    pub fn find(&self, text: &str) -> Result<ContainerDir> {
+        if let Ok(id) = text.parse::<ContainerId>() {
+            return self.open(&id);
+        }
+        if let Ok(name) = text.parse::<Name>()
+            && let Some(id) = self.by_name(&name)
+        {
+            match self.open(&id) {
+                Err(e) if e.kind() == Kind::NotFound => {}
+                other => return other,
+            }
+        }
+        let hex = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let mut matching = if hex { self.ids()? } else { Vec::new() };
+        matching.retain(|id| id.as_str().starts_with(text));
+        match matching.as_slice() {
+            [] => Err(not_found(text)),
+            [id] => self.open(id),
+            several => Err(Error::new(
+                Kind::Conflict,
+                format!("{} container ids begin with {text:?}", several.len()),
+            )
+            .hint("Give more digits; list them with: coracle ps -a --no-trunc")),
+        }
+    }
+
+    /// A random name that no container has at this moment; [`Containers::create`] has the last word.
+    ///
+    /// # Errors
+    /// When the kernel has no random bytes or hundreds of attempts met names in use.
+    pub fn unused_name(&self) -> Result<Name> {
+        for attempt in 0..500 {
+            let Some(name) = words::random_name(attempt).context(Kind::Host, || "make a container name")?
+            else {
+                continue;
+            };
+            if self.by_name(&name).is_none() {
+                return Ok(name);
+            }
+        }
+        Err(Error::new(Kind::Conflict, "no free container name was found")
+            .hint("Give one: coracle run --name NAME ..."))
+    }
+}
