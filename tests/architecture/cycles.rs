@@ -49,9 +49,9 @@ fn reached(from: usize, files: &[usize], edges: &Edges) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut open = vec![from];
     while let Some(at) = open.pop() {
-        for to in files.iter().filter(|to| edges.contains_key(&(at, **to))) {
-            if found.insert(*to) {
-                open.push(*to);
+        for (_, to) in edges.range((at, 0)..(at + 1, 0)).map(|(step, _)| *step) {
+            if files.contains(&to) && found.insert(to) {
+                open.push(to);
             }
         }
     }
@@ -131,6 +131,8 @@ fn the_reader_of_names_resolves_them() {
     assert_eq!(named(&[tested, leaf]), [""; 0]);
     let methods = ("a", "mod leaf; pub use leaf::grow; struct S { grow: u8 } fn f(s: S) { s.grow() }");
     assert_eq!(named(&[methods, leaf]), [""; 0]);
+    let declared = ("a", "mod leaf; pub use leaf::grow; struct S; impl S { fn grow() { let grow = 1; } }");
+    assert_eq!(named(&[declared, leaf]), [""; 0]);
     let own = ("a", "mod leaf; struct Leaf; enum E { V } fn f() -> Leaf { E::V }");
     assert_eq!(named(&[own, leaf]), [""; 0]);
     let made = ("a", "mod leaf; make! { pub enum E { V } }");

@@ -1,7 +1,7 @@
 //! Which files of the program name items that live in which others: names are resolved as the compiler does,
 //! through imports and re-exports, to the file that defines the item.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::methods::{Block, blocks};
 use crate::source::{File, Token, double_colon, tokens, word};
@@ -28,6 +28,7 @@ struct Module {
 }
 
 /// A path as it stands in a file, in the module around it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Mention {
     module: Path,
     words: Path,
@@ -36,12 +37,12 @@ struct Mention {
 
 #[derive(PartialEq)]
 enum Brace {
-    Module(String),
+    Module,
     Macro,
     Other,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Import,
     /// `pub use`, in any of its forms.
@@ -55,7 +56,8 @@ pub(crate) type Edges = BTreeMap<(usize, usize), Vec<String>>;
 /// Reads all of `files`; those of tests have no edges.
 pub(crate) fn edges(files: &[File]) -> Edges {
     let mut names = Names::default();
-    let mut mentions = Vec::new();
+    // Once each: most are made again and again.
+    let mut mentions = BTreeSet::new();
     let mut impls = Vec::new();
     for (number, file) in files.iter().enumerate().filter(|(_, f)| !f.test) {
         let tokens = without_tests(&file.tokens);
@@ -138,12 +140,8 @@ impl Names {
         // Around the place: the inline modules, the calls of macros, which may make items, and the other braces.
         let mut braces: Vec<Brace> = Vec::new();
         let mut at = 0;
+        let mut module = file.module.clone();
         while at < tokens.len() {
-            let inline = braces
-                .iter()
-                .filter_map(|brace| if let Brace::Module(name) = brace { Some(name) } else { None });
-            let module: Path = file.module.iter().chain(inline).cloned().collect();
-            let outside = braces.iter().all(|brace| *brace != Brace::Other);
             let next = word(tokens.get(at + 1));
             match &tokens[at] {
                 Token::Mark('{') => {
@@ -152,7 +150,9 @@ impl Names {
                     braces.push(if call { Brace::Macro } else { Brace::Other });
                 }
                 Token::Mark('}') => {
-                    braces.pop();
+                    if let Some(Brace::Module) = braces.pop() {
+                        module.pop();
+                    }
                 }
                 Token::Word(keyword) if keyword == "use" && tokens.get(at + 1) != Some(&Token::Mark('<')) => {
                     let public = at > 0
@@ -170,20 +170,22 @@ impl Names {
                     self.add(&module, &name, Meaning::Module(path));
                     at += 2;
                     if tokens.get(at) == Some(&Token::Mark('{')) {
-                        braces.push(Brace::Module(name));
+                        braces.push(Brace::Module);
+                        module.push(name);
                         at += 1;
                     }
                     continue;
                 }
-                Token::Word(keyword) if outside && DECLARE.contains(&keyword.as_str()) => {
-                    if let Some(name) = next {
+                Token::Word(keyword) if DECLARE.contains(&keyword.as_str()) => {
+                    let outside = !braces.contains(&Brace::Other);
+                    if let Some(name) = next.filter(|_| outside) {
                         self.add(&module, name, Meaning::Item { file: number });
                     }
                 }
                 Token::Word(_) => {
                     let words = path_at(tokens, at);
                     if !words.is_empty() {
-                        mentions.push(Mention { module, words, place: Place::Code });
+                        mentions.push(Mention { module: module.clone(), words, place: Place::Code });
                     }
                 }
                 _ => {}
@@ -255,8 +257,17 @@ impl Names {
     /// The files in which that lives what is mentioned.
     fn files(&self, mention: &Mention) -> Vec<usize> {
         let Mention { module, words, .. } = mention;
-        let path = absolute(module, words).unwrap_or_else(|| [&module[..], words].concat());
+        let path = match absolute(module, words) {
+            Some(path) => path,
+            None if self.knows(module, &words[0]) => [&module[..], words].concat(),
+            None => return Vec::new(),
+        };
         self.resolve(&path, 0).1.into_iter().collect()
+    }
+
+    /// Whether a word may be a name in a module: most are not.
+    fn knows(&self, module: &Path, word: &str) -> bool {
+        self.modules.get(module).is_some_and(|m| m.names.contains_key(word) || !m.globs.is_empty())
     }
 
     /// The type that a path stands for in a module.
@@ -332,7 +343,13 @@ fn path_at(tokens: &[Token], at: usize) -> Path {
     let before = at.checked_sub(1).map(|b| &tokens[b]);
     let middle = at >= 2 && double_colon(tokens, at - 2);
     let visibility = at >= 2 && word(tokens.get(at - 1)) == Some("in") && tokens[at - 2] == Token::Mark('(');
-    if middle || visibility || before == Some(&Token::Mark('.')) || before == Some(&Token::Mark('\'')) {
+    let declared = word(before).is_some_and(|before| before == "let" || DECLARE.contains(&before));
+    if middle
+        || visibility
+        || declared
+        || before == Some(&Token::Mark('.'))
+        || before == Some(&Token::Mark('\''))
+    {
         return Path::new();
     }
     let mut words = Path::new();
