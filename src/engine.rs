@@ -5,6 +5,7 @@
 //! streams, of the current directory or of exit codes.
 
 pub mod containers;
+pub mod events;
 pub mod filter;
 pub mod images;
 pub mod prune;

@@ -13,6 +13,7 @@ mod out;
 pub mod progress;
 mod refusal;
 pub mod rows;
+pub mod terminal;
 
 pub use confirm::confirm;
 pub use dialect::{docker, docker_exit_code, short_image_name};

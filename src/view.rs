@@ -1,5 +1,6 @@
 //! Typed things as documents: JSON, as podman and docker show it.
 
+pub mod event;
 pub mod inspect;
 pub mod version;
 pub mod volume;

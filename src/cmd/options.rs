@@ -1,8 +1,10 @@
 //! Options that several verbs have in common, and how they become requests.
 
+pub(in crate::cmd) mod attached;
 pub mod container;
 pub mod creation;
 pub mod devices;
+pub(in crate::cmd) mod files;
 pub mod health;
 pub mod input;
 pub mod logging;

@@ -1,6 +1,6 @@
 //! The parent's side of a start: what it needs of the host, and the fork of the monitor.
 
-use super::client::{self, Attached, Attachment, Signals};
+use super::connection::Connection;
 use super::explain::explain_exec;
 use super::monitor::{self, Launch, ToCaller};
 use super::{cgroup, join, seccomp};
@@ -53,7 +53,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
 
 /// Starts a container.
 ///
-/// With an attachment the caller is its first client; without one it runs by itself.
+/// Attached, the caller is its first client and gets the connection; else it runs by itself.
 ///
 /// # Errors
 /// The step of the start that failed; 126 and 127 when the command cannot be executed or is not found.
@@ -62,33 +62,25 @@ pub fn launch(
     dir: &ContainerDir,
     plan: &ContainerSpec,
     prepared: Prepared,
-    attach: Option<Attachment>,
-) -> Result<Option<Attached>> {
+    attach: bool,
+) -> Result<Option<Connection>> {
     let Prepared { listeners, slirp, filter, joins } = prepared;
-    // What is typed is read by one of the two.
-    let attach = attach.map(|how| Attachment { stdin: how.stdin && !plan.io.is_passed_through(), ..how });
-    let signals = attach.as_ref().map(Signals::hold).transpose()?;
-    let (socket, client) = match &attach {
-        Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
-        None => (None, None),
-    };
+    let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let program = slirp.clone();
-    let socket = Cell::new(socket);
+    let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
-        drop(socket.take());
+        drop(connection.take());
         monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joins, client })
     })
     .context(Kind::Runtime, || "start the container's monitor")?;
-    let attached = socket.take().zip(attach).zip(signals);
-    let attached = attached.map(|((socket, how), signals)| Attached { socket, how, signals });
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
         Some((ToCaller::Started { one_id }, _)) => {
             if one_id {
                 log::warn!("{}", userns::ONE_ID);
             }
             log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
-            Ok(attached)
+            Ok(connection.take())
         }
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")

@@ -39,6 +39,7 @@ const RULES: [(&str, &[&str]); 22] = [
             "error",
         ],
     ),
+    ("ui", &["runtime::connection", "text", "sys", "error"]),
     ("view", &["text", "runtime", "storage", "spec", "image", "container", "userns", "error"]),
     (
         "engine",
@@ -85,7 +86,6 @@ const RULES: [(&str, &[&str]); 22] = [
     ("spec", &["image", "container", "error"]),
     ("image", &["error"]),
     ("container", &["error"]),
-    ("ui", &["text", "error"]),
     ("text", &["error"]),
     ("fork", &["sys", "error"]),
     ("sys", &["error"]),

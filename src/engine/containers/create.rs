@@ -132,7 +132,7 @@ fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) ->
     }
     preflight::stop_holder(store, holder)?;
     prepare(store, plan).inspect_err(|_| {
-        if let Err(error) = start(store, holder, None) {
+        if let Err(error) = start(store, holder, false) {
             log::warn!("container {} stays stopped: {error}", holder.id().short());
         }
     })

@@ -1,13 +1,9 @@
 use super::*;
 use crate::host::Limit;
 use crate::image::{ChainId, Digest, ImageConfig};
-use crate::plan::env::EnvRequest;
 use crate::plan::mount::{TmpfsArg, VolumeArg};
-use crate::plan::request::{
-    LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, RootfsRequest,
-};
-use crate::plan::security::SecurityRequest;
-use crate::spec::{FilesSpec, LogSpec, MountSource, SeccompSpec};
+use crate::plan::request::{LifecycleRequest, MountRequest, ProcessRequest, RootfsRequest};
+use crate::spec::{MountSource, SeccompSpec};
 use std::collections::BTreeMap;
 
 pub(in crate::plan) fn facts() -> Facts {
@@ -31,34 +27,10 @@ pub(in crate::plan) fn facts() -> Facts {
 
 pub(in crate::plan) fn request() -> Request {
     Request {
-        name: None,
-        rootfs: None,
-        process: ProcessRequest {
-            env: EnvRequest::default(),
-            passwd_entry: true,
-            ..ProcessRequest::default()
-        },
-        hostname: None,
-        shared_hostname: None,
-        namespaces: NamespaceSpec::default(),
-        ids: crate::plan::ids::IdsRequest::default(),
-        network: NetworkRequest::default(),
-        devices: Vec::new(),
-        chroot_dirs: Vec::new(),
+        process: ProcessRequest { passwd_entry: true, ..ProcessRequest::default() },
         mounts: MountRequest { read_only_tmpfs: true, ..MountRequest::default() },
-        secrets: Vec::new(),
-        files: FilesSpec::default(),
-        security: SecurityRequest::default(),
-        limits: LimitRequest::default(),
-        tty: false,
-        stdin: false,
-        log: LogSpec { driver: LogDriver::K8sFile, max_size: None, path: None, tag: None, max_file: None },
-        lifecycle: LifecycleRequest::default(),
-        notify: crate::spec::NotifyMode::default(),
-        health: crate::plan::health::HealthRequest::default(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
         create_command: vec!["coracle".into(), "run".into()],
+        ..Request::default()
     }
 }
 

@@ -1,17 +1,7 @@
-//! What a long-lived caller of the library relies on, in a program of one thread: `harness = false`, since the
-//! usual test runner has threads and `coracle::fork` refuses those.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "these are tests: a panic is how they fail"
-)]
+//! A process of a container keeps nothing of its maker's.
 
-mod common;
-
-use common::{TestEnv, eventually, free_port};
+use super::reap;
+use crate::common::{self, TestEnv, eventually, free_port};
 use coracle::container::Signal;
 use coracle::engine::containers;
 use coracle::fork;
@@ -20,10 +10,8 @@ use coracle::storage::containers::ContainerDir;
 use coracle::storage::rootfs::Overlay;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// How many clients the server has.
@@ -31,21 +19,8 @@ const CLIENTS: usize = 30;
 /// Says which descriptors the payload has.
 const PAYLOAD: &str = "echo $(ls /proc/self/fd) end; exec sleep 1000";
 
-fn main() -> ExitCode {
-    // A stage of a container's start is this program once more.
-    if let Some(code) = fork::run_stage_if_asked(&coracle::cmd::STAGES) {
-        return code;
-    }
-    fork::note_inherited();
-    no_process_of_a_container_keeps_what_its_maker_has_open();
-    println!(
-        "test no_process_of_a_container_keeps_what_its_maker_has_open ... ok\n\ntest result: ok. 1 passed"
-    );
-    ExitCode::SUCCESS
-}
-
 /// A server's own descriptors are in no list of what was open at its start, and not all are close-on-exec.
-fn no_process_of_a_container_keeps_what_its_maker_has_open() {
+pub(super) fn no_process_of_a_container_keeps_what_its_maker_has_open() {
     let env = TestEnv::new();
     let rootfs = format!("{}:O", env.busybox_rootfs().display());
     let port = format!("127.0.0.1:{}:80", free_port());
@@ -72,7 +47,7 @@ fn no_process_of_a_container_keeps_what_its_maker_has_open() {
     let mut running = Vec::new();
     for (name, _) in &kinds {
         let dir = store.containers().find(name).unwrap();
-        containers::start::start(&store, &dir, None).unwrap();
+        containers::start::start(&store, &dir, false).unwrap();
         running.push(dir);
     }
     let monitor = |dir: &ContainerDir| Pid::from_raw(dir.run_record().unwrap().unwrap().monitor.pid);
@@ -100,12 +75,4 @@ fn no_process_of_a_container_keeps_what_its_maker_has_open() {
         containers::stop(&store, dir, Signal::KILL.number(), Some(Duration::ZERO)).unwrap();
     }
     reap(&monitors);
-}
-
-/// The monitors are children of this process, which does not end.
-fn reap(monitors: &[Pid]) {
-    let flag = Some(WaitPidFlag::WNOHANG);
-    for monitor in monitors {
-        eventually("the monitor is gone", || !matches!(waitpid(*monitor, flag), Ok(WaitStatus::StillAlive)));
-    }
 }
