@@ -43,6 +43,13 @@ pub fn report(error: &Error) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// Tells of what was asked for in vain, in lines of the log.
+pub fn warn(warnings: &[String]) {
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+}
+
 /// Prints what clap has to say about this process's command line: help to standard output; a refusal as
 /// any other error, with exit 125; to docker an unknown command is a failure like others.
 pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {

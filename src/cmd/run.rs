@@ -53,11 +53,13 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let source = Source { store: &store, config: &env.roots.config };
     let mut created = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
+    ui::warn(&created.warnings);
     // What is typed is read by one of the two.
     let passed_through = created.spec.io.is_passed_through();
     let how = attachment.map(|how| Attachment { stdin: how.stdin && !passed_through, ..how });
     let terminal = how.map(Terminal::ready).transpose()?;
     let Started { running, records } = containers::run(&store, &mut created, terminal.is_some())?;
+    ui::warn(&running.warnings);
     let Created { spec, dir, .. } = created;
     let Some(terminal) = terminal else {
         // On the disk when we say that it is there.

@@ -50,7 +50,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut chosen = args.which.chosen(&store, Suits::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
-            start::start(&store, &found?, false)?;
+            ui::warn(&start::start(&store, &found?, false)?.warnings);
             Ok(Some(name))
         })?;
         super::linger::warn(env);
@@ -64,5 +64,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let terminal =
         attached::terminal(&dir, args.interactive, args.sig_proxy.unwrap_or(true), &args.detach_keys)?;
     let running = start::start(&store, &dir, true)?;
+    ui::warn(&running.warnings);
     attached::follow(terminal, running, &store, &dir).map(ExitCode::from)
 }

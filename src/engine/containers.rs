@@ -6,6 +6,7 @@
 //! directory left its place, for then name and ports are free. A monitor that died leaves the status
 //! `Crashed`: whoever notices first finishes its work by [`recover()`].
 
+pub mod cleanup;
 pub mod copy;
 mod create;
 pub mod dependents;
@@ -13,6 +14,7 @@ pub mod exec;
 pub mod export;
 mod find;
 mod force;
+pub mod health;
 mod init;
 mod kill;
 mod log_tag;
@@ -54,4 +56,4 @@ pub use running::Running;
 pub use signal::{ask_to_stop, note_stop, signal};
 pub use stop::{Stopped, Stopping, stop};
 pub use update::{UpdateRequest, update};
-pub use wait::{last_code, wait_ended};
+pub use wait::{Condition, last_code, wait_ended, wait_until};

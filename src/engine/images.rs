@@ -6,6 +6,7 @@ pub mod import;
 pub mod load;
 pub mod pull;
 pub mod remove;
+pub mod save;
 pub mod tag;
 
 use crate::error::Result;

@@ -21,6 +21,16 @@ pub struct Prepared {
     slirp: Option<PathBuf>,
     filter: Option<seccomp::Filter>,
     joins: join::Joins,
+    warnings: Vec<String>,
+}
+
+/// A container whose payload runs.
+#[derive(Debug)]
+pub struct Launched {
+    /// The connection to it, when the caller is attached.
+    pub connection: Option<Connection>,
+    /// What of its plan this machine does not give, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Gets what a start needs of the host. Called before the container is made, so that what is refused
@@ -32,10 +42,11 @@ pub struct Prepared {
 pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
     cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
+    let mut warnings = Vec::new();
     if plan.limits.manages_cgroups
         && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
     {
-        log::warn!("systemd in the container will find no cgroup that it may change: {e}");
+        warnings.push(format!("systemd in the container will find no cgroup that it may change: {e}"));
     }
     let slirp = match plan.network.mode {
         NetworkMode::Slirp(_) => Some(slirp::find()?),
@@ -48,7 +59,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, filter, joins })
+    Ok(Prepared { listeners, slirp, filter, joins, warnings })
 }
 
 /// Starts a container.
@@ -63,8 +74,8 @@ pub fn launch(
     plan: &ContainerSpec,
     prepared: Prepared,
     attach: bool,
-) -> Result<Option<Connection>> {
-    let Prepared { listeners, slirp, filter, joins } = prepared;
+) -> Result<Launched> {
+    let Prepared { listeners, slirp, filter, joins, mut warnings } = prepared;
     let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let program = slirp.clone();
     let connection = Cell::new(connection);
@@ -77,10 +88,10 @@ pub fn launch(
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
         Some((ToCaller::Started { one_id }, _)) => {
             if one_id {
-                log::warn!("{}", userns::ONE_ID);
+                warnings.push(userns::ONE_ID.to_owned());
             }
             log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
-            Ok(connection.take())
+            Ok(Launched { connection: connection.take(), warnings })
         }
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")

@@ -14,7 +14,7 @@ use crate::plan::request::{
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::plan::words::Cgroups;
-use crate::spec::{FilesSpec, NamespaceSpec, NetworkMode, SeccompSpec};
+use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
 use std::path::{Path, PathBuf};
 
 /// Where the host keeps its time zones.
@@ -143,15 +143,9 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
     for port in &args.expose {
         netns::parse_expose(port)?;
     }
-    let ports: Vec<_> = args.publish.into_iter().flatten().collect();
-    if matches!(args.network, NetworkMode::None | NetworkMode::Host)
-        && (args.publish_all || !ports.is_empty())
-    {
-        log::warn!("published ports are dropped: network {} has none", args.network);
-    }
     Ok(NetworkRequest {
         mode: args.network,
-        ports,
+        ports: args.publish.into_iter().flatten().collect(),
         publish_all: args.publish_all,
         expose: args.expose,
         dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,

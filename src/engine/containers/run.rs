@@ -38,7 +38,7 @@ impl Records {
 /// A failed start: then one that goes with its end is removed, and another stays as created.
 pub fn run(store: &Store, created: &mut Created, attach: bool) -> Result<Started> {
     failpoint::reach("run.made");
-    let Created { spec, dir, prepared } = created;
+    let Created { spec, dir, prepared, .. } = created;
     let keeping = match spec.lifecycle.auto_remove {
         true => None,
         false => Some(fork::leaf_beside("records", || {

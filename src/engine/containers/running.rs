@@ -3,6 +3,7 @@
 use super::wait::{last_code, wait_ended};
 use crate::error::{Error, Kind, Result};
 use crate::runtime::connection::{Connection, Output};
+use crate::runtime::launch::Launched;
 use crate::spec::health::OnFailure;
 use crate::spec::{ContainerSpec, HealthCheck};
 use crate::storage::Store;
@@ -15,6 +16,8 @@ pub struct Running {
     pub connection: Option<Connection>,
     /// It ran before; nothing was started.
     pub already: bool,
+    /// What of its plan this machine does not give, in words.
+    pub warnings: Vec<String>,
     /// What comes after this run counts too, as long as this is its monitor.
     monitor: Option<ProcessRef>,
     /// Where the code of the first run is kept: the directory of a --rm container is gone by the time that a
@@ -24,21 +27,28 @@ pub struct Running {
 
 impl Running {
     /// One that its caller started for the first time. With `once` its first end is the last.
-    pub(super) fn first(dir: &ContainerDir, connection: Option<Connection>, once: bool) -> Running {
-        let note = connection.as_ref().and_then(|_| dir.exit_note().ok());
-        Running { note, ..Running::started(dir, connection, once) }
+    pub(super) fn first(dir: &ContainerDir, launched: Launched, once: bool) -> Running {
+        let note = launched.connection.as_ref().and_then(|_| dir.exit_note().ok());
+        Running { note, ..Running::started(dir, launched, once) }
     }
 
     /// One that its caller started once more.
-    pub(super) fn started(dir: &ContainerDir, connection: Option<Connection>, once: bool) -> Running {
+    pub(super) fn started(dir: &ContainerDir, launched: Launched, once: bool) -> Running {
+        let Launched { connection, warnings } = launched;
         let counts = connection.is_some() && !once;
         let monitor = counts.then(|| dir.run_record().ok().flatten().map(|run| run.monitor)).flatten();
-        Running { connection, already: false, monitor, note: None }
+        Running { connection, already: false, warnings, monitor, note: None }
     }
 
     /// One that ran when its caller came.
     pub(super) fn found(connection: Option<Connection>) -> Running {
-        Running { connection, already: true, monitor: None, note: None }
+        Running { connection, already: true, warnings: Vec::new(), monitor: None, note: None }
+    }
+
+    /// With the warnings of what was started before it.
+    pub(super) fn with(self, mut warnings: Vec<String>) -> Running {
+        warnings.extend(self.warnings);
+        Running { warnings, ..self }
     }
 
     /// Gives what the container writes to `each` until it ends; gives the exit code. Without a connection that is

@@ -62,12 +62,13 @@ pub fn first(
     ready: Prepared,
     attach: bool,
 ) -> Result<Running> {
+    let mut warnings = Vec::new();
     for required in &plan.lifecycle.requires {
-        start_required(store, dir, required, &mut vec![plan.id.clone()])?;
+        warnings.extend(start_required(store, dir, required, &mut vec![plan.id.clone()])?);
     }
     let launched = launch(store, dir, plan, ready, attach);
     dir.release_claim();
-    launched.map(|connection| Running::first(dir, connection, ends_once(plan)))
+    launched.map(|launched| Running::first(dir, launched, ends_once(plan)).with(warnings))
 }
 
 /// Starts a container, after those that it requires. One that runs already is left as it is, which
@@ -123,8 +124,9 @@ fn start_after(
         failpoint::reach("start.claimed");
         let plan = stored_plan(dir)?;
         above.push(dir.id().clone());
+        let mut warnings = Vec::new();
         for required in &plan.lifecycle.requires {
-            start_required(store, dir, required, above)?;
+            warnings.extend(start_required(store, dir, required, above)?);
         }
         above.pop();
         let ready = match with_former_ports(dir, &plan) {
@@ -139,7 +141,10 @@ fn start_after(
             Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
             // And another one has stopped it since.
             Err(error) if was_running(&error, dir) && dir.in_place() && begun.elapsed() < PATIENCE => {}
-            other => return other.map(|connection| Running::started(dir, connection, ends_once(&plan))),
+            other => {
+                let running = |launched| Running::started(dir, launched, ends_once(&plan));
+                return other.map(|launched| running(launched).with(warnings));
+            }
         }
     }
     Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
@@ -175,22 +180,23 @@ fn was_running(error: &Error, dir: &ContainerDir) -> bool {
     Failure::below(error).is_some_and(|f| f.doing == "start" && f.object == dir.id().short())
 }
 
+/// Starts what a container requires, unless it runs; gives the warnings of that.
 fn start_required(
     store: &Store,
     dir: &ContainerDir,
     required: &ContainerId,
     above: &mut Vec<ContainerId>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     // A circle cannot be written down by any verb; records can be.
     if above.contains(required) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let doing = || format!("start what container {} requires", dir.id().short());
     let other = store.containers().open(required).context(Kind::Conflict, doing)?;
     if other.status().is_live() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    start_after(store, &other, false, above).map(drop).context(Kind::Runtime, doing)
+    start_after(store, &other, false, above).map(|running| running.warnings).context(Kind::Runtime, doing)
 }
 
 /// Attaches to a container that runs.

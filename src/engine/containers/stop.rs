@@ -9,6 +9,7 @@ use super::kill::await_killed;
 use super::pause::refuse_paused;
 use super::policy::stop_policy;
 use super::recover::recover;
+use super::running::Running;
 use super::signal::ask;
 use super::start::start;
 use super::wait::{AFTER_KILL, rest_of_pause, wait_ended};
@@ -130,12 +131,12 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     ///
     /// # Errors
     /// When it does not end, or cannot be started.
-    pub fn restart(&self, index: usize) -> Result<()> {
+    pub fn restart(&self, index: usize) -> Result<Running> {
         self.finish(index)?;
         let container = self.container(index);
-        start(self.store, container, false)?;
+        let running = start(self.store, container, false)?;
         container.emit(Action::Restart);
-        Ok(())
+        Ok(running)
     }
 
     fn end_of(&self, index: usize) -> Result<Stopped> {

@@ -52,7 +52,7 @@ fn shell() -> Image {
 fn plan_of(change: impl FnOnce(&mut Request), image: &Image) -> Result<ContainerSpec> {
     let mut request = request();
     change(&mut request);
-    resolve(request, Some(image), &facts())
+    resolve(request, Some(image), &facts()).map(|resolved| resolved.spec)
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn roots_are_images_directories_or_the_hosts_tree() {
         let mut request = request();
         request.rootfs = Some(RootfsRequest { path: path.into(), overlay });
         request.process.command = vec!["sh".into()];
-        resolve(request, None, &facts()).map(|plan| plan.root)
+        resolve(request, None, &facts()).map(|resolved| resolved.spec.root)
     };
     assert_eq!(rooted("/", true).unwrap(), RootSpec::HostTree);
     assert_eq!(
