@@ -16,7 +16,7 @@ pub mod rows;
 pub mod terminal;
 
 pub use confirm::confirm;
-pub use dialect::{docker, docker_exit_code, short_image_name};
+pub use dialect::{docker, docker_exit_code};
 pub use each::each;
 pub use out::out;
 

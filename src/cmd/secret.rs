@@ -3,10 +3,6 @@
 use super::verbs::verbs;
 use crate::error::Result;
 use crate::host::Env;
-use crate::storage::Store;
-use crate::storage::secrets::Secret;
-use chrono::SecondsFormat;
-use serde_json::{Value, json};
 use std::process::ExitCode;
 
 pub mod create;
@@ -43,21 +39,4 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         Verb::Ls(args) => ls::run(&args, env),
         Verb::Rm(args) => rm::run(&args, env),
     }
-}
-
-/// A secret in podman's form.
-fn record(store: &Store, secret: &Secret) -> Value {
-    let time = |time: &chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let mut options = json!(secret.driver_options);
-    options["path"] = store.secrets().path().to_string_lossy().into();
-    json!({
-        "ID": secret.id,
-        "CreatedAt": time(&secret.created),
-        "UpdatedAt": time(&secret.updated),
-        "Spec": {
-            "Name": secret.name,
-            "Driver": { "Name": secret.driver, "Options": options },
-            "Labels": secret.labels,
-        },
-    })
 }

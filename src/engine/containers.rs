@@ -17,6 +17,7 @@ mod force;
 pub mod health;
 mod init;
 mod kill;
+pub mod listing;
 mod log_tag;
 pub mod logs;
 mod pause;

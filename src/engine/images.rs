@@ -2,6 +2,7 @@
 
 pub mod commit;
 pub mod filter;
+pub mod history;
 pub mod import;
 pub mod load;
 pub mod pull;

@@ -40,7 +40,7 @@ const RULES: [(&str, &[&str]); 22] = [
         ],
     ),
     ("ui", &["runtime::connection", "text", "sys", "error"]),
-    ("view", &["text", "runtime", "storage", "spec", "image", "container", "userns", "error"]),
+    ("view", &["text", "engine", "runtime", "storage", "spec", "image", "container", "userns", "error"]),
     (
         "engine",
         &[

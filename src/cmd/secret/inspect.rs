@@ -6,6 +6,7 @@ use crate::storage::Store;
 use crate::storage::secrets::Secret;
 use crate::text::template::Template;
 use crate::ui::{out, report, rows};
+use crate::view;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -57,7 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn value(args: &Args, store: &Store, secret: &Secret) -> Result<Value> {
-    let mut value = super::record(store, secret);
+    let mut value = view::secret::record(secret, &store.secrets().path());
     if args.showsecret {
         value["SecretData"] = text(store, secret)?.into();
     }

@@ -1,0 +1,50 @@
+//! The processes of a container, in the columns of podman's `top` or as docker has them from ps(1).
+
+mod columns;
+mod docker;
+
+use super::Dialect;
+use crate::error::Result;
+use crate::runtime::processes::Process;
+use crate::storage::containers::ContainerDir;
+pub use columns::names;
+
+/// Which columns are shown.
+#[derive(Debug)]
+pub enum Columns {
+    /// podman's, or columns that were named.
+    Named(Vec<&'static columns::Column>),
+    /// Those of ps(1) on the host.
+    Ps(Vec<docker::Column>),
+}
+
+/// Titles, and a row of cells for each process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The first line.
+    pub titles: Vec<&'static str>,
+    /// One of each process.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Columns {
+    /// Reads what follows the container's name: descriptors, separated by blanks or commas, or options of ps.
+    /// Nothing is the default of the dialect.
+    ///
+    /// # Errors
+    /// `Usage` when a descriptor does not exist. Programs of the container are not asked instead.
+    pub fn parse(words: &[String], dialect: Dialect) -> Result<Columns> {
+        match docker::columns(words).filter(|_| dialect == Dialect::Docker) {
+            Some(columns) => Ok(Columns::Ps(columns)),
+            None => columns::parse(words).map(Columns::Named),
+        }
+    }
+
+    /// The table of the processes of a container.
+    pub fn table(&self, container: &ContainerDir, processes: &[Process]) -> Table {
+        match self {
+            Columns::Ps(columns) => docker::table(columns, processes),
+            Columns::Named(columns) => columns::table(columns, container, processes),
+        }
+    }
+}
