@@ -6,6 +6,7 @@ pub mod creation;
 pub mod devices;
 pub(in crate::cmd) mod files;
 pub mod health;
+pub(in crate::cmd) mod id_file;
 pub mod input;
 pub mod logging;
 pub mod pulling;
