@@ -22,11 +22,13 @@ mod failure;
 mod leaf;
 mod link;
 mod sibling;
+mod step;
 mod tidy;
 pub use failure::{Doing, Failure};
 pub use leaf::{Beside, Reporter, SentError, leaf, leaf_beside};
 pub use link::Link;
 pub use sibling::{bear, spawn_through};
+pub use step::{Step, What};
 pub use tidy::{StopSignals, tidy_leaf};
 
 /// A re-executed stage's entry point: gets the arguments after its name.

@@ -15,7 +15,7 @@
 
 use crate::container::ids::{IdMaps, child_lines};
 use crate::failpoint;
-use crate::fork::{self, Doing, Failure};
+use crate::fork::{self, Doing, Failure, Step};
 use crate::sys::{fd, namespace, process};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -203,7 +203,7 @@ fn create() -> Result<bool, Failure> {
         Some((newuidmap, newgidmap)) if map.has_range() => {
             let uids = Mapper::spawn(newuidmap, &map.uids)?;
             let gids = Mapper::spawn(newgidmap, &map.gids)?;
-            unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
+            unshare(CloneFlags::CLONE_NEWUSER).doing(Step::MakeNamespaces, "user namespace")?;
             uids.go()?;
             gids.go()?;
             uids.finish()?;
@@ -216,7 +216,7 @@ fn create() -> Result<bool, Failure> {
 
 /// One id only: what an account without a range gets.
 fn create_single(uid: Uid, gid: Gid) -> Result<(), Failure> {
-    unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
+    unshare(CloneFlags::CLONE_NEWUSER).doing(Step::MakeNamespaces, "user namespace")?;
     fs::write("/proc/self/setgroups", "deny").doing("write", "/proc/self/setgroups")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).doing("write", "/proc/self/uid_map")?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).doing("write", "/proc/self/gid_map")
@@ -258,7 +258,7 @@ impl Mapper {
             let failed = command.exec();
             failed.raw_os_error().unwrap_or(1)
         })
-        .doing("start", name.as_str())?;
+        .doing(Step::Start, name.as_str())?;
         Ok(Mapper { name, child, errors })
     }
 
@@ -276,7 +276,7 @@ impl Mapper {
         let _ = File::from(self.errors).take(4096).read_to_string(&mut said);
         let detail =
             if said.trim().is_empty() { format!("exit code {code}") } else { said.trim().to_owned() };
-        Err(Failure { errno: Errno::EPERM as i32, ..Failure::other("run", self.name, detail) })
+        Err(Failure::other(Step::MapIds, self.name, detail).as_if(Errno::EPERM))
     }
 }
 

@@ -9,7 +9,7 @@
 )]
 
 use coracle::error::{Error, Kind};
-use coracle::fork::{self, Doing, Failure, Link};
+use coracle::fork::{self, Doing, Failure, Link, Step};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
@@ -103,7 +103,8 @@ fn a_failure_arrives_with_its_errno() {
     let (failure, fds) = child.link.recv::<Failure>().unwrap().unwrap();
     assert_eq!(child.wait().unwrap(), 1);
     assert_eq!(failure.errno(), Errno::ENOENT);
-    assert_eq!((failure.doing.as_str(), failure.object.as_str()), ("open", "/nonexistent/file"));
+    assert_eq!((failure.step(), failure.object.as_str()), (Step::Other, "/nonexistent/file"));
+    assert_eq!(failure.describe(), "open /nonexistent/file: No such file or directory");
     assert!(fds.is_empty());
     assert!(child.link.recv::<Failure>().unwrap().is_none(), "then end of file");
 }
@@ -112,7 +113,7 @@ fn a_failure_arrives_with_its_errno() {
 fn exec(link: &Link, program: &std::ffi::CStr) -> i32 {
     let argv = [program];
     let Err(errno) = nix::unistd::execv(program, &argv);
-    link.send(&Failure::new("execute", program.to_string_lossy(), errno), &[]).unwrap();
+    link.send(&Failure::new(Step::Execute, program.to_string_lossy(), errno), &[]).unwrap();
     127
 }
 
@@ -126,7 +127,7 @@ fn a_failed_exec_is_a_failure_not_silence() {
     for (program, errno) in [(c"/nonexistent", Errno::ENOENT), (c"/etc/passwd", Errno::EACCES)] {
         let child = fork::spawn(0, |link| exec(&link, program)).unwrap();
         let (failure, _) = child.link.recv::<Failure>().unwrap().unwrap();
-        assert_eq!(failure.errno(), errno);
+        assert_eq!((failure.step(), failure.errno()), (Step::Execute, errno));
         assert_eq!(child.wait().unwrap(), 127);
     }
 }

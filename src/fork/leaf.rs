@@ -10,7 +10,7 @@
 //! a leaf that changes its ids has to ask for it again.
 
 use super::link::MESSAGE_MAX;
-use super::{Child, Failure, Link, spawn};
+use super::{Child, Failure, Link, Step, spawn};
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
@@ -156,7 +156,13 @@ where
         let sent = link.send(&Up::<M>::Done, &[]).and_then(|()| send_result(&link, &done));
         i32::from(sent.is_err())
     })
-    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))
+    .map_err(|e| not_started(name, e))
+}
+
+/// The failure of a leaf that there is not.
+pub(super) fn not_started(name: &str, errno: Errno) -> Error {
+    let what = format!("the {name} process");
+    Error::new(Kind::Host, format!("start {what}")).caused_by(Failure::new(Step::Start, what, errno))
 }
 
 /// Has this process killed when its parent's end comes; false when that has been. The signal comes at the end

@@ -6,8 +6,8 @@
 //! leaf's end, and then lets the signal do to it what it would have done at once.
 
 use super::Child;
-use super::leaf::{Reporter, listen, spawn_leaf};
-use crate::error::{Error, Kind, Result};
+use super::leaf::{Reporter, listen, not_started, spawn_leaf};
+use crate::error::Result;
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -78,7 +78,7 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let failed = |e: Errno| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e);
+    let failed = |e: Errno| not_started(name, e);
     let signals = StopSignals::watch().map_err(failed)?;
     let child = spawn_leaf(name, |reporter| {
         // A descriptor of its own, because the parent's is not the child's to close.

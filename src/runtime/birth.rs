@@ -15,7 +15,7 @@
 
 use super::init::{self, Order, Stdio};
 use super::join::Joins;
-use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::fork::{self, Child, Doing, Failure, Link, Step};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -50,7 +50,7 @@ pub(super) fn bear(
     let oom_score = order.plan.process.oom_score;
     if !joins.among_others() {
         let child = fork::spawn_in(cgroup, own, |link| init::start(link, order, stdio));
-        let child = child.doing("make", "namespaces")?;
+        let child = child.doing(Step::MakeNamespaces, "namespaces")?;
         if let Some(score) = oom_score {
             let path = format!("/proc/{}/oom_score_adj", child.pid);
             fs::write(&path, score.to_string()).doing("write", &path)?;
@@ -76,7 +76,7 @@ fn execute_anew(
     stdio: &Stdio,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Infallible, Failure> {
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let view = init::sealed_view()?;
     let cgroup = cgroup.map(|fd| fd.try_clone_to_owned().doing("copy", "the cgroup")).transpose()?;
     let fds = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).chain(&cgroup);

@@ -24,7 +24,7 @@ use super::relay::{Payload, Relay};
 use super::{cgroup, files, join, monitor, users};
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork::{self, Doing, Failure, Link};
+use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::explain::explain_exec;
 use crate::runtime::launch;
 use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
@@ -145,7 +145,7 @@ pub fn start(
         drop(connection.take());
         joiner(&link, &doors, &order, client)
     })
-    .context(Kind::Runtime, || "start exec")?;
+    .doing(Step::Start, "exec")?;
     match child.link.recv::<Report>().context(Kind::Runtime, || "hear from exec")? {
         Some((Report::Failed(failure), _)) => Err(explain_exec(failure)),
         Some(_) => Ok(connection.take()),
@@ -226,7 +226,7 @@ fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd
     if !init::must_seal(&join.order.plan.ids) {
         return Ok(());
     }
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let others: Vec<&OwnedFd> = [&doors.inner.first, &doors.inner.mounts].into_iter().chain(client).collect();
     let never = init::resume_from(&init::sealed_view()?, "exec", link, join, &others)?;
     match never {}
@@ -262,7 +262,7 @@ fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Re
     setns(&doors.first, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let limited = cgroup.is_some();
     let child = fork::spawn(0, |up| become_process(&up, &doors.mounts, join, &stdio, limited));
-    let child = child.doing("start", "the process")?;
+    let child = child.doing(Step::Start, "the process")?;
     if let Some(mut cgroup) = cgroup {
         let moved = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
         if let Err(failure) = moved.doing("enter", "the container's cgroup") {

@@ -17,7 +17,7 @@
 
 use super::door::{Door, Ground};
 use crate::error::{Error, Kind, Result};
-use crate::fork::{self, Doing, Failure, Link};
+use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::files::open_in;
 use crate::spec::{ContainerSpec, NetworkMode, Share};
 use crate::storage::Store;
@@ -236,7 +236,7 @@ impl Joins {
                 let Err(failure) = sent else { return 0 };
                 i32::from(up.send(&Lent::Failed(failure), &[]).is_err())
             })
-            .doing("start", "a helper")?;
+            .doing(Step::Start, "a helper")?;
             loop {
                 match helper.link.recv::<Lent>().doing("hear from", "a helper")? {
                     None => break,

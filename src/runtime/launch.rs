@@ -5,7 +5,7 @@ use super::explain::explain_exec;
 use super::monitor::{self, Launch, ToCaller};
 use super::{cgroup, join, seccomp};
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork::{self, Failure};
+use crate::fork::{self, Doing, Failure, Step};
 use crate::netns::{self, slirp};
 use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::containers::ContainerDir;
@@ -84,7 +84,7 @@ pub fn launch(
         drop(connection.take());
         monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joins, client })
     })
-    .context(Kind::Runtime, || "start the container's monitor")?;
+    .doing(Step::Start, "the container's monitor")?;
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
         Some((ToCaller::Started { one_id }, _)) => {
             if one_id {

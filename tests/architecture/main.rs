@@ -78,7 +78,7 @@ const RULES: [(&str, &[&str]); 22] = [
         ],
     ),
     ("plan", &["spec", "image", "container", "error", "host", "userns", "netns"]),
-    ("host", &["userns", "netns", "storage::rootfs", "sys", "error"]),
+    ("host", &["userns", "netns", "storage::rootfs", "fork", "sys", "error"]),
     ("registry", &["image", "storage::blobs", "error"]),
     ("storage", &["spec", "image", "container", "fork", "sys", "failpoint", "error"]),
     ("userns", &["container", "fork", "sys", "failpoint", "error"]),

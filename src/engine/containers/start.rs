@@ -13,7 +13,7 @@ use super::wait::await_no_restart;
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::fork::Failure;
+use crate::fork::{Failure, Step};
 use crate::runtime::connection::Connection;
 use crate::runtime::launch::{Prepared, launch, prepare};
 use crate::spec::ContainerSpec;
@@ -177,7 +177,7 @@ fn with_former_ports(dir: &ContainerDir, plan: &ContainerSpec) -> Option<Contain
 
 /// Whether a start failed because another monitor had the container.
 fn was_running(error: &Error, dir: &ContainerDir) -> bool {
-    Failure::below(error).is_some_and(|f| f.doing == "start" && f.object == dir.id().short())
+    Failure::below(error).is_some_and(|f| f.step() == Step::TakeContainer && f.object == dir.id().short())
 }
 
 /// Starts what a container requires, unless it runs; gives the warnings of that.

@@ -2,7 +2,7 @@
 
 use super::{ExecSpec, Report, joiner, prepare};
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork::{self, Child};
+use crate::fork::{self, Child, Doing, Step};
 use crate::runtime::connection::{Connection, Output};
 use crate::runtime::explain::explain_exec;
 use crate::spec::{ContainerSpec, ProcessSpec};
@@ -54,7 +54,7 @@ pub fn capture(
         drop(connection.take());
         joiner(&link, &doors, &order, Some(theirs))
     });
-    let child = child.context(Kind::Runtime, || "start the check")?;
+    let child = child.doing(Step::Start, "the check")?;
     let followed = follow(&child, connection.take(), begun, limit, most);
     // It has ended, or hangs where no signal but this one reaches it.
     let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);

@@ -1,7 +1,7 @@
 //! The last steps: signals, user, filter, capabilities, descriptors, exec.
 
 use super::{Link, Order};
-use crate::fork::{self, Doing, Failure};
+use crate::fork::{self, Doing, Failure, Step};
 use crate::runtime::caps::{self, Credentials, Sets};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::users;
@@ -18,7 +18,7 @@ use std::os::fd::AsFd;
 /// the parent.
 ///
 /// # Errors
-/// The failed step. `ENOENT` from "execute" means that the program was not found, `EACCES` and
+/// The failed step. `ENOENT` from [`Step::Execute`] means that the program was not found, `EACCES` and
 /// `ENOEXEC` that it cannot be executed.
 pub(in crate::runtime) fn exec(
     link: &Link,
@@ -88,8 +88,8 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
             .collect()
     };
     for candidate in candidates {
-        let program =
-            CString::new(candidate).map_err(|_| Failure::other("execute", name, "it holds a NUL byte"))?;
+        let program = CString::new(candidate)
+            .map_err(|_| Failure::other(Step::Execute, name, "it holds a NUL byte"))?;
         match execve(&program, argv, env) {
             Ok(never) => match never {},
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
@@ -100,7 +100,7 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
             }
         }
     }
-    Err(Failure::new("execute", name, worst))
+    Err(Failure::new(Step::Execute, name, worst))
 }
 
 /// A small PID 1 (`--init`): starts the payload as its child, forwards signals, reaps, and ends as the
@@ -129,7 +129,7 @@ pub(super) fn reap_for(
         }
         super::report(link, exec(link, order, user))
     })
-    .doing("start", "the payload")?;
+    .doing(Step::Start, "the payload")?;
     drop_rights(order, user)?;
     let kept = [signals.as_fd(), child.pidfd.as_fd(), child.link.as_fd()];
     // The child can still tell what fails from here on.

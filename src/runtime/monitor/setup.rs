@@ -3,7 +3,7 @@
 
 use super::layers::Layers;
 use super::{network, owners, sources};
-use crate::fork::{Doing, Failure};
+use crate::fork::{Doing, Failure, What};
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::join::Shares;
 use crate::runtime::notify::Notify;
@@ -166,6 +166,10 @@ pub(in crate::runtime) fn hold_signals() -> Result<SignalFd, Failure> {
         .doing("open", "signal descriptor")
 }
 
-pub(in crate::runtime) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
+pub(in crate::runtime) fn storage_failure<'a>(
+    doing: impl Into<What<'a>>,
+    object: &str,
+    error: &crate::error::Error,
+) -> Failure {
     Failure::other(doing, object, error.in_one_line()).advised_by(error)
 }
