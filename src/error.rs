@@ -63,12 +63,13 @@ pub struct Error {
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     hints: Vec<String>,
+    names_image: bool,
 }
 
 impl Error {
     /// A failure without a cause below it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), source: None, hints: Vec::new() }
+        Error { kind, message: message.into(), source: None, hints: Vec::new(), names_image: false }
     }
 
     /// Sets the cause below this failure.
@@ -83,6 +84,18 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Marks a message that says which image it is about.
+    #[must_use]
+    pub fn naming_image(mut self) -> Self {
+        self.names_image = true;
+        self
+    }
+
+    /// Whether the message says which image it is about.
+    pub fn names_image(&self) -> bool {
+        self.names_image
     }
 
     /// What sort of failure this is.

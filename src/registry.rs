@@ -12,6 +12,7 @@
 //! manifests.
 
 mod blob;
+mod cause;
 mod certs;
 mod challenge;
 mod conf;

@@ -6,6 +6,7 @@
 //! a token that runs out in the middle of a pull is replaced. The TLS client is
 //! built at the first request, because loading the system's authorities takes milliseconds.
 
+use super::cause::Cause;
 use super::certs::HostCerts;
 use super::credentials::{Credentials, Found};
 use super::retry::{self, Pace, Trouble};
@@ -158,7 +159,7 @@ impl Session {
                     return Ok(session);
                 }
                 // A server that speaks TLS with a certificate we do not trust is not asked in clear.
-                Err(e) if endpoint.security == Security::Loopback && is_certificate_failure(&e) => {
+                Err(e) if endpoint.security == Security::Loopback && Cause::of(&e).is_certificate() => {
                     return Err(session.unreachable(&e));
                 }
                 Err(e) => {
@@ -363,32 +364,24 @@ fn redirect_target(from: &Url, location: Option<&str>) -> Result<Url, String> {
 
 /// Words for a failure below HTTP, with the hint that fits.
 pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
-    let why = deepest(failure);
     let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
-        .caused_by(Error::new(Kind::Registry, why.clone()));
-    let alert = why.strip_prefix("received fatal alert: ").unwrap_or_default();
-    if alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied") {
-        error.hint(format!(
+        .caused_by(Error::new(Kind::Registry, deepest(failure)));
+    match Cause::of(failure) {
+        Cause::ClientCertificate => error.hint(format!(
             "It asks for another client certificate: put one with its key into \
              ~/.config/containers/certs.d/{host}/ as NAME.cert and NAME.key, or use --cert-dir DIR."
-        ))
-    } else if is_certificate_failure(failure) {
-        error.hint(format!(
+        )),
+        Cause::Certificate => error.hint(format!(
             "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
-        ))
-    } else if ["InvalidContentType", "corrupt message", "handshake eof"].iter().any(|w| why.contains(w)) {
-        error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
-    } else if why.contains("refused") {
-        error.hint("Nothing listens there: check the host and the port.")
-    } else if why.contains("resolved") {
-        error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
-    } else {
-        error
+        )),
+        Cause::PlainHttp => error
+            .hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf."),
+        Cause::Refused => error.hint("Nothing listens there: check the host and the port."),
+        Cause::Name => {
+            error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
+        }
+        Cause::Other => error,
     }
-}
-
-fn is_certificate_failure(failure: &reqwest::Error) -> bool {
-    deepest(failure).to_ascii_lowercase().contains("certificate")
 }
 
 /// The innermost cause, which says what happened.
@@ -397,16 +390,14 @@ fn deepest(failure: &reqwest::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    let words = cause.to_string();
     if failure.is_timeout() && failure.is_connect() {
         format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
     } else if failure.is_timeout() {
         format!("it has said nothing for {} s", READ_TIMEOUT.as_secs())
-    } else if words.contains("record") && words.contains("Query") {
-        // The resolver's own words are about its protocol.
+    } else if Cause::of(failure) == Cause::Name {
         "its name cannot be resolved".to_owned()
     } else {
-        words
+        cause.to_string()
     }
 }
 

@@ -89,9 +89,7 @@ fn work(
 fn with_name(e: Error, prepared: &Prepared) -> Error {
     let mut names = prepared.names();
     match (names.next(), names.next()) {
-        (Some(name), None) if !e.message().contains(&name.repository()) => {
-            Error::new(e.kind(), format!("pull {name}")).caused_by(e)
-        }
+        (Some(name), None) if !e.names_image() => Error::new(e.kind(), format!("pull {name}")).caused_by(e),
         _ => e,
     }
 }
