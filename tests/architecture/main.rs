@@ -7,6 +7,7 @@
     reason = "these are tests: a panic is how they fail"
 )]
 
+mod prose;
 mod source;
 
 use source::{File, Token, double_colon, program, root, rust_files, tokens, word};
