@@ -24,7 +24,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, getpid};
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -108,11 +108,16 @@ fn open_lock(directory: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"))
 }
 
-/// Runs `work` in a forked leaf inside the shared namespace; its result or error comes back whole.
+/// Runs `work` in a forked leaf inside the shared namespace, with the descriptors `kept`; its result or error
+/// comes back whole.
 ///
 /// # Errors
 /// That of `work`, or why the namespace could not be entered.
-pub fn in_child<T>(runtime: &Path, work: impl FnOnce() -> crate::error::Result<T>) -> crate::error::Result<T>
+pub fn in_child<T>(
+    runtime: &Path,
+    kept: &[RawFd],
+    work: impl FnOnce() -> crate::error::Result<T>,
+) -> crate::error::Result<T>
 where
     T: serde::Serialize + serde::de::DeserializeOwned,
 {
@@ -121,6 +126,7 @@ where
     }
     fork::leaf::<(), T>(
         "user namespace",
+        kept,
         |_| {
             let member = enter(runtime)?;
             if member.has_one_id() {

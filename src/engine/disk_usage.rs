@@ -20,7 +20,7 @@ pub fn sizes(store: &Store) -> Result<Sizes> {
     match measure::data_root(store) {
         Ok(sizes) => Ok(sizes),
         // Directories of other ids are closed to us, but not to us inside.
-        Err(_) => userns::in_child(store.runtime(), || measure::data_root(store)),
+        Err(_) => userns::in_child(store.runtime(), &[], || measure::data_root(store)),
     }
 }
 

@@ -8,16 +8,21 @@
 //! A leaf works for its parent and for nobody else, so it ends with it (prctl(2) `PR_SET_PDEATHSIG`): a pull
 //! whose command was killed downloads nothing more. To enter the user namespace takes nothing away from that;
 //! a leaf that changes its ids has to ask for it again.
+//!
+//! It keeps the descriptors that it is handed, and no other of its parent's: a lock that its parent gives up is
+//! free, and a client that a server has done with is told so, however long a leaf may work.
 
 use super::link::MESSAGE_MAX;
 use super::{Child, Failure, Link, Step, spawn};
 use crate::error::{Error, Kind, Result};
+use crate::sys::fd::close_all_but_numbers;
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 /// Largest result of a leaf, in bytes: more than any honest one, and little to hold.
 const RESULT_MAX: usize = 64 << 20;
@@ -89,13 +94,15 @@ impl From<SentError> for Error {
     }
 }
 
-/// Runs `work` in a forked leaf: a process that may start threads and never forks. Its result or its
-/// error comes back whole; messages it sends on the way are given to `on_message`.
+/// Runs `work` in a forked leaf: a process that may start threads and never forks. Of this process's descriptors
+/// it has the standard streams and those `kept`. Its result or its error comes back whole; messages it sends on
+/// the way are given to `on_message`.
 ///
 /// # Errors
 /// The error of `work`, or that the leaf died.
 pub fn leaf<M, T>(
     name: &str,
+    kept: &[RawFd],
     work: impl FnOnce(&Reporter<M>) -> Result<T>,
     on_message: impl FnMut(M),
 ) -> Result<T>
@@ -103,7 +110,7 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let child = spawn_leaf(name, work)?;
+    let child = spawn_leaf(name, kept, work)?;
     listen(name, &child, |_| Ok(()), on_message)
 }
 
@@ -119,11 +126,15 @@ pub struct Beside<T> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn leaf_beside<T>(name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<Beside<T>>
+pub fn leaf_beside<T>(
+    name: &'static str,
+    kept: &[RawFd],
+    work: impl FnOnce() -> Result<T>,
+) -> Result<Beside<T>>
 where
     T: Serialize + DeserializeOwned,
 {
-    let child = spawn_leaf::<(), T>(name, |_| work())?;
+    let child = spawn_leaf::<(), T>(name, kept, |_| work())?;
     Ok(Beside { name, child, kind: std::marker::PhantomData })
 }
 
@@ -137,14 +148,19 @@ impl<T: Serialize + DeserializeOwned> Beside<T> {
     }
 }
 
-pub(super) fn spawn_leaf<M, T>(name: &str, work: impl FnOnce(&Reporter<M>) -> Result<T>) -> Result<Child>
+pub(super) fn spawn_leaf<M, T>(
+    name: &str,
+    kept: &[RawFd],
+    work: impl FnOnce(&Reporter<M>) -> Result<T>,
+) -> Result<Child>
 where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
     let parent = getpid();
     spawn(0, |link| {
-        if !ends_with(parent) {
+        let kept = [kept, &[link.as_fd().as_raw_fd()]].concat();
+        if !ends_with(parent) || close_all_but_numbers(&kept).is_err() {
             return 125;
         }
         let reporter = Reporter { link, kind: std::marker::PhantomData };

@@ -10,6 +10,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link, Step, What};
 use crate::spec::network::SlirpOptions;
+use crate::sys::fd::{cloexec_from, close_all_but};
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -89,13 +90,14 @@ fn start(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Resul
 /// Makes IPv6 addresses usable at once: nobody else is on this link, so the kernel need not spend two
 /// seconds on looking for a second owner of them (`accept_dad`, set before the interface is there).
 fn skip_address_detection(netns: BorrowedFd<'_>) -> Result<(), Failure> {
-    let set = || {
+    let set = |link: &Link| {
+        close_all_but(&[netns, link.as_fd()])?;
         setns(netns, CloneFlags::CLONE_NEWNET)?;
         std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").map_err(|_| Errno::EACCES)
     };
     // Without it, IPv6 is late, not wrong: the failure is not reported.
-    let child =
-        fork::spawn(0, |_| i32::from(set().is_err())).doing(Step::Start, format!("a helper of {NAME}"))?;
+    let child = fork::spawn(0, |link| i32::from(set(&link).is_err()))
+        .doing(Step::Start, format!("a helper of {NAME}"))?;
     child.wait().doing("wait for a helper of", NAME).map(drop)
 }
 
@@ -126,7 +128,7 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
         unistd::dup2_stdin(&null).doing("redirect input of", NAME)?;
         unistd::dup2_stdout(&null).doing("redirect output of", NAME)?;
         unistd::dup2_stderr(log).doing("redirect errors of", NAME)?;
-        crate::sys::fd::cloexec_from(3).doing("close descriptors of", NAME)?;
+        cloexec_from(3).doing("close descriptors of", NAME)?;
         nix::sys::prctl::set_no_new_privs().doing("set no_new_privs for", NAME)?;
         let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
         let words = arguments(options, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);

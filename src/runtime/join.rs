@@ -21,6 +21,7 @@ use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::files::open_in;
 use crate::spec::{ContainerSpec, NetworkMode, Share};
 use crate::storage::Store;
+use crate::sys::fd::close_all_but;
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::namespace;
 use crate::userns;
@@ -363,6 +364,7 @@ enum Lent {
 }
 
 fn lend(up: &Link, user: &OwnedFd, lender: &Lender, wanted: &[&str]) -> std::result::Result<(), Failure> {
+    close_all_but(&[up.as_fd(), user.as_fd(), lender.mounts.as_fd()]).doing("close", "descriptors")?;
     super::init::hide()?;
     setns(user, CloneFlags::CLONE_NEWUSER).doing("enter", "the other container's user namespace")?;
     let root = lender.ground.enter(lender.mounts.as_fd())?;

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::{NixPath, libc};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// How long [`despite_leases`] waits.
@@ -137,18 +137,30 @@ pub fn close_all_but(keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
     close_above_but(0, keep)
 }
 
+/// As [`close_all_but`], by number: of descriptors that what runs next owns.
+///
+/// # Errors
+/// As there.
+pub fn close_all_but_numbers(keep: &[RawFd]) -> nix::Result<()> {
+    close(3, keep.iter().map(|fd| fd.unsigned_abs()).collect())
+}
+
 /// As [`close_all_but`], without so many descriptors that follow standard error: they are the payload's
 /// (`--preserve-fds`).
 ///
 /// # Errors
 /// As there.
 pub fn close_above_but(preserved: u32, keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
-    use std::os::fd::AsRawFd;
-    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    close(3 + preserved, keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect())
+}
+
+/// Closes every descriptor from `first` up but those kept.
+fn close(mut first: u32, mut kept: Vec<u32>) -> nix::Result<()> {
     kept.sort_unstable();
-    kept.dedup();
-    let mut first: u32 = 3 + preserved;
-    for fd in kept.into_iter().filter(|fd| *fd >= 3 + preserved) {
+    for fd in kept {
+        if fd < first {
+            continue;
+        }
         if fd > first {
             // SAFETY: closes descriptors by number; the caller uses only those it keeps.
             Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) })?;

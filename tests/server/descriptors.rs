@@ -3,15 +3,24 @@
 use super::reap;
 use crate::common::{self, TestEnv, eventually, free_port};
 use coracle::container::Signal;
-use coracle::engine::containers;
+use coracle::engine::containers::copy::{self, Place};
+use coracle::engine::containers::{self, export};
+use coracle::engine::images::{import, load};
+use coracle::engine::volumes::archive;
+use coracle::error::Result;
 use coracle::fork;
+use coracle::image::ImageConfig;
 use coracle::storage::Store;
 use coracle::storage::containers::ContainerDir;
 use coracle::storage::rootfs::Overlay;
+use coracle::sys::process::pidfd_send_signal;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 /// How many clients the server has.
@@ -41,8 +50,7 @@ pub(super) fn no_process_of_a_container_keeps_what_its_maker_has_open() {
     let overlay = if fuse { Overlay::Fuse } else { Overlay::Auto };
     let store = Store::open(&env.root(), &env.runroot(), &[]).unwrap().overlaid_by(overlay);
 
-    let pair = || socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).unwrap();
-    let (clients, peers): (Vec<OwnedFd>, Vec<OwnedFd>) = (0..CLIENTS).map(|_| pair()).unzip();
+    let (clients, peers) = clients();
     eventually("threads of the fixtures are gone", fork::single_threaded);
     let mut running = Vec::new();
     for (name, _) in &kinds {
@@ -75,4 +83,65 @@ pub(super) fn no_process_of_a_container_keeps_what_its_maker_has_open() {
         containers::stop(&store, dir, Signal::KILL.number(), Some(Duration::ZERO)).unwrap();
     }
     reap(&monitors);
+}
+
+/// The server's ends of connections, and the clients'.
+fn clients() -> (Vec<OwnedFd>, Vec<OwnedFd>) {
+    let pair = || socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).unwrap();
+    (0..CLIENTS).map(|_| pair()).unzip()
+}
+
+/// Leaves at work, each held up by a pipe: of an archive that does not come, or that nobody takes.
+pub(super) fn no_leaf_keeps_what_its_maker_has_open() {
+    let env = TestEnv::new();
+    let rootfs = format!("{}:O", env.busybox_rootfs().display());
+    env.coracle(["create", "--name", "box", "--network=none", "--rootfs", &rootfs, "true"]).ok();
+    env.coracle(["volume", "create", "data"]).ok();
+    let store = Store::open(&env.root(), &env.runroot(), &[]).unwrap();
+    let (container, volume) =
+        (store.containers().find("box").unwrap(), store.volumes().find("data").unwrap());
+    let (comes, _nothing_comes) = pipe2(OFlag::O_CLOEXEC).unwrap();
+    let (_nobody_takes, goes) = pipe2(OFlag::O_CLOEXEC).unwrap();
+    let input = || File::from(comes.try_clone().unwrap());
+    let output = File::from(goes.try_clone().unwrap());
+    let stream = |fd: &OwnedFd| Place::Stream(fd.try_clone().unwrap());
+    let inside = |path: &str| Place::Container(&container, path.into(), "box");
+    let copy = |from, to| copy::copy(&store, &copy::Request { from, to, archive: false, overwrite: false });
+    let (_clients, _peers) = clients();
+    let works: [(&str, &dyn Fn() -> Result<()>); 6] = [
+        ("export", &|| export::export(&store, &container, &output)),
+        ("cp out", &|| copy(inside("/"), stream(&goes))),
+        ("cp in", &|| copy(stream(&comes), inside("/"))),
+        ("import", &|| import::import(&store, input(), ImageConfig::default(), &[]).map(drop)),
+        ("load", &|| load::load(&store, input(), &mut |_| {}).map(drop)),
+        ("volume import", &|| archive::import(&store, &volume, input()).map(drop)),
+    ];
+    eventually("threads of the fixtures are gone", fork::single_threaded);
+    for (name, work) in works {
+        let server = fork::spawn(0, |_| i32::from(work().is_err())).unwrap();
+        let mut leaf = None;
+        eventually("the leaf is there", || {
+            leaf = only_child(server.pid);
+            leaf.is_some()
+        });
+        let leaf = leaf.unwrap();
+        // Its link to its maker, and no client's.
+        eventually(name, || sockets(leaf) == 1);
+        pidfd_send_signal(server.pidfd.as_fd(), Signal::KILL.number()).unwrap();
+        server.wait().unwrap();
+        eventually("the leaf is gone, too", || !Path::new(&format!("/proc/{leaf}")).exists());
+    }
+}
+
+fn only_child(of: Pid) -> Option<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+fn sockets(of: i32) -> usize {
+    let links = std::fs::read_dir(format!("/proc/{of}/fd")).into_iter().flatten().flatten();
+    links
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter(|to| to.to_string_lossy().starts_with("socket:"))
+        .count()
 }

@@ -100,7 +100,7 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
         let written = match disk_usage(&dir) {
             Ok(bytes) => bytes,
             // Directories of other ids are closed to us, but not to us inside.
-            Err(_) => userns::in_child(store.runtime(), || disk_usage(&dir))?,
+            Err(_) => userns::in_child(store.runtime(), &[], || disk_usage(&dir))?,
         };
         let image = listed.spec.as_ref().and_then(|spec| spec.image.as_ref());
         let below = image.and_then(|image| image_size(store, image.id.as_str())).unwrap_or(0);

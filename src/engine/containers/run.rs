@@ -7,6 +7,7 @@ use super::start::{first, start};
 use crate::error::Result;
 use crate::storage::Store;
 use crate::{failpoint, fork};
+use std::os::fd::AsRawFd;
 
 /// A container that runs, and its records, which may still be on their way to the disk.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub fn run(store: &Store, created: &mut Created, attach: bool) -> Result<Started
     let Created { spec, dir, prepared, .. } = created;
     let keeping = match spec.lifecycle.auto_remove {
         true => None,
-        false => Some(fork::leaf_beside("records", || {
+        false => Some(fork::leaf_beside("records", &[dir.fd().as_raw_fd()], || {
             failpoint::reach("run.keep");
             keep(store, dir, spec)
         })?),

@@ -13,6 +13,7 @@ use crate::userns;
 use crate::view::Dialect;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 mod health;
@@ -108,7 +109,7 @@ fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<(u64
     let written = match disk_usage(dir) {
         Ok(bytes) => bytes,
         // Directories of other ids are closed to us, but not to us inside.
-        Err(_) => userns::in_child(store.runtime(), || disk_usage(dir))?,
+        Err(_) => userns::in_child(store.runtime(), &[dir.fd().as_raw_fd()], || disk_usage(dir))?,
     };
     let mut below = 0;
     if let RootSpec::Layers(layers) = &plan.root {

@@ -33,13 +33,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Pulls an image in a leaf; gives the full name it is recorded under.
 pub(super) fn pull(store: &Store, prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Reference> {
-    fork::tidy_leaf("pull", |reporter, stop| work(store, prepared, reporter, stop), report)
+    fork::tidy_leaf("pull", &[], |reporter, stop| work(store, prepared, reporter, stop), report)
 }
 
 /// Asks for the tags of a repository in a leaf.
 pub(super) fn tags(prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Vec<String>> {
     fork::tidy_leaf(
         "tags",
+        &[],
         |reporter, stop| {
             let report = |event| reporter.send(Message::Event(event));
             registry::tags(prepared, &report, &|| stop.came())
