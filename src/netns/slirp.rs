@@ -10,7 +10,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link, Step, What};
 use crate::spec::network::SlirpOptions;
-use crate::sys::fd::{cloexec_from, close_all_but};
+use crate::sys::fd::{cloexec_from, close_all_but, command};
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -289,7 +289,7 @@ fn tun_hint() -> &'static str {
 
 /// The program's version where it is older than 1.2, which has what we ask for.
 pub fn too_old(program: &Path) -> Option<(u32, u32)> {
-    let asked = std::process::Command::new(program).arg("--version").output().ok()?;
+    let asked = command(program).arg("--version").output().ok()?;
     version(&String::from_utf8_lossy(&asked.stdout)).filter(|found| *found < (1, 2))
 }
 

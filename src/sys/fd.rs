@@ -3,7 +3,10 @@
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::{NixPath, libc};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long [`despite_leases`] waits.
@@ -170,10 +173,26 @@ fn close(mut first: u32, mut kept: Vec<u32>) -> nix::Result<()> {
     close_from(first)
 }
 
+/// A program of the host's, which gets the standard streams and no other descriptor, close-on-exec or not.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    // SAFETY: one system call that changes flags of descriptors, which is fine after a fork (signal-safety(7)).
+    unsafe { command.pre_exec(|| cloexec_from(3).map_err(std::io::Error::from)) };
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_program_gets_the_standard_streams_alone() {
+        let (pipe, _other) = nix::unistd::pipe().unwrap();
+        let script = format!("test -e /proc/self/fd/0 && ! test -e /proc/self/fd/{}", pipe.as_raw_fd());
+        assert!(!Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        assert!(command("sh").args(["-c", &script]).status().unwrap().success());
+    }
 
     #[test]
     fn renames_elsewhere_do_not_disturb_a_bounded_path() {

@@ -81,7 +81,7 @@ const RULES: [(&str, &[&str]); 22] = [
     ),
     ("plan", &["spec", "image", "container", "error", "host", "userns", "netns"]),
     ("host", &["userns", "netns", "storage::rootfs", "fork", "sys", "error"]),
-    ("registry", &["image", "storage::blobs", "error"]),
+    ("registry", &["image", "storage::blobs", "sys::fd", "error"]),
     ("storage", &["spec", "image", "container", "fork", "sys", "failpoint", "error"]),
     ("userns", &["container", "fork", "sys", "failpoint", "error"]),
     ("netns", &["spec", "fork", "sys", "error"]),
