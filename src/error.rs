@@ -3,6 +3,7 @@
 //! One type for the whole program: a [`Kind`] (which decides the exit code), a message that names the
 //! object, the chain of causes below it, and hints. Printed in one place, `ui`.
 
+use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -13,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub const FAILED: u8 = 125;
 
 /// What sort of failure this is; decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The command line or a file the user wrote is wrong.
     Usage,

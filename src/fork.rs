@@ -25,7 +25,7 @@ mod sibling;
 mod step;
 mod tidy;
 pub use failure::{Doing, Failure};
-pub use leaf::{Beside, Reporter, SentError, leaf, leaf_beside};
+pub use leaf::{Beside, Reporter, leaf, leaf_beside};
 pub use link::Link;
 pub use sibling::{bear, spawn_through};
 pub use step::{Step, What};

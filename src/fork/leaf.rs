@@ -37,9 +37,8 @@ enum Done<T> {
 
 /// An [`Error`] on its way through a link: words and hints survive, types of causes do not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SentError {
-    exit_code: u8,
-    kind: String,
+struct SentError {
+    kind: Kind,
     message: String,
     causes: Vec<String>,
     hints: Vec<String>,
@@ -50,8 +49,7 @@ pub struct SentError {
 impl From<&Error> for SentError {
     fn from(e: &Error) -> Self {
         SentError {
-            exit_code: e.kind().exit_code(),
-            kind: format!("{:?}", e.kind()),
+            kind: e.kind(),
             message: e.message().to_owned(),
             causes: e.causes(),
             hints: e.hints().into_iter().map(str::to_owned).collect(),
@@ -62,31 +60,17 @@ impl From<&Error> for SentError {
 
 impl From<SentError> for Error {
     fn from(sent: SentError) -> Error {
-        let kind = match sent.kind.as_str() {
-            "Usage" => Kind::Usage,
-            "NotFound" => Kind::NotFound,
-            "Conflict" => Kind::Conflict,
-            "Host" => Kind::Host,
-            "Registry" => Kind::Registry,
-            "Image" => Kind::Image,
-            "Storage" => Kind::Storage,
-            "Network" => Kind::Network,
-            "NotExecutable" => Kind::NotExecutable,
-            "CommandNotFound" => Kind::CommandNotFound,
-            "OutputClosed" => Kind::OutputClosed,
-            _ => Kind::Runtime,
-        };
         // A failure is always the last cause; it takes the place of its own text.
         let words = sent.causes.len() - usize::from(sent.failure.is_some() && !sent.causes.is_empty());
         let mut below: Option<Box<dyn std::error::Error + Send + Sync>> = sent.failure.map(Into::into);
         for message in sent.causes.into_iter().take(words).rev() {
-            let next = Error::new(kind, message);
+            let next = Error::new(sent.kind, message);
             below = Some(Box::new(match below {
                 Some(cause) => next.caused_by(cause),
                 None => next,
             }));
         }
-        let mut error = Error::new(kind, sent.message);
+        let mut error = Error::new(sent.kind, sent.message);
         if let Some(cause) = below {
             error = error.caused_by(cause);
         }
