@@ -95,7 +95,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Events(args) => events::run(&args, env),
         Command::Cp(args) => cp::run(&args, env),
         Command::Diff(args) => diff::run(&args, diff::Sort::Any, env),
-        Command::Exec(args) => exec::run(&args, env),
+        Command::Exec(args) => exec::run(args, env),
         Command::Export(args) => export::run(&args, env),
         Command::History(args) => history::run(&args, env),
         Command::Healthcheck(args) => healthcheck::run(&args, env),

@@ -5,7 +5,10 @@
 //! streams, of the current directory or of exit codes.
 
 pub mod containers;
+pub mod disk_usage;
+pub mod events;
 pub mod filter;
 pub mod images;
+pub mod info;
 pub mod prune;
 pub mod volumes;

@@ -3,6 +3,7 @@
 //! One type for the whole program: a [`Kind`] (which decides the exit code), a message that names the
 //! object, the chain of causes below it, and hints. Printed in one place, `ui`.
 
+use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -13,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub const FAILED: u8 = 125;
 
 /// What sort of failure this is; decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The command line or a file the user wrote is wrong.
     Usage,
@@ -63,12 +64,13 @@ pub struct Error {
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     hints: Vec<String>,
+    names_image: bool,
 }
 
 impl Error {
     /// A failure without a cause below it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), source: None, hints: Vec::new() }
+        Error { kind, message: message.into(), source: None, hints: Vec::new(), names_image: false }
     }
 
     /// Sets the cause below this failure.
@@ -83,6 +85,18 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Marks a message that says which image it is about.
+    #[must_use]
+    pub fn naming_image(mut self) -> Self {
+        self.names_image = true;
+        self
+    }
+
+    /// Whether the message says which image it is about.
+    pub fn names_image(&self) -> bool {
+        self.names_image
     }
 
     /// What sort of failure this is.

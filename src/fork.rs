@@ -8,7 +8,7 @@
 //! A process that outlives its maker, or executes a program, keeps the descriptors that it names and closes all
 //! others first ([`crate::sys::fd::close_all_but`]), however they came to be open: what its maker was started
 //! with, and what a server has opened since. In a monitor a client's socket would live as long as the container.
-//! Other leaves end before their maker goes on, and keep what it has.
+//! So does every [`leaf`], which may work for long while its maker's other clients come and go.
 
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;
@@ -22,11 +22,13 @@ mod failure;
 mod leaf;
 mod link;
 mod sibling;
+mod step;
 mod tidy;
 pub use failure::{Doing, Failure};
-pub use leaf::{Beside, Reporter, SentError, leaf, leaf_beside};
+pub use leaf::{Beside, Reporter, leaf, leaf_beside};
 pub use link::Link;
 pub use sibling::{bear, spawn_through};
+pub use step::{Step, What};
 pub use tidy::{StopSignals, tidy_leaf};
 
 /// A re-executed stage's entry point: gets the arguments after its name.

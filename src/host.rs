@@ -15,7 +15,7 @@ mod options;
 mod roots;
 
 pub use accounts::account;
-pub use caller::{Caller, Limit, caller};
+pub use caller::{Caller, Limit, caller, environment};
 pub use cures::{Symptom, cures};
 pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};
 pub use features::{Feature, features, markdown as features_markdown, release as kernel_release};

@@ -31,7 +31,7 @@ pub use crate::spec::{
 };
 pub use copy::copy;
 pub use request::Request;
-pub use resolve::{Facts, check, resolve};
+pub use resolve::{Facts, Resolved, check, resolve};
 
 pub use crate::container::PLAN_VERSION;
 

@@ -13,6 +13,7 @@
 
 mod answer;
 mod blob;
+mod cause;
 mod certs;
 mod challenge;
 mod conf;

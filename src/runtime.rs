@@ -6,7 +6,8 @@
 pub mod birth;
 pub mod caps;
 pub mod cgroup;
-pub mod client;
+pub mod connection;
+
 pub mod door;
 pub mod exec;
 pub mod explain;

@@ -13,9 +13,10 @@ mod out;
 pub mod progress;
 mod refusal;
 pub mod rows;
+pub mod terminal;
 
 pub use confirm::confirm;
-pub use dialect::{docker, docker_exit_code, short_image_name};
+pub use dialect::{docker, docker_exit_code};
 pub use each::each;
 pub use out::out;
 
@@ -40,6 +41,13 @@ pub fn report(error: &Error) {
     }
     // A closed standard error leaves nobody to tell.
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Tells of what was asked for in vain, in lines of the log.
+pub fn warn(warnings: &[String]) {
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
 }
 
 /// Prints what clap has to say about this process's command line: help to standard output; a refusal as

@@ -15,7 +15,7 @@
 
 use crate::container::ids::{IdMaps, child_lines};
 use crate::failpoint;
-use crate::fork::{self, Doing, Failure};
+use crate::fork::{self, Doing, Failure, Step};
 use crate::sys::{fd, namespace, process};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -24,7 +24,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, getpid};
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -108,11 +108,16 @@ fn open_lock(directory: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"))
 }
 
-/// Runs `work` in a forked leaf inside the shared namespace; its result or error comes back whole.
+/// Runs `work` in a forked leaf inside the shared namespace, with the descriptors `kept`; its result or error
+/// comes back whole.
 ///
 /// # Errors
 /// That of `work`, or why the namespace could not be entered.
-pub fn in_child<T>(runtime: &Path, work: impl FnOnce() -> crate::error::Result<T>) -> crate::error::Result<T>
+pub fn in_child<T>(
+    runtime: &Path,
+    kept: &[RawFd],
+    work: impl FnOnce() -> crate::error::Result<T>,
+) -> crate::error::Result<T>
 where
     T: serde::Serialize + serde::de::DeserializeOwned,
 {
@@ -121,6 +126,7 @@ where
     }
     fork::leaf::<(), T>(
         "user namespace",
+        kept,
         |_| {
             let member = enter(runtime)?;
             if member.has_one_id() {
@@ -203,7 +209,7 @@ fn create() -> Result<bool, Failure> {
         Some((newuidmap, newgidmap)) if map.has_range() => {
             let uids = Mapper::spawn(newuidmap, &map.uids)?;
             let gids = Mapper::spawn(newgidmap, &map.gids)?;
-            unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
+            unshare(CloneFlags::CLONE_NEWUSER).doing(Step::MakeNamespaces, "user namespace")?;
             uids.go()?;
             gids.go()?;
             uids.finish()?;
@@ -216,7 +222,7 @@ fn create() -> Result<bool, Failure> {
 
 /// One id only: what an account without a range gets.
 fn create_single(uid: Uid, gid: Gid) -> Result<(), Failure> {
-    unshare(CloneFlags::CLONE_NEWUSER).doing("create user namespace", "")?;
+    unshare(CloneFlags::CLONE_NEWUSER).doing(Step::MakeNamespaces, "user namespace")?;
     fs::write("/proc/self/setgroups", "deny").doing("write", "/proc/self/setgroups")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).doing("write", "/proc/self/uid_map")?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).doing("write", "/proc/self/gid_map")
@@ -258,7 +264,7 @@ impl Mapper {
             let failed = command.exec();
             failed.raw_os_error().unwrap_or(1)
         })
-        .doing("start", name.as_str())?;
+        .doing(Step::Start, name.as_str())?;
         Ok(Mapper { name, child, errors })
     }
 
@@ -276,7 +282,7 @@ impl Mapper {
         let _ = File::from(self.errors).take(4096).read_to_string(&mut said);
         let detail =
             if said.trim().is_empty() { format!("exit code {code}") } else { said.trim().to_owned() };
-        Err(Failure { errno: Errno::EPERM as i32, ..Failure::other("run", self.name, detail) })
+        Err(Failure::other(Step::MapIds, self.name, detail).as_if(Errno::EPERM))
     }
 }
 

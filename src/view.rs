@@ -1,15 +1,18 @@
-//! Typed things as documents: JSON, as podman and docker show it.
+//! Typed things as documents and rows: JSON and templates, as podman and docker show them. The dialect is an argument.
 
+pub mod container;
+mod dialect;
+pub mod disk_usage;
+pub mod event;
+pub mod history;
+pub mod image;
+pub mod info;
 pub mod inspect;
+mod ports;
+pub mod secret;
+pub mod stats;
+pub mod top;
 pub mod version;
 pub mod volume;
 
-/// Whose form a document has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Dialect {
-    /// Podman's.
-    #[default]
-    Podman,
-    /// Docker's.
-    Docker,
-}
+pub use dialect::Dialect;

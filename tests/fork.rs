@@ -9,15 +9,15 @@
 )]
 
 use coracle::error::{Error, Kind};
-use coracle::fork::{self, Doing, Failure, Link};
+use coracle::fork::{self, Doing, Failure, Link, Step};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 15] = [
+const TESTS: [Test; 16] = [
     ("one_thread_is_seen_as_one", one_thread_is_seen_as_one),
     ("a_process_with_threads_never_forks", a_process_with_threads_never_forks),
     ("a_leaf_refuses_where_threads_run", a_leaf_refuses_where_threads_run),
@@ -29,6 +29,7 @@ const TESTS: [Test; 15] = [
     ("a_leaf_returns_its_result_and_messages", a_leaf_returns_its_result_and_messages),
     ("a_leafs_result_may_be_of_any_size", a_leafs_result_may_be_of_any_size),
     ("a_leaf_may_have_threads", a_leaf_may_have_threads),
+    ("a_leaf_has_what_it_is_handed_and_no_more", a_leaf_has_what_it_is_handed_and_no_more),
     ("a_leaf_returns_its_error_whole", a_leaf_returns_its_error_whole),
     ("a_leaf_that_dies_is_an_error", a_leaf_that_dies_is_an_error),
     (
@@ -87,7 +88,7 @@ fn a_process_with_threads_never_forks() {
 
 fn a_leaf_refuses_where_threads_run() {
     with_a_second_thread(|| {
-        let refused = fork::leaf::<(), ()>("test", |_| Ok(()), |()| {}).unwrap_err();
+        let refused = fork::leaf::<(), ()>("test", &[], |_| Ok(()), |()| {}).unwrap_err();
         assert!(refused.message().contains("test"), "{refused}");
     });
 }
@@ -103,7 +104,8 @@ fn a_failure_arrives_with_its_errno() {
     let (failure, fds) = child.link.recv::<Failure>().unwrap().unwrap();
     assert_eq!(child.wait().unwrap(), 1);
     assert_eq!(failure.errno(), Errno::ENOENT);
-    assert_eq!((failure.doing.as_str(), failure.object.as_str()), ("open", "/nonexistent/file"));
+    assert_eq!((failure.step(), failure.object.as_str()), (Step::Other, "/nonexistent/file"));
+    assert_eq!(failure.describe(), "open /nonexistent/file: No such file or directory");
     assert!(fds.is_empty());
     assert!(child.link.recv::<Failure>().unwrap().is_none(), "then end of file");
 }
@@ -112,7 +114,7 @@ fn a_failure_arrives_with_its_errno() {
 fn exec(link: &Link, program: &std::ffi::CStr) -> i32 {
     let argv = [program];
     let Err(errno) = nix::unistd::execv(program, &argv);
-    link.send(&Failure::new("execute", program.to_string_lossy(), errno), &[]).unwrap();
+    link.send(&Failure::new(Step::Execute, program.to_string_lossy(), errno), &[]).unwrap();
     127
 }
 
@@ -126,7 +128,7 @@ fn a_failed_exec_is_a_failure_not_silence() {
     for (program, errno) in [(c"/nonexistent", Errno::ENOENT), (c"/etc/passwd", Errno::EACCES)] {
         let child = fork::spawn(0, |link| exec(&link, program)).unwrap();
         let (failure, _) = child.link.recv::<Failure>().unwrap().unwrap();
-        assert_eq!(failure.errno(), errno);
+        assert_eq!((failure.step(), failure.errno()), (Step::Execute, errno));
         assert_eq!(child.wait().unwrap(), 127);
     }
 }
@@ -161,7 +163,7 @@ fn a_leaf_returns_its_result_and_messages() {
         }
         Ok("done".to_owned())
     };
-    let result: String = fork::leaf("test", work, |number| heard.push(number)).unwrap();
+    let result: String = fork::leaf("test", &[], work, |number| heard.push(number)).unwrap();
     assert_eq!(result, "done");
     assert_eq!(heard, (0..1000).collect::<Vec<u32>>(), "all, in order, before the result");
 }
@@ -169,7 +171,7 @@ fn a_leaf_returns_its_result_and_messages() {
 fn a_leafs_result_may_be_of_any_size() {
     // One more than fits into a packet, and one that fills packets to the last byte.
     for length in [64 * 1024 + 1, 3 * 64 * 1024 - r#"{"Ok":""}"#.len()] {
-        let result = fork::leaf::<(), String>("test", |_| Ok("x".repeat(length)), |()| {}).unwrap();
+        let result = fork::leaf::<(), String>("test", &[], |_| Ok("x".repeat(length)), |()| {}).unwrap();
         assert_eq!(result.len(), length);
     }
 }
@@ -179,8 +181,20 @@ fn a_leaf_may_have_threads() {
         let threads: Vec<_> = (0..4u64).map(|n| std::thread::spawn(move || n * n)).collect();
         Ok(threads.into_iter().map(|t| t.join().unwrap()).sum::<u64>())
     };
-    assert_eq!(fork::leaf("test", work, |()| {}).unwrap(), 14);
+    assert_eq!(fork::leaf("test", &[], work, |()| {}).unwrap(), 14);
     assert!(fork::single_threaded(), "they were the leaf's");
+}
+
+fn a_leaf_has_what_it_is_handed_and_no_more() {
+    let (kept, other) = nix::unistd::pipe().unwrap();
+    let [kept, other] = [kept.as_raw_fd(), other.as_raw_fd()];
+    let open = |_: &fork::Reporter<()>| {
+        let found = |fd: &i32| coracle::sys::fd::is_open(*fd);
+        // Its link is one of them.
+        let all = (3..256).filter(found).count();
+        Ok((found(&kept), found(&other), all))
+    };
+    assert_eq!(fork::leaf("test", &[kept], open, |()| {}).unwrap(), (true, false, 2));
 }
 
 fn a_leaf_returns_its_error_whole() {
@@ -188,7 +202,7 @@ fn a_leaf_returns_its_error_whole() {
         let bottom = Error::new(Kind::Storage, "write blob").caused_by(std::io::Error::from_raw_os_error(28));
         Err(Error::new(Kind::Registry, "pull alpine").caused_by(bottom).hint("Try coracle pull again."))
     };
-    let error = fork::leaf("test", work, |()| {}).unwrap_err();
+    let error = fork::leaf("test", &[], work, |()| {}).unwrap_err();
     assert_eq!(error.kind(), Kind::Registry);
     assert_eq!(error.message(), "pull alpine");
     assert_eq!(error.hints(), ["Try coracle pull again."]);
@@ -202,7 +216,7 @@ fn a_leaf_that_dies_is_an_error() {
         nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGKILL).unwrap();
         Ok(())
     };
-    let error = fork::leaf("test", work, |()| {}).unwrap_err();
+    let error = fork::leaf("test", &[], work, |()| {}).unwrap_err();
     assert!(error.message().contains("test"), "{error}");
 }
 

@@ -1,7 +1,8 @@
 //! `coracle attach`.
 
+use crate::cmd::options::attached;
 use crate::engine::containers::selector::Selection;
-use crate::engine::containers::start::{self, Wanted};
+use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::keys::DetachKeys;
@@ -41,7 +42,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(Error::new(Kind::NotFound, "there are no containers"));
     };
     let dir = found?;
-    let wanted =
-        Wanted { stdin: !args.no_stdin, sig_proxy: args.sig_proxy, detach_keys: args.detach_keys.0.clone() };
-    start::attach(&dir, &wanted)?.wait_for(&store, &dir, true).map(ExitCode::from)
+    let terminal = attached::terminal(&dir, !args.no_stdin, args.sig_proxy, &args.detach_keys)?;
+    attached::follow(terminal, start::attach(&dir)?, &store, &dir).map(ExitCode::from)
 }

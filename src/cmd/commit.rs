@@ -1,7 +1,8 @@
 //! `coracle commit`.
 
+use crate::cmd::options::id_file::IdFile;
 use crate::engine::images::commit::{self, CommitRequest};
-use crate::error::{Context, Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
 use crate::image::Reference;
 use crate::image::change::Change;
@@ -73,9 +74,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         pause: args.pause,
         squash: args.squash,
     };
+    let iidfile = args.iidfile.as_deref().map(IdFile::open).transpose()?;
     let id = commit::commit(&super::store(env)?, &args.container, &wanted)?;
-    if let Some(path) = &args.iidfile {
-        std::fs::write(path, id.hex()).context(Kind::Usage, || format!("write {}", path.display()))?;
+    if let Some(file) = iidfile {
+        file.write(id.hex())?;
     }
     ui::out(&format!("{}\n", id.hex()))?;
     Ok(ExitCode::SUCCESS)

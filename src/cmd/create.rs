@@ -43,9 +43,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let source = Source { store: &store, config: &env.roots.config };
     let made = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
-    if !made.spec.lifecycle.auto_remove {
-        containers::keep(&store, &made.dir, &made.spec)?;
-    }
+    ui::warn(&made.warnings);
     ui::out(&format!("{}\n", made.spec.id))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,16 +1,15 @@
 //! `coracle events`.
 
-mod docker;
-mod filter;
-mod show;
-
-use crate::error::{Context, Kind, Result};
+use crate::engine::events::{Events, EventsRequest, Filters};
+use crate::error::Result;
 use crate::host::Env;
+use crate::storage::events::Event;
+use crate::text::template::Template;
 use crate::text::time;
 use crate::ui;
-use chrono::{DateTime, Utc};
-use filter::Filters;
-use show::Form;
+use crate::ui::rows::{self, is_json};
+use crate::view::{Dialect, event};
+use chrono::Utc;
 use std::process::ExitCode;
 
 /// Arguments of `events`.
@@ -44,42 +43,134 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let now = Utc::now();
     let moment = |text: &Option<String>| text.as_deref().map(|t| time::parse_time(t, now)).transpose();
-    let (since, until) = (moment(&args.since)?, moment(&args.until)?);
-    let filters = Filters::parse(&args.filter)?;
-    let form = Form::new(args.format.as_deref(), args.no_trunc)?;
-    let store = super::store(env)?;
-    let doing = || "read the events";
-    let past = since.is_some() || until.is_some() || !args.stream;
-    let mut reader = store.events().reader(past).context(Kind::Storage, doing)?;
-    if let Some(since) = since {
-        reader.skip_to(since).context(Kind::Storage, doing)?;
-    }
+    let request = EventsRequest {
+        filters: Filters::parse(&args.filter)?,
+        since: moment(&args.since)?,
+        until: moment(&args.until)?,
+        stream: args.stream,
+    };
+    let dialect = super::dialect();
+    let form = Form::new(args.format.as_deref(), dialect, args.no_trunc)?;
+    let mut events = Events::open(&super::store(env)?, request)?;
     loop {
         let mut text = String::new();
-        let mut failed = None;
-        // Looked at before reading: what happened until then is read after it.
-        let over = until.is_some_and(|until| Utc::now() >= until);
-        let take = |event: crate::storage::events::Event| {
-            let in_time = since.is_none_or(|s| event.time >= s) && until.is_none_or(|u| event.time <= u);
-            if in_time && filters.wants(&event) && (!ui::docker() || docker::knows(&event)) {
-                match form.line(&event) {
-                    Ok(line) => text.push_str(&line),
-                    Err(error) => failed = Some(error),
-                }
-            }
-            failed.is_none()
-        };
-        reader.read(take).context(Kind::Storage, doing)?;
+        let read = gather(&mut events, &form, dialect, &mut text);
         if !text.is_empty() {
             ui::out(&text)?;
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if over || !args.stream {
+        read?;
+        if !events.wait() {
             return Ok(ExitCode::SUCCESS);
         }
-        let left = |until: DateTime<Utc>| (until - Utc::now()).to_std().unwrap_or_default();
-        reader.wait(until.map(left));
+    }
+}
+
+/// The lines of the events that are there; those before one that cannot be told are told.
+fn gather(events: &mut Events, form: &Form, dialect: Dialect, text: &mut String) -> Result<()> {
+    while let Some(event) = events.read()? {
+        if event::is_told(&event, dialect) {
+            text.push_str(&form.line(&event, dialect)?);
+        }
+    }
+    Ok(())
+}
+
+/// What a line is to look like.
+enum Form {
+    /// The dialect's own line; whether ids are whole.
+    Line(bool),
+    Json,
+    Template(Template),
+}
+
+impl Form {
+    fn new(format: Option<&str>, dialect: Dialect, whole: bool) -> Result<Form> {
+        let docker_json = |text: &str| dialect == Dialect::Docker && text.trim() == "{{json .}}";
+        Ok(match format {
+            None => Form::Line(whole),
+            Some(text) if is_json(format) || docker_json(text) => Form::Json,
+            Some(text) => Form::Template(Template::parse(text)?),
+        })
+    }
+
+    /// The event's line, with its end.
+    fn line(&self, event: &Event, dialect: Dialect) -> Result<String> {
+        let line = match self {
+            Form::Line(whole) => event::line(event, dialect, *whole),
+            Form::Json => rows::harmless_json(&event::object(event, dialect).to_string()),
+            Form::Template(template) => template.render(&event::fields(event, dialect))?,
+        };
+        Ok(line + "\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::events::{Action, Type};
+    use chrono::DateTime;
+    use serde_json::Value;
+
+    fn line(format: Option<&str>, event: &Event) -> String {
+        Form::new(format, Dialect::Podman, true).unwrap().line(event, Dialect::Podman).unwrap()
+    }
+
+    #[test]
+    fn events_look_as_podmans() {
+        let mut event = Event::new(Type::Container, Action::HealthStatus).id("a".repeat(64)).name("web");
+        event.time = DateTime::from_timestamp(1_700_000_000, 120_000_000).unwrap();
+        let event = event.image("alpine").health("healthy").attribute("k", "v\n");
+        let text = line(None, &event);
+        assert!(
+            text.contains(&format!(
+                "container health_status {} (image=alpine, name=web, health_status=healthy, k=v\\n)\n",
+                event.id
+            )),
+            "{text}"
+        );
+        assert!(text.contains(":20.12 "), "{text}");
+        assert!(
+            Form::new(None, Dialect::Podman, false)
+                .unwrap()
+                .line(&event, Dialect::Podman)
+                .unwrap()
+                .contains(" aaaaaaaaaaaa (")
+        );
+        let volume = line(None, &Event::volume(Action::Remove, "data"));
+        assert!(volume.ends_with(" volume remove data\n"), "{volume}");
+        let image = line(None, &Event::image_named(Action::Tag, "sha256:12", "x:1"));
+        assert!(image.ends_with(" image tag 12 x:1\n"), "{image}");
+    }
+
+    #[test]
+    fn case_39_a_label_steers_no_terminal() {
+        let event =
+            Event::new(Type::Container, Action::Died).id("ab").attribute("k", "\x1b[2J\u{9b}2J\u{7f}");
+        for format in [None, Some("json")] {
+            let text = line(format, &event);
+            assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+        }
+        let back: Value = serde_json::from_str(&line(Some("json"), &event)).unwrap();
+        assert_eq!(back["Attributes"]["k"], "\x1b[2J\u{9b}2J\u{7f}");
+    }
+
+    #[test]
+    fn formats_are_json_and_templates() {
+        let event =
+            Event::new(Type::Container, Action::Died).id("ab").name("web").code(3).attribute("k", "v");
+        let back: Value = serde_json::from_str(&line(Some("json"), &event)).unwrap();
+        assert_eq!(back["ContainerExitCode"], 3);
+        assert_eq!(back["Attributes"]["k"], "v");
+        assert_eq!(back["Image"], Value::Null);
+        let template =
+            "{{.Type}} {{.Status}} {{.Action}} {{.Actor.ID}} {{.Attributes.k}} {{index .Attributes \"x\"}}";
+        assert_eq!(line(Some(template), &event), "container died died ab v \n");
+        assert!(Form::new(Some("{{.ID"), Dialect::Podman, true).is_err());
+        assert!(
+            Form::new(Some("{{.Nosuch}}"), Dialect::Podman, true)
+                .unwrap()
+                .line(&event, Dialect::Podman)
+                .is_err()
+        );
     }
 }

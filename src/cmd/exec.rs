@@ -1,15 +1,14 @@
 //! `coracle exec`.
 
-use crate::cmd::options::request::look_beside;
+use crate::cmd::options::files;
+use crate::engine::containers::exec::{self, ExecRequest};
 use crate::error::{Context, Error, Kind, Result};
-use crate::host::Env;
-use crate::plan::env::{self, EnvArg, EnvRequest};
+use crate::host::{self, Caller, Env};
+use crate::plan::env::{EnvArg, EnvRequest};
 use crate::plan::keys::DetachKeys;
-use crate::runtime::client::Attachment;
-use crate::runtime::exec::{self, Done, ExecRequest};
-use crate::spec::{ContainerSpec, UserSpec};
 use crate::ui;
-use std::path::{PathBuf, absolute};
+use crate::ui::terminal::{Attachment, Ended, Terminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Run a command in a running container
@@ -65,7 +64,7 @@ pub struct Args {
 ///
 /// # Errors
 /// An unknown or stopped container; 126 and 127 when the command cannot be executed or is not found.
-pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let (dir, argv) = match (&args.cidfile, args.words.split_first()) {
         (Some(file), _) => {
@@ -75,64 +74,42 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
         _ if args.latest => (store.containers().latest()?, args.words.as_slice()),
         (None, Some((name, argv))) => (store.containers().find(name)?, argv),
-        (None, None) => return Err(no_command()),
+        (None, None) => return Err(exec::no_command()),
     };
-    if argv.is_empty() {
-        return Err(no_command());
-    }
-    let plan = dir.spec()?;
-    let request = request(args, &plan, argv)?;
-    let attachment = (!args.detach).then(|| Attachment {
-        stdin: args.interactive,
-        stdout: true,
-        stderr: true,
+    let caller = Caller { env: host::environment(), ..Caller::default() };
+    let request = ExecRequest {
+        argv: argv.to_vec(),
+        env: EnvRequest {
+            files: files::environment(&args.env_file, &caller)?,
+            set: args.env,
+            ..EnvRequest::default()
+        },
+        user: args.user,
+        cwd: args.workdir,
         tty: args.tty,
-        sig_proxy: false,
-        detach_keys: args.detach_keys.0.clone(),
-    });
-    match exec::run(&store, &dir, &plan, request, attachment)? {
-        Done::Exited(code) => Ok(ExitCode::from(code)),
-        Done::Detached(id) => ui::out(&format!("{id}\n")).map(|()| ExitCode::SUCCESS),
+        stdin: args.interactive,
+        privileged: args.privileged,
+        preserve_fds: args.preserve_fds,
+    };
+    let exec = exec::create(&store, &dir, request, &caller)?;
+    let terminal = match args.detach {
+        true => None,
+        false => Some(Terminal::ready(Attachment {
+            stdin: args.interactive,
+            stdout: true,
+            stderr: true,
+            tty: args.tty,
+            sig_proxy: false,
+            detach_keys: args.detach_keys.0,
+        })?),
+    };
+    match (exec.start(terminal.is_some())?, terminal) {
+        (Some(mut connection), Some(terminal)) => match terminal.follow(&mut connection)? {
+            Ended::Exited(code) => Ok(ExitCode::from(code)),
+            Ended::Detached => Ok(ExitCode::SUCCESS),
+            Ended::Signalled(signal) => Ok(ExitCode::from(128 + signal as u8)),
+            Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
+        },
+        _ => ui::out(&format!("{}\n", exec.id())).map(|()| ExitCode::SUCCESS),
     }
-}
-
-fn no_command() -> Error {
-    Error::new(Kind::Usage, "no command was given")
-        .hint("Name the container and the command, for example: coracle exec web ls /")
-}
-
-fn request(args: &Args, plan: &ContainerSpec, argv: &[String]) -> Result<ExecRequest> {
-    let mut files = Vec::new();
-    for path in &args.env_file {
-        let doing = || format!("read environment file {}", path.display());
-        let text = std::fs::read_to_string(path)
-            .context(Kind::Usage, doing)
-            .map_err(|e| e.hint(look_beside(&absolute(path).unwrap_or_default())))?;
-        files.extend(env::parse_file(&text).context(Kind::Usage, doing)?);
-    }
-    let asked = EnvRequest { set: args.env.clone(), files, ..EnvRequest::default() };
-    let caller: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let mut process = plan.process.clone();
-    process.argv = argv.to_vec();
-    process.env = env::layer(&asked, &plan.process.env, &caller, &plan.hostname, args.tty);
-    process.init = false;
-    process.preserve_fds = args.preserve_fds;
-    if let Some(user) = &args.user {
-        process.user = UserSpec { user: user.clone(), groups: Vec::new(), ..process.user };
-        // The other user's home is not ours.
-        process.env.retain(|e| !e.starts_with("HOME="));
-    }
-    if let Some(workdir) = &args.workdir {
-        if !workdir.is_absolute() {
-            return Err(Error::new(
-                Kind::Usage,
-                format!("working directory {:?} is not absolute", workdir.display()),
-            )
-            .hint("Write it from the container's root, for example -w /srv."));
-        }
-        process.cwd.clone_from(workdir);
-    }
-    Ok(ExecRequest { process, tty: args.tty, stdin: args.interactive, privileged: args.privileged })
 }

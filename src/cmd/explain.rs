@@ -1,7 +1,7 @@
 //! Failures of the machine, explained after the fact.
 
 use crate::error::Error;
-use crate::fork;
+use crate::fork::{Failure, Step};
 use crate::host::{self, Env, Symptom};
 
 /// Adds what `host` knows about the system call at the bottom of a failure. Only now is the machine
@@ -10,13 +10,13 @@ pub(super) fn explained(error: Error, env: &Env) -> Error {
     if !error.hints().is_empty() {
         return error;
     }
-    let cures = match fork::Failure::below(&error) {
+    let cures = match Failure::below(&error) {
         Some(failure) => {
-            let symptom = Symptom { doing: &failure.doing, object: &failure.object, errno: failure.errno };
+            let symptom = Symptom { step: failure.step(), object: &failure.object, errno: failure.errno };
             host::cures(&symptom, &env.roots)
         }
         None => match bottom_errno(&error) {
-            Some(errno) => host::cures(&Symptom { doing: error.message(), object: "", errno }, &env.roots),
+            Some(errno) => host::cures(&Symptom { step: Step::Other, object: "", errno }, &env.roots),
             None => Vec::new(),
         },
     };

@@ -118,7 +118,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Commit(args) => commit::run(&args, env),
         ContainerVerb::Cp(args) => cp::run(&args, env),
         ContainerVerb::Diff(args) => diff::run(&args, diff::Sort::Container, env),
-        ContainerVerb::Exec(args) => exec::run(&args, env),
+        ContainerVerb::Exec(args) => exec::run(args, env),
         ContainerVerb::Export(args) => export::run(&args, env),
         ContainerVerb::Attach(args) => attach::run(&args, env),
         ContainerVerb::Cleanup(args) => container::cleanup::run(&args, env),

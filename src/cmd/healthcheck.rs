@@ -1,12 +1,9 @@
 //! `coracle healthcheck ...`.
 
 use super::verbs::verbs;
-use crate::container::Signal;
-use crate::engine::containers;
+use crate::engine::containers::health;
 use crate::error::Result;
 use crate::host::Env;
-use crate::runtime::health;
-use crate::spec::health::OnFailure;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -36,20 +33,7 @@ pub struct RunArgs {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let Verb::Run(args) = &args.verb;
     let store = super::store(env)?;
-    let container = store.containers().find(&args.container)?;
-    let plan = container.spec()?;
-    let outcome = health::check(&store, &container, &plan)?;
-    match outcome.follows {
-        OnFailure::None => {}
-        OnFailure::Kill => containers::signal(&container, Signal::KILL.number())?,
-        OnFailure::Stop => {
-            let (signal, patience) = containers::stop_policy(&container, None);
-            containers::stop(&store, &container, signal, patience)?;
-        }
-        // The monitor's next check sees to it.
-        OnFailure::Restart => {}
-    }
-    if outcome.success {
+    if health::check(&store, &store.containers().find(&args.container)?)? {
         return Ok(ExitCode::SUCCESS);
     }
     ui::out("unhealthy\n")?;

@@ -1,29 +1,63 @@
 //! `coracle logs`.
 
+use crate::engine::containers::logs::{LogLine, Logs, LogsRequest};
 use crate::engine::containers::selector::Selection;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
-use crate::storage::containers::log::{Stream, stamp};
-use crate::storage::containers::watch::{self, Watch};
+use crate::storage::containers::log::Stream;
 use crate::text::time;
-use chrono::{DateTime, Utc};
-use source::{Head, Source};
-use std::io;
+use chrono::Utc;
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
-mod args;
-mod journal;
-mod output;
-mod source;
+/// Bytes that are gathered before they are written.
+const BLOCK: usize = 256 * 1024;
 
-pub use args::{Args, Tail};
-use output::{BLOCK, Output};
+/// Arguments of `logs`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
+pub struct Args {
+    /// Containers by name, id or beginning of an id
+    #[arg(value_name = "CONTAINER")]
+    pub containers: Vec<String>,
+    /// Show the log of the latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    /// Follow the log until the container ends
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show the time of each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Show this many lines from the end; -1 or all shows all of them
+    #[arg(long, value_name = "LINES", default_value = "-1", allow_negative_numbers = true, value_parser = lines)]
+    pub tail: Tail,
+    /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Show what was written until this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// With several containers, begin each line with the name instead of the id
+    #[arg(short, long)]
+    pub names: bool,
+    /// With several containers, give each its own colour
+    #[arg(long)]
+    pub color: bool,
+}
 
-/// How often a log is asked for more where nothing tells of it.
-const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// `--tail`: how many lines, or all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tail(Option<u64>);
+
+fn lines(text: &str) -> Result<Tail> {
+    match (text, text.parse::<i64>()) {
+        ("all", _) => Ok(Tail(None)),
+        (_, Ok(number)) => Ok(Tail(u64::try_from(number).ok())),
+        _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a number of lines"))),
+    }
+}
 
 /// Shows what containers wrote to standard output and standard error.
 ///
@@ -33,98 +67,102 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let now = Utc::now();
     let moment = |text: &Option<String>| text.as_deref().map(|text| time::parse_time(text, now)).transpose();
-    let (since, until) = (moment(&args.since)?, moment(&args.until)?);
+    let request = LogsRequest {
+        follow: args.follow,
+        tail: args.tail.0,
+        since: moment(&args.since)?,
+        until: moment(&args.until)?,
+    };
     let selection = Selection { names: &args.containers, latest: args.latest, ..Selection::default() };
     let chosen: Result<Vec<ContainerDir>> =
         selection.containers(&store)?.into_iter().map(|(_, found)| found).collect();
     let chosen = chosen?;
-    let several = chosen.len() > 1;
     let mut output = Output {
         out: io::stdout().lock(),
         err: io::stderr().lock(),
         block: Vec::with_capacity(BLOCK + 4096),
         stream: Stream::Stdout,
-        since: since.map(|time| stamp(time).into_bytes()),
-        until: until.map(|time| stamp(time).into_bytes()),
+        prefixes: prefixes(args, &chosen)?,
         timestamps: args.timestamps,
     };
-    let mut sources = Vec::new();
-    for (number, container) in chosen.into_iter().enumerate() {
-        sources.push(Source::new(args, container, several.then_some(number), &output)?);
-    }
-    match show(args, &store, until, &mut sources, &mut output) {
-        // Whoever read has had enough.
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-            Err(Error::new(Kind::OutputClosed, "write to standard output").caused_by(e))
-        }
-        other => other.context(Kind::Storage, || "show a log").map(|()| ExitCode::SUCCESS),
-    }
-}
-
-fn show(
-    args: &Args,
-    store: &Store,
-    until: Option<DateTime<Utc>>,
-    sources: &mut [Source],
-    output: &mut Output<'_>,
-) -> io::Result<()> {
+    let mut logs = Logs::open(&store, chosen, request)?;
     loop {
-        // Looked at before reading: what was written before the end is read after it.
-        for source in sources.iter_mut().filter(|source| !source.ended) {
-            source.ended = source.has_ended(store);
+        while let Some(line) = logs.read()? {
+            output.write(line).map_err(closed)?;
         }
-        let now = Utc::now();
-        drain(sources, output)?;
-        output.flush()?;
-        let over = until.is_some_and(|until| now > until);
-        if !args.follow || over || sources.iter().all(|source| source.ended) {
-            break;
+        output.flush().map_err(closed)?;
+        if !logs.wait() {
+            return Ok(ExitCode::SUCCESS);
         }
-        wait(sources, until);
-    }
-    for source in sources {
-        source.rest(output)?;
-    }
-    output.flush()
-}
-
-/// Waits until there may be more.
-fn wait(sources: &mut [Source], until: Option<DateTime<Utc>>) {
-    let mut limit = until.map(|until| (until - Utc::now()).to_std().unwrap_or_default());
-    let mut watches: Vec<Watch> = Vec::new();
-    let mut owners = Vec::new();
-    for (index, source) in sources.iter_mut().enumerate().filter(|(_, source)| !source.ended) {
-        owners.push(index);
-        watches.extend(source.watch.take());
-        if source.asked {
-            limit = Some(limit.map_or(ASK_AGAIN, |limit| limit.min(ASK_AGAIN)));
-        }
-    }
-    watch::wait_any(&mut watches, limit);
-    for (index, watch) in owners.into_iter().zip(watches) {
-        sources[index].watch = Some(watch);
     }
 }
 
-/// Shows what there is; of several containers in the order of time.
-fn drain(sources: &mut [Source], output: &mut Output<'_>) -> io::Result<()> {
-    if let [source] = sources {
-        return source.drain(output);
-    }
-    // The next line of each, kept apart from its reader.
-    let mut heads: Vec<Option<Head>> = sources.iter_mut().map(Source::head).collect::<io::Result<_>>()?;
-    while let Some(index) = earliest(&heads) {
-        let source = &mut sources[index];
-        if let Some(head) = heads[index].take() {
-            output.write(head.line(), &source.prefix, &mut source.at_start)?;
-        }
-        heads[index] = source.head()?;
-    }
-    Ok(())
+/// Why nothing more can be shown: whoever read may have had enough.
+fn closed(e: io::Error) -> Error {
+    let kind = if e.kind() == io::ErrorKind::BrokenPipe { Kind::OutputClosed } else { Kind::Storage };
+    Error::new(kind, "write to standard output").caused_by(e)
 }
 
-fn earliest(heads: &[Option<Head>]) -> Option<usize> {
-    let present =
-        heads.iter().enumerate().filter_map(|(index, head)| head.as_ref().map(|head| (index, head)));
-    present.min_by(|(_, a), (_, b)| a.time.cmp(&b.time)).map(|(index, _)| index)
+/// What stands before the lines of each container, when there are several.
+fn prefixes(args: &Args, containers: &[ContainerDir]) -> Result<Vec<String>> {
+    if containers.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let prefix = |(number, container): (usize, &ContainerDir)| {
+        let name = match args.names {
+            true => container.settings()?.name.to_string(),
+            false => container.id().short().to_owned(),
+        };
+        Ok(match args.color {
+            true => format!("\x1b[3{}m{name}\x1b[0m ", number % 6 + 1),
+            false => format!("{name} "),
+        })
+    };
+    containers.iter().enumerate().map(prefix).collect()
+}
+
+/// Where lines go.
+struct Output<'a> {
+    out: io::StdoutLock<'a>,
+    err: io::StderrLock<'a>,
+    /// What is to be written, all of one stream: on one terminal the two keep their order.
+    block: Vec<u8>,
+    stream: Stream,
+    prefixes: Vec<String>,
+    timestamps: bool,
+}
+
+impl Output<'_> {
+    fn write(&mut self, line: LogLine<'_>) -> io::Result<()> {
+        if line.stream != self.stream || self.block.len() >= BLOCK {
+            self.flush()?;
+            self.stream = line.stream;
+        }
+        if line.begins {
+            if let Some(prefix) = self.prefixes.get(line.container) {
+                self.block.extend_from_slice(prefix.as_bytes());
+            }
+            if self.timestamps {
+                self.block.extend_from_slice(line.time);
+                self.block.push(b' ');
+            }
+        }
+        self.block.extend_from_slice(line.text);
+        if line.ends {
+            self.block.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.stream {
+            Stream::Stdout => {
+                self.out.write_all(&self.block)?;
+                self.out.flush()?;
+            }
+            Stream::Stderr => self.err.write_all(&self.block)?,
+        }
+        self.block.clear();
+        Ok(())
+    }
 }

@@ -1,9 +1,12 @@
 //! Options that several verbs have in common, and how they become requests.
 
+pub(in crate::cmd) mod attached;
 pub mod container;
 pub mod creation;
 pub mod devices;
+pub(in crate::cmd) mod files;
 pub mod health;
+pub(in crate::cmd) mod id_file;
 pub mod input;
 pub mod logging;
 pub mod pulling;

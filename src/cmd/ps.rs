@@ -1,21 +1,68 @@
 //! `coracle ps`.
 
-use crate::engine::containers;
+use crate::engine::containers::listing::{Detail, ListRequest, Listed, listed};
 use crate::engine::containers::selector::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
 use crate::ui::rows::{self, Listing};
-use row::{Detail, Row, status};
+use crate::view::Dialect;
+use crate::view::container::{Row, status};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
 
-mod args;
-mod ports;
-mod row;
-
-pub use args::Args;
+/// Arguments of `ps`.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
+pub struct Args {
+    /// Show all containers, not only running ones
+    #[arg(short, long, help_heading = "Which containers")]
+    pub all: bool,
+    /// Show the latest container, running or not
+    #[arg(short, long, conflicts_with = "last", help_heading = "Which containers")]
+    pub latest: bool,
+    /// Show the N latest containers, running or not
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Which containers")]
+    pub last: Option<usize>,
+    /// Show containers that match a condition: id, name, label, exited, status, ancestor, before, since, until, volume or network
+    #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
+    pub filter: Vec<String>,
+    /// Order by command, created, id, image, names, runningfor, size or status
+    #[arg(long, value_name = "KEY", default_value = "created", help_heading = "Which containers",
+          value_parser = ["command", "created", "id", "image", "names", "runningfor", "size", "status"])]
+    pub sort: String,
+    /// Print as table, json or a Go template such as '{{.Names}} {{.Status}}'
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<String>,
+    /// Print ids only
+    #[arg(short, long, conflicts_with_all = ["size", "namespace"], help_heading = "Output")]
+    pub quiet: bool,
+    /// Do not shorten ids and commands
+    #[arg(long, help_heading = "Output")]
+    pub no_trunc: bool,
+    /// Omit the header line
+    #[arg(long, help_heading = "Output")]
+    pub noheading: bool,
+    /// Show the pod of each container; there are none
+    #[arg(short, long, help_heading = "Output")]
+    pub pod: bool,
+    /// Show the size of each container, alone and with its image
+    #[arg(short, long, conflicts_with = "namespace", help_heading = "Output")]
+    pub size: bool,
+    /// Show process id and namespaces
+    #[arg(long, visible_alias = "ns", help_heading = "Output")]
+    pub namespace: bool,
+    /// Refresh every SECONDS
+    #[arg(short, long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
+    pub watch: Option<u32>,
+    /// Accepted for podman's sake: the state shown is always the true one
+    #[arg(long, hide = true)]
+    pub sync: bool,
+    /// Accepted for podman's sake: there are no containers of other tools in the store
+    #[arg(long, hide = true)]
+    pub external: bool,
+}
 
 /// Lists containers.
 ///
@@ -23,9 +70,14 @@ pub use args::Args;
 /// A wrong filter or format, or containers that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let filters = Filters::parse(&args.filter)?;
+    let request = ListRequest {
+        all: args.all,
+        last: args.last.or(args.latest.then_some(1)),
+        filters: Filters::parse(&args.filter)?,
+        detail: detail(args),
+    };
     loop {
-        let text = listing(args, &store, &filters)?;
+        let text = listing(args, &store, &request)?;
         let Some(seconds) = args.watch else {
             crate::ui::out(&text)?;
             return Ok(ExitCode::SUCCESS);
@@ -36,34 +88,60 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
 }
 
-fn listing(args: &Args, store: &Store, filters: &Filters) -> Result<String> {
-    let mut list = filters.apply(store, containers::list(store)?)?;
-    let every = args.all || args.latest || args.last.is_some() || filters.ask_status();
-    list.retain(|summary| every || summary.status.is_active());
-    if let Some(last) = args.last.or(args.latest.then_some(1)) {
-        list.truncate(last);
+/// What must be read for these options.
+fn detail(args: &Args) -> Detail {
+    let Some(format) = args.format.as_deref() else {
+        return Detail { spec: false, process: args.namespace, size: args.size || args.sort == "size" };
+    };
+    if rows::is_json(Some(format)) {
+        return Detail { spec: true, process: true, size: args.size };
     }
-    let docker = crate::ui::docker();
-    if !docker {
-        // podman's order: the latest at the bottom, next to the prompt.
+    // Every word behind a dot may be a field; a dot alone is all of them.
+    let words: Vec<&str> = format
+        .split('.')
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+        .collect();
+    let has = |names: &[&str]| words.iter().any(|word| word.is_empty() || names.contains(word));
+    Detail {
+        spec: has(&["Labels", "Label", "LocalVolumes", "Mounts", "Networks", "ImageID", "Restarts"]),
+        process: has(&[
+            "Pid",
+            "PID",
+            "Namespaces",
+            "CGROUPNS",
+            "IPC",
+            "MNT",
+            "NET",
+            "PIDNS",
+            "USERNS",
+            "UTS",
+        ]),
+        size: args.size || args.sort == "size" || words.contains(&"Size"),
+    }
+}
+
+fn listing(args: &Args, store: &Store, request: &ListRequest) -> Result<String> {
+    let mut list = listed(store, request)?;
+    let dialect = super::dialect();
+    if dialect == Dialect::Podman {
+        // The latest at the bottom, next to the prompt.
         list.reverse();
     }
-    let mut rows: Vec<Row> = list.into_iter().map(|summary| Row::new(summary, args)).collect();
-    let detail = Detail::of(args);
-    rows.iter_mut().try_for_each(|row| row.read(store, detail))?;
-    sort(&mut rows, &args.sort);
+    sort(&mut list, &args.sort);
+    let shown: Vec<Row<'_>> = list.iter().map(|of| Row { of, whole: args.no_trunc }).collect();
     if args.quiet && args.format.is_none() {
-        return Ok(rows.iter().map(|row| row.id() + "\n").collect());
+        return Ok(shown.iter().map(|row| row.id() + "\n").collect());
     }
-    if rows::is_json(args.format.as_deref()) && !docker {
-        return rows::json(&Value::Array(rows.iter().map(Row::json).collect()));
+    if rows::is_json(args.format.as_deref()) && dialect == Dialect::Podman {
+        return rows::json(&Value::Array(shown.iter().map(Row::json).collect()));
     }
-    let values: Vec<Value> = if docker && !args.namespace {
-        rows.iter().map(Row::docker_fields).collect()
-    } else if args.format.is_some() || args.namespace {
-        rows.iter().map(Row::fields).collect()
+    let values: Vec<Value> = if args.namespace {
+        shown.iter().map(|row| row.fields(Dialect::Podman)).collect()
+    } else if args.format.is_some() || dialect == Dialect::Docker {
+        shown.iter().map(|row| row.fields(dialect)).collect()
     } else {
-        rows.iter().map(Row::table_fields).collect()
+        shown.iter().map(Row::table_fields).collect()
     };
     let listing = Listing {
         columns: &columns(args),
@@ -111,7 +189,7 @@ fn columns(args: &Args) -> Vec<(&'static str, &'static str)> {
     COLUMNS.into_iter().filter(|(header, _)| asked(header)).collect()
 }
 
-fn sort(rows: &mut [Row], key: &str) {
+fn sort(rows: &mut [Listed], key: &str) {
     match key {
         "command" => rows.sort_by(|a, b| a.summary.command.cmp(&b.summary.command)),
         "id" => rows.sort_by(|a, b| a.summary.id.cmp(&b.summary.id)),
@@ -122,5 +200,20 @@ fn sort(rows: &mut [Row], key: &str) {
         "status" => rows.sort_by_key(|row| status(&row.summary)),
         // They come in the order of creation.
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_format_names_is_read() {
+        let detail = |format: &str| detail(&Args { format: Some(format.into()), ..Args::default() });
+        assert_eq!(detail("{{.ID}} {{.Status}}"), Detail::default());
+        assert_eq!(detail("table {{.Names}}\t{{.Labels}}"), Detail { spec: true, ..Detail::default() });
+        assert!(detail("{{.Size}}").size && !detail("{{.Size}}").process);
+        assert!(detail("{{json .}}").spec && detail("{{json .}}").process);
+        assert_eq!(super::detail(&Args::default()), Detail::default());
     }
 }

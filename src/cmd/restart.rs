@@ -43,7 +43,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         asked.push((name, found.and_then(|container| stopping.begin(container, args.time))));
     }
     ui::each(asked, |(name, index)| {
-        stopping.restart(index?)?;
+        ui::warn(&stopping.restart(index?)?.warnings);
         Ok(Some(name))
     })
 }

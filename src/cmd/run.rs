@@ -3,13 +3,14 @@
 use super::options::container::{ContainerArgs, RunArgs};
 use super::options::creation;
 use super::options::pulling::pulling;
-use crate::engine::containers::{self, Created};
+use crate::cmd::options::attached;
+use crate::engine::containers::{self, Created, Started};
 use crate::engine::images::pull::Source;
 use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::words::Stream;
-use crate::runtime::client::Attachment;
+use crate::ui::terminal::{Attachment, Terminal};
 use crate::{host, ui};
 use clap::ArgAction;
 use std::io::IsTerminal;
@@ -52,17 +53,25 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let source = Source { store: &store, config: &env.roots.config };
     let mut created = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
-    let detached = attachment.is_none();
-    let started = containers::run(&store, &mut created, attachment)?;
+    ui::warn(&created.warnings);
+    // What is typed is read by one of the two.
+    let passed_through = created.spec.io.is_passed_through();
+    let how = attachment.map(|how| Attachment { stdin: how.stdin && !passed_through, ..how });
+    let terminal = how.map(Terminal::ready).transpose()?;
+    let Started { running, records } = containers::run(&store, &mut created, terminal.is_some())?;
+    ui::warn(&running.warnings);
     let Created { spec, dir, .. } = created;
-    if detached {
+    let Some(terminal) = terminal else {
         // On the disk when we say that it is there.
-        started.leave()?;
+        records.reach_disk()?;
         ui::out(&format!("{}\n", spec.id))?;
         super::linger::warn(env);
         return Ok(ExitCode::SUCCESS);
+    };
+    let code = attached::follow(terminal, running, &store, &dir).map(ExitCode::from)?;
+    if let Err(error) = records.reach_disk() {
+        log::warn!("{}", error.in_one_line());
     }
-    let code = started.follow(&store, &dir).map(ExitCode::from)?;
     if let Some(image) = spec.image.filter(|_| run.rmi)
         && let Err(error) = remove::forget(&store, &image.reference)
     {

@@ -1,14 +1,13 @@
 //! `coracle save`.
 
+use crate::engine::images::save::{self, SaveRequest, Target};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::image::{Image, Reference};
-use crate::storage::Store;
-use crate::storage::archive::{self, Item, SaveFormat};
-use crate::storage::events::{Action, Event};
-use std::fs;
+use crate::storage::archive::SaveFormat;
+use crate::view::Dialect;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `save`.
@@ -59,33 +58,31 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     check(args)?;
     let store = super::store(env)?;
     // Docker's names are images each.
-    let many = args.multi_image_archive || crate::ui::docker() && args.format == Format::DockerArchive;
-    let items = if many { several(&store, &args.images)? } else { one(&store, &args.images)? };
-    let format = match args.format {
-        Format::DockerArchive => SaveFormat::DockerArchive,
-        Format::OciArchive => SaveFormat::OciArchive,
-        Format::OciDir => SaveFormat::OciDir,
-        Format::DockerDir => SaveFormat::DockerDir,
+    let docker = super::dialect() == Dialect::Docker && args.format == Format::DockerArchive;
+    let request = SaveRequest {
+        images: &args.images,
+        each: args.multi_image_archive || docker,
+        format: args.format.into(),
+        compress: args.compress,
     };
-    match &args.output {
-        Some(dir) if is_directory(args.format) => {
-            let made = prepare(dir)?;
-            let saved = items
-                .iter()
-                .try_for_each(|item| archive::save_directory(&store, format, item, dir, args.compress));
-            if saved.is_err() {
-                empty(dir, made);
-            }
-            saved?;
-        }
-        Some(path) => archive::to_file(path, |file| archive::save_archive(&store, format, &items, file))?,
-        None => archive::save_archive(&store, format, &items, io::stdout().lock())?,
-    }
-    for item in &items {
-        let id = &item.image.id;
-        store.events().emit(Event::image_named(Action::Save, id.as_str(), id.hex()));
-    }
+    let stdout = io::stdout();
+    let target = match &args.output {
+        Some(path) => Target::Path(path),
+        None => Target::Stream(stdout.as_fd()),
+    };
+    save::save(&store, &request, target)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl From<Format> for SaveFormat {
+    fn from(format: Format) -> SaveFormat {
+        match format {
+            Format::DockerArchive => SaveFormat::DockerArchive,
+            Format::OciArchive => SaveFormat::OciArchive,
+            Format::OciDir => SaveFormat::OciDir,
+            Format::DockerDir => SaveFormat::DockerDir,
+        }
+    }
 }
 
 fn is_directory(format: Format) -> bool {
@@ -123,80 +120,4 @@ fn check(args: &Args) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// One image under the name it was called by, and those that follow. Names that other images have are
-/// refused: who gives them wants those images saved.
-fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
-    let Some((first, more)) = texts.split_first() else { return Ok(Vec::new()) };
-    let image = store.images().need(first)?;
-    let mut names: Vec<Reference> = tagged(&image);
-    for text in more {
-        let name = text.parse::<Reference>()?.as_new_name()?;
-        if store.images().find(text)?.is_some_and(|found| found.id != image.id) {
-            return Err(Error::new(
-                Kind::Usage,
-                format!("{text} is another image, not a new name for {first}"),
-            )
-            .hint(format!("Save each: coracle save -m -o FILE {}", texts.join(" "))));
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(vec![Item { image, names }])
-}
-
-fn several(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
-    let mut items: Vec<Item> = Vec::new();
-    for text in texts {
-        let image = store.images().need(text)?;
-        let names = tagged(&image);
-        match items.iter_mut().find(|item| item.image.id == image.id) {
-            Some(item) => item.names.extend(names),
-            None => items.push(Item { image, names }),
-        }
-    }
-    for item in &mut items {
-        item.names.sort();
-        item.names.dedup();
-    }
-    Ok(items)
-}
-
-/// The name an image was found under; an id or a digest is none.
-fn tagged(image: &Image) -> Vec<Reference> {
-    image.reference.iter().filter(|name| name.digest().is_none()).cloned().collect()
-}
-
-/// Makes the directory; one that is there must be empty. Gives whether it is new.
-fn prepare(dir: &Path) -> Result<bool> {
-    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => Ok(false),
-        Ok(false) => Err(Error::new(Kind::Usage, format!("directory {} is not empty", dir.display()))
-            .hint("Name another one: coracle save -o DIR ...")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir(dir).map(|()| true).map_err(|e| cannot(dir, e))
-        }
-        Err(e) => Err(cannot(dir, e)),
-    }
-}
-
-fn cannot(dir: &Path, e: io::Error) -> Error {
-    Error::new(Kind::Usage, format!("use directory {}", dir.display())).caused_by(e)
-}
-
-/// Takes back what was written into a directory that was empty.
-fn empty(dir: &Path, made: bool) {
-    // The failure that led here is the one to be told of.
-    let _ = match made {
-        true => fs::remove_dir_all(dir),
-        false => fs::read_dir(dir).map(|entries| {
-            for entry in entries.flatten() {
-                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let path = entry.path();
-                let _ = if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            }
-        }),
-    };
 }

@@ -1,8 +1,9 @@
 //! `coracle start`.
 
+use crate::cmd::options::attached;
 use crate::cmd::options::selection::Which;
 use crate::engine::containers::selector::Suits;
-use crate::engine::containers::start::{self, Wanted};
+use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::keys::DetachKeys;
@@ -49,7 +50,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut chosen = args.which.chosen(&store, Suits::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
-            start::start(&store, &found?, None)?;
+            ui::warn(&start::start(&store, &found?, false)?.warnings);
             Ok(Some(name))
         })?;
         super::linger::warn(env);
@@ -60,10 +61,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("Name one, or leave --attach and --interactive out."));
     };
     let dir = found?;
-    let wanted = Wanted {
-        stdin: args.interactive,
-        sig_proxy: args.sig_proxy.unwrap_or(true),
-        detach_keys: args.detach_keys.0.clone(),
-    };
-    start::start(&store, &dir, Some(&wanted))?.wait_for(&store, &dir, false).map(ExitCode::from)
+    let terminal =
+        attached::terminal(&dir, args.interactive, args.sig_proxy.unwrap_or(true), &args.detach_keys)?;
+    let running = start::start(&store, &dir, true)?;
+    ui::warn(&running.warnings);
+    attached::follow(terminal, running, &store, &dir).map(ExitCode::from)
 }

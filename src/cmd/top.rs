@@ -5,14 +5,8 @@ use crate::host::Env;
 use crate::runtime::processes;
 use crate::text::printable;
 use crate::ui::{self, rows};
-use columns::Context;
+use crate::view::top::{self, Columns};
 use std::process::ExitCode;
-
-mod columns;
-mod docker;
-mod row;
-
-use row::line;
 
 /// Arguments of `top`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +29,7 @@ pub struct Args {
 /// A container that does not exist or does not run, a column that does not exist.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if args.list_descriptors {
-        let names: String = columns::names().map(|name| format!("{name}\n")).collect();
+        let names: String = top::names().map(|name| format!("{name}\n")).collect();
         ui::out(&names)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -51,20 +45,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         words = rest;
         store.containers().find(name)?
     };
-    if ui::docker()
-        && let Some(columns) = docker::columns(words)
-    {
-        return ui::out(&docker::table(&columns, &processes::of(&container)?)?).map(|()| ExitCode::SUCCESS);
-    }
-    let columns = columns::parse(words)?;
-    let processes = processes::of(&container)?;
-    let context = Context::new(&columns, &container);
-    let mut text = line(columns.iter().map(|column| column.header.to_owned()));
-    for process in &processes {
+    let columns = Columns::parse(words, super::dialect())?;
+    let table = columns.table(&container, &processes::of(&container)?);
+    let mut text = table.titles.join("\t") + "\n";
+    for row in &table.rows {
         // What a process calls itself must not break the table.
-        text.push_str(&line(
-            columns.iter().map(|column| printable(&context.cell(column, process)).into_owned()),
-        ));
+        let cells: Vec<_> = row.iter().map(|cell| printable(cell)).collect();
+        text.push_str(&(cells.join("\t") + "\n"));
     }
     ui::out(&rows::align(&text)?)?;
     Ok(ExitCode::SUCCESS)

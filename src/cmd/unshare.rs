@@ -1,6 +1,7 @@
 //! `coracle unshare`.
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
+use crate::fork::{Doing, Step};
 use crate::host::Env;
 use crate::{fork, userns};
 use std::os::unix::process::CommandExt;
@@ -40,7 +41,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     // Kept registered: this process lives on as the command, and others may join through it.
     std::mem::forget(userns::enter(&env.roots.runtime)?);
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
-        .context(Kind::Host, || "make a mount namespace")?;
+        .doing(Step::MakeNamespaces, "mount namespace")?;
     fork::as_before_size_limits();
     let failed = Command::new(program).args(arguments).exec();
     let (kind, what) = match failed.kind() {

@@ -1,11 +1,11 @@
 //! `coracle version`.
 
 use crate::error::Result;
-use crate::host::Env;
+use crate::host::{Env, kernel_release};
 use crate::ui;
 use crate::ui::rows::{align, is_json, json, line};
-use crate::view::version;
-use serde_json::{Value, json};
+use crate::view::{Dialect, version};
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `version`.
@@ -16,39 +16,14 @@ pub struct Args {
     pub format: Option<String>,
 }
 
-/// The same in docker's shape, in which client and server are told apart.
-fn docker_facts(facts: &Value) -> Value {
-    let common = json!({
-        "Version": facts["Version"],
-        "ApiVersion": API,
-        "Os": facts["Os"],
-        "Arch": facts["Arch"],
-        "BuildTime": facts["BuiltTime"],
-        "GitCommit": "",
-        "GoVersion": "",
-        "Experimental": false,
-    });
-    let (mut client, mut server) = (common.clone(), common);
-    client["Platform"] = json!({ "Name": "coracle" });
-    client["DefaultAPIVersion"] = json!(API);
-    client["Context"] = json!("default");
-    server["Platform"] = json!({ "Name": "coracle" });
-    server["MinAPIVersion"] = json!(API);
-    server["KernelVersion"] = json!(crate::host::kernel_release());
-    server["Components"] = json!([{ "Name": "Engine", "Version": facts["Version"], "Details": {} }]);
-    json!({ "Client": client, "Server": server })
-}
-
-/// The version of docker's interface that templates and output are modelled on.
-const API: &str = "1.43";
-
 /// Prints the version.
 ///
 /// # Errors
 /// When the format is wrong.
 pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
     let facts = version::facts();
-    let shown = if ui::docker() { docker_facts(&facts) } else { json!({ "Client": facts }) };
+    let dialect = super::dialect();
+    let shown = version::document(dialect, &kernel_release());
     let text = match args.format.as_deref() {
         None => {
             let built = facts["BuiltTime"].as_str().filter(|time| !time.is_empty());
@@ -57,7 +32,7 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
             lines.push(("OS/Arch:", facts["OsArch"].as_str().unwrap_or_default()));
             align(&lines.iter().map(|(name, value)| format!("{name}\t{value}\n")).collect::<String>())?
         }
-        format if is_json(format) && ui::docker() => line(&shown)?,
+        format if is_json(format) && dialect == Dialect::Docker => line(&shown)?,
         format if is_json(format) => json(&shown)?,
         format => {
             // podman takes the client's fields without `.Client`, too.

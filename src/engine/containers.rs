@@ -6,15 +6,20 @@
 //! directory left its place, for then name and ports are free. A monitor that died leaves the status
 //! `Crashed`: whoever notices first finishes its work by [`recover()`].
 
+pub mod cleanup;
 pub mod copy;
 mod create;
 pub mod dependents;
+pub mod exec;
 pub mod export;
 mod find;
 mod force;
+pub mod health;
 mod init;
 mod kill;
+pub mod listing;
 mod log_tag;
+pub mod logs;
 mod pause;
 mod policy;
 mod preflight;
@@ -47,9 +52,9 @@ pub use recover::recover;
 pub use removal::{RemoveRequest, Remover, end, remove_ended};
 pub use remove::{remove, sweep, tidy};
 pub use rename::rename;
-pub use run::{Started, run};
+pub use run::{Records, Started, run};
 pub use running::Running;
 pub use signal::{ask_to_stop, note_stop, signal};
 pub use stop::{Stopped, Stopping, stop};
 pub use update::{UpdateRequest, update};
-pub use wait::{last_code, wait_ended};
+pub use wait::{Condition, last_code, wait_ended, wait_until};

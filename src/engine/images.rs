@@ -2,10 +2,12 @@
 
 pub mod commit;
 pub mod filter;
+pub mod history;
 pub mod import;
 pub mod load;
 pub mod pull;
 pub mod remove;
+pub mod save;
 pub mod tag;
 
 use crate::error::Result;

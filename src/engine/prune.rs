@@ -1,15 +1,15 @@
 //! What the `prune` verbs have in common.
 
-use crate::container::ContainerId;
-use crate::engine::containers;
+use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;
 use crate::engine::containers::selector::{Filters, Selection, Suits};
-use crate::engine::volumes::filter;
+use crate::engine::{containers, disk_usage, images, volumes};
 use crate::error::{Error, Kind, Result};
-use crate::storage::Store;
+use crate::image::Digest;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
 use crate::storage::volumes::{Users, Volume};
+use crate::storage::{Store, trash};
 
 /// Refuses conditions that images cannot meet (podman-image-prune(1), podman-system-prune(1)).
 ///
@@ -70,11 +70,67 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
     Ok((gone, failed))
 }
 
+/// What is removed at once.
+#[derive(Debug)]
+pub struct PruneRequest {
+    /// Only what interrupted commands left behind.
+    pub leftovers: bool,
+    /// Volumes that no container uses, too.
+    pub volumes: bool,
+    /// All images that no container needs, not only those without a name.
+    pub all_images: bool,
+    /// Conditions that containers meet.
+    pub of_containers: Filters,
+    /// Conditions that images meet.
+    pub of_images: images::filter::Filters,
+    /// Conditions that volumes meet.
+    pub of_volumes: volumes::filter::Filters,
+}
+
+/// What was removed.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Containers.
+    pub containers: Vec<ContainerId>,
+    /// Volumes.
+    pub volumes: Vec<Name>,
+    /// Images.
+    pub images: Vec<Digest>,
+    /// Bytes that were freed.
+    pub freed: u64,
+}
+
+/// Removes containers that do not run, images that nobody needs and, if asked, volumes.
+///
+/// # Errors
+/// Something that cannot be removed.
+pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
+    let PruneRequest { leftovers, volumes, all_images, of_containers, of_images, of_volumes } = request;
+    let taken = || disk_usage::sizes(store).map(|sizes| sizes.values().sum::<u64>());
+    let before = taken()?;
+    trash::collect_leftovers(store)?;
+    let mut pruned = Pruned::default();
+    if !leftovers {
+        let (gone, failed) = containers(store, of_containers)?;
+        failed.into_iter().next().map_or(Ok(()), Err)?;
+        pruned.containers = gone;
+        if volumes {
+            pruned.volumes = volumes::remove_unused(store, &unused_volumes(store, &of_volumes)?)?;
+        }
+        let lock = store.exclusive()?;
+        pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
+    }
+    containers::sweep(store)?;
+    // What running containers write meanwhile is not to be taken for less than nothing.
+    pruned.freed = before.saturating_sub(taken()?);
+    Ok(pruned)
+}
+
 /// The volumes that no container uses and that meet the conditions, by name.
 ///
 /// # Errors
 /// When containers or volumes cannot be listed.
-pub fn unused_volumes(store: &Store, filters: &filter::Filters) -> Result<Vec<Volume>> {
+pub fn unused_volumes(store: &Store, filters: &volumes::filter::Filters) -> Result<Vec<Volume>> {
     containers::settle_all(store)?;
     let users = Users::read(store.containers())?;
     let mut unused = store.volumes().list()?;

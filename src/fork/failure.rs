@@ -1,5 +1,6 @@
 //! What a stage could not do, told upwards.
 
+use super::step::{Step, What};
 use crate::error::{Error, Kind};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,10 @@ const HINT_MAX: usize = 400;
 pub struct Failure {
     /// Which process: `monitor`, `init`, `exec`, `unpack`, ...
     pub stage: String,
-    /// The step that failed, in the infinitive: `mount overlay`.
-    pub doing: String,
+    /// The step that failed, for those that decide by it.
+    step: Step,
+    /// The step in the infinitive, `mount overlay`: for messages alone, so nobody else can read it.
+    doing: String,
     /// The object, often a path.
     pub object: String,
     /// The kernel's answer; 0 when it was not a system call.
@@ -30,10 +33,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failed system call.
-    pub fn new(doing: &str, object: impl Into<String>, errno: Errno) -> Self {
+    pub fn new<'a>(doing: impl Into<What<'a>>, object: impl Into<String>, errno: Errno) -> Self {
+        let What { step, words } = doing.into();
         Failure {
             stage: String::new(),
-            doing: doing.to_owned(),
+            step,
+            doing: words.into_owned(),
             object: cut(object.into(), WORDS_MAX),
             errno: errno as i32,
             detail: String::new(),
@@ -42,8 +47,31 @@ impl Failure {
     }
 
     /// A failure that is not a system call's.
-    pub fn other(doing: &str, object: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn other<'a>(
+        doing: impl Into<What<'a>>,
+        object: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
         Failure { detail: cut(detail.into(), WORDS_MAX), ..Failure::new(doing, object, Errno::UnknownErrno) }
+    }
+
+    /// With the errno that stands for it, of a failure which is not a system call's.
+    #[must_use]
+    pub fn as_if(mut self, errno: Errno) -> Self {
+        self.errno = errno as i32;
+        self
+    }
+
+    /// In this stage.
+    #[must_use]
+    pub fn in_stage(mut self, stage: &str) -> Self {
+        stage.clone_into(&mut self.stage);
+        self
+    }
+
+    /// Which step failed.
+    pub fn step(&self) -> Step {
+        self.step
     }
 
     /// With what an error below it advises.
@@ -122,17 +150,29 @@ pub trait Doing<T> {
     ///
     /// # Errors
     /// The failure, when there is one.
-    fn doing(self, doing: &str, object: impl AsRef<std::path::Path>) -> std::result::Result<T, Failure>;
+    fn doing<'a>(
+        self,
+        doing: impl Into<What<'a>>,
+        object: impl AsRef<std::path::Path>,
+    ) -> std::result::Result<T, Failure>;
 }
 
 impl<T> Doing<T> for nix::Result<T> {
-    fn doing(self, doing: &str, object: impl AsRef<std::path::Path>) -> std::result::Result<T, Failure> {
+    fn doing<'a>(
+        self,
+        doing: impl Into<What<'a>>,
+        object: impl AsRef<std::path::Path>,
+    ) -> std::result::Result<T, Failure> {
         self.map_err(|e| Failure::new(doing, object.as_ref().to_string_lossy(), e))
     }
 }
 
 impl<T> Doing<T> for std::io::Result<T> {
-    fn doing(self, doing: &str, object: impl AsRef<std::path::Path>) -> std::result::Result<T, Failure> {
+    fn doing<'a>(
+        self,
+        doing: impl Into<What<'a>>,
+        object: impl AsRef<std::path::Path>,
+    ) -> std::result::Result<T, Failure> {
         self.map_err(|e| {
             let errno = e.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
             let mut failure = Failure::new(doing, object.as_ref().to_string_lossy(), errno);

@@ -8,16 +8,21 @@
 //! A leaf works for its parent and for nobody else, so it ends with it (prctl(2) `PR_SET_PDEATHSIG`): a pull
 //! whose command was killed downloads nothing more. To enter the user namespace takes nothing away from that;
 //! a leaf that changes its ids has to ask for it again.
+//!
+//! It keeps the descriptors that it is handed, and no other of its parent's: a lock that its parent gives up is
+//! free, and a client that a server has done with is told so, however long a leaf may work.
 
 use super::link::MESSAGE_MAX;
-use super::{Child, Failure, Link, spawn};
+use super::{Child, Failure, Link, Step, spawn};
 use crate::error::{Error, Kind, Result};
+use crate::sys::fd::close_all_but_numbers;
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 /// Largest result of a leaf, in bytes: more than any honest one, and little to hold.
 const RESULT_MAX: usize = 64 << 20;
@@ -32,9 +37,8 @@ enum Done<T> {
 
 /// An [`Error`] on its way through a link: words and hints survive, types of causes do not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SentError {
-    exit_code: u8,
-    kind: String,
+struct SentError {
+    kind: Kind,
     message: String,
     causes: Vec<String>,
     hints: Vec<String>,
@@ -45,8 +49,7 @@ pub struct SentError {
 impl From<&Error> for SentError {
     fn from(e: &Error) -> Self {
         SentError {
-            exit_code: e.kind().exit_code(),
-            kind: format!("{:?}", e.kind()),
+            kind: e.kind(),
             message: e.message().to_owned(),
             causes: e.causes(),
             hints: e.hints().into_iter().map(str::to_owned).collect(),
@@ -57,31 +60,17 @@ impl From<&Error> for SentError {
 
 impl From<SentError> for Error {
     fn from(sent: SentError) -> Error {
-        let kind = match sent.kind.as_str() {
-            "Usage" => Kind::Usage,
-            "NotFound" => Kind::NotFound,
-            "Conflict" => Kind::Conflict,
-            "Host" => Kind::Host,
-            "Registry" => Kind::Registry,
-            "Image" => Kind::Image,
-            "Storage" => Kind::Storage,
-            "Network" => Kind::Network,
-            "NotExecutable" => Kind::NotExecutable,
-            "CommandNotFound" => Kind::CommandNotFound,
-            "OutputClosed" => Kind::OutputClosed,
-            _ => Kind::Runtime,
-        };
         // A failure is always the last cause; it takes the place of its own text.
         let words = sent.causes.len() - usize::from(sent.failure.is_some() && !sent.causes.is_empty());
         let mut below: Option<Box<dyn std::error::Error + Send + Sync>> = sent.failure.map(Into::into);
         for message in sent.causes.into_iter().take(words).rev() {
-            let next = Error::new(kind, message);
+            let next = Error::new(sent.kind, message);
             below = Some(Box::new(match below {
                 Some(cause) => next.caused_by(cause),
                 None => next,
             }));
         }
-        let mut error = Error::new(kind, sent.message);
+        let mut error = Error::new(sent.kind, sent.message);
         if let Some(cause) = below {
             error = error.caused_by(cause);
         }
@@ -89,13 +78,15 @@ impl From<SentError> for Error {
     }
 }
 
-/// Runs `work` in a forked leaf: a process that may start threads and never forks. Its result or its
-/// error comes back whole; messages it sends on the way are given to `on_message`.
+/// Runs `work` in a forked leaf: a process that may start threads and never forks. Of this process's descriptors
+/// it has the standard streams and those `kept`. Its result or its error comes back whole; messages it sends on
+/// the way are given to `on_message`.
 ///
 /// # Errors
 /// The error of `work`, or that the leaf died.
 pub fn leaf<M, T>(
     name: &str,
+    kept: &[RawFd],
     work: impl FnOnce(&Reporter<M>) -> Result<T>,
     on_message: impl FnMut(M),
 ) -> Result<T>
@@ -103,7 +94,7 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let child = spawn_leaf(name, work)?;
+    let child = spawn_leaf(name, kept, work)?;
     listen(name, &child, |_| Ok(()), on_message)
 }
 
@@ -119,11 +110,15 @@ pub struct Beside<T> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn leaf_beside<T>(name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<Beside<T>>
+pub fn leaf_beside<T>(
+    name: &'static str,
+    kept: &[RawFd],
+    work: impl FnOnce() -> Result<T>,
+) -> Result<Beside<T>>
 where
     T: Serialize + DeserializeOwned,
 {
-    let child = spawn_leaf::<(), T>(name, |_| work())?;
+    let child = spawn_leaf::<(), T>(name, kept, |_| work())?;
     Ok(Beside { name, child, kind: std::marker::PhantomData })
 }
 
@@ -137,14 +132,19 @@ impl<T: Serialize + DeserializeOwned> Beside<T> {
     }
 }
 
-pub(super) fn spawn_leaf<M, T>(name: &str, work: impl FnOnce(&Reporter<M>) -> Result<T>) -> Result<Child>
+pub(super) fn spawn_leaf<M, T>(
+    name: &str,
+    kept: &[RawFd],
+    work: impl FnOnce(&Reporter<M>) -> Result<T>,
+) -> Result<Child>
 where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
     let parent = getpid();
     spawn(0, |link| {
-        if !ends_with(parent) {
+        let kept = [kept, &[link.as_fd().as_raw_fd()]].concat();
+        if !ends_with(parent) || close_all_but_numbers(&kept).is_err() {
             return 125;
         }
         let reporter = Reporter { link, kind: std::marker::PhantomData };
@@ -156,7 +156,13 @@ where
         let sent = link.send(&Up::<M>::Done, &[]).and_then(|()| send_result(&link, &done));
         i32::from(sent.is_err())
     })
-    .map_err(|e| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e))
+    .map_err(|e| not_started(name, e))
+}
+
+/// The failure of a leaf that there is not.
+pub(super) fn not_started(name: &str, errno: Errno) -> Error {
+    let what = format!("the {name} process");
+    Error::new(Kind::Host, format!("start {what}")).caused_by(Failure::new(Step::Start, what, errno))
 }
 
 /// Has this process killed when its parent's end comes; false when that has been. The signal comes at the end

@@ -3,7 +3,7 @@
 //! Theory of operation. A go-between is forked, enters the namespaces and makes the child from there, so that
 //! this process stays where it is. The child is this process's own all the same (`CLONE_PARENT`).
 
-use super::{Child, Doing, Failure, Link, spawn, spawn_in};
+use super::{Child, Doing, Failure, Link, Step, spawn, spawn_in};
 use nix::libc;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ enum Born {
 /// # Errors
 /// What the go-between could not do, or that of a fork.
 pub fn spawn_through(go_between: impl FnOnce(Link) -> i32) -> Result<Child, Failure> {
-    let go_between = spawn(0, go_between).doing("start", WHAT)?;
+    let go_between = spawn(0, go_between).doing(Step::Start, WHAT)?;
     let born = go_between.link.recv::<Born>().doing("start", WHAT)?;
     go_between.wait().doing("start", WHAT)?;
     let lost = || Failure::other("start", WHAT, "its maker died");
@@ -48,7 +48,7 @@ pub fn bear(
     work: impl FnOnce(Link) -> i32,
 ) -> i32 {
     let flags = flags | libc::CLONE_PARENT as u64;
-    let born = enter().and_then(|()| spawn_in(cgroup, flags, work).doing("start", WHAT));
+    let born = enter().and_then(|()| spawn_in(cgroup, flags, work).doing(Step::MakeNamespaces, WHAT));
     // A parent that is gone leaves nobody to tell.
     let (sent, code) = match &born {
         Ok(Child { pid, pidfd, link }) => {

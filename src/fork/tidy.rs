@@ -6,8 +6,8 @@
 //! leaf's end, and then lets the signal do to it what it would have done at once.
 
 use super::Child;
-use super::leaf::{Reporter, listen, spawn_leaf};
-use crate::error::{Error, Kind, Result};
+use super::leaf::{Reporter, listen, not_started, spawn_leaf};
+use crate::error::Result;
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,7 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::Cell;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 
 /// The signals that ask a process to stop, blocked and looked for.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ impl StopSignals {
 /// As [`super::leaf`].
 pub fn tidy_leaf<M, T>(
     name: &str,
+    kept: &[RawFd],
     work: impl FnOnce(&Reporter<M>, &StopSignals) -> Result<T>,
     on_message: impl FnMut(M),
 ) -> Result<T>
@@ -78,9 +79,9 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let failed = |e: Errno| Error::new(Kind::Host, format!("start the {name} process")).caused_by(e);
+    let failed = |e: Errno| not_started(name, e);
     let signals = StopSignals::watch().map_err(failed)?;
-    let child = spawn_leaf(name, |reporter| {
+    let child = spawn_leaf(name, kept, |reporter| {
         // A descriptor of its own, because the parent's is not the child's to close.
         let signals = StopSignals::watch().map_err(failed)?;
         work(reporter, &signals)

@@ -47,14 +47,18 @@ const RESOURCES: [(&str, Resource); 16] = [
     ("stack", Resource::RLIMIT_STACK),
 ];
 
+/// The caller's environment, without variables that are not UTF-8.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Reads what the caller hands over.
 ///
 /// # Errors
 /// When the working directory is gone.
 pub fn caller() -> Result<Caller> {
-    let env = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
     let cwd = std::env::current_dir().context(Kind::Host, || "cannot tell the working directory")?;
     let hostname = nix::unistd::gethostname()
         .context(Kind::Host, || "cannot tell the host name")?
@@ -67,7 +71,7 @@ pub fn caller() -> Result<Caller> {
         let known = |n: u64| if n == RLIM_INFINITY { u64::MAX } else { n };
         limits.push(Limit { name, soft: known(soft), hard: known(hard) });
     }
-    Ok(Caller { env, cwd, hostname, limits })
+    Ok(Caller { env: environment(), cwd, hostname, limits })
 }
 
 #[cfg(test)]

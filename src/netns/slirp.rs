@@ -8,8 +8,9 @@
 //! filter on, without our environment, standard streams or other descriptors.
 
 use crate::error::{Error, Kind, Result};
-use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::fork::{self, Child, Doing, Failure, Link, Step, What};
 use crate::spec::network::SlirpOptions;
+use crate::sys::fd::{cloexec_from, close_all_but, command};
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -64,10 +65,7 @@ fn not_installed() -> Error {
 /// # Errors
 /// A failed system call. That the program could not be executed shows in [`Slirp::wait_ready`].
 pub fn spawn(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Result<Slirp, Failure> {
-    start(program, options, netns).map_err(|mut failure| {
-        failure.stage = NAME.to_owned();
-        failure
-    })
+    start(program, options, netns).map_err(|failure| failure.in_stage(NAME))
 }
 
 fn start(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Result<Slirp, Failure> {
@@ -85,19 +83,21 @@ fn start(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Resul
         let _ = link.send(&failure, &[]);
         127
     })
-    .doing("start", program)?;
+    .doing(Step::Start, program)?;
     Ok(Slirp { child, ready, _exit: exit, log })
 }
 
 /// Makes IPv6 addresses usable at once: nobody else is on this link, so the kernel need not spend two
 /// seconds on looking for a second owner of them (`accept_dad`, set before the interface is there).
 fn skip_address_detection(netns: BorrowedFd<'_>) -> Result<(), Failure> {
-    let set = || {
+    let set = |link: &Link| {
+        close_all_but(&[netns, link.as_fd()])?;
         setns(netns, CloneFlags::CLONE_NEWNET)?;
         std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").map_err(|_| Errno::EACCES)
     };
     // Without it, IPv6 is late, not wrong: the failure is not reported.
-    let child = fork::spawn(0, |_| i32::from(set().is_err())).doing("start a helper of", NAME)?;
+    let child = fork::spawn(0, |link| i32::from(set(&link).is_err()))
+        .doing(Step::Start, format!("a helper of {NAME}"))?;
     child.wait().doing("wait for a helper of", NAME).map(drop)
 }
 
@@ -128,7 +128,7 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
         unistd::dup2_stdin(&null).doing("redirect input of", NAME)?;
         unistd::dup2_stdout(&null).doing("redirect output of", NAME)?;
         unistd::dup2_stderr(log).doing("redirect errors of", NAME)?;
-        crate::sys::fd::cloexec_from(3).doing("close descriptors of", NAME)?;
+        cloexec_from(3).doing("close descriptors of", NAME)?;
         nix::sys::prctl::set_no_new_privs().doing("set no_new_privs for", NAME)?;
         let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
         let words = arguments(options, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);
@@ -136,7 +136,9 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
         let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();
         match (file, words) {
             (Ok(file), Ok(words)) => Ok((file, words)),
-            _ => Err(Failure::other("execute", program.to_string_lossy(), "an argument holds a zero byte")),
+            _ => {
+                Err(Failure::other(Step::Execute, program.to_string_lossy(), "an argument holds a zero byte"))
+            }
         }
     };
     match prepare() {
@@ -144,7 +146,7 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
         Ok((file, words)) => {
             let none: [&CStr; 0] = [];
             let Err(errno) = unistd::execve(&file, &words, &none);
-            Failure::new("execute", program.to_string_lossy(), errno)
+            Failure::new(Step::Execute, program.to_string_lossy(), errno)
         }
     }
 }
@@ -232,16 +234,15 @@ impl Slirp {
     fn failed(&self, otherwise: &str) -> Failure {
         // The ready pipe also closes when the program could not be executed; then the link has the reason.
         if self.has_failure()
-            && let Ok(Some((mut failure, _))) = self.child.link.recv::<Failure>()
+            && let Ok(Some((failure, _))) = self.child.link.recv::<Failure>()
         {
-            failure.stage = NAME.to_owned();
-            return failure;
+            return failure.in_stage(NAME);
         }
         let log = self.log();
         let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let last = lines[lines.len().saturating_sub(3)..].join("; ");
-        let detail = if last.is_empty() { otherwise.to_owned() } else { last };
-        Failure { stage: NAME.to_owned(), ..Failure::other("set up the network with", NAME, detail) }
+        let said = if last.is_empty() { otherwise.to_owned() } else { last };
+        unready(said)
     }
 
     /// Whether the link has something to read, without waiting for a process that hangs.
@@ -252,14 +253,22 @@ impl Slirp {
     }
 }
 
+/// The failure of a process that has said this and did not become ready. Its words are its own; what they are
+/// about is looked up here, once.
+fn unready(said: String) -> Failure {
+    let plain = What::from("set up the network with");
+    let doing = if said.contains("/dev/net/tun") { Step::OpenTun.into() } else { plain };
+    Failure::other(doing, NAME, said).in_stage(NAME)
+}
+
 /// Puts a failure of [`spawn`] or [`Slirp::wait_ready`] into words with a cure.
 pub fn explain(program: &Path, failure: &Failure) -> Error {
     let text = failure.describe();
     let error = Error::new(Kind::Network, format!("the container's network could not be set up: {text}"));
-    if failure.errno() == Errno::ENOENT && failure.doing == "execute" {
+    if failure.errno() == Errno::ENOENT && failure.step() == Step::Execute {
         return not_installed().caused_by(error);
     }
-    if text.contains("/dev/net/tun") {
+    if failure.step() == Step::OpenTun {
         return error.hint(tun_hint());
     }
     match too_old(program) {
@@ -280,7 +289,7 @@ fn tun_hint() -> &'static str {
 
 /// The program's version where it is older than 1.2, which has what we ask for.
 pub fn too_old(program: &Path) -> Option<(u32, u32)> {
-    let asked = std::process::Command::new(program).arg("--version").output().ok()?;
+    let asked = command(program).arg("--version").output().ok()?;
     version(&String::from_utf8_lossy(&asked.stdout)).filter(|found| *found < (1, 2))
 }
 
@@ -328,11 +337,10 @@ mod tests {
 
     #[test]
     fn a_missing_device_and_a_missing_program_have_their_cure() {
-        let failure =
-            Failure::other("set up the network with", NAME, "open(\"/dev/net/tun\"): Permission denied");
+        let failure = unready("open(\"/dev/net/tun\"): Permission denied".to_owned());
         let e = explain(Path::new("/usr/bin/slirp4netns"), &failure);
         assert!(e.hints()[0].contains("chmod 0666 /dev/net/tun"));
-        let e = explain(Path::new("/nowhere"), &Failure::new("execute", "/nowhere", Errno::ENOENT));
+        let e = explain(Path::new("/nowhere"), &Failure::new(Step::Execute, "/nowhere", Errno::ENOENT));
         assert!(e.hints()[0].contains("apt install slirp4netns"));
     }
 }

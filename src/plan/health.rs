@@ -151,12 +151,7 @@ impl HealthRequest {
                 )
                 .hint("Give one: --health-cmd COMMAND"));
             }
-            (None, None) => {
-                if !self.is_empty() {
-                    log::warn!("there is no health check for the other --health options; give --health-cmd");
-                }
-                return Ok(None);
-            }
+            (None, None) => return Ok(None),
         };
         if let Some(test) = &self.test {
             check.probe.test.clone_from(&test.0);

@@ -17,8 +17,8 @@ use crate::spec::{
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A container as it was asked for. [`super::resolve`] makes a plan of it.
-#[derive(Debug, Clone, PartialEq)]
+/// A container as it was asked for; by default nothing was. [`super::resolve`] makes a plan of it.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
     /// `--name`.
     pub name: Option<Name>,

@@ -15,8 +15,8 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
 use crate::spec::{
-    Asked, ContainerSpec, ImageSource, IoSpec, LifecycleSpec, LimitSpec, LogDriver, NamespaceSpec,
-    PLAN_VERSION, ProcessSpec, Share,
+    Asked, ContainerSpec, HealthCheck, ImageSource, IoSpec, LifecycleSpec, LimitSpec, LogDriver,
+    NamespaceSpec, PLAN_VERSION, ProcessSpec, Share,
 };
 use crate::spec::{NetworkMode, NotifyMode, RootSpec};
 pub use facts::Facts;
@@ -31,12 +31,21 @@ const SHM_SIZE: u64 = 64 << 20;
 /// Seconds between `stop`'s signal and SIGKILL unless `--stop-timeout` says otherwise.
 const STOP_TIMEOUT: u32 = 10;
 
+/// A plan, and what of the request has no effect in it.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The plan.
+    pub spec: ContainerSpec,
+    /// What the user should know, in words.
+    pub warnings: Vec<String>,
+}
+
 /// Makes the plan.
 ///
 /// # Errors
 /// Options that contradict each other, ask for what cannot be given, or an image whose configuration
 /// cannot be carried out.
-pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result<ContainerSpec> {
+pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result<Resolved> {
     let config = image.map(|i| &i.config.config);
     no_nul("working directory", config.map(|c| &c.working_dir).into_iter())?;
     check_namespaces(&request)?;
@@ -77,7 +86,8 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
             "Give one: --health-cmd COMMAND",
         ));
     }
-    Ok(ContainerSpec {
+    let warnings = warnings(&request, health.as_ref());
+    let spec = ContainerSpec {
         version: PLAN_VERSION,
         id: facts.id.clone(),
         name: request.name.clone().unwrap_or_else(|| facts.spare_name.clone()),
@@ -114,7 +124,24 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         },
         namespaces: request.namespaces,
         security,
-    })
+    };
+    Ok(Resolved { spec, warnings })
+}
+
+/// What was asked for in vain.
+fn warnings(request: &Request, check: Option<&HealthCheck>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let Request { network, health, .. } = request;
+    if matches!(network.mode, NetworkMode::None | NetworkMode::Host)
+        && (network.publish_all || !network.ports.is_empty())
+    {
+        warnings.push(format!("published ports are dropped: network {} has none", network.mode));
+    }
+    if check.is_none() && !health.is_empty() && !health.off && health.test.is_none() {
+        warnings
+            .push("there is no health check for the other --health options; give --health-cmd".to_owned());
+    }
+    warnings
 }
 
 /// What can be refused before there is an image: contradictions, and what cannot be given. Called

@@ -80,7 +80,7 @@ proptest! {
         };
         let mut asked = request();
         asked.network.publish_all = all;
-        if let Ok(plan) = super::resolve(asked, Some(&image), &facts()) {
+        if let Ok(super::Resolved { spec: plan, .. }) = super::resolve(asked, Some(&image), &facts()) {
             prop_assert!(plan.process.cwd.is_absolute());
             prop_assert!(!plan.process.argv.is_empty());
             prop_assert!(plan.process.env.iter().all(|e| e.contains('=') && !e.contains('\0')));

@@ -1,5 +1,6 @@
 //! Answers: bodies up to a bound, and words for those that did not come.
 
+use super::cause::Cause;
 use super::retry::{Pace, Trouble};
 use crate::error::{Error, Kind, Result};
 use reqwest::Response;
@@ -12,32 +13,24 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Words for a failure below HTTP, with the hint that fits.
 pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
-    let why = deepest(failure);
     let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
-        .caused_by(Error::new(Kind::Registry, why.clone()));
-    let alert = why.strip_prefix("received fatal alert: ").unwrap_or_default();
-    if alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied") {
-        error.hint(format!(
+        .caused_by(Error::new(Kind::Registry, deepest(failure)));
+    match Cause::of(failure) {
+        Cause::ClientCertificate => error.hint(format!(
             "It asks for another client certificate: put one with its key into \
              ~/.config/containers/certs.d/{host}/ as NAME.cert and NAME.key, or use --cert-dir DIR."
-        ))
-    } else if is_certificate_failure(failure) {
-        error.hint(format!(
+        )),
+        Cause::Certificate => error.hint(format!(
             "Put the registry's authority into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false."
-        ))
-    } else if ["InvalidContentType", "corrupt message", "handshake eof"].iter().any(|w| why.contains(w)) {
-        error.hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf.")
-    } else if why.contains("refused") {
-        error.hint("Nothing listens there: check the host and the port.")
-    } else if why.contains("resolved") {
-        error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
-    } else {
-        error
+        )),
+        Cause::PlainHttp => error
+            .hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf."),
+        Cause::Refused => error.hint("Nothing listens there: check the host and the port."),
+        Cause::Name => {
+            error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
+        }
+        Cause::Other => error,
     }
-}
-
-pub(super) fn is_certificate_failure(failure: &reqwest::Error) -> bool {
-    deepest(failure).to_ascii_lowercase().contains("certificate")
 }
 
 /// The innermost cause, which says what happened.
@@ -46,16 +39,14 @@ pub(super) fn deepest(failure: &reqwest::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    let words = cause.to_string();
     if failure.is_timeout() && failure.is_connect() {
         format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
     } else if failure.is_timeout() {
         format!("it has said nothing for {} s", READ_TIMEOUT.as_secs())
-    } else if words.contains("record") && words.contains("Query") {
-        // The resolver's own words are about its protocol.
+    } else if Cause::of(failure) == Cause::Name {
         "its name cannot be resolved".to_owned()
     } else {
-        words
+        cause.to_string()
     }
 }
 

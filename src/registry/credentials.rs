@@ -6,12 +6,13 @@
 use super::places::Places;
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
+use crate::sys::fd::command;
 use base64::Engine as _;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The key under which docker stores what belongs to docker.io.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -309,7 +310,7 @@ fn ask_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
     if name.is_empty() || name.contains('/') {
         return Err(failed().caused_by(Error::new(Kind::Usage, "the name must not contain a slash")));
     }
-    let mut child = Command::new(&program)
+    let mut child = command(&program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

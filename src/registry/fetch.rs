@@ -236,12 +236,14 @@ impl Fetcher<'_> {
             };
             let config = self.config(session, &image).await?;
             let parsed: ImageConfig = serde_json::from_slice(&config).map_err(|e| {
-                Error::new(Kind::Image, format!("the configuration of {name} is malformed")).caused_by(e)
+                Error::new(Kind::Image, format!("the configuration of {name} is malformed"))
+                    .caused_by(e)
+                    .naming_image()
             })?;
             if parsed.rootfs.diff_ids.len() != image.layers.len() {
                 let (layers, ids) = (image.layers.len(), parsed.rootfs.diff_ids.len());
                 let message = format!("{name}: the manifest has {layers} layers, the configuration {ids}");
-                return Err(Error::new(Kind::Image, message));
+                return Err(Error::new(Kind::Image, message).naming_image());
             }
             if !platform::agrees(&parsed.os, &parsed.architecture, &wanted) {
                 (self.report)(Event::Warning(format!(
@@ -255,7 +257,7 @@ impl Fetcher<'_> {
             let reference = candidate.reference.clone();
             return Ok(Fetched { reference, manifest: bytes, media_type, index, config, parsed, image });
         }
-        Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")))
+        Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")).naming_image())
     }
 
     /// A manifest's bytes, verified, and the type they were sent as.

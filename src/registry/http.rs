@@ -6,9 +6,8 @@
 //! a token that runs out in the middle of a pull is replaced. The TLS client is
 //! built at the first request, because loading the system's authorities takes milliseconds.
 
-use super::answer::{
-    CONNECT_TIMEOUT, READ_TIMEOUT, deepest, is_certificate_failure, read_limited, unreachable,
-};
+use super::answer::{CONNECT_TIMEOUT, READ_TIMEOUT, deepest, read_limited, unreachable};
+use super::cause::Cause;
 use super::endpoint::{Endpoint, Security, is_loopback};
 use super::retry::{self, Trouble};
 use super::token::Authorizer;
@@ -106,7 +105,7 @@ impl Session {
                     return Ok(session);
                 }
                 // A server that speaks TLS with a certificate we do not trust is not asked in clear.
-                Err(e) if endpoint.security == Security::Loopback && is_certificate_failure(&e) => {
+                Err(e) if endpoint.security == Security::Loopback && Cause::of(&e).is_certificate() => {
                     return Err(session.unreachable(&e));
                 }
                 Err(e) => {

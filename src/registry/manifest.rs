@@ -86,7 +86,7 @@ struct Shape {
 }
 
 fn refuse(name: &str, why: &str) -> Error {
-    Error::new(Kind::Image, format!("{name} is not an image manifest: {why}"))
+    Error::new(Kind::Image, format!("{name} is not an image manifest: {why}")).naming_image()
 }
 
 /// Reads a document. `content_type` is the `Content-Type` it came with, `name` is for messages.
@@ -190,7 +190,8 @@ fn check_image(name: &str, image: &types::OciImageManifest) -> Result<ImageManif
         return Err(Error::new(
             Kind::Image,
             format!("{name} is not a container image but {}", shown(config_type)),
-        ));
+        )
+        .naming_image());
     }
     let digest = |text: &str, what: &str| {
         text.parse::<Digest>().map_err(|e| refuse(name, &format!("the digest of {what} is bad")).caused_by(e))
@@ -234,13 +235,15 @@ fn compression(name: &str, media_type: &str) -> Result<Compression> {
             return Err(Error::new(
                 Kind::Image,
                 format!("{name} has an encrypted layer, which cannot be read"),
-            ));
+            )
+            .naming_image());
         }
         other => {
             return Err(Error::new(
                 Kind::Image,
                 format!("{name} has a layer of unknown type {}", shown(other)),
-            ));
+            )
+            .naming_image());
         }
     })
 }

@@ -27,6 +27,20 @@ pub struct PullRequest {
     pub retry: RetryPolicy,
 }
 
+impl Default for PullRequest {
+    /// For this machine's platform, as the configuration of registries says.
+    fn default() -> Self {
+        PullRequest {
+            platform: Platform::host(),
+            tls_verify: None,
+            credentials: None,
+            auth_file: None,
+            cert_dir: None,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
 /// One full name and the hosts to fetch it from, in order.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {

@@ -15,7 +15,8 @@
 
 use super::init::{self, Order, Stdio};
 use super::join::Joins;
-use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::fork::{self, Child, Doing, Failure, Link, Step};
+use crate::sys::fd::close_above_but;
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -50,7 +51,7 @@ pub(super) fn bear(
     let oom_score = order.plan.process.oom_score;
     if !joins.among_others() {
         let child = fork::spawn_in(cgroup, own, |link| init::start(link, order, stdio));
-        let child = child.doing("make", "namespaces")?;
+        let child = child.doing(Step::MakeNamespaces, "namespaces")?;
         if let Some(score) = oom_score {
             let path = format!("/proc/{}/oom_score_adj", child.pid);
             fs::write(&path, score.to_string()).doing("write", &path)?;
@@ -60,12 +61,20 @@ pub(super) fn bear(
     let doors: Vec<&OwnedFd> = joins.doors().collect();
     let seal = std::mem::take(&mut order.seal);
     let errand = Errand { order, own, oom_score, doors: doors.len(), cgroup: cgroup.is_some() };
-    fork::spawn_through(|up| match seal {
-        true => {
-            let Err(failure) = execute_anew(&up, &errand, &doors, &stdio, cgroup);
-            fork::bear(&up, None, 0, || Err(failure), |_| 0)
-        }
-        false => errand.run(&up, &doors, cgroup, stdio),
+    let preserved = errand.order.plan.process.preserve_fds;
+    fork::spawn_through(|up| {
+        let handed = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).map(AsFd::as_fd);
+        let kept: Vec<BorrowedFd<'_>> = handed.chain(cgroup).chain([up.as_fd()]).collect();
+        let closed = close_above_but(preserved, &kept).doing("close", "descriptors");
+        let failure = match (closed, seal) {
+            (Err(failure), _) => failure,
+            (Ok(()), true) => {
+                let Err(failure) = execute_anew(&up, &errand, &doors, &stdio, cgroup);
+                failure
+            }
+            (Ok(()), false) => return errand.run(&up, &doors, cgroup, stdio),
+        };
+        fork::bear(&up, None, 0, || Err(failure), |_| 0)
     })
 }
 
@@ -76,7 +85,7 @@ fn execute_anew(
     stdio: &Stdio,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Infallible, Failure> {
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let view = init::sealed_view()?;
     let cgroup = cgroup.map(|fd| fd.try_clone_to_owned().doing("copy", "the cgroup")).transpose()?;
     let fds = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).chain(&cgroup);

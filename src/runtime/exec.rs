@@ -17,14 +17,14 @@ mod trace;
 
 pub use capture::{Captured, capture};
 
-use super::client::{self, Attachment, Ended, Signals};
+use super::connection::Connection;
 use super::door::{Door, Ground, not_running};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
 use super::{cgroup, files, join, monitor, users};
-use crate::container::{ContainerId, Status};
+use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork::{self, Doing, Failure, Link};
+use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::explain::explain_exec;
 use crate::runtime::preflight;
 use crate::spec::{ContainerSpec, LogDriver, ProcessSpec, Share};
@@ -53,7 +53,7 @@ const DEVPTS_SUPER_MAGIC: FsType = FsType(0x1cd1);
 
 /// What to run, beside the container's own plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExecRequest {
+pub struct ExecSpec {
     /// The process: argv, complete environment, directory, user.
     pub process: ProcessSpec,
     /// Allocate a terminal.
@@ -62,15 +62,6 @@ pub struct ExecRequest {
     pub stdin: bool,
     /// Full capabilities.
     pub privileged: bool,
-}
-
-/// What came of it, as far as the caller can know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Done {
-    /// It ended with this code, or the caller has detached from it: 0.
-    Exited(u8),
-    /// It runs by itself and has this id.
-    Detached(ContainerId),
 }
 
 /// What the joiner tells the caller, and its child the joiner.
@@ -130,54 +121,35 @@ impl Inner {
     }
 }
 
-/// Runs a process in a running container. With an attachment its streams are relayed and its exit code
-/// is given; without one it runs by itself and its id is given at once.
+/// Starts a process in a running container, under this id. Attached, the caller gets the connection to its streams,
+/// on which its exit code comes; else it runs by itself.
 ///
 /// # Errors
 /// `Conflict` when the container does not run; 126 and 127 when the command cannot be executed or is
 /// not found; else the step that failed.
-pub fn run(
+pub fn start(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerSpec,
-    request: ExecRequest,
-    attach: Option<Attachment>,
-) -> Result<Done> {
-    if dir.status() == Status::Paused {
-        let id = dir.id().short();
-        return Err(Error::new(Kind::Conflict, format!("container {id} is paused"))
-            .hint(format!("Let it go on first: coracle unpause {id}")));
-    }
-    preflight::check_preserved(request.process.preserve_fds)?;
-    let (doors, mut order, run) = prepare(store, dir, plan, &request)?;
-    let trace = Trace::new(store, dir, run, attach.is_none())?;
-    let id = trace.id.clone();
-    order.trace = Some(trace);
-    let signals = attach.as_ref().map(Signals::hold).transpose()?;
-    let (socket, client) = match &attach {
-        Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
-        None => (None, None),
-    };
-    let socket = Cell::new(socket);
+    spec: &ExecSpec,
+    id: &ContainerId,
+    attach: bool,
+) -> Result<Option<Connection>> {
+    preflight::check_preserved(spec.process.preserve_fds)?;
+    let (doors, mut order, run) = prepare(store, dir, plan, spec)?;
+    order.trace = Some(Trace::new(store, dir, run, id, !attach));
+    let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
+    let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
-        drop(socket.take());
+        drop(connection.take());
         joiner(&link, &doors, &order, client)
     })
-    .context(Kind::Runtime, || "start exec")?;
+    .doing(Step::Start, "exec")?;
     match child.link.recv::<Report>().context(Kind::Runtime, || "hear from exec")? {
-        Some((Report::Failed(failure), _)) => return Err(explain_exec(failure)),
-        Some(_) => {}
-        None => return Err(Error::new(Kind::Runtime, "exec died while it entered the container")),
-    }
-    let (Some(socket), Some(how), Some(signals)) = (socket.take(), attach, signals) else {
-        return Ok(Done::Detached(id));
-    };
-    match client::follow(&socket, &how, &signals)? {
-        Ended::Exited(code) => Ok(Done::Exited(code)),
-        Ended::Detached => Ok(Done::Exited(0)),
-        Ended::Signalled(signal) => Ok(Done::Exited(128 + signal as u8)),
-        Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
+        Some((Report::Failed(failure), _)) => Err(explain_exec(failure)),
+        Some(_) => Ok(connection.take()),
+        None => Err(Error::new(Kind::Runtime, "exec died while it entered the container")),
     }
 }
 
@@ -186,7 +158,7 @@ fn prepare(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerSpec,
-    request: &ExecRequest,
+    request: &ExecSpec,
 ) -> Result<(Doors, Join, u64)> {
     let door = Door::open(dir)?;
     let gone = || not_running(dir);
@@ -203,7 +175,7 @@ fn prepare(
     Ok((Doors { shared, inner }, order, run))
 }
 
-fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecRequest) -> Result<Join> {
+fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecSpec) -> Result<Join> {
     let mut plan = plan.clone();
     plan.process = request.process.clone();
     plan.io.tty = request.tty;
@@ -254,7 +226,7 @@ fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd
     if !init::must_seal(&join.order.plan.ids) {
         return Ok(());
     }
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let others: Vec<&OwnedFd> = [&doors.inner.first, &doors.inner.mounts].into_iter().chain(client).collect();
     let never = init::resume_from(&init::sealed_view()?, "exec", link, join, &others)?;
     match never {}
@@ -290,7 +262,7 @@ fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Re
     setns(&doors.first, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let limited = cgroup.is_some();
     let child = fork::spawn(0, |up| become_process(&up, &doors.mounts, join, &stdio, limited));
-    let child = child.doing("start", "the process")?;
+    let child = child.doing(Step::Start, "the process")?;
     if let Some(mut cgroup) = cgroup {
         let moved = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
         if let Err(failure) = moved.doing("enter", "the container's cgroup") {

@@ -1,14 +1,14 @@
 //! Failures of stages in words, and their exit codes.
 
 use crate::error::{Error, Kind};
-use crate::fork::Failure;
+use crate::fork::{Failure, Step};
 use nix::errno::Errno;
 
 /// The exit code for a failed start or exec: 127 not found, 126 not executable, else 125.
 pub fn exit_code(failure: &Failure) -> u8 {
-    match (failure.doing.as_str(), failure.errno()) {
-        ("execute", Errno::ENOENT) => 127,
-        ("execute", _) => 126,
+    match (failure.step(), failure.errno()) {
+        (Step::Execute, Errno::ENOENT) => 127,
+        (Step::Execute, _) => 126,
         _ => 125,
     }
 }
@@ -25,7 +25,7 @@ pub fn explain_exec(failure: Failure) -> Error {
             format!("{:?} cannot be executed in the container", failure.object),
         )
         .caused_by(failure),
-        _ if ["find user", "find group"].contains(&failure.doing.as_str()) => Error::from(failure).hint(
+        _ if failure.step() == Step::FindAccount => Error::from(failure).hint(
             "Names come from /etc/passwd and /etc/group in the container; numbers need no name, such as -u 1000:1000",
         ),
         _ => failure.into(),

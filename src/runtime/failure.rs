@@ -1,7 +1,8 @@
 //! Failures of the store, as the facts that a stage reports.
 
-use crate::fork::Failure;
+use crate::error::Error;
+use crate::fork::{Failure, What};
 
-pub(super) fn storage_failure(doing: &str, object: &str, error: &crate::error::Error) -> Failure {
+pub(super) fn storage_failure<'a>(doing: impl Into<What<'a>>, object: &str, error: &Error) -> Failure {
     Failure::other(doing, object, error.in_one_line()).advised_by(error)
 }

@@ -17,7 +17,7 @@
 //! Failures are facts sent up the link; the words are the caller's. See user_namespaces(7),
 //! pid_namespaces(7), capabilities(7).
 
-use crate::fork::{Doing, Failure, Link};
+use crate::fork::{Doing, Failure, Link, Step};
 use crate::runtime::shares::Whose;
 use crate::runtime::{caps, files, users};
 use crate::spec::ContainerSpec;
@@ -86,7 +86,7 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
     }
     if order.own_cgroup && order.shares.cgroup == Whose::Own {
         // By now it is in a cgroup of its own, which is to be the top of what it sees.
-        unshare(CloneFlags::CLONE_NEWCGROUP).doing("make", "cgroup namespace")?;
+        unshare(CloneFlags::CLONE_NEWCGROUP).doing(Step::MakeNamespaces, "cgroup namespace")?;
     }
     let host = Host::open(&order)?;
     if order.seal {

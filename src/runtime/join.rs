@@ -18,10 +18,11 @@
 use super::door::{Door, Ground};
 use super::shares::{SHM, Shares, Whose};
 use crate::error::{Error, Kind, Result};
-use crate::fork::{self, Doing, Failure, Link};
+use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::files::open_in;
 use crate::spec::{ContainerSpec, NetworkMode, Share};
 use crate::storage::Store;
+use crate::sys::fd::close_all_but;
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::namespace;
 use crate::userns;
@@ -187,7 +188,7 @@ impl Joins {
                 let Err(failure) = sent else { return 0 };
                 i32::from(up.send(&Lent::Failed(failure), &[]).is_err())
             })
-            .doing("start", "a helper")?;
+            .doing(Step::Start, "a helper")?;
             loop {
                 match helper.link.recv::<Lent>().doing("hear from", "a helper")? {
                     None => break,
@@ -314,6 +315,7 @@ enum Lent {
 }
 
 fn lend(up: &Link, user: &OwnedFd, lender: &Lender, wanted: &[&str]) -> std::result::Result<(), Failure> {
+    close_all_but(&[up.as_fd(), user.as_fd(), lender.mounts.as_fd()]).doing("close", "descriptors")?;
     super::init::hide()?;
     setns(user, CloneFlags::CLONE_NEWUSER).doing("enter", "the other container's user namespace")?;
     let root = lender.ground.enter(lender.mounts.as_fd())?;

@@ -1,12 +1,12 @@
 //! The parent's side of a start: what it needs of the host, and the fork of the monitor.
 
-use super::client::{self, Attached, Attachment, Signals};
+use super::connection::Connection;
 use super::explain::explain_exec;
 use super::monitor::{self, Launch, ToCaller};
 use super::preflight::{check_preserved, filter};
 use super::{cgroup, join, seccomp};
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork::{self, Failure};
+use crate::fork::{self, Doing, Failure, Step};
 use crate::netns::{self, slirp};
 use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::containers::ContainerDir;
@@ -22,6 +22,16 @@ pub struct Prepared {
     slirp: Option<PathBuf>,
     filter: Option<seccomp::Filter>,
     joins: join::Joins,
+    warnings: Vec<String>,
+}
+
+/// A container whose payload runs.
+#[derive(Debug)]
+pub struct Launched {
+    /// The connection to it, when the caller is attached.
+    pub connection: Option<Connection>,
+    /// What of its plan this machine does not give, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Gets what a start needs of the host. Called before the container is made, so that what is refused
@@ -33,10 +43,11 @@ pub struct Prepared {
 pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
     cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
+    let mut warnings = Vec::new();
     if plan.limits.manages_cgroups
         && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
     {
-        log::warn!("systemd in the container will find no cgroup that it may change: {e}");
+        warnings.push(format!("systemd in the container will find no cgroup that it may change: {e}"));
     }
     let slirp = match plan.network.mode {
         NetworkMode::Slirp(_) => Some(slirp::find()?),
@@ -49,12 +60,12 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, filter, joins })
+    Ok(Prepared { listeners, slirp, filter, joins, warnings })
 }
 
 /// Starts a container.
 ///
-/// With an attachment the caller is its first client; without one it runs by itself.
+/// Attached, the caller is its first client and gets the connection; else it runs by itself.
 ///
 /// # Errors
 /// The step of the start that failed; 126 and 127 when the command cannot be executed or is not found.
@@ -63,33 +74,25 @@ pub fn launch(
     dir: &ContainerDir,
     plan: &ContainerSpec,
     prepared: Prepared,
-    attach: Option<Attachment>,
-) -> Result<Option<Attached>> {
-    let Prepared { listeners, slirp, filter, joins } = prepared;
-    // What is typed is read by one of the two.
-    let attach = attach.map(|how| Attachment { stdin: how.stdin && !plan.io.is_passed_through(), ..how });
-    let signals = attach.as_ref().map(Signals::hold).transpose()?;
-    let (socket, client) = match &attach {
-        Some(_) => client::socket_pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
-        None => (None, None),
-    };
+    attach: bool,
+) -> Result<Launched> {
+    let Prepared { listeners, slirp, filter, joins, mut warnings } = prepared;
+    let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let program = slirp.clone();
-    let socket = Cell::new(socket);
+    let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
-        drop(socket.take());
+        drop(connection.take());
         monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joins, client })
     })
-    .context(Kind::Runtime, || "start the container's monitor")?;
-    let attached = socket.take().zip(attach).zip(signals);
-    let attached = attached.map(|((socket, how), signals)| Attached { socket, how, signals });
+    .doing(Step::Start, "the container's monitor")?;
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
         Some((ToCaller::Started { one_id }, _)) => {
             if one_id {
-                log::warn!("{}", userns::ONE_ID);
+                warnings.push(userns::ONE_ID.to_owned());
             }
             log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
-            Ok(attached)
+            Ok(Launched { connection: connection.take(), warnings })
         }
         Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")

@@ -29,7 +29,7 @@ use super::relay::HealthChecks;
 use super::seccomp::Filter;
 use super::shares::Whose;
 use super::{cgroup, report};
-use crate::fork::{Doing, Failure, Link};
+use crate::fork::{Doing, Failure, Link, Step};
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Stage};
@@ -116,7 +116,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let member = userns::enter(store.runtime())?;
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     // The kernel does this at the border of a user namespace; root, who crosses none here, would mount
     // the container's root in everybody's tree.
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
@@ -125,7 +125,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         // It will see the host's sysfs.
         cgroup::lock_view()?;
     }
-    let alive = dir.hold_to_start().map_err(|e| storage_failure("start", plan.id.short(), &e))?;
+    let alive = dir.hold_to_start().map_err(|e| storage_failure(Step::TakeContainer, plan.id.short(), &e))?;
     let layers = Layers::open(store, dir, plan)?;
     let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;

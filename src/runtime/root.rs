@@ -13,7 +13,7 @@ use super::monitor::{setup, sources};
 use super::{files, init};
 use crate::container::Status;
 use crate::error::{Error, Kind, Result};
-use crate::fork::{Doing, Failure};
+use crate::fork::{Doing, Failure, Step};
 use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
@@ -39,7 +39,7 @@ const COURSE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Those of unshare(2).
 pub fn own_mounts() -> Result<(), Failure> {
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount_by_path(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")
 }

@@ -9,7 +9,7 @@
 //! among the supplementary ones (CVE-2022-2989).
 
 use super::files::open_in;
-use crate::fork::{Doing, Failure};
+use crate::fork::{Doing, Failure, Step};
 use crate::spec::UserSpec;
 use crate::storage::record::LEASED;
 use crate::sys::fd::despite_leases;
@@ -241,7 +241,11 @@ fn find_account<'a>(text: &str, passwd: &'a [u8]) -> Result<Option<Account<'a>>,
     }
     let found = accounts(passwd).find(|a| a.name == text);
     found.map(Some).ok_or_else(|| {
-        Failure::other("find user", text, "there is no such user in the container's /etc/passwd")
+        Failure::other(
+            Step::FindAccount,
+            format!("user {text}"),
+            "there is no such user in the container's /etc/passwd",
+        )
     })
 }
 
@@ -250,12 +254,16 @@ fn find_group(text: &str, group: &[u8]) -> Result<u32, Failure> {
         return id(text).ok_or_else(|| no_id("group", text));
     }
     groups(group).find(|g| g.name == text).map(|g| g.gid).ok_or_else(|| {
-        Failure::other("find group", text, "there is no such group in the container's /etc/group")
+        Failure::other(
+            Step::FindAccount,
+            format!("group {text}"),
+            "there is no such group in the container's /etc/group",
+        )
     })
 }
 
 fn no_id(what: &str, text: &str) -> Failure {
-    Failure::other(&format!("use {what}"), text, "ids end at 4294967294")
+    Failure::other(format!("use {what}").as_str(), text, "ids end at 4294967294")
 }
 
 /// A line with values in the place of `$NAME`.

@@ -14,8 +14,8 @@ pub struct IoSpec {
     pub log: LogSpec,
 }
 
-/// Where output is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where output is kept; by default in a file of the container's directory, without a limit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogSpec {
     /// How it is kept.
     pub driver: LogDriver,
@@ -33,10 +33,11 @@ pub struct LogSpec {
 }
 
 /// How output is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogDriver {
     /// A text file: time, stream, partial or full, text.
+    #[default]
     K8sFile,
     /// A file of docker's JSON objects.
     JsonFile,

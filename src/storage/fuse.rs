@@ -18,7 +18,7 @@ pub mod overlay;
 mod recent;
 pub mod shift;
 
-use crate::fork::{self, Child, Doing, Failure, Link};
+use crate::fork::{self, Child, Doing, Failure, Link, Step};
 use crate::sys::fd::open_within;
 use crate::sys::mount::{self, FsContext, attr};
 use nix::errno::Errno;
@@ -69,7 +69,7 @@ fn mount_served(
     const SERVER: &str = "the server of a container's files";
     let device = device()?;
     let detached = detached(&device, read_only).doing("mount fuse on", place)?;
-    let server = fork::spawn(0, |link| main(&link, &device)).doing("start", SERVER)?;
+    let server = fork::spawn(0, |link| main(&link, &device)).doing(Step::Start, SERVER)?;
     // While anybody else has it open, requests to a dead server would wait for ever.
     drop(device);
     match server.link.recv::<Result<(), Failure>>().doing("hear from", SERVER)? {

@@ -11,12 +11,9 @@ use super::roots::Roots;
 use super::tree;
 use super::version::{FORMAT, Version};
 use crate::error::{Error, Kind, Result};
-use crate::fork::Failure;
+use crate::fork::{Failure, Step};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
-
-/// The step that fails when files of the layers would belong to nobody; `host::cures` knows it.
-const USE_LAYERS: &str = "use the layers in";
 
 /// See [`Store::check_id_map`](super::Store::check_id_map).
 pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
@@ -42,8 +39,7 @@ pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
 /// The range was taken away, or newuidmap: the parent looks which (`host::cures`).
 fn one_id_now(roots: &Roots) -> Error {
     let detail = "they hold files of many ids, and now only one can be had";
-    let failure = Failure::other(USE_LAYERS, roots.data.to_string_lossy(), detail);
-    Failure { errno: Errno::EPERM as i32, ..failure }.into()
+    Failure::other(Step::UseLayers, roots.data.to_string_lossy(), detail).as_if(Errno::EPERM).into()
 }
 
 fn change_back(old: &IdRanges) -> String {

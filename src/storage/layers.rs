@@ -16,6 +16,7 @@ use super::roots::Roots;
 use super::unpack::{self, Limits, Notes};
 use super::{id_map, trash};
 use crate::error::{Error, Kind, Result};
+use crate::fork::{Doing, Step};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -148,7 +149,7 @@ impl Layers {
             })?;
             Ok(Unpacked { temporary, diff_id, notes })
         });
-        let thread = thread.map_err(|e| Error::new(Kind::Host, "start a thread").caused_by(e))?;
+        let thread = thread.doing(Step::Start, "a thread")?;
         Ok(LayerJob { thread, ended })
     }
 

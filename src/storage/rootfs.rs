@@ -13,7 +13,7 @@
 //! ([`fuse::overlay`]) takes its place: the upper directory has the same form with either. Nothing is asked
 //! beforehand, so where the kernel does it nothing is lost.
 
-use crate::fork::{Doing, Failure};
+use crate::fork::{Doing, Failure, Step};
 use crate::storage::place::{self, Place};
 use crate::storage::{fuse, trash};
 use crate::sys::mount::{self, FsContext, Tree};
@@ -154,24 +154,24 @@ fn overlay(
         },
     };
     let parts = fuse::overlay::Parts { lowers, upper, work, volatile };
-    fuse::overlay::mount(&parts, target).map_err(|failure| match by_kernel {
+    fuse::overlay::mount(&parts, target).map_err(|mut failure| match by_kernel {
         None => failure,
         // Which of both is easier to cure is for the user to say.
-        Some(refused) => Failure {
-            detail: format!("{failure}; it is needed, as the kernel refuses an overlay there ({refused})"),
-            ..failure
-        },
+        Some(refused) => {
+            failure.detail =
+                format!("{failure}; it is needed, as the kernel refuses an overlay there ({refused})");
+            failure
+        }
     })
 }
 
 /// Whether the kernel will never mount such an overlay, as opposed to a mount that went wrong.
 fn is_refusal(failure: &Failure, work: &Path) -> bool {
     let never = [Errno::EINVAL, Errno::ENODEV, Errno::EPERM, Errno::EACCES, Errno::EOPNOTSUPP, Errno::ENOSYS];
-    failure.doing.starts_with(MOUNT) && never.contains(&failure.errno()) && !fuse::overlay::was_volatile(work)
+    failure.step() == Step::MountOverlay
+        && never.contains(&failure.errno())
+        && !fuse::overlay::was_volatile(work)
 }
-
-/// The step that a refusal is about.
-const MOUNT: &str = "mount overlay on";
 
 fn overlay_of_kernel(
     lowers: &[PathBuf],
@@ -188,9 +188,9 @@ fn overlay_of_kernel(
         // path alone, as ours are (EBADF); before 6.5 overlay has the old mount interface, where fsconfig
         // takes strings only (EOPNOTSUPP).
         Err(Errno::EBADF | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-            overlay_by_number(&lowers, &upper, &work, target, volatile).doing(MOUNT, target)
+            overlay_by_number(&lowers, &upper, &work, target, volatile).doing(Step::MountOverlay, target)
         }
-        Err(e) => Err(e).doing(MOUNT, target),
+        Err(e) => Err(e).doing(Step::MountOverlay, target),
     }
 }
 

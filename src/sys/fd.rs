@@ -3,7 +3,10 @@
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::{NixPath, libc};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long [`despite_leases`] waits.
@@ -137,18 +140,30 @@ pub fn close_all_but(keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
     close_above_but(0, keep)
 }
 
+/// As [`close_all_but`], by number: of descriptors that what runs next owns.
+///
+/// # Errors
+/// As there.
+pub fn close_all_but_numbers(keep: &[RawFd]) -> nix::Result<()> {
+    close(3, keep.iter().map(|fd| fd.unsigned_abs()).collect())
+}
+
 /// As [`close_all_but`], without so many descriptors that follow standard error: they are the payload's
 /// (`--preserve-fds`).
 ///
 /// # Errors
 /// As there.
 pub fn close_above_but(preserved: u32, keep: &[std::os::fd::BorrowedFd<'_>]) -> nix::Result<()> {
-    use std::os::fd::AsRawFd;
-    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    close(3 + preserved, keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect())
+}
+
+/// Closes every descriptor from `first` up but those kept.
+fn close(mut first: u32, mut kept: Vec<u32>) -> nix::Result<()> {
     kept.sort_unstable();
-    kept.dedup();
-    let mut first: u32 = 3 + preserved;
-    for fd in kept.into_iter().filter(|fd| *fd >= 3 + preserved) {
+    for fd in kept {
+        if fd < first {
+            continue;
+        }
         if fd > first {
             // SAFETY: closes descriptors by number; the caller uses only those it keeps.
             Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) })?;
@@ -158,10 +173,26 @@ pub fn close_above_but(preserved: u32, keep: &[std::os::fd::BorrowedFd<'_>]) -> 
     close_from(first)
 }
 
+/// A program of the host's, which gets the standard streams and no other descriptor, close-on-exec or not.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    // SAFETY: one system call that changes flags of descriptors, which is fine after a fork (signal-safety(7)).
+    unsafe { command.pre_exec(|| cloexec_from(3).map_err(std::io::Error::from)) };
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_program_gets_the_standard_streams_alone() {
+        let (pipe, _other) = nix::unistd::pipe().unwrap();
+        let script = format!("test -e /proc/self/fd/0 && ! test -e /proc/self/fd/{}", pipe.as_raw_fd());
+        assert!(!Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        assert!(command("sh").args(["-c", &script]).status().unwrap().success());
+    }
 
     #[test]
     fn renames_elsewhere_do_not_disturb_a_bounded_path() {

@@ -10,7 +10,9 @@
 
 mod cycles;
 mod graph;
+mod hints;
 mod methods;
+mod prose;
 mod source;
 
 use source::{File, Token, double_colon, program, root, rust_files, tokens, word};
@@ -43,7 +45,8 @@ const RULES: [(&str, &[&str]); 22] = [
             "error",
         ],
     ),
-    ("view", &["text", "runtime", "storage", "spec", "image", "container", "userns", "error"]),
+    ("ui", &["runtime::connection", "text", "sys", "error"]),
+    ("view", &["text", "engine", "runtime", "storage", "spec", "image", "container", "userns", "error"]),
     (
         "engine",
         &[
@@ -81,15 +84,14 @@ const RULES: [(&str, &[&str]); 22] = [
         ],
     ),
     ("plan", &["spec", "image", "container", "error", "host", "userns", "netns"]),
-    ("host", &["userns", "netns", "storage::rootfs", "sys", "error"]),
-    ("registry", &["image", "storage::blobs", "error"]),
+    ("host", &["userns", "netns", "storage::rootfs", "fork", "sys", "error"]),
+    ("registry", &["image", "storage::blobs", "sys::fd", "error"]),
     ("storage", &["spec", "image", "container", "fork", "sys", "failpoint", "error"]),
     ("userns", &["container", "fork", "sys", "failpoint", "error"]),
     ("netns", &["spec", "fork", "sys", "error"]),
     ("spec", &["image", "container", "error"]),
     ("image", &["error"]),
     ("container", &["error"]),
-    ("ui", &["text", "error"]),
     ("text", &["error"]),
     ("fork", &["sys", "error"]),
     ("sys", &["error"]),

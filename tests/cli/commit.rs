@@ -213,3 +213,21 @@ fn secrets_and_mounts_are_never_committed() {
         assert_none(name);
     }
 }
+
+#[test]
+fn nothing_is_made_for_a_file_that_cannot_be_written() {
+    let env = TestEnv::with_images();
+    env.coracle(["run", "--name=c", "--network=none", "busybox", "true"]).ok();
+    let missing = env.path().join("no/iid");
+    env.coracle(["commit", "--iidfile"]).arg(&missing).args(["c", "made"]).fails(125).says("--iidfile");
+    env.coracle(["image", "exists", "made"]).fails(1);
+    let kept = env.file("iid", "of another one");
+    let new = env.path().join("new");
+    for file in [&kept, &new] {
+        env.coracle(["commit", "-c", "LABEL x", "--iidfile"]).arg(file).args(["nobody", "made"]).fails(125);
+    }
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "of another one");
+    assert!(!new.exists());
+    let id = env.coracle(["commit", "--iidfile"]).arg(&kept).args(["c", "made"]).ok();
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), id.text());
+}

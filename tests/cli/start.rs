@@ -143,6 +143,34 @@ fn restart_stops_and_starts() {
 }
 
 #[test]
+fn restart_kills_none_that_it_has_started_again() {
+    let env = TestEnv::new();
+    let deaf = "trap '' TERM; while :; do sleep 0.05; done";
+    create(&env, "idle", &[], &["sh", "-c", IDLE]);
+    start(&env, "deaf", &[], deaf);
+    // No patience is left when the one that ran is waited for, and the other one runs by then.
+    assert_eq!(env.coracle(["restart", "-t", "0", "idle", "deaf"]).ok().lines(), ["idle", "deaf"]);
+    assert_eq!(status(&env, "idle"), "running 0");
+    assert_eq!(status(&env, "deaf"), "running 0");
+    start(&env, "quick", &[], IDLE);
+    assert_eq!(env.coracle(["restart", "-t", "1", "quick", "deaf"]).ok().lines(), ["quick", "deaf"]);
+    assert_eq!(status(&env, "quick"), "running 0");
+}
+
+#[test]
+fn stop_leaves_a_run_alone_that_somebody_began_since() {
+    let env = TestEnv::new();
+    start(&env, "quick", &[], IDLE);
+    start(&env, "deaf", &[], "trap '' TERM; while :; do sleep 0.05; done");
+    let stopping = env.coracle(["stop", "-t", "3", "deaf", "quick"]).start();
+    eventually("the first has ended", || status(&env, "quick") == "exited 0");
+    start_of(&env, &["quick"]).ok();
+    assert_eq!(stopping.wait().code, 0);
+    assert_eq!(status(&env, "quick"), "running 0");
+    assert_eq!(status(&env, "deaf"), "exited 137");
+}
+
+#[test]
 fn attach_shows_what_comes_and_gives_the_exit_code() {
     let env = TestEnv::new();
     start(&env, "web", &["-i"], "trap 'exit 6' USR1; while read line; do echo got $line; done; exit 4");

@@ -88,17 +88,6 @@ fn janitor() {
 /// Starts a program that ends when this process does, from a thread that lives as long: the kernel's
 /// parent death signal is sent at the death of the *thread* that forked.
 pub(crate) fn spawn_with_us(mut command: Command) -> std::io::Result<Child> {
-    type Order = (Command, std::sync::mpsc::Sender<std::io::Result<Child>>);
-    static SPAWNER: OnceLock<Mutex<std::sync::mpsc::Sender<Order>>> = OnceLock::new();
-    let orders = SPAWNER.get_or_init(|| {
-        let (sender, receiver) = std::sync::mpsc::channel::<Order>();
-        std::thread::spawn(move || {
-            for (mut command, answer) in receiver {
-                let _ = answer.send(command.spawn());
-            }
-        });
-        Mutex::new(sender)
-    });
     let mut wrapped = Command::new("setpriv");
     wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -112,6 +101,22 @@ pub(crate) fn spawn_with_us(mut command: Command) -> std::io::Result<Child> {
     }
     command = wrapped;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A test program of one thread stays so.
+    if coracle::fork::single_threaded() { command.spawn() } else { spawn_in_thread(command) }
+}
+
+fn spawn_in_thread(command: Command) -> std::io::Result<Child> {
+    type Order = (Command, std::sync::mpsc::Sender<std::io::Result<Child>>);
+    static SPAWNER: OnceLock<Mutex<std::sync::mpsc::Sender<Order>>> = OnceLock::new();
+    let orders = SPAWNER.get_or_init(|| {
+        let (sender, receiver) = std::sync::mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in receiver {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(sender)
+    });
     let (answer, result) = std::sync::mpsc::channel();
     orders
         .lock()

@@ -103,7 +103,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(error);
     }
     if args.run {
-        start::start(&store, &dir, None)?;
+        ui::warn(&start::start(&store, &dir, false)?.warnings);
     }
     ui::out(&format!("{}\n", plan.id))?;
     Ok(ExitCode::SUCCESS)

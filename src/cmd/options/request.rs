@@ -4,25 +4,19 @@ use crate::cmd::options::container::{
     ContainerArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
     SecurityArgs, TerminalArgs,
 };
-use crate::cmd::options::{devices, spaces};
+use crate::cmd::options::{devices, files, spaces};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns;
-use crate::plan::env::{self, EnvRequest};
+use crate::plan::env::EnvRequest;
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
-use crate::plan::words::{Cgroups, Pair, parse_pairs};
-use crate::spec::{FilesSpec, NamespaceSpec, NetworkMode, SeccompSpec};
-use crate::text::quoted;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
+use crate::plan::words::Cgroups;
+use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
 use std::path::{Path, PathBuf};
 
-/// Largest file that an option may name, in bytes; a profile or an env file is far smaller.
-const FILE_MAX: u64 = 4 << 20;
 /// Where the host keeps its time zones.
 const ZONES: &str = "/usr/share/zoneinfo";
 
@@ -107,7 +101,7 @@ impl ContainerArgs {
             lifecycle: lifecycle(&self.lifecycle, pidfile),
             notify: self.lifecycle.sdnotify,
             health: self.health.request()?,
-            labels: labels(&label_file, label, caller)?,
+            labels: files::labels(&label_file, label, caller)?,
             annotations: annotation.into_iter().map(|p| (p.key, p.value)).collect(),
             create_command,
         };
@@ -117,52 +111,16 @@ impl ContainerArgs {
     }
 }
 
-/// What to type when a file that was named cannot be read.
-pub(in crate::cmd) fn look_beside(file: &Path) -> String {
-    format!("See what is there: ls -l {}", quoted(file.parent().unwrap_or(file)))
-}
-
-/// The text of a file that an option names.
-fn read(option: &str, path: &Path, caller: &Caller) -> Result<String> {
-    let context = || format!("{option}: cannot read {}", path.display());
-    let mut text = String::new();
-    let place = caller.cwd.join(path);
-    let file = File::open(&place).context(Kind::Usage, context).map_err(|e| e.hint(look_beside(&place)))?;
-    file.take(FILE_MAX + 1).read_to_string(&mut text).context(Kind::Usage, context)?;
-    if text.len() as u64 > FILE_MAX {
-        return Err(Error::new(Kind::Usage, format!("{option}: {} is larger than 4 MiB", path.display())));
-    }
-    Ok(text)
-}
-
 fn environment(args: EnvArgs, caller: &Caller) -> Result<EnvRequest> {
-    let mut files = Vec::new();
-    for path in &args.env_file {
-        let text = read("--env-file", path, caller)?;
-        files.extend(
-            env::parse_file(&text).context(Kind::Usage, || format!("--env-file {}", path.display()))?,
-        );
-    }
     Ok(EnvRequest {
         set: args.env,
-        files,
+        files: files::environment(&args.env_file, caller)?,
         proxy: args.http_proxy,
         host: args.env_host,
         unset: args.unsetenv,
         unset_all: args.unsetenv_all,
         merge: Vec::new(),
     })
-}
-
-fn labels(files: &[PathBuf], set: Vec<Pair>, caller: &Caller) -> Result<BTreeMap<String, String>> {
-    let mut labels = BTreeMap::new();
-    for path in files {
-        let text = read("--label-file", path, caller)?;
-        let pairs = parse_pairs(&text).context(Kind::Usage, || format!("--label-file {}", path.display()))?;
-        labels.extend(pairs.into_iter().map(|p| (p.key, p.value)));
-    }
-    labels.extend(set.into_iter().map(|p| (p.key, p.value)));
-    Ok(labels)
 }
 
 fn process(args: ProcessArgs, env: EnvRequest, command: Vec<String>) -> ProcessRequest {
@@ -185,15 +143,9 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
     for port in &args.expose {
         netns::parse_expose(port)?;
     }
-    let ports: Vec<_> = args.publish.into_iter().flatten().collect();
-    if matches!(args.network, NetworkMode::None | NetworkMode::Host)
-        && (args.publish_all || !ports.is_empty())
-    {
-        log::warn!("published ports are dropped: network {} has none", args.network);
-    }
     Ok(NetworkRequest {
         mode: args.network,
-        ports,
+        ports: args.publish.into_iter().flatten().collect(),
         publish_all: args.publish_all,
         expose: args.expose,
         dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,
@@ -231,7 +183,7 @@ fn security(args: SecurityArgs, readonly_root: bool, caller: &Caller) -> Result<
             SecurityOpt::SeccompOff => request.seccomp = Some(SeccompSpec::Unconfined),
             SecurityOpt::SeccompDefault => request.seccomp = Some(SeccompSpec::Default),
             SecurityOpt::SeccompFile(path) => {
-                let text = read("--security-opt seccomp", &path, caller)?;
+                let text = files::read("--security-opt seccomp", &path, caller)?;
                 check_profile(&text).context(Kind::Usage, || {
                     format!("--security-opt seccomp: {} is not a profile", path.display())
                 })?;

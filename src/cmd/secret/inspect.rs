@@ -6,8 +6,9 @@ use crate::storage::Store;
 use crate::storage::secrets::Secret;
 use crate::text::template::Template;
 use crate::ui::{out, report, rows};
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use crate::view;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `secret inspect`.
@@ -57,7 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn value(args: &Args, store: &Store, secret: &Secret) -> Result<Value> {
-    let mut value = record(store, secret);
+    let mut value = view::secret::record(secret, &store.secrets().path());
     if args.showsecret {
         value["SecretData"] = text(store, secret)?.into();
     }
@@ -88,21 +89,4 @@ fn pretty(args: &Args, store: &Store, secret: &Secret) -> Result<String> {
         lines.push_str(&format!("{:<19}{}\n", "Secret:", text(store, secret)?));
     }
     Ok(lines)
-}
-
-/// A secret in podman's form.
-fn record(store: &Store, secret: &Secret) -> Value {
-    let time = |time: &chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let mut options = json!(secret.driver_options);
-    options["path"] = store.secrets().path().to_string_lossy().into();
-    json!({
-        "ID": secret.id,
-        "CreatedAt": time(&secret.created),
-        "UpdatedAt": time(&secret.updated),
-        "Spec": {
-            "Name": secret.name,
-            "Driver": { "Name": secret.driver, "Options": options },
-            "Labels": secret.labels,
-        },
-    })
 }

@@ -4,9 +4,9 @@ use crate::engine::filter::Condition;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::secrets::Secret;
-use crate::text::time;
 use crate::ui::rows::{self, Listing};
-use serde_json::{Value, json};
+use crate::view::secret;
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `secret ls`.
@@ -53,7 +53,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let text = if args.quiet && format.is_none() {
         secrets.iter().map(|secret| format!("{}\n", secret.id)).collect()
     } else {
-        let list: Vec<Value> = secrets.iter().map(row).collect();
+        let list: Vec<Value> = secrets.iter().map(secret::row).collect();
         rows::rows(
             format,
             &list,
@@ -62,17 +62,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     };
     crate::ui::out(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn row(secret: &Secret) -> Value {
-    json!({
-        "ID": secret.id,
-        "Name": secret.name,
-        "Driver": secret.driver,
-        "CreatedAt": time::ago(secret.created),
-        "UpdatedAt": time::ago(secret.updated),
-        "Labels": secret.labels,
-    })
 }
 
 enum Filter {

@@ -1,12 +1,10 @@
 //! `coracle system prune`.
 
-use super::df;
 use crate::engine::containers::selector;
-use crate::engine::{containers, images, prune, volumes};
+use crate::engine::prune::{self, PruneRequest, Pruned};
+use crate::engine::{images, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::storage::measure::Sizes;
-use crate::storage::{Store, trash};
 use crate::text::units;
 use crate::ui;
 use std::process::ExitCode;
@@ -43,39 +41,32 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("It is for what interrupted commands left: coracle system prune --external"));
     }
     let store = crate::cmd::store(env)?;
-    let filters = selector::Filters::parse(&args.filter)?;
+    let of_containers = selector::Filters::parse(&args.filter)?;
     let of_images = images::filter::Filters::parse(&args.filter, &store)?;
     let of_volumes = volumes::filter::Filters::parse(&args.filter)?;
     if !args.force && !ui::confirm(&question(args))? {
         return Ok(ExitCode::SUCCESS);
     }
-    let before = df::sizes(&store)?;
-    trash::collect_leftovers(&store)?;
+    let request = PruneRequest {
+        leftovers: args.external,
+        volumes: args.volumes,
+        all_images: args.all,
+        of_containers,
+        of_images,
+        of_volumes,
+    };
+    let Pruned { containers, volumes, images, freed } = prune::everything(&store, request)?;
     let mut text = String::new();
     let mut list = |title: &str, names: Vec<String>| {
         if !names.is_empty() {
             text.push_str(&format!("Deleted {title}\n{}\n", names.join("\n")));
         }
     };
-    if !args.external {
-        list("Containers", containers(&store, filters)?);
-        if args.volumes {
-            list("Volumes", unused_volumes(&store, &of_volumes)?);
-        }
-        let lock = store.exclusive()?;
-        let gone = store.images().prune(&lock, args.all, |listed| of_images.accepts(listed))?;
-        drop(lock);
-        list("Images", gone.iter().map(|id| id.hex().to_owned()).collect());
-    }
-    containers::sweep(&store)?;
-    let freed = total(&before).saturating_sub(total(&df::sizes(&store)?));
+    list("Containers", containers.iter().map(ToString::to_string).collect());
+    list("Volumes", volumes.iter().map(ToString::to_string).collect());
+    list("Images", images.iter().map(|id| id.hex().to_owned()).collect());
     ui::out(&format!("{text}Total reclaimed space: {}\n", units::size(freed)))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Without what running containers may write meanwhile.
-fn total(sizes: &Sizes) -> u64 {
-    sizes.values().sum()
 }
 
 fn question(args: &Args) -> String {
@@ -96,17 +87,4 @@ fn question(args: &Args) -> String {
         add(&format!("(only what meets {filter})"));
     }
     text + "\nAre you sure you want to continue? [y/N] "
-}
-
-fn containers(store: &Store, filters: selector::Filters) -> Result<Vec<String>> {
-    let (gone, failed) = prune::containers(store, filters)?;
-    match failed.into_iter().next() {
-        Some(error) => Err(error),
-        None => Ok(gone.iter().map(ToString::to_string).collect()),
-    }
-}
-
-fn unused_volumes(store: &Store, filters: &volumes::filter::Filters) -> Result<Vec<String>> {
-    let removed = volumes::remove_unused(store, &prune::unused_volumes(store, filters)?)?;
-    Ok(removed.iter().map(ToString::to_string).collect())
 }

@@ -46,7 +46,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let name = volume.name.clone();
     let made = match owned {
-        true => userns::in_child(store.runtime(), || store.volumes().create(volume)),
+        true => userns::in_child(store.runtime(), &[], || store.volumes().create(volume)),
         false => store.volumes().create(volume),
     };
     match made {

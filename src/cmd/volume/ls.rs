@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::host::Env;
 use crate::storage::volumes::Users;
 use crate::ui::rows::{self, Listing};
+use crate::view::Dialect;
 use crate::view::volume;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let text = if args.quiet && format.is_none() {
         volumes.iter().map(|volume| format!("{}\n", volume.name)).collect()
     } else {
-        let json = rows::is_json(format) && !crate::ui::docker();
+        let json = rows::is_json(format) && crate::cmd::dialect() == Dialect::Podman;
         let show = if json { volume::record } else { volume::row };
         let list: Vec<Value> = volumes.iter().map(|volume| show(&store, volume, &users)).collect();
         rows::rows(

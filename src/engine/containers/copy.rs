@@ -27,7 +27,7 @@ use nix::unistd::pipe2;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::BufReader;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -61,6 +61,18 @@ pub struct Request<'a> {
     pub overwrite: bool,
 }
 
+impl Request<'_> {
+    /// What the leaf needs. A path may name what the caller was started with (`/dev/fd/63`).
+    fn descriptors(&self) -> Vec<RawFd> {
+        let of = |place: &Place<'_>| match place {
+            Place::Host(_) => fork::inherited().to_vec(),
+            Place::Container(dir, ..) => vec![dir.fd().as_raw_fd()],
+            Place::Stream(fd) => vec![fd.as_raw_fd()],
+        };
+        [of(&self.from), of(&self.to)].concat()
+    }
+}
+
 /// Copies.
 ///
 /// # Errors
@@ -69,6 +81,7 @@ pub struct Request<'a> {
 pub fn copy(store: &Store, request: &Request<'_>) -> Result<()> {
     fork::leaf::<(), ()>(
         "copy",
+        &request.descriptors(),
         |_| {
             let member = userns::enter(store.runtime())?;
             let done =

@@ -6,7 +6,7 @@
 //! first and gets the wanted one when the old container is gone: until then nothing is lost.
 
 use super::find::{find, holder};
-use super::records::{discard, record};
+use super::records::{discard, keep, record};
 use super::start::start;
 use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
@@ -14,7 +14,7 @@ use crate::engine::images::pull::{self, Message, Wanted};
 use crate::error::{Context, Kind, Result};
 use crate::host::{self, Caller};
 use crate::plan::ids::{Account, IdsRequest};
-use crate::plan::{Facts, Request, check, resolve};
+use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::runtime::launch::{Prepared, prepare};
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
@@ -53,6 +53,8 @@ pub struct Created {
     pub dir: ContainerDir,
     /// What its start needs, when it is to be started at once.
     pub prepared: Option<Prepared>,
+    /// What was asked for in vain.
+    pub warnings: Vec<String>,
 }
 
 /// Makes a container for this caller, who sees how far a pull is by `report`.
@@ -90,7 +92,7 @@ pub fn create(
 
     let image = image.map(|(name, wanted)| from.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();
-    let mut spec = resolve(request, image.as_ref(), &facts)?;
+    let Resolved { mut spec, warnings } = resolve(request, image.as_ref(), &facts)?;
     log_tag::render(&mut spec)?;
     spec.asked.cidfile.clone_from(&cidfile);
     let holder = if replace { holder(store, &spec.name) } else { None };
@@ -109,7 +111,11 @@ pub fn create(
     match made {
         Ok(dir) => {
             log::debug!("container {} is made: {} in {}", spec.id.short(), spec.name, dir.path().display());
-            Ok(Created { spec, dir, prepared })
+            // A start does that beside itself.
+            if !start && !spec.lifecycle.auto_remove {
+                keep(store, &dir, &spec)?;
+            }
+            Ok(Created { spec, dir, prepared, warnings })
         }
         Err(error) => {
             // Ours, and of a container that is not.
@@ -132,7 +138,7 @@ fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) ->
     }
     preflight::stop_holder(store, holder)?;
     prepare(store, plan).inspect_err(|_| {
-        if let Err(error) = start(store, holder, None) {
+        if let Err(error) = start(store, holder, false) {
             log::warn!("container {} stays stopped: {error}", holder.id().short());
         }
     })

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 /// Writes the root file system of a container as an archive to `out`.
@@ -25,6 +25,7 @@ pub fn export(store: &Store, container: &ContainerDir, out: &File) -> Result<()>
     let plan = container.spec()?;
     fork::leaf::<(), ()>(
         "export",
+        &[container.fd().as_raw_fd(), out.as_raw_fd()],
         move |_| {
             let member = userns::enter(store.runtime())?;
             own_mounts()?;
@@ -55,6 +56,14 @@ pub enum Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
+    /// What a process needs to look at it.
+    fn descriptors(&self) -> Option<RawFd> {
+        match self {
+            Tree::Container(dir, _) => Some(dir.fd().as_raw_fd()),
+            Tree::Base(_) | Tree::Layers(_) => None,
+        }
+    }
+
     /// The directories it is made of, the top one first.
     fn stack(&self, store: &Store) -> Result<Vec<Dir<'a>>> {
         match self {
@@ -100,6 +109,7 @@ pub fn diff(store: &Store, base: &Tree<'_>, now: &Tree<'_>) -> Result<Vec<(Chang
     let mut all = Vec::new();
     fork::leaf::<(Change, Vec<u8>), ()>(
         "diff",
+        &[base, now].into_iter().flat_map(Tree::descriptors).collect::<Vec<_>>(),
         |reporter| {
             let member = userns::enter(store.runtime())?;
             let (base, now) = (base.stack(store)?, now.stack(store)?);

@@ -24,7 +24,7 @@ pub fn pause(container: &ContainerDir) -> Result<()> {
     Ok(())
 }
 
-/// Lets a paused container's processes go on.
+/// Thaws a paused container's processes.
 ///
 /// # Errors
 /// `Conflict` when it is not paused.
@@ -37,6 +37,19 @@ pub fn unpause(container: &ContainerDir) -> Result<()> {
     container.write_run(&run)?;
     container.emit(Action::Unpause);
     Ok(())
+}
+
+/// Refuses what a paused container cannot do.
+///
+/// # Errors
+/// `Conflict` when it is paused.
+pub(super) fn refuse_paused(container: &ContainerDir) -> Result<()> {
+    if container.status() != Status::Paused {
+        return Ok(());
+    }
+    let name = container.called();
+    Err(Error::new(Kind::Conflict, format!("container {name} is paused"))
+        .hint(format!("Unpause it first: coracle unpause {name}")))
 }
 
 /// The record of this run, when the container is in the state that a verb needs.

@@ -32,7 +32,7 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
 /// When the trash cannot be read or the namespace cannot be entered.
 pub fn sweep(store: &Store) -> Result<()> {
     if trash::sweep(store, usize::MAX)? == Swept::NeedsNamespace {
-        userns::in_child(store.runtime(), || trash::sweep(store, usize::MAX).map(drop))?;
+        userns::in_child(store.runtime(), &[], || trash::sweep(store, usize::MAX).map(drop))?;
     }
     Ok(())
 }

@@ -5,62 +5,54 @@ use super::records::{discard, keep};
 use super::running::Running;
 use super::start::{first, start};
 use crate::error::Result;
-use crate::runtime::client::Attachment;
 use crate::storage::Store;
-use crate::storage::containers::ContainerDir;
 use crate::{failpoint, fork};
+use std::os::fd::AsRawFd;
 
-/// A container that runs, whose records may still be on their way to the disk.
+/// A container that runs, and its records, which may still be on their way to the disk.
 #[derive(Debug)]
 pub struct Started {
-    running: Running,
-    keeping: Option<fork::Beside<()>>,
+    /// The container.
+    pub running: Running,
+    /// Its records.
+    pub records: Records,
 }
 
-impl Started {
-    /// Waits until what must survive a power cut is on the disk; nothing is with `--rm`. The container runs on.
+/// What must survive a power cut, on its way to the disk beside the run; nothing is with `--rm`.
+#[derive(Debug)]
+pub struct Records(Option<fork::Beside<()>>);
+
+impl Records {
+    /// Waits until they are on the disk.
     ///
     /// # Errors
     /// When the disk reports one.
-    pub fn leave(self) -> Result<()> {
-        self.keeping.map_or(Ok(()), fork::Beside::finish)
-    }
-
-    /// Follows the container until it ends or the user detaches; gives its exit code. Its output does not wait for
-    /// the disk, whose errors are a warning in the end.
-    ///
-    /// # Errors
-    /// Those of [`Running::wait`].
-    pub fn follow(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
-        let code = self.running.wait(store, dir)?;
-        if let Some(Err(error)) = self.keeping.map(fork::Beside::finish) {
-            log::warn!("{error}: {}", error.causes().join(": "));
-        }
-        Ok(code)
+    pub fn reach_disk(self) -> Result<()> {
+        self.0.map_or(Ok(()), fork::Beside::finish)
     }
 }
 
-/// Starts a container that was just made. Its records are written to the disk beside the start, which does not wait
-/// for them.
+/// Starts a container that was just made; with `attach` the caller gets a connection to it. Its records are written to
+/// the disk beside the start, which does not wait for them.
 ///
 /// # Errors
 /// A failed start: then one that goes with its end is removed, and another stays as created.
-pub fn run(store: &Store, created: &mut Created, attach: Option<Attachment>) -> Result<Started> {
+pub fn run(store: &Store, created: &mut Created, attach: bool) -> Result<Started> {
     failpoint::reach("run.made");
-    let Created { spec, dir, prepared } = created;
+    let Created { spec, dir, prepared, .. } = created;
     let keeping = match spec.lifecycle.auto_remove {
         true => None,
-        false => Some(fork::leaf_beside("records", || {
+        false => Some(fork::leaf_beside("records", &[dir.fd().as_raw_fd()], || {
             failpoint::reach("run.keep");
             keep(store, dir, spec)
         })?),
     };
     let launched = match prepared.take() {
         Some(prepared) => first(store, dir, spec, prepared, attach),
-        None => start(store, dir, None),
+        None => start(store, dir, attach),
     };
     if launched.is_err() && spec.lifecycle.auto_remove {
         discard(store, dir);
     }
-    launched.map(|running| Started { running, keeping })
+    launched.map(|running| Started { running, records: Records(keeping) })
 }

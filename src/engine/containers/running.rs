@@ -1,77 +1,103 @@
-//! A container that runs, and the caller that follows it.
+//! A container that runs, and what its end means for the caller that follows it.
 
 use super::wait::{last_code, wait_ended};
 use crate::error::{Error, Kind, Result};
-use crate::runtime::client::{self, Attached, Ended};
+use crate::runtime::connection::{Connection, Output};
+use crate::runtime::launch::Launched;
 use crate::spec::health::OnFailure;
 use crate::spec::{ContainerSpec, HealthCheck};
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, ProcessRef};
+use crate::storage::containers::{ContainerDir, ExitNote, LOST_EXIT_CODE, ProcessRef};
 
 /// A container whose payload runs.
 #[derive(Debug)]
 pub struct Running {
-    pub(super) attached: Option<Attached>,
-    /// Nothing starts it again: its end is the last.
-    pub(super) once: bool,
+    /// The connection to it, when the caller is attached.
+    pub connection: Option<Connection>,
+    /// It ran before; nothing was started.
+    pub already: bool,
+    /// What of its plan this machine does not give, in words.
+    pub warnings: Vec<String>,
+    /// What comes after this run counts too, as long as this is its monitor.
+    monitor: Option<ProcessRef>,
+    /// Where the code of the first run is kept: the directory of a --rm container is gone by the time that a
+    /// command which was stopped looks.
+    note: Option<ExitNote>,
 }
 
 impl Running {
-    /// Relays until the container ends or the user detaches; gives the exit code, 0 after detaching. Where
-    /// its restart policy starts it again that is, as with podman, the code of its last run, of which the
-    /// caller then sees no more than this.
-    ///
-    /// # Errors
-    /// When the monitor goes away without an exit code.
-    pub fn wait(self, store: &Store, dir: &ContainerDir) -> Result<u8> {
-        let once = self.once;
-        // The directory of a --rm container is gone by the time that a command which was stopped looks.
-        let note = self.attached.as_ref().and_then(|_| dir.exit_note().ok());
-        let monitor = self.monitor(dir);
-        match self.follow()? {
-            Some(Ended::Exited(code)) if !once => last_code(store, dir, monitor, code),
-            Some(Ended::Lost) => {
-                if let Some(code) = note.and_then(|note| note.code(1)) {
-                    return Ok(code);
-                }
-                Err(Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
-                    .hint("See how the container stands: coracle ps -a"))
-            }
-            ended => Ok(attached_code(ended)),
-        }
+    /// One that its caller started for the first time. With `once` its first end is the last.
+    pub(super) fn first(dir: &ContainerDir, launched: Launched, once: bool) -> Running {
+        let note = launched.connection.as_ref().and_then(|_| dir.exit_note().ok());
+        Running { note, ..Running::started(dir, launched, once) }
     }
 
-    /// As [`Running::wait`], for one who came later than the container and may have missed its exit code by
-    /// a moment: that is in the records then. With `once` the end of this run is enough.
+    /// One that its caller started once more.
+    pub(super) fn started(dir: &ContainerDir, launched: Launched, once: bool) -> Running {
+        let Launched { connection, warnings } = launched;
+        let counts = connection.is_some() && !once;
+        let monitor = counts.then(|| dir.run_record().ok().flatten().map(|run| run.monitor)).flatten();
+        Running { connection, already: false, warnings, monitor, note: None }
+    }
+
+    /// One that ran when its caller came.
+    pub(super) fn found(connection: Option<Connection>) -> Running {
+        Running { connection, already: true, warnings: Vec::new(), monitor: None, note: None }
+    }
+
+    /// With the warnings of what was started before it.
+    pub(super) fn with(self, mut warnings: Vec<String>) -> Running {
+        warnings.extend(self.warnings);
+        Running { warnings, ..self }
+    }
+
+    /// Gives what the container writes to `each` until it ends; gives the exit code. Without a connection that is
+    /// 0 at once.
     ///
     /// # Errors
-    /// When the records cannot be read.
-    pub fn wait_for(self, store: &Store, dir: &ContainerDir, once: bool) -> Result<u8> {
-        let monitor = self.monitor(dir);
-        match self.follow()? {
-            Some(Ended::Exited(code)) if !once => last_code(store, dir, monitor, code),
-            Some(Ended::Lost) if dir.status().is_live() => {
-                let name = dir.called();
-                log::warn!(
-                    "this command took none of the output while others waited for more, and is shown no more of it; all of it is in: coracle logs {name}"
-                );
+    /// Those of [`Connection::await_output`] and [`Running::code`], and what `each` reports.
+    pub fn follow(
+        mut self,
+        store: &Store,
+        dir: &ContainerDir,
+        each: &mut dyn FnMut(Output<'_>) -> Result<()>,
+    ) -> Result<u8> {
+        let Some(connection) = &mut self.connection else { return Ok(0) };
+        let code = loop {
+            match connection.await_output()? {
+                Output::Exited(code) => break Some(code),
+                Output::Lost => break None,
+                output => each(output)?,
+            }
+        };
+        self.code(store, dir, code)
+    }
+
+    /// The exit code, when the connection has ended with `code`, or without one. Where the restart policy starts
+    /// the container again that is, as with podman, the code of its last run, of which the caller sees no more
+    /// than this. Who came later than the container may have missed its code by a moment: then it is in the
+    /// records.
+    ///
+    /// # Errors
+    /// When the monitor went away and left no exit code; when the records cannot be read.
+    pub fn code(self, store: &Store, dir: &ContainerDir, code: Option<u8>) -> Result<u8> {
+        match (code, self.monitor, self.note) {
+            (Some(code), None, _) => Ok(code),
+            (Some(code), monitor, _) => last_code(store, dir, monitor, code),
+            (None, _, Some(note)) => note.code(1).ok_or_else(|| {
+                Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
+                    .hint("See how the container stands: coracle ps -a")
+            }),
+            (None, _, None) => {
+                if dir.status().is_live() {
+                    let name = dir.called();
+                    log::warn!(
+                        "this command took none of the output while others waited for more, and is shown no more of it; all of it is in: coracle logs {name}"
+                    );
+                }
                 Ok(wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE))
             }
-            Some(Ended::Lost) => Ok(wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE)),
-            ended => Ok(attached_code(ended)),
         }
-    }
-
-    /// The monitor that somebody is attached to, where what comes after this run counts too.
-    fn monitor(&self, dir: &ContainerDir) -> Option<ProcessRef> {
-        let record = || dir.run_record().ok().flatten();
-        if self.once || self.attached.is_none() { None } else { record().map(|run| run.monitor) }
-    }
-
-    /// Relays, if somebody is attached.
-    fn follow(self) -> Result<Option<Ended>> {
-        let Some(Attached { socket, how, signals }) = self.attached else { return Ok(None) };
-        client::follow(&socket, &how, &signals).map(Some)
     }
 }
 
@@ -80,14 +106,4 @@ pub(super) fn ends_once(plan: &ContainerSpec) -> bool {
     let lifecycle = &plan.lifecycle;
     let restarts = |check: &HealthCheck| check.on_failure == OnFailure::Restart;
     lifecycle.auto_remove && !lifecycle.restart.is_set() && !plan.health.as_ref().is_some_and(restarts)
-}
-
-/// The exit code of a command whose attachment has ended.
-fn attached_code(ended: Option<Ended>) -> u8 {
-    match ended {
-        Some(Ended::Exited(code)) => code,
-        Some(Ended::Signalled(signal)) => 128 + signal as u8,
-        Some(Ended::Detached) | None => 0,
-        Some(Ended::Lost) => LOST_EXIT_CODE,
-    }
 }

@@ -5,6 +5,7 @@
 //! same container one gets `alive`; the others find the container running, which is what they wanted. A
 //! client connects to the monitor's socket and from then on is like the one that started it.
 
+use super::pause::refuse_paused;
 use super::recover::recover;
 use super::running::{Running, ends_once};
 use super::signal::nudge;
@@ -12,8 +13,8 @@ use super::wait::await_no_restart;
 use crate::container::{ContainerId, Status};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::fork::Failure;
-use crate::runtime::client::{Attached, Attachment, Signals};
+use crate::fork::{Failure, Step};
+use crate::runtime::connection::Connection;
 use crate::runtime::launch::{Prepared, launch, prepare};
 use crate::spec::ContainerSpec;
 use crate::spec::network::PortPublish;
@@ -35,31 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a monitor may take to take a client, in seconds.
 const ANSWER: i64 = 10;
-
-/// How a caller wants to be attached; the rest is the container's.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Relay standard input, if the container takes any.
-    pub stdin: bool,
-    /// Pass signals on, if the container has no terminal.
-    pub sig_proxy: bool,
-    /// The bytes that detach when typed; empty means none.
-    pub detach_keys: Vec<u8>,
-}
-
-impl Wanted {
-    fn of(&self, plan: &ContainerSpec) -> Attachment {
-        Attachment {
-            stdin: self.stdin && plan.io.stdin,
-            stdout: true,
-            stderr: true,
-            tty: plan.io.tty,
-            // With a terminal, signals of the keyboard travel as characters.
-            sig_proxy: self.sig_proxy && !plan.io.tty,
-            detach_keys: self.detach_keys.clone(),
-        }
-    }
-}
 
 /// The plan a container is started by: as it was made, under the name it has now. Descriptors that its
 /// creator passed on are not there any more.
@@ -84,29 +60,30 @@ pub fn first(
     dir: &ContainerDir,
     plan: &ContainerSpec,
     ready: Prepared,
-    attach: Option<Attachment>,
+    attach: bool,
 ) -> Result<Running> {
+    let mut warnings = Vec::new();
     for required in &plan.lifecycle.requires {
-        start_required(store, dir, required, &mut vec![plan.id.clone()])?;
+        warnings.extend(start_required(store, dir, required, &mut vec![plan.id.clone()])?);
     }
     let launched = launch(store, dir, plan, ready, attach);
     dir.release_claim();
-    launched.map(|attached| Running { attached, once: ends_once(plan) })
+    launched.map(|launched| Running::first(dir, launched, ends_once(plan)).with(warnings))
 }
 
-/// Starts a container, after those that it requires. One that runs already is left as it is, and attached
-/// to if that is wanted.
+/// Starts a container, after those that it requires. One that runs already is left as it is, which
+/// [`Running::already`] says. With `attach` the caller gets a connection to it, in either case.
 ///
 /// # Errors
 /// `Conflict` for one that is paused; else those of [`prepare`] and [`launch`].
-pub fn start(store: &Store, dir: &ContainerDir, wanted: Option<&Wanted>) -> Result<Running> {
-    start_after(store, dir, wanted, &mut Vec::new())
+pub fn start(store: &Store, dir: &ContainerDir, attach: bool) -> Result<Running> {
+    start_after(store, dir, attach, &mut Vec::new())
 }
 
 fn start_after(
     store: &Store,
     dir: &ContainerDir,
-    wanted: Option<&Wanted>,
+    attached: bool,
     above: &mut Vec<ContainerId>,
 ) -> Result<Running> {
     let id = dir.id().short();
@@ -114,14 +91,11 @@ fn start_after(
     for _ in 0..ATTEMPTS {
         match dir.status() {
             Status::Running => {
-                return match wanted {
-                    Some(wanted) => attach(dir, wanted),
-                    None => Ok(Running { attached: None, once: false }),
-                };
+                return if attached { attach(dir) } else { Ok(Running::found(None)) };
             }
             Status::Paused => {
-                return Err(Error::new(Kind::Conflict, format!("container {id} is paused"))
-                    .hint(format!("Let it go on: coracle unpause {id}")));
+                refuse_paused(dir)?;
+                continue;
             }
             Status::Crashed => {
                 recover(store, dir)?;
@@ -150,24 +124,27 @@ fn start_after(
         failpoint::reach("start.claimed");
         let plan = stored_plan(dir)?;
         above.push(dir.id().clone());
+        let mut warnings = Vec::new();
         for required in &plan.lifecycle.requires {
-            start_required(store, dir, required, above)?;
+            warnings.extend(start_required(store, dir, required, above)?);
         }
         above.pop();
-        let how = wanted.map(|wanted| wanted.of(&plan));
         let ready = match with_former_ports(dir, &plan) {
             // Somebody has one of them by now.
             Some(former) => prepare(store, &former).or_else(|_| prepare(store, &plan)),
             None => prepare(store, &plan),
         };
-        let started = ready.and_then(|ready| launch(store, dir, &plan, ready, how));
+        let started = ready.and_then(|ready| launch(store, dir, &plan, ready, attached));
         dir.release_claim();
         match started {
             // Somebody else was faster.
             Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
             // And another one has stopped it since.
             Err(error) if was_running(&error, dir) && dir.in_place() && begun.elapsed() < PATIENCE => {}
-            other => return other.map(|attached| Running { attached, once: ends_once(&plan) }),
+            other => {
+                let running = |launched| Running::started(dir, launched, ends_once(&plan));
+                return other.map(|launched| running(launched).with(warnings));
+            }
         }
     }
     Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
@@ -200,32 +177,33 @@ fn with_former_ports(dir: &ContainerDir, plan: &ContainerSpec) -> Option<Contain
 
 /// Whether a start failed because another monitor had the container.
 fn was_running(error: &Error, dir: &ContainerDir) -> bool {
-    Failure::below(error).is_some_and(|f| f.doing == "start" && f.object == dir.id().short())
+    Failure::below(error).is_some_and(|f| f.step() == Step::TakeContainer && f.object == dir.id().short())
 }
 
+/// Starts what a container requires, unless it runs; gives the warnings of that.
 fn start_required(
     store: &Store,
     dir: &ContainerDir,
     required: &ContainerId,
     above: &mut Vec<ContainerId>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     // A circle cannot be written down by any verb; records can be.
     if above.contains(required) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let doing = || format!("start what container {} requires", dir.id().short());
     let other = store.containers().open(required).context(Kind::Conflict, doing)?;
     if other.status().is_live() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    start_after(store, &other, None, above).map(drop).context(Kind::Runtime, doing)
+    start_after(store, &other, false, above).map(|running| running.warnings).context(Kind::Runtime, doing)
 }
 
 /// Attaches to a container that runs.
 ///
 /// # Errors
 /// `Conflict` when it does not run.
-pub fn attach(dir: &ContainerDir, wanted: &Wanted) -> Result<Running> {
+pub fn attach(dir: &ContainerDir) -> Result<Running> {
     dir.await_start();
     let status = dir.status();
     if !status.is_live() {
@@ -234,12 +212,9 @@ pub fn attach(dir: &ContainerDir, wanted: &Wanted) -> Result<Running> {
         return Err(Error::new(Kind::Conflict, format!("container {name} is {word}, not running"))
             .hint(format!("Start and attach at once: coracle start --attach {name}")));
     }
-    let plan = stored_plan(dir)?;
-    let how = wanted.of(&plan);
-    let signals = Signals::hold(&how)?;
     let socket = call(dir)?;
     dir.emit(Action::Attach);
-    Ok(Running { attached: Some(Attached { socket, how, signals }), once: false })
+    Ok(Running::found(Some(Connection::new(socket))))
 }
 
 /// Connects to the monitor.

@@ -4,12 +4,15 @@
 //! Without a cgroup, the processor time of processes that have ended counts as far as their parents have
 //! waited for them, and memory is shared out among those that share it (proc_pid_smaps(5), `Pss`).
 
+use crate::container::ContainerId;
 use crate::error::Result;
 use crate::runtime::cgroup::Group;
 use crate::runtime::processes;
+use crate::spec::NetworkMode;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use chrono::Utc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// What a container used when it was looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,12 +36,46 @@ pub struct Sample {
     pub tasks: u64,
 }
 
-/// Looks at a container; `None` when it does not run. `own_network` says whether what its network
-/// carries is its own.
-///
-/// # Errors
-/// When procfs cannot be read.
-pub fn sample(container: &ContainerDir, own_network: bool) -> Result<Option<Sample>> {
+/// A container, looked at.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Which one.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: String,
+    /// What it used; `None` when it does not run.
+    pub sample: Option<Sample>,
+    /// How long ago it was looked at before, and its processor time then.
+    pub before: Option<(Duration, Duration)>,
+}
+
+/// Looks at containers again and again, and remembers the last look at each.
+#[derive(Debug, Default)]
+pub struct Stats {
+    last: HashMap<ContainerId, (Instant, Duration)>,
+}
+
+impl Stats {
+    /// Looks at a container.
+    ///
+    /// # Errors
+    /// When procfs cannot be read; it may have gone away.
+    pub fn read(&mut self, container: &ContainerDir) -> Result<Reading> {
+        let own_network = container.spec().is_ok_and(|spec| spec.network.mode != NetworkMode::Host);
+        let sample = sample(container, own_network)?;
+        let id = container.id().clone();
+        let before = self.last.get(&id).map(|(then, cpu)| (then.elapsed(), *cpu));
+        if let Some(sample) = &sample {
+            self.last.insert(id.clone(), (Instant::now(), sample.cpu));
+        }
+        let name = container.settings().map(|s| s.name.to_string()).unwrap_or_default();
+        Ok(Reading { id, name, sample, before })
+    }
+}
+
+/// Looks at a container; `None` when it does not run. `own_network` says whether what its network carries is its
+/// own.
+fn sample(container: &ContainerDir, own_network: bool) -> Result<Option<Sample>> {
     if !container.status().is_live() {
         return Ok(None);
     }

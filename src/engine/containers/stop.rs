@@ -6,15 +6,17 @@
 
 use super::force::send_kill;
 use super::kill::await_killed;
+use super::pause::refuse_paused;
 use super::policy::stop_policy;
 use super::recover::recover;
-use super::signal::ask_to_stop;
+use super::running::Running;
+use super::signal::ask;
 use super::start::start;
-use super::wait::{rest_of_pause, wait_ended};
+use super::wait::{AFTER_KILL, rest_of_pause, wait_ended};
 use crate::container::Status;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::storage::Store;
-use crate::storage::containers::ContainerDir;
+use crate::storage::containers::{ContainerDir, ProcessRef};
 use crate::storage::events::{Action, Event};
 use chrono::Utc;
 use std::borrow::Borrow;
@@ -46,8 +48,10 @@ pub struct Stopping<'a, C> {
 #[derive(Debug)]
 struct One<C> {
     container: C,
-    /// When it is killed; `None` is never.
-    deadline: Option<Instant>,
+    /// The monitor that was asked: a run that somebody begins since is left alone.
+    asked: Option<ProcessRef>,
+    /// When it is killed; `None` is never, or no more.
+    deadline: Cell<Option<Instant>>,
     killed: Cell<bool>,
     /// The event of its end; the directory of a --rm container goes with that.
     told: Option<Event>,
@@ -66,11 +70,8 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     /// `Conflict` for one that is paused: it could not act on the signal.
     pub fn begin(&mut self, container: C, seconds: Option<i64>) -> Result<usize> {
         let dir = container.borrow();
-        if dir.status() == Status::Paused {
-            let name = dir.called();
-            return Err(Error::new(Kind::Conflict, format!("container {name} is paused"))
-                .hint(format!("Unpause it first: coracle unpause {name}; or end it: coracle kill {name}")));
-        }
+        refuse_paused(dir)
+            .map_err(|error| error.hint(format!("Or end it as it is: coracle kill {}", dir.called())))?;
         let (signal, patience) = stop_policy(dir, seconds);
         self.ask(container, signal, patience)
     }
@@ -78,14 +79,22 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     /// The first half of stopping: asks one more, and does not wait for its end. Gives its index.
     ///
     /// # Errors
-    /// Those of [`ask_to_stop`].
+    /// Those of [`ask_to_stop`](super::ask_to_stop).
     pub fn ask(&mut self, container: C, signal: i32, patience: Option<Duration>) -> Result<usize> {
-        let asked = container.borrow();
-        let ends = asked.status().is_active() || still_to_be_removed(asked);
-        let told = ends.then(|| asked.event(Action::Stop));
-        ask_to_stop(asked, signal)?;
+        let dir = container.borrow();
+        dir.await_start();
+        let active = dir.status().is_active();
+        let told = (active || still_to_be_removed(dir)).then(|| dir.event(Action::Stop));
+        let asked = if active { dir.run_record()?.map(|run| run.monitor) } else { None };
+        ask(dir, signal)?;
         let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
-        self.all.push(One { container, deadline, killed: Cell::new(false), told });
+        self.all.push(One {
+            container,
+            asked,
+            deadline: Cell::new(deadline),
+            killed: Cell::new(false),
+            told,
+        });
         Ok(self.all.len() - 1)
     }
 
@@ -122,38 +131,51 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     ///
     /// # Errors
     /// When it does not end, or cannot be started.
-    pub fn restart(&self, index: usize) -> Result<()> {
+    pub fn restart(&self, index: usize) -> Result<Running> {
         self.finish(index)?;
         let container = self.container(index);
-        start(self.store, container, None)?;
+        let running = start(self.store, container, false)?;
         container.emit(Action::Restart);
-        Ok(())
+        Ok(running)
     }
 
     fn end_of(&self, index: usize) -> Result<Stopped> {
-        let (container, killed) = (self.container(index), &self.all[index].killed);
-        while !killed.get() {
-            let open = self.all.iter().filter(|one| !one.killed.get());
-            let next = open.filter_map(|one| one.deadline).min();
-            let left = next.map(|next| next.saturating_duration_since(Instant::now()));
-            if has_stopped(self.store, container, left)? {
-                return Ok(Stopped::Ended);
-            }
+        let (container, one) = (self.container(index), &self.all[index]);
+        while one.still_runs() && !one.killed.get() {
+            let next = self.all.iter().filter_map(|one| one.deadline.get()).min();
+            wait_ended(self.store, container, next.map(|at| at.saturating_duration_since(Instant::now())))?;
+            // Its monitor may be about to start it again.
+            rest_of_pause(container);
             self.kill_overdue();
         }
-        await_killed(self.store, container)?;
-        Ok(Stopped::Killed)
+        if one.killed.get() {
+            await_killed(self.store, container)?;
+            return Ok(Stopped::Killed);
+        }
+        if still_to_be_removed(container) {
+            wait_ended(self.store, container, Some(AFTER_KILL))?;
+        }
+        Ok(Stopped::Ended)
     }
 
     fn kill_overdue(&self) {
         let now = Instant::now();
-        let overdue = |one: &&One<C>| !one.killed.get() && one.deadline.is_some_and(|at| at <= now);
-        for one in self.all.iter().filter(overdue) {
-            one.killed.set(true);
-            if one.container.borrow().status().is_active() {
+        for one in self.all.iter().filter(|one| one.deadline.get().is_some_and(|at| at <= now)) {
+            one.deadline.set(None);
+            if one.still_runs() {
+                one.killed.set(true);
                 send_kill(one.container.borrow());
             }
         }
+    }
+}
+
+impl<C: Borrow<ContainerDir>> One<C> {
+    /// Whether what was asked to stop goes on, in a further run of the same monitor too.
+    fn still_runs(&self) -> bool {
+        let container = self.container.borrow();
+        let monitor = || container.run_record().ok().flatten().map(|run| run.monitor);
+        container.status().is_active() && self.asked.is_some() && monitor() == self.asked
     }
 }
 
@@ -166,25 +188,6 @@ pub enum Stopped {
     Ended,
     /// It had to be killed.
     Killed,
-}
-
-/// Waits for the end of a container and of what its restart policy makes of it, `limit` at most.
-fn has_stopped(store: &Store, container: &ContainerDir, limit: Option<Duration>) -> Result<bool> {
-    let begun = Instant::now();
-    loop {
-        let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
-        if wait_ended(store, container, left)?.is_none() {
-            return Ok(false);
-        }
-        // Its monitor may have been about to start it again, or may just have done so.
-        if !container.status().is_active() {
-            return Ok(true);
-        }
-        rest_of_pause(container);
-        if limit.is_some_and(|limit| limit <= begun.elapsed()) {
-            return Ok(false);
-        }
-    }
 }
 
 /// Whether the container has ended and its monitor is about to remove it.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
 pub(super) const AFTER_KILL: Duration = Duration::from_secs(20);
+/// Between two looks at a container that is being started.
+const MOMENT: Duration = Duration::from_millis(5);
 /// Between two looks at what wakes nobody.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
@@ -57,6 +59,62 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
                 break;
             }
         }
+    }
+}
+
+/// A state to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Made, and not started yet.
+    Created,
+    /// Its payload runs.
+    Running,
+    /// Its processes are frozen.
+    Paused,
+    /// Its run has ended.
+    Ended,
+    /// It is gone.
+    Removed,
+}
+
+/// Waits until a container is in one of these states or gone; gives the exit code when it has ended. Without a
+/// condition the end is waited for, and one that was never started has ended with 0, or as its start failed.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Condition]) -> Result<Option<u8>> {
+    if conditions.is_empty() {
+        // As in docker and podman: what was never started is not running.
+        if container.status() == Status::Created && !container.is_alive() {
+            return Ok(Some(container.exit_record()?.map_or(0, |failed| failed.code)));
+        }
+        return wait_ended(store, container, None);
+    }
+    let for_end = conditions.iter().all(|condition| *condition == Condition::Ended);
+    loop {
+        let mut watch = [if for_end { Watch::end(container) } else { Watch::new(container) }];
+        let status = match container.status() {
+            Status::Crashed => {
+                recover(store, container)?;
+                Status::Exited
+            }
+            status => status,
+        };
+        let holds = conditions.iter().any(|condition| match condition {
+            Condition::Created => matches!(status, Status::Created | Status::Starting),
+            Condition::Running => status == Status::Running,
+            Condition::Paused => status == Status::Paused,
+            Condition::Ended => status == Status::Exited,
+            Condition::Removed => false,
+        });
+        // A container that is removed reaches no other state.
+        if holds || !container.in_place() {
+            let exit = container.exit_record()?.filter(|_| status == Status::Exited);
+            return Ok(exit.map(|exit| exit.code));
+        }
+        // That the payload runs is no change in the directory.
+        let soon = (status == Status::Starting || container.is_starting()).then_some(MOMENT);
+        watch::wait_any(&mut watch, soon);
     }
 }
 

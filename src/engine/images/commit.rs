@@ -17,6 +17,7 @@ use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
+use std::os::fd::AsRawFd;
 
 /// The image that is to be made.
 #[derive(Debug, Clone)]
@@ -53,6 +54,7 @@ pub fn commit(store: &Store, container: &str, wanted: &CommitRequest) -> Result<
     let paused = if wanted.pause { Paused::new(&container)? } else { None };
     let id: Digest = fork::tidy_leaf::<(), _>(
         "commit",
+        &[container.fd().as_raw_fd()],
         |_, _| {
             let _member = enter(store)?;
             // Whoever starts the container meanwhile waits.

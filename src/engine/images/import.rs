@@ -10,6 +10,7 @@ use crate::storage::Store;
 use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
 use crate::storage::events::{Action, Event};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 
 /// Makes an image of an archive of files; gives its id.
 ///
@@ -18,6 +19,7 @@ use std::fs::File;
 pub fn import(store: &Store, input: File, config: ImageConfig, names: &[Reference]) -> Result<Digest> {
     let id: Digest = fork::tidy_leaf::<(), _>(
         "import",
+        &[input.as_raw_fd()],
         |_, stop| {
             let _member = enter(store)?;
             let layer = NewLayer::read(store, input, &|| stop.came())?;

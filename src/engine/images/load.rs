@@ -7,6 +7,7 @@ use crate::storage::Store;
 use crate::storage::archive::{self, Loaded, Progress};
 use crate::storage::events::{Action, Event};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 
 /// Loads the images of an archive or a directory.
 ///
@@ -15,6 +16,7 @@ use std::fs::File;
 pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
     let loaded = fork::tidy_leaf(
         "load",
+        &[input.as_raw_fd()],
         |reporter, stop| {
             let _member = enter(store)?;
             let stop = || stop.came();

@@ -28,7 +28,7 @@ pub enum PullPolicy {
 }
 
 /// Which image is wanted, and how it is had.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// When it is pulled.
     pub policy: PullPolicy,

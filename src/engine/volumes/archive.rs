@@ -16,7 +16,7 @@ use crate::{fork, userns};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 /// Where a volume's content is, on the host.
@@ -40,12 +40,13 @@ fn top(path: &PathBuf) -> Result<OwnedFd> {
         .context(Kind::Storage, || format!("open {}", path.display()))
 }
 
-fn inside<T>(store: &Store, work: impl FnOnce() -> Result<T>) -> Result<T>
+fn inside<T>(store: &Store, kept: RawFd, work: impl FnOnce() -> Result<T>) -> Result<T>
 where
     T: serde::Serialize + serde::de::DeserializeOwned,
 {
     fork::leaf::<(), T>(
         "volume",
+        &[kept],
         |_| {
             let member = userns::enter(store.runtime())?;
             let done = work();
@@ -62,7 +63,7 @@ where
 /// When a file cannot be read or the output takes no more.
 pub fn export(store: &Store, volume: &Volume, out: &File) -> Result<()> {
     let path = place(store, volume)?;
-    inside(store, || {
+    inside(store, out.as_raw_fd(), || {
         let mut packer = Packer::new(out, Options { nanoseconds: true, to_file: true, ..Options::default() });
         packer.tree(top(&path)?.as_fd(), b"")?;
         packer.finish().map(drop)
@@ -78,7 +79,7 @@ pub fn export(store: &Store, volume: &Volume, out: &File) -> Result<()> {
 /// A malformed archive, a name in it that leads out of the volume, a full disk.
 pub fn import(store: &Store, volume: &Volume, archive: File) -> Result<u64> {
     let path = place(store, volume)?;
-    let devices = inside(store, || {
+    let devices = inside(store, archive.as_raw_fd(), || {
         let how = Extract { owner: Owner::Archive(IdMaps::default()), overwrite: true, privileges: true };
         let Extracted { devices, .. } = extract(top(&path)?.as_fd(), decompressed(archive)?, how)?;
         Ok(devices)

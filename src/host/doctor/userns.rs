@@ -24,7 +24,7 @@ pub(super) fn tried(settings: Check, runtime: &Path) -> Check {
     if settings.state != State::Ok {
         return settings;
     }
-    match crate::userns::in_child(runtime, || Ok(())) {
+    match crate::userns::in_child(runtime, &[], || Ok(())) {
         Ok(()) => settings,
         Err(error) => {
             let mut detail = error.to_string();

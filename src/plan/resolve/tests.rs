@@ -2,13 +2,9 @@ use super::*;
 use crate::container::ContainerId;
 use crate::host::Limit;
 use crate::image::{ChainId, Digest, ImageConfig};
-use crate::plan::env::EnvRequest;
 use crate::plan::mount::{TmpfsArg, VolumeArg};
-use crate::plan::request::{
-    LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, RootfsRequest,
-};
-use crate::plan::security::SecurityRequest;
-use crate::spec::{FilesSpec, LogSpec, MountSource, SeccompSpec};
+use crate::plan::request::{LifecycleRequest, MountRequest, ProcessRequest, RootfsRequest};
+use crate::spec::{MountSource, SeccompSpec};
 use chrono::DateTime;
 use std::collections::BTreeMap;
 
@@ -33,34 +29,10 @@ pub(in crate::plan) fn facts() -> Facts {
 
 pub(in crate::plan) fn request() -> Request {
     Request {
-        name: None,
-        rootfs: None,
-        process: ProcessRequest {
-            env: EnvRequest::default(),
-            passwd_entry: true,
-            ..ProcessRequest::default()
-        },
-        hostname: None,
-        shared_hostname: None,
-        namespaces: NamespaceSpec::default(),
-        ids: crate::plan::ids::IdsRequest::default(),
-        network: NetworkRequest::default(),
-        devices: Vec::new(),
-        chroot_dirs: Vec::new(),
+        process: ProcessRequest { passwd_entry: true, ..ProcessRequest::default() },
         mounts: MountRequest { read_only_tmpfs: true, ..MountRequest::default() },
-        secrets: Vec::new(),
-        files: FilesSpec::default(),
-        security: SecurityRequest::default(),
-        limits: LimitRequest::default(),
-        tty: false,
-        stdin: false,
-        log: LogSpec { driver: LogDriver::K8sFile, max_size: None, path: None, tag: None, max_file: None },
-        lifecycle: LifecycleRequest::default(),
-        notify: crate::spec::NotifyMode::default(),
-        health: crate::plan::health::HealthRequest::default(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
         create_command: vec!["coracle".into(), "run".into()],
+        ..Request::default()
     }
 }
 
@@ -82,7 +54,7 @@ fn shell() -> Image {
 fn plan_of(change: impl FnOnce(&mut Request), image: &Image) -> Result<ContainerSpec> {
     let mut request = request();
     change(&mut request);
-    resolve(request, Some(image), &facts())
+    resolve(request, Some(image), &facts()).map(|resolved| resolved.spec)
 }
 
 #[test]
@@ -363,7 +335,7 @@ fn roots_are_images_directories_or_the_hosts_tree() {
         let mut request = request();
         request.rootfs = Some(RootfsRequest { path: path.into(), overlay });
         request.process.command = vec!["sh".into()];
-        resolve(request, None, &facts()).map(|plan| plan.root)
+        resolve(request, None, &facts()).map(|resolved| resolved.spec.root)
     };
     assert_eq!(rooted("/", true).unwrap(), RootSpec::HostTree);
     assert_eq!(

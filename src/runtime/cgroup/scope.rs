@@ -4,6 +4,7 @@ use super::group::{Group, of_process, own_part};
 use crate::error::{Error, Kind};
 use crate::runtime::processes;
 use crate::storage::containers::ContainerDir;
+use crate::sys::fd::command;
 use crate::sys::process::find_program;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ pub(super) fn ask_for_scope(
 ) -> std::result::Result<String, String> {
     let busctl = find_program("busctl", &[]).ok_or("there is no busctl to ask the service manager by")?;
     let unit = format!("{own}.scope");
-    let mut call = std::process::Command::new(busctl);
+    let mut call = command(busctl);
     call.args(["--user", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
     call.args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))"]);
     call.args([unit.as_str(), "fail", if slice.is_some() { "3" } else { "2" }, "Delegate", "b", "true"]);

@@ -1,11 +1,10 @@
 //! A process in a container whose output is wanted and whose time is short: a health check.
 
-use super::{ExecRequest, Report, joiner, prepare};
+use super::{ExecSpec, Report, joiner, prepare};
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork::{self, Child};
-use crate::runtime::client;
+use crate::fork::{self, Child, Doing, Step};
+use crate::runtime::connection::{Connection, Output};
 use crate::runtime::explain::explain_exec;
-use crate::runtime::frame::{CONTENT_MAX, Frame};
 use crate::spec::{ContainerSpec, ProcessSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -13,9 +12,8 @@ use crate::sys::process;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv};
 use std::cell::Cell;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// What the joiner gets beyond the limit to kill the process and say so.
@@ -36,7 +34,7 @@ pub struct Captured {
 /// output no more than `most` bytes are kept.
 ///
 /// # Errors
-/// As [`super::run`].
+/// As [`super::start`].
 pub fn capture(
     store: &Store,
     dir: &ContainerDir,
@@ -45,19 +43,19 @@ pub fn capture(
     limit: Duration,
     most: usize,
 ) -> Result<Captured> {
-    let request = ExecRequest { process, tty: false, stdin: false, privileged: false };
+    let request = ExecSpec { process, tty: false, stdin: false, privileged: false };
     let (doors, mut order, _) = prepare(store, dir, plan, &request)?;
     order.limit = Some(limit);
-    let (ours, theirs) = client::socket_pair()?;
-    let socket = Cell::new(Some(ours));
+    let (ours, theirs) = Connection::pair()?;
+    let connection = Cell::new(Some(ours));
     let begun = Instant::now();
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
-        drop(socket.take());
+        drop(connection.take());
         joiner(&link, &doors, &order, Some(theirs))
     });
-    let child = child.context(Kind::Runtime, || "start the check")?;
-    let followed = follow(&child, socket.take(), begun, limit, most);
+    let child = child.doing(Step::Start, "the check")?;
+    let followed = follow(&child, connection.take(), begun, limit, most);
     // It has ended, or hangs where no signal but this one reaches it.
     let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
     let _ = child.wait();
@@ -66,13 +64,13 @@ pub fn capture(
 
 fn follow(
     child: &Child,
-    socket: Option<OwnedFd>,
+    connection: Option<Connection>,
     begun: Instant,
     limit: Duration,
     most: usize,
 ) -> Result<Captured> {
     let died = || Error::new(Kind::Runtime, "exec died while it entered the container");
-    let socket = socket.ok_or_else(died)?;
+    let mut connection = connection.ok_or_else(died)?;
     let until = begun + limit + GRACE;
     let mut captured = Captured { code: None, output: Vec::new() };
     if !readable(child.link.as_fd(), until) {
@@ -83,23 +81,18 @@ fn follow(
         Some(_) => {}
         None => return Err(died()),
     }
-    let mut message = vec![0; CONTENT_MAX + 1];
-    while readable(socket.as_fd(), until) {
-        let length = match recv(socket.as_raw_fd(), &mut message, MsgFlags::empty()) {
-            Err(Errno::EINTR) => continue,
-            Ok(0) | Err(_) => return Err(died()),
-            Ok(length) => length,
-        };
-        match Frame::decode(&message[..length]) {
-            Some(Frame::Stdout(bytes) | Frame::Stderr(bytes)) => {
+    while readable(connection.as_fd(), until) {
+        match connection.receive()? {
+            Some(Output::Stdout(bytes) | Output::Stderr(bytes)) => {
                 let room = most.saturating_sub(captured.output.len());
                 captured.output.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
-            Some(Frame::Exit(code)) => {
+            Some(Output::Exited(code)) => {
                 captured.code = (code != KILLED || begun.elapsed() < limit).then_some(code);
                 break;
             }
-            _ => {}
+            Some(Output::Lost) => return Err(died()),
+            None => {}
         }
     }
     Ok(captured)

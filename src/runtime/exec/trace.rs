@@ -6,7 +6,6 @@
 //! killed, and old ones, are removed by the next `exec`.
 
 use crate::container::ContainerId;
-use crate::error::Result;
 use crate::runtime::relay::End;
 use crate::runtime::report;
 use crate::spec::ContainerSpec;
@@ -25,7 +24,7 @@ pub(super) struct Trace {
     runtime: PathBuf,
     container: ContainerId,
     run: u64,
-    pub(super) id: ContainerId,
+    id: ContainerId,
     /// Keep the record when the process has ended.
     keep: bool,
 }
@@ -41,16 +40,16 @@ pub(super) struct Tracer<'a> {
 
 impl Trace {
     /// To be called by the command, before the joiner is started.
-    pub(super) fn new(store: &Store, dir: &ContainerDir, run: u64, keep: bool) -> Result<Trace> {
+    pub(super) fn new(store: &Store, dir: &ContainerDir, run: u64, id: &ContainerId, keep: bool) -> Trace {
         dir.tidy_execs(run);
-        Ok(Trace {
+        Trace {
             data: store.data().to_owned(),
             runtime: store.runtime().to_owned(),
             container: dir.id().clone(),
             run,
-            id: Containers::new_id()?,
+            id: id.clone(),
             keep,
-        })
+        }
     }
 
     /// Opens the container's directory while paths still mean what they mean on the host; `None` when it

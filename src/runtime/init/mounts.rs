@@ -144,7 +144,7 @@ fn decimal<const N: usize>(numbers: [(&'static CStr, Option<u64>); N]) -> Result
 fn memory(kind: &'static CStr, options: &[Setting], at: &Path) -> Result<OwnedFd, Failure> {
     let options: Vec<(&CStr, &CStr)> = options.iter().map(|(key, value)| (*key, value.as_c_str())).collect();
     let what = format!("mount {} on", kind.to_string_lossy());
-    mount::new_mount(kind, &options, 0).doing(&what, at)
+    mount::new_mount(kind, &options, 0).doing(what.as_str(), at)
 }
 
 pub(super) fn c_string(text: &str) -> Result<CString, Failure> {

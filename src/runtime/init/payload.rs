@@ -2,7 +2,7 @@
 
 use super::messages::report;
 use super::order::Order;
-use crate::fork::{self, Doing, Failure, Link};
+use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::caps::{self, Credentials, Sets};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::users;
@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 /// the parent.
 ///
 /// # Errors
-/// The failed step. `ENOENT` from "execute" means that the program was not found, `EACCES` and
+/// The failed step. `ENOENT` from [`Step::Execute`] means that the program was not found, `EACCES` and
 /// `ENOEXEC` that it cannot be executed.
 pub(in crate::runtime) fn exec(
     link: &Link,
@@ -89,8 +89,8 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
             .collect()
     };
     for candidate in candidates {
-        let program =
-            CString::new(candidate).map_err(|_| Failure::other("execute", name, "it holds a NUL byte"))?;
+        let program = CString::new(candidate)
+            .map_err(|_| Failure::other(Step::Execute, name, "it holds a NUL byte"))?;
         match execve(&program, argv, env) {
             Ok(never) => match never {},
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
@@ -101,7 +101,7 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
             }
         }
     }
-    Err(Failure::new("execute", name, worst))
+    Err(Failure::new(Step::Execute, name, worst))
 }
 
 /// A small PID 1 (`--init`): starts the payload as its child, forwards signals, reaps, and ends as the
@@ -130,7 +130,7 @@ pub(super) fn reap_for(
         }
         report(link, exec(link, order, user))
     })
-    .doing("start", "the payload")?;
+    .doing(Step::Start, "the payload")?;
     drop_rights(order, user)?;
     let kept = [signals.as_fd(), child.pidfd.as_fd(), child.link.as_fd()];
     // The child can still tell what fails from here on.

@@ -83,8 +83,7 @@ pub(in crate::runtime) fn resume_from<O: Serialize>(
         argv.push(fd.to_string());
     }
     let argv = argv.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
-    let argv =
-        argv.map_err(|_| Failure::other("execute", "our own program", "an argument holds a NUL byte"))?;
+    let argv = argv.map_err(|_| Failure::other("seal", "our own program", "an argument holds a NUL byte"))?;
     Err(process::exec_fd(view.as_fd(), &argv, &failpoint::environment())).doing("seal", "our own program")
 }
 

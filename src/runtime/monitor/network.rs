@@ -1,6 +1,6 @@
 //! The container's network, as the monitor sees it: slirp4netns, the port forwarder, name files.
 
-use crate::fork::{self, Child, Doing, Failure};
+use crate::fork::{self, Child, Doing, Failure, Step};
 use crate::netns::forwarder::Report;
 use crate::netns::{self, files as texts, slirp};
 use crate::runtime::init::FileOrder;
@@ -85,7 +85,7 @@ pub(super) fn begin(
     } else {
         let netns = netns.try_clone().doing("copy", "a namespace")?;
         let serve = |link| netns::forwarder::serve(listeners, options, userns, netns, link);
-        Some(fork::spawn(0, serve).doing("start", "port forwarder")?)
+        Some(fork::spawn(0, serve).doing(Step::Start, "port forwarder")?)
     };
     Ok(Some(Network {
         slirp: RefCell::new(slirp),

@@ -24,15 +24,19 @@ const WITHOUT_INOTIFY: Duration = Duration::from_millis(250);
 pub struct Reader {
     dir: Place,
     file: Option<File>,
-    /// The beginning of a line whose end is not there yet.
-    rest: Vec<u8>,
+    /// What was read and not yet given, behind what was.
+    unread: Vec<u8>,
+    /// Up to where it was given.
+    given: usize,
+    /// Up to where it is known to have no line end.
+    searched: usize,
     inotify: Option<Inotify>,
 }
 
 impl Reader {
     pub(super) fn new(dir: Place, from_the_oldest: bool) -> io::Result<Reader> {
         let inotify = watch(&dir).ok();
-        let mut reader = Reader { dir, file: None, rest: Vec::new(), inotify };
+        let mut reader = Reader { dir, file: None, unread: Vec::new(), given: 0, searched: 0, inotify };
         if !from_the_oldest {
             reader.file = open(&reader.dir, CURRENT)?;
             if let Some(file) = &mut reader.file {
@@ -58,17 +62,25 @@ impl Reader {
         Ok(())
     }
 
-    /// Hands on every event that is there, in order; `take` ends the reading by giving false.
+    /// The next event; `None` when there is none yet. Lines that make no sense are passed over.
     ///
     /// # Errors
-    /// When a file cannot be read; lines that make no sense are passed over.
-    pub fn read(&mut self, mut take: impl FnMut(Event) -> bool) -> io::Result<()> {
+    /// When a file cannot be read.
+    pub fn next_event(&mut self) -> io::Result<Option<Event>> {
         loop {
+            while let Some(length) = memchr::memchr(b'\n', &self.unread[self.searched..]) {
+                let line = self.given..self.searched + length;
+                (self.given, self.searched) = (line.end + 1, line.end + 1);
+                if let Some(event) = Event::from_line(&self.unread[line]) {
+                    return Ok(Some(event));
+                }
+            }
+            self.searched = self.unread.len();
             if self.file.is_none() {
                 self.file = self.after(None)?;
             }
-            if !self.read_file(&mut take)? || !self.advance(&mut take)? {
-                return Ok(());
+            if !self.fill()? && !self.advance()? {
+                return Ok(None);
             }
         }
     }
@@ -92,32 +104,24 @@ impl Reader {
         }
     }
 
-    /// Reads the open file to its end; false when `take` wants no more.
-    fn read_file(&mut self, take: &mut impl FnMut(Event) -> bool) -> io::Result<bool> {
-        let Some(file) = &mut self.file else { return Ok(true) };
+    /// Reads on in the open file; false at its end.
+    fn fill(&mut self) -> io::Result<bool> {
+        let Some(file) = &mut self.file else { return Ok(false) };
+        self.unread.drain(..self.given);
+        (self.given, self.searched) = (0, self.searched - self.given);
         let mut chunk = vec![0; CHUNK];
-        loop {
-            let length = match file.read(&mut chunk) {
-                Ok(0) => return Ok(true),
-                Ok(length) => length,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            };
-            self.rest.extend_from_slice(&chunk[..length]);
-            let Some(end) = self.rest.iter().rposition(|b| *b == b'\n') else { continue };
-            let whole: Vec<u8> = self.rest.drain(..=end).collect();
-            for line in whole.split(|b| *b == b'\n') {
-                if let Some(event) = Event::from_line(line)
-                    && !take(event)
-                {
-                    return Ok(false);
-                }
+        let length = loop {
+            match file.read(&mut chunk) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
             }
-        }
+        };
+        self.unread.extend_from_slice(&chunk[..length]);
+        Ok(length > 0)
     }
 
-    /// Goes on to the next file; false when the open one is still written to, or `take` wants no more.
-    fn advance(&mut self, take: &mut impl FnMut(Event) -> bool) -> io::Result<bool> {
+    /// Goes on to the next file; false when the open one is still written to.
+    fn advance(&mut self) -> io::Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
         let own = file.metadata()?.ino();
         let current = open(&self.dir, CURRENT)?;
@@ -125,12 +129,13 @@ impl Reader {
             return Ok(false);
         }
         // Put aside: from here on nothing is added, but something was since we came to its end.
-        if !self.read_file(take)? {
-            return Ok(false);
+        if self.fill()? {
+            return Ok(true);
         }
         let Some(next) = self.after(Some(own))? else { return Ok(false) };
         self.file = Some(next);
-        self.rest.clear();
+        self.unread.clear();
+        (self.given, self.searched) = (0, 0);
         Ok(true)
     }
 

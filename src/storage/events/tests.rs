@@ -15,13 +15,12 @@ fn put_aside(events: &Events) -> Vec<u64> {
 }
 
 fn all(events: &Events) -> Vec<Event> {
-    let mut found = Vec::new();
-    let mut take = |event| {
-        found.push(event);
-        true
-    };
-    events.reader(true).unwrap().read(&mut take).unwrap();
-    found
+    rest(&mut events.reader(true).unwrap())
+}
+
+/// What there is to read now.
+fn rest(reader: &mut Reader) -> Vec<Event> {
+    std::iter::from_fn(|| reader.next_event().unwrap()).collect()
 }
 
 fn small(dir: &Path) -> Events {
@@ -62,14 +61,11 @@ fn many_processes_lose_and_tear_nothing_while_files_are_put_aside() {
     let mut writers: Vec<_> = (0..WRITERS).map(start).collect();
     let mut followed = HashSet::new();
     while followed.len() < WRITERS * EACH {
-        let take = |event: Event| {
+        let over = writers.iter_mut().all(|w| w.try_wait().unwrap().is_some());
+        for event in rest(&mut follower) {
             assert!(followed.insert(event.id.clone()), "{} was read twice", event.id);
-            true
-        };
-        follower.read(take).unwrap();
-        if writers.iter_mut().all(|w| w.try_wait().unwrap().is_some()) {
-            let take = |event: Event| followed.insert(event.id);
-            follower.read(take).unwrap();
+        }
+        if over {
             break;
         }
         follower.wait(Some(Duration::from_millis(100)));
@@ -116,11 +112,7 @@ fn a_line_is_not_handed_on_before_its_end_is_there() {
     for part in [&line[..20], &line[20..]] {
         assert!(names.is_empty());
         open(&events.dir.join("current")).unwrap().write_all(part).unwrap();
-        let take = |event: Event| {
-            names.push(event.name);
-            true
-        };
-        reader.read(take).unwrap();
+        names.extend(rest(&mut reader).into_iter().map(|event| event.name));
     }
     assert_eq!(names, ["one"]);
 }
@@ -144,12 +136,7 @@ fn files_of_long_ago_are_passed_over_and_in_the_end_removed() {
     events.emit(Event::volume(Action::Create, "now"));
     let mut reader = events.reader(true).unwrap();
     reader.skip_to((SystemTime::now() - Duration::from_secs(60)).into()).unwrap();
-    let mut names = Vec::new();
-    let take = |event: Event| {
-        names.push(event.name);
-        true
-    };
-    reader.read(take).unwrap();
+    let names: Vec<String> = rest(&mut reader).into_iter().map(|event| event.name).collect();
     // The last file that was put aside is read whatever it holds.
     assert_eq!(names.last().map(String::as_str), Some("now"));
     assert!(names.len() <= kept - KEPT + 2, "{} of {kept}", names.len());
@@ -174,7 +161,7 @@ fn a_fifo_or_a_link_in_the_place_of_the_file_is_left_alone() {
     fs::remove_file(&current).unwrap();
     nix::unistd::mkfifo(&current, nix::sys::stat::Mode::S_IRWXU).unwrap();
     events.emit(Event::volume(Action::Create, "two"));
-    assert!(events.reader(true).unwrap().read(|_| true).is_err());
+    assert!(events.reader(true).unwrap().next_event().is_err());
     fs::remove_file(&current).unwrap();
     fs::write(dir.path().join("outside"), "").unwrap();
     std::os::unix::fs::symlink(dir.path().join("outside"), &current).unwrap();

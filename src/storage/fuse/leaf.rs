@@ -1,6 +1,6 @@
 //! What every server's process does: it comes to hold little and to be allowed little, and then it serves.
 
-use crate::fork::{Doing, Failure, Link};
+use crate::fork::{Doing, Failure, Link, Step};
 use crate::sys::fd;
 use caps::{CapSet, Capability, CapsHashSet};
 use fuser::{Config, Filesystem, Session, SessionACL};
@@ -16,7 +16,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// The failed step.
 pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability]) -> Result<(), Failure> {
     fd::close_all_but(kept).doing("close", "descriptors")?;
-    unshare(CloneFlags::CLONE_NEWNS).doing("make", "mount namespace")?;
+    unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let only: CapsHashSet = capabilities.iter().copied().collect();
     for (set, wanted) in
         [(CapSet::Inheritable, &CapsHashSet::new()), (CapSet::Effective, &only), (CapSet::Permitted, &only)]

@@ -7,6 +7,7 @@
 
 use super::limits::Limits;
 use crate::error::{Error, Kind, Result};
+use crate::fork::{Doing, Step};
 use crate::image::DiffId;
 use crate::storage::blobs::Hasher;
 use bzip2::bufread::MultiBzDecoder;
@@ -56,7 +57,7 @@ pub(super) fn start(source: impl Read + Send + 'static, diff_id: &DiffId, limits
         // Nobody listens when the unpacker has given up for reasons of its own.
         let _ = send.send(end);
     });
-    thread.map_err(|e| Error::new(Kind::Host, "start a thread").caused_by(e))?;
+    thread.doing(Step::Start, "a thread")?;
     Ok(Decoded { pieces, empties, current: Vec::new(), position: 0, verified: false })
 }
 

@@ -12,6 +12,7 @@ use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summa
 use crate::userns;
 use crate::view::Dialect;
 use serde_json::{Map, Value, json};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 mod health;
@@ -103,7 +104,7 @@ fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<(u64
     let written = match disk_usage(dir) {
         Ok(bytes) => bytes,
         // Directories of other ids are closed to us, but not to us inside.
-        Err(_) => userns::in_child(store.runtime(), || disk_usage(dir))?,
+        Err(_) => userns::in_child(store.runtime(), &[dir.fd().as_raw_fd()], || disk_usage(dir))?,
     };
     let mut below = 0;
     if let RootSpec::Layers(layers) = &plan.root {

@@ -33,13 +33,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Pulls an image in a leaf; gives the full name it is recorded under.
 pub(super) fn pull(store: &Store, prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Reference> {
-    fork::tidy_leaf("pull", |reporter, stop| work(store, prepared, reporter, stop), report)
+    fork::tidy_leaf("pull", &[], |reporter, stop| work(store, prepared, reporter, stop), report)
 }
 
 /// Asks for the tags of a repository in a leaf.
 pub(super) fn tags(prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Vec<String>> {
     fork::tidy_leaf(
         "tags",
+        &[],
         |reporter, stop| {
             let report = |event| reporter.send(Message::Event(event));
             registry::tags(prepared, &report, &|| stop.came())
@@ -89,9 +90,7 @@ fn work(
 fn with_name(e: Error, prepared: &Prepared) -> Error {
     let mut names = prepared.names();
     match (names.next(), names.next()) {
-        (Some(name), None) if !e.message().contains(&name.repository()) => {
-            Error::new(e.kind(), format!("pull {name}")).caused_by(e)
-        }
+        (Some(name), None) if !e.names_image() => Error::new(e.kind(), format!("pull {name}")).caused_by(e),
         _ => e,
     }
 }

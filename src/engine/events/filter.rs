@@ -23,7 +23,7 @@ const NEVER: [&str; 9] = [
 /// Conditions: those with one key are alternatives, but for labels, which all must hold; those with
 /// different keys must all hold.
 #[derive(Debug, Default)]
-pub(super) struct Filters(Vec<(String, What)>);
+pub struct Filters(Vec<(String, What)>);
 
 #[derive(Debug)]
 enum What {
@@ -38,11 +38,16 @@ enum What {
 }
 
 impl Filters {
-    pub(super) fn parse(texts: &[String]) -> Result<Filters> {
+    /// Reads conditions written as `key=value`.
+    ///
+    /// # Errors
+    /// An unknown key or value.
+    pub fn parse(texts: &[String]) -> Result<Filters> {
         texts.iter().map(|text| one(text)).collect::<Result<_>>().map(Filters)
     }
 
-    pub(super) fn wants(&self, event: &Event) -> bool {
+    /// Whether they hold for an event.
+    pub fn wants(&self, event: &Event) -> bool {
         self.0.iter().all(|(key, what)| match key.as_str() {
             "label" => what.holds(event),
             _ => self.0.iter().any(|(other, what)| other == key && what.holds(event)),

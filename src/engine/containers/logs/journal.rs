@@ -10,7 +10,7 @@
 use crate::container::ContainerId;
 use crate::storage::containers::log::{Line, Stream, stamp};
 use crate::userns;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -18,6 +18,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 const VALUE_MAX: u64 = 1024 * 1024;
 
 /// The entries of one container.
+#[derive(Debug)]
 pub(super) struct Journal {
     /// What entries must have, each as `FIELD=value`.
     marks: [String; 2],
@@ -31,7 +32,7 @@ fn marks(id: &ContainerId) -> [String; 2] {
     [format!("CONTAINER_ID_FULL={id}"), format!("_UID={}", userns::host_uid())]
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Entry {
     time: Vec<u8>,
     text: Vec<u8>,
@@ -42,11 +43,15 @@ struct Entry {
 
 impl Journal {
     /// Asks for the last `tail` entries, or all of them.
-    pub(super) fn open(id: &ContainerId, tail: Option<u64>, since: Option<&[u8]>) -> io::Result<Journal> {
-        let since = since.and_then(|time| {
-            let time = DateTime::parse_from_rfc3339(std::str::from_utf8(time).ok()?).ok()?;
-            Some(format!("@{}", time.timestamp()))
-        });
+    ///
+    /// # Errors
+    /// When journalctl cannot be run.
+    pub(super) fn open(
+        id: &ContainerId,
+        tail: Option<u64>,
+        since: Option<DateTime<Utc>>,
+    ) -> io::Result<Journal> {
+        let since = since.map(|time| format!("@{}", time.timestamp()));
         let mut journal =
             Journal { marks: marks(id), since, cursor: None, running: None, entry: Entry::default() };
         journal.ask(tail)?;

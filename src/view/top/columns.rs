@@ -1,5 +1,6 @@
 //! The columns of `top`: ps(1)'s AIX descriptors and podman's own.
 
+use super::table::Table;
 use crate::error::{Error, Kind, Result};
 use crate::runtime::processes::{self, Names, Process};
 use crate::storage::containers::ContainerDir;
@@ -9,13 +10,13 @@ use std::time::Duration;
 
 /// One column.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Column {
+pub struct Column {
     /// podman's name.
     name: &'static str,
     /// ps's code, such as `%C`; empty when it has none.
     code: &'static str,
     /// Its first line.
-    pub(super) header: &'static str,
+    header: &'static str,
     /// Further names, ps's for the most part.
     others: &'static [&'static str],
 }
@@ -77,8 +78,8 @@ const HABITS: [(&str, &str); 8] = [
     ("ax", "pid,tty,state,time,args"),
 ];
 
-/// The names of all columns.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+/// The names of podman's columns.
+pub fn names() -> impl Iterator<Item = &'static str> {
     COLUMNS.iter().map(|column| column.name)
 }
 
@@ -121,8 +122,18 @@ fn find(text: &str) -> Result<&'static Column> {
     })
 }
 
+/// The table of the processes of a container.
+pub(super) fn table(columns: &[&'static Column], container: &ContainerDir, processes: &[Process]) -> Table {
+    let context = Context::new(columns, container);
+    let row = |process: &Process| columns.iter().map(|column| context.cell(column, process)).collect();
+    Table {
+        titles: columns.iter().map(|column| column.header).collect(),
+        rows: processes.iter().map(row).collect(),
+    }
+}
+
 /// What cells need beside the process.
-pub(super) struct Context {
+struct Context {
     inside: Names,
     host: Names,
     uptime: Duration,
@@ -131,7 +142,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Reads what these columns need.
-    pub(super) fn new(columns: &[&Column], container: &ContainerDir) -> Context {
+    fn new(columns: &[&Column], container: &ContainerDir) -> Context {
         let any = |names: &[&str]| columns.iter().any(|column| names.contains(&column.name));
         let inside = any(&["user", "group", "groups", "ruser", "rgroup"]);
         let host = any(&["huser", "hgroup", "hgroups"]);
@@ -144,7 +155,7 @@ impl Context {
     }
 
     /// The text of one cell.
-    pub(super) fn cell(&self, column: &Column, p: &Process) -> String {
+    fn cell(&self, column: &Column, p: &Process) -> String {
         let age = self.uptime.saturating_sub(p.started);
         let groups = |names: &Names| p.groups.iter().map(|g| names.group(*g)).collect::<Vec<_>>().join(",");
         match column.name {

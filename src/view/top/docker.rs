@@ -2,16 +2,13 @@
 //! forms that people ask for. Other words are read as the columns of podman's `top`.
 
 use super::columns::{percent, terminal};
-use super::row::line;
-use crate::error::Result;
+use super::table::Table;
 use crate::runtime::processes::{self, Names, Process};
-use crate::text::printable;
-use crate::ui::rows;
 use chrono::{DateTime, Local, TimeDelta, Utc};
 use std::time::Duration;
 
 /// One of ps's columns: its keyword and its header.
-type Column = (&'static str, &'static str);
+pub(super) type Column = (&'static str, &'static str);
 
 /// `ps -ef`, docker's default.
 const FULL: [Column; 8] = [
@@ -60,14 +57,14 @@ pub(super) fn columns(words: &[String]) -> Option<Vec<Column>> {
 }
 
 /// The table of the processes.
-pub(super) fn table(columns: &[Column], processes: &[Process]) -> Result<String> {
+pub(super) fn table(columns: &[Column], processes: &[Process]) -> Table {
     let (names, uptime) = (Names::of_host(), processes::uptime());
-    let mut text = line(columns.iter().map(|(_, header)| (*header).to_owned()));
-    for process in processes {
-        let cells = columns.iter().map(|(name, _)| cell(name, process, &names, uptime));
-        text.push_str(&line(cells.map(|cell| printable(&cell).into_owned())));
+    let row =
+        |process: &Process| columns.iter().map(|(name, _)| cell(name, process, &names, uptime)).collect();
+    Table {
+        titles: columns.iter().map(|(_, title)| *title).collect(),
+        rows: processes.iter().map(row).collect(),
     }
-    rows::align(&text)
 }
 
 fn cell(name: &str, p: &Process, names: &Names, uptime: Duration) -> String {

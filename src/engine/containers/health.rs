@@ -1,0 +1,30 @@
+//! A health check that somebody asks for, beside those of the monitor.
+
+use super::policy::stop_policy;
+use super::signal::signal;
+use super::stop::stop;
+use crate::container::Signal;
+use crate::error::Result;
+use crate::runtime::health;
+use crate::spec::health::OnFailure;
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+
+/// Runs the health check of a container now, and does what is to follow from it; gives whether it succeeded.
+///
+/// # Errors
+/// `Conflict` when it does not run or has no check; a check that cannot be run.
+pub fn check(store: &Store, container: &ContainerDir) -> Result<bool> {
+    let outcome = health::check(store, container, &container.spec()?)?;
+    match outcome.follows {
+        OnFailure::None => {}
+        OnFailure::Kill => signal(container, Signal::KILL.number())?,
+        OnFailure::Stop => {
+            let (signal, patience) = stop_policy(container, None);
+            stop(store, container, signal, patience)?;
+        }
+        // The monitor's next check sees to it.
+        OnFailure::Restart => {}
+    }
+    Ok(outcome.success)
+}

@@ -1,0 +1,115 @@
+//! Listing containers: which, and what is read of them.
+//!
+//! Theory of operation. The summaries alone carry the default listing, since there may be thousands; a plan, the
+//! processes or the size of a container is read only where somebody wants to see that.
+
+use super::find::list;
+use super::selector::Filters;
+use crate::error::Result;
+use crate::spec::ContainerSpec;
+use crate::storage::Store;
+use crate::storage::containers::{Summary, disk_usage};
+use crate::userns;
+
+/// Which containers.
+#[derive(Debug, Default)]
+pub struct ListRequest {
+    /// Those that do not run, too.
+    pub all: bool,
+    /// The latest ones, this many, running or not.
+    pub last: Option<usize>,
+    /// Conditions that must hold.
+    pub filters: Filters,
+    /// What is read of each.
+    pub detail: Detail,
+}
+
+/// What is read beside the summaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Detail {
+    /// The plan.
+    pub spec: bool,
+    /// The first process and its namespaces.
+    pub process: bool,
+    /// What it takes on the disk.
+    pub size: bool,
+}
+
+/// Namespaces of a container, as listings call them and as procfs does.
+pub const NAMESPACES: [(&str, &str); 7] = [
+    ("CGROUPNS", "cgroup"),
+    ("IPC", "ipc"),
+    ("MNT", "mnt"),
+    ("NET", "net"),
+    ("PIDNS", "pid"),
+    ("USERNS", "user"),
+    ("UTS", "uts"),
+];
+
+/// One container of a listing.
+#[derive(Debug)]
+pub struct Listed {
+    /// What is always there.
+    pub summary: Summary,
+    /// Its plan.
+    pub spec: Option<ContainerSpec>,
+    /// Its first process; 0 when it does not run.
+    pub pid: i32,
+    /// The inode numbers of its namespaces, in the order of [`NAMESPACES`].
+    pub namespaces: [String; 7],
+    /// Bytes that it has written, and those with its image.
+    pub size: Option<(u64, u64)>,
+}
+
+/// Lists containers, the latest first.
+///
+/// # Errors
+/// Containers that cannot be read.
+pub fn listed(store: &Store, request: &ListRequest) -> Result<Vec<Listed>> {
+    let mut found = request.filters.apply(store, list(store)?)?;
+    let every = request.all || request.last.is_some() || request.filters.ask_status();
+    found.retain(|summary| every || summary.status.is_active());
+    if let Some(last) = request.last {
+        found.truncate(last);
+    }
+    found.into_iter().map(|summary| read(store, summary, request.detail)).collect()
+}
+
+fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
+    let mut listed = Listed { summary, spec: None, pid: 0, namespaces: Default::default(), size: None };
+    if detail == Detail::default() {
+        return Ok(listed);
+    }
+    // One that went away meanwhile is shown as it was.
+    let Ok(dir) = store.containers().open(&listed.summary.id) else { return Ok(listed) };
+    if detail.spec || detail.size {
+        listed.spec = dir.spec().ok();
+    }
+    if detail.process && listed.summary.status.is_live() {
+        let run = dir.run_record()?.filter(|run| run.open_init().is_some());
+        listed.pid = run.map_or(0, |run| run.init.pid);
+        let id = |kind: &str| {
+            let link = std::fs::read_link(format!("/proc/{}/ns/{kind}", listed.pid)).ok()?;
+            link.to_str()?.split(['[', ']']).nth(1).map(str::to_owned)
+        };
+        if listed.pid > 0 {
+            listed.namespaces = NAMESPACES.map(|(_, kind)| id(kind).unwrap_or_default());
+        }
+    }
+    if detail.size {
+        let written = match disk_usage(&dir) {
+            Ok(bytes) => bytes,
+            // Directories of other ids are closed to us, but not to us inside.
+            Err(_) => userns::in_child(store.runtime(), &[], || disk_usage(&dir))?,
+        };
+        let image = listed.spec.as_ref().and_then(|spec| spec.image.as_ref());
+        let below = image.and_then(|image| image_size(store, image.id.as_str())).unwrap_or(0);
+        listed.size = Some((written, written + below));
+    }
+    Ok(listed)
+}
+
+fn image_size(store: &Store, id: &str) -> Option<u64> {
+    let list = store.images().list().ok()?;
+    list.into_iter().find(|listed| listed.image.id.as_str() == id).map(|listed| listed.size)
+}

@@ -1,0 +1,127 @@
+//! The logs of containers: what they wrote and, followed, what they write.
+//!
+//! Theory of operation. [`Logs::read`] gives the lines that are there, those of several containers in the order of
+//! time, and then none; [`Logs::wait`] waits until there may be more. Between the two a caller writes out what it
+//! has gathered. Whether a container has ended is looked at before its log is read: what it wrote before its end is
+//! read after that look, so nothing of it is missed.
+
+mod journal;
+mod request;
+mod source;
+
+pub use request::{LogLine, LogsRequest};
+
+use crate::error::{Context, Kind, Result};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::containers::log::stamp;
+use crate::storage::containers::watch::{self, Watch};
+use chrono::Utc;
+use source::Source;
+use std::time::Duration;
+
+/// How often a log is asked for more where nothing tells of it.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The logs of some containers.
+#[derive(Debug)]
+pub struct Logs<'a> {
+    store: &'a Store,
+    request: LogsRequest,
+    /// The limits as the times of lines are written, which compare as text.
+    since: Option<Vec<u8>>,
+    until: Option<Vec<u8>>,
+    sources: Vec<Source>,
+    pass: Pass,
+}
+
+/// How far a reading of all logs has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Nothing was looked at since the last wait.
+    New,
+    Reading,
+    /// Nothing comes after this one.
+    Last,
+}
+
+impl<'a> Logs<'a> {
+    /// Opens the logs of these containers.
+    ///
+    /// # Errors
+    /// `Conflict` for a container that keeps no log; a log that cannot be read.
+    pub fn open(store: &'a Store, containers: Vec<ContainerDir>, request: LogsRequest) -> Result<Logs<'a>> {
+        let open = |container| Source::open(container, &request);
+        Ok(Logs {
+            store,
+            request,
+            since: request.since.map(|time| stamp(time).into_bytes()),
+            until: request.until.map(|time| stamp(time).into_bytes()),
+            sources: containers.into_iter().map(open).collect::<Result<_>>()?,
+            pass: Pass::New,
+        })
+    }
+
+    /// The next line; `None` when there is none for now. Does not wait.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn read(&mut self) -> Result<Option<LogLine<'_>>> {
+        if self.pass == Pass::New {
+            self.begin();
+        }
+        let last = self.pass == Pass::Last;
+        loop {
+            for source in &mut self.sources {
+                source.fill(last).context(Kind::Storage, || "show a log")?;
+            }
+            let filled = self.sources.iter().enumerate().filter(|(_, source)| source.is_filled());
+            let Some(next) = filled.min_by(|(_, a), (_, b)| a.time().cmp(b.time())).map(|(at, _)| at) else {
+                return Ok(None);
+            };
+            let wanted = self.wants(self.sources[next].time());
+            let line = self.sources[next].take();
+            if wanted {
+                return Ok(Some(self.sources[next].line(next, line)));
+            }
+        }
+    }
+
+    /// Waits until there may be more; false when nothing more will come.
+    pub fn wait(&mut self) -> bool {
+        if self.pass == Pass::Last {
+            return false;
+        }
+        self.pass = Pass::New;
+        let mut limit = self.request.until.map(|until| (until - Utc::now()).to_std().unwrap_or_default());
+        let mut watches: Vec<Watch> = Vec::new();
+        let mut owners = Vec::new();
+        for (index, source) in self.sources.iter_mut().enumerate().filter(|(_, source)| !source.ended) {
+            owners.push(index);
+            watches.extend(source.watch.take());
+            if source.is_asked {
+                limit = Some(limit.map_or(ASK_AGAIN, |limit| limit.min(ASK_AGAIN)));
+            }
+        }
+        watch::wait_any(&mut watches, limit);
+        for (index, watch) in owners.into_iter().zip(watches) {
+            self.sources[index].watch = Some(watch);
+        }
+        true
+    }
+
+    fn begin(&mut self) {
+        let mut all_ended = true;
+        for source in self.sources.iter_mut() {
+            source.ended = source.ended || source.has_ended(self.store);
+            all_ended &= source.ended;
+        }
+        let over = self.request.until.is_some_and(|until| Utc::now() > until);
+        self.pass = if !self.request.follow || over || all_ended { Pass::Last } else { Pass::Reading };
+    }
+
+    fn wants(&self, time: &[u8]) -> bool {
+        self.since.as_deref().is_none_or(|since| time >= since)
+            && self.until.as_deref().is_none_or(|until| time <= until)
+    }
+}

@@ -1,0 +1,175 @@
+//! One container's log, wherever it is kept.
+
+use super::journal::Journal;
+use super::request::{LogLine, LogsRequest};
+use crate::container::Status;
+use crate::engine::containers::recover;
+use crate::error::{Context, Error, Kind, Result};
+use crate::runtime::output;
+use crate::spec::{LogDriver, LogSpec};
+use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
+use crate::storage::containers::log::{Line, Options, Reader, Stream};
+use crate::storage::containers::watch::Watch;
+use std::io;
+
+/// One container's log.
+#[derive(Debug)]
+pub(super) struct Source {
+    container: ContainerDir,
+    pub(super) watch: Option<Watch>,
+    lines: Lines,
+    /// Nothing tells of further lines: they are asked for now and then.
+    pub(super) is_asked: bool,
+    pub(super) ended: bool,
+    /// The next line, apart from its reader, so that those of several can be compared.
+    head: Head,
+    filled: bool,
+    /// A last line that has no end was given.
+    torn: bool,
+    /// Whether the last piece of each output ended its line.
+    at_start: [bool; 2],
+}
+
+/// Where lines come from.
+#[derive(Debug)]
+enum Lines {
+    Files(Reader),
+    Journal(Journal),
+}
+
+#[derive(Debug)]
+struct Head {
+    time: Vec<u8>,
+    stream: Stream,
+    ends: bool,
+    text: Vec<u8>,
+}
+
+impl Lines {
+    fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        match self {
+            Lines::Files(reader) => reader.next_line(),
+            Lines::Journal(journal) => journal.next_line(),
+        }
+    }
+
+    /// A last line that has no end.
+    fn torn(&mut self) -> Option<Line<'_>> {
+        match self {
+            Lines::Files(reader) => reader.torn_line(),
+            Lines::Journal(_) => None,
+        }
+    }
+}
+
+impl Source {
+    /// The log of a container.
+    ///
+    /// # Errors
+    /// `Conflict` when it keeps none.
+    pub(super) fn open(container: ContainerDir, request: &LogsRequest) -> Result<Source> {
+        // What another version planned still has its log at the usual place.
+        let spec = container.spec().ok().map(|spec| spec.io.log);
+        let watch = request.follow.then(|| Watch::new(&container));
+        let lines = open(&container, spec.as_ref(), request)?;
+        // A file elsewhere is not watched, and the journal neither.
+        let is_asked = spec.is_some_and(|spec| spec.path.is_some() || spec.driver == LogDriver::Journald);
+        Ok(Source {
+            ended: !request.follow,
+            is_asked,
+            container,
+            watch,
+            lines,
+            head: Head { time: Vec::new(), stream: Stream::Stdout, ends: true, text: Vec::new() },
+            filled: false,
+            torn: false,
+            at_start: [true; 2],
+        })
+    }
+
+    /// Whether nothing more will come.
+    pub(super) fn has_ended(&self, store: &Store) -> bool {
+        match self.container.status() {
+            Status::Starting | Status::Running | Status::Paused | Status::Restarting => false,
+            Status::Created => !self.container.is_alive(),
+            Status::Exited => true,
+            Status::Crashed => {
+                // Its log is read all the same when the store cannot be written.
+                let _ = recover(store, &self.container);
+                true
+            }
+        }
+    }
+
+    /// Has the next line ready, if there is one; with `last` one that has no end, too.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub(super) fn fill(&mut self, last: bool) -> io::Result<()> {
+        if self.filled {
+            return Ok(());
+        }
+        if let Some(line) = self.lines.next()? {
+            self.head.set(line);
+            self.filled = true;
+        } else if last
+            && !std::mem::replace(&mut self.torn, true)
+            && let Some(line) = self.lines.torn()
+        {
+            self.head.set(line);
+            self.filled = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_filled(&self) -> bool {
+        self.filled
+    }
+
+    /// When the line that is ready was written.
+    pub(super) fn time(&self) -> &[u8] {
+        &self.head.time
+    }
+
+    /// Takes the line that is ready; gives whether the line of output begins with it.
+    pub(super) fn take(&mut self) -> bool {
+        self.filled = false;
+        let at_start = &mut self.at_start[usize::from(self.head.stream == Stream::Stderr)];
+        std::mem::replace(at_start, self.head.ends)
+    }
+
+    /// The line that was taken.
+    pub(super) fn line(&self, container: usize, begins: bool) -> LogLine<'_> {
+        let Head { time, stream, ends, text } = &self.head;
+        LogLine { container, stream: *stream, time, text, begins, ends: *ends }
+    }
+}
+
+impl Head {
+    fn set(&mut self, line: Line<'_>) {
+        self.time.clear();
+        self.time.extend_from_slice(line.time);
+        self.text.clear();
+        self.text.extend_from_slice(line.text);
+        (self.stream, self.ends) = (line.stream, line.full);
+    }
+}
+
+fn open(container: &ContainerDir, spec: Option<&LogSpec>, request: &LogsRequest) -> Result<Lines> {
+    let options = match spec {
+        None => Some(Options::default()),
+        Some(spec) => output::files(spec),
+    };
+    if let Some(options) = options {
+        return Reader::open(container, &options, request.tail).map(Lines::Files);
+    }
+    if spec.is_some_and(|spec| spec.driver == LogDriver::Journald) {
+        let journal = Journal::open(container.id(), request.tail, request.since);
+        return journal.map(Lines::Journal).context(Kind::Host, || {
+            format!("read the log of container {} from the journal", container.id().short())
+        });
+    }
+    Err(Error::new(Kind::Conflict, format!("container {} keeps no log", container.called()))
+        .hint("Its output is kept when it is made with: coracle run --log-driver k8s-file ..."))
+}

@@ -1,0 +1,186 @@
+//! How much room everything takes.
+
+use super::containers;
+use crate::error::Result;
+use crate::image::{ChainId, Digest};
+use crate::spec::{MountSource, RootSpec};
+use crate::storage::Store;
+use crate::storage::containers::{Summary, Unreadable};
+use crate::storage::images::Listed;
+use crate::storage::measure::{self, Sizes};
+use crate::storage::volumes::Users;
+use crate::userns;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// [`measure::data_root`], in the user namespace where that is needed.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn sizes(store: &Store) -> Result<Sizes> {
+    match measure::data_root(store) {
+        Ok(sizes) => Ok(sizes),
+        // Directories of other ids are closed to us, but not to us inside.
+        Err(_) => userns::in_child(store.runtime(), &[], || measure::data_root(store)),
+    }
+}
+
+/// An image with what it is made of, as paths of [`Sizes`].
+#[derive(Debug)]
+pub struct ImageUsage {
+    /// The image.
+    pub listed: Listed,
+    /// How many containers use it.
+    pub users: usize,
+    parts: BTreeSet<String>,
+}
+
+/// What a kind of things takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// What it is called.
+    pub name: &'static str,
+    /// How many there are.
+    pub total: usize,
+    /// How many of them are used, or run.
+    pub active: usize,
+    /// Bytes on the disk.
+    pub size: u64,
+    /// Bytes that removing what is not used would free.
+    pub reclaimable: u64,
+}
+
+/// How much room everything takes. All sizes together are what du(1) says of the data root.
+#[derive(Debug)]
+pub struct Usage {
+    sizes: Sizes,
+    /// The images.
+    pub images: Vec<ImageUsage>,
+    /// The containers.
+    pub containers: Vec<Summary>,
+    /// Named volumes of each container.
+    volumes: BTreeMap<String, usize>,
+    /// How many containers use each volume.
+    pub links: BTreeMap<String, usize>,
+    /// Volumes that surely nobody uses.
+    free: Vec<String>,
+    /// Layers that containers stand on.
+    held: BTreeSet<String>,
+    /// Containers may stand on any layer: the plan of one cannot be read.
+    held_unknown: bool,
+}
+
+fn layer(id: &ChainId) -> String {
+    format!("layers/{}", id.0.hex())
+}
+
+impl Usage {
+    /// Measures everything.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn read(store: &Store) -> Result<Usage> {
+        let containers = containers::list(store)?;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut held = BTreeSet::new();
+        let plans = store.containers().specs()?;
+        plans.unreadable.iter().for_each(Unreadable::warn);
+        let held_unknown = !plans.unreadable.is_empty();
+        for (container, plan) in plans.read {
+            let volumes = plan.mounts.iter().filter(|m| matches!(m.source, MountSource::Volume { .. }));
+            counts.insert(container.id().to_string(), volumes.count());
+            if let RootSpec::Layers(layers) = &plan.root {
+                held.extend(layers.iter().map(layer));
+            }
+        }
+        let users = Users::read(store.containers())?;
+        let all = store.volumes().list()?;
+        let free = all.iter().filter(|volume| users.is_free(&volume.name));
+        let free = free.map(|volume| format!("volumes/{}", volume.name)).collect();
+        let links = all.iter().map(|v| (v.name.to_string(), users.of(&v.name).len())).collect();
+        let blobs: BTreeMap<Digest, _> = store.images().blobs_by_image()?.into_iter().collect();
+        let mut images = Vec::new();
+        for listed in store.images().list()?.into_iter().filter(|listed| !listed.read_only) {
+            let mut parts: BTreeSet<String> = listed.image.layers.iter().map(layer).collect();
+            let own = blobs.get(&listed.image.id).into_iter().flatten();
+            parts.extend(own.map(|blob| format!("oci/blobs/{}/{}", blob.algorithm(), blob.hex())));
+            let users = store.images().users(&listed.image.id)?.len();
+            images.push(ImageUsage { listed, parts, users });
+        }
+        Ok(Usage {
+            sizes: sizes(store)?,
+            images,
+            containers,
+            volumes: counts,
+            links,
+            free,
+            held,
+            held_unknown,
+        })
+    }
+
+    fn size(&self, path: &str) -> u64 {
+        self.sizes.get(path).copied().unwrap_or_default()
+    }
+
+    fn sum<'a>(&self, paths: impl IntoIterator<Item = &'a String>) -> u64 {
+        paths.into_iter().map(|path| self.size(path)).sum()
+    }
+
+    /// Everything whose path begins with one of these.
+    fn below(&self, roots: &[&str]) -> u64 {
+        let inside =
+            |path: &str| roots.iter().any(|root| path == *root || path.starts_with(&format!("{root}/")));
+        self.sizes.iter().filter(|(path, _)| inside(path)).map(|(_, size)| size).sum()
+    }
+
+    /// The kinds of things there are.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut used = self.held.clone();
+        used.extend(self.images.iter().filter(|i| i.users > 0).flat_map(|i| i.parts.iter().cloned()));
+        let parts = self.sizes.keys().filter(|path| {
+            let single = path.starts_with("layers/") || path.starts_with("oci/blobs/sha");
+            single && !path.ends_with("/.")
+        });
+        let idle = self.sum(parts.filter(|path| !self.held_unknown && !used.contains(*path)));
+        let ended =
+            self.containers.iter().filter(|c| !c.status.is_live()).map(|c| format!("containers/{}", c.id));
+        let ended: Vec<String> = ended.collect();
+        let images = self.below(&["layers", "oci", "images", "refs"]);
+        let containers = self.below(&["containers", "names"]);
+        let local = self.below(&["volumes"]);
+        let total: u64 = self.sizes.values().sum();
+        let running = self.containers.len() - ended.len();
+        let kind = |name, (total, active), size, reclaimable| Kind { name, total, active, size, reclaimable };
+        let used = self.images.iter().filter(|i| i.users > 0).count();
+        let attached = self.links.len() - self.free.len();
+        vec![
+            kind("Images", (self.images.len(), used), images, idle),
+            kind("Containers", (self.containers.len(), running), containers, self.sum(&ended)),
+            kind("Local Volumes", (self.links.len(), attached), local, self.sum(&self.free)),
+            kind("Other", (0, 0), total - images - containers - local, self.below(&["tmp", "trash"])),
+        ]
+    }
+
+    /// Bytes of an image, and those of them that other images have too.
+    pub fn image(&self, image: &ImageUsage) -> (u64, u64) {
+        let others: BTreeSet<&String> = self
+            .images
+            .iter()
+            .filter(|other| other.listed.image.id != image.listed.image.id)
+            .flat_map(|other| &other.parts)
+            .collect();
+        let shared = self.sum(image.parts.iter().filter(|part| others.contains(part)));
+        (self.sum(&image.parts), shared)
+    }
+
+    /// Bytes of a container, and how many named volumes it has.
+    pub fn container(&self, container: &Summary) -> (u64, usize) {
+        let volumes = self.volumes.get(container.id.as_str()).copied().unwrap_or_default();
+        (self.size(&format!("containers/{}", container.id)), volumes)
+    }
+
+    /// Bytes of a volume.
+    pub fn volume(&self, name: &str) -> u64 {
+        self.size(&format!("volumes/{name}"))
+    }
+}

@@ -1,0 +1,141 @@
+//! Saving images to an archive or a directory.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{Image, Reference};
+use crate::storage::Store;
+use crate::storage::archive::{self, Item, SaveFormat};
+use crate::storage::events::{Action, Event};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+/// What is saved, and how.
+#[derive(Debug)]
+pub struct SaveRequest<'a> {
+    /// An image, and names for it; with `each`, names of images.
+    pub images: &'a [String],
+    /// Every name is an image.
+    pub each: bool,
+    /// The form.
+    pub format: SaveFormat,
+    /// Compress layers that are not, in the form that allows it.
+    pub compress: bool,
+}
+
+/// Where it goes.
+#[derive(Debug)]
+pub enum Target<'a> {
+    /// A file, or the directory for a form that is one; that is made, or must be empty.
+    Path(&'a Path),
+    /// An open descriptor; for archives.
+    Stream(BorrowedFd<'a>),
+}
+
+/// Saves images. What cannot be written whole leaves nothing at a path.
+///
+/// # Errors
+/// An image that is not here, a name that is another image's, an output that cannot be written.
+pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Result<()> {
+    let SaveRequest { images, each, format, compress } = *request;
+    let items = if each { several(store, images)? } else { one(store, images)? };
+    match target {
+        Target::Path(dir) if matches!(format, SaveFormat::OciDir | SaveFormat::DockerDir) => {
+            let made = prepare(dir)?;
+            let saved =
+                items.iter().try_for_each(|item| archive::save_directory(store, format, item, dir, compress));
+            if saved.is_err() {
+                empty(dir, made);
+            }
+            saved?;
+        }
+        Target::Path(path) => {
+            archive::to_file(path, |file| archive::save_archive(store, format, &items, file))?;
+        }
+        Target::Stream(fd) => {
+            let out = fd.try_clone_to_owned().context(Kind::Host, || "write an archive")?;
+            archive::save_archive(store, format, &items, File::from(out))?;
+        }
+    }
+    for item in &items {
+        let id = &item.image.id;
+        store.events().emit(Event::image_named(Action::Save, id.as_str(), id.hex()));
+    }
+    Ok(())
+}
+
+/// One image under the name it was called by, and those that follow. Names that other images have are
+/// refused: who gives them wants those images saved.
+fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
+    let Some((first, more)) = texts.split_first() else { return Ok(Vec::new()) };
+    let image = store.images().need(first)?;
+    let mut names: Vec<Reference> = tagged(&image);
+    for text in more {
+        let name = text.parse::<Reference>()?.as_new_name()?;
+        if store.images().find(text)?.is_some_and(|found| found.id != image.id) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("{text} is another image, not a new name for {first}"),
+            )
+            .hint(format!("Save each: coracle save -m -o FILE {}", texts.join(" "))));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(vec![Item { image, names }])
+}
+
+fn several(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
+    let mut items: Vec<Item> = Vec::new();
+    for text in texts {
+        let image = store.images().need(text)?;
+        let names = tagged(&image);
+        match items.iter_mut().find(|item| item.image.id == image.id) {
+            Some(item) => item.names.extend(names),
+            None => items.push(Item { image, names }),
+        }
+    }
+    for item in &mut items {
+        item.names.sort();
+        item.names.dedup();
+    }
+    Ok(items)
+}
+
+/// The name an image was found under; an id or a digest is none.
+fn tagged(image: &Image) -> Vec<Reference> {
+    image.reference.iter().filter(|name| name.digest().is_none()).cloned().collect()
+}
+
+/// Makes the directory; one that is there must be empty. Gives whether it is new.
+fn prepare(dir: &Path) -> Result<bool> {
+    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(false),
+        Ok(false) => Err(Error::new(Kind::Usage, format!("directory {} is not empty", dir.display()))
+            .hint("Name another one: coracle save -o DIR ...")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir(dir).map(|()| true).map_err(|e| cannot(dir, e))
+        }
+        Err(e) => Err(cannot(dir, e)),
+    }
+}
+
+fn cannot(dir: &Path, e: io::Error) -> Error {
+    Error::new(Kind::Usage, format!("use directory {}", dir.display())).caused_by(e)
+}
+
+/// Takes back what was written into a directory that was empty.
+fn empty(dir: &Path, made: bool) {
+    // The failure that led here is the one to be told of.
+    let _ = match made {
+        true => fs::remove_dir_all(dir),
+        false => fs::read_dir(dir).map(|entries| {
+            for entry in entries.flatten() {
+                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let path = entry.path();
+                let _ = if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+        }),
+    };
+}

@@ -1,0 +1,88 @@
+//! The machine and the store at a glance.
+
+use crate::error::Result;
+use crate::host::{self, Machine, Roots};
+use crate::netns::slirp;
+use crate::plan::caps::DEFAULT;
+use crate::registry::{Places, Registries};
+use crate::storage::Store;
+use nix::sys::statvfs::statvfs;
+use std::path::PathBuf;
+
+/// What there is to say about the machine and the store.
+#[derive(Debug)]
+pub struct Info {
+    /// The machine.
+    pub machine: Machine,
+    /// The kernel's release.
+    pub kernel: String,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Controllers that this account may use.
+    pub cgroup_controllers: Vec<String>,
+    /// slirp4netns, where it is installed.
+    pub slirp: Option<PathBuf>,
+    /// Capabilities that containers have unless they are told otherwise.
+    pub capabilities: String,
+    /// How ids are mapped.
+    pub id_map: serde_json::Value,
+    /// This program.
+    pub program: PathBuf,
+    /// Where short names are looked for, or why that cannot be told.
+    pub search: Result<Vec<String>>,
+    /// The store's places.
+    pub roots: Roots,
+    /// Bytes of the file system of the data root, and those that are used.
+    pub disk: Option<(u64, u64)>,
+    /// What is in the store, or why it cannot be opened.
+    pub counts: Result<Counts>,
+}
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Images.
+    pub images: usize,
+    /// Containers.
+    pub containers: usize,
+    /// Containers that run.
+    pub running: usize,
+    /// Containers that are paused.
+    pub paused: usize,
+}
+
+/// Looks at the machine and the store. What cannot be read is told and is no error: this is where a user looks for
+/// the reason.
+pub fn info(roots: &Roots, store: Result<Store>) -> Info {
+    // Files that cannot be read are the business of a pull.
+    let registries = Registries::load(&Places::from_env(&roots.config));
+    let disk = statvfs(&roots.data).ok().map(|disk| {
+        let all = disk.blocks() * disk.fragment_size();
+        (all, all - disk.blocks_free() * disk.fragment_size())
+    });
+    Info {
+        machine: host::machine(),
+        kernel: host::kernel_release(),
+        cgroup_version: host::cgroup_version(),
+        cgroup_controllers: host::cgroup_controllers(),
+        slirp: slirp::find().ok(),
+        capabilities: DEFAULT.join(","),
+        id_map: host::id_map(),
+        program: std::env::current_exe().unwrap_or_default(),
+        search: registries.map(|registries| registries.search().to_vec()),
+        roots: roots.clone(),
+        disk,
+        counts: store.and_then(|store| count(&store)),
+    }
+}
+
+fn count(store: &Store) -> Result<Counts> {
+    let containers = store.containers().list()?;
+    let count = |word: &str| containers.iter().filter(|c| c.status.as_str() == word).count();
+    Ok(Counts {
+        images: store.images().list()?.len(),
+        containers: containers.len(),
+        running: count("running"),
+        paused: count("paused"),
+    })
+}

@@ -1,0 +1,182 @@
+//! A client's end of the socket to a monitor, or to the process that serves an `exec`.
+//!
+//! Theory of operation. [Frames](super::frame) go both ways. What the socket has no room for is kept and sent
+//! first; whoever gives input looks at [`Connection::is_idle`] before reading more of it, so neither side can wait
+//! for the other in a circle. Nothing here touches the caller's own streams: a terminal, a hijacked connection of
+//! an API or a test stands on this alike.
+
+use super::frame::{CONTENT_MAX, Frame};
+use crate::error::{Context, Error, Kind, Result};
+use crate::fork;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv, send};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// A connection to a container, or to a process of `exec`.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedFd,
+    /// Frames the socket had no room for.
+    pending: VecDeque<Vec<u8>>,
+    message: Vec<u8>,
+}
+
+/// What comes from the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// Bytes of standard output, or of the terminal.
+    Stdout(&'a [u8]),
+    /// Bytes of standard error.
+    Stderr(&'a [u8]),
+    /// It ended with this code; nothing follows.
+    Exited(u8),
+    /// The other side is gone without an exit code; nothing follows.
+    Lost,
+}
+
+/// An output stream of the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output, or the terminal.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Connection {
+    /// On a socket of frames.
+    pub fn new(socket: OwnedFd) -> Connection {
+        Connection { socket, pending: VecDeque::new(), message: Vec::new() }
+    }
+
+    /// Two ends: ours, and the socket for the other side.
+    ///
+    /// # Errors
+    /// Those of socketpair(2).
+    pub fn pair() -> Result<(Connection, OwnedFd)> {
+        let (ours, theirs) = fork::Link::pair().context(Kind::Runtime, || "make attach socket")?;
+        Ok((Connection::new(ours.into()), theirs.into()))
+    }
+
+    /// Says that standard input comes from here: the end of this connection, of whatever kind, is its end too.
+    pub fn begin_input(&mut self) {
+        self.send(&Frame::Stdin(&[]));
+    }
+
+    /// Gives bytes to standard input.
+    pub fn input(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(CONTENT_MAX) {
+            self.send(&Frame::Stdin(part));
+        }
+    }
+
+    /// Says that no more standard input comes.
+    pub fn end_input(&mut self) {
+        self.send(&Frame::StdinEnd);
+    }
+
+    /// Gives the container's terminal this size.
+    pub fn resize(&mut self, rows: u16, columns: u16) {
+        self.send(&Frame::Resize(rows, columns));
+    }
+
+    /// Delivers a signal to the container's first process, or to that of `exec`.
+    pub fn signal(&mut self, signal: i32) {
+        self.send(&Frame::Signal(signal));
+    }
+
+    /// Says that nobody reads a stream any more: who writes to it inside is told so.
+    pub fn close(&mut self, stream: Stream) {
+        self.send(&Frame::Closed(if stream == Stream::Stdout { 1 } else { 2 }));
+    }
+
+    /// Whether everything has been sent.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// What poll(2) is to wait for.
+    pub fn interest(&self) -> PollFlags {
+        if self.is_idle() { PollFlags::POLLIN } else { PollFlags::POLLIN | PollFlags::POLLOUT }
+    }
+
+    /// Sends what waits, as far as there is room now.
+    pub fn flush(&mut self) {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        while let Some(bytes) = self.pending.front() {
+            if send(self.socket.as_raw_fd(), bytes, flags) == Err(Errno::EAGAIN) {
+                return;
+            }
+            // Another side that is gone shows as end of file on the way back.
+            self.pending.pop_front();
+        }
+    }
+
+    /// Takes what has come; `None` when that is nothing yet. Does not wait.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub fn receive(&mut self) -> Result<Option<Output<'_>>> {
+        let received = self.take()?;
+        Ok(received.and_then(|length| decode(&self.message[..length])))
+    }
+
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    /// Those of poll(2) and recv(2).
+    pub fn await_output(&mut self) -> Result<Output<'_>> {
+        let length = loop {
+            let mut ready = [PollFd::new(self.socket.as_fd(), self.interest())];
+            match poll(&mut ready, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                other => other.context(Kind::Runtime, || "wait for the container")?,
+            };
+            self.flush();
+            if let Some(length) = self.take()?
+                && decode(&self.message[..length]).is_some()
+            {
+                break length;
+            }
+        };
+        Ok(decode(&self.message[..length]).unwrap_or(Output::Lost))
+    }
+
+    fn send(&mut self, frame: &Frame<'_>) {
+        self.pending.push_back(frame.encode());
+        self.flush();
+    }
+
+    /// Takes one message; gives its length, 0 at the end.
+    fn take(&mut self) -> Result<Option<usize>> {
+        self.message.resize(CONTENT_MAX + 1, 0);
+        match recv(self.socket.as_raw_fd(), &mut self.message, MsgFlags::MSG_DONTWAIT) {
+            // The other side closed before it had read all of ours (the end of standard input, say). That is
+            // told once, ahead of what it sent: the exit code is still to come.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => Ok(None),
+            Ok(length) => Ok(Some(length)),
+            Err(e) => Err(Error::new(Kind::Runtime, "read from the container's monitor").caused_by(e)),
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What a message is; `None` for one that only clients send.
+fn decode(message: &[u8]) -> Option<Output<'_>> {
+    if message.is_empty() {
+        return Some(Output::Lost);
+    }
+    match Frame::decode(message)? {
+        Frame::Stdout(bytes) => Some(Output::Stdout(bytes)),
+        Frame::Stderr(bytes) => Some(Output::Stderr(bytes)),
+        Frame::Exit(code) => Some(Output::Exited(code)),
+        _ => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! The caller's terminal or pipes, attached to a container: relays them, passes signals on, detaches.
+//!
+//! Theory of operation. One loop over three descriptors: the caller's standard input, the connection and a
+//! signalfd. Standard input is not read while something waits to be sent, so neither side can wait for the other
+//! in a circle. When nobody reads our standard output any more the monitor is told, and closes the container's:
+//! `coracle run ... yes | head` ends.
+
+mod keys;
+mod raw;
+mod signals;
+
+use crate::error::{Context, Kind, Result};
+use crate::runtime::connection::{Connection, Output, Stream};
+use crate::sys::pty;
+use keys::DetachKeys;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use raw::RawMode;
+use signals::Signals;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+
+/// Bytes of standard input that are read at a time.
+const INPUT_MAX: usize = 16 * 1024;
+
+/// How the caller is attached.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Relay standard input.
+    pub stdin: bool,
+    /// Show standard output.
+    pub stdout: bool,
+    /// Show standard error.
+    pub stderr: bool,
+    /// The container has a terminal: put ours into raw mode and pass sizes on.
+    pub tty: bool,
+    /// Pass signals on.
+    pub sig_proxy: bool,
+    /// The bytes that detach when typed; empty means none.
+    pub detach_keys: Vec<u8>,
+}
+
+/// How an attachment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The container ended with this code.
+    Exited(u8),
+    /// The user typed the detach keys.
+    Detached,
+    /// This signal ended the command; the container goes on.
+    Signalled(i32),
+    /// The monitor went away without an exit code.
+    Lost,
+}
+
+/// The caller's terminal, made ready before the container starts so that no signal is lost.
+#[derive(Debug)]
+pub struct Terminal {
+    how: Attachment,
+    signals: Signals,
+}
+
+impl Terminal {
+    /// Holds the signals that are to be passed on.
+    ///
+    /// # Errors
+    /// Those of signalfd(2).
+    pub fn ready(how: Attachment) -> Result<Terminal> {
+        let signals = Signals::hold(how.sig_proxy, how.tty)?;
+        Ok(Terminal { how, signals })
+    }
+
+    /// Relays until the container ends, the user detaches or the monitor is gone.
+    ///
+    /// # Errors
+    /// When the caller's own descriptors fail.
+    pub fn follow(self, connection: &mut Connection) -> Result<Ended> {
+        let how = &self.how;
+        let interactive = how.tty && how.stdin && std::io::stdin().is_terminal();
+        let _raw = if interactive { RawMode::enter() } else { None };
+        let mut relay = Relay {
+            connection,
+            how,
+            stdin_open: how.stdin,
+            detach: DetachKeys::new(how.detach_keys.clone()),
+        };
+        if how.tty {
+            relay.resize();
+        }
+        if how.stdin {
+            relay.connection.begin_input();
+        }
+        relay.run(&self.signals)
+    }
+}
+
+struct Relay<'a> {
+    connection: &'a mut Connection,
+    how: &'a Attachment,
+    stdin_open: bool,
+    detach: DetachKeys,
+}
+
+impl Relay<'_> {
+    fn run(&mut self, signals: &Signals) -> Result<Ended> {
+        loop {
+            let stdin = std::io::stdin();
+            let mut fds = vec![
+                PollFd::new(self.connection.as_fd(), self.connection.interest()),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            ];
+            if self.stdin_open && self.connection.is_idle() {
+                fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+            }
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                other => other.context(Kind::Runtime, || "wait for the container")?,
+            };
+            let ready: Vec<PollFlags> =
+                fds.iter().map(|f| f.revents().unwrap_or(PollFlags::empty())).collect();
+            drop(fds);
+            if !ready[1].is_empty()
+                && let Some(signal) = self.pass_on(signals)
+            {
+                return Ok(Ended::Signalled(signal));
+            }
+            if ready[0].contains(PollFlags::POLLOUT) {
+                self.connection.flush();
+            }
+            if ready[0].intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR)
+                && let Some(ended) = self.show()?
+            {
+                return Ok(ended);
+            }
+            if ready.get(2).is_some_and(|r| !r.is_empty()) && self.read_stdin() {
+                return Ok(Ended::Detached);
+            }
+        }
+    }
+
+    fn resize(&mut self) {
+        if let Ok((rows, columns)) =
+            pty::size(std::io::stdout().as_fd()).or_else(|_| pty::size(std::io::stdin().as_fd()))
+        {
+            self.connection.resize(rows, columns);
+        }
+    }
+
+    /// Passes signals on; gives the one that ends this command instead.
+    fn pass_on(&mut self, signals: &Signals) -> Option<i32> {
+        while let Some(number) = signals.next() {
+            if number == Signal::SIGWINCH as i32 {
+                self.resize();
+            } else if self.how.sig_proxy {
+                self.connection.signal(number);
+            } else {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Shows what has come from the container.
+    fn show(&mut self) -> Result<Option<Ended>> {
+        let closed = match self.connection.receive()? {
+            Some(Output::Stdout(bytes)) if self.how.stdout => {
+                let mut out = std::io::stdout().lock();
+                let written = out.write_all(bytes).and_then(|()| out.flush());
+                written.err().map(|_| Stream::Stdout)
+            }
+            Some(Output::Stderr(bytes)) if self.how.stderr => {
+                std::io::stderr().write_all(bytes).err().map(|_| Stream::Stderr)
+            }
+            Some(Output::Exited(code)) => return Ok(Some(Ended::Exited(code))),
+            Some(Output::Lost) => return Ok(Some(Ended::Lost)),
+            Some(Output::Stdout(_) | Output::Stderr(_)) | None => None,
+        };
+        if let Some(stream) = closed {
+            self.connection.close(stream);
+        }
+        Ok(None)
+    }
+
+    /// Takes what is typed; true when the user detached.
+    fn read_stdin(&mut self) -> bool {
+        let mut buffer = [0u8; INPUT_MAX];
+        match nix::unistd::read(std::io::stdin(), &mut buffer) {
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Ok(0) | Err(_) => {
+                self.stdin_open = false;
+                self.connection.end_input();
+            }
+            Ok(n) if self.how.tty => {
+                let (bytes, detached) = self.detach.filter(&buffer[..n]);
+                self.connection.input(&bytes);
+                return detached;
+            }
+            Ok(n) => self.connection.input(&buffer[..n]),
+        }
+        false
+    }
+}

@@ -1,0 +1,24 @@
+//! The raw mode of a terminal: each key at once, and none with a meaning here.
+
+use nix::sys::termios::{self, SetArg, Termios};
+
+/// The terminal's mode before, put back on drop.
+pub(super) struct RawMode(Termios);
+
+impl RawMode {
+    /// Puts the terminal at standard input into raw mode (cfmakeraw(3)); `None` when it is none.
+    pub(super) fn enter() -> Option<RawMode> {
+        let stdin = std::io::stdin();
+        let before = termios::tcgetattr(&stdin).ok()?;
+        let mut raw = before.clone();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(&stdin, SetArg::TCSANOW, &raw).ok()?;
+        Some(RawMode(before))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSADRAIN, &self.0);
+    }
+}

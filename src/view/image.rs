@@ -1,0 +1,121 @@
+//! An image of a listing.
+
+use super::Dialect;
+use super::dialect::short_image_name;
+use crate::image::Reference;
+use crate::storage::images::Listed;
+use crate::text::{time, units};
+use chrono::SecondsFormat;
+use serde_json::{Value, json};
+
+/// An image of a listing, under one of its names.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The image.
+    pub image: &'a Listed,
+    /// The name; `None` when it has none.
+    pub name: Option<&'a Reference>,
+    /// How many containers use it, where that was asked.
+    pub containers: usize,
+    /// Ids are not shortened.
+    pub whole: bool,
+}
+
+impl Row<'_> {
+    /// Its id.
+    pub fn id(&self) -> String {
+        let id = &self.image.image.id;
+        if self.whole { id.to_string() } else { id.short().to_owned() }
+    }
+
+    /// The name without its tag.
+    pub fn repository(&self) -> String {
+        self.name.map_or_else(|| "<none>".to_owned(), Reference::repository)
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> String {
+        let tag = self.name.and_then(Reference::tag_or_latest);
+        tag.unwrap_or("<none>").to_owned()
+    }
+
+    /// What a template may name; docker's JSON is this row, too.
+    pub fn fields(&self, dialect: Dialect) -> Value {
+        if dialect == Dialect::Docker { self.docker_fields() } else { self.podman_fields() }
+    }
+
+    fn docker_fields(&self) -> Value {
+        let image = self.image;
+        let repository = self.repository();
+        let size = units::size(image.size);
+        json!({
+            "Containers": self.containers.to_string(),
+            "CreatedAt": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
+            "CreatedSince": time::ago(image.created),
+            "Digest": image.image.manifest.as_str(),
+            "ID": self.id(),
+            "Repository": short_image_name(&repository),
+            "SharedSize": "N/A",
+            "Size": size,
+            "Tag": self.tag(),
+            "UniqueSize": "N/A",
+            "VirtualSize": size,
+        })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.image.names.iter().map(Reference::to_string).collect()
+    }
+
+    fn podman_fields(&self) -> Value {
+        let (image, config) = (self.image, &self.image.image.config);
+        json!({
+            "ID": self.id(),
+            "Id": image.image.id.hex(),
+            "Repository": self.repository(),
+            "Tag": self.tag(),
+            "Digest": image.image.manifest.as_str(),
+            "CreatedSince": time::ago(image.created),
+            "CreatedAt": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
+            "CreatedTime": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
+            "Created": time::ago(image.created),
+            "Size": units::size(image.size),
+            "VirtualSize": units::size(image.size),
+            "SharedSize": units::size(image.shared),
+            "UniqueSize": units::size(image.size - image.shared),
+            "Labels": config.config.labels,
+            "Names": self.names(),
+            "RepoTags": image.tags(),
+            "RepoDigests": image.digests,
+            "History": image.history.join(", "),
+            "Containers": self.containers,
+            "Dangling": image.names.is_empty(),
+            "ReadOnly": image.read_only,
+            "ParentId": "",
+        })
+    }
+
+    /// The image as podman's `--format json` has it.
+    pub fn json(&self) -> Value {
+        let image = self.image;
+        let labels = &image.image.config.config.labels;
+        json!({
+            "Id": image.image.id.hex(),
+            "ParentId": "",
+            "RepoTags": Some(image.tags()).filter(|tags| !tags.is_empty()),
+            "RepoDigests": image.digests,
+            "Size": image.size,
+            "SharedSize": image.shared,
+            "VirtualSize": image.size,
+            "Labels": if labels.is_empty() { Value::Null } else { json!(labels) },
+            "Containers": self.containers,
+            "Dangling": image.names.is_empty(),
+            "ReadOnly": image.read_only,
+            "Names": self.names(),
+            "Digest": image.image.manifest.as_str(),
+            "History": image.history,
+            "Created": image.created.timestamp(),
+            "CreatedAt": image.created.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        })
+    }
+}
