@@ -34,7 +34,7 @@ pub struct Cli {
 fn tree() -> clap::Command {
     let version = clap::Arg::new("version").short('v').long("version").help("Print version");
     let tree = verbs::below(GlobalOptions::augment_args(clap::Command::new("coracle")), Command::ALL);
-    tree.about("Run containers without root, without a daemon and without set-up")
+    tree.about("Run containers without root, a daemon or setup")
         .version(VERSION)
         .disable_version_flag(true)
         .args_override_self(true)

@@ -36,9 +36,9 @@ verbs::verbs! {
         Images(cmd::images::Args),
         /// Create an image from a tar archive of files
         Import(cmd::import::Args),
-        /// Show this machine, the store, and what is missing
+        /// Show information about this machine and the store
         Info(cmd::info::Args),
-        /// Prepare the start of containers
+        /// Prepare containers for starting
         Init(cmd::init::Args),
         /// Show details of containers, images and volumes
         Inspect(cmd::inspect::Args),

@@ -24,7 +24,7 @@ pub struct Args {
     /// Do not attach to standard input
     #[arg(long)]
     pub no_stdin: bool,
-    /// Pass signals on to the container
+    /// Forward signals to the container
     #[arg(long, default_value = "true")]
     pub sig_proxy: bool,
 }

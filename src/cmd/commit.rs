@@ -18,7 +18,7 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: String,
-    /// Name of the new image; under localhost/ when it names no registry
+    /// Name of the new image; without a registry it gets localhost/
     #[arg(value_name = "REFERENCE")]
     pub image: Option<Reference>,
     /// Author of the image
@@ -33,7 +33,7 @@ pub struct Args {
     /// Write the image's id to this file
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
-    /// Record the container's volumes and bind mounts as volumes of the image, without their content
+    /// Record the container's volumes and bind mounts as volumes of the image, without their contents
     #[arg(long)]
     pub include_volumes: bool,
     /// Message for the image's history
@@ -42,7 +42,7 @@ pub struct Args {
     /// Pause the container while its files are read
     #[arg(short, long)]
     pub pause: bool,
-    /// Print the id only
+    /// Print only the id
     #[arg(short, long)]
     pub quiet: bool,
     /// Squash everything into one layer

@@ -26,7 +26,7 @@ const PLAIN: &str = "CORACLE_COMPLETE_PLAIN";
 /// Arguments of `completion`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Shell to write the script for
+    /// Shell to print the script for
     #[arg(value_name = "SHELL", value_enum)]
     pub shell: Shell,
     /// Write to this file instead of standard output

@@ -23,16 +23,16 @@ pub struct Args {
     /// Target: a path on the host, CONTAINER:PATH, or - for an archive on standard output
     #[arg(value_name = "[CONTAINER:]TARGET", value_hint = clap::ValueHint::AnyPath)]
     pub target: OsString,
-    /// Make the container's user the owner of what is copied into it; =false keeps the owners
+    /// Give files copied into a container to its user; =false keeps their owners
     #[arg(short, long, default_value = "true")]
     pub archive: bool,
     /// Allow replacing a directory by a file, or a file by a directory
     #[arg(long)]
     pub overwrite: bool,
-    /// Accepted for docker's sake: a symlink named as the source is always followed
+    /// Accepted for compatibility with docker: a symlink given as the source is always followed
     #[arg(short = 'L', long, hide = true)]
     pub follow_link: bool,
-    /// Accepted for docker's sake: nothing is printed anyway
+    /// Accepted for compatibility with docker: nothing is printed anyway
     #[arg(short, long, hide = true)]
     pub quiet: bool,
 }

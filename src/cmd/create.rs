@@ -19,7 +19,7 @@ pub struct Args {
     /// The container.
     #[command(flatten)]
     pub container: ContainerArgs,
-    /// Keep stdin open for this; stdout and stderr can always be attached to
+    /// Keep stdin open if this names it; stdout and stderr can always be attached to
     #[arg(short, long, value_name = "STREAM", value_delimiter = ',', help_heading = "Terminal and output")]
     pub attach: Vec<Stream>,
     /// Image, then the command and its arguments

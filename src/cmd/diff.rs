@@ -18,13 +18,13 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Container or image; with two, the first is compared with the second
+    /// Container or image; given two, compare the first with the second
     #[arg(value_name = "NAME", num_args = 0..=2)]
     pub names: Vec<String>,
     /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Print as json instead of one line for each path
+    /// Print as json instead of one line per path
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     pub format: Option<String>,
 }

@@ -31,7 +31,7 @@ pub struct Args {
     /// Show events until this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
-    /// Keep showing new events; --stream=false ends after those of the past
+    /// Keep showing new events; --stream=false exits after past events
     #[arg(long, default_value = "true")]
     pub stream: bool,
 }

@@ -22,7 +22,7 @@ pub struct Args {
     /// Keys that detach from the process; empty for none
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
-    /// Set a variable; NAME alone passes the caller's value, PREFIX* all that begin with PREFIX
+    /// Set a variable; NAME alone passes the caller's value, PREFIX* all variables that begin with PREFIX
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<EnvArg>,
     /// Read variables from a file, one per line
@@ -31,19 +31,19 @@ pub struct Args {
     /// Keep standard input open
     #[arg(short, long)]
     pub interactive: bool,
-    /// Read the container's id from this file; no name is given then
+    /// Read the container's id from this file, instead of a name
     #[arg(long, value_name = "FILE", conflicts_with = "latest")]
     pub cidfile: Option<PathBuf>,
     /// Keep no session in a database; there is none
     #[arg(long, hide = true)]
     pub no_session: bool,
-    /// Use the latest container; no name is given then
+    /// Use the latest container, instead of a name
     #[arg(short, long)]
     pub latest: bool,
-    /// Pass this many file descriptors, from 3 on, to the process
+    /// Pass this many file descriptors, starting with 3, to the process
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
-    /// Give the process all capabilities and no system call filter
+    /// Give the process all capabilities and no seccomp filter
     #[arg(long)]
     pub privileged: bool,
     /// Allocate a terminal

@@ -16,7 +16,7 @@ verbs! {
     pub enum ContainerVerb of ContainerArgs {
         /// Attach to a running container
         Attach(attach::Args),
-        /// Clean up after containers whose monitor was killed
+        /// Clean up containers whose monitor was killed
         Cleanup(container::cleanup::Args),
         /// Create a container with the settings of another
         Clone(Box<container::clone::Args>),
@@ -34,7 +34,7 @@ verbs! {
         Exists(container::exists::Args),
         /// Export the files of a container as a tar archive
         Export(export::Args),
-        /// Prepare the start of containers
+        /// Prepare containers for starting
         Init(init::Args),
         /// Show details of containers
         Inspect(inspect::Args),

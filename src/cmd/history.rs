@@ -26,7 +26,7 @@ pub struct Args {
     /// Do not shorten ids and commands
     #[arg(long)]
     pub no_trunc: bool,
-    /// Print ids only
+    /// Print only ids
     #[arg(short, long)]
     pub quiet: bool,
 }

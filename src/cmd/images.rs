@@ -18,7 +18,7 @@ pub struct Args {
     /// Show only images whose name matches: name[:tag], with * and ?
     #[arg(value_name = "IMAGE")]
     pub image: Option<String>,
-    /// Show all images; there are no intermediate ones to hide
+    /// Show all images; no effect, as there are no intermediate ones
     #[arg(short, long, help_heading = "Which images")]
     pub all: bool,
     /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers or readonly
@@ -31,7 +31,7 @@ pub struct Args {
     /// Print as table, json or a Go template such as '{{.Repository}}:{{.Tag}}'
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<String>,
-    /// Print ids only
+    /// Print only ids
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
     /// Omit the header line
@@ -40,10 +40,10 @@ pub struct Args {
     /// Do not shorten ids
     #[arg(long, help_heading = "Output")]
     pub no_trunc: bool,
-    /// Show the digest each image was pulled by
+    /// Show the digest that each image was pulled by
     #[arg(long, help_heading = "Output")]
     pub digests: bool,
-    /// Show the names each image has had, the latest first
+    /// Show the former names of each image, latest first
     #[arg(long, help_heading = "Output")]
     pub history: bool,
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// An archive of files, plain or compressed; - is standard input
+    /// Archive of files, plain or compressed; - for standard input
     #[arg(value_name = "FILE")]
     pub path: String,
     /// Name of the new image
@@ -32,7 +32,7 @@ pub struct Args {
     /// Operating system of the image, instead of linux
     #[arg(long, value_name = "OS")]
     pub os: Option<String>,
-    /// The variant of the architecture
+    /// Variant of the architecture
     #[arg(long, value_name = "VARIANT")]
     pub variant: Option<String>,
     /// Do not show progress

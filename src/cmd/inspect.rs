@@ -27,7 +27,7 @@ pub struct Args {
     /// Show the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Show the size of each container, alone and with its image
+    /// Show the size of each container, with and without its image
     #[arg(short, long)]
     pub size: bool,
 }

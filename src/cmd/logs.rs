@@ -24,7 +24,7 @@ pub struct Args {
     /// Show the log of the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Follow the log until the container ends
+    /// Follow the log until the container exits
     #[arg(short, long)]
     pub follow: bool,
     /// Show the time of each line
@@ -39,10 +39,10 @@ pub struct Args {
     /// Show what was written until this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// With several containers, begin each line with the name instead of the id
+    /// With several containers, prefix lines with the name instead of the id
     #[arg(short, long)]
     pub names: bool,
-    /// With several containers, give each its own colour
+    /// With several containers, show each in its own colour
     #[arg(long)]
     pub color: bool,
 }

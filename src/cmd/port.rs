@@ -17,13 +17,13 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: Option<String>,
-    /// Port inside to look up, with /tcp (as without) or /udp
+    /// Container port to look up, with /tcp (the default) or /udp
     #[arg(value_name = "PORT[/PROTOCOL]")]
     pub port: Option<String>,
     /// Show the ports of all running containers
     #[arg(short, long, help_heading = "Which containers")]
     pub all: bool,
-    /// Use the latest container; the port is then the only argument
+    /// Use the latest container; only the port is given then
     #[arg(short, long, help_heading = "Which containers")]
     pub latest: bool,
 }

@@ -35,7 +35,7 @@ pub struct Args {
     /// Print as table, json or a Go template such as '{{.Names}} {{.Status}}'
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<String>,
-    /// Print ids only
+    /// Print only ids
     #[arg(short, long, conflicts_with_all = ["size", "namespace"], help_heading = "Output")]
     pub quiet: bool,
     /// Do not shorten ids and commands
@@ -44,22 +44,22 @@ pub struct Args {
     /// Omit the header line
     #[arg(long, help_heading = "Output")]
     pub noheading: bool,
-    /// Show the pod of each container; there are none
+    /// Show the pod of each container; always empty
     #[arg(short, long, help_heading = "Output")]
     pub pod: bool,
-    /// Show the size of each container, alone and with its image
+    /// Show the size of each container, with and without its image
     #[arg(short, long, conflicts_with = "namespace", help_heading = "Output")]
     pub size: bool,
-    /// Show process id and namespaces
+    /// Show PIDs and namespaces
     #[arg(long, visible_alias = "ns", help_heading = "Output")]
     pub namespace: bool,
     /// Refresh every SECONDS
     #[arg(short, long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
     pub watch: Option<u32>,
-    /// Accepted for podman's sake: the state shown is always the true one
+    /// Accepted for compatibility with podman: the state shown is always current
     #[arg(long, hide = true)]
     pub sync: bool,
-    /// Accepted for podman's sake: there are no containers of other tools in the store
+    /// Accepted for compatibility with podman: the store has no containers of other tools
     #[arg(long, hide = true)]
     pub external: bool,
 }

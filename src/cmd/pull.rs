@@ -22,10 +22,10 @@ pub struct Args {
     /// When to pull
     #[arg(long, value_name = "POLICY", default_value = "always")]
     pub policy: PullPolicy,
-    /// Print the image's id only
+    /// Print only the image's id
     #[arg(short, long)]
     pub quiet: bool,
-    /// Accepted for docker's sake, without effect
+    /// Accepted for compatibility with docker; no effect
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
     pub disable_content_trust: Option<Option<bool>>,
     /// Which image, from where.

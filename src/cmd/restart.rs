@@ -15,7 +15,7 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// Only those that run
+    /// Only running containers
     #[arg(long, help_heading = "Which containers")]
     pub running: bool,
     /// Seconds to wait before killing; -1 waits forever

@@ -15,7 +15,7 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// Remove the containers that share its namespaces or require it first
+    /// First remove the containers that share its namespaces or require it
     #[arg(long, help_heading = "Which containers")]
     pub depend: bool,
     /// Stop running containers first, and ignore those that do not exist
@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
-    /// Remove their anonymous volumes too
+    /// Also remove their anonymous volumes
     #[arg(short, long)]
     pub volumes: bool,
 }

@@ -18,13 +18,13 @@ pub struct Args {
     /// Remove all images
     #[arg(short, long)]
     pub all: bool,
-    /// Remove the containers that use an image too, and all names of an image given by id
+    /// Also remove the containers that use an image, and all names of an image given by id
     #[arg(short, long)]
     pub force: bool,
     /// Ignore images that do not exist
     #[arg(short, long)]
     pub ignore: bool,
-    /// Keep untagged parents; images here have none
+    /// Keep untagged parents; no effect, as images have none
     #[arg(long)]
     pub no_prune: bool,
 }

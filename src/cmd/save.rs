@@ -17,7 +17,7 @@ pub struct Args {
     /// Name or id of an image, followed by further names for it; with -m, names of images
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
-    /// What to write
+    /// Format of the output
     #[arg(long, value_name = "FORMAT", default_value = "docker-archive")]
     pub format: Format,
     /// Write to this file, or into this directory, instead of standard output
@@ -29,10 +29,10 @@ pub struct Args {
     /// Compress uncompressed layers; with docker-dir only
     #[arg(long)]
     pub compress: bool,
-    /// Accept uncompressed layers; layers are saved as they were pulled in any case
+    /// Accept uncompressed layers; no effect, as layers are saved as they were pulled
     #[arg(long)]
     pub uncompressed: bool,
-    /// Show no progress; none is shown in any case
+    /// Do not show progress; no effect, as none is shown
     #[arg(short, long)]
     pub quiet: bool,
 }

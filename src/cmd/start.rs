@@ -24,13 +24,13 @@ pub struct Args {
     /// Attach to the container's output, and exit with its exit code
     #[arg(short, long)]
     pub attach: bool,
-    /// Attach to its standard input too, if it takes any
+    /// Also attach to its standard input, if it was created with -i
     #[arg(short, long)]
     pub interactive: bool,
     /// Keys that detach from the container; empty for none
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
-    /// Pass signals on to the container; the default with --attach
+    /// Forward signals to the container; the default with --attach
     #[arg(long)]
     pub sig_proxy: Option<bool>,
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Containers by name, id or beginning of an id; all running ones without
+    /// Containers by name, id or beginning of an id; by default all running ones
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
     /// Show all containers, not only running ones

@@ -20,7 +20,7 @@ verbs! {
         Df(df::Args),
         /// Show events of containers, images and volumes
         Events(events::Args),
-        /// Show this machine, the store, and what is missing
+        /// Show information about this machine and the store
         Info(info::Args),
         /// Remove unused containers, images and volumes
         Prune(prune::Args),

@@ -12,7 +12,7 @@ pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// New names: [registry/]name[:tag]; without a registry they are under localhost/
+    /// New names: [registry/]name[:tag]; without a registry they get localhost/
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<Reference>,
 }

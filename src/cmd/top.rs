@@ -12,7 +12,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Use the latest container; everything else then names columns
+    /// Use the latest container; all arguments are columns then
     #[arg(short, long)]
     pub latest: bool,
     /// Print the names of the columns that can be shown

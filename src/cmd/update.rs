@@ -18,7 +18,7 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// When to restart it after its end: no, on-failure[:N], always or unless-stopped
+    /// Restart policy: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<RestartPolicy>,
     /// How its health is checked.

@@ -36,7 +36,7 @@ verbs! {
         Prune(prune::Args),
         /// Remove volumes
         Rm(rm::Args) = "remove",
-        /// Undo volume mount, which has mounted nothing
+        /// Unmount volumes; no effect, as volume mount mounts nothing
         Unmount(mount::Args) = "umount",
     }
 }

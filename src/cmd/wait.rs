@@ -17,13 +17,13 @@ pub struct Args {
     /// Wait for the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Wait for this state instead of the end; may be given several times
+    /// Wait for this state instead of the exit; may be repeated
     #[arg(long, value_name = "STATE", ignore_case = true)]
     pub condition: Vec<State>,
     /// Ignore containers that do not exist
     #[arg(long)]
     pub ignore: bool,
-    /// Accepted for podman's sake: changes are noticed at once
+    /// Accepted for compatibility with podman: changes are noticed at once
     #[arg(short, long, value_name = "DURATION", hide = true, value_parser = interval)]
     pub interval: Option<Duration>,
 }

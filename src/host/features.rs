@@ -1,30 +1,30 @@
-//! Which kernel features the program uses, since when the kernel has them, and what is done without.
-//! docs/kernel-features.md is this table; a test keeps it so.
+//! The kernel features that the program uses, the kernel version that introduced each, and the fallback without it.
+//! docs/kernel-features.md is generated from this table; a test checks that it is current.
 
 use super::doctor::{Check, State};
 use crate::sys::probe;
 use nix::libc;
 use serde::Serialize;
 
-/// Oldest kernel that is supported.
+/// Oldest supported kernel.
 const OLDEST: (u32, u32) = (5, 14);
 
 /// One kernel feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Feature {
-    /// What the kernel calls it.
+    /// The kernel's name for it.
     pub name: &'static str,
     /// First kernel that has it, such as `5.12`.
     pub since: &'static str,
     /// What it is used for here.
     pub usage: &'static str,
-    /// What is done without it; empty when nothing works without it.
+    /// The fallback; empty if nothing works without it.
     pub without: &'static str,
-    /// Whether this kernel has it: asked where that is harmless, else judged by the version.
+    /// Whether this kernel has it: probed where that is harmless, otherwise inferred from the version.
     pub available: bool,
 }
 
-/// How a feature is looked for.
+/// How a feature is detected.
 enum Probe {
     Call(libc::c_long),
     Path(&'static str),
@@ -37,22 +37,22 @@ const TABLE: [Row; 15] = [
     (
         "user namespaces",
         "3.8",
-        "everything: the user is root inside only",
+        "everything: the user is root only inside the container",
         "",
         Probe::Path("/proc/self/ns/user"),
     ),
     (
         "cgroup namespaces",
         "4.6",
-        "containers see their own cgroup as the root",
+        "containers see their own cgroup as the root cgroup",
         "",
         Probe::Path("/proc/self/ns/cgroup"),
     ),
     (
         "user.max_* limits",
         "4.9",
-        "a message that names the limit which was met",
-        "a message without the limit's name",
+        "messages that name the limit that was reached",
+        "messages without the limit's name",
         Probe::Path("/proc/sys/user/max_user_namespaces"),
     ),
     (
@@ -65,14 +65,14 @@ const TABLE: [Row; 15] = [
     (
         "FUSE in user namespaces",
         "4.18",
-        "ids of a container's own, overlays where the kernel refuses its own",
-        "neither of both",
+        "containers with their own id map, overlays where the kernel refuses to mount one",
+        "neither",
         Probe::Version,
     ),
     (
         "pidfd_send_signal",
         "5.1",
-        "signals that cannot hit a recycled process id",
+        "signals that cannot hit a reused process id",
         "",
         Probe::Call(libc::SYS_pidfd_send_signal),
     ),
@@ -86,32 +86,26 @@ const TABLE: [Row; 15] = [
     (
         "clone3, pidfd_open",
         "5.3",
-        "processes held by descriptors from their start",
+        "processes referred to by descriptor from the start",
         "",
         Probe::Call(libc::SYS_clone3),
     ),
     (
         "openat2",
         "5.6",
-        "paths of images and containers resolved inside their root",
+        "paths in images and containers resolved inside their root",
         "",
         Probe::Call(libc::SYS_openat2),
     ),
-    ("close_range", "5.9", "no descriptor leaks into a container", "", Probe::Call(libc::SYS_close_range)),
+    ("close_range", "5.9", "no descriptors leak into a container", "", Probe::Call(libc::SYS_close_range)),
     (
         "overlay in user namespaces",
         "5.11",
-        "image layers under a writable one, without copies",
-        "an overlay of coracle's own, by FUSE",
+        "image layers below a writable one, without copying",
+        "coracle's own FUSE overlay",
         Probe::Version,
     ),
-    (
-        "close_range with CLOEXEC",
-        "5.11",
-        "descriptors kept until a program is executed, not longer",
-        "",
-        Probe::Version,
-    ),
+    ("close_range with CLOEXEC", "5.11", "descriptors closed when a program is executed", "", Probe::Version),
     (
         "mount_setattr",
         "5.12",
@@ -122,20 +116,20 @@ const TABLE: [Row; 15] = [
     (
         "cgroup.kill",
         "5.14",
-        "a container in the host's process namespace ends as a whole",
-        "its processes are killed one by one",
+        "containers in the host's PID namespace are killed as a whole",
+        "their processes are killed one by one",
         Probe::Version,
     ),
     (
         "overlay layers by descriptor",
         "6.13",
         "layers that no path can redirect",
-        "mount(2) with the numbers of the descriptors as names",
+        "mount(2) with descriptor numbers as names",
         Probe::Version,
     ),
 ];
 
-/// The whole table, looked up on this kernel.
+/// The whole table, checked against this kernel.
 pub fn features() -> Vec<Feature> {
     let running = running();
     TABLE
@@ -192,9 +186,9 @@ pub(super) fn kernel() -> Check {
 /// docs/kernel-features.md.
 pub fn markdown() -> String {
     let mut text = format!(
-        "# Kernel features\n\nWhat coracle uses of Linux, since when it is there, and what is done without. \
-         `coracle info` shows the same table\nfor the running kernel. The oldest supported kernel is {}.{}. This file \
-         is made from src/host/features.rs.\n\n| Feature | Since | Used for | Without it |\n|---|---|---|---|\n",
+        "# Kernel features\n\nThe kernel features that coracle uses, and what happens without them. `coracle info` shows \
+         the same table for\nthe running kernel. The oldest supported kernel is {}.{}. This file is generated from \
+         src/host/features.rs.\n\n| Feature | Since | Used for | Without it |\n|---|---|---|---|\n",
         OLDEST.0, OLDEST.1
     );
     for (name, since, usage, without, _) in &TABLE {

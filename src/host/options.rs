@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalOptions {
-    /// Directory that holds images, containers and volumes
+    /// Directory for images, containers and volumes
     #[arg(long, value_name = "DIR", global = true, env = "CORACLE_ROOT", hide_env = true)]
     pub root: Option<PathBuf>,
     /// Directory for volatile state
@@ -18,8 +18,8 @@ pub struct GlobalOptions {
     /// Print log messages at and above this level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true, ignore_case = true, hide_possible_values = true)]
     pub log_level: Option<Level>,
-    /// Storage option; additionalimagestore=DIR adds a read-only image store, overlay.driver=fuse mounts
-    /// overlays by FUSE (auto: only where the kernel refuses; kernel: never)
+    /// Storage option; additionalimagestore=DIR adds a read-only image store, overlay.driver=fuse uses the FUSE
+    /// overlay (auto: only where the kernel refuses; kernel: never)
     #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true, value_parser = storage_option)]
     pub storage_opt: Vec<StorageOption>,
 }

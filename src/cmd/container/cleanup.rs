@@ -16,13 +16,13 @@ pub struct Args {
     /// Which containers.
     #[command(flatten)]
     pub which: Which,
-    /// Forget this process of exec
+    /// Remove the record of this exec session
     #[arg(long, value_name = "ID", conflicts_with = "all")]
     pub exec: Option<String>,
-    /// Remove the containers too
+    /// Also remove the containers
     #[arg(long)]
     pub rm: bool,
-    /// Remove their images too, if no other container needs them
+    /// Also remove their images, unless other containers use them
     #[arg(long, conflicts_with = "exec")]
     pub rmi: bool,
 }

@@ -29,22 +29,22 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: String,
-    /// Name of the copy; by default the original's with -clone
+    /// Name of the clone; by default that of the original with -clone
     #[arg(value_name = "NAME", conflicts_with = "named")]
     pub name: Option<Name>,
-    /// Image of the copy, instead of the original's
+    /// Image of the clone, instead of the original's
     #[arg(value_name = "IMAGE")]
     pub image: Option<String>,
-    /// Name of the copy
+    /// Name of the clone
     #[arg(id = "named", long = "name", value_name = "NAME")]
     pub named: Option<Name>,
     /// Remove the original
     #[arg(long)]
     pub destroy: bool,
-    /// With --destroy: stop the original first if it runs
+    /// With --destroy: stop the original first if it is running
     #[arg(short, long, requires = "destroy")]
     pub force: bool,
-    /// Start the copy in the background
+    /// Start the clone in the background
     #[arg(long)]
     pub run: bool,
     /// Pod

@@ -11,7 +11,7 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: String,
-    /// Accepted for podman's sake: there are no containers of other tools in the store
+    /// Accepted for compatibility with podman: the store has no containers of other tools
     #[arg(long, hide = true)]
     pub external: bool,
 }

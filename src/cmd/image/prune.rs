@@ -12,13 +12,13 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Remove all images without containers, not only those without a name
+    /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     pub all: bool,
     /// Remove only images that match a condition: label=..., label!=... or until=TIME
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
-    /// Remove images that builds use, too; builds here leave no containers
+    /// Also remove images that builds use; no effect, as builds leave no containers
     #[arg(long)]
     pub external: bool,
     /// Do not ask for confirmation

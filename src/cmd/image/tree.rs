@@ -15,7 +15,7 @@ pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// Show the images and layers that are made on top of this one
+    /// Show the images and layers built on top of this one
     #[arg(long)]
     pub whatrequires: bool,
 }

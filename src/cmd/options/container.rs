@@ -41,13 +41,13 @@ pub struct RunArgs {
     /// Keys that detach from the container; empty for none
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
-    /// Remove the image when the container has ended, unless another one uses it; implies --rm
+    /// Remove the image when the container exits, unless another one uses it; implies --rm
     #[arg(long, conflicts_with_all = ["detach", "rootfs"])]
     pub rmi: bool,
-    /// Pass signals on to the container
+    /// Forward signals to the container
     #[arg(long, default_value = "true")]
     pub sig_proxy: bool,
-    /// Pass this many file descriptors, from 3 on, to the container
+    /// Pass this many file descriptors, starting with 3, to the container
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
 }
@@ -106,7 +106,7 @@ pub struct IdentityArgs {
     /// Name of the container
     #[arg(long, value_name = "NAME")]
     pub name: Option<Name>,
-    /// Remove a container that has the name already
+    /// Replace an existing container with this name
     #[arg(long, requires = "name")]
     pub replace: bool,
     /// Label; may be repeated
@@ -121,7 +121,7 @@ pub struct IdentityArgs {
     /// Write the container's id to a file, which must not exist
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,
-    /// Write the process id of the container's first process to a file
+    /// Write the PID of the container's main process to a file
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
 }
@@ -139,7 +139,7 @@ pub struct ImageArgs {
     /// Which image, from where.
     #[command(flatten)]
     pub source: SourceOptions,
-    /// Show no progress while pulling
+    /// Do not show progress while pulling
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -148,7 +148,7 @@ pub struct ImageArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Process", mut_args = switchable)]
 pub struct ProcessArgs {
-    /// Program to run in place of the image's entrypoint; a JSON array gives arguments too
+    /// Program to run instead of the image's entrypoint; a JSON array for one with arguments
     #[arg(long, value_name = "COMMAND")]
     pub entrypoint: Option<Entrypoint>,
     /// Working directory in the container
@@ -175,20 +175,20 @@ pub struct ProcessArgs {
     /// Time zone, such as Europe/Berlin, or local
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<Zone>,
-    /// Process namespace: private, host, container:NAME or ns:PATH
+    /// PID namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub pid: Mode,
-    /// IPC namespace: private, none (and no /dev/shm), host, container:NAME or ns:PATH
+    /// IPC namespace: private, none (without /dev/shm), host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub ipc: Ipc,
-    /// Host name namespace: private, host, container:NAME or ns:PATH
+    /// UTS namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub uts: Mode,
-    /// Control group namespace: private, host, container:NAME or ns:PATH
+    /// Cgroup namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub cgroupns: Mode,
-    /// User namespace: host, keep-id (you are yourself inside), keep-id:uid=UID,gid=GID (you are that user),
-    /// nomap (without your own account), container:NAME or ns:PATH
+    /// User namespace: host, keep-id (keep your own ids inside), keep-id:uid=UID,gid=GID (have those ids inside),
+    /// nomap (do not map your own ids), container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
     pub userns: Option<Userns>,
 }
@@ -197,7 +197,7 @@ pub struct ProcessArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Environment", mut_args = switchable)]
 pub struct EnvArgs {
-    /// Set a variable; NAME alone passes the caller's value, PREFIX* all that begin with PREFIX
+    /// Set a variable; NAME alone passes the caller's value, PREFIX* all variables that begin with PREFIX
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<EnvArg>,
     /// Read variables from a file, one per line
@@ -242,16 +242,16 @@ pub struct MountArgs {
     /// Mount a host path or a volume
     #[arg(short, long, value_name = "[SOURCE:]DEST[:OPTIONS]")]
     pub volume: Vec<VolumeArg>,
-    /// Mount by keys: type=bind|volume|tmpfs|ramfs|image|glob|devpts,source=...,destination=...
+    /// Mount described by keys: type=bind|volume|tmpfs|ramfs|image|glob|devpts,source=...,destination=...
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub mount: Vec<MountOption>,
-    /// Mount a file system in memory
+    /// Mount a tmpfs
     #[arg(long, value_name = "DEST[:OPTIONS]")]
     pub tmpfs: Vec<TmpfsArg>,
     /// Mount the volumes of another container; ro makes them read-only
     #[arg(long, value_name = "CONTAINER[:OPTIONS]")]
     pub volumes_from: Vec<VolumesFrom>,
-    /// Volumes of the image: bind makes anonymous volumes, tmpfs mounts memory, ignore mounts nothing
+    /// Volumes of the image: bind (anonymous volumes), tmpfs, or ignore
     #[arg(long, value_name = "MODE", default_value = "bind")]
     pub image_volume: ImageVolumes,
     /// Give the container a secret, as a file in /run/secrets or as a variable
@@ -284,13 +284,13 @@ pub struct NetworkArgs {
     /// Declare a port or a range of ports
     #[arg(long, value_name = "PORT[/PROTO]", value_delimiter = ',')]
     pub expose: Vec<String>,
-    /// Name server; none keeps the image's resolv.conf
+    /// DNS server; none keeps the image's resolv.conf
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     pub dns: Vec<String>,
-    /// Search domain
+    /// DNS search domain
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
     pub dns_search: Vec<String>,
-    /// Resolver option
+    /// DNS option
     #[arg(long, alias = "dns-opt", value_name = "OPTION", value_delimiter = ',')]
     pub dns_option: Vec<String>,
     /// Entry for /etc/hosts; host-gateway is the host
@@ -314,7 +314,7 @@ pub struct SecurityArgs {
     /// Drop a capability, or all
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     pub cap_drop: Vec<CapArg>,
-    /// Lift the confinement, up to what the account itself may do
+    /// Lift the restrictions, as far as your account's own privileges go
     #[arg(long)]
     pub privileged: bool,
     /// seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL or proc-opts=hidepid=2
@@ -326,7 +326,7 @@ pub struct SecurityArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits", mut_args = switchable)]
 pub struct LimitArgs {
-    /// Resource limit, or host for the caller's
+    /// Ulimit, or host for the caller's limits
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
     pub ulimit: Vec<UlimitArg>,
     /// Kernel parameter of the container's own namespaces
@@ -335,10 +335,10 @@ pub struct LimitArgs {
     /// What a cgroup keeps.
     #[command(flatten)]
     pub resources: crate::cmd::options::resources::ResourceArgs,
-    /// Cgroups: enabled (one of its own when it is needed), disabled, no-conmon or split
+    /// Cgroups: enabled (its own cgroup if needed), disabled, no-conmon or split
     #[arg(long, value_name = "HOW", default_value = "enabled", hide_default_value = true)]
     pub cgroups: Cgroups,
-    /// Parent of its cgroup: a path, relative to the caller's cgroup without a leading slash, or NAME.slice of your systemd
+    /// Parent cgroup: a path, relative to the caller's cgroup without a leading slash, or NAME.slice of your systemd
     #[arg(long, value_name = "PATH|SLICE")]
     pub cgroup_parent: Option<String>,
 }
@@ -356,16 +356,16 @@ pub struct LifecycleArgs {
     /// Signal that stop sends
     #[arg(long, value_name = "SIGNAL")]
     pub stop_signal: Option<Signal>,
-    /// Seconds that stop waits before it kills
+    /// Seconds that stop waits before killing
     #[arg(long, value_name = "SECONDS")]
     pub stop_timeout: Option<u32>,
     /// Kill the container after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
     pub timeout: u32,
-    /// When to restart it after its end: no, on-failure[:N], always or unless-stopped
+    /// Restart policy: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
     pub restart: RestartPolicy,
-    /// Start these containers first, whenever this one is started
+    /// Start these containers before this one
     #[arg(long, value_name = "CONTAINER", value_delimiter = ',')]
     pub requires: Vec<String>,
 }

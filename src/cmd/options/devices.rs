@@ -23,13 +23,13 @@ const NODES_MAX: usize = 1024;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Devices")]
 pub struct DeviceArgs {
-    /// Device of the host, a directory of them, or vendor/class=name of a CDI specification
+    /// Host device, a directory of devices, or vendor/class=name of a CDI specification
     #[arg(long, value_name = "HOST[:INSIDE][:rwm]")]
     pub device: Vec<DeviceArg>,
-    /// Graphics processors by their CDI specification: all, a number of them, or device=NAME
+    /// GPUs from CDI specifications: all, a number, or device=NAME
     #[arg(long, value_name = "DEVICES")]
     pub gpus: Vec<GpusArg>,
-    /// Directory with CDI specifications, in place of /etc/cdi and /run/cdi
+    /// Directory with CDI specifications, instead of /etc/cdi and /run/cdi
     #[arg(long, value_name = "DIR", value_delimiter = ',')]
     pub cdi_spec_dir: Vec<PathBuf>,
 }

@@ -12,19 +12,19 @@ use std::time::Duration;
 #[derive(Debug, Default, Clone, clap::Args)]
 #[command(next_help_heading = "Health checks", mut_args = switchable)]
 pub struct HealthArgs {
-    /// Command that checks whether the container is healthy: a line for the shell, a JSON array, or none
+    /// Command that checks whether the container is healthy: a shell command, a JSON array, or none
     #[arg(long, value_name = "COMMAND")]
     pub health_cmd: Option<Test>,
-    /// Time between two checks, or disable
+    /// Time between checks, or disable
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub health_interval: Option<Duration>,
     /// Where results are logged: local, events_logger or a directory
     #[arg(long, value_name = "PLACE", value_parser = destination)]
     pub health_log_destination: Option<LogDestination>,
-    /// Number of results to keep; 0 for all that fit into 1 MiB
+    /// Number of results to keep; 0 for as many as fit into 1 MiB
     #[arg(long, value_name = "N")]
     pub health_max_log_count: Option<u32>,
-    /// Number of characters to keep of a check's output; 0 for 1 MiB of them
+    /// Number of characters of a check's output to keep; 0 for 1 MiB
     #[arg(long, value_name = "N")]
     pub health_max_log_size: Option<u32>,
     /// Action when the container becomes unhealthy: none, kill, restart or stop
@@ -33,25 +33,25 @@ pub struct HealthArgs {
     /// Number of consecutive failures that make it unhealthy
     #[arg(long, value_name = "N")]
     pub health_retries: Option<u32>,
-    /// Time after the start in which failures do not count
+    /// Time after the start during which failures do not count
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub health_start_period: Option<Duration>,
-    /// Command that has to succeed before the regular checks begin
+    /// Command that must succeed before regular checks begin
     #[arg(long, value_name = "COMMAND")]
     pub health_startup_cmd: Option<Test>,
-    /// Time between two start-up checks
+    /// Time between start-up checks
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub health_startup_interval: Option<Duration>,
-    /// Failures of the start-up check after which the container is restarted; 0 for never
+    /// Failed start-up checks after which the container is restarted; 0 for never
     #[arg(long, value_name = "N")]
     pub health_startup_retries: Option<u32>,
-    /// Successes of the start-up check until the regular checks begin
+    /// Successful start-up checks before regular checks begin
     #[arg(long, value_name = "N")]
     pub health_startup_success: Option<u32>,
-    /// Time that a start-up check may take
+    /// Timeout of a start-up check
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub health_startup_timeout: Option<Duration>,
-    /// Time that a check may take
+    /// Timeout of a check
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub health_timeout: Option<Duration>,
     /// Disable the image's health check

@@ -10,25 +10,25 @@ use crate::spec::Resources;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Limits", mut_args = switchable)]
 pub struct ResourceArgs {
-    /// Memory limit; 0 is none
+    /// Memory limit; 0 for none
     #[arg(short, long, value_name = "SIZE")]
     pub memory: Option<Size>,
     /// Soft limit: memory above it is reclaimed first
     #[arg(long, value_name = "SIZE")]
     pub memory_reservation: Option<Size>,
-    /// Limit of memory and swap together; -1 is none
+    /// Limit for memory and swap together; -1 for none
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_swap: Option<BytesOrAll>,
-    /// Limit of processors, such as 1.5; 0 is none
+    /// Number of processors, such as 1.5; 0 for no limit
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cpu_period", "cpu_quota"])]
     pub cpus: Option<Cpus>,
-    /// Length of a period of processor time, in microseconds
+    /// CPU period, in microseconds
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_period: Option<u64>,
-    /// Processor time per period, in microseconds; -1 is no limit
+    /// CPU time per period, in microseconds; -1 for no limit
     #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
-    /// Relative share of the processors; 1024 is the usual value
+    /// Relative CPU weight; the default is 1024
     #[arg(short, long, value_name = "SHARES")]
     pub cpu_shares: Option<u64>,
     /// Processors it may use, such as 0-3,5
@@ -37,43 +37,43 @@ pub struct ResourceArgs {
     /// Memory nodes it may use, such as 0,1
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
-    /// Limit of processes and threads; -1 is none
+    /// Maximum number of processes and threads; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
-    /// Relative share of the disks, 10 to 1000
+    /// Relative I/O weight, 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<u64>,
-    /// Relative share of one disk
+    /// Relative I/O weight for a device
     #[arg(long, value_name = "DEVICE:WEIGHT")]
     pub blkio_weight_device: Vec<OfDevice>,
-    /// Limit of bytes read from a device per second
+    /// Read limit for a device, in bytes per second
     #[arg(long, value_name = "DEVICE:SIZE")]
     pub device_read_bps: Vec<OfDevice>,
-    /// Limit of bytes written to a device per second
+    /// Write limit for a device, in bytes per second
     #[arg(long, value_name = "DEVICE:SIZE")]
     pub device_write_bps: Vec<OfDevice>,
-    /// Limit of read operations on a device per second
+    /// Read limit for a device, in operations per second
     #[arg(long, value_name = "DEVICE:NUMBER")]
     pub device_read_iops: Vec<OfDevice>,
-    /// Limit of write operations on a device per second
+    /// Write limit for a device, in operations per second
     #[arg(long, value_name = "DEVICE:NUMBER")]
     pub device_write_iops: Vec<OfDevice>,
     /// Any other file of the cgroup, such as memory.high=SIZE
     #[arg(long, value_name = "FILE=VALUE")]
     pub cgroup_conf: Vec<Conf>,
-    /// Refused: cgroups of version 2 have no such setting
+    /// Refused: cgroup v2 has no such setting
     #[arg(long, value_name = "NUMBER", hide = true, allow_hyphen_values = true)]
     pub memory_swappiness: Option<i64>,
-    /// Refused: cgroups of version 2 have no such setting
+    /// Refused: cgroup v2 has no such setting
     #[arg(long, hide = true)]
     pub oom_kill_disable: bool,
-    /// Refused: cgroups of version 2 have no such setting
+    /// Refused: cgroup v2 has no such setting
     #[arg(long, value_name = "MICROSECONDS", hide = true)]
     pub cpu_rt_period: Option<u64>,
-    /// Refused: cgroups of version 2 have no such setting
+    /// Refused: cgroup v2 has no such setting
     #[arg(long, value_name = "MICROSECONDS", hide = true)]
     pub cpu_rt_runtime: Option<u64>,
-    /// Refused: cgroups of version 2 have no such setting
+    /// Refused: cgroup v2 has no such setting
     #[arg(long, value_name = "SIZE", hide = true)]
     pub kernel_memory: Option<Size>,
 }

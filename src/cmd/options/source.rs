@@ -18,7 +18,7 @@ pub enum PullPolicy {
     Missing,
     /// Never pull
     Never,
-    /// Pull if the registry has another one; if it does not answer, use the one in the store
+    /// Pull if the registry has a different image; use the one in the store if it does not answer
     Newer,
 }
 
@@ -55,7 +55,7 @@ pub struct SourceOptions {
     /// User name and password for the registry: user:password
     #[arg(long, value_name = "CREDENTIALS", help_heading = "Registry")]
     pub creds: Option<Credentials>,
-    /// File with credentials, instead of the usual ones
+    /// Credentials file, instead of the default ones
     #[arg(long, value_name = "FILE", help_heading = "Registry")]
     pub authfile: Option<PathBuf>,
     /// Directory with certificates (*.crt, *.cert, *.key) for the registry

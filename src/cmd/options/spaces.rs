@@ -17,47 +17,47 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Process", mut_args = switchable)]
 pub struct SpaceArgs {
-    /// Mounts, signal and variables for systemd: true when the command is one, false or always
+    /// Set up mounts, stop signal and variables for systemd: true (if the command is an init), false or always
     #[arg(long, value_name = "MODE", default_value = "true")]
     pub systemd: Systemd,
-    /// Size of each memory file system that --systemd mounts
+    /// Size of each tmpfs that --systemd mounts
     #[arg(long, value_name = "SIZE")]
     pub shm_size_systemd: Option<Size>,
-    /// Add an account of the host to /etc/passwd
+    /// Add a host account to /etc/passwd
     #[arg(long, value_name = "USER")]
     pub hostuser: Vec<String>,
-    /// Text of the entry that --passwd adds; $USERNAME, $UID, $GID, $NAME and $HOME are replaced
+    /// Entry that --passwd adds to /etc/passwd; $USERNAME, $UID, $GID, $NAME and $HOME are replaced
     #[arg(long, value_name = "ENTRY")]
     pub passwd_entry: Option<String>,
-    /// Text of the entry that --passwd adds to /etc/group; $GROUPNAME, $GID and $USERLIST are replaced
+    /// Entry that --passwd adds to /etc/group; $GROUPNAME, $GID and $USERLIST are replaced
     #[arg(long, value_name = "ENTRY")]
     pub group_entry: Option<String>,
-    /// Program of the host to run as init, in place of our own
+    /// Host program to run as init, instead of coracle's own
     #[arg(long, value_name = "FILE")]
     pub init_path: Option<PathBuf>,
-    /// User id map, CONTAINER:FROM:COUNT: FROM 0 is you, 1 and up are your subordinate ids; groups too, unless
+    /// User id map, CONTAINER:FROM:COUNT: FROM 0 is you, 1 and up are your subordinate ids; also for groups, unless
     /// --gidmap is given
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub uidmap: Vec<MapArg>,
-    /// Group id map, as --uidmap
+    /// Group id map; see --uidmap
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub gidmap: Vec<MapArg>,
-    /// Preference of the kernel to kill it when memory runs out: -1000 to 1000, and not less than the caller's
+    /// OOM score adjustment: -1000 to 1000, and at least the caller's
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub oom_score_adj: Option<OomScore>,
     /// Execution domain: linux or linux32
     #[arg(long, value_name = "PERSONA")]
     pub personality: Option<Personality>,
-    /// Directories inside that get /etc/hosts, /etc/hostname and /etc/resolv.conf as well
+    /// Directories in the container that also get /etc/hosts, /etc/hostname and /etc/resolv.conf
     #[arg(long, value_name = "DIR", value_delimiter = ',')]
     pub chrootdirs: Vec<PathBuf>,
-    /// Write the process id of the container's monitor to a file
+    /// Write the PID of the container's monitor to a file
     #[arg(long, value_name = "FILE")]
     pub conmon_pidfile: Option<PathBuf>,
-    /// Change a variable of the image: NAME=text with ${NAME} in it
+    /// Modify a variable of the image: NAME=TEXT, where TEXT may contain ${NAME}
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Environment")]
     pub env_merge: Vec<Pair>,
-    /// What /etc/hosts begins with: a file of the host, image for the image's, or none
+    /// Base of /etc/hosts: a file on the host, image for the image's file, or none
     #[arg(long, value_name = "FILE", conflicts_with = "no_hosts", help_heading = "Network")]
     pub hosts_file: Option<String>,
 }

@@ -16,7 +16,7 @@ pub struct Args {
     /// Name of the secret
     #[arg(value_name = "NAME")]
     pub name: Name,
-    /// File with the value, or - for standard input; with --env a variable
+    /// File with the value, or - for standard input; with --env, a variable
     #[arg(value_name = "FILE")]
     pub source: String,
     /// Driver of the secret: file
@@ -25,10 +25,10 @@ pub struct Args {
     /// Option of the driver
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub driver_opts: Vec<Pair>,
-    /// Take the value of this environment variable
+    /// Take the value from an environment variable
     #[arg(long)]
     pub env: bool,
-    /// Do not fail if it exists already
+    /// Do not fail if it already exists
     #[arg(short, long, conflicts_with = "replace")]
     pub ignore: bool,
     /// Label; may be repeated

@@ -24,7 +24,7 @@ pub struct Args {
     /// Print in a human-readable form
     #[arg(long, conflicts_with = "format")]
     pub pretty: bool,
-    /// Show their values, too
+    /// Also show their values
     #[arg(long)]
     pub showsecret: bool,
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Show secrets that match a condition: name (a pattern) or id (its beginning)
+    /// Show secrets that match a condition: name (a regular expression) or id (a prefix)
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub filter: Vec<String>,
     /// Print as table, json or a Go template such as '{{.Name}}'
@@ -22,7 +22,7 @@ pub struct Args {
     /// Omit the header line
     #[arg(short, long)]
     pub noheading: bool,
-    /// Print ids only
+    /// Print only ids
     #[arg(short, long)]
     pub quiet: bool,
 }

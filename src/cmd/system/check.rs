@@ -15,16 +15,16 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// With --repair, remove damaged containers, too, and those of damaged images
+    /// With --repair: also remove damaged containers, and those of damaged images
     #[arg(short, long)]
     pub force: bool,
     /// Keep layers that have been unused for less than this
     #[arg(short, long, value_name = "DURATION", default_value = "24h")]
     pub max: String,
-    /// Skip reading every blob
+    /// Do not verify the contents of blobs
     #[arg(short, long)]
     pub quick: bool,
-    /// Repair the store; remove leftovers, and set aside what cannot be repaired
+    /// Repair the store: remove leftovers, and move aside what cannot be repaired
     #[arg(short, long)]
     pub repair: bool,
 }

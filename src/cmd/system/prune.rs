@@ -13,10 +13,10 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Remove all images without containers, not only those without a name
+    /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     pub all: bool,
-    /// Remove volumes that no container uses, too
+    /// Also remove volumes that no container uses
     #[arg(long)]
     pub volumes: bool,
     /// Remove only what matches a condition: label=..., label!=... or until=TIME

@@ -24,7 +24,7 @@ pub struct Args {
     /// Option of the driver; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub opt: Vec<Pair>,
-    /// Do not fail if it exists already
+    /// Do not fail if it already exists
     #[arg(long)]
     pub ignore: bool,
 }

@@ -13,7 +13,7 @@ pub struct Args {
     /// Volume by name or a unique beginning of it; it must exist
     #[arg(value_name = "VOLUME")]
     pub volume: String,
-    /// Archive, plain or compressed with gzip or zstd; standard input without one or with -
+    /// Archive, plain or compressed with gzip or zstd; by default or with - standard input
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     pub source: String,
 }

@@ -23,7 +23,7 @@ pub struct Args {
     /// Omit the header line
     #[arg(short, long)]
     pub noheading: bool,
-    /// Print names only
+    /// Print only names
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -24,7 +24,7 @@ pub struct Args {
     /// Remove all volumes
     #[arg(short, long)]
     pub all: bool,
-    /// Remove the containers that use them first, and ignore volumes that do not exist
+    /// First remove the containers that use them; ignore volumes that do not exist
     #[arg(short, long)]
     pub force: bool,
     /// With --force: seconds to wait before killing the containers; -1 waits forever
