@@ -24,7 +24,7 @@ fn files() -> Vec<String> {
 fn nothing_is_left_of_the_tests_before() {
     let dir = std::env::temp_dir();
     let own = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ct-"));
-    assert!(own, "{} is no directory of tests/runner.sh", dir.display());
+    assert!(own, "{} is not a directory of tests/runner.sh", dir.display());
     // The janitors may be at work yet.
     let begun = Instant::now();
     while !files().is_empty() && begun.elapsed() < Duration::from_secs(30) {

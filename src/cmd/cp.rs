@@ -83,7 +83,7 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
         if path.is_empty() || container.as_deref() == Some("") {
             return Err(Error::new(
                 Kind::Usage,
-                "a container and a path are needed on both sides of the colon",
+                "a container before the colon and a path after it are needed",
             )
             .hint(example));
         }

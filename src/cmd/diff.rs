@@ -127,7 +127,7 @@ pub fn run(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
             return Err(Error::new(Kind::Usage, "nothing was named")
                 .hint("Give a container or an image, or --latest: coracle diff web"));
         }
-        _ => return Err(Error::new(Kind::Usage, "more than two things were named")),
+        _ => return Err(Error::new(Kind::Usage, "more than two names were given")),
     };
     let shown =
         changes.into_iter().map(|(change, path)| (change, String::from_utf8_lossy(&path).into_owned()));

@@ -63,8 +63,8 @@ fn configuration(args: &Args) -> Result<ImageConfig> {
     let os = args.os.clone().unwrap_or(host.os);
     for word in [&args.os, &args.arch, &args.variant].into_iter().flatten() {
         if word.contains('/') {
-            return Err(Error::new(Kind::Usage, format!("{word:?} is no part of a platform"))
-                .hint("Write each part by itself: --os linux --arch arm --variant v7"));
+            return Err(Error::new(Kind::Usage, format!("{word:?} is not part of a platform"))
+                .hint("Write each part separately: --os linux --arch arm --variant v7"));
         }
     }
     let own = args.arch.is_none();

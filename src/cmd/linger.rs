@@ -10,7 +10,7 @@ pub(super) fn warn(env: &Env) {
     // The runtime directory goes when the last session ends, and the note with it.
     if std::fs::File::create_new(env.roots.runtime.join("logout-told")).is_ok() {
         log::warn!(
-            "containers in the background end when you log out; to let them run on: loginctl enable-linger"
+            "background containers are killed when you log out; to keep them running: loginctl enable-linger"
         );
     }
 }

@@ -99,7 +99,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                             wanted.port, wanted.protocol
                         ),
                     )
-                    .hint(format!("See which ports are: coracle port {name}")));
+                    .hint(format!("See which ports are published: coracle port {name}")));
                 }
                 text.push_str(&lines);
             }

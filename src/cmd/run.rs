@@ -75,7 +75,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     if let Some(image) = spec.image.filter(|_| run.rmi)
         && let Err(error) = remove::forget(&store, &image.reference)
     {
-        log::info!("image {} stays: {error}", image.reference);
+        log::info!("image {} is kept: {error}", image.reference);
     }
     Ok(code)
 }

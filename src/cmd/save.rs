@@ -95,13 +95,13 @@ fn check(args: &Args) -> Result<()> {
     if args.compress && args.format != Format::DockerDir {
         return wrong(
             "--compress goes with --format docker-dir only",
-            "Leave --compress away: layers are saved as they came.",
+            "Leave out --compress: layers are saved as they were pulled.",
         );
     }
     if args.multi_image_archive && args.format != Format::DockerArchive {
         return wrong(
             "--multi-image-archive goes with --format docker-archive only",
-            "Save each image to a file of its own, or leave --format away.",
+            "Save each image to a file of its own, or leave out --format.",
         );
     }
     if args.output.is_some() {

@@ -73,7 +73,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
 /// What is removed at once.
 #[derive(Debug)]
 pub struct PruneRequest {
-    /// Only what interrupted commands left behind.
+    /// Only leftovers of interrupted commands.
     pub leftovers: bool,
     /// Volumes that no container uses, too.
     pub volumes: bool,

@@ -184,7 +184,7 @@ where
 {
     let died = || {
         Error::new(Kind::Runtime, format!("the {name} process died"))
-            .hint("It may have been killed for want of memory: journalctl -k tells. Run the command again.")
+            .hint("It may have been killed for lack of memory: see journalctl -k. Run the command again.")
     };
     let result = loop {
         match before_each(child).and_then(|()| child.link.recv::<Up<M>>()) {

@@ -17,7 +17,7 @@ pub fn account(name: &str) -> Result<String> {
         passwd.lines().find(is).map(|line| line.split(':').collect()).unwrap_or_default();
     if fields.len() < 7 {
         return Err(Error::new(Kind::Usage, format!("--hostuser: this machine has no user {name:?}"))
-            .hint("See which there are: cut -d: -f1 /etc/passwd"));
+            .hint("List the accounts: cut -d: -f1 /etc/passwd"));
     }
     fields[1] = "*";
     Ok(fields.join(":"))

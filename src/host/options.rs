@@ -50,9 +50,9 @@ fn storage_option(text: &str) -> Result<StorageOption> {
         // What podman mounts overlays by, where the kernel does not.
         Some(("overlay.mount_program", _)) => Err(Error::new(
             Kind::Usage,
-            "there are no mount programs: coracle serves overlays itself where the kernel refuses",
+            "mount programs are not used: coracle has its own FUSE overlay for where the kernel refuses",
         )
-        .hint("To have that everywhere: --storage-opt overlay.driver=fuse")),
+        .hint("To use it everywhere: --storage-opt overlay.driver=fuse")),
         _ => Err(Error::new(Kind::Usage, format!("unknown storage option {text:?}")).hint(known)),
     }
 }

@@ -153,7 +153,7 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
 }
 
 fn squatted(dir: &Path) -> Error {
-    Error::new(Kind::Host, format!("{} is not a directory that is yours alone", dir.display()))
+    Error::new(Kind::Host, format!("{} is not a directory that only you can change", dir.display()))
         .hint(format!(
             "Look at it with ls -ld {0}; make it safe with chmod 700 {0} if it is yours",
             dir.display()

@@ -44,7 +44,7 @@ impl FromStr for Change {
         let (key, rest) = text.split_at(end);
         let value = rest.strip_prefix('=').unwrap_or(rest).trim();
         if key.is_empty() || !rest.starts_with(|c: char| c == '=' || c.is_whitespace()) {
-            return Err(wrong("it is no instruction with a value"));
+            return Err(wrong("it is not an instruction with a value"));
         }
         if value.is_empty() || value.contains('\0') {
             return Err(wrong("it has no value"));

@@ -101,7 +101,7 @@ impl Reference {
     /// When it has a digest, which nobody can give.
     pub fn as_new_name(&self) -> Result<Reference> {
         if self.digest.is_some() {
-            return Err(Error::new(Kind::Usage, format!("{self} has a digest, which no one can choose"))
+            return Err(Error::new(Kind::Usage, format!("{self} has a digest, which cannot be chosen"))
                 .hint("Write [registry/]name[:tag]."));
         }
         let named = if self.registry.is_some() { self.clone() } else { self.qualify("localhost") };

@@ -130,16 +130,16 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
     };
     match errno {
         Errno::EADDRINUSE if port.host_port_end.is_some() => error("no port of the range is free".to_owned())
-            .hint(format!("Take another range, or any free port: -p {container_port}.")),
+            .hint(format!("Use another range, or any free port: -p {container_port}.")),
         Errno::EADDRINUSE => error(format!("host port {host_port} is in use")).hint(format!(
-            "See who has it: ss -{}lnp 'sport = :{host_port}'. Or take another port: {another}.",
+            "See who has it: ss -{}lnp 'sport = :{host_port}'. Or use another port: {another}.",
             if *protocol == Protocol::Tcp { 't' } else { 'u' }
         )),
         Errno::EACCES | Errno::EPERM => {
             let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
                 .map_or_else(|_| "1024".to_owned(), |text| text.trim().to_owned());
-            error(format!("host ports below {first} need a privilege")).hint(format!(
-                "Take a higher port: {another}. Or allow it on this machine: \
+            error(format!("host ports below {first} are privileged")).hint(format!(
+                "Use a higher port: {another}. Or allow it on this machine: \
                  sudo sysctl net.ipv4.ip_unprivileged_port_start={host_port}."
             ))
         }

@@ -51,7 +51,7 @@ pub fn dns_plan<S: AsRef<str>>(servers: &[S], search: &[S], options: &[S]) -> Re
     if plan.keep_image && !(plan.servers.is_empty() && search.is_empty() && options.is_empty()) {
         return Err(Error::new(
             Kind::Usage,
-            "--dns none leaves resolv.conf to the image, so no other name option may stand beside it",
+            "--dns none leaves resolv.conf to the image, so other DNS options cannot be given",
         )
         .hint("Leave out --dns none, or leave out the other --dns, --dns-search and --dns-option."));
     }
@@ -60,7 +60,7 @@ pub fn dns_plan<S: AsRef<str>>(servers: &[S], search: &[S], options: &[S]) -> Re
     if plan.search.len() > 1 && plan.search.iter().any(|s| s == ".") {
         return Err(Error::new(
             Kind::Usage,
-            "search domain \".\" means no search domain, so no other may stand beside it",
+            "search domain \".\" means no search domain, so no other can be given",
         )
         .hint("Leave out --dns-search . or the other search domains."));
     }

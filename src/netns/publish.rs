@@ -158,7 +158,7 @@ fn split_protocol(text: &str) -> Result<(&str, Protocol), BadProtocol> {
         "tcp" => Ok((ports, Protocol::Tcp)),
         "udp" => Ok((ports, Protocol::Udp)),
         "sctp" => Err(BadProtocol {
-            why: "sctp cannot be carried by user-mode networking".to_owned(),
+            why: "user-mode networking does not support sctp".to_owned(),
             hint: "Use /tcp or /udp, or --network host, where the program binds the host's port itself.",
         }),
         _ => Err(BadProtocol {
@@ -276,7 +276,7 @@ mod tests {
             ("80-:80", "the host port is missing"),
             ("8000-8002:80-81", "the host range 8000-8002 has 3 ports and the container range 80-81 has 2"),
             ("8000:80-81", "the host range 8000 has 1 ports and the container range 80-81 has 2"),
-            ("80/sctp", "sctp cannot be carried by user-mode networking"),
+            ("80/sctp", "user-mode networking does not support sctp"),
             ("80/icmp", "\"icmp\" is not a protocol"),
             ("80/", "\"\" is not a protocol"),
             ("1.2.3:80:80", "\"1.2.3\" is not an IP address"),
@@ -305,10 +305,7 @@ mod tests {
         assert_eq!(shown("53/udp"), "53/udp");
         assert_eq!(shown("80-82/tcp"), "80/tcp 81/tcp 82/tcp");
         assert_eq!(shown("80:80"), "cannot expose \"80:80\": the port \"80:80\" is not a number");
-        assert_eq!(
-            shown("9/sctp"),
-            "cannot expose \"9/sctp\": sctp cannot be carried by user-mode networking"
-        );
+        assert_eq!(shown("9/sctp"), "cannot expose \"9/sctp\": user-mode networking does not support sctp");
     }
 
     #[test]

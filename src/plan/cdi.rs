@@ -103,7 +103,7 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Res
     match Value::deserialize(from)? {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(serde::de::Error::custom("a device's name is a text")),
+        _ => Err(serde::de::Error::custom("a device's name must be a string")),
     }
 }
 
@@ -122,7 +122,7 @@ pub fn parse(text: &str, is_json: bool) -> Result<Spec> {
         return Err(bad(format!("CDI version {version:?} is not known")));
     }
     let spec: Spec =
-        serde_json::from_value(value).map_err(|e| bad(format!("it is no specification: {e}")))?;
+        serde_json::from_value(value).map_err(|e| bad(format!("it is not a specification: {e}")))?;
     let named = |name: &str| super::device::is_qualified(&format!("{}={name}", spec.kind));
     if !named("x") {
         return Err(bad(format!("{:?} is not the kind of a device", spec.kind)));
@@ -153,12 +153,12 @@ fn yaml(text: &str) -> std::result::Result<Value, String> {
             Yaml::Hash(map) => {
                 let mut object = serde_json::Map::new();
                 for (key, value) in map {
-                    let Yaml::String(key) = key else { return Err("a key is not a text".to_owned()) };
+                    let Yaml::String(key) = key else { return Err("a key is not a string".to_owned()) };
                     object.insert(key, convert(value, depth + 1)?);
                 }
                 Value::Object(object)
             }
-            Yaml::Alias(_) | Yaml::BadValue => return Err("it refers to what is not there".to_owned()),
+            Yaml::Alias(_) | Yaml::BadValue => return Err("it has an undefined alias".to_owned()),
         })
     }
     let mut documents = YamlLoader::load_from_str(text).map_err(|e| format!("it is not YAML: {e}"))?;

@@ -102,7 +102,7 @@ impl FromStr for GpusArg {
                         (_, Ok(_)) if by_name => names.push(count.to_owned()),
                         (_, Ok(number @ 1..=64)) => names.extend((0..number).map(|n| n.to_string())),
                         (name, Err(_)) if by_name && !name.is_empty() => names.push(name.to_owned()),
-                        _ => return Err(bad("that is no number of devices")),
+                        _ => return Err(bad("that is not a number of devices")),
                     }
                 }
                 Some(("device", name)) if !name.is_empty() => {

@@ -33,15 +33,17 @@ impl FromStr for EnvArg {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
         let bad = |why: &str| {
-            Error::new(Kind::Usage, format!("{s:?} does not set a variable: {why}"))
-                .hint("Write NAME=value, NAME to take over the caller's value, or PREFIX* for several, for example --env TZ=UTC.")
+            Error::new(Kind::Usage, format!("{s:?} does not set a variable: {why}")).hint(
+                "Write NAME=value, NAME for the caller's value, or PREFIX* for several, for example \
+                       --env TZ=UTC.",
+            )
         };
         let name = s.split_once('=').map_or(s, |(name, _)| name);
         if name.is_empty() {
             return Err(bad("the name is empty"));
         }
         if name.contains(|c: char| c.is_whitespace()) {
-            return Err(bad("the name has a blank"));
+            return Err(bad("the name contains white space"));
         }
         if s.contains('\0') {
             return Err(bad("it has a NUL byte"));

@@ -27,7 +27,7 @@ impl FromStr for Test {
     fn from_str(s: &str) -> Result<Self> {
         let empty = || {
             Error::new(Kind::Usage, "a health check needs a command")
-                .hint("Write a line for the shell, a JSON array, or none to have no health check.")
+                .hint("Write a shell command, a JSON array, or none for no health check.")
         };
         if s.trim().is_empty() {
             return Err(empty());
@@ -124,7 +124,7 @@ impl HealthRequest {
             || self.startup_success.is_some();
         if startup && self.startup_test.is_none() {
             return refuse(
-                "the --health-startup options mean nothing without --health-startup-cmd",
+                "the --health-startup options have no effect without --health-startup-cmd",
                 "Give the command: --health-startup-cmd COMMAND",
             );
         }

@@ -103,7 +103,10 @@ impl FromStr for Userns {
             ("nomap", None) => own(IdsRequest::WithoutUser),
             ("keep-id", options) => own(kept_ids(s, options)?),
             ("auto", _) => Err(refuse(
-                format!("user namespace mode {s:?} is not offered: no ranges are kept apart for containers"),
+                format!(
+                    "user namespace mode {s:?} is not supported: containers have no id ranges to \
+                         themselves"
+                ),
                 OTHER_IDS,
             )),
             _ => match super::words::elsewhere(s) {
@@ -160,7 +163,7 @@ pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
         }
     };
     found.ok_or_else(|| {
-        Error::new(Kind::Host, "--userns: other ids need subordinate ones, and this account has none")
+        Error::new(Kind::Host, "--userns: another id map needs subordinate ids, and this account has none")
             .hint("See what is missing and how to get it: coracle info")
     })
 }

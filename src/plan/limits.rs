@@ -137,7 +137,8 @@ impl FromStr for SysctlArg {
         } else if name.starts_with("fs.mqueue.") || IPC_SYSCTLS.contains(&name) {
             SysctlOf::Ipc
         } else {
-            return Err(Error::new(Kind::Usage, format!("kernel parameter {name} is not a container's to set"))
+            return Err(Error::new(Kind::Usage, format!("kernel parameter {name} cannot be set for a \
+                                                        container"))
                 .hint("Only parameters of the network (net.*) and IPC namespaces (kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.*) can be set."));
         };
         Ok(SysctlArg { name: name.to_owned(), value: value.to_owned(), of })

@@ -29,7 +29,7 @@ impl FromStr for OomScore {
     fn from_str(s: &str) -> Result<Self> {
         s.parse().ok().filter(|n| (-1000..=1000).contains(n)).map(OomScore).ok_or_else(|| {
             Error::new(Kind::Usage, format!("{s:?} is not a number from -1000 to 1000"))
-                .hint("The higher, the sooner it is killed, for example --oom-score-adj 500.")
+                .hint("Processes with a higher score are killed first, for example --oom-score-adj 500.")
         })
     }
 }
@@ -45,7 +45,7 @@ impl FromStr for Personality {
             "linux" => Ok(Personality(0)),
             "linux32" => Ok(Personality(8)),
             _ => Err(Error::new(Kind::Usage, format!("{s:?} is not an execution domain"))
-                .hint("Use linux, or linux32 for a machine that looks like one of 32 bits.")),
+                .hint("Use linux, or linux32 to see a 32-bit machine.")),
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct Resolved {
 ///
 /// # Errors
 /// Options that contradict each other, ask for what cannot be given, or an image whose configuration
-/// cannot be carried out.
+/// cannot be applied.
 pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result<Resolved> {
     let config = image.map(|i| &i.config.config);
     no_nul("working directory", config.map(|c| &c.working_dir).into_iter())?;
@@ -185,7 +185,7 @@ fn check_namespaces(request: &Request) -> Result<()> {
     }
     if *pid != Share::Private && request.process.init {
         return Err(refuse(
-            format!("--init needs process ids of the container's own, and --pid={pid} shares others"),
+            format!("--init needs a PID namespace of its own, and --pid={pid} shares another"),
             &format!("Leave out --init or --pid={pid}."),
         ));
     }
@@ -203,7 +203,7 @@ fn ids(request: &Request, facts: &Facts) -> Result<IdMaps> {
     let maps = ids::maps(&request.ids, &facts.account)?;
     if maps.is_shifted() && request.rootfs.is_some() {
         return Err(refuse(
-            "--rootfs cannot be used with other user ids: its files belong to the host's users",
+            "--rootfs cannot be used with another id map: its files belong to the host's users",
             "Make an image of it: tar -C DIR -c . | coracle import - NAME",
         ));
     }
@@ -232,7 +232,7 @@ fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<Roo
     match (path == Path::new("/"), rootfs.overlay) {
         (true, true) => Ok(RootSpec::HostTree),
         (true, false) => Err(refuse(
-            "the host's own root cannot be a container's root in place",
+            "the host's root cannot be used directly as a container's root",
             "Run over a throw-away layer: coracle run --rootfs /:O COMMAND.",
         )),
         (false, overlay) => Ok(RootSpec::Directory { path, overlay }),
@@ -261,8 +261,8 @@ fn lifecycle(
         && matches!(restart, RestartPolicy::Always | RestartPolicy::UnlessStopped)
     {
         return Err(refuse(
-            "--rm does not go with a container that is always started again",
-            "Leave out --rm, or let it be started again after failures only: --restart on-failure.",
+            "--rm does not go with a container that is always restarted",
+            "Leave out --rm, or restart only after failures: --restart on-failure.",
         ));
     }
     Ok(LifecycleSpec {

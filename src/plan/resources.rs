@@ -83,7 +83,7 @@ impl Resources {
         }
         if self.memory.is_some_and(|bytes| (1..6 << 20).contains(&bytes)) {
             return refuse(
-                "--memory is below 6m, in which no container starts",
+                "--memory is below 6m, which is too little to start a container",
                 "Give at least --memory 6m.",
             );
         }

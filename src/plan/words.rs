@@ -15,7 +15,7 @@ pub(super) fn elsewhere(s: &str) -> Option<Result<Share>> {
         ("container", "") => Some(missing("container", "Name it, for example container:web.")),
         ("container", name) => Some(Ok(Share::Container(name.to_owned()))),
         ("ns", path) if path.starts_with('/') => Some(Ok(Share::Ns(path.into()))),
-        ("ns", _) => Some(missing("absolute path", "Write it whole, for example ns:/proc/1234/ns/net.")),
+        ("ns", _) => Some(missing("absolute path", "Write the full path, for example ns:/proc/1234/ns/net.")),
         _ => None,
     }
 }
@@ -86,7 +86,7 @@ impl FromStr for Cgroups {
             "enabled" | "no-conmon" | "split" => Ok(Cgroups::Enabled),
             "disabled" => Ok(Cgroups::Disabled),
             _ => Err(refuse(
-                format!("{s:?} is no way to use cgroups"),
+                format!("{s:?} is not a cgroup mode"),
                 "Use enabled, disabled, no-conmon or split.",
             )),
         }

@@ -252,7 +252,7 @@ impl Registry {
         }
         if self.mirror_by_digest_only && self.mirror.iter().any(|m| m.pull_from_mirror != PullFromMirror::All)
         {
-            return bad("pull-from-mirror cannot stand beside mirror-by-digest-only");
+            return bad("pull-from-mirror cannot be combined with mirror-by-digest-only");
         }
         Ok(())
     }

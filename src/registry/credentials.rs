@@ -199,7 +199,7 @@ impl AuthFile {
                     e.column()
                 ),
             )
-            .hint("Write it anew with `podman login` or `docker login`.")
+            .hint("Write it again with `podman login` or `docker login`.")
         };
         if text.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);

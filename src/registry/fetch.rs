@@ -299,7 +299,7 @@ impl Fetcher<'_> {
             let named = format!("the configuration of {}", session.endpoint.reference);
             let bytes = read_limited(&mut response, &named, CONFIG_MAX).await?;
             if (bytes.len() as u64) < image.config_size {
-                let message = format!("configuration {} came incomplete", image.config);
+                let message = format!("configuration {} was incomplete", image.config);
                 return Err(Trouble::passing(Error::new(Kind::Registry, message)));
             }
             Ok(bytes)

@@ -171,7 +171,7 @@ impl Authorizer {
             request.send().await.map_err(|e| Trouble::passing(answer::unreachable(&server, &e)))?;
         let status = response.status();
         if matches!(status.as_u16(), 400 | 401 | 403) {
-            return Err(self.denied(&format!("token server {server} refuses us")).into());
+            return Err(self.denied(&format!("token server {server} refused the request")).into());
         }
         if !status.is_success() {
             let error =
@@ -195,7 +195,8 @@ impl Authorizer {
         let mut error = Error::new(Kind::Registry, format!("access to {repository} is denied: {why}"));
         if let Some(server) = self.withheld_from.borrow().as_deref() {
             return error.hint(format!(
-                "The credentials for {host} were not sent to its token server {server}, which is a foreign host: \
+                "The credentials for {host} were not sent to its token server {server}, which is a \
+                different host: \
                  if that is right, add an entry for {server} to auth.json."
             ));
         }
@@ -205,7 +206,7 @@ impl Authorizer {
         if self.endpoint.found.credentials.is_none() {
             error.hint(format!("It may not exist, or need a login. {}", login_hint(host)))
         } else {
-            error.hint(format!("The credentials may be wrong or too weak. {}", login_hint(host)))
+            error.hint(format!("The credentials may be wrong or lack permission. {}", login_hint(host)))
         }
     }
 }

@@ -47,7 +47,7 @@ impl Sets {
     /// A name that is none.
     pub fn of(plan: &SecuritySpec) -> std::result::Result<Sets, Failure> {
         let set = |names: &[String]| -> std::result::Result<CapsHashSet, Failure> {
-            let unknown = |name: &str| Failure::other("set capability", name, "there is none of that name");
+            let unknown = |name: &str| Failure::other("set capability", name, "there is none with that name");
             names.iter().map(|n| parse(n).map_err(|_| unknown(n))).collect()
         };
         let bounding = set(&plan.capabilities)?;
@@ -121,7 +121,8 @@ fn set_ids(user: &ResolvedUser) -> std::result::Result<(), Failure> {
         Errno::EINVAL => {
             let mut failure =
                 Failure::other(what, id.to_string(), "it is not mapped into the container's user namespace");
-            let hint = "See which ids there are, first of the line and how many: coracle unshare cat /proc/self/uid_map";
+            let hint = "See which ids there are, the first and the count in each line: coracle unshare cat \
+                        /proc/self/uid_map";
             failure.hints = Box::new([hint.to_owned()]);
             failure
         }

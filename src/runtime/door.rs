@@ -165,7 +165,7 @@ impl Ground {
         run.root.map(Ground).ok_or_else(|| {
             let name = dir.called();
             Error::new(Kind::Conflict, format!("container {name} was started by an older coracle"))
-                .hint(format!("Start it anew: coracle restart {name}"))
+                .hint(format!("Restart it: coracle restart {name}"))
         })
     }
 
@@ -189,7 +189,7 @@ impl Ground {
     pub(super) fn check(self, root: BorrowedFd<'_>) -> std::result::Result<(), Failure> {
         match FileId::of(root).doing("examine", "the container's root directory")? == self.0 {
             true => Ok(()),
-            false => Err(Failure::other("enter", "the container", "what is found there is not its root")),
+            false => Err(Failure::other("enter", "the container", "it is not the container's root")),
         }
     }
 }
@@ -201,5 +201,5 @@ pub fn not_running(dir: &ContainerDir) -> Error {
 }
 
 fn just_ended() -> Error {
-    Error::new(Kind::Conflict, "the container has just ended").hint("See how it stands: coracle ps -a")
+    Error::new(Kind::Conflict, "the container has just ended").hint("See its state: coracle ps -a")
 }

@@ -81,7 +81,7 @@ fn target_at(
     }
     let in_proc = fstatfs(&fd).doing("look at mount point", path)?.filesystem_type() == PROC_SUPER_MAGIC;
     if in_proc && !PROC_FILES.iter().any(|name| relative(path) == Path::new("proc").join(name)) {
-        return Err(Failure::other("mount on", path.to_string_lossy(), "nothing may cover parts of /proc"));
+        return Err(Failure::other("mount on", path.to_string_lossy(), "parts of /proc cannot be covered"));
     }
     Ok(fd)
 }

@@ -133,7 +133,7 @@ impl Joins {
         };
         let Owner::Container(user) = user else {
             if wish.name == "pid" {
-                return Err(unusable(wish).hint("Only the process ids of a container can be shared."));
+                return Err(unusable(wish).hint("Only the PID namespace of a container can be shared."));
             }
             return Ok(Whose::Foreign);
         };
@@ -274,7 +274,7 @@ fn of_path(wish: &Wish<'_>, path: &Path) -> Result<OwnedFd> {
     match namespace::kind(found.as_fd()) {
         Ok(kind) if kind == wish.flag.bits() => Ok(found.into()),
         _ => Err(Error::new(Kind::Usage, format!("{}: that is not a {} namespace", wish.option, wish.name))
-            .hint(format!("Name one as /proc/PID/ns/{} is one.", wish.name))),
+            .hint(format!("Give a path such as /proc/PID/ns/{}.", wish.name))),
     }
 }
 

@@ -47,7 +47,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     if plan.limits.manages_cgroups
         && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
     {
-        warnings.push(format!("systemd in the container will find no cgroup that it may change: {e}"));
+        warnings.push(format!("systemd in the container will find no cgroup that it can change: {e}"));
     }
     let slirp = match plan.network.mode {
         NetworkMode::Slirp(_) => Some(slirp::find()?),

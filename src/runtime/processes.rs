@@ -188,7 +188,7 @@ pub fn shown(pid: i32) -> String {
     let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("?", |(name, _)| name);
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     let state = match state {
-        Some('D') => ", which the kernel does not let go (state D)",
+        Some('D') => ", which hangs in the kernel (state D)",
         Some('T') => ", which is stopped (state T)",
         Some('t') => ", which its tracer has stopped (state t)",
         Some('Z' | 'X') => ", which has ended and was not reaped",

@@ -85,8 +85,11 @@ fn variables(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Vec<String>> {
             let value = secrets::of_container(dir.fd(), &secret.name)?;
             let text = String::from_utf8(value).ok().filter(|text| !text.contains('\0'));
             let text = text.ok_or_else(|| {
-                Error::new(Kind::Usage, format!("secret {} is not text and fits no variable", secret.name))
-                    .hint(format!("Give it as a file: --secret {},type=mount", secret.name))
+                Error::new(
+                    Kind::Usage,
+                    format!("secret {} is not text, so it cannot be a variable", secret.name),
+                )
+                .hint(format!("Give it as a file: --secret {},type=mount", secret.name))
             })?;
             variables.push(format!("{variable}={text}"));
         }

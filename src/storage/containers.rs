@@ -94,7 +94,7 @@ impl Containers {
             Err(e) => {
                 Err(e).context(Kind::Storage, || format!("open container {}", id.short())).map_err(|e| {
                     e.hint(format!(
-                        "Have it looked at: coracle system check; or drop it: coracle rm -f {}",
+                        "Check it: coracle system check; or remove it: coracle rm -f {}",
                         id.short()
                     ))
                 })

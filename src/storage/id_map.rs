@@ -38,7 +38,7 @@ pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
 
 /// The range was taken away, or newuidmap: the parent looks which (`host::cures`).
 fn one_id_now(roots: &Roots) -> Error {
-    let detail = "they hold files of many ids, and now only one can be had";
+    let detail = "they have files of many ids, and only one is available now";
     Failure::other(Step::UseLayers, roots.data.to_string_lossy(), detail).as_if(Errno::EPERM).into()
 }
 

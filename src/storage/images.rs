@@ -130,7 +130,7 @@ impl Images {
     pub fn need(&self, text: &str) -> Result<Image> {
         self.find(text)?.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("image {text} is not here"))
-                .hint("List the images that are: coracle images")
+                .hint("List the images: coracle images")
         })
     }
 

@@ -157,7 +157,7 @@ impl Layers {
     /// present from being collected until the image is recorded.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when a layer that was present has been removed meanwhile: pull again.
+    /// [`Kind::NotFound`] when a layer that was present was removed in the meantime: pull again.
     pub fn commit(&self, _lock: &SharedLock, stack: Vec<StackLayer>) -> Result<Vec<ChainId>> {
         raise_file_limit();
         let mut chain: Vec<ChainId> = Vec::with_capacity(stack.len());

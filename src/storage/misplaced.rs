@@ -34,7 +34,7 @@ impl Store {
                 let found = parent.path().join(&part);
                 all.push(Misplaced {
                     name: (*name).to_owned(),
-                    what: format!("{} is no directory", found.display()),
+                    what: format!("{} is not a directory", found.display()),
                     replaceable: REPLACEABLE.contains(name),
                 });
             }
@@ -42,7 +42,7 @@ impl Store {
         let root = Place::open(self.data())?;
         for name in LOCKS {
             if root.look(name)?.is_some_and(|found| !place::is(&found, SFlag::S_IFREG)) {
-                let (name, what) = (name.to_owned(), "it is no regular file".to_owned());
+                let (name, what) = (name.to_owned(), "it is not a regular file".to_owned());
                 all.push(Misplaced { name, what, replaceable: true });
             }
         }

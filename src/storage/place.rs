@@ -299,11 +299,8 @@ fn refused(path: &Path, e: Errno) -> Error {
     let wrong = wrong.unwrap_or(path);
     let what =
         if kind(wrong).is_some_and(|kind| kind.is_symlink()) { "a symbolic link" } else { "no directory" };
-    Error::new(
-        Kind::Storage,
-        format!("{} is {what}, where the store has a directory of its own", wrong.display()),
-    )
-    .hint("See what has put it there, then have it set aside: coracle system check --repair")
+    Error::new(Kind::Storage, format!("{} is {what}, where the store needs a directory", wrong.display()))
+        .hint("See what put it there, then set it aside: coracle system check --repair")
 }
 
 /// The first of the parts of a path below a data root that is there and no directory: its parent and name.
@@ -346,7 +343,7 @@ mod tests {
                 assert!(
                     error
                         .message()
-                        .ends_with("data/oci is a symbolic link, where the store has a directory of its own"),
+                        .ends_with("data/oci is a symbolic link, where the store needs a directory"),
                     "{error}"
                 );
                 assert!(error.hints()[0].contains("coracle system check --repair"));

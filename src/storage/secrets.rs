@@ -217,7 +217,8 @@ impl Secrets {
                 Err(error) => warn_once(
                     &format!("secret {name}"),
                     &format!(
-                        "secret {name} is left alone: {}. Have it set aside: coracle system check --repair; or remove it: coracle secret rm {name}",
+                        "secret {name} is left alone: {}. Set it aside: coracle system check --repair; or \
+                         remove it: coracle secret rm {name}",
                         error.in_one_line()
                     ),
                 ),
@@ -248,8 +249,8 @@ impl Secrets {
         for name in place.names()? {
             let Some(found) = place.look(&name)? else { continue };
             let what = match name.parse::<Name>() {
-                _ if !place::is(&found, SFlag::S_IFDIR) => "it is no directory".to_owned(),
-                Err(_) => "its name is none for a secret".to_owned(),
+                _ if !place::is(&found, SFlag::S_IFDIR) => "it is not a directory".to_owned(),
+                Err(_) => "its name is not valid for a secret".to_owned(),
                 Ok(name) => match self.get(&name) {
                     Err(error) => error.in_one_line(),
                     Ok(None) if place.look(name.as_str())?.is_some() => "it has no secret.json".to_owned(),

@@ -227,7 +227,7 @@ fn prepare_runtime(runtime: &Path) -> Result<()> {
     }
     Err(Error::new(
         Kind::Host,
-        format!("{} is not a directory that only this account may enter", runtime.display()),
+        format!("{} is not a directory that only this account can enter", runtime.display()),
     )
     .hint("Remove it or chmod it to 0700, or name another place: coracle --runroot DIR ..."))
 }

@@ -322,8 +322,8 @@ impl Volumes {
         for name in place.names()? {
             let Some(found) = place.look(&name)? else { continue };
             let what = match name.parse::<Name>() {
-                _ if !place::is(&found, SFlag::S_IFDIR) => "it is no directory".to_owned(),
-                Err(_) => "its name is none for a volume".to_owned(),
+                _ if !place::is(&found, SFlag::S_IFDIR) => "it is not a directory".to_owned(),
+                Err(_) => "its name is not valid for a volume".to_owned(),
                 Ok(name) => match self.get(&name) {
                     Err(error) => error.in_one_line(),
                     Ok(None) if place.look(name.as_str())?.is_some() => "it has no volume.json".to_owned(),

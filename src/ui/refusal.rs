@@ -10,9 +10,9 @@ mod number;
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
 const UNSUPPORTED: [(&str, &str); 34] = [
-    ("auto-update", "there is no daemon that could do it; pull and start anew"),
-    ("build", "images are not built here yet; load what another tool built: coracle load -i FILE"),
-    ("builder", "images are not built here yet"),
+    ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
+    ("build", "building images is not supported yet; load what another tool built: coracle load -i FILE"),
+    ("builder", "building images is not supported yet"),
     ("buildx", "there is one builder and it needs no driver"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),
@@ -24,27 +24,31 @@ const UNSUPPORTED: [(&str, &str); 34] = [
     ("login", "credentials are read from auth.json, which podman login and skopeo login write"),
     ("logout", "credentials are read from auth.json, which podman logout and skopeo logout write"),
     ("machine", "containers run on this kernel, not in a virtual machine"),
-    ("manifest", "lists of images are not made here yet"),
+    ("manifest", "manifest lists are not supported yet"),
     (
         "network",
         "there are no named networks yet; publish ports with -p, or share with --network container:NAME",
     ),
     ("node", "there is no cluster"),
     ("play", "there are no pods yet"),
-    ("plugin", "nothing runs that could load one"),
+    ("plugin", "there are no plugins"),
     ("pod", "there are no pods yet; share namespaces with --network, --ipc and --pid container:NAME"),
-    ("push", "images are not pushed here yet; save and copy them: coracle save -o FILE IMAGE; skopeo copy"),
+    (
+        "push",
+        "pushing images is not supported yet; save and copy them: coracle save -o FILE IMAGE; skopeo \
+              copy",
+    ),
     ("restore", "a restored process could be bound to other files than the ones it was checked with"),
     ("scout", "it is a service of docker's vendor"),
-    ("search", "there is no search of registries yet"),
+    ("search", "searching registries is not supported yet"),
     ("service", "there is no cluster; start containers with run -d"),
     ("stack", "there is no cluster; start containers with run -d"),
     ("swarm", "there is no cluster"),
     ("system connection", "there is no daemon to connect to"),
     ("system migrate", "containers need no migration: each has its own monitor"),
     ("system renumber", "containers are locked by their files, which need no numbers"),
-    ("system service", "there is no interface over a socket yet; call coracle itself"),
-    ("trust", "image signatures are not made here"),
+    ("system service", "there is no API socket yet; run coracle itself"),
+    ("trust", "signing images is not supported"),
     ("mount", "a container's root is mounted in its own namespace only; copy with coracle cp"),
     ("unmount", "a container's root is mounted in its own namespace only"),
 ];
@@ -129,7 +133,7 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
             let prior = text(ContextKind::PriorArg).map(|a| bare(&a)).unwrap_or_default();
             usage(format!("{argument} does not go with {prior}")).hint(help)
         }
-        ErrorKind::NoEquals => usage(format!("{argument} needs its value behind an equals sign")).hint(help),
+        ErrorKind::NoEquals => usage(format!("{argument} needs its value after an equals sign")).hint(help),
         ErrorKind::TooManyValues => usage(format!("unexpected value {value:?} for {argument}")).hint(help),
         ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             usage(format!("a value for {argument} is missing")).hint(help)

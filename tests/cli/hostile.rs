@@ -161,7 +161,7 @@ fn a_place_in_tmp_that_somebody_has_mounted_is_refused() {
                   && exec env -u XDG_RUNTIME_DIR /proc/self/fd/3 --root /tmp/data ps";
     let output = env.coracle(["unshare", "sh", "-c", script]).arg(coracle_binary()).run();
     assert_eq!(output.code, 125, "{output}");
-    assert!(output.stderr.contains("/tmp/coracle-0 is not a directory that is yours alone"), "{output}");
+    assert!(output.stderr.contains("/tmp/coracle-0 is not a directory that only you can change"), "{output}");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_start_is_not_kept_waiting_by_who_has_the_files_in_hand() {
     let output = waiting.wait();
     assert!(begun.elapsed() < Duration::from_secs(60), "{output}");
     is_told(&output);
-    assert!(output.stderr.contains("has the files of container"), "{output}");
+    assert!(output.stderr.contains("is using the files of container"), "{output}");
     assert!(output.stderr.contains("ps -o pid,stat,args -p"), "{output}");
     // One that waits is ended like the one it waits for.
     let waiting = env.coracle(["start", "c"]).start();

@@ -158,7 +158,7 @@ fn options_of_the_log_are_refused_with_the_reason() {
     refused(&["--log-opt", "max-file=0"], "max-file");
     refused(&["--log-driver", "json-file", "--log-opt", "tag={{.Wat}}"], ".Wat");
     if !std::path::Path::new("/run/systemd/journal/socket").exists() {
-        refused(&["--log-driver", "journald"], "journal does not run here");
+        refused(&["--log-driver", "journald"], "journald is not running here");
     }
 }
 

@@ -313,7 +313,7 @@ fn a_forced_removal_wins_over_a_start() {
         soon(8, env.coracle(["rm", "-f", "-t=0", "c"]));
         let run = run.wait();
         assert!(
-            run.code == 137 || run.stderr.contains("has been removed meanwhile"),
+            run.code == 137 || run.stderr.contains("was removed in the meantime"),
             "{point} {pause}: {run}"
         );
         assert!(!run.stderr.contains("alive lock") && !run.stderr.contains("plan.json"), "{run}");

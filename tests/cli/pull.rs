@@ -232,7 +232,7 @@ fn all_tags_are_pulled() {
     ids.sort();
     got.sort();
     assert_eq!(got, ids);
-    env.coracle(["pull", "-a", &format!("{name}:a")]).fails(125).says("names one image");
+    env.coracle(["pull", "-a", &format!("{name}:a")]).fails(125).says("names a single image");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
         ("--pod=x", "no pods"),
         ("--pod-id-file=x", "no pods"),
         ("--device-cgroup-rule=c 1:3 r", "control group"),
-        ("--seccomp-policy=image", "own confinement"),
+        ("--seccomp-policy=image", "choose its own seccomp profile"),
         ("--domainname=x", "NIS"),
         ("--isolation=hyperv", "Windows"),
         ("--runtime=runc", "itself"),
@@ -161,7 +161,7 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
         ("--cpu-count=1", "Windows"),
         ("--rdt-class=x", "cache"),
         ("--decryption-key=x", "encrypted"),
-        ("--preserve-fd=4", "from 3 upwards"),
+        ("--preserve-fd=4", "only the descriptors from 3 up can be passed"),
         ("--init-ctr=once", "no pods"),
     ] {
         refused(&env, &[option], says);

@@ -254,7 +254,7 @@ fn it_lives_like_any_other() {
     assert_eq!(joined.ok().text(), "0\n0");
     env.coracle(["run", "--rm", "--network=container:h", NOMAP, "busybox", "true"])
         .fails(125)
-        .says("Leave --userns and --uidmap out");
+        .says("Leave out --userns and --uidmap");
 }
 
 #[track_caller]

@@ -118,7 +118,7 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
             return Ok(name);
         }
     }
-    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} copies of {of} have a name already"))
+    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} clones of {of} already exist"))
         .hint("Give this one a name: coracle container clone --name NAME ..."))
 }
 
@@ -139,7 +139,10 @@ fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
         Ok(false) if !original.in_place() => {}
         Ok(false) => {
             let id = original.id().short();
-            return Err(Error::new(Kind::Conflict, format!("container {id} was started again meanwhile")));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("container {id} was started again in the meantime"),
+            ));
         }
         Err(error) => return Err(error),
     }

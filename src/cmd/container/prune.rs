@@ -19,14 +19,14 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Removes the containers that do not run, and prints their ids.
+/// Removes the containers that are not running, and prints their ids.
 ///
 /// # Errors
 /// A wrong filter; failures of single containers are reported here.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let filters = Filters::parse(&args.filter)?;
-    let question = "WARNING! This will remove all containers that do not run.\n\
+    let question = "WARNING! This will remove all containers that are not running.\n\
                     Are you sure you want to continue? [y/N] ";
     if !args.force && !ui::confirm(question)? {
         return Ok(ExitCode::SUCCESS);

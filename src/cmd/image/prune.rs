@@ -34,7 +34,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     prune::check_keys(&args.filter)?;
     if args.all && args.external {
         return Err(Error::new(Kind::Usage, "--all and --external exclude each other")
-            .hint("Leave --external away: coracle image prune --all"));
+            .hint("Leave out --external: coracle image prune --all"));
     }
     let store = crate::cmd::store(env)?;
     let filters = Filters::parse(&args.filter, &store)?;

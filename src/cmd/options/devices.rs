@@ -88,9 +88,7 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DeviceSpec
     };
     if is_device(kind) {
         if !permissions.contains('w') || !permissions.contains('r') {
-            log::warn!(
-                "device {shown}: an ordinary user cannot narrow what a container may do with it to {permissions:?}"
-            );
+            log::warn!("device {shown}: an ordinary user cannot restrict access to it to {permissions:?}");
         }
         return Ok(vec![plan(found, inside.to_owned())]);
     }
@@ -220,7 +218,7 @@ fn unknown(name: &str, args: &DeviceArgs, specs: &[Found]) -> Error {
     };
     let error = Error::new(
         Kind::NotFound,
-        format!("no CDI specification in {places} describes device {name}, or two do"),
+        format!("no CDI specification in {places} describes device {name}, or more than one does"),
     );
     let known: Vec<String> = specs
         .iter()
@@ -238,7 +236,7 @@ fn unknown(name: &str, args: &DeviceArgs, specs: &[Found]) -> Error {
 /// Carries out what a specification asks for, as far as that is a container's to have.
 fn apply(edits: &Edits, name: &str, request: &mut Request) -> Result<()> {
     let wrong = |e: Error| {
-        Error::new(Kind::Usage, format!("the CDI specification of {name} cannot be carried out")).caused_by(e)
+        Error::new(Kind::Usage, format!("the CDI specification of {name} cannot be applied")).caused_by(e)
     };
     for (place, entry) in edits.env.iter().enumerate() {
         // Over the image's, and under what the user says.

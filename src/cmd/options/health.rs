@@ -71,7 +71,7 @@ fn destination(text: &str) -> Result<LogDestination> {
             let found = Path::new(path).canonicalize().ok().filter(|path| path.is_dir());
             found.map(LogDestination::Directory).ok_or_else(|| {
                 Error::new(Kind::Usage, format!("{path:?} is not a directory"))
-                    .hint("Give local, events_logger or a directory that is there.")
+                    .hint("Give local, events_logger or an existing directory.")
             })
         }
     }

@@ -19,9 +19,9 @@ pub fn input(name: Option<&str>, verb: &str) -> Result<File> {
         }
         Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
             let verb = verb.trim_end_matches(" -i");
-            Err(Error::new(Kind::Usage, format!("{url} is a URL, which is not fetched here")).hint(
+            Err(Error::new(Kind::Usage, format!("{url} is a URL, which is not downloaded")).hint(
                 format!(
-                    "Let a program do it that shows whom it trusts: curl -fL {url} | coracle {verb} {}",
+                    "Download it with another program: curl -fL {url} | coracle {verb} {}",
                     if verb == "load" { "" } else { "- [NAME]" }
                 )
                 .trim_end()

@@ -13,14 +13,14 @@ pub(super) fn plan(driver: LogDriver, options: Vec<LogOpt>, caller: &Caller) -> 
     let refuse = |kind, why: String, hint: &str| Err(Error::new(kind, why).hint(hint));
     let plan = LogSpec::of(driver, options, &caller.cwd)?;
     if driver == LogDriver::Journald && !Path::new(journal::SOCKET).exists() {
-        let why = format!("--log-driver journald: the journal does not run here ({})", journal::SOCKET);
+        let why = format!("--log-driver journald: journald is not running here ({})", journal::SOCKET);
         return refuse(Kind::Host, why, "Keep the log in a file: --log-driver k8s-file");
     }
     if driver == LogDriver::Passthrough
         && (io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal())
     {
         let why = "--log-driver passthrough would give the container this terminal".to_owned();
-        return refuse(Kind::Usage, why, "If it may have it: --log-driver passthrough-tty");
+        return refuse(Kind::Usage, why, "To allow that: --log-driver passthrough-tty");
     }
     Ok(plan)
 }

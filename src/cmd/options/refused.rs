@@ -32,7 +32,7 @@ fn only(
     }
 }
 
-const MAPS: &str = "every container draws on all ranges of your own account, and on no other";
+const MAPS: &str = "every container uses all subordinate ids of your account, and no others";
 const MAPS_HINT: &str = "Choose among them with --uidmap and --gidmap.";
 const ADDRESS: &str = "user-mode networking gives every container the same address in a network of its own";
 const ADDRESS_HINT: &str =
@@ -75,7 +75,7 @@ pub struct RefusedArgs {
     pub network_alias: Vec<Never>,
     /// Link to a container
     #[arg(long, hide = true, value_name = "CONTAINER", value_parser = because(
-        "links between containers are a part of docker that was given up",
+        "links between containers are a feature that docker has deprecated",
         "Join the other's network with --network container:NAME, or reach its published port as host.containers.internal."))]
     pub link: Vec<Never>,
     /// Pod
@@ -86,12 +86,12 @@ pub struct RefusedArgs {
     pub pod_id_file: Option<Never>,
     /// Rule of a device group
     #[arg(long, hide = true, value_name = "RULE", value_parser = because(
-        "an ordinary user has no control group of devices; a container may do with a device what you may",
+        "an ordinary user has no device cgroup; a container has the same access to a device as you",
         "Give it the devices it needs: --device /dev/NAME."))]
     pub device_cgroup_rule: Vec<Never>,
     /// Where the system call filter comes from
     #[arg(long, hide = true, value_name = "POLICY", value_parser = only(&["default", ""],
-        "an image does not decide on its own confinement",
+        "an image cannot choose its own seccomp profile",
         "Name a profile yourself: --security-opt seccomp=FILE."))]
     pub seccomp_policy: Option<Accepted>,
     /// Signatures
@@ -104,7 +104,7 @@ pub struct RefusedArgs {
     pub domainname: Option<Never>,
     /// Isolation
     #[arg(long, hide = true, value_name = "HOW", value_parser = only(&["default", ""],
-        "that is a choice of containers on Windows", "Leave it out."))]
+        "it exists only for Windows containers", "Leave it out."))]
     pub isolation: Option<Accepted>,
     /// Program that runs containers
     #[arg(long, hide = true, value_name = "NAME", value_parser = because(
@@ -112,23 +112,27 @@ pub struct RefusedArgs {
     pub runtime: Option<Never>,
     /// Driver of volumes
     #[arg(long, hide = true, value_name = "DRIVER", value_parser = only(&["local", ""],
-        "there are no volume drivers: nothing runs that could load one", "Leave it out, or use local."))]
+        "there are no volume plugins", "Leave it out, or use local."))]
     pub volume_driver: Option<Accepted>,
     /// Bandwidth
-    #[arg(long, hide = true, value_name = "SIZE", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    #[arg(long, hide = true, value_name = "SIZE", value_parser = because("it exists only for Windows \
+                                                                          containers", "Leave it out."))]
     pub io_maxbandwidth: Option<Never>,
     /// Operations
-    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("it exists only for Windows \
+                                                                            containers", "Leave it out."))]
     pub io_maxiops: Option<Never>,
     /// Processors
-    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("it exists only for Windows \
+                                                                            containers", "Leave it out."))]
     pub cpu_count: Option<Never>,
     /// Share of processors
-    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("that is a choice of containers on Windows", "Leave it out."))]
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because("it exists only for Windows \
+                                                                            containers", "Leave it out."))]
     pub cpu_percent: Option<Never>,
     /// Cache and bandwidth class
     #[arg(long, hide = true, value_name = "CLASS", value_parser = because(
-        "the classes of a processor's cache are root's to give", "Leave it out."))]
+        "only root can assign cache classes", "Leave it out."))]
     pub rdt_class: Option<Never>,
     /// Key of an encrypted image
     #[arg(long, hide = true, value_name = "KEY", value_parser = because(
@@ -136,13 +140,14 @@ pub struct RefusedArgs {
     pub decryption_key: Vec<Never>,
     /// Descriptors to pass
     #[arg(long, hide = true, value_name = "FD", value_parser = because(
-        "descriptors are passed from 3 upwards only", "Pass the first N above standard error: --preserve-fds N."))]
+        "only the descriptors from 3 up can be passed", "Pass the first N above standard error: \
+                                                         --preserve-fds N."))]
     pub preserve_fd: Vec<Never>,
     /// Init container of a pod
     #[arg(long, hide = true, value_name = "TYPE", value_parser = no_pods())]
     pub init_ctr: Option<Never>,
     /// The engine's socket
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = because("there is no daemon and so no socket of one", "Leave it out."))]
+        value_parser = because("there is no daemon, and so no socket", "Leave it out."))]
     pub use_api_socket: Option<Never>,
 }

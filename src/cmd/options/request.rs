@@ -195,7 +195,7 @@ fn security(args: SecurityArgs, readonly_root: bool, caller: &Caller) -> Result<
             SecurityOpt::ProcOptions(options) => request.proc_options.extend(options),
             SecurityOpt::UnmaskAll => request.unmask_all = true,
             SecurityOpt::Ignored { text, harmless: true } => {
-                log::info!("--security-opt {text} asks for what is the case anyway");
+                log::info!("--security-opt {text} has no effect: it is the default");
             }
             SecurityOpt::Ignored { text, harmless: false } => {
                 log::warn!(

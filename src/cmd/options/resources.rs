@@ -94,11 +94,9 @@ impl ResourceArgs {
             if given {
                 return Err(Error::new(
                     Kind::Usage,
-                    format!(
-                        "--{name} is a setting of cgroups of version 1, which an ordinary user cannot make"
-                    ),
+                    format!("--{name} is a cgroup v1 setting, which an ordinary user cannot change"),
                 )
-                .hint("Leave it out; version 2 has its own settings, given by --cgroup-conf."));
+                .hint("Leave it out; set the files of cgroup v2 with --cgroup-conf."));
             }
         }
         let kinds = [

@@ -90,10 +90,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let hint = match args.repair {
         false => "Remove what is damaged: coracle system check --repair",
         true => {
-            "Remove containers that are damaged or stand on damaged images, too: coracle system check --repair --force"
+            "Also remove containers that are damaged or use damaged images: coracle system check --repair \
+             --force"
         }
     };
-    Err(Error::new(Kind::Storage, format!("{left} damaged objects are in the store")).hint(hint))
+    Err(Error::new(Kind::Storage, format!("the store has {left} damaged objects")).hint(hint))
 }
 
 /// What stands in the place of the store's own directories.

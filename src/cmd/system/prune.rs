@@ -38,7 +38,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     prune::check_keys(&args.filter)?;
     if args.external && (args.all || args.volumes || !args.filter.is_empty()) {
         return Err(Error::new(Kind::Usage, "--external excludes --all, --volumes and --filter")
-            .hint("It is for what interrupted commands left: coracle system prune --external"));
+            .hint("It removes only leftovers of interrupted commands: coracle system prune --external"));
     }
     let store = crate::cmd::store(env)?;
     let of_containers = selector::Filters::parse(&args.filter)?;
@@ -82,9 +82,9 @@ fn question(args: &Args) -> String {
             false => "all dangling images",
         });
     }
-    add("what interrupted commands left behind");
+    add("leftovers of interrupted commands");
     for filter in &args.filter {
-        add(&format!("(only what meets {filter})"));
+        add(&format!("(only those that match {filter})"));
     }
     text + "\nAre you sure you want to continue? [y/N] "
 }

@@ -56,7 +56,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let _ = std::fs::remove_dir(&env.roots.runtime);
     // Only now is it empty where the runtime directory was in it.
     if !gone && std::fs::remove_dir(data).is_err() {
-        log::info!("{} is left: it holds what is not the store's, or is a mount point", data.display());
+        log::info!("{} is kept: it has other files in it, or is a mount point", data.display());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -71,8 +71,8 @@ fn without_containers(store: &Store) -> Result<ExclusiveLock> {
             return Ok(lock);
         }
     }
-    Err(Error::new(Kind::Conflict, "containers are being made all the time")
-        .hint("End what makes them, then do it once more: coracle system reset"))
+    Err(Error::new(Kind::Conflict, "containers keep being created")
+        .hint("Stop what creates them, then run it again: coracle system reset"))
 }
 
 fn end_all(store: &Store) -> Result<()> {

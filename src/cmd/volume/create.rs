@@ -52,9 +52,9 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     match made {
         Err(e) if e.kind() == Kind::Conflict && args.ignore => {}
         Err(e) if e.kind() == Kind::Conflict => {
-            return Err(
-                e.hint(format!("Take it as it is with --ignore, or remove it: coracle volume rm {name}"))
-            );
+            return Err(e.hint(format!(
+                "Use the existing one with --ignore, or remove it: coracle volume rm {name}"
+            )));
         }
         other => drop(other?),
     }

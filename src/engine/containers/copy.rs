@@ -166,7 +166,7 @@ impl<'a> Side<'a> {
                     Place::Container(_, _, name) => {
                         format!("See what there is: coracle export {name} | tar -t")
                     }
-                    _ => "A path without CONTAINER: before it is one of this machine.".to_owned(),
+                    _ => "A path without CONTAINER: in front is a path on the host.".to_owned(),
                 })
             }
             Errno::ENOTDIR => Error::new(Kind::Usage, format!("a part of {shown} is not a directory")),
@@ -295,9 +295,9 @@ impl Target {
             Err(Errno::ENOENT) if side.is_link(path) => {
                 return Err(Error::new(
                     Kind::Conflict,
-                    format!("{} is a symlink that leads nowhere", side.shown(path)),
+                    format!("{} is a dangling symlink", side.shown(path)),
                 )
-                .hint("Name what it is to lead to, or remove it first."));
+                .hint("Name its target, or remove it first."));
             }
             Err(Errno::ENOENT) if !wants_directory || source.directory => {}
             Err(e) => return Err(side.failed("open", path, e)),
@@ -383,9 +383,8 @@ fn receive(to: &Side<'_>, archive: &OwnedFd, how: Extract) -> Result<()> {
     let path = to.path();
     let into = to.hold(path).map_err(|e| to.failed("open", path, e))?;
     if kind(&fstat(&into).map_err(|e| to.failed("look at", path, e))?) != SFlag::S_IFDIR {
-        return Err(Error::new(Kind::Usage, format!("{} is not a directory", to.shown(path))).hint(
-            "An archive is unpacked into a directory that exists, for example: coracle cp - NAME:/tmp",
-        ));
+        return Err(Error::new(Kind::Usage, format!("{} is not a directory", to.shown(path)))
+            .hint("An archive is unpacked into an existing directory, for example: coracle cp - NAME:/tmp"));
     }
     let archive = decompressed(File::from(copied(archive)?))?;
     extract(into.as_fd(), archive, how).map(drop)

@@ -110,7 +110,12 @@ pub fn create(
     };
     match made {
         Ok(dir) => {
-            log::debug!("container {} is made: {} in {}", spec.id.short(), spec.name, dir.path().display());
+            log::debug!(
+                "container {} was created: {} in {}",
+                spec.id.short(),
+                spec.name,
+                dir.path().display()
+            );
             // A start does that beside itself.
             if !start && !spec.lifecycle.auto_remove {
                 keep(store, &dir, &spec)?;

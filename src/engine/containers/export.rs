@@ -78,7 +78,7 @@ impl<'a> Tree<'a> {
                     Kind::Usage,
                     format!("container {} has no base to compare with", plan.id.short()),
                 )
-                .hint("Only what began from an image, or with --rootfs DIR:O, can be compared.")),
+                .hint("Only containers created from an image or with --rootfs DIR:O can be compared.")),
             },
             Tree::Container(dir, plan) => {
                 let below = Tree::Base(plan).stack(store)?;

@@ -238,7 +238,8 @@ pub(super) fn stuck(container: &ContainerDir) -> Error {
     let by = if kept.is_empty() { String::new() } else { format!(": {} stays", kept.join(" and ")) };
     Error::new(Kind::Runtime, format!("container {} was killed and did not end{by}", container.id().short()))
         .hint(
-            "Look for what keeps them, a frozen cgroup or a hanging file system: ps -eo pid,stat,wchan,args",
+            "Look for the cause, such as a frozen cgroup or a hanging file system: ps -eo \
+             pid,stat,wchan,args",
         )
 }
 

@@ -62,7 +62,7 @@ fn in_state(container: &ContainerDir, wanted: Status, verb: &str) -> Result<RunR
             Kind::Conflict,
             format!("container {name} is {}, so it cannot be {verb}", status.as_str()),
         );
-        error.hint("See how containers stand: coracle ps -a")
+        error.hint("See the state of containers: coracle ps -a")
     };
     if status != wanted {
         return Err(wrong());

@@ -63,7 +63,7 @@ pub(super) fn check(
 fn id_file(file: &Path) -> Result<()> {
     if file.symlink_metadata().is_ok() {
         return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
-            .hint(format!("Remove it when its container is gone: rm {}", quoted(file))));
+            .hint(format!("Remove it if its container no longer exists: rm {}", quoted(file))));
     }
     directory_of("--cidfile", file)
 }

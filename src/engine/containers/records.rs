@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 /// between has them made when it starts.
 ///
 /// # Errors
-/// `Conflict` when the name is taken; when the file system refuses, or a secret has been removed meanwhile.
+/// `Conflict` when the name is taken; when the file system refuses, or a secret was removed in the meantime.
 pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     let furnish = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
     let dir = store.containers().create_with(&plan.id, name, plan, furnish)?;
@@ -32,7 +32,7 @@ pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<Contai
 pub fn discard(store: &Store, dir: &ContainerDir) {
     let removed = dir.lock().and_then(|lock| remove(store, dir, &lock, true));
     if let Err(error) = removed {
-        log::info!("container {} is left: {error}", dir.id().short());
+        log::info!("container {} is kept: {error}", dir.id().short());
     }
 }
 

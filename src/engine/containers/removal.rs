@@ -154,7 +154,7 @@ impl<'a> Remover<'a> {
                     .hint(format!("Stop it first: coracle stop {name}; or do both: coracle rm -f {name}")));
             }
         }
-        Err(Error::new(Kind::Runtime, format!("container {name} is started again and again")))
+        Err(Error::new(Kind::Runtime, format!("container {name} keeps being restarted")))
     }
 }
 

@@ -86,13 +86,14 @@ impl Running {
             (Some(code), monitor, _) => last_code(store, dir, monitor, code),
             (None, _, Some(note)) => note.code(1).ok_or_else(|| {
                 Error::new(Kind::Runtime, "the container's monitor died; its exit code is lost")
-                    .hint("See how the container stands: coracle ps -a")
+                    .hint("See the state of the container: coracle ps -a")
             }),
             (None, _, None) => {
                 if dir.status().is_live() {
                     let name = dir.called();
                     log::warn!(
-                        "this command took none of the output while others waited for more, and is shown no more of it; all of it is in: coracle logs {name}"
+                        "this command read none of the output while others waited for more, so it is \
+                         disconnected; all output is in: coracle logs {name}"
                     );
                 }
                 Ok(wait_ended(store, dir, None)?.unwrap_or(LOST_EXIT_CODE))

@@ -35,9 +35,9 @@ pub(super) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
         Some(_) if request.ids != IdsRequest::Same => {
             return Err(Error::new(
                 Kind::Usage,
-                "a container that shares namespaces of another one has its user ids too, and no others",
+                "a container that shares another's namespaces also has its user ids",
             )
-            .hint("Leave --userns and --uidmap out, or share no namespace of another container."));
+            .hint("Leave out --userns and --uidmap, or the options that share namespaces."));
         }
         Some(ids) if ids.is_shifted() => request.ids = IdsRequest::Of(ids),
         _ => {}

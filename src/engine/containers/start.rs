@@ -147,7 +147,10 @@ fn start_after(
             }
         }
     }
-    Err(Error::new(Kind::Runtime, format!("container {id} is started and stopped by others all the time")))
+    Err(Error::new(
+        Kind::Runtime,
+        format!("container {id} keeps being started and stopped by other commands"),
+    ))
 }
 
 /// Ends a pause before a restart: the container has ended then. The policy and what was asked of it stay.
@@ -157,7 +160,7 @@ fn end_pause(container: &ContainerDir) {
 }
 
 fn removed(dir: &ContainerDir) -> Error {
-    Error::new(Kind::NotFound, format!("container {} has been removed meanwhile", dir.id().short()))
+    Error::new(Kind::NotFound, format!("container {} was removed in the meantime", dir.id().short()))
 }
 
 /// The plan with the host ports of the last run where it leaves the choice to us: who has noted one finds the

@@ -71,7 +71,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     pub fn begin(&mut self, container: C, seconds: Option<i64>) -> Result<usize> {
         let dir = container.borrow();
         refuse_paused(dir)
-            .map_err(|error| error.hint(format!("Or end it as it is: coracle kill {}", dir.called())))?;
+            .map_err(|error| error.hint(format!("Or kill it as it is: coracle kill {}", dir.called())))?;
         let (signal, patience) = stop_policy(dir, seconds);
         self.ask(container, signal, patience)
     }

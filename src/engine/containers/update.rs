@@ -66,9 +66,11 @@ fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> 
     if wanted.restart.is_some_and(|policy| policy.is_set()) && spec.lifecycle.auto_remove {
         return Err(Error::new(
             Kind::Conflict,
-            format!("container {id} is removed when it ends (--rm), so its restart policy cannot be changed"),
+            format!(
+                "container {id} is removed when it exits (--rm), so its restart policy cannot be changed"
+            ),
         )
-        .hint("Make another one of it without --rm."));
+        .hint("Create another one without --rm."));
     }
     let mut settings = dir.settings()?;
     // The monitor asks for the policy when the container has ended, so there is nobody to tell.

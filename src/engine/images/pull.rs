@@ -61,7 +61,7 @@ impl Source<'_> {
         };
         match &here {
             Some(image) => log::debug!("image {text} is here: {}", image.id.short()),
-            None => log::debug!("image {text} is not here, or not to be taken from here"),
+            None => log::debug!("image {text} is not here, or cannot be used from here"),
         }
         match (wanted.policy, here) {
             (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(image),
@@ -81,7 +81,7 @@ impl Source<'_> {
     fn pull(&self, text: &str, request: &PullRequest, report: &mut dyn FnMut(Message)) -> Result<Image> {
         let reference: Reference = text.parse()?;
         let pulled = leaf::pull(self.store, &self.prepare(&reference, request)?, report)?;
-        let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled and is gone again"));
+        let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled, but has been removed again"));
         let image = self.store.images().find_reference(&pulled)?.ok_or_else(lost)?;
         let told = Event::image_named(Action::Pull, image.id.as_str(), &pulled.to_string());
         self.store.events().emit(told);
@@ -99,8 +99,8 @@ impl Source<'_> {
         report: &mut dyn FnMut(Message),
     ) -> Result<Vec<Result<Reference>>> {
         if image.tag().is_some() || image.digest().is_some() {
-            return Err(Error::new(Kind::Usage, format!("{image} names one image"))
-                .hint("Leave the tag away with --all-tags."));
+            return Err(Error::new(Kind::Usage, format!("{image} names a single image"))
+                .hint("Leave out the tag with --all-tags."));
         }
         // As podman documents it, search registries are not consulted here.
         let image = if image.registry().is_none() { image.qualify("docker.io") } else { image.clone() };

@@ -32,7 +32,7 @@ pub fn removable(store: &Store) -> Result<Vec<String>> {
 pub fn remove(store: &Store, text: &str, how: How) -> Result<Removed> {
     let Some(image) = store.images().find(text)? else {
         return Err(Error::new(Kind::NotFound, format!("image {text} is not here"))
-            .hint("List the images that are: coracle images"));
+            .hint("List the images: coracle images"));
     };
     let names = store.images().names(&image.id)?;
     match &image.reference {

@@ -29,7 +29,7 @@ pub fn place(store: &Store, volume: &Volume) -> Result<PathBuf> {
         Medium::Bind { path, .. } => Ok(path),
         Medium::Memory(_) => Err(Error::new(
             Kind::Usage,
-            format!("volume {} is memory that each run of a container has anew", volume.name),
+            format!("volume {} is a tmpfs, which is new for each run of a container", volume.name),
         )
         .hint("Look at it in a running container: coracle exec CONTAINER ls DIR")),
     }

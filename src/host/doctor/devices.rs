@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 
 /// The check `tun-device`.
 pub(in crate::host) fn tun() -> Check {
-    device("tun-device", "/dev/net/tun", "tun", "containers get no network but --network none or host")
+    device("tun-device", "/dev/net/tun", "tun", "containers have only --network none or host")
 }
 
 /// The check `fuse-device`.
@@ -17,8 +17,8 @@ pub(in crate::host) fn fuse() -> Check {
         "fuse-device",
         "/dev/fuse",
         "fuse",
-        "containers cannot have user ids of their own (--userns=keep-id), nor run from where the kernel refuses \
-         an overlay",
+        "containers cannot have their own id map (--userns=keep-id), nor run where the kernel refuses an \
+         overlay",
     )
 }
 
@@ -42,7 +42,7 @@ fn device(name: &'static str, path: &str, module: &str, without: &str) -> Check 
 
 /// The check `slirp4netns`.
 pub(super) fn slirp4netns() -> Check {
-    let without = "containers get no network but --network none or host";
+    let without = "containers have only --network none or host";
     let wrong = match slirp::find() {
         Ok(path) => match slirp::too_old(&path) {
             None => return Check::ok(slirp::NAME, path.display().to_string()),

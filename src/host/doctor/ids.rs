@@ -18,7 +18,7 @@ const LAST: u64 = 600_100_000;
 /// The checks `id-map-programs` and `id-range`.
 pub(in crate::host) fn id_maps() -> Vec<Check> {
     if userns::inside() {
-        let why = "not needed: this process may map ids itself";
+        let why = "not needed: this process can map ids itself";
         return vec![Check::ok("id-map-programs", why), Check::ok("id-range", why)];
     }
     let (uid, gid) = (geteuid(), getegid());
@@ -89,7 +89,7 @@ fn range(name: &str, uids: u32, gids: u32, subuid: &str, subgid: &str) -> Check 
         return Check::limited(label, detail, vec![cure]);
     }
     let detail =
-        format!("{uids} user ids and {gids} group ids; images that use higher ids do not unpack whole");
+        format!("{uids} user ids and {gids} group ids; images that use higher ids cannot be unpacked");
     Check::limited(label, detail, vec![cure])
 }
 

@@ -8,7 +8,7 @@ pub(in crate::host) fn user_namespaces() -> Check {
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/coracle".into());
     // Root in the initial namespace is not held back by any of these.
     if crate::userns::inside() {
-        return Check::ok("user-namespaces", "this process may make namespaces");
+        return Check::ok("user-namespaces", "this process can create namespaces");
     }
     judge(
         line("/proc/sys/kernel/unprivileged_userns_clone").as_deref(),
@@ -51,14 +51,14 @@ fn judge(
     if clone == Some("0") {
         return Check::missing(
             name,
-            "kernel.unprivileged_userns_clone is 0: only root may make user namespaces",
+            "kernel.unprivileged_userns_clone is 0: only root can create user namespaces",
             persistent("kernel.unprivileged_userns_clone", 1),
         );
     }
     if most == Some("0") {
         return Check::missing(
             name,
-            "user.max_user_namespaces is 0: nobody may make user namespaces",
+            "user.max_user_namespaces is 0: nobody can create user namespaces",
             persistent("user.max_user_namespaces", 15_000),
         );
     }
@@ -69,7 +69,8 @@ fn judge(
     if apparmor == Some("1") && !confined {
         return Check::missing(
             name,
-            "kernel.apparmor_restrict_unprivileged_userns is 1 and no AppArmor profile lets this program make user namespaces",
+            "kernel.apparmor_restrict_unprivileged_userns is 1 and no AppArmor profile allows this program \
+             to create user namespaces",
             vec![load_profile(program)],
         );
     }
@@ -122,7 +123,8 @@ pub(in crate::host) fn confinement() -> Option<String> {
 fn suspect(label: &str) -> Option<String> {
     let name = label.strip_suffix(" (enforce)")?;
     Some(format!(
-        "The AppArmor profile {name} confines this program; whether it refuses this: sudo dmesg | grep apparmor"
+        "The AppArmor profile {name} confines this program; to see whether it is the cause: sudo dmesg | \
+         grep apparmor"
     ))
 }
 

@@ -22,7 +22,7 @@ impl FromStr for ImageVolumes {
             "bind" | "anonymous" | "" => Ok(ImageVolumes::Bind),
             "tmpfs" => Ok(ImageVolumes::Tmpfs),
             "ignore" => Ok(ImageVolumes::Ignore),
-            _ => Err(Error::new(Kind::Usage, format!("{s:?} is no way to treat the volumes of an image"))
+            _ => Err(Error::new(Kind::Usage, format!("{s:?} is not a way to handle an image's volumes"))
                 .hint("Use bind, tmpfs or ignore.")),
         }
     }

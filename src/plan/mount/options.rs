@@ -29,7 +29,8 @@ pub(super) struct Options {
 }
 
 /// Why `idmap` is refused: the kernel wants the capability where the file system was mounted.
-const IDMAP: &str = "idmap needs rights over the file system itself, which only root has (mount_setattr(2)); \
+const IDMAP: &str = "idmap needs privileges over the file system itself, which only root has \
+(mount_setattr(2)); \
                      leave it out, or change owners with U";
 
 const PROPAGATIONS: [&str; 8] =
@@ -104,7 +105,7 @@ pub(super) fn fields(text: &str) -> Result<Vec<String>, String> {
             }
             '"' if quoted => (quoted, closed) = (false, true),
             '"' if field.is_empty() && !closed => quoted = true,
-            '"' => return Err("a double quote stands within a field".into()),
+            '"' => return Err("a double quote inside a field".into()),
             ',' if !quoted => {
                 fields.push(std::mem::take(&mut field));
                 closed = false;

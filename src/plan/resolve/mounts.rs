@@ -105,10 +105,7 @@ fn mount(asked: &MountArg, facts: &Facts) -> Result<MountSpec> {
             MountSource::Image { reference, id, layers }
         }
         SourceArg::Image(ImageArg::Named(name)) | SourceArg::Glob(name) => {
-            return Err(refuse(
-                format!("mount source {name:?} was not looked up"),
-                "Report this as a fault.",
-            ));
+            return Err(refuse(format!("mount source {name:?} was not looked up"), "Report this as a bug."));
         }
     };
     Ok(MountSpec {

@@ -25,13 +25,13 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
     let asked = &request.network;
     if asked.mode == NetworkMode::None && asked.dns != DnsSpec::default() {
         return Err(refuse(
-            "--dns, --dns-search and --dns-option mean nothing with --network=none",
+            "--dns, --dns-search and --dns-option have no effect with --network=none",
             "Leave them out, or leave out --network=none.",
         ));
     }
     if asked.mode == NetworkMode::None && asked.hosts.iter().any(|host| host.address.is_none()) {
         return Err(refuse(
-            "--add-host with host-gateway means nothing with --network=none: the host cannot be reached",
+            "--add-host with host-gateway has no effect with --network=none: the host cannot be reached",
             "Leave it out, or leave out --network=none.",
         ));
     }

@@ -55,7 +55,8 @@ pub(super) fn below(parent: &str, name: &str) -> Result<Option<Group>, Failure> 
     let made = Group::below(parent, name).map(Some);
     made.map_err(|errno| {
         let mut failure = Failure::new("make a cgroup below", parent, errno);
-        let hint = "The container would have power over what else is there. Start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes coracle ...";
+        let hint = "The container could kill other processes in it. Start it in a cgroup of its own: \
+                    systemd-run --user --scope -p Delegate=yes coracle ...";
         failure.hints = Box::new([hint.to_owned()]);
         failure
     })

@@ -29,11 +29,8 @@ impl Group {
             return Ok(group);
         }
         if hierarchy().is_none() {
-            return Err(Error::new(
-                Kind::Host,
-                "this machine has no cgroups of version 2, which pausing needs",
-            )
-            .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
+            return Err(Error::new(Kind::Host, "this machine has no cgroup v2, which pausing needs")
+                .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
         }
         let gone = || Error::new(Kind::Conflict, "the container has just ended");
         let parent = of_process(run.init.pid).ok_or_else(gone)?;
@@ -74,7 +71,7 @@ impl Group {
             // Wakes when the file changes, cgroup-v2.rst, "cgroup.events".
             let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], PollTimeout::from(100u16));
         }
-        Err(Error::new(Kind::Runtime, format!("container {} does not freeze", container.id().short()))
+        Err(Error::new(Kind::Runtime, format!("container {} cannot be frozen", container.id().short()))
             .hint("A process of it may hang in the kernel; look for state D in: ps -eo pid,stat,wchan,args"))
     }
 }
@@ -82,7 +79,7 @@ impl Group {
 /// Freezes a running container.
 ///
 /// # Errors
-/// [`Kind::Host`] when this account may not make a cgroup for it; `Runtime` when it does not freeze.
+/// [`Kind::Host`] when this account cannot create a cgroup for it; `Runtime` when it cannot be frozen.
 pub fn freeze(container: &ContainerDir, run: &RunRecord) -> Result<()> {
     Group::ensure(container, run)?.freeze(container)
 }
@@ -95,5 +92,5 @@ pub fn thaw(container: &ContainerDir, run: &RunRecord) -> Result<()> {
     let Some(group) = Group::find(container, run) else { return Ok(()) };
     group
         .write("cgroup.freeze", "0")
-        .context(Kind::Runtime, || format!("let container {} go on", container.id().short()))
+        .context(Kind::Runtime, || format!("unpause container {}", container.id().short()))
 }

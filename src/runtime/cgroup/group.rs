@@ -175,7 +175,7 @@ impl Group {
                 }
             }
         }
-        Err(Error::new(Kind::Runtime, "the container makes processes faster than they can be frozen"))
+        Err(Error::new(Kind::Runtime, "the container creates processes faster than they can be frozen"))
     }
 
     fn holds(&self, path: &str) -> bool {

@@ -55,7 +55,7 @@ pub fn update(dir: &ContainerDir, plan: &ContainerSpec, newer: &Resources) -> Re
             format!("container {name} manages its cgroup and could lift the limits again while it runs"),
         );
         return Err(error.hint(format!(
-            "Stop it, limit it, and start it again: coracle stop {name}; or mount the hierarchy of cgroups with nsdelegate"
+            "Stop it, limit it, and start it again: coracle stop {name}; or mount cgroup2 with nsdelegate"
         )));
     }
     prepare(&all.clone().limiting(), plan.limits.cgroup_parent.as_deref())?;
@@ -101,7 +101,7 @@ pub fn place_to_manage(parent: Option<&str>) -> Result<()> {
 /// A cgroup of version 2 below which this process may make others; `who` completes the refusal.
 fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
     if hierarchy().is_none() {
-        return Err(Error::new(Kind::Host, format!("this machine has no cgroups of version 2, which {who}"))
+        return Err(Error::new(Kind::Host, format!("this machine has no cgroup v2, which {who}"))
             .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
     }
     let slice = parent.filter(|parent| is_slice(parent));
@@ -116,15 +116,13 @@ fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
             None => {
                 "Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ..."
             }
-            Some(_) => {
-                "A slice needs systemd's service manager for this user; elsewhere give the path of a cgroup"
-            }
+            Some(_) => "A slice needs a systemd user manager; without one give the path of a cgroup",
         };
-        Error::new(Kind::Host, format!("this account may not make a cgroup, which {who}"))
+        Error::new(Kind::Host, format!("this account cannot create a cgroup, which {who}"))
             .caused_by(why)
             .hint(hint)
     })?;
-    place(parent).ok_or_else(|| Error::new(Kind::Host, "the scope is not this account's to change"))
+    place(parent).ok_or_else(|| Error::new(Kind::Host, "this account cannot change the scope"))
 }
 
 /// Finds out whether this host can keep the limits, and makes ready for them.
@@ -152,12 +150,13 @@ pub fn prepare(resources: &Resources, parent: Option<&str>) -> Result<()> {
             Err(e) if e.raw_os_error() == Some(Errno::EBUSY as i32) => {
                 return Err(Error::new(
                     Kind::Host,
-                    format!("cgroup {place} holds processes itself, so it hands no {controller} controller down"),
+                    format!("cgroup {place} has processes of its own, so it cannot delegate the \
+                             {controller} controller"),
                 )
                 .hint("Start it in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ..."));
             }
             other => {
-                other.context(Kind::Host, || format!("hand the {controller} controller down from {place}"))?
+                other.context(Kind::Host, || format!("enable the {controller} controller in {place}"))?
             }
         }
     }
@@ -240,7 +239,7 @@ pub fn begin(
 ) -> std::result::Result<Group, Failure> {
     let own = name(id);
     let place =
-        place(parent).ok_or_else(|| Failure::other("make cgroup", own.as_str(), "it may not be made"))?;
+        place(parent).ok_or_else(|| Failure::other("make cgroup", own.as_str(), "it cannot be created"))?;
     let group = Group::below(&place, &own).doing("make cgroup", &own)?;
     write_all(&group, &resources.settings())?;
     if let Some(pid) = pid {

@@ -35,7 +35,7 @@ pub fn reach(container: &ContainerDir, run: &RunRecord, limited: bool) -> Result
         // Not by `pause`, which is recorded. Who is moved there would stand still before it can say so.
         let name = container.called();
         return Err(Error::new(Kind::Conflict, format!("container {name} has frozen itself"))
-            .hint(format!("Nothing can be started in it. End it: coracle kill {name}")));
+            .hint(format!("Nothing can be started in it. Kill it: coracle kill {name}")));
     }
     let group = match group {
         Some(group) if can(&group) => return Ok(Some(group.path)),
@@ -49,10 +49,11 @@ pub fn reach(container: &ContainerDir, run: &RunRecord, limited: bool) -> Result
         let name = container.called();
         Error::new(
             Kind::Host,
-            format!("from here no process can be put under the limits of container {name}"),
+            format!("no process can be moved from here into the cgroup of container {name}"),
         )
         .hint(format!(
-            "Do it below your service manager: systemd-run --user --pty --quiet coracle exec -it {name} ..."
+            "Run it under your systemd user manager: systemd-run --user --pty --quiet coracle exec -it \
+             {name} ..."
         ))
     };
     ask_for_scope(&format!("coracle-exec-{own}"), &[own], None).map_err(|why| refused().caused_by(why))?;

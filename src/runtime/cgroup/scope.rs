@@ -25,7 +25,10 @@ pub(super) fn ask_for_scope(
     pids: &[i32],
     slice: Option<&str>,
 ) -> std::result::Result<String, String> {
-    let busctl = find_program("busctl", &[]).ok_or("there is no busctl to ask the service manager by")?;
+    let busctl = find_program("busctl", &[]).ok_or(
+        "busctl, which asks systemd for a cgroup, is not \
+                                                    installed",
+    )?;
     let unit = format!("{own}.scope");
     let mut call = command(busctl);
     call.args(["--user", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"]);
@@ -49,11 +52,11 @@ pub(super) fn ask_for_scope(
         // The manager does it in a job of its own, and says when only to those that speak its protocol.
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err("the service manager made no scope".to_owned())
+    Err("systemd created no scope".to_owned())
 }
 
 pub(super) fn not_ours(parent: &str, why: String) -> Error {
-    Error::new(Kind::Host, format!("this account may not make a cgroup in {parent}, which freezing needs"))
+    Error::new(Kind::Host, format!("this account cannot create a cgroup in {parent}, which freezing needs"))
         .caused_by(why)
         .hint("Start the container in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
 }

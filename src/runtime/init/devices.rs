@@ -25,7 +25,7 @@ pub(super) fn bind(root: BorrowedFd<'_>, devices: &[DeviceSpec]) -> Result<(), F
         };
         let kind = fstat(&found).doing("examine device", &device.host)?.st_mode & SFlag::S_IFMT.bits();
         if ![SFlag::S_IFCHR.bits(), SFlag::S_IFBLK.bits()].contains(&kind) {
-            return Err(Failure::other("use device", shown(), "it is no device any more"));
+            return Err(Failure::other("use device", shown(), "it is no longer a device"));
         }
         let tree = mount::open_tree(found.as_fd(), Path::new(""), Tree::Clone);
         let tree = tree.doing("open device", &device.host)?;

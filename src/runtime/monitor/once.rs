@@ -152,7 +152,7 @@ fn let_go(
 
 /// Takes the first process's mount, network and user namespaces.
 fn born(child: &Child) -> Result<[OwnedFd; 3], Failure> {
-    let lost = || Failure::other("follow", "the container's first process", "it died at birth");
+    let lost = || Failure::other("follow", "the container's first process", "it died when it started");
     match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
         Some((FromInit::Born, fds)) => fds.try_into().map_err(|_| lost()),
         Some((FromInit::Failed(failure), _)) => Err(failure),

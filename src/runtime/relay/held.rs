@@ -92,7 +92,7 @@ impl Held {
             return None;
         }
         let by = dead.tracer.map_or_else(String::new, |tracer| format!(", {}", processes::shown(tracer)));
-        let left = format!("process {pid} has ended and cannot be reaped before its tracer{by} lets it go");
+        let left = format!("process {pid} has exited, but cannot be reaped until its tracer{by} detaches");
         Some((end(dead.status), left))
     }
 }

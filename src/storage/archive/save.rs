@@ -213,7 +213,10 @@ fn docker_archive<W: Write>(store: &Store, items: &[Item], packer: &mut Packer<'
         if manifest.layers.len() != diff_ids.len() {
             return Err(Error::new(
                 Kind::Image,
-                format!("image {} has another number of layers than it promises", item.image.id.short()),
+                format!(
+                    "image {} has a different number of layers than its configuration",
+                    item.image.id.short()
+                ),
             ));
         }
         for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {

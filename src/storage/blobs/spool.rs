@@ -121,7 +121,7 @@ impl Spool {
             self.tmp.path().display()
         );
         Err(Error::new(Kind::Storage, message).hint(
-            "Make room: coracle system prune; or keep the store where there is more: coracle --root DIR ...",
+            "Make room: coracle system prune; or put the store where there is more: coracle --root DIR ...",
         ))
     }
 

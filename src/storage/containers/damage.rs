@@ -59,13 +59,13 @@ impl Containers {
                 cure: Cure::SetAside,
             };
             let Ok(id) = entry.parse::<ContainerId>() else {
-                all.push(whole("it is none: its name is no id"));
+                all.push(whole("its name is not a container id"));
                 continue;
             };
             match containers.look(&entry)? {
                 None => continue,
                 Some(found) if !is(&found, SFlag::S_IFDIR) => {
-                    all.push(Fault { name: id.short().to_owned(), ..whole("it is no directory") });
+                    all.push(Fault { name: id.short().to_owned(), ..whole("it is not a directory") });
                     continue;
                 }
                 Some(_) => {}

@@ -161,7 +161,7 @@ impl ContainerDir {
 
     fn drop_it(&self) -> String {
         format!(
-            "If a newer coracle made the container, use that one; to drop it: coracle rm -f {}",
+            "If a newer coracle made the container, use that one; to remove it: coracle rm -f {}",
             self.id.short()
         )
     }
@@ -192,7 +192,7 @@ impl ContainerDir {
             Ok(Some(lock)) => Ok(lock),
             Ok(None) => Err(Error::new(
                 Kind::Runtime,
-                format!("container {} is being changed by a command that does not go on", self.id.short()),
+                format!("container {} is locked by a command that does not finish", self.id.short()),
             )
             .hint("Look for one that is stopped (state T) and continue or end it: ps -eo pid,stat,args")),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(self.removed()),
@@ -201,6 +201,6 @@ impl ContainerDir {
     }
 
     fn removed(&self) -> Error {
-        Error::new(Kind::NotFound, format!("container {} has been removed meanwhile", self.id.short()))
+        Error::new(Kind::NotFound, format!("container {} was removed in the meantime", self.id.short()))
     }
 }

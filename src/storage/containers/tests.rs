@@ -444,7 +444,7 @@ fn the_lock_of_a_container_that_went_meanwhile_says_so() {
     std::fs::remove_dir_all(trash(&dir)).unwrap();
     let error = opened.lock().unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
-    assert!(error.message().ends_with("has been removed meanwhile"), "{error}");
+    assert!(error.message().ends_with("was removed in the meantime"), "{error}");
 }
 
 #[test]

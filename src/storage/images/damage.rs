@@ -34,9 +34,9 @@ impl Images {
         let layers = self.own(LAYERS)?;
         for name in layers.names()? {
             let what = if format!("sha256:{name}").parse::<Digest>().is_err() {
-                "its name is no digest"
+                "its name is not a digest"
             } else if layers.look(&name)?.is_some_and(|found| !is(&found, SFlag::S_IFDIR)) {
-                "it is no directory"
+                "it is not a directory"
             } else {
                 continue;
             };

@@ -92,9 +92,9 @@ fn decode(
     let mut source = source;
     let explain = |e: io::Error, format: &str| {
         if failed.load(Ordering::Relaxed) {
-            return Error::new(Kind::Storage, "the layer did not arrive whole").caused_by(e);
+            return Error::new(Kind::Storage, "the layer is incomplete").caused_by(e);
         }
-        Error::new(Kind::Image, format!("the layer is not a whole {format} stream")).caused_by(e)
+        Error::new(Kind::Image, format!("the layer is not a complete {format} stream")).caused_by(e)
     };
     let (format, mut reader) = match open(&mut source) {
         Ok(opened) => opened,
@@ -158,8 +158,11 @@ pub(in crate::storage) fn open<'a>(source: impl Read + 'a) -> io::Result<(&'stat
 }
 
 fn no_layer(format: &str) -> Error {
-    Error::new(Kind::Image, format!("a layer is compressed with {format}, which layers never are"))
-        .hint("OCI layers are plain, gzip or zstd. Make the image again: skopeo copy --dest-compress-format zstd ...")
+    Error::new(Kind::Image, format!("a layer is compressed with {format}, which is not allowed for layers"))
+        .hint(
+            "OCI layers are plain, gzip or zstd. Convert the image: skopeo copy --dest-compress-format \
+               zstd ...",
+        )
 }
 
 /// Reads until the buffer is full or the end is reached.

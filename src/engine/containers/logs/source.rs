@@ -171,5 +171,5 @@ fn open(container: &ContainerDir, spec: Option<&LogSpec>, request: &LogsRequest)
         });
     }
     Err(Error::new(Kind::Conflict, format!("container {} keeps no log", container.called()))
-        .hint("Its output is kept when it is made with: coracle run --log-driver k8s-file ..."))
+        .hint("To keep the output, create the container with: coracle run --log-driver k8s-file ..."))
 }

@@ -71,7 +71,7 @@ fn work(
             .and_then(|fetched| unpacking.record(&fetched));
         match outcome {
             Ok(Some(reference)) => return Ok(reference),
-            Ok(None) => log::info!("what was here is gone meanwhile: fetching it again"),
+            Ok(None) => log::info!("layers were removed in the meantime: fetching them again"),
             Err(e) if e.kind() == Kind::Image => {
                 unpacking.forget();
                 return Err(with_name(e, prepared));
@@ -82,7 +82,7 @@ fn work(
             }
         }
     }
-    Err(Error::new(Kind::Storage, "other commands removed what was pulled, again and again")
+    Err(Error::new(Kind::Storage, "other commands keep removing what is pulled")
         .hint("Try again when the running pulls and removals are done."))
 }
 
@@ -229,7 +229,7 @@ impl Unpacking<'_> {
         let begun = std::mem::take(&mut self.begun);
         let gone = self.store.exclusive().and_then(|lock| self.store.images().discard_blobs(&lock, &begun));
         if let Err(e) = gone {
-            log::info!("what came of a refused image is left to `coracle image prune`: {e}");
+            log::info!("leftovers of a refused image are left to `coracle image prune`: {e}");
         }
     }
 
@@ -238,7 +238,7 @@ impl Unpacking<'_> {
         self.halt();
         let kept = self.store.shared().and_then(|lock| self.store.layers().commit(&lock, self.stack()));
         if let Err(e) = kept {
-            log::info!("the layers that were complete are not kept: {e}");
+            log::info!("the complete layers could not be kept: {e}");
         }
     }
 }

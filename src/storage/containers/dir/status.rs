@@ -131,11 +131,10 @@ impl ContainerDir {
     fn held_by_another(&self, ended: bool) -> Error {
         let id = self.id.short();
         match self.alive_holder().filter(|_| ended) {
-            Some((pid, _)) => Error::new(
-                Kind::Conflict,
-                format!("process {pid} has the files of container {id} in its hands"),
-            )
-            .hint(format!("See what it waits for: ps -o pid,stat,args -p {pid}")),
+            Some((pid, _)) => {
+                Error::new(Kind::Conflict, format!("process {pid} is using the files of container {id}"))
+                    .hint(format!("See what it waits for: ps -o pid,stat,args -p {pid}"))
+            }
             None => Error::new(Kind::Conflict, format!("container {id} is running already")),
         }
     }

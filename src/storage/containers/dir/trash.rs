@@ -34,7 +34,7 @@ impl ContainerDir {
                 name => containers.release_name(name, &self.id),
             };
             if let Err(error) = freed {
-                log::info!("the name of container {} is left: {error}", self.id.short());
+                log::info!("the name of container {} is not freed: {error}", self.id.short());
             }
             failpoint::reach("trash.name");
             Events::new(&self.data).emit(gone);
