@@ -213,7 +213,7 @@ mod tests {
     fn a_spare_directory_that_others_can_enter_or_a_link_is_refused() {
         let place = Place::new();
         fs::set_permissions(place.make("spare"), fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(place.choose(None).unwrap_err().message().contains("yours alone"));
+        assert!(place.choose(None).unwrap_err().message().contains("only you can change"));
         fs::remove_dir(place.at("spare")).unwrap();
         symlink(place.make("elsewhere"), place.at("spare")).unwrap();
         assert!(place.choose(None).is_err());

@@ -262,7 +262,7 @@ mod tests {
             assert_eq!(text.parse::<Userns>().unwrap(), Userns { share: Share::Private, ids }, "{text}");
         }
         assert_eq!("container:x".parse::<Userns>().unwrap().share, Share::Container("x".to_owned()));
-        assert!("auto:size=5".parse::<Userns>().unwrap_err().message().contains("not offered"));
+        assert!("auto:size=5".parse::<Userns>().unwrap_err().message().contains("is not supported"));
         for bad in ["wat", "container:", "host:x", "private:", "nomap:", "nomap:uid=1"] {
             assert!(bad.parse::<Userns>().is_err(), "{bad}");
         }

@@ -352,7 +352,7 @@ mod tests {
         assert!(Place::open(&data).unwrap().below("oci").is_err());
         fs::remove_file(data.join("oci")).unwrap();
         fs::write(data.join("oci"), "").unwrap();
-        assert!(Place::find(&data.join("oci")).unwrap_err().message().contains("is no directory"));
+        assert!(Place::find(&data.join("oci")).unwrap_err().message().contains("is not a directory"));
     }
 
     #[test]

@@ -303,7 +303,7 @@ mod tests {
         let refused = tree.clone().try_get_matches_from(words).unwrap_err();
         let error = explain(&refused, &tree, &words.map(Into::into));
         assert!(
-            error.message().contains("system service is not supported: there is no interface"),
+            error.message().contains("system service is not supported: there is no API socket"),
             "{error}"
         );
     }

@@ -45,7 +45,7 @@ fn nodes_of_the_host_are_shown() {
     let link = format!("{}:/dev/linked", env.path().join("link").display());
     assert_eq!(out(&env, &["--device", &link], "stat -c %t:%T /dev/linked"), "1:3");
     let base = ["run", "-d", "--name", "web", "--network=none", "--device", "/dev/null:/dev/x:r", "busybox"];
-    env.coracle(base).args(["sleep", "1000"]).ok().says("narrow");
+    env.coracle(base).args(["sleep", "1000"]).ok().says("cannot restrict access");
     let shown = env.coracle(["inspect", "web", "--format", "{{json .HostConfig.Devices}}"]).ok();
     let wanted =
         json!([{ "PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r" }]);
@@ -64,7 +64,7 @@ fn nodes_of_the_host_are_shown() {
     refused(&env, &["--device", "/etc/ssl"], "/etc/ssl");
     refused(&env, &["--device", "/dev/null:wat"], "permissions");
     refused(&env, &["--device", "null"], "absolute");
-    refused(&env, &["--device-cgroup-rule", "c 1:3 r"], "control group");
+    refused(&env, &["--device-cgroup-rule", "c 1:3 r"], "device cgroup");
 }
 
 /// What an image puts where a device is to appear leads nowhere else.

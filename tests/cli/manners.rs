@@ -178,7 +178,8 @@ fn the_log_level_decides_what_is_told() {
         assert!(!run(quiet).contains("debug "), "{quiet:?}");
     }
     let told = run(&["--log-level=debug"]);
-    for what in ["data root ", "/v2/manners/log/manifests/1 answers 200", " is made: ", " runs, monitor "] {
+    for what in ["data root ", "/v2/manners/log/manifests/1 answers 200", " was created: ", " runs, monitor "]
+    {
         assert!(told.contains(what), "{what}: {told}");
     }
     let config = env.home().join(".config/coracle/coracle.toml");
