@@ -1,6 +1,6 @@
 //! `--userns`: whose user namespace, and which ids are in it.
 
-use super::words::OTHER_IDS;
+use super::option_values::OTHER_IDS;
 use crate::container::ids::{Extent, IdMaps};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{MountSpec, Share};
@@ -106,7 +106,7 @@ impl FromStr for Userns {
                 format!("user namespace mode {s:?} is not offered: no ranges are kept apart for containers"),
                 OTHER_IDS,
             )),
-            _ => match super::words::elsewhere(s) {
+            _ => match super::option_values::elsewhere(s) {
                 Some(share) => Ok(Userns { share: share?, ids: IdsRequest::Same }),
                 None => Err(refuse(
                     format!("{s:?} is not a user namespace mode"),
