@@ -94,7 +94,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Create(args) => create::run(*args, env),
         Command::Events(args) => events::run(&args, env),
         Command::Cp(args) => cp::run(&args, env),
-        Command::Diff(args) => diff::run(&args, diff::Sort::Any, env),
+        Command::Diff(args) => diff::run(&args, diff::DiffTarget::Any, env),
         Command::Exec(args) => exec::run(args, env),
         Command::Export(args) => export::run(&args, env),
         Command::History(args) => history::run(&args, env),

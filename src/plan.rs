@@ -16,6 +16,7 @@ pub mod limits;
 pub mod logging;
 pub mod mount;
 pub mod notify;
+pub mod option_values;
 pub mod process;
 pub mod request;
 pub mod resolve;
@@ -24,7 +25,6 @@ pub mod secret;
 pub mod security;
 pub mod systemd;
 pub mod units;
-pub mod words;
 
 pub use crate::spec::{
     LimitSpec, LogDriver, LogSpec, MountSource, MountSpec, OverlaySpec, SeccompSpec, SecuritySpec, Ulimit,

@@ -1,7 +1,7 @@
 //! `coracle attach`.
 
 use crate::cmd::options::attached;
-use crate::engine::containers::selector::Selection;
+use crate::engine::containers::selector::ContainerSelector;
 use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
@@ -37,7 +37,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let names: Vec<String> = args.container.iter().cloned().collect();
-    let selection = Selection { names: &names, latest: args.latest, ..Selection::default() };
+    let selection = ContainerSelector { names: &names, latest: args.latest, ..ContainerSelector::default() };
     let Some((_, found)) = selection.containers(&store)?.pop() else {
         return Err(Error::new(Kind::NotFound, "there are no containers"));
     };

@@ -1,13 +1,13 @@
 //! `coracle create`.
 
-use super::options::container::ContainerArgs;
+use super::options::container::CreationArgs;
 use super::options::creation;
 use super::options::pulling::pulling;
 use crate::engine::containers;
 use crate::engine::images::pull::Source;
 use crate::error::Result;
 use crate::host::Env;
-use crate::plan::words::Stream;
+use crate::plan::option_values::Stream;
 use crate::{host, ui};
 use clap::ArgAction;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// The container.
     #[command(flatten)]
-    pub container: ContainerArgs,
+    pub container: CreationArgs,
     /// Keep stdin open if this names it; stdout and stderr can always be attached to
     #[arg(short, long, value_name = "STREAM", value_delimiter = ',', help_heading = "Terminal and output")]
     pub attach: Vec<Stream>,

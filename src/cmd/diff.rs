@@ -31,7 +31,7 @@ pub struct Args {
 
 /// What names are looked for among.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
+pub enum DiffTarget {
     /// Containers, then images.
     Any,
     /// Containers.
@@ -62,11 +62,11 @@ enum Object {
 }
 
 impl Object {
-    fn find(store: &Store, name: &str, sort: Sort) -> Result<Object> {
-        let container = if sort == Sort::Image { None } else { Some(containers::find(store, name)) };
+    fn find(store: &Store, name: &str, sort: DiffTarget) -> Result<Object> {
+        let container = if sort == DiffTarget::Image { None } else { Some(containers::find(store, name)) };
         match container {
             Some(Ok(dir)) => return Object::container(dir),
-            Some(Err(e)) if sort == Sort::Container || e.kind() != Kind::NotFound => return Err(e),
+            Some(Err(e)) if sort == DiffTarget::Container || e.kind() != Kind::NotFound => return Err(e),
             _ => {}
         }
         // A name that cannot be an image's is simply none.
@@ -77,7 +77,7 @@ impl Object {
             }
             Err(e) if e.kind() != Kind::Usage => Err(e),
             _ => {
-                let what = if sort == Sort::Image { "image" } else { "container or image" };
+                let what = if sort == DiffTarget::Image { "image" } else { "container or image" };
                 Err(Error::new(Kind::NotFound, format!("no {what} with name or id {name:?}"))
                     .hint("List them: coracle ps -a; coracle images"))
             }
@@ -109,7 +109,7 @@ impl Object {
 ///
 /// # Errors
 /// Something that does not exist or has no base to compare with.
-pub fn run(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
+pub fn run(args: &Args, sort: DiffTarget, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let mut objects = Vec::new();
     if args.latest {
@@ -117,7 +117,7 @@ pub fn run(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
     }
     for (nth, name) in args.names.iter().enumerate() {
         // What comes second may be an image in any case.
-        let sort = if nth + usize::from(args.latest) > 0 { Sort::Any } else { sort };
+        let sort = if nth + usize::from(args.latest) > 0 { DiffTarget::Any } else { sort };
         objects.push(Object::find(&store, name, sort)?);
     }
     let changes = match objects.as_slice() {

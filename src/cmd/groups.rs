@@ -8,7 +8,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::host::Env;
-use inspect::Sort;
+use inspect::ObjectKind;
 use std::process::ExitCode;
 
 verbs! {
@@ -117,7 +117,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
         ContainerVerb::Commit(args) => commit::run(&args, env),
         ContainerVerb::Cp(args) => cp::run(&args, env),
-        ContainerVerb::Diff(args) => diff::run(&args, diff::Sort::Container, env),
+        ContainerVerb::Diff(args) => diff::run(&args, diff::DiffTarget::Container, env),
         ContainerVerb::Exec(args) => exec::run(args, env),
         ContainerVerb::Export(args) => export::run(&args, env),
         ContainerVerb::Attach(args) => attach::run(&args, env),
@@ -126,7 +126,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Create(args) => create::run(*args, env),
         ContainerVerb::Exists(args) => container::exists::run(&args, env),
         ContainerVerb::Init(args) => init::run(&args, env),
-        ContainerVerb::Inspect(args) => inspect::run_sort(&args, Sort::Container, env),
+        ContainerVerb::Inspect(args) => inspect::run_kind(&args, ObjectKind::Container, env),
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),
         ContainerVerb::Ls(args) => ps::run(&args, env),
@@ -153,11 +153,11 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 /// Those of the verb.
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
-        ImageVerb::Diff(args) => diff::run(&args, diff::Sort::Image, env),
+        ImageVerb::Diff(args) => diff::run(&args, diff::DiffTarget::Image, env),
         ImageVerb::Exists(args) => image::exists::run(&args, env),
         ImageVerb::History(args) => history::run(&args, env),
         ImageVerb::Import(args) => import::run(&args, env),
-        ImageVerb::Inspect(args) => inspect::run_sort(&args, Sort::Image, env),
+        ImageVerb::Inspect(args) => inspect::run_kind(&args, ObjectKind::Image, env),
         ImageVerb::Ls(args) => images::run(&args, env),
         ImageVerb::Load(args) => load::run(&args, env),
         ImageVerb::Prune(args) => image::prune::run(&args, env),

@@ -1,8 +1,8 @@
 //! `coracle init`.
 
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers;
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
 }
 
 /// Makes ready what a start needs beside a process: volumes, helpers, the system call filter, and that its
@@ -24,7 +24,7 @@ pub struct Args {
 /// A container that does not exist, or whose start would be refused.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    ui::each(args.which.chosen(&store, Suits::Ended)?, |(name, found)| {
+    ui::each(args.which.chosen(&store, StatusFilter::Ended)?, |(name, found)| {
         containers::init(&store, &found?)?;
         Ok(Some(name))
     })

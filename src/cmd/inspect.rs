@@ -34,7 +34,7 @@ pub struct Args {
 
 /// What `inspect` looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
+pub enum ObjectKind {
     /// Containers, then images, then volumes.
     Any,
     /// Containers only.
@@ -50,20 +50,20 @@ pub enum Sort {
 /// # Errors
 /// An object that does not exist, or a wrong format.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let sort = match args.kind.as_str() {
-        "container" => Sort::Container,
-        "image" => Sort::Image,
-        "volume" => Sort::Volume,
-        _ => Sort::Any,
+    let kind = match args.kind.as_str() {
+        "container" => ObjectKind::Container,
+        "image" => ObjectKind::Image,
+        "volume" => ObjectKind::Volume,
+        _ => ObjectKind::Any,
     };
-    run_sort(args, sort, env)
+    run_kind(args, kind, env)
 }
 
 /// [`run`] for `container inspect` and `image inspect`.
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
+pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     // A wrong template is refused before anything is shown.
     let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
@@ -73,7 +73,7 @@ pub fn run_sort(args: &Args, sort: Sort, env: &Env) -> Result<ExitCode> {
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for name in &names {
-        match look_up(&store, name, sort, args.size, dialect) {
+        match look_up(&store, name, kind, args.size, dialect) {
             Ok(value) => found.push(value),
             Err(error) => failures.push(error),
         }
@@ -107,25 +107,25 @@ fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
     }
 }
 
-fn look_up(store: &Store, name: &str, sort: Sort, size: bool, dialect: Dialect) -> Result<Value> {
-    if sort == Sort::Volume {
+fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dialect) -> Result<Value> {
+    if kind == ObjectKind::Volume {
         return volume(store, name);
     }
-    if sort != Sort::Image {
+    if kind != ObjectKind::Image {
         match store.containers().find(name) {
             Ok(dir) => {
                 // A store that cannot be written is shown as it is.
                 let _ = containers::recover(store, &dir);
                 return view::inspect::container(store, &dir, size, dialect);
             }
-            Err(e) if e.kind() == Kind::NotFound && sort == Sort::Any => {}
+            Err(e) if e.kind() == Kind::NotFound && kind == ObjectKind::Any => {}
             Err(e) => return Err(e),
         }
     }
     match store.images().find(name) {
         Ok(Some(found)) => view::inspect::image(store, &found, dialect),
-        Err(e) if sort == Sort::Image || e.kind() != Kind::Usage => Err(e),
-        _ if sort == Sort::Image => {
+        Err(e) if kind == ObjectKind::Image || e.kind() != Kind::Usage => Err(e),
+        _ if kind == ObjectKind::Image => {
             Err(Error::new(Kind::NotFound, format!("no image with name or id {name:?}"))
                 .hint("List images: coracle images"))
         }

@@ -1,9 +1,9 @@
 //! `coracle kill`.
 
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::container::Signal;
 use crate::engine::containers;
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// Signal to send, by name or number
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
     pub signal: Signal,
@@ -27,7 +27,7 @@ pub struct Args {
 /// A container that does not exist or does not run.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    ui::each(args.which.chosen(&store, Suits::Live)?, |(name, found)| {
+    ui::each(args.which.chosen(&store, StatusFilter::Live)?, |(name, found)| {
         containers::kill_with(&store, &found?, args.signal)?;
         Ok(Some(name))
     })

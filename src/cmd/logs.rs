@@ -1,7 +1,7 @@
 //! `coracle logs`.
 
 use crate::engine::containers::logs::{LogLine, Logs, LogsRequest};
-use crate::engine::containers::selector::Selection;
+use crate::engine::containers::selector::ContainerSelector;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
@@ -73,7 +73,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         since: moment(&args.since)?,
         until: moment(&args.until)?,
     };
-    let selection = Selection { names: &args.containers, latest: args.latest, ..Selection::default() };
+    let selection =
+        ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };
     let chosen: Result<Vec<ContainerDir>> =
         selection.containers(&store)?.into_iter().map(|(_, found)| found).collect();
     let chosen = chosen?;

@@ -1,8 +1,8 @@
 //! `coracle pause` and `coracle unpause`.
 
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers;
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::error::{Error, Result};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
 }
 
 /// Freezes the processes of containers.
@@ -23,7 +23,7 @@ pub struct Args {
 /// # Errors
 /// A container that does not exist or does not run, a host that lets this account have no cgroup.
 pub fn pause(args: &Args, env: &Env) -> Result<ExitCode> {
-    each(args, Suits::Running, env, containers::pause)
+    each(args, StatusFilter::Running, env, containers::pause)
 }
 
 /// Lets the processes of frozen containers go on.
@@ -31,17 +31,17 @@ pub fn pause(args: &Args, env: &Env) -> Result<ExitCode> {
 /// # Errors
 /// A container that does not exist or is not paused.
 pub fn unpause(args: &Args, env: &Env) -> Result<ExitCode> {
-    each(args, Suits::Paused, env, containers::unpause)
+    each(args, StatusFilter::Paused, env, containers::unpause)
 }
 
 fn each(
     args: &Args,
-    suits: Suits,
+    status: StatusFilter,
     env: &Env,
     act: impl Fn(&ContainerDir) -> Result<(), Error>,
 ) -> Result<ExitCode> {
     let store = super::store(env)?;
-    ui::each(args.which.chosen(&store, suits)?, |(name, found)| {
+    ui::each(args.which.chosen(&store, status)?, |(name, found)| {
         act(&found?)?;
         Ok(Some(name))
     })

@@ -1,7 +1,7 @@
 //! `coracle port`.
 
 use crate::container::Status;
-use crate::engine::containers::selector::{Selection, Suits};
+use crate::engine::containers::selector::{ContainerSelector, StatusFilter};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::containers::PortRecord;
@@ -65,12 +65,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         _ => None,
     };
     let wanted = wanted.map(|text| text.parse::<Wanted>()).transpose()?;
-    let selection = Selection {
+    let selection = ContainerSelector {
         names: &words,
         latest: args.latest,
         all: args.all,
-        suits: Suits::Running,
-        ..Selection::default()
+        status: StatusFilter::Running,
+        ..ContainerSelector::default()
     };
     let mut text = String::new();
     for (_, found) in selection.containers(&store)? {

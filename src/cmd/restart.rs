@@ -1,8 +1,8 @@
 //! `coracle restart`.
 
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers;
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// Only running containers
     #[arg(long, help_heading = "Which containers")]
     pub running: bool,
@@ -30,12 +30,12 @@ pub struct Args {
 /// A container that does not exist or cannot be stopped or started.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let suits = if args.running { Suits::Running } else { Suits::Any };
+    let status = if args.running { StatusFilter::Running } else { StatusFilter::Any };
     let which = &args.which;
     let unnamed = which.containers.is_empty() && which.cidfile.is_empty() && !which.latest;
     let chosen = match args.running && unnamed && which.filter.is_empty() {
-        true => Which { all: true, ..Which::default() }.chosen(&store, suits)?,
-        false => which.chosen(&store, suits)?,
+        true => SelectorArgs { all: true, ..SelectorArgs::default() }.chosen(&store, status)?,
+        false => which.chosen(&store, status)?,
     };
     let mut stopping = containers::Stopping::new(&store);
     let mut asked = Vec::new();

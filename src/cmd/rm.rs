@@ -1,7 +1,7 @@
 //! `coracle rm`.
 
-use crate::cmd::options::selection::{Which, missing};
-use crate::engine::containers::selector::Suits;
+use crate::cmd::options::selection::{SelectorArgs, missing};
+use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::{self, RemoveRequest, Remover};
 use crate::error::{Kind, Result};
 use crate::host::Env;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// First remove the containers that share its namespaces or require it
     #[arg(long, help_heading = "Which containers")]
     pub depend: bool,
@@ -41,7 +41,7 @@ const EXIT_RUNNING: u8 = 2;
 /// A wrong selection; failures of single containers are reported here.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let mut chosen = args.which.chosen(&store, Suits::Any)?;
+    let mut chosen = args.which.chosen(&store, StatusFilter::Any)?;
     if args.force {
         chosen.retain(|(_, found)| !missing(found));
     }

@@ -1,6 +1,6 @@
 //! `coracle run`.
 
-use super::options::container::{ContainerArgs, RunArgs};
+use super::options::container::{CreationArgs, RunArgs};
 use super::options::creation;
 use super::options::pulling::pulling;
 use crate::cmd::options::attached;
@@ -9,7 +9,7 @@ use crate::engine::images::pull::Source;
 use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::words::Stream;
+use crate::plan::option_values::Stream;
 use crate::ui::terminal::{Attachment, Terminal};
 use crate::{host, ui};
 use clap::ArgAction;
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// The container.
     #[command(flatten)]
-    pub container: ContainerArgs,
+    pub container: CreationArgs,
     /// How it is run.
     #[command(flatten)]
     pub run: RunArgs,

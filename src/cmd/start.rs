@@ -1,8 +1,8 @@
 //! `coracle start`.
 
 use crate::cmd::options::attached;
-use crate::cmd::options::selection::Which;
-use crate::engine::containers::selector::Suits;
+use crate::cmd::options::selection::SelectorArgs;
+use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// Attach to the container's output, and exit with its exit code
     #[arg(short, long)]
     pub attach: bool,
@@ -47,7 +47,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(Error::new(Kind::Usage, "--sig-proxy goes with --attach only")
             .hint("Add --attach, or leave --sig-proxy out."));
     }
-    let mut chosen = args.which.chosen(&store, Suits::Ended)?;
+    let mut chosen = args.which.chosen(&store, StatusFilter::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
             ui::warn(&start::start(&store, &found?, false)?.warnings);

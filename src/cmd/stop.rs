@@ -1,8 +1,8 @@
 //! `coracle stop`.
 
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers;
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// Seconds to wait before killing; -1 waits forever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
@@ -27,7 +27,7 @@ pub struct Args {
 /// A container that does not exist or cannot be signalled.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let chosen = args.which.chosen(&store, Suits::Running)?;
+    let chosen = args.which.chosen(&store, StatusFilter::Running)?;
     let mut stopping = containers::Stopping::new(&store);
     let mut asked = Vec::new();
     for (name, found) in chosen {

@@ -2,9 +2,9 @@
 
 use crate::cmd::options::health::HealthArgs;
 use crate::cmd::options::resources::ResourceArgs;
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::container::RestartPolicy;
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::{self, UpdateRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// Restart policy: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<RestartPolicy>,
@@ -44,7 +44,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("Name a setting, for example: coracle update --restart always web"));
     }
     let store = super::store(env)?;
-    ui::each(args.which.chosen(&store, Suits::Any)?, |(name, found)| {
+    ui::each(args.which.chosen(&store, StatusFilter::Any)?, |(name, found)| {
         containers::update(&found?, &wanted)?;
         Ok(Some(name))
     })

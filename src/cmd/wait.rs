@@ -1,6 +1,6 @@
 //! `coracle wait`.
 
-use crate::engine::containers::selector::Selection;
+use crate::engine::containers::selector::ContainerSelector;
 use crate::engine::containers::{self, Condition};
 use crate::error::{Kind, Result};
 use crate::host::Env;
@@ -65,7 +65,8 @@ fn interval(text: &str) -> Result<Duration> {
 /// A container that does not exist, or whose records cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let selection = Selection { names: &args.containers, latest: args.latest, ..Selection::default() };
+    let selection =
+        ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };
     let conditions: Vec<Condition> = args.condition.iter().map(|state| (*state).into()).collect();
     ui::each(selection.containers(&store)?, |(_, found)| {
         let code = match found {

@@ -2,7 +2,7 @@
 
 use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;
-use crate::engine::containers::selector::{Filters, Selection, Suits};
+use crate::engine::containers::selector::{ContainerSelector, Filters, StatusFilter};
 use crate::engine::{containers, disk_usage, images, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
@@ -32,7 +32,8 @@ pub fn check_keys(filters: &[String]) -> Result<()> {
 /// # Errors
 /// When the containers cannot be listed.
 pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, Vec<Error>)> {
-    let ended = Selection { all: true, filters, suits: Suits::Ended, ..Selection::default() };
+    let ended =
+        ContainerSelector { all: true, filters, status: StatusFilter::Ended, ..ContainerSelector::default() };
     // One that went away meanwhile is nobody's mistake.
     let mut left: Vec<ContainerDir> =
         ended.containers(store)?.into_iter().filter_map(|(_, found)| found.ok()).collect();

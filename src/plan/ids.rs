@@ -1,6 +1,6 @@
 //! `--userns`: whose user namespace, and which ids are in it.
 
-use super::words::OTHER_IDS;
+use super::option_values::OTHER_IDS;
 use crate::container::ids::{Extent, IdMaps};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{MountSpec, Share};
@@ -109,7 +109,7 @@ impl FromStr for Userns {
                 ),
                 OTHER_IDS,
             )),
-            _ => match super::words::elsewhere(s) {
+            _ => match super::option_values::elsewhere(s) {
                 Some(share) => Ok(Userns { share: share?, ids: IdsRequest::Same }),
                 None => Err(refuse(
                     format!("{s:?} is not a user namespace mode"),

@@ -1,7 +1,7 @@
 //! No text of a user and no image makes a parser or the resolver panic.
 
 use super::resolve::tests::{facts, request};
-use super::{caps, env, keys, limits, mount, process, resources, security, units, words};
+use super::{caps, env, keys, limits, mount, option_values, process, resources, security, units};
 use crate::container::Signal;
 use crate::image::{ChainId, Digest, Image, ImageConfig};
 use proptest::prelude::*;
@@ -33,9 +33,9 @@ proptest! {
         let _ = text.parse::<caps::CapArg>();
         let _ = text.parse::<env::EnvArg>();
         let _ = env::parse_file(&text);
-        let _ = words::parse_pairs(&text);
+        let _ = option_values::parse_pairs(&text);
         let _ = text.parse::<super::logging::LogOpt>();
-        let _ = text.parse::<words::Cgroups>();
+        let _ = text.parse::<option_values::Cgroups>();
         let _ = text.parse::<resources::Cpus>();
         let _ = text.parse::<resources::OfDevice>();
         let _ = text.parse::<resources::Conf>();

@@ -14,7 +14,7 @@
 //! See ptrace(2), "Ptrace access mode checking".
 
 use super::init::{self, Order, Stdio};
-use super::join::Joins;
+use super::join::JoinedNamespaces;
 use crate::fork::{self, Child, Doing, Failure, Link, Step};
 use crate::sys::fd::close_above_but;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -32,7 +32,7 @@ struct Errand {
     own: u64,
     oom_score: Option<i32>,
     /// How many descriptors are namespaces to be entered.
-    doors: usize,
+    targets: usize,
     /// Whether the last of them is a cgroup to be born into.
     cgroup: bool,
 }
@@ -42,14 +42,14 @@ struct Errand {
 /// # Errors
 /// A namespace that cannot be made or entered, or a failed fork.
 pub(super) fn bear(
-    joins: &Joins,
+    joined: &JoinedNamespaces,
     cgroup: Option<BorrowedFd<'_>>,
     mut order: Order,
     stdio: Stdio,
 ) -> Result<Child, Failure> {
-    let own = joins.shares.own();
+    let own = joined.owners.own();
     let oom_score = order.plan.process.oom_score;
-    if !joins.among_others() {
+    if !joined.among_others() {
         let child = fork::spawn_in(cgroup, own, |link| init::start(link, order, stdio));
         let child = child.doing(Step::MakeNamespaces, "namespaces")?;
         if let Some(score) = oom_score {
@@ -58,21 +58,21 @@ pub(super) fn bear(
         }
         return Ok(child);
     }
-    let doors: Vec<&OwnedFd> = joins.doors().collect();
+    let targets: Vec<&OwnedFd> = joined.targets().collect();
     let seal = std::mem::take(&mut order.seal);
-    let errand = Errand { order, own, oom_score, doors: doors.len(), cgroup: cgroup.is_some() };
+    let errand = Errand { order, own, oom_score, targets: targets.len(), cgroup: cgroup.is_some() };
     let preserved = errand.order.plan.process.preserve_fds;
     fork::spawn_through(|up| {
-        let handed = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).map(AsFd::as_fd);
+        let handed = targets.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).map(AsFd::as_fd);
         let kept: Vec<BorrowedFd<'_>> = handed.chain(cgroup).chain([up.as_fd()]).collect();
         let closed = close_above_but(preserved, &kept).doing("close", "descriptors");
         let failure = match (closed, seal) {
             (Err(failure), _) => failure,
             (Ok(()), true) => {
-                let Err(failure) = execute_anew(&up, &errand, &doors, &stdio, cgroup);
+                let Err(failure) = execute_anew(&up, &errand, &targets, &stdio, cgroup);
                 failure
             }
-            (Ok(()), false) => return errand.run(&up, &doors, cgroup, stdio),
+            (Ok(()), false) => return errand.run(&up, &targets, cgroup, stdio),
         };
         fork::bear(&up, None, 0, || Err(failure), |_| 0)
     })
@@ -81,35 +81,35 @@ pub(super) fn bear(
 fn execute_anew(
     up: &Link,
     errand: &Errand,
-    doors: &[&OwnedFd],
+    targets: &[&OwnedFd],
     stdio: &Stdio,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Infallible, Failure> {
     unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
     let view = init::sealed_view()?;
     let cgroup = cgroup.map(|fd| fd.try_clone_to_owned().doing("copy", "the cgroup")).transpose()?;
-    let fds = doors.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).chain(&cgroup);
+    let fds = targets.iter().copied().chain(&stdio.streams).chain(&stdio.borrowed).chain(&cgroup);
     init::resume_from(&view, "birth", up, errand, &fds.collect::<Vec<_>>())
 }
 
 /// The go-between after it has executed itself anew: `link errand door... stdin stdout stderr borrowed... cgroup`.
 pub fn resumed(arguments: &[String]) -> ExitCode {
-    let Some((up, errand, mut doors)) = init::take_over(arguments) else { return ExitCode::from(125) };
+    let Some((up, errand, mut targets)) = init::take_over(arguments) else { return ExitCode::from(125) };
     let Ok(errand) = init::read_order::<Errand>(errand) else { return ExitCode::from(125) };
-    if doors.len() < errand.doors + 3 {
+    if targets.len() < errand.targets + 3 {
         return ExitCode::from(125);
     }
-    let mut streams = doors.split_off(errand.doors);
+    let mut streams = targets.split_off(errand.targets);
     let mut borrowed = streams.split_off(3);
     let cgroup = if errand.cgroup { borrowed.pop() } else { None };
     let Ok(streams) = <[OwnedFd; 3]>::try_from(streams) else { return ExitCode::from(125) };
-    let doors: Vec<&OwnedFd> = doors.iter().collect();
-    let code = errand.run(&up, &doors, cgroup.as_ref().map(AsFd::as_fd), Stdio { streams, borrowed });
+    let targets: Vec<&OwnedFd> = targets.iter().collect();
+    let code = errand.run(&up, &targets, cgroup.as_ref().map(AsFd::as_fd), Stdio { streams, borrowed });
     ExitCode::from(code as u8)
 }
 
 impl Errand {
-    fn run(self, up: &Link, doors: &[&OwnedFd], cgroup: Option<BorrowedFd<'_>>, stdio: Stdio) -> i32 {
+    fn run(self, up: &Link, targets: &[&OwnedFd], cgroup: Option<BorrowedFd<'_>>, stdio: Stdio) -> i32 {
         let Errand { order, own, oom_score, .. } = self;
         let enter = || {
             if let Some(score) = oom_score {
@@ -118,7 +118,7 @@ impl Errand {
                 fs::write(path, score.to_string()).doing("write", path)?;
             }
             init::hide()?;
-            for door in doors {
+            for door in targets {
                 setns(door, CloneFlags::empty()).doing("enter", "a namespace that is not ours")?;
             }
             // Where fs.suid_dumpable is set, a change of credentials may have undone it.

@@ -9,8 +9,8 @@
 //! there, the filter as late as its own conditions allow, and the parent-death signal after the last
 //! change of credentials, which clears it.
 
+use super::passwd::ResolvedUser;
 use super::seccomp::Filter;
-use super::users::ResolvedUser;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{Doing, Failure};
 use crate::spec::SecuritySpec;

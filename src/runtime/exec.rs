@@ -21,7 +21,7 @@ use super::connection::Connection;
 use super::door::{Door, Ground, not_running};
 use super::init::{self, Order, Stdio};
 use super::relay::{Payload, Relay};
-use super::{cgroup, files, join, monitor, users};
+use super::{cgroup, files, join, monitor, passwd};
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link, Step};
@@ -96,7 +96,7 @@ struct Join {
 }
 
 /// What the namespaces are entered through.
-struct Doors {
+struct JoinTargets {
     /// The shared user namespace, by the container's monitor; not needed where it is ours already.
     shared: Option<OwnedFd>,
     inner: Inner,
@@ -136,14 +136,14 @@ pub fn start(
     attach: bool,
 ) -> Result<Option<Connection>> {
     preflight::check_preserved(spec.process.preserve_fds)?;
-    let (doors, mut order, run) = prepare(store, dir, plan, spec)?;
+    let (targets, mut order, run) = prepare(store, dir, plan, spec)?;
     order.trace = Some(Trace::new(store, dir, run, id, !attach));
     let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
-        joiner(&link, &doors, &order, client)
+        joiner(&link, &targets, &order, client)
     })
     .doing(Step::Start, "exec")?;
     match child.link.recv::<Report>().context(Kind::Runtime, || "hear from exec")? {
@@ -159,7 +159,7 @@ fn prepare(
     dir: &ContainerDir,
     plan: &ContainerSpec,
     request: &ExecSpec,
-) -> Result<(Doors, Join, u64)> {
+) -> Result<(JoinTargets, Join, u64)> {
     let door = Door::open(dir)?;
     let gone = || not_running(dir);
     let shared = || {
@@ -172,7 +172,7 @@ fn prepare(
     order.cgroup = cgroup::reach(dir, door.run(), !cgroup::effective(dir, plan).is_empty())?;
     let run = door.run().run;
     let inner = Inner { mounts: door.namespace("mnt")?, first: door.into_first() };
-    Ok((Doors { shared, inner }, order, run))
+    Ok((JoinTargets { shared, inner }, order, run))
 }
 
 fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecSpec) -> Result<Join> {
@@ -200,13 +200,13 @@ fn order(store: &Store, plan: &ContainerSpec, door: &Door, request: &ExecSpec) -
     })
 }
 
-fn joiner(link: &Link, doors: &Doors, join: &Join, client: Option<OwnedFd>) -> i32 {
+fn joiner(link: &Link, targets: &JoinTargets, join: &Join, client: Option<OwnedFd>) -> i32 {
     let kept: Vec<BorrowedFd<'_>> =
-        doors.inner.kept(link, client.as_ref()).chain(doors.shared.as_ref().map(AsFd::as_fd)).collect();
+        targets.inner.kept(link, client.as_ref()).chain(targets.shared.as_ref().map(AsFd::as_fd)).collect();
     let served = fd::close_above_but(join.order.plan.process.preserve_fds, &kept)
         .doing("close", "descriptors")
-        .and_then(|()| enter_shared(link, doors, join, client.as_ref()))
-        .and_then(|()| serve(link, &doors.inner, join, client));
+        .and_then(|()| enter_shared(link, targets, join, client.as_ref()))
+        .and_then(|()| serve(link, &targets.inner, join, client));
     conclude(link, served)
 }
 
@@ -219,15 +219,21 @@ fn conclude(link: &Link, served: Result<(), Failure>) -> i32 {
 }
 
 /// Enters the shared user namespace; goes on in [`resumed`] when our own file has to be sealed.
-fn enter_shared(link: &Link, doors: &Doors, join: &Join, client: Option<&OwnedFd>) -> Result<(), Failure> {
-    if let Some(shared) = &doors.shared {
+fn enter_shared(
+    link: &Link,
+    targets: &JoinTargets,
+    join: &Join,
+    client: Option<&OwnedFd>,
+) -> Result<(), Failure> {
+    if let Some(shared) = &targets.shared {
         setns(shared, CloneFlags::CLONE_NEWUSER).doing("enter", "the shared user namespace")?;
     }
     if !init::must_seal(&join.order.plan.ids) {
         return Ok(());
     }
     unshare(CloneFlags::CLONE_NEWNS).doing(Step::MakeNamespaces, "mount namespace")?;
-    let others: Vec<&OwnedFd> = [&doors.inner.first, &doors.inner.mounts].into_iter().chain(client).collect();
+    let others: Vec<&OwnedFd> =
+        [&targets.inner.first, &targets.inner.mounts].into_iter().chain(client).collect();
     let never = init::resume_from(&init::sealed_view()?, "exec", link, join, &others)?;
     match never {}
 }
@@ -244,9 +250,9 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
     ExitCode::from(conclude(&link, served) as u8)
 }
 
-fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
+fn serve(link: &Link, targets: &Inner, join: &Join, client: Option<OwnedFd>) -> Result<(), Failure> {
     let plan = &join.order.plan;
-    let kept: Vec<BorrowedFd<'_>> = doors.kept(link, client.as_ref()).collect();
+    let kept: Vec<BorrowedFd<'_>> = targets.kept(link, client.as_ref()).collect();
     let (stdio, mut streams) = monitor::let_go(plan, client.is_some(), &kept)?;
     monitor::lend_pipes(plan, &stdio);
     let signals = monitor::hold_signals()?;
@@ -257,11 +263,11 @@ fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Re
     // One that the container shares may not be its user namespace's; from here every one can be entered.
     let namespaces = CloneFlags::from_bits_retain(join.namespaces);
     if !namespaces.is_empty() {
-        setns(&doors.first, namespaces).doing("enter", "the container's namespaces")?;
+        setns(&targets.first, namespaces).doing("enter", "the container's namespaces")?;
     }
-    setns(&doors.first, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
+    setns(&targets.first, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
     let limited = cgroup.is_some();
-    let child = fork::spawn(0, |up| become_process(&up, &doors.mounts, join, &stdio, limited));
+    let child = fork::spawn(0, |up| become_process(&up, &targets.mounts, join, &stdio, limited));
     let child = child.doing(Step::Start, "the process")?;
     if let Some(mut cgroup) = cgroup {
         let moved = cgroup.write_all(child.pid.as_raw().to_string().as_bytes());
@@ -299,7 +305,7 @@ fn serve(link: &Link, doors: &Inner, join: &Join, client: Option<OwnedFd>) -> Re
         deadline: join.limit.map(|limit| Instant::now() + limit),
         group: join.limit.is_some(),
         helpers: None,
-        lives_with: (plan.namespaces.pid != Share::Private).then(|| doors.first.as_fd()),
+        lives_with: (plan.namespaces.pid != Share::Private).then(|| targets.first.as_fd()),
         network: None,
     };
     let end = relay.run(&payload, &signals, None)?;
@@ -332,7 +338,7 @@ fn become_process(link: &Link, mounts: &OwnedFd, join: &Join, stdio: &Stdio, lim
 fn finish(link: &Link, root: &OwnedFd, order: &Order, stdio: &Stdio) -> Result<Infallible, Failure> {
     let plan = &order.plan;
     nix::unistd::setsid().doing("start", "session")?;
-    let user = users::resolve(root.as_fd(), &plan.process.user)?;
+    let user = passwd::resolve(root.as_fd(), &plan.process.user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, root, user.uid)?) } else { None };
     // Unlike at the start of a container, a missing directory is not made.
     files::open_in(root.as_fd(), &plan.process.cwd, OFlag::O_PATH | OFlag::O_DIRECTORY)

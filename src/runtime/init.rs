@@ -18,8 +18,8 @@
 //! pid_namespaces(7), capabilities(7).
 
 use crate::fork::{Doing, Failure, Link, Step};
-use crate::runtime::shares::Whose;
-use crate::runtime::{caps, files, users};
+use crate::runtime::namespaces::NamespaceOwner;
+use crate::runtime::{caps, files, passwd};
 use crate::spec::ContainerSpec;
 use crate::sys::{self, pty};
 use crate::{failpoint, netns};
@@ -84,7 +84,7 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
     if let ToInit::Go { own_cgroup, managed } = expect(link, "id map")? {
         (order.own_cgroup, order.managed) = (own_cgroup, managed);
     }
-    if order.own_cgroup && order.shares.cgroup == Whose::Own {
+    if order.own_cgroup && order.owners.cgroup == NamespaceOwner::Own {
         // By now it is in a cgroup of its own, which is to be the top of what it sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).doing(Step::MakeNamespaces, "cgroup namespace")?;
     }
@@ -122,13 +122,13 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
     let mut built = tree::build(order, host, &stdio.borrowed)?;
-    if order.shares.uts == Whose::Own {
+    if order.owners.uts == NamespaceOwner::Own {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
     }
-    if order.shares.net == Whose::Own {
+    if order.owners.net == NamespaceOwner::Own {
         netns::loopback_up().doing("bring up", "loopback")?;
     }
-    let user = users::resolve(built.root.as_fd(), &plan.process.user)?;
+    let user = passwd::resolve(built.root.as_fd(), &plan.process.user)?;
     add_entries(&mut built, &user)?;
     for (source, destination) in built.handed_over.drain(..) {
         owner::hand_over(source.as_fd(), &destination, user.uid, user.gid)?;
@@ -154,7 +154,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
 }
 
 /// Shows a user without an entry the files that have one (`--passwd`).
-fn add_entries(built: &mut tree::Built, user: &users::ResolvedUser) -> Result<(), Failure> {
+fn add_entries(built: &mut tree::Built, user: &passwd::ResolvedUser) -> Result<(), Failure> {
     for (path, content) in [("/etc/passwd", &user.passwd), ("/etc/group", &user.group)] {
         if let Some(content) = content {
             built.scratch.mount(built.root.as_fd(), &files::Generated { path, content, mode: 0o644 })?;

@@ -2,7 +2,7 @@
 //!
 //! Theory of operation. What is shared is opened before anything is changed, as descriptors: a number
 //! could be another process's by the time it is used. A namespace answers to the user namespace that owns
-//! it, so what owns it decides how it is shared ([`Whose`]):
+//! it, so what owns it decides how it is shared ([`NamespaceOwner`]):
 //! - Another container's. The new container moves into that container's user namespace as well, for only
 //!   there may it mount the proc and sysfs that belong to the namespace.
 //! - The host's after all, when the other container shares it itself.
@@ -16,7 +16,7 @@
 //! may have put anything there, so each is opened inside its root and must be of its kind.
 
 use super::door::{Door, Ground};
-use super::shares::{SHM, Shares, Whose};
+use super::namespaces::{NamespaceOwner, NamespaceOwners, SHM};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::files::open_in;
@@ -41,10 +41,10 @@ const NETWORK_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
 
 /// What a container shares, opened.
 #[derive(Debug, Default)]
-pub struct Joins {
+pub struct JoinedNamespaces {
     /// Whose its namespaces are.
-    pub shares: Shares,
-    doors: Vec<OwnedFd>,
+    pub owners: NamespaceOwners,
+    targets: Vec<OwnedFd>,
     user: Option<OwnedFd>,
     /// Other containers and what of theirs comes along.
     lenders: Vec<(Lender, &'static [&'static str])>,
@@ -67,12 +67,12 @@ struct Wish<'a> {
     flag: CloneFlags,
 }
 
-impl Joins {
+impl JoinedNamespaces {
     /// Opens what the plan shares with others than the host.
     ///
     /// # Errors
     /// A container that does not run, a path that is no namespace of its kind, and what cannot be shared.
-    pub fn open(store: &Store, plan: &ContainerSpec) -> Result<Joins> {
+    pub fn open(store: &Store, plan: &ContainerSpec) -> Result<JoinedNamespaces> {
         let own = &plan.namespaces;
         let network = match &plan.network.mode {
             NetworkMode::Host => Share::Host,
@@ -80,7 +80,7 @@ impl Joins {
             NetworkMode::Ns(path) => Share::Ns(path.clone()),
             NetworkMode::None | NetworkMode::Slirp(_) => Share::Private,
         };
-        let mut joins = Joins::default();
+        let mut joined = JoinedNamespaces::default();
         let wish = |option: &str, share, name, flag| Wish {
             option: format!("--{option}={share}"),
             share,
@@ -98,20 +98,20 @@ impl Joins {
             if *wish.share == Share::Private {
                 continue;
             }
-            let found = joins.take(store, &wish)?;
-            let s = &mut joins.shares;
+            let found = joined.take(store, &wish)?;
+            let s = &mut joined.owners;
             *[&mut s.net, &mut s.pid, &mut s.ipc, &mut s.uts, &mut s.cgroup, &mut s.user][whose] = found;
         }
-        if joins.user.is_some() {
-            joins.shares.user = Whose::Joined;
+        if joined.user.is_some() {
+            joined.owners.user = NamespaceOwner::Joined;
         }
-        Ok(joins)
+        Ok(joined)
     }
 
-    fn take(&mut self, store: &Store, wish: &Wish<'_>) -> Result<Whose> {
+    fn take(&mut self, store: &Store, wish: &Wish<'_>) -> Result<NamespaceOwner> {
         let (fd, lender) = match wish.share {
-            Share::Private => return Ok(Whose::Own),
-            Share::Host => return Ok(Whose::Host),
+            Share::Private => return Ok(NamespaceOwner::Own),
+            Share::Host => return Ok(NamespaceOwner::Host),
             Share::Container(id) => of_container(store, wish, id)?,
             Share::Ns(path) => (of_path(wish, path)?, None),
         };
@@ -120,14 +120,14 @@ impl Joins {
         if same(fd.as_fd(), own.as_fd()) {
             return match wish.name {
                 "user" => Err(unusable(wish).hint(NOT_OURS)),
-                _ => Ok(Whose::Host),
+                _ => Ok(NamespaceOwner::Host),
             };
         }
         let user = match wish.name {
             "user" => Owner::Container(fd),
             _ => {
                 let owner = owner(wish, fd.as_fd())?;
-                self.doors.push(fd);
+                self.targets.push(fd);
                 owner
             }
         };
@@ -135,7 +135,7 @@ impl Joins {
             if wish.name == "pid" {
                 return Err(unusable(wish).hint("Only the PID namespace of a container can be shared."));
             }
-            return Ok(Whose::Foreign);
+            return Ok(NamespaceOwner::Foreign);
         };
         if self.user.as_ref().is_some_and(|first| !same(first.as_fd(), user.as_fd())) {
             return Err(Error::new(
@@ -155,23 +155,23 @@ impl Joins {
                 _ => {}
             }
         }
-        Ok(Whose::Joined)
+        Ok(NamespaceOwner::Joined)
     }
 
     /// Whether the container's first process is born into namespaces that others are in.
     pub(super) fn among_others(&self) -> bool {
-        self.doors().next().is_some()
+        self.targets().next().is_some()
     }
 
     /// The namespaces that are entered, the user namespace last.
-    pub(super) fn doors(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.doors.iter().chain(&self.user)
+    pub(super) fn targets(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.targets.iter().chain(&self.user)
     }
 
     /// Everything that is open here, for a process that keeps it.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let lenders = self.lenders.iter().flat_map(|(lender, _)| [lender.mounts.as_fd()]);
-        self.doors().map(AsFd::as_fd).chain(lenders)
+        self.targets().map(AsFd::as_fd).chain(lenders)
     }
 
     /// Takes from other containers what comes along with their namespaces: places, and detached mounts

@@ -21,7 +21,7 @@ pub struct Prepared {
     listeners: Vec<netns::Listener>,
     slirp: Option<PathBuf>,
     filter: Option<seccomp::Filter>,
-    joins: join::Joins,
+    joined: join::JoinedNamespaces,
     warnings: Vec<String>,
 }
 
@@ -56,11 +56,11 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     if plan.ids.is_shifted() {
         fuse::check()?;
     }
-    let joins = join::Joins::open(store, plan)?;
+    let joined = join::JoinedNamespaces::open(store, plan)?;
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, filter, joins, warnings })
+    Ok(Prepared { listeners, slirp, filter, joined, warnings })
 }
 
 /// Starts a container.
@@ -76,14 +76,14 @@ pub fn launch(
     prepared: Prepared,
     attach: bool,
 ) -> Result<Launched> {
-    let Prepared { listeners, slirp, filter, joins, mut warnings } = prepared;
+    let Prepared { listeners, slirp, filter, joined, mut warnings } = prepared;
     let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let program = slirp.clone();
     let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
-        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joins, client })
+        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joined, client })
     })
     .doing(Step::Start, "the container's monitor")?;
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {

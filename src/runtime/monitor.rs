@@ -24,10 +24,10 @@
 
 use super::failure::storage_failure;
 use super::health::Checks;
-use super::join::Joins;
+use super::join::JoinedNamespaces;
+use super::namespaces::NamespaceOwner;
 use super::relay::HealthChecks;
 use super::seccomp::Filter;
-use super::shares::Whose;
 use super::{cgroup, report};
 use crate::fork::{Doing, Failure, Link, Step};
 use crate::spec::ContainerSpec;
@@ -35,24 +35,24 @@ use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Stage};
 use crate::storage::events::Action;
 use crate::{netns, userns};
+use context::MonitorContext;
 use layers::Layers;
-use life::Life;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
-use once::{Failed, Means, Run};
+use run::{Failed, Run, RunInputs};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+mod context;
 mod finish;
 pub(super) mod layers;
-mod life;
 mod network;
 pub use network::Network;
-mod once;
 mod owners;
 mod restart;
+mod run;
 pub(super) mod setup;
 pub(super) mod sources;
 
@@ -87,14 +87,14 @@ pub struct Launch<'a> {
     /// The compiled filter.
     pub filter: Option<Filter>,
     /// What it shares with others.
-    pub joins: Joins,
+    pub joined: JoinedNamespaces,
     /// The first attached client.
     pub client: Option<OwnedFd>,
 }
 
 /// The monitor's life; gives its process's exit code.
 pub fn main(link: Link, launch: Launch<'_>) -> i32 {
-    match run(&link, launch) {
+    match supervise(&link, launch) {
         Ok(()) => 0,
         Err(mut failure) => {
             if failure.stage.is_empty() {
@@ -107,10 +107,10 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
     }
 }
 
-fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
-    let Launch { store, dir, plan, listeners, slirp, filter, joins, client } = launch;
+fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
+    let Launch { store, dir, plan, listeners, slirp, filter, joined, client } = launch;
     let sockets = listeners.iter().flat_map(netns::Listener::descriptors);
-    let kept = sockets.chain(joins.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
+    let kept = sockets.chain(joined.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
     let kept: Vec<BorrowedFd<'_>> = kept.chain([link.as_fd(), dir.fd()]).collect();
     let (stdio, streams) = let_go(plan, true, &kept)?;
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
@@ -121,7 +121,7 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     // the container's root in everybody's tree.
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
-    if matches!(joins.shares.net, Whose::Host | Whose::Foreign) {
+    if matches!(joined.owners.net, NamespaceOwner::Host | NamespaceOwner::Foreign) {
         // It will see the host's sysfs.
         cgroup::lock_view()?;
     }
@@ -129,73 +129,74 @@ fn run(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let layers = Layers::open(store, dir, plan)?;
     let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;
-    if joins.shares.pid == Whose::Host {
+    if joined.owners.pid == NamespaceOwner::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
     }
     let passthrough = plan.io.is_passed_through();
     let restarts = passthrough && plan.lifecycle.restart.is_set();
     let kept = if restarts { Some(setup::copy(&stdio)?) } else { None };
     let ports = listeners.iter().map(|listener| listener.bound.clone()).collect();
-    let life = Life { store, dir, plan, slirp, filter, layers, places, signals, ports, kept, alive };
+    let context =
+        MonitorContext { store, dir, plan, slirp, filter, layers, places, signals, ports, kept, alive };
 
-    let means = Means { stdio, streams, listeners, joins, client, restarts: 0 };
-    let run = match once::begin(&life, means) {
+    let inputs = RunInputs { stdio, streams, listeners, joined, client, restarts: 0 };
+    let run = match run::begin(&context, inputs) {
         Ok(run) => run,
         Err(Failed { failure, record }) => {
-            finish::failed(&life, record.as_deref(), &failure);
+            finish::failed(&context, record.as_deref(), &failure);
             return Err(*failure);
         }
     };
     // The caller may be gone; the container goes on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
-    follow(&life, run)?;
-    drop(life);
+    follow(&context, run)?;
+    drop(context);
     member.leave();
     Ok(())
 }
 
 /// Follows a run, and those that come after it, to the last one's end.
-fn follow(life: &Life<'_>, mut run: Run) -> Result<(), Failure> {
+fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
     let mut course = restart::Course::of(&run.record);
     loop {
         let Run { child, record, mut network, mut relay, mounts, pids, end: pipe } = run;
-        let checks = Checks::new(life.store, life.dir, life.plan, &record);
-        let payload = once::payload(life, &child, network.as_ref(), pids);
+        let checks = Checks::new(context.store, context.dir, context.plan, &record);
+        let payload = run::payload(context, &child, network.as_ref(), pids);
         let checks = checks.map(|checks| Box::new(checks) as Box<dyn HealthChecks>);
-        let end = relay.run(&payload, &life.signals, checks)?;
+        let end = relay.run(&payload, &context.signals, checks)?;
         // Without process ids of its own, what it leaves behind is found by the mounts it sees.
-        if pids == Whose::Joined {
+        if pids == NamespaceOwner::Joined {
             finish::end_others(&mounts);
         }
         let again = match relay.restart_wanted() {
-            true => restart::at_once(life, relay.told_to_stop(), &mut course),
-            false => restart::after(life, &record, end, relay.told_to_stop(), &mut course),
+            true => restart::at_once(context, relay.told_to_stop(), &mut course),
+            false => restart::after(context, &record, end, relay.told_to_stop(), &mut course),
         };
-        if !life.plan.lifecycle.auto_remove {
+        if !context.plan.lifecycle.auto_remove {
             // Who waits for the record may want the ports at once: `restart`, for one.
             network::close(network.take());
         }
-        finish::ended(life, &record, end, relay.left(), again);
+        finish::ended(context, &record, end, relay.left(), again);
         // Not before: until its end is recorded a container that does not run would be one that is starting.
-        let _ = life.alive.say(Stage::Over);
-        report::died(life.store, life.dir, life.plan, end);
+        let _ = context.alive.say(Stage::Over);
+        report::died(context.store, context.dir, context.plan, end);
         network::close(network);
         relay.close_listener();
         if again.is_none() {
-            finish::remove(life.store, life.dir, life.plan);
+            finish::remove(context.store, context.dir, context.plan);
         }
         // Who waits for the end finds all of it now.
         drop(pipe);
         relay.hand_over(end.code);
         drop(mounts);
         let next = match again {
-            Some(at) => restart::next(life, record, end, at, &mut course),
+            Some(at) => restart::next(context, record, end, at, &mut course),
             None => None,
         };
         let Some(next) = next else {
-            finish::clear_up(life.store, life.plan, &life.places.merged);
-            if !life.plan.lifecycle.auto_remove && life.dir.in_place() {
-                life.dir.emit(Action::Cleanup);
+            finish::clear_up(context.store, context.plan, &context.places.merged);
+            if !context.plan.lifecycle.auto_remove && context.dir.in_place() {
+                context.dir.emit(Action::Cleanup);
             }
             return Ok(());
         };

@@ -393,7 +393,7 @@ impl Names {
         let known = || {
             let door = Door::open(container).ok()?;
             let root = door.root().ok()?;
-            let (users, groups) = super::users::names(root.as_fd());
+            let (users, groups) = super::passwd::names(root.as_fd());
             let dir = open_dir(door.run().init.pid)?;
             let map = |name: &str| Some(parse_map(&text(dir.as_fd(), name)?));
             Some(Names { users, groups, uid_map: map("uid_map")?, gid_map: map("gid_map")? })
@@ -405,7 +405,7 @@ impl Names {
     pub fn of_host() -> Names {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let Ok(root) = openat(AT_FDCWD, "/", flags, Mode::empty()) else { return Names::default() };
-        let (users, groups) = super::users::names(root.as_fd());
+        let (users, groups) = super::passwd::names(root.as_fd());
         let all = vec![[0, 0, u32::MAX]];
         Names { users, groups, uid_map: all.clone(), gid_map: all }
     }

@@ -145,7 +145,7 @@ const PATH_RULE: [&str; 27] = [
     "src/runtime/files",
     "src/runtime/init",
     "src/runtime/masks",
-    "src/runtime/users",
+    "src/runtime/passwd",
     "src/engine/volumes/archive",
 ];
 

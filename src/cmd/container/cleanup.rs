@@ -1,9 +1,9 @@
 //! `coracle container cleanup`.
 
-use crate::cmd::options::selection::Which;
+use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers;
 use crate::engine::containers::cleanup::{CleanupRequest, cleanup, forget_exec};
-use crate::engine::containers::selector::Suits;
+use crate::engine::containers::selector::StatusFilter;
 use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub struct Args {
     /// Which containers.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectorArgs,
     /// Remove the record of this exec session
     #[arg(long, value_name = "ID", conflicts_with = "all")]
     pub exec: Option<String>,
@@ -34,7 +34,7 @@ pub struct Args {
 /// A container that does not exist or that runs.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let mut chosen = args.which.chosen(&store, Suits::Ended)?;
+    let mut chosen = args.which.chosen(&store, StatusFilter::Ended)?;
     if let (Some(exec), [(_, _)]) = (&args.exec, chosen.as_slice()) {
         let (_, found) = chosen.remove(0);
         forget_exec(&found?, exec)?;

@@ -16,11 +16,11 @@ use crate::plan::limits::{SysctlArg, UlimitArg};
 use crate::plan::logging::{Driver, LogOpt};
 use crate::plan::mount::inherit::{ImageVolumes, VolumesFrom};
 use crate::plan::mount::{MountOption, TmpfsArg, VolumeArg};
+use crate::plan::option_values::{Cgroups, Ipc, Mode, Pair, Stream};
 use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone};
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::plan::words::{Cgroups, Ipc, Mode, Pair, Stream};
 use crate::spec::network::{HostEntry, PortPublish};
 use crate::spec::{NetworkMode, NotifyMode};
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub struct RunArgs {
 
 /// Options that describe a container, for every verb that makes one.
 #[derive(Debug, clap::Args)]
-pub struct ContainerArgs {
+pub struct CreationArgs {
     /// What it is called.
     #[command(flatten)]
     pub identity: IdentityArgs,

@@ -1,6 +1,6 @@
 //! What verbs that make a container ask the engine for.
 
-use super::container::ContainerArgs;
+use super::container::CreationArgs;
 use super::request::Origin;
 use crate::engine::containers::CreateRequest;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::host::Caller;
 ///
 /// # Errors
 /// Anything that is wrong with them.
-pub fn wanted(container: ContainerArgs, words: Vec<String>, caller: &Caller) -> Result<CreateRequest> {
+pub fn wanted(container: CreationArgs, words: Vec<String>, caller: &Caller) -> Result<CreateRequest> {
     let mut words = words.into_iter();
     let first = words.next().unwrap_or_default();
     let origin = container.origin(&first)?;

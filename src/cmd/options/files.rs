@@ -3,7 +3,7 @@
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::env::{self, EnvArg};
-use crate::plan::words::{Pair, parse_pairs};
+use crate::plan::option_values::{Pair, parse_pairs};
 use crate::text::quoted;
 use std::collections::BTreeMap;
 use std::fs::File;

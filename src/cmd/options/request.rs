@@ -1,7 +1,7 @@
 //! From options to a request: the files they name are read here, so that the rest stays pure.
 
 use crate::cmd::options::container::{
-    ContainerArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
+    CreationArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
     SecurityArgs, TerminalArgs,
 };
 use crate::cmd::options::{devices, files, spaces};
@@ -9,11 +9,11 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns;
 use crate::plan::env::EnvRequest;
+use crate::plan::option_values::Cgroups;
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
-use crate::plan::words::Cgroups;
 use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub enum Origin {
     Rootfs(RootfsRequest),
 }
 
-impl ContainerArgs {
+impl CreationArgs {
     /// What the container is made from. Only the form is checked.
     ///
     /// # Errors

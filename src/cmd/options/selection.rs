@@ -1,6 +1,6 @@
 //! Naming the containers that a verb is for: one set of options for every verb that takes several.
 
-use crate::engine::containers::selector::{Chosen, Filters, Selection, Suits};
+use crate::engine::containers::selector::{Chosen, ContainerSelector, Filters, StatusFilter};
 use crate::error::{Kind, Result};
 use crate::storage::Store;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// away here: `#[command(mut_arg("filter", |arg| arg.short(None)))]`.
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
-pub struct Which {
+pub struct SelectorArgs {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
@@ -30,19 +30,19 @@ pub struct Which {
     pub ignore: bool,
 }
 
-impl Which {
-    /// The containers, in the order given; `suits` says which of them `--all` and `--filter` may give.
+impl SelectorArgs {
+    /// The containers, in the order given; `status` says which of them `--all` and `--filter` may give.
     ///
     /// # Errors
     /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed.
-    pub fn chosen(&self, store: &Store, suits: Suits) -> Result<Vec<Chosen>> {
-        let selection = Selection {
+    pub fn chosen(&self, store: &Store, status: StatusFilter) -> Result<Vec<Chosen>> {
+        let selection = ContainerSelector {
             names: &self.containers,
             latest: self.latest,
             cidfiles: &self.cidfile,
             all: self.all,
             filters: Filters::parse(&self.filter)?,
-            suits,
+            status,
         };
         let mut chosen = selection.containers(store)?;
         if self.ignore {

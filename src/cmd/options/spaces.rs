@@ -6,10 +6,10 @@ use crate::host;
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::ids::{IdsRequest, MapArg};
+use crate::plan::option_values::Pair;
 use crate::plan::process::{OomScore, Personality};
 use crate::plan::systemd::Systemd;
 use crate::plan::units::Size;
-use crate::plan::words::Pair;
 use crate::spec::network::HostsBase;
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::host::{Caller, Limit};
 use crate::plan::Request;
 use crate::plan::env::EnvArg;
-use crate::plan::words::Stream;
+use crate::plan::option_values::Stream;
 use crate::spec::SeccompSpec;
 use clap::Parser;
 

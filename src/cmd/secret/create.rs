@@ -3,7 +3,7 @@
 use crate::container::Name;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::words::Pair;
+use crate::plan::option_values::Pair;
 use crate::storage::secrets::{FILE, Secret, VALUE_MAX};
 use std::fs::File;
 use std::io::Read;

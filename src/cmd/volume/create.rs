@@ -3,7 +3,7 @@
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::plan::words::Pair;
+use crate::plan::option_values::Pair;
 use crate::storage::volumes::{LOCAL, Volume, Volumes};
 use crate::{ui, userns};
 use std::process::ExitCode;

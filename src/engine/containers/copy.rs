@@ -13,7 +13,7 @@ use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};
 use crate::runtime::root::Root;
-use crate::runtime::{files, users};
+use crate::runtime::{files, passwd};
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -366,7 +366,7 @@ fn owner(to: &Side<'_>, archive: bool) -> Result<Owner> {
     if !archive {
         return Ok(Owner::Archive(plan.ids.clone()));
     }
-    let user = users::resolve(root.fd(), &plan.process.user)?;
+    let user = passwd::resolve(root.fd(), &plan.process.user)?;
     match plan.ids.outside((user.uid, user.gid)) {
         (Some(uid), Some(gid)) => Ok(Owner::Ids(uid, gid)),
         _ => Err(Error::new(Kind::Usage, format!("the container has no user {}:{}", user.uid, user.gid))

@@ -17,8 +17,8 @@ use std::os::fd::BorrowedFd;
 /// # Errors
 /// `Conflict` when the name is taken; when the file system refuses, or a secret was removed in the meantime.
 pub fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
-    let furnish = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
-    let dir = store.containers().create_with(&plan.id, name, plan, furnish)?;
+    let add_files = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
+    let dir = store.containers().create_with(&plan.id, name, plan, add_files)?;
     match volumes::prepare(store, plan) {
         Ok(()) => Ok(dir),
         Err(error) => {

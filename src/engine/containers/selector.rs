@@ -14,24 +14,24 @@ use std::path::PathBuf;
 
 /// What a command line says about the containers it is for.
 #[derive(Debug, Default)]
-pub struct Selection<'a> {
+pub struct ContainerSelector<'a> {
     /// Names, ids and beginnings of ids.
     pub names: &'a [String],
     /// The container created last.
     pub latest: bool,
     /// Files that hold a container's id.
     pub cidfiles: &'a [PathBuf],
-    /// Every container for which [`Selection::suits`] holds.
+    /// Every container for which [`ContainerSelector::status`] holds.
     pub all: bool,
     /// Containers that these let through.
     pub filters: Filters,
     /// Which containers `all` and `filters` may give.
-    pub suits: Suits,
+    pub status: StatusFilter,
 }
 
 /// Which containers a general choice may give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Suits {
+pub enum StatusFilter {
     /// Any.
     #[default]
     Any,
@@ -45,14 +45,16 @@ pub enum Suits {
     Ended,
 }
 
-impl Suits {
+impl StatusFilter {
     fn status(self, status: Status) -> bool {
         match self {
-            Suits::Any => true,
-            Suits::Running => matches!(status, Status::Starting | Status::Running | Status::Restarting),
-            Suits::Paused => status == Status::Paused,
-            Suits::Live => status.is_live() || status == Status::Starting,
-            Suits::Ended => !status.is_active(),
+            StatusFilter::Any => true,
+            StatusFilter::Running => {
+                matches!(status, Status::Starting | Status::Running | Status::Restarting)
+            }
+            StatusFilter::Paused => status == Status::Paused,
+            StatusFilter::Live => status.is_live() || status == Status::Starting,
+            StatusFilter::Ended => !status.is_active(),
         }
     }
 }
@@ -60,7 +62,7 @@ impl Suits {
 /// A container of a selection: what to call it in the answer, and the container or why it is none.
 pub type Chosen = (String, Result<ContainerDir>);
 
-impl Selection<'_> {
+impl ContainerSelector<'_> {
     /// The containers, in the order given; those that do not exist are among them as errors.
     ///
     /// # Errors
@@ -82,7 +84,7 @@ impl Selection<'_> {
         }
         if general {
             let mut list = self.filters.apply(store, list(store)?)?;
-            list.retain(|summary| self.suits.status(summary.status));
+            list.retain(|summary| self.status.status(summary.status));
             let open = |s: Summary| (s.id.to_string(), store.containers().open(&s.id));
             // One that went away since is nobody's mistake.
             return Ok(list.into_iter().map(open).filter(|(_, found)| found.is_ok()).collect());

@@ -1,6 +1,6 @@
 //! What those inside a container may do to cgroups.
 
-use crate::runtime::shares::Whose;
+use crate::runtime::namespaces::NamespaceOwner;
 
 /// Whether the top of a cgroup namespace is closed to those inside, limits and all (cgroup-v2.rst,
 /// "Delegation", mount option `nsdelegate`).
@@ -13,8 +13,8 @@ pub fn delegates() -> bool {
 /// Whether a container may change cgroups from inside (attack case 51): those below its own only, which
 /// it sees in a namespace of its own only. Where the kernel does not close the top of it, limits that
 /// stand there could be lifted, so a container that has any may not.
-pub fn may_manage(namespace: Whose, limited: bool, delegates: bool) -> bool {
-    namespace == Whose::Own && (!limited || delegates)
+pub fn may_manage(namespace: NamespaceOwner, limited: bool, delegates: bool) -> bool {
+    namespace == NamespaceOwner::Own && (!limited || delegates)
 }
 
 /// Whether limits that a running container gets could be lifted from inside: it was given its cgroup to
@@ -30,12 +30,12 @@ mod tests {
     #[test]
     fn case_51_cgroups_of_others_and_limits_cannot_be_changed_from_inside() {
         for (namespace, limited, delegates, may) in [
-            (Whose::Own, false, false, true),
-            (Whose::Own, true, true, true),
-            (Whose::Own, true, false, false),
-            (Whose::Joined, false, true, false),
-            (Whose::Foreign, false, true, false),
-            (Whose::Host, false, true, false),
+            (NamespaceOwner::Own, false, false, true),
+            (NamespaceOwner::Own, true, true, true),
+            (NamespaceOwner::Own, true, false, false),
+            (NamespaceOwner::Joined, false, true, false),
+            (NamespaceOwner::Foreign, false, true, false),
+            (NamespaceOwner::Host, false, true, false),
         ] {
             assert_eq!(may_manage(namespace, limited, delegates), may, "{namespace:?} {limited} {delegates}");
         }
@@ -52,7 +52,7 @@ mod tests {
         ] {
             assert_eq!(could_lift(manages, limited, delegates), could, "{manages} {limited} {delegates}");
             if could {
-                assert!(may_manage(Whose::Own, limited, delegates));
+                assert!(may_manage(NamespaceOwner::Own, limited, delegates));
             }
         }
     }

@@ -44,7 +44,7 @@ pub fn capture(
     most: usize,
 ) -> Result<Captured> {
     let request = ExecSpec { process, tty: false, stdin: false, privileged: false };
-    let (doors, mut order, _) = prepare(store, dir, plan, &request)?;
+    let (targets, mut order, _) = prepare(store, dir, plan, &request)?;
     order.limit = Some(limit);
     let (ours, theirs) = Connection::pair()?;
     let connection = Cell::new(Some(ours));
@@ -52,7 +52,7 @@ pub fn capture(
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
-        joiner(&link, &doors, &order, Some(theirs))
+        joiner(&link, &targets, &order, Some(theirs))
     });
     let child = child.doing(Step::Start, "the check")?;
     let followed = follow(&child, connection.take(), begun, limit, most);

@@ -1,7 +1,7 @@
 //! What stage 2 is to do.
 
+use crate::runtime::namespaces::NamespaceOwners;
 use crate::runtime::secrets::SecretFile;
-use crate::runtime::shares::Shares;
 use crate::spec::ContainerSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub struct Order {
     /// Execute ourselves anew from a read-only view first.
     pub seal: bool,
     /// Whose its namespaces are.
-    pub shares: Shares,
+    pub owners: NamespaceOwners,
     /// It is in a cgroup of its own; known when [`ToInit::Go`](super::ToInit::Go) has come.
     pub own_cgroup: bool,
     /// It may change the cgroups below its own; known then, too.
@@ -47,7 +47,7 @@ impl Order {
             files: Vec::new(),
             filter,
             seal: false,
-            shares: Shares::default(),
+            owners: NamespaceOwners::default(),
             own_cgroup: false,
             managed: false,
         }

@@ -4,8 +4,8 @@ use super::messages::report;
 use super::order::Order;
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::caps::{self, Credentials, Sets};
+use crate::runtime::passwd;
 use crate::runtime::seccomp::Filter;
-use crate::runtime::users;
 use crate::sys::{fd, process};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -24,7 +24,7 @@ use std::os::fd::AsFd;
 pub(in crate::runtime) fn exec(
     link: &Link,
     order: &Order,
-    user: &users::ResolvedUser,
+    user: &passwd::ResolvedUser,
 ) -> Result<Infallible, Failure> {
     let planned = &order.plan.process;
     let argv = c_strings(&planned.argv)?;
@@ -45,7 +45,7 @@ pub(in crate::runtime) fn exec(
 }
 
 /// Becomes the payload's user, with its capabilities, under its filter.
-fn drop_rights(order: &Order, user: &users::ResolvedUser) -> Result<(), Failure> {
+fn drop_rights(order: &Order, user: &passwd::ResolvedUser) -> Result<(), Failure> {
     let filter = order.filter.clone().map(|(program, flags)| Filter::from_parts(program, flags));
     caps::drop_to(&Credentials {
         user,
@@ -64,7 +64,7 @@ fn c_strings(list: &[String]) -> Result<Vec<CString>, Failure> {
         .collect()
 }
 
-fn environment(planned: &[String], user: &users::ResolvedUser) -> Vec<String> {
+fn environment(planned: &[String], user: &passwd::ResolvedUser) -> Vec<String> {
     let mut env = planned.to_vec();
     if !env.iter().any(|e| e.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
@@ -111,7 +111,7 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
 pub(super) fn reap_for(
     link: &Link,
     order: &Order,
-    user: &users::ResolvedUser,
+    user: &passwd::ResolvedUser,
 ) -> Result<Infallible, Failure> {
     let mut every = SigSet::all();
     every.remove(Signal::SIGTTIN);

@@ -2,8 +2,8 @@
 
 use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Scratch, Target};
+use crate::runtime::passwd::ResolvedUser;
 use crate::runtime::secrets::SecretFile;
-use crate::runtime::users::ResolvedUser;
 use crate::sys::mount::{self, attr};
 use nix::libc;
 use nix::unistd::{Gid, Uid, fchown};

@@ -18,7 +18,7 @@ use super::{mounts, secrets};
 use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Generated, Scratch};
 use crate::runtime::masks;
-use crate::runtime::shares::{SHM, Whose};
+use crate::runtime::namespaces::{NamespaceOwner, SHM};
 use crate::spec::MountSource;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
@@ -164,9 +164,9 @@ fn host_tree(path: &Path, attributes: u64) -> Result<OwnedFd, Failure> {
 }
 
 fn kernel_proc(order: &Order, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    let tree = match order.shares.pid {
+    let tree = match order.owners.pid {
         // Mounting proc needs a pid namespace of our own; bind the host's.
-        Whose::Host | Whose::Foreign => host_tree(Path::new("/proc"), LOCKED_DOWN)?,
+        NamespaceOwner::Host | NamespaceOwner::Foreign => host_tree(Path::new("/proc"), LOCKED_DOWN)?,
         _ => {
             let given = &order.plan.security.proc_options;
             let given: Vec<(CString, CString)> = given
@@ -184,7 +184,7 @@ fn kernel_proc(order: &Order, root: BorrowedFd<'_>) -> Result<OwnedFd, Failure> 
 
 fn kernel_sys(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
     let read_only = if order.plan.security.privileged { 0 } else { attr::RDONLY };
-    if matches!(order.shares.net, Whose::Host | Whose::Foreign) {
+    if matches!(order.owners.net, NamespaceOwner::Host | NamespaceOwner::Foreign) {
         // Mounting sysfs needs a network namespace of our own; bind the host's.
         let tree = host_tree(Path::new("/sys"), LOCKED_DOWN | read_only)?;
         return attach_plainly(tree.as_fd(), root, "sys");
@@ -229,9 +229,9 @@ fn devices(
     let pts = terminals()?;
     below(&dev, &pts, "pts")?;
     let of_other = order.borrowed.iter().zip(borrowed).find(|(path, _)| *path == SHM);
-    let shm = match (order.shares.ipc, of_other) {
+    let shm = match (order.owners.ipc, of_other) {
         _ if order.plan.namespaces.no_shm => None,
-        (Whose::Host, _) => Some(host_tree(Path::new(SHM), attr::NOSUID | attr::NODEV)?),
+        (NamespaceOwner::Host, _) => Some(host_tree(Path::new(SHM), attr::NOSUID | attr::NODEV)?),
         (_, Some((_, tree))) => Some(tree.try_clone().doing("copy", SHM)?),
         _ => {
             let size = c_string(&order.plan.limits.shm_size.to_string())?;
@@ -242,7 +242,7 @@ fn devices(
     if let Some(shm) = shm {
         below(&dev, &shm, "shm")?;
     }
-    if matches!(order.shares.ipc, Whose::Own | Whose::Joined) {
+    if matches!(order.owners.ipc, NamespaceOwner::Own | NamespaceOwner::Joined) {
         let queues = mount::new_mount(c"mqueue", &[], LOCKED_DOWN).doing("mount mqueue on", "/dev/mqueue")?;
         below(&dev, &queues, "mqueue")?;
     }

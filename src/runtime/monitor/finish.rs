@@ -1,6 +1,6 @@
 //! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
 
-use super::life::Life;
+use super::context::MonitorContext;
 use crate::container::ExitRecord;
 use crate::fork::Failure;
 use crate::runtime::cgroup;
@@ -67,41 +67,41 @@ pub(super) fn end_others(mounts: &OwnedFd) {
 
 /// Records how the payload ended, and what is `left` of it; `again` says when the next run is to begin.
 pub(super) fn ended(
-    life: &Life<'_>,
+    context: &MonitorContext<'_>,
     run: &RunRecord,
     end: End,
     left: Option<&str>,
     again: Option<DateTime<Utc>>,
 ) {
-    record(life, run, end, (left.map(str::to_owned), false), again);
+    record(context, run, end, (left.map(str::to_owned), false), again);
 }
 
 /// As [`ended`], for a run that could not be started where there is an error.
 pub(super) fn not_begun(
-    life: &Life<'_>,
+    context: &MonitorContext<'_>,
     run: &RunRecord,
     end: End,
     error: Option<String>,
     again: Option<DateTime<Utc>>,
 ) {
     let never_ran =
-        error.is_some() && life.dir.exit_record().ok().flatten().is_none_or(|exit| exit.never_ran);
-    record(life, run, end, (error, never_ran), again);
+        error.is_some() && context.dir.exit_record().ok().flatten().is_none_or(|exit| exit.never_ran);
+    record(context, run, end, (error, never_ran), again);
 }
 
 fn record(
-    life: &Life<'_>,
+    context: &MonitorContext<'_>,
     run: &RunRecord,
     end: End,
     (error, never_ran): (Option<String>, bool),
     again: Option<DateTime<Utc>>,
 ) {
-    let dir = life.dir;
+    let dir = context.dir;
     let record = ExitRecord {
         run: run.run,
         code: end.code,
         signal: end.signal,
-        oom_killed: cgroup::oom_killed(life.plan),
+        oom_killed: cgroup::oom_killed(context.plan),
         error,
         never_ran,
         started: run.started,
@@ -111,10 +111,10 @@ fn record(
     if again.is_some() {
         // What a cgroup counts is its run's: the next one gets a new one. Before the record, since nobody
         // looks for it after that should this monitor be killed while it waits.
-        cgroup::clear(life.plan);
+        cgroup::clear(context.plan);
     }
     // On a full disk the record is lost and the container shows as crashed, which is what it then is.
-    let _ = match life.plan.lifecycle.auto_remove && again.is_none() {
+    let _ = match context.plan.lifecycle.auto_remove && again.is_none() {
         true => dir.write_last_exit(&record),
         false => dir.write_exit(&record),
     };
@@ -123,13 +123,13 @@ fn record(
 }
 
 /// Records a first start that failed, once its run was recorded; a `--rm` container is removed.
-pub(super) fn failed(life: &Life<'_>, recorded: Option<&RunRecord>, failure: &Failure) {
+pub(super) fn failed(context: &MonitorContext<'_>, recorded: Option<&RunRecord>, failure: &Failure) {
     if let Some(run) = recorded {
         let end = End { code: crate::runtime::explain::exit_code(failure), signal: None };
-        not_begun(life, run, end, Some(failure.describe()), None);
+        not_begun(context, run, end, Some(failure.describe()), None);
     }
-    remove(life.store, life.dir, life.plan);
-    clear_up(life.store, life.plan, &life.places.merged);
+    remove(context.store, context.dir, context.plan);
+    clear_up(context.store, context.plan, &context.places.merged);
 }
 
 /// Takes a `--rm` container out of sight: its name and volumes are free from here on.

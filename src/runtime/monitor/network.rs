@@ -4,7 +4,7 @@ use crate::fork::{self, Child, Doing, Failure, Step};
 use crate::netns::forwarder::Report;
 use crate::netns::{self, files as texts, slirp};
 use crate::runtime::init::FileOrder;
-use crate::runtime::users;
+use crate::runtime::passwd;
 use crate::spec::network::{HostsBase, SlirpOptions};
 use crate::spec::{ContainerSpec, NetworkMode};
 use nix::fcntl::{OFlag, open};
@@ -117,7 +117,7 @@ pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>,
         HostsBase::Image => {
             let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let root = open(root, look, Mode::empty()).doing("open", root)?;
-            let of_image = users::read_database(root.as_fd(), "etc/hosts")?.unwrap_or_default();
+            let of_image = passwd::read_database(root.as_fd(), "etc/hosts")?.unwrap_or_default();
             Some(String::from_utf8_lossy(&of_image).into_owned())
         }
         HostsBase::File(path) => Some(fs::read_to_string(path).doing("read", path)?),

@@ -6,7 +6,7 @@
 //! ids nothing is done here: stage 2 sees to option `U`.
 
 use crate::fork::{Doing, Failure};
-use crate::runtime::{init, users};
+use crate::runtime::{init, passwd};
 use crate::spec::{ContainerSpec, MountSource};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -85,7 +85,7 @@ pub(in crate::runtime) fn lend_pipes(plan: &ContainerSpec, stdio: &init::Stdio) 
 pub(super) fn payload_user(plan: &ContainerSpec, merged: &Path) -> Result<(u32, u32), Failure> {
     let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(merged, look, Mode::empty()).doing("open", merged)?;
-    let user = users::resolve(root.as_fd(), &plan.process.user)?;
+    let user = passwd::resolve(root.as_fd(), &plan.process.user)?;
     match plan.ids.outside((user.uid, user.gid)) {
         (Some(uid), Some(gid)) => Ok((uid, gid)),
         _ => {

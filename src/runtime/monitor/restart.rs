@@ -6,15 +6,15 @@
 //! who of them is killed when. While it waits for the next run the monitor holds `alive` and its exit
 //! record names the time; that is what the status `Restarting` is derived from. `SIGTERM` ends the wait.
 
+use super::context::MonitorContext;
 use super::layers::{self, Layers};
-use super::life::Life;
-use super::once::{self, Failed, Means, Run};
+use super::run::{self, Failed, Run, RunInputs};
 use super::{finish, setup};
 use crate::container::RestartPolicy;
 use crate::fork::Failure;
 use crate::netns;
 use crate::runtime::failure::storage_failure;
-use crate::runtime::join::Joins;
+use crate::runtime::join::JoinedNamespaces;
 use crate::runtime::relay::{End, told_to_stop};
 use crate::storage::containers::{RunRecord, Stage};
 use crate::storage::events::Action;
@@ -62,57 +62,61 @@ impl Course {
     }
 
     /// Whether somebody wants the container stopped, having seen a run of this monitor.
-    fn asked_to_stop(&self, life: &Life<'_>) -> bool {
-        life.dir.stop_asked().is_some_and(|run| run >= self.first_run)
+    fn asked_to_stop(&self, context: &MonitorContext<'_>) -> bool {
+        context.dir.stop_asked().is_some_and(|run| run >= self.first_run)
     }
 }
 
 /// The policy in force.
-fn policy(life: &Life<'_>) -> RestartPolicy {
-    let lifecycle = &life.plan.lifecycle;
+fn policy(context: &MonitorContext<'_>) -> RestartPolicy {
+    let lifecycle = &context.plan.lifecycle;
     // A `--rm` container's cannot be changed, and its end is not the place for one more look.
     match lifecycle.auto_remove {
         true => lifecycle.restart,
-        false => life.dir.restart_policy(lifecycle.restart),
+        false => context.dir.restart_policy(lifecycle.restart),
     }
 }
 
 /// When the next run is to begin, after one that ended like this; `None` when there is to be none.
 pub(super) fn after(
-    life: &Life<'_>,
+    context: &MonitorContext<'_>,
     run: &RunRecord,
     end: End,
     told: bool,
     course: &mut Course,
 ) -> Option<DateTime<Utc>> {
-    let wanted = policy(life).wants(end.code, run.restarts);
-    if !wanted || told || told_to_stop(&life.signals) || course.asked_to_stop(life) {
+    let wanted = policy(context).wants(end.code, run.restarts);
+    if !wanted || told || told_to_stop(&context.signals) || course.asked_to_stop(context) {
         return None;
     }
     Some(Utc::now() + course.pause_after(Utc::now() - run.started))
 }
 
 /// When the next run is to begin, after one that was unhealthy: now, unless somebody wants it stopped.
-pub(super) fn at_once(life: &Life<'_>, told: bool, course: &mut Course) -> Option<DateTime<Utc>> {
-    let stopped = told || told_to_stop(&life.signals) || course.asked_to_stop(life);
+pub(super) fn at_once(
+    context: &MonitorContext<'_>,
+    told: bool,
+    course: &mut Course,
+) -> Option<DateTime<Utc>> {
+    let stopped = told || told_to_stop(&context.signals) || course.asked_to_stop(context);
     course.unhealthy = !stopped;
     (!stopped).then(Utc::now)
 }
 
 /// Waits until `at`; `false` when the container is to stay as it is.
-fn wait(life: &Life<'_>, course: &Course, run: &RunRecord, end: End, at: DateTime<Utc>) -> bool {
+fn wait(context: &MonitorContext<'_>, course: &Course, run: &RunRecord, end: End, at: DateTime<Utc>) -> bool {
     let until = Instant::now() + (at - Utc::now()).to_std().unwrap_or_default();
     loop {
-        if told_to_stop(&life.signals) || course.asked_to_stop(life) {
+        if told_to_stop(&context.signals) || course.asked_to_stop(context) {
             return false;
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             // `update` may have changed it.
-            return course.unhealthy || policy(life).wants(end.code, run.restarts);
+            return course.unhealthy || policy(context).wants(end.code, run.restarts);
         }
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-        let _ = poll(&mut [PollFd::new(life.signals.as_fd(), PollFlags::POLLIN)], timeout);
+        let _ = poll(&mut [PollFd::new(context.signals.as_fd(), PollFlags::POLLIN)], timeout);
         // Helpers of the run before.
         process::reap_others(nix::unistd::Pid::from_raw(0));
     }
@@ -121,7 +125,7 @@ fn wait(life: &Life<'_>, course: &Course, run: &RunRecord, end: End, at: DateTim
 /// The next run, at its time. One that cannot be started counts as one that failed. `None` when there is
 /// to be none any more; the exit record says so then.
 pub(super) fn next(
-    life: &Life<'_>,
+    context: &MonitorContext<'_>,
     last: RunRecord,
     end: End,
     at: DateTime<Utc>,
@@ -129,16 +133,16 @@ pub(super) fn next(
 ) -> Option<Run> {
     let (mut last, mut end, mut error, mut at) = (last, end, None, at);
     loop {
-        if !wait(life, course, &last, end, at) {
-            finish::not_begun(life, &last, end, error, None);
-            finish::remove(life.store, life.dir, life.plan);
+        if !wait(context, course, &last, end, at) {
+            finish::not_begun(context, &last, end, error, None);
+            finish::remove(context.store, context.dir, context.plan);
             return None;
         }
         course.unhealthy = false;
-        let _ = life.alive.say(Stage::Starting);
-        let Failed { failure, record } = match begin(life, last.restarts + 1) {
+        let _ = context.alive.say(Stage::Starting);
+        let Failed { failure, record } = match begin(context, last.restarts + 1) {
             Ok(run) => {
-                life.dir.emit(Action::Restart);
+                context.dir.emit(Action::Restart);
                 return Some(run);
             }
             Err(failed) => failed,
@@ -147,31 +151,31 @@ pub(super) fn next(
         last = record.map_or(RunRecord { restarts: last.restarts + 1, ..last }, |record| *record);
         end = End { code: crate::runtime::explain::exit_code(&failure), signal: None };
         error = Some(failure.describe());
-        let again = after(life, &last, end, false, course);
-        finish::not_begun(life, &last, end, error.clone(), again);
-        let _ = life.alive.say(Stage::Over);
+        let again = after(context, &last, end, false, course);
+        finish::not_begun(context, &last, end, error.clone(), again);
+        let _ = context.alive.say(Stage::Over);
         let Some(again) = again else {
-            finish::remove(life.store, life.dir, life.plan);
+            finish::remove(context.store, context.dir, context.plan);
             return None;
         };
         at = again;
     }
 }
 
-fn begin(life: &Life<'_>, restarts: u32) -> Result<Run, Failed> {
-    revive(life)?;
-    let (stdio, streams) = setup::streams(life.plan, life.kept.as_ref())?;
-    let listeners = netns::listen(&life.ports)
-        .map_err(|e| Failure::other("publish ports of", life.plan.id.short(), e.to_string()))?;
-    let joins = Joins::open(life.store, life.plan)
-        .map_err(|e| storage_failure("share namespaces of", life.plan.id.short(), &e))?;
-    once::begin(life, Means { stdio, streams, joins, listeners, client: None, restarts })
+fn begin(context: &MonitorContext<'_>, restarts: u32) -> Result<Run, Failed> {
+    revive(context)?;
+    let (stdio, streams) = setup::streams(context.plan, context.kept.as_ref())?;
+    let listeners = netns::listen(&context.ports)
+        .map_err(|e| Failure::other("publish ports of", context.plan.id.short(), e.to_string()))?;
+    let joined = JoinedNamespaces::open(context.store, context.plan)
+        .map_err(|e| storage_failure("share namespaces of", context.plan.id.short(), &e))?;
+    run::begin(context, RunInputs { stdio, streams, joined, listeners, client: None, restarts })
 }
 
 /// Where the server of shifted files, or of the root itself, has died nothing of the root can be read any
 /// more: a new server and a new mount take the same places.
-fn revive(life: &Life<'_>) -> Result<(), Failure> {
-    let (dir, plan) = (life.dir, life.plan);
+fn revive(context: &MonitorContext<'_>) -> Result<(), Failure> {
+    let (dir, plan) = (context.dir, context.plan);
     let is_dead = |place: &Path| statfs(place).err() == Some(Errno::ENOTCONN);
     let of_layers = plan.ids.is_shifted() && is_dead(&dir.lower());
     if !of_layers && !is_dead(&dir.merged()) {
@@ -180,7 +184,7 @@ fn revive(life: &Life<'_>) -> Result<(), Failure> {
     let _ = umount2(&dir.merged(), MntFlags::MNT_DETACH);
     layers::release(plan, &dir.path());
     // It lives as long as its mounts.
-    let layers = Layers::open(life.store, dir, plan)?;
+    let layers = Layers::open(context.store, dir, plan)?;
     setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove).map(drop)
 }
 

@@ -6,11 +6,11 @@ use super::{network, owners, sources};
 use crate::fork::{Doing, Failure};
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{self, Order, Stdio};
+use crate::runtime::namespaces::NamespaceOwners;
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::secrets;
-use crate::runtime::shares::Shares;
 use crate::spec::{ContainerSpec, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -147,7 +147,7 @@ pub(super) fn order(
         // A first process that stays ours is executed anew in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
         seal: plan.process.init || init::must_seal(&plan.ids),
-        shares: Shares::default(),
+        owners: NamespaceOwners::default(),
         borrowed: Vec::new(),
         own_cgroup: false,
         managed: false,

@@ -41,16 +41,16 @@ impl Containers {
         self.create_with(id, name, spec, |_| Ok(()))
     }
 
-    /// As [`Containers::create`]; `furnish` puts more into the directory before anybody sees it.
+    /// As [`Containers::create`]; `add_files` puts more into the directory before anybody sees it.
     ///
     /// # Errors
-    /// As there, and those of `furnish`.
+    /// As there, and those of `add_files`.
     pub fn create_with(
         &self,
         id: &ContainerId,
         name: &Name,
         spec: &ContainerSpec,
-        furnish: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+        add_files: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<ContainerDir> {
         let doing = || format!("create container {name}");
         let containers = Place::make(&self.data.join(CONTAINERS))?;
@@ -58,7 +58,7 @@ impl Containers {
         let place = containers.new_below(&aside)?;
         let dir = place.as_fd().try_clone_to_owned().context(Kind::Storage, doing)?;
         let dir = ContainerDir::new(id.clone(), &self.data, &self.runtime, dir);
-        let made = self.fill_and_place(&containers, &dir, name, spec, furnish);
+        let made = self.fill_and_place(&containers, &dir, name, spec, add_files);
         if made.is_err() {
             // Holds nothing but what was just written, all of it ours.
             let _ = trash::remove_in(&containers, aside);
@@ -80,7 +80,7 @@ impl Containers {
         dir: &ContainerDir,
         name: &Name,
         spec: &ContainerSpec,
-        furnish: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+        add_files: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<()> {
         let lock = dir.lock()?;
         let fail = |e| failed("write the records in", &dir.path(), e);
@@ -103,7 +103,7 @@ impl Containers {
             files::create(dir.fd(), "summary", &Record::new(name.as_str(), spec).to_bytes()?)
         };
         write().map_err(fail)?;
-        furnish(dir.fd())?;
+        add_files(dir.fd())?;
         failpoint::reach("create.filled");
         let names = Place::make(&self.data.join(NAMES))?;
         self.take_name(&names, name, dir.id())?;

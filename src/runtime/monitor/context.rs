@@ -12,7 +12,7 @@ use nix::sys::signalfd::SignalFd;
 use std::path::PathBuf;
 
 /// What stays the same from the first run to the last.
-pub(super) struct Life<'a> {
+pub(super) struct MonitorContext<'a> {
     pub(super) store: &'a Store,
     pub(super) dir: &'a ContainerDir,
     pub(super) plan: &'a ContainerSpec,

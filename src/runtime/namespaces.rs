@@ -9,7 +9,7 @@ pub const SHM: &str = "/dev/shm";
 /// Whose a namespace of the container is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Whose {
+pub enum NamespaceOwner {
     /// Its own.
     #[default]
     Own,
@@ -23,22 +23,22 @@ pub enum Whose {
 
 /// Whose each of the container's namespaces is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shares {
+pub struct NamespaceOwners {
     /// Process ids.
-    pub pid: Whose,
+    pub pid: NamespaceOwner,
     /// System V IPC and message queues.
-    pub ipc: Whose,
+    pub ipc: NamespaceOwner,
     /// Host name.
-    pub uts: Whose,
+    pub uts: NamespaceOwner,
     /// Cgroup root.
-    pub cgroup: Whose,
+    pub cgroup: NamespaceOwner,
     /// Network.
-    pub net: Whose,
+    pub net: NamespaceOwner,
     /// Users.
-    pub user: Whose,
+    pub user: NamespaceOwner,
 }
 
-impl Shares {
+impl NamespaceOwners {
     /// The namespaces that are made for the container, as flags of clone(2).
     pub fn own(&self) -> u64 {
         let every = [
@@ -49,7 +49,7 @@ impl Shares {
             (self.net, libc::CLONE_NEWNET),
             (self.user, libc::CLONE_NEWUSER),
         ];
-        let own = every.iter().filter(|(whose, _)| *whose == Whose::Own);
+        let own = every.iter().filter(|(whose, _)| *whose == NamespaceOwner::Own);
         own.fold(libc::CLONE_NEWNS, |flags, (_, flag)| flags | flag) as u64
     }
 }

@@ -1,15 +1,15 @@
 //! One run: stage 2 is cloned and followed until the payload runs.
 
-use super::life::Life;
+use super::context::MonitorContext;
 use super::{finish, network, owners, setup};
 use crate::fork::{self, Child, Doing, Failure};
 use crate::runtime::door::Ground;
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{FromInit, Stdio, ToInit};
-use crate::runtime::join::Joins;
+use crate::runtime::join::JoinedNamespaces;
+use crate::runtime::namespaces::{NamespaceOwner, NamespaceOwners};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
-use crate::runtime::shares::{Shares, Whose};
 use crate::runtime::{birth, cgroup, report};
 use crate::spec::{ContainerSpec, Resources};
 use crate::storage::containers::{ContainerDir, EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
@@ -22,13 +22,13 @@ use std::time::{Duration, Instant};
 
 /// What one run is begun with.
 #[derive(Debug)]
-pub(super) struct Means {
+pub(super) struct RunInputs {
     /// The payload's streams.
     pub(super) stdio: Stdio,
     /// Our ends of them.
     pub(super) streams: Streams,
     /// What is shared with others.
-    pub(super) joins: Joins,
+    pub(super) joined: JoinedNamespaces,
     /// Sockets of the published ports.
     pub(super) listeners: Vec<netns::Listener>,
     /// The first attached client.
@@ -47,7 +47,7 @@ pub(super) struct Run {
     /// mounts down; and its processes are found by it where it has no process ids of its own.
     pub(super) mounts: OwnedFd,
     /// Whose its process ids are.
-    pub(super) pids: Whose,
+    pub(super) pids: NamespaceOwner,
     /// Held until those who wait may look for the end.
     pub(super) end: Option<EndPipe>,
 }
@@ -66,10 +66,10 @@ impl From<Failure> for Failed {
 }
 
 /// Starts a run; returns when the payload runs.
-pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
-    let Means { mut stdio, mut streams, joins, listeners, client, restarts } = means;
+pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<Run, Failed> {
+    let RunInputs { mut stdio, mut streams, joined, listeners, client, restarts } = inputs;
     let attached = client.is_some();
-    let Life { store, dir, plan, .. } = life;
+    let MonitorContext { store, dir, plan, .. } = context;
     // Before the run is recorded: who waits for its end finds the pipe.
     let end = dir.hold_end();
     let notify = Notify::new(dir, plan);
@@ -77,19 +77,19 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         store,
         dir,
         plan,
-        life.filter.as_ref(),
-        (&life.layers, &life.places.merged),
+        context.filter.as_ref(),
+        (&context.layers, &context.places.merged),
         notify.as_ref(),
     )?;
     let sink = crate::runtime::output::sink(dir, plan)?;
-    order.shares = joins.shares;
-    (order.borrowed, stdio.borrowed) = joins.borrow_mounts()?;
+    order.owners = joined.owners;
+    (order.borrowed, stdio.borrowed) = joined.borrow_mounts()?;
     owners::lend_pipes(plan, &stdio);
     let limited = limits(dir, plan);
     let own = if limited.is_some() { None } else { cgroup::apart(&plan.id)? };
     // From another's cgroup namespace the kernel lets nobody be born outside of it.
-    let born_into = own.as_ref().filter(|_| joins.shares.cgroup != Whose::Joined);
-    let child = birth::bear(&joins, born_into.map(cgroup::Group::dir), order, stdio)?;
+    let born_into = own.as_ref().filter(|_| joined.owners.cgroup != NamespaceOwner::Joined);
+    let child = birth::bear(&joined, born_into.map(cgroup::Group::dir), order, stdio)?;
     failpoint::reach("start.born");
     // They are the payload's now.
     fork::close_preserved(plan.process.preserve_fds);
@@ -103,17 +103,17 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
         own.take(child.pid.as_raw()).map_err(|failure| abandon(failure, None))?;
     }
     let go = match limited {
-        Some(resources) => own_cgroup(plan, &resources, &child, joins.shares.cgroup),
+        Some(resources) => own_cgroup(plan, &resources, &child, joined.owners.cgroup),
         None => Ok(ToInit::Go { own_cgroup: own.is_some(), managed: false }),
     };
-    let let_go = go.and_then(|go| let_go(life, &child, listeners, joins.shares, &go));
-    let record = record_run(life, &child, ports, restarts).map_err(|failure| abandon(failure, None))?;
+    let let_go = go.and_then(|go| let_go(context, &child, listeners, joined.owners, &go));
+    let record = record_run(context, &child, ports, restarts).map_err(|failure| abandon(failure, None))?;
     failpoint::reach("start.recorded");
     let begun = let_go.and_then(|(mounts, network)| {
         let network = proceed(&child, network, &mut streams)?;
         // Who is let in from now on may want to attach.
         let relay = Relay::new(streams, client, finish::listen(dir), sink)?.with(notify);
-        life.alive.say(Stage::Runs).doing("tell that it runs:", plan.id.short())?;
+        context.alive.say(Stage::Runs).doing("tell that it runs:", plan.id.short())?;
         Ok((mounts, network, relay))
     });
     let (mounts, network, relay) = match begun {
@@ -123,18 +123,18 @@ pub(super) fn begin(life: &Life<'_>, means: Means) -> Result<Run, Failed> {
     failpoint::reach("start.runs");
     report::started(store, dir, plan, attached);
     relay.tell_started();
-    Ok(Run { child, record, network, relay, mounts, pids: joins.shares.pid, end })
+    Ok(Run { child, record, network, relay, mounts, pids: joined.owners.pid, end })
 }
 
 /// Gives stage 2 what it needs from outside, begins its network, and lets it go as far as the payload.
 fn let_go(
-    Life { plan, slirp, .. }: &Life<'_>,
+    MonitorContext { plan, slirp, .. }: &MonitorContext<'_>,
     child: &Child,
     listeners: Vec<netns::Listener>,
-    shares: Shares,
+    owners: NamespaceOwners,
     go: &ToInit,
 ) -> Result<(OwnedFd, Option<network::Network>), Failure> {
-    if shares.user == Whose::Own {
+    if owners.user == NamespaceOwner::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
     let lifecycle = &plan.lifecycle;
@@ -162,7 +162,7 @@ fn born(child: &Child) -> Result<[OwnedFd; 3], Failure> {
 
 /// Writes the record of this run.
 fn record_run(
-    Life { dir, places, .. }: &Life<'_>,
+    MonitorContext { dir, places, .. }: &MonitorContext<'_>,
     child: &Child,
     ports: Vec<PortRecord>,
     restarts: u32,
@@ -196,7 +196,7 @@ fn own_cgroup(
     plan: &ContainerSpec,
     resources: &Resources,
     child: &Child,
-    namespace: Whose,
+    namespace: NamespaceOwner,
 ) -> Result<ToInit, Failure> {
     let limits = &plan.limits;
     let parent = limits.cgroup_parent.as_deref();
@@ -248,10 +248,10 @@ fn proceed(
 
 /// What the relay needs to know of a run.
 pub(super) fn payload<'a>(
-    Life { plan, .. }: &Life<'_>,
+    MonitorContext { plan, .. }: &MonitorContext<'_>,
     child: &'a Child,
     network: Option<&'a network::Network>,
-    pids: Whose,
+    pids: NamespaceOwner,
 ) -> Payload<'a> {
     let of_network = || network.map(network::Network::pids).unwrap_or_default();
     let helpers = || of_network().into_iter().chain(fuse::servers()).collect();
@@ -262,7 +262,7 @@ pub(super) fn payload<'a>(
         stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
         deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
         group: false,
-        helpers: (pids == Whose::Host).then(helpers),
+        helpers: (pids == NamespaceOwner::Host).then(helpers),
         lives_with: None,
         network,
     }
