@@ -79,7 +79,7 @@ fn limits_that_cannot_be_meant_are_refused() {
         "--cpu-rt-runtime=1000",
         "--kernel-memory=1g",
     ] {
-        refused(&[option], "version 1");
+        refused(&[option], "cgroup v1");
     }
 }
 

@@ -141,8 +141,8 @@ fn an_image_goes_with_its_only_container() {
 fn what_cannot_be_had_is_refused_with_the_reason() {
     let env = TestEnv::with_images();
     for (option, says) in [
-        ("--subuidname=x", "your own account"),
-        ("--subgidname=x", "your own account"),
+        ("--subuidname=x", "subordinate ids of your account"),
+        ("--subgidname=x", "subordinate ids of your account"),
         ("--ip=10.0.0.1", "same address"),
         ("--ip6=fd00::1", "same address"),
         ("--link-local-ip=169.254.1.1", "same address"),

@@ -106,7 +106,7 @@ fn a_clone_may_use_what_the_original_may_unless_told_otherwise() {
         env.coracle(["rm", "copy"]).ok();
     }
     clone(&["-m", "2g"]).fails(125).says("--memory-swap is below --memory");
-    clone(&["--memory-swappiness", "5"]).fails(125).says("version 1");
+    clone(&["--memory-swappiness", "5"]).fails(125).says("cgroup v1");
     clone(&["--pod", "some"]).fails(125).says("there are no pods yet");
     assert_eq!(env.containers().len(), 1, "what is refused makes no copy");
 }
