@@ -1,6 +1,6 @@
 //! The command line's tree; completions/ and man/ are generated from it.
 //!
-//! Building all of it costs milliseconds, so every command line is read with the part that it needs.
+//! Building all of it takes milliseconds, so only the part that a command line needs is built.
 
 use crate::cmd;
 use crate::cmd::verbs;

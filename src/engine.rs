@@ -1,8 +1,8 @@
 //! Operations on whole objects, for every front end: the command line, an API, a builder.
 //!
-//! Each takes typed requests and gives typed results; warnings are values or go to the log, long work tells how far
-//! it is by a callback, and what changes is written to the events here. Nothing here knows of options, of standard
-//! streams, of the current directory or of exit codes.
+//! Each operation takes a typed request and returns a typed result. Warnings are values or are logged, progress
+//! is reported through a callback, and changes are recorded as events here. Nothing in this room uses command
+//! line options, standard streams, the current directory or exit codes.
 
 pub mod containers;
 pub mod disk_usage;

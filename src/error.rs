@@ -1,7 +1,7 @@
-//! What went wrong, for whom, and what to type next.
+//! What went wrong, and what the user can do about it.
 //!
-//! One type for the whole program: a [`Kind`] (which decides the exit code), a message that names the
-//! object, the chain of causes below it, and hints. Printed in one place, `ui`.
+//! The program has one error type: a [`Kind`] (which determines the exit code), a message that names the
+//! object, the chain of causes, and hints. Errors are printed in one place, `ui`.
 
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;

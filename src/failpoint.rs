@@ -1,10 +1,10 @@
-//! Fail points: names for the steps that change state, at which a test can kill or hold a process.
+//! Fail points: names for the steps that change state, at which a test can kill or pause a process.
 //!
-//! Debug builds only; a release has none of it. `CORACLE_FAILPOINT` holds `NAME=ACTION` words, separated by
-//! commas, where ACTION is `kill` (SIGKILL, to the process that comes to the step) or `pause:MS`
-//! (milliseconds). `NAME#2=kill` means the second time that a process comes there. `CORACLE_FAILPOINT_LOG`
-//! names a file that gets a line `NAME#TIME` for each step reached, so that a test can go through all of them.
-//! Forked processes have both by their memory, re-executed ones by [`environment`].
+//! They exist only in debug builds. `CORACLE_FAILPOINT` contains `NAME=ACTION` words, separated by commas,
+//! where ACTION is `kill` (SIGKILL for the process that reaches the step) or `pause:MS` (milliseconds).
+//! `NAME#2=kill` means the second time that a process reaches the step. For each step reached, a line
+//! `NAME#TIME` is appended to the file named by `CORACLE_FAILPOINT_LOG`, so that a test can go through all of
+//! them. Forked processes inherit both in memory, re-executed ones through [`environment`].
 
 /// Comes to a step. `name` says verb and step, for example `rename.settings`.
 #[inline]

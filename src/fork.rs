@@ -1,14 +1,15 @@
-//! How one process becomes two.
+//! Forking.
 //!
-//! Theory of operation. Law 1: a process that forks has one thread, a process with threads never forks;
-//! every fork in the program goes through this room, which checks it. Law 2: children report facts, the
-//! parent explains: a child sends a [`Failure`] up a close-on-exec socket and ends with `_exit`; end of
-//! file without one means that it went well (for a stage that executes a program: exec succeeded).
+//! Theory of operation. Rule 1 of ARCHITECTURE.md: only single-threaded processes fork. Every fork in the
+//! program goes through this room, which checks that. Rule 2: children report facts, the parent explains them.
+//! A child sends a [`Failure`] over a close-on-exec socket and calls `_exit`; end of file without one means
+//! success (for a stage that executes a program: exec succeeded).
 //!
-//! A process that outlives its maker, or executes a program, keeps the descriptors that it names and closes all
-//! others first ([`crate::sys::fd::close_all_but`]), however they came to be open: what its maker was started
-//! with, and what a server has opened since. In a monitor a client's socket would live as long as the container.
-//! So does every [`leaf`], which may work for long while its maker's other clients come and go.
+//! A process that outlives its parent, or executes a program, keeps only the descriptors on its list and first
+//! closes all others ([`crate::sys::fd::close_all_but`]), no matter whether the parent was started with them or
+//! opened them later. Otherwise a client's socket in a server would stay open in a monitor as long as the
+//! container runs. The same goes for every [`leaf`], which may work for a long time while its parent's other
+//! clients come and go.
 
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;

@@ -1,4 +1,4 @@
-//! This machine and account: where data lives, what the kernel and the user's account allow.
+//! This machine and account: data directories, kernel features, and what the account is allowed to do.
 
 use crate::error::Result;
 

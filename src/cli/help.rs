@@ -1,4 +1,4 @@
-//! What `coracle --help` shows: the commands in groups. And the examples below a command's options.
+//! The grouped commands of `coracle --help`, and the examples below a command's options.
 
 use super::commands::{self, verb};
 use super::pages;

@@ -1,10 +1,10 @@
-//! The texts of the manual pages: one file per command, read by `--help`, by the pages in man/ and by the test
+//! The texts of the man pages: one file per command, used by `--help`, by the pages in man/ and by the test
 //! that runs their examples.
 //!
-//! A file begins with the description. Sections follow, each behind a line `Title:`; their lines are paragraphs,
-//! or, indented, `term  meaning`. In `Examples:` a line `# ...` says what the command below it does. `$ ` is a
-//! command that runs as it stands; `~ ` one that needs a terminal, a registry or other things that a test does not
-//! have, so that it is only parsed; `! ` is shown nowhere and prepares what the example works on.
+//! A file starts with the description. Sections follow, each introduced by a line `Title:`; their lines are
+//! paragraphs or, if indented, `term  meaning`. In `Examples:`, a line `# ...` describes the command below it.
+//! `$ ` marks a command that runs as it stands; `~ ` one that needs a terminal, a registry or something else
+//! that tests lack, and is only parsed; `! ` prepares an example and is never shown.
 
 /// The text of every command's page by its name, the words joined by hyphens. A verb of `container` or `image`
 /// that has none here is the plain verb.

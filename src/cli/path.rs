@@ -1,4 +1,4 @@
-//! Which commands a command line names, told before it is parsed.
+//! Finds the commands that a command line names, before it is parsed.
 
 use super::commands::verb;
 use crate::cmd::verbs::bare;

@@ -1,7 +1,7 @@
 //! `coracle completion`, and the names that are completed.
 //!
-//! The script for each shell asks this program for candidates ([`VARIABLE`] is set then), so a script
-//! never grows stale and names are those that exist at that moment.
+//! The script for each shell asks this program for candidates (with [`VARIABLE`] set), so it is never out of
+//! date and offers the names that exist at that moment.
 
 use crate::container::Status;
 use crate::error::{Context, Error, Kind, Result};

@@ -1,4 +1,4 @@
-//! Verbs of `coracle container` alone.
+//! Verbs that exist only below `coracle container`.
 
 pub mod cleanup;
 pub mod clone;

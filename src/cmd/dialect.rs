@@ -1,4 +1,4 @@
-//! The form of documents, as the command line asks for it.
+//! The output dialect that the command line asks for.
 
 use crate::ui;
 use crate::view::Dialect;

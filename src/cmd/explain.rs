@@ -1,4 +1,4 @@
-//! Failures of the machine, explained after the fact.
+//! Explains failures that the machine causes, after they have happened.
 
 use crate::error::Error;
 use crate::fork::{Failure, Step};

@@ -1,4 +1,4 @@
-//! The verbs that stand below `coracle image` only.
+//! The verbs that exist only below `coracle image`.
 
 pub mod exists;
 pub mod prune;

@@ -1,4 +1,4 @@
-//! The warning of those who start something in the background and will log out.
+//! Warns users who start a container in the background that it will be killed at logout.
 
 use crate::host::{self, Env};
 

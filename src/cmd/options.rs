@@ -1,4 +1,4 @@
-//! Options that several verbs have in common, and how they become requests.
+//! Options shared by several verbs, and how they become requests.
 
 pub(in crate::cmd) mod attached;
 pub mod container;

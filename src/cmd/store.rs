@@ -1,4 +1,4 @@
-//! The store, as the command line names it.
+//! Opens the store that the command line names.
 
 use crate::error::Result;
 use crate::host::Env;

@@ -1,5 +1,5 @@
-//! Verbs as enums that the parser fills, and as lists: of all the commands only the one that is wanted gets its
-//! arguments, as putting all together costs milliseconds.
+//! Verbs as enums for the parser, and as lists: only the requested command gets its arguments, because building
+//! all of them takes milliseconds.
 
 use clap::{Args, Command};
 

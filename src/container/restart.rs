@@ -1,4 +1,4 @@
-//! `--restart`: whether a container that ended is started again.
+//! `--restart`: whether a container is restarted after it exits.
 
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};

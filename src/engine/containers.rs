@@ -1,10 +1,10 @@
 //! Operations on containers.
 //!
-//! Theory of operation. A signal goes to the container's first process through a pidfd, opened by the
-//! recorded pid and start time (attack case 37). The monitor reaps that process and writes `exit.json`;
-//! everyone else waits for that ([`crate::storage::containers::watch`]). With `--rm` the end is the moment the
-//! directory left its place, for then name and ports are free. A monitor that died leaves the status
-//! `Crashed`: whoever notices first finishes its work by [`recover()`].
+//! Theory of operation. Signals are sent to the container's main process through a pidfd, which is opened by
+//! the recorded pid and start time (attack case 37). The monitor reaps that process and writes `exit.json`;
+//! everyone else waits for that record ([`crate::storage::containers::watch`]). With `--rm`, the run is over
+//! when the directory has been moved, because only then are the name and the ports free. If the monitor died,
+//! the status is `Crashed`, and the first command that notices cleans up with [`recover()`].
 
 pub mod cleanup;
 pub mod copy;

@@ -1,4 +1,4 @@
-//! How much room everything takes.
+//! Disk usage of images, containers and volumes.
 
 use super::containers;
 use crate::error::Result;

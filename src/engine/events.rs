@@ -1,4 +1,4 @@
-//! What happened, and what happens: the events of a data root as a caller wants to see them.
+//! Reading the events of a data root, past and new.
 
 mod filter;
 

@@ -1,4 +1,4 @@
-//! One condition of `--filter`, as every verb reads it: `KEY=VALUE`, and `KEY!=VALUE` where that is known.
+//! A condition of `--filter`, in the form common to all verbs: `KEY=VALUE` and, for some keys, `KEY!=VALUE`.
 
 use crate::error::{Error, Kind, Result};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The machine and the store at a glance.
+//! Information about the machine and the store.
 
 use crate::error::Result;
 use crate::host::{self, Machine, Roots};

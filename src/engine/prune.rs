@@ -1,4 +1,4 @@
-//! What the `prune` verbs have in common.
+//! The common parts of the `prune` verbs.
 
 use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;

@@ -1,8 +1,9 @@
-//! Volumes as containers use them: who uses which, what a container needs made, what goes with it.
+//! The volumes of containers: which containers use them, which need to be created, and which are removed with a
+//! container.
 //!
-//! Nothing is counted: a volume is in use when a container's plan names it, so a container that was
-//! killed, half removed or made by hand never leaves a volume stuck. Removing looks under the store's
-//! lock, and containers are recorded under it too, so neither overtakes the other.
+//! There is no reference count: a volume is in use if a container's plan names it, so a container that was
+//! killed, half removed or created by hand never blocks a volume forever. Volumes are removed, and containers
+//! recorded, under the store's lock, so the two cannot race.
 
 use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result};

@@ -1,4 +1,4 @@
-//! What a stage could not do, told upwards.
+//! The failure of a stage, as it is sent to the parent.
 
 use super::step::{Step, What};
 use crate::error::{Error, Kind};

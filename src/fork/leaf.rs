@@ -1,16 +1,16 @@
-//! Leaves: processes that may start threads, never fork, and come back with one result.
+//! Leaves: processes that may start threads, never fork, and return one result.
 //!
-//! Theory of operation. What a leaf sends while it works are messages of a packet each. Its result may be
-//! of any size (the names of an archive, what a volume holds), so it follows the last message in as many
-//! packets as it takes, ended by the end of file: half a result is no JSON, so a leaf that died while it
-//! spoke is noticed.
+//! Theory of operation. While it works, a leaf sends messages of one packet each. Its result can be of any size
+//! (the names in an archive, the contents of a volume), so it follows the last message in as many packets as it
+//! needs, terminated by end of file. A truncated result is not valid JSON, so a leaf that dies while sending is
+//! noticed.
 //!
-//! A leaf works for its parent and for nobody else, so it ends with it (prctl(2) `PR_SET_PDEATHSIG`): a pull
-//! whose command was killed downloads nothing more. To enter the user namespace takes nothing away from that;
-//! a leaf that changes its ids has to ask for it again.
+//! A leaf works only for its parent, so it dies with it (prctl(2) `PR_SET_PDEATHSIG`): when a pull is killed,
+//! its download stops. Entering the user namespace does not reset that, but a leaf that changes its ids has to
+//! set it again.
 //!
-//! It keeps the descriptors that it is handed, and no other of its parent's: a lock that its parent gives up is
-//! free, and a client that a server has done with is told so, however long a leaf may work.
+//! A leaf keeps only the descriptors passed to it. So a lock that its parent releases is free, and a client
+//! whose connection a server closes sees that, however long a leaf works.
 
 use super::link::MESSAGE_MAX;
 use super::{Child, Failure, Link, Step, spawn};

@@ -1,7 +1,7 @@
-//! A child that is born in other namespaces than its parent's.
+//! A child that is created in other namespaces than its parent's.
 //!
-//! Theory of operation. A go-between is forked, enters the namespaces and makes the child from there, so that
-//! this process stays where it is. The child is this process's own all the same (`CLONE_PARENT`).
+//! Theory of operation. A forked go-between enters the namespaces and clones the child from there, while this
+//! process stays where it is. The child is still this process's own (`CLONE_PARENT`).
 
 use super::{Child, Doing, Failure, Link, Step, spawn, spawn_in};
 use nix::libc;

@@ -1,4 +1,4 @@
-//! The steps of a stage by which somebody decides something.
+//! The steps of a stage on which decisions are based.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

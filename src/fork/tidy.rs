@@ -1,9 +1,9 @@
-//! Leaves that tidy up when they are told to stop.
+//! Leaves that clean up when they are told to stop.
 //!
-//! Theory of operation. SIGINT, SIGTERM and SIGHUP are blocked before the fork, so neither process dies
-//! by one at a bad moment. The leaf looks for them with [`StopSignals`] and ends its work as a failure
-//! would. The parent passes on what it gets (a terminal tells both, `kill` only one), waits for the
-//! leaf's end, and then lets the signal do to it what it would have done at once.
+//! Theory of operation. SIGINT, SIGTERM and SIGHUP are blocked before the fork, so that neither process is
+//! killed by one at a bad moment. The leaf checks for them with [`StopSignals`] and stops as after a failure.
+//! The parent forwards the signals it gets (a terminal sends them to both, `kill` only to one), waits for the
+//! leaf, and then lets the signal take its usual effect.
 
 use super::Child;
 use super::leaf::{Reporter, listen, not_started, spawn_leaf};

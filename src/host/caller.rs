@@ -1,4 +1,4 @@
-//! The process that typed the command: what it hands to a container it starts.
+//! The process that runs the command: what it passes on to a container that it starts.
 
 use crate::error::{Context, Kind, Result};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};

@@ -1,4 +1,4 @@
-//! Why something failed: what the machine lacks, looked up after the failure.
+//! Why something failed: looks for what the machine lacks, after the failure.
 
 use super::Roots;
 use super::doctor::{self, Check, State};

@@ -1,7 +1,7 @@
-//! What this machine and account lack, and the exact cure.
+//! What this machine and account lack, and how to fix it.
 //!
-//! Each check reads a few small files. None runs on the hot path: `info` runs them all, and a command
-//! that has failed runs those that can explain its failure (see [`super::cures`]).
+//! Each check reads a few small files. None runs on the hot path: `info` runs all of them, and a failed command
+//! runs those that can explain its failure (see [`super::cures`]).
 
 use super::Roots;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Whether what is started now outlives the user's logging out.
+//! Whether processes started now survive the user's logout.
 
 use nix::unistd::{User, geteuid};
 use std::fs;

@@ -1,4 +1,4 @@
-//! The machine in figures, for `info`.
+//! Figures about the machine, for `info`.
 
 use nix::unistd::{Uid, geteuid};
 use serde::Serialize;

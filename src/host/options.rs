@@ -1,4 +1,4 @@
-//! Options that stand before the verb.
+//! Options that precede the verb.
 
 use super::logger::Level;
 use crate::error::{Error, Kind, Result};

@@ -1,4 +1,4 @@
-//! The caller's terminal on a container: what `run`, `start --attach` and `attach` share.
+//! Attaching the caller's terminal to a container: shared by `run`, `start --attach` and `attach`.
 
 use crate::engine::containers::Running;
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! The options of `run`, grouped as its help shows them. All but [`RunArgs`] are `create`'s too.
+//! The options of `run`, grouped as in its help. All but [`RunArgs`] are also options of `create`.
 
 use crate::cmd::options::devices::DeviceArgs;
 use crate::cmd::options::health::HealthArgs;

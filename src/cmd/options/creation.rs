@@ -1,4 +1,4 @@
-//! What verbs that make a container ask the engine for.
+//! The engine requests of verbs that create a container.
 
 use super::container::CreationArgs;
 use super::request::Origin;

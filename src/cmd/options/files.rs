@@ -1,4 +1,4 @@
-//! Files of text that options name: variables and labels, one per line.
+//! Text files named by options: variables and labels, one per line.
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;

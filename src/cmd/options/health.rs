@@ -1,4 +1,4 @@
-//! `--health-*` and `--no-healthcheck`, for every verb that makes a container or changes one.
+//! `--health-*` and `--no-healthcheck`, for every verb that creates or changes a container.
 
 use crate::cmd::options::switch::switchable;
 use crate::error::{Error, Kind, Result};

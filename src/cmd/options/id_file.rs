@@ -1,4 +1,4 @@
-//! `--iidfile`: the file that gets the id of what a verb makes.
+//! `--iidfile`: the file that the id of the created object is written to.
 
 use crate::error::{Context, Kind, Result};
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! An archive that a verb reads.
+//! Archives that verbs read.
 
 use crate::error::{Context, Error, Kind, Result};
 use std::fs::File;

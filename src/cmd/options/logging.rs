@@ -1,4 +1,4 @@
-//! `--log-driver` and `--log-opt` against this machine, and the tag's template.
+//! Checks `--log-driver` and `--log-opt` against this machine, and parses the tag template.
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;

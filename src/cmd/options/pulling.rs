@@ -1,4 +1,4 @@
-//! What a pull looks like on standard error.
+//! The progress of a pull on standard error.
 
 use crate::engine::images::pull::Message;
 use crate::registry::Event;

@@ -1,6 +1,6 @@
-//! Options of podman and docker that a container here cannot be given, each with the reason.
+//! Options of podman and docker that are not supported here, each with the reason.
 //!
-//! They are hidden from the help; whoever copies a command line learns why it does not work, and what does.
+//! They are hidden from the help. Users who copy a command line learn why it does not work, and what does.
 
 use crate::error::{Error, Kind, Result};
 

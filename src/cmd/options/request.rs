@@ -1,4 +1,4 @@
-//! From options to a request: the files they name are read here, so that the rest stays pure.
+//! Turns options into a request. Files that they name are read here, so that the rest stays pure.
 
 use crate::cmd::options::container::{
     CreationArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,

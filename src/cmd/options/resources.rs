@@ -1,4 +1,4 @@
-//! Options for limits that a cgroup keeps, for every verb that sets them.
+//! Options for cgroup limits, for every verb that sets them.
 
 use crate::cmd::options::switch::switchable;
 use crate::error::{Error, Kind, Result};

@@ -1,4 +1,4 @@
-//! Naming the containers that a verb is for: one set of options for every verb that takes several.
+//! Selecting containers: one set of options for every verb that takes several.
 
 use crate::engine::containers::selector::{Chosen, ContainerSelector, Filters, StatusFilter};
 use crate::error::{Kind, Result};

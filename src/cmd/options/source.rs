@@ -1,4 +1,4 @@
-//! Options on where an image comes from, for every verb that pulls.
+//! Options that say where an image comes from, for every verb that pulls.
 
 use crate::engine::images::pull::{self, Wanted};
 use crate::error::Result;

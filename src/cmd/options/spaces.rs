@@ -1,4 +1,4 @@
-//! Options on what surrounds a container's process, and how they get into the request.
+//! Options for the environment of a container's process, and how they get into the request.
 
 use crate::cmd::options::switch::switchable;
 use crate::error::{Context, Error, Kind, Result};

@@ -1,4 +1,4 @@
-//! Flags that also take a value: `--rm`, `--rm=true`, `-i=false`, as docker and podman have them.
+//! Flags that also take a value, as in docker and podman: `--rm`, `--rm=true`, `-i=false`.
 
 use crate::plan::mount::switch;
 use clap::{Arg, ArgAction, builder::ValueParser};

@@ -1,4 +1,4 @@
-//! `coracle volume mount` and `unmount`: for scripts that want a volume's place on the host.
+//! `coracle volume mount` and `unmount`: for scripts that need the path of a volume on the host.
 
 use crate::engine::volumes::archive;
 use crate::error::Result;

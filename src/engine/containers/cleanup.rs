@@ -1,4 +1,4 @@
-//! Finishing what a monitor that was killed left of a container.
+//! Cleaning up a container whose monitor was killed.
 
 use super::recover::recover;
 use super::removal::remove_ended;

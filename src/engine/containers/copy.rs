@@ -1,13 +1,13 @@
 //! `cp`: between the host and containers, or from and to an archive.
 //!
-//! Theory of operation. One leaf in the shared user namespace does both sides, where the user is root as
-//! in containers. Source and target are found first, each once: in a container by a descriptor resolved
-//! inside its root, on the host as any program would. From then on only those descriptors are used. One
-//! thread packs what the source's descriptor refers to into a pipe, the other extracts it below the
-//! target's, so that whatever either side swaps for a symlink in the meantime leads nowhere else (attack
-//! case 31). Nothing of a container is executed, and no name service is asked (case 32).
+//! Theory of operation. A single leaf handles both sides. It runs in the shared user namespace, where the user
+//! is root as in containers. The source and the target are each looked up once: in a container by resolving the
+//! path inside its root, on the host as any program would. From then on only the resulting descriptors are
+//! used. One thread packs the source into a pipe, the other extracts the pipe below the target, so a symlink
+//! that either side swaps in meanwhile has no effect (attack case 31). Nothing from the container is executed,
+//! and no name service is queried (case 32).
 //!
-//! What goes where is as cp(1) and podman-cp(1) have it; see [`Target::find`].
+//! The rules for the target path are those of cp(1) and podman-cp(1); see [`Target::find`].
 
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};

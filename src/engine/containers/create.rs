@@ -1,9 +1,9 @@
-//! Making a container: from a request to a plan, and from a plan to its records.
+//! Creating a container: from a request to a plan, and from a plan to records.
 //!
-//! Theory of operation. Everything that can be refused is refused before anything changes, so the order is:
-//! look at what the request names, pull, resolve; with a start to follow, get what it needs
-//! of the host; then make the records. With `replace` the new container is made under a name of its own
-//! first and gets the wanted one when the old container is gone: until then nothing is lost.
+//! Theory of operation. Everything that can be refused is refused before anything changes. So the order is:
+//! look up what the request names, pull, resolve, acquire the host resources if the container is to be started,
+//! and only then write the records. With `replace`, the new container is first created under another name and
+//! gets the requested name once the old container is gone, so a failure loses nothing.
 
 use super::find::{find, holder};
 use super::records::{discard, keep, record};

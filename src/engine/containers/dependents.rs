@@ -1,4 +1,4 @@
-//! Which containers cannot do without which.
+//! Which containers depend on which.
 
 use crate::container::ContainerId;
 use crate::error::Result;

@@ -1,5 +1,4 @@
-//! A further process in a container that runs, in two steps: [`create`] refuses what is wrong with it,
-//! [`Exec::start`] starts it.
+//! Running another process in a container, in two steps: [`create`] validates it, [`Exec::start`] starts it.
 
 use super::pause::refuse_paused;
 use crate::container::ContainerId;

@@ -1,4 +1,4 @@
-//! `export` and `diff`: a container's own files, without what is mounted into it.
+//! `export` and `diff`: a container's own files, without its mounts.
 
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Doing};

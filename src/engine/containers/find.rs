@@ -1,4 +1,4 @@
-//! Finding containers: what a dead monitor left is finished first.
+//! Finding containers, after cleaning up those whose monitor died.
 
 use super::recover::settle;
 use crate::container::{Name, Status};

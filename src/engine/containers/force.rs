@@ -1,12 +1,12 @@
-//! Ending containers by all means and in bounded time, for their removal.
+//! Ending containers for their removal, by any means and in bounded time.
 //!
-//! Theory of operation. All containers take the same steps side by side, each with its own patience: they are
-//! asked with their stop signal; killed when their patience is over; and where that has not ended one
-//! within [`AFTER_KILL`], whoever holds its `alive` is killed: a monitor that is stopped, hangs or has not come
-//! to the payload yet, or a copy whose reader takes nothing. What is left is a dead monitor's container, which
-//! anybody may finish and remove. A process that the kernel does not let go (state D), or that its tracer
-//! keeps, holds nothing of the records, the name or the volumes; it is told of and left.
-//! So each ends within its patience and two seconds, whatever its processes do.
+//! Theory of operation. All containers go through the same steps in parallel, each with its own time-out. First
+//! each gets its stop signal. After its time-out it is killed. If that has not ended it within [`AFTER_KILL`],
+//! the process that holds its `alive` lock is killed: a monitor that is stopped, hangs or has not yet reached
+//! the payload, or a copy whose output nobody reads. Then the container counts as one whose monitor died, which
+//! any command can clean up and remove. A process that hangs in the kernel (state D) or is held by its tracer
+//! holds no records, name or volumes; it is reported and left alone. So each container ends within its time-out
+//! plus two seconds, whatever its processes do.
 
 use super::recover::recover;
 use super::signal::{ask, note_stop, nudge, signal};

@@ -1,4 +1,4 @@
-//! A health check that somebody asks for, beside those of the monitor.
+//! Running a health check on request, in addition to those of the monitor.
 
 use super::policy::stop_policy;
 use super::signal::signal;

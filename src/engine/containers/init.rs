@@ -1,4 +1,4 @@
-//! Getting ready for a start.
+//! Preparing a container for its start.
 
 use super::start::stored_plan;
 use crate::engine::volumes;

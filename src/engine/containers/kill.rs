@@ -1,4 +1,4 @@
-//! Killing a container, and seeing it end.
+//! Killing a container and waiting for it to exit.
 
 use super::policy::stop_policy;
 use super::recover::recover;

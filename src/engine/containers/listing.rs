@@ -1,7 +1,7 @@
-//! Listing containers: which, and what is read of them.
+//! Listing containers.
 //!
-//! Theory of operation. The summaries alone carry the default listing, since there may be thousands; a plan, the
-//! processes or the size of a container is read only where somebody wants to see that.
+//! Theory of operation. There may be thousands of containers, so the default listing reads only their
+//! summaries. The plan, the processes or the size of a container are read only if they are requested.
 
 use super::find::list;
 use super::selector::Filters;

@@ -1,4 +1,4 @@
-//! `--log-opt tag`: its template, now that the container has a name and an id.
+//! Expands the template of `--log-opt tag`, once the container has a name and an id.
 
 use crate::error::{Context, Kind, Result};
 use crate::spec::ContainerSpec;

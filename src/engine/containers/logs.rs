@@ -1,9 +1,9 @@
-//! The logs of containers: what they wrote and, followed, what they write.
+//! The logs of containers: past output and, if followed, new output.
 //!
-//! Theory of operation. [`Logs::read`] gives the lines that are there, those of several containers in the order of
-//! time, and then none; [`Logs::wait`] waits until there may be more. Between the two a caller writes out what it
-//! has gathered. Whether a container has ended is looked at before its log is read: what it wrote before its end is
-//! read after that look, so nothing of it is missed.
+//! Theory of operation. [`Logs::read`] returns the available lines, those of several containers sorted by time,
+//! and then none; [`Logs::wait`] waits until there may be more. In between, a caller can flush what it has
+//! buffered. Whether a container has exited is checked before its log is read, so output that precedes its exit
+//! is never missed.
 
 mod journal;
 mod request;

@@ -1,4 +1,4 @@
-//! How a container wants to be stopped.
+//! How a container is to be stopped.
 
 use crate::storage::containers::ContainerDir;
 use std::time::Duration;

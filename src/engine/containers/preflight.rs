@@ -1,4 +1,4 @@
-//! What is looked up before anything changes: names, files and directories that must or must not exist.
+//! Checks before anything changes: names, files and directories that must or must not exist.
 
 use super::find::holder;
 use super::policy::stop_policy;

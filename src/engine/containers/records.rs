@@ -1,4 +1,4 @@
-//! The records of a container that is made, and what its plan names beside them.
+//! Writing the records of a new container, and creating what its plan needs.
 
 use super::remove::remove;
 use crate::container::Name;

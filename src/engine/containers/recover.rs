@@ -1,4 +1,4 @@
-//! Finishing what a dead monitor left.
+//! Cleaning up after a monitor that died.
 
 use super::remove::remove;
 use crate::container::Status;

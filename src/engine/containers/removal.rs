@@ -1,4 +1,4 @@
-//! Removing one container that has ended, and those that somebody names, with those that need them.
+//! Removing one container that is not running, or several that are named, together with their dependents.
 
 use super::dependents::Dependents;
 use super::force::{self, Target};

@@ -1,4 +1,4 @@
-//! Removing containers that do not run, and emptying the trash.
+//! Removing containers that are not running, and emptying the trash.
 
 use crate::error::Result;
 use crate::runtime::cgroup;

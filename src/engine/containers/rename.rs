@@ -1,4 +1,4 @@
-//! Giving a container another name.
+//! Renaming a container.
 
 use super::find::{find, holder};
 use crate::container::Name;

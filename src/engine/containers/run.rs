@@ -1,4 +1,4 @@
-//! The first start of a container that was just made.
+//! The first start of a new container.
 
 use super::create::Created;
 use super::records::{discard, keep};

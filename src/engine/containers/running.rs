@@ -1,4 +1,4 @@
-//! A container that runs, and what its end means for the caller that follows it.
+//! A running container, and how its exit is reported to the attached caller.
 
 use super::wait::{last_code, wait_ended};
 use crate::error::{Error, Kind, Result};

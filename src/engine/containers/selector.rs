@@ -1,4 +1,4 @@
-//! Which containers a command means: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
+//! Which containers a command applies to: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
 
 use super::find::list;
 use crate::container::{ContainerId, RestartPolicy, Status};

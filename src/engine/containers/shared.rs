@@ -1,4 +1,4 @@
-//! Whose namespaces are shared: names of containers become ids, before anything changes.
+//! Replaces the names of containers whose namespaces are shared by their ids, before anything changes.
 
 use super::find::find;
 use crate::error::{Error, Kind, Result};

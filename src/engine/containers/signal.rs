@@ -1,4 +1,4 @@
-//! Telling a container and its monitor something: signals, and that it is wanted stopped.
+//! Sending signals to a container and its monitor, and marking it as to be stopped.
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::containers::ContainerDir;

@@ -1,4 +1,4 @@
-//! What mounts and secrets name, looked up before anything changes: images, patterns, other containers.
+//! Looks up what mounts and secrets refer to (images, patterns, other containers), before anything changes.
 
 use super::find::find;
 use crate::error::{Context, Error, Kind, Result};

@@ -1,9 +1,10 @@
-//! Starting containers that were made before, and attaching to those that run.
+//! Starting existing containers, and attaching to running ones.
 //!
-//! Theory of operation. The stored plan goes the way that a fresh one goes: what the start needs of the
-//! host is had first ([`crate::runtime::launch::prepare`]), then a monitor is launched. Of several commands that start the
-//! same container one gets `alive`; the others find the container running, which is what they wanted. A
-//! client connects to the monitor's socket and from then on is like the one that started it.
+//! Theory of operation. A stored plan is started like a new one: first the host resources are acquired
+//! ([`crate::runtime::launch::prepare`]), then a monitor is launched. If several commands start the same
+//! container, one of them gets the `alive` lock; the others find the container running, which is what they
+//! wanted. A client that connects to the monitor's socket is then treated like the one that started the
+//! container.
 
 use super::pause::refuse_paused;
 use super::recover::recover;

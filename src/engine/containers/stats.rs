@@ -1,8 +1,8 @@
-//! What a running container uses: from its own cgroup where it has one, else from its processes in the
-//! host's procfs, so that it works on any host.
+//! Resource usage of a running container: from its own cgroup if it has one, otherwise from its processes in
+//! the host's procfs, so that it works on any host.
 //!
-//! Without a cgroup, the processor time of processes that have ended counts as far as their parents have
-//! waited for them, and memory is shared out among those that share it (proc_pid_smaps(5), `Pss`).
+//! Without a cgroup, the processor time of exited processes only counts if their parents have waited for them,
+//! and shared memory is divided among the processes that share it (proc_pid_smaps(5), `Pss`).
 
 use crate::container::ContainerId;
 use crate::error::Result;

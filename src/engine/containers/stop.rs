@@ -1,8 +1,7 @@
-//! Stopping: the signal it asked for, patience, then `SIGKILL`.
+//! Stopping containers: the stop signal, a time-out, then `SIGKILL`.
 //!
-//! Theory of operation. Containers that are stopped by one command end side by side: all are asked before any is
-//! waited for, and when patience is over all are killed for whom it is, not the one alone whose turn it is to be
-//! waited for.
+//! Theory of operation. Containers that one command stops end in parallel. All are signalled before any is
+//! waited for, and while one is waited for, every container whose time-out expires is killed.
 
 use super::force::send_kill;
 use super::kill::await_killed;

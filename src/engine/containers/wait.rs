@@ -1,4 +1,4 @@
-//! Waiting for the end of a container.
+//! Waiting for a container to exit.
 
 use super::recover::recover;
 use crate::container::{ExitRecord, Status};

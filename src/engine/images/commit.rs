@@ -1,4 +1,4 @@
-//! Making an image of what a container has become.
+//! Creating an image from a container.
 
 use super::enter;
 use super::import::check_changes;

@@ -1,4 +1,4 @@
-//! How an image was made.
+//! The history of an image.
 
 use crate::error::Result;
 use crate::image::{HistoryEntry, Image, Reference};

@@ -1,4 +1,4 @@
-//! Making an image of an archive of files.
+//! Creating an image from an archive of files.
 
 use super::enter;
 use crate::container::Signal;

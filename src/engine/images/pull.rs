@@ -1,4 +1,4 @@
-//! Pulling: an image that is not here, or newer, from its registry.
+//! Pulling missing or newer images from a registry.
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, Platform, Reference};

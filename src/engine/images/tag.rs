@@ -1,4 +1,4 @@
-//! Giving names to images, and taking them away.
+//! Adding names to images, and removing them.
 
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;

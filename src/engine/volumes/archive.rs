@@ -1,9 +1,10 @@
-//! A volume's content as an archive, out and in.
+//! Exporting and importing the contents of a volume as an archive.
 //!
-//! Theory of operation. A leaf in the shared user namespace, where the user is root as in containers,
-//! opens the volume's top directory once and works from that descriptor. Packing holds each file before it
-//! looks at it, and extracting never follows a last component, so a running container that swaps files of
-//! the volume for symlinks meanwhile reaches nothing outside of it (attack cases 14 and 33).
+//! Theory of operation. A leaf in the shared user namespace, where the user is root as in containers, opens the
+//! volume's top directory once and works from that descriptor. Each file is opened before it is examined when
+//! packing, and the last component of a path is never followed when extracting. So a running container that
+//! replaces files of the volume with symlinks cannot redirect either outside the volume (attack cases 14 and
+//! 33).
 
 use crate::container::ids::IdMaps;
 use crate::error::{Context, Error, Kind, Result};

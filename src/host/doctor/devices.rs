@@ -1,4 +1,4 @@
-//! Devices and programs that networks and containers with ids of their own need.
+//! Devices and programs needed by networks and by containers with their own id map.
 
 use super::check::Check;
 use super::packages;

@@ -1,4 +1,4 @@
-//! Whether this account may make user namespaces.
+//! Whether this account can create user namespaces.
 
 use super::check::{Check, State};
 use std::path::Path;

@@ -1,11 +1,11 @@
-//! Reads a container's output back from systemd's journal, by running journalctl.
+//! Reads a container's output from systemd's journal by running journalctl.
 //!
-//! Its `export` form (systemd.io/JOURNAL_EXPORT_FORMATS) gives any bytes back: entries with an empty line
-//! between, each of lines `FIELD=value`, or of the field's name alone, the length of the value in eight
-//! bytes, and the value. Following is asking anew for what came after the last entry's cursor.
+//! The `export` format (systemd.io/JOURNAL_EXPORT_FORMATS) preserves arbitrary bytes. Entries are separated by
+//! an empty line; each consists of lines `FIELD=value`, or of the field's name alone, the length of the value
+//! in eight bytes, and the value. To follow the journal, journalctl is run again with the last entry's cursor.
 //!
-//! Any local user may send entries with any fields. The journal itself adds who sent one (`_UID`,
-//! systemd.journal-fields(7)), so only those are taken that this user's monitors wrote.
+//! Any local user can send entries with any fields. The journal itself records the sender (`_UID`,
+//! systemd.journal-fields(7)), so only entries from this user's monitors are accepted.
 
 use crate::container::ContainerId;
 use crate::storage::containers::log::{Line, Stream, stamp};

@@ -1,4 +1,4 @@
-//! What is wanted of logs, and what they give.
+//! Requests for logs, and their results.
 
 use crate::storage::containers::log::Stream;
 use chrono::{DateTime, Utc};

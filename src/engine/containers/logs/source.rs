@@ -1,4 +1,4 @@
-//! One container's log, wherever it is kept.
+//! The log of one container, wherever it is stored.
 
 use super::journal::Journal;
 use super::request::{LogLine, LogsRequest};

@@ -1,14 +1,14 @@
-//! The process that pulls: bytes from the registry into blobs, and out of them into layers.
+//! The process that pulls: it downloads blobs from the registry and unpacks them into layers.
 //!
-//! Theory of operation. The leaf enters the user namespace while it has one thread, then fetches. A
-//! layer's bytes are appended to its blob, and the store's unpacker follows the same file while it
-//! grows; so both are done soon after the last byte. When all layers are unpacked they are completed,
-//! synced once and made visible together, and the image is recorded last. Told to stop, the leaf still
-//! makes the finished layers at the bottom visible: the next pull goes on from them and from the blobs. Of
-//! an image that is refused for what it is, nothing stays.
+//! Theory of operation. The leaf enters the user namespace while it is single-threaded, then downloads. A
+//! layer's bytes are appended to its blob, and the unpacker follows that file as it grows, so both finish soon
+//! after the last byte has arrived. Once all layers are unpacked, they are completed, synced once and made
+//! visible together; the image is recorded last. If it is told to stop, the leaf still makes the finished
+//! layers at the bottom visible, and the next pull continues from them and from the blobs. Nothing is kept of
+//! an image that is refused because of its contents.
 //!
-//! A layer that is unpacked already may be missing as a blob, when another image has it in another
-//! compression: then it is fetched all the same, because `save` and `push` give an image byte for byte.
+//! The blob of a layer that is already unpacked may be missing, if another image has the layer with a different
+//! compression. It is then downloaded anyway, because `save` and `push` must reproduce an image byte for byte.
 
 use super::message::Message;
 use crate::engine::images::enter;

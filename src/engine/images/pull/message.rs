@@ -1,4 +1,4 @@
-//! What a pull tells of while it goes on.
+//! Progress messages of a pull.
 
 use crate::registry;
 use serde::{Deserialize, Serialize};
