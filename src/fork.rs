@@ -129,7 +129,7 @@ pub fn single_threaded() -> bool {
 /// code. The child must leave through `_exit`, so `work` gets nothing that needs dropping later.
 ///
 /// # Errors
-/// `EBUSY` when this process has threads (law 1), else those of clone3(2).
+/// `EBUSY` when this process has threads (rule 1), else those of clone3(2).
 pub fn spawn(flags: u64, work: impl FnOnce(Link) -> i32) -> nix::Result<Child> {
     spawn_in(None, flags, work)
 }

@@ -1,7 +1,7 @@
-//! Pure OCI nouns: digests, references, platforms, image configuration. No I/O.
+//! Pure OCI types: digests, references, platforms, image configuration. No I/O.
 //!
-//! A digest string becomes a [`Digest`] once, at the door, and is a type from then on; only that type
-//! may become part of a path or URL (attack case 11).
+//! A digest string is parsed into a [`Digest`] once, on input; only that type may become part of a path or URL
+//! (attack case 11).
 
 pub mod change;
 mod config;

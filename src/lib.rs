@@ -1,7 +1,7 @@
 //! coracle: a rootless, daemonless, single-user container tool.
 //!
-//! The map of the house; ARCHITECTURE.md has the reasons. Imports go downwards only, and
-//! `tests/architecture` holds that rule.
+//! ARCHITECTURE.md describes the rooms and the reasons for them. Imports go in one direction only, which
+//! `tests/architecture` enforces.
 #![warn(clippy::mod_module_files)]
 
 pub mod cli;

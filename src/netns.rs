@@ -1,10 +1,10 @@
-//! The container's network: what is planned, and who carries it out.
+//! The container's network: planning it and setting it up.
 //!
-//! Theory of operation. Option text becomes the plain types below ([`parse_publish`], [`parse_network`],
-//! [`parse_add_host`], [`dns_plan`]), which are part of the container's plan. To run it, the host side of
-//! published ports is bound first and in the host's network ([`listen`]); then `slirp4netns` is started
-//! on the container's network namespace, and a forwarder leaf takes the listeners into it ([`forwarder`]).
-//! Nothing here needs a privilege on the host.
+//! Theory of operation. Option text is parsed into the plain types below ([`parse_publish`], [`parse_network`],
+//! [`parse_add_host`], [`dns_plan`]), which are part of the container's plan. To start the container, the host
+//! side of published ports is bound first, in the host's network ([`listen`]). Then `slirp4netns` is started on
+//! the container's network namespace, and a forwarder leaf takes the listeners into it ([`forwarder`]). None of
+//! this needs privileges on the host.
 
 pub mod files;
 pub mod forwarder;

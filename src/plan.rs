@@ -1,8 +1,8 @@
-//! What a container is to be: a plain, owned, serializable description, and how a request becomes one.
+//! The plan of a container: a plain, owned, serializable description, and how a request becomes one.
 //!
-//! [`ContainerSpec`] is written once as `plan.json` and never changes; everything that runs a container
-//! reads it and nothing else. It holds no descriptors, locks or lifetimes. Resolving is pure: the same
-//! request, image and host facts give the same plan.
+//! [`ContainerSpec`] is written once as `plan.json` and never changes; code that runs a container reads nothing
+//! else. It contains no descriptors, locks or lifetimes. Resolving is pure: the same request, image and host
+//! facts produce the same plan.
 
 pub mod caps;
 pub mod cdi;

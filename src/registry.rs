@@ -1,15 +1,14 @@
 //! Fetching images from registries: names, hosts, credentials, transfers.
 //!
-//! Theory of operation. Work is split in two because of law 1. *Preparing* ([`Prepared::new`]) happens
-//! in the ordinary process: configuration files are read and credential helpers run, and the result
-//! needs neither again. *Fetching* ([`fetch`]) happens in a leaf: it starts an async runtime of one
-//! thread, and a thread per layer that hashes and hands the bytes on.
+//! Theory of operation. The work is split in two because of rule 1. *Preparing* ([`Prepared::new`]) happens in
+//! the ordinary process: it reads configuration files and runs credential helpers, and its result needs neither
+//! again. *Fetching* ([`fetch`]) happens in a leaf: it starts a single-threaded async runtime, and a thread per
+//! layer that hashes the data and passes it on.
 //!
-//! The split with `oci-client`: it supplies the media types, the manifest, index and descriptor types
-//! and the error envelope of the distribution spec. Requests go out through `reqwest`, which it is built
-//! on, because its client offers no client certificates, response headers (`Retry-After`), identity
-//! tokens, renewal of a token in the middle of a pull, checks on the realm and on redirects, or bounded
-//! manifests.
+//! `oci-client` provides the media types, the manifest, index and descriptor types and the error envelope of
+//! the distribution spec. Requests are sent with `reqwest`, on which it is built, because its client lacks
+//! client certificates, response headers (`Retry-After`), identity tokens, token renewal in the middle of a
+//! pull, checks on the realm and on redirects, and limits on the size of manifests.
 
 mod answer;
 mod blob;

@@ -1,7 +1,7 @@
 //! The processes of one container: from a plan and a directory to a payload, and back to an exit record.
 //!
-//! [`launch`] is the parent's side of a start, [`monitor`] what it forks, [`init`] what becomes the payload; [`exec`]
-//! and [`health`] join what runs, through the one [`door`].
+//! [`launch`] is the parent's side of a start, [`monitor`] is what it forks, and [`init`] becomes the payload;
+//! [`exec`] and [`health`] join a running container through [`door`].
 
 pub mod birth;
 pub mod caps;

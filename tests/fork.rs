@@ -1,4 +1,4 @@
-//! The two laws of forking, in a program of one thread: `harness = false`, since the usual test runner
+//! The two rules of forking, in a single-threaded program: `harness = false`, since the usual test runner
 //! has threads and `coracle::fork` refuses those.
 #![allow(
     clippy::unwrap_used,

@@ -166,7 +166,7 @@ pub(super) fn not_started(name: &str, errno: Errno) -> Error {
 }
 
 /// Has this process killed when its parent's end comes; false when that has been. The signal comes at the end
-/// of the thread that forked, and a process that forks has one (law 1).
+/// of the thread that forked, and a process that forks has one (rule 1).
 fn ends_with(parent: Pid) -> bool {
     set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent
 }

@@ -1,4 +1,4 @@
-//! What stands in a container's `/etc/hosts` and `/etc/resolv.conf`. Pure text.
+//! The contents of a container's `/etc/hosts` and `/etc/resolv.conf`. Pure text.
 
 use super::HostResolver;
 use crate::spec::network::{DnsSpec, HostEntry};

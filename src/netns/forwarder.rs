@@ -1,18 +1,18 @@
-//! The port forwarder: a leaf that carries published ports from the host into the container.
+//! The port forwarder: a leaf that forwards published ports from the host to the container.
 //!
-//! Theory of operation. The leaf inherits listeners that were bound in the host's network and then moves
-//! into the container's user and network namespace. A socket stays in the network it was made in, so
-//! `accept` still gives the host's clients, while every new socket connects inside. One thread waits on
-//! one epoll for everything; TCP bytes move by splice(2) through a pipe without passing through this
-//! program, UDP datagrams through one buffer.
+//! Theory of operation. The leaf inherits listeners that were bound in the host's network, then enters the
+//! container's user and network namespaces. A socket stays in the network in which it was created, so `accept`
+//! still returns the host's clients, while every new socket connects inside. One thread waits on one epoll for
+//! everything. TCP data moves through a pipe by splice(2), without passing through this program; UDP datagrams
+//! go through one buffer.
 //!
-//! The container sees the client's own address ([`inside`]), as if no forwarder stood between. Services
-//! that listen on 127.0.0.1 inside stay private: connections go to the container's outer address only.
+//! The container sees the client's own address ([`inside`]), as if there were no forwarder. Services that
+//! listen on 127.0.0.1 inside stay private: connections only go to the container's outer address.
 //!
-//! Bounds: connections and UDP sessions are limited by the descriptor limit, a stalled receiver holds one
-//! pipe, everything else waits in the kernel's socket buffers. Accepting pauses at the limit.
+//! Bounds: the descriptor limit bounds connections and UDP sessions, a stalled receiver holds one pipe, and
+//! everything else waits in the kernel's socket buffers. Accepting pauses at the limit.
 //!
-//! The leaf ends when the link to the monitor closes.
+//! The leaf exits when the link to the monitor closes.
 
 mod door;
 mod inside;

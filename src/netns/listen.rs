@@ -1,9 +1,9 @@
-//! The host side of published ports: bound first, in the host's network, by the process that can still
-//! tell the user.
+//! The host side of published ports: bound first, in the host's network, by a process that can still report
+//! errors to the user.
 //!
-//! A port without an address takes two sockets, `0.0.0.0` and `[::]` (IPv6 only), with the same number.
-//! Fixed ports are bound before ranges and ranges before free ports, so that the choice of the kernel
-//! never takes a number that another option asked for.
+//! A port without an address takes two sockets, `0.0.0.0` and `[::]` (IPv6 only), with the same number. Fixed
+//! ports are bound before ranges, and ranges before automatically chosen ports, so that the kernel never
+//! chooses a number that another option asks for.
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::network::{PortPublish, Protocol};

@@ -1,4 +1,4 @@
-//! `--network`: text to [`NetworkMode`].
+//! Parses `--network` into [`NetworkMode`].
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::NetworkMode;

@@ -1,4 +1,4 @@
-//! `--add-host`, `--dns`, `--dns-search`, `--dns-option`: text to the plan's lists.
+//! Parses `--add-host`, `--dns`, `--dns-search` and `--dns-option` into the lists of the plan.
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::network::{DnsSpec, HostEntry};

@@ -1,4 +1,4 @@
-//! `--publish` and `--expose`: text to ports.
+//! Parses `--publish` and `--expose` into ports.
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::network::{PortPublish, Protocol};

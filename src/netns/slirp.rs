@@ -1,11 +1,11 @@
 //! slirp4netns: user-mode networking by a separate program.
 //!
-//! Theory of operation. slirp4netns makes a tap interface inside the container's network namespace and
-//! speaks TCP/IP to it from an ordinary process on the host. It gets the namespaces as descriptors (the
-//! container's processes are non-dumpable, so it could not open them by pid), writes one byte to the ready
-//! pipe when the interface is configured, and leaves when the exit pipe, whose other end the monitor
-//! holds, is closed: however the monitor ends, slirp4netns ends too. It runs with its sandbox and seccomp
-//! filter on, without our environment, standard streams or other descriptors.
+//! Theory of operation. slirp4netns creates a tap interface inside the container's network namespace and speaks
+//! TCP/IP to it from an ordinary process on the host. It gets the namespaces as descriptors (the container's
+//! processes are non-dumpable, so it could not open them by pid). When the interface is configured, it writes
+//! one byte to the ready pipe. It exits when the exit pipe is closed, whose other end the monitor holds, so it
+//! ends however the monitor ends. It runs with its sandbox and seccomp filter, without our environment,
+//! standard streams or other descriptors.
 
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link, Step, What};

@@ -1,4 +1,4 @@
-//! A second container like a first one.
+//! The plan of a container's clone.
 
 use crate::container::{ContainerId, Name};
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! `--device` and `--gpus`: nodes of the host, or devices that a CDI specification describes.
+//! `--device` and `--gpus`: host device nodes, or devices described by a CDI specification.
 
 use crate::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};

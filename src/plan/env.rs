@@ -1,4 +1,4 @@
-//! The payload's environment: where entries come from, and which wins.
+//! The payload's environment: its sources and their precedence.
 
 use crate::error::{Error, Kind, Result};
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! `--userns`: whose user namespace, and which ids are in it.
+//! `--userns`: which user namespace a container uses, and its id map.
 
 use super::option_values::OTHER_IDS;
 use crate::container::ids::{Extent, IdMaps};

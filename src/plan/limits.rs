@@ -1,4 +1,4 @@
-//! `--ulimit` and `--sysctl`: what is asked for, and whether it can be given.
+//! `--ulimit` and `--sysctl`: parsing, and whether they can be set.
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Limit;

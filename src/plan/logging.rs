@@ -1,4 +1,4 @@
-//! `--log-driver` and `--log-opt`: where output is kept.
+//! `--log-driver` and `--log-opt`: where output is stored.
 
 use super::units::Size;
 use crate::error::{Error, Kind, Result};

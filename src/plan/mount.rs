@@ -1,4 +1,4 @@
-//! `--volume`, `--mount` and `--tmpfs` as users write them, and the order mounts are made in.
+//! `--volume`, `--mount` and `--tmpfs` as users write them, and the order in which mounts are made.
 
 mod args;
 pub mod inherit;

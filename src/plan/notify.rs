@@ -1,4 +1,4 @@
-//! `--sdnotify`: who tells the service manager that the container is ready.
+//! `--sdnotify`: who notifies the service manager that the container is ready.
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::NotifyMode;

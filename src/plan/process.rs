@@ -1,4 +1,4 @@
-//! The payload: which program, for whom, and how the image's wishes and the user's combine.
+//! The payload: which program, as which user, and how settings of the image and the user combine.
 
 use crate::error::{Error, Kind, Result};
 use crate::image::RunConfig;

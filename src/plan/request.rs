@@ -1,4 +1,4 @@
-//! What was asked for, by whichever verb: typed and checked one by one, not yet combined.
+//! A request from any verb: typed and validated field by field, but not yet combined.
 
 use super::env::EnvRequest;
 use super::health::HealthRequest;

@@ -1,5 +1,5 @@
-//! A request, an image and the caller become one plan. Pure: no file is read and nothing is asked of
-//! the system here, so the whole of it is tested by tables.
+//! Combines a request, an image and the caller into a plan. This is pure: no file is read and the system is not
+//! queried, so all of it is tested by tables.
 
 mod facts;
 mod mounts;

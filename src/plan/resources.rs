@@ -1,8 +1,8 @@
-//! Limits that a cgroup keeps: `--memory`, `--cpus`, `--pids-limit` and the like, and what they are in the
-//! files of a cgroup of version 2 (Documentation/admin-guide/cgroup-v2.rst).
+//! Cgroup limits: `--memory`, `--cpus`, `--pids-limit` and the like, and their values in the files of cgroup v2
+//! (Documentation/admin-guide/cgroup-v2.rst).
 //!
-//! docker's and podman's options are those of version 1; conversions are crun's, so that a number means
-//! the same weight everywhere.
+//! The options of docker and podman are those of cgroup v1. They are converted as in crun, so that a number has
+//! the same effect everywhere.
 
 use super::units::Size;
 use crate::error::{Error, Kind, Result};

@@ -1,7 +1,7 @@
 //! `--secret NAME[,type=mount|env][,target=..][,uid=..][,gid=..][,mode=..]`.
 //!
-//! The plan holds names only. What a secret says lies in the container's directory and reaches the
-//! payload as a file in memory or as a variable; no record, no image and no archive ever holds it.
+//! The plan contains only names. The value is in the container's directory and reaches the payload as a file in
+//! memory or as a variable; no record, image or archive contains it.
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};

@@ -1,5 +1,5 @@
-//! `--systemd`: what systemd needs to run as a container's first process (podman-run(1), systemd's
-//! container interface).
+//! `--systemd`: what systemd needs to run as PID 1 of a container (podman-run(1), systemd's container
+//! interface).
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::{MountSource, MountSpec};

@@ -1,4 +1,4 @@
-//! No text of a user and no image makes a parser or the resolver panic.
+//! No user input or image makes a parser or the resolver panic.
 
 use super::resolve::tests::{facts, request};
 use super::{caps, env, keys, limits, mount, option_values, process, resources, security, units};

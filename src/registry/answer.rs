@@ -1,4 +1,4 @@
-//! Answers: bodies up to a bound, and words for those that did not come.
+//! Responses: reading bodies of limited size, and explaining responses that did not arrive.
 
 use super::cause::Cause;
 use super::retry::{Pace, Trouble};

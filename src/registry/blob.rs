@@ -1,4 +1,4 @@
-//! One blob over an unreliable connection: cut streams are taken up again where they ended.
+//! Downloads one blob over an unreliable connection: interrupted downloads are resumed.
 
 use super::event::Event;
 use super::http::{Ask, Session};

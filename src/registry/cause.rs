@@ -1,4 +1,4 @@
-//! What is behind a failure below HTTP, by the types of the libraries that had it.
+//! The cause of a failure below HTTP, from the types of the libraries involved.
 
 use rustls::AlertDescription;
 use std::error::Error as StdError;

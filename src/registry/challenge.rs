@@ -1,7 +1,7 @@
-//! `WWW-Authenticate` challenges (RFC 9110 section 11.6.1), and to whom a secret may go.
+//! `WWW-Authenticate` challenges (RFC 9110 section 11.6.1), and which servers may receive credentials.
 //!
-//! A registry chooses the token server by naming a `realm`. Taken at its word it could make us send a
-//! password anywhere, or in clear: so the realm is checked before anything is sent (attack case 13).
+//! A registry selects the token server by naming a `realm`. Trusting it blindly could send a password anywhere,
+//! or in clear text, so the realm is checked before anything is sent (attack case 13).
 
 use crate::error::{Error, Kind, Result};
 use reqwest::Url;

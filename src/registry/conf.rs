@@ -1,9 +1,9 @@
-//! `registries.conf` version 2: where a name is looked for, and over which hosts.
+//! `registries.conf` version 2: which registry and hosts an image name refers to.
 //!
-//! The rules are those of containers-registries.conf(5): one main file (the user's before the
-//! administrator's), then drop-ins in lexical order, the longest matching prefix wins. There is never
-//! a question to the user: a short name without an alias is tried at each search registry in turn, and
-//! without any configuration that is docker.io alone.
+//! The rules are those of containers-registries.conf(5): one main file (the user's takes precedence over the
+//! administrator's), then drop-ins in lexical order; the longest matching prefix wins. The user is never
+//! prompted: a short name without an alias is tried at each search registry in turn, and without any
+//! configuration that is docker.io alone.
 
 use super::places::Places;
 use crate::error::{Error, Kind, Result};

@@ -1,7 +1,7 @@
-//! Who we are at a registry: containers' `auth.json`, docker's `config.json`, credential helpers.
+//! Registry credentials: containers' `auth.json`, docker's `config.json`, credential helpers.
 //!
-//! Everything here happens before the download process exists: helpers are programs, and a process
-//! that has threads never starts another (law 1). What is found is bound to the host it was found for.
+//! All of this happens before the download process exists: helpers are programs, and a process with threads
+//! never starts another (rule 1). Credentials are bound to the host for which they were found.
 
 use super::places::Places;
 use crate::error::{Error, Kind, Result};

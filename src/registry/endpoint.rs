@@ -1,4 +1,4 @@
-//! One registry, as what downloads from it is told of it.
+//! A registry, as described to the code that downloads from it.
 
 use super::certs::HostCerts;
 use super::credentials::{Credentials, Found};

@@ -1,4 +1,4 @@
-//! What a fetch tells of while it goes on.
+//! Progress events of a fetch.
 
 use crate::image::{Digest, Reference};
 use serde::{Deserialize, Serialize};

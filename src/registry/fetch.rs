@@ -1,10 +1,9 @@
-//! From a prepared name to verified bytes: manifest, configuration, layers side by side.
+//! From a prepared name to verified bytes: manifest, configuration, and layers in parallel.
 //!
-//! Theory of operation. One async task per layer, at most [`SIDE_BY_SIDE`] at a time, moves bytes from
-//! the network into a bounded channel; a thread per layer takes them out and gives them to the caller's
-//! [`LayerSink`], which writes and hashes. A slow disk therefore slows the network down instead of
-//! filling memory. When told to stop, the fetch ends as by a failure, so that everything half-made is
-//! dropped by its owner.
+//! Theory of operation. One async task per layer, at most [`SIDE_BY_SIDE`] at a time, moves bytes from the
+//! network into a bounded channel; one thread per layer passes them to the caller's [`LayerSink`], which writes
+//! and hashes them. So a slow disk slows down the network instead of filling memory. If told to stop, the fetch
+//! ends as after a failure, so that partial results are discarded by their owners.
 
 use super::answer::read_limited;
 use super::blob::{Download, Part, retrying};

@@ -1,10 +1,10 @@
-//! Requests to one registry: scheme, redirects, authorization, and what an answer's status means.
+//! Requests to one registry: scheme, redirects, authorization, and the meaning of status codes.
 //!
-//! Theory of operation. A [`Session`] speaks to one origin (scheme, host, port). Secrets go to that
-//! origin only: redirects are followed by hand, without the authorization or the client certificate
-//! once they leave it, and never from https to http. A 401 from the origin starts [`super::token`], so
-//! a token that runs out in the middle of a pull is replaced. The TLS client is
-//! built at the first request, because loading the system's authorities takes milliseconds.
+//! Theory of operation. A [`Session`] talks to one origin (scheme, host, port). Secrets are sent only to that
+//! origin: redirects are followed here, without the authorization or the client certificate once they leave it,
+//! and never from https to http. A 401 from the origin starts [`super::token`], so a token that expires in the
+//! middle of a pull is replaced. The TLS client is built at the first request, because loading the system's
+//! certificate authorities takes milliseconds.
 
 use super::answer::{CONNECT_TIMEOUT, READ_TIMEOUT, deepest, read_limited, unreachable};
 use super::cause::Cause;

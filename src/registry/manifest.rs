@@ -1,8 +1,8 @@
-//! Manifests and indexes, read strictly by media type.
+//! Manifests and indexes, parsed strictly by media type.
 //!
-//! The media type decides what a document is, never its shape: a document that could be read as both
-//! an image and an index is refused (CVE-2021-41190). Sizes are bounded before anything is read, and
-//! every digest becomes a [`Digest`] here or the document is refused.
+//! The media type determines what a document is, never its structure: a document that could be parsed as both
+//! an image and an index is refused (CVE-2021-41190). Sizes are limited before anything is read, and every
+//! digest is parsed into a [`Digest`] here, or the document is refused.
 
 use super::platform;
 use super::shown::shown;

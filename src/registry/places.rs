@@ -1,4 +1,4 @@
-//! Where configuration and credentials of registries are looked for.
+//! The locations of registry configuration and credentials.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Which entry of an index is for this machine, or for the platform asked for.
+//! Selects the entry of an index for this machine or the requested platform.
 
 use super::shown::shown;
 use crate::image::{Digest, Platform};

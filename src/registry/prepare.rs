@@ -1,4 +1,4 @@
-//! Everything about a pull that needs files or programs, done before the download process exists.
+//! The parts of a pull that need files or programs, done before the download process exists.
 
 use super::certs;
 use super::conf::Registries;

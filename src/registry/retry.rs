@@ -1,4 +1,4 @@
-//! When to try again, and how long to wait first.
+//! When to retry, and how long to wait before.
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};

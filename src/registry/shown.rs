@@ -1,4 +1,4 @@
-//! Text of a registry's on its way to a terminal.
+//! Text from registries, made safe for a terminal.
 
 /// Text of the registry's, fit for a terminal.
 pub(super) fn shown(text: &str) -> String {

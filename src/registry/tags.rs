@@ -1,4 +1,4 @@
-//! The tags of a repository, page by page.
+//! Lists the tags of a repository, page by page.
 
 use super::answer::read_limited;
 use super::blob::retrying;

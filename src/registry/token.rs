@@ -1,8 +1,8 @@
 //! Authorization: from a challenge and the user's credentials to a header.
 //!
-//! Bearer tokens come from the token server that the registry names (distribution spec, token
-//! authentication): by GET with user name and password or anonymously, by an OAuth2 POST with an
-//! identity token. The server must pass [`challenge::check_realm`] first.
+//! Bearer tokens come from the token server named by the registry (distribution spec, token authentication): by
+//! GET, with user name and password or anonymously, or by an OAuth2 POST with an identity token. The server
+//! must first pass [`challenge::check_realm`].
 
 use super::answer;
 use super::challenge::{self, Challenge, RealmTrust};

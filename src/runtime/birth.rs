@@ -1,15 +1,16 @@
-//! How the first process of a container comes into its namespaces.
+//! How the first process of a container gets into its namespaces.
 //!
-//! Theory of operation. One whose namespaces are all its own is cloned into them: nobody else is in there, and
-//! nobody comes in before its payload runs ([`super::door`]). One that shares another container's is born
-//! among strangers, who may hold `CAP_SYS_PTRACE` over everything in their user namespace (attack case 36).
-//! So whatever holds anything of the host is out of their reach before it is in their sight:
-//! 1. A go-between is forked. When our own file has to be sealed it executes itself anew, here, in the shared
-//!    user namespace: memory that belongs to the container's could be traced whatever its flags.
-//! 2. It hides ([`init::hide`]): its memory belongs to a namespace that no container has power over, and
-//!    non-dumpable is then no, to ptrace(2), `/proc/PID/{root,fd,mem,cwd,maps}` and pidfd_getfd(2).
-//! 3. It enters what is shared, the user namespace last, and makes the first process, which inherits the
-//!    memory and the flag until it executes the payload.
+//! Theory of operation. If all namespaces are the container's own, the process is cloned into them: nobody else
+//! is there, and nobody enters before the payload runs ([`super::door`]). If it shares another container's
+//! namespaces, that container's processes may have `CAP_SYS_PTRACE` over everything in their user namespace
+//! (attack case 36). So any process that has access to the host is made inaccessible to them before they can
+//! see it:
+//! 1. A go-between is forked. If our own binary has to be sealed, it re-executes itself here, in the shared
+//!    user namespace: memory that belongs to the container's user namespace could be traced whatever its flags.
+//! 2. It becomes non-dumpable ([`init::hide`]). Its memory belongs to a user namespace over which no container
+//!    has power, so ptrace(2), `/proc/PID/{root,fd,mem,cwd,maps}` and pidfd_getfd(2) are now denied.
+//! 3. It enters the shared namespaces, the user namespace last, and clones the first process, which inherits
+//!    the memory and the flag until it executes the payload.
 //!
 //! See ptrace(2), "Ptrace access mode checking".
 

@@ -1,13 +1,13 @@
 //! Capabilities, and the last steps of a process before it executes the payload.
 //!
-//! Theory of operation. A process in a new user namespace has every capability there. Before exec it
-//! becomes the user it is to be and gives up the rest. What is promised, and tested from inside: the
-//! bounding set is the plan's; for uid 0 the permitted and effective sets equal it; for any other user
-//! they hold only what was added by name, which then needs the ambient set to survive exec and so the
-//! inheritable set too; otherwise inheritable and ambient are empty (CVE-2022-27649). The order matters:
-//! groups before user, `keepcaps` over the change of user, the bounding set while `CAP_SETPCAP` is still
-//! there, the filter as late as its own conditions allow, and the parent-death signal after the last
-//! change of credentials, which clears it.
+//! Theory of operation. A process in a new user namespace has every capability there. Before exec it changes to
+//! the payload's user and drops the rest. These properties hold and are tested from inside: the bounding set is
+//! the plan's; for uid 0 the permitted and effective sets equal it; for any other user they contain only what
+//! was added by name, which needs the ambient set, and therefore the inheritable set, to survive exec;
+//! otherwise inheritable and ambient are empty (CVE-2022-27649). The order matters: groups before the user,
+//! `keepcaps` across the change of user, the bounding set while `CAP_SETPCAP` is still available, the filter as
+//! late as its own conditions allow, and the parent-death signal after the last change of credentials, which
+//! clears it.
 
 use super::passwd::ResolvedUser;
 use super::seccomp::Filter;

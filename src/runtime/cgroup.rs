@@ -1,16 +1,15 @@
-//! A container's own cgroup: made when it is needed and not before.
+//! A container's own cgroup, created only when needed.
 //!
-//! Theory of operation. A container that is started in a cgroup of the account's gets one of its own below it
-//! ([`apart`](mod@apart)), any other stays where it was started until it is to be frozen or has limits. It is
-//! called `coracle-<12 digits>` and
-//! stands below the cgroup that the container is in, so that whoever may change that one (root, or a user
-//! to whom systemd delegated it) needs nobody's help. Where it may not be changed, as in a login session,
-//! the user's service manager is asked for a scope of that name, by `busctl`, as podman does over D-Bus;
-//! without one the request is refused with the command that helps. What a container's cgroup is can be
-//! read in `/proc/<pid>/cgroup`; nothing is recorded.
+//! Theory of operation. A container that is started in a cgroup that the account owns gets its own below it
+//! ([`apart`](mod@apart)). Any other container stays where it was started until it is paused or gets limits.
+//! The cgroup is called `coracle-<12 digits>` and is created below the container's current cgroup, so that an
+//! account that may modify that one (root, or a user to whom systemd delegated it) needs no help. If the
+//! account may not, as in a login session, systemd's user manager is asked for a scope of that name through
+//! `busctl`, as podman does over D-Bus; if there is none, the request is refused with a command that helps. The
+//! cgroup of a container is read from `/proc/<pid>/cgroup`; it is not recorded.
 //!
-//! Only version 2 is used: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. Processes are frozen
-//! together and can be killed while they are.
+//! Only cgroup v2 is used: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. Processes are frozen together
+//! and can be killed while frozen.
 
 mod apart;
 mod delegation;

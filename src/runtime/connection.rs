@@ -1,9 +1,9 @@
 //! A client's end of the socket to a monitor, or to the process that serves an `exec`.
 //!
-//! Theory of operation. [Frames](super::frame) go both ways. What the socket has no room for is kept and sent
-//! first; whoever gives input looks at [`Connection::is_idle`] before reading more of it, so neither side can wait
-//! for the other in a circle. Nothing here touches the caller's own streams: a terminal, a hijacked connection of
-//! an API or a test stands on this alike.
+//! Theory of operation. [Frames](super::frame) are sent in both directions. Frames that the socket has no room
+//! for are queued and sent first; a caller that supplies input checks [`Connection::is_idle`] before it reads
+//! more, so the two sides cannot deadlock. Nothing here uses the caller's own streams: a terminal, a hijacked
+//! connection of an API and a test all use this in the same way.
 
 use super::frame::{CONTENT_MAX, Frame};
 use crate::error::{Context, Error, Kind, Result};

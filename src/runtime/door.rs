@@ -1,16 +1,16 @@
-//! The one way into a running container, for every verb that joins, reads or enters it.
+//! Entering a running container: the only way, for every verb that joins, reads or enters it.
 //!
-//! Theory of operation. Until its payload is executed, the first process of a container still has the host's
-//! tree as its root, our memory and our descriptors: who entered its namespaces then would act on the host.
-//! So nobody does:
-//! 1. [`Door::open`] waits for a start that is under way, and goes on only where the monitor says that the
-//!    payload runs (`alive`, byte 1), which it says from exec to the record of the end.
-//! 2. Namespaces are opened by the number of a process that a pidfd vouches for (attack case 37).
-//! 3. A status is a word. The proof is the ground under one's feet: whoever has entered the mount namespace,
-//!    or opened a root directory, compares it with the one that the monitor recorded, before anything is
-//!    resolved, read or executed there.
+//! Theory of operation. Until it executes the payload, the first process of a container still has the host's
+//! tree as its root, and our memory and descriptors: a process that entered its namespaces at that time would
+//! act on the host. So:
+//! 1. [`Door::open`] waits for a start in progress, and continues only if the monitor indicates that the
+//!    payload runs (`alive`, byte 1), which it does from exec until the exit is recorded.
+//! 2. Namespaces are opened by a process id that is verified by a pidfd (attack case 37).
+//! 3. The status alone proves nothing. So a process that has entered the mount namespace, or opened a root
+//!    directory, compares it with the root that the monitor recorded, before it resolves, reads or executes
+//!    anything there.
 //!
-//! Nowhere else is a mount namespace entered: `tests/architecture` holds that. See setns(2),
+//! Mount namespaces are entered nowhere else, which `tests/architecture` enforces. See setns(2),
 //! mount_namespaces(7), proc_pid_root(5).
 
 use super::files;

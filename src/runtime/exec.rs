@@ -1,14 +1,14 @@
 //! `exec`: another process in a running container.
 //!
-//! Theory of operation. The caller forks the joiner, which outlives it when detached and relays the
-//! process's streams. The user owns every user namespace concerned, so no newuidmap is needed:
-//! 1. The joiner enters the shared user namespace by its monitor's pidfd. When our own file could be
-//!    written from inside, it executes itself anew from a read-only view now, while it still sees the
-//!    host's mounts, and while its memory still belongs to a namespace that the container has no power
-//!    over: executed inside, it could be traced by a container with `CAP_SYS_PTRACE` (attack case 36).
-//! 2. Non-dumpable, it enters the container's namespaces but for the mount namespace. The pid namespace
-//!    takes effect for its child only, so the joiner itself is never visible inside.
-//! 3. The child goes through the [`door`](super::door), opens the terminal, and becomes the process.
+//! Theory of operation. The caller forks the joiner, which outlives it when detached and relays the process's
+//! streams. The user owns all the user namespaces involved, so no newuidmap is needed:
+//! 1. The joiner enters the shared user namespace through the monitor's pidfd. If our own binary could be
+//!    written from inside, it re-executes itself from a read-only mount now, while it still sees the host's
+//!    mounts and its memory still belongs to a user namespace over which the container has no power: if
+//!    executed inside, it could be traced by a container with `CAP_SYS_PTRACE` (attack case 36).
+//! 2. Non-dumpable, it enters the container's namespaces except the mount namespace. The PID namespace takes
+//!    effect only for its child, so the joiner itself is never visible inside.
+//! 3. The child passes the checks of [`door`](super::door), opens the terminal, and becomes the process.
 //!
 //! See setns(2), pid_namespaces(7), ptrace(2).
 

@@ -1,4 +1,4 @@
-//! Failures of stages in words, and their exit codes.
+//! Turns failures of stages into messages and exit codes.
 
 use crate::error::{Error, Kind};
 use crate::fork::{Failure, Step};

@@ -1,4 +1,4 @@
-//! Failures of the store, as the facts that a stage reports.
+//! Failures of the store, as facts that a stage reports.
 
 use crate::error::Error;
 use crate::fork::{Failure, What};

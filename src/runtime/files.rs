@@ -1,16 +1,16 @@
-//! Places inside a root file system: mount points, the files we generate, the working directory.
+//! Paths inside a root file system: mount points, generated files, the working directory.
 //!
-//! Theory of operation. The root is the image's and, with a shared volume, also another running
-//! container's to change while we work in it. So a path inside it is resolved once, by the kernel and
-//! from the root's descriptor (openat2(2) `RESOLVE_IN_ROOT`: `..` and symlinks end at the root), and
-//! from then on only the descriptor is used: what is missing is made name by name below held
-//! descriptors, and a mount is attached to the descriptor that was checked, not to a path. What is missing
-//! below another mount of the root is made in that mount's source, as docker does, but only where the
-//! path leads there without a symlink: whoever fills the source does not choose what is made elsewhere.
+//! Theory of operation. The root can be modified by the image and, with a shared volume, by another running
+//! container while we work in it. So a path inside it is resolved once, by the kernel and from the root's
+//! descriptor (openat2(2) `RESOLVE_IN_ROOT`: `..` and symlinks stop at the root), and from then on only the
+//! descriptor is used. Missing parts are created one by one below open descriptors, and a mount is attached to
+//! the descriptor that was checked, not to a path. A mount point that is missing below another mount of the
+//! root is created in that mount's source, as docker does, but only if the path contains no symlinks, so that
+//! the source's author cannot choose where something is created.
 //!
-//! The files we generate (`/etc/hosts` and so on) live in a small tmpfs of the container's own and are
-//! mounted one by one, as podman does: nothing is written through a path of the image, nothing of them
-//! ends up in a committed layer, and a user's own mount, made later, simply covers ours.
+//! The generated files (`/etc/hosts` and so on) are in a small tmpfs of the container's own and are mounted one
+//! by one, as podman does. So nothing is written through a path of the image, they never end up in a committed
+//! layer, and a user's own mount, made later, simply covers ours.
 
 use crate::fork::{Doing, Failure};
 use crate::sys::fd::{mount_id, open_within};

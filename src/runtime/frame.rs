@@ -1,7 +1,7 @@
-//! What travels between a monitor and the clients attached to it.
+//! The messages between a monitor and its attached clients.
 //!
-//! One frame is one `SOCK_SEQPACKET` message: a kind byte and its content. The socket keeps the
-//! boundaries, so there is nothing to parse and nothing to resynchronise.
+//! One frame is one `SOCK_SEQPACKET` message: a kind byte and its content. The socket preserves message
+//! boundaries, so no framing has to be parsed or resynchronised.
 
 /// Most content bytes in one frame.
 pub const CONTENT_MAX: usize = 32 * 1024;

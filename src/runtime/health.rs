@@ -1,10 +1,10 @@
 //! Health checks: one check, and the monitor's series of them.
 //!
-//! Theory of operation. A check is a process in the container, run as `exec` runs one, with a time limit.
-//! Its result goes into `health.json` under the container's lock, whoever has made it: the monitor, or the
-//! command `healthcheck run`. The monitor itself must neither wait nor grow, so each of its checks is a
-//! forked leaf, which tells what is to follow and when the next check is due; the relay's loop has the
-//! timer. A leaf that was killed is a check that did not take place.
+//! Theory of operation. A check is a process in the container, run like an `exec`, with a time limit. Its
+//! result is written to `health.json` under the container's lock, by the monitor's check or the command
+//! `healthcheck run`. The monitor itself must neither block nor grow, so each of its checks runs in a forked
+//! leaf, which reports what to do next and when the next check is due; the relay's loop has the timer. If the
+//! leaf is killed, the check counts as not having taken place.
 
 use super::door::not_running;
 use super::exec::{Captured, capture};

@@ -1,20 +1,21 @@
-//! Stage 2: from a process in fresh namespaces to the payload.
+//! Stage 2: from a process in new namespaces to the payload.
 //!
-//! Theory of operation. The monitor clones this stage into all of the container's namespaces at once and
-//! writes its id map; nothing happens before the monitor says [`ToInit::Go`]. Then, in this order:
-//! 1. What lies on the host is opened ([`host`]).
-//! 2. Seal: when the user owns this program's file and that owner exists inside, the program is executed
-//!    anew from a read-only view of itself, so that nothing inside can write to it through
-//!    `/proc/self/exe` (attack case 26). The order travels in a memfd.
-//! 3. The process becomes the container's root, which it is not yet where the container's ids are shifted.
-//!    Non-dumpable: from here on nothing inside may trace this process or take its descriptors.
-//! 4. The mount tree, host name, loopback, sysctls: all need capabilities in the container's namespaces.
-//! 5. The terminal, from the container's own devpts and by descriptor (case 18).
-//! 6. Wait for [`ToInit::Proceed`]: meanwhile the monitor has recorded the run and started its network.
-//! 7. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor
-//!    is close-on-exec: its end tells the monitor that the payload runs.
+//! Theory of operation. The monitor clones this stage into all of the container's namespaces at once and writes
+//! its id map; the stage waits until the monitor sends [`ToInit::Go`]. Then, in this order:
+//! 1. Everything needed from the host is opened ([`host`]).
+//! 2. Seal: if the user owns the file of this program and that owner exists inside, the program re-executes
+//!    itself from a read-only mount, so that nothing inside can write to it through `/proc/self/exe` (attack
+//!    case 26). The order is passed in a memfd.
+//! 3. The process becomes the container's root, which it is not yet if the container has its own id map. It
+//!    becomes non-dumpable: from here on nothing inside may trace this process or take its descriptors.
+//! 4. The mount tree, host name, loopback and sysctls are set up, all of which need capabilities in the
+//!    container's namespaces.
+//! 5. The terminal is opened from the container's own devpts, by descriptor (case 18).
+//! 6. It waits for [`ToInit::Proceed`], while the monitor records the run and starts its network.
+//! 7. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor is
+//!    close-on-exec: end of file tells the monitor that the payload runs.
 //!
-//! Failures are facts sent up the link; the words are the caller's. See user_namespaces(7),
+//! Failures are facts sent over the link; the caller turns them into messages. See user_namespaces(7),
 //! pid_namespaces(7), capabilities(7).
 
 use crate::fork::{Doing, Failure, Link, Step};

@@ -110,7 +110,7 @@ impl Layers {
     }
 
     /// Starts unpacking a layer from `source`, which gives the compressed bytes from the first to the
-    /// verified last, as [`super::blobs::BlobReader`] does. Starts two threads (law 1: in a leaf).
+    /// verified last, as [`super::blobs::BlobReader`] does. Starts two threads (rule 1: in a leaf).
     ///
     /// # Errors
     /// When the layer's type is not one we can read, or the file system refuses.

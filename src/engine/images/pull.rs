@@ -113,7 +113,7 @@ impl Source<'_> {
         Ok(tags.iter().map(|tag| format!("{}:{tag}", image.repository()).parse()).collect())
     }
 
-    /// Helpers for credentials run in here, so this comes before the leaf (law 1).
+    /// Helpers for credentials run in here, so this comes before the leaf (rule 1).
     fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
         Prepared::new(&Places::from_env(self.config), reference, request)
     }

@@ -1,4 +1,4 @@
-//! The host's sockets that clients come to.
+//! The listening sockets on the host.
 
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

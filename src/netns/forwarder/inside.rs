@@ -1,13 +1,13 @@
-//! The container's side: entering its network, and connecting there under the client's address.
+//! The container's side: entering its network, and connecting there from the client's address.
 //!
 //! Theory of operation. A TCP socket inside the container's network binds the client's address
-//! (`IP_TRANSPARENT`) and connects to the container's. The answers would leave for the real client, so
-//! the socket carries a mark, the accepting side inherits it (`tcp_fwmark_accept`; resets and ICMP
-//! errors through `fwmark_reflect`), and a rule sends marked packets to a table whose only route is
-//! "everything is local". No packet leaves loopback, and unmarked traffic is not touched.
+//! (`IP_TRANSPARENT`) and connects to the container's. The answers would be routed to the real client, so the
+//! socket carries a mark, which the accepting side inherits (`tcp_fwmark_accept`; resets and ICMP errors
+//! through `fwmark_reflect`), and a rule sends marked packets to a table whose only route is "everything is
+//! local". No packet leaves loopback, and unmarked traffic is unaffected.
 //!
-//! A client on the host's loopback, and an IPv6 client of a container without IPv6, show as the gateway,
-//! which is what stands for the host inside.
+//! Clients on the host's loopback, and IPv6 clients of a container without IPv6, appear as the gateway, which
+//! represents the host inside.
 
 use crate::fork::{Doing, Failure};
 use crate::spec::network::SlirpOptions;

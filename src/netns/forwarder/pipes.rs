@@ -1,4 +1,4 @@
-//! Pipes for splice(2), shared by all connections: one is held only while bytes are in it.
+//! Pipes for splice(2), shared by all connections: a connection holds one only while it contains data.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};

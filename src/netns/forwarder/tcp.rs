@@ -1,7 +1,7 @@
-//! TCP connections: two sockets, and two flows of bytes that end one by one.
+//! TCP connections: two sockets, and two streams of data that end independently.
 //!
-//! Events are edge-triggered: they only note what a socket may be able to do, and [`Connections::turn`]
-//! gives every connection with something to do a bounded amount of work, in turns.
+//! Events are edge-triggered: they only record what a socket may be able to do. [`Connections::turn`] then does
+//! a bounded amount of work for each connection in turn.
 
 use super::inside::{Inside, Way};
 use super::pipes::{Pipe, Pool};

@@ -1,4 +1,4 @@
-//! Whom an event of epoll is for.
+//! Which socket an epoll event belongs to.
 
 /// Who an event is for. The two low bits say which kind, the rest is a number of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

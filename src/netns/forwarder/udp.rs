@@ -1,7 +1,7 @@
-//! UDP: one connected socket inside per client, forgotten when it is idle.
+//! UDP: one connected socket inside per client, dropped when idle.
 //!
-//! A wildcard socket notes to which of the host's addresses a datagram came (`IP_PKTINFO`), and the answer
-//! leaves from there; else clients drop it. Inside, clients show as the container's own address.
+//! A wildcard socket records the host address that a datagram was sent to (`IP_PKTINFO`), and the answer is
+//! sent from it; otherwise clients would drop it. Inside, clients appear with the container's own address.
 
 use super::door::{Door, HostSocket};
 use super::inside::Inside;

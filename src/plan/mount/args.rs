@@ -1,4 +1,4 @@
-//! One mount as it was asked for.
+//! One requested mount.
 
 use crate::container::Name;
 use crate::image::{ChainId, Digest};

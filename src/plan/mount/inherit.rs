@@ -1,4 +1,4 @@
-//! Mounts that nobody wrote out: those of other containers and those that an image asks for.
+//! Mounts that were not requested explicitly: those of other containers and those of the image.
 
 use crate::error::{Error, Kind, Result};
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The option words of `--volume` and `--tmpfs` and the keys of `--mount`.
+//! The options of `--volume` and `--tmpfs`, and the keys of `--mount`.
 
 use super::args::{MountArg, SourceArg};
 use crate::plan::units::Size;

@@ -1,4 +1,4 @@
-//! What a plan needs beyond the request and the image.
+//! The inputs of a plan other than the request and the image.
 
 use crate::container::{ContainerId, Name};
 use crate::host::Caller;

@@ -1,4 +1,4 @@
-//! What a plan has executed, with which environment and as whom.
+//! The program, environment and user of a plan.
 
 use super::facts::Facts;
 use super::refusal::{no_nul, refuse};

@@ -1,4 +1,4 @@
-//! Why no plan is made.
+//! Reasons for refusing a plan.
 
 use crate::error::{Error, Kind, Result};
 

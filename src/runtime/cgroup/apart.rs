@@ -1,20 +1,20 @@
 //! Keeping containers out of the caller's cgroup.
 //!
-//! Theory of operation. The files of a cgroup that systemd hands to a user (cgroup-v2.rst, "Delegation") belong
-//! to that user, who is the root of every container. Whoever is root inside can have a user and a cgroup
-//! namespace of their own, whose top is the cgroup that the process is in, and mount the hierarchy there: no
-//! mount of ours is in the way, and no capability is needed to begin with. In the caller's cgroup
-//! `cgroup.kill` would then end the caller's session. So:
-//! - A container is born ([`fork::spawn_in`], clone3(2) `CLONE_INTO_CGROUP`) into a cgroup of its own
-//!   whenever the one it would be in is this account's to change. That costs less than a tenth of a millisecond.
-//!   Where it is not, nobody inside can change it either.
-//! - The same goes for each process that is started in a container later: it comes from somebody else's
-//!   cgroup ([`super::reach()`]).
-//! - A container in the host's network sees the host's sysfs, and in it all cgroups of the account. There they
-//!   are made read-only while the mount namespace still belongs to the shared user namespace: what is copied
-//!   into the container's namespace is locked so (mount_namespaces(7)).
+//! Theory of operation. The files of a cgroup that systemd delegates to a user (cgroup-v2.rst, "Delegation")
+//! belong to that user, who is root in every container. Root in a container can create a user and a cgroup
+//! namespace, whose root is the cgroup that the process is in, and mount the hierarchy there; none of our
+//! mounts prevents that, and it needs no capabilities to begin with. In the caller's cgroup, `cgroup.kill`
+//! would then kill the caller's session. So:
+//! - A container is cloned ([`fork::spawn_in`], clone3(2) `CLONE_INTO_CGROUP`) into a cgroup of its own if the
+//!   account may modify the one it would be in. This takes less than a tenth of a millisecond. If the account
+//!   may not, nobody inside can either.
+//! - The same goes for each process that is later started in a container, as it comes from another cgroup
+//!   ([`super::reach()`]).
+//! - A container in the host's network sees the host's sysfs, and in it all cgroups of the account. These are
+//!   made read-only while the mount namespace still belongs to the shared user namespace; mounts copied into
+//!   the container's namespace keep that flag locked (mount_namespaces(7)).
 //!
-//! What a user mounts of the host by name is as writable as was asked for.
+//! Cgroups that a user explicitly mounts from the host are as writable as requested.
 //!
 //! [`fork::spawn_in`]: crate::fork::spawn_in
 

@@ -1,4 +1,4 @@
-//! What those inside a container may do to cgroups.
+//! What processes inside a container may do to cgroups.
 
 use crate::runtime::namespaces::NamespaceOwner;
 

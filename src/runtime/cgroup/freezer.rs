@@ -1,7 +1,7 @@
-//! Freezing a container as a whole, and letting it go on.
+//! Pausing and unpausing a container as a whole.
 //!
-//! Theory of operation. Processes are frozen together and can be killed while they are. A container without a
-//! cgroup of its own gets one for it.
+//! Theory of operation. Processes are frozen together and can be killed while frozen. A container without a
+//! cgroup of its own gets one for this.
 
 use super::group::{Group, hierarchy, name, of_process};
 use super::scope::{not_ours, scope};

@@ -1,4 +1,4 @@
-//! One cgroup, and where it is found.
+//! A cgroup, and how it is found.
 
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};

@@ -1,12 +1,12 @@
-//! Limits: where a limited container's cgroup stands, and what is written into it.
+//! Limits: where the cgroup of a limited container is, and what is written into it.
 //!
-//! Theory of operation. Controllers are handed down from a cgroup that holds no processes itself, so the
-//! cgroup of a limited container stands as high as this account may make one: in a session of systemd
-//! below the user's service manager, for root at the top. The command that starts the container looks
-//! for that place before anything is changed, switches the controllers on there, and refuses what the
-//! host cannot do. A command of a login session may move nobody from there; it has itself moved into a
-//! scope of the user's service manager first, as podman does. The monitor then makes the cgroup and puts
-//! the first process into it before that does anything.
+//! Theory of operation. Controllers can only be enabled for the children of a cgroup that contains no processes
+//! itself. So the cgroup of a limited container is created as high as this account may: in a systemd session
+//! below the user manager, for root at the top. The command that starts the container finds that place before
+//! anything changes, enables the controllers there, and refuses what the host does not support. A command in a
+//! login session may not move processes out of it, so it first has itself moved into a scope of the user
+//! manager, as podman does. The monitor then creates the cgroup and puts the first process into it before that
+//! does anything.
 
 use super::delegation::{could_lift, delegates};
 use super::group::{Group, hierarchy, name, of_process};

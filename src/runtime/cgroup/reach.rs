@@ -1,14 +1,14 @@
-//! Into a container's cgroup from elsewhere: `exec`.
+//! Moving processes into a container's cgroup from elsewhere: `exec`.
 //!
-//! Theory of operation. Who moves a process must be allowed to change the cgroup above both its old place
-//! and its new one (cgroup-v2.rst, "Delegation Containment"; the same holds for clone3(2) with
-//! `CLONE_INTO_CGROUP`). A login session and the user's service manager, below which limited containers
-//! stand, meet in a slice of root's. So a command of a session has itself moved into a scope of that
-//! manager first, as a start does; what it starts can then be moved on.
+//! Theory of operation. To move a process, one must be allowed to modify the common ancestor of its old and new
+//! cgroup (cgroup-v2.rst, "Delegation Containment"; the same holds for clone3(2) with `CLONE_INTO_CGROUP`). The
+//! common ancestor of a login session and the user manager, below which limited containers are, is a slice
+//! owned by root. So a command in a session first has itself moved into a scope of that manager, as a start
+//! does; the processes that it starts can then be moved on.
 //!
-//! Without limits nothing is lost when the process stays where its command is, unless that cgroup is this
-//! account's: then it is the caller's, and not for those inside ([`super::apart`](mod@super::apart)). A process
-//! that cannot be moved to the container's gets one below the command's for itself.
+//! If the container has no limits, the process can stay in the command's cgroup, unless the account owns that
+//! one: then it is the caller's, and must not be exposed to the container ([`super::apart`](mod@super::apart)).
+//! A process that cannot be moved to the container's cgroup then gets its own below the command's.
 
 use super::apart::below;
 use super::group::{Group, of_process};

@@ -1,4 +1,4 @@
-//! Ending what is left in a container's cgroup, and removing it.
+//! Killing what is left in a container's cgroup, and removing it.
 
 use super::group::{Group, name, of_process};
 use super::limits;

@@ -1,4 +1,4 @@
-//! Scopes of the user's service manager: cgroups that are the user's where the session's are not.
+//! Scopes of systemd's user manager: cgroups that the user owns where the session's belongs to root.
 
 use super::group::{Group, of_process, own_part};
 use crate::error::{Error, Kind};

@@ -1,4 +1,4 @@
-//! A process in a container whose output is wanted and whose time is short: a health check.
+//! A process in a container whose output is captured and whose time is limited: a health check.
 
 use super::{ExecSpec, Report, joiner, prepare};
 use crate::error::{Context, Error, Kind, Result};

@@ -1,9 +1,9 @@
-//! What an `exec` leaves behind: a record of its process in the container's directory, and events.
+//! The traces of an `exec`: a record of its process in the container's directory, and events.
 //!
-//! Theory of operation. The joiner writes the record when the process runs and again when it ends, for it
-//! lives as long as the process does. The record of one that somebody was attached to goes with its end,
-//! as the caller has the exit code; that of a detached one is kept for a while. Records whose joiner was
-//! killed, and old ones, are removed by the next `exec`.
+//! Theory of operation. The joiner, which lives as long as the process, writes the record when the process
+//! starts and again when it exits. If somebody was attached, the record is removed at the exit, because the
+//! caller has the exit code; the record of a detached process is kept for a while. Old records, and those whose
+//! joiner was killed, are removed by the next `exec`.
 
 use crate::container::ContainerId;
 use crate::runtime::relay::End;

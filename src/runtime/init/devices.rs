@@ -1,8 +1,8 @@
-//! Devices of the host that were asked for, each mounted over a file of its own.
+//! Requested host devices, each mounted over a file of its own.
 //!
-//! An ordinary user cannot make nodes; the host's own are shown. Where the node was found may be another
-//! thing by now, and what an image puts in the way decides nothing: the source is opened without following
-//! a link and must still be a device, the place is a descriptor inside the root (attack cases 16 to 18).
+//! An ordinary user cannot create device nodes, so the host's own are mounted. The path of a node may refer to
+//! something else by now, and the image must not be able to interfere: the source is opened without following
+//! links and must still be a device, and the target is a descriptor inside the root (attack cases 16 to 18).
 
 use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Target};

@@ -1,8 +1,8 @@
-//! What stage 2 takes of the host.
+//! What stage 2 needs from the host.
 //!
-//! Theory of operation. A container whose ids are shifted has nobody inside who may enter the user's own
-//! directories. Stage 2 begins as the user and becomes the container's root before it makes anything; so what
-//! lies on the host is opened first, and used by descriptor only, in every container.
+//! Theory of operation. In a container with its own id map, nobody inside may enter the user's own directories.
+//! Stage 2 starts as the user and becomes the container's root before it creates anything. So everything on the
+//! host is opened first, and from then on used only by descriptor, in every container.
 
 use super::order::Order;
 use crate::fork::{Doing, Failure};

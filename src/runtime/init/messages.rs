@@ -1,4 +1,4 @@
-//! What the monitor and stage 2 tell each other.
+//! The messages between the monitor and stage 2.
 
 use crate::fork::{Failure, Link};
 use serde::{Deserialize, Serialize};

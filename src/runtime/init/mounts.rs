@@ -1,10 +1,10 @@
-//! The plan's mounts: each a detached tree that is moved onto a target inside the root.
+//! The plan's mounts: detached trees that are moved onto targets inside the root.
 //!
-//! Theory of operation. Sources are held already: what the caller named on the host, and what the monitor
-//! prepared (volumes, overlays, images). A part of a volume or image is another matter: what is inside may
-//! be a running container's to change, so it is resolved once, by the kernel and never upwards or through
-//! a link that leads out, and from then on only the descriptor is used: exchanging the path afterwards
-//! changes nothing (attack cases 34 and 44). Targets are found or made by [`files::mount_at`].
+//! Theory of operation. The sources are already open: those that the caller named on the host, and those that
+//! the monitor prepared (volumes, overlays, images). For a subpath of a volume or image, a running container
+//! may be able to change what is inside, so it is resolved once, by the kernel, never upwards or through a link
+//! that leads out, and from then on only the descriptor is used; exchanging the path afterwards has no effect
+//! (attack cases 34 and 44). Targets are found or created by [`files::mount_at`].
 
 use super::host::Sources;
 use crate::fork::{Doing, Failure};

@@ -1,4 +1,4 @@
-//! What stage 2 is to do.
+//! The instructions for stage 2.
 
 use crate::runtime::namespaces::NamespaceOwners;
 use crate::runtime::secrets::SecretFile;

@@ -1,7 +1,7 @@
-//! Option `U` of a mount: the source and everything in it is given to the payload's user.
+//! Mount option `U`: changes the owner of the source and everything in it to the payload's user.
 //!
-//! Works from descriptors and follows no symlink: what lies in the source may be the work of an earlier
-//! container. Other file systems mounted within are left alone.
+//! It works from descriptors and follows no symlinks, because the contents of the source may come from an
+//! earlier container. Other file systems mounted inside are left alone.
 
 use crate::fork::{Doing, Failure};
 use crate::storage::tree;

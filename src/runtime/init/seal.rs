@@ -1,10 +1,10 @@
-//! Executing ourselves anew from a read-only view, so that a container cannot write to our program.
+//! Re-executing ourselves from a read-only mount, so that a container cannot write to our binary.
 //!
 //! Theory of operation. A process inside can reach the file its ancestor was executed from through
-//! `/proc/PID/exe`, and an image's entry point may be `#!/proc/self/exe`. When that file belongs to an id
-//! that exists inside, it could be overwritten (CVE-2019-5736). A detached, read-only copy of the mount
-//! that holds the file is made; executed from there, every way to the file leads through the read-only
-//! mount. Root's file needs none of this: root does not exist inside.
+//! `/proc/PID/exe`, and an image's entry point may be `#!/proc/self/exe`. If that file belongs to an id that
+//! exists inside, it could be overwritten (CVE-2019-5736). So a detached, read-only copy of the mount that
+//! contains the file is made; once executed from there, every path to the file goes through the read-only
+//! mount. A file owned by root does not need this: root does not exist inside.
 
 use crate::container::ids::IdMaps;
 use crate::failpoint;

@@ -1,4 +1,4 @@
-//! Secrets as files: kept with the generated files in memory, each mounted on its own and read-only.
+//! Secrets as files: stored with the generated files in memory, each mounted separately and read-only.
 
 use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Scratch, Target};

@@ -1,14 +1,14 @@
-//! The container's mount tree, from an empty namespace copy to a pivoted root.
+//! The container's mount tree, from a copied mount namespace to a pivoted root.
 //!
-//! Theory of operation, in this order because each step needs the one before:
-//! 1. A copy of the assembled root, taken in this mount namespace, is mounted over itself: only a mount
-//!    of this namespace that is not locked can become the root (pivot_root(2), mount_namespaces(7)).
-//! 2. Kernel file systems. proc and sysfs are refused once the host's are out of sight, so they come
-//!    before the pivot. `/dev` is a fresh tmpfs that is filled through its own descriptor: nothing in the
-//!    image is asked (attack cases 16 to 20).
-//! 3. The plan's mounts, then the generated files, each a detached mount moved onto a target that was
-//!    opened inside the root (cases 21 to 23).
-//! 4. Masks and read-only paths, last so that no mount of the user's hides or undoes them.
+//! Theory of operation. Each step needs the one before:
+//! 1. A copy of the assembled root, made in this mount namespace, is mounted over itself: only a mount of this
+//!    namespace that is not locked can become the root (pivot_root(2), mount_namespaces(7)).
+//! 2. Kernel file systems. Mounting proc and sysfs is refused once the host's are out of sight, so this comes
+//!    before the pivot. `/dev` is a new tmpfs that is filled through its own descriptor; nothing in the image
+//!    is used (attack cases 16 to 20).
+//! 3. The plan's mounts, then the generated files, each a detached mount moved onto a target that was opened
+//!    inside the root (cases 21 to 23).
+//! 4. Masks and read-only paths, last, so that no user mount hides or undoes them.
 //! 5. Pivot; the host's tree is unmounted.
 
 use super::host::Host;

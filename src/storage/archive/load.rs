@@ -58,7 +58,7 @@ struct Layer {
 }
 
 /// Loads every image of an archive. `report` hears what is done, `stop` is asked whether to give up.
-/// Starts threads (law 1: in a leaf), inside the user namespace.
+/// Starts threads (rule 1: in a leaf), inside the user namespace.
 ///
 /// # Errors
 /// [`Kind::Image`] when the archive is none or does not keep its promises: what came before stays.

@@ -147,7 +147,7 @@ pub struct MakeImage<'a> {
     pub names: &'a [Reference],
 }
 
-/// Makes an image: unpacks the new layer, syncs everything and makes it visible. Starts threads (law 1:
+/// Makes an image: unpacks the new layer, syncs everything and makes it visible. Starts threads (rule 1:
 /// in a leaf), inside the user namespace.
 ///
 /// # Errors
