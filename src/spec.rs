@@ -1,7 +1,8 @@
-//! What is kept of a container: plain, owned, serializable types without behaviour of their own.
+//! What is stored about a container: plain, owned, serializable types without behaviour.
 //!
-//! [`ContainerSpec`] is written once as `plan.json` and never changes; everything that runs, shows or removes a
-//! container reads it. It holds no descriptors, locks or lifetimes. `plan` makes one of a request, `storage` keeps it.
+//! [`ContainerSpec`] is written once as `plan.json` and never changes; all code that runs, shows or removes a
+//! container reads it. It contains no descriptors, locks or lifetimes. `plan` creates it from a request,
+//! `storage` stores it.
 
 use crate::container::ids::IdMaps;
 use crate::container::{ContainerId, Name, RestartPolicy};

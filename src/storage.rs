@@ -1,25 +1,25 @@
-//! Everything that owns bytes under the data root.
+//! Everything stored in the data root.
 //!
 //! Theory of operation. A [`Store`] is a handful of paths: opening one reads the `version` record and
-//! nothing else. Below the data root:
+//! nothing else. The data root contains:
 //!
 //! ```text
 //! version       format of the store and the id map its layers were made with
-//! lock          taken shared for moments while references are made, exclusively to collect garbage
+//! lock          held shared briefly while references are created, exclusively to collect garbage
 //! oci/          an OCI image layout; index.json is derived from refs/ and images/
 //! refs/<hash>   one small record per reference; the hash is of its canonical form
 //! images/<id>   one small record per image
-//! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; present means complete
+//! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; complete if it exists
 //! volumes/ secrets/ containers/ names/
-//! events/       what happened, the file `current` being appended to
-//! tmp/          what is being made now; trash/  what is being deleted now
-//! damaged/      what `system check --repair` could not mend and has put out of the way
+//! events/       the event log; `current` is appended to
+//! tmp/          what is being created; trash/  what is being deleted
+//! damaged/      what `system check --repair` could not repair and moved aside
 //! ```
 //!
-//! Whatever becomes visible does so by one rename of something complete, so a process may be killed at
-//! any instant. Paths below the data root are built from digests, ids and names only, which are types
-//! that cannot hold a separator, and opened through no link ([`place`]); what lies inside a layer or
-//! volume is reached by descriptors.
+//! Objects become visible by a single rename once they are complete, so a process may be killed at any
+//! time. Paths in the data root are built only from digests, ids and names, which are types that cannot
+//! contain a separator, and are opened without following links ([`place`]); the contents of a layer or volume
+//! are reached by descriptors.
 
 mod access_list;
 pub mod archive;

@@ -1,7 +1,7 @@
-//! The kernel, as typed calls: the only room where `unsafe` may stand.
+//! Typed system calls: the only room that may contain `unsafe`.
 //!
-//! What nix offers is used from nix; here is what it lacks. Every wrapper takes and gives owned or
-//! borrowed descriptors, never raw numbers, and returns `nix::Result`.
+//! What nix offers is used from nix; this is what it lacks. Every wrapper takes and returns owned or borrowed
+//! descriptors, never raw numbers, and returns `nix::Result`.
 #![allow(unsafe_code, reason = "the one room for system calls that no library wraps")]
 
 pub mod caps;

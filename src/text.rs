@@ -1,4 +1,4 @@
-//! Text in and out, as views, filters and log tags share it: pure helpers.
+//! Text helpers shared by views, filters and log tags; pure.
 
 mod glob;
 mod printable;

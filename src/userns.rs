@@ -1,17 +1,18 @@
-//! The user's shared user namespace: id 0 inside is the user, 1 and up are the subid ranges.
+//! The user's shared user namespace: id 0 inside is the user, 1 and up are the subordinate ids.
 //!
-//! Theory of operation. [`enter`] puts the calling process into the shared namespace, by the first way
-//! that works:
-//! 1. It already has the capabilities: real root, or inside another user namespace. Nothing to do.
-//! 2. A registered process lives in it: open that process's namespace and `setns`. Costs a tenth of 3.
-//! 3. Make it: fork two helpers, unshare, and let them execute newuidmap and newgidmap side by side.
-//!    The helpers are forked first because afterwards they would be inside, where the set-uid bit of
-//!    newuidmap is not honoured. Without a range or without newuidmap, one id is mapped and that is all.
+//! Theory of operation. [`enter`] puts the calling process into the shared namespace, in the first way that
+//! works:
+//! 1. It already has the capabilities, as real root or inside another user namespace. Nothing to do.
+//! 2. A registered process is in it: open that process's namespace and `setns`. This takes a tenth of the time
+//!    of 3.
+//! 3. Create it: fork two helpers, unshare, and let them execute newuidmap and newgidmap in parallel. The
+//!    helpers are forked first, because afterwards they would be inside, where the set-uid bit of newuidmap has
+//!    no effect. Without a range or without newuidmap, only one id is mapped.
 //!
-//! A lock in the runtime directory covers 2 and 3, so that two shared namespaces never coexist: only
-//! inside one can a process reach every container's namespaces. Whoever is inside registers itself
-//! there; the namespace lives as long as any of them. What killed processes leave there is removed by those
-//! that join later, a bounded number each time. See user_namespaces(7), newuidmap(1).
+//! A lock in the runtime directory covers 2 and 3, so that two shared namespaces never coexist: only inside a
+//! single one can a process reach every container's namespaces. Processes inside register themselves in the
+//! runtime directory; the namespace lives as long as any of them. Registrations of killed processes are removed
+//! by those that join later, a limited number each time. See user_namespaces(7), newuidmap(1).
 
 use crate::container::ids::{IdMaps, child_lines};
 use crate::failpoint;

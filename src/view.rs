@@ -1,4 +1,5 @@
-//! Typed things as documents and rows: JSON and templates, as podman and docker show them. The dialect is an argument.
+//! Typed data as documents and rows: JSON and templates, in the format of podman and docker. The dialect is an
+//! argument.
 
 pub mod container;
 mod dialect;

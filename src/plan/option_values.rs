@@ -1,4 +1,4 @@
-//! Small option values: one word out of a few, or `key=value`.
+//! Small option values: one of a few words, or `key=value`.
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::Share;

@@ -1,19 +1,19 @@
-//! Sharing namespaces: another container's, or one that is given by its path.
+//! Sharing namespaces: those of another container, or one given by its path.
 //!
-//! Theory of operation. What is shared is opened before anything is changed, as descriptors: a number
-//! could be another process's by the time it is used. A namespace answers to the user namespace that owns
-//! it, so what owns it decides how it is shared ([`NamespaceOwner`]):
-//! - Another container's. The new container moves into that container's user namespace as well, for only
-//!   there may it mount the proc and sysfs that belong to the namespace.
-//! - The host's after all, when the other container shares it itself.
-//! - Somebody else's. It is entered from the shared user namespace, and nothing of it can be changed.
+//! Theory of operation. Shared namespaces are opened before anything changes, and used as descriptors, because
+//! a pid could refer to another process later. What can be done in a namespace depends on the user namespace
+//! that owns it, so the owner determines how it is shared ([`Whose`]):
+//! - Another container. The new container also joins that container's user namespace, because only there can it
+//!   mount the proc and sysfs that belong to the namespace.
+//! - The host after all, if the other container itself shares the host's.
+//! - Somebody else. The namespace is entered from the shared user namespace, and cannot be modified.
 //!
-//! The monitor stays where it is: a go-between enters what is shared, the user namespace last, and makes
-//! the container's first process from there ([`super::birth`]). See setns(2), ioctl_nsfs(2).
+//! The monitor stays where it is: a go-between enters the shared namespaces, the user namespace last, and
+//! clones the container's first process from there ([`super::birth`]). See setns(2), ioctl_nsfs(2).
 //!
-//! With a network or IPC namespace come the files that belong to it: `/etc/hosts` and `/etc/resolv.conf`,
-//! or `/dev/shm`, taken from the other container's mount namespace as detached mounts. The other container
-//! may have put anything there, so each is opened inside its root and must be of its kind.
+//! The files that belong to a network or IPC namespace are shared too: `/etc/hosts` and `/etc/resolv.conf`, or
+//! `/dev/shm`, taken from the other container's mount namespace as detached mounts. The other container may
+//! have put anything there, so each is opened inside its root and must be of the expected type.
 
 use super::door::{Door, Ground};
 use super::namespaces::{NamespaceOwner, NamespaceOwners, SHM};

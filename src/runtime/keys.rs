@@ -1,16 +1,17 @@
-//! Kernel keys: a container possesses none of its caller's.
+//! Kernel keys: a container has no access to its caller's.
 //!
-//! Theory of operation. A process inherits its session keyring over clone(2), exec and into user namespaces,
-//! and possesses what is in it (keyrings(7)). So each payload gets an empty one of its own. The kernel charges
-//! it to the real user, who for the container's root is this account, and a container can use up what an
-//! account may have (`kernel.keys.maxkeys`, 200 keys): its processes may hold a keyring each. That must not
-//! keep the account's other containers from starting, so then the keyring is charged to another user of the
-//! container's, any of its many; to have them all use up what they may have takes millions of keys.
+//! Theory of operation. A process inherits its session keyring across clone(2), exec and into user namespaces,
+//! and possesses the keys in it (keyrings(7)). So each payload gets an empty session keyring of its own. The
+//! kernel charges it to the real user, who for the container's root is this account, and a container can use up
+//! the account's quota (`kernel.keys.maxkeys`, 200 keys), because each of its processes may hold a keyring.
+//! That must not prevent the account's other containers from starting, so the keyring is then charged to one of
+//! the container's many other users; using up the quotas of all of them takes millions of keys.
 //!
-//! Where no user has room, or there is only one, the caller's keyring stays and a filter takes away every
-//! system call by which a process makes use of keys itself: they answer `EDQUOT`, which is true.
+//! If no user has quota left, or there is only one, the caller's keyring stays, and a filter blocks every
+//! system call with which a process uses keys; they fail with `EDQUOT`, which is accurate.
 //!
-//! No names are given to keyrings: one that is found by its name is what another made of it.
+//! Keyrings are not named, because the contents of a keyring that is found by its name are up to whoever
+//! created it.
 
 use super::seccomp;
 use crate::fork::{Doing, Failure};

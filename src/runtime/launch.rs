@@ -1,4 +1,4 @@
-//! The parent's side of a start: what it needs of the host, and the fork of the monitor.
+//! The parent's side of a start: acquiring host resources, and forking the monitor.
 
 use super::connection::Connection;
 use super::explain::explain_exec;

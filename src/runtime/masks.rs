@@ -1,11 +1,11 @@
-//! Parts of `/proc` and `/sys` that a container must not see or change, and the sysctls it may.
+//! The parts of `/proc` and `/sys` that a container must not see or change, and its sysctls.
 //!
-//! Theory of operation. Both file systems are ours, freshly mounted, but the image decides what `/proc`
-//! and `/sys` are before that, and could leave a symlink or an ordinary directory there; whoever writes
-//! masks or sysctls by path then writes where the image likes (CVE-2019-16884, CVE-2025-52881). So the
-//! base is opened without following anything and must be the root of a file system of the right type; a
-//! mask is our own null device, which must be the real one (CVE-2025-31133), or our own empty directory;
-//! and read-only copies are attached to the descriptor they were made from.
+//! Theory of operation. Both file systems are ours and newly mounted, but the image determines what `/proc` and
+//! `/sys` are before that, and could have a symlink or an ordinary directory there; a program that writes masks
+//! or sysctls by path would then write wherever the image points (CVE-2019-16884, CVE-2025-52881). So the base
+//! is opened without following links and must be the root of a file system of the right type; a mask is our own
+//! null device, which must be the real one (CVE-2025-31133), or our own empty directory; and read-only copies
+//! are attached to the descriptor from which they were made.
 
 use super::files::{Scratch, is, open_in};
 use crate::fork::{Doing, Failure};

@@ -1,26 +1,26 @@
 //! Stage 1: the monitor, one per running container.
 //!
-//! Theory of operation. Forked from the command, it outlives it and holds everything that must live as
-//! long as the container: the shared user namespace, the assembled root, the log, the attach socket, the
-//! terminal, the network helpers. In order:
-//! 1. Let go of the caller: own session, standard streams to `/dev/null`, every descriptor closed that is
-//!    not named in [`Launch`], so that `$(coracle run -d ...)` returns at once.
-//! 2. Enter the shared user namespace and a mount namespace of its own, take `alive`.
+//! Theory of operation. Forked from the command, it outlives it and holds everything that must live as long as
+//! the container: the shared user namespace, the assembled root, the log, the attach socket, the terminal, the
+//! network helpers. In order:
+//! 1. Detach from the caller: new session, standard streams to `/dev/null`, and all descriptors closed except
+//!    those listed in [`Launch`], so that `$(coracle run -d ...)` returns at once.
+//! 2. Enter the shared user namespace and a new mount namespace, and take `alive`.
 //! 3. Assemble the root, prepare volumes and generated files.
-//! 4. Clone stage 2 into the container's namespaces, write its id map, begin the network, say go. While
-//!    stage 2 mounts, record the run; no payload starts unrecorded.
-//! 5. Say proceed. End of file on stage 2's link: the payload runs. Say so by `alive`, which lets others in,
-//!    and tell the caller. Relay until it ends.
-//! 6. At the end, in this order: output drained, exit record written, ports closed, `--rm` directory in the
-//!    trash, exit code delivered; then unmount and delete. So name, port and volume are free when the
-//!    command returns, and the slow part comes after. A container that stays may be started by whoever
-//!    reads its exit record: its ports are closed before that.
+//! 4. Clone stage 2 into the container's namespaces, write its id map, start setting up the network, send Go.
+//!    While stage 2 mounts, record the run; no payload starts unrecorded.
+//! 5. Send Proceed. End of file on stage 2's link means that the payload runs. Indicate that in `alive`, which
+//!    allows others to enter, and tell the caller. Relay until the payload exits.
+//! 6. At the end, in this order: drain the output, write the exit record, close the ports, move a `--rm`
+//!    directory to the trash, deliver the exit code; then unmount and delete. So the name, ports and volumes
+//!    are free when the command returns, and the slow part comes later. A container that stays can be restarted
+//!    as soon as its exit record can be read, so its ports are closed before that.
 //!
-//! Steps 1 to 3 are the monitor's life, 4 and 5 one run of it. Where the restart policy wants another run
-//! ([`restart`]), the exit record says so and until when the monitor waits; ports and clients are let go
-//! all the same, and step 4 comes again with fresh namespaces over the same root.
+//! Steps 1 to 3 happen once per monitor, 4 to 6 for each run. If the restart policy calls for another run
+//! ([`restart`]), the exit record says so and until when the monitor waits; ports and clients are released all
+//! the same, and step 4 is repeated with new namespaces over the same root.
 //!
-//! A start that fails leaves an exit record with the reason, and nothing else.
+//! A failed start leaves an exit record with the reason, and nothing else.
 
 use super::failure::storage_failure;
 use super::health::Checks;

@@ -1,10 +1,11 @@
-//! `--sdnotify`: a service manager's notification socket, and the container's.
+//! `--sdnotify`: the service manager's notification socket, and the container's.
 //!
-//! Theory of operation. A service of `Type=notify` finds a datagram socket in `NOTIFY_SOCKET` and says
-//! `READY=1` there (sd_notify(3)). The manager must follow the monitor, which lives as long as the container,
-//! so the monitor names itself the main process. Where the payload is to speak for itself it gets a socket
-//! of its own, mounted at [`INSIDE`], and the monitor passes on what a service may say about its own state,
-//! but nothing that names processes or hands over descriptors: the container is not trusted with those.
+//! Theory of operation. A service of `Type=notify` sends `READY=1` to the datagram socket named by
+//! `NOTIFY_SOCKET` (sd_notify(3)). The manager must track the monitor, which lives as long as the container, so
+//! the monitor declares itself the main process. If the payload is to send its own notifications, it gets a
+//! socket of its own, mounted at [`INSIDE`]. The monitor forwards what a service may report about its own
+//! state, but nothing that names processes or passes descriptors, because the container is not trusted with
+//! those.
 
 use crate::spec::{ContainerSpec, MountSource, MountSpec, NotifyMode};
 use crate::storage::containers::ContainerDir;

@@ -1,4 +1,4 @@
-//! Where a container's output is kept, as its plan says.
+//! Where a container's output is stored, according to its plan.
 
 use super::failure::storage_failure;
 use super::relay::Sink;

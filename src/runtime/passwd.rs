@@ -1,12 +1,11 @@
-//! Whom the payload runs as: `--user` and `--group-add` looked up inside the root file system.
+//! The payload's user: looks up `--user` and `--group-add` inside the root file system.
 //!
-//! Theory of operation. Names mean what the container's own `/etc/passwd` and `/etc/group` say, and both
-//! are the image's to write: each is opened inside the root by descriptor, must be a regular file of
-//! bounded size, and is read by the few lines here. No name service of the host is asked, and nothing of
-//! the container is executed or linked. Ids are u32 from the first digit on; 4294967295 is no id
-//! (setresuid(2) takes it for "leave as it is") and is refused. Rules are podman's: a number is always
-//! an id, a group given with the user takes the place of the user's own groups, the primary group is
-//! among the supplementary ones (CVE-2022-2989).
+//! Theory of operation. Names are resolved by the container's own `/etc/passwd` and `/etc/group`, which the
+//! image controls. So each is opened inside the root by descriptor, must be a regular file of limited size, and
+//! is parsed here. The host's name services are not queried, and nothing from the container is executed or
+//! linked. Ids are u32 throughout; 4294967295 is not a valid id (setresuid(2) takes it to mean "leave
+//! unchanged") and is refused. The rules are podman's: a number is always an id, a group given with the user
+//! replaces the user's own groups, and the primary group is among the supplementary ones (CVE-2022-2989).
 
 use super::files::open_in;
 use crate::fork::{Doing, Failure, Step};

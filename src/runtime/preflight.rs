@@ -1,4 +1,4 @@
-//! What is looked at and made for a process before any is forked, at a start as for `exec`.
+//! Checks and preparations for a process before any is forked, for a start as well as for `exec`.
 
 use super::seccomp;
 use crate::error::{Error, Kind, Result};

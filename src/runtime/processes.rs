@@ -1,11 +1,10 @@
-//! The processes of a running container, as the host's procfs shows them.
+//! The processes of a running container, from the host's procfs.
 //!
-//! Theory of operation. A container's processes are those in the pid namespace of its first one; where
-//! that is the host's own (`--pid=host`), those in its mount namespace. Each process is read through a
-//! descriptor of its directory in procfs, which dies with the process, so that what is shown of a process
-//! is of that process though its number may be used again. Nothing of the container is executed, linked
-//! or asked (attack case 32); numbers inside are those that the kernel lists itself (`NSpid`,
-//! proc_pid_status(5)).
+//! Theory of operation. A container's processes are those in the PID namespace of its first process or, if that
+//! is the host's (`--pid=host`), those in its mount namespace. Each process is read through a descriptor of its
+//! directory in procfs, which becomes invalid when the process exits, so data of different processes is never
+//! mixed up even if a pid is reused. Nothing from the container is executed, linked or queried (attack case
+//! 32); pids inside are those that the kernel reports (`NSpid`, proc_pid_status(5)).
 
 use super::door::Door;
 use crate::error::{Context, Error, Kind, Result};

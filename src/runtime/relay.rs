@@ -1,21 +1,22 @@
-//! The monitor's loop: the container's output to the log and to whoever is attached, input back, until
-//! the first process ends.
+//! The monitor's loop: passes the container's output to the log and to attached clients, and input back, until
+//! the first process exits.
 //!
-//! Theory of operation. Everything is non-blocking and every buffer is bounded (attack case 39); when the
-//! container does not read its input, clients' frames are not taken. A client that goes away is forgotten.
-//! What one that does not read may hold up:
-//! - while the container runs, its output, as a terminal would: once the client's queue is full nothing more
-//!   is read, and the container waits in write(2). Nothing that goes to `| less` or `| tar x` is lost so;
-//! - but not the output of others: an attached client that has taken nothing for [`carry::LAG`] while another one
-//!   waits for more is let go. The client that the container was started for stays: it is its terminal;
-//! - the container's end, restart or next start: never. Who has not taken everything [`MOMENT`] after the end
-//!   gets the rest and the exit code from a process of its own ([`courier`]), which holds nothing of the
-//!   container and ends with its clients.
+//! Theory of operation. Everything is non-blocking and every buffer is bounded (attack case 39); while the
+//! container does not read its input, no frames are taken from clients. A client that disconnects is forgotten.
+//! A client that does not read can delay
+//! - the container's output while it runs, as a terminal would: once the client's queue is full, no more output
+//!   is read, and the container blocks in write(2). So nothing piped to `| less` or `| tar x` is lost;
+//! - but not the output to others: an attached client that has read nothing for [`carry::LAG`] while another
+//!   one waits for more is disconnected. The client for which the container was started stays, as that is the
+//!   container's terminal;
+//! - and never the container's exit, restart or next start. A client that has not read everything [`MOMENT`]
+//!   after the exit gets the rest and the exit code from a separate process ([`courier`]), which holds no
+//!   resources of the container and exits with its clients.
 //!
 //! `exec` relays in the same way, for one client; its process is the courier itself.
 //!
-//! The loop ends when the first process has been reaped, or cannot be reaped ([`held`]), and what it left in
-//! the pipes has been read: as much as they hold, for others may go on writing to them.
+//! The loop ends when the first process has been reaped, or cannot be reaped ([`held`]), and what is left in
+//! the pipes has been read: only as much as they can hold, because others may keep writing to them.
 
 mod carry;
 mod checks;

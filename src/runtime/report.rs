@@ -1,4 +1,4 @@
-//! What the monitor and the joiners of `exec` tell of as events.
+//! The events reported by the monitor and by the joiners of `exec`.
 
 use super::relay::End;
 use crate::spec::ContainerSpec;

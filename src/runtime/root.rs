@@ -1,11 +1,11 @@
-//! The root file system of a container for commands that look into it or copy: of a running one as its
-//! first process sees it, of any other assembled for the moment.
+//! The root file system of a container, for commands that read or copy its files: that of a running container
+//! as its first process sees it, otherwise temporarily assembled.
 //!
-//! Theory of operation. What runs is reached through its door ([`door`]). What waits to be started again is
-//! mounted by its monitor, and is looked at there. What does not run is mounted in a mount namespace of the
-//! calling process's own, volumes and binds included, and ends with that process; `alive` is held
-//! meanwhile, so that a start waits. Either way the caller gets a directory descriptor, and resolves
-//! everything inside it (attack case 31).
+//! Theory of operation. A running container is entered with the checks of [`door`]. The root of a container
+//! that waits to be restarted is mounted by its monitor, and is accessed there. The root of a container that is
+//! not running is mounted in a mount namespace of the calling process, including volumes and binds, and
+//! disappears with that process; `alive` is held meanwhile, so that a start waits. In each case the caller gets
+//! a directory descriptor, and resolves all paths inside it (attack case 31).
 
 use super::door::{self, Door};
 use super::monitor::layers::Layers;

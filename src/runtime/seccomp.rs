@@ -1,15 +1,15 @@
-//! The system call filter of a container.
+//! The seccomp filter of a container.
 //!
-//! Theory of operation. The default profile (`seccomp/default.json`) is compiled by build.rs for the
-//! capability sets that matter to it and embedded, so the usual start neither reads nor compiles
-//! anything. Another profile, or a capability that changes the default one, is compiled by libseccomp at
-//! its first use and kept in `cache/seccomp/` under the data root, named after a hash of everything that
-//! went in: profile, capabilities, machine, kernel release, library version.
+//! Theory of operation. The default profile (`seccomp/default.json`) is compiled by build.rs for the capability
+//! sets that affect it and embedded, so an ordinary start neither reads nor compiles anything. Another profile,
+//! or a capability that changes the default one, is compiled by libseccomp at its first use and cached in
+//! `cache/seccomp/` in the data root, under a hash of everything that it depends on: profile, capabilities,
+//! machine, kernel release, library version.
 //!
-//! A container that was given the home directory can write that cache, and a program it planted there
-//! would be the filter of the next container. So an entry is only believed with a tag made with a key
-//! that lives in the runtime directory (which is not below the home directory, and empties at boot); one
-//! without a right tag is compiled again. Reads and writes go by descriptor and follow no symlink.
+//! A container that can write to the home directory can write to that cache, and could plant a filter for the
+//! next container. So an entry is only accepted with a tag made with a key in the runtime directory (which is
+//! not below the home directory, and is emptied at boot); an entry without a valid tag is compiled again. Reads
+//! and writes use descriptors and follow no symlinks.
 
 mod compile;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Health checks: what is checked, how often, and what follows.
+//! Health checks: the command, the intervals, and the action on failure.
 
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};

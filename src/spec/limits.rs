@@ -1,4 +1,4 @@
-//! What a container may use: resource limits of processes and cgroups, kernel settings.
+//! Resource limits of processes and cgroups, and kernel parameters.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

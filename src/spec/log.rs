@@ -1,4 +1,4 @@
-//! Terminal, standard input and where output is kept.
+//! Terminal, standard input and where output is stored.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a plan says of one mount.
+//! One mount in a plan.
 
 use crate::container::Name;
 use crate::image::{ChainId, Digest};

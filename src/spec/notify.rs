@@ -1,4 +1,4 @@
-//! Who tells the service manager that a container is ready.
+//! Who notifies the service manager that a container is ready.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The first process and whom it runs as.
+//! The first process and its user.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Secrets: names only. What a secret says is in no record.
+//! Secrets: names only. No record contains a secret's value.
 
 use crate::container::Name;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Access lists of files: extended attributes that hold ids (acl(5), linux/posix_acl_xattr.h).
+//! POSIX ACLs of files: extended attributes that contain ids (acl(5), linux/posix_acl_xattr.h).
 
 use super::place::Place;
 use super::record::failed;

@@ -1,10 +1,10 @@
-//! Images as files: docker's archives, OCI layouts and the directories of containers/image, in and out.
+//! Image archives: docker archives, OCI layouts and the directories of containers/image, in and out.
 //!
-//! Theory of operation. A [`Source`] gives members by name, from an archive that is read in place or from
-//! a directory; nothing of it is ever unpacked as files. `load` first reads everything small (indexes,
-//! manifests, configurations) and checks it, so that a lying archive is refused before anything changes;
-//! then each layer goes through the same unpacker as a pulled one and is held against the digests that
-//! its configuration promises (attack case 14). `save` writes the blobs as they are kept, so digests stay.
+//! Theory of operation. A [`Source`] provides members by name, from an archive that is read in place or from a
+//! directory; members are never unpacked to files. `load` first reads and checks all small members (indexes,
+//! manifests, configurations), so that a malicious archive is refused before anything changes. Then each layer
+//! goes through the same unpacker as a pulled one, and is checked against the digests in its configuration
+//! (attack case 14). `save` writes the blobs as they are stored, so digests are preserved.
 //!
 //! Formats: OCI image spec, image-layout.md; docker's image specification v1.2, "Combined Image JSON +
 //! Filesystem Changeset Format"; containers-transports(5), `dir:`.

@@ -1,11 +1,10 @@
 //! Content-addressed blobs in a valid OCI image layout (OCI image spec, image-layout.md).
 //!
-//! Theory of operation. A [`BlobWriter`] appends to a file in `tmp/` and hashes as it goes; `finish`
-//! compares digest and size and renames the file into place, so a blob that is present was verified.
-//! [`BlobReader`]s follow the same file while it grows: the disk is the queue between the network and
-//! the unpacker, neither waits for the other, and a resumed download just goes on appending. A reader
-//! sees end of file only after the digest was verified (attack cases 10 and 12), and an error when the
-//! writer gives up.
+//! Theory of operation. A [`BlobWriter`] appends to a file in `tmp/` and hashes at the same time; `finish`
+//! verifies digest and size and renames the file into place, so a blob that exists has been verified.
+//! [`BlobReader`]s follow the same file while it grows: the disk is the queue between the network and the
+//! unpacker, neither waits for the other, and a resumed download just keeps appending. A reader sees end of
+//! file only after the digest has been verified (attack cases 10 and 12), and an error if the writer gives up.
 
 use super::place::{Place, TMP};
 use super::record::{self, Durability, failed, open_regular};

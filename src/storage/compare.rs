@@ -1,10 +1,10 @@
-//! What differs between two stacks of directories: a container and its image, or any two.
+//! The differences between two stacks of directories: a container and its image, or any two.
 //!
-//! Theory of operation. A stack is what overlay would show of it: directories, the top one first, with
-//! whiteouts and opaque marks. Both stacks are walked side by side by descriptors. A directory to which
-//! both stacks contribute the very same directories is the same in both, and is not looked into: so
-//! comparing a container with its own image costs what the container has written, and no more. A file is
-//! the same when it is the same inode, or has the same kind, owner, mode, size and time.
+//! Theory of operation. A stack represents what overlay would show: directories, topmost first, with whiteouts
+//! and opaque markers. Both stacks are walked in parallel by descriptors. A directory to which both stacks
+//! contribute the very same directories is identical in both, and is skipped, so the cost of comparing a
+//! container with its own image depends only on what the container has written. Two files are the same if they
+//! are the same inode, or have the same type, owner, mode, size and time.
 
 use super::unpack::{DIRECTORY, file_type, lstat};
 use super::{record, tree, whiteout};

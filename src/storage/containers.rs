@@ -1,17 +1,17 @@
 //! Containers as files: `containers/<id>/` and `names/`.
 //!
-//! Theory of operation. A container is a directory of small records, each replaced as a whole.
-//! `plan.json` never changes; `settings.json` is what verbs have changed; `run.json` and `exit.json` are the
-//! monitor's; `summary` is a digest of them for listings. Status is derived, never stored: no `run.json`
-//! is created; an `exit.json` of the same run is exited; `alive` held is running; else the monitor died
-//! and any command may finish its work ([`ContainerDir::finish_dead`]).
+//! Theory of operation. A container is a directory of small records, each replaced as a whole. `plan.json`
+//! never changes; `settings.json` contains what commands have changed; `run.json` and `exit.json` are written
+//! by the monitor; `summary` combines them for listings. Status is derived, never stored: no `run.json` means
+//! created; an `exit.json` of the same run means exited; if `alive` is held, the container is running;
+//! otherwise the monitor died and any command may clean up ([`ContainerDir::finish_dead`]).
 //!
-//! `names/<name>` is a symbolic link whose `EEXIST` decides who has the name ([`names`]). A container is made
-//! aside and gets its place when it is complete ([`create`]); who removes one moves its directory to the trash
-//! in one step. Nothing here takes a lock on the whole store.
+//! `names/<name>` is a symbolic link; `EEXIST` on creating it means that the name is taken ([`names`]). A
+//! container is created under a temporary name and renamed once it is complete ([`create`]); removing it moves
+//! its directory to the trash in one step. Nothing here locks the whole store.
 //!
-//! A directory without a `summary` is what a creator or remover of an earlier version left that was killed:
-//! it is listed nowhere, its name is free, and it is collected once nobody holds its `lock`.
+//! A directory without a `summary` was left by a creator or remover of an earlier version that was killed: it
+//! is not listed, its name is free, and it is collected once nobody holds its `lock`.
 
 mod create;
 mod damage;

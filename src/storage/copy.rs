@@ -1,4 +1,4 @@
-//! Copying files between directories of the store, by descriptors and without following anything.
+//! Copying files between directories of the store, by descriptors and without following links.
 
 use super::unpack::{BASE, DIRECTORY, chmod_held, copy_xattrs, file_type, lstat, resolve};
 use super::{holes, tree};

@@ -1,18 +1,18 @@
-//! What happened, one line each, in a file that every process appends to.
+//! The event log: one line per event, in a file to which every process appends.
 //!
 //! Theory of operation. `events/current` is opened with `O_APPEND` and written with one write(2) per event,
-//! which the kernel does not mix with others'. Writers hold a shared flock(2) for that moment; whoever finds
-//! the file full takes it exclusively, if it is free, and renames it to the next number, so that nobody
-//! writes to a file that has been put aside: a writer that waited looks whether `current` is still the file
-//! it has opened. Among many writers the file is hardly ever free, so at twice that size each of them waits
-//! for it: the first one puts it aside. A reader that has come to the end of a file that is not `current`
-//! any more has therefore seen all of it.
+//! which the kernel does not interleave with others. Writers hold a shared flock(2) for that moment. A writer
+//! that finds the file full takes the lock exclusively, if it is free, and renames the file to the next number.
+//! So that nobody writes to a rotated file, a writer that has waited for the lock checks whether `current` is
+//! still the file it opened. With many writers the lock is hardly ever free, so at twice the size each of them
+//! waits for it, and the first one rotates the file. A reader that has reached the end of a file that is no
+//! longer `current` has therefore seen all of it.
 //!
-//! A writer that was killed within its write, or found the disk full, leaves a line without an end; the next
-//! event follows on it. Each line starts with [`event::OPENING`], which no JSON text holds inside, so a reader
-//! finds that next event all the same.
+//! A writer that was killed during its write, or found the disk full, leaves an incomplete line, and the next
+//! event follows on it. Each line starts with [`event::OPENING`], which cannot occur inside JSON text, so a
+//! reader still finds that next event.
 //!
-//! An event that cannot be written is lost; the verb that tells of it does not fail.
+//! An event that cannot be written is lost; the command that reports it does not fail.
 
 mod event;
 mod files;

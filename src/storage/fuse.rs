@@ -1,15 +1,15 @@
-//! File systems of our own, served by a process beside the container (fuse(4)).
+//! Our own file systems, each served by a process of its own for a container (fuse(4)).
 //!
-//! Theory of operation. There are two: layers under other ids ([`shift`]), and an overlay where the kernel
-//! refuses its own ([`overlay`]). Both are mounted and served alike.
+//! Theory of operation. There are two: layers with shifted ids ([`shift`]), and an overlay for where the kernel
+//! refuses to mount its own ([`overlay`]). Both are mounted and served in the same way.
 //!
-//! - **The mount.** /dev/fuse is opened in the namespace that mounts, as the kernel demands. Access is the
-//!   kernel's affair (`default_permissions`, `allow_other`): a server decides nothing.
-//! - **The server** is a leaf beside the container, in no namespace of it ([`leaf`]). It has left the mount
-//!   namespace before the mount is attached, or it would keep alive what it serves: it ends when the last
-//!   mount ends, whatever has become of those who made it. It holds the directories it shows and the device,
-//!   and no more capabilities than they need. One that is killed takes no caller along: nobody else has the
-//!   device open, so whoever asks for a file then is told `ENOTCONN`.
+//! - **The mount.** /dev/fuse is opened in the namespace that mounts, as the kernel requires. The kernel checks
+//!   permissions (`default_permissions`, `allow_other`); a server makes no such decisions.
+//! - **The server** is a leaf in none of the container's namespaces ([`leaf`]). It leaves the mount namespace
+//!   before the mount is attached, or it would keep alive what it serves: it exits when the last mount is gone,
+//!   whatever has become of the processes that made it. It holds only the device and the directories it shows,
+//!   and only the capabilities that these need. If it is killed, no caller hangs: nobody else has the device
+//!   open, so accesses fail with `ENOTCONN`.
 
 mod attributes;
 mod leaf;

@@ -1,10 +1,10 @@
-//! Files with holes: which parts of one hold data.
+//! Sparse files: which parts of a file contain data.
 //!
-//! Theory of operation. lseek(2) with `SEEK_DATA` and `SEEK_HOLE` tells where data begins and ends; a file
-//! system that cannot tell calls the whole file data. What is found is a list of pieces made before the
-//! first byte is read, so a file that is changed meanwhile is read as it was laid out then. A hole costs
-//! nothing to make, and a thousand of them little, so the list has a bound and holes are never turned into
-//! zeros because of it (attack case 9: a sparse giant).
+//! Theory of operation. lseek(2) with `SEEK_DATA` and `SEEK_HOLE` finds where data begins and ends; a file
+//! system without support reports the whole file as data. The list is made before the first byte is read, so a
+//! file that changes meanwhile is read with its earlier layout. Holes are cheap to create, even thousands of
+//! them, so the list has a limit, and holes are never turned into zeros because of it (attack case 9: a sparse
+//! giant).
 
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};

@@ -1,8 +1,8 @@
-//! The id map that the layers of a store were made with.
+//! The id map that the layers of a store were created with.
 //!
-//! Owners on the disk are the host's numbers. When the account's ranges in /etc/subuid change, the same
-//! numbers are other ids inside; this is noticed by comparing the map of the process with the recorded
-//! one, before layers are made or used.
+//! Owners on disk are the host's ids. If the account's ranges in /etc/subuid change, these map to different ids
+//! inside. That is detected by comparing the process's map with the recorded one, before layers are created or
+//! used.
 
 use super::id_ranges::IdRanges;
 use super::place::Place;

@@ -1,4 +1,4 @@
-//! Which ids of a process are which on the host.
+//! How the ids of a process map to those of the host.
 
 use super::record::failed;
 use crate::error::Result;

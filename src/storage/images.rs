@@ -1,10 +1,10 @@
 //! Images by name and by id.
 //!
-//! Theory of operation. `refs/<hash of the canonical reference>` says which image and manifest a name
-//! means; `images/<id>` says that an image exists, and which manifests it came with. Each is a small
-//! file replaced whole. Finding a cached image by name reads two small files: its reference record and
-//! its configuration blob. `oci/index.json` is derived from both kinds of record after each change, for
-//! other programs that read the layout; nothing here reads it.
+//! Theory of operation. `refs/<hash of the canonical reference>` says which image and manifest a name refers
+//! to; `images/<id>` says that an image exists, and which manifests it came with. Each is a small file,
+//! replaced as a whole. Looking up a cached image by name reads two small files: its reference record and its
+//! configuration blob. `oci/index.json` is derived from both kinds of records after each change, for other
+//! programs that read the layout; nothing here reads it.
 
 mod check;
 mod damage;

@@ -1,10 +1,10 @@
 //! Unpacked layers, named by chain id.
 //!
-//! Theory of operation. A [`LayerJob`] unpacks one layer into a directory of its own in `tmp/`, while
-//! its bytes arrive and beside other layers; it knows nothing of what lies below. [`Layers::commit`]
-//! then goes up the stack once: what a layer only implied is completed from the layers below
-//! (`unpack::finish`), everything is written back with one syncfs(2), and each directory is renamed to
-//! its chain id. A layer that is present is therefore complete, verified and on the disk.
+//! Theory of operation. A [`LayerJob`] unpacks one layer into a directory of its own in `tmp/`, while its bytes
+//! arrive and in parallel with other layers; it knows nothing about the layers below. [`Layers::commit`] then
+//! goes up the stack once: directories that a layer only implied are completed from the layers below
+//! (`unpack::finish`), everything is written back with one syncfs(2), and each directory is renamed to its
+//! chain id. A layer that exists is therefore complete, verified and on disk.
 //!
 //! All of this runs inside the user namespace, where the kernel translates the owners in the archive.
 

@@ -1,8 +1,8 @@
-//! How much room everything below the data root takes, as du(1) counts it.
+//! The disk usage of everything in the data root, as du(1) counts it.
 //!
-//! Theory of operation. Trees are walked by descriptors, never through a symlink and never into another
-//! file system. What counts is allocated blocks, directories included, and a file with several names
-//! once, so that the sum is what `du -s` says. What goes away meanwhile is not counted.
+//! Theory of operation. Trees are walked by descriptors, never through a symlink and never into another file
+//! system. Allocated blocks are counted, including those of directories, and a file with several names once, so
+//! that the sum is that of `du -s`. Files that disappear meanwhile are not counted.
 
 use super::place;
 use super::record::failed;

@@ -1,4 +1,4 @@
-//! Looking for what stands in the place of the store's own directories and lock files.
+//! Finds other objects in the place of the store's own directories and lock files.
 
 use super::place::{self, Place};
 use super::roots::DIRECTORIES;

@@ -1,16 +1,16 @@
-//! Packing files into an archive: a layer, what a container changed, a whole root, one file.
+//! Packing files into an archive: a layer, a container's changes, a whole root, one file.
 //!
-//! Theory of operation. A directory descriptor goes in, a tar stream comes out. Every file is first held
-//! (`O_PATH`, `O_NOFOLLOW`) and looked at, and only what then is a regular file or a directory is opened
-//! for reading, through the held descriptor: nobody can swap a device, a FIFO or a symlink in between,
-//! and no path is ever used twice. Names go in byte order and headers hold nothing of this machine, so
-//! the same tree gives the same bytes. Owners are those of the calling process's user namespace, or
-//! what [`Options::ids`] makes of them. A file that grows or shrinks while it is read keeps the
-//! length its header promised. Holes that are worth it stay holes, in the form that GNU tar calls PAX 1.0 and
-//! that it, Go's programs and our own unpacker read.
+//! Theory of operation. A directory descriptor goes in, a tar stream comes out. Every file is first opened with
+//! `O_PATH` and `O_NOFOLLOW` and examined; only a regular file or a directory is then opened for reading,
+//! through that descriptor. So nobody can swap in a device, a FIFO or a symlink in between, and no path is ever
+//! used twice. Names are in byte order and headers contain nothing about this machine, so the same tree
+//! produces the same bytes. Owners are those of the calling process's user namespace, or translated by
+//! [`Options::ids`]. A file that grows or shrinks while it is read keeps the length in its header. Holes that
+//! are large enough stay holes, in the format that GNU tar calls PAX 1.0 and that it, Go's programs and our own
+//! unpacker read.
 //!
-//! The upper directory of an overlay has whiteouts and opaque marks of overlay's own kind; with
-//! [`Whiteouts::Names`] they become the names that layers have (OCI image spec, layer.md, "Whiteouts").
+//! The upper directory of an overlay contains overlay's whiteouts and opaque markers; with [`Whiteouts::Names`]
+//! these become the names that layers use (OCI image spec, layer.md, "Whiteouts").
 
 mod attributes;
 mod header;

@@ -1,10 +1,10 @@
-//! The store's own directories, by descriptor and never through a symbolic link.
+//! The store's own directories, opened by descriptor and never through a symbolic link.
 //!
-//! Theory of operation. Whoever was given the data root to write to, a container for one, can put a link where
-//! a directory of the store belongs; what is deleted or written by a path then goes wherever it leads. So
-//! [`real`] resolves the data root once, which may be reached through links of the user's own, and from
-//! there on every directory is opened with `RESOLVE_NO_SYMLINKS` (openat2(2)) from first to last part, and
-//! what is in it reached from the descriptor. A link is refused; [`unfit`] finds those that are there.
+//! Theory of operation. A process that may write to the data root, for instance a container, can put a link in
+//! the place of a directory of the store; anything deleted or written by path would then go wherever it leads.
+//! So [`real`] resolves the data root once, which may be reached through the user's own links. From there every
+//! directory is opened with `RESOLVE_NO_SYMLINKS` (openat2(2)) on all components, and its contents are accessed
+//! from the descriptor. A link is refused; [`unfit`] finds existing ones.
 
 use super::record::{self, BELOW, Durability, failed};
 use super::tree;

@@ -1,5 +1,6 @@
-//! Small records: JSON files that are replaced whole, by write-new-and-rename (attack case 54), and read from
-//! regular files only, up to a bound: what else stands in a record's place is damage, and never waited for.
+//! Small records: JSON files that are replaced as a whole, by writing a new file and renaming it (attack case
+//! 54), and read only from regular files of limited size: anything else in a record's place is damage, and is
+//! never waited for.
 
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;

@@ -1,4 +1,4 @@
-//! Taking a whole store away.
+//! Removing a whole store.
 
 use super::lock::ExclusiveLock;
 use super::place::{ASIDE, Place, TRASH};

@@ -1,17 +1,17 @@
-//! Root file systems: which kinds there are, and how one is assembled.
+//! Root file systems: the kinds, and how one is assembled.
 //!
 //! Theory of operation. [`assemble`] runs in the monitor: inside the shared user namespace, in a mount
-//! namespace of its own. It mounts the finished root on the container's `merged` directory there and
-//! nowhere else, so the mount ends with the monitor and its last sync falls after the exit code is
-//! delivered. Overlay layers go to the kernel as descriptors (since Linux 6.13); older kernels get
-//! mount(2) with descriptor numbers as names, relative to `/proc/self/fd`, which stays far below the
-//! limit of 4096 bytes with 127 layers. `userxattr` is what lets a user namespace mount overlay
-//! (Linux 5.11, Documentation/filesystems/overlayfs.rst).
+//! namespace of its own. It mounts the complete root on the container's `merged` directory there and nowhere
+//! else, so the mount disappears with the monitor, and its last sync happens after the exit code is delivered.
+//! Overlay layers are passed to the kernel as descriptors (since Linux 6.13); older kernels get mount(2) with
+//! descriptor numbers as names, relative to `/proc/self/fd`, which with 127 layers stays far below the limit of
+//! 4096 bytes. `userxattr` allows a user namespace to mount overlay (Linux 5.11,
+//! Documentation/filesystems/overlayfs.rst).
 //!
-//! Where the kernel refuses (the store is on an overlay itself, the file system lacks what overlay needs, a
-//! security module forbids it), the refusal is all that is looked at, and an overlay of our own
-//! ([`fuse::overlay`]) takes its place: the upper directory has the same form with either. Nothing is asked
-//! beforehand, so where the kernel does it nothing is lost.
+//! If the kernel refuses (the store is itself on an overlay, the file system lacks what overlay needs, a
+//! security module forbids it), our own overlay ([`fuse::overlay`]) is used instead; the upper directory has
+//! the same format with either. Only the refusal decides this. Nothing is probed beforehand, so it costs
+//! nothing where the kernel mounts overlays.
 
 use crate::fork::{Doing, Failure, Step};
 use crate::storage::place::{self, Place};

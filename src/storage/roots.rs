@@ -1,4 +1,4 @@
-//! Where a store's parts are.
+//! The paths of a store's parts.
 
 use std::path::{Path, PathBuf};
 

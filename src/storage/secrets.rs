@@ -1,8 +1,8 @@
-//! Secrets: small values that containers are given and nobody is shown.
+//! Secrets: small values that are given to containers and not shown.
 //!
-//! `secrets/<name>/secret.json` describes one and `secrets/<name>/value` is what it says, mode 0600 in a
-//! directory of mode 0700, beside images, layers and volumes and never inside them. A secret is made in
-//! `tmp/` and renamed, or exchanged with the one it replaces, so readers see one value or the other.
+//! `secrets/<name>/secret.json` describes a secret and `secrets/<name>/value` is its value, mode 0600 in a
+//! directory of mode 0700, next to images, layers and volumes and never inside them. A secret is created in
+//! `tmp/` and renamed, or exchanged with the one it replaces, so readers see either value.
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events, Type};

@@ -1,4 +1,4 @@
-//! Archives made byte by byte, stores to unpack them into, and what tests count.
+//! For tests: archives built byte by byte, stores to unpack them into, and counters.
 
 use super::Store;
 use super::layers::{StackLayer, Unpacked};

@@ -1,8 +1,9 @@
-//! Deleting: rename into `trash/` first, take apart later.
+//! Deleting: rename into `trash/` first, delete later.
 //!
-//! Theory of operation. One rename makes a thing invisible, whatever its size; the slow part comes when
-//! nobody waits for it ([`tree`](super::tree)). Files of other ids need the user namespace; plain unlinking is tried first, and what it cannot do is
-//! reported as [`Swept::NeedsNamespace`] for the caller to enter one.
+//! Theory of operation. One rename makes an object invisible, whatever its size; the slow part happens when
+//! nobody waits for it ([`tree`](super::tree)). Files with other ids need the user namespace. Plain unlinking
+//! is tried first; what that cannot delete is reported as [`Swept::NeedsNamespace`], for the caller to enter
+//! one.
 
 mod sweep;
 

@@ -1,7 +1,7 @@
-//! Directories and what is below them, by descriptors: the names in one, and taking one apart.
+//! Directory trees, by descriptors: listing a directory, and deleting a tree.
 //!
-//! Theory of operation. Trees are never taken apart through a symlink. A directory nested too deep for recursion
-//! is moved up to the top of the tree first, so depth costs nothing. Nothing that is mounted is entered.
+//! Theory of operation. Trees are never deleted through a symlink. A directory nested too deep for recursion is
+//! moved up to the top of the tree first, so depth costs nothing. Mounts are not entered.
 
 use super::record::unique;
 use crate::sys::fd::{link_of, open_within};

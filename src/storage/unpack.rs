@@ -1,9 +1,8 @@
 //! Unpacking a layer's archive.
 //!
-//! Theory of operation. Three steps on two threads: `decode` turns compressed bytes into the archive
-//! and verifies it, `tar` turns the archive into entries, and `entry` makes them in the layer's own
-//! directory, through `tree`. What can only be decided with the layers below at hand is noted and left
-//! to `finish`.
+//! Theory of operation. Three steps on two threads: `decode` decompresses and verifies the archive, `tar`
+//! parses it into entries, and `entry` creates them in the layer's own directory, through `tree`. What can only
+//! be decided with the layers below is noted and left to `finish`.
 
 mod attributes;
 pub(in crate::storage) mod decode;

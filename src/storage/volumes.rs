@@ -1,7 +1,7 @@
 //! Volumes: directories that outlive containers.
 //!
-//! `volumes/<name>/volume.json` describes one, `volumes/<name>/_data` is its content, owned by the
-//! container's root. A volume is made in `tmp/` and renamed, so it is there whole or not at all.
+//! `volumes/<name>/volume.json` describes a volume, and `volumes/<name>/_data` contains its data, owned by the
+//! container's root. A volume is created in `tmp/` and renamed, so it exists completely or not at all.
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events};

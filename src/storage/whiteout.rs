@@ -1,12 +1,12 @@
-//! Whiteouts: from the archive's names to overlay's form.
+//! Whiteouts: from the names in an archive to overlay's format.
 //!
-//! In an archive `.wh.NAME` says that NAME of the layers below is gone, and `.wh..wh..opq` that
-//! everything in its directory is (OCI image spec, layer.md, "Whiteouts"). Overlay wants a character
-//! device 0:0 for the first, which anyone may make since Linux 5.8, and for the second an attribute on
-//! the directory, in the `user.` space when mounted with `userxattr` (overlayfs.rst, "whiteouts and
-//! opaque directories"). Where such a device may not be made, as on an overlay, a whiteout is an empty file
-//! with another attribute, and its directory has the first one with the value `x`. All only ever apply to
-//! lower layers, in whatever order entries come.
+//! In an archive, `.wh.NAME` means that NAME is deleted from the layers below, and `.wh..wh..opq` that
+//! everything in its directory is (OCI image spec, layer.md, "Whiteouts"). Overlay represents the first by a
+//! character device 0:0, which anyone may create since Linux 5.8, and the second by an attribute on the
+//! directory, in the `user.` namespace if mounted with `userxattr` (overlayfs.rst, "whiteouts and opaque
+//! directories"). Where such a device cannot be created, as on an overlay, a whiteout is an empty file with
+//! another attribute, and its directory has the first one with the value `x`. All of these only ever apply to
+//! lower layers, whatever the order of entries.
 
 use crate::error::{Error, Kind, Result};
 use crate::sys::fd::{despite_leases, link_of};

@@ -1,4 +1,4 @@
-//! What neither nix nor `caps` has: capabilities without a name, and the session keyring.
+//! What both nix and `caps` lack: capabilities without a name, and the session keyring.
 
 use nix::errno::Errno;
 use nix::libc;

@@ -1,4 +1,4 @@
-//! What the kernel tells about a namespace's descriptor (ioctl_nsfs(2)).
+//! Information from the kernel about a namespace descriptor (ioctl_nsfs(2)).
 
 use super::fd::owned;
 use nix::errno::Errno;

@@ -1,4 +1,4 @@
-//! Asking the kernel what it can do, without doing it.
+//! Finding out what the kernel supports, without using it.
 
 use nix::errno::Errno;
 use nix::libc;

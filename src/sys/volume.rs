@@ -1,4 +1,4 @@
-//! What a file system can hold, by its kind (statfs(2)).
+//! What a file system supports, by its type (statfs(2)).
 
 use nix::sys::statfs::statfs;
 use std::path::Path;

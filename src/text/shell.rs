@@ -1,4 +1,4 @@
-//! Paths in commands that people may type.
+//! Quoting paths in commands that users may type.
 
 use std::path::Path;
 

@@ -1,11 +1,12 @@
-//! Go's text/template, the part that `--format` needs, over JSON values.
+//! The part of Go's text/template that `--format` needs, over JSON values.
 //!
-//! What docker and podman users type works: fields, `index`, pipelines, variables, `if`, `range`,
-//! `with`, `printf`, `json`, `join` and the other functions of docker's reference page
+//! It supports what docker and podman users type: fields, `index`, pipelines, variables, `if`, `range`, `with`,
+//! `printf`, `json`, `join` and the other functions of docker's reference page
 //! (docs.docker.com/engine/cli/formatting). `define`, `template` and `block` are refused.
 //!
-//! JSON does not tell a Go struct from a Go map, and the two differ on an unknown name: a struct's is a
-//! mistake, a map's is `<no value>`. Objects under a name in [`value::MAPS`] are maps, all others structs.
+//! JSON does not distinguish a Go struct from a Go map, but the two differ for an unknown name: in a struct it
+//! is an error, in a map it is `<no value>`. Objects under a name in [`value::MAPS`] are maps, all others
+//! structs.
 
 use crate::error::Result;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Questions before something is removed.
+//! Asks for confirmation before something is removed.
 
 use crate::error::{Context, Error, Kind, Result};
 use std::io::{BufRead, Write};

@@ -1,4 +1,4 @@
-//! Whose dialect this process speaks: podman's, or docker's when it is called by that name.
+//! The dialect of this process: podman's, or docker's when called by that name.
 
 use std::ffi::OsStr;
 use std::path::Path;

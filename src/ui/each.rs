@@ -1,4 +1,4 @@
-//! Several named objects: one failure does not stop the others.
+//! Commands on several objects: one failure does not stop the others.
 
 use super::{out, report};
 use crate::error::{FAILED, Kind, Result};

@@ -1,6 +1,6 @@
-//! Progress of long work on standard error: bars on a terminal, a line per finished part otherwise.
+//! Progress of long operations on standard error: bars on a terminal, otherwise a line per finished part.
 //!
-//! No thread draws (rule 1): a bar moves when its owner calls [`Bar::set`], at most ten times a second.
+//! No thread draws (rule 1): a bar is redrawn when its owner calls [`Bar::set`], at most ten times a second.
 
 use crate::text::printable;
 use crate::text::units::size;

@@ -1,4 +1,4 @@
-//! What clap refuses, in this program's own words: one line that names the flag, and a hint.
+//! Rewords clap's errors: one line that names the flag, and a hint.
 
 use crate::error::{Error, Kind};
 use clap::Command;

@@ -1,4 +1,4 @@
-//! Lists of things: tables, JSON, or a template per row, as docker and podman print them.
+//! Lists: tables, JSON, or a template per row, as docker and podman print them.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::printable;

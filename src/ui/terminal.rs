@@ -1,9 +1,9 @@
-//! The caller's terminal or pipes, attached to a container: relays them, passes signals on, detaches.
+//! Attaches the caller's terminal or pipes to a container: relays them, forwards signals, detaches.
 //!
 //! Theory of operation. One loop over three descriptors: the caller's standard input, the connection and a
-//! signalfd. Standard input is not read while something waits to be sent, so neither side can wait for the other
-//! in a circle. When nobody reads our standard output any more the monitor is told, and closes the container's:
-//! `coracle run ... yes | head` ends.
+//! signalfd. Standard input is not read while data waits to be sent, so the two sides cannot deadlock. When our
+//! standard output is closed by its reader, the monitor is told and closes the container's, so that `coracle
+//! run ... yes | head` ends.
 
 mod keys;
 mod raw;

@@ -1,4 +1,4 @@
-//! A container of a listing.
+//! A container in a listing.
 
 use super::Dialect;
 use super::dialect::short_image_name;

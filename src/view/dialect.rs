@@ -1,4 +1,4 @@
-//! The two forms that documents have.
+//! The two output dialects.
 
 /// Whose form a document has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,4 +1,4 @@
-//! What takes room, as rows.
+//! Disk usage, as rows.
 
 use crate::engine::disk_usage::{Kind, Usage};
 use crate::image::Reference;

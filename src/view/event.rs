@@ -1,4 +1,4 @@
-//! An event as a line, as a document, and as what a template may name.
+//! An event as a line, as a document, and as the fields of a template.
 
 mod docker;
 mod podman;

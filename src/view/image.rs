@@ -1,4 +1,4 @@
-//! An image of a listing.
+//! An image in a listing.
 
 use super::Dialect;
 use super::dialect::short_image_name;

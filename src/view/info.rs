@@ -1,4 +1,4 @@
-//! The machine and the store, as `info` shows them.
+//! Information about the machine and the store, as `info` shows it.
 
 use super::Dialect;
 use super::version;

@@ -1,4 +1,4 @@
-//! A secret in podman's form; its value is in none of it.
+//! A secret in podman's format, without its value.
 
 use crate::storage::secrets::Secret;
 use crate::text::time;

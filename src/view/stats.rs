@@ -1,4 +1,4 @@
-//! What a container uses.
+//! Resource usage of a container.
 
 use super::Dialect;
 use crate::engine::containers::stats::{Reading, Sample};

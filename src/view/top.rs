@@ -1,4 +1,4 @@
-//! The processes of a container, in the columns of podman's `top` or as docker has them from ps(1).
+//! The processes of a container, in the columns of podman's `top` or as docker shows them with ps(1).
 
 mod columns;
 mod docker;

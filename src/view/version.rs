@@ -1,4 +1,4 @@
-//! What there is to say about this program.
+//! Version information.
 
 use super::Dialect;
 use crate::image::Platform;

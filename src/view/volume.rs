@@ -1,4 +1,4 @@
-//! A volume in podman's form.
+//! A volume in podman's format.
 
 use crate::storage::Store;
 use crate::storage::volumes::{Medium, Users, Volume};

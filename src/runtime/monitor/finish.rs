@@ -1,4 +1,4 @@
-//! The end of a run: records, ports, name, exit code, deletion; and the attach socket's beginning.
+//! The end of a run: records, ports, name, exit code, deletion; also creates the attach socket.
 
 use super::context::MonitorContext;
 use crate::container::ExitRecord;

@@ -1,7 +1,7 @@
-//! The layers that a container's overlays are made of: its root's, and those of mounted images.
+//! The layers of a container's overlays: those of its root, and those of mounted images.
 //!
-//! They are taken where they lie in the store, or, for a container with other ids, as a server of shifted
-//! files shows them; that one lives as long as its mounts last.
+//! They are used directly from the store or, for a container with its own id map, through an id-shifting FUSE
+//! server, which lives as long as its mounts.
 
 use crate::fork::{Doing, Failure};
 use crate::image::ChainId;

@@ -1,9 +1,9 @@
-//! Owners of what is mounted into a container with ids of its own, changed from outside.
+//! Changes the owners of files that are mounted into a container with its own id map, from outside.
 //!
-//! Inside nobody may give away what belongs to an id that does not exist there, such as the user's own files
-//! and what was made in the user's name; here in the shared namespace its root may. Whom the payload runs as
-//! is looked up in the container's root, as stage 2 does later. For containers with the shared namespace's
-//! ids nothing is done here: stage 2 sees to option `U`.
+//! Inside, files that belong to an unmapped id, such as the user's own files and those created by the user,
+//! cannot be chowned; the root of the shared namespace can do that. The payload's user is looked up in the
+//! container's root, as stage 2 does later. For containers with the ids of the shared namespace nothing is done
+//! here: stage 2 handles option `U`.
 
 use crate::fork::{Doing, Failure};
 use crate::runtime::{init, passwd};

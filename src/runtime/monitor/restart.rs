@@ -1,10 +1,10 @@
-//! Whether a container that ended is started again, and when.
+//! Whether and when a container is restarted after it has exited.
 //!
-//! Theory of operation. The monitor decides when a run has ended, by the policy as it stands then
-//! (`update` may have changed it) and by whether anybody asked the container to stop: `stop` and the like
-//! leave a note in the directory *before* they signal ([`ContainerDir::ask_stop`]), so it does not matter
-//! who of them is killed when. While it waits for the next run the monitor holds `alive` and its exit
-//! record names the time; that is what the status `Restarting` is derived from. `SIGTERM` ends the wait.
+//! Theory of operation. The monitor decides at the end of a run, by the current policy (`update` may have
+//! changed it) and by whether the container was asked to stop. `stop` and the like leave a note in the
+//! directory *before* they send a signal ([`ContainerDir::ask_stop`]), so it does not matter which process is
+//! killed when. While it waits for the next run, the monitor holds `alive` and its exit record contains the
+//! time; the status `Restarting` is derived from that. `SIGTERM` ends the wait.
 
 use super::context::MonitorContext;
 use super::layers::{self, Layers};

@@ -1,4 +1,4 @@
-//! One run: stage 2 is cloned and followed until the payload runs.
+//! One run: cloning stage 2 and following it until the payload runs.
 
 use super::context::MonitorContext;
 use super::{finish, network, owners, setup};

@@ -1,5 +1,5 @@
-//! What a monitor does once, before the first run: leaving its caller, signals, the root file system; and
-//! the order that each run's first process gets.
+//! What a monitor does once, before the first run: detaching from its caller, signals, the root file system;
+//! and the instructions for the first process of each run.
 
 use super::layers::Layers;
 use super::{network, owners, sources};

@@ -1,9 +1,9 @@
-//! What the plan's mounts need of the monitor: volumes made and filled, images and overlays assembled.
+//! Prepares the sources of the plan's mounts: creates and fills volumes, assembles images and overlays.
 //!
-//! Theory of operation. All of it is mounted in the monitor's own mount namespace, at places of ours, and
-//! ends with it; stage 2 has a copy of that namespace and binds from there. A volume that lies on memory
-//! or on a host directory is mounted over its empty `_data`. An overlay's upper directory lives in the
-//! container's directory and is emptied when the container starts, unless the user brought one.
+//! Theory of operation. Everything is mounted in the monitor's own mount namespace, below our own directories,
+//! and disappears with it; stage 2 has a copy of that namespace and binds from there. A volume on tmpfs or on a
+//! host directory is mounted over its empty `_data`. An overlay's upper directory is in the container's
+//! directory and is emptied when the container starts, unless the user supplied one.
 
 use super::layers::Layers;
 use super::owners;

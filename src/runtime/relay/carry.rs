@@ -1,4 +1,4 @@
-//! What the loop carries, and between whom: the container's streams and its clients.
+//! The data that the loop moves between the container's streams and its clients.
 
 use super::client::Client;
 use super::held::Held;

@@ -1,4 +1,4 @@
-//! Health checks, as the loop drives them.
+//! Health checks, driven by the loop.
 
 use crate::spec::health::OnFailure;
 use std::os::fd::BorrowedFd;

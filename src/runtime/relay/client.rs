@@ -1,4 +1,4 @@
-//! One who is attached: a socket, and what waits to be sent to it.
+//! An attached client: a socket, and the queue of data to be sent to it.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -1,10 +1,9 @@
-//! A process that brings slow clients the rest of a container's output and its exit code.
+//! A process that delivers the rest of a container's output and its exit code to slow clients.
 //!
-//! Theory of operation. When a container has ended, its name, its ports and `alive` must not wait for
-//! somebody's `^Z` or pager, and what was written must not be lost either. So the monitor forks, and the
-//! child keeps the clients' sockets and what is queued for them, a megabyte for each at most, and nothing
-//! else: it closes every other descriptor and leaves the monitor's mounts. It lives until its clients have
-//! everything or are gone.
+//! Theory of operation. When a container has exited, its name, ports and `alive` must not wait for a client
+//! that is stopped or in a pager, and its output must not be lost either. So the monitor forks, and the child
+//! keeps only the clients' sockets and what is queued for them, at most a megabyte each. It closes all other
+//! descriptors, leaves the monitor's mounts, and lives until its clients have everything or are gone.
 
 use super::client::{Client, deliver};
 use crate::fork;

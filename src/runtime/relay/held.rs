@@ -1,11 +1,12 @@
-//! A first process that has ended without its parent being told.
+//! A first process that has exited without its parent being notified.
 //!
-//! Theory of operation. A dead process that is traced is its tracer's until that one has looked, has let it
-//! go or has ended (ptrace(2)): its parent gets no `SIGCHLD`, and waitid(2) passes it over. In a pid namespace
-//! of its own the tracers inside die with it; they outlive it where that is shared, and outside. So the pidfd
-//! is asked as well, which becomes readable all the same, but for a process one of whose threads is held so.
-//! A tracer that runs in a container is killed: it has nothing left to trace there, and the parent
-//! is told then. Any other is somebody's debugger: the end is taken from procfs, and the rest is left to it.
+//! Theory of operation. A traced process that has exited is reported only to its tracer until that has waited
+//! for it, has detached or has exited (ptrace(2)): its parent gets no `SIGCHLD`, and waitid(2) skips it.
+//! Tracers inside the container's own PID namespace die with it; those in a shared one, or outside, survive. So
+//! the pidfd is polled too, which becomes readable all the same, except if one of the process's threads is held
+//! in this way. A tracer that runs in a container is killed: it has nothing left to trace there, and the parent
+//! is notified then. Any other tracer is somebody's debugger: the exit code is read from procfs, and the
+//! process is left to it.
 
 use super::End;
 use crate::runtime::processes;

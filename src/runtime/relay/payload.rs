@@ -1,4 +1,4 @@
-//! The first process, as the loop sees it: how it is asked to end, killed and reaped.
+//! The first process, as the loop sees it: stopping, killing and reaping it.
 
 use crate::fork::{Doing, Failure};
 use crate::runtime::monitor::Network;

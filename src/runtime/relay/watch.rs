@@ -1,4 +1,4 @@
-//! What the loop waits for, and when it does not: whoever is too slow is waited for by the others.
+//! What the loop waits for, and when it does not wait for clients that are too slow.
 
 use super::carry::Relay;
 use super::client::Client;

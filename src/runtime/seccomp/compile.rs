@@ -1,10 +1,10 @@
-//! A profile's text becomes a BPF program, with libseccomp.
+//! Compiles the text of a profile into a BPF program, with libseccomp.
 //!
-//! Theory of operation. A profile is JSON in the form docker and podman read (the OCI runtime
-//! specification's `linux.seccomp`, plus `archMap`, `includes` and `excludes`). Reading it for a target
-//! (machine, capabilities, kernel) gives plain rules; libseccomp turns those into one program that checks
-//! the architecture of every call first. This file is also compiled into build.rs, which makes the
-//! embedded program, so it knows nothing of the rest of the crate and its failures are sentences.
+//! Theory of operation. A profile is JSON in the format of docker and podman (the OCI runtime specification's
+//! `linux.seccomp`, plus `archMap`, `includes` and `excludes`). It is evaluated for a target (machine,
+//! capabilities, kernel) into plain rules; libseccomp turns those into a program that first checks the
+//! architecture of every call. This file is also compiled into build.rs, which creates the embedded program, so
+//! it uses nothing else of the crate and reports failures as text.
 
 use libseccomp::error::{SeccompErrno, SeccompError};
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};

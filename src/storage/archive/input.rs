@@ -1,4 +1,4 @@
-//! From what the user names to something whose members can be read.
+//! Opens the user's input as something whose members can be read.
 
 use super::source::Source;
 use crate::error::{Context, Kind, Result};

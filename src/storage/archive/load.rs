@@ -1,4 +1,4 @@
-//! From an archive or directory to images in the store.
+//! Loads images from an archive or directory into the store.
 
 use super::manifest::{Descriptor, Family, Index, LAYERS_MAX, Manifest};
 use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};

@@ -1,4 +1,4 @@
-//! Images that are made here: a new layer, a configuration, a manifest.
+//! Images created here: a new layer, a configuration, a manifest.
 
 use super::manifest::{Descriptor, Family, Manifest};
 use crate::error::{Context, Error, Kind, Result};

@@ -1,4 +1,4 @@
-//! Manifests as files hold them: read strictly by what they call themselves, and made anew.
+//! Manifests in archives: parsed strictly by their media type, and generated.
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::Digest;

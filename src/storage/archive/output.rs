@@ -1,4 +1,4 @@
-//! Files of the user's that are written whole or not at all.
+//! Output files that are written completely or not at all.
 
 use crate::error::Result;
 use crate::storage::record::{failed, unique};

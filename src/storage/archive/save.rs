@@ -1,4 +1,4 @@
-//! From images in the store to an archive or directory.
+//! Saves images from the store to an archive or directory.
 
 use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME};

@@ -1,4 +1,4 @@
-//! Where the members of an image archive come from.
+//! The members of an image archive.
 
 use super::names::{INDEX, LAYOUT, MANIFEST};
 use crate::error::{Context, Error, Kind, Result};

@@ -1,8 +1,8 @@
-//! Bytes whose digest nobody has promised: they are written aside, hashed, looked at, and become a blob
-//! only then.
+//! Data whose digest is not known in advance: it is written to a temporary file, hashed and examined, and only
+//! then becomes a blob.
 //!
-//! Nor has anybody said how many there are: an input without an end would fill the disk, to everybody's harm.
-//! So some of it is kept free, and the writing ends before that is touched.
+//! Its size is not known either, and endless input would fill the disk. So part of the disk is kept free, and
+//! writing stops before that part is used.
 
 use super::{Blobs, dir};
 use crate::error::{Error, Kind, Result};

@@ -1,20 +1,21 @@
-//! Making a container: aside, whole, and then in its place by one rename.
+//! Creating a container: complete, under a temporary name, then renamed into place.
 //!
-//! Theory of operation. The steps, and what a creator that is killed after each of them leaves:
+//! Theory of operation. These are the steps, and what a creator leaves that is killed after each of them:
 //!
-//! 1. `containers/.new-<id>` is made and its `lock` taken, which the creator holds to the end. Names that begin
-//!    with a dot are no containers: nobody lists, counts or waits for what is in there. Left: something that
-//!    [`Containers::collect_half_made`] takes as soon as nobody holds the lock, whatever its age.
-//! 2. All of it is written there: plan, settings, `upper/` and `work/`, copies of secrets, the summary. Left: the
-//!    same.
-//! 3. `names/<name>` is linked to where the directory will be; `EEXIST` is where two who want one name part.
-//!    Left: a name that leads to nothing, so free; but while its maker lives, [`Containers::free_name`] finds
-//!    the lock of `.new-<id>` held and the name taken.
-//! 4. The directory is renamed to `containers/<id>`. From here on there is a container, complete.
+//! 1. `containers/.new-<id>` is created and its `lock` taken, which the creator holds to the end. Directories
+//!    whose names begin with a dot are not containers: they are not listed, counted or waited for. Left: a
+//!    directory that [`Containers::collect_half_made`] removes as soon as nobody holds the lock, whatever its
+//!    age.
+//! 2. Everything is written there: plan, settings, `upper/` and `work/`, copies of secrets, the summary. Left:
+//!    the same.
+//! 3. `names/<name>` is linked to where the directory will be; if two creators want the same name, one gets
+//!    `EEXIST`. Left: a dangling name, which is free; but while its creator lives, [`Containers::free_name`]
+//!    finds the lock of `.new-<id>` held and the name taken.
+//! 4. The directory is renamed to `containers/<id>`. From here on the container exists, complete.
 //!
-//! The name comes before the rename: the other way round two containers could be listed under one name, and
-//! what was refused would have been visible. The rename comes last, so nobody ever reads a record of
-//! a container that is not all there. Nothing is synced here.
+//! The name comes before the rename; otherwise two containers could be listed under one name, and a refused
+//! container would have been visible. The rename comes last, so nobody ever reads the records of an incomplete
+//! container. Nothing is synced here.
 
 use super::half_made::aside;
 use super::summary::Record;

@@ -1,9 +1,9 @@
-//! What can be wrong with the directory of a container, and what mends it.
+//! Damage to a container's directory, and its repair.
 //!
-//! The summary is made of the other records again; lost settings fall back to the plan's, under the name whose
-//! link leads to the container; records of runs that nobody can read are put out of the way inside the directory.
-//! What is no container's directory at all, and a container whose plan is lost, is set aside whole: below
-//! `damaged/` nothing of it is lost and nobody trips over it.
+//! The summary is rebuilt from the other records. Lost settings are reset to those of the plan, with the name
+//! whose link leads to the container. Unreadable records of runs are moved aside within the directory. A
+//! directory that is not a container's at all, and a container whose plan is lost, are moved intact to
+//! `damaged/`, where nothing is lost and nothing gets in the way.
 
 use super::records::{RunRecord, Settings};
 use super::summary::Record;

@@ -1,5 +1,5 @@
-//! One container's directory: where its parts stand, its plan, and the lock for changes to it. The records,
-//! the status derived from them, `exec`'s processes and the end are in modules of their own.
+//! A container's directory: the paths of its parts, its plan, and the lock for changes to it. The records, the
+//! derived status, the processes of `exec` and the removal have modules of their own.
 
 mod claim;
 mod end_pipe;

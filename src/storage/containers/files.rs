@@ -1,4 +1,4 @@
-//! Small record files below a directory descriptor: whole or absent, never half.
+//! Small record files below a directory descriptor: complete or absent, never partial.
 
 use crate::storage::record::BELOW;
 use crate::storage::record::{self, RECORD_MAX, open_regular};

@@ -1,4 +1,4 @@
-//! Finding a container by what people call it.
+//! Finding a container by name or id.
 
 use super::{ContainerDir, Containers, not_found, words};
 use crate::container::{ContainerId, Name};

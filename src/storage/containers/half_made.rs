@@ -1,4 +1,4 @@
-//! Containers that are being made, and what killed creators left of them.
+//! Containers that are being created, and leftovers of killed creators.
 
 use super::{Containers, files, locks};
 use crate::container::ContainerId;

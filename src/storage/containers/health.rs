@@ -1,4 +1,4 @@
-//! How well a container is: the record that checks leave, `health.json`.
+//! The health of a container: the record that checks write, `health.json`.
 
 use super::{ContainerDir, files};
 use crate::error::{Context, Kind, Result};

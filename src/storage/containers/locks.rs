@@ -1,16 +1,16 @@
 //! The two locks of a container.
 //!
-//! Theory of operation. `alive` carries fcntl record locks (fcntl_locking(2)): they belong to the
-//! process that took them, so the monitor's forked helpers do not keep them, and the kernel drops them
-//! whatever way the monitor ends. Byte 0 says that the monitor lives, or that somebody works on the files of a
-//! container that does not run; byte 2 that a start is under way; byte 1 that the payload has been executed:
-//! from then on others may enter the container, and not before. Such locks are lost when the process closes
-//! *any* descriptor of the file: the monitor opens it once and never probes it. `lock` is a flock(2), held for moments by
-//! whoever changes the container. Its content is the exit note: run number and exit code, for those who
-//! wait for a `--rm` container and have nothing but an open file when its directory is gone. Its place is
-//! taken when the container is made, so that the end of a run can be noted on a full disk. Byte 0 of the
-//! same file carries an open-file-description lock for the rewriting of `summary`, which must be possible
-//! while another process holds the flock.
+//! Theory of operation. `alive` carries fcntl record locks (fcntl_locking(2)). They belong to the process that
+//! took them, so the monitor's forked helpers do not hold them, and the kernel releases them however the
+//! monitor ends. Byte 0 means that the monitor lives, or that a process works on the files of a container that
+//! is not running; byte 2 that a start is in progress; byte 1 that the payload has been executed: from then on,
+//! and not before, others may enter the container. Such locks are lost when the process closes *any* descriptor
+//! of the file, so the monitor opens it once and never probes it. `lock` is a flock(2), held briefly to change
+//! the container. Its content is the exit note: run number and exit code, for processes that wait for a `--rm`
+//! container and have only an open file left when its directory is gone. Its space is allocated when the
+//! container is created, so that the end of a run can be noted on a full disk. Byte 0 of the same file carries
+//! an open-file-description lock for rewriting `summary`, which must be possible while another process holds
+//! the flock.
 
 use super::files;
 use crate::storage::record::BELOW;

@@ -1,13 +1,13 @@
-//! The payload's output on disk: in podman's and Kubernetes' form, one line of text per line of output,
+//! The payload's output on disk: in the format of podman and Kubernetes, one line of text per line of output,
 //! `<RFC 3339 time with nanoseconds> <stdout|stderr> <F|P> <bytes>`, or as docker's JSON objects.
 //!
-//! Theory of operation. `F` ends a line of output; `P` is a piece of one whose end had not come yet, so
-//! a prompt is on disk at once and the writer keeps nothing in memory. With a size limit, `log` becomes
-//! `log.1` at half of it, so that both together stay within (with docker's `max-file` there are as many
-//! files, each up to the limit); a reserve below that step lets a line that was begun end in the same
-//! file, so only lines longer than the reserve are cut by it. A write that was cut off (full disk, power
-//! cut) leaves a torn line: the writer puts a line end before its next line, readers skip what is not a
-//! line. Times are UTC and of fixed width, so they compare as text.
+//! Theory of operation. `F` ends a line of output; `P` is part of a line whose end has not arrived yet, so a
+//! prompt is on disk at once and the writer buffers nothing. With a size limit, `log` becomes `log.1` at half
+//! of it, so that both together stay within it (with docker's `max-file` there are that many files, each up to
+//! the limit). A reserve below that point lets a line end in the file in which it began, so only lines longer
+//! than the reserve are split. A write that was interrupted (full disk, power cut) leaves a torn line: the
+//! writer puts a line end before its next line, and readers skip anything that is not a valid line. Times are
+//! UTC and of fixed width, so they can be compared as text.
 
 use super::ContainerDir;
 use chrono::{DateTime, SecondsFormat, Utc};

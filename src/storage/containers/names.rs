@@ -1,9 +1,10 @@
-//! Names of containers: `names/<name>`, a symbolic link to the container, whose `EEXIST` decides who has it.
+//! Names of containers: `names/<name>`, a symbolic link to the container; `EEXIST` on creating it means that
+//! the name is taken.
 //!
-//! Theory of operation. A link is taken by symlink(2). It goes under the lock of `names/` only, and only where
-//! it still leads to what was found there. A link may stay behind: of a creator or renamer that was killed, or
-//! whose container was removed and who was killed before the name was. Such a link leads to nothing, or to a
-//! container that has another name by its settings, and is nobody's: whoever wants the name takes it over
+//! Theory of operation. A link is created by symlink(2). It is removed only under the lock of `names/`, and
+//! only if it still leads to the expected container. A link may be left over by a creator or renamer that was
+//! killed, or by a remover that was killed before it freed the name. Such a link is dangling, or leads to a
+//! container that has another name in its settings, and the name is free: a process that wants it takes it over
 //! ([`Containers::free_name`]), and `prune` and `system check --repair` collect it
 //! ([`Containers::collect_stray_names`]).
 

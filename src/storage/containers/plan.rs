@@ -1,4 +1,4 @@
-//! A container's plan, from its bytes.
+//! Parsing a container's plan.
 
 use crate::container::PLAN_VERSION;
 use crate::error::{Error, Kind, Result};

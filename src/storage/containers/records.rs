@@ -1,4 +1,4 @@
-//! The records of a container, as they stand on disk.
+//! The records of a container, as stored on disk.
 
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::HealthCheck;

@@ -1,8 +1,8 @@
-//! The plans of all containers, for whoever decides what is unused.
+//! The plans of all containers, for code that decides what is unused.
 //!
-//! A plan that cannot be read (cut off by a power cut, overwritten, of a newer version) may name anything. It
-//! never makes something count as unused: [`Specs::unreadable`] comes along with those that can be read, and
-//! whoever removes things has to look at it.
+//! A plan that cannot be read (truncated by a power cut, overwritten, of a newer version) may name anything. It
+//! must never make something count as unused: [`Specs::unreadable`] is returned along with the readable plans,
+//! and code that removes things has to check it.
 
 use super::{ContainerDir, Containers, files, plan};
 use crate::container::ContainerId;

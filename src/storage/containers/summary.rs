@@ -1,9 +1,9 @@
 //! The small record that listings read: one file of less than 512 bytes per container.
 //!
-//! Theory of operation. The summary is a digest of plan, settings, run and exit record. It is rewritten
-//! *before* `run.json` and *after* `exit.json`, so it may say `started` too long but never too short:
-//! only containers whose summary says so have their `alive` lock probed, and only those found dead have
-//! their other records read. What does not fit is left out and read from the full records.
+//! Theory of operation. The summary combines plan, settings, run and exit record. It is rewritten *before*
+//! `run.json` and *after* `exit.json`, so it may say `started` for too long but never too briefly: only
+//! containers whose summary says so have their `alive` lock probed, and only those found dead have their other
+//! records read. What does not fit is omitted and read from the full records.
 
 use super::records::PortRecord;
 use crate::container::{ContainerId, ExitRecord, Name, Status};

@@ -1,17 +1,17 @@
 //! Waiting for something to happen to a container, without polling.
 //!
 //! Theory of operation. There are three things to wait for:
-//! - the end of a run: the pipe that its monitor holds meanwhile hangs up ([`super::EndPipe`]). That is what
-//!   `stop`, `rm -f`, `kill`, `restart` and `wait` wait for;
-//! - the end of the monitor, by its pidfd: one that was killed records nothing;
-//! - any change of the records or the log, by an inotify watch on the container's directory, which wakes for each
-//!   line and for each record renamed into place, also after the directory went to the trash.
+//! - the end of a run: the FIFO that its monitor holds open hangs up ([`super::EndPipe`]). `stop`, `rm -f`,
+//!   `kill`, `restart` and `wait` wait for that;
+//! - the end of the monitor, by its pidfd: a killed monitor records nothing;
+//! - any change of the records or the log, by an inotify watch on the container's directory, which fires for
+//!   each line and for each record renamed into place, also after the directory was moved to the trash.
 //!
-//! To close an inotify descriptor costs 6 to 20 ms (an SRCU grace period in the kernel), so it is used only
-//! where nothing else can be waited for: by `logs -f`; by `wait --condition` for a state other than the end, as
-//! pausing and starting are a record; and for the end of what has no monitor yet that could hold a pipe (a
-//! container that was only made), has lost its runtime directory, or was started by a former version. When the
-//! user's inotify watches are used up, that wait ends every quarter of a second instead.
+//! Closing an inotify descriptor takes 6 to 20 ms (an SRCU grace period in the kernel), so it is used only
+//! where nothing else can be waited for: by `logs -f`; by `wait --condition` for a state other than the exit,
+//! as pausing and starting change a record; and for the end of a container that has no monitor yet, has lost
+//! its runtime directory, or was started by an earlier version. If the user's inotify watches are used up, that
+//! wait polls every quarter of a second instead.
 
 use super::{ContainerDir, RunRecord};
 use crate::sys::fd::link_of;

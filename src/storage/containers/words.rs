@@ -1,4 +1,4 @@
-//! Names for containers that were not given one.
+//! Generated names for containers.
 
 use crate::container::Name;
 use crate::sys::random;

@@ -1,4 +1,4 @@
-//! Reading events: those that are kept, then those that happen.
+//! Reading events: stored ones, then new ones.
 
 use super::event::Event;
 use super::files::{CURRENT, in_words, is_at, numbered, numbers};

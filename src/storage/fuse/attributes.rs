@@ -1,4 +1,4 @@
-//! Between the kernel's words for files and fuser's.
+//! Converts file attributes between the kernel's form and fuser's.
 
 use crate::storage::unpack::file_type;
 use crate::sys::xattr;

@@ -1,4 +1,4 @@
-//! What every server's process does: it comes to hold little and to be allowed little, and then it serves.
+//! The process of every server: dropping descriptors and privileges, then serving.
 
 use crate::fork::{Doing, Failure, Link, Step};
 use crate::sys::fd;

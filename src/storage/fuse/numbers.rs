@@ -1,4 +1,4 @@
-//! Inode numbers of files on several disks.
+//! Inode numbers for files on several disks.
 
 use nix::sys::stat::FileStat;
 

@@ -1,34 +1,35 @@
-//! An overlay in user space, for places where the kernel refuses its own.
+//! A user space overlay, for where the kernel refuses to mount its own.
 //!
-//! Theory of operation. It is meant to be told from the kernel's overlay (overlayfs.rst, with `userxattr`)
-//! by its speed alone: what lies in `upper` afterwards has the very same form, and whatever reads that form
-//! (`commit`, `diff`, a later run on the kernel's overlay) needs to know nothing.
+//! Theory of operation. Only its speed should distinguish it from the kernel's overlay (overlayfs.rst, with
+//! `userxattr`): it leaves exactly the same format in `upper`, and code that reads that format (`commit`,
+//! `diff`, a later run with the kernel's overlay) needs no special case.
 //!
-//! - **What is where** ([`tree`], [`lookup`]): layer 0 is the upper directory, then the lower ones, the top
-//!   one first. The kernel names files by number; a number stands for a file until it is forgotten as often
-//!   as it was given. A file is known by the directory it was found in and its name there, so a directory
-//!   that is renamed takes along what is below it. Nothing is ever reached by anything but single names and
-//!   `openat2` beneath a layer's own descriptor: both kinds of layers are hostile.
-//! - **Copy-up** ([`copy_up`]): before the first change a file of a lower layer is copied to the work
-//!   directory with owner, mode, times, attributes and holes, and renamed into the upper one. Its number
-//!   stays. Who has it open for reading reads the copy from then on, as POSIX wants it and the kernel's
-//!   overlay does not. A file with several names in a lower layer loses the others by it, as there: every
-//!   such name is a file of its own here, with the common number shown as long as they are one file.
-//! - **Changes** ([`change`], [`rename`]): made in place, or in the work directory and renamed over a
-//!   whiteout. What lower layers still have under a name that goes is covered by a whiteout in the same step.
-//!   A directory that lower layers contribute to is not renamed (`EXDEV`), as without `redirect_dir`.
-//! - **Contents** ([`content`]): one descriptor for each open file, however often it is open. Data goes to
-//!   the upper file before write(2) returns, and that of a mapping before the mapping is gone: when the last
-//!   process of a run has been reaped, everything is in the upper directory.
-//! - **One lock** is held for whatever names files; reading, writing and syncing go without it, by a few
-//!   threads.
-//! - **What a container can ask for** is bounded by what it holds itself: open files, and the names the
-//!   kernel keeps. Listings together have a bound of their own. It cannot make or see overlay's marks: there
-//!   are no devices, and names of attributes in `user.overlay.` are hidden and refused.
+//! - **Finding files** ([`tree`], [`lookup`]): layer 0 is the upper directory, followed by the lower ones,
+//!   topmost first. The kernel refers to files by number; a number stays valid until it has been forgotten as
+//!   often as it was returned. A file is identified by the directory in which it was found and its name there,
+//!   so renaming a directory takes along everything below it. Files are only ever reached by single names and
+//!   by `openat2` beneath a layer's own descriptor: both kinds of layers are hostile.
+//! - **Copy-up** ([`copy_up`]): before its first change, a file of a lower layer is copied to the work
+//!   directory with owner, mode, times, attributes and holes, and renamed into the upper layer. Its number
+//!   stays the same. Processes that have it open for reading read the copy from then on, as POSIX requires and
+//!   unlike the kernel's overlay. A hard link in a lower layer is separated from its other names by this, as in
+//!   the kernel's: each such name is a file of its own here, shown with the common number as long as they are
+//!   one file.
+//! - **Changes** ([`change`], [`rename`]): made in place, or in the work directory and renamed over a whiteout.
+//!   If lower layers still have a removed name, it is covered by a whiteout in the same step. A directory to
+//!   which lower layers contribute is not renamed (`EXDEV`), as without `redirect_dir`.
+//! - **Contents** ([`content`]): one descriptor per open file, however often it is open. Data is in the upper
+//!   file before write(2) returns, and that of a mapping before it is unmapped: once the last process of a run
+//!   has been reaped, everything is in the upper directory.
+//! - **Locking**: one lock covers everything that names files; reading, writing and syncing work without it, in
+//!   a few threads.
+//! - **Resource use** by a container is bounded by what it holds itself: open files, and the names the kernel
+//!   keeps. All listings together have a limit of their own. It cannot create or see overlay's markers: there
+//!   are no devices, and attributes in `user.overlay.` are hidden and refused.
 //!
-//! Access lists (`system.posix_acl_*`) go along when a file is copied up and are not shown: the permission
-//! bits alone count. Inode numbers stay while the kernel knows the file; one that was copied up, forgotten and
-//! found again has its upper file's.
+//! ACLs (`system.posix_acl_*`) are copied when a file is copied up, but are not shown: only the permission bits
+//! count. Inode numbers are stable while the kernel knows the file; a file that was copied up, forgotten and
+//! found again has its upper file's number.
 
 mod attributes;
 mod change;

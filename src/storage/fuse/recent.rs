@@ -1,4 +1,4 @@
-//! Descriptors of files that were used lately, a fixed number of them.
+//! A cache of descriptors of recently used files, of fixed size.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

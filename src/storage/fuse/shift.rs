@@ -1,24 +1,24 @@
-//! Layers under other ids: a small read-only file system that overlay takes for its lower directories.
+//! Layers with shifted ids: a small read-only file system that overlay uses for its lower directories.
 //!
-//! Theory of operation. The files of a layer belong to ids of the shared user namespace. A container with an
-//! id map of its own has others, and neither the file systems of laptops nor overlay may be mounted with an
-//! id map by a user (mount_setattr(2), `MOUNT_ATTR_IDMAP`). Nothing is copied or changed: a server process
-//! shows each layer as a directory 0, 1, 2 ... of a FUSE file system, with the owners that the container's
-//! map makes of them, and the kernel's overlay is mounted on top. What the container writes goes to its upper
-//! directory without passing here, and what it reads stays in the page cache.
+//! Theory of operation. The files of a layer have ids of the shared user namespace. A container with its own id
+//! map has others, and a user may not create idmapped mounts of common disk file systems or of overlay
+//! (mount_setattr(2), `MOUNT_ATTR_IDMAP`). Nothing is copied or changed: a server process shows each layer as a
+//! directory 0, 1, 2 ... of a FUSE file system, with owners translated by the container's map, and the kernel's
+//! overlay is mounted on top. What the container writes goes directly to its upper directory, and what it reads
+//! stays in the page cache.
 //!
-//! - **The server** holds the layers' directories and the device, and the one capability to read what
-//!   belongs to others.
+//! - **The server** holds the layers' directories and the device, and the one capability to read files of other
+//!   owners.
 //! - **Inside the layers** ([`tree`]) names are resolved one by one from a directory descriptor, never through
-//!   a symlink and never out of the layer. Layers do not change, so the kernel may keep every answer, that
-//!   something does not exist among them.
-//! - **What a hostile container can ask for** is bounded: no request holds more than one answer, open files
-//!   cost nothing here (the server keeps no handles), descriptors are a fixed number, and what is known of a
-//!   file goes when the kernel forgets it.
+//!   a symlink and never out of the layer. Layers do not change, so the kernel may cache every answer,
+//!   including that something does not exist.
+//! - **Resource use** by a hostile container is bounded: no request holds more than one answer, open files cost
+//!   nothing here (the server keeps no handles), the number of descriptors is fixed, and the state of a file is
+//!   dropped when the kernel forgets it.
 //!
-//! Whiteouts (character devices 0/0) and `user.overlay.*` pass as they are. File capabilities come as those of
-//! the shared namespace's root, whom the kernel honours in namespaces below. Access lists of layers
-//! (`system.posix_acl_*`) hold ids too and are not shown: the permission bits alone count there.
+//! Whiteouts (character devices 0/0) and `user.overlay.*` are passed through. File capabilities are shown as
+//! those of the shared namespace's root, which the kernel honours in child namespaces. ACLs of layers
+//! (`system.posix_acl_*`) contain ids too and are not shown: only the permission bits count.
 
 mod server;
 mod tree;

@@ -1,5 +1,4 @@
-//! Looking for damage: records that lead nowhere, blobs and layers that are missing or not what they
-//! were.
+//! Checking for damage: records with dangling references, blobs and layers that are missing or have changed.
 
 use super::Images;
 use super::records::ImageRecord;

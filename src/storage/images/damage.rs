@@ -1,4 +1,4 @@
-//! Records of images that cannot be read, and what stands where a layer belongs and is none.
+//! Image records that cannot be read, and objects that are not layers in the place of a layer.
 
 use super::records::{ImageRecord, RefRecord};
 use super::{IMAGES, Images, REFS};

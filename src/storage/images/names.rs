@@ -1,4 +1,4 @@
-//! Giving images names and taking them away.
+//! Adding and removing names of images.
 
 use super::records::ImageRecord;
 use super::{IMAGES, Images, REFS, key};

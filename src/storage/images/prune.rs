@@ -1,4 +1,4 @@
-//! Removing the images that nobody needs.
+//! Removing unused images.
 
 use super::{Images, Listed, damage};
 use crate::error::Result;

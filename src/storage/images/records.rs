@@ -1,4 +1,4 @@
-//! What the records of images say, and the parts of other documents that are read for them.
+//! The records of images, and the parts of other documents that are read for them.
 
 use crate::image::{Digest, Reference};
 use chrono::{DateTime, Utc};

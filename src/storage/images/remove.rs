@@ -1,4 +1,4 @@
-//! Removing images, and what is needed to do it without taking anything that is still of use.
+//! Removing images without removing anything that is still in use.
 
 use super::records::{BlobsOf, ImageRecord};
 use super::{IMAGES, Images, REFS, damage, key, parse_config};

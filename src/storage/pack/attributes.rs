@@ -1,4 +1,4 @@
-//! Extended attributes as archives have them.
+//! Extended attributes in archives.
 
 use crate::container::ids::IdMaps;
 use crate::storage::access_list;

@@ -1,4 +1,4 @@
-//! Packing against GNU tar's reading and against our own unpacker.
+//! Checks packing against GNU tar and against our own unpacker.
 
 use super::*;
 use crate::storage::testing::Scene;

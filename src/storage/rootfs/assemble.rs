@@ -1,4 +1,4 @@
-//! Assembling a root file system of whichever kind.
+//! Assembling a root file system of any kind.
 
 use super::host_tree;
 use super::{Places, attach, cwd, overlay, resolved};

@@ -1,11 +1,11 @@
 //! The host's own tree as a throw-away root (`--rootfs /:O`).
 //!
-//! Theory of operation. `/` itself cannot be a lower layer: a user namespace may not copy a mount whose
-//! submounts it could uncover. So the root is a fresh tmpfs, and each top-level directory becomes an
-//! overlay of its own over the host's. A directory that has mounts below it is made plain and its
-//! entries are treated the same way, one level down; mount points themselves are left out. Volatile and
-//! private places (`/tmp`, `/run`, `/root`, `/home`, ...) are fresh and empty, and passwd and group are
-//! written anew, since host accounts are not mapped.
+//! Theory of operation. `/` itself cannot be a lower layer, because a user namespace may not copy a mount if
+//! that could uncover its submounts. So the root is a new tmpfs, and each top-level directory becomes an
+//! overlay of its own over the host's. A directory with mounts below it becomes a plain directory, whose
+//! entries are treated the same way, one level down; mount points themselves are left out. Volatile and private
+//! directories (`/tmp`, `/run`, `/root`, `/home`, ...) are new and empty, and passwd and group are generated,
+//! because host accounts are not mapped.
 
 use super::{Places, attach, directory, overlay};
 use crate::fork::{Doing, Failure};

@@ -1,4 +1,4 @@
-//! Emptying the trash, and bringing to it what interrupted commands left.
+//! Emptying the trash, and moving leftovers of interrupted commands to it.
 
 use super::discard;
 use crate::error::Result;

@@ -1,9 +1,9 @@
-//! From the compressed bytes of a layer to its archive, on a thread of its own.
+//! Decompressing a layer to its archive, on a thread of its own.
 //!
-//! Theory of operation. One thread reads, decompresses and hashes; the unpacker takes full buffers from
-//! a short queue and sends the empty ones back, so nothing is copied twice and memory stays bounded.
-//! The format is told by its first bytes: media types lie more often than magic numbers. The end of the
-//! queue is only reached when the hash is the diff id (attack cases 10 and 12).
+//! Theory of operation. One thread reads, decompresses and hashes; the unpacker takes full buffers from a short
+//! queue and returns the empty ones, so nothing is copied twice and memory stays bounded. The format is
+//! recognised by its first bytes: media types are wrong more often than magic numbers. The end of the queue is
+//! reached only if the hash is the diff id (attack cases 10 and 12).
 
 use super::limits::Limits;
 use crate::error::{Error, Kind, Result};

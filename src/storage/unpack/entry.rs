@@ -1,4 +1,4 @@
-//! Making one entry of an archive.
+//! Creating one entry of an archive.
 
 use super::attributes;
 use super::limits::Limits;

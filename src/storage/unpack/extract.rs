@@ -1,11 +1,11 @@
-//! Extracting an archive into a directory that may hold files already: `cp`.
+//! Extracting an archive into a directory that may already contain files: `cp`.
 //!
-//! Theory of operation. As when a layer is unpacked, everything is reached from the directory's
-//! descriptor through [`Tree`], and a last component is never followed. Unlike there, names have no
-//! meaning of their own (`.wh.x` is a file called so), directories that exist are filled, and what has
-//! another kind than the entry stays and is an error, unless overwriting was asked for. A symlink to a
-//! directory counts as that directory, so that an archive with `lib/x` can be brought in where `/lib` is
-//! a link. A file that cannot be replaced, since something is mounted on it, is written to in place.
+//! Theory of operation. As when a layer is unpacked, everything is reached from the directory's descriptor
+//! through [`Tree`], and a last component is never followed. Unlike there, names have no special meaning
+//! (`.wh.x` is an ordinary file), existing directories are merged into, and an existing file of another type
+//! than the entry is an error unless overwriting was requested. A symlink to a directory counts as that
+//! directory, so that an archive with `lib/x` can be extracted where `/lib` is a link. A file that cannot be
+//! replaced because something is mounted on it is written in place.
 
 use super::entry::{copy_sparse, copy_whole, mtime};
 use super::limits::Limits;

@@ -1,4 +1,4 @@
-//! What an archive may ask for.
+//! Limits on archives.
 
 use crate::error::{Error, Kind, Result};
 

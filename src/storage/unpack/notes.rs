@@ -1,4 +1,4 @@
-//! What is known after unpacking one layer by itself.
+//! What is known about a layer after it was unpacked on its own.
 
 use super::owners::Owners;
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
-//! The unpacker against others: GNU tar on honest trees, chance on hostile ones, SIGKILL in the middle.
+//! Compares the unpacker with others: GNU tar for valid archives, random data for hostile ones, SIGKILL in the
+//! middle.
 
 use crate::storage::testing::{Raw, Scene, Tar};
 use crate::storage::{Store, trash};

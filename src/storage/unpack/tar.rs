@@ -1,11 +1,11 @@
 //! Reading tar archives: v7, ustar, GNU and PAX headers.
 //!
-//! Theory of operation. A pull parser over buffered bytes that only ever goes forward: [`Archive::next`]
-//! skips what is left of the last entry and gives the next one with every extension applied; the data
-//! is then taken with [`Archive::data`]. Where readers in the wild disagree we do as Go's archive/tar,
-//! which every container tool builds on: a PAX size wins over the header's (attack case 6), header-only
-//! types have no data whatever their size says, GNU long names win over PAX paths, global PAX headers
-//! are ignored. Formats: POSIX pax(1), tar(5), and the GNU tar manual, "Sparse Formats".
+//! Theory of operation. A pull parser over buffered bytes that only moves forward: [`Archive::next`] skips the
+//! rest of the last entry and returns the next one with every extension applied; its data is then read with
+//! [`Archive::data`]. Where existing readers disagree, this one follows Go's archive/tar, on which every
+//! container tool is built: a PAX size overrides the header's (attack case 6), header-only types have no data
+//! whatever their size field says, GNU long names override PAX paths, and global PAX headers are ignored.
+//! Formats: POSIX pax(1), tar(5), and the GNU tar manual, "Sparse Formats".
 
 use crate::error::Result;
 use std::io::BufRead;

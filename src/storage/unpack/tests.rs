@@ -1,4 +1,4 @@
-//! Hostile archives (attack cases 1 to 10 and 12) and honest ones.
+//! Hostile archives (attack cases 1 to 10 and 12) and valid ones.
 
 use super::*;
 use crate::error::Kind;

@@ -1,10 +1,10 @@
-//! The directory a layer is unpacked into, reached by descriptors only.
+//! The directory that a layer is unpacked into, accessed by descriptors only.
 //!
-//! Theory of operation. The root is opened once. The parent directory of every entry is resolved from
-//! it by openat2(2) with `RESOLVE_IN_ROOT`: symlinks and `..` on the way cannot leave, and the last
-//! component is only ever used with a parent's descriptor and `O_NOFOLLOW` (attack cases 1 to 5). The
-//! last few parents are kept open, since archives list a directory's content together; whenever
-//! something is removed or replaced they are forgotten.
+//! Theory of operation. The root is opened once. The parent directory of every entry is resolved from it by
+//! openat2(2) with `RESOLVE_IN_ROOT`: symlinks and `..` in the path cannot leave it, and the last component is
+//! only ever used with a parent's descriptor and `O_NOFOLLOW` (attack cases 1 to 5). The last few parents are
+//! kept open, because archives list the contents of a directory together; they are dropped whenever something
+//! is removed or replaced.
 
 use crate::error::{Error, Kind, Result};
 use crate::storage::{record, tree, whiteout};

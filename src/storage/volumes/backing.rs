@@ -1,8 +1,8 @@
-//! The options of a volume: what its content lies on, and whose it is.
+//! The options of a volume: where its data is stored, and who owns it.
 //!
-//! `volume create -o type=TYPE -o device=DEVICE -o o=WORDS` takes mount(8)'s words. A user namespace may
-//! mount memory and bind directories; every other file system takes root, and is refused when the volume
-//! is made rather than when it is first used.
+//! `volume create -o type=TYPE -o device=DEVICE -o o=WORDS` takes the words of mount(8). A user namespace can
+//! mount tmpfs and bind directories; every other file system needs root, and is refused when the volume is
+//! created rather than when it is first used.
 
 use crate::error::{Error, Kind, Result};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Which containers use which volumes.
 //!
-//! Nothing is counted: a volume is in use when a container's plan names it, so a container that was
-//! killed, half removed or made by hand never leaves a volume stuck.
+//! There is no reference count: a volume is in use if a container's plan names it, so a container that was
+//! killed, half removed or created by hand never blocks a volume forever.
 
 use super::Volumes;
 use crate::container::{ContainerId, Name};

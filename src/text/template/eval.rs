@@ -1,4 +1,4 @@
-//! Walks the tree.
+//! Evaluates the tree.
 
 use crate::text::template::fault::Fault;
 use crate::text::template::parse::{Base, Command, Node, Operand, Pipeline};

@@ -1,4 +1,4 @@
-//! What is wrong with a template, and how its user is told.
+//! Errors in a template, and how they are shown.
 
 use crate::error::{Error, Kind};
 

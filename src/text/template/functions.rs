@@ -1,4 +1,4 @@
-//! The functions: Go's own and those docker adds.
+//! The functions: Go's own and those that docker adds.
 
 use crate::text::template::fault::Fault;
 use crate::text::template::printf;

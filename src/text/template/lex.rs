@@ -1,4 +1,4 @@
-//! Template text to tokens.
+//! Splits template text into tokens.
 
 use crate::text::template::fault::Fault;
 use serde_json::{Number, Value};

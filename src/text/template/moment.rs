@@ -1,4 +1,4 @@
-//! The methods of Go's `time.Time` that templates call on times, which JSON holds as text.
+//! The methods of Go's `time.Time` that templates call on times, which are text in JSON.
 
 use chrono::{DateTime, Datelike, FixedOffset, Local, Timelike, Utc};
 use serde_json::Value;

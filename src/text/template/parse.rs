@@ -1,4 +1,4 @@
-//! Tokens to a tree.
+//! Parses tokens into a tree.
 
 use crate::text::template::fault::Fault;
 use crate::text::template::functions;

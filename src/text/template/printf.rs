@@ -1,4 +1,4 @@
-//! Go's `fmt.Sprintf` over JSON values. A wrong verb is shown in the output as Go shows it.
+//! Go's `fmt.Sprintf` over JSON values. A wrong verb is shown in the output as in Go.
 
 use crate::text::template::value::{Val, text};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Values in flight, and how Go prints them.
+//! Values during evaluation, and how Go prints them.
 
 use serde_json::Value;
 use std::borrow::Cow;

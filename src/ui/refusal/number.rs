@@ -1,5 +1,5 @@
-//! Numbers that were refused, in plain words: those of the standard library's parsers and of clap's ranges
-//! do not say what is wanted.
+//! Explains refused numbers: the messages of the standard library's parsers and of clap's ranges do not say
+//! what is expected.
 
 use clap::{Arg, Command};
 use std::error::Error as StdError;

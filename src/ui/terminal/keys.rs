@@ -1,4 +1,4 @@
-//! The keys that detach.
+//! Detecting the detach keys.
 
 /// Finds the detach keys in what is typed; keys that turn out not to complete them are passed on.
 pub(super) struct DetachKeys {

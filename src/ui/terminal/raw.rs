@@ -1,4 +1,4 @@
-//! The raw mode of a terminal: each key at once, and none with a meaning here.
+//! Raw mode of a terminal: each key is delivered at once and has no special meaning.
 
 use nix::sys::termios::{self, SetArg, Termios};
 

@@ -1,4 +1,4 @@
-//! The signals that a command passes on to the container it is attached to.
+//! The signals that a command forwards to the container it is attached to.
 
 use crate::error::{Context, Kind, Result};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};

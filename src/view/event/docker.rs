@@ -1,4 +1,4 @@
-//! Events as docker tells them: its words, its attributes and its shapes (docker-system-events(1)).
+//! Events in docker's format: its words, attributes and structure (docker-system-events(1)).
 
 use crate::storage::events::{Action, Event, Type};
 use crate::text::printable;

@@ -1,4 +1,4 @@
-//! Events as podman tells them (podman-events(1)).
+//! Events in podman's format (podman-events(1)).
 
 use crate::storage::events::{Event, Type};
 use crate::text::printable;

@@ -1,4 +1,4 @@
-//! A container as `inspect` shows it: docker's shape with podman's additions.
+//! A container as `inspect` shows it: docker's structure with podman's additions.
 
 use crate::container::ids::{Extent, IdMaps};
 use crate::container::{Signal, Status};

@@ -1,5 +1,5 @@
-//! What docker and podman show of every container and what is the same for all of ours: scripts read
-//! these fields without asking whether they are there.
+//! Fields that docker and podman show for every container and that have the same value for all of ours: scripts
+//! read them without checking whether they exist.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! An image as `inspect` shows it: docker's shape with podman's additions.
+//! An image as `inspect` shows it: docker's structure with podman's additions.
 
 use crate::error::{Context, Kind, Result};
 use crate::image::Image;

@@ -1,5 +1,5 @@
-//! `docker top`: what the host's ps(1) would say of the processes, with the host's numbers and names, in the
-//! forms that people ask for. Other words are read as the columns of podman's `top`.
+//! `docker top`: the output of the host's ps(1) for the container's processes, with the host's pids and names,
+//! in the commonly used formats. Other arguments are taken as columns of podman's `top`.
 
 use super::columns::{percent, terminal};
 use super::table::Table;

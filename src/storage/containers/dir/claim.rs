@@ -1,10 +1,10 @@
-//! Who has a container in hand: the claim of a command that is about to start it, and the holder of `alive`.
+//! Who is using a container: the claim of a command that is about to start it, and the holder of `alive`.
 //!
-//! Theory of operation. A claim is an fcntl record lock on a file of its own, `claim`: it is its process's, so
-//! a forked monitor does not inherit it, and the kernel drops it whatever way the command ends. A container
-//! is claimed from before it can be seen until its monitor holds `alive`; whoever removes what does not
-//! run takes a claimed one for one that is being started. Like every such lock it is lost when its process
-//! closes any descriptor of the file: nobody looks for a claim of his own.
+//! Theory of operation. A claim is an fcntl record lock on a separate file, `claim`. It belongs to its process,
+//! so a forked monitor does not inherit it, and the kernel releases it however the command ends. A container is
+//! claimed from before it is visible until its monitor holds `alive`; commands that remove containers that are
+//! not running treat a claimed one as being started. Like every such lock, it is lost when its process closes
+//! any descriptor of the file, so a process never checks for its own claim.
 
 use super::super::locks;
 use super::ContainerDir;

@@ -1,18 +1,18 @@
-//! The pipe that hangs up when a run is over.
+//! The FIFO that hangs up when a run is over.
 //!
-//! Theory of operation. Whoever waits for the end of a run needs something to poll(2) that costs nothing to close
-//! (an inotify watch costs an SRCU grace period, 6 to 20 ms) and says so whatever way the run ends. That is a
-//! FIFO beside the attach socket, `<runtime>/c/<12 digits>.end`: the monitor holds it open for writing from before
-//! it records the run until the end is recorded and, with `--rm`, the directory is in the trash. Nobody writes. Who
-//! opens it for reading and then finds no end in the records is woken by the hang-up; the kernel hangs up for a
-//! monitor that was killed, too.
+//! Theory of operation. To wait for the end of a run, one needs something to poll(2) that is cheap to close
+//! (closing an inotify watch takes an SRCU grace period, 6 to 20 ms) and signals the end however the run ends.
+//! That is a FIFO next to the attach socket, `<runtime>/c/<12 digits>.end`: the monitor holds it open for
+//! writing from before it records the run until the exit is recorded and, with `--rm`, the directory is in the
+//! trash. Nobody writes to it. A process that opens it for reading and then finds no exit in the records is
+//! woken by the hang-up, also if the monitor is killed.
 //!
-//! A reader is told only of writers that were there when it opened the FIFO, or came later (fifo(7)). So the name is
-//! removed before the FIFO is closed: who still found it under that name is told. One that a killed monitor left is
-//! taken over by the next, so that those who wait on it wait for the next run's end.
+//! A reader only notices writers that existed when it opened the FIFO, or came later (fifo(7)). So the name is
+//! removed before the FIFO is closed: a process that could still open it by name is notified. A FIFO left by a
+//! killed monitor is reused by the next one, so that processes waiting on it wait for the end of the next run.
 //!
-//! Where the runtime directory was wiped, and beside a monitor of a former version, there is none; a directory's
-//! watch takes its place (see `watch`).
+//! If the runtime directory was wiped, or the monitor is of an earlier version, there is no FIFO, and a
+//! directory watch is used instead (see `watch`).
 
 use super::ContainerDir;
 use crate::storage::place;

@@ -1,4 +1,4 @@
-//! What events tell of a container, and what people call it.
+//! The events of a container, and the names it is reported under.
 
 use super::ContainerDir;
 use crate::storage::events::{Action, Event, Events, Type};

@@ -1,4 +1,4 @@
-//! What checks found, written down: in `health.json`, and for listings in the summary.
+//! The results of health checks: in `health.json`, and for listings in the summary.
 
 use super::super::files;
 use super::super::health::HealthRecord;

@@ -1,10 +1,11 @@
-//! Having a container on the disk before a verb says that it is there.
+//! Writing a container to disk before a command reports that it exists.
 //!
-//! Theory of operation. Records are renamed into place and not synced: short containers pay for no disk. One that
-//! is to outlive its run is synced as a whole, once, before the verb that made it reports success: what is in
-//! its files, then its directory, then the two directories that lead to it. Until then a power cut may leave
-//! any part of it, which readers take as a container whose records are lost, and nothing was promised. What can
-//! be made again of these (`summary`) or is of one run only (`run.json`, `exit.json`) is not waited for.
+//! Theory of operation. Records are renamed into place and not synced, so short-lived containers do not wait
+//! for the disk. A container that outlives its run is synced as a whole, once, before the command that created
+//! it reports success: the contents of its files, then its directory, then the two directories above it. Until
+//! then a power cut may leave any part of it, which readers treat as a container whose records are lost, and
+//! success was not reported. Files that can be rebuilt (`summary`) or that belong to a single run (`run.json`,
+//! `exit.json`) are not waited for.
 
 use super::super::{CONTAINERS, NAMES};
 use super::ContainerDir;

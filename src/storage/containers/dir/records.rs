@@ -1,5 +1,5 @@
-//! The records of a container's directory: settings, runs, their ends, the stop note, and the summary that is
-//! kept beside them for `ps`.
+//! The records in a container's directory: settings, runs, their exits, the stop note, and the summary for
+//! `ps`.
 
 use super::super::files::{self, Fresh};
 use super::super::locks::{self, ExitNote};

@@ -1,4 +1,4 @@
-//! Where a container stands, which is derived and never stored, and what finishes a dead monitor's work.
+//! The status of a container, which is derived and never stored, and cleaning up after a dead monitor.
 
 use super::super::locks::{self, AliveLock, Stage};
 use super::super::records::{RUN_VERSION, RunRecord, boot_id};

@@ -1,7 +1,7 @@
-//! How a container's directory goes: it is renamed to the trash, and its name is freed.
+//! Removing a container's directory: it is renamed into the trash, and its name is freed.
 //!
-//! The rename is the whole removal: before it there is a container, after it none, whoever is killed. A name
-//! that is left leads to nothing, and is free (see `names`).
+//! The rename is the removal: before it the container exists, after it it does not, whichever process is
+//! killed. A name that is left over is dangling, and therefore free (see `names`).
 
 use super::super::locks::DirLock;
 use super::super::{CONTAINERS, Containers};

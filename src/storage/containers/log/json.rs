@@ -1,8 +1,8 @@
-//! docker's form of a line: `{"log":"text\n","stream":"stdout","attrs":{"tag":"..."},"time":"..."}`.
+//! docker's format: `{"log":"text\n","stream":"stdout","attrs":{"tag":"..."},"time":"..."}`.
 //!
-//! A line without an end in it is a piece, as docker has it. JSON holds text only: a byte that is not
-//! part of UTF-8 is written as the lone surrogate `\udc80` to `\udcff` (Python's `surrogateescape`), so
-//! that our reader gives back the very bytes, and other readers a replacement character.
+//! As in docker, a text without a line end is part of a line. JSON can only contain text: a byte that is not
+//! valid UTF-8 is written as the lone surrogate `\udc80` to `\udcff` (Python's `surrogateescape`), so that our
+//! reader restores the exact bytes, and other readers show a replacement character.
 
 use super::{Line, Stream};
 

@@ -1,4 +1,4 @@
-//! Reads a log in files.
+//! Reads log files.
 
 use super::tail::seek_to_tail;
 use super::{BLOCK, FILES_MAX, Form, LINE_MAX, Line, Options, Place, json};

@@ -1,4 +1,4 @@
-//! Appends to a log in files.
+//! Appends to log files.
 
 use super::{BLOCK, Form, Options, Place, Stream, json, stamp};
 use crate::error::{Context, Kind, Result};

@@ -1,4 +1,4 @@
-//! Making and removing names.
+//! Creating and removing names.
 
 use super::lookup::Seen;
 use super::tree::{Tree, UPPER, What};

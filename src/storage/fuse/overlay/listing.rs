@@ -1,8 +1,8 @@
 //! Listing directories.
 //!
-//! Theory of operation. A listing is made when it is read from its beginning and kept in one piece of memory
-//! until the directory is closed, so that places in it stay what they are. All listings together have a
-//! bound: a container can open directories as often as it likes.
+//! Theory of operation. A listing is created when it is read from its start, and kept in one block of memory
+//! until the directory is closed, so that offsets stay valid. All listings together have a limit, because a
+//! container can open directories as often as it likes.
 
 use super::tree::Tree;
 use crate::storage::fuse::numbers::ROOT;

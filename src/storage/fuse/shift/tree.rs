@@ -1,10 +1,10 @@
-//! Files of the layers by number, as the kernel names them.
+//! Files of the layers by number, as the kernel refers to them.
 //!
 //! Theory of operation. The kernel asks by number: 1 is the root, a directory whose entries are the layers;
-//! every other number was given in an answer and stands for a file until it is forgotten as often as it was
-//! given. A file is known by the directory it was found in and its name there ([`Place`]), from which it is
-//! opened when need be. Its number is its inode's, so that hard links are seen as such and numbers stay the
-//! same when a file is forgotten and found again; layers on other disks get numbers of their own.
+//! every other number was returned in an answer and stays valid until it has been forgotten as often as it was
+//! returned. A file is identified by the directory in which it was found and its name there ([`Place`]), and is
+//! opened from there when needed. Its number is its inode's, so that hard links are recognised and numbers stay
+//! the same when a file is forgotten and found again; layers on other disks get separate numbers.
 
 use crate::container::ids::IdMaps;
 use crate::storage::fuse::attributes::listed;

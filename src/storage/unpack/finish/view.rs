@@ -1,4 +1,4 @@
-//! A stack of layers seen as one tree, as overlay will show it.
+//! A stack of layers as one tree, as overlay will show it.
 
 use super::lower::Lower;
 use crate::error::Result;

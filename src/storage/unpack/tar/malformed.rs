@@ -1,4 +1,4 @@
-//! What is said of an archive that is none.
+//! Messages about malformed archives.
 
 use crate::error::{Error, Kind};
 

@@ -1,5 +1,4 @@
-//! Files with holes: GNU's old format and PAX formats 0.0, 0.1 and 1.0 (GNU tar manual, "Sparse
-//! Formats").
+//! Sparse files: GNU's old format and PAX formats 0.0, 0.1 and 1.0 (GNU tar manual, "Sparse Formats").
 
 use super::blocks::{Archive, BLOCK};
 use super::entry::Entry;

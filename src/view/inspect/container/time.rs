@@ -1,4 +1,4 @@
-//! Moments as Go writes them.
+//! Times in Go's format.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
