@@ -1,5 +1,6 @@
 //! Text in and out, as views, filters and log tags share it: pure helpers.
 
+mod boolean;
 mod glob;
 mod printable;
 mod shell;
@@ -8,6 +9,7 @@ pub mod time;
 pub mod units;
 mod yaml;
 
+pub use boolean::boolean;
 pub use glob::glob;
 pub use printable::printable;
 pub use shell::quoted;

@@ -82,7 +82,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let volume = || Containers::new_id().map(Name::from);
     let mut plan = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
     plan.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
-    let mut resources = cgroup::effective(&original, &of);
+    let mut resources = cgroup::effective(&original, &of)?;
     resources.merge(&limits);
     resources.check()?;
     plan.limits.resources = resources.limiting();
