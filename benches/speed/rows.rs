@@ -11,7 +11,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 24] = [
+pub(crate) const ROWS: [(&str, Measure); 25] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
