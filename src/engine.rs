@@ -12,3 +12,15 @@ pub mod images;
 pub mod info;
 pub mod prune;
 pub mod volumes;
+
+use crate::storage::Store;
+use std::path::Path;
+
+/// What operations work on. Those that need no more than the store take that alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Engine<'a> {
+    /// Images, containers, volumes and secrets.
+    pub store: &'a Store,
+    /// `$XDG_CONFIG_HOME`: where the configuration of registries lies.
+    pub config: &'a Path,
+}

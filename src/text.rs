@@ -1,5 +1,6 @@
 //! Text helpers shared by views, filters and log tags; pure.
 
+mod boolean;
 mod glob;
 mod printable;
 mod shell;
@@ -8,6 +9,7 @@ pub mod time;
 pub mod units;
 mod yaml;
 
+pub use boolean::boolean;
 pub use glob::glob;
 pub use printable::printable;
 pub use shell::quoted;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 24] = [
+pub(crate) const ROWS: [(&str, Measure); 25] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -26,6 +26,7 @@ pub(crate) const ROWS: [(&str, Measure); 24] = [
     ("32 at once, until deferred work is done", thirty_two),
     ("`exec` true", exec),
     ("`ps -a` with 1,000 containers (podman: 200)", ps),
+    ("`volume ls` with 1,000, each in a container (podman: 200)", volume_ls),
     ("pull of a Debian image of 5 layers", pull::row),
     ("a published port, iperf3", published_port),
     ("memory besides the payload's (PSS)", memory),
@@ -322,6 +323,27 @@ fn ps(bench: &Bench) -> Row {
     let [ours, peer] =
         in_turns(21, [&mut || once(bench.coracle(["ps", "-a"])), &mut || once(podman.call(["ps", "-a"]))]);
     bench.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
+    Row { unit: "ms", ours, peer: Some(peer), floor: None, target: "<= 15 ms" }
+}
+
+fn volume_ls(bench: &Bench) -> Row {
+    let podman = bench.podman();
+    let create = ["create", "--network=none", "--pull=never"];
+    let volume = |n: usize| format!("volume{n}:/data");
+    for n in 0..1000 {
+        once(bench.coracle(create).args(["-v", &volume(n), IMAGE, "true"]));
+    }
+    for n in 0..200 {
+        once(podman.call(create).args(["-v", &volume(n), IMAGE, "true"]));
+    }
+    let list = ["volume", "ls"];
+    let [ours, peer] = in_turns(21, [&mut || once(bench.coracle(list)), &mut || once(podman.call(list))]);
+    for tool in [bench.coracle(["rm", "-f", "-a"]), podman.call(["rm", "-f", "-a"])] {
+        tool.ok();
+    }
+    for tool in [bench.coracle(["volume", "prune", "-f"]), podman.call(["volume", "prune", "-f"])] {
+        tool.ok();
+    }
     Row { unit: "ms", ours, peer: Some(peer), floor: None, target: "<= 15 ms" }
 }
 

@@ -3,8 +3,8 @@
 use super::options::container::CreationArgs;
 use super::options::creation;
 use super::options::pulling::pulling;
+use crate::engine::Engine;
 use crate::engine::containers;
-use crate::engine::images::pull::Source;
 use crate::error::Result;
 use crate::host::Env;
 use crate::plan::option_values::Stream;
@@ -41,8 +41,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= args.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
-    let source = Source { store: &store, config: &env.roots.config };
-    let made = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
+    let engine = Engine { store: &store, config: &env.roots.config };
+    let made = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&made.warnings);
     ui::out(&format!("{}\n", made.spec.id))?;
     Ok(ExitCode::SUCCESS)

@@ -59,19 +59,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn configuration(args: &Args) -> Result<ImageConfig> {
-    let host = Platform::host();
-    let os = args.os.clone().unwrap_or(host.os);
-    for word in [&args.os, &args.arch, &args.variant].into_iter().flatten() {
-        if word.contains('/') {
-            return Err(Error::new(Kind::Usage, format!("{word:?} is not part of a platform"))
-                .hint("Write each part separately: --os linux --arch arm --variant v7"));
-        }
-    }
-    let own = args.arch.is_none();
-    let arch = args.arch.clone().unwrap_or(host.architecture);
-    let variant = args.variant.clone().or(if own { host.variant } else { None });
-    let text = [Some(os), Some(arch), variant].into_iter().flatten().collect::<Vec<_>>().join("/");
-    let platform: Platform = text.parse()?;
+    let (os, arch, variant) = (args.os.as_deref(), args.arch.as_deref(), args.variant.as_deref());
+    let platform = Platform::of_parts(os, arch, variant)?;
     let created = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
     let mut config = ImageConfig {
         created: Some(created.clone()),

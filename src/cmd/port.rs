@@ -4,9 +4,9 @@ use crate::container::Status;
 use crate::engine::containers::selector::{ContainerSelector, StatusFilter};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
+use crate::spec::network::host_address;
 use crate::storage::containers::PortRecord;
 use crate::ui;
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -110,9 +110,5 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn published(port: &PortRecord) -> String {
-    match port.host_ip {
-        None => format!("0.0.0.0:{}", port.host_port),
-        Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", port.host_port),
-        Some(IpAddr::V4(ip)) => format!("{ip}:{}", port.host_port),
-    }
+    format!("{}:{}", host_address(port.host_ip), port.host_port)
 }

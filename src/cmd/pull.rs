@@ -2,7 +2,8 @@
 
 use super::options::pulling::pulling;
 use super::options::source::{PullPolicy, SourceOptions};
-use crate::engine::images::pull::{Source, Wanted};
+use crate::engine::Engine;
+use crate::engine::images::pull::Wanted;
 use crate::error::{FAILED, Kind, Result};
 use crate::host::Env;
 use crate::image::Reference;
@@ -39,14 +40,14 @@ pub struct Args {
 /// The failure of the only name; with several names each failure is reported and the others go on.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let source = Source { store: &store, config: &env.roots.config };
+    let engine = Engine { store: &store, config: &env.roots.config };
     let (wanted, quiet) = (args.source.wanted(args.policy)?, args.quiet);
     if !args.all_tags {
-        return ui::each(args.images.iter().collect(), |image| one(source, &wanted, quiet, image));
+        return ui::each(args.images.iter().collect(), |image| one(engine, &wanted, quiet, image));
     }
     let mut code = ExitCode::SUCCESS;
     for image in &args.images {
-        match all_tags(source, &wanted, quiet, image) {
+        match all_tags(engine, &wanted, quiet, image) {
             Ok(ExitCode::SUCCESS) => {}
             Ok(failed) => code = failed,
             Err(e) if args.images.len() == 1 || e.kind() == Kind::OutputClosed => return Err(e),
@@ -60,12 +61,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 /// Pulls one image; gives the line to print.
-fn one(source: Source<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<Option<String>> {
-    let image = pulling(quiet, |report| source.ensure(&image.to_string(), wanted, report))?;
+fn one(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<Option<String>> {
+    let image = pulling(quiet, |report| engine.ensure(&image.to_string(), wanted, report))?;
     Ok(Some(image.id.hex().to_owned()))
 }
 
-fn all_tags(source: Source<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<ExitCode> {
-    let tags = pulling(quiet, |report| source.tags(image, &wanted.request, report))?;
-    ui::each(tags, |tagged| one(source, wanted, quiet, &tagged?))
+fn all_tags(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<ExitCode> {
+    let tags = pulling(quiet, |report| engine.tags(image, &wanted.request, report))?;
+    ui::each(tags, |tagged| one(engine, wanted, quiet, &tagged?))
 }

@@ -4,8 +4,8 @@ use super::options::container::{CreationArgs, RunArgs};
 use super::options::creation;
 use super::options::pulling::pulling;
 use crate::cmd::options::attached;
+use crate::engine::Engine;
 use crate::engine::containers::{self, Created, Started};
-use crate::engine::images::pull::Source;
 use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
@@ -51,8 +51,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= run.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
-    let source = Source { store: &store, config: &env.roots.config };
-    let mut created = pulling(quiet, |report| containers::create(source, wanted, caller, report))?;
+    let engine = Engine { store: &store, config: &env.roots.config };
+    let mut created = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&created.warnings);
     // What is typed is read by one of the two.
     let passed_through = created.spec.io.is_passed_through();

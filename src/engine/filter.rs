@@ -1,6 +1,7 @@
 //! A condition of `--filter`, in the form common to all verbs: `KEY=VALUE` and, for some keys, `KEY!=VALUE`.
 
 use crate::error::{Error, Kind, Result};
+use crate::text::boolean;
 use std::collections::BTreeMap;
 
 /// A condition in two halves; `KEY!=VALUE` leaves the `!` with the key.
@@ -52,6 +53,15 @@ impl<'a> Condition<'a> {
         regex::Regex::new(self.value).map_err(wrong)
     }
 
+    /// The value as a boolean.
+    ///
+    /// # Errors
+    /// `Usage` when it is none.
+    pub fn boolean(&self) -> Result<bool> {
+        let wrong = || self.wrong(format_args!("{:?} is neither true nor false", self.value));
+        boolean(self.value).ok_or_else(wrong)
+    }
+
     /// The value as a label or option.
     pub fn label(&self) -> Label {
         match self.value.split_once('=') {
@@ -59,6 +69,19 @@ impl<'a> Condition<'a> {
             None => Label { key: self.value.to_owned(), value: None },
         }
     }
+}
+
+/// Whether conditions hold, each with its key: those with one key are alternatives, but for keys of which `every`
+/// one must hold; those with different keys must all hold.
+pub fn all_hold<'a, T: 'a>(
+    conditions: impl Iterator<Item = (&'a str, &'a T)> + Clone,
+    every: impl Fn(&str) -> bool,
+    mut holds: impl FnMut(&T) -> bool,
+) -> bool {
+    conditions.clone().all(|(key, condition)| match every(key) {
+        true => holds(condition),
+        false => conditions.clone().any(|(other, condition)| other == key && holds(condition)),
+    })
 }
 
 /// A label that something must have, with this value or with any.

@@ -55,6 +55,26 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// The platform of these parts; what is not given is this machine's, whose variant belongs to its own
+    /// architecture only.
+    ///
+    /// # Errors
+    /// `Usage` for a word that is not part of a platform.
+    pub fn of_parts(os: Option<&str>, architecture: Option<&str>, variant: Option<&str>) -> Result<Platform> {
+        if let Some(word) = [os, architecture, variant].into_iter().flatten().find(|word| word.contains('/'))
+        {
+            return Err(Error::new(Kind::Usage, format!("{word:?} is not part of a platform"))
+                .hint("Write each part separately: --os linux --arch arm --variant v7"));
+        }
+        let host = Platform::host();
+        let own = if architecture.is_none() { host.variant.as_deref() } else { None };
+        let parts =
+            [Some(os.unwrap_or(&host.os)), Some(architecture.unwrap_or(&host.architecture)), variant.or(own)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("/").parse()
+    }
+}
+
 impl FromStr for Platform {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {

@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::spec::NetworkMode;
 use crate::spec::network::SlirpOptions;
+use crate::text::boolean;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// MTU range that slirp4netns takes, in bytes.
@@ -98,13 +99,8 @@ fn slirp_options(text: &str) -> Result<SlirpOptions, String> {
     Ok(options)
 }
 
-/// Reads a truth value as Go's `strconv.ParseBool` does, which podman uses.
 fn truth(name: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("{name} {value:?} is neither true nor false")),
-    }
+    boolean(value).ok_or_else(|| format!("{name} {value:?} is neither true nor false"))
 }
 
 /// Accepts what may be an interface's name: 1 to 15 bytes without blank, slash or colon (netdevice(7)).

@@ -7,7 +7,7 @@ mod options;
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
 pub use args::{ImageArg, MountArg, MountOption, SourceArg, TmpfsArg, VolumeArg};
-use options::{Options, bool_value, fields};
+use options::{Options, fields};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -206,14 +206,6 @@ impl FromStr for MountOption {
         };
         Ok(MountOption(options.into_mount(destination, source, s)))
     }
-}
-
-/// Whether a text means true; used by options with an optional value.
-///
-/// # Errors
-/// When it is neither true nor false.
-pub fn switch(text: &str) -> Result<bool> {
-    bool_value(text).map_err(|why| Error::new(Kind::Usage, why))
 }
 
 #[cfg(test)]

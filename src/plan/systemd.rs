@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::{MountSource, MountSpec};
+use crate::text::boolean;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,11 +31,13 @@ impl FromStr for Systemd {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
         match s.to_ascii_lowercase().as_str() {
-            "true" | "1" | "t" => Ok(Systemd::Auto),
-            "false" | "0" | "f" => Ok(Systemd::Off),
             "always" => Ok(Systemd::Always),
-            _ => Err(Error::new(Kind::Usage, format!("{s:?} is neither true, false nor always"))
-                .hint("Use --systemd=always for a first process that is systemd under another name.")),
+            word => match boolean(word) {
+                Some(true) => Ok(Systemd::Auto),
+                Some(false) => Ok(Systemd::Off),
+                None => Err(Error::new(Kind::Usage, format!("{s:?} is neither true, false nor always"))
+                    .hint("Use --systemd=always for a first process that is systemd under another name.")),
+            },
         }
     }
 }

@@ -169,7 +169,9 @@ fn prepare(
     let shared = if userns::inside() { None } else { Some(shared().ok_or_else(gone)?) };
     let mut order = order(store, plan, &door, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
-    order.cgroup = cgroup::reach(dir, door.run(), !cgroup::effective(dir, plan).is_empty())?;
+    // Where that cannot be told, it is.
+    let limited = cgroup::effective(dir, plan).map_or(true, |limits| !limits.is_empty());
+    order.cgroup = cgroup::reach(dir, door.run(), limited)?;
     let run = door.run().run;
     let inner = Inner { mounts: door.namespace("mnt")?, first: door.into_first() };
     Ok((JoinTargets { shared, inner }, order, run))

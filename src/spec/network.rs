@@ -185,15 +185,19 @@ pub struct PortPublish {
     pub protocol: Protocol,
 }
 
+/// The host's address of a published port, as it stands before the port: `0.0.0.0` for every address, `[::1]`.
+pub fn host_address(ip: Option<IpAddr>) -> String {
+    match ip {
+        None => "0.0.0.0".to_owned(),
+        Some(IpAddr::V4(ip)) => ip.to_string(),
+        Some(IpAddr::V6(ip)) => format!("[{ip}]"),
+    }
+}
+
 /// `0.0.0.0:8080->80/tcp`, as listings show it.
 impl fmt::Display for PortPublish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host_ip {
-            None => f.write_str("0.0.0.0")?,
-            Some(IpAddr::V4(ip)) => ip.fmt(f)?,
-            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
-        }
-        write!(f, ":{}", self.host_port)?;
+        write!(f, "{}:{}", host_address(self.host_ip), self.host_port)?;
         if let Some(end) = self.host_port_end {
             write!(f, "-{end}")?;
         }

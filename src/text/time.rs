@@ -28,6 +28,21 @@ pub fn ago(then: DateTime<Utc>) -> String {
     format!("{} ago", words(since(then)))
 }
 
+/// A point in time as Go prints one in UTC, without fractions: `2006-01-02 15:04:05 +0000 UTC`.
+pub fn go_utc(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S %z UTC").to_string()
+}
+
+/// As [`go_utc`], with what fraction of a second there is.
+pub fn go_utc_exact(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S%.f %z UTC").to_string()
+}
+
+/// A point in time as Go prints one, in the local zone: `2006-01-02 15:04:05 +0100`.
+pub fn go_local(time: DateTime<Utc>) -> String {
+    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %z").to_string()
+}
+
 /// How long ago a point in time was; zero for the future.
 pub fn since(then: DateTime<Utc>) -> Duration {
     (Utc::now() - then).to_std().unwrap_or_default()

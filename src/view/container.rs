@@ -8,7 +8,7 @@ use crate::engine::containers::listing::{Listed, NAMESPACES};
 use crate::spec::MountSource;
 use crate::storage::containers::{LOST_EXIT_CODE, Summary};
 use crate::text::{time, units};
-use chrono::{DateTime, Local, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 /// A container of a listing, and how it is shown.
@@ -95,8 +95,8 @@ impl Row<'_> {
         set("Image", s.image.clone().into());
         set("ImageID", self.image_id().into());
         set("Command", self.command().into());
-        set("Created", local(s.created).into());
-        set("CreatedAt", local(s.created).into());
+        set("Created", time::go_local(s.created).into());
+        set("CreatedAt", time::go_local(s.created).into());
         set("CreatedHuman", time::ago(s.created).into());
         set("RunningFor", time::ago(s.created).into());
         set("Status", status(s).into());
@@ -144,7 +144,7 @@ impl Row<'_> {
         };
         json!({
             "Command": self.docker_command(),
-            "CreatedAt": local(s.created),
+            "CreatedAt": time::go_local(s.created),
             "ID": self.id(),
             "Image": short_image_name(&s.image),
             "Labels": labels.join(","),
@@ -217,11 +217,6 @@ impl Row<'_> {
             "Status": status(s),
         })
     }
-}
-
-/// A time in Go's default form, as docker and podman show `.CreatedAt`.
-fn local(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %z").to_string()
 }
 
 /// How it stands, in words: `Up 5 minutes (healthy)`.

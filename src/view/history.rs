@@ -75,7 +75,7 @@ impl Row<'_> {
         json!({
             "ID": self.id(),
             "Created": if self.human { &since } else { &at },
-            "CreatedAt": created.map(|t| t.format("%Y-%m-%d %H:%M:%S %z UTC").to_string()).unwrap_or_default(),
+            "CreatedAt": created.map(time::go_utc).unwrap_or_default(),
             "CreatedSince": since,
             "CreatedBy": by,
             "Size": if self.human { units::size(self.of.size) } else { self.of.size.to_string() },

@@ -50,7 +50,7 @@ impl Row<'_> {
         let size = units::size(image.size);
         json!({
             "Containers": self.containers.to_string(),
-            "CreatedAt": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
+            "CreatedAt": time::go_utc(image.created),
             "CreatedSince": time::ago(image.created),
             "Digest": image.image.manifest.as_str(),
             "ID": self.id(),
@@ -76,8 +76,8 @@ impl Row<'_> {
             "Tag": self.tag(),
             "Digest": image.image.manifest.as_str(),
             "CreatedSince": time::ago(image.created),
-            "CreatedAt": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
-            "CreatedTime": image.created.format("%Y-%m-%d %H:%M:%S %z UTC").to_string(),
+            "CreatedAt": time::go_utc(image.created),
+            "CreatedTime": time::go_utc(image.created),
             "Created": time::ago(image.created),
             "Size": units::size(image.size),
             "VirtualSize": units::size(image.size),

@@ -1,5 +1,6 @@
 //! Published ports as listings show them.
 
+use crate::spec::network::host_address;
 use crate::storage::containers::PortRecord;
 
 /// Published ports with runs of them as ranges: the first port, and how many.
@@ -41,12 +42,7 @@ pub(super) fn ports(ports: &[PortRecord]) -> String {
         if first.host_port == 0 {
             return inside;
         }
-        let ip = match first.host_ip {
-            None => "0.0.0.0".to_owned(),
-            Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]"),
-            Some(ip) => ip.to_string(),
-        };
-        format!("{ip}:{}->{inside}", range(first.host_port, *count))
+        format!("{}:{}->{inside}", host_address(first.host_ip), range(first.host_port, *count))
     };
     merged(ports).iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -2,6 +2,7 @@
 
 use crate::storage::Store;
 use crate::storage::volumes::{Medium, Users, Volume};
+use crate::text::time;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
@@ -46,10 +47,7 @@ pub fn row(store: &Store, volume: &Volume, users: &Users) -> Value {
         for key in ["Anonymous", "NeedsCopyUp", "NeedsChown"] {
             map.entry(key).or_insert(false.into());
         }
-        map.insert(
-            "CreatedAt".into(),
-            volume.created.format("%Y-%m-%d %H:%M:%S%.f %z UTC").to_string().into(),
-        );
+        map.insert("CreatedAt".into(), time::go_utc_exact(volume.created).into());
         map.insert("Status".into(), json!({}));
         map.insert("Timeout".into(), 0.into());
     }

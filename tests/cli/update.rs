@@ -110,3 +110,21 @@ fn a_clone_may_use_what_the_original_may_unless_told_otherwise() {
     clone(&["--pod", "some"]).fails(125).says("there are no pods yet");
     assert_eq!(env.containers().len(), 1, "what is refused makes no copy");
 }
+
+/// A container is never started without the limits that somebody has set.
+#[test]
+fn changed_limits_that_cannot_be_read_are_told_and_not_left_out() {
+    let env = TestEnv::new();
+    let create =
+        env.coracle(["create", "--name=web", "--network=none", "--rootfs"]).arg(env.busybox_rootfs());
+    let id = create.arg("true").ok().text().to_owned();
+    env.coracle(["update", "--restart=no", "web"]).ok();
+    let settings = env.root().join("containers").join(&id).join("settings.json");
+    let mut said: serde_json::Value = serde_json::from_slice(&std::fs::read(&settings).unwrap()).unwrap();
+    said["limits"] = serde_json::json!({ "memory": "all of it" });
+    std::fs::write(&settings, said.to_string()).unwrap();
+    env.coracle(["start", "web"]).fails(125).says("settings.json").says("system check --repair");
+    env.coracle(["system", "check", "--repair", "--force"]).run();
+    env.coracle(["start", "web"]).ok();
+    env.coracle(["rm", "-f", &id]).ok();
+}

@@ -4,6 +4,7 @@ use super::reap;
 
 use crate::common::{Registry, TestEnv, busybox, eventually};
 use coracle::container::Signal;
+use coracle::engine::Engine;
 use coracle::engine::containers::copy::{self, Place};
 use coracle::engine::containers::exec::{self, ExecRequest};
 use coracle::engine::containers::logs::{Logs, LogsRequest};
@@ -11,7 +12,7 @@ use coracle::engine::containers::start::{attach, start};
 use coracle::engine::containers::{self, CreateRequest, Created, Running, Started, Stopped};
 use coracle::engine::events::{Events, EventsRequest};
 use coracle::engine::images::commit::{self, CommitRequest};
-use coracle::engine::images::pull::{Source, Wanted};
+use coracle::engine::images::pull::Wanted;
 use coracle::error::Result;
 use coracle::fork;
 use coracle::host::Caller;
@@ -78,8 +79,8 @@ impl Server {
             replace: false,
             start: true,
         };
-        let source = Source { store: &self.store, config: &self.config() };
-        containers::create(source, wanted, self.caller(), &mut |_| {}).unwrap()
+        let engine = Engine { store: &self.store, config: &self.config() };
+        containers::create(engine, wanted, self.caller(), &mut |_| {}).unwrap()
     }
 
     /// Runs what was created; attached when that is wanted.
@@ -152,8 +153,8 @@ pub(super) fn containers_are_driven_without_a_command_line() {
         Events::open(&server.store, EventsRequest { stream: true, ..Default::default() }).unwrap();
 
     let mut told = 0;
-    let source = Source { store: &server.store, config: &server.config() };
-    let image = source.ensure(&server.image, &Wanted::default(), &mut |_| told += 1).unwrap();
+    let engine = Engine { store: &server.store, config: &server.config() };
+    let image = engine.ensure(&server.image, &Wanted::default(), &mut |_| told += 1).unwrap();
     assert!(told > 0, "a pull tells how far it is");
 
     let mut one = server.create("one", "read line; echo got $line; cat /in >&2; exit 7", |r| r.stdin = true);

@@ -5,9 +5,9 @@ use crate::cmd::options::refused::{Never, no_pods};
 use crate::cmd::options::resources::ResourceArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::container::Name;
+use crate::engine::Engine;
 use crate::engine::containers;
 use crate::engine::containers::start;
-use crate::engine::images::pull::Source;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::copy;
@@ -82,7 +82,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let volume = || Containers::new_id().map(Name::from);
     let mut plan = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
     plan.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
-    let mut resources = cgroup::effective(&original, &of);
+    let mut resources = cgroup::effective(&original, &of)?;
     resources.merge(&limits);
     resources.check()?;
     plan.limits.resources = resources.limiting();
@@ -123,9 +123,9 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
 }
 
 fn from_image(env: &Env, store: &Store, plan: &mut ContainerSpec, text: &str) -> Result<()> {
-    let source = Source { store, config: &env.roots.config };
+    let engine = Engine { store, config: &env.roots.config };
     let wanted = SourceOptions::default().wanted(PullPolicy::Missing)?;
-    let image = pulling(false, |report| source.ensure(text, &wanted, report))?;
+    let image = pulling(false, |report| engine.ensure(text, &wanted, report))?;
     plan.root = RootSpec::Layers(image.layers.clone());
     plan.image = Some(ImageSource::of(&image));
     Ok(())

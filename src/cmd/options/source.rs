@@ -78,22 +78,12 @@ impl SourceOptions {
         if self.platform.is_none() && self.arch.is_none() && self.os.is_none() && self.variant.is_none() {
             return Ok(None);
         }
-        let host = Platform::host();
-        let (os, arch, variant) = match &self.platform {
-            Some(p) => (p.os.clone(), p.architecture.clone(), p.variant.clone()),
-            // This machine's variant belongs to its own architecture only.
-            None => (
-                self.os.clone().unwrap_or(host.os),
-                self.arch.clone().unwrap_or(host.architecture.clone()),
-                if self.arch.is_none() { host.variant } else { None },
-            ),
-        };
-        let mut text = format!("{os}/{arch}");
-        if let Some(variant) = self.variant.clone().or(variant) {
-            text.push('/');
-            text.push_str(&variant);
+        let own = self.variant.as_deref();
+        match &self.platform {
+            None => Platform::of_parts(self.os.as_deref(), self.arch.as_deref(), own),
+            Some(p) => Platform::of_parts(Some(&p.os), Some(&p.architecture), own.or(p.variant.as_deref())),
         }
-        text.parse().map(Some)
+        .map(Some)
     }
 
     /// What they ask of a pull.

@@ -1,7 +1,12 @@
 //! Flags that also take a value, as in docker and podman: `--rm`, `--rm=true`, `-i=false`.
 
-use crate::plan::mount::switch;
+use crate::error::{Error, Kind, Result};
+use crate::text::boolean;
 use clap::{Arg, ArgAction, builder::ValueParser};
+
+fn switch(text: &str) -> Result<bool> {
+    boolean(text).ok_or_else(|| Error::new(Kind::Usage, format!("{text:?} is neither true nor false")))
+}
 
 /// Gives a plain flag an optional value behind an equals sign; leaves other arguments alone. For
 /// `#[command(mut_args = switchable)]`.

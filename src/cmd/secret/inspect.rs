@@ -5,9 +5,9 @@ use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::secrets::Secret;
 use crate::text::template::Template;
+use crate::text::time;
 use crate::ui::{out, report, rows};
 use crate::view;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -70,7 +70,6 @@ fn text(store: &Store, secret: &Secret) -> Result<String> {
 }
 
 fn pretty(args: &Args, store: &Store, secret: &Secret) -> Result<String> {
-    let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S%.f %z UTC").to_string();
     let labels: String = secret.labels.iter().map(|(key, value)| format!(" - {key}={value}\n")).collect();
     let mut lines = format!(
         "{:<19}{}\n{:<19}{}\nLabels:\n{labels}{:<19}{}\n{:<19}{}\n{:<19}{}\n",
@@ -81,9 +80,9 @@ fn pretty(args: &Args, store: &Store, secret: &Secret) -> Result<String> {
         "Driver:",
         secret.driver,
         "Created at:",
-        time(&secret.created),
+        time::go_utc_exact(secret.created),
         "Updated at:",
-        time(&secret.updated),
+        time::go_utc_exact(secret.updated),
     );
     if args.showsecret {
         lines.push_str(&format!("{:<19}{}\n", "Secret:", text(store, secret)?));

@@ -1,6 +1,6 @@
 //! `coracle secret ls`.
 
-use crate::engine::filter::Condition;
+use crate::engine::filter::{Condition, all_hold};
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::secrets::Secret;
@@ -43,11 +43,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let filters = args.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
     let mut secrets = crate::cmd::store(env)?.secrets().list()?;
     secrets.retain(|secret| {
-        let ok = |names: bool| {
-            let mut same = filters.iter().filter(|f| matches!(f, Filter::Name(_)) == names).peekable();
-            same.peek().is_none() || same.any(|filter| filter.holds(secret))
-        };
-        ok(true) && ok(false)
+        let conditions = filters.iter().map(|filter| (filter.key(), filter));
+        all_hold(conditions, |_| false, |filter| filter.holds(secret))
     });
     let format = args.format.as_deref();
     let text = if args.quiet && format.is_none() {
@@ -76,6 +73,13 @@ impl Filter {
             "name" => condition.pattern().map(Filter::Name),
             "id" => Ok(Filter::Id(condition.value.to_owned())),
             _ => Err(condition.unknown_key()),
+        }
+    }
+
+    fn key(&self) -> &'static str {
+        match self {
+            Filter::Name(_) => "name",
+            Filter::Id(_) => "id",
         }
     }
 

@@ -10,7 +10,8 @@ use super::records::{discard, keep, record};
 use super::start::start;
 use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
-use crate::engine::images::pull::{self, Message, Wanted};
+use crate::engine::Engine;
+use crate::engine::images::pull::{Message, Wanted};
 use crate::error::{Context, Kind, Result};
 use crate::host::{self, Caller};
 use crate::plan::ids::{Account, IdsRequest};
@@ -63,13 +64,13 @@ pub struct Created {
 /// Anything that is wrong with the request, before anything changes; a failed pull; what the start would
 /// need and cannot have.
 pub fn create(
-    from: pull::Source<'_>,
+    engine: Engine<'_>,
     wanted: CreateRequest,
     caller: Caller,
     report: &mut dyn FnMut(Message),
 ) -> Result<Created> {
     let CreateRequest { mut request, image, requires, cidfile, replace, start } = wanted;
-    let store = from.store;
+    let store = engine.store;
     let cidfile = cidfile.map(|file| caller.cwd.join(file));
     for name in &requires {
         request.lifecycle.requires.push(find(store, name)?.id().clone());
@@ -90,7 +91,7 @@ pub fn create(
     check(&request, &facts)?;
     preflight::check(store, &request, &facts.caller, cidfile.as_deref(), replace)?;
 
-    let image = image.map(|(name, wanted)| from.ensure(&name, &wanted, report)).transpose()?;
+    let image = image.map(|(name, wanted)| engine.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();
     let Resolved { mut spec, warnings } = resolve(request, image.as_ref(), &facts)?;
     log_tag::render(&mut spec)?;

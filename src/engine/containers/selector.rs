@@ -2,7 +2,7 @@
 
 use super::find::list;
 use crate::container::{ContainerId, RestartPolicy, Status};
-use crate::engine::filter::{Condition, Label};
+use crate::engine::filter::{Condition, Label, all_hold};
 use crate::error::{Context, Error, Kind, Result};
 use crate::spec::health::Health;
 use crate::spec::{ContainerSpec, MountSource, RootSpec};
@@ -232,19 +232,10 @@ impl Filters {
         }
         let tests: Vec<(&str, Test<'_>)> =
             self.0.iter().map(|f| Ok((f.key(), Test::new(f, store)?))).collect::<Result<_>>()?;
-        let mut keys: Vec<&str> = tests.iter().map(|(key, _)| *key).collect();
-        keys.sort_unstable();
-        keys.dedup();
         let meets = |summary: &Summary| {
             let mut plan = Lazy { store, id: &summary.id, plan: None };
-            keys.iter().all(|key| {
-                let mut same = tests.iter().filter(|(k, _)| k == key).map(|(_, test)| test);
-                if *key == "label" {
-                    same.all(|test| test.holds(summary, &mut plan))
-                } else {
-                    same.any(|test| test.holds(summary, &mut plan))
-                }
-            })
+            let conditions = tests.iter().map(|(key, test)| (*key, test));
+            all_hold(conditions, |key| key == "label", |test| test.holds(summary, &mut plan))
         };
         Ok(list.into_iter().filter(meets).collect())
     }

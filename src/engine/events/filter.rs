@@ -1,6 +1,6 @@
 //! Conditions on events: `--filter KEY=VALUE`.
 
-use crate::engine::filter::{Condition, Label};
+use crate::engine::filter::{Condition, Label, all_hold};
 use crate::error::Result;
 use crate::storage::events::{Action, Event, Type};
 
@@ -48,10 +48,8 @@ impl Filters {
 
     /// Whether they hold for an event.
     pub fn wants(&self, event: &Event) -> bool {
-        self.0.iter().all(|(key, what)| match key.as_str() {
-            "label" => what.holds(event),
-            _ => self.0.iter().any(|(other, what)| other == key && what.holds(event)),
-        })
+        let conditions = self.0.iter().map(|(key, what)| (key.as_str(), what));
+        all_hold(conditions, |key| key == "label", |what| what.holds(event))
     }
 }
 

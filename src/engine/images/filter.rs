@@ -119,11 +119,6 @@ fn one(text: &str, store: &Store) -> Result<Filter> {
     let value = condition.value;
     let not = condition.key.ends_with('!');
     condition.key = condition.key.strip_suffix('!').unwrap_or(condition.key);
-    let truth = || match value {
-        "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(true),
-        "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(false),
-        _ => Err(condition.wrong(format_args!("{value:?} is neither true nor false"))),
-    };
     let created = || -> Result<DateTime<Utc>> {
         let unknown = || Error::new(Kind::NotFound, format!("filter {text:?}: image {value} is not here"));
         let image = store.images().find(value)?.ok_or_else(unknown)?;
@@ -134,14 +129,14 @@ fn one(text: &str, store: &Store) -> Result<Filter> {
         "id" => What::Id(value.to_owned()),
         "reference" => What::Reference(value.to_owned()),
         "label" => What::Label(condition.label()),
-        "dangling" => What::Dangling(truth()?),
+        "dangling" => What::Dangling(condition.boolean()?),
         "before" => What::Before(created()?),
         "since" | "after" => What::Since(created()?),
         "until" => What::Before(moment(value)?),
-        "containers" => What::Containers(truth()?),
-        "readonly" => What::ReadOnly(truth()?),
+        "containers" => What::Containers(condition.boolean()?),
+        "readonly" => What::ReadOnly(condition.boolean()?),
         // There are no images of build steps and no manifest lists in the store.
-        "intermediate" | "manifest" => What::Always(!truth()?),
+        "intermediate" | "manifest" => What::Always(!condition.boolean()?),
         _ => return Err(condition.unknown_key()),
     };
     Ok(Filter { what, not })

@@ -1,12 +1,11 @@
 //! Pulling missing or newer images from a registry.
 
+use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, Platform, Reference};
 use crate::registry::{Places, Prepared, PullRequest};
-use crate::storage::Store;
 use crate::storage::events::{Action, Event};
 use std::collections::HashSet;
-use std::path::Path;
 
 mod leaf;
 mod message;
@@ -38,16 +37,7 @@ pub struct Wanted {
     pub request: PullRequest,
 }
 
-/// Where images come from: the store, and the directory with the configuration of registries.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// Where they go to.
-    pub store: &'a Store,
-    /// `$XDG_CONFIG_HOME`.
-    pub config: &'a Path,
-}
-
-impl Source<'_> {
+impl Engine<'_> {
     /// Gives the image that `text` names (a name, an id or the beginning of one), pulling it first if the
     /// policy says so.
     ///

@@ -1,8 +1,7 @@
 //! Conditions on volumes: `--filter KEY=VALUE`.
 
-use crate::engine::filter::{Condition, Label};
+use crate::engine::filter::{Condition, Label, all_hold};
 use crate::error::Result;
-use crate::plan::mount::switch;
 use crate::storage::volumes::{Users, Volume};
 use crate::text::time::moment;
 use chrono::{DateTime, Utc};
@@ -37,7 +36,6 @@ impl Filters {
         let one = |text: &String| {
             let condition = Condition::parse(text, HINT)?;
             let (key, value) = (condition.key, condition.value);
-            let truth = || switch(value).map_err(|e| condition.wrong(e.message()));
             let what = match key {
                 "name" => What::Name(condition.pattern()?),
                 "label" => What::Label(condition.label()),
@@ -45,8 +43,8 @@ impl Filters {
                 "opt" => What::Option(condition.label()),
                 "driver" => What::Driver(value.to_owned()),
                 "scope" => What::Scope(value.to_owned()),
-                "dangling" => What::Dangling(truth()?),
-                "anonymous" => What::Anonymous(truth()?),
+                "dangling" => What::Dangling(condition.boolean()?),
+                "anonymous" => What::Anonymous(condition.boolean()?),
                 "until" => What::Until(moment(value)?),
                 "since" | "after" => What::Since(moment(value)?),
                 _ => return Err(condition.unknown_key()),
@@ -58,13 +56,9 @@ impl Filters {
 
     /// Whether a volume meets them.
     pub fn hold(&self, volume: &Volume, users: &Users) -> bool {
-        self.0.iter().all(|(key, what)| {
-            let all = matches!(what, What::Label(..) | What::NotLabel(..) | What::Option(..));
-            match all {
-                true => what.holds(volume, users),
-                false => self.0.iter().any(|(other, what)| other == key && what.holds(volume, users)),
-            }
-        })
+        let conditions = self.0.iter().map(|(key, what)| (key.as_str(), what));
+        let every = |key: &str| matches!(key, "label" | "label!" | "opt");
+        all_hold(conditions, every, |what| what.holds(volume, users))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::{MountArg, SourceArg};
 use crate::plan::units::Size;
+use crate::text::boolean;
 use std::path::{Component, Path, PathBuf};
 
 /// Options of a mount while they are read; `None` is not given.
@@ -82,11 +83,7 @@ fn part(key: &str, text: &str) -> Result<PathBuf, String> {
 
 /// `true` and `false` in the spellings that docker and podman take.
 pub(super) fn bool_value(text: &str) -> Result<bool, String> {
-    match text {
-        "true" | "TRUE" | "True" | "t" | "T" | "1" => Ok(true),
-        "false" | "FALSE" | "False" | "f" | "F" | "0" => Ok(false),
-        _ => Err(format!("{text:?} is neither true nor false")),
-    }
+    boolean(text).ok_or_else(|| format!("{text:?} is neither true nor false"))
 }
 
 /// The comma-separated fields of one record of CSV (RFC 4180): a field in double quotes may hold

@@ -22,19 +22,16 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{major, minor, stat};
 use nix::unistd::{AccessFlags, faccessat};
 
-/// What `settings.json` calls limits that were changed after creation.
-const SETTING: &str = "limits";
-
 /// The limits of a container, with those that were changed since it was made.
-pub fn effective(dir: &ContainerDir, plan: &ContainerSpec) -> Resources {
+///
+/// # Errors
+/// When its settings cannot be read.
+pub fn effective(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Resources> {
     let mut resources = plan.limits.resources.clone();
-    if let Some(changed) =
-        dir.changed().ok().flatten().and_then(|mut settings| settings.other.remove(SETTING))
-        && let Ok(changed) = serde_json::from_value(changed)
-    {
+    if let Some(changed) = dir.changed_limits()? {
         resources.merge(&changed);
     }
-    resources
+    Ok(resources)
 }
 
 /// Changes the limits of a container, at once where it runs, and for every later start.
@@ -43,7 +40,7 @@ pub fn effective(dir: &ContainerDir, plan: &ContainerSpec) -> Resources {
 /// [`Kind::Host`] when this host cannot keep them; nothing is changed then.
 pub fn update(dir: &ContainerDir, plan: &ContainerSpec, newer: &Resources) -> Result<()> {
     newer.check()?;
-    let mut all = effective(dir, plan);
+    let mut all = effective(dir, plan)?;
     let limited = !all.clone().limiting().is_empty();
     all.merge(newer);
     all.check()?;
@@ -66,8 +63,7 @@ pub fn update(dir: &ContainerDir, plan: &ContainerSpec, newer: &Resources) -> Re
         change(dir, plan, &run, newer, &all)?;
     }
     let mut settings = dir.settings()?;
-    let value = serde_json::to_value(all).context(Kind::Storage, || "write the limits")?;
-    settings.other.insert(SETTING.to_owned(), value);
+    settings.limits = Some(all);
     dir.set_settings(&settings)
 }
 

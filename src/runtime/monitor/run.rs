@@ -85,7 +85,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     order.owners = joined.owners;
     (order.borrowed, stdio.borrowed) = joined.borrow_mounts()?;
     owners::lend_pipes(plan, &stdio);
-    let limited = limits(dir, plan);
+    let limited = limits(dir, plan)?;
     let own = if limited.is_some() { None } else { cgroup::apart(&plan.id)? };
     // From another's cgroup namespace the kernel lets nobody be born outside of it.
     let born_into = own.as_ref().filter(|_| joined.owners.cgroup != NamespaceOwner::Joined);
@@ -180,14 +180,16 @@ fn record_run(
 
 /// What is to be limited, which may be nothing where the container manages cgroups itself; `None` when neither
 /// is asked for.
-fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Option<Resources> {
+fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Option<Resources>, Failure> {
     let limits = &plan.limits;
     // One that goes when it ends is hardly ever changed before it starts.
     if limits.resources.is_empty() && !limits.manages_cgroups && plan.lifecycle.auto_remove {
-        return None;
+        return Ok(None);
     }
-    let resources = cgroup::effective(dir, plan).limiting();
-    (!resources.is_empty() || limits.manages_cgroups).then_some(resources)
+    let changed = cgroup::effective(dir, plan);
+    let resources =
+        changed.map_err(|e| storage_failure("read the limits of", plan.id.short(), &e))?.limiting();
+    Ok((!resources.is_empty() || limits.manages_cgroups).then_some(resources))
 }
 
 /// Puts stage 2 into a cgroup where it can be limited, and which it may manage; gives what stage 2 is to know

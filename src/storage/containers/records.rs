@@ -1,8 +1,8 @@
 //! The records of a container, as stored on disk.
 
 use crate::container::{ContainerId, Name, RestartPolicy};
-use crate::spec::HealthCheck;
 use crate::spec::network::{PortPublish, Protocol};
+use crate::spec::{HealthCheck, Resources};
 use crate::sys::process;
 use chrono::{DateTime, Utc};
 use nix::sys::stat::fstat;
@@ -150,6 +150,9 @@ pub struct Settings {
     /// The health check, once it was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthSetting>,
+    /// The limits, once they were changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Resources>,
     /// Settings of a newer program, kept when this one rewrites the file.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -170,6 +173,7 @@ impl Settings {
             name,
             restart: None,
             health: None,
+            limits: None,
             other: serde_json::Map::new(),
         }
     }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 /// The members of `HostConfig` that a cgroup keeps; what is not limited is 0.
 pub(super) fn shown(dir: &ContainerDir, plan: &ContainerSpec) -> Value {
-    let limits = cgroup::effective(dir, plan);
+    // Settings that cannot be read are the business of a start, and of `system check`.
+    let limits = cgroup::effective(dir, plan).unwrap_or_else(|_| plan.limits.resources.clone());
     let swap = match limits.memory_swap {
         Some(None) => -1,
         Some(Some(bytes)) => i64::try_from(bytes).unwrap_or(i64::MAX),

@@ -4,8 +4,8 @@ use super::table::Table;
 use crate::error::{Error, Kind, Result};
 use crate::runtime::processes::{self, Names, Process};
 use crate::storage::containers::ContainerDir;
-use crate::text::time::go_duration;
-use chrono::{DateTime, Local, TimeDelta, Utc};
+use crate::text::time::{go_duration, go_local};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
 /// One column.
@@ -208,7 +208,7 @@ pub(super) fn percent(part: f64, whole: f64) -> f64 {
 
 fn started(age: Duration) -> String {
     let at: DateTime<Utc> = Utc::now() - TimeDelta::from_std(age).unwrap_or_default();
-    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %z").to_string()
+    go_local(at)
 }
 
 /// A terminal's name by its device number (devices.txt of the kernel's documentation).

@@ -9,8 +9,8 @@ use super::ContainerDir;
 use crate::container::{ExitRecord, Name, RestartPolicy};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::spec::ContainerSpec;
 use crate::spec::health::Health;
+use crate::spec::{ContainerSpec, Resources};
 use chrono::Utc;
 use std::io;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -23,6 +23,23 @@ impl ContainerDir {
     /// When the file cannot be read.
     pub fn changed(&self) -> Result<Option<Settings>> {
         self.read("settings.json")
+    }
+
+    /// The limits that were set since it was made. Nothing must run without them, so settings that cannot be read
+    /// are an error here.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn changed_limits(&self) -> Result<Option<Resources>> {
+        match self.changed()? {
+            Some(settings) => Ok(settings.limits),
+            None if files::is_there(self.fd(), "settings.json") => Err(Error::new(
+                Kind::Storage,
+                self.doing("cannot read settings.json, which may hold limits,"),
+            )
+            .hint("Go back to the limits it was created with: coracle system check --repair")),
+            None => Ok(None),
+        }
     }
 
     /// The name that it has now, for one who has its plan.
