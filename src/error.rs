@@ -38,7 +38,7 @@ pub enum Kind {
     NotExecutable,
     /// The command was not found in the container: exit 127.
     CommandNotFound,
-    /// Whoever read our standard output has gone: nothing is reported, exit 141 as from SIGPIPE.
+    /// The reader of our standard output is gone: nothing is reported, and the exit code is 141 as from SIGPIPE.
     OutputClosed,
 }
 

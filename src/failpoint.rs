@@ -15,7 +15,7 @@ pub fn reach(name: &'static str) {
     let _ = name;
 }
 
-/// What a stage that is executed anew with an empty environment must be given to have the same fail points.
+/// What a stage that is executed again with an empty environment must be given to have the same fail points.
 pub fn environment() -> Vec<std::ffi::CString> {
     #[cfg(debug_assertions)]
     return armed::environment();

@@ -62,7 +62,7 @@ pub fn usage(refused: &clap::Error, tree: &clap::Command) -> ExitCode {
     printed(&format!("{}\n", text.trim_end()))
 }
 
-/// Prints a text that is all that was asked for, and gives the exit code.
+/// Prints a text that is all that was asked for, and returns the exit code.
 pub fn printed(text: &str) -> ExitCode {
     match out(text) {
         Ok(()) => ExitCode::SUCCESS,

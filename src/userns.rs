@@ -148,7 +148,7 @@ fn register(directory: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Joins through any registered process that still lives; removes the entries of those that do not, once it
-/// is inside a few more at most. Each process begins at another entry, so that none is hidden for ever behind
+/// is inside a few more at most. Each process begins at another entry, so that none is hidden forever behind
 /// those that live.
 fn join(directory: &Path) -> Result<bool, Failure> {
     let entries = fs::read_dir(directory).doing("read directory", directory)?;

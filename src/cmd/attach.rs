@@ -29,7 +29,7 @@ pub struct Args {
     pub sig_proxy: bool,
 }
 
-/// Attaches to a container that runs: shows what it writes from now on, and gives it what is typed. Its
+/// Attaches to a running container: shows what it writes from now on, and returns it what is typed. Its
 /// exit code is ours; after detaching that is 0.
 ///
 /// # Errors

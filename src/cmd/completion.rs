@@ -145,7 +145,7 @@ const ZSH_CHANGES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Gives the arguments of the tree that name containers, images, volumes or secrets (by what their value
+/// Returns the arguments of the tree that name containers, images, volumes or secrets (by what their value
 /// is called in the help) those that exist as candidates; of containers those that the verb can be for.
 pub fn with_names(tree: clap::Command) -> clap::Command {
     let plain = std::env::var_os(PLAIN).is_some();

@@ -21,7 +21,8 @@ pub struct Args {
     /// Show all images; no effect, as there are no intermediate ones
     #[arg(short, long, help_heading = "Which images")]
     pub all: bool,
-    /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers or readonly
+    /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers
+    /// or readonly
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which images")]
     pub filter: Vec<String>,
     /// Order by created, id, repository, size or tag

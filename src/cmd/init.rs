@@ -17,8 +17,8 @@ pub struct Args {
     pub which: SelectorArgs,
 }
 
-/// Makes ready what a start needs beside a process: volumes, helpers, the system call filter, and that its
-/// ports are free. Nothing is held afterwards, so the container stays as it was. One that runs is ignored.
+/// Prepares what a start needs other than a process: volumes, helpers, the seccomp filter, and that its
+/// ports are free. Nothing is held afterwards, so the container stays as it was. A running one is ignored.
 ///
 /// # Errors
 /// A container that does not exist, or whose start would be refused.

@@ -23,7 +23,7 @@ pub struct Args {
 /// Loads images from an archive or a directory and prints their names.
 ///
 /// # Errors
-/// An archive that is none, or does not keep its promises; then nothing of it is kept.
+/// A malformed or inconsistent archive; then nothing of it is kept.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let input = input(args.input.as_deref(), "load -i")?;
     let progress = ui::progress::Progress::new(args.quiet);

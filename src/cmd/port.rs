@@ -75,7 +75,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut text = String::new();
     for (_, found) in selection.containers(&store)? {
         let container = found?;
-        // Nothing is published of a container that does not run.
+        // Nothing is published of a container that is not running.
         let ports = match container.status() {
             Status::Running | Status::Paused => container.run_record()?.map_or(Vec::new(), |run| run.ports),
             _ => Vec::new(),

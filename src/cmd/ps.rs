@@ -25,7 +25,8 @@ pub struct Args {
     /// Show the N latest containers, running or not
     #[arg(short = 'n', long, value_name = "N", help_heading = "Which containers")]
     pub last: Option<usize>,
-    /// Show containers that match a condition: id, name, label, exited, status, ancestor, before, since, until, volume or network
+    /// Show containers that match a condition: id, name, label, exited, status, ancestor, before, since, until,
+    /// volume or network
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
     pub filter: Vec<String>,
     /// Order by command, created, id, image, names, runningfor, size or status

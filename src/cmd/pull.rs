@@ -60,7 +60,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Pulls one image; gives the line to print.
+/// Pulls one image; returns the line to print.
 fn one(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<Option<String>> {
     let image = pulling(quiet, |report| engine.ensure(&image.to_string(), wanted, report))?;
     Ok(Some(image.id.hex().to_owned()))

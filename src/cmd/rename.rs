@@ -17,7 +17,7 @@ pub struct Args {
     pub name: Name,
 }
 
-/// Gives a container another name, whether it runs or not. Its host name stays.
+/// Renames a container, running or not. Its host name stays.
 ///
 /// # Errors
 /// A container that does not exist, or a name that is taken.

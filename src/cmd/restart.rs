@@ -24,7 +24,7 @@ pub struct Args {
     pub time: Option<i64>,
 }
 
-/// Stops containers, all at the same time, and starts them again. Those that do not run are started.
+/// Stops containers, all at the same time, and starts them again. Those that are not running are started.
 ///
 /// # Errors
 /// A container that does not exist or cannot be stopped or started.

@@ -35,7 +35,7 @@ pub struct Args {
     pub sig_proxy: Option<bool>,
 }
 
-/// Starts containers that were made before. One that runs already is left as it is.
+/// Starts existing containers. One that is already running is left alone.
 ///
 /// # Errors
 /// A container that does not exist or cannot be started.

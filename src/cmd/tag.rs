@@ -17,7 +17,7 @@ pub struct Args {
     pub targets: Vec<Reference>,
 }
 
-/// Gives an image more names.
+/// Adds names to an image.
 ///
 /// # Errors
 /// An image that is not here, or a name with a digest; nothing is named then.

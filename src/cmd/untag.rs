@@ -20,7 +20,7 @@ pub struct Args {
 /// Takes names away from an image, which stays.
 ///
 /// # Errors
-/// An image that is not here, or a name that is not its own; nothing changes then.
+/// An image that is not here, or a name that it does not have; nothing changes then.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     tag::untag(&super::store(env)?, &args.image, &args.names)?;
     Ok(ExitCode::SUCCESS)

@@ -34,7 +34,7 @@ pub struct ImageUsage {
     parts: BTreeSet<String>,
 }
 
-/// What a kind of things takes.
+/// The disk usage of one kind of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// What it is called.
@@ -61,11 +61,11 @@ pub struct Usage {
     volumes: BTreeMap<String, usize>,
     /// How many containers use each volume.
     pub links: BTreeMap<String, usize>,
-    /// Volumes that surely nobody uses.
+    /// Volumes that are certainly unused.
     free: Vec<String>,
-    /// Layers that containers stand on.
+    /// Layers that containers use.
     held: BTreeSet<String>,
-    /// Containers may stand on any layer: the plan of one cannot be read.
+    /// Containers may use any layer, because a plan cannot be read.
     held_unknown: bool,
 }
 

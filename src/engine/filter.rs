@@ -16,7 +16,7 @@ pub struct Condition<'a> {
 }
 
 impl<'a> Condition<'a> {
-    /// Takes a condition apart; `hint` tells whoever makes a mistake what can be written.
+    /// Takes a condition apart; `hint` shows the valid form.
     ///
     /// # Errors
     /// `Usage` when there is no value.
@@ -47,7 +47,7 @@ impl<'a> Condition<'a> {
     /// The value as a regular expression.
     ///
     /// # Errors
-    /// `Usage` when it is none.
+    /// `Usage` when it is malformed.
     pub fn pattern(&self) -> Result<regex::Regex> {
         let wrong = |_| self.wrong(format_args!("{:?} is not a pattern", self.value));
         regex::Regex::new(self.value).map_err(wrong)
@@ -56,7 +56,7 @@ impl<'a> Condition<'a> {
     /// The value as a boolean.
     ///
     /// # Errors
-    /// `Usage` when it is none.
+    /// `Usage` when it is malformed.
     pub fn boolean(&self) -> Result<bool> {
         let wrong = || self.wrong(format_args!("{:?} is neither true nor false", self.value));
         boolean(self.value).ok_or_else(wrong)
@@ -71,7 +71,7 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// Whether conditions hold, each with its key: those with one key are alternatives, but for keys of which `every`
+/// Whether conditions hold, each with its key: those with one key are alternatives, except for keys of which `every`
 /// one must hold; those with different keys must all hold.
 pub fn all_hold<'a, T: 'a>(
     conditions: impl Iterator<Item = (&'a str, &'a T)> + Clone,

@@ -26,19 +26,20 @@ pub fn check_keys(filters: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Removes the containers that do not run and meet the conditions, with their anonymous volumes. Those that
-/// others need go last, and stay when one of those does. Gives the ids, and what went wrong with single ones.
+/// Removes the containers that are not running and meet the conditions, with their anonymous volumes. Those
+/// that others need are removed last, and kept if one of the others is. Returns the ids, and what went wrong
+/// with single ones.
 ///
 /// # Errors
 /// When the containers cannot be listed.
 pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, Vec<Error>)> {
     let ended =
         ContainerSelector { all: true, filters, status: StatusFilter::Ended, ..ContainerSelector::default() };
-    // One that went away meanwhile is nobody's mistake.
+    // One that was removed meanwhile is no error.
     let mut left: Vec<ContainerDir> =
         ended.containers(store)?.into_iter().filter_map(|(_, found)| found.ok()).collect();
-    // What a plan says that cannot be read (that it runs on another machine's newer coracle, for one) is lost with
-    // the container: that is for somebody to decide.
+    // A plan that cannot be read (for instance one of a newer coracle) would be lost with the container: that
+    // is for the user to decide.
     let unreadable = store.containers().specs()?.unreadable;
     unreadable.iter().for_each(Unreadable::warn);
     left.retain(|container| !unreadable.iter().any(|unreadable| unreadable.id == *container.id()));
@@ -101,7 +102,7 @@ pub struct Pruned {
     pub freed: u64,
 }
 
-/// Removes containers that do not run, images that nobody needs and, if asked, volumes.
+/// Removes containers that are not running, unused images and, if requested, unused volumes.
 ///
 /// # Errors
 /// Something that cannot be removed.
@@ -122,7 +123,7 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
         pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
     }
     containers::sweep(store)?;
-    // What running containers write meanwhile is not to be taken for less than nothing.
+    // What running containers write meanwhile must not make this negative.
     pruned.freed = before.saturating_sub(taken()?);
     Ok(pruned)
 }

@@ -32,7 +32,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<()> {
     Ok(())
 }
 
-/// Removes those of these volumes that still no container uses, under one lock; gives their names. They
+/// Removes those of these volumes that still no container uses, under one lock; returns their names. They
 /// are in the trash then.
 ///
 /// # Errors
@@ -44,7 +44,7 @@ pub fn remove_unused(store: &Store, volumes: &[Volume]) -> Result<Vec<Name>> {
     let mut removed = Vec::new();
     for volume in volumes.iter().filter(|volume| users.is_free(&volume.name)) {
         match store.volumes().remove(&volume.name) {
-            // Somebody else was faster.
+            // Another command was faster.
             Err(e) if e.kind() == Kind::NotFound => {}
             other => {
                 other?;

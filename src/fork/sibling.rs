@@ -39,7 +39,7 @@ pub fn spawn_through(go_between: impl FnOnce(Link) -> i32) -> Result<Child, Fail
 }
 
 /// The go-between's part: runs `enter`, then makes the child, which runs `work`, into this cgroup as with
-/// [`spawn_in`]. Gives the exit code.
+/// [`spawn_in`]. Returns the exit code.
 pub fn bear(
     up: &Link,
     cgroup: Option<BorrowedFd<'_>>,

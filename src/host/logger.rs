@@ -42,7 +42,7 @@ static STDERR: Stderr = Stderr;
 
 /// Starts logging at this level; a second call only changes the level.
 pub(super) fn start(level: Level) {
-    // Refused when a logger is there already, which is then this one.
+    // Refused when a logger already exists, which is then this one.
     let _ = log::set_logger(&STDERR);
     log::set_max_level(level.into());
 }

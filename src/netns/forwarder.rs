@@ -68,7 +68,7 @@ pub enum Report {
     Failed(Failure),
 }
 
-/// Serves published ports until the link closes; gives the exit code. The body of a forked leaf.
+/// Serves published ports until the link closes; returns the exit code. The body of a forked leaf.
 ///
 /// `userns` must own `netns`, and this process must be allowed to enter both.
 pub fn serve(
@@ -222,7 +222,7 @@ impl Forwarder {
         }
     }
 
-    /// How long the next wait may last: not at all with work at hand, for ever with none in sight.
+    /// How long the next wait may last: not at all with work at hand, forever with none in sight.
     fn timeout(&self) -> EpollTimeout {
         if self.tcp.has_work() {
             EpollTimeout::ZERO

@@ -9,8 +9,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// MTU range that slirp4netns takes, in bytes.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 
-/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`, and `private`, `bridge` and
-/// `default` for the default network.
+/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`, and
+/// `private`, `bridge` and `default` for the default network.
 ///
 /// # Errors
 /// `Usage`, naming the part that is wrong, or saying why a mode is not offered.

@@ -128,7 +128,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     Ok(Resolved { spec, warnings })
 }
 
-/// What was asked for in vain.
+/// Requests that had no effect.
 fn warnings(request: &Request, check: Option<&HealthCheck>) -> Vec<String> {
     let mut warnings = Vec::new();
     let Request { network, health, .. } = request;

@@ -43,7 +43,7 @@ impl FromStr for Systemd {
 }
 
 impl Systemd {
-    /// Whether a container that runs this command is made fit.
+    /// Whether a running container this command is made fit.
     pub fn applies(self, argv: &[String]) -> bool {
         let program = argv.first().map_or("", String::as_str);
         match self {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 /// Bytes that count as headway, so that a server which sends a few bytes each time does not keep us
-/// for ever.
+/// forever.
 const HEADWAY: u64 = 64 << 10;
 
 /// What goes to the thread that takes a blob.
@@ -135,7 +135,7 @@ impl Download<'_> {
     }
 
     /// How many bytes at the head of this answer were delivered already: a server that does not know
-    /// ranges begins anew.
+    /// ranges begins again.
     fn offset(&self, response: &Response) -> Result<u64, Trouble> {
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return Ok(self.position);

@@ -1,7 +1,7 @@
 //! `WWW-Authenticate` challenges (RFC 9110 section 11.6.1), and which servers may receive credentials.
 //!
 //! A registry selects the token server by naming a `realm`. Trusting it blindly could send a password anywhere,
-//! or in clear text, so the realm is checked before anything is sent (attack case 13).
+//! or in clear text text, so the realm is checked before anything is sent (attack case 13).
 
 use crate::error::{Error, Kind, Result};
 use reqwest::Url;

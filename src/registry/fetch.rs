@@ -82,7 +82,7 @@ pub enum LayerSource {
 pub trait Target {
     /// A small blob that is here already.
     fn cached(&self, digest: &Digest) -> Option<Vec<u8>>;
-    /// Called before a layer is fetched; again for the same one when a transfer starts anew.
+    /// Called before a layer is fetched; again for the same one when a transfer starts again.
     ///
     /// # Errors
     /// When the layer cannot be taken.

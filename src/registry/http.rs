@@ -104,7 +104,7 @@ impl Session {
                     session.answered.set(true);
                     return Ok(session);
                 }
-                // A server that speaks TLS with a certificate we do not trust is not asked in clear.
+                // A server that speaks TLS with a certificate we do not trust is not asked in clear text.
                 Err(e) if endpoint.security == Security::Loopback && Cause::of(&e).is_certificate() => {
                     return Err(session.unreachable(&e));
                 }
@@ -176,7 +176,7 @@ impl Session {
         url.origin() == self.base.origin()
     }
 
-    /// Sends the request and follows redirects; gives the last answer and where it came from.
+    /// Sends the request and follows redirects; returns the last answer and where it came from.
     async fn follow(&self, mut url: Url, ask: Ask<'_>) -> Result<(Response, Url), Trouble> {
         for _ in 0..=REDIRECTS_MAX {
             let own = self.is_own(&url);

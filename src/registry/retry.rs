@@ -92,7 +92,7 @@ impl Tries {
 }
 
 /// Whether bytes keep coming. Silence has a limit of its own; this is for a server that sends a byte now and
-/// then, and would keep us for ever.
+/// then, and would keep us forever.
 #[derive(Debug)]
 pub(super) struct Pace {
     since: Instant,

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 #[derive(Debug, Serialize, Deserialize)]
 struct Errand {
     order: Order,
-    /// Namespaces that are made anew, as flags of clone(2).
+    /// Namespaces to create, as flags of clone(2).
     own: u64,
     oom_score: Option<i32>,
     /// How many descriptors are namespaces to be entered.
@@ -93,7 +93,7 @@ fn execute_anew(
     init::resume_from(&view, "birth", up, errand, &fds.collect::<Vec<_>>())
 }
 
-/// The go-between after it has executed itself anew: `link errand door... stdin stdout stderr borrowed... cgroup`.
+/// The go-between after it has executed itself again: `link errand door... stdin stdout stderr borrowed... cgroup`.
 pub fn resumed(arguments: &[String]) -> ExitCode {
     let Some((up, errand, mut targets)) = init::take_over(arguments) else { return ExitCode::from(125) };
     let Ok(errand) = init::read_order::<Errand>(errand) else { return ExitCode::from(125) };

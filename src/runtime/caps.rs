@@ -65,7 +65,7 @@ pub struct Credentials<'a> {
     pub capabilities: &'a Sets,
     /// Whether to set `no_new_privs`.
     pub no_new_privileges: bool,
-    /// The system call filter.
+    /// The seccomp filter.
     pub filter: Option<&'a Filter>,
     /// The signal it gets when its parent dies.
     pub death_signal: Option<Signal>,

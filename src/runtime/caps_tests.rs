@@ -12,7 +12,7 @@ fn user(uid: u32, gid: u32, groups: &[u32]) -> ResolvedUser {
     ResolvedUser { uid, gid, groups: Some(groups.to_vec()), home: "/".to_owned(), ..ResolvedUser::default() }
 }
 
-/// Drops, then executes cat(1), and gives what it says about itself.
+/// Drops, then executes cat(1), and returns what it says about itself.
 fn status_after_exec(to: &Credentials<'_>) -> BTreeMap<String, String> {
     // This thread becomes somebody else for good, and the test is over with it.
     drop_to(to).unwrap();

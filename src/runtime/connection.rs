@@ -65,7 +65,7 @@ impl Connection {
         self.send(&Frame::Stdin(&[]));
     }
 
-    /// Gives bytes to standard input.
+    /// Writes bytes to standard input.
     pub fn input(&mut self, bytes: &[u8]) {
         for part in bytes.chunks(CONTENT_MAX) {
             self.send(&Frame::Stdin(part));
@@ -77,7 +77,7 @@ impl Connection {
         self.send(&Frame::StdinEnd);
     }
 
-    /// Gives the container's terminal this size.
+    /// Sets the size of the container's terminal.
     pub fn resize(&mut self, rows: u16, columns: u16) {
         self.send(&Frame::Resize(rows, columns));
     }
@@ -149,7 +149,7 @@ impl Connection {
         self.flush();
     }
 
-    /// Takes one message; gives its length, 0 at the end.
+    /// Takes one message; returns its length, 0 at the end.
     fn take(&mut self) -> Result<Option<usize>> {
         self.message.resize(CONTENT_MAX + 1, 0);
         match recv(self.socket.as_raw_fd(), &mut self.message, MsgFlags::MSG_DONTWAIT) {

@@ -43,10 +43,10 @@ pub struct Door {
 pub struct Ground(FileId);
 
 impl Door {
-    /// Finds the first process of a container that runs; one that is just being started is waited for.
+    /// Finds the first process of a running container; one that is just being started is waited for.
     ///
     /// # Errors
-    /// `Conflict` when the container does not run.
+    /// `Conflict` when the container is not running.
     pub fn open(dir: &ContainerDir) -> Result<Door> {
         dir.await_start();
         if !dir.status().is_live() {
@@ -121,7 +121,7 @@ pub fn of_monitor(dir: &ContainerDir, run: &RunRecord, merged: &Path) -> Result<
     // Inside it, so that an absolute symlink on the way to the store stays in the monitor's mounts.
     let found = files::open_in(root.as_fd(), merged, DIRECTORY)
         .context(Kind::Runtime, || "open the container's root directory")?;
-    // Unmounted, or about to be mounted anew.
+    // Unmounted, or about to be mounted again.
     ground.check(found.as_fd()).map_err(|_| just_ended())?;
     Ok(found)
 }
@@ -194,7 +194,7 @@ impl Ground {
     }
 }
 
-/// What is said of a container that does not run, by whatever wants to enter it.
+/// What is said of a container that is not running, by whatever wants to enter it.
 pub fn not_running(dir: &ContainerDir) -> Error {
     Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
         .hint("See which containers run: coracle ps")

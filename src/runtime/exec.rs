@@ -122,10 +122,10 @@ impl Inner {
 }
 
 /// Starts a process in a running container, under this id. Attached, the caller gets the connection to its streams,
-/// on which its exit code comes; else it runs by itself.
+/// on which its exit code comes; else it runs detached.
 ///
 /// # Errors
-/// `Conflict` when the container does not run; 126 and 127 when the command cannot be executed or is
+/// `Conflict` when the container is not running; 126 and 127 when the command cannot be executed or is
 /// not found; else the step that failed.
 pub fn start(
     store: &Store,
@@ -240,7 +240,7 @@ fn enter_shared(
     match never {}
 }
 
-/// The joiner after it has executed itself anew.
+/// The joiner after it has executed itself again.
 pub fn resumed(arguments: &[String]) -> ExitCode {
     let Some((link, order, fds)) = init::take_over(arguments) else { return ExitCode::from(125) };
     let mut fds = fds.into_iter();

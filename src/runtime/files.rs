@@ -311,7 +311,7 @@ impl Scratch {
         self.keep(content, mode).map(|(_, tree)| tree)
     }
 
-    /// As [`Scratch::file`]; gives the file itself too.
+    /// As [`Scratch::file`]; returns the file itself too.
     ///
     /// # Errors
     /// As there.

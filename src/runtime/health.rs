@@ -75,7 +75,7 @@ fn log_file(dir: &ContainerDir, check: &HealthCheck) -> Option<PathBuf> {
 /// Checks a container now and records the result.
 ///
 /// # Errors
-/// `Conflict` when the container does not run or has no health check, or ended meanwhile.
+/// `Conflict` when the container is not running or has no health check, or ended meanwhile.
 pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<Outcome> {
     dir.await_start();
     let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(|| not_running(dir))?;

@@ -62,7 +62,7 @@ pub fn start(link: Link, order: Order, stdio: Stdio) -> i32 {
     report(&link, begin(&link, order, &stdio))
 }
 
-/// Stage 2 after it has executed itself anew: `link order stdin stdout stderr` as descriptor numbers.
+/// Stage 2 after it has executed itself again: `link order stdin stdout stderr` as descriptor numbers.
 pub fn resumed(arguments: &[String]) -> ExitCode {
     let Some((link, order, fds)) = seal::take_over(arguments) else { return ExitCode::from(125) };
     let mut streams = fds;
@@ -191,7 +191,7 @@ pub fn new_terminal(pts: std::os::fd::BorrowedFd<'_>, uid: u32) -> Result<(Owned
     Ok((master, slave))
 }
 
-/// Gives the pipes among the streams to `owner`, so that its process may open `/dev/stdout` anew. What the
+/// Gives the pipes among the streams to `owner`, so that its process may open `/dev/stdout` again. What the
 /// caller passes through stays the caller's, and a pipe that cannot be given away serves all the same.
 pub(super) fn give_pipes(plan: &ContainerSpec, stdio: &Stdio, (uid, gid): (u32, u32)) {
     let is_pipe = |fd: &OwnedFd| {

@@ -71,7 +71,7 @@ impl JoinedNamespaces {
     /// Opens what the plan shares with others than the host.
     ///
     /// # Errors
-    /// A container that does not run, a path that is no namespace of its kind, and what cannot be shared.
+    /// A container that is not running, a path that is no namespace of its kind, and what cannot be shared.
     pub fn open(store: &Store, plan: &ContainerSpec) -> Result<JoinedNamespaces> {
         let own = &plan.namespaces;
         let network = match &plan.network.mode {

@@ -30,7 +30,7 @@ pub struct Prepared {
 pub struct Launched {
     /// The connection to it, when the caller is attached.
     pub connection: Option<Connection>,
-    /// What of its plan this machine does not give, in words.
+    /// The parts of its plan that this machine does not support, as messages.
     pub warnings: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
 
 /// Starts a container.
 ///
-/// Attached, the caller is its first client and gets the connection; else it runs by itself.
+/// Attached, the caller is its first client and gets the connection; else it runs detached.
 ///
 /// # Errors
 /// The step of the start that failed; 126 and 127 when the command cannot be executed or is not found.

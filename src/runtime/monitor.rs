@@ -92,7 +92,7 @@ pub struct Launch<'a> {
     pub client: Option<OwnedFd>,
 }
 
-/// The monitor's life; gives its process's exit code.
+/// The monitor's life; returns its process's exit code.
 pub fn main(link: Link, launch: Launch<'_>) -> i32 {
     match supervise(&link, launch) {
         Ok(()) => 0,
@@ -177,7 +177,7 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
             network::close(network.take());
         }
         finish::ended(context, &record, end, relay.left(), again);
-        // Not before: until its end is recorded a container that does not run would be one that is starting.
+        // Not before: until its end is recorded a container that is not running would be one that is starting.
         let _ = context.alive.say(Stage::Over);
         report::died(context.store, context.dir, context.plan, end);
         network::close(network);

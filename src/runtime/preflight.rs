@@ -6,7 +6,7 @@ use crate::fork;
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 
-/// The compiled system call filter of a plan.
+/// The compiled seccomp filter of a plan.
 pub(super) fn filter(store: &Store, plan: &ContainerSpec) -> Result<Option<seccomp::Filter>> {
     let cache = seccomp::Cache { data: store.data(), runtime: store.runtime() };
     seccomp::prepare(&plan.security.seccomp, &plan.security.capabilities, cache)

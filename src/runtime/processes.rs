@@ -72,7 +72,7 @@ pub struct Process {
 /// The living processes of a container, by their number inside. Those that end meanwhile are left out.
 ///
 /// # Errors
-/// `Conflict` when the container does not run; `Runtime` when procfs cannot be read.
+/// `Conflict` when the container is not running; `Runtime` when procfs cannot be read.
 pub fn of(container: &ContainerDir) -> Result<Vec<Process>> {
     let not_running = || {
         let status = container.status().as_str();

@@ -33,7 +33,7 @@ const JUST_ENDED: &str = "the container has just ended";
 /// How long a container may end and start again while its root is to be opened.
 const COURSE: Duration = Duration::from_secs(5);
 
-/// Gives this process a mount namespace of its own, in which it may assemble roots. Called once: mounts of
+/// Moves this process to a mount namespace of its own, in which it can assemble roots. Called once: mounts of
 /// an earlier one would end.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub struct Root {
     dir: OwnedFd,
     /// Keeps the container from being started while its root is mounted here.
     _alive: Option<AliveLock>,
-    /// Keeps the mounts of one that runs, which may end meanwhile.
+    /// Keeps the mounts of a running one, which may end meanwhile.
     _mounts: Option<OwnedFd>,
     _layers: Option<Layers>,
 }
@@ -61,7 +61,8 @@ impl Root {
         self.dir.as_fd()
     }
 
-    /// Opens a container's root, running or not. With `mounts`, volumes and binds are seen as well. The caller is a leaf in the shared user
+    /// Opens a container's root, running or not. With `mounts`, volumes and binds are seen as well. The caller is a
+    /// leaf in the shared user
     /// namespace, with [`own_mounts`].
     ///
     /// # Errors

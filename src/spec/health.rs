@@ -96,7 +96,7 @@ impl fmt::Display for LogDestination {
 pub struct Probe {
     /// `CMD` and a command with its arguments, or `CMD-SHELL` and a line for the shell.
     pub test: Vec<String>,
-    /// Between the end of one check and the beginning of the next; zero is never by itself.
+    /// Between the end of one check and the beginning of the next; zero means never automatically.
     pub interval: Duration,
     /// A check that takes longer is killed and has failed.
     pub timeout: Duration,

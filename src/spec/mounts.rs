@@ -119,7 +119,7 @@ pub enum MountSource {
     },
     /// Terminals of its own.
     Devpts {
-        /// Owner of new terminals; whoever opens them when `None`.
+        /// Owner of new terminals; if `None`, the process that opens them.
         uid: Option<u32>,
         /// Group of new terminals.
         gid: Option<u32>,

@@ -37,14 +37,14 @@ pub struct NamespaceSpec {
     pub pid: Share,
     /// System V IPC and POSIX message queues; `/dev/shm` follows it.
     pub ipc: Share,
-    /// No `/dev/shm` at all, beside an IPC namespace of its own (`--ipc=none`).
+    /// No `/dev/shm`, in an IPC namespace of its own (`--ipc=none`).
     #[serde(default)]
     pub no_shm: bool,
     /// Host name.
     pub uts: Share,
     /// Cgroup root.
     pub cgroup: Share,
-    /// Users; whoever shares another namespace of a container shares this one of it too.
+    /// The user namespace; sharing any other namespace of a container shares this one too.
     #[serde(default)]
     pub user: Share,
 }

@@ -13,7 +13,7 @@ pub enum NotifyMode {
     Conmon,
     /// The monitor says ready when the container is healthy.
     Healthy,
-    /// Nobody says anything.
+    /// Nobody notifies.
     Ignore,
 }
 

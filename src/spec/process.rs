@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub struct ProcessSpec {
     /// Program and arguments; never empty. The program is searched in the container's `PATH`.
     pub argv: Vec<String>,
-    /// `NAME=value` entries, complete but for `HOME`, which init sets from the user when absent.
+    /// `NAME=value` entries, complete except for `HOME`, which init sets from the user when absent.
     pub env: Vec<String>,
     /// Working directory, absolute; made if missing.
     pub cwd: PathBuf,

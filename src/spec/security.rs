@@ -16,7 +16,7 @@ pub struct SecuritySpec {
     pub privileged: bool,
     /// Set `no_new_privs`.
     pub no_new_privileges: bool,
-    /// The system call filter.
+    /// The seccomp filter.
     pub seccomp: SeccompSpec,
     /// Paths hidden by an empty file or directory.
     pub masked_paths: Vec<PathBuf>,
@@ -29,7 +29,7 @@ pub struct SecuritySpec {
     pub proc_options: Vec<(String, String)>,
 }
 
-/// Which system call filter applies.
+/// Which seccomp filter applies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeccompSpec {

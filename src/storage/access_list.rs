@@ -17,7 +17,7 @@ pub(super) fn is(attribute: &[u8]) -> bool {
 /// access list of the one above it, neither for itself nor for what is made in it.
 ///
 /// # Errors
-/// Those of fremovexattr(2), but for lists that are not there, and of fchmod(2).
+/// Those of fremovexattr(2), except for lists that are not there, and of fchmod(2).
 pub(super) fn open_to_all(dir: BorrowedFd<'_>) -> nix::Result<()> {
     for list in [c"system.posix_acl_default", c"system.posix_acl_access"] {
         match xattr::remove(dir, list) {
@@ -50,7 +50,7 @@ pub(super) fn with_owners(
     Some(list)
 }
 
-/// Makes a directory that is [open to all](open_to_all); gives it.
+/// Makes a directory that is [open to all](open_to_all); returns it.
 pub(super) fn make_open_dir(parent: &Place, name: &str) -> Result<Place> {
     let fail = |e: Errno| failed("create", &parent.path().join(name), e.into());
     mkdirat(parent, name, Mode::from_bits_truncate(0o755)).map_err(fail)?;

@@ -39,7 +39,7 @@ const KEPT: usize = 8;
 const LATELY: Duration = Duration::from_secs(3600);
 /// Longest line; an event that is longer, by its labels, loses them.
 const LINE_MAX: usize = 32 << 10;
-/// How often a writer looks for the file anew.
+/// How often a writer looks for the file again.
 const ATTEMPTS: u32 = 100;
 
 /// The events of one data root.

@@ -60,7 +60,7 @@ fn device() -> Result<OwnedFd, Failure> {
 }
 
 /// Mounts a file system on `place`, a directory of ours, that `main` serves in a process of its own. The
-/// caller has one thread, is in the shared user namespace and owns its mount namespace. Gives the server.
+/// caller has one thread, is in the shared user namespace and owns its mount namespace. Returns the server.
 fn mount_served(
     read_only: bool,
     place: &Path,
@@ -70,7 +70,7 @@ fn mount_served(
     let device = device()?;
     let detached = detached(&device, read_only).doing("mount fuse on", place)?;
     let server = fork::spawn(0, |link| main(&link, &device)).doing(Step::Start, SERVER)?;
-    // While anybody else has it open, requests to a dead server would wait for ever.
+    // While anybody else has it open, requests to a dead server would wait forever.
     drop(device);
     match server.link.recv::<Result<(), Failure>>().doing("hear from", SERVER)? {
         Some((Ok(()), _)) => {}

@@ -293,7 +293,7 @@ impl Images {
     fn update_image(&self, id: &Digest, manifest: &ManifestRef, new: &NewImage<'_>) -> Result<()> {
         let images = self.own(IMAGES)?;
         let _lock = self.records_lock()?;
-        // One that is damaged is made anew: what it said besides cannot be had any more.
+        // A damaged one is rebuilt: its other contents are lost.
         let known = images.read::<ImageRecord>(id.hex()).ok().flatten();
         let mut image = known.unwrap_or_else(|| ImageRecord {
             version: 1,

@@ -49,10 +49,10 @@ impl Store {
         Ok(all)
     }
 
-    /// Sets it aside, whatever it is, and makes the directory anew; says what was done.
+    /// Sets it aside, whatever it is, and makes the directory again; says what was done.
     ///
     /// # Errors
-    /// [`Kind::Storage`] where what belongs there cannot be made anew; when the file system refuses.
+    /// [`Kind::Storage`] where the right object cannot be created; when the file system refuses.
     pub fn replace_misplaced(&self, fault: &Misplaced) -> Result<String> {
         if !fault.replaceable {
             let what = format!("what belongs at {} must be somewhere else", fault.name);

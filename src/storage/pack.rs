@@ -230,7 +230,7 @@ impl<'a, W: Write> Packer<'a, W> {
         Ok(())
     }
 
-    /// Packs one entry; gives the directory whose entries come next, if it is one.
+    /// Packs one entry; returns the directory whose entries come next, if it is one.
     fn child(
         &mut self,
         dir: BorrowedFd<'_>,
@@ -371,7 +371,7 @@ impl<'a, W: Write> Packer<'a, W> {
         Ok(())
     }
 
-    /// Packs a file as its pieces with data, if it has holes enough; gives what [`Packer::content`] does.
+    /// Packs a file as its pieces with data, if it has holes enough; returns what [`Packer::content`] does.
     fn with_holes(&mut self, file: &mut File, status: &FileStat, entry: &Entry<'_>) -> Result<Option<u64>> {
         // Blocks are a cheap sign: a file system that compresses or shares them is looked at in vain.
         let blocks = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
@@ -405,7 +405,7 @@ impl<'a, W: Write> Packer<'a, W> {
         Ok(Some(short))
     }
 
-    /// Copies exactly `size` bytes and the padding; gives how many of them were zeros for want of data.
+    /// Copies exactly `size` bytes and the padding; returns how many of them were zeros for want of data.
     fn content(&mut self, from: &mut impl Read, size: u64, path: &[u8]) -> Result<u64> {
         let short = self.bytes(from, size, path)?;
         self.zeros(padding(size))?;

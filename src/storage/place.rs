@@ -102,7 +102,7 @@ impl Place {
         &self.path
     }
 
-    /// The names in it, but for those that begin with a dot: what is being written.
+    /// The names in it, except for those that begin with a dot: what is being written.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -198,7 +198,7 @@ impl Place {
         renameat2(&self.dir, name, &to.dir, new, flags)
     }
 
-    /// Removes a file in it; gives whether it was there.
+    /// Removes a file in it; returns whether it was there.
     ///
     /// # Errors
     /// When the file system refuses.
@@ -218,7 +218,7 @@ impl Place {
         nix::unistd::fsync(&self.dir).map_err(|e| failed("sync", &self.path, e.into()))
     }
 
-    /// Puts something in it out of the way, below `damaged/` of this data root, whatever it is; gives where it
+    /// Puts something in it out of the way, below `damaged/` of this data root, whatever it is; returns where it
     /// is then. Nothing of it is lost.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ impl Store {
         })
     }
 
-    /// Removes the data root when nothing but its swept trash is left in it; gives whether it is gone.
+    /// Removes the data root when nothing but its swept trash is left in it; returns whether it is gone.
     ///
     /// # Errors
     /// When the file system refuses.

@@ -163,7 +163,7 @@ impl Store {
     }
 }
 
-/// Another store to take images from; gives its path without links.
+/// Another store to take images from; returns its path without links.
 fn image_store(other: &Path) -> Result<PathBuf> {
     let missing = || {
         Error::new(Kind::Usage, format!("{} is not an image store", other.display()))

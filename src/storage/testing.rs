@@ -233,7 +233,7 @@ impl Scene {
         self.store.layers().begin_within(&diff_id, "", source, limits).unwrap().join()
     }
 
-    /// Unpacks and commits a stack; gives the directories of the trees, bottom first.
+    /// Unpacks and commits a stack; returns the directories of the trees, bottom first.
     pub(super) fn stack(&self, tars: &[Vec<u8>]) -> Result<Vec<PathBuf>> {
         Ok(self.commit(tars)?.iter().map(|id| self.store.layers().path(id).unwrap()).collect())
     }
@@ -248,7 +248,7 @@ impl Scene {
         Ok(self.stack(&[tar.to_vec()])?.remove(0))
     }
 
-    /// An archive that must be refused, leaving nothing; gives the whole message.
+    /// An archive that must be refused, leaving nothing; returns the whole message.
     pub(super) fn refused(&self, tar: &[u8]) -> String {
         let error = self.unpack(tar).unwrap_err();
         self.assert_clean();

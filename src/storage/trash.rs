@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Moves something in a directory of the store out of sight, whatever it is; gives whether it was there.
+/// Moves something in a directory of the store out of sight, whatever it is; returns whether it was there.
 pub(super) fn discard(data: &Path, from: &Place, name: &str) -> Result<bool> {
     let trash = Place::make(&data.join(TRASH))?;
     match from.rename(name, &trash, &unique()) {

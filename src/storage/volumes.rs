@@ -397,7 +397,7 @@ const FILLING: &CStr = c"user.coracle.filling";
 
 /// Fills a volume at its first use with what the image has at the place where it is mounted. Only an
 /// empty one is filled; `path` is resolved inside `source_root`, whatever symlinks the image holds
-/// (attack case 34). The volume gets the directory's owner and mode too. Gives whether it was filled. Where
+/// (attack case 34). The volume gets the directory's owner and mode too. Returns whether it was filled. Where
 /// others may be about to do the same the caller holds a [`Filling`].
 ///
 /// # Errors

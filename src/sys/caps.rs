@@ -22,7 +22,7 @@ pub fn drop_bounding(keep: impl Fn(u8) -> bool) -> nix::Result<()> {
 }
 
 /// Gives this process an empty session keyring of its own (keyctl(2) `KEYCTL_JOIN_SESSION_KEYRING`), so
-/// that what it executes possesses none of the caller's keys.
+/// that what it executes possesses none of the caller keys.
 ///
 /// # Errors
 /// `EDQUOT` when the user has too many keys; `ENOSYS` when the kernel has no keyrings.

@@ -197,7 +197,7 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> nix::Result<Option<Ended>> {
 
 /// Reaps the children that have ended, until one of them is `keep`, which is left as it is.
 ///
-/// By hand for the reason of [`reap`]: a real-time signal would make nix's answer an error for ever.
+/// By hand for the reason of [`reap`]: a real-time signal would make nix's answer an error forever.
 pub fn reap_others(keep: Pid) {
     loop {
         // SAFETY: siginfo_t is plain old data.
@@ -264,7 +264,7 @@ pub fn exec_fd(program: BorrowedFd<'_>, argv: &[std::ffi::CString], env: &[std::
 }
 
 /// Has writes beyond a limit for the size of files fail with `EFBIG` rather than end the process (setrlimit(2)),
-/// or puts the default back; gives whether the default was in force.
+/// or puts the default back; returns whether the default was in force.
 pub fn ignore_size_limits(ignore: bool) -> bool {
     let action = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
     // SAFETY: both are always valid actions.

@@ -1,4 +1,4 @@
-//! Loading a system call filter (seccomp(2)).
+//! Loading a seccomp filter (seccomp(2)).
 
 use nix::errno::Errno;
 use nix::libc;

@@ -27,7 +27,7 @@ pub fn set_with(fd: BorrowedFd<'_>, name: &CStr, value: &[u8], flags: i32) -> ni
 /// fgetxattr(2): an attribute's value; `None` when there is no such attribute.
 ///
 /// # Errors
-/// Those of fgetxattr(2), but for `ENODATA` and `EOPNOTSUPP`.
+/// Those of fgetxattr(2), except for `ENODATA` and `EOPNOTSUPP`.
 pub fn get(fd: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
     let read = |buffer: &mut [u8]| {
         // SAFETY: name is NUL-terminated, buffer is valid for its length, both outlive the call.
@@ -45,7 +45,7 @@ pub fn get(fd: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
 /// flistxattr(2): the names of all attributes, each ended by a NUL byte.
 ///
 /// # Errors
-/// Those of flistxattr(2), but for `EOPNOTSUPP`.
+/// Those of flistxattr(2), except for `EOPNOTSUPP`.
 pub fn list(fd: BorrowedFd<'_>) -> nix::Result<Vec<u8>> {
     let read = |buffer: &mut [u8]| {
         // SAFETY: buffer is valid for its length and outlives the call.

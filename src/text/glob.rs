@@ -9,7 +9,7 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 }
 
 fn glob_chars(pattern: &[char], text: &[char]) -> bool {
-    // Where to go on after the last `*`, which then takes one character more.
+    // Where to resume after the last `*`, which then matches one more character.
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     loop {

@@ -31,7 +31,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Parses a template. `\t` and `\n` outside of actions stand for tab and newline.
+    /// Parses a template. `\t` and `\n` outside actions mean tab and newline.
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::error::Kind::Usage) with line and column when the text is not a template or

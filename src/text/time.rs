@@ -123,7 +123,7 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>> {
 /// `now`.
 ///
 /// # Errors
-/// [`Kind::Usage`] when the text is none of these.
+/// [`Kind::Usage`] for any other text.
 pub fn parse_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     let wrong = || {
         Error::new(Kind::Usage, format!("{text:?} is not a point in time"))

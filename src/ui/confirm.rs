@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 /// Asks on standard output and reads a line of standard input: whether it begins with y.
 ///
 /// # Errors
-/// [`Kind::Usage`] when there is nobody to answer; when either stream fails.
+/// [`Kind::Usage`] if there is no terminal to ask on; if either stream fails.
 pub fn confirm(question: &str) -> Result<bool> {
     super::out(question)?;
     let mut answer = String::new();

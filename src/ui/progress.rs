@@ -59,7 +59,7 @@ impl Progress {
     pub fn note(&self, line: &str) {
         let line = &*printable(line);
         match &self.0 {
-            // A standard error that takes nothing leaves nobody to tell.
+            // If standard error cannot be written, there is no way to report it.
             Sink::Bars(all) => drop(all.println(line)),
             Sink::Lines => say(line),
             Sink::Nowhere => {}
@@ -125,7 +125,7 @@ impl Drop for Bar {
 }
 
 fn say(line: &str) {
-    // As above: nobody to tell.
+    // As above.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 

@@ -172,7 +172,7 @@ const OTHER_NAMES: [(&str, &str); 8] = [
 ];
 
 /// The command that was meant: the nearest by name, with at most two letters wrong, missing or swapped (one when
-/// the word is short); else the only one that begins so; else what others call by that word.
+/// the word is short); otherwise the only one with that prefix; otherwise the one that other tools call by that word.
 fn nearest<'a>(at: &'a Command, typed: &str) -> Option<&'a str> {
     let most = if typed.chars().count() < 5 { 1 } else { 2 };
     let names = || at.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name);

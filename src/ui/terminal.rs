@@ -48,7 +48,7 @@ pub enum Ended {
     Exited(u8),
     /// The user typed the detach keys.
     Detached,
-    /// This signal ended the command; the container goes on.
+    /// This signal ended the command; the container keeps running.
     Signalled(i32),
     /// The monitor went away without an exit code.
     Lost,
@@ -62,7 +62,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Holds the signals that are to be passed on.
+    /// Blocks the signals to be forwarded.
     ///
     /// # Errors
     /// Those of signalfd(2).
@@ -147,7 +147,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Passes signals on; gives the one that ends this command instead.
+    /// Forwards signals; returns the one that ends this command instead.
     fn pass_on(&mut self, signals: &Signals) -> Option<i32> {
         while let Some(number) = signals.next() {
             if number == Signal::SIGWINCH as i32 {

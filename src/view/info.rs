@@ -6,7 +6,7 @@ use crate::engine::info::{Counts, Info};
 use crate::image::Platform;
 use serde_json::{Value, json};
 
-/// The document; docker's has the fields that scripts for docker ask for beside podman's.
+/// The document; docker's dialect adds the fields that scripts for docker use to podman's.
 pub fn document(info: &Info, dialect: Dialect) -> Value {
     let search = match &info.search {
         Ok(search) => json!({ "search": search }),
@@ -30,7 +30,7 @@ pub fn document(info: &Info, dialect: Dialect) -> Value {
     document
 }
 
-/// The fields that scripts for docker ask for, beside podman's.
+/// The fields that scripts for docker use, in addition to podman's.
 fn add_docker_facts(info: &mut Value) {
     let (host, store) = (info["host"].clone(), info["store"].clone());
     let containers = &store["containerStore"];
@@ -92,7 +92,7 @@ fn host(info: &Info) -> Value {
     host
 }
 
-/// What other tools have programs for and this one does by itself.
+/// What other tools use programs for and coracle does itself.
 fn itself(info: &Info, name: &str) -> Value {
     json!({
         "name": "coracle",

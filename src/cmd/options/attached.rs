@@ -29,7 +29,7 @@ pub(in crate::cmd) fn terminal(
     })
 }
 
-/// Relays until the container ends or the user detaches; gives the exit code of the command.
+/// Relays until the container ends or the user detaches; returns the exit code of the command.
 ///
 /// # Errors
 /// Those of [`Terminal::follow`] and [`Running::code`].

@@ -42,7 +42,7 @@ impl IdFile {
 impl Drop for IdFile {
     fn drop(&mut self) {
         if self.is_new {
-            // The failure that led here is the one to be told of.
+            // Only the failure that led here is reported.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -89,7 +89,7 @@ pub struct RefusedArgs {
         "an ordinary user has no device cgroup; a container has the same access to a device as you",
         "Give it the devices it needs: --device /dev/NAME."))]
     pub device_cgroup_rule: Vec<Never>,
-    /// Where the system call filter comes from
+    /// Where the seccomp filter comes from
     #[arg(long, hide = true, value_name = "POLICY", value_parser = only(&["default", ""],
         "an image cannot choose its own seccomp profile",
         "Name a profile yourself: --security-opt seccomp=FILE."))]

@@ -8,7 +8,7 @@ fn switch(text: &str) -> Result<bool> {
     boolean(text).ok_or_else(|| Error::new(Kind::Usage, format!("{text:?} is neither true nor false")))
 }
 
-/// Gives a plain flag an optional value behind an equals sign; leaves other arguments alone. For
+/// Gives a plain flag an optional value after an equals sign; leaves other arguments alone. For
 /// `#[command(mut_args = switchable)]`.
 pub fn switchable(arg: Arg) -> Arg {
     if !matches!(arg.get_action(), ArgAction::SetTrue) {

@@ -30,7 +30,7 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Removes containers that do not run, images that nobody needs and, if asked, volumes.
+/// Removes containers that are not running, unused images and, if requested, unused volumes.
 ///
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.

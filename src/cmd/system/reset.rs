@@ -50,7 +50,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     containers::sweep(&store)?;
     let gone = store.remove_root(lock)?;
     for part in ["c", "userns"] {
-        // Nothing lives that could use it; the directory itself is made anew by the next command.
+        // Nothing lives that could use it; the directory itself is made again by the next command.
         let _ = std::fs::remove_dir_all(env.roots.runtime.join(part));
     }
     let _ = std::fs::remove_dir(&env.roots.runtime);
@@ -61,7 +61,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends and removes all containers, and gives the lock under which no other is made. Looks again when it
+/// Ends and removes all containers, and returns the lock under which no other is made. Looks again when it
 /// has it: one that was made before, and not started yet, would start without its records.
 fn without_containers(store: &Store) -> Result<ExclusiveLock> {
     for _ in 0..ROUNDS {

@@ -21,7 +21,7 @@ pub struct CleanupRequest {
 /// Finishes what is left of the last run of a container, and removes what is to go with it.
 ///
 /// # Errors
-/// `Conflict` for one that runs; an image that is in use.
+/// `Conflict` for a running container; an image that is in use.
 pub fn cleanup(store: &Store, container: &ContainerDir, remove: CleanupRequest) -> Result<()> {
     recover(store, container)?;
     let status = container.status();

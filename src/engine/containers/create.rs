@@ -28,41 +28,41 @@ use std::path::{Path, PathBuf};
 /// Attempts to find a free name for a container that was given none.
 const NAME_ATTEMPTS: u32 = 8;
 
-/// What is to be made.
+/// What to create.
 #[derive(Debug)]
 pub struct CreateRequest {
-    /// What the container is to be.
+    /// The requested container.
     pub request: Request,
-    /// The image it is made of: its name, and how it is had. `None` with a root file system of the caller's.
+    /// The image: its name, and how to get it. `None` with a root file system of the caller.
     pub image: Option<(String, Wanted)>,
     /// Containers that are started before it, by name.
     pub requires: Vec<String>,
-    /// File that gets the container's id; it must not exist.
+    /// File to write the container's id to; it must not exist.
     pub cidfile: Option<PathBuf>,
-    /// Take the place of the container that has the name.
+    /// Replace the container that has the name.
     pub replace: bool,
-    /// It is to be started at once: what that needs is had before anything changes.
+    /// Whether it is started right away; the host resources for that are then acquired before anything changes.
     pub start: bool,
 }
 
 /// A container that was made.
 #[derive(Debug)]
 pub struct Created {
-    /// What it is to be.
+    /// Its plan.
     pub spec: ContainerSpec,
     /// Its records.
     pub dir: ContainerDir,
-    /// What its start needs, when it is to be started at once.
+    /// The resources for its start, if it is started right away.
     pub prepared: Option<Prepared>,
-    /// What was asked for in vain.
+    /// Requests that had no effect.
     pub warnings: Vec<String>,
 }
 
-/// Makes a container for this caller, who sees how far a pull is by `report`.
+/// Creates a container for this caller; `report` shows the progress of a pull.
 ///
 /// # Errors
-/// Anything that is wrong with the request, before anything changes; a failed pull; what the start would
-/// need and cannot have.
+/// Anything that is wrong with the request, before anything changes; a failed pull; resources for the start
+/// that cannot be acquired.
 pub fn create(
     engine: Engine<'_>,
     wanted: CreateRequest,
@@ -117,22 +117,22 @@ pub fn create(
                 spec.name,
                 dir.path().display()
             );
-            // A start does that beside itself.
+            // A start does that in parallel.
             if !start && !spec.lifecycle.auto_remove {
                 keep(store, &dir, &spec)?;
             }
             Ok(Created { spec, dir, prepared, warnings })
         }
         Err(error) => {
-            // Ours, and of a container that is not.
+            // We created it, for a container that does not exist.
             cidfile.map(std::fs::remove_file);
             Err(error)
         }
     }
 }
 
-/// Prepares the start of a container that is to take another's place. Where that one has the ports, it
-/// is stopped for them, and started again when that does not help.
+/// Prepares the start of a container that replaces another. If that one has the ports, it is stopped, and
+/// started again if that does not help.
 fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) -> Result<Prepared> {
     let refused = match prepare(store, plan) {
         Err(error) if error.kind() == Kind::Network && holder.status().is_active() => error,
@@ -173,7 +173,7 @@ pub fn copied(store: &Store, spec: &mut ContainerSpec) -> Result<ContainerDir> {
     make(store, spec, true)
 }
 
-/// Makes the container's records. A name of our choosing that was taken meanwhile is chosen again.
+/// Makes the container's records. If a generated name was taken in the meantime, another one is generated.
 fn make(store: &Store, plan: &mut ContainerSpec, named: bool) -> Result<ContainerDir> {
     let mut attempt = 0;
     loop {
@@ -188,7 +188,7 @@ fn make(store: &Store, plan: &mut ContainerSpec, named: bool) -> Result<Containe
 }
 
 fn recorded(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
-    // From here on the image cannot be removed without its container being seen.
+    // From here on the image is seen to be in use.
     let _lock = store.shared()?;
     let made = record(store, plan, name);
     failpoint::reach("create.recorded");

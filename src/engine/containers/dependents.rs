@@ -6,8 +6,8 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use std::collections::{BTreeSet, HashMap};
 
-/// Who shares a namespace of whom, and so cannot outlive it, or requires it. Read once for all containers
-/// that a verb is given: it takes a look at every plan.
+/// Which containers share namespaces with, or require, which others. Read once for all containers of a
+/// command, as it reads every plan.
 #[derive(Debug)]
 pub struct Dependents(HashMap<ContainerId, Vec<ContainerId>>);
 
@@ -18,7 +18,7 @@ impl Dependents {
     /// When the containers cannot be listed.
     pub fn read(store: &Store) -> Result<Dependents> {
         let mut all: HashMap<ContainerId, Vec<ContainerId>> = HashMap::new();
-        // One that cannot be read cannot be started either: nothing is taken from it.
+        // One that cannot be read cannot be started either, so it loses nothing.
         for (dir, spec) in store.containers().specs()?.read {
             let needed: BTreeSet<ContainerId> = spec.needed_containers().collect();
             for id in needed {

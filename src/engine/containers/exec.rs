@@ -27,13 +27,13 @@ pub struct ExecRequest {
     pub tty: bool,
     /// Keep standard input open.
     pub stdin: bool,
-    /// All capabilities and no system call filter.
+    /// All capabilities and no seccomp filter.
     pub privileged: bool,
-    /// Descriptors of the caller's, from 3 on, that the process gets.
+    /// Descriptors of the caller, from 3 on, that the process gets.
     pub preserve_fds: u32,
 }
 
-/// A process that is to be started.
+/// A process to be started.
 #[derive(Debug)]
 pub struct Exec<'a> {
     store: &'a Store,
@@ -91,7 +91,7 @@ impl Exec<'_> {
     }
 
     /// Starts it. With `attach` the caller gets a connection to its streams, on which its exit code comes; else it
-    /// runs by itself.
+    /// runs detached.
     ///
     /// # Errors
     /// Those of [`exec::start`].

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
 
-/// Finds a container by full id, name or unique beginning of an id. A `--rm` container whose monitor died is
-/// none any more.
+/// Finds a container by full id, name or unique beginning of an id. A `--rm` container whose monitor died no
+/// longer exists.
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when several ids begin like that.
@@ -17,14 +17,14 @@ pub fn find(store: &Store, text: &str) -> Result<ContainerDir> {
     if found.in_place() { Ok(found) } else { store.containers().find(text) }
 }
 
-/// The container that has exactly this name; what is left of a removal, or of a `--rm` container whose monitor
-/// died, holds none.
+/// The container that has exactly this name; a name left over from a removal, or from a `--rm` container
+/// whose monitor died, is free.
 pub fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
     let found = find(store, name.as_str()).ok()?;
     (found.is_listed() && found.summary().name().as_ref() == Some(name)).then_some(found)
 }
 
-/// The containers, dead monitors' work finished first; the latest first.
+/// The containers, newest first, after cleaning up those whose monitor died.
 ///
 /// # Errors
 /// When the containers cannot be listed.
@@ -44,8 +44,8 @@ pub fn list(store: &Store) -> Result<Vec<Summary>> {
     store.containers().list()
 }
 
-/// Finishes the work of all monitors that died: what is asked for afterwards, names, volumes or images, is in
-/// use by living containers only.
+/// Cleans up after all monitors that died, so that names, volumes and images then are in use by existing
+/// containers only.
 ///
 /// # Errors
 /// When the containers cannot be listed.

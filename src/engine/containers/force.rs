@@ -25,15 +25,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long the end of a killed container may take before its monitor is killed too.
+/// Time for a killed container to end before its monitor is killed too.
 const AFTER_KILL: Duration = Duration::from_millis(1000);
-/// How long the end of that one may take, and the change that another command makes to the container.
+/// Time for the monitor to end, and for another command's change to the container.
 const AFTER_MONITOR: Duration = Duration::from_millis(500);
-/// How long a command may take to start a container that it has just made.
+/// Time for a command to start a container that it has just created.
 const CLAIMED: Duration = Duration::from_secs(1);
-/// Between two looks at what wakes nobody: a start, and the end of a process that is not a monitor.
+/// Polling interval for events without notification: a start, and the exit of a process that is not a monitor.
 const LOOK: Duration = Duration::from_millis(20);
-/// Between two looks at one that takes its time; its end wakes us.
+/// Polling interval for a container that takes longer; its exit wakes us.
 const AT_REST: Duration = Duration::from_secs(1);
 
 /// A container to be ended.
@@ -43,7 +43,7 @@ pub struct Target<'a> {
     pub container: &'a ContainerDir,
     /// What asks it to stop.
     pub signal: i32,
-    /// How long it gets before it is killed; `None` is for ever.
+    /// How long it gets before it is killed; `None` is forever.
     pub patience: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ enum Step {
     Waits,
     Asked,
     Killed(Instant),
-    /// Whoever holds `alive` was killed.
+    /// The holder of `alive` was killed.
     Alone(Instant),
 }
 
@@ -141,7 +141,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Does what is to be done now; gives the result when there is nothing more.
+    /// Does what is due now; returns the result once there is nothing left to do.
     fn go_on(&mut self, store: &Store, begun: Instant) -> Option<Result<()>> {
         let Target { container, signal, patience } = self.target;
         let status = container.status();
@@ -183,14 +183,14 @@ impl<'a> Case<'a> {
         !container.in_place() || !status.is_active() && !container.is_in_hand() && !claimed()
     }
 
-    /// Kills the process that holds `alive`, whoever it is, and whoever has it next.
+    /// Kills the process that holds `alive`, and any that takes it next.
     fn kill_holders(&mut self) {
         kill_holder(self.target.container);
         failpoint::reach("force.alone");
         self.step = Step::Alone(Instant::now());
     }
 
-    /// It has ended: finishes what its monitor may have left, and tells of processes that stay.
+    /// It has ended: cleans up after its monitor, and reports processes that are left.
     fn finish(&mut self, store: &Store, status: Status) -> Result<()> {
         let container = self.target.container;
         if status == Status::Crashed && container.in_place() {
@@ -219,11 +219,11 @@ fn kill_holder(container: &ContainerDir) {
     }
 }
 
-/// Kills the first process, having noted that the container is not to be started again.
+/// Kills the first process, after noting that the container must not be restarted.
 pub(super) fn send_kill(container: &ContainerDir) {
     // On a full disk the monitor itself keeps in mind that it was told.
     let _ = note_stop(container);
-    // It ended by itself just now, or waits to be started again.
+    // It has just exited by itself, or waits to be restarted.
     let _ = signal(container, libc::SIGKILL);
     // Where a thread of the payload is traced, the monitor sees the end only when it looks.
     nudge(container);

@@ -10,10 +10,10 @@ use crate::spec::health::OnFailure;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 
-/// Runs the health check of a container now, and does what is to follow from it; gives whether it succeeded.
+/// Runs the health check of a container now, and does what is to follow from it; returns whether it succeeded.
 ///
 /// # Errors
-/// `Conflict` when it does not run or has no check; a check that cannot be run.
+/// `Conflict` when it is not running or has no check; a check that cannot be run.
 pub fn check(store: &Store, container: &ContainerDir) -> Result<bool> {
     let outcome = health::check(store, container, &container.spec()?)?;
     match outcome.follows {

@@ -8,8 +8,8 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
 
-/// Makes ready what a start needs beside a process: volumes, helpers, the system call filter, and that its
-/// ports are free. Nothing is held afterwards, so the container stays as it was. One that runs is left alone.
+/// Prepares what a start needs other than a process: volumes, helpers, the seccomp filter, and that its
+/// ports are free. Nothing is held afterwards, so the container stays as it was. A running one is left alone.
 ///
 /// # Errors
 /// When its start would be refused.

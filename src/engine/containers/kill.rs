@@ -10,12 +10,12 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::Action;
 
-/// Sends a signal that somebody asked for. One that is meant to end the container (`SIGKILL`, `SIGTERM` and its stop
+/// Sends a requested signal. One that is meant to end the container (`SIGKILL`, `SIGTERM` and its stop
 /// signal) ends it for good, whatever its restart policy; another is for the payload's own use. After `SIGKILL` the
 /// container has ended when this returns.
 ///
 /// # Errors
-/// `Conflict` when it does not run.
+/// `Conflict` when it is not running.
 pub fn kill_with(store: &Store, container: &ContainerDir, with: Signal) -> Result<()> {
     if with == Signal::KILL && container.status() == Status::Restarting {
         // What would be killed is the next run.
@@ -37,7 +37,7 @@ pub fn kill_with(store: &Store, container: &ContainerDir, with: Signal) -> Resul
     Ok(())
 }
 
-/// Kills a container and waits until it has ended. One that does not run is left as it is.
+/// Kills a container and waits until it has ended. One that is not running is left as it is.
 ///
 /// # Errors
 /// When its monitor does not come to an end.

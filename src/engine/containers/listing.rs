@@ -14,7 +14,7 @@ use crate::userns;
 /// Which containers.
 #[derive(Debug, Default)]
 pub struct ListRequest {
-    /// Those that do not run, too.
+    /// Those that are not running, too.
     pub all: bool,
     /// The latest ones, this many, running or not.
     pub last: Option<usize>,
@@ -24,7 +24,7 @@ pub struct ListRequest {
     pub detail: Detail,
 }
 
-/// What is read beside the summaries.
+/// What is read in addition to the summaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Detail {
     /// The plan.
@@ -53,7 +53,7 @@ pub struct Listed {
     pub summary: Summary,
     /// Its plan.
     pub spec: Option<ContainerSpec>,
-    /// Its first process; 0 when it does not run.
+    /// Its first process; 0 when it is not running.
     pub pid: i32,
     /// The inode numbers of its namespaces, in the order of [`NAMESPACES`].
     pub namespaces: [String; 7],
@@ -80,7 +80,7 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
     if detail == Detail::default() {
         return Ok(listed);
     }
-    // One that went away meanwhile is shown as it was.
+    // One that was removed meanwhile is shown as it was.
     let Ok(dir) = store.containers().open(&listed.summary.id) else { return Ok(listed) };
     if detail.spec || detail.size {
         listed.spec = dir.spec().ok();

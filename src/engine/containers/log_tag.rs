@@ -9,7 +9,7 @@ use serde_json::json;
 /// are those of `inspect` and of docker's log tags.
 ///
 /// # Errors
-/// A template that is none.
+/// A malformed template.
 pub(super) fn render(plan: &mut ContainerSpec) -> Result<()> {
     let Some(tag) = &plan.io.log.tag else { return Ok(()) };
     let (image, image_id) = match &plan.image {

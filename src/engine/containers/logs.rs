@@ -20,7 +20,7 @@ use chrono::Utc;
 use source::Source;
 use std::time::Duration;
 
-/// How often a log is asked for more where nothing tells of it.
+/// How often a log is polled where nothing signals new lines.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The logs of some containers.

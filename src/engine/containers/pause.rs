@@ -9,7 +9,7 @@ use crate::storage::events::Action;
 /// Freezes a running container's processes.
 ///
 /// # Errors
-/// `Conflict` when it does not run or is paused already; `Host` when this account may have no cgroup for
+/// `Conflict` when it is not running or is paused already; `Host` when this account may have no cgroup for
 /// it.
 pub fn pause(container: &ContainerDir) -> Result<()> {
     let _lock = container.lock()?;
@@ -31,7 +31,7 @@ pub fn pause(container: &ContainerDir) -> Result<()> {
 pub fn unpause(container: &ContainerDir) -> Result<()> {
     let _lock = container.lock()?;
     let mut run = in_state(container, Status::Paused, "unpaused")?;
-    // In this order: a command killed in between leaves one that can be unpaused once more.
+    // In this order, so that if the command is killed in between, the container can be unpaused again.
     cgroup::thaw(container, &run)?;
     run.paused = false;
     container.write_run(&run)?;

@@ -3,10 +3,10 @@
 use crate::storage::containers::ContainerDir;
 use std::time::Duration;
 
-/// How to stop a container: its stop signal, and how long it gets; `None` is for ever. `seconds` goes before
-/// what it asked for itself, and is for ever when negative.
+/// How to stop a container: its stop signal, and how long it gets; `None` is forever. `seconds` goes before
+/// the container's own time-out, and is forever if negative.
 pub fn stop_policy(container: &ContainerDir, seconds: Option<i64>) -> (i32, Option<Duration>) {
-    // A container whose plan is lost is stopped like one that asked for nothing.
+    // A container whose plan is lost is stopped with the defaults.
     let lifecycle = container.spec().map(|plan| plan.lifecycle);
     let (signal, own) = lifecycle.map_or((15, 10), |l| (l.stop_signal, l.stop_timeout));
     let seconds = seconds.unwrap_or(i64::from(own));

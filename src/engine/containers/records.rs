@@ -10,9 +10,9 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use std::os::fd::BorrowedFd;
 
-/// Makes a container's records, and what its plan names beside them: copies of secrets, volumes. The container
-/// comes first, so that its volumes are in use from the moment they exist; one whose creator was killed in
-/// between has them made when it starts.
+/// Creates a container's records, then the copies of secrets and the volumes that its plan needs. The
+/// container comes first, so that its volumes are in use as soon as they exist; if the creator is killed in
+/// between, they are created at the start.
 ///
 /// # Errors
 /// `Conflict` when the name is taken; when the file system refuses, or a secret was removed in the meantime.
@@ -36,8 +36,7 @@ pub fn discard(store: &Store, dir: &ContainerDir) {
     }
 }
 
-/// Has a container that is to outlive its run written to the disk, with the volumes that were made for it alone;
-/// those that have names are there already.
+/// Writes a container that outlives its run to disk, with its anonymous volumes; named ones already are.
 ///
 /// # Errors
 /// When the disk reports one.

@@ -8,8 +8,8 @@ use crate::runtime::cgroup;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 
-/// Finishes the work of a monitor that died: what is left of the run is killed and an exit record with
-/// [`LOST_EXIT_CODE`] is written; a `--rm` container is removed. Nothing happens while a monitor lives.
+/// Cleans up after a monitor that died: what is left of the run is killed, and an exit record with
+/// [`LOST_EXIT_CODE`] is written; a `--rm` container is removed. Does nothing while the monitor lives.
 ///
 /// # Errors
 /// When a record cannot be written.
@@ -17,8 +17,8 @@ pub fn recover(store: &Store, container: &ContainerDir) -> Result<()> {
     unless_gone(container, finish_and_remove(store, container))
 }
 
-/// Finishes the work of a monitor that died, if there is any: whoever meets a container looks here first.
-/// Where nothing can be written the container is left as it is.
+/// Cleans up after a monitor that died, if there is one; called before a container is used. If nothing can be
+/// written, the container is left as it is.
 pub(super) fn settle(store: &Store, container: &ContainerDir) {
     let leftover = match container.status() {
         Status::Crashed => true,
@@ -31,7 +31,7 @@ pub(super) fn settle(store: &Store, container: &ContainerDir) {
     }
 }
 
-/// A failure with a container that somebody else removed meanwhile is none.
+/// Ignores a failure with a container that was removed meanwhile.
 pub(super) fn unless_gone(container: &ContainerDir, result: Result<()>) -> Result<()> {
     if container.in_place() { result } else { Ok(()) }
 }

@@ -20,15 +20,15 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// How containers are removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RemoveRequest {
-    /// All containers go, so that nobody is left who needs another.
+    /// All containers are removed, so dependencies do not matter.
     pub all: bool,
-    /// Those that share its namespaces or require it go first; else they keep it.
+    /// Containers that share its namespaces or require it are removed first; otherwise they block the removal.
     pub depend: bool,
-    /// One that runs is ended.
+    /// A running container is stopped first.
     pub force: bool,
-    /// Their anonymous volumes go too.
+    /// Their anonymous volumes are removed too.
     pub volumes: bool,
-    /// Seconds that one which runs gets to end by itself, for ever when negative; `None` is what it asked for.
+    /// Seconds until a running container is killed, never if negative; `None` uses its own stop time-out.
     pub seconds: Option<i64>,
 }
 
@@ -39,12 +39,12 @@ pub struct Remover<'a> {
     how: RemoveRequest,
     /// Read once; with `all` every dependent goes as well, in whatever order.
     dependents: Option<Dependents>,
-    /// What could not be ended, and why not.
+    /// What could not be stopped, and why.
     stuck: HashMap<ContainerId, Error>,
 }
 
 impl<'a> Remover<'a> {
-    /// Begins: with `force`, all that are to be removed are ended at the same time.
+    /// Starts a removal: with `force`, all containers to be removed are stopped at the same time.
     ///
     /// # Errors
     /// When the containers cannot be listed.
@@ -64,7 +64,7 @@ impl<'a> Remover<'a> {
     fn end(&self, chosen: &[Chosen]) -> HashMap<ContainerId, Error> {
         let mut containers: Vec<&ContainerDir> =
             chosen.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
-        // One that others need stays as it is.
+        // One that others need is left alone.
         containers.retain(|container| self.how.depend || self.needing(container.id()).is_empty());
         let mut needing: Vec<ContainerDir> = Vec::new();
         needing.extend(containers.iter().flat_map(|container| self.needing(container.id())));
@@ -86,7 +86,7 @@ impl<'a> Remover<'a> {
         failed.filter_map(|(target, ended)| Some((target.container.id().clone(), ended.err()?))).collect()
     }
 
-    /// Removes one container, with those that need it if that was asked for; gives the names of what went.
+    /// Removes one container, with those that need it if that was asked for; returns the names of what went.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when it runs, or another one needs it.
@@ -115,7 +115,7 @@ impl<'a> Remover<'a> {
             return Err(error);
         }
         match self.remove_alone(&name, &container) {
-            // Somebody else was faster, such as the monitor of a --rm container.
+            // Another process was faster, such as the monitor of a --rm container.
             Err(_) if !container.in_place() => {}
             other => other?,
         }
@@ -125,7 +125,7 @@ impl<'a> Remover<'a> {
 
     fn remove_alone(&self, name: &str, container: &ContainerDir) -> Result<()> {
         let RemoveRequest { force, volumes, seconds, .. } = self.how;
-        // Until the lock is held somebody may start it again.
+        // It can be started again until the lock is held.
         for _ in 0..10 {
             if container.status() == Status::Crashed {
                 recover(self.store, container)?;
@@ -138,7 +138,7 @@ impl<'a> Remover<'a> {
             failpoint::reach("rm.locked");
             let status = container.status();
             let in_hand = container.is_in_hand();
-            // With force whoever has just made it was waited for long enough.
+            // With force, the command that created it has been given long enough.
             let claimed = !force && container.is_claimed();
             if !status.is_active() && !in_hand && !claimed {
                 let volumes = volumes || container.summary().auto_remove;
@@ -158,7 +158,7 @@ impl<'a> Remover<'a> {
     }
 }
 
-/// Removes a container if it does not run: `false` when it does, or was removed by somebody else.
+/// Removes a container if it is not running: `false` if it is, or if another command removed it.
 ///
 /// # Errors
 /// When its records cannot be written or the directory cannot be moved.
@@ -174,7 +174,7 @@ pub fn remove_ended(store: &Store, container: &ContainerDir, volumes: bool) -> R
     remove(store, container, &lock, volumes).map(|()| true)
 }
 
-/// Ends a container by all means, for its removal, within its patience and two seconds.
+/// Ends a container for its removal, by any means, within its time-out plus two seconds.
 ///
 /// # Errors
 /// When it could not be ended; the error says what keeps it.

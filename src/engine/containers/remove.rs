@@ -7,7 +7,7 @@ use crate::storage::trash::{self, Swept};
 use crate::storage::{Store, volumes};
 use crate::userns;
 
-/// Removes a container that does not run: its name is free and its directory in the trash when this
+/// Removes a container that is not running: its name is free and its directory in the trash when this
 /// returns; [`sweep`] deletes it. With `volumes`, its anonymous volumes go too.
 ///
 /// # Errors

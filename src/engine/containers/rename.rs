@@ -6,14 +6,14 @@ use crate::error::{Kind, Result};
 use crate::storage::Store;
 use crate::storage::events::Action;
 
-/// Gives a container another name, whether it runs or not. Its host name stays.
+/// Renames a container, running or not. Its host name stays.
 ///
 /// # Errors
 /// `NotFound` for a container that does not exist; `Conflict` for a name that is taken.
 pub fn rename(store: &Store, container: &str, name: &Name) -> Result<()> {
     let dir = find(store, container)?;
     if let Err(error) = store.containers().rename(&dir, name) {
-        // Who has the name may be gone but for its records.
+        // Only the records of the name's holder may be left.
         if error.kind() != Kind::Conflict || holder(store, name).is_some() {
             return Err(error);
         }

@@ -9,7 +9,7 @@ use crate::storage::Store;
 use crate::{failpoint, fork};
 use std::os::fd::AsRawFd;
 
-/// A container that runs, and its records, which may still be on their way to the disk.
+/// A running container, and its records, which may still be being written to disk.
 #[derive(Debug)]
 pub struct Started {
     /// The container.
@@ -18,7 +18,7 @@ pub struct Started {
     pub records: Records,
 }
 
-/// What must survive a power cut, on its way to the disk beside the run; nothing is with `--rm`.
+/// What must survive a power cut, while it is written to disk during the run; nothing with `--rm`.
 #[derive(Debug)]
 pub struct Records(Option<fork::Beside<()>>);
 
@@ -32,11 +32,11 @@ impl Records {
     }
 }
 
-/// Starts a container that was just made; with `attach` the caller gets a connection to it. Its records are written to
-/// the disk beside the start, which does not wait for them.
+/// Starts a container that was just made; with `attach` the caller gets a connection to it. Its records are
+/// written to disk in parallel with the start, which does not wait for them.
 ///
 /// # Errors
-/// A failed start: then one that goes with its end is removed, and another stays as created.
+/// A failed start: then a `--rm` container is removed, and any other stays as created.
 pub fn run(store: &Store, created: &mut Created, attach: bool) -> Result<Started> {
     failpoint::reach("run.made");
     let Created { spec, dir, prepared, .. } = created;

@@ -14,11 +14,11 @@ use crate::storage::containers::{ContainerDir, ExitNote, LOST_EXIT_CODE, Process
 pub struct Running {
     /// The connection to it, when the caller is attached.
     pub connection: Option<Connection>,
-    /// It ran before; nothing was started.
+    /// It was already running; nothing was started.
     pub already: bool,
-    /// What of its plan this machine does not give, in words.
+    /// The parts of its plan that this machine does not support, as messages.
     pub warnings: Vec<String>,
-    /// What comes after this run counts too, as long as this is its monitor.
+    /// Later runs count too, as long as they have this monitor.
     monitor: Option<ProcessRef>,
     /// Where the code of the first run is kept: the directory of a --rm container is gone by the time that a
     /// command which was stopped looks.
@@ -26,13 +26,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// One that its caller started for the first time. With `once` its first end is the last.
+    /// A container started for the first time. With `once` it is not restarted.
     pub(super) fn first(dir: &ContainerDir, launched: Launched, once: bool) -> Running {
         let note = launched.connection.as_ref().and_then(|_| dir.exit_note().ok());
         Running { note, ..Running::started(dir, launched, once) }
     }
 
-    /// One that its caller started once more.
+    /// A container started again.
     pub(super) fn started(dir: &ContainerDir, launched: Launched, once: bool) -> Running {
         let Launched { connection, warnings } = launched;
         let counts = connection.is_some() && !once;
@@ -40,7 +40,7 @@ impl Running {
         Running { connection, already: false, warnings, monitor, note: None }
     }
 
-    /// One that ran when its caller came.
+    /// A container that was already running.
     pub(super) fn found(connection: Option<Connection>) -> Running {
         Running { connection, already: true, warnings: Vec::new(), monitor: None, note: None }
     }
@@ -51,7 +51,7 @@ impl Running {
         Running { warnings, ..self }
     }
 
-    /// Gives what the container writes to `each` until it ends; gives the exit code. Without a connection that is
+    /// Passes the container's output to `each` until it exits; returns the exit code. Without a connection that is
     /// 0 at once.
     ///
     /// # Errors
@@ -73,10 +73,9 @@ impl Running {
         self.code(store, dir, code)
     }
 
-    /// The exit code, when the connection has ended with `code`, or without one. Where the restart policy starts
-    /// the container again that is, as with podman, the code of its last run, of which the caller sees no more
-    /// than this. Who came later than the container may have missed its code by a moment: then it is in the
-    /// records.
+    /// The exit code, after the connection has ended with or without `code`. If the restart policy restarts
+    /// the container, this is the code of its last run, as in podman, though the caller sees none of its
+    /// output. A caller that attached late may have just missed the code; then it is read from the records.
     ///
     /// # Errors
     /// When the monitor went away and left no exit code; when the records cannot be read.
@@ -102,7 +101,7 @@ impl Running {
     }
 }
 
-/// Whether nothing starts a container again, for good: what a `--rm` container asked for cannot be changed.
+/// Whether a container can never be restarted: the policy of a `--rm` container cannot be changed.
 pub(super) fn ends_once(plan: &ContainerSpec) -> bool {
     let lifecycle = &plan.lifecycle;
     let restarts = |check: &HealthCheck| check.on_failure == OnFailure::Restart;

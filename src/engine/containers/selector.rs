@@ -25,23 +25,23 @@ pub struct ContainerSelector<'a> {
     pub all: bool,
     /// Containers that these let through.
     pub filters: Filters,
-    /// Which containers `all` and `filters` may give.
+    /// Which containers `all` and `filters` may select.
     pub status: StatusFilter,
 }
 
-/// Which containers a general choice may give.
+/// Which containers `all` and filters may select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StatusFilter {
     /// Any.
     #[default]
     Any,
-    /// Those that run, or will in a moment.
+    /// Running ones, or ones about to run.
     Running,
-    /// Those that are paused.
+    /// Paused ones.
     Paused,
-    /// Those that run or are paused.
+    /// Running or paused ones.
     Live,
-    /// Those that do not run.
+    /// Those that are not running.
     Ended,
 }
 
@@ -59,7 +59,7 @@ impl StatusFilter {
     }
 }
 
-/// A container of a selection: what to call it in the answer, and the container or why it is none.
+/// A selected container: what to call it in the output, and the container or an error.
 pub type Chosen = (String, Result<ContainerDir>);
 
 impl ContainerSelector<'_> {
@@ -86,7 +86,7 @@ impl ContainerSelector<'_> {
             let mut list = self.filters.apply(store, list(store)?)?;
             list.retain(|summary| self.status.status(summary.status));
             let open = |s: Summary| (s.id.to_string(), store.containers().open(&s.id));
-            // One that went away since is nobody's mistake.
+            // One that was removed since is no error.
             return Ok(list.into_iter().map(open).filter(|(_, found)| found.is_ok()).collect());
         }
         let mut names = self.names.to_vec();
@@ -99,7 +99,7 @@ impl ContainerSelector<'_> {
     }
 }
 
-/// Conditions on containers. Those with one key are alternatives, but for labels, which all must hold;
+/// Conditions on containers. Those with one key are alternatives, except for labels, which all must hold;
 /// those with different keys must all hold.
 #[derive(Debug, Default)]
 pub struct Filters(Vec<Filter>);
@@ -262,14 +262,14 @@ impl Lazy<'_> {
         Some(self.store.containers().open(self.id).ok()?.restart_policy(planned))
     }
 
-    /// Whether somebody stopped it, and nobody has started it since.
+    /// Whether it was stopped by a command and not started since.
     fn was_stopped(&self) -> bool {
         let Ok(dir) = self.store.containers().open(self.id) else { return false };
         dir.stop_asked().zip(dir.run_record().ok().flatten()).is_some_and(|(asked, run)| asked >= run.run)
     }
 }
 
-/// A condition with what it names looked up.
+/// A condition whose names have been looked up.
 enum Test<'a> {
     Plain(&'a Filter),
     Image { text: &'a str, id: Option<String>, top: Option<String> },
@@ -283,7 +283,7 @@ impl<'a> Test<'a> {
             Filter::Before(name) => Test::Created { before: true, moment: moment(name)? },
             Filter::Since(name) => Test::Created { before: false, moment: moment(name)? },
             Filter::Ancestor(text) => {
-                // A name that is no image's, or several images', matches as text only.
+                // A name that does not identify one image matches as text only.
                 let image = store.images().find(text).ok().flatten();
                 let top = image.as_ref().and_then(|image| image.layers.last().map(|id| id.0.to_string()));
                 Test::Image { text, id: image.map(|image| image.id.hex().to_owned()), top }

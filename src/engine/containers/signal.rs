@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 /// Sends a signal to the container's first process.
 ///
 /// # Errors
-/// `Conflict` when the container does not run.
+/// `Conflict` when the container is not running.
 pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
     container.await_start();
     let status = container.status();
@@ -34,9 +34,9 @@ pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
     }
 }
 
-/// The first half of stopping: says that the container is not to be started again, sends `signal` and does
-/// not wait, so that many containers can end at the same time. One that does not run is none of its
-/// business; one that is just being started is waited for.
+/// The first half of stopping: notes that the container must not be restarted, and sends `signal` without
+/// waiting, so that many containers can end at the same time. A container that is not running is ignored; one
+/// that is being started is waited for.
 ///
 /// # Errors
 /// When the signal is refused.
@@ -52,7 +52,7 @@ pub(super) fn ask(container: &ContainerDir, with: i32) -> Result<()> {
     let noted = note_stop(container);
     tell_monitor(container, libc::SIGCONT);
     match signal(container, with) {
-        // It ended by itself just now, or waits to be started again.
+        // It has just exited by itself, or waits to be restarted.
         Err(e) if e.kind() == Kind::Conflict => nudge(container),
         other => other?,
     }
@@ -63,8 +63,8 @@ pub(super) fn ask(container: &ContainerDir, with: i32) -> Result<()> {
     Ok(())
 }
 
-/// Writes down that the container is wanted stopped, before anything is signalled: its monitor starts no
-/// further run then, whoever is killed meanwhile.
+/// Notes that the container is to be stopped, before anything is signalled: its monitor then starts no
+/// further run, whichever process is killed meanwhile.
 ///
 /// # Errors
 /// When the note cannot be written.
@@ -84,7 +84,7 @@ pub(super) fn nudge(container: &ContainerDir) {
 
 pub(super) fn tell_monitor(container: &ContainerDir, signal: i32) {
     if let Ok(Some(monitor)) = container.run_record().map(|run| run.and_then(|run| run.open_monitor())) {
-        // One that has ended needs no waking.
+        // A monitor that has exited needs no waking.
         let _ = process::pidfd_send_signal(monitor.as_fd(), signal);
     }
 }

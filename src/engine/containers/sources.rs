@@ -48,7 +48,7 @@ fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
     Ok(ImageArg::Found(name.clone(), found.id, found.layers))
 }
 
-/// The mounts of another container that stand for its data.
+/// The mounts of another container that contain its data.
 fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountSpec>> {
     let plan = find(store, &from.container)?.spec()?;
     let zone = Path::new("/etc/localtime");
@@ -67,8 +67,9 @@ fn inherited(store: &Store, from: &VolumesFrom) -> Result<Vec<MountSpec>> {
     Ok(mounts)
 }
 
-/// One mount for each path that matches. What a pattern found was named by whoever fills the directory, a
-/// container perhaps: it is mounted as a part of what the user wrote out, which it cannot lead out of.
+/// One mount for each path that matches. The matches of a pattern were named by whoever can write to the
+/// directory, perhaps a container. So each is mounted as a part of the directory that the user wrote out,
+/// which it cannot leave.
 fn expanded(mount: &MountArg, pattern: &Path) -> Result<Vec<MountArg>> {
     let mut paths = vec![PathBuf::from("/")];
     // The directory in front of the first pattern.

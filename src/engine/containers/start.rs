@@ -29,17 +29,17 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often a start is tried anew when others change the container meanwhile.
+/// Attempts to start a container that others keep changing.
 const ATTEMPTS: u32 = 10;
 
-/// How long others may keep the container from being started, after each has been waited for once.
+/// How long others may delay the start, after each has been waited for once.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a monitor may take to take a client, in seconds.
+/// Time for a monitor to accept a client, in seconds.
 const ANSWER: i64 = 10;
 
-/// The plan a container is started by: as it was made, under the name it has now. Descriptors that its
-/// creator passed on are not there any more.
+/// The plan for starting a container: as it was created, with its current name. Descriptors passed by its
+/// creator no longer exist.
 ///
 /// # Errors
 /// When a record cannot be read.
@@ -72,11 +72,11 @@ pub fn first(
     launched.map(|launched| Running::first(dir, launched, ends_once(plan)).with(warnings))
 }
 
-/// Starts a container, after those that it requires. One that runs already is left as it is, which
+/// Starts a container, after those that it requires. One that is already running is left alone, which
 /// [`Running::already`] says. With `attach` the caller gets a connection to it, in either case.
 ///
 /// # Errors
-/// `Conflict` for one that is paused; else those of [`prepare`] and [`launch`].
+/// `Conflict` for a paused container; otherwise those of [`prepare`] and [`launch`].
 pub fn start(store: &Store, dir: &ContainerDir, attach: bool) -> Result<Running> {
     start_after(store, dir, attach, &mut Vec::new())
 }
@@ -111,13 +111,13 @@ fn start_after(
                 continue;
             }
             Status::Restarting => {
-                // Now, not when its pause is over.
+                // Now, not after the delay.
                 end_pause(dir);
                 continue;
             }
             Status::Created | Status::Exited => {}
         }
-        // From here on nobody takes it for one that is not wanted.
+        // From here on nobody takes it for unused.
         dir.claim();
         if !dir.in_place() {
             return Err(removed(dir));
@@ -131,16 +131,16 @@ fn start_after(
         }
         above.pop();
         let ready = match with_former_ports(dir, &plan) {
-            // Somebody has one of them by now.
+            // One of them is in use by now.
             Some(former) => prepare(store, &former).or_else(|_| prepare(store, &plan)),
             None => prepare(store, &plan),
         };
         let started = ready.and_then(|ready| launch(store, dir, &plan, ready, attached));
         dir.release_claim();
         match started {
-            // Somebody else was faster.
+            // Another command was faster.
             Err(_) if matches!(dir.status(), Status::Starting | Status::Running) => {}
-            // And another one has stopped it since.
+            // And another command has stopped it since.
             Err(error) if was_running(&error, dir) && dir.in_place() && begun.elapsed() < PATIENCE => {}
             other => {
                 let running = |launched| Running::started(dir, launched, ends_once(&plan));
@@ -154,7 +154,7 @@ fn start_after(
     ))
 }
 
-/// Ends a pause before a restart: the container has ended then. The policy and what was asked of it stay.
+/// Ends the delay before a restart: the container has then exited. The policy and the stop note stay.
 fn end_pause(container: &ContainerDir) {
     nudge(container);
     await_no_restart(container);
@@ -164,8 +164,8 @@ fn removed(dir: &ContainerDir) -> Error {
     Error::new(Kind::NotFound, format!("container {} was removed in the meantime", dir.id().short()))
 }
 
-/// The plan with the host ports of the last run where it leaves the choice to us: who has noted one finds the
-/// container there again, as with podman. `None` when there is nothing to keep.
+/// The plan with the host ports of the last run where it leaves the choice to us: so that the container can
+/// be reached under the same ones, as with podman. `None` when there is nothing to keep.
 fn with_former_ports(dir: &ContainerDir, plan: &ContainerSpec) -> Option<ContainerSpec> {
     let is_free = |port: &&mut PortPublish| port.host_port == 0 || port.host_port_end.is_some();
     let mut plan = plan.clone();
@@ -184,7 +184,7 @@ fn was_running(error: &Error, dir: &ContainerDir) -> bool {
     Failure::below(error).is_some_and(|f| f.step() == Step::TakeContainer && f.object == dir.id().short())
 }
 
-/// Starts what a container requires, unless it runs; gives the warnings of that.
+/// Starts what a container requires, unless it runs; returns the warnings of that.
 fn start_required(
     store: &Store,
     dir: &ContainerDir,
@@ -203,10 +203,10 @@ fn start_required(
     start_after(store, &other, false, above).map(|running| running.warnings).context(Kind::Runtime, doing)
 }
 
-/// Attaches to a container that runs.
+/// Attaches to a running container.
 ///
 /// # Errors
-/// `Conflict` when it does not run.
+/// `Conflict` when it is not running.
 pub fn attach(dir: &ContainerDir) -> Result<Running> {
     dir.await_start();
     let status = dir.status();

@@ -43,7 +43,7 @@ pub struct Reading {
     pub id: ContainerId,
     /// Its name.
     pub name: String,
-    /// What it used; `None` when it does not run.
+    /// What it used; `None` when it is not running.
     pub sample: Option<Sample>,
     /// How long ago it was looked at before, and its processor time then.
     pub before: Option<(Duration, Duration)>,
@@ -73,7 +73,7 @@ impl Stats {
     }
 }
 
-/// Looks at a container; `None` when it does not run. `own_network` says whether what its network carries is its
+/// Looks at a container; `None` when it is not running. `own_network` says whether what its network carries is its
 /// own.
 fn sample(container: &ContainerDir, own_network: bool) -> Result<Option<Sample>> {
     if !container.status().is_live() {

@@ -22,7 +22,7 @@ use std::borrow::Borrow;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Stops a container: `signal`, then `SIGKILL` after `patience`; `None` waits for ever.
+/// Stops a container: `signal`, then `SIGKILL` after `patience`; `None` waits forever.
 ///
 /// # Errors
 /// Those of [`Stopping::ask`] and [`Stopping::finish`].
@@ -47,12 +47,12 @@ pub struct Stopping<'a, C> {
 #[derive(Debug)]
 struct One<C> {
     container: C,
-    /// The monitor that was asked: a run that somebody begins since is left alone.
+    /// The monitor that was signalled: a run started by another command since is left alone.
     asked: Option<ProcessRef>,
-    /// When it is killed; `None` is never, or no more.
+    /// When it is killed; `None` for never, or once it has been.
     deadline: Cell<Option<Instant>>,
     killed: Cell<bool>,
-    /// The event of its end; the directory of a --rm container goes with that.
+    /// The event of its exit, prepared because the directory of a --rm container disappears.
     told: Option<Event>,
 }
 
@@ -62,11 +62,11 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         Stopping { store, all: Vec::new() }
     }
 
-    /// As [`Stopping::ask`], as the container itself wants to be stopped; `seconds` goes before what it asked for,
-    /// and is for ever when negative.
+    /// Like [`Stopping::ask`], with the container's own stop signal and time-out; `seconds` overrides the
+    /// time-out, and is forever if negative.
     ///
     /// # Errors
-    /// `Conflict` for one that is paused: it could not act on the signal.
+    /// `Conflict` for a paused container, which could not act on the signal.
     pub fn begin(&mut self, container: C, seconds: Option<i64>) -> Result<usize> {
         let dir = container.borrow();
         refuse_paused(dir)
@@ -75,7 +75,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         self.ask(container, signal, patience)
     }
 
-    /// The first half of stopping: asks one more, and does not wait for its end. Gives its index.
+    /// The first half of stopping: signals a container, without waiting for it to exit. Returns its index.
     ///
     /// # Errors
     /// Those of [`ask_to_stop`](super::ask_to_stop).
@@ -102,11 +102,11 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         self.all[index].container.borrow()
     }
 
-    /// The second half: waits for the end of the container at `index`, and kills every one whose patience is
-    /// over meanwhile.
+    /// The second half: waits for the container at `index` to exit, and meanwhile kills every one whose
+    /// time-out expires.
     ///
     /// # Errors
-    /// When a killed container's monitor does not come to an end.
+    /// When a killed container's monitor does not exit.
     pub fn finish(&self, index: usize) -> Result<Stopped> {
         let One { killed, told, .. } = &self.all[index];
         let container = self.container(index);
@@ -143,7 +143,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         while one.still_runs() && !one.killed.get() {
             let next = self.all.iter().filter_map(|one| one.deadline.get()).min();
             wait_ended(self.store, container, next.map(|at| at.saturating_duration_since(Instant::now())))?;
-            // Its monitor may be about to start it again.
+            // Its monitor may be about to restart it.
             rest_of_pause(container);
             self.kill_overdue();
         }
@@ -170,7 +170,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
 }
 
 impl<C: Borrow<ContainerDir>> One<C> {
-    /// Whether what was asked to stop goes on, in a further run of the same monitor too.
+    /// Whether the container still runs, including in a further run of the same monitor.
     fn still_runs(&self) -> bool {
         let container = self.container.borrow();
         let monitor = || container.run_record().ok().flatten().map(|run| run.monitor);

@@ -60,7 +60,7 @@ fn set(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> Resu
     if no_check && !wanted.health.is_empty() { dir.forget_health() } else { Ok(()) }
 }
 
-/// The settings as they are to be.
+/// The new settings.
 fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> Result<Settings> {
     let id = dir.id().short();
     if wanted.restart.is_some_and(|policy| policy.is_set()) && spec.lifecycle.auto_remove {
@@ -73,7 +73,7 @@ fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> 
         .hint("Create another one without --rm."));
     }
     let mut settings = dir.settings()?;
-    // The monitor asks for the policy when the container has ended, so there is nobody to tell.
+    // The monitor reads the policy when the container exits, so it need not be notified.
     settings.restart = wanted.restart.or(settings.restart);
     if !wanted.health.is_empty() {
         let before = health::of(dir, spec);

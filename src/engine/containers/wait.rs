@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 /// How long the end of a killed container may take before `stop` and `kill` say that it does not come.
 pub(super) const AFTER_KILL: Duration = Duration::from_secs(20);
-/// Between two looks at a container that is being started.
+/// Polling interval for a container that is being started.
 const MOMENT: Duration = Duration::from_millis(5);
-/// Between two looks at what wakes nobody.
+/// Polling interval for events without notification.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
-/// Waits for the end of a container, `limit` at most; one that was never started is waited for. Gives
-/// the exit code, `None` when the time is over. For a `--rm` container the end is that it is removed.
+/// Waits for a container to exit, for at most `limit`, also if it was never started. Returns the exit code,
+/// or `None` after the limit. A `--rm` container has to be removed as well.
 ///
 /// # Errors
 /// When its records cannot be read.
@@ -51,7 +51,7 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(None);
             }
-            // Who lets go of the files of one that does not run tells nobody.
+            // Releasing the files of a container that is not running notifies nobody.
             let look = container.is_in_hand().then_some(LOOK);
             watch::wait_any(&mut watch, [left, look].into_iter().flatten().min());
             // What it was made for has happened, or there is a monitor now to be watched as well.
@@ -77,8 +77,9 @@ pub enum Condition {
     Removed,
 }
 
-/// Waits until a container is in one of these states or gone; gives the exit code when it has ended. Without a
-/// condition the end is waited for, and one that was never started has ended with 0, or as its start failed.
+/// Waits until a container is in one of these states or gone; returns the exit code when it has ended.
+/// Without a condition the exit is waited for; a container that was never started counts as exited with 0, or
+/// with the code of its failed start.
 ///
 /// # Errors
 /// When its records cannot be read.
@@ -153,7 +154,7 @@ pub(super) fn await_no_restart(container: &ContainerDir) {
     }
 }
 
-/// Waits for the end of a pause before a restart, by the end of the monitor or, where that goes on, a moment.
+/// Waits until the delay before a restart is over: for the end of the monitor or, if it continues, a moment.
 pub(super) fn rest_of_pause(container: &ContainerDir) {
     let mut watch = [Watch::monitor(container)];
     if container.status() == Status::Restarting {

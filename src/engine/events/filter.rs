@@ -20,7 +20,7 @@ const NEVER: [&str; 9] = [
     "rotate",
 ];
 
-/// Conditions: those with one key are alternatives, but for labels, which all must hold; those with
+/// Conditions: those with one key are alternatives, except for labels, which all must hold; those with
 /// different keys must all hold.
 #[derive(Debug, Default)]
 pub struct Filters(Vec<(String, What)>);

@@ -19,7 +19,7 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use std::os::fd::AsRawFd;
 
-/// The image that is to be made.
+/// The image to create.
 #[derive(Debug, Clone)]
 pub struct CommitRequest {
     /// The name it gets, if any; without a registry it is under `localhost/`.
@@ -40,7 +40,7 @@ pub struct CommitRequest {
     pub squash: bool,
 }
 
-/// Makes an image of a container, by any of its names; gives the image's id.
+/// Makes an image of a container, by any of its names; returns the image's id.
 ///
 /// # Errors
 /// A container that does not exist or has no image below it, a wrong change; nothing is kept then.
@@ -57,7 +57,7 @@ pub fn commit(store: &Store, container: &str, wanted: &CommitRequest) -> Result<
         &[container.fd().as_raw_fd()],
         |_, _| {
             let _member = enter(store)?;
-            // Whoever starts the container meanwhile waits.
+            // A start of the container waits meanwhile.
             let alive = if container.status().is_active() { None } else { container.hold_alive().ok() };
             let (base, layer) = if wanted.squash {
                 drop(alive);
@@ -95,7 +95,7 @@ fn base(store: &Store, name: &str, plan: &ContainerSpec) -> Result<Image> {
     store.images().find(source.id.as_str())?.ok_or_else(gone)
 }
 
-/// Variables that are the tool's and none of the image's; those of the caller's proxies are not, either.
+/// Variables that are the tool's and none of the image's; those of the caller proxies are not, either.
 const OWN: [&str; 4] = ["container", "HOSTNAME", "HOME", "TERM"];
 
 /// The configuration: the image's, as the container runs, with the changes that were asked for.
@@ -134,7 +134,7 @@ fn configuration(wanted: &CommitRequest, plan: &ContainerSpec, base: &Image) -> 
     if wanted.squash {
         config.history.clear();
     } else {
-        // Layers that no step tells of get one, so that the new step is not taken for theirs.
+        // Layers without a step get one, so that the new step is not taken for theirs.
         let told = config.history.iter().filter(|step| !step.empty_layer).count();
         let untold = base.layers.len().saturating_sub(told);
         config.history.extend(std::iter::repeat_n(HistoryEntry::default(), untold));
@@ -154,7 +154,7 @@ fn configuration(wanted: &CommitRequest, plan: &ContainerSpec, base: &Image) -> 
 struct Paused<'a>(&'a ContainerDir);
 
 impl<'a> Paused<'a> {
-    /// `None` when it does not run, or somebody else has paused it.
+    /// `None` if it is not running, or was already paused.
     fn new(container: &'a ContainerDir) -> Result<Option<Paused<'a>>> {
         if container.status() != Status::Running {
             return Ok(None);

@@ -47,7 +47,7 @@ impl Filters {
         texts.iter().map(|text| one(text, store)).collect::<Result<_>>().map(Filters)
     }
 
-    /// Whether all conditions hold, but for those on names and containers.
+    /// Whether all conditions hold, except for those on names and containers.
     pub fn accepts(&self, image: &Listed) -> bool {
         self.0.iter().all(|filter| filter.holds(image))
     }
@@ -57,7 +57,7 @@ impl Filters {
         self.0.iter().any(|f| matches!(f.what, What::Containers(_)))
     }
 
-    /// The names under which an image is to be listed; `None` when it is not.
+    /// The names under which an image is listed; `None` if it is not listed.
     ///
     /// # Errors
     /// When the containers cannot be listed.

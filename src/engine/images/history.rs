@@ -17,7 +17,7 @@ pub struct Step<'a> {
     pub names: Vec<String>,
 }
 
-/// The steps of an image, the latest first. A layer that no step tells of is a step by itself.
+/// The steps of an image, the latest first. A layer without a step gets one of its own.
 ///
 /// # Errors
 /// When the names of images cannot be read.

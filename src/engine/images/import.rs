@@ -12,7 +12,7 @@ use crate::storage::events::{Action, Event};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// Makes an image of an archive of files; gives its id.
+/// Makes an image of an archive of files; returns its id.
 ///
 /// # Errors
 /// An archive that the unpacker refuses; nothing is kept then.
@@ -41,7 +41,7 @@ pub fn import(store: &Store, input: File, config: ImageConfig, names: &[Referenc
 /// Refuses changes of a configuration that mean nothing.
 ///
 /// # Errors
-/// `Usage` for a stop signal that is none.
+/// `Usage` for an invalid stop signal.
 pub fn check_changes(changes: &[Change]) -> Result<()> {
     for change in changes {
         if let Change::StopSignal(signal) = change {

@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 /// Loads the images of an archive or a directory.
 ///
 /// # Errors
-/// An archive that is none, or does not keep its promises; then nothing of it is kept.
+/// A malformed or inconsistent archive; then nothing of it is kept.
 pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
     let loaded = fork::tidy_leaf(
         "load",

@@ -22,7 +22,7 @@ pub enum PullPolicy {
     Missing,
     /// Never.
     Never,
-    /// When the registry has another one; without the registry the one that is here is used.
+    /// If the registry has another one; if it does not answer, the local one is used.
     Newer,
 }
 
@@ -38,7 +38,7 @@ pub struct Wanted {
 }
 
 impl Engine<'_> {
-    /// Gives the image that `text` names (a name, an id or the beginning of one), pulling it first if the
+    /// Returns the image that `text` names (a name, an id or the beginning of one), pulling it first if the
     /// policy says so.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Engine<'_> {
         Ok(image)
     }
 
-    /// The tags of a repository, each once, in the registry's order; one that cannot be a name stands for itself.
+    /// The tags of a repository, each once, in the registry's order; one that is not a valid name is kept as it is.
     ///
     /// # Errors
     /// `Usage` for a name with a tag or digest; `NotFound` when there are none; those of the registry.

@@ -82,7 +82,7 @@ fn remove_users(store: &Store, id: &Digest) -> Result<()> {
             other => other?,
         };
         containers::kill(store, &container)?;
-        // One that somebody starts again meanwhile keeps the image, which says so.
+        // One that is started again meanwhile keeps the image, and the error says so.
         containers::remove_ended(store, &container, false)?;
     }
     Ok(())

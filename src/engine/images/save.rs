@@ -32,7 +32,7 @@ pub enum Target<'a> {
     Stream(BorrowedFd<'a>),
 }
 
-/// Saves images. What cannot be written whole leaves nothing at a path.
+/// Saves images. An output that cannot be written completely leaves nothing at a path.
 ///
 /// # Errors
 /// An image that is not here, a name that is another image's, an output that cannot be written.
@@ -65,7 +65,7 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
 }
 
 /// One image under the name it was called by, and those that follow. Names that other images have are
-/// refused: who gives them wants those images saved.
+/// refused: the user wants those images saved.
 fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
     let Some((first, more)) = texts.split_first() else { return Ok(Vec::new()) };
     let image = store.images().need(first)?;
@@ -103,12 +103,12 @@ fn several(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// The name an image was found under; an id or a digest is none.
+/// The name an image was found under, if it was not an id or a digest.
 fn tagged(image: &Image) -> Vec<Reference> {
     image.reference.iter().filter(|name| name.digest().is_none()).cloned().collect()
 }
 
-/// Makes the directory; one that is there must be empty. Gives whether it is new.
+/// Makes the directory; one that is there must be empty. Returns whether it is new.
 fn prepare(dir: &Path) -> Result<bool> {
     match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(false),
@@ -127,7 +127,7 @@ fn cannot(dir: &Path, e: io::Error) -> Error {
 
 /// Takes back what was written into a directory that was empty.
 fn empty(dir: &Path, made: bool) {
-    // The failure that led here is the one to be told of.
+    // Only the failure that led here is reported.
     let _ = match made {
         true => fs::remove_dir_all(dir),
         false => fs::read_dir(dir).map(|entries| {

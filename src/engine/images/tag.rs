@@ -5,7 +5,7 @@ use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
 
-/// Gives an image more names.
+/// Adds names to an image.
 ///
 /// # Errors
 /// An image that is not here, or a name with a digest; nothing is named then.
@@ -23,7 +23,7 @@ pub fn tag(store: &Store, image: &str, targets: &[Reference]) -> Result<()> {
 /// Takes names away from an image, which stays; all of its names when none is given.
 ///
 /// # Errors
-/// An image that is not here, or a name that is not its own; nothing changes then.
+/// An image that is not here, or a name that it does not have; nothing changes then.
 pub fn untag(store: &Store, image: &str, names: &[Reference]) -> Result<()> {
     let image = store.images().need(image)?;
     let own = store.images().names(&image.id)?;

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 /// Where a volume's content is, on the host.
 ///
 /// # Errors
-/// When it is in memory, which each run of a container has anew.
+/// When it is a tmpfs, which is new for each run of a container.
 pub fn place(store: &Store, volume: &Volume) -> Result<PathBuf> {
     match volume.backing()?.medium {
         Medium::Directory => store.volumes().path(&volume.name),
@@ -74,7 +74,7 @@ pub fn export(store: &Store, volume: &Volume, out: &File) -> Result<()> {
 }
 
 /// Brings the content of an archive, compressed or not, into a volume; what is there and has a name of
-/// the archive's is replaced. Gives how many device nodes were left out.
+/// the archive's is replaced. Returns how many device nodes were left out.
 ///
 /// # Errors
 /// A malformed archive, a name in it that leads out of the volume, a full disk.

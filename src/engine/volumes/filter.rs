@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 const HINT: &str = "Write key=value with one of the keys name, label, opt, driver, scope, dangling, anonymous, \
     until or since.";
 
-/// Conditions that must all hold; those with one key are alternatives, but for labels and options.
+/// Conditions that must all hold; those with one key are alternatives, except for labels and options.
 #[derive(Debug, Default)]
 pub struct Filters(Vec<(String, What)>);
 

@@ -19,7 +19,7 @@ pub(in crate::host) fn user_namespaces() -> Check {
     )
 }
 
-/// What the settings allow, tried: a security module or a system call filter may forbid it all the same.
+/// What the settings allow, tried: a security module or a seccomp filter may forbid it all the same.
 pub(super) fn tried(settings: Check, runtime: &Path) -> Check {
     if settings.state != State::Ok {
         return settings;
@@ -98,7 +98,7 @@ fn profile_name(program: &Path) -> String {
     name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
 
-/// The profile's text: unconfined but for the right to make user namespaces (AppArmor 4).
+/// The profile's text: unconfined except for the right to make user namespaces (AppArmor 4).
 fn profile(program: &Path) -> String {
     let mut path = String::new();
     for c in program.to_string_lossy().chars() {

@@ -228,7 +228,7 @@ impl Connections {
         }
     }
 
-    /// Gives every connection that has something to do its share.
+    /// Gives a turn to every connection that has work to do.
     pub(super) fn turn(&mut self) {
         for _ in 0..self.work.len() {
             let Some(id) = self.work.pop_front() else { return };

@@ -1,4 +1,4 @@
-//! Keeping containers out of the caller's cgroup.
+//! Keeping containers out of the caller cgroup.
 //!
 //! Theory of operation. The files of a cgroup that systemd delegates to a user (cgroup-v2.rst, "Delegation")
 //! belong to that user, who is root in every container. Root in a container can create a user and a cgroup

@@ -43,7 +43,8 @@ pub(super) fn hierarchy() -> Option<&'static str> {
     MOUNTS.into_iter().find(|place| statfs(*place).is_ok_and(|s| s.filesystem_type() == CGROUP2_SUPER_MAGIC))
 }
 
-/// The top of the hierarchy, held. Where [`lock_view`](super::lock_view) has made it read-only it is a copy that can be written:
+/// The top of the hierarchy, held. Where [`lock_view`](super::lock_view) has made it read-only it is a copy that can
+/// be written:
 /// in its own mount namespace this process may still undo that.
 pub(super) fn top() -> nix::Result<OwnedFd> {
     let top = open(hierarchy().ok_or(Errno::ENODEV)?, LOOK, Mode::empty())?;

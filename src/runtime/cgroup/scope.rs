@@ -19,7 +19,7 @@ pub(super) fn scope(own: &str, container: &ContainerDir) -> std::result::Result<
 }
 
 /// Asks the user's service manager to move processes into a new scope that is the user's to change, in this
-/// slice or its usual one; gives its path.
+/// slice or its usual one; returns its path.
 pub(super) fn ask_for_scope(
     own: &str,
     pids: &[i32],

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where the joiner, which may have executed itself anew, finds the records.
+/// Where the joiner, which may have executed itself again, finds the records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Trace {
     data: PathBuf,

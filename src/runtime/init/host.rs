@@ -46,7 +46,7 @@ impl Host {
         })
     }
 
-    /// All descriptors, for a program that is executed anew.
+    /// All descriptors, for a program that is executed again.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
         [&self.root, &self.beside].into_iter().chain(self.sources.values())
     }

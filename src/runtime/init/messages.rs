@@ -30,7 +30,7 @@ pub enum FromInit {
     Failed(Failure),
 }
 
-/// Tells the monitor of a failure, if there is one still; gives the exit code.
+/// Tells the monitor of a failure, if there is one still; returns the exit code.
 pub(super) fn report(link: &Link, result: Result<Infallible, Failure>) -> i32 {
     let Err(mut failure) = result;
     failure.stage = "init".to_owned();

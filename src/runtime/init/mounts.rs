@@ -21,7 +21,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Makes one of the plan's mounts; gives what is mounted as it was found, so without the mount's flags.
+/// Makes one of the plan's mounts; returns what is mounted as it was found, so without the mount's flags.
 ///
 /// # Errors
 /// The failed step.

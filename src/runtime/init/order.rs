@@ -23,9 +23,9 @@ pub struct Order {
     pub secrets: Vec<SecretFile>,
     /// Files generated for it.
     pub files: Vec<FileOrder>,
-    /// The compiled system call filter: program and load flags.
+    /// The compiled seccomp filter: program and load flags.
     pub filter: Option<(Vec<u8>, u32)>,
-    /// Execute ourselves anew from a read-only view first.
+    /// Execute ourselves again from a read-only view first.
     pub seal: bool,
     /// Whose its namespaces are.
     pub owners: NamespaceOwners,

@@ -13,7 +13,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Gives `source` to this user and group, numbers of this process's user namespace; `shown` names it in failures.
+/// Changes the owner of `source` to this user and group, numbers of this process's user namespace; `shown`
+/// names it in failures.
 pub(in crate::runtime) fn hand_over(
     source: BorrowedFd<'_>,
     shown: &Path,

@@ -105,9 +105,9 @@ fn execute(name: &str, argv: &[CString], env: &[CString], path: &str) -> Result<
 }
 
 /// A small PID 1 (`--init`): starts the payload as its child, forwards signals, reaps, and ends as the
-/// payload ends. It has the payload's rights and no more, and holds nothing any more when the payload begins: one that
-/// may trace processes could have whatever this one has, the link to the monitor too. So the child has
-/// that link, until it executes the payload.
+/// payload ends. It has the payload's rights and no more, and holds nothing any more when the payload begins:
+/// one that may trace processes could have whatever this one has, the link to the monitor too. So the child
+/// has that link, until it executes the payload.
 pub(super) fn reap_for(
     link: &Link,
     order: &Order,

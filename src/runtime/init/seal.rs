@@ -39,7 +39,7 @@ pub(in crate::runtime) fn must_seal(ids: &IdMaps) -> bool {
 /// that it was executed in.
 ///
 /// The open file of `/proc/self/exe` is on a mount of the original namespace, which may not be copied
-/// from here; so the file is opened anew by its name, and must be the same.
+/// from here; so the file is opened again by its name, and must be the same.
 ///
 /// # Errors
 /// The failed step.

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::unistd::{Gid, Uid, fchown};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Mounts each secret at its place; gives the files, whose owner is known only later.
+/// Mounts each secret at its place; returns the files, whose owner is known only later.
 ///
 /// # Errors
 /// When a mount point cannot be made, or the mount fails: a payload without its secret is not started.

@@ -16,7 +16,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
-/// Gives the sources of mounts with option `U` to the payload's user, and takes the wish from the plan.
+/// Changes the owner of the sources of mounts with option `U` to the payload's user, and clears the option in
+/// the plan.
 ///
 /// # Errors
 /// A user that does not exist, a file that cannot be given away.
@@ -50,7 +51,7 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-/// Gives a directory that nobody has used to `owner`: it is empty and belongs to whoever made it.
+/// Gives an unused directory to `owner`: it is empty and belongs to whoever made it.
 ///
 /// # Errors
 /// Those of `owner`, and of the calls it takes.
@@ -71,7 +72,7 @@ pub(super) fn first_use(
     lchown(directory, Some(uid), Some(gid)).doing("change the owner of", directory)
 }
 
-/// Gives the pipes among the payload's streams to the container's root, who gives them to the payload's user.
+/// Gives the pipes among the payload's streams to the container's root, which gives them to the payload's user.
 pub(in crate::runtime) fn lend_pipes(plan: &ContainerSpec, stdio: &init::Stdio) {
     if plan.ids.is_shifted() {
         init::give_pipes(plan, stdio, plan.ids.root());

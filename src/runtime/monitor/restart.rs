@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A run that lasted so long was a good one: the pauses begin anew. docker's figures, all three.
+/// A run that lasted so long was a good one: the pauses begin again. docker's figures, all three.
 const GOOD_RUN: chrono::Duration = chrono::Duration::seconds(10);
 
 /// What is remembered from run to run.

@@ -126,7 +126,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     Ok(Run { child, record, network, relay, mounts, pids: joined.owners.pid, end })
 }
 
-/// Gives stage 2 what it needs from outside, begins its network, and lets it go as far as the payload.
+/// Gives stage 2 what it needs from outside, starts its network, and lets it proceed to the payload.
 fn let_go(
     MonitorContext { plan, slirp, .. }: &MonitorContext<'_>,
     child: &Child,
@@ -192,7 +192,7 @@ fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Option<Resources>,
     Ok((!resources.is_empty() || limits.manages_cgroups).then_some(resources))
 }
 
-/// Puts stage 2 into a cgroup where it can be limited, and which it may manage; gives what stage 2 is to know
+/// Puts stage 2 into a cgroup where it can be limited, and which it may manage; returns what stage 2 is to know
 /// of it.
 fn own_cgroup(
     plan: &ContainerSpec,

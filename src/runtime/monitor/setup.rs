@@ -24,7 +24,7 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Leaves the caller behind, with all descriptors but those `kept` and the payload's own; gives the payload's
+/// Leaves the caller behind, with all descriptors but those `kept` and the payload's own; returns the payload's
 /// ends of its streams and ours. Without `keep`, nobody will ever look at them.
 pub(in crate::runtime) fn let_go(
     plan: &ContainerSpec,
@@ -144,7 +144,7 @@ pub(super) fn order(
         merged: merged.to_owned(),
         files: network::files(plan, merged)?,
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
-        // A first process that stays ours is executed anew in any case: what our caller's memory held, its
+        // A first process that stays ours is executed again in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
         seal: plan.process.init || init::must_seal(&plan.ids),
         owners: NamespaceOwners::default(),

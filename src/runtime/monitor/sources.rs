@@ -25,7 +25,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Prepares the mounts of a plan whose root stands at `merged`, made of these layers; gives where each is,
+/// Prepares the mounts of a plan whose root stands at `merged`, made of these layers; returns where each is,
 /// by its place in the plan.
 ///
 /// # Errors

@@ -171,7 +171,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Moves one buffer of output on; gives its length, 0 when there is none to be had now.
+    /// Moves one buffer of output on; returns its length, 0 when there is none to be had now.
     pub(super) fn output(&mut self, stream: u8) -> usize {
         let slot = match stream {
             1 => &mut self.streams.stdout,
@@ -221,7 +221,7 @@ impl<'a> Relay<'a> {
         (self.streams, self.far_side) = (Streams::default(), None);
     }
 
-    /// Gives the container input that is waiting.
+    /// Passes waiting input to the container.
     pub(super) fn feed(&mut self) {
         let Some(fd) = self.streams.stdin.as_ref().or(self.streams.terminal.as_ref()) else { return };
         while !self.input.is_empty() {

@@ -18,6 +18,6 @@ pub trait HealthChecks {
     /// Begins a check.
     fn begin(&mut self);
 
-    /// Takes note of a check that is over; gives what is to follow.
+    /// Takes note of a check that is over; returns what is to follow.
     fn finish(&mut self) -> OnFailure;
 }

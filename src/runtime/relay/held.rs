@@ -70,7 +70,7 @@ impl Held {
         !self.said
     }
 
-    /// Looks at the process, a child that was not reaped, if it is time; gives its end, and what is left and
+    /// Looks at the process, a child that was not reaped, if it is time; returns its end, and what is left and
     /// why, when nothing more is to be waited for.
     pub(super) fn look(&mut self, pid: Pid) -> Option<(End, String)> {
         let now = Instant::now();

@@ -31,7 +31,7 @@ pub(super) enum Watch {
 }
 
 impl Relay<'_> {
-    /// Waits, until a moment at most; gives what is ready.
+    /// Waits, until a moment at most; returns what is ready.
     pub(super) fn wait(
         &self,
         signals: &SignalFd,

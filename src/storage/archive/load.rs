@@ -352,7 +352,7 @@ fn bring(
     Ok(Loaded { id: image.id, names: image.names })
 }
 
-/// Starts unpacking what is not here; gives the descriptors of all layers.
+/// Starts unpacking what is not here; returns the descriptors of all layers.
 fn begin(
     store: &Store,
     source: &Source,

@@ -73,7 +73,7 @@ fn write_error(e: io::Error) -> Error {
 }
 
 impl NewLayer {
-    /// A layer from an archive of files as it comes; one that is compressed as no layer may be is packed anew.
+    /// A layer from an archive of files as it comes; one in a compression that layers may not have is recompressed.
     ///
     /// # Errors
     /// When it cannot be read to its end.

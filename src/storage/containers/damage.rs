@@ -181,7 +181,7 @@ impl Containers {
         self.take_name(&Place::make(&self.data.join(NAMES))?, name, id)
     }
 
-    /// Moves a container that cannot be mended out of the way, with all that it has; gives where to. Its name is
+    /// Moves a container that cannot be mended out of the way, with all that it has; returns where to. Its name is
     /// free then, and nothing counts as used by it.
     ///
     /// # Errors
@@ -234,7 +234,7 @@ fn open_up(place: &Place, entry: &str) {
 }
 
 impl ContainerDir {
-    /// Makes the summary anew of the other records. The caller holds the lock of the directory.
+    /// Rebuilds the summary from the other records. The caller holds the lock of the directory.
     fn rewrite_summary(&self) -> Result<()> {
         super::locks::with_summary(self.fd(), || {
             files::replace_derived(self.fd(), "summary", &self.full_record().to_bytes()?)

@@ -150,7 +150,7 @@ pub(super) fn replace_json<T: Serialize>(dir: BorrowedFd<'_>, name: &str, value:
     replace(dir, name, &serde_json::to_vec(value).map_err(io::Error::other)?)
 }
 
-/// Gives what has a name in a directory another one there, whatever it is.
+/// Renames an entry of a directory, whatever it is.
 pub(super) fn out_of_the_way(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     let aside = format!("{DAMAGED}{}", record::unique());
     match renameat(dir, name, dir, aside.as_str()) {
@@ -181,7 +181,7 @@ pub(super) fn is_there(dir: BorrowedFd<'_>, name: &str) -> bool {
     fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
 }
 
-/// Makes a directory for its owner alone; one that is there already will do.
+/// Makes a directory for its owner alone; one that already exists will do.
 pub(super) fn make_dir(base: impl AsFd, name: &str) -> nix::Result<()> {
     match mkdirat(base, name, Mode::S_IRWXU) {
         Err(Errno::EEXIST) => Ok(()),

@@ -23,7 +23,7 @@ pub(super) fn aside(id: &ContainerId) -> String {
 
 impl Containers {
     /// Moves to the trash what killed creators and removers left: directories that are no container yet, or
-    /// none any more, and that nobody is at work in. Gives their number.
+    /// none any more, and that nobody is at work in. Returns their number.
     ///
     /// # Errors
     /// When the directory of containers cannot be read.

@@ -160,7 +160,7 @@ impl Containers {
         Ok(true)
     }
 
-    /// Removes the links that lead nowhere, or to a container that has another name; gives their number. Those
+    /// Removes the links that lead nowhere, or to a container that has another name; returns their number. Those
     /// of containers that are at work on stay.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ impl Containers {
         Ok(count)
     }
 
-    /// Gives a container another name, which is free for others from then on.
+    /// Renames a container; its old name is free from then on.
     ///
     /// The order: the new link is taken; the settings, which decide, get the new name; the summary shows it; the
     /// old link goes. A command that is killed leaves a container with a link too many, never one without: the

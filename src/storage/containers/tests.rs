@@ -195,7 +195,7 @@ fn a_name_whose_container_is_gone_or_half_made_is_taken_over() {
     let third = f.make("web");
     assert_eq!(f.containers.find("web").unwrap().id(), third.id());
     assert!(!half.path().exists());
-    // Rubbish in the place of a link does not block a name for ever.
+    // Rubbish in the place of a link does not block a name forever.
     std::fs::write(f.containers.data.join("names/odd"), "").unwrap();
     std::os::unix::fs::symlink("/etc", f.containers.data.join("names/odd2")).unwrap();
     f.make("odd");

@@ -119,7 +119,7 @@ fn watch(container: &ContainerDir) -> nix::Result<Inotify> {
 /// Waits until something happened to one of the containers, `limit` at most. May wake without reason.
 pub fn wait_any<'a>(watches: impl IntoIterator<Item = &'a mut Watch>, limit: Option<Duration>) {
     let mut watches: Vec<&mut Watch> = watches.into_iter().collect();
-    // Nothing more comes from one that is spent, but for changes.
+    // Nothing more comes from one that is spent, except for changes.
     let without = watches.iter().any(|w| w.blind || w.spent && w.inotify.is_none());
     let limit = match limit {
         Some(limit) if without => Some(limit.min(WITHOUT_INOTIFY)),

@@ -102,13 +102,13 @@ actions! {
     Pull = "pull",
     /// An image went to a registry.
     Push = "push",
-    /// The store's records were made anew.
+    /// The store's records were rebuilt.
     Refresh = "refresh",
     /// Something was removed.
     Remove = "remove",
     /// A container got another name.
     Rename = "rename",
-    /// A container was started anew.
+    /// A container was started again.
     Restart = "restart",
     /// Images were written to an archive.
     Save = "save",
@@ -116,7 +116,7 @@ actions! {
     Start = "start",
     /// A container was stopped on request.
     Stop = "stop",
-    /// A container's state was looked at anew.
+    /// A container's state was looked at again.
     Sync = "sync",
     /// An image got a name.
     Tag = "tag",

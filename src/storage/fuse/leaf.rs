@@ -33,7 +33,7 @@ pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability])
     prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")
 }
 
-/// Says whether the server is ready; serves by this many threads until the file system is unmounted. Gives the
+/// Says whether the server is ready; serves by this many threads until the file system is unmounted. Returns the
 /// process's exit code.
 pub(super) fn serve<S: Filesystem>(
     link: &Link,

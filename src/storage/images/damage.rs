@@ -59,7 +59,7 @@ impl Images {
         Ok(!self.lost::<ImageRecord>(IMAGES)?.is_empty() || !self.lost::<RefRecord>(REFS)?.is_empty())
     }
 
-    /// Puts it out of the way, below `damaged/`; gives where it is then. `None` when it is in order by now.
+    /// Puts it out of the way, below `damaged/`; returns where it is then. `None` when it is in order by now.
     ///
     /// # Errors
     /// When the file system refuses.

@@ -9,7 +9,7 @@ use crate::storage::SharedLock;
 use crate::storage::record::Durability;
 
 impl Images {
-    /// Gives an image one more name, which has a registry. A name that meant another image moves.
+    /// Adds a name, which includes a registry, to an image. If another image has it, the name is moved.
     ///
     /// The order: the image's record notes the name, which says nothing by itself; then the name's own record
     /// decides; what is derived of both comes last, and need not succeed.

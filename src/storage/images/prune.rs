@@ -13,7 +13,7 @@ const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Images {
     /// Removes the images of our own store that no container was made from and that have no name, or
-    /// with `all` whatever their names; only those that `wanted` accepts. Gives their ids.
+    /// with `all` whatever their names; only those that `wanted` accepts. Returns their ids.
     ///
     /// # Errors
     /// As [`Images::remove`]; those before the failing one are gone.

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 /// File capabilities.
 const CAPABILITY: &[u8] = b"security.capability";
 
-/// The extended attributes that belong into an archive, sorted: file capabilities, access lists and the
+/// The extended attributes that belong into an archive, sorted: file capabilities, ACLs and the
 /// user's own, but not overlay's nor this machine's labels. `ids` are those of the container they are of.
 pub(super) fn read(file: BorrowedFd<'_>, ids: Option<&IdMaps>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let same = IdMaps::default();

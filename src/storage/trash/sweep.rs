@@ -56,7 +56,7 @@ pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
 }
 
 /// Moves what interrupted commands left to the trash: in `tmp/`, half-made containers, names that lead
-/// nowhere. Gives how many.
+/// nowhere. Returns how many.
 ///
 /// # Errors
 /// When `tmp/` cannot be read.

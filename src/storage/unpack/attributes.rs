@@ -46,10 +46,10 @@ fn without_root_id(value: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Copies the attributes of one file of a layer to another, but for overlay's own.
+/// Copies the attributes of one file of a layer to another, except for overlay's own.
 ///
 /// # Errors
-/// Those of flistxattr(2), fgetxattr(2) and fsetxattr(2), but for attributes that are refused here.
+/// Those of flistxattr(2), fgetxattr(2) and fsetxattr(2), except for attributes that are refused here.
 pub(in crate::storage) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix::Result<()> {
     for name in xattr::list(from)?.split_inclusive(|b| *b == 0) {
         let Ok(c_name) = CStr::from_bytes_with_nul(name) else { continue };

@@ -337,7 +337,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Sets what had to wait until the directories were full, and gives what is known of the layer.
+    /// Sets what had to wait until the directories were full, and returns what is known of the layer.
     pub(super) fn finish(mut self) -> Result<Notes> {
         // Deepest first, so that a directory is still open to us when its content is done.
         for (path, pending) in self.pending.iter().rev() {

@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Makes a hard link whose target is below; gives the directories it implied.
+    /// Makes a hard link whose target is below; returns the directories it implied.
     fn hard_link(&mut self, path: &[u8], target: &[u8]) -> Result<BTreeSet<Vec<u8>>> {
         let lost = || {
             Error::new(

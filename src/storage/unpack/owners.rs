@@ -1,7 +1,8 @@
 //! Intended owners, for a store whose user has one id only.
 //!
-//! The file `owners` of a layer holds one record per entry, in the order of the archive: `uid:gid:path` with decimal numbers, ended by a NUL byte. The path is relative to the
-//! layer's root, without a leading slash; later records win. The root itself is the empty path.
+//! The file `owners` of a layer holds one record per entry, in the order of the archive: `uid:gid:path` with
+//! decimal numbers, ended by a NUL byte. The path is relative to the layer's root, without a leading slash;
+//! later records win. The root itself is the empty path.
 
 use crate::storage::place;
 use crate::storage::record::read_bytes;

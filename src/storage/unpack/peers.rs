@@ -13,7 +13,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Everything that can be seen of a tree, but for owners and inode numbers: names with the same inode
+/// Everything that can be seen of a tree, except for owners and inode numbers: names with the same inode
 /// are shown by the first of them.
 fn portrait(root: &Path) -> BTreeMap<Vec<u8>, String> {
     fn look(
@@ -199,7 +199,7 @@ proptest! {
 /// Where the helper below finds its store.
 const HELPER: &str = "CORACLE_TEST_UNPACK_STORE";
 
-/// Gives an archive's first half, says so, and never the rest.
+/// Supplies the first half of an archive, says so, and never supplies the rest.
 struct Half {
     bytes: Vec<u8>,
     at: usize,

@@ -130,7 +130,7 @@ impl Backing {
                 if backing.uid.or(backing.gid).is_some() {
                     return Err(refuse("volume options uid and gid do not change a directory of the host"));
                 }
-                // What is there already is the content.
+                // What already exists is the content.
                 backing.copy = false;
                 Medium::Bind { path: PathBuf::from(device), recursive: bind.unwrap_or(false) }
             }

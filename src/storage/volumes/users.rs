@@ -58,7 +58,7 @@ impl Users {
     }
 }
 
-/// Removes the anonymous volumes of a container that is gone, but for those that another one uses.
+/// Removes the anonymous volumes of a container that is gone, except for those that another one uses.
 ///
 /// # Errors
 /// When one cannot be removed.

@@ -115,7 +115,7 @@ impl<'a> Scanner<'a> {
         &self.source[self.at..]
     }
 
-    /// Reads tokens up to the end of the action; gives what [`close`] gives.
+    /// Reads tokens up to the end of the action; returns what [`close`] gives.
     fn action(&mut self, open: usize) -> Result<(usize, bool), Fault> {
         loop {
             if let Some(end) = close(self.source, self.at) {

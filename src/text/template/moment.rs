@@ -32,7 +32,7 @@ fn read(text: &str) -> Option<DateTime<FixedOffset>> {
     DateTime::parse_from_rfc3339(text).ok()
 }
 
-/// What a method gives for a text that is a time; `None` when it is none, or no such method.
+/// The result of a method on a text that is a time; `None` if it is not a time, or there is no such method.
 pub(super) fn method(text: &str, name: &str, layout: Option<&str>) -> Option<Value> {
     let time = read(text)?;
     Some(match (name, layout) {

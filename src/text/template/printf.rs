@@ -53,7 +53,7 @@ pub(super) fn format(template: &str, arguments: &[Val<'_>]) -> String {
         if chars.next_if_eq(&'.').is_some() {
             spec.precision = Some(digits(&mut chars));
         }
-        // `%[2]d` takes the second argument, and goes on behind it.
+        // `%[2]d` takes the second argument, and continues after it.
         if chars.next_if_eq(&'[').is_some() {
             next = digits(&mut chars).saturating_sub(1);
             reordered = chars.next_if_eq(&']').is_some();

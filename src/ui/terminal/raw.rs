@@ -6,7 +6,7 @@ use nix::sys::termios::{self, SetArg, Termios};
 pub(super) struct RawMode(Termios);
 
 impl RawMode {
-    /// Puts the terminal at standard input into raw mode (cfmakeraw(3)); `None` when it is none.
+    /// Puts the terminal at standard input into raw mode (cfmakeraw(3)); `None` if it is not a terminal.
     pub(super) fn enter() -> Option<RawMode> {
         let stdin = std::io::stdin();
         let before = termios::tcgetattr(&stdin).ok()?;

@@ -23,7 +23,7 @@ const NOT_PROXIED: [Signal; 11] = [
 /// Signals that end a command with a terminal, which is put in order first.
 const FATAL: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// Signals that are held; let go on drop.
+/// Signals that are blocked; unblocked on drop.
 #[derive(Debug)]
 pub(super) struct Signals {
     fd: SignalFd,

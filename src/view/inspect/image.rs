@@ -56,7 +56,7 @@ fn graph_driver(store: &Store, image: &Image) -> Value {
     json!({ "Name": "overlay", "Data": data })
 }
 
-/// The manifest, as far as it can be read.
+/// The manifest, if it can be read.
 fn manifest(store: &Store, image: &Image) -> Value {
     let bytes = store.blobs().read(&image.manifest).ok().flatten();
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()

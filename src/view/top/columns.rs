@@ -132,7 +132,7 @@ pub(super) fn table(columns: &[&'static Column], container: &ContainerDir, proce
     }
 }
 
-/// What cells need beside the process.
+/// What cells need besides the process.
 struct Context {
     inside: Names,
     host: Names,

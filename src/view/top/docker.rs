@@ -44,7 +44,7 @@ const SHORT: [Column; 5] =
 /// `ps -e`.
 const EVERY: [Column; 4] = [("pid", "PID"), ("tty", "TTY"), ("time", "TIME"), ("comm", "CMD")];
 
-/// The columns that these options of ps ask for; `None` for words that are none of these.
+/// The columns for these options of ps; `None` for other words.
 pub(super) fn columns(words: &[String]) -> Option<Vec<Column>> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Some(match words.as_slice() {

@@ -83,7 +83,7 @@ impl Journal {
         all
     }
 
-    /// The next entry as a line of a log; `None` when there is none yet. The call after that asks anew.
+    /// The next entry as a line of a log; `None` when there is none yet. The call after that asks again.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         if self.running.is_none() {
             self.ask(None)?;
@@ -107,7 +107,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         if let Some((mut child, _)) = self.running.take() {
-            // It may have ended by itself.
+            // It may have exited by itself.
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -19,7 +19,7 @@ pub(super) struct Source {
     container: ContainerDir,
     pub(super) watch: Option<Watch>,
     lines: Lines,
-    /// Nothing tells of further lines: they are asked for now and then.
+    /// Nothing signals further lines, so they are polled for.
     pub(super) is_asked: bool,
     pub(super) ended: bool,
     /// The next line, apart from its reader, so that those of several can be compared.
@@ -102,7 +102,7 @@ impl Source {
         }
     }
 
-    /// Has the next line ready, if there is one; with `last` one that has no end, too.
+    /// Prepares the next line, if there is one; with `last`, also one without a line end.
     ///
     /// # Errors
     /// Those of the reader.
@@ -132,7 +132,7 @@ impl Source {
         &self.head.time
     }
 
-    /// Takes the line that is ready; gives whether the line of output begins with it.
+    /// Takes the line that is ready; returns whether the line of output begins with it.
     pub(super) fn take(&mut self) -> bool {
         self.filled = false;
         let at_start = &mut self.at_start[usize::from(self.head.stream == Stream::Stderr)];

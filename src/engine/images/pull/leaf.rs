@@ -31,7 +31,7 @@ const TRIES: usize = 5;
 /// Time between two looks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Pulls an image in a leaf; gives the full name it is recorded under.
+/// Pulls an image in a leaf; returns the full name it is recorded under.
 pub(super) fn pull(store: &Store, prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Result<Reference> {
     fork::tidy_leaf("pull", &[], |reporter, stop| work(store, prepared, reporter, stop), report)
 }
@@ -176,7 +176,7 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    /// Makes the layers and the image visible; nothing when a layer or blob is not there any more. From here
+    /// Makes the layers and the image visible; nothing when a layer or blob no longer exists. From here
     /// on the lock keeps what is.
     fn record(&mut self, fetched: &Fetched) -> Result<Option<Reference>> {
         let lock = self.store.shared()?;

@@ -24,7 +24,7 @@ impl ContainerDir {
         }
     }
 
-    /// Gives the claim up: a monitor holds `alive`, or there will be none.
+    /// Releases the claim: a monitor holds `alive`, or there will be none.
     pub fn release_claim(&self) {
         drop(self.claim.take());
     }
@@ -35,7 +35,7 @@ impl ContainerDir {
     }
 
     /// Whether somebody has the container in hand who has not recorded a run of it: to start it, or to work on
-    /// its files while it does not run. Never called by the monitor itself.
+    /// its files while it is not running. Never called by the monitor itself.
     pub fn is_in_hand(&self) -> bool {
         let Some(holder) = locks::alive_holder(self.fd(), "alive") else { return false };
         self.run_record().ok().flatten().is_none_or(|run| run.monitor.pid != holder)

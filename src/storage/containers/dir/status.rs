@@ -84,7 +84,7 @@ impl ContainerDir {
         locks::is_alive(self.fd(), "alive")
     }
 
-    /// Takes `alive` for work on the files of a container that does not run: a start waits meanwhile. Waits
+    /// Takes `alive` for work on the files of a container that is not running: a start waits meanwhile. Waits
     /// for a former monitor that has written its exit record and is clearing up.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl ContainerDir {
     }
 
     /// Finishes what a dead monitor left: kills what remains of the run, then writes the exit record
-    /// with [`LOST_EXIT_CODE`]. Gives the record; does nothing unless the status is
+    /// with [`LOST_EXIT_CODE`]. Returns the record; does nothing unless the status is
     /// [`Status::Crashed`]. Removing a `--rm` container is the caller's second step.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use nix::sys::stat::fstat;
 use std::path::PathBuf;
 
 impl ContainerDir {
-    /// Renames the directory into the trash and frees the name; gives its new path. One that another
+    /// Renames the directory into the trash and frees the name; returns its new path. One that another
     /// process removed meanwhile is not an error.
     ///
     /// # Errors

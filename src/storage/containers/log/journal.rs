@@ -35,7 +35,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Connects to the journal at `path`, [`SOCKET`] but for tests.
+    /// Connects to the journal at `path`, [`SOCKET`] except for tests.
     ///
     /// # Errors
     /// When nothing listens there.

@@ -143,7 +143,7 @@ impl Tree {
     }
 }
 
-/// Access lists hold ids and are not enforced here, so they are not shown.
+/// ACLs hold ids and are not enforced here, so they are not shown.
 fn is_shown(name: &[u8]) -> bool {
     (name.starts_with(b"user.") || name.starts_with(b"security.")) && !name.starts_with(OWN)
 }

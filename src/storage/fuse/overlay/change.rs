@@ -16,7 +16,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// What is to be made.
+/// What to create.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum New<'a> {
     Directory,
@@ -164,7 +164,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Gives a file one more name; its number is given away once more.
+    /// Gives a file another name; its number is returned once more.
     pub(super) fn link(&mut self, number: u64, parent: u64, name: &CStr) -> nix::Result<Found> {
         if matches!(self.node(number)?.what, What::Directory(_)) {
             return Err(Errno::EPERM);

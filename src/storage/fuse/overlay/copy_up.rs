@@ -26,7 +26,7 @@ impl Tree {
         }
     }
 
-    /// Sees to it that a directory is in the upper layer, and gives it.
+    /// Sees to it that a directory is in the upper layer, and returns it.
     pub(super) fn raise_directory(&mut self, number: u64) -> nix::Result<Arc<OwnedFd>> {
         let mut lower = Vec::new();
         let mut at = number;

@@ -42,7 +42,7 @@ impl Tree {
         self.give(parent, name, &seen)
     }
 
-    /// Gives away the number of what was found.
+    /// Returns the number of the file that was found.
     pub(super) fn give(&mut self, parent: u64, name: &CStr, seen: &Seen) -> nix::Result<Found> {
         let number = self.register(parent, name, seen)?;
         match self.examine(number) {

@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    /// The names in an open directory, read anew from its beginning.
+    /// The names in an open directory, read again from its beginning.
     fn listing(&self, handle: FileHandle, offset: u64) -> nix::Result<(u64, Arc<Listing>)> {
         let handle = self.handle(handle)?;
         let Handle::Directory(number, kept) = &*handle else { return Err(nix::Error::ENOTDIR) };

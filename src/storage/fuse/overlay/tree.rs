@@ -170,7 +170,7 @@ impl Tree {
         }
     }
 
-    /// Gives a file one more name.
+    /// Gives a file another name.
     pub(super) fn add_name(&mut self, number: u64, name: Named) -> nix::Result<()> {
         self.remove_name(&name);
         self.node_mut(name.0)?.children += 1;

@@ -5,7 +5,7 @@ use crate::spec::{ContainerSpec, SecretWay};
 use crate::storage::Store;
 use serde_json::{Value, json};
 
-/// `Config.Secrets` in podman's shape: those that are files. One that was removed since has no id.
+/// `Config.Secrets` in podman's format: secrets that are files. One that was removed since has no id.
 pub(super) fn shown(store: &Store, plan: &ContainerSpec) -> Value {
     let mut all = Vec::new();
     // The owner is the payload's user, who is known by number here only when named so.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// Go's zero time, which stands for never.
+/// Go's zero time, which means never.
 pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) fn time(time: DateTime<Utc>) -> String {
