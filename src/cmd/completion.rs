@@ -20,7 +20,7 @@ use std::process::ExitCode;
 /// The environment variable by which a script asks for candidates.
 pub const VARIABLE: &str = "CORACLE_COMPLETE";
 
-/// Set beside [`VARIABLE`] by a script that was made with `--no-desc`.
+/// Set in addition to [`VARIABLE`] by a script that was created with `--no-desc`.
 const PLAIN: &str = "CORACLE_COMPLETE_PLAIN";
 
 /// Arguments of `completion`.
@@ -201,7 +201,7 @@ fn nothing_typed() -> bool {
     words.get(index.unwrap_or(words.len().saturating_sub(1))).is_none_or(|word| word.is_empty())
 }
 
-/// The words that an option takes beside `container:NAME`.
+/// The values that an option takes besides `container:NAME`.
 fn modes(option: &str) -> &'static [&'static str] {
     match option {
         "network" => &["none", "host", "slirp4netns"],

@@ -26,7 +26,7 @@ pub fn pause(args: &Args, env: &Env) -> Result<ExitCode> {
     each(args, StatusFilter::Running, env, containers::pause)
 }
 
-/// Lets the processes of frozen containers go on.
+/// Unpauses containers.
 ///
 /// # Errors
 /// A container that does not exist or is not paused.

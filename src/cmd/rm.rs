@@ -58,7 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     for one in chosen {
         match remover.remove(one) {
             Ok(names) => names.iter().try_for_each(|name| ui::out(&format!("{name}\n")))?,
-            // It went by itself (--rm) since it was listed: what was asked for is done.
+            // It removed itself (--rm) since it was listed, which is what was requested.
             Err(error)
                 if error.kind() == Kind::NotFound && (args.which.all || args.force || args.which.ignore) => {}
             Err(error) => {

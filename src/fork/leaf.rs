@@ -35,7 +35,7 @@ enum Done<T> {
     Err(SentError),
 }
 
-/// An [`Error`] on its way through a link: words and hints survive, types of causes do not.
+/// An [`Error`] sent through a link: messages and hints are preserved, the types of causes are not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct SentError {
     kind: Kind,
@@ -98,7 +98,7 @@ where
     listen(name, &child, |_| Ok(()), on_message)
 }
 
-/// A leaf that works beside its parent.
+/// A leaf that works in parallel with its parent.
 #[derive(Debug)]
 pub struct Beside<T> {
     name: &'static str,
@@ -106,7 +106,7 @@ pub struct Beside<T> {
     kind: std::marker::PhantomData<fn() -> T>,
 }
 
-/// As [`leaf`], but this process goes on meanwhile, until it calls [`Beside::finish`].
+/// Like [`leaf`], but this process continues meanwhile, until it calls [`Beside::finish`].
 ///
 /// # Errors
 /// When it cannot be started.

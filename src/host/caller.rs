@@ -4,7 +4,7 @@ use crate::error::{Context, Kind, Result};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use std::path::PathBuf;
 
-/// What a container may take over from whoever starts it.
+/// What a container may inherit from its caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Environment, without variables that are not UTF-8.

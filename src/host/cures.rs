@@ -5,7 +5,7 @@ use super::doctor::{self, Check, State};
 use crate::fork::Step;
 use nix::errno::Errno;
 
-/// A failure's facts, as far as the machine may be the cause.
+/// The facts of a failure that the machine may have caused.
 #[derive(Debug, Clone, Copy)]
 pub struct Symptom<'a> {
     /// The step that failed.

@@ -105,7 +105,7 @@ pub fn stop(child: Child) {
     let Child { pidfd, link, .. } = child;
     drop(link);
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    // It leaves at once; one that does not, for whatever reason, must not keep the ports.
+    // It exits at once; if it does not, for whatever reason, it must not keep the ports.
     if !matches!(poll(&mut fds, PollTimeout::from(STOP_TIMEOUT)), Ok(1)) {
         let _ = crate::sys::process::pidfd_send_signal(pidfd.as_fd(), nix::libc::SIGKILL);
     }

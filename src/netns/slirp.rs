@@ -60,7 +60,7 @@ fn not_installed() -> Error {
 /// Starts slirp4netns on a container's network namespace and returns at once.
 ///
 /// The caller must have power over the user namespace that owns `netns`. slirp4netns does not go into that
-/// one: nothing of ours is to be in reach of a container that may trace.
+/// one: a container that may trace must not reach anything of ours.
 ///
 /// # Errors
 /// A failed system call. That the program could not be executed shows in [`Slirp::wait_ready`].

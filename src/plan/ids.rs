@@ -69,7 +69,7 @@ impl FromStr for MapArg {
     }
 }
 
-/// The account of whoever starts a container.
+/// The account that starts a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     /// How many users and groups the shared namespace has.
@@ -205,7 +205,7 @@ fn check_given(option: &str, lines: &[Extent], available: u32) -> Result<()> {
 /// The user's own account, in a container that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// `UID:GID`, whom the payload runs as unless somebody else is named.
+    /// `UID:GID`, the payload's user unless another one is requested.
     pub(super) user: String,
     /// Its entry of `/etc/passwd`, when the container's user is the host's.
     pub(super) passwd: Option<String>,

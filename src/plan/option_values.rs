@@ -24,7 +24,7 @@ pub(super) fn elsewhere(s: &str) -> Option<Result<Share>> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mode(pub Share);
 
-/// How users are mapped, for whoever asks for another map.
+/// How users are mapped, for users who request another map.
 pub const OTHER_IDS: &str =
     "Leave it out: the container's root is your own account, the other users are your subordinate ids.";
 

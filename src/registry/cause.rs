@@ -32,7 +32,7 @@ impl Cause {
             let io = error.downcast_ref::<io::Error>();
             match io.map(io::Error::kind) {
                 Some(io::ErrorKind::ConnectionRefused) => return Cause::Refused,
-                // Whoever expects another protocol hangs up.
+                // A server that expects another protocol hangs up.
                 Some(io::ErrorKind::UnexpectedEof) if failure.is_connect() => return Cause::PlainHttp,
                 _ => {}
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// What TLS needs for one host, as the files hold it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct HostCerts {
-    /// PEM bundles of authorities, trusted beside the system's.
+    /// PEM bundles of certificate authorities, trusted in addition to the system's.
     pub authorities: Vec<(PathBuf, Vec<u8>)>,
     /// A client certificate with its key, PEM.
     pub identity: Option<(PathBuf, Vec<u8>)>,

@@ -156,7 +156,7 @@ impl Registries {
         self.search.clone().unwrap_or_else(|| vec![DEFAULT_REGISTRY.to_owned()])
     }
 
-    /// The full names that a name as written may stand for, in the order in which to try them.
+    /// The full names that a name may refer to, in the order in which to try them.
     ///
     /// # Errors
     /// An alias that does not name a registry, or no search registries at all (an empty list).

@@ -3,7 +3,7 @@
 use crate::image::{Digest, Reference};
 use serde::{Deserialize, Serialize};
 
-/// What happens during a fetch, for whoever shows it.
+/// Progress events of a fetch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// This full name is tried.

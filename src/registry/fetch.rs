@@ -56,7 +56,7 @@ pub struct Fetched {
 
 /// Takes one layer's bytes, on a thread of its own. Dropped unfinished, it leaves nothing visible.
 pub trait LayerSink: Send {
-    /// Bytes that an earlier attempt left; the transfer goes on from there.
+    /// Bytes left by an earlier attempt; the transfer resumes from there.
     fn written(&self) -> u64;
     /// Takes the next bytes.
     ///

@@ -56,7 +56,7 @@ impl Clients {
     }
 }
 
-/// What to ask for beside the path.
+/// What to request besides the path.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ask<'a> {
     /// The `Accept` header.

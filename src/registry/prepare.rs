@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::image::{Platform, Reference};
 use std::path::PathBuf;
 
-/// What the user asked for, beside the name.
+/// What the user requested, besides the name.
 #[derive(Debug, Clone)]
 pub struct PullRequest {
     /// The platform to choose from an index.

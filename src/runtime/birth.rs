@@ -25,7 +25,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
-/// What a go-between does, beside its descriptors.
+/// The instructions for a go-between, besides its descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 struct Errand {
     order: Order,
@@ -34,7 +34,7 @@ struct Errand {
     oom_score: Option<i32>,
     /// How many descriptors are namespaces to be entered.
     targets: usize,
-    /// Whether the last of them is a cgroup to be born into.
+    /// Whether the last of them is the cgroup of the new process.
     cgroup: bool,
 }
 

@@ -44,7 +44,7 @@ impl Sets {
     /// The sets of a plan.
     ///
     /// # Errors
-    /// A name that is none.
+    /// An unknown name.
     pub fn of(plan: &SecuritySpec) -> std::result::Result<Sets, Failure> {
         let set = |names: &[String]| -> std::result::Result<CapsHashSet, Failure> {
             let unknown = |name: &str| Failure::other("set capability", name, "there is none with that name");
@@ -74,7 +74,7 @@ pub struct Credentials<'a> {
 /// Becomes the user, gives up capabilities and loads the filter. Only exec may follow.
 ///
 /// # Errors
-/// The step that failed; the process must not go on.
+/// The step that failed; the process must not continue.
 pub fn drop_to(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
     super::keys::leave_session()?;
     set_ids(to.user)?;
@@ -155,7 +155,7 @@ fn setgroups_denied() -> bool {
     std::fs::read("/proc/thread-self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
 }
 
-/// The four sets beside the bounding set, in an order the kernel accepts.
+/// The four sets other than the bounding set, in an order that the kernel accepts.
 fn set_capabilities(to: &Credentials<'_>) -> std::result::Result<(), Failure> {
     let none = CapsHashSet::new();
     let sets = to.capabilities;

@@ -102,7 +102,7 @@ impl Connection {
         if self.is_idle() { PollFlags::POLLIN } else { PollFlags::POLLIN | PollFlags::POLLOUT }
     }
 
-    /// Sends what waits, as far as there is room now.
+    /// Sends as much of the queue as there is room for.
     pub fn flush(&mut self) {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         while let Some(bytes) = self.pending.front() {
@@ -168,7 +168,7 @@ impl AsFd for Connection {
     }
 }
 
-/// What a message is; `None` for one that only clients send.
+/// Parses a message; `None` for one that only clients send.
 fn decode(message: &[u8]) -> Option<Output<'_>> {
     if message.is_empty() {
         return Some(Output::Lost);

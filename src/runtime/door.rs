@@ -43,7 +43,7 @@ pub struct Door {
 pub struct Ground(FileId);
 
 impl Door {
-    /// Finds the first process of a running container; one that is just being started is waited for.
+    /// Finds the first process of a running container; waits if it is just being started.
     ///
     /// # Errors
     /// `Conflict` when the container is not running.
@@ -194,7 +194,7 @@ impl Ground {
     }
 }
 
-/// What is said of a container that is not running, by whatever wants to enter it.
+/// The error for entering a container that is not running.
 pub fn not_running(dir: &ContainerDir) -> Error {
     Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
         .hint("See which containers run: coracle ps")

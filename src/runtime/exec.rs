@@ -51,7 +51,7 @@ use trace::Trace;
 /// `DEVPTS_SUPER_MAGIC` of `linux/magic.h`, which nix lacks.
 const DEVPTS_SUPER_MAGIC: FsType = FsType(0x1cd1);
 
-/// What to run, beside the container's own plan.
+/// What to run, in addition to the container's own plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecSpec {
     /// The process: argv, complete environment, directory, user.
@@ -91,7 +91,7 @@ struct Join {
     trace: Option<Trace>,
     /// The cgroup for it to be in, when that is not the caller's.
     cgroup: Option<String>,
-    /// The root that it must come to stand on.
+    /// The root that it must end up in.
     ground: Ground,
 }
 
@@ -153,7 +153,7 @@ pub fn start(
     }
 }
 
-/// What is to be started, where, and in which run.
+/// What to start, where, and in which run.
 fn prepare(
     store: &Store,
     dir: &ContainerDir,
@@ -220,7 +220,7 @@ fn conclude(link: &Link, served: Result<(), Failure>) -> i32 {
     125
 }
 
-/// Enters the shared user namespace; goes on in [`resumed`] when our own file has to be sealed.
+/// Enters the shared user namespace; continues in [`resumed`] if our own binary has to be sealed.
 fn enter_shared(
     link: &Link,
     targets: &JoinTargets,

@@ -26,13 +26,13 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-/// Most symlinks that stand for missing things and are followed on one path (path_resolution(7): 40).
+/// Maximum number of symlinks to missing files that are followed on one path (path_resolution(7): 40).
 const LINKS_MAX: usize = 40;
 /// What may be mounted over below `/proc`: files that LXCFS and the like provide.
 const PROC_FILES: [&str; 8] =
     ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"];
 
-/// What a mount point is to be.
+/// The type of a mount point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// A directory.
@@ -144,7 +144,7 @@ fn find_or_make(
         let (parent, prefix, rest) = existing_prefix(root, &wanted).map_err(fail)?;
         let Some((name, below)) = rest.split_first() else { continue };
         match readlinkat(&parent, name.as_path()) {
-            // A symlink to something missing: what it names is what is to be made.
+            // A symlink to a missing file: create its target.
             Ok(link) => {
                 let link = PathBuf::from(link);
                 let base = if link.is_absolute() { relative(&link) } else { prefix.join(link) };
@@ -235,7 +235,7 @@ fn make(mut parent: OwnedFd, names: &[PathBuf], target: Target, shown: &str) -> 
         }
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         parent = openat(&parent, name, flags, Mode::empty()).map_err(fail)?;
-        // Somebody else's symlink in our place is not followed.
+        // A foreign symlink at this path is not followed.
         if is(&fstat(&parent).map_err(fail)?, SFlag::S_IFLNK) {
             return Err(fail(Errno::ELOOP));
         }
@@ -361,7 +361,7 @@ impl Scratch {
     }
 }
 
-/// Attaches a detached mount of a file, as far as [`Scratch::mount`] would.
+/// Attaches a detached mount of a file, under the conditions of [`Scratch::mount`].
 ///
 /// # Errors
 /// Those of [`ensure_target`] and move_mount(2).

@@ -51,7 +51,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The frame in a message; `None` when it is none.
+    /// The frame in a message; `None` if the message is malformed.
     pub fn decode(message: &'a [u8]) -> Option<Frame<'a>> {
         let (kind, content) = message.split_first()?;
         Some(match (kind, content) {

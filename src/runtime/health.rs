@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 const OUTPUT_MAX: usize = 1 << 20;
 /// Most bytes of results that are kept.
 const LOG_MAX: usize = 1 << 20;
-/// What a result takes beside its output, in bytes, at most.
+/// The maximum size of a result without its output, in bytes.
 const CHECKED_SIZE: usize = 160;
 /// The time until the next check when the last one could not tell.
 const SOME_TIME: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ pub struct Outcome {
     pub success: bool,
     /// How well the container is now.
     pub status: Health,
-    /// What is to be done about it.
+    /// The action to take.
     pub follows: OnFailure,
     /// When the next check is due; `None` is never.
     again: Option<Duration>,
@@ -112,7 +112,7 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<
     Ok(Outcome { success, status: record.status, follows, again })
 }
 
-/// The record as far as it is about this run.
+/// The record, if it is about this run.
 fn record_of(dir: &ContainerDir, run: &RunRecord) -> HealthRecord {
     match dir.health().ok().flatten() {
         Some(record) if record.run == run.run => record,
@@ -174,7 +174,7 @@ fn kept(log: &[Checked], count: u32) -> usize {
     log.iter().rev().take(most).take_while(fits).count().max(log.len().min(1))
 }
 
-/// Writes the record down and tells of the check.
+/// Writes the record and logs the event of the check.
 fn note(
     store: &Store,
     dir: &ContainerDir,

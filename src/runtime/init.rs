@@ -86,7 +86,7 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
         (order.own_cgroup, order.managed) = (own_cgroup, managed);
     }
     if order.own_cgroup && order.owners.cgroup == NamespaceOwner::Own {
-        // By now it is in a cgroup of its own, which is to be the top of what it sees.
+        // It is in a cgroup of its own by now, which becomes the root of what it sees.
         unshare(CloneFlags::CLONE_NEWCGROUP).doing(Step::MakeNamespaces, "cgroup namespace")?;
     }
     let host = Host::open(&order)?;

@@ -158,7 +158,7 @@ impl JoinedNamespaces {
         Ok(NamespaceOwner::Joined)
     }
 
-    /// Whether the container's first process is born into namespaces that others are in.
+    /// Whether the container's first process is created in namespaces that contain other processes.
     pub(super) fn among_others(&self) -> bool {
         self.targets().next().is_some()
     }
@@ -278,7 +278,7 @@ fn of_path(wish: &Wish<'_>, path: &Path) -> Result<OwnedFd> {
     }
 }
 
-/// Who owns a namespace, as far as it may be shared.
+/// The owner of a namespace that can be shared.
 enum Owner {
     /// A container's user namespace.
     Container(OwnedFd),

@@ -78,7 +78,7 @@ impl<'a> Bases<'a> {
         Bases { root, proc: OnceCell::new(), sys: OnceCell::new() }
     }
 
-    /// Puts the paths that a mask stands for into `found`: a `*` is any text within one part of a path, as
+    /// Adds the paths that a mask matches to `found`: a `*` is any text within one part of a path, as
     /// in `/sys/devices/system/cpu/cpu*/thermal_throttle`.
     fn expand(&self, mask: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let starred = |part: &Component<'_>| part.as_os_str().as_bytes().contains(&b'*');

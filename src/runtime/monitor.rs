@@ -147,7 +147,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
             return Err(*failure);
         }
     };
-    // The caller may be gone; the container goes on without it.
+    // The caller may be gone; the container runs on without it.
     let _ = link.send(&ToCaller::Started { one_id: member.has_one_id() }, &[]);
     follow(&context, run)?;
     drop(context);
@@ -177,7 +177,8 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
             network::close(network.take());
         }
         finish::ended(context, &record, end, relay.left(), again);
-        // Not before: until its end is recorded a container that is not running would be one that is starting.
+        // Not earlier: until its exit is recorded, a container that is not running would look like one that
+        // is starting.
         let _ = context.alive.say(Stage::Over);
         report::died(context.store, context.dir, context.plan, end);
         network::close(network);

@@ -46,7 +46,7 @@ pub(super) struct Notify {
 }
 
 impl Notify {
-    /// Of a run that is about to begin; `None` where nobody is to be told. A container whose manager cannot
+    /// For a run that is about to start; `None` if nobody is to be notified. A container whose manager cannot
     /// be reached runs all the same.
     pub(super) fn new(dir: &ContainerDir, plan: &ContainerSpec) -> Option<Notify> {
         if plan.notify == NotifyMode::Ignore {

@@ -38,9 +38,9 @@ pub struct ResolvedUser {
     pub home: String,
     /// Login name, when the user has an entry.
     pub name: Option<String>,
-    /// New content for `/etc/passwd`, when an entry is to be added.
+    /// New content for `/etc/passwd`, if an entry is added.
     pub passwd: Option<Vec<u8>>,
-    /// New content for `/etc/group`, when an entry is to be added.
+    /// New content for `/etc/group`, if an entry is added.
     pub group: Option<Vec<u8>>,
 }
 

@@ -37,7 +37,7 @@ pub struct Process {
     pub host_ppid: i32,
     /// The kernel's name for it, 15 bytes at most; the process can change it.
     pub comm: String,
-    /// Program and arguments as the process shows them; empty for one that has no memory any more.
+    /// Program and arguments as the process shows them; empty for a process that has exited.
     pub args: Vec<String>,
     /// State letter (proc_pid_stat(5)).
     pub state: char,
@@ -65,7 +65,7 @@ pub struct Process {
     pub capabilities: [u64; 5],
     /// 0 none, 1 strict, 2 filter (prctl(2) `PR_GET_SECCOMP`).
     pub seccomp: u8,
-    /// What a security module says of it; empty when there is none.
+    /// Its label in a security module; empty if there is none.
     pub label: String,
 }
 
@@ -158,7 +158,7 @@ pub fn has_ended(pid: i32) -> bool {
 pub struct Dead {
     /// How, as wait(2) tells it.
     pub status: i32,
-    /// Who traces it, as far as that can be seen from here.
+    /// Its tracer, if visible from here.
     pub tracer: Option<i32>,
 }
 

@@ -41,10 +41,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use std::time::{Duration, Instant};
 
-/// After this long a container is one that stays: then its monitor makes itself small. Again as long after it has
-/// done something, for which it needed code that waiting does not.
+/// After this long a container is considered long-running, and its monitor releases memory. Again as long
+/// after it has done something, for which it needed code that waiting does not.
 const SETTLED: Duration = Duration::from_millis(500);
-/// How long the clients of a container that has ended may take for the rest before its monitor goes on.
+/// How long the clients of a container that has exited may take to read the rest before its monitor moves on.
 const MOMENT: Duration = Duration::from_millis(250);
 
 impl Relay<'_> {
@@ -170,7 +170,7 @@ impl Relay<'_> {
         deliver(&mut self.clients, None);
     }
 
-    /// Tells every client the exit code. Who does not take it within [`MOMENT`] is left to a courier.
+    /// Sends the exit code to every client. A client that does not read it within [`MOMENT`] is left to a courier.
     pub fn hand_over(mut self, code: u8) {
         self.say(code);
         deliver(&mut self.clients, Some(Instant::now() + MOMENT));

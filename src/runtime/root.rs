@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const JUST_ENDED: &str = "the container has just ended";
-/// How long a container may end and start again while its root is to be opened.
+/// How long a container may keep restarting while its root is being opened.
 const COURSE: Duration = Duration::from_secs(5);
 
 /// Moves this process to a mount namespace of its own, in which it can assemble roots. Called once: mounts of
@@ -104,7 +104,7 @@ impl Root {
             }
             (true, _) => {
                 let door = Door::open(dir)?;
-                // With the last who has it the kernel takes the mounts down.
+                // The kernel removes the mounts with the last process in the namespace.
                 let held = door.namespace("mnt")?;
                 (door.root()?, Some(held))
             }
@@ -133,7 +133,7 @@ fn of_waiting(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, run: &Run
 }
 
 /// Mounts the volumes, binds and images of a container as a run of it would: parts of volumes as parts,
-/// overlays as overlays, so that nothing is seen or written beside them. Memory begins empty at each
+/// overlays as overlays, so that nothing outside them is seen or written. Memory begins empty at each
 /// start, so there is nothing in it to be seen.
 fn attach_all(plan: &ContainerSpec, prepared: &BTreeMap<usize, PathBuf>, root: BorrowedFd<'_>) -> Result<()> {
     let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);

@@ -132,7 +132,7 @@ pub fn prepare(plan: &SeccompSpec, capabilities: &[String], cache: Cache<'_>) ->
     }
 }
 
-/// A filter that takes away keys and what works with keys by their names or numbers, and nothing else.
+/// A filter that blocks only the system calls for keys and those that use keys by name or number.
 ///
 /// # Errors
 /// When it cannot be compiled.

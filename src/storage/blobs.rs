@@ -117,7 +117,7 @@ impl Blobs {
     pub fn begin(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
         let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
         let file = tmp.new_file(&temporary)?;
-        // Whoever cleans up tells what is being made from what was left behind by this lock.
+        // This lock distinguishes data that is being created from leftovers.
         file.lock_shared().map_err(|e| failed("lock", &tmp.path().join(&temporary), e))?;
         self.writer(digest, size, file, (tmp, temporary))
     }
@@ -133,7 +133,7 @@ impl Blobs {
         let Ok(file) = open_regular(tmp.as_fd(), &temporary, OFlag::O_RDWR | OFlag::O_CREAT) else {
             return self.begin(digest, size);
         };
-        // Somebody else is at it, or was just now: then this is a download of its own.
+        // Another process is downloading it, or just was: then this is a separate download.
         let same = || match (file.metadata(), tmp.look(&temporary)) {
             (Ok(ours), Ok(Some(named))) => ours.ino() == named.st_ino,
             _ => false,
@@ -147,7 +147,7 @@ impl Blobs {
         Ok(writer)
     }
 
-    /// Removes what [`Blobs::resume`] would go on from, unless somebody is at work on it.
+    /// Removes what [`Blobs::resume`] would continue from, unless it is in use.
     ///
     /// # Errors
     /// When the file system refuses.
@@ -332,7 +332,7 @@ impl BlobWriter {
         self.tmp.path().join(&self.temporary)
     }
 
-    /// Hashes what is in the file already and goes on after it.
+    /// Hashes the existing contents and continues after them.
     fn take_up(&mut self) -> Result<()> {
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -376,7 +376,7 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// How many bytes are here, which is where a cut download goes on.
+    /// How many bytes there are, which is where an interrupted download resumes.
     pub fn written(&self) -> u64 {
         self.written
     }

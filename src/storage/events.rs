@@ -33,7 +33,7 @@ use std::time::{Duration, SystemTime};
 
 /// A file of this size is put aside.
 const FULL: u64 = 4 << 20;
-/// How many files that were put aside are kept; one that was written to lately is kept in any case.
+/// How many rotated files are kept; one that was written to recently is kept in any case.
 const KEPT: usize = 8;
 /// What counts as lately.
 const LATELY: Duration = Duration::from_secs(3600);
@@ -93,7 +93,7 @@ impl Events {
             }
             if found.size() >= self.full && !rotated {
                 file.unlock()?;
-                // Once is enough: somebody else may be at it, and the event matters more than the size.
+                // Once is enough: another process may be doing it, and the event matters more than the size.
                 rotated = true;
                 rotate(&dir, &file, found.size() >= 2 * self.full)?;
                 continue;
@@ -104,7 +104,7 @@ impl Events {
     }
 }
 
-/// Puts the full file aside, unless somebody else does or, if this is not `urgent`, is writing.
+/// Rotates the full file, unless another process does or, if this is not `urgent`, is writing.
 fn rotate(dir: &Place, file: &File, urgent: bool) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) if urgent => uninterrupted(|| file.lock())?,

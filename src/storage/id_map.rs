@@ -36,7 +36,7 @@ pub(super) fn check(roots: &Roots, record: bool) -> Result<()> {
     }
 }
 
-/// The range was taken away, or newuidmap: the parent looks which (`host::cures`).
+/// The range or newuidmap was removed: the parent finds out which (`host::cures`).
 fn one_id_now(roots: &Roots) -> Error {
     let detail = "they have files of many ids, and only one is available now";
     Failure::other(Step::UseLayers, roots.data.to_string_lossy(), detail).as_if(Errno::EPERM).into()
@@ -55,7 +55,7 @@ fn change_back(old: &IdRanges) -> String {
 }
 
 pub(super) fn forget(roots: &Roots) -> Result<()> {
-    // One that cannot be read may stand on layers all the same.
+    // One that cannot be read may still use layers.
     let empty = match Place::find(&roots.data.join("containers")) {
         Ok(Some(containers)) => tree::names(containers.as_fd()).is_ok_and(|names| names.is_empty()),
         other => other?.is_none(),

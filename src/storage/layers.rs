@@ -54,7 +54,7 @@ pub struct LayerRecord {
     pub devices: u64,
     /// Extended attributes that were left out: overlay's own, or refused by the file system.
     pub xattrs_dropped: u64,
-    /// Whether intended owners stand in `owners`, because only one id could be mapped.
+    /// Whether intended owners are in `owners`, because only one id could be mapped.
     pub owners: bool,
 }
 
@@ -141,7 +141,7 @@ impl Layers {
         let diff_id = diff_id.clone();
         let (working, ended) = channel();
         let thread = std::thread::Builder::new().name("unpack".into()).spawn(move || {
-            // Dropped at the end, whatever that is: it wakes whoever waits.
+            // Dropped at the end in any case, which wakes waiting processes.
             let _working: Sender<()> = working;
             let root = temporary.root()?;
             let notes = unpack::run(&root, source, &diff_id, limits).map_err(|e| {

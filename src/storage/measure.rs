@@ -62,7 +62,7 @@ impl Walk {
             let below = if path.is_empty() { text.into_owned() } else { format!("{path}/{text}") };
             let leads_on = SPLIT.iter().any(|s| *s == below || s.starts_with(&format!("{below}/")));
             let looked = match self.look(&dir, &name) {
-                // What lies beside our own is nothing of the store: `lost+found`, where a disk is its own.
+                // Other entries do not belong to the store, such as `lost+found` on a disk of its own.
                 Err(Errno::EACCES) if path.is_empty() => continue,
                 other => other?,
             };

@@ -23,7 +23,7 @@ pub struct Misplaced {
 }
 
 impl Store {
-    /// What stands in the place of the store's own directories and lock files: links, most of all.
+    /// Objects in the place of the store's own directories and lock files, mostly links.
     ///
     /// # Errors
     /// When the data root cannot be read.
@@ -49,7 +49,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Sets it aside, whatever it is, and makes the directory again; says what was done.
+    /// Moves it aside, whatever it is, and recreates the directory; returns what was done.
     ///
     /// # Errors
     /// [`Kind::Storage`] where the right object cannot be created; when the file system refuses.

@@ -373,7 +373,8 @@ impl<'a, W: Write> Packer<'a, W> {
 
     /// Packs a file as its pieces with data, if it has holes enough; returns what [`Packer::content`] does.
     fn with_holes(&mut self, file: &mut File, status: &FileStat, entry: &Entry<'_>) -> Result<Option<u64>> {
-        // Blocks are a cheap sign: a file system that compresses or shares them is looked at in vain.
+        // The number of blocks is a cheap hint; on a file system that compresses or shares blocks the search
+        // finds nothing.
         let blocks = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
         if blocks.saturating_add(HOLES_MIN) > entry.size {
             return Ok(None);
@@ -457,7 +458,7 @@ impl<'a, W: Write> Packer<'a, W> {
         }
     }
 
-    /// The owner inside; whoever does not exist there is nobody.
+    /// The owner inside; an owner that does not exist there becomes nobody.
     fn owner(&self, status: &FileStat) -> (u32, u32) {
         const NOBODY: u32 = 65534;
         let owner = (status.st_uid, status.st_gid);
@@ -507,7 +508,7 @@ fn base(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or_default()
 }
 
-/// A path for messages: one that fills the screen is told by its ends.
+/// A path for messages; a very long one is shortened in the middle.
 fn shown(path: &[u8]) -> String {
     const LONGEST: usize = 400;
     const END: usize = 150;

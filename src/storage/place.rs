@@ -97,7 +97,7 @@ impl Place {
         Ok(Place { dir, path })
     }
 
-    /// Where it is, for messages and for programs that are told of it.
+    /// Its path, for messages and for other programs.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -300,7 +300,7 @@ mod tests {
             assert!(error.hints()[0].contains("system check --repair"));
         }
         assert!(read::<u32>(&at("missing")).unwrap().is_none());
-        // A FIFO that somebody writes to is none the better.
+        // A FIFO with a writer is no better.
         let _both = std::fs::OpenOptions::new().read(true).write(true).open(at("fifo")).unwrap();
         assert!(read::<u32>(&at("fifo")).is_err());
     }

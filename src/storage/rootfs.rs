@@ -184,9 +184,9 @@ fn overlay_of_kernel(
     let (upper, work) = (directory(upper)?, directory(work)?);
     match overlay_by_descriptor(&lowers, &upper, &work, volatile) {
         Ok(tree) => attach(tree, target),
-        // Before 6.13 a descriptor is no layer (EINVAL), and fsconfig takes none that was opened for its
-        // path alone, as ours are (EBADF); before 6.5 overlay has the old mount interface, where fsconfig
-        // takes strings only (EOPNOTSUPP).
+        // Before 6.13 a descriptor is not accepted as a layer (EINVAL), and fsconfig takes none that was
+        // opened for its path alone, as ours are (EBADF); before 6.5 overlay has the old mount interface,
+        // where fsconfig takes strings only (EOPNOTSUPP).
         Err(Errno::EBADF | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
             overlay_by_number(&lowers, &upper, &work, target, volatile).doing(Step::MountOverlay, target)
         }

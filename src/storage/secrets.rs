@@ -239,7 +239,7 @@ impl Secrets {
         }
     }
 
-    /// What stands among the secrets and is none, or has a record that cannot be read: names, and what is wrong.
+    /// Entries that are not secrets, or have unreadable records: their names, and what is wrong.
     ///
     /// # Errors
     /// When the directory cannot be read.

@@ -202,7 +202,7 @@ fn elsewhere(error: Error) -> Error {
     if known { error } else { error.hint("Name another place: coracle --root DIR ...") }
 }
 
-/// Refuses a place that cannot hold a store; one that does not exist yet, before anything is made there.
+/// Refuses a place that cannot hold a store; a missing one before anything is created there.
 fn check_file_system(data: &Path) -> Result<()> {
     let place = data.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
     let unfit = volume::unfit(place).map_err(|e| failed("look at", place, e.into()))?;

@@ -201,7 +201,7 @@ impl Volumes {
         Place::open(&self.dir(&volume.name))?.replace(RECORD, &volume, Durability::Synced)
     }
 
-    /// Has the record of a volume that was made in a hurry written to the disk. One that is gone is none of
+    /// Writes the record of a volume that was created without syncing to disk. One that is gone is none of
     /// its business.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl Volumes {
         }
     }
 
-    /// Whether the first container that mounts the volume fills it: it is empty, as far as can be told.
+    /// Whether the first container that mounts the volume fills it: it appears to be empty.
     pub fn needs_copy_up(&self, volume: &Volume) -> bool {
         let data = || place::directory(&self.dir(&volume.name).join(DATA));
         let empty = || data().and_then(|data| tree::names(data.as_fd())).is_ok_and(|names| names.is_empty());
@@ -286,7 +286,7 @@ impl Volumes {
         for name in self.place()?.names()? {
             let Ok(name) = name.parse::<Name>() else { continue };
             match self.get(&name) {
-                // One that is removed under our eyes is not listed.
+                // One that is removed meanwhile is not listed.
                 Ok(found) => all.extend(found),
                 Err(error) => warn_once(
                     &format!("volume {name}"),
@@ -312,7 +312,7 @@ impl Volumes {
         }
     }
 
-    /// What stands among the volumes and is none, or has a record that cannot be read: names, and what is wrong.
+    /// Entries that are not volumes, or have unreadable records: their names, and what is wrong.
     ///
     /// # Errors
     /// When the directory cannot be read.

@@ -76,7 +76,7 @@ impl Node<'_> {
         printable(&text).into_owned()
     }
 
-    /// The layers that stand directly on this one, and what stands on them.
+    /// The layers directly on top of this one, and those on top of them.
     fn above(&self, layer: &ChainId, indent: &str, text: &mut String) {
         let depth = self.all.iter().filter_map(|listed| {
             let layers = &listed.image.layers;

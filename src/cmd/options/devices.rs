@@ -37,7 +37,7 @@ pub struct DeviceArgs {
 /// Adds what the options ask for to the request.
 ///
 /// # Errors
-/// A node that does not exist or is none, a device that no specification describes.
+/// A missing node or one that is not a device; a device that no specification describes.
 pub fn look_up(args: &DeviceArgs, request: &mut Request, caller: &Caller) -> Result<()> {
     let mut names: Vec<&str> = Vec::new();
     for device in &args.device {
@@ -121,7 +121,7 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DeviceSpec
 /// What a container makes itself, and terminals, which are not to be shared.
 const OWN: [&str; 10] = ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "console"];
 
-/// For `--privileged`: the devices that the caller may open, beside those that are there already.
+/// For `--privileged`: the devices that the caller may open, in addition to the default ones.
 fn openable(known: &[DeviceSpec]) -> Vec<DeviceSpec> {
     let dev = Path::new("/dev");
     let of_host = nodes(dev, dev, "rwm").unwrap_or_default();
@@ -154,7 +154,7 @@ struct Found {
     spec: Spec,
 }
 
-/// All specifications. A file that cannot be read is told of and left out, as another may do.
+/// All specifications. A file that cannot be read is reported and skipped, as another one may suffice.
 fn specs(dirs: &[PathBuf], caller: &Caller) -> Result<Vec<Found>> {
     let own: Vec<PathBuf> = match dirs {
         [] => SPEC_DIRS.iter().map(PathBuf::from).collect(),
@@ -233,7 +233,7 @@ fn unknown(name: &str, args: &DeviceArgs, specs: &[Found]) -> Error {
     }
 }
 
-/// Carries out what a specification asks for, as far as that is a container's to have.
+/// Applies the edits of a specification that a container may have.
 fn apply(edits: &Edits, name: &str, request: &mut Request) -> Result<()> {
     let wrong = |e: Error| {
         Error::new(Kind::Usage, format!("the CDI specification of {name} cannot be applied")).caused_by(e)

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// Most clients at once; the one that has been silent longest makes room.
+/// Maximum number of clients at once; the one that has been idle longest is dropped.
 pub(super) const SESSIONS_MAX: usize = 1024;
 /// A client silent for this long is forgotten.
 const IDLE: Duration = Duration::from_secs(90);

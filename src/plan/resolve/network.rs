@@ -62,7 +62,7 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
     })
 }
 
-/// What belongs to whoever made the network, and cannot be set by one who joins it.
+/// Settings of the network's creator, which cannot be changed by joining it.
 fn joined_network(request: &Request) -> Result<()> {
     let asked = &request.network;
     let shares_files = matches!(asked.mode, NetworkMode::Container(_));

@@ -28,7 +28,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 use std::os::fd::AsFd;
 
-/// What is worth having of a cgroup that is somebody else's.
+/// What is needed from a cgroup that belongs to someone else.
 const FILES: [&str; 6] =
     [".", "cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze", "cgroup.subtree_control"];
 

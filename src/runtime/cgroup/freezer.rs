@@ -84,7 +84,7 @@ pub fn freeze(container: &ContainerDir, run: &RunRecord) -> Result<()> {
     Group::ensure(container, run)?.freeze(container)
 }
 
-/// Lets a frozen container go on. One without a cgroup of its own is not frozen.
+/// Unfreezes a container. One without a cgroup of its own is not frozen.
 ///
 /// # Errors
 /// When the cgroup cannot be written.

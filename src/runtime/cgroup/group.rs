@@ -21,7 +21,7 @@ use std::path::Path;
 
 /// Where the hierarchy is mounted; beside version 1 it has a place of its own.
 pub(super) const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-/// Most rounds of moving processes; one that forks faster than this is not caught.
+/// Maximum number of rounds of moving processes; a container that forks faster is not caught.
 const ROUNDS: usize = 200;
 /// Flags to hold a place of the hierarchy.
 pub(super) const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);

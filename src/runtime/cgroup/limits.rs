@@ -101,7 +101,7 @@ fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
             .hint("Start the kernel with systemd.unified_cgroup_hierarchy=1"));
     }
     let slice = parent.filter(|parent| is_slice(parent));
-    // Nobody is moved into a slice from beside the service manager, as from a session.
+    // Processes outside the user manager, as in a session, cannot be moved into a slice.
     let beside = slice.is_some() && !of_process(std::process::id().cast_signed()).is_some_and(is_managed);
     if !beside && let Some(place) = place(parent) {
         return Ok(place);
@@ -121,7 +121,7 @@ fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
     place(parent).ok_or_else(|| Error::new(Kind::Host, "this account cannot change the scope"))
 }
 
-/// Finds out whether this host can keep the limits, and makes ready for them.
+/// Checks whether this host supports the limits, and prepares for them.
 ///
 /// # Errors
 /// [`Kind::Host`] with the controller that is missing and what grants it.

@@ -32,7 +32,7 @@ pub fn reach(container: &ContainerDir, run: &RunRecord, limited: bool) -> Result
     let own = std::process::id().cast_signed();
     let can = |group: &Group| of_process(own).is_some_and(|path| may_change(common(&path, group.path())));
     if group.as_ref().is_some_and(|group| group.number("cgroup.events", "frozen") == Some(1)) {
-        // Not by `pause`, which is recorded. Who is moved there would stand still before it can say so.
+        // Not by `pause`, which is recorded. A process moved there would freeze before it could report that.
         let name = container.called();
         return Err(Error::new(Kind::Conflict, format!("container {name} has frozen itself"))
             .hint(format!("Nothing can be started in it. Kill it: coracle kill {name}")));

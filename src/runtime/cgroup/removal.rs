@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Deepest cgroups below a container's that are cleared away; the rest goes with whoever owns it.
+/// Maximum depth of cgroups below a container's that are removed; the rest is left to its owner.
 const DEPTH_MAX: usize = 32;
 
 /// Ends what is left in a container's own cgroup and removes it; for its monitor, when the payload has

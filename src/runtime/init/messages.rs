@@ -21,12 +21,12 @@ pub enum ToInit {
 /// What stage 2 tells the monitor. End of file means that the payload runs.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromInit {
-    /// It is born; its mount, network and user namespaces come with this message, in this order. Not to be
+    /// It exists; its mount, network and user namespaces come with this message, in this order. Not to be
     /// had from `/proc` where it hides.
     Born,
     /// The terminal's master comes with this message.
     Terminal,
-    /// It cannot go on.
+    /// It cannot continue.
     Failed(Failure),
 }
 

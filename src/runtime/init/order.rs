@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// Everything stage 2 needs beside its descriptors; plain data, so that it survives the re-execution.
+/// Everything stage 2 needs besides its descriptors; plain data, so that it survives the re-execution.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The container.

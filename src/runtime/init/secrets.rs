@@ -29,7 +29,7 @@ pub(super) fn mount(
     Ok(kept)
 }
 
-/// Gives the files to their owners, the payload's user unless somebody else was named.
+/// Gives the files to their owners, the payload's user unless another one was requested.
 ///
 /// # Errors
 /// `EINVAL` for an id that does not exist inside.

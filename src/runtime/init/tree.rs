@@ -83,7 +83,7 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
         } else if matches!(planned.source, MountSource::Devpts { .. })
             && planned.destination == Path::new(PTS)
         {
-            // Our own terminal is to be one that can be seen inside.
+            // Our own terminal must be visible inside.
             pts = source;
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
     Ok(Built { root, pts, console, scratch, handed_over, secrets })
 }
 
-/// Makes `root` the root and lets go of the host's tree.
+/// Makes `root` the root and unmounts the host's tree.
 pub(super) fn pivot(root: BorrowedFd<'_>) -> Result<(), Failure> {
     fchdir(root).doing("enter", "the new root")?;
     // Both names the same: the old root lands on top of the new one and is unmounted from there.

@@ -148,7 +148,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) {
 pub(super) fn clear_up(store: &Store, plan: &ContainerSpec, merged: &Path) {
     let moved = store.data().join("trash").join(format!("container-{}", plan.id));
     let trashed = moved.join("merged");
-    // The mount goes along when we or somebody else move the directory to the trash.
+    // The mount moves along when we or another process move the directory to the trash.
     for at in [merged, trashed.as_path()] {
         let _ = umount2(at, MntFlags::MNT_DETACH);
     }
@@ -158,6 +158,6 @@ pub(super) fn clear_up(store: &Store, plan: &ContainerSpec, merged: &Path) {
     }
     crate::failpoint::reach("end.unmounted");
     cgroup::clear(plan);
-    // Its own item, and one that a killed monitor left.
+    // Its own item, and one left by a killed monitor.
     let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });
 }

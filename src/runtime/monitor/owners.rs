@@ -51,7 +51,7 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-/// Gives an unused directory to `owner`: it is empty and belongs to whoever made it.
+/// Gives an unused directory to `owner`: it is empty and belongs to its creator.
 ///
 /// # Errors
 /// Those of `owner`, and of the calls it takes.

@@ -77,7 +77,7 @@ fn policy(context: &MonitorContext<'_>) -> RestartPolicy {
     }
 }
 
-/// When the next run is to begin, after one that ended like this; `None` when there is to be none.
+/// When the next run begins, after one that ended like this; `None` if there is none.
 pub(super) fn after(
     context: &MonitorContext<'_>,
     run: &RunRecord,
@@ -92,7 +92,7 @@ pub(super) fn after(
     Some(Utc::now() + course.pause_after(Utc::now() - run.started))
 }
 
-/// When the next run is to begin, after one that was unhealthy: now, unless somebody wants it stopped.
+/// When the next run begins, after one that was unhealthy: now, unless the container is to be stopped.
 pub(super) fn at_once(
     context: &MonitorContext<'_>,
     told: bool,
@@ -122,8 +122,8 @@ fn wait(context: &MonitorContext<'_>, course: &Course, run: &RunRecord, end: End
     }
 }
 
-/// The next run, at its time. One that cannot be started counts as one that failed. `None` when there is
-/// to be none any more; the exit record says so then.
+/// The next run, at its time. One that cannot be started counts as one that failed. `None` if there are no
+/// more; the exit record then says so.
 pub(super) fn next(
     context: &MonitorContext<'_>,
     last: RunRecord,

@@ -87,7 +87,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     owners::lend_pipes(plan, &stdio);
     let limited = limits(dir, plan)?;
     let own = if limited.is_some() { None } else { cgroup::apart(&plan.id)? };
-    // From another's cgroup namespace the kernel lets nobody be born outside of it.
+    // In another cgroup namespace, the kernel does not allow processes to be created outside it.
     let born_into = own.as_ref().filter(|_| joined.owners.cgroup != NamespaceOwner::Joined);
     let child = birth::bear(&joined, born_into.map(cgroup::Group::dir), order, stdio)?;
     failpoint::reach("start.born");
@@ -111,7 +111,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     failpoint::reach("start.recorded");
     let begun = let_go.and_then(|(mounts, network)| {
         let network = proceed(&child, network, &mut streams)?;
-        // Who is let in from now on may want to attach.
+        // From now on clients may want to attach.
         let relay = Relay::new(streams, client, finish::listen(dir), sink)?.with(notify);
         context.alive.say(Stage::Runs).doing("tell that it runs:", plan.id.short())?;
         Ok((mounts, network, relay))
@@ -182,7 +182,7 @@ fn record_run(
 /// is asked for.
 fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Option<Resources>, Failure> {
     let limits = &plan.limits;
-    // One that goes when it ends is hardly ever changed before it starts.
+    // A --rm container is hardly ever changed before it starts.
     if limits.resources.is_empty() && !limits.manages_cgroups && plan.lifecycle.auto_remove {
         return Ok(None);
     }
@@ -210,7 +210,7 @@ fn own_cgroup(
                 limits.manages_cgroups && cgroup::may_manage(namespace, limited, cgroup::delegates());
             Ok(ToInit::Go { own_cgroup: true, managed })
         }
-        // Whoever started it was warned.
+        // The user who started it was warned.
         Err(_) if resources.is_empty() => {
             let own = cgroup::apart(&plan.id)?;
             own.as_ref().map_or(Ok(()), |own| own.take(child.pid.as_raw()))?;

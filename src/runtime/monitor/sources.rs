@@ -81,7 +81,7 @@ pub(in crate::runtime) fn prepare(
     Ok(places)
 }
 
-/// Where the mounts of a plan are that a monitor has prepared, for who is in a copy of its mount namespace.
+/// The paths of the mounts that a monitor has prepared for a plan, valid in copies of its mount namespace.
 ///
 /// # Errors
 /// A volume that is gone.
@@ -121,10 +121,10 @@ pub(super) fn release(plan: &ContainerSpec, container: &Path) {
     }
 }
 
-/// Whether this mount is one that fills its volume from the image.
+/// Whether this mount fills its volume from the image.
 fn fills(planned: &MountSpec, volume: &Volume, backing: &Backing) -> bool {
     let asked = matches!(planned.source, MountSource::Volume { copy_up: true, .. });
-    // An owner that was asked for is not to be the image's.
+    // A requested owner is not overridden by the image's.
     let free = !backing.has_owner() || volume.options.contains_key("copy");
     asked && free && backing.copy && planned.overlay.is_none() && planned.subpath.is_none()
 }

@@ -117,7 +117,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Whether the container is to be started again, because it was unhealthy.
+    /// Whether the container is to be restarted because it is unhealthy.
     pub fn restart_wanted(&self) -> bool {
         self.restart
     }
@@ -171,7 +171,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Moves one buffer of output on; returns its length, 0 when there is none to be had now.
+    /// Moves one buffer of output; returns its length, 0 if there is none at the moment.
     pub(super) fn output(&mut self, stream: u8) -> usize {
         let slot = match stream {
             1 => &mut self.streams.stdout,

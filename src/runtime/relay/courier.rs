@@ -15,7 +15,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{chdir, pivot_root};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Hands clients over. Where no process can be had they are let go.
+/// Hands clients over. If no process can be created, they are disconnected.
 pub(super) fn send(mut clients: Vec<Client>) {
     // Not our child: among ours, a container without process ids of its own has what is killed at its end.
     let _ = fork::spawn(libc::CLONE_PARENT as u64, move |link| {
@@ -24,7 +24,7 @@ pub(super) fn send(mut clients: Vec<Client>) {
         if fd::close_all_but(&sockets).is_err() {
             return 125;
         }
-        // To be ended by whoever ends processes, unlike a monitor.
+        // Unlike a monitor, it can be killed by signals.
         let _ = SigSet::empty().thread_set_mask();
         // What is mounted for the container would stay as long as this process does.
         let _ = leave_mounts();

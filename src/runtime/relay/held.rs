@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 
 /// Between the end and the first look: mostly the parent is told at once.
 const SOON: Duration = Duration::from_millis(20);
-/// Between two looks at one that is to end.
+/// Polling interval for a process that is about to exit.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How long the end of a tracer may take to reach us.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// When the first process is to be looked at, and what was found.
+/// When to check the first process next, and the last result.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     at: Option<Instant>,
@@ -112,7 +112,7 @@ fn end_tracer(pid: Pid, tracer: i32) -> bool {
     if !is_contained(tracer) {
         return false;
     }
-    // Still the one that traces, so what was found is of this process.
+    // Still the tracer, so the result is about this process.
     if processes::dead(pid.as_raw()).and_then(|dead| dead.tracer) == Some(tracer) {
         let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
     }

@@ -56,7 +56,7 @@ impl Payload<'_> {
             // Not reaped yet, so the number is still its own.
             let _ = killpg(self.pid, Signal::SIGKILL);
         }
-        // ESRCH: it ended by itself, and the next turn reaps it.
+        // ESRCH: it has exited by itself, and is reaped in the next iteration.
         let _ = process::pidfd_send_signal(self.pidfd, libc::SIGKILL);
     }
 }

@@ -16,7 +16,7 @@ const INPUT_QUEUE_MAX: usize = 64 * 1024;
 /// Most clients at one time.
 const CLIENTS_MAX: usize = 64;
 
-/// What a descriptor in the poll set stands for.
+/// What a descriptor in the poll set belongs to.
 #[derive(Clone, Copy)]
 pub(super) enum Watch {
     Signals,

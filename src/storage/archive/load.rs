@@ -61,7 +61,7 @@ struct Layer {
 /// Starts threads (rule 1: in a leaf), inside the user namespace.
 ///
 /// # Errors
-/// [`Kind::Image`] when the archive is none or does not keep its promises: what came before stays.
+/// [`Kind::Image`] if the archive is malformed or inconsistent; images before that are kept.
 pub fn load(
     store: &Store,
     source: &Source,

@@ -105,7 +105,7 @@ impl Spool {
         }
     }
 
-    /// Refuses to go on once only the part of the disk is free that is kept for everything else.
+    /// Refuses to continue once only the reserved part of the disk is free.
     fn check_room(&self) -> Result<()> {
         // A file system that does not count its blocks has room until it says otherwise.
         let Ok(disk) = fstatvfs(&*self.file) else { return Ok(()) };

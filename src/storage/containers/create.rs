@@ -86,7 +86,7 @@ impl Containers {
         let lock = dir.lock()?;
         let fail = |e| failed("write the records in", &dir.path(), e);
         lock.reserve_note().map_err(fail)?;
-        // It is not to be pruned before it has all that it needs, or before its first start.
+        // It must not be pruned before it is complete, or before its first start.
         dir.claim();
         failpoint::reach("create.dir");
         let write = || -> io::Result<()> {

@@ -91,12 +91,12 @@ impl ContainerDir {
         self.path().join("work")
     }
 
-    /// Where its layers are shown under other ids. Made by whoever mounts.
+    /// Where its layers are shown under other ids. Created by the process that mounts.
     pub fn lower(&self) -> PathBuf {
         self.path().join("lower")
     }
 
-    /// Where the root file system is mounted when it cannot be held detached. Made by whoever mounts.
+    /// Where the root file system is mounted when it cannot be held detached. Created by the process that mounts.
     pub fn merged(&self) -> PathBuf {
         self.path().join("merged")
     }

@@ -30,7 +30,7 @@ pub(super) struct Fresh<'a> {
     at: At,
 }
 
-/// What the temporary name of a [`Fresh`] stands for.
+/// What the temporary name of a [`Fresh`] refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// The new content.
@@ -62,7 +62,7 @@ impl<'a> Fresh<'a> {
             Fresh { dir, name, temporary: format!(".{name}.{}", std::process::id()), at: At::Gone };
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let file = match open_regular(dir, &fresh.temporary, flags) {
-            // One that was killed, and had our number, did not come to give it its name.
+            // A process with our pid was killed before it could rename it.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 out_of_the_way(dir, &fresh.temporary)?;
                 open_regular(dir, &fresh.temporary, flags)

@@ -34,7 +34,7 @@ impl Containers {
         for name in tree::names(containers.as_fd()).map_err(fail)? {
             let Ok(name) = name.into_string() else { continue };
             let id = name.strip_prefix(NEW).unwrap_or(&name);
-            // What is no directory, or cannot be opened, is for `system check` to tell of.
+            // Anything that is not a directory, or cannot be opened, is reported by `system check`.
             let (true, Ok(Some(dir))) = (id.parse::<ContainerId>().is_ok(), containers.below(&name)) else {
                 continue;
             };

@@ -66,7 +66,7 @@ impl AliveLock {
     }
 }
 
-/// Held for moments by whoever changes one container. Released on drop.
+/// Held briefly to change one container. Released on drop.
 #[derive(Debug)]
 pub struct DirLock {
     file: File,

@@ -139,7 +139,7 @@ impl Containers {
             Err(_) => return Ok(false),
         };
         let doing = || format!("free the name {name}");
-        // Whoever changes it at this moment may be about to give it this name.
+        // A command that is changing it may be about to give it this name.
         let Some(_held) = locks::try_lock(dir.fd()).context(Kind::Storage, doing)? else { return Ok(false) };
         if dir.is_listed() || dir.is_alive() {
             // One that was renamed, or was to be, by a command that was killed. While its settings cannot be read

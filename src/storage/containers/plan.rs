@@ -15,14 +15,14 @@ struct Versioned {
 /// A plan from its bytes.
 ///
 /// # Errors
-/// When it is none, or of a newer version.
+/// When it is malformed, or of a newer version.
 pub(super) fn parse(bytes: &[u8]) -> Result<ContainerSpec> {
     match serde_json::from_slice::<ContainerSpec>(bytes) {
         Ok(spec) => match newer(spec.version) {
             Some(error) => Err(error),
             None => Ok(spec),
         },
-        // A newer form need not be one that can be read.
+        // A newer format may be unreadable.
         Err(e) => {
             let version = serde_json::from_slice::<Versioned>(bytes).map_or(0, |plan| plan.version);
             Err(newer(version).unwrap_or_else(|| Error::new(Kind::Storage, "it is damaged").caused_by(e)))

@@ -158,7 +158,7 @@ pub struct Settings {
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A health check in place of the one that the container was made with.
+/// A health check that replaces the one from the container's creation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HealthSetting {
     /// `None` is no check any more.

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::spec::ContainerSpec;
 use crate::storage::record::warn_once;
 
-/// What all containers are to be.
+/// The plans of all containers.
 #[derive(Debug)]
 pub struct Specs {
     /// Those whose plans can be read.

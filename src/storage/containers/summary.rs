@@ -18,7 +18,7 @@ pub(super) const MAX: usize = 511;
 /// The version of the summary's form that this program writes.
 const VERSION: u32 = 1;
 
-/// How far the container has come, as far as the summary knows.
+/// The state of the container, according to the summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Phase {
@@ -30,7 +30,7 @@ pub(super) enum Phase {
     Restarting,
 }
 
-/// The summary as it stands on disk.
+/// The summary on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) v: u32,

@@ -276,7 +276,7 @@ fn what_a_killed_remover_left_is_not_listed_again() {
     half.write_run(&run_record(1, std::process::id())).unwrap();
     std::fs::remove_file(half.path().join("summary")).unwrap();
     assert!(!half.is_listed());
-    // Whoever opened it before finishes a dead monitor's work.
+    // The process that opened it earlier cleans up after a dead monitor.
     half.write_exit(&exit_record(1, 3)).unwrap();
     assert!(!half.is_listed() && f.containers.list().unwrap().is_empty());
 }

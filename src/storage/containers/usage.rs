@@ -39,7 +39,7 @@ fn count(mut dir: Dir, seen: &mut HashSet<(u64, u64)>, depth: usize) -> nix::Res
     for name in entries.iter().filter(|name| !matches!(name.to_bytes(), b"." | b"..")) {
         let found = match fstatat(dir.as_fd(), name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(found) => found,
-            // A running container goes on deleting.
+            // A running container keeps deleting.
             Err(Errno::ENOENT) => continue,
             Err(e) => return Err(e),
         };

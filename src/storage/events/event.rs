@@ -155,7 +155,7 @@ pub struct Event {
     /// What a health check found.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub health: String,
-    /// Labels, and what else is to be said.
+    /// Labels and other attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
 }

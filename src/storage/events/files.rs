@@ -7,7 +7,7 @@ use std::io;
 /// The file that is written.
 pub(super) const CURRENT: &str = "current";
 
-/// As those who tell of events want it: in one line.
+/// The form that writers of events need: one line.
 pub(super) fn in_words(error: Error) -> io::Error {
     io::Error::other(error.in_one_line())
 }

@@ -62,7 +62,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The next event; `None` when there is none yet. Lines that make no sense are passed over.
+    /// The next event; `None` when there is none yet. Malformed lines are skipped.
     ///
     /// # Errors
     /// When a file cannot be read.

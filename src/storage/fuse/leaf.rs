@@ -29,7 +29,7 @@ pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability])
     blocked.thread_block().doing("block", "signals")?;
     prctl::set_no_new_privs().doing("give up", "new privileges")?;
     prctl::set_dumpable(false).doing("become", "non-dumpable")?;
-    // Whoever mounted it needs it no longer then.
+    // The process that mounted it no longer needs it then.
     prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")
 }
 

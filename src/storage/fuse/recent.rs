@@ -21,7 +21,7 @@ impl<K> Recent<K> {
         self.open.last().map(|(_, fd)| fd.clone())
     }
 
-    /// Keeps a descriptor; the one that was not used for the longest time makes room.
+    /// Keeps a descriptor; the least recently used one is dropped.
     pub(super) fn put(&mut self, of: K, fd: OwnedFd) -> Arc<OwnedFd> {
         if self.open.len() == self.most {
             self.open.remove(0);

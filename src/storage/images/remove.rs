@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// What a removal did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Names that were taken away.
+    /// Names that were removed.
     pub untagged: Vec<Reference>,
     /// The image, when it is gone.
     pub deleted: Option<Digest>,
@@ -23,7 +23,7 @@ pub struct Removed {
 }
 
 impl Images {
-    /// The containers of our store that were made from this image, as far as their plans can be read.
+    /// The containers of our store that use this image, among those whose plans can be read.
     ///
     /// # Errors
     /// When the directory of containers cannot be read.
@@ -131,7 +131,7 @@ impl Images {
         let own = images.chain(names).filter(|(_, read_only)| !read_only).map(|(id, _)| id);
         let mut records_known = !self.has_lost_records()?;
         for id in own.collect::<HashSet<_>>() {
-            // One that is not there leads to no layers, whatever names it.
+            // A missing one refers to no layers, whatever names it.
             let Some(bytes) = self.blobs.read(&id).unwrap_or_else(|_| Some(Vec::new())) else { continue };
             match parse_config(&bytes, &id) {
                 Ok(config) => used.extend(ChainId::chain(&config.rootfs.diff_ids)),

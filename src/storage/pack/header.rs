@@ -48,7 +48,7 @@ impl Entry<'_> {
             all.resize(all.len().next_multiple_of(BLOCK), 0);
         }
         match self.real_size {
-            // Who does not know of holes sees a file of another name.
+            // Programs that do not support holes see a file with another name.
             Some(_) => {
                 let name = self.aside(b"GNUSparseFile.0/");
                 all.extend_from_slice(&Entry { name: &name, ..self.clone() }.block());
@@ -58,7 +58,7 @@ impl Entry<'_> {
         all
     }
 
-    /// A name of its own for what stands beside the file, or for it.
+    /// A separate name for the entry that accompanies the file, or for the file.
     fn aside(&self, prefix: &[u8]) -> Vec<u8> {
         let base = self.name.strip_suffix(b"/").unwrap_or(self.name);
         let base = base.rsplit(|b| *b == b'/').next().unwrap_or_default();

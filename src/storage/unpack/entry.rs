@@ -32,7 +32,7 @@ const EARLY_WRITEBACK: u64 = 128 << 10;
 pub(super) enum Ownership {
     /// On the files: the namespace maps the ids.
     Set,
-    /// In a record beside them: only one id can be used.
+    /// In a separate record: only one id is available.
     Recorded,
 }
 

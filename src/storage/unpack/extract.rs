@@ -29,7 +29,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
-/// What a directory that is remembered takes beside its path, in bytes.
+/// The size of a remembered directory without its path, in bytes.
 const PER_DIRECTORY: usize = 96;
 /// Most bytes that what is remembered of directories may take.
 const PENDING_MAX: usize = 32 << 20;

@@ -3,7 +3,7 @@
 use super::owners::Owners;
 use std::collections::BTreeSet;
 
-/// What is known after unpacking one layer by itself.
+/// What is known after unpacking one layer on its own.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// Bytes of file content.

@@ -65,7 +65,7 @@ impl Backing {
     /// Reads options.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for one that is not known or cannot be had.
+    /// [`Kind::Usage`] for one that is unknown or not supported.
     pub fn parse(options: &BTreeMap<String, String>) -> Result<Backing> {
         let mut backing = Backing { copy: true, ..Backing::default() };
         let mut memory = Vec::new();

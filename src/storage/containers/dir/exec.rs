@@ -32,7 +32,7 @@ impl ContainerDir {
             .context(Kind::Storage, || self.doing("write an exec record"))
     }
 
-    /// Forgets a process that `exec` started. One that is gone already is not an error.
+    /// Removes the record of an `exec` session. It is no error if it is already gone.
     ///
     /// # Errors
     /// When the file cannot be removed.

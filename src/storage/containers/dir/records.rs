@@ -42,7 +42,7 @@ impl ContainerDir {
         }
     }
 
-    /// The name that it has now, for one who has its plan.
+    /// Its current name, for a caller that has its plan.
     pub fn name_given(&self, spec: &ContainerSpec) -> Name {
         self.changed().ok().flatten().map_or_else(|| spec.name.clone(), |settings| settings.name)
     }
@@ -157,7 +157,7 @@ impl ContainerDir {
         self.exit_after(self.run_record().ok().flatten().as_ref())
     }
 
-    /// As [`ContainerDir::exit_record`], for one who has read the latest run.
+    /// Like [`ContainerDir::exit_record`], for a caller that has read the latest run.
     pub(super) fn exit_after(&self, run: Option<&RunRecord>) -> Result<Option<ExitRecord>> {
         let record: Option<ExitRecord> = self.read("exit.json")?;
         let Some(run) = run else { return Ok(record) };
@@ -256,7 +256,7 @@ impl ContainerDir {
         })
     }
 
-    /// The summary as it stands, whole; `None` when there is none, as whoever removes the container has begun.
+    /// The current summary; `None` if there is none because the container is being removed.
     fn summary_for_change(&self) -> io::Result<Option<Record>> {
         let bytes = match files::read(self.fd(), "summary") {
             Err(e) if e.kind() == io::ErrorKind::InvalidData => return Ok(Some(self.full_record())),

@@ -118,7 +118,7 @@ impl ContainerDir {
             other => other.context(Kind::Storage, || self.doing("take the alive lock"))?,
         };
         then(&lock).context(Kind::Storage, || self.doing("take the alive lock"))?;
-        // Whoever removes a container looks for a monitor under the lock: either it found us, or we find
+        // A command that removes a container looks for a monitor under the lock: either it found us, or we find
         // here that the container is gone.
         drop(self.lock()?);
         if !self.in_place() {

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-/// What a line of podman's form needs beside its text: time, stream, tag, spaces, line end.
+/// What a line in podman's format needs besides its text: time, stream, tag, spaces, line end.
 const HEAD_MAX: usize = 64;
 /// Where the text of a line of podman's form starts.
 const HEAD: usize = 40;
