@@ -25,42 +25,42 @@ all: build
 build: ## build the release binary
 	$(CARGO) build --release --locked
 
-check: fmt clippy test ## formatting, lints and all tests
+check: fmt clippy test ## check formatting and lints, run all tests
 
 fmt: ## check formatting
 	$(CARGO) fmt --check
 
-clippy: ## lints, warnings are errors
+clippy: ## run the lints; warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-test: ## all tests
+test: ## run all tests
 	$(CARGO) test --locked --no-fail-fast
 
-generated: ## write completions/, man/ and docs/kernel-features.md anew
+generated: ## regenerate completions/, man/ and docs/kernel-features.md
 	CORACLE_TEST_AS=root CORACLE_UPDATE=1 $(CARGO) test --locked --test generated
 
 # As installed: what a linker wrote lies in the page cache in small pieces, which every start pays for.
-bench: build ## the table of the README, against podman and a floor in C
+bench: build ## measure the README's table, against podman and a C program
 	install -D -m 0755 $(TARGET)/*-linux-*/release/coracle $(TARGET)/bench/coracle
 	CORACLE_TEST_BINARY=$(abspath $(TARGET))/bench/coracle $(CARGO) bench --locked --bench speed -- $(ROWS)
 
-vm: ## the smoke list in guests (QEMU) of the Debian releases in RELEASE
+vm: ## smoke tests in QEMU guests of the Debian releases in RELEASE
 	$(CARGO) build --locked
 	for release in $(RELEASE); do RELEASE=$$release scripts/vm.sh $(TARGET)/*-linux-*/debug/coracle || exit 1; done
 
 # CRASH=rename, or CRASH=rename:settings.written#1, plays one scenario or one case.
-crash: ## kill commands at each step that changes the store; as root, cut the power at each flush of its disk too
+crash: ## kill commands at each step that changes the store; as root, also cut the power at each flush of the disk
 	CORACLE_TEST_CRASH=$(or $(CRASH),all) $(CARGO) test --locked --test cli -- --nocapture --exact crash::a_command_killed_at_any_step_leaves_a_store_that_works
 	CORACLE_TEST_AS=root $(CARGO) test --locked --test powercut
 
-soak: ## sixteen workers on the same names, with random kills, for SOAK seconds (120); then 1,500 runs
+soak: ## sixteen workers that compete for names, with random kills, for SOAK seconds (120); then 1,500 runs
 	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works
 
-deny: ## licences, bans, sources; advisories where their database can be fetched
+deny: ## check licences, bans and sources, and advisories if their database can be fetched
 	cargo-deny check licenses bans sources
 	cargo-deny fetch db && cargo-deny check advisories || echo "advisories: not checked, the database could not be fetched"
 
-install: ## install what `make` built below PREFIX (and DESTDIR)
+install: ## install what `make` built in PREFIX (below DESTDIR)
 	@test -n "$(BINARY)" || { echo "no release binary: run make first" >&2; exit 1; }
 	install -D -m 0755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/coracle"
 	install -d "$(DESTDIR)$(PREFIX)/share/man/man1"
@@ -72,7 +72,7 @@ install: ## install what `make` built below PREFIX (and DESTDIR)
 	install -D -m 0644 completions/_coracle "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
 	install -D -m 0644 completions/coracle.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"
 
-uninstall: ## remove what install put there
+uninstall: ## remove what `make install` installed
 	rm -f "$(DESTDIR)$(PREFIX)/bin/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle-*.1
 	rm -f "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
@@ -81,5 +81,5 @@ uninstall: ## remove what install put there
 	rm -f "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
 	rm -f "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"
 
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile

@@ -284,7 +284,7 @@ fn the_monitor_is_small_again_after_its_checks() {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
-    // Longer than the time after which a monitor makes itself small for the first time.
+    // Longer than the time after which a monitor first releases memory.
     eventually("there were many checks", || {
         let options = ["events", "--stream=false", "-f", "event=health_status", "-f", "container=often"];
         begun.elapsed() > Duration::from_secs(1) && env.coracle(options).ok().lines().len() > 10

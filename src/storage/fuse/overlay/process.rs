@@ -17,7 +17,7 @@ const THREADS: usize = 4;
 /// Ours in the work directory, beside the kernel's `work`.
 const ASIDE: &CStr = c"fuse";
 
-/// The process: makes itself small, says that it is ready, and serves until the file system is unmounted.
+/// The process: drops what it does not need, reports that it is ready, and serves until the file system is unmounted.
 pub(super) fn main(link: &Link, device: &OwnedFd, parts: &Opened) -> i32 {
     leaf::serve(link, device, THREADS, prepare(link, device, parts).map(Server::new))
 }

@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, MutexGuard};
 
-/// The process: makes itself small, says that it is ready, and serves until the file system is unmounted.
+/// The process: drops what it does not need, reports that it is ready, and serves until the file system is unmounted.
 pub(super) fn main(link: &Link, device: &OwnedFd, layers: &[OwnedFd], ids: &IdMaps) -> i32 {
     leaf::serve(link, device, 1, prepare(link, device, layers, ids).map(|tree| Server(Mutex::new(tree))))
 }
