@@ -1,22 +1,22 @@
 #!/bin/sh
-# Sets up, builds, installs (binary, man pages, completions) and runs the main job once.
+# Sets up, builds and installs coracle (binary, man pages, completions), then runs a first container.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/setup.sh
 . scripts/env.sh
 printf '==> build (a few minutes the first time)\n' >&2
 make build
-printf '==> install below %s\n' "${PREFIX:-/usr/local}" >&2
+printf '==> install in %s\n' "${PREFIX:-/usr/local}" >&2
 if [ "$(id -u)" -eq 0 ] || [ -w "${PREFIX:-/usr/local}/bin" ]; then
     make install
 else
     sudo make install ${PREFIX:+PREFIX="$PREFIX"}
 fi
 coracle=${PREFIX:-/usr/local}/bin/coracle
-# coracle is for people who are not root: root tries it as the unprivileged user of the tests.
+# coracle is meant for ordinary users: if run by root, try it as the unprivileged user of the tests.
 as=
 [ "$(id -u)" -ne 0 ] || as=tests/as-user.sh
-# Ubuntu lets nobody but programs with a profile make user namespaces; `coracle info` has the commands.
+# Ubuntu only allows programs with an AppArmor profile to create user namespaces; `coracle info` prints it.
 if [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ]; then
     cure=$($as "$coracle" info --format \
         '{{range .checks}}{{if eq .name "user-namespaces"}}{{range .cure}}{{.}}{{end}}{{end}}{{end}}')

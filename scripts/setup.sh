@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what coracle needs on Debian or Ubuntu, as root or as a user with sudo:
-#   scripts/setup.sh          to build and to run
-#   scripts/setup.sh --test   also what the tests, the guest (make vm) and make deny's neighbours need
-#   scripts/setup.sh --bench  also the peers that make bench compares with
-# Says what it does, asks nothing, and can be run again at any time.
+#   scripts/setup.sh          to build and run
+#   scripts/setup.sh --test   also what the tests and the guest (make vm) need
+#   scripts/setup.sh --bench  also the programs that make bench compares with
+# Reports what it does, asks nothing, and can be run repeatedly.
 set -eu
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -80,7 +80,7 @@ if ! recent_enough; then
     recent_enough || die "cargo is still older than $wanted: $(command -v cargo || echo none)"
 fi
 
-# --- the account: a range of subordinate ids, as root-less containers need
+# --- the account: a range of subordinate ids, which rootless containers need
 account=$(id -un)
 if [ "$(id -u)" -ne 0 ]; then
     for file in subuid subgid; do

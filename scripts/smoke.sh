@@ -1,8 +1,8 @@
 #!/bin/sh
-# A short tour of the whole program as an ordinary user, with a registry of its own on loopback:
+# Smoke tests of the whole program as an ordinary user, with its own registry on loopback:
 #   scripts/smoke.sh BINARY
 # Needs docker-registry, busybox (static), curl. Prints `N passed, N failed`; exits 1 if any failed.
-# It runs in the guest of scripts/vm.sh, where every program costs ten times the usual; keep it lean.
+# It runs in the guest of scripts/vm.sh, where every program takes ten times as long; keep it short.
 set -u
 binary=$1
 export LC_ALL=C.UTF-8
