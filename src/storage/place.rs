@@ -298,7 +298,7 @@ fn refused(path: &Path, e: Errno) -> Error {
     let wrong = parts.into_iter().find(|at| kind(at).is_some_and(|kind| !kind.is_dir()));
     let wrong = wrong.unwrap_or(path);
     let what =
-        if kind(wrong).is_some_and(|kind| kind.is_symlink()) { "a symbolic link" } else { "no directory" };
+        if kind(wrong).is_some_and(|kind| kind.is_symlink()) { "a symbolic link" } else { "not a directory" };
     Error::new(Kind::Storage, format!("{} is {what}, where the store needs a directory", wrong.display()))
         .hint("See what put it there, then set it aside: coracle system check --repair")
 }
