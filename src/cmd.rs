@@ -65,7 +65,7 @@ use store::store;
 pub const STAGES: [(&str, fork::Stage); 3] =
     [("init", runtime::init::resumed), ("birth", runtime::birth::resumed), ("exec", runtime::exec::resumed)];
 
-/// Runs the verb. A failure that has no hint of its own gets the cure of what the machine lacks.
+/// Runs the verb. A failure without a hint of its own gets one for what the machine lacks.
 ///
 /// # Errors
 /// Whatever the verb reports.

@@ -153,7 +153,7 @@ impl Status {
         }
     }
 
-    /// Whether a monitor is at work: there are living processes, or will be in a moment.
+    /// Whether a monitor is active: processes are running or about to start.
     pub fn is_active(self) -> bool {
         self.is_live() || matches!(self, Status::Starting | Status::Restarting)
     }

@@ -91,7 +91,7 @@ pub struct ContainerSpec {
     /// How its health is checked.
     #[serde(default)]
     pub health: Option<HealthCheck>,
-    /// Who tells the service manager that it is ready.
+    /// Who notifies the service manager that it is ready.
     #[serde(default)]
     pub notify: NotifyMode,
     /// User labels merged over the image's.
@@ -112,7 +112,7 @@ impl ContainerSpec {
         })
     }
 
-    /// What listings show as the command: without the entry point, as podman has it.
+    /// The command in listings: without the entry point, as in podman.
     pub fn listed_command(&self) -> String {
         if self.asked.command.is_empty() { &self.process.argv } else { &self.asked.command }.join(" ")
     }
@@ -125,7 +125,7 @@ impl ContainerSpec {
         })
     }
 
-    /// Whether it was made from this image, or has it mounted.
+    /// Whether it was created from this image, or mounts it.
     pub fn uses_image(&self, image: &Digest) -> bool {
         self.image.as_ref().is_some_and(|source| source.id == *image)
             || self.mounted_images().any(|(id, _)| id == image)

@@ -79,7 +79,7 @@ pub fn inside() -> bool {
 /// Puts this process into the shared user namespace. `runtime` is the runtime directory.
 ///
 /// # Errors
-/// The failed step; `host::explain` has the cures.
+/// The failed step; `host::explain` has the hints.
 pub fn enter(runtime: &Path) -> Result<Membership, Failure> {
     if inside() {
         return Ok(Membership { registration: None, one_id: false });

@@ -301,7 +301,7 @@ fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
     beginning(typed, names.into_iter().map(CompletionCandidate::new).collect())
 }
 
-/// The environment that the half-typed command line means, as far as it can be told.
+/// The environment implied by the incomplete command line, as far as it can be determined.
 fn environment() -> Option<Env> {
     let mut options = GlobalOptions {
         root: std::env::var_os("CORACLE_ROOT").map(PathBuf::from),

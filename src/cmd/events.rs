@@ -65,7 +65,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
 }
 
-/// The lines of the events that are there; those before one that cannot be told are told.
+/// The lines of the available events, including those before one that cannot be formatted.
 fn gather(events: &mut Events, form: &Form, dialect: Dialect, text: &mut String) -> Result<()> {
     while let Some(event) = events.read()? {
         if event::is_told(&event, dialect) {

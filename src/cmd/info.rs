@@ -18,7 +18,7 @@ pub struct Args {
     pub format: Option<String>,
 }
 
-/// Shows the machine, the store, what the machine lacks and how to cure it.
+/// Shows the machine, the store, what the machine lacks and how to fix it.
 ///
 /// # Errors
 /// When the format is wrong. What the machine lacks is shown and is no error.

@@ -126,7 +126,7 @@ fn prefixes(args: &Args, containers: &[ContainerDir]) -> Result<Vec<String>> {
 struct Output<'a> {
     out: io::StdoutLock<'a>,
     err: io::StderrLock<'a>,
-    /// What is to be written, all of one stream: on one terminal the two keep their order.
+    /// Pending output of one stream: on a terminal the two streams keep their order.
     block: Vec<u8>,
     stream: Stream,
     prefixes: Vec<String>,

@@ -8,7 +8,7 @@ use clap::{Args, Command};
 pub struct Verb {
     /// Its variant; the verb is the same in lower case.
     pub variant: &'static str,
-    /// Its line of help, with a space in front as doc comments have it.
+    /// Its help text, with a leading space as in doc comments.
     pub about: &'static str,
     /// Other names for it.
     pub aliases: &'static [&'static str],

@@ -35,7 +35,7 @@ impl RestartPolicy {
         }
     }
 
-    /// The policy's name without the number, as `inspect` and the filter `restart-policy` have it.
+    /// The policy's name without the number, as in `inspect` and the filter `restart-policy`.
     pub fn name(self) -> &'static str {
         match self {
             RestartPolicy::No => "no",

@@ -9,7 +9,7 @@ use crate::storage::Store;
 use nix::sys::statvfs::statvfs;
 use std::path::PathBuf;
 
-/// What there is to say about the machine and the store.
+/// Information about the machine and the store.
 #[derive(Debug)]
 pub struct Info {
     /// The machine.
@@ -22,13 +22,13 @@ pub struct Info {
     pub cgroup_controllers: Vec<String>,
     /// slirp4netns, where it is installed.
     pub slirp: Option<PathBuf>,
-    /// Capabilities that containers have unless they are told otherwise.
+    /// The default capabilities of containers.
     pub capabilities: String,
     /// How ids are mapped.
     pub id_map: serde_json::Value,
     /// This program.
     pub program: PathBuf,
-    /// Where short names are looked for, or why that cannot be told.
+    /// Where short names are looked up, or why that is unknown.
     pub search: Result<Vec<String>>,
     /// The store's places.
     pub roots: Roots,
@@ -51,8 +51,8 @@ pub struct Counts {
     pub paused: usize,
 }
 
-/// Looks at the machine and the store. What cannot be read is told and is no error: this is where a user looks for
-/// the reason.
+/// Looks at the machine and the store. What cannot be read is reported but is no error: this is where a user
+/// looks for the reason.
 pub fn info(roots: &Roots, store: Result<Store>) -> Info {
     // Files that cannot be read are the business of a pull.
     let registries = Registries::load(&Places::from_env(&roots.config));

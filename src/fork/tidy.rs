@@ -64,7 +64,7 @@ impl StopSignals {
     }
 }
 
-/// As [`super::leaf`], for long work that tidies up when it is told to stop: `work` has to look for
+/// Like [`super::leaf`], for long operations that clean up when told to stop: `work` has to check for
 /// [`StopSignals`]. A signal that came ends this process after the leaf.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub struct Symptom<'a> {
     pub errno: i32,
 }
 
-/// What to do about a failure, as hints; empty when the machine is not at fault or it cannot be told.
+/// What to do about a failure, as hints; empty if the machine is not the cause, or that is unknown.
 pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
     let errno = Errno::from_raw(symptom.errno);
     let (step, object) = (symptom.step, symptom.object);
@@ -50,7 +50,7 @@ pub fn cures(symptom: &Symptom<'_>, roots: &Roots) -> Vec<String> {
     }
 }
 
-/// What the checks that found something say: the finding, then its cure.
+/// The results of the checks that found something: the finding, then its fix.
 fn all(checks: Vec<Check>) -> Vec<String> {
     let found = checks.into_iter().filter(|check| check.state != State::Ok);
     found.flat_map(|check| std::iter::once(check.detail).chain(check.cure)).collect()

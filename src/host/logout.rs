@@ -25,7 +25,7 @@ pub fn ends_at_logout() -> bool {
 }
 
 /// By the name of the control group: below the user's manager everything ends with it, and it ends at
-/// logout unless it lingers; in a session only where the session manager was told so.
+/// logout unless lingering is enabled; in a session only if logind is configured to.
 fn judge(cgroup: &str, uid: u32, lingers: bool, kills: impl Fn() -> bool) -> bool {
     let manager = format!("/user@{uid}.service");
     let names = || cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));

@@ -35,7 +35,7 @@ pub struct Roots {
     pub config: PathBuf,
     /// Further stores, images only, read-only.
     pub image_stores: Vec<PathBuf>,
-    /// Who lays layers over each other.
+    /// Which overlay driver combines layers.
     pub overlay: Overlay,
 }
 

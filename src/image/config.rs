@@ -14,7 +14,7 @@ pub struct ImageConfig {
     /// When the image was made, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// Who made it.
+    /// Its author.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// Architecture in Go's naming.

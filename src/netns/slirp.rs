@@ -261,7 +261,7 @@ fn unready(said: String) -> Failure {
     Failure::other(doing, NAME, said).in_stage(NAME)
 }
 
-/// Puts a failure of [`spawn`] or [`Slirp::wait_ready`] into words with a cure.
+/// Turns a failure of [`spawn`] or [`Slirp::wait_ready`] into a message with a hint.
 pub fn explain(program: &Path, failure: &Failure) -> Error {
     let text = failure.describe();
     let error = Error::new(Kind::Network, format!("the container's network could not be set up: {text}"));

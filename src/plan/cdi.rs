@@ -133,7 +133,7 @@ pub fn parse(text: &str, is_json: bool) -> Result<Spec> {
     Ok(spec)
 }
 
-/// The first document of a YAML text, as JSON has it.
+/// The first document of a YAML text, as JSON.
 fn yaml(text: &str) -> std::result::Result<Value, String> {
     use yaml_rust2::{Yaml, YamlLoader};
     /// Deeper than any specification; what a parser's stack is for.

@@ -202,7 +202,7 @@ fn check_given(option: &str, lines: &[Extent], available: u32) -> Result<()> {
     Ok(())
 }
 
-/// The user's own account, in a container that has it.
+/// The user's own account, in a container that maps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kept {
     /// `UID:GID`, the payload's user unless another one is requested.
@@ -213,7 +213,7 @@ pub(super) struct Kept {
     pub(super) group: Option<String>,
 }
 
-/// What `keep-id` says about the payload's user, as podman has it: the home directory is the host's where that
+/// The payload's user under `keep-id`, as in podman: the home directory is the host's where that
 /// is mounted, else the working directory.
 pub(super) fn kept(asked: &IdsRequest, account: &Account, cwd: &Path, mounts: &[MountSpec]) -> Option<Kept> {
     let IdsRequest::Kept { uid, gid } = asked else { return None };

@@ -125,7 +125,7 @@ impl Resources {
         if let Some(reserved) = self.memory_reservation {
             set("memory.low", reserved.to_string());
         }
-        // As docker has it: as much swap as memory unless said otherwise.
+        // As in docker: by default as much swap as memory.
         match (self.memory, self.memory_swap) {
             (_, Some(None)) => set("memory.swap.max", "max".to_owned()),
             (Some(memory), Some(Some(both))) => {

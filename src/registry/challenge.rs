@@ -17,7 +17,7 @@ pub(super) enum Challenge {
         realm: String,
         /// The name the registry has there.
         service: Option<String>,
-        /// What the registry wants the token to be for.
+        /// The scope of the token that the registry requests.
         scope: Option<String>,
     },
 }

@@ -57,7 +57,7 @@ impl std::str::FromStr for Credentials {
     }
 }
 
-/// What the files say, in order of precedence.
+/// The entries of the files, in order of precedence.
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
     files: Vec<AuthFile>,

@@ -140,7 +140,7 @@ async fn told_to_stop(stopped: &dyn Fn() -> bool) {
     }
 }
 
-/// Failures that another host cannot cure.
+/// Failures for which trying another host is pointless.
 fn is_local(e: &Error) -> bool {
     !matches!(e.kind(), Kind::Registry | Kind::NotFound | Kind::Image)
 }

@@ -260,7 +260,7 @@ impl Session {
         }
     }
 
-    /// What the registry does not have: the repository, what was asked for, or a part of it.
+    /// What the registry lacks: the repository, the requested object, or a part of it.
     fn not_found(&self, what: &str, repository_unknown: bool) -> Error {
         let (host, reference) = (self.endpoint.host(), &self.endpoint.reference);
         let repository = reference.repository();

@@ -87,7 +87,7 @@ impl Connection {
         self.send(&Frame::Signal(signal));
     }
 
-    /// Says that nobody reads a stream any more: who writes to it inside is told so.
+    /// Reports that a stream is no longer read, so that writers inside get an error.
     pub fn close(&mut self, stream: Stream) {
         self.send(&Frame::Closed(if stream == Stream::Stdout { 1 } else { 2 }));
     }
@@ -154,7 +154,7 @@ impl Connection {
         self.message.resize(CONTENT_MAX + 1, 0);
         match recv(self.socket.as_raw_fd(), &mut self.message, MsgFlags::MSG_DONTWAIT) {
             // The other side closed before it had read all of ours (the end of standard input, say). That is
-            // told once, ahead of what it sent: the exit code is still to come.
+            // reported once, before the data it sent: the exit code is still to come.
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => Ok(None),
             Ok(length) => Ok(Some(length)),
             Err(e) => Err(Error::new(Kind::Runtime, "read from the container's monitor").caused_by(e)),

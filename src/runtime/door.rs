@@ -84,7 +84,7 @@ impl Door {
     }
 
     /// The root directory of the first process (`O_PATH`), mounts and volumes included. What is below must be
-    /// resolved inside it, for the container may change it at any moment.
+    /// resolved inside it, because the container may change it at any time.
     ///
     /// # Errors
     /// As [`Door::namespace`], and when it is not the container's.

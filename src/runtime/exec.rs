@@ -169,7 +169,7 @@ fn prepare(
     let shared = if userns::inside() { None } else { Some(shared().ok_or_else(gone)?) };
     let mut order = order(store, plan, &door, request)?;
     super::secrets::add_variables(dir, plan, &mut order.order.plan.process.env)?;
-    // Where that cannot be told, it is.
+    // If that is unknown, assume so.
     let limited = cgroup::effective(dir, plan).map_or(true, |limits| !limits.is_empty());
     order.cgroup = cgroup::reach(dir, door.run(), limited)?;
     let run = door.run().run;

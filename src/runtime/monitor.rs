@@ -173,7 +173,7 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
             false => restart::after(context, &record, end, relay.told_to_stop(), &mut course),
         };
         if !context.plan.lifecycle.auto_remove {
-            // Who waits for the record may want the ports at once: `restart`, for one.
+            // A command that waits for the record, such as `restart`, may want the ports at once.
             network::close(network.take());
         }
         finish::ended(context, &record, end, relay.left(), again);
@@ -186,7 +186,7 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
         if again.is_none() {
             finish::remove(context.store, context.dir, context.plan);
         }
-        // Who waits for the end finds all of it now.
+        // Commands that wait for the exit now see all of it.
         drop(pipe);
         relay.hand_over(end.code);
         drop(mounts);

@@ -29,7 +29,8 @@ fn stream(number: u8) -> log::Stream {
     if number == 2 { log::Stream::Stderr } else { log::Stream::Stdout }
 }
 
-/// Where output goes. A log that cannot be written, on a full disk say, must not stop the container.
+/// Where output goes. A log that cannot be written, for instance because the disk is full, must not stop the
+/// container.
 pub(super) fn sink(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Sink<'static>, Failure> {
     if let Some(options) = files(&plan.io.log) {
         let opened = log::Writer::open(dir, &options);

@@ -44,7 +44,7 @@ pub struct ResolvedUser {
     pub group: Option<Vec<u8>>,
 }
 
-/// Looks up whom to run as.
+/// Looks up the user to run as.
 ///
 /// # Errors
 /// A name that is not there, a number that is no id, a database that is not a plain file.
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(found("web:", &[]).2, [4, 10, 34]);
         assert_eq!(found(":wheel", &[]), (0, 10, vec![10], "/root".to_owned()));
         assert_eq!(found("555", &[]), (555, 0, vec![0], "/".to_owned()));
-        // A number is an id even where a user has it for a name.
+        // A number is an id even if a user has it as a name.
         assert_eq!(found("1000", &[]), (1000, 0, vec![0], "/".to_owned()));
         assert_eq!(found("nohome", &[]).3, "/");
         assert_eq!(found("4294967294", &[]).0, 4_294_967_294);

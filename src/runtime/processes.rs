@@ -215,7 +215,7 @@ impl First {
         let first = First::open(run)?;
         let dir = open_dir(run.init.pid)?;
         let status = text(dir.as_fd(), "status")?;
-        // Who made a pid namespace has the number 1 in it.
+        // The creator of a PID namespace has pid 1 in it.
         if field(&status, "NSpid")?.split_ascii_whitespace().last() == Some("1") && first.kind == "pid" {
             return Some(first);
         }

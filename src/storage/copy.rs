@@ -61,7 +61,7 @@ pub(super) fn node(
 }
 
 fn regular(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> nix::Result<()> {
-    // Whatever was a regular file a moment ago is checked again once it is open; a FIFO does not block.
+    // What was a regular file before is checked again once it is open; a FIFO does not block.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let open = || openat(from.0, from.1, flags, Mode::empty());
     let mut source = File::from(despite_leases(open)?);

@@ -31,7 +31,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// A file of this size is put aside.
+/// A file of this size is rotated.
 const FULL: u64 = 4 << 20;
 /// How many rotated files are kept; one that was written to recently is kept in any case.
 const KEPT: usize = 8;
@@ -108,7 +108,7 @@ impl Events {
 fn rotate(dir: &Place, file: &File, urgent: bool) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) if urgent => uninterrupted(|| file.lock())?,
-        // Another moment will do as well.
+        // It can be done later.
         Err(TryLockError::WouldBlock) => return Ok(()),
         Err(TryLockError::Error(e)) => return Err(e),
         Ok(()) => {}

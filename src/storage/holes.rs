@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].0 <= 1 << 30 && found[0].0 + found[0].1 >= (1 << 30) + 4, "{found:?}");
         assert_eq!(found[1].0 + found[1].1, 1 << 40, "{found:?}");
-        // One that was longer a moment ago.
+        // The file has been truncated meanwhile.
         assert_eq!(pieces(file.as_fd(), 1 << 20).unwrap(), []);
     }
 }

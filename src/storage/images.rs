@@ -399,7 +399,7 @@ impl Images {
         Ok(all)
     }
 
-    /// The records that can be read. One that cannot stands in the way of nobody: who decides what is unused
+    /// The records that can be read. An unreadable one does not affect the others; code that decides what is unused
     /// asks [`Images::has_unreadable`] besides.
     fn records<T: serde::de::DeserializeOwned>(&self, kind: &str) -> Result<Vec<(T, bool)>> {
         let mut all = Vec::new();

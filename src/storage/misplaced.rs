@@ -6,7 +6,7 @@ use super::store::Store;
 use crate::error::{Error, Kind, Result};
 use nix::sys::stat::SFlag;
 
-/// Directories that hold nothing which is not made again, or told by other records.
+/// Directories whose contents can all be rebuilt, from other records or otherwise.
 const REPLACEABLE: [&str; 4] = ["tmp", "trash", "names", "events"];
 
 /// The files that are locked.

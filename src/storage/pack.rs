@@ -391,7 +391,7 @@ impl<'a, W: Write> Packer<'a, W> {
         if entry.size - data < HOLES_MIN {
             return Ok(None);
         }
-        // As GNU tar ends a map, so that a hole at the end is told.
+        // GNU tar ends a map in this way, to represent a hole at the end.
         pieces.push((entry.size, 0));
         let map = map(&pieces);
         self.entry(&Entry { size: map.len() as u64 + data, real_size: Some(entry.size), ..entry.clone() })?;

@@ -24,7 +24,7 @@ use std::{fs, io};
 pub(super) const TMP: &str = "tmp";
 /// What is being deleted.
 pub(super) const TRASH: &str = "trash";
-/// What `system check --repair` has put out of the way.
+/// What `system check --repair` has moved aside.
 pub(super) const ASIDE: &str = "damaged";
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY);
@@ -112,7 +112,7 @@ impl Place {
         Ok(names.filter(|name| !name.starts_with('.')).collect())
     }
 
-    /// What is known of a name in it, links themselves; `None` when nothing has it.
+    /// The status of an entry, not following links; `None` if it does not exist.
     ///
     /// # Errors
     /// Those of fstatat(2).

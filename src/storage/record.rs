@@ -244,7 +244,7 @@ pub(super) fn size_is_limited() -> bool {
     getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| soft != RLIM_INFINITY)
 }
 
-/// Puts a failed file operation into words, with the cure where the errno tells one.
+/// Turns a failed file operation into a message, with a hint if the errno suggests one.
 pub fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     let errno = e.raw_os_error().map(Errno::from_raw);
     let error = Error::new(Kind::Storage, format!("{doing} {}", path.display())).caused_by(e);

@@ -44,11 +44,11 @@ pub struct Places {
     pub merged: PathBuf,
     /// Nobody will look at `upper` after a crash: skip syncs.
     pub volatile: bool,
-    /// Who lays the layers over each other.
+    /// Which overlay driver combines the layers.
     pub overlay: Overlay,
 }
 
-/// Who lays the layers over each other (`--storage-opt overlay.driver`).
+/// Which overlay driver combines the layers (`--storage-opt overlay.driver`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlay {
@@ -156,7 +156,7 @@ fn overlay(
     let parts = fuse::overlay::Parts { lowers, upper, work, volatile };
     fuse::overlay::mount(&parts, target).map_err(|mut failure| match by_kernel {
         None => failure,
-        // Which of both is easier to cure is for the user to say.
+        // The user decides which of the two is easier to fix.
         Some(refused) => {
             failure.detail =
                 format!("{failure}; it is needed, as the kernel refuses an overlay there ({refused})");

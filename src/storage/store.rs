@@ -78,7 +78,7 @@ impl Store {
         Store { overlay, ..self }
     }
 
-    /// Who lays layers over each other.
+    /// Which overlay driver combines layers.
     pub fn overlay(&self) -> rootfs::Overlay {
         self.overlay
     }
@@ -196,7 +196,7 @@ fn initialise(root: &Place) -> Result<()> {
     root.replace("version", &version, Durability::Synced)
 }
 
-/// Adds the cure of a place that cannot hold a store.
+/// Adds the hint for a place that cannot hold a store.
 fn elsewhere(error: Error) -> Error {
     let known = !error.hints().is_empty();
     if known { error } else { error.hint("Name another place: coracle --root DIR ...") }

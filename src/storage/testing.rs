@@ -38,7 +38,7 @@ pub(in crate::storage) fn hands_down(directory: &Path) -> bool {
     xattr::get(open.as_fd(), c"system.posix_acl_default").unwrap().is_some()
 }
 
-/// What a container of one layer is to be, with a port published.
+/// The plan of a container with one layer and a published port.
 pub(in crate::storage) fn spec(name: &str) -> ContainerSpec {
     let image = format!("sha256:{}", "a".repeat(64));
     serde_json::from_value(serde_json::json!({

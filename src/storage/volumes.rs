@@ -262,7 +262,7 @@ impl Volumes {
         }
     }
 
-    /// Has the volume to oneself while it is filled: two containers may be the first ones at the same moment.
+    /// Locks the volume while it is filled: two containers may be the first at the same time.
     /// The lock is on the directory that holds `_data`, which no container can reach: one that could, would
     /// hold up the start of every other container with the volume.
     ///
@@ -336,7 +336,7 @@ impl Volumes {
     }
 
     /// Mends a damaged volume; says what was done. One with content gets a fresh record, by which it is a plain
-    /// volume without labels; all else is set aside, and nothing of it is lost.
+    /// volume without labels; everything else is moved aside intact.
     ///
     /// # Errors
     /// When the file system refuses.

@@ -38,7 +38,7 @@ pub(super) enum Meaning<'a> {
     Whiteout(&'a [u8]),
     /// All names of the lower layers in this directory are gone.
     Opaque,
-    /// Nothing; not to be made.
+    /// Nothing is created.
     Internal,
 }
 

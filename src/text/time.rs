@@ -110,7 +110,7 @@ pub fn go_duration(duration: Duration) -> String {
     text + "s"
 }
 
-/// Reads a point in time as [`parse_time`] does, before the present moment.
+/// Parses a point in time like [`parse_time`], in the past.
 ///
 /// # Errors
 /// As [`parse_time`].

@@ -9,7 +9,7 @@ pub fn docker() -> bool {
     std::env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new("docker")))
 }
 
-/// The exit code of a verb as docker has it: 125 is for `run` and for command lines that are wrong, any
+/// The exit code of a verb in docker's dialect: 125 is for `run` and for invalid command lines, any
 /// other failure is 1.
 pub fn docker_exit_code(code: ExitCode) -> ExitCode {
     if code == ExitCode::from(125) { ExitCode::FAILURE } else { code }

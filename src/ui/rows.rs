@@ -44,7 +44,7 @@ pub fn harmless_json(text: &str) -> String {
     }
 }
 
-/// A value as JSON in one line, with its fields in the order of their names, as docker has it.
+/// A value as JSON on one line, with its fields sorted by name, as in docker.
 ///
 /// # Errors
 /// None in practice: JSON values always serialize.

@@ -172,7 +172,7 @@ impl Row<'_> {
         }
     }
 
-    /// The row as podman's `--format json` has it.
+    /// The row in podman's `--format json`.
     pub fn json(&self) -> Value {
         let s = &self.of.summary;
         let argv = self.of.spec.as_ref().map(|plan| {

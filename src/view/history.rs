@@ -84,7 +84,7 @@ impl Row<'_> {
         })
     }
 
-    /// The step as podman's `--format json` has it.
+    /// The step in podman's `--format json`.
     pub fn json(&self) -> Value {
         let created = self.created().map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true));
         json!({

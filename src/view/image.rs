@@ -95,7 +95,7 @@ impl Row<'_> {
         })
     }
 
-    /// The image as podman's `--format json` has it.
+    /// The image in podman's `--format json`.
     pub fn json(&self) -> Value {
         let image = self.image;
         let labels = &image.image.config.config.labels;

@@ -125,7 +125,7 @@ impl Row<'_> {
         Value::Object(row)
     }
 
-    /// The row as podman's `--format json` has it.
+    /// The row in podman's `--format json`.
     pub fn json(&self) -> Value {
         json!({
             "id": self.id(),

@@ -37,7 +37,7 @@ pub fn facts() -> Value {
     })
 }
 
-/// The same in docker's shape, in which client and server are told apart.
+/// The same in docker's format, which separates client and server.
 fn docker_facts(facts: &Value, kernel: &str) -> Value {
     let common = json!({
         "Version": facts["Version"],

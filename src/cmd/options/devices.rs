@@ -118,7 +118,7 @@ fn nodes(host: &Path, inside: &Path, permissions: &str) -> Result<Vec<DeviceSpec
     if all.is_empty() { Err(refuse("there is no device in it")) } else { Ok(all) }
 }
 
-/// What a container makes itself, and terminals, which are not to be shared.
+/// Devices that a container creates itself, and terminals, which must not be shared.
 const OWN: [&str; 10] = ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "console"];
 
 /// For `--privileged`: the devices that the caller may open, in addition to the default ones.

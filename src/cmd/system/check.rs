@@ -201,7 +201,7 @@ fn images(store: &Store, args: &Args, report: &mut Report) -> Result<()> {
         if !args.repair {
             continue;
         }
-        // Before containers go for it: a pull may have mended it while others were read.
+        // Checked before containers are removed for it: a pull may have repaired it meanwhile.
         if args.force && store.images().is_still(&store.exclusive()?, &image)? {
             for user in store.images().users(&image.id)? {
                 if let Ok(container) = store.containers().open(&user) {

@@ -169,7 +169,7 @@ impl<'a> Case<'a> {
             }
             Step::Killed(at) if at.elapsed() >= AFTER_KILL => self.kill_holders(),
             Step::Alone(at) if at.elapsed() >= AFTER_MONITOR => return Some(Err(stuck(container))),
-            // A start that has waited for the end of the last one has it now.
+            // A start that has waited for the end of the last run has it now.
             Step::Alone(_) => kill_holder(container),
             _ => {}
         }
@@ -221,7 +221,7 @@ fn kill_holder(container: &ContainerDir) {
 
 /// Kills the first process, after noting that the container must not be restarted.
 pub(super) fn send_kill(container: &ContainerDir) {
-    // On a full disk the monitor itself keeps in mind that it was told.
+    // If the disk is full, the monitor itself remembers that it was signalled.
     let _ = note_stop(container);
     // It has just exited by itself, or waits to be restarted.
     let _ = signal(container, libc::SIGKILL);

@@ -57,7 +57,7 @@ pub(super) fn ask(container: &ContainerDir, with: i32) -> Result<()> {
         other => other?,
     }
     if noted.is_err() {
-        // A full disk. The monitor itself keeps in mind that it was told.
+        // The disk is full. The monitor itself remembers that it was signalled.
         nudge(container);
     }
     Ok(())

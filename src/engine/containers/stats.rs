@@ -30,7 +30,7 @@ pub struct Sample {
     /// Bytes that came in and went out over its network, loopback left out; `None` when it has none of
     /// its own.
     pub network: Option<(u64, u64)>,
-    /// Bytes read from and written to disks; `None` when it cannot be told.
+    /// Bytes read from and written to disks; `None` if unknown.
     pub disk: Option<(u64, u64)>,
     /// Threads.
     pub tasks: u64,

@@ -54,7 +54,7 @@ pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duratio
             // Releasing the files of a container that is not running notifies nobody.
             let look = container.is_in_hand().then_some(LOOK);
             watch::wait_any(&mut watch, [left, look].into_iter().flatten().min());
-            // What it was made for has happened, or there is a monitor now to be watched as well.
+            // The watched event has happened, or there is now a monitor to watch as well.
             if watch[0].is_spent() || !watch[0].has_monitor() && container.is_alive() {
                 break;
             }
@@ -146,7 +146,7 @@ pub fn last_code(
     Ok(note.code(0).unwrap_or(code))
 }
 
-/// Waits while the monitor still waits to start the container again; it was told not to.
+/// Waits while the monitor still waits to restart the container; it has been told not to.
 pub(super) fn await_no_restart(container: &ContainerDir) {
     let begun = Instant::now();
     while container.status() == Status::Restarting && begun.elapsed() < AFTER_KILL {

@@ -24,7 +24,7 @@ use std::os::fd::AsRawFd;
 pub struct CommitRequest {
     /// The name it gets, if any; without a registry it is under `localhost/`.
     pub name: Option<Reference>,
-    /// Who made it.
+    /// Its author.
     pub author: Option<String>,
     /// A remark for its history.
     pub message: Option<String>,

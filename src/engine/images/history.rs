@@ -7,7 +7,7 @@ use crate::storage::Store;
 /// One step of an image's history.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// What the image says of it.
+    /// The image's record of it.
     pub entry: HistoryEntry,
     /// Bytes of its layer; 0 without one.
     pub size: u64,

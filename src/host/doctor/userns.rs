@@ -134,7 +134,7 @@ fn label() -> Option<String> {
     Some(label.trim_end_matches('\0').to_owned())
 }
 
-/// The limits of user.max_*_namespaces that are nought or small enough to be met, with their cures.
+/// The limits of user.max_*_namespaces that are zero or may be reached, with their fixes.
 /// clone(2) and unshare(2) answer ENOSPC when one is reached.
 pub(in crate::host) fn namespace_limits() -> Vec<String> {
     let mut cures = Vec::new();
@@ -181,7 +181,7 @@ mod tests {
         );
     }
 
-    /// `info` indents cures, and a path may hold anything: a shell gives back the profile as it is.
+    /// `info` indents fixes, and a path may contain anything, so the profile is quoted for a shell.
     #[test]
     fn the_profile_survives_a_shell_and_indentation() {
         let program = Path::new("/home/o'neill/%s\\x/coracle");

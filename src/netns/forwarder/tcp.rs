@@ -77,7 +77,7 @@ struct Flow {
     held: usize,
     /// The source has said that no more comes.
     ended: bool,
-    /// The receiver has been told.
+    /// The receiver has been notified.
     done: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Which socket an epoll event belongs to.
 
-/// Who an event is for. The two low bits say which kind, the rest is a number of that kind.
+/// What an event is for. The two low bits are the kind, the rest is a number of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
     /// The link to the monitor.

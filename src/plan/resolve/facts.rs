@@ -14,7 +14,7 @@ pub struct Facts {
     pub spare_name: Name,
     /// Now.
     pub created: DateTime<Utc>,
-    /// Who starts it.
+    /// Its caller.
     pub caller: Caller,
     /// The account, where its ids count.
     pub account: Account,

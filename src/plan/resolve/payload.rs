@@ -43,7 +43,7 @@ pub(super) fn argv(request: &Request, program: Vec<String>) -> Vec<String> {
     }
 }
 
-/// Whom the payload runs as; `kept` is the user's own account, when the container has it.
+/// The payload's user; `kept` is the user's own account, if the container maps it.
 pub(super) fn user(request: &Request, config: Option<&RunConfig>, kept: Option<Kept>) -> Result<UserSpec> {
     let of_image = config.map_or("", |c| c.user.as_str());
     let user = match (&request.process.user, &kept) {

@@ -195,7 +195,7 @@ fn place(parent: Option<&str>) -> Option<String> {
     }
 }
 
-/// Whether a parent is given as podman has it under systemd: by the name of a slice.
+/// Whether a parent is given by the name of a slice, as with podman under systemd.
 fn is_slice(parent: &str) -> bool {
     parent.ends_with(".slice") && !parent.contains('/')
 }

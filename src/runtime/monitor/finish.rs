@@ -138,7 +138,7 @@ pub(super) fn remove(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) {
         return;
     }
     let Ok(lock) = dir.lock() else { return };
-    // Another command may be removing it at this moment; then it is gone either way.
+    // Another command may be removing it; then it is gone either way.
     let _ = dir.trash(&lock);
     crate::failpoint::reach("end.removed");
     let _ = crate::storage::volumes::remove_anonymous(store.volumes(), store.containers(), plan);

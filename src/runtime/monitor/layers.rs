@@ -84,7 +84,7 @@ impl Layers {
         found.ok_or_else(|| Failure::other("find", "layers", "they are of another container"))
     }
 
-    /// Who lays them over each other.
+    /// Which overlay driver combines them.
     pub(super) fn overlay(&self) -> Overlay {
         self.overlay
     }

@@ -147,7 +147,7 @@ pub(super) fn next(
             }
             Err(failed) => failed,
         };
-        // Where there is no record of the attempt it is told with the run before.
+        // If there is no record of the attempt, it is reported with the previous run.
         last = record.map_or(RunRecord { restarts: last.restarts + 1, ..last }, |record| *record);
         end = End { code: crate::runtime::explain::exit_code(&failure), signal: None };
         error = Some(failure.describe());

@@ -178,7 +178,7 @@ fn record_run(
     Ok(record)
 }
 
-/// What is to be limited, which may be nothing where the container manages cgroups itself; `None` when neither
+/// The limits, which may be empty if the container manages cgroups itself; `None` when neither
 /// is asked for.
 fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Option<Resources>, Failure> {
     let limits = &plan.limits;

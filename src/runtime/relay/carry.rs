@@ -94,7 +94,7 @@ impl<'a> Relay<'a> {
         })
     }
 
-    /// With a service manager to be told.
+    /// With a service manager to notify.
     pub(in crate::runtime) fn with(self, notify: Option<Notify>) -> Relay<'a> {
         Relay { notify, ..self }
     }

@@ -18,7 +18,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Between the end and the first look: mostly the parent is told at once.
+/// Delay before the first check: usually the parent is notified at once.
 const SOON: Duration = Duration::from_millis(20);
 /// Polling interval for a process that is about to exit.
 const AGAIN: Duration = Duration::from_millis(250);

@@ -31,7 +31,7 @@ pub(super) enum Watch {
 }
 
 impl Relay<'_> {
-    /// Waits, until a moment at most; returns what is ready.
+    /// Waits at most until this moment; returns what is ready.
     pub(super) fn wait(
         &self,
         signals: &SignalFd,

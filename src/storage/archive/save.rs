@@ -27,7 +27,7 @@ pub enum SaveFormat {
     OciArchive,
     /// An OCI image layout as a directory.
     OciDir,
-    /// A directory as skopeo's `dir:` has it, with docker's manifest.
+    /// A directory in the format of skopeo's `dir:`, with docker's manifest.
     DockerDir,
 }
 

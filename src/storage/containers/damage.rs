@@ -72,7 +72,7 @@ impl Containers {
             }
             match self.open(&id) {
                 Ok(dir) => {
-                    // Looked at once more under its lock: some of it is right again in a moment.
+                    // Checked again under its lock: some of it may have been transient.
                     let suspect = !self.examine(&dir).is_empty();
                     if suspect && let Ok(_lock) = dir.lock() {
                         all.extend(self.examine(&dir));
@@ -123,7 +123,7 @@ impl Containers {
         {
             fault(&format!("its name {name} leads elsewhere"), Cure::Link);
         }
-        // All of it may be going at this moment.
+        // It may just be being removed.
         if dir.in_place() { all } else { Vec::new() }
     }
 
@@ -181,7 +181,7 @@ impl Containers {
         self.take_name(&Place::make(&self.data.join(NAMES))?, name, id)
     }
 
-    /// Moves a container that cannot be mended out of the way, with all that it has; returns where to. Its name is
+    /// Moves a container that cannot be repaired aside, with all its files; returns the new path. Its name is
     /// free then, and nothing counts as used by it.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ impl ContainerDir {
         self.in_place() && files::is_there(self.fd(), "summary")
     }
 
-    /// What the container changed of its root file system.
+    /// The container's changes to its root file system.
     pub fn upper(&self) -> PathBuf {
         self.path().join("upper")
     }
@@ -137,7 +137,7 @@ impl ContainerDir {
         files::read_json(self.fd(), file).context(Kind::Storage, || self.doing(&format!("read {file}")))
     }
 
-    /// What it is to be, as it was made. One of a newer version is refused, as it may mean more than is read of
+    /// Its plan, as created. One of a newer version is refused, as it may mean more than is read of
     /// it.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl ContainerDir {
         )
     }
 
-    /// A record that could not be written, with the cure where there is one.
+    /// A record that could not be written, with a hint if there is one.
     fn unwritten(&self, file: &str, e: io::Error) -> Error {
         let cure = record::hint(e.raw_os_error().map(Errno::from_raw));
         let error = Error::new(Kind::Storage, self.doing(&format!("write {file}"))).caused_by(e);

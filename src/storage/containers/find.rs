@@ -35,7 +35,7 @@ impl Containers {
         }
     }
 
-    /// A random name that no container has at this moment; [`Containers::create`] has the last word.
+    /// A random name that no container has at the moment; [`Containers::create`] decides.
     ///
     /// # Errors
     /// When the kernel has no random bytes or hundreds of attempts met names in use.

@@ -96,7 +96,7 @@ fn open(dir: BorrowedFd<'_>, name: &str, create: bool) -> nix::Result<OwnedFd> {
     openat(dir, name, flags, Mode::from_bits_truncate(0o600))
 }
 
-/// Opens `lock`, made if missing. Something else in its place is put out of the way: it holds nothing that
+/// Opens `lock`, made if missing. Something else in its place is moved aside: it holds nothing that
 /// anybody needs, and no container may be kept from being removed by it.
 fn open_lock(dir: BorrowedFd<'_>) -> io::Result<File> {
     let open = || open_regular(dir, "lock", OFlag::O_RDWR | OFlag::O_CREAT);

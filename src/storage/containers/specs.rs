@@ -62,7 +62,7 @@ impl ContainerDir {
 }
 
 impl Containers {
-    /// Reads every container's plan. What is being made or removed at this moment is left out.
+    /// Reads every container's plan. Containers that are being created or removed are left out.
     ///
     /// # Errors
     /// When the directory of containers cannot be read.

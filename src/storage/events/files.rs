@@ -20,7 +20,7 @@ pub(super) fn numbered(number: u64) -> String {
     format!("{number:08}")
 }
 
-/// The files that were put aside, the oldest first.
+/// The rotated files, oldest first.
 pub(super) fn numbers(dir: &Place) -> io::Result<Vec<u64>> {
     let names = dir.names().map_err(in_words)?;
     let mut all: Vec<u64> = names.into_iter().filter_map(|name| name.parse().ok()).collect();

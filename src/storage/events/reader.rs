@@ -152,7 +152,7 @@ impl Reader {
                 later.push(name);
             }
             let next = open(&self.dir, later.pop().as_deref().unwrap_or(CURRENT))?;
-            // Another may have been put aside since we looked, or while: a listing may then lack one and have
+            // Another file may have been rotated in the meantime: a listing may then lack one and have
             // the one after it (readdir(3)). What was there before the second look began is in that one.
             if super::numbers(&self.dir)? == numbers {
                 return Ok(next);

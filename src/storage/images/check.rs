@@ -34,7 +34,7 @@ impl Images {
         Ok(all)
     }
 
-    /// Whether an image that was found damaged still is, now that nobody can mend it by a pull. Of its
+    /// Whether an image that was found damaged still is, now that no pull can repair it. Of its
     /// blobs only those are read again that were wrong.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ impl Images {
         Ok(())
     }
 
-    /// The blobs that images of our own store need; `None` when that cannot be told, as a record or a manifest
+    /// The blobs that images of our own store need; `None` if that is unknown, because a record or a manifest
     /// cannot be read.
     fn named_blobs(&self) -> Result<Option<HashSet<Digest>>> {
         let mut named: HashSet<Digest> = HashSet::new();

@@ -113,7 +113,7 @@ impl Images {
         all
     }
 
-    /// The layers that images of our own store and containers need; `None` when that cannot be told, as a record,
+    /// The layers that images of our own store and containers need; `None` if that is unknown, because a record,
     /// a configuration or a plan cannot be read.
     pub(super) fn used_layers(&self) -> Result<Option<HashSet<ChainId>>> {
         let mut used = HashSet::new();

@@ -36,7 +36,7 @@ pub(super) enum Ownership {
     Recorded,
 }
 
-/// What is still to be set on a directory when nothing is made in it any more.
+/// The attributes to set on a directory once nothing more is created in it.
 struct Pending {
     mode: u32,
     mtime: TimeSpec,
@@ -275,7 +275,7 @@ impl<'a> Maker<'a> {
         })
     }
 
-    /// Tries to make something; when the name is taken, removes what has it and tries again.
+    /// Tries to create something; if the name exists, removes that and tries again.
     fn once_more<T>(&mut self, place: &Place<'_>, make: impl Fn() -> nix::Result<T>) -> Result<T> {
         let made = match make() {
             Err(Errno::EEXIST) => {

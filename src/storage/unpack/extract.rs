@@ -89,7 +89,7 @@ pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Res
     Ok(extractor.done)
 }
 
-/// A stream as the archive it is: how it is compressed is told by its first bytes.
+/// A stream as an archive; its compression is recognised by its first bytes.
 ///
 /// # Errors
 /// When the stream cannot be read.

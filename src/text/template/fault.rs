@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind};
 
-/// What is wrong with a template, and at which byte of it.
+/// An error in a template, and its byte offset.
 #[derive(Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) at: usize,

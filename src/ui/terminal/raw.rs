@@ -2,7 +2,7 @@
 
 use nix::sys::termios::{self, SetArg, Termios};
 
-/// The terminal's mode before, put back on drop.
+/// The terminal's previous mode, restored on drop.
 pub(super) struct RawMode(Termios);
 
 impl RawMode {

@@ -20,7 +20,7 @@ const NOT_PROXIED: [Signal; 11] = [
     Signal::SIGURG,
 ];
 
-/// Signals that end a command with a terminal, which is put in order first.
+/// Signals that end a command with a terminal, which is restored first.
 const FATAL: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// Signals that are blocked; unblocked on drop.

@@ -56,7 +56,7 @@ fn attributes(event: &Event) -> BTreeMap<&str, String> {
 pub(super) fn line(event: &Event) -> String {
     let about: Vec<String> = attributes(event).iter().map(|(key, value)| format!("{key}={value}")).collect();
     let time = event.time.with_timezone(&Local).format("%Y-%m-%dT%H:%M:%S%.9f%:z").to_string();
-    // As Go has it.
+    // As in Go.
     let time = time.strip_suffix("+00:00").map_or(time.clone(), |utc| format!("{utc}Z"));
     let line =
         format!("{time} {} {} {} ({})", event.kind.as_str(), action(event), id(event), about.join(", "));

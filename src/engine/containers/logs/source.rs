@@ -73,7 +73,7 @@ impl Source {
         let spec = container.spec().ok().map(|spec| spec.io.log);
         let watch = request.follow.then(|| Watch::new(&container));
         let lines = open(&container, spec.as_ref(), request)?;
-        // A file elsewhere is not watched, and the journal neither.
+        // Neither a file elsewhere nor the journal is watched.
         let is_asked = spec.is_some_and(|spec| spec.path.is_some() || spec.driver == LogDriver::Journald);
         Ok(Source {
             ended: !request.follow,

@@ -260,7 +260,7 @@ impl LayerSink for Sink {
     }
 }
 
-/// A source that ends with a failure once it is told to.
+/// A source that fails once it is told to stop.
 struct Stoppable<R> {
     inner: R,
     give_up: Arc<AtomicBool>,

@@ -14,7 +14,7 @@ impl ContainerDir {
     pub fn event(&self, action: Action) -> Event {
         let spec = self.spec().ok();
         let name = self.name_if_known(spec.as_ref());
-        // One that cannot be read has no image or labels that could be told.
+        // The image and labels of an unreadable one are unknown.
         let (image, labels) = spec.map(|spec| (spec.image, spec.labels)).unwrap_or_default();
         let image = image.map(|image| image.reference).unwrap_or_default();
         let event = Event::new(Type::Container, action).id(self.id.as_str()).name(name).image(image);

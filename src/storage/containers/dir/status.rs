@@ -68,7 +68,7 @@ impl ContainerDir {
         locks::starts(self.fd(), "alive")
     }
 
-    /// Waits while the container is being started, a moment as a rule: until then nobody may join, read or
+    /// Waits while the container is being started, usually briefly: until then nobody may join, read or
     /// signal what will be in it.
     pub fn await_start(&self) {
         /// Between two looks. Not by inotify: to close a watch costs more than a start (an SRCU grace period).

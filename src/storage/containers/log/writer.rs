@@ -27,7 +27,7 @@ const RESERVE: u64 = 8;
 pub struct Writer {
     place: Place,
     form: Form,
-    /// The tag as JSON has it, with what stands around it.
+    /// The tag as JSON, with the surrounding text.
     attributes: String,
     file: File,
     size: u64,

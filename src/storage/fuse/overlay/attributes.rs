@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Names of attributes that are overlay's own.
 const OWN: &[u8] = b"user.overlay.";
 
-/// What is to be changed of a file.
+/// The attributes of a file to change.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Changes {
     pub(super) mode: Option<u32>,

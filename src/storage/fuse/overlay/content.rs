@@ -16,7 +16,7 @@ impl Content {
         Content(RwLock::new((Arc::new(file), writable)))
     }
 
-    /// Its descriptor at this moment.
+    /// Its current descriptor.
     pub(super) fn file(&self) -> Arc<OwnedFd> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
     }

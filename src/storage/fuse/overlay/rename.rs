@@ -72,7 +72,7 @@ impl Tree {
         Ok(End { parent, name, directory, below })
     }
 
-    /// A directory that comes to a name that lower layers have too is not to be mixed with theirs.
+    /// A directory renamed to a name that lower layers also have must not be merged with theirs.
     fn hide_below(&self, at: &End<'_>, under: &End<'_>) -> nix::Result<()> {
         match beneath(&at.directory, at.name, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
             Ok(directory) if under.below => whiteout::set_opaque(directory.as_fd()),

@@ -134,7 +134,7 @@ fn name(name: &OsStr) -> nix::Result<CString> {
 }
 
 thread_local! {
-    /// What was read last, to be filled again.
+    /// The buffer of the last read, for reuse.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -411,7 +411,7 @@ impl Filesystem for Server {
                 }
                 continue;
             }
-            // What is gone meanwhile is not told: every entry is a number given away.
+            // Entries that are gone meanwhile are skipped: each reported entry has a number that was returned.
             let found = name_of(entry.name).and_then(|name| tree.lookup(directory, &name));
             let Ok(found) = found else { continue };
             let attributes = attributes(found.number, &found.status);

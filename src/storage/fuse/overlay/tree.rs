@@ -225,7 +225,7 @@ impl Tree {
         Ok(from)
     }
 
-    /// The directory that is in no place any more is not to be found there.
+    /// A directory that has been removed is not found.
     pub(super) fn forget_directory(&mut self, number: u64) {
         self.directories.drop_all(|(of, _)| *of == number);
     }
@@ -281,7 +281,7 @@ impl Tree {
         Ok(Found { number, status })
     }
 
-    /// Before a file loses a name: holds it, should that be the last one, as somebody may have it open.
+    /// Before a file loses a name: keeps it open in case that is the last one, as it may be in use.
     pub(super) fn hold(&mut self, number: u64) -> nix::Result<()> {
         let node = self.node(number)?;
         if node.names.len() <= 1 && node.held.is_none() {

@@ -14,7 +14,7 @@ pub(super) fn settings(
     plan: &ContainerSpec,
     summary: &Summary,
 ) -> Result<Value> {
-    // Who shares another's network is reached at the other's ports.
+    // A container that shares another's network is reached at the other's ports.
     let published = match &plan.network.mode {
         NetworkMode::Container(id) => {
             store.containers().find(id).map(|other| other.summary().ports).unwrap_or_default()
