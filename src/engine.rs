@@ -4,6 +4,7 @@
 //! it is by a callback, and what changes is written to the events here. Nothing here knows of options, of standard
 //! streams, of the current directory or of exit codes.
 
+pub mod check;
 pub mod containers;
 pub mod disk_usage;
 pub mod events;
@@ -11,6 +12,7 @@ pub mod filter;
 pub mod images;
 pub mod info;
 pub mod prune;
+pub mod reset;
 pub mod volumes;
 
 use crate::storage::Store;

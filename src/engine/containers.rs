@@ -7,6 +7,7 @@
 //! `Crashed`: whoever notices first finishes its work by [`recover()`].
 
 pub mod cleanup;
+pub mod clone;
 pub mod copy;
 mod create;
 pub mod dependents;
