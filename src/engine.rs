@@ -4,6 +4,7 @@
 //! is reported through a callback, and changes are recorded as events here. Nothing in this room uses command
 //! line options, standard streams, the current directory or exit codes.
 
+pub mod check;
 pub mod containers;
 pub mod disk_usage;
 pub mod events;
@@ -11,6 +12,7 @@ pub mod filter;
 pub mod images;
 pub mod info;
 pub mod prune;
+pub mod reset;
 pub mod volumes;
 
 use crate::storage::Store;

@@ -7,6 +7,7 @@
 //! the status is `Crashed`, and the first command that notices cleans up with [`recover()`].
 
 pub mod cleanup;
+pub mod clone;
 pub mod copy;
 mod create;
 pub mod dependents;

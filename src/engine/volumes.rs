@@ -14,6 +14,9 @@ use crate::storage::volumes::{Users, Volume};
 
 pub mod archive;
 pub mod filter;
+mod removal;
+
+pub use removal::{VolumeRemoval, remove_named};
 
 /// Makes the volumes that a container's plan names and that do not exist; an anonymous one that belongs
 /// to another container is marked as shared. Called once the container is recorded.

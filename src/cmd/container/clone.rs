@@ -6,21 +6,11 @@ use crate::cmd::options::resources::ResourceArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::container::Name;
 use crate::engine::Engine;
-use crate::engine::containers;
-use crate::engine::containers::start;
-use crate::error::{Error, Kind, Result};
+use crate::engine::containers::clone::{self, CloneRequest};
+use crate::error::Result;
 use crate::host::Env;
-use crate::plan::copy;
-use crate::runtime::cgroup;
-use crate::spec::{ContainerSpec, ImageSource, RootSpec};
-use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, Containers};
 use crate::ui;
-use chrono::Utc;
 use std::process::ExitCode;
-
-/// Most copies that get their name from the original's.
-const COPIES_MAX: u32 = 1000;
 
 /// Arguments of `container clone`.
 #[derive(Debug, clap::Args)]
@@ -64,88 +54,24 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;
-    let original = containers::find(&store, &args.container)?;
-    let status = original.status();
-    if args.destroy && !args.force && (status.is_active() || original.is_in_hand()) {
-        return Err(Error::new(
-            Kind::Conflict,
-            format!("container {} is {}", args.container, status.as_str()),
-        )
-        .hint("Add --force to stop it, or leave --destroy out."));
-    }
-    let of = start::stored_plan(&original)?;
-    let wanted = args.name.as_ref().or(args.named.as_ref());
-    let name = match wanted {
-        Some(name) => name.clone(),
-        None => free_name(&store, &of.name)?,
+    let engine = Engine { store: &store, config: &env.roots.config };
+    let image = match &args.image {
+        Some(image) => Some((image.as_str(), SourceOptions::default().wanted(PullPolicy::Missing)?)),
+        None => None,
     };
-    let volume = || Containers::new_id().map(Name::from);
-    let mut plan = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
-    plan.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
-    let mut resources = cgroup::effective(&original, &of)?;
-    resources.merge(&limits);
-    resources.check()?;
-    plan.limits.resources = resources.limiting();
-    if args.run {
-        // Refused before the copy is made, or the original removed.
-        cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
-    }
-    plan.asked.cidfile = None;
-    plan.asked.create_command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    if let Some(image) = &args.image {
-        from_image(env, &store, &mut plan, image)?;
-    }
-    let dir = containers::copied(&store, &mut plan)?;
-    if args.destroy
-        && let Err(error) = destroy(&store, &original)
-    {
-        containers::discard(&store, &dir);
-        return Err(error);
-    }
-    if args.run {
-        ui::warn(&start::start(&store, &dir, false)?.warnings);
-    }
-    ui::out(&format!("{}\n", plan.id))?;
+    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let request = CloneRequest {
+        container: &args.container,
+        name: args.name.as_ref().or(args.named.as_ref()),
+        image,
+        limits,
+        destroy: args.destroy,
+        force: args.force,
+        start: args.run,
+        create_command: command.collect(),
+    };
+    let made = pulling(false, |report| clone::clone(engine, request, report))?;
+    ui::warn(&made.warnings);
+    ui::out(&format!("{}\n", made.id))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// `web-clone`, `web-clone1` and so on: the first that nobody has.
-fn free_name(store: &Store, of: &Name) -> Result<Name> {
-    for number in 0..COPIES_MAX {
-        let number = if number == 0 { String::new() } else { number.to_string() };
-        let name: Name = format!("{of}-clone{number}").parse()?;
-        if containers::find(store, name.as_str()).is_err() {
-            return Ok(name);
-        }
-    }
-    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} clones of {of} already exist"))
-        .hint("Give this one a name: coracle container clone --name NAME ..."))
-}
-
-fn from_image(env: &Env, store: &Store, plan: &mut ContainerSpec, text: &str) -> Result<()> {
-    let engine = Engine { store, config: &env.roots.config };
-    let wanted = SourceOptions::default().wanted(PullPolicy::Missing)?;
-    let image = pulling(false, |report| engine.ensure(text, &wanted, report))?;
-    plan.root = RootSpec::Layers(image.layers.clone());
-    plan.image = Some(ImageSource::of(&image));
-    Ok(())
-}
-
-fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
-    let (signal, patience) = containers::stop_policy(original, None);
-    containers::end(store, original, signal, patience)?;
-    match containers::remove_ended(store, original, true) {
-        Ok(true) => {}
-        Ok(false) if !original.in_place() => {}
-        Ok(false) => {
-            let id = original.id().short();
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("container {id} was started again in the meantime"),
-            ));
-        }
-        Err(error) => return Err(error),
-    }
-    containers::tidy(store);
-    Ok(())
 }

@@ -1,11 +1,9 @@
 //! `coracle volume rm`.
 
-use crate::container::{ContainerId, Name};
-use crate::engine::{containers, volumes};
+use crate::engine::containers;
+use crate::engine::volumes::{self, VolumeRemoval};
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::storage::Store;
-use crate::storage::volumes::Users;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -44,9 +42,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         true => store.volumes().list()?.into_iter().map(|volume| volume.name.to_string()).collect(),
         false => args.volumes.clone(),
     };
+    let request = VolumeRemoval { force: args.force, time: args.time };
     let mut code = 0;
     for name in names {
-        match remove(&store, args, &name) {
+        match volumes::remove_named(&store, &name, request) {
             Ok(volume) => ui::out(&format!("{volume}\n"))?,
             Err(error) if error.kind() == Kind::NotFound && (args.force || args.all) => {}
             Err(error) => {
@@ -64,37 +63,4 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     containers::tidy(&store);
     Ok(ExitCode::from(code))
-}
-
-fn remove(store: &Store, args: &Args, name: &str) -> Result<Name> {
-    let volume = store.volumes().find_name(name)?;
-    // A container whose monitor died may be all that uses it.
-    containers::settle_all(store)?;
-    // Somebody may start another container meanwhile.
-    for _ in 0..4 {
-        if args.force {
-            let users = Users::read(store.containers())?;
-            users.of(&volume).iter().try_for_each(|id| remove_user(store, id, args.time))?;
-        }
-        match volumes::remove(store, &volume) {
-            Err(e)
-                if e.kind() == Kind::Conflict
-                    && args.force
-                    && !Users::read(store.containers())?.of(&volume).is_empty() => {}
-            // The last container took an anonymous one along.
-            Err(e) if e.kind() == Kind::NotFound && args.force => return Ok(volume),
-            other => return other.map(|()| volume),
-        }
-    }
-    volumes::remove(store, &volume).map(|()| volume)
-}
-
-fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()> {
-    let container = match store.containers().open(id) {
-        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
-        other => other?,
-    };
-    let (signal, patience) = containers::stop_policy(&container, time);
-    containers::end(store, &container, signal, patience)?;
-    containers::remove_ended(store, &container, false).map(drop)
 }

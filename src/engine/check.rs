@@ -1,0 +1,248 @@
+//! Looking for damage in the store, and repairing it.
+
+use super::containers;
+use crate::error::Result;
+use crate::spec::RootSpec;
+use crate::storage::containers::ContainerDir;
+use crate::storage::{Store, trash};
+use chrono::{DateTime, Utc};
+
+/// How to look, and what to do about what is found.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckRequest {
+    /// Repair the store; remove leftovers, and set aside what cannot be repaired.
+    pub repair: bool,
+    /// With `repair`, remove damaged containers, too, and those of damaged images.
+    pub force: bool,
+    /// Skip reading every blob.
+    pub quick: bool,
+    /// Layers that nothing has used since then are leftovers.
+    pub unused_since: DateTime<Utc>,
+}
+
+/// What was found, and what was done about it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// A line for each finding, and for what was done about it.
+    pub lines: Vec<String>,
+    damaged: usize,
+    repaired: usize,
+}
+
+impl Report {
+    /// How many damaged objects are left.
+    pub fn left(&self) -> usize {
+        self.damaged - self.repaired
+    }
+
+    fn found(&mut self, what: &str) {
+        self.damaged += 1;
+        self.lines.push(format!("Damaged {what}"));
+    }
+
+    /// What was done about something by other means than removing it, or why nothing was.
+    fn outcome(&mut self, what: &str, done: Result<String>) {
+        match done {
+            Ok(how) => {
+                self.repaired += 1;
+                self.lines.push(format!("Repaired {what}: {how}"));
+            }
+            Err(error) => self.lines.push(format!("{what}: {}", error.in_one_line())),
+        }
+    }
+
+    fn mended(&mut self, what: &str) {
+        self.repaired += 1;
+        self.lines.push(format!("Deleted {what}"));
+    }
+
+    fn mended_by_others(&mut self, what: &str) {
+        self.repaired += 1;
+        self.lines.push(format!("Whole again {what}"));
+    }
+}
+
+/// Looks for damage in the store, and repairs it if that is wanted.
+///
+/// # Errors
+/// A store that cannot be read.
+pub fn check(store: &Store, request: CheckRequest) -> Result<Report> {
+    let mut report = Report::default();
+    directories(store, request, &mut report)?;
+    containers(store, request, &mut report)?;
+    others(store, request, &mut report)?;
+    images(store, request, &mut report)?;
+    layers(store, request, &mut report)?;
+    if request.repair {
+        trash::collect_leftovers(store)?;
+        containers::sweep(store)?;
+    }
+    Ok(report)
+}
+
+/// What stands in the place of the store's own directories.
+fn directories(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    for fault in store.misplaced()? {
+        report.found(&format!("{}: {}", fault.name, fault.what));
+        if request.repair {
+            report.outcome(&fault.name, store.replace_misplaced(&fault));
+        }
+    }
+    Ok(())
+}
+
+fn containers(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    for fault in store.containers().faults()? {
+        let what = format!("container {}", fault.name);
+        report.found(&format!("{what}: {}", fault.what));
+        if request.repair {
+            report.outcome(&what, store.containers().mend(&fault));
+        }
+    }
+    for unreadable in store.containers().specs()?.unreadable {
+        let Ok(container) = store.containers().open(&unreadable.id) else { continue };
+        let what = format!("container {}", unreadable.id.short());
+        report.found(&format!("{what} ({}): {}", container.summary().name, unreadable.why.in_one_line()));
+        match (request.repair, request.force) {
+            (true, true) if remove(store, &container).is_ok() => report.mended(&what),
+            // A newer program can still read it.
+            (true, false) if !unreadable.is_newer => {
+                let aside = store.containers().set_aside(unreadable.id.as_str());
+                report.outcome(&what, aside.map(|to| format!("set aside as {}", to.display())));
+            }
+            _ => {}
+        }
+    }
+    for summary in containers::list(store)? {
+        let Ok(container) = store.containers().open(&summary.id) else { continue };
+        let Some(fault) = missing_layer(store, &container) else { continue };
+        // It may have been removed while it was looked at.
+        if !container.in_place() {
+            continue;
+        }
+        report.found(&format!("container {} ({}): {fault}", summary.id.short(), summary.name));
+        if request.repair && request.force && remove(store, &container).is_ok() {
+            report.mended(&format!("container {}", summary.id.short()));
+        }
+    }
+    Ok(())
+}
+
+/// The layer that a container lacks.
+fn missing_layer(store: &Store, container: &ContainerDir) -> Option<String> {
+    let plan = container.spec().ok()?;
+    let RootSpec::Layers(layers) = &plan.root else { return None };
+    let missing = layers.iter().find(|layer| store.layers().record(layer).is_err())?;
+    Some(format!("layer {} is missing", missing.0.short()))
+}
+
+/// Volumes, secrets and the records of images.
+fn others(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    for (name, fault) in store.volumes().damaged()? {
+        let what = format!("volume {name}");
+        report.found(&format!("{what}: {fault}"));
+        if request.repair {
+            report.outcome(&what, store.exclusive().and_then(|lock| store.volumes().mend(&lock, &name)));
+        }
+    }
+    for (name, fault) in store.secrets().damaged()? {
+        let what = format!("secret {name}");
+        report.found(&format!("{what}: {fault}"));
+        if request.repair {
+            report.outcome(&what, store.exclusive().and_then(|lock| store.secrets().mend(&lock, &name)));
+        }
+    }
+    for lost in store.images().lost_records()? {
+        let what = format!("{}/{}", lost.kind, lost.name);
+        report.found(&format!("{what}: {}", lost.what));
+        if request.repair {
+            let aside = store.exclusive().and_then(|lock| store.images().set_aside(&lock, &lost));
+            let said = |to: Option<std::path::PathBuf>| {
+                to.map_or_else(|| "whole again".to_owned(), |to| format!("set aside as {}", to.display()))
+            };
+            report.outcome(&what, aside.map(said));
+        }
+    }
+    Ok(())
+}
+
+fn remove(store: &Store, container: &ContainerDir) -> Result<()> {
+    if container.is_alive() {
+        containers::kill(store, container)?;
+    }
+    let lock = container.lock()?;
+    containers::remove(store, container, &lock, true)
+}
+
+fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    names(store, request, report)?;
+    for image in store.images().damaged(!request.quick)? {
+        for fault in &image.faults {
+            report.lines.push(format!("image {}: {fault}", image.id.short()));
+        }
+        report.found(&format!("image {}", image.id.short()));
+        if !request.repair {
+            continue;
+        }
+        // Before containers go for it: a pull may have mended it while others were read.
+        if request.force && store.images().is_still(&store.exclusive()?, &image)? {
+            for user in store.images().users(&image.id)? {
+                if let Ok(container) = store.containers().open(&user) {
+                    remove(store, &container)?;
+                    report.lines.push(format!("Deleted container {}", user.short()));
+                }
+            }
+        }
+        let lock = store.exclusive()?;
+        if !store.images().is_still(&lock, &image)? {
+            report.mended_by_others(&format!("image {}", image.id.short()));
+            continue;
+        }
+        match store.images().remove(&lock, &image.id) {
+            Ok(_) => {
+                // What is not what its name says is nobody's, also where another image names it.
+                for blob in &image.wrong_blobs {
+                    if store.blobs().has(blob) && !store.blobs().is_true(blob)? {
+                        store.blobs().remove(blob)?;
+                    }
+                }
+                report.mended(&format!("image {}", image.id.short()));
+            }
+            Err(error) => report.lines.push(format!("image {}: {error}", image.id.short())),
+        }
+    }
+    Ok(())
+}
+
+fn names(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    // Under the lock a name cannot be given to another image between looking and removing.
+    let _lock = if request.repair { Some(store.exclusive()?) } else { None };
+    for name in store.images().dangling_names()? {
+        report.found(&format!("name {name}: its image is gone"));
+        if request.repair && store.images().untag(&name).is_ok() {
+            report.mended(&format!("name {name}"));
+        }
+    }
+    Ok(())
+}
+
+fn layers(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    let mut old = Vec::new();
+    for layer in store.images().unused_layers()? {
+        let path = store.layers().path(&layer)?;
+        let made = path.parent().and_then(|home| home.metadata().ok()?.modified().ok());
+        if made.is_some_and(|made| DateTime::<Utc>::from(made) < request.unused_since) {
+            old.push(layer);
+        }
+    }
+    for layer in &old {
+        report.found(&format!("layer {}: nothing uses it", layer.0.short()));
+    }
+    if request.repair && !old.is_empty() {
+        let lock = store.exclusive()?;
+        for layer in store.images().discard_if_unused(&lock, &old)? {
+            report.mended(&format!("layer {}", layer.0.short()));
+        }
+    }
+    Ok(())
+}

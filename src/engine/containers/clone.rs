@@ -1,0 +1,141 @@
+//! Making a container like another one.
+
+use super::create::copied;
+use super::find::find;
+use super::policy::stop_policy;
+use super::records::discard;
+use super::removal::{end, remove_ended};
+use super::remove::tidy;
+use super::start::{start, stored_plan};
+use crate::container::{ContainerId, Name};
+use crate::engine::Engine;
+use crate::engine::images::pull::{Message, Wanted};
+use crate::error::{Error, Kind, Result};
+use crate::plan::copy;
+use crate::runtime::cgroup;
+use crate::spec::{ContainerSpec, ImageSource, Resources, RootSpec};
+use crate::storage::Store;
+use crate::storage::containers::{ContainerDir, Containers};
+use chrono::Utc;
+
+/// Most copies that get their name from the original's.
+const COPIES_MAX: u32 = 1000;
+
+/// What is to be copied, and how the copy differs.
+#[derive(Debug)]
+pub struct CloneRequest<'a> {
+    /// The original, by any of its names.
+    pub container: &'a str,
+    /// The copy's name; by default the original's with `-clone`.
+    pub name: Option<&'a Name>,
+    /// An image instead of the original's, and how it is had.
+    pub image: Option<(&'a str, Wanted)>,
+    /// Limits in place of the original's.
+    pub limits: Resources,
+    /// Remove the original.
+    pub destroy: bool,
+    /// With `destroy`: stop the original first if it runs.
+    pub force: bool,
+    /// Start the copy.
+    pub start: bool,
+    /// The command line, for `inspect`.
+    pub create_command: Vec<String>,
+}
+
+/// A copy.
+#[derive(Debug)]
+pub struct Cloned {
+    /// Its identifier.
+    pub id: ContainerId,
+    /// What of its plan this machine does not give, once it is started.
+    pub warnings: Vec<String>,
+}
+
+/// Makes a container like another one: as that one was made and what it may use by now, without what it wrote
+/// since.
+///
+/// # Errors
+/// A container or image that does not exist, a name that is taken, an original that runs and is to be removed,
+/// limits that contradict each other or those of the original.
+pub fn clone(
+    engine: Engine<'_>,
+    request: CloneRequest<'_>,
+    report: &mut dyn FnMut(Message),
+) -> Result<Cloned> {
+    let store = engine.store;
+    let original = find(store, request.container)?;
+    let status = original.status();
+    if request.destroy && !request.force && (status.is_active() || original.is_in_hand()) {
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("container {} is {}", request.container, status.as_str()),
+        )
+        .hint("Add --force to stop it, or leave --destroy out."));
+    }
+    let mut spec = copy_of(store, &original, &request)?;
+    if let Some((text, wanted)) = &request.image {
+        let image = engine.ensure(text, wanted, report)?;
+        spec.root = RootSpec::Layers(image.layers.clone());
+        spec.image = Some(ImageSource::of(&image));
+    }
+    let dir = copied(store, &mut spec)?;
+    if request.destroy
+        && let Err(error) = destroy(store, &original)
+    {
+        discard(store, &dir);
+        return Err(error);
+    }
+    let warnings = if request.start { start(store, &dir, false)?.warnings } else { Vec::new() };
+    Ok(Cloned { id: spec.id, warnings })
+}
+
+/// The plan of the copy; what its start would be refused for is refused here, before anything changes.
+fn copy_of(store: &Store, original: &ContainerDir, request: &CloneRequest<'_>) -> Result<ContainerSpec> {
+    let of = stored_plan(original)?;
+    let name = match request.name {
+        Some(name) => name.clone(),
+        None => free_name(store, &of.name)?,
+    };
+    let volume = || Containers::new_id().map(Name::from);
+    let mut spec = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
+    spec.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
+    let mut resources = cgroup::effective(original, &of)?;
+    resources.merge(&request.limits);
+    resources.check()?;
+    spec.limits.resources = resources.limiting();
+    if request.start {
+        cgroup::prepare(&spec.limits.resources, spec.limits.cgroup_parent.as_deref())?;
+    }
+    spec.asked.cidfile = None;
+    spec.asked.create_command.clone_from(&request.create_command);
+    Ok(spec)
+}
+
+/// `web-clone`, `web-clone1` and so on: the first that nobody has.
+fn free_name(store: &Store, of: &Name) -> Result<Name> {
+    for number in 0..COPIES_MAX {
+        let number = if number == 0 { String::new() } else { number.to_string() };
+        let name: Name = format!("{of}-clone{number}").parse()?;
+        if find(store, name.as_str()).is_err() {
+            return Ok(name);
+        }
+    }
+    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} copies of {of} have a name already"))
+        .hint("Give this one a name: coracle container clone --name NAME ..."))
+}
+
+fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
+    let (signal, patience) = stop_policy(original, None);
+    end(store, original, signal, patience)?;
+    match remove_ended(store, original, true) {
+        Ok(true) => {}
+        Ok(false) if !original.in_place() => {}
+        Ok(false) => {
+            let id = original.id().short();
+            return Err(Error::new(Kind::Conflict, format!("container {id} was started again meanwhile")));
+        }
+        Err(error) => return Err(error),
+    }
+    tidy(store);
+    Ok(())
+}
