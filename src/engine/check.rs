@@ -1,4 +1,4 @@
-//! Looking for damage in the store, and repairing it.
+//! Checking the store for damage, and repairing it.
 
 use super::containers;
 use crate::error::Result;
@@ -7,30 +7,30 @@ use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, trash};
 use chrono::{DateTime, Utc};
 
-/// How to look, and what to do about what is found.
+/// Options of a check.
 #[derive(Debug, Clone, Copy)]
 pub struct CheckRequest {
-    /// Repair the store; remove leftovers, and set aside what cannot be repaired.
+    /// Repair the store: remove leftovers, and move aside what cannot be repaired.
     pub repair: bool,
-    /// With `repair`, remove damaged containers, too, and those of damaged images.
+    /// With `repair`, also remove damaged containers, and those of damaged images.
     pub force: bool,
-    /// Skip reading every blob.
+    /// Do not verify the contents of blobs.
     pub quick: bool,
-    /// Layers that nothing has used since then are leftovers.
+    /// Layers unused since then count as leftovers.
     pub unused_since: DateTime<Utc>,
 }
 
-/// What was found, and what was done about it.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// A line for each finding, and for what was done about it.
+    /// A line for each finding, and for each action.
     pub lines: Vec<String>,
     damaged: usize,
     repaired: usize,
 }
 
 impl Report {
-    /// How many damaged objects are left.
+    /// The number of damaged objects that are left.
     pub fn left(&self) -> usize {
         self.damaged - self.repaired
     }
@@ -40,7 +40,7 @@ impl Report {
         self.lines.push(format!("Damaged {what}"));
     }
 
-    /// What was done about something by other means than removing it, or why nothing was.
+    /// What was done about a finding other than removing it, or why nothing was done.
     fn outcome(&mut self, what: &str, done: Result<String>) {
         match done {
             Ok(how) => {
@@ -62,7 +62,7 @@ impl Report {
     }
 }
 
-/// Looks for damage in the store, and repairs it if that is wanted.
+/// Checks the store for damage, and repairs it if requested.
 ///
 /// # Errors
 /// A store that cannot be read.
@@ -80,7 +80,7 @@ pub fn check(store: &Store, request: CheckRequest) -> Result<Report> {
     Ok(report)
 }
 
-/// What stands in the place of the store's own directories.
+/// Other objects in the place of the store's own directories.
 fn directories(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
     for fault in store.misplaced()? {
         report.found(&format!("{}: {}", fault.name, fault.what));
@@ -128,7 +128,7 @@ fn containers(store: &Store, request: CheckRequest, report: &mut Report) -> Resu
     Ok(())
 }
 
-/// The layer that a container lacks.
+/// A layer that is missing for a container.
 fn missing_layer(store: &Store, container: &ContainerDir) -> Option<String> {
     let plan = container.spec().ok()?;
     let RootSpec::Layers(layers) = &plan.root else { return None };
@@ -184,7 +184,7 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
         if !request.repair {
             continue;
         }
-        // Before containers go for it: a pull may have mended it while others were read.
+        // Checked before containers are removed for it: a pull may have repaired it meanwhile.
         if request.force && store.images().is_still(&store.exclusive()?, &image)? {
             for user in store.images().users(&image.id)? {
                 if let Ok(container) = store.containers().open(&user) {
@@ -200,7 +200,7 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
         }
         match store.images().remove(&lock, &image.id) {
             Ok(_) => {
-                // What is not what its name says is nobody's, also where another image names it.
+                // An object whose contents do not match its name is of no use, even if another image names it.
                 for blob in &image.wrong_blobs {
                     if store.blobs().has(blob) && !store.blobs().is_true(blob)? {
                         store.blobs().remove(blob)?;
@@ -215,7 +215,7 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
 }
 
 fn names(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
-    // Under the lock a name cannot be given to another image between looking and removing.
+    // Under the lock, a name cannot be moved to another image between the check and the removal.
     let _lock = if request.repair { Some(store.exclusive()?) } else { None };
     for name in store.images().dangling_names()? {
         report.found(&format!("name {name}: its image is gone"));

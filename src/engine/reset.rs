@@ -6,35 +6,36 @@ use crate::host::Roots;
 use crate::storage::{ExclusiveLock, Store};
 use std::time::Duration;
 
-/// How long containers may take to end by themselves.
+/// Time for containers to end by themselves.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often containers that were made meanwhile are ended.
+/// How many times containers that were created meanwhile are stopped.
 const ROUNDS: usize = 10;
 const SIGTERM: i32 = 15;
 
-/// Ends and removes everything: containers, images, volumes, secrets and the directories of the store.
+/// Stops and removes everything: containers, images, volumes, secrets and the directories of the store.
 ///
 /// # Errors
-/// A container that cannot be ended, and then nothing else is removed.
+/// A container that cannot be stopped; then nothing else is removed.
 pub fn reset(store: &Store, roots: &Roots) -> Result<()> {
     let lock = without_containers(store)?;
     store.discard_everything(&lock)?;
     containers::sweep(store)?;
     let gone = store.remove_root(lock)?;
     for part in ["c", "userns"] {
-        // Nothing lives that could use it; the directory itself is made anew by the next command.
+        // No process is left that could use it; the next command recreates the directory.
         let _ = std::fs::remove_dir_all(roots.runtime.join(part));
     }
     let _ = std::fs::remove_dir(&roots.runtime);
-    // Only now is it empty where the runtime directory was in it.
+    // If the runtime directory was in it, it is empty only now.
     if !gone && std::fs::remove_dir(&roots.data).is_err() {
-        log::info!("{} is left: it holds what is not the store's, or is a mount point", roots.data.display());
+        log::info!("{} is kept: it has other files in it, or is a mount point", roots.data.display());
     }
     Ok(())
 }
 
-/// Ends and removes all containers, and gives the lock under which no other is made. Looks again when it
-/// has it: one that was made before, and not started yet, would start without its records.
+/// Stops and removes all containers, and returns the lock under which no other can be created. Checks again
+/// once it holds the lock, because a container that was created before but not started would start without
+/// its records.
 fn without_containers(store: &Store) -> Result<ExclusiveLock> {
     for _ in 0..ROUNDS {
         end_all(store)?;
@@ -43,8 +44,8 @@ fn without_containers(store: &Store) -> Result<ExclusiveLock> {
             return Ok(lock);
         }
     }
-    Err(Error::new(Kind::Conflict, "containers are being made all the time")
-        .hint("End what makes them, then do it once more: coracle system reset"))
+    Err(Error::new(Kind::Conflict, "containers keep being created")
+        .hint("Stop what creates them, then run it again: coracle system reset"))
 }
 
 fn end_all(store: &Store) -> Result<()> {

@@ -45,12 +45,12 @@ pub struct Args {
     pub resources: ResourceArgs,
 }
 
-/// Makes a container like another one: as that one was made and what it may use by now, without what it
-/// wrote since. Prints its id.
+/// Creates a container with the settings and current limits of another, but without the files that it has
+/// written. Prints its id.
 ///
 /// # Errors
-/// A container or image that does not exist, a name that is taken, an original that runs and is to be
-/// removed, limits that contradict each other or those of the original.
+/// A container or image that does not exist, a name that is taken, an original that is to be removed but is
+/// running, limits that contradict each other or those of the original.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;

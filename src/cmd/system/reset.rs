@@ -15,7 +15,7 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Ends and removes everything: containers, images, volumes and the directories of the store.
+/// Stops and removes everything: containers, images, volumes and the directories of the store.
 ///
 /// # Errors
 /// Nobody to answer the question; a container that cannot be ended, and then nothing else is removed.

@@ -1,4 +1,4 @@
-//! Making a container like another one.
+//! Cloning a container.
 
 use super::create::copied;
 use super::find::find;
@@ -18,44 +18,43 @@ use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use chrono::Utc;
 
-/// Most copies that get their name from the original's.
+/// Maximum number of clones that are named after the original.
 const COPIES_MAX: u32 = 1000;
 
-/// What is to be copied, and how the copy differs.
+/// The container to clone, and how the clone differs.
 #[derive(Debug)]
 pub struct CloneRequest<'a> {
     /// The original, by any of its names.
     pub container: &'a str,
-    /// The copy's name; by default the original's with `-clone`.
+    /// The clone's name; by default the original's with `-clone`.
     pub name: Option<&'a Name>,
-    /// An image instead of the original's, and how it is had.
+    /// An image instead of the original's, and how to get it.
     pub image: Option<(&'a str, Wanted)>,
-    /// Limits in place of the original's.
+    /// Limits that replace the original's.
     pub limits: Resources,
     /// Remove the original.
     pub destroy: bool,
-    /// With `destroy`: stop the original first if it runs.
+    /// With `destroy`: stop the original first if it is running.
     pub force: bool,
-    /// Start the copy.
+    /// Start the clone.
     pub start: bool,
     /// The command line, for `inspect`.
     pub create_command: Vec<String>,
 }
 
-/// A copy.
+/// A clone.
 #[derive(Debug)]
 pub struct Cloned {
     /// Its identifier.
     pub id: ContainerId,
-    /// What of its plan this machine does not give, once it is started.
+    /// The parts of its plan that this machine does not support, if it was started.
     pub warnings: Vec<String>,
 }
 
-/// Makes a container like another one: as that one was made and what it may use by now, without what it wrote
-/// since.
+/// Creates a container with the settings and current limits of another, but without the files that it has written.
 ///
 /// # Errors
-/// A container or image that does not exist, a name that is taken, an original that runs and is to be removed,
+/// A container or image that does not exist, a name that is taken, an original that is to be removed but is running,
 /// limits that contradict each other or those of the original.
 pub fn clone(
     engine: Engine<'_>,
@@ -89,7 +88,7 @@ pub fn clone(
     Ok(Cloned { id: spec.id, warnings })
 }
 
-/// The plan of the copy; what its start would be refused for is refused here, before anything changes.
+/// The plan of the clone; anything that would prevent its start is refused here, before anything changes.
 fn copy_of(store: &Store, original: &ContainerDir, request: &CloneRequest<'_>) -> Result<ContainerSpec> {
     let of = stored_plan(original)?;
     let name = match request.name {
@@ -120,7 +119,7 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
             return Ok(name);
         }
     }
-    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} copies of {of} have a name already"))
+    Err(Error::new(Kind::Conflict, format!("{COPIES_MAX} clones of {of} already exist"))
         .hint("Give this one a name: coracle container clone --name NAME ..."))
 }
 
@@ -132,7 +131,10 @@ fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
         Ok(false) if !original.in_place() => {}
         Ok(false) => {
             let id = original.id().short();
-            return Err(Error::new(Kind::Conflict, format!("container {id} was started again meanwhile")));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("container {id} was started again in the meantime"),
+            ));
         }
         Err(error) => return Err(error),
     }
