@@ -34,3 +34,4 @@ mod report;
 pub mod root;
 pub mod seccomp;
 pub mod secrets;
+pub mod usage;

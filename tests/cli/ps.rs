@@ -146,6 +146,18 @@ fn images_are_ancestors() {
 }
 
 #[test]
+fn what_others_own_inside_counts() {
+    let env = TestEnv::with_images();
+    let script = "mkdir /own; head -c 100000 /dev/zero >/own/file; chown 5:5 /own; chmod 0 /own";
+    env.coracle(["run", "--name=c", "--network=none", "busybox", "sh", "-c", script]).ok();
+    let size = env.coracle(["ps", "-as", "--format", "{{.Size}}"]).ok();
+    assert!(size.text().starts_with("100kB (virtual "), "{size}");
+    let size = env.coracle(["inspect", "--size", "-f", "{{.SizeRw}}", "c"]).ok();
+    assert_eq!(size.text(), "100000");
+    env.coracle(["ps", "-a", "--sort", "size"]).ok();
+}
+
+#[test]
 fn a_killed_monitor_is_noticed_by_every_command() {
     let env = TestEnv::new();
     for name in ["a", "b", "c", "d"] {

@@ -6,10 +6,10 @@
 use super::find::list;
 use super::selector::Filters;
 use crate::error::Result;
+use crate::runtime::usage::written;
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
-use crate::storage::containers::{Summary, disk_usage};
-use crate::userns;
+use crate::storage::containers::Summary;
 
 /// Which containers.
 #[derive(Debug, Default)]
@@ -97,11 +97,7 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
         }
     }
     if detail.size {
-        let written = match disk_usage(&dir) {
-            Ok(bytes) => bytes,
-            // Directories of other ids are closed to us, but not to us inside.
-            Err(_) => userns::in_child(store.runtime(), &[], || disk_usage(&dir))?,
-        };
+        let written = written(store, &dir)?;
         let image = listed.spec.as_ref().and_then(|spec| spec.image.as_ref());
         let below = image.and_then(|image| image_size(store, image.id.as_str())).unwrap_or(0);
         listed.size = Some((written, written + below));

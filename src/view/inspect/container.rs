@@ -3,16 +3,15 @@
 use crate::container::ids::{Extent, IdMaps};
 use crate::container::{Signal, Status};
 use crate::error::Result;
+use crate::runtime::usage::written;
 use crate::spec::network::HostEntry;
 use crate::spec::{
     ContainerSpec, DeviceSpec, LogDriver, MountSource, MountSpec, NetworkMode, RootSpec, SeccompSpec, Share,
 };
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary, disk_usage};
-use crate::userns;
+use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, Summary};
 use crate::view::Dialect;
 use serde_json::{Map, Value, json};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 mod health;
@@ -101,11 +100,7 @@ fn show_exec(exec: &ExecRecord) -> Value {
 }
 
 fn sizes(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<(u64, u64)> {
-    let written = match disk_usage(dir) {
-        Ok(bytes) => bytes,
-        // Directories of other ids are closed to us, but not to us inside.
-        Err(_) => userns::in_child(store.runtime(), &[dir.fd().as_raw_fd()], || disk_usage(dir))?,
-    };
+    let written = written(store, dir)?;
     let mut below = 0;
     if let RootSpec::Layers(layers) = &plan.root {
         below =
