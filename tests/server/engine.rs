@@ -26,6 +26,8 @@ use coracle::storage::containers::ContainerDir;
 use nix::poll::{PollFd, PollTimeout, poll};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -230,6 +232,31 @@ pub(super) fn containers_are_driven_without_a_command_line() {
         ["pull", "create", "attach", "died", "commit", "create", "attach", "exec", "exec_died", "died"],
         "each change tells of itself, in its order"
     );
+}
+
+pub(super) fn each_line_of_several_logs_is_given_once() {
+    let server = Server::new();
+    let write = |name: &str, lines: &str| {
+        let made = server.create(name, "true", |_| {});
+        let path = server.env.root().join("containers").join(made.dir.id().as_str()).join("log");
+        std::fs::write(&path, lines).unwrap();
+        (path, made.dir)
+    };
+    let (path, short) =
+        write("short", "2026-01-01T00:00:00.0Z stdout F whole\n2026-01-01T00:00:01.0Z stdout F cut");
+    let (_, long) =
+        write("long", "2026-01-01T00:00:02.0Z stdout F first\n2026-01-01T00:00:03.0Z stdout F second\n");
+    let mut logs = Logs::open(&server.store, vec![short, long], LogsRequest::default()).unwrap();
+    let mut given = Vec::new();
+    while let Some(line) = next_line(&mut logs) {
+        if line == "cut" {
+            // Its writer goes on.
+            let mut log = OpenOptions::new().append(true).open(&path).unwrap();
+            log.write_all(b" short\n2026-01-01T00:00:04.0Z stdout F later\n").unwrap();
+        }
+        given.push(line);
+    }
+    assert_eq!(given, ["whole", "cut", "first", "second"]);
 }
 
 pub(super) fn several_are_followed_at_once() {

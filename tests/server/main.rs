@@ -21,13 +21,14 @@ use nix::unistd::Pid;
 use std::process::ExitCode;
 
 /// The tests, by name.
-const TESTS: [(&str, fn()); 4] = [
+const TESTS: [(&str, fn()); 5] = [
     (
         "no_process_of_a_container_keeps_what_its_maker_has_open",
         descriptors::no_process_of_a_container_keeps_what_its_maker_has_open,
     ),
     ("no_leaf_keeps_what_its_maker_has_open", descriptors::no_leaf_keeps_what_its_maker_has_open),
     ("containers_are_driven_without_a_command_line", engine::containers_are_driven_without_a_command_line),
+    ("each_line_of_several_logs_is_given_once", engine::each_line_of_several_logs_is_given_once),
     ("several_are_followed_at_once", engine::several_are_followed_at_once),
 ];
 

@@ -38,7 +38,7 @@ pub struct Logs<'a> {
 /// How far a reading of all logs has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    /// Nothing was looked at since the last wait.
+    /// Nothing was looked at since all that was there was given.
     New,
     Reading,
     /// Nothing comes after this one.
@@ -77,6 +77,9 @@ impl<'a> Logs<'a> {
             }
             let filled = self.sources.iter().enumerate().filter(|(_, source)| source.is_filled());
             let Some(next) = filled.min_by(|(_, a), (_, b)| a.time().cmp(b.time())).map(|(at, _)| at) else {
+                if !last {
+                    self.pass = Pass::New;
+                }
                 return Ok(None);
             };
             let wanted = self.wants(self.sources[next].time());
@@ -114,6 +117,7 @@ impl<'a> Logs<'a> {
         let mut all_ended = true;
         for source in self.sources.iter_mut() {
             source.ended = source.ended || source.has_ended(self.store);
+            source.ask_again();
             all_ended &= source.ended;
         }
         let over = self.request.until.is_some_and(|until| Utc::now() > until);

@@ -25,8 +25,9 @@ pub(super) struct Source {
     /// The next line, apart from its reader, so that those of several can be compared.
     head: Head,
     filled: bool,
-    /// A last line that has no end was given.
-    torn: bool,
+    /// All that was there when it was asked last has been given. Asking anew for each line of another log would
+    /// take far longer, and give a last line that has got its end since a second time.
+    drained: bool,
     /// Whether the last piece of each output ended its line.
     at_start: [bool; 2],
 }
@@ -83,7 +84,7 @@ impl Source {
             lines,
             head: Head { time: Vec::new(), stream: Stream::Stdout, ends: true, text: Vec::new() },
             filled: false,
-            torn: false,
+            drained: false,
             at_start: [true; 2],
         })
     }
@@ -107,20 +108,25 @@ impl Source {
     /// # Errors
     /// Those of the reader.
     pub(super) fn fill(&mut self, last: bool) -> io::Result<()> {
-        if self.filled {
+        if self.filled || self.drained {
             return Ok(());
         }
         if let Some(line) = self.lines.next()? {
             self.head.set(line);
             self.filled = true;
-        } else if last
-            && !std::mem::replace(&mut self.torn, true)
-            && let Some(line) = self.lines.torn()
-        {
+            return Ok(());
+        }
+        self.drained = true;
+        if last && let Some(line) = self.lines.torn() {
             self.head.set(line);
             self.filled = true;
         }
         Ok(())
+    }
+
+    /// There may be more by now.
+    pub(super) fn ask_again(&mut self) {
+        self.drained = false;
     }
 
     pub(super) fn is_filled(&self) -> bool {
