@@ -223,11 +223,15 @@ fn nothing_is_made_for_a_file_that_cannot_be_written() {
     env.coracle(["image", "exists", "made"]).fails(1);
     let kept = env.file("iid", "of another one");
     let new = env.path().join("new");
-    for file in [&kept, &new] {
+    let link = env.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    for file in [&kept, &new, &link] {
         env.coracle(["commit", "-c", "LABEL x", "--iidfile"]).arg(file).args(["nobody", "made"]).fails(125);
+        env.coracle(["commit", "--iidfile"]).arg(file).args(["nobody", "made"]).fails(125).says("nobody");
     }
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "of another one");
     assert!(!new.exists());
+    assert!(link.is_symlink(), "the link is the caller's");
     let id = env.coracle(["commit", "--iidfile"]).arg(&kept).args(["c", "made"]).ok();
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), id.text());
 }

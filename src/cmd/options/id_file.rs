@@ -2,7 +2,7 @@
 
 use crate::error::{Context, Kind, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// A file that can be written to, opened before anything is made. Until the id is written it is as it was, and one
@@ -20,9 +20,13 @@ impl IdFile {
     /// # Errors
     /// `Usage` when it cannot be written to.
     pub(in crate::cmd) fn open(path: &Path) -> Result<IdFile> {
-        let is_new = !path.exists();
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file.context(Kind::Usage, || format!("--iidfile: cannot write {}", path.display()))?;
+        let open = |options: &mut OpenOptions| options.write(true).truncate(false).open(path);
+        // Whether it is new is the kernel's to say: a link that leads nowhere yet is the caller's own.
+        let (opened, is_new) = match open(OpenOptions::new().create_new(true)) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => (open(OpenOptions::new().create(true)), false),
+            opened => (opened, true),
+        };
+        let file = opened.context(Kind::Usage, || format!("--iidfile: cannot write {}", path.display()))?;
         Ok(IdFile { file, path: path.to_owned(), is_new })
     }
 
