@@ -1,6 +1,6 @@
 //! `coracle attach`.
 
-use crate::cmd::options::attached;
+use crate::cmd::options::attached::{self, Attaching};
 use crate::engine::containers::selector::ContainerSelector;
 use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
@@ -42,6 +42,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(Error::new(Kind::NotFound, "there are no containers"));
     };
     let dir = found?;
-    let terminal = attached::terminal(&dir, !args.no_stdin, args.sig_proxy, &args.detach_keys)?;
-    attached::follow(terminal, start::attach(&dir)?, &store, &dir).map(ExitCode::from)
+    let how = attached::how(&dir, !args.no_stdin, args.sig_proxy, &args.detach_keys)?;
+    let mut attaching = Attaching::new(how);
+    let running = start::attach(&dir, &mut || attaching.get_ready())?;
+    attaching.follow(running, &store, &dir).map(ExitCode::from)
 }

@@ -3,14 +3,14 @@
 use super::options::container::{CreationArgs, RunArgs};
 use super::options::creation;
 use super::options::pulling::pulling;
-use crate::cmd::options::attached;
+use crate::cmd::options::attached::Attaching;
 use crate::engine::Engine;
 use crate::engine::containers::{self, Created, Started};
 use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::option_values::Stream;
-use crate::ui::terminal::{Attachment, Terminal};
+use crate::ui::terminal::Attachment;
 use crate::{host, ui};
 use clap::ArgAction;
 use std::io::IsTerminal;
@@ -57,18 +57,22 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // What is typed is read by one of the two.
     let passed_through = created.spec.io.is_passed_through();
     let how = attachment.map(|how| Attachment { stdin: how.stdin && !passed_through, ..how });
-    let terminal = how.map(Terminal::ready).transpose()?;
-    let Started { running, records } = containers::run(&store, &mut created, terminal.is_some())?;
+    let mut attaching = how.map(Attaching::new);
+    let started = match &mut attaching {
+        Some(attaching) => containers::run(&store, &mut created, Some(&mut || attaching.get_ready())),
+        None => containers::run(&store, &mut created, None),
+    };
+    let Started { running, records } = started?;
     ui::warn(&running.warnings);
     let Created { spec, dir, .. } = created;
-    let Some(terminal) = terminal else {
+    let Some(attaching) = attaching else {
         // On the disk when we say that it is there.
         records.reach_disk()?;
         ui::out(&format!("{}\n", spec.id))?;
         super::linger::warn(env);
         return Ok(ExitCode::SUCCESS);
     };
-    let code = attached::follow(terminal, running, &store, &dir).map(ExitCode::from)?;
+    let code = attaching.follow(running, &store, &dir).map(ExitCode::from)?;
     if let Err(error) = records.reach_disk() {
         log::warn!("{}", error.in_one_line());
     }

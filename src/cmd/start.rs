@@ -1,6 +1,6 @@
 //! `coracle start`.
 
-use crate::cmd::options::attached;
+use crate::cmd::options::attached::{self, Attaching};
 use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::start;
@@ -50,7 +50,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut chosen = args.which.chosen(&store, StatusFilter::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
-            ui::warn(&start::start(&store, &found?, false)?.warnings);
+            ui::warn(&start::start(&store, &found?, None)?.warnings);
             Ok(Some(name))
         })?;
         super::linger::warn(env);
@@ -61,9 +61,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("Name one, or leave --attach and --interactive out."));
     };
     let dir = found?;
-    let terminal =
-        attached::terminal(&dir, args.interactive, args.sig_proxy.unwrap_or(true), &args.detach_keys)?;
-    let running = start::start(&store, &dir, true)?;
+    let how = attached::how(&dir, args.interactive, args.sig_proxy.unwrap_or(true), &args.detach_keys)?;
+    let mut attaching = Attaching::new(how);
+    let running = start::start(&store, &dir, Some(&mut || attaching.get_ready()))?;
     ui::warn(&running.warnings);
-    attached::follow(terminal, running, &store, &dir).map(ExitCode::from)
+    attaching.follow(running, &store, &dir).map(ExitCode::from)
 }

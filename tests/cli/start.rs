@@ -142,6 +142,30 @@ fn restart_stops_and_starts() {
     env.coracle(["restart"]).fails(125);
 }
 
+/// Signals are passed on once the payload runs; until then they are the command's own.
+#[test]
+fn whoever_waits_for_what_is_required_can_be_interrupted() {
+    let env = TestEnv::new();
+    create(&env, "first", &[], &["sh", "-c", IDLE]);
+    create(&env, "second", &["--requires", "first"], &["sh", "-c", IDLE]);
+    // A copy into the first one keeps it from being started.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut cp = env.coracle(["cp", "-", "first:/"]).into_command();
+    let mut cp = cp.stdin(reader).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut attached = start_of(&env, &["--attach", "second"]).start();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    attached.signal(Signal::SIGTERM);
+    let begun = std::time::Instant::now();
+    while !attached.has_ended() && begun.elapsed().as_secs() < 8 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let interrupted = attached.has_ended();
+    drop(writer);
+    cp.wait().unwrap();
+    assert!(interrupted, "it goes on waiting");
+}
+
 #[test]
 fn restart_kills_none_that_it_has_started_again() {
     let env = TestEnv::new();

@@ -75,8 +75,8 @@ fn where_volumes_are() {
     assert_eq!(PathBuf::from(path.text()), place(&env, "one"));
     assert_eq!(env.coracle(["volume", "unmount", "one"]).ok().text(), "one");
     env.coracle(["volume", "umount", "nobody"]).fails(125).says("nobody");
-    env.coracle(["volume", "mount", "mem"]).fails(125).says("memory");
-    env.coracle(["volume", "export", "mem"]).fails(125).says("memory");
+    env.coracle(["volume", "mount", "mem"]).fails(125).says("tmpfs");
+    env.coracle(["volume", "export", "mem"]).fails(125).says("tmpfs");
 }
 
 #[test]

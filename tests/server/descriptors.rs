@@ -55,7 +55,7 @@ pub(super) fn no_process_of_a_container_keeps_what_its_maker_has_open() {
     let mut running = Vec::new();
     for (name, _) in &kinds {
         let dir = store.containers().find(name).unwrap();
-        containers::start::start(&store, &dir, false).unwrap();
+        containers::start::start(&store, &dir, None).unwrap();
         running.push(dir);
     }
     let monitor = |dir: &ContainerDir| Pid::from_raw(dir.run_record().unwrap().unwrap().monitor.pid);

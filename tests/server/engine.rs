@@ -8,7 +8,7 @@ use coracle::engine::Engine;
 use coracle::engine::containers::copy::{self, Place};
 use coracle::engine::containers::exec::{self, ExecRequest};
 use coracle::engine::containers::logs::{Logs, LogsRequest};
-use coracle::engine::containers::start::{attach, start};
+use coracle::engine::containers::start::{self, attach, start};
 use coracle::engine::containers::{self, CreateRequest, Created, Running, Started, Stopped};
 use coracle::engine::events::{Events, EventsRequest};
 use coracle::engine::images::commit::{self, CommitRequest};
@@ -87,6 +87,8 @@ impl Server {
 
     /// Runs what was created; attached when that is wanted.
     fn run(&mut self, created: &mut Created, attach: bool) -> Running {
+        let mut get_ready = || Ok(());
+        let attach = attach.then_some(&mut get_ready as start::GetReady<'_>);
         let Started { running, records } = containers::run(&self.store, created, attach).unwrap();
         records.reach_disk().unwrap();
         self.note(&created.dir);
@@ -208,12 +210,12 @@ pub(super) fn containers_are_driven_without_a_command_line() {
 
     let mut two = server.create("two", "echo one; until [ -e /go ]; do sleep 0.02; done; echo two", |_| {});
     assert!(server.run(&mut two, false).connection.is_none());
-    assert!(start(&server.store, &two.dir, false).unwrap().already);
+    assert!(start(&server.store, &two.dir, None).unwrap().already);
     let follow = LogsRequest { follow: true, ..LogsRequest::default() };
     let mut logs =
         Logs::open(&server.store, vec![containers::find(&server.store, "two").unwrap()], follow).unwrap();
     assert_eq!(next_line(&mut logs).as_deref(), Some("one"));
-    let connection = attach(&two.dir).unwrap().connection.unwrap();
+    let connection = attach(&two.dir, &mut || Ok(())).unwrap().connection.unwrap();
     let caller = server.caller();
     let touch = ExecRequest { argv: vec!["touch".into(), "/go".into()], ..Default::default() };
     let made = exec::create(&server.store, &two.dir, touch, &caller).unwrap();

@@ -7,18 +7,19 @@ use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::ui::terminal::{Attachment, Ended, Terminal};
 
-/// The terminal for a container that was made before, as far as that one takes input and has a terminal itself.
+/// How the caller is attached to a container that was made before: as far as that one takes input and has a
+/// terminal itself.
 ///
 /// # Errors
-/// Records that cannot be read; those of [`Terminal::ready`].
-pub(in crate::cmd) fn terminal(
+/// Records that cannot be read.
+pub(in crate::cmd) fn how(
     dir: &ContainerDir,
     stdin: bool,
     sig_proxy: bool,
     detach_keys: &DetachKeys,
-) -> Result<Terminal> {
+) -> Result<Attachment> {
     let io = dir.spec()?.io;
-    Terminal::ready(Attachment {
+    Ok(Attachment {
         stdin: stdin && io.stdin && !io.is_passed_through(),
         stdout: true,
         stderr: true,
@@ -29,21 +30,48 @@ pub(in crate::cmd) fn terminal(
     })
 }
 
-/// Relays until the container ends or the user detaches; returns the exit code of the command.
-///
-/// # Errors
-/// Those of [`Terminal::follow`] and [`Running::code`].
-pub(in crate::cmd) fn follow(
-    terminal: Terminal,
-    mut running: Running,
-    store: &Store,
-    dir: &ContainerDir,
-) -> Result<u8> {
-    let Some(connection) = &mut running.connection else { return Ok(0) };
-    match terminal.follow(connection)? {
-        Ended::Exited(code) => running.code(store, dir, Some(code)),
-        Ended::Lost => running.code(store, dir, None),
-        Ended::Detached => Ok(0),
-        Ended::Signalled(signal) => Ok(128 + signal as u8),
+/// The caller's terminal, on its way to a container.
+#[derive(Debug)]
+pub(in crate::cmd) struct Attaching {
+    how: Attachment,
+    terminal: Option<Terminal>,
+}
+
+impl Attaching {
+    /// Nothing is held yet.
+    pub(in crate::cmd) fn new(how: Attachment) -> Attaching {
+        Attaching { how, terminal: None }
+    }
+
+    /// Holds the signals that are to be passed on, once.
+    ///
+    /// # Errors
+    /// Those of [`Terminal::ready`].
+    pub(in crate::cmd) fn get_ready(&mut self) -> Result<()> {
+        if self.terminal.is_none() {
+            self.terminal = Some(Terminal::ready(self.how.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Relays until the container ends or the user detaches; returns the exit code of the command.
+    ///
+    /// # Errors
+    /// Those of [`Terminal::follow`] and [`Running::code`].
+    pub(in crate::cmd) fn follow(
+        self,
+        mut running: Running,
+        store: &Store,
+        dir: &ContainerDir,
+    ) -> Result<u8> {
+        let (Some(connection), Some(terminal)) = (&mut running.connection, self.terminal) else {
+            return Ok(0);
+        };
+        match terminal.follow(connection)? {
+            Ended::Exited(code) => running.code(store, dir, Some(code)),
+            Ended::Lost => running.code(store, dir, None),
+            Ended::Detached => Ok(0),
+            Ended::Signalled(signal) => Ok(128 + signal as u8),
+        }
     }
 }

@@ -84,7 +84,7 @@ pub fn clone(
         discard(store, &dir);
         return Err(error);
     }
-    let warnings = if request.start { start(store, &dir, false)?.warnings } else { Vec::new() };
+    let warnings = if request.start { start(store, &dir, None)?.warnings } else { Vec::new() };
     Ok(Cloned { id: spec.id, warnings })
 }
 

@@ -144,7 +144,7 @@ fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) ->
     }
     preflight::stop_holder(store, holder)?;
     prepare(store, plan).inspect_err(|_| {
-        if let Err(error) = start(store, holder, false) {
+        if let Err(error) = start(store, holder, None) {
             log::warn!("container {} stays stopped: {error}", holder.id().short());
         }
     })

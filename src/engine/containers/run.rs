@@ -3,7 +3,7 @@
 use super::create::Created;
 use super::records::{discard, keep};
 use super::running::Running;
-use super::start::{first, start};
+use super::start::{GetReady, first, start};
 use crate::error::Result;
 use crate::storage::Store;
 use crate::{failpoint, fork};
@@ -37,7 +37,7 @@ impl Records {
 ///
 /// # Errors
 /// A failed start: then a `--rm` container is removed, and any other stays as created.
-pub fn run(store: &Store, created: &mut Created, attach: bool) -> Result<Started> {
+pub fn run(store: &Store, created: &mut Created, attach: Option<GetReady<'_>>) -> Result<Started> {
     failpoint::reach("run.made");
     let Created { spec, dir, prepared, .. } = created;
     let keeping = match spec.lifecycle.auto_remove {

@@ -52,6 +52,10 @@ pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerSpec> {
     Ok(plan)
 }
 
+/// What an attached caller does right before the payload runs or the connection is made, such as holding signals:
+/// until then, whatever the start has to wait for, its signals are its own.
+pub type GetReady<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// The first start of a container that was just made, after those that it requires.
 ///
 /// # Errors
@@ -60,14 +64,16 @@ pub fn first(
     store: &Store,
     dir: &ContainerDir,
     plan: &ContainerSpec,
-    ready: Prepared,
-    attach: bool,
+    prepared: Prepared,
+    attach: Option<GetReady<'_>>,
 ) -> Result<Running> {
     let mut warnings = Vec::new();
     for required in &plan.lifecycle.requires {
         warnings.extend(start_required(store, dir, required, &mut vec![plan.id.clone()])?);
     }
-    let launched = launch(store, dir, plan, ready, attach);
+    let attached = attach.is_some();
+    let ready = attach.map_or(Ok(()), |get_ready| get_ready());
+    let launched = ready.and_then(|()| launch(store, dir, plan, prepared, attached));
     dir.release_claim();
     launched.map(|launched| Running::first(dir, launched, ends_once(plan)).with(warnings))
 }
@@ -77,14 +83,14 @@ pub fn first(
 ///
 /// # Errors
 /// `Conflict` for a paused container; otherwise those of [`prepare`] and [`launch`].
-pub fn start(store: &Store, dir: &ContainerDir, attach: bool) -> Result<Running> {
+pub fn start(store: &Store, dir: &ContainerDir, attach: Option<GetReady<'_>>) -> Result<Running> {
     start_after(store, dir, attach, &mut Vec::new())
 }
 
 fn start_after(
     store: &Store,
     dir: &ContainerDir,
-    attached: bool,
+    mut attached: Option<GetReady<'_>>,
     above: &mut Vec<ContainerId>,
 ) -> Result<Running> {
     let id = dir.id().short();
@@ -92,7 +98,7 @@ fn start_after(
     for _ in 0..ATTEMPTS {
         match dir.status() {
             Status::Running => {
-                return if attached { attach(dir) } else { Ok(Running::found(None)) };
+                return attached.map_or_else(|| Ok(Running::found(None)), |get_ready| attach(dir, get_ready));
             }
             Status::Paused => {
                 refuse_paused(dir)?;
@@ -135,7 +141,11 @@ fn start_after(
             Some(former) => prepare(store, &former).or_else(|_| prepare(store, &plan)),
             None => prepare(store, &plan),
         };
-        let started = ready.and_then(|ready| launch(store, dir, &plan, ready, attached));
+        let ready = match &mut attached {
+            Some(get_ready) => ready.and_then(|ready| get_ready().map(|()| ready)),
+            None => ready,
+        };
+        let started = ready.and_then(|ready| launch(store, dir, &plan, ready, attached.is_some()));
         dir.release_claim();
         match started {
             // Another command was faster.
@@ -200,14 +210,14 @@ fn start_required(
     if other.status().is_live() {
         return Ok(Vec::new());
     }
-    start_after(store, &other, false, above).map(|running| running.warnings).context(Kind::Runtime, doing)
+    start_after(store, &other, None, above).map(|running| running.warnings).context(Kind::Runtime, doing)
 }
 
 /// Attaches to a running container.
 ///
 /// # Errors
 /// `Conflict` when it is not running.
-pub fn attach(dir: &ContainerDir) -> Result<Running> {
+pub fn attach(dir: &ContainerDir, get_ready: GetReady<'_>) -> Result<Running> {
     dir.await_start();
     let status = dir.status();
     if !status.is_live() {
@@ -216,6 +226,7 @@ pub fn attach(dir: &ContainerDir) -> Result<Running> {
         return Err(Error::new(Kind::Conflict, format!("container {name} is {word}, not running"))
             .hint(format!("Start and attach at once: coracle start --attach {name}")));
     }
+    get_ready()?;
     let socket = call(dir)?;
     dir.emit(Action::Attach);
     Ok(Running::found(Some(Connection::new(socket))))

@@ -133,7 +133,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     pub fn restart(&self, index: usize) -> Result<Running> {
         self.finish(index)?;
         let container = self.container(index);
-        let running = start(self.store, container, false)?;
+        let running = start(self.store, container, None)?;
         container.emit(Action::Restart);
         Ok(running)
     }
