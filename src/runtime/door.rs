@@ -25,6 +25,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::fchdir;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -80,6 +81,10 @@ impl Door {
     pub fn namespace(&self, name: &str) -> Result<OwnedFd> {
         let file = File::open(format!("/proc/{}/ns/{name}", self.run.init.pid));
         self.still_its_own()?;
+        // A process that has exited and is not reaped yet has neither namespaces nor a root.
+        if file.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+            return Err(just_ended());
+        }
         Ok(file.context(Kind::Runtime, || format!("open the container's {name} namespace"))?.into())
     }
 
@@ -91,6 +96,9 @@ impl Door {
     pub fn root(&self) -> Result<OwnedFd> {
         let root = open(format!("/proc/{}/root", self.run.init.pid).as_str(), DIRECTORY, Mode::empty());
         self.still_its_own()?;
+        if matches!(root, Err(Errno::ENOENT)) {
+            return Err(just_ended());
+        }
         let root = root.context(Kind::Runtime, || "open the container's root directory")?;
         self.ground.check(root.as_fd())?;
         Ok(root)
