@@ -142,9 +142,11 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         let (container, one) = (self.container(index), &self.all[index]);
         while one.still_runs() && !one.killed.get() {
             let next = self.all.iter().filter_map(|one| one.deadline.get()).min();
-            wait_ended(self.store, container, next.map(|at| at.saturating_duration_since(Instant::now())))?;
-            // Its monitor may be about to restart it.
-            rest_of_pause(container);
+            let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+            if wait_ended(self.store, container, left)?.is_some() {
+                // Its monitor may be about to start it again.
+                rest_of_pause(container);
+            }
             self.kill_overdue();
         }
         if one.killed.get() {
