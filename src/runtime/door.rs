@@ -24,11 +24,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
 use nix::unistd::fchdir;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+const NAMESPACE: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC);
 const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// A running container, to be entered.
@@ -79,13 +78,8 @@ impl Door {
     /// # Errors
     /// `Conflict` when the process is gone; `Runtime` when it is closed to this process.
     pub fn namespace(&self, name: &str) -> Result<OwnedFd> {
-        let file = File::open(format!("/proc/{}/ns/{name}", self.run.init.pid));
-        self.still_its_own()?;
-        // A process that has exited and is not reaped yet has neither namespaces nor a root.
-        if file.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
-            return Err(just_ended());
-        }
-        Ok(file.context(Kind::Runtime, || format!("open the container's {name} namespace"))?.into())
+        let opened = open_of(self.first(), self.run.init.pid, &format!("ns/{name}"), NAMESPACE)?;
+        opened.context(Kind::Runtime, || format!("open the container's {name} namespace"))
     }
 
     /// The root directory of the first process (`O_PATH`), mounts and volumes included. What is below must be
@@ -94,11 +88,7 @@ impl Door {
     /// # Errors
     /// As [`Door::namespace`], and when it is not the container's.
     pub fn root(&self) -> Result<OwnedFd> {
-        let root = open(format!("/proc/{}/root", self.run.init.pid).as_str(), DIRECTORY, Mode::empty());
-        self.still_its_own()?;
-        if matches!(root, Err(Errno::ENOENT)) {
-            return Err(just_ended());
-        }
+        let root = open_of(self.first(), self.run.init.pid, "root", DIRECTORY)?;
         let root = root.context(Kind::Runtime, || "open the container's root directory")?;
         self.ground.check(root.as_fd())?;
         Ok(root)
@@ -108,11 +98,17 @@ impl Door {
     pub fn into_first(self) -> OwnedFd {
         self.first
     }
+}
 
-    /// A number means the process that was recorded only while that is there.
-    fn still_its_own(&self) -> Result<()> {
-        process::pidfd_send_signal(self.first(), 0).map_err(|_| just_ended())
-    }
+/// Opens what procfs has of a process. A number means the process that was recorded only while that is there, and
+/// one that has exited and is not reaped yet has neither namespaces nor a root.
+///
+/// # Errors
+/// `Conflict` when the process is gone; inside, why what is there could not be opened.
+fn open_of(process: BorrowedFd<'_>, pid: i32, name: &str, flags: OFlag) -> Result<Result<OwnedFd, Errno>> {
+    let opened = open(format!("/proc/{pid}/{name}").as_str(), flags, Mode::empty());
+    process::pidfd_send_signal(process, 0).map_err(|_| just_ended())?;
+    if matches!(opened, Err(Errno::ENOENT)) { Err(just_ended()) } else { Ok(opened) }
 }
 
 /// Opens a container's root file system as its monitor mounted it at `merged`, with nothing mounted over it
@@ -123,8 +119,7 @@ impl Door {
 pub fn of_monitor(dir: &ContainerDir, run: &RunRecord, merged: &Path) -> Result<OwnedFd> {
     let ground = Ground::of_run(run, dir)?;
     let monitor = run.open_monitor().ok_or_else(just_ended)?;
-    let root = open(format!("/proc/{}/root", run.monitor.pid).as_str(), DIRECTORY, Mode::empty());
-    process::pidfd_send_signal(monitor.as_fd(), 0).map_err(|_| just_ended())?;
+    let root = open_of(monitor.as_fd(), run.monitor.pid, "root", DIRECTORY)?;
     let root = root.context(Kind::Runtime, || "open the monitor's root directory")?;
     // Inside it, so that an absolute symlink on the way to the store stays in the monitor's mounts.
     let found = files::open_in(root.as_fd(), merged, DIRECTORY)
