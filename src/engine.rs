@@ -11,6 +11,7 @@ pub mod events;
 pub mod filter;
 pub mod images;
 pub mod info;
+mod pass;
 pub mod prune;
 pub mod reset;
 pub mod volumes;

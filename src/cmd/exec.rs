@@ -105,9 +105,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     };
     match (exec.start(terminal.is_some())?, terminal) {
         (Some(mut connection), Some(terminal)) => match terminal.follow(&mut connection)? {
-            Ended::Exited(code) => Ok(ExitCode::from(code)),
-            Ended::Detached => Ok(ExitCode::SUCCESS),
-            Ended::Signalled(signal) => Ok(ExitCode::from(128 + signal as u8)),
+            Ended::Exited(code) | Ended::Left(code) => Ok(ExitCode::from(code)),
             Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
         },
         _ => ui::out(&format!("{}\n", exec.id())).map(|()| ExitCode::SUCCESS),

@@ -2,6 +2,7 @@
 
 mod filter;
 
+use super::pass::{Pass, time_left};
 use crate::error::{Context, Kind, Result};
 use crate::storage::Store;
 use crate::storage::events::{Event, Reader};
@@ -28,15 +29,6 @@ pub struct Events {
     request: EventsRequest,
     reader: Reader,
     pass: Pass,
-}
-
-/// How far a reading has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    New,
-    Reading,
-    /// Nothing comes after this one.
-    Last,
 }
 
 impl Events {
@@ -79,8 +71,7 @@ impl Events {
             return false;
         }
         self.pass = Pass::New;
-        let left = |until: DateTime<Utc>| (until - Utc::now()).to_std().unwrap_or_default();
-        self.reader.wait(self.request.until.map(left));
+        self.reader.wait(time_left(self.request.until));
         true
     }
 }

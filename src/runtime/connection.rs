@@ -8,6 +8,7 @@
 use super::frame::{CONTENT_MAX, Frame};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
+pub use crate::storage::containers::log::Stream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -34,15 +35,6 @@ pub enum Output<'a> {
     Exited(u8),
     /// The other side is gone without an exit code; nothing follows.
     Lost,
-}
-
-/// An output stream of the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output, or the terminal.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 impl Connection {

@@ -46,10 +46,8 @@ pub struct Attachment {
 pub enum Ended {
     /// The container ended with this code.
     Exited(u8),
-    /// The user typed the detach keys.
-    Detached,
-    /// This signal ended the command; the container keeps running.
-    Signalled(i32),
+    /// The command ends with this code and the container goes on: the user typed the detach keys, or a signal came.
+    Left(u8),
     /// The monitor went away without an exit code.
     Lost,
 }
@@ -123,7 +121,7 @@ impl Relay<'_> {
             if !ready[1].is_empty()
                 && let Some(signal) = self.pass_on(signals)
             {
-                return Ok(Ended::Signalled(signal));
+                return Ok(Ended::Left(128 + signal as u8));
             }
             if ready[0].contains(PollFlags::POLLOUT) {
                 self.connection.flush();
@@ -134,7 +132,7 @@ impl Relay<'_> {
                 return Ok(ended);
             }
             if ready.get(2).is_some_and(|r| !r.is_empty()) && self.read_stdin() {
-                return Ok(Ended::Detached);
+                return Ok(Ended::Left(0));
             }
         }
     }

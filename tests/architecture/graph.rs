@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::methods::{Block, blocks};
-use crate::source::{File, Token, double_colon, tokens, word};
+use crate::source::{File, Leaf, Token, double_colon, tokens, use_tree, word};
 
 /// Words that begin the declaration of an item; the next word is its name.
 const DECLARE: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static"];
@@ -158,7 +158,7 @@ impl Names {
                     let public = at > 0
                         && (tokens[at - 1] == Token::Mark(')') || word(tokens.get(at - 1)) == Some("pub"));
                     let place = if public { Place::Export } else { Place::Import };
-                    at = self.import(tokens, at + 1, &module, &[], &mut |words| {
+                    at = self.import(tokens, at + 1, &module, &mut |words| {
                         mentions.push(Mention { module: module.clone(), words, place });
                     });
                     continue;
@@ -204,54 +204,28 @@ impl Names {
     fn import(
         &mut self,
         tokens: &[Token],
-        mut at: usize,
+        at: usize,
         module: &[String],
-        base: &[String],
         mention: &mut dyn FnMut(Path),
     ) -> usize {
-        let mut path = base.to_vec();
-        loop {
-            match tokens.get(at) {
-                Some(Token::Mark('{')) => {
-                    at += 1;
-                    while tokens.get(at).is_some_and(|t| *t != Token::Mark('}')) {
-                        at = self.import(tokens, at, module, &path, mention);
-                        while tokens.get(at) == Some(&Token::Mark(',')) {
-                            at += 1;
-                        }
-                    }
-                    return at + 1;
-                }
-                Some(Token::Word(part)) => {
-                    if part != "self" || path.is_empty() {
-                        path.push(part.clone());
-                    }
-                    at += 1;
-                }
-                Some(Token::Mark('*')) => {
-                    let path = absolute(module, &path).unwrap_or_else(|| [module, &path].concat());
-                    self.modules.entry(module.to_vec()).or_default().globs.push(path);
-                    return at + 1;
-                }
-                _ => return at + 1,
-            }
-            if double_colon(tokens, at) {
-                at += 2;
-                continue;
-            }
-            let mut name = path.last().cloned();
-            if word(tokens.get(at)) == Some("as") {
-                name = word(tokens.get(at + 1)).map(str::to_owned);
-                at += 2;
+        use_tree(tokens, at, &[], &mut |mut path, leaf| {
+            if path.len() > 1 && path.last().is_some_and(|part| part == "self") {
+                path.pop();
             }
             // A relative one begins with a name of this module, or with another crate's.
             let full = absolute(module, &path).unwrap_or_else(|| [module, &path].concat());
-            if let Some(name) = name.filter(|_| path.len() > 1) {
-                self.add(module, &name, Meaning::Import(full));
+            match leaf {
+                Leaf::All => self.modules.entry(module.to_vec()).or_default().globs.push(full),
+                Leaf::Name(renamed) => {
+                    let name = renamed.or_else(|| path.last().cloned());
+                    if let Some(name) = name.filter(|_| path.len() > 1) {
+                        self.add(module, &name, Meaning::Import(full));
+                    }
+                    mention(path);
+                }
+                Leaf::Other => {}
             }
-            mention(path);
-            return at;
-        }
+        })
     }
 
     /// The files in which that lives what is mentioned.

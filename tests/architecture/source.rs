@@ -118,7 +118,7 @@ impl File {
 
     /// What this file names below the crate's root, outside of `mod tests`: up to two words each.
     pub(crate) fn names(&self) -> Vec<Vec<String>> {
-        let mut found = Vec::new();
+        let mut found: Vec<Vec<String>> = Vec::new();
         // Inline modules and other braces around the place.
         let mut braces: Vec<Option<String>> = Vec::new();
         let tokens = &self.tokens;
@@ -150,7 +150,9 @@ impl File {
                             next += 3;
                         }
                     }
-                    tree(tokens, next, &base, &mut found);
+                    use_tree(tokens, next, &base, &mut |path, _| {
+                        found.push(path.into_iter().take(2).collect())
+                    });
                 }
                 _ => {}
             }
@@ -160,15 +162,30 @@ impl File {
     }
 }
 
-/// Collects the paths of a use tree (or of a plain path) that starts at `at`; returns the place after it.
-pub(crate) fn tree(tokens: &[Token], mut at: usize, base: &[String], found: &mut Vec<Vec<String>>) -> usize {
+/// How a path of a use tree ends.
+pub(crate) enum Leaf {
+    /// With a name, which may be given another one.
+    Name(Option<String>),
+    /// With all names there are.
+    All,
+    /// With something that is no part of a use tree: it was a plain path.
+    Other,
+}
+
+/// Hands the paths of a use tree (or of a plain path) that starts at `at` to `each`; returns the place after it.
+pub(crate) fn use_tree(
+    tokens: &[Token],
+    mut at: usize,
+    base: &[String],
+    each: &mut dyn FnMut(Vec<String>, Leaf),
+) -> usize {
     let mut path = base.to_vec();
     loop {
         match tokens.get(at) {
             Some(Token::Mark('{')) => {
                 at += 1;
                 while tokens.get(at).is_some_and(|t| *t != Token::Mark('}')) {
-                    at = tree(tokens, at, &path, found);
+                    at = use_tree(tokens, at, &path, each);
                     while tokens.get(at) == Some(&Token::Mark(',')) {
                         at += 1;
                     }
@@ -179,8 +196,12 @@ pub(crate) fn tree(tokens: &[Token], mut at: usize, base: &[String], found: &mut
                 path.push(part.clone());
                 at += 1;
             }
+            Some(Token::Mark('*')) => {
+                each(path, Leaf::All);
+                return at + 1;
+            }
             _ => {
-                found.push(path.into_iter().take(2).collect());
+                each(path, Leaf::Other);
                 return at + 1;
             }
         }
@@ -188,10 +209,12 @@ pub(crate) fn tree(tokens: &[Token], mut at: usize, base: &[String], found: &mut
             at += 2;
             continue;
         }
+        let mut renamed = None;
         if word(tokens.get(at)) == Some("as") {
+            renamed = word(tokens.get(at + 1)).map(str::to_owned);
             at += 2;
         }
-        found.push(path.into_iter().take(2).collect());
+        each(path, Leaf::Name(renamed));
         return at;
     }
 }

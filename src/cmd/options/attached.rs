@@ -70,8 +70,7 @@ impl Attaching {
         match terminal.follow(connection)? {
             Ended::Exited(code) => running.code(store, dir, Some(code)),
             Ended::Lost => running.code(store, dir, None),
-            Ended::Detached => Ok(0),
-            Ended::Signalled(signal) => Ok(128 + signal as u8),
+            Ended::Left(code) => Ok(code),
         }
     }
 }

@@ -126,17 +126,9 @@ fn free_name(store: &Store, of: &Name) -> Result<Name> {
 fn destroy(store: &Store, original: &ContainerDir) -> Result<()> {
     let (signal, patience) = stop_policy(original, None);
     end(store, original, signal, patience)?;
-    match remove_ended(store, original, true) {
-        Ok(true) => {}
-        Ok(false) if !original.in_place() => {}
-        Ok(false) => {
-            let id = original.id().short();
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("container {id} was started again in the meantime"),
-            ));
-        }
-        Err(error) => return Err(error),
+    if !remove_ended(store, original, true)? && original.in_place() {
+        let id = original.id().short();
+        return Err(Error::new(Kind::Conflict, format!("container {id} was started again in the meantime")));
     }
     tidy(store);
     Ok(())

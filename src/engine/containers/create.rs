@@ -169,7 +169,7 @@ fn replace_holder(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) ->
 ///
 /// # Errors
 /// `Conflict` when the name is taken; when the file system refuses.
-pub fn copied(store: &Store, spec: &mut ContainerSpec) -> Result<ContainerDir> {
+pub(super) fn copied(store: &Store, spec: &mut ContainerSpec) -> Result<ContainerDir> {
     make(store, spec, true)
 }
 

@@ -19,7 +19,7 @@ pub fn find(store: &Store, text: &str) -> Result<ContainerDir> {
 
 /// The container that has exactly this name; a name left over from a removal, or from a `--rm` container
 /// whose monitor died, is free.
-pub fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
+pub(super) fn holder(store: &Store, name: &Name) -> Option<ContainerDir> {
     let found = find(store, name.as_str()).ok()?;
     (found.is_listed() && found.summary().name().as_ref() == Some(name)).then_some(found)
 }

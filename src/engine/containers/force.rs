@@ -38,7 +38,7 @@ const AT_REST: Duration = Duration::from_secs(1);
 
 /// A container to be ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub(super) struct Target<'a> {
     /// The container.
     pub container: &'a ContainerDir,
     /// What asks it to stop.
@@ -77,7 +77,7 @@ struct Case<'a> {
 const WATCHED: usize = 250;
 
 /// Ends containers, all at the same time. Gives for each, in this order, whether it has ended.
-pub fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> {
+pub(super) fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> {
     let begun = Instant::now();
     let mut cases: Vec<Case<'_>> = targets.iter().map(Case::new).collect();
     loop {

@@ -1,8 +1,7 @@
 //! Running a health check on request, in addition to those of the monitor.
 
-use super::policy::stop_policy;
 use super::signal::signal;
-use super::stop::stop;
+use super::stop::stop_by_policy;
 use crate::container::Signal;
 use crate::error::Result;
 use crate::runtime::health;
@@ -20,8 +19,7 @@ pub fn check(store: &Store, container: &ContainerDir) -> Result<bool> {
         OnFailure::None => {}
         OnFailure::Kill => signal(container, Signal::KILL.number())?,
         OnFailure::Stop => {
-            let (signal, patience) = stop_policy(container, None);
-            stop(store, container, signal, patience)?;
+            stop_by_policy(store, container)?;
         }
         // The monitor's next check sees to it.
         OnFailure::Restart => {}

@@ -11,6 +11,7 @@ mod source;
 
 pub use request::{LogLine, LogsRequest};
 
+use crate::engine::pass::{Pass, time_left};
 use crate::error::{Context, Kind, Result};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -33,16 +34,6 @@ pub struct Logs<'a> {
     until: Option<Vec<u8>>,
     sources: Vec<Source>,
     pass: Pass,
-}
-
-/// How far a reading of all logs has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// Nothing was looked at since all that was there was given.
-    New,
-    Reading,
-    /// Nothing comes after this one.
-    Last,
 }
 
 impl<'a> Logs<'a> {
@@ -96,7 +87,7 @@ impl<'a> Logs<'a> {
             return false;
         }
         self.pass = Pass::New;
-        let mut limit = self.request.until.map(|until| (until - Utc::now()).to_std().unwrap_or_default());
+        let mut limit = time_left(self.request.until);
         let mut watches: Vec<Watch> = Vec::new();
         let mut owners = Vec::new();
         for (index, source) in self.sources.iter_mut().enumerate().filter(|(_, source)| !source.ended) {

@@ -1,9 +1,8 @@
 //! Checks before anything changes: names, files and directories that must or must not exist.
 
 use super::find::holder;
-use super::policy::stop_policy;
 use super::removal::remove_ended;
-use super::stop::stop;
+use super::stop::stop_by_policy;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::Request;
@@ -112,8 +111,7 @@ fn not_home(path: &Path, caller: &Caller) -> Result<()> {
 /// # Errors
 /// When it cannot be stopped.
 pub(super) fn stop_holder(store: &Store, holder: &ContainerDir) -> Result<()> {
-    let (signal, patience) = stop_policy(holder, None);
-    stop(store, holder, signal, patience).map(drop)
+    stop_by_policy(store, holder).map(drop)
 }
 
 /// Stops and removes it.

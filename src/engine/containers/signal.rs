@@ -35,16 +35,10 @@ pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
 }
 
 /// The first half of stopping: notes that the container must not be restarted, and sends `signal` without
-/// waiting, so that many containers can end at the same time. A container that is not running is ignored; one
-/// that is being started is waited for.
+/// waiting, so that many containers can end at the same time. A container that is not running is ignored.
 ///
 /// # Errors
 /// When the signal is refused.
-pub fn ask_to_stop(container: &ContainerDir, with: i32) -> Result<()> {
-    container.await_start();
-    ask(container, with)
-}
-
 pub(super) fn ask(container: &ContainerDir, with: i32) -> Result<()> {
     if !container.status().is_active() {
         return Ok(());
@@ -68,7 +62,7 @@ pub(super) fn ask(container: &ContainerDir, with: i32) -> Result<()> {
 ///
 /// # Errors
 /// When the note cannot be written.
-pub fn note_stop(container: &ContainerDir) -> Result<()> {
+pub(super) fn note_stop(container: &ContainerDir) -> Result<()> {
     match container.run_record()? {
         Some(run) => container.ask_stop(run.run),
         None => Ok(()),

@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::{Failure, Step};
 use crate::runtime::connection::Connection;
-use crate::runtime::launch::{Prepared, launch, prepare};
+use crate::runtime::launch::{Launched, Prepared, launch, prepare};
 use crate::spec::ContainerSpec;
 use crate::spec::network::PortPublish;
 use crate::storage::Store;
@@ -65,15 +65,10 @@ pub fn first(
     dir: &ContainerDir,
     plan: &ContainerSpec,
     prepared: Prepared,
-    attach: Option<GetReady<'_>>,
+    mut attach: Option<GetReady<'_>>,
 ) -> Result<Running> {
-    let mut warnings = Vec::new();
-    for required in &plan.lifecycle.requires {
-        warnings.extend(start_required(store, dir, required, &mut vec![plan.id.clone()])?);
-    }
-    let attached = attach.is_some();
-    let ready = attach.map_or(Ok(()), |get_ready| get_ready());
-    let launched = ready.and_then(|()| launch(store, dir, plan, prepared, attached));
+    let warnings = start_required(store, dir, plan, &mut Vec::new())?;
+    let launched = ready_to_launch(store, dir, plan, prepared, &mut attach);
     dir.release_claim();
     launched.map(|launched| Running::first(dir, launched, ends_once(plan)).with(warnings))
 }
@@ -130,22 +125,13 @@ fn start_after(
         }
         failpoint::reach("start.claimed");
         let plan = stored_plan(dir)?;
-        above.push(dir.id().clone());
-        let mut warnings = Vec::new();
-        for required in &plan.lifecycle.requires {
-            warnings.extend(start_required(store, dir, required, above)?);
-        }
-        above.pop();
+        let warnings = start_required(store, dir, &plan, above)?;
         let ready = match with_former_ports(dir, &plan) {
             // One of them is in use by now.
             Some(former) => prepare(store, &former).or_else(|_| prepare(store, &plan)),
             None => prepare(store, &plan),
         };
-        let ready = match &mut attached {
-            Some(get_ready) => ready.and_then(|ready| get_ready().map(|()| ready)),
-            None => ready,
-        };
-        let started = ready.and_then(|ready| launch(store, dir, &plan, ready, attached.is_some()));
+        let started = ready.and_then(|ready| ready_to_launch(store, dir, &plan, ready, &mut attached));
         dir.release_claim();
         match started {
             // Another command was faster.
@@ -194,23 +180,43 @@ fn was_running(error: &Error, dir: &ContainerDir) -> bool {
     Failure::below(error).is_some_and(|f| f.step() == Step::TakeContainer && f.object == dir.id().short())
 }
 
-/// Starts what a container requires, unless it runs; returns the warnings of that.
+/// Launches once an attached caller is ready.
+fn ready_to_launch(
+    store: &Store,
+    dir: &ContainerDir,
+    plan: &ContainerSpec,
+    prepared: Prepared,
+    attached: &mut Option<GetReady<'_>>,
+) -> Result<Launched> {
+    if let Some(get_ready) = attached {
+        get_ready()?;
+    }
+    launch(store, dir, plan, prepared, attached.is_some())
+}
+
+/// Starts what a container requires and is not running; returns the warnings of that.
 fn start_required(
     store: &Store,
     dir: &ContainerDir,
-    required: &ContainerId,
+    plan: &ContainerSpec,
     above: &mut Vec<ContainerId>,
 ) -> Result<Vec<String>> {
-    // A circle cannot be written down by any verb; records can be.
-    if above.contains(required) {
-        return Ok(Vec::new());
+    let mut warnings = Vec::new();
+    above.push(dir.id().clone());
+    for required in &plan.lifecycle.requires {
+        // A circle cannot be written down by any verb; records can be.
+        if above.contains(required) {
+            continue;
+        }
+        let doing = || format!("start what container {} requires", dir.id().short());
+        let other = store.containers().open(required).context(Kind::Conflict, doing)?;
+        if !other.status().is_live() {
+            let running = start_after(store, &other, None, above).context(Kind::Runtime, doing)?;
+            warnings.extend(running.warnings);
+        }
     }
-    let doing = || format!("start what container {} requires", dir.id().short());
-    let other = store.containers().open(required).context(Kind::Conflict, doing)?;
-    if other.status().is_live() {
-        return Ok(Vec::new());
-    }
-    start_after(store, &other, None, above).map(|running| running.warnings).context(Kind::Runtime, doing)
+    above.pop();
+    Ok(warnings)
 }
 
 /// Attaches to a running container.

@@ -37,6 +37,15 @@ pub fn stop(
     stopping.finish(index)
 }
 
+/// Stops a container with its own stop signal and time-out.
+///
+/// # Errors
+/// As [`stop`].
+pub(super) fn stop_by_policy(store: &Store, container: &ContainerDir) -> Result<Stopped> {
+    let (signal, patience) = stop_policy(container, None);
+    stop(store, container, signal, patience)
+}
+
 /// Containers that are being stopped.
 #[derive(Debug)]
 pub struct Stopping<'a, C> {
@@ -78,7 +87,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     /// The first half of stopping: signals a container, without waiting for it to exit. Returns its index.
     ///
     /// # Errors
-    /// Those of [`ask_to_stop`](super::ask_to_stop).
+    /// When the signal is refused.
     pub fn ask(&mut self, container: C, signal: i32, patience: Option<Duration>) -> Result<usize> {
         let dir = container.borrow();
         dir.await_start();
@@ -176,7 +185,7 @@ impl<C: Borrow<ContainerDir>> One<C> {
     fn still_runs(&self) -> bool {
         let container = self.container.borrow();
         let monitor = || container.run_record().ok().flatten().map(|run| run.monitor);
-        container.status().is_active() && self.asked.is_some() && monitor() == self.asked
+        self.asked.is_some() && container.status().is_active() && monitor() == self.asked
     }
 }
 

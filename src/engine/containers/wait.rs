@@ -20,7 +20,11 @@ pub(super) const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// When its records cannot be read.
-pub fn wait_ended(store: &Store, container: &ContainerDir, limit: Option<Duration>) -> Result<Option<u8>> {
+pub(super) fn wait_ended(
+    store: &Store,
+    container: &ContainerDir,
+    limit: Option<Duration>,
+) -> Result<Option<u8>> {
     let begun = Instant::now();
     let auto_remove = container.summary().auto_remove;
     let run = container.run_record()?.map(|run| run.run);
@@ -124,7 +128,7 @@ pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Conditi
 ///
 /// # Errors
 /// When its records cannot be read.
-pub fn last_code(
+pub(super) fn last_code(
     store: &Store,
     container: &ContainerDir,
     monitor: Option<ProcessRef>,
