@@ -119,8 +119,9 @@ pub(super) fn reap_for(
     every.thread_block().doing("block", "signals")?;
     let signals = SignalFd::with_flags(&every, SfdFlags::SFD_CLOEXEC).doing("open", "signal descriptor")?;
     let child = fork::spawn(0, |up| {
-        // End of file: its parent kept its rights, and failed.
-        if !matches!(up.recv::<()>(), Ok(Some(_))) {
+        // End of file alone: its parent kept its rights, and failed. The end after the word says that the
+        // parent has closed its end, the last thing it held.
+        if !matches!(up.recv::<()>(), Ok(Some(_))) || !matches!(up.recv::<()>(), Ok(None)) {
             return 125;
         }
         // Its own group in the foreground, so that the terminal's signals reach it once.
