@@ -31,37 +31,40 @@ pub(super) fn wait_ended(
     // The directory of a --rm container may be deleted before its records are read.
     let note = container.exit_note().ok();
     let mut code = None;
+    // Made only once a look shows that there is something to wait for: closing one may take long.
+    let mut watch: Option<Watch> = None;
     loop {
-        // Before looking, so that nothing falls between looking and waiting.
-        let mut watch = [Watch::end(container)];
-        loop {
-            let exit = container.exit_record()?.filter(|exit| run.is_none_or(|run| exit.run >= run));
-            code = exit.map(|exit: ExitRecord| exit.code).or(code);
-            let gone = !container.in_place();
-            if gone || (code.is_some() && !auto_remove) {
-                let noted = || note.as_ref()?.code(run.unwrap_or(0));
-                return Ok(Some(code.or_else(noted).unwrap_or(LOST_EXIT_CODE)));
-            }
-            if container.status() == Status::Crashed {
-                recover(store, container)?;
-                continue;
-            }
-            if auto_remove && code.is_some() && !container.is_alive() {
-                // The monitor was killed between its exit record and the removal.
-                recover(store, container)?;
-                return Ok(code);
-            }
-            let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
-            }
-            // Releasing the files of a container that is not running notifies nobody.
-            let look = container.is_in_hand().then_some(LOOK);
-            watch::wait_any(&mut watch, [left, look].into_iter().flatten().min());
-            // The watched event has happened, or there is now a monitor to watch as well.
-            if watch[0].is_spent() || !watch[0].has_monitor() && container.is_alive() {
-                break;
-            }
+        let exit = container.exit_record()?.filter(|exit| run.is_none_or(|run| exit.run >= run));
+        code = exit.map(|exit: ExitRecord| exit.code).or(code);
+        let gone = !container.in_place();
+        if gone || (code.is_some() && !auto_remove) {
+            let noted = || note.as_ref()?.code(run.unwrap_or(0));
+            return Ok(Some(code.or_else(noted).unwrap_or(LOST_EXIT_CODE)));
+        }
+        if container.status() == Status::Crashed {
+            recover(store, container)?;
+            continue;
+        }
+        if auto_remove && code.is_some() && !container.is_alive() {
+            // The monitor was killed between its exit record and the removal.
+            recover(store, container)?;
+            return Ok(code);
+        }
+        let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(None);
+        }
+        let Some(current) = watch.as_mut() else {
+            watch = Some(Watch::end(container));
+            // Once more, so that nothing falls between looking and waiting.
+            continue;
+        };
+        // Releasing the files of a container that is not running notifies nobody.
+        let look = container.is_in_hand().then_some(LOOK);
+        watch::wait_any([&mut *current], [left, look].into_iter().flatten().min());
+        // What was waited for has happened, or there is now a monitor to watch as well.
+        if current.is_spent() || !current.has_monitor() && container.is_alive() {
+            watch = None;
         }
     }
 }
