@@ -102,6 +102,11 @@ impl Volume {
     pub fn backing(&self) -> Result<Backing> {
         Backing::parse(&self.options)
     }
+
+    /// Whether it is mounted for its users, instead of being a directory that is only bound.
+    pub fn has_mount_of_its_own(&self) -> bool {
+        self.backing().is_ok_and(|backing| backing.medium != Medium::Directory)
+    }
 }
 
 impl Volumes {

@@ -1,7 +1,7 @@
 //! A volume in podman's format.
 
 use crate::storage::Store;
-use crate::storage::volumes::{Medium, Users, Volume};
+use crate::storage::volumes::{Users, Volume};
 use crate::text::time;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub fn record(store: &Store, volume: &Volume, users: &Users) -> Value {
     if volume.anonymous {
         add("Anonymous", true.into());
     }
-    add("MountCount", mounts(store, volume, users, &backing.medium).into());
+    add("MountCount", mounts(store, volume, users).into());
     if store.volumes().needs_copy_up(volume) {
         add("NeedsCopyUp", true.into());
         if !backing.has_owner() {
@@ -55,8 +55,8 @@ pub fn row(store: &Store, volume: &Volume, users: &Users) -> Value {
 }
 
 /// How many containers have it mounted now; a plain directory is not mounted, only bound.
-fn mounts(store: &Store, volume: &Volume, users: &Users, medium: &Medium) -> usize {
-    if *medium == Medium::Directory {
+fn mounts(store: &Store, volume: &Volume, users: &Users) -> usize {
+    if !volume.has_mount_of_its_own() {
         return 0;
     }
     let runs = |id| store.containers().open(id).is_ok_and(|dir| dir.status().is_live());

@@ -54,6 +54,11 @@ impl Filters {
         texts.iter().map(one).collect::<Result<_>>().map(Filters)
     }
 
+    /// Whether they depend on who uses a volume.
+    pub fn ask_for_users(&self) -> bool {
+        self.0.iter().any(|(_, what)| matches!(what, What::Dangling(_)))
+    }
+
     /// Whether a volume meets them.
     pub fn hold(&self, volume: &Volume, users: &Users) -> bool {
         let conditions = self.0.iter().map(|(key, what)| (key.as_str(), what));
