@@ -48,6 +48,7 @@ mod overlay;
 mod pages;
 mod pause;
 mod port;
+mod programs;
 mod ps;
 mod pull;
 mod pull_credentials;

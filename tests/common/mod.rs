@@ -17,7 +17,8 @@ mod state;
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
 pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry};
 pub(crate) use images::{
-    Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, many_layers, one_file,
+    Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, debian_tree, many_layers,
+    one_file,
 };
 pub(crate) use leftovers::{Leftovers, traces_of};
 pub(crate) use registry::{Registry, free_port, shared_registry};
@@ -59,6 +60,14 @@ pub(crate) fn cache_dir() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-cache"), PathBuf::from);
     std::fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("create {}: {e}", dir.display()));
     dir
+}
+
+/// Keeps other test processes from making the same fixture; until it is dropped.
+pub(crate) fn cache_lock() -> std::fs::File {
+    let lock = std::fs::File::create(cache_dir().join("lock"));
+    let lock = lock.unwrap_or_else(|e| panic!("lock {}: {e}", cache_dir().display()));
+    lock.lock().unwrap_or_else(|e| panic!("lock {}: {e}", cache_dir().display()));
+    lock
 }
 
 /// Whether `program` is in `PATH` or the system directories.
