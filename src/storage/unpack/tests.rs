@@ -236,7 +236,7 @@ fn case_9_bombs_are_refused_and_leave_nothing() {
     let tar = Tar::new().pax(&[("path", long.as_bytes())]).file("x", b"").end();
     assert!(scene.refused(&tar).contains("too long"));
 
-    // A file larger than any file system takes, all holes, stored as nothing.
+    // A file larger than any disk's file system takes, all holes, stored as nothing.
     let giant = i64::MAX.to_string();
     let tar = Tar::new()
         .pax(&[
@@ -250,7 +250,12 @@ fn case_9_bombs_are_refused_and_leave_nothing() {
             &b"0\n".iter().copied().chain([0; 510]).collect::<Vec<_>>(),
         )
         .end();
-    assert!(scene.refused(&tar).contains("write /giant"));
+    let kind = nix::sys::statfs::statfs(scene.store.data()).unwrap().filesystem_type();
+    if kind == nix::sys::statfs::TMPFS_MAGIC {
+        scene.unpack(&tar).unwrap();
+    } else {
+        assert!(scene.refused(&tar).contains("write /giant"));
+    }
     scene.assert_clean();
 }
 
