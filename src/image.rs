@@ -6,6 +6,7 @@
 pub mod change;
 mod config;
 mod digest;
+mod health;
 mod platform;
 mod reference;
 

@@ -1,6 +1,6 @@
 //! Changes to an image's configuration, written as lines of a Containerfile: `--change`.
 
-use super::RunConfig;
+use super::{RunConfig, health};
 use crate::error::{Error, Kind, Result};
 use serde_json::{Map, Value};
 use std::str::FromStr;
@@ -17,6 +17,8 @@ pub enum Change {
     Env(Vec<(String, String)>),
     /// `port/protocol`.
     Expose(Vec<String>),
+    /// How its health is checked, as the configuration has it.
+    HealthCheck(Value),
     /// Labels.
     Label(Vec<(String, String)>),
     /// A build trigger.
@@ -37,7 +39,7 @@ impl FromStr for Change {
     fn from_str(text: &str) -> Result<Change> {
         let wrong = |why: &str| {
             Error::new(Kind::Usage, format!("change {text:?}: {why}"))
-                .hint("Write an instruction and its value, for example --change 'CMD [\"sh\"]' or --change ENV=A=b; known are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR.")
+                .hint("Write an instruction and its value, for example --change 'CMD [\"sh\"]' or --change ENV=A=b; known are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR.")
         };
         let text = text.trim();
         let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
@@ -65,6 +67,7 @@ impl FromStr for Change {
                         .concat(),
                 )
             }
+            "HEALTHCHECK" => Change::HealthCheck(health::check(value).map_err(|why| wrong(&why))?),
             "LABEL" => {
                 let pairs = pairs(value, &list()?, false);
                 Change::Label(pairs.ok_or_else(|| wrong("a label is written as name=value"))?)
@@ -103,6 +106,7 @@ impl Change {
                 }
             }
             Change::Expose(ports) => config.exposed_ports.extend(ports.iter().map(|p| (p.clone(), empty()))),
+            Change::HealthCheck(check) => config.healthcheck = Some(check.clone()),
             Change::Label(pairs) => config.labels.extend(pairs.iter().cloned()),
             Change::OnBuild(line) => config.on_build.push(line.clone()),
             Change::StopSignal(signal) => config.stop_signal.clone_from(signal),
@@ -204,6 +208,7 @@ mod tests {
             "env=F=g=h",
             "ENV OLD the rest",
             "EXPOSE 80 90-91/UDP",
+            "HEALTHCHECK --retries=2 CMD true",
             r#"LABEL x=y z="a b""#,
             "LABEL=q=r s",
             "ONBUILD RUN make",
@@ -221,6 +226,8 @@ mod tests {
         assert_eq!(config.volumes.keys().collect::<Vec<_>>(), ["/a", "/b", "/c d"]);
         assert_eq!((config.on_build, config.user.as_str()), (vec!["RUN make".to_owned()], "a:b"));
         assert_eq!((config.stop_signal.as_str(), config.working_dir.as_str()), ("SIGINT", "/srv/w"));
+        let check = serde_json::json!({"Test": ["CMD-SHELL", "true"], "Retries": 2});
+        assert_eq!(config.healthcheck, Some(check));
         assert!(applied(&["CMD []"]).cmd.is_empty());
     }
 
@@ -240,7 +247,7 @@ mod tests {
             "ENV =x",
             "ENV 'a",
             "CMD\0",
-            "HEALTHCHECK NONE",
+            "HEALTHCHECK FOO",
             "=x",
         ] {
             assert!(wrong.parse::<Change>().is_err(), "{wrong:?}");

@@ -90,7 +90,7 @@ const RULES: [(&str, &[&str]); 22] = [
     ("userns", &["container", "fork", "sys", "failpoint", "error"]),
     ("netns", &["text", "spec", "fork", "sys", "error"]),
     ("spec", &["image", "container", "error"]),
-    ("image", &["error"]),
+    ("image", &["text", "error"]),
     ("container", &["error"]),
     ("text", &["error"]),
     ("fork", &["sys", "error"]),
