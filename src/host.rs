@@ -39,11 +39,17 @@ impl Env {
     /// When a configuration file is wrong, the account has no home directory and no `--root` was given,
     /// or no safe directory for volatile state can be had.
     pub fn new(options: &GlobalOptions) -> Result<Self> {
-        let base = directories::BaseDirs::new();
+        // A relative one would be another place in each directory (XDG Base Directory Specification).
+        let base = directories::BaseDirs::new().filter(|_| home_is_absolute());
         let settings = config::read(base.as_ref().map(directories::BaseDirs::config_dir))?;
         logger::start(options.log_level.or(settings.log_level).unwrap_or_default());
         let roots = Roots::find(options, settings, base.as_ref())?;
         log::debug!("data root {}, volatile state {}", roots.data.display(), roots.runtime.display());
         Ok(Env { roots })
     }
+}
+
+/// Whether what the environment calls the home directory, if it does, is one.
+fn home_is_absolute() -> bool {
+    std::env::var_os("HOME").is_none_or(|home| std::path::Path::new(&home).is_absolute())
 }

@@ -19,6 +19,7 @@ pub use mode::parse_network;
 pub use names::{dns_plan, parse_add_host};
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
 
+use crate::sys::read::text_of;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 /// Brings loopback up in this thread's network namespace.
@@ -57,7 +58,7 @@ pub struct HostResolver {
 ///
 /// Where systemd-resolved answers on loopback, its list of real servers is given instead.
 pub fn host_resolver() -> HostResolver {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let read = |path: &str| text_of(path).ok();
     let text = read("/etc/resolv.conf").unwrap_or_default();
     let stub = text.lines().any(|line| line.trim() == "nameserver 127.0.0.53");
     let text = if stub { read("/run/systemd/resolve/resolv.conf").unwrap_or(text) } else { text };

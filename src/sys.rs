@@ -14,6 +14,7 @@ pub mod probe;
 pub mod process;
 pub mod pty;
 pub mod random;
+pub mod read;
 pub mod seccomp;
 pub mod volume;
 pub mod xattr;

@@ -17,6 +17,7 @@
 use crate::container::ids::{IdMaps, child_lines};
 use crate::failpoint;
 use crate::fork::{self, Doing, Failure, Step};
+use crate::sys::read::{text, text_of};
 use crate::sys::{fd, namespace, process};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -172,7 +173,7 @@ fn join(directory: &Path) -> Result<bool, Failure> {
             }
             continue;
         }
-        let recorded = fs::read_to_string(&path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+        let recorded = text_of(&path).ok().and_then(|t| t.trim().parse::<u64>().ok());
         match namespace_of(pid, recorded) {
             Some(fd) => joined = setns(&fd, CloneFlags::CLONE_NEWUSER).is_ok(),
             None => {
@@ -278,9 +279,10 @@ impl Mapper {
         if code == 0 {
             return Ok(());
         }
-        let mut said = String::new();
+        let mut said = Vec::new();
         // Bounded: these programs say one line.
-        let _ = File::from(self.errors).take(4096).read_to_string(&mut said);
+        let _ = File::from(self.errors).take(4096).read_to_end(&mut said);
+        let said = text(said);
         let detail =
             if said.trim().is_empty() { format!("exit code {code}") } else { said.trim().to_owned() };
         Err(Failure::other(Step::MapIds, self.name, detail).as_if(Errno::EPERM))
@@ -313,7 +315,7 @@ pub fn write_child_map(child: Pid, maps: &IdMaps) -> Result<(), Failure> {
 /// This process's own `uid_map` or `gid_map`.
 fn own_map(file: &str) -> Result<Vec<Extent>, Failure> {
     let path = format!("/proc/self/{file}");
-    Ok(subid::parse_map(&fs::read_to_string(&path).doing("read", &path)?))
+    Ok(subid::parse_map(&text_of(&path).doing("read", &path)?))
 }
 
 /// Whose this process is as the rest of the machine sees it: its own id, or what it is outside the user
@@ -337,5 +339,5 @@ pub fn available() -> Result<(u32, u32), Failure> {
 }
 
 fn single_group() -> bool {
-    fs::read_to_string("/proc/self/setgroups").is_ok_and(|t| t.trim() == "deny")
+    text_of("/proc/self/setgroups").is_ok_and(|t| t.trim() == "deny")
 }

@@ -1,6 +1,7 @@
 //! The host's accounts.
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::sys::read::text_of;
 
 /// The host's entry for an account, by name or number; read by hand, as a static program has no name
 /// services.
@@ -8,7 +9,7 @@ use crate::error::{Context, Error, Kind, Result};
 /// # Errors
 /// When there is none.
 pub fn account(name: &str) -> Result<String> {
-    let passwd = std::fs::read_to_string("/etc/passwd").context(Kind::Host, || "cannot read /etc/passwd")?;
+    let passwd = text_of("/etc/passwd").context(Kind::Host, || "cannot read /etc/passwd")?;
     let is = |line: &&str| {
         let mut fields = line.split(':');
         fields.next() == Some(name) || fields.nth(1) == Some(name)

@@ -1,5 +1,6 @@
 //! Whether processes started now survive the user's logout.
 
+use crate::sys::read::text_of;
 use nix::unistd::{User, geteuid};
 use std::fs;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub fn ends_at_logout() -> bool {
         return false;
     }
     let Ok(Some(user)) = User::from_uid(geteuid()) else { return false };
-    let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let cgroup = text_of("/proc/self/cgroup").unwrap_or_default();
     judge(&cgroup, user.uid.as_raw(), Path::new(LINGER).join(&user.name).exists(), kills_sessions)
 }
 
@@ -47,7 +48,7 @@ fn kills_sessions() -> bool {
         files.sort();
         texts.extend(files);
     }
-    let texts = texts.iter().map(|file| fs::read_to_string(file).unwrap_or_default());
+    let texts = texts.iter().map(|file| text_of(file).unwrap_or_default());
     setting(&texts.collect::<Vec<_>>().join("\n"))
 }
 

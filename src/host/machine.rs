@@ -1,8 +1,8 @@
 //! Figures about the machine, for `info`.
 
+use crate::sys::read::text_of;
 use nix::unistd::{Uid, geteuid};
 use serde::Serialize;
-use std::fs;
 
 /// What `info` says about the machine.
 #[derive(Debug, Clone, Serialize)]
@@ -56,8 +56,8 @@ pub struct Distribution {
 /// Reads the figures.
 pub fn machine() -> Machine {
     let hostname = nix::unistd::gethostname().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let memory = text_of("/proc/meminfo").unwrap_or_default();
+    let uptime = text_of("/proc/uptime").unwrap_or_default();
     Machine {
         hostname,
         distribution: distribution(),
@@ -66,7 +66,7 @@ pub fn machine() -> Machine {
         mem_free: kilobytes(&memory, "MemAvailable:"),
         swap_total: kilobytes(&memory, "SwapTotal:"),
         swap_free: kilobytes(&memory, "SwapFree:"),
-        cpu_utilization: cpu_utilization(&fs::read_to_string("/proc/stat").unwrap_or_default()),
+        cpu_utilization: cpu_utilization(&text_of("/proc/stat").unwrap_or_default()),
         uptime: uptime.split('.').next().and_then(|s| s.parse().ok()).unwrap_or(0),
         rootless: geteuid() != Uid::from_raw(0),
     }
@@ -92,7 +92,7 @@ fn cpu_utilization(stat: &str) -> CpuUtilization {
 }
 
 fn distribution() -> Distribution {
-    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let text = text_of("/etc/os-release").unwrap_or_default();
     Distribution {
         distribution: os_release(&text, "ID"),
         version: os_release(&text, "VERSION_ID"),

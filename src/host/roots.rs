@@ -19,6 +19,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::storage::rootfs::Overlay;
 use directories::BaseDirs;
 use nix::unistd::geteuid;
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
@@ -52,10 +53,7 @@ impl Roots {
             (Some(dir), ..) => absolute(dir)?,
             (None, Some(dir), _) => dir,
             (None, None, Some(base)) => base.data_dir().join("coracle"),
-            (None, None, None) => {
-                return Err(Error::new(Kind::Host, "this account has no home directory")
-                    .hint("Name a place for the data: coracle --root DIR ..."));
-            }
+            (None, None, None) => return Err(homeless(std::env::var_os("HOME"))),
         };
         let runtime = match (&options.runroot, settings.runroot) {
             (Some(dir), _) => absolute(dir)?,
@@ -77,6 +75,15 @@ impl Roots {
         image_stores.extend(settings.additional_image_stores);
         let config = base.map_or_else(|| PathBuf::from("/etc"), |base| base.config_dir().to_owned());
         Ok(Roots { data, runtime, config, image_stores, overlay })
+    }
+}
+
+fn homeless(home: Option<OsString>) -> Error {
+    match home {
+        Some(home) => Error::new(Kind::Host, format!("the home directory {home:?} is not an absolute path"))
+            .hint("Set it to your home directory: export HOME=/home/NAME"),
+        None => Error::new(Kind::Host, "this account has no home directory")
+            .hint("Name a place for the data: coracle --root DIR ..."),
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::spec::network::{PortPublish, Protocol};
+use crate::sys::read::text_of;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockname,
@@ -136,7 +137,7 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
             if *protocol == Protocol::Tcp { 't' } else { 'u' }
         )),
         Errno::EACCES | Errno::EPERM => {
-            let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+            let first = text_of("/proc/sys/net/ipv4/ip_unprivileged_port_start")
                 .map_or_else(|_| "1024".to_owned(), |text| text.trim().to_owned());
             error(format!("host ports below {first} are privileged")).hint(format!(
                 "Use a higher port: {another}. Or allow it on this machine: \

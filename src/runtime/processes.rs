@@ -10,6 +10,7 @@ use super::door::Door;
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process;
+use crate::sys::read::text_of;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 use nix::unistd::{SysconfVar, sysconf};
@@ -166,7 +167,7 @@ pub struct Dead {
 pub fn dead(pid: i32) -> Option<Dead> {
     let mut tracer = None;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        let Ok(status) = std::fs::read_to_string(thread.path().join("status")) else { continue };
+        let Ok(status) = text_of(thread.path().join("status")) else { continue };
         if !field(&status, "State")?.starts_with(['Z', 'X']) {
             return None;
         }
@@ -358,21 +359,21 @@ pub fn usage(pid: i32) -> Option<Usage> {
 
 /// How long the machine has been up.
 pub fn uptime() -> Duration {
-    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let text = text_of("/proc/uptime").unwrap_or_default();
     let seconds = text.split_ascii_whitespace().next().and_then(|n| n.parse::<f64>().ok());
     seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
 }
 
 /// The memory of the machine, in bytes; 0 when it cannot be read.
 pub fn memory_total() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let text = text_of("/proc/meminfo").unwrap_or_default();
     let kibibytes = field(&text, "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
 }
 
 /// How many capabilities this kernel has.
 pub fn capability_count() -> u32 {
-    let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+    let text = text_of("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
     text.trim().parse::<u32>().map_or(0, |last| last + 1)
 }
 

@@ -2,8 +2,8 @@
 
 use super::record::failed;
 use crate::error::Result;
+use crate::sys::read::text_of;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::Path;
 
 /// Which ids of this namespace are which on the host: `[inside, outside, count]`, as in
@@ -19,7 +19,7 @@ impl IdRanges {
     pub(super) fn current() -> Result<Self> {
         let read = |name: &str, own: u32| -> Result<Vec<[u32; 3]>> {
             let path = Path::new("/proc/self").join(name);
-            let text = fs::read_to_string(&path).map_err(|e| failed("read", &path, e))?;
+            let text = text_of(&path).map_err(|e| failed("read", &path, e))?;
             Ok(if nix::unistd::geteuid().is_root() { parse_map(&text) } else { vec![[0, own, 1]] })
         };
         Ok(IdRanges {

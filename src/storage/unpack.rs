@@ -23,6 +23,7 @@ pub(in crate::storage) use tree::{BASE, DIRECTORY, file_type, lstat, normalise, 
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
 use crate::storage::id_ranges;
+use crate::sys::read::text_of;
 use entry::{Maker, Ownership};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -46,7 +47,7 @@ pub(super) fn run(
 
 /// This process's file mode creation mask, read without changing it.
 fn umask() -> Result<u32> {
-    let status = std::fs::read_to_string("/proc/self/status")
+    let status = text_of("/proc/self/status")
         .map_err(|e| Error::new(Kind::Host, "read /proc/self/status").caused_by(e))?;
     let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     // Without the line (Linux before 4.7) every bit may be masked, and every mode is set by hand.

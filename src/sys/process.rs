@@ -1,5 +1,6 @@
 //! Processes: clone, pidfds, exit without exit handlers.
 
+use crate::sys::read::text_of;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
@@ -223,7 +224,7 @@ pub fn kill_others(keep: &[Pid]) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
     for _ in 0..ROUNDS {
-        let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+        let list = text_of("/proc/thread-self/children").unwrap_or_default();
         let pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
         // A child that was not reaped keeps its number, so these descriptors are of the processes listed.
         let others: Vec<OwnedFd> =
@@ -269,6 +270,12 @@ pub fn ignore_size_limits(ignore: bool) -> bool {
     let action = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
     // SAFETY: both are always valid actions.
     (unsafe { libc::signal(libc::SIGXFSZ, action) }) == libc::SIG_DFL
+}
+
+/// Puts SIGCHLD back to its default action: ends of children are kept until somebody waits for them.
+pub fn default_children() {
+    // SAFETY: SIG_DFL is always a valid action.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
 /// Puts every signal back to its default action, as a new program expects (the Rust runtime ignores

@@ -1,8 +1,8 @@
 //! Which ids an account may map: `/etc/subuid` and `/etc/subgid` (subuid(5)), and id map lines.
 
 use crate::container::ids::Extent;
+use crate::sys::read::text_of;
 use nix::unistd::{Gid, Uid};
-use std::fs;
 
 /// A range of ids lent to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl IdMap {
     /// The account's map: 0 is the account itself, 1 and up its ranges one after the other.
     pub fn of_user(uid: Uid, gid: Gid) -> IdMap {
         let names = account_names(uid);
-        let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+        let read = |file: &str| text_of(file).unwrap_or_default();
         IdMap {
             uids: extents(uid.as_raw(), &ranges_of(&read("/etc/subuid"), &names)),
             gids: extents(gid.as_raw(), &ranges_of(&read("/etc/subgid"), &names)),
@@ -45,7 +45,7 @@ impl IdMap {
 /// are found by number or by `$USER`. newuidmap makes its own check, so a wrong guess is refused there.
 pub fn account_names(uid: Uid) -> Vec<String> {
     let mut names = vec![uid.to_string()];
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let passwd = text_of("/etc/passwd").unwrap_or_default();
     names.extend(passwd.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

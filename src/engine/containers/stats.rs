@@ -10,6 +10,7 @@ use crate::runtime::cgroup::Group;
 use crate::runtime::processes;
 use crate::spec::NetworkMode;
 use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::sys::read::text_of;
 use chrono::Utc;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -146,7 +147,7 @@ fn from_processes(container: &ContainerDir, sample: &mut Sample) -> Result<()> {
 
 /// What went over the interfaces of the container's network namespace (proc_pid_net(5), `dev`).
 fn network(run: &RunRecord) -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string(format!("/proc/{}/net/dev", run.init.pid)).ok()?;
+    let text = text_of(format!("/proc/{}/net/dev", run.init.pid)).ok()?;
     Some(traffic(&text))
 }
 

@@ -1,8 +1,8 @@
 //! Which resource limits can be set.
 
 use super::check::Check;
+use crate::sys::read::text_of;
 use nix::sys::statfs::statfs;
-use std::fs;
 
 /// cgroup2's magic number (magic(2) calls it CGROUP2_SUPER_MAGIC).
 const CGROUP2: i64 = 0x6367_7270;
@@ -22,7 +22,7 @@ pub fn controllers() -> Vec<String> {
     if version() != 2 {
         return Vec::new();
     }
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = text_of("/proc/self/cgroup").unwrap_or_default();
     let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").to_owned();
     // What systemd delegates belongs to the user's manager, some levels above this process.
     let user = nix::unistd::geteuid();
@@ -31,7 +31,7 @@ pub fn controllers() -> Vec<String> {
         Some(at) => path[..at + manager.len()].to_owned(),
         None => format!("/user.slice/user-{user}.slice/{manager}"),
     };
-    let read = |path: &str| fs::read_to_string(format!("{MOUNT}{path}/cgroup.controllers")).ok();
+    let read = |path: &str| text_of(format!("{MOUNT}{path}/cgroup.controllers")).ok();
     let text = read(&delegated).or_else(|| read(&path)).unwrap_or_default();
     text.split_whitespace().map(str::to_owned).collect()
 }

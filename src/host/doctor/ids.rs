@@ -3,6 +3,7 @@
 use super::check::Check;
 use super::packages;
 use crate::sys::probe;
+use crate::sys::read::text_of;
 use crate::userns;
 use nix::unistd::{getegid, geteuid};
 use std::fs;
@@ -26,7 +27,7 @@ pub(in crate::host) fn id_maps() -> Vec<Check> {
     let count =
         |extents: &[userns::Extent]| extents.iter().skip(1).map(|e| e.count).fold(0, u32::saturating_add);
     let name = userns::account_names(uid).pop().unwrap_or_else(|| uid.to_string());
-    let text = |file| fs::read_to_string(file).unwrap_or_default();
+    let text = |file| text_of(file).unwrap_or_default();
     vec![
         programs(),
         range(&name, count(&map.uids), count(&map.gids), &text("/etc/subuid"), &text("/etc/subgid")),

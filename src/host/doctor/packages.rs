@@ -1,11 +1,11 @@
 //! How to install a program on this distribution.
 
 use crate::host::machine::os_release;
-use std::fs;
+use crate::sys::read::text_of;
 
 /// The command that installs a package; names are Debian's, Fedora's where it differs.
 pub(super) fn install(debian: &str, fedora: &str) -> String {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let release = text_of("/etc/os-release").unwrap_or_default();
     command(&release, debian, fedora)
 }
 

@@ -1,6 +1,7 @@
 //! Whether this account can create user namespaces.
 
 use super::check::{Check, State};
+use crate::sys::read::text_of;
 use std::path::Path;
 
 /// The check `user-namespaces`.
@@ -152,7 +153,7 @@ pub(in crate::host) fn namespace_limits() -> Vec<String> {
 
 /// The first line of a small file, trimmed; `None` when it cannot be read.
 fn line(path: &str) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = text_of(path).ok()?;
     text.lines().next().map(|line| line.trim().to_owned())
 }
 

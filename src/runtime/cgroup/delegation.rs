@@ -1,11 +1,12 @@
 //! What processes inside a container may do to cgroups.
 
 use crate::runtime::namespaces::NamespaceOwner;
+use crate::sys::read::text_of;
 
 /// Whether the top of a cgroup namespace is closed to those inside, limits and all (cgroup-v2.rst,
 /// "Delegation", mount option `nsdelegate`).
 pub fn delegates() -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = text_of("/proc/self/mountinfo").unwrap_or_default();
     let mut options = mounts.lines().filter_map(|line| line.split_once(" - cgroup2 ")?.1.rsplit(' ').next());
     options.any(|all| all.split(',').any(|option| option == "nsdelegate"))
 }

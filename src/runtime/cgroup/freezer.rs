@@ -7,6 +7,7 @@ use super::group::{Group, hierarchy, name, of_process};
 use super::scope::{not_ours, scope};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::sys::read::text;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -63,9 +64,9 @@ impl Group {
         while begun.elapsed() < PATIENCE {
             let events = openat(&self.dir, "cgroup.events", flags, Mode::empty());
             let events = File::from(events.context(Kind::Runtime, doing)?);
-            let mut text = String::new();
-            (&events).read_to_string(&mut text).context(Kind::Runtime, doing)?;
-            if text.lines().any(|line| line == "frozen 1" || line == "populated 0") {
+            let mut content = Vec::new();
+            (&events).read_to_end(&mut content).context(Kind::Runtime, doing)?;
+            if text(content).lines().any(|line| line == "frozen 1" || line == "populated 0") {
                 return Ok(());
             }
             // Wakes when the file changes, cgroup-v2.rst, "cgroup.events".

@@ -10,6 +10,7 @@ use crate::container::ids::IdMaps;
 use crate::failpoint;
 use crate::fork::{Doing, Failure, Link};
 use crate::sys::mount::{self, Tree, attr};
+use crate::sys::read::text_of;
 use crate::sys::{fd, process};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open, readlink};
 use nix::libc;
@@ -29,8 +30,7 @@ pub(in crate::runtime) fn must_seal(ids: &IdMaps) -> bool {
     let file = open("/proc/self/exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     let Ok(stat) = file.and_then(|file| fstat(&file)) else { return true };
     // An owner that does not exist in the shared namespace shows as the overflow id.
-    let overflow =
-        std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok().and_then(|t| t.trim().parse().ok());
+    let overflow = text_of("/proc/sys/kernel/overflowuid").ok().and_then(|t| t.trim().parse().ok());
     let stranger = overflow == Some(stat.st_uid) || ids.inside((stat.st_uid, stat.st_gid)).0.is_none();
     !stranger || stat.st_mode & 0o022 != 0
 }

@@ -4,6 +4,7 @@ use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::network::{PortPublish, Protocol};
 use crate::spec::{HealthCheck, Resources};
 use crate::sys::process;
+use crate::sys::read::text_of;
 use chrono::{DateTime, Utc};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
@@ -52,7 +53,7 @@ impl ProcessRef {
 
 /// Names this boot of the machine (random(4)); empty when it cannot be read.
 pub(super) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim_end().to_owned()
+    text_of("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim_end().to_owned()
 }
 
 /// A published port as it really is: the kernel's choice filled in where the host port was 0.
