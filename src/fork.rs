@@ -13,6 +13,8 @@
 
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::ExitCode;
@@ -45,6 +47,16 @@ pub fn run_stage_if_asked(stages: &[(&str, Stage)]) -> Option<ExitCode> {
     let rest: Vec<String> = args.collect();
     let (_, entry) = stages.iter().find(|(n, _)| *n == name)?;
     Some(entry(&rest))
+}
+
+/// Takes back what a caller may have left to this process and that would keep it from its work: blocked signals,
+/// SIGCHLD ignored, with which the end of a child cannot be waited for, and a mask that takes from its owner what it
+/// makes (execve(2), "Effect on process attributes").
+pub fn begin_afresh() {
+    process::default_children();
+    let _ = SigSet::empty().thread_set_mask();
+    let mask = umask(Mode::empty());
+    umask(mask & (Mode::S_IRWXG | Mode::S_IRWXO));
 }
 
 /// Has a write that is refused by a limit for the size of files fail, here and in every process forked from this

@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     if let Some(code) = fork::run_stage_if_asked(&cmd::STAGES) {
         return code;
     }
+    fork::begin_afresh();
     if let Some(version) = cli::version_if_asked() {
         return ui::printed(&version);
     }

@@ -89,7 +89,13 @@ impl Terminal {
         if how.stdin {
             relay.connection.begin_input();
         }
-        relay.run(&self.signals)
+        let ended = relay.run(&self.signals);
+        if matches!(ended, Ok(Ended::Left(0))) && std::io::stdout().is_terminal() {
+            // The shell's prompt begins a line of its own. In raw mode a line feed alone would not.
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(b"\r\n").and_then(|()| out.flush());
+        }
+        ended
     }
 }
 
@@ -148,7 +154,7 @@ impl Relay<'_> {
     /// Forwards signals; returns the one that ends this command instead.
     fn pass_on(&mut self, signals: &Signals) -> Option<i32> {
         while let Some(number) = signals.next() {
-            if number == Signal::SIGWINCH as i32 {
+            if number == Signal::SIGWINCH as i32 && self.how.tty {
                 self.resize();
             } else if self.how.sig_proxy {
                 self.connection.signal(number);

@@ -76,7 +76,9 @@ fn keys_detach_and_leave_the_container_running() {
         shell.send_line("echo re''ady").unwrap();
         shell.expect("ready").unwrap();
         shell.send(keys).unwrap();
-        shell.expect(Eof).unwrap();
+        // The prompt that comes next begins a line.
+        let rest = shell.expect(Eof).unwrap();
+        assert!(rest.get(0).unwrap().ends_with(b"\r\n"), "{:?}", rest.get(0));
         let ended = shell.get_process().wait().unwrap();
         assert!(format!("{ended:?}").contains(", 0)"), "{ended:?}");
         assert_eq!(status(&env), "running");

@@ -45,8 +45,6 @@ impl Signals {
         if tty {
             FATAL.into_iter().for_each(|signal| set.add(signal));
             set.add(Signal::SIGWINCH);
-        } else {
-            set.remove(Signal::SIGWINCH);
         }
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))
