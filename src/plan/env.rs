@@ -137,7 +137,7 @@ impl Variables {
 /// The environment, later sources over earlier ones: our defaults, the image, the caller's proxy
 /// settings, the caller's environment, env files, single settings (podman-run(1), ENVIRONMENT).
 ///
-/// Our defaults are `PATH`, `container=coracle` (systemd and other programs look for that variable),
+/// Our defaults are `PATH`, `container=oci` (a name that systemd knows),
 /// `TERM=xterm` with a terminal, and `HOSTNAME`. `HOME` is init's to set: only it knows the user.
 pub fn layer(
     request: &EnvRequest,
@@ -148,7 +148,7 @@ pub fn layer(
 ) -> Vec<String> {
     let mut variables = Variables::default();
     variables.set_entry(DEFAULT_PATH);
-    variables.set("container", "coracle");
+    variables.set("container", "oci");
     if tty {
         variables.set("TERM", "xterm");
     }
@@ -246,7 +246,7 @@ mod tests {
         let plain = EnvRequest::default();
         assert_eq!(
             layer(&plain, &image, &caller(), "box", false),
-            ["PATH=/image", "container=coracle", "A=image", "B=image", "C=", "HOSTNAME=box"]
+            ["PATH=/image", "container=oci", "A=image", "B=image", "C=", "HOSTNAME=box"]
         );
         let full = EnvRequest {
             set: args(&["A=set", "NOT_THERE", "APP_*"]),
@@ -258,7 +258,7 @@ mod tests {
             layer(&full, &image, &caller(), "box", true),
             [
                 "PATH=/image",
-                "container=coracle",
+                "container=oci",
                 "TERM=xterm",
                 "A=set",
                 "B=file",

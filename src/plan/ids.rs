@@ -41,7 +41,7 @@ impl IdsRequest {
     }
 }
 
-/// One line of `--uidmap` or `--gidmap`, `CONTAINER:FROM:COUNT`.
+/// One line of `--uidmap` or `--gidmap`, `CONTAINER:FROM[:COUNT]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapArg(pub Extent);
 
@@ -56,9 +56,10 @@ impl FromStr for MapArg {
         let parts: Vec<&str> = s.split(':').collect();
         let numbers: Option<Vec<u32>> =
             parts.iter().map(|part| part.parse().ok().filter(|_| digits(part))).collect();
-        let Some([inside, outside, count]) = numbers.as_deref().and_then(|n| <[u32; 3]>::try_from(n).ok())
-        else {
-            return Err(wrong());
+        let (inside, outside, count) = match numbers.as_deref() {
+            Some(&[inside, outside]) => (inside, outside, 1),
+            Some(&[inside, outside, count]) => (inside, outside, count),
+            _ => return Err(wrong()),
         };
         // The last number is none (attack case 28).
         let fits = |first: u32| first.checked_add(count).is_some();
@@ -291,10 +292,12 @@ mod tests {
     fn lines_are_checked_before_the_kernel_sees_them() {
         let line = |text: &str| text.parse::<MapArg>();
         assert_eq!(line("0:1:10").unwrap().0, Extent { inside: 0, outside: 1, count: 10 });
+        assert_eq!(line("0:1").unwrap().0, Extent { inside: 0, outside: 1, count: 1 });
         for bad in [
             "",
             "0",
-            "0:1",
+            "0:",
+            "0:1:",
             "0:1:0",
             "0:1:2:3",
             "-1:0:1",

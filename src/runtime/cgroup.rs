@@ -24,6 +24,6 @@ pub use apart::{apart, lock_view};
 pub use delegation::{delegates, may_manage};
 pub use freezer::{freeze, thaw};
 pub use group::{Group, door, name};
-pub use limits::{begin, effective, oom_killed, place_to_manage, prepare, update};
+pub use limits::{IGNORED, begin, effective, oom_killed, out_of_reach, place_to_manage, prepare, update};
 pub use reach::{leave, reach};
 pub use removal::clear;

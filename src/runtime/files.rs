@@ -59,14 +59,8 @@ pub fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<O
     open_within(root, &relative(path), flags, bounds)
 }
 
-/// The mount point at `path` inside `root`, made with its parents where it is missing.
-///
-/// # Errors
-/// When it is of the wrong kind, lies in procfs, or would have to be made in another mount.
-pub fn ensure_target(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<OwnedFd, Failure> {
-    target_at(root, path, target, InMounts::Refuse)
-}
-
+/// The mount point at `path` inside `root`, made with its parents where it is missing; an error when it is of the
+/// wrong kind, lies in procfs, or would have to be made where that is refused.
 fn target_at(
     root: BorrowedFd<'_>,
     path: &Path,
@@ -244,7 +238,7 @@ fn make(mut parent: OwnedFd, names: &[PathBuf], target: Target, shown: &str) -> 
 }
 
 /// A path without its leading slashes and `.` parts; `..` stays, the kernel knows what it means.
-fn relative(path: &Path) -> PathBuf {
+pub(super) fn relative(path: &Path) -> PathBuf {
     let parts = path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
     let joined: PathBuf = parts.collect();
     if joined.as_os_str().is_empty() { PathBuf::from(".") } else { joined }
@@ -258,7 +252,7 @@ pub(super) fn is(status: &FileStat, kind: SFlag) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct Generated<'a> {
     /// Where it appears, absolute.
-    pub path: &'a str,
+    pub path: &'a Path,
     /// What is in it.
     pub content: &'a [u8],
     /// Permission bits.
@@ -348,23 +342,22 @@ impl Scratch {
         Ok(tree)
     }
 
-    /// Mounts a generated file into the root. A read-only root, or a mount of the user's own over the
-    /// directory, that lacks the mount point goes without the file.
+    /// Mounts a generated file into the root, in what the user has mounted there too. A read-only one that lacks the
+    /// mount point goes without the file.
     ///
     /// # Errors
-    /// Those of [`ensure_target`] and the mount calls.
+    /// Those of [`mount_at`].
     pub fn mount(&mut self, root: BorrowedFd<'_>, generated: &Generated<'_>) -> Result<(), Failure> {
-        let path = Path::new(generated.path);
-        let Some(point) = file_target(root, path)? else { return Ok(()) };
+        let Some(point) = file_target(root, generated.path)? else { return Ok(()) };
         let file = self.file(generated.content, generated.mode)?;
-        mount::move_mount(file.as_fd(), point.as_fd()).doing("mount on", path)
+        mount::move_mount(file.as_fd(), point.as_fd()).doing("mount on", generated.path)
     }
 }
 
 /// Attaches a detached mount of a file, under the conditions of [`Scratch::mount`].
 ///
 /// # Errors
-/// Those of [`ensure_target`] and move_mount(2).
+/// Those of [`mount_at`].
 pub fn mount_file(root: BorrowedFd<'_>, path: &Path, file: BorrowedFd<'_>) -> Result<(), Failure> {
     match file_target(root, path)? {
         Some(point) => mount::move_mount(file, point.as_fd()).doing("mount on", path),
@@ -374,7 +367,7 @@ pub fn mount_file(root: BorrowedFd<'_>, path: &Path, file: BorrowedFd<'_>) -> Re
 
 /// The mount point of a generated file; `None` where it is missing and cannot be made.
 fn file_target(root: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>, Failure> {
-    match ensure_target(root, path, Target::File) {
+    match target_at(root, path, Target::File, InMounts::Make) {
         Err(f)
             if matches!(
                 f.errno(),

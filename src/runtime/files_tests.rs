@@ -7,6 +7,10 @@ fn root_of(dir: &Path) -> OwnedFd {
     File::open(dir).unwrap().into()
 }
 
+fn ensure_target(root: BorrowedFd<'_>, path: &Path, target: Target) -> Result<OwnedFd, Failure> {
+    target_at(root, path, target, InMounts::Refuse)
+}
+
 #[test]
 fn mount_points_are_made_inside_the_root_only() {
     let outside = tempfile::tempdir().unwrap();
@@ -154,7 +158,7 @@ fn generated_files_are_mounted_over_symlinks_of_the_image() {
         symlink("/run/missing/name", root.join("etc/hostname")).unwrap();
         let mut scratch = space.scratch();
         for path in ["/etc/hosts", "/etc/hostname", "/run/.containerenv"] {
-            let generated = Generated { path, content: path.as_bytes(), mode: 0o644 };
+            let generated = Generated { path: Path::new(path), content: path.as_bytes(), mode: 0o644 };
             scratch.mount(space.root.as_fd(), &generated).unwrap();
             let fd = open_in(space.root.as_fd(), Path::new(path), OFlag::O_RDONLY).unwrap();
             assert_eq!(std::io::read_to_string(File::from(fd)).unwrap(), path);

@@ -10,7 +10,7 @@
 //!    becomes non-dumpable: from here on nothing inside may trace this process or take its descriptors.
 //! 4. The mount tree, host name, loopback and sysctls are set up, all of which need capabilities in the
 //!    container's namespaces.
-//! 5. The terminal is opened from the container's own devpts, by descriptor (case 18).
+//! 5. The terminal is opened from the container's `/dev/ptmx`, by descriptor (case 18).
 //! 6. It waits for [`ToInit::Proceed`], while the monitor records the run and starts its network.
 //! 7. Pivot, limits, working directory, user, filter, capabilities; then exec. The link to the monitor is
 //!    close-on-exec: end of file tells the monitor that the payload runs.
@@ -36,6 +36,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 mod devices;
+mod entries;
 mod host;
 mod messages;
 mod mounts;
@@ -44,6 +45,7 @@ mod owner;
 mod payload;
 mod seal;
 mod secrets;
+mod terminal;
 mod tree;
 
 pub(super) use host::{become_root, hide};
@@ -53,6 +55,7 @@ pub use order::{FileOrder, Order, Stdio};
 pub(super) use owner::hand_over as give_away;
 pub(super) use payload::exec as exec_payload;
 pub(super) use seal::{must_seal, read_order, resume_from, sealed_view, take_over};
+pub(super) use terminal::open as new_terminal;
 
 use host::Host;
 use messages::report;
@@ -130,7 +133,7 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
         netns::loopback_up().doing("bring up", "loopback")?;
     }
     let user = passwd::resolve(built.root.as_fd(), &plan.process.user)?;
-    add_entries(&mut built, &user)?;
+    entries::add(order, built.root.as_fd(), &mut built.scratch, &user)?;
     for (source, destination) in built.handed_over.drain(..) {
         owner::hand_over(source.as_fd(), &destination, user.uid, user.gid)?;
     }
@@ -154,19 +157,9 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     payload::exec(link, order, &user)
 }
 
-/// Shows a user without an entry the files that have one (`--passwd`).
-fn add_entries(built: &mut tree::Built, user: &passwd::ResolvedUser) -> Result<(), Failure> {
-    for (path, content) in [("/etc/passwd", &user.passwd), ("/etc/group", &user.group)] {
-        if let Some(content) = content {
-            built.scratch.mount(built.root.as_fd(), &files::Generated { path, content, mode: 0o644 })?;
-        }
-    }
-    Ok(())
-}
-
-/// A terminal from the container's own devpts; the master goes to the monitor.
+/// A terminal of the container's; the master goes to the monitor.
 fn open_terminal(link: &Link, built: &tree::Built, uid: u32) -> Result<OwnedFd, Failure> {
-    let (master, slave) = new_terminal(built.pts.as_fd(), uid)?;
+    let (master, slave) = terminal::open(built.root.as_fd(), uid)?;
     if let Some(console) = &built.console {
         let tree = sys::mount::open_tree(slave.as_fd(), std::path::Path::new(""), sys::mount::Tree::Clone);
         sys::mount::move_mount(tree.doing("open", "the terminal")?.as_fd(), console.as_fd())
@@ -175,20 +168,6 @@ fn open_terminal(link: &Link, built: &tree::Built, uid: u32) -> Result<OwnedFd, 
     pty::make_controlling(slave.as_fd()).doing("take", "the terminal")?;
     link.send(&FromInit::Terminal, &[master.as_fd()]).doing("send", "the terminal")?;
     Ok(slave)
-}
-
-/// A new terminal of this devpts, owned by `uid`: master and terminal side.
-///
-/// # Errors
-/// The failed step.
-pub fn new_terminal(pts: std::os::fd::BorrowedFd<'_>, uid: u32) -> Result<(OwnedFd, OwnedFd), Failure> {
-    use nix::fcntl::{OFlag, openat};
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let master = openat(pts, "ptmx", flags, nix::sys::stat::Mode::empty()).doing("open", "/dev/pts/ptmx")?;
-    pty::unlock(master.as_fd()).doing("unlock", "the terminal")?;
-    let slave = pty::peer(master.as_fd()).doing("open", "the terminal")?;
-    fchown(&slave, Some(uid.into()), None).doing("give away", "the terminal")?;
-    Ok((master, slave))
 }
 
 /// Gives the pipes among the streams to `owner`, so that its process may open `/dev/stdout` again. What the

@@ -1,6 +1,6 @@
 //! For tests: a piece of test code inside namespaces of its own.
 
-use super::files::{Scratch, Target, ensure_target, mount_at};
+use super::files::{Scratch, Target, mount_at};
 use crate::sys::mount::{Tree, open_tree};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -64,7 +64,7 @@ impl Space {
 
     /// Makes it the root of this process.
     pub(super) fn enter(&self) {
-        ensure_target(self.root.as_fd(), Path::new("/old"), Target::Directory).unwrap();
+        nix::sys::stat::mkdirat(&self.root, "old", nix::sys::stat::Mode::S_IRWXU).unwrap();
         nix::unistd::fchdir(&self.root).unwrap();
         nix::unistd::pivot_root(".", "old").unwrap();
         nix::mount::umount2("/old", nix::mount::MntFlags::MNT_DETACH).unwrap();

@@ -42,8 +42,12 @@ pub struct Launched {
 /// be preserved that is not open.
 pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
-    cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
     let mut warnings = Vec::new();
+    if cgroup::out_of_reach(&plan.limits.resources) {
+        warnings.push(cgroup::IGNORED.to_owned());
+    } else {
+        cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
+    }
     if plan.limits.manages_cgroups
         && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
     {

@@ -38,10 +38,35 @@ pub struct ResolvedUser {
     pub home: String,
     /// Login name, when the user has an entry.
     pub name: Option<String>,
-    /// New content for `/etc/passwd`, if an entry is added.
-    pub passwd: Option<Vec<u8>>,
-    /// New content for `/etc/group`, if an entry is added.
-    pub group: Option<Vec<u8>>,
+    /// `/etc/passwd`, if entries are added.
+    pub passwd: Option<Extended>,
+    /// `/etc/group`, if entries are added.
+    pub group: Option<Extended>,
+}
+
+/// A database with entries at its end that the container's file does not have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extended {
+    content: Vec<u8>,
+    /// Bytes of the container's file.
+    before: usize,
+}
+
+impl Extended {
+    /// All of it.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// What the container's file lacks.
+    pub fn added(&self) -> &[u8] {
+        &self.content[self.before..]
+    }
+
+    /// `now`, which begins with `before`; `None` where nothing was added.
+    fn of(before: &[u8], now: Vec<u8>) -> Option<Extended> {
+        (now.len() > before.len()).then_some(Extended { before: before.len(), content: now })
+    }
 }
 
 /// Looks up the user to run as.
@@ -106,7 +131,7 @@ struct Account<'a> {
 
 fn accounts(passwd: &[u8]) -> impl Iterator<Item = Account<'_>> {
     lines(passwd).filter_map(|line| {
-        let mut fields = line.split(':');
+        let mut fields = line.split(|byte| *byte == b':').map(word);
         let (name, uid, gid) = (fields.next()?, fields.nth(1)?, fields.next()?);
         let home = fields.nth(1).unwrap_or("");
         Some(Account { name, uid: id(uid)?, gid: id(gid)?, home })
@@ -118,20 +143,30 @@ fn accounts(passwd: &[u8]) -> impl Iterator<Item = Account<'_>> {
 struct Group<'a> {
     name: &'a str,
     gid: u32,
-    members: &'a str,
+    members: &'a [u8],
+}
+
+impl Group<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.members.split(|byte| *byte == b',').any(|member| member.trim_ascii() == name.as_bytes())
+    }
 }
 
 fn groups(group: &[u8]) -> impl Iterator<Item = Group<'_>> {
     lines(group).filter_map(|line| {
-        let mut fields = line.split(':');
-        let (name, gid) = (fields.next()?, fields.nth(1)?);
-        Some(Group { name, gid: id(gid)?, members: fields.next().unwrap_or("") })
+        let mut fields = line.split(|byte| *byte == b':');
+        let (name, gid) = (word(fields.next()?), word(fields.nth(1)?));
+        Some(Group { name, gid: id(gid)?, members: fields.next().unwrap_or_default() })
     })
 }
 
-/// The lines that are text; what is not could only match by accident.
-fn lines(content: &[u8]) -> impl Iterator<Item = &str> {
-    content.split(|b| *b == b'\n').filter_map(|line| std::str::from_utf8(line).ok())
+fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    content.split(|byte| *byte == b'\n')
+}
+
+/// A field; one that is no text is empty, as it could only match by accident.
+fn word(field: &[u8]) -> &str {
+    std::str::from_utf8(field).unwrap_or_default()
 }
 
 /// An id: decimal digits, at most 4294967294.
@@ -147,9 +182,9 @@ fn is_number(text: &str) -> bool {
 }
 
 fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser, Failure> {
-    let with_hosts = with_host_entries(spec, passwd, group);
-    let (passwd, group) =
-        (with_hosts.0.as_deref().unwrap_or(passwd), with_hosts.1.as_deref().unwrap_or(group));
+    let of_container = (passwd, group);
+    let (passwd, group) = with_host_entries(spec, passwd, group);
+    let (passwd, group) = (passwd.as_slice(), group.as_slice());
     let (user_text, group_text) = match spec.user.split_once(':') {
         Some((user, group)) => (user, group),
         None => (spec.user.as_str(), ""),
@@ -162,8 +197,7 @@ fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser,
     let mut supplementary = Vec::new();
     if group_text.is_empty() {
         if let Some(account) = &account {
-            let member = |g: &Group<'_>| g.members.split(',').any(|m| m.trim() == account.name);
-            supplementary.extend(groups(group).filter(member).map(|g| g.gid));
+            supplementary.extend(groups(group).filter(|g| g.has(account.name)).map(|g| g.gid));
         }
     } else {
         gid = find_group(group_text, group)?;
@@ -187,42 +221,49 @@ fn look_up(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<ResolvedUser,
         passwd: None,
         group: None,
     };
-    if spec.passwd_entry && account.is_none() && !user_text.is_empty() {
-        let (uid, gid) = (uid.to_string(), gid.to_string());
+    let (mut users, mut all_groups) = (passwd.to_vec(), group.to_vec());
+    let nameless = spec.passwd_entry && account.is_none() && !user_text.is_empty();
+    let (uid, gid) = (uid.to_string(), gid.to_string());
+    if nameless {
         let usual = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh";
         let line = fill(
             spec.passwd_line.as_deref().unwrap_or(usual),
             &[("USERNAME", &uid), ("UID", &uid), ("GID", &gid), ("NAME", "container user"), ("HOME", home)],
         );
-        resolved.passwd = Some(with_line(passwd, &line));
-        if !groups(group).any(|g| g.gid == resolved.gid) {
-            let line = fill(
-                spec.group_line.as_deref().unwrap_or("$GROUPNAME:x:$GID:$USERLIST"),
-                &[("GROUPNAME", &gid), ("GID", &gid), ("USERLIST", &uid)],
-            );
-            resolved.group = Some(with_line(group, &line));
-        }
+        add_line(&mut users, &line);
     }
-    resolved.passwd = resolved.passwd.or(with_hosts.0);
-    resolved.group = resolved.group.or(with_hosts.1);
+    // A text of the user's own holds for one who has an account as well.
+    let wanted = nameless || spec.passwd_entry && spec.group_line.is_some();
+    if wanted && !groups(group).any(|g| g.gid == resolved.gid) {
+        let usual = "$GROUPNAME:x:$GID:$USERLIST";
+        let (group_name, member) = match (&resolved.name, nameless) {
+            (Some(name), false) => (name, name),
+            _ => (&gid, &uid),
+        };
+        let line = fill(
+            spec.group_line.as_deref().unwrap_or(usual),
+            &[("GROUPNAME", group_name), ("GID", &gid), ("USERLIST", member)],
+        );
+        add_line(&mut all_groups, &line);
+    }
+    resolved.passwd = Extended::of(of_container.0, users);
+    resolved.group = Extended::of(of_container.1, all_groups);
     Ok(resolved)
 }
 
-/// The databases with the entries of the host whose names and numbers are free; `None` where there are none.
-fn with_host_entries(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let (mut users, mut all_groups) = (None::<Vec<u8>>, None::<Vec<u8>>);
+/// The databases with the entries of the host whose names and numbers are free.
+fn with_host_entries(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (mut users, mut all_groups) = (passwd.to_vec(), group.to_vec());
     for entry in &spec.host_users {
         let name = entry.split(':').next().unwrap_or_default();
-        let so_far = users.as_deref().unwrap_or(passwd);
-        if !accounts(so_far).any(|known| known.name == name) {
-            users = Some(with_line(so_far, &format!("{entry}\n")));
+        if !accounts(&users).any(|known| known.name == name) {
+            add_line(&mut users, entry);
         }
     }
     for entry in &spec.host_groups {
         let gid = entry.split(':').nth(2).and_then(id);
-        let so_far = all_groups.as_deref().unwrap_or(group);
-        if !groups(so_far).any(|known| Some(known.gid) == gid) {
-            all_groups = Some(with_line(so_far, &format!("{entry}\n")));
+        if !groups(&all_groups).any(|known| Some(known.gid) == gid) {
+            add_line(&mut all_groups, entry);
         }
     }
     (users, all_groups)
@@ -268,141 +309,22 @@ fn no_id(what: &str, text: &str) -> Failure {
 /// A line with values in the place of `$NAME`.
 fn fill(text: &str, values: &[(&str, &str)]) -> String {
     // The longer name first: $NAME is the beginning of none, but $GID and $GIDS would be two.
-    let filled =
-        values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value));
-    filled + "\n"
+    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
 }
 
-fn with_line(content: &[u8], line: &str) -> Vec<u8> {
-    let mut all = content.to_vec();
-    if !all.is_empty() && !all.ends_with(b"\n") {
-        all.push(b'\n');
+/// Adds a line at the end, unless the very same is there: one that names the user otherwise would come again at each
+/// start.
+fn add_line(content: &mut Vec<u8>, line: &str) {
+    if content.split(|byte| *byte == b'\n').any(|known| known == line.as_bytes()) {
+        return;
     }
-    all.extend_from_slice(line.as_bytes());
-    all
+    if !content.is_empty() && !content.ends_with(b"\n") {
+        content.push(b'\n');
+    }
+    content.extend_from_slice(line.as_bytes());
+    content.push(b'\n');
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::AsFd;
-
-    const PASSWD: &[u8] =
-        b"root:x:0:0:root:/root:/bin/sh\n# comment\nbad:x:-1:0::/:\nover:x:4294967296:0::/:\n\
-        max:x:4294967295:0::/:\nweb:x:33:34:Web:/var/www:/bin/sh\n1000:x:7:7::/odd:/bin/sh\nnohome:x:40:40\n";
-    const GROUP: &[u8] =
-        b"root:x:0:\nwheel:x:10:root,web\nweb:x:34:\nadm:x:4:web , other\nmax:x:4294967295:web\n";
-
-    fn spec(user: &str, groups: &[&str]) -> UserSpec {
-        UserSpec {
-            user: user.to_owned(),
-            groups: groups.iter().map(|g| (*g).to_owned()).collect(),
-            ..UserSpec::default()
-        }
-    }
-
-    fn found(user: &str, groups: &[&str]) -> (u32, u32, Vec<u32>, String) {
-        let r = look_up(&spec(user, groups), PASSWD, GROUP).unwrap();
-        (r.uid, r.gid, r.groups.unwrap(), r.home)
-    }
-
-    #[test]
-    fn users_and_groups_by_name_and_number() {
-        assert_eq!(found("", &[]), (0, 0, vec![0, 10], "/root".to_owned()));
-        assert_eq!(found("web", &[]), (33, 34, vec![4, 10, 34], "/var/www".to_owned()));
-        assert_eq!(found("33", &[]), (33, 34, vec![4, 10, 34], "/var/www".to_owned()));
-        assert_eq!(found("web:wheel", &[]), (33, 10, vec![10], "/var/www".to_owned()));
-        assert_eq!(found("web:99", &["adm", "77"]), (33, 99, vec![4, 77, 99], "/var/www".to_owned()));
-        assert_eq!(found("web:", &[]).2, [4, 10, 34]);
-        assert_eq!(found(":wheel", &[]), (0, 10, vec![10], "/root".to_owned()));
-        assert_eq!(found("555", &[]), (555, 0, vec![0], "/".to_owned()));
-        // A number is an id even if a user has it as a name.
-        assert_eq!(found("1000", &[]), (1000, 0, vec![0], "/".to_owned()));
-        assert_eq!(found("nohome", &[]).3, "/");
-        assert_eq!(found("4294967294", &[]).0, 4_294_967_294);
-        let kept = look_up(&UserSpec { keep_groups: true, ..spec("web", &[]) }, PASSWD, GROUP).unwrap();
-        assert_eq!(kept.groups, None);
-    }
-
-    #[test]
-    fn case_28_ids_that_are_none_are_refused() {
-        for user in [
-            "4294967295",
-            "4294967296",
-            "18446744073709551616",
-            "-1",
-            "+1",
-            "0x0",
-            " 0",
-            "0 ",
-            "nobody",
-            "over",
-            "max",
-            "bad",
-            "root ",
-            "web:4294967295",
-            "web:4294967296",
-            "web:-1",
-            "web:+0",
-            "web:nogroup",
-            "a:b:c",
-            "0:0:0",
-            "root\n",
-            "\0",
-        ] {
-            assert!(look_up(&spec(user, &[]), PASSWD, GROUP).is_err(), "{user:?}");
-        }
-        for group in ["-1", "4294967295", "99999999999", "nogroup", "max", ""] {
-            assert!(look_up(&spec("web", &[group]), PASSWD, GROUP).is_err(), "{group:?}");
-        }
-    }
-
-    #[test]
-    fn an_entry_is_added_for_a_number_without_one() {
-        let mut asked = spec("555:77", &[]);
-        asked.passwd_entry = true;
-        let r = look_up(&asked, b"root:x:0:0:root:/root:/bin/sh", GROUP).unwrap();
-        let passwd = String::from_utf8(r.passwd.unwrap()).unwrap();
-        assert_eq!(passwd.lines().last(), Some("555:*:555:77:container user:/:/bin/sh"));
-        assert_eq!(passwd.lines().count(), 2);
-        assert!(r.group.unwrap().ends_with(b"\n77:x:77:555\n"));
-        asked.user = "33".to_owned();
-        assert_eq!(look_up(&asked, PASSWD, GROUP).unwrap().passwd, None);
-        asked.user = String::new();
-        assert_eq!(look_up(&asked, b"", b"").unwrap().passwd, None);
-    }
-
-    #[test]
-    fn case_27_databases_that_are_no_plain_files() {
-        use std::os::unix::fs::symlink;
-        let dir = tempfile::tempdir().unwrap();
-        let etc = dir.path().join("etc");
-        std::fs::create_dir(&etc).unwrap();
-        let root = File::open(dir.path()).unwrap();
-        let try_root = || resolve(root.as_fd(), &spec("root", &[]));
-        let passwd = etc.join("passwd");
-        assert!(try_root().unwrap_err().detail.contains("no such user"));
-        // Out of the root by symlink: absolute and relative.
-        for target in ["/etc/passwd", "../../../../../../etc/passwd"] {
-            symlink(target, &passwd).unwrap();
-            assert!(try_root().is_err(), "{target}");
-            std::fs::remove_file(&passwd).unwrap();
-        }
-        symlink("/lib/passwd", &passwd).unwrap();
-        std::fs::create_dir(dir.path().join("lib")).unwrap();
-        std::fs::write(dir.path().join("lib/passwd"), "root:x:0:0::/inside:/bin/sh\n").unwrap();
-        assert_eq!(try_root().unwrap().home, "/inside");
-        std::fs::remove_file(&passwd).unwrap();
-        nix::unistd::mkfifo(&passwd, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(try_root().unwrap_err().detail.contains("not a regular file"));
-        std::fs::remove_file(&passwd).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(&passwd).unwrap();
-        assert!(try_root().unwrap_err().detail.contains("not a regular file"));
-        std::fs::remove_file(&passwd).unwrap();
-        std::fs::create_dir(&passwd).unwrap();
-        assert!(try_root().is_err());
-        std::fs::remove_dir(&passwd).unwrap();
-        File::create(&passwd).unwrap().set_len(1 << 40).unwrap();
-        assert!(try_root().unwrap_err().detail.contains("larger than 16 MiB"));
-    }
-}
+#[path = "passwd_tests.rs"]
+mod tests;

@@ -14,11 +14,11 @@ pub struct MountSpec {
     pub source: MountSource,
     /// Mounted read-only (recursively for binds).
     pub read_only: bool,
-    /// `noexec`.
+    /// `noexec`, whatever the source has. What the source has itself stays in any case.
     pub no_exec: bool,
-    /// Honour set-user-id bits; off by default.
+    /// Honour set-user-id bits where the source does; by default for binds only.
     pub suid: bool,
-    /// Honour device nodes; off by default.
+    /// Honour device nodes where the source does; by default for binds only.
     pub dev: bool,
     /// `private`, `rprivate` (default), `slave`, `rslave`, `shared`, `rshared`.
     pub propagation: Option<String>,

@@ -358,6 +358,20 @@ fn maps_are_given_line_by_line() {
     let script = "cat /proc/self/uid_map | tr -s ' '; id -u; stat -c %u /bin; touch /x; stat -c %u /x";
     let shown = kept(&env, &["--uidmap=0:1:1000", "--uidmap=1000:0:1", "--gidmap=0:1:2000"], script);
     assert_eq!(shown, "0 1 1000\n 1000 0 1\n0\n0\n0");
+    // Be the user the container's root, or its group, both or neither.
+    let script = "id -u; id -g; touch /x && stat -c %u:%g /x; test -L /dev/ptmx && stat -c %u:%g /dev";
+    for maps in [
+        &["--uidmap=0:0:1000", "--gidmap=0:1:1000"][..],
+        &["--uidmap=0:1:1000", "--gidmap=0:0:1000"],
+        &["--uidmap=0:0:1000", "--gidmap=0:5:10,10:0:1"],
+        &["--uidmap=0:0"],
+        &["--uidmap=0:5:10", "--gidmap=0:0:1"],
+    ] {
+        assert_eq!(kept(&env, maps, script), "0\n0\n0:0\n0:0", "{maps:?}");
+    }
+    let maps = ["--uidmap=0:0:1000", "--gidmap=0:1:1000", "busybox", "sleep", "1000"];
+    env.coracle(["run", "-d", "--name=mapped", "--network=none"]).args(maps).ok();
+    assert_eq!(env.coracle(["exec", "mapped", "sh", "-c", script]).ok().text(), "0\n0\n0:0\n0:0");
     // Ids of the image that are left out are nobody's.
     let (image, _) = env.pulled(many_layers(12), "userns/odd");
     let script = "stat -c %u:%g /d/owned /d/suid; cat /d/owned || rm /d/owned || echo kept";

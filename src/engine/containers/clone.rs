@@ -84,7 +84,11 @@ pub fn clone(
         discard(store, &dir);
         return Err(error);
     }
-    let warnings = if request.start { start(store, &dir, None)?.warnings } else { Vec::new() };
+    let warnings = match request.start {
+        true => start(store, &dir, None)?.warnings,
+        false if cgroup::out_of_reach(&spec.limits.resources) => vec![cgroup::IGNORED.to_owned()],
+        false => Vec::new(),
+    };
     Ok(Cloned { id: spec.id, warnings })
 }
 
@@ -102,7 +106,7 @@ fn copy_of(store: &Store, original: &ContainerDir, request: &CloneRequest<'_>) -
     resources.merge(&request.limits);
     resources.check()?;
     spec.limits.resources = resources.limiting();
-    if request.start {
+    if request.start && !cgroup::out_of_reach(&spec.limits.resources) {
         cgroup::prepare(&spec.limits.resources, spec.limits.cgroup_parent.as_deref())?;
     }
     spec.asked.cidfile = None;

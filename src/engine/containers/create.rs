@@ -16,6 +16,7 @@ use crate::error::{Context, Kind, Result};
 use crate::host::{self, Caller};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
+use crate::runtime::cgroup;
 use crate::runtime::launch::{Prepared, prepare};
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
@@ -93,7 +94,10 @@ pub fn create(
 
     let image = image.map(|(name, wanted)| engine.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();
-    let Resolved { mut spec, warnings } = resolve(request, image.as_ref(), &facts)?;
+    let Resolved { mut spec, mut warnings } = resolve(request, image.as_ref(), &facts)?;
+    if !start && cgroup::out_of_reach(&spec.limits.resources) {
+        warnings.push(cgroup::IGNORED.to_owned());
+    }
     log_tag::render(&mut spec)?;
     spec.asked.cidfile.clone_from(&cidfile);
     let holder = if replace { holder(store, &spec.name) } else { None };

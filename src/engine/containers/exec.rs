@@ -66,7 +66,7 @@ pub fn create<'a>(
     process.init = false;
     process.preserve_fds = preserve_fds;
     if let Some(user) = user {
-        process.user = UserSpec { user, groups: Vec::new(), ..process.user };
+        process.user = UserSpec { user, ..process.user };
         // The other user's home is not ours.
         process.env.retain(|e| !e.starts_with("HOME="));
     }

@@ -324,13 +324,15 @@ impl Options {
 
     /// The mount these options describe.
     pub(super) fn into_mount(self, destination: PathBuf, source: SourceArg, asked: &str) -> MountArg {
+        // The host's own places keep the flags that they have there, as podman's do.
+        let keeps = matches!(source, SourceArg::Bind { .. } | SourceArg::Glob(_));
         MountArg {
             destination,
             source,
             read_only: self.read_only.unwrap_or(false),
             no_exec: self.no_exec.unwrap_or(false),
-            suid: self.suid.unwrap_or(false),
-            dev: self.dev.unwrap_or(false),
+            suid: self.suid.unwrap_or(keeps),
+            dev: self.dev.unwrap_or(keeps),
             propagation: self.propagation,
             chown: self.chown,
             overlay: self.overlay.then(|| self.upper.zip(self.work)),

@@ -46,11 +46,14 @@ fn volumes_have_a_source_a_destination_and_options() {
 #[test]
 fn volume_options_are_honoured() {
     let plain = volume("/a:/b");
-    assert!(!plain.read_only && !plain.no_exec && !plain.suid && !plain.dev && !plain.chown);
+    assert!(!plain.read_only && !plain.no_exec && plain.suid && plain.dev && !plain.chown);
     let full = volume("/a:/b:ro,noexec,suid,dev,rslave,U");
     assert!(full.read_only && full.no_exec && full.suid && full.dev && full.chown);
     assert_eq!(full.propagation.as_deref(), Some("rslave"));
-    assert!(!volume("/a:/b:rw,exec,nosuid,nodev,Z").no_exec);
+    let locked = volume("/a:/b:rw,exec,nosuid,nodev,Z");
+    assert!(!locked.no_exec && !locked.suid && !locked.dev);
+    let kept = volume("v:/b");
+    assert!(!kept.suid && !kept.dev);
 }
 
 #[test]

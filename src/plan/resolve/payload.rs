@@ -71,7 +71,7 @@ pub(super) fn user(request: &Request, config: Option<&RunConfig>, kept: Option<K
     let mut host_groups = Vec::new();
     if let Some(kept) = kept.filter(|_| *passwd_entry && passwd_line.is_none()) {
         host_users.extend(kept.passwd);
-        host_groups.extend(kept.group);
+        host_groups.extend(kept.group.filter(|_| group_line.is_none()));
     }
     Ok(UserSpec {
         user,

@@ -7,12 +7,13 @@ use crate::runtime::processes;
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::process;
+use crate::sys::read::{text, text_of};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
-use nix::unistd::Pid;
+use nix::unistd::{Gid, Pid, Uid, fchownat};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -21,6 +22,8 @@ use std::path::Path;
 
 /// Where the hierarchy is mounted; beside version 1 it has a place of its own.
 pub(super) const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+/// What is delegated where the kernel does not say so.
+const DELEGATED: [&str; 3] = ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
 /// Maximum number of rounds of moving processes; a container that forks faster is not caught.
 const ROUNDS: usize = 200;
 /// Flags to hold a place of the hierarchy.
@@ -59,7 +62,7 @@ pub(super) fn top() -> nix::Result<OwnedFd> {
 
 /// The path of a process's cgroup below the hierarchy, `/` for the top.
 pub(super) fn of_process(pid: i32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let text = text_of(format!("/proc/{pid}/cgroup")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 
@@ -114,6 +117,24 @@ impl Group {
         self.write("cgroup.procs", &pid.to_string()).doing("enter cgroup", &self.path)
     }
 
+    /// Gives it to a container's root, a user and group of this process's user namespace: what those who manage
+    /// cgroups below their own need (cgroup-v2.rst, "Delegation"). The limits stay ours.
+    ///
+    /// # Errors
+    /// Those of fchownat(2).
+    pub(in crate::runtime) fn hand_over(&self, owner: (u32, u32)) -> std::result::Result<(), Failure> {
+        let named = text_of("/sys/kernel/cgroup/delegate").unwrap_or_else(|_| DELEGATED.join("\n"));
+        for file in named.lines().chain(["."]) {
+            let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+            match fchownat(&self.dir, file, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                // Of a controller that does not work here.
+                Err(Errno::ENOENT) => {}
+                other => other.doing("hand over cgroup", &self.path)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Its path below the hierarchy.
     pub fn path(&self) -> &str {
         &self.path
@@ -122,9 +143,9 @@ impl Group {
     /// The content of one of its files; `None` when it has no such file.
     pub fn read(&self, file: &str) -> Option<String> {
         let fd = openat(&self.dir, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
-        let mut text = String::new();
-        File::from(fd).read_to_string(&mut text).ok()?;
-        Some(text)
+        let mut content = Vec::new();
+        File::from(fd).read_to_end(&mut content).ok()?;
+        Some(text(content))
     }
 
     /// The number behind a key in one of its files, such as `usage_usec` in `cpu.stat`.

@@ -9,7 +9,7 @@
 //! does anything.
 
 use super::delegation::{could_lift, delegates};
-use super::group::{Group, hierarchy, name, of_process};
+use super::group::{Group, MOUNTS, hierarchy, name, of_process};
 use super::scope::ask_for_scope;
 use crate::container::ContainerId;
 use crate::error::{Context, Error, Kind, Result};
@@ -121,6 +121,19 @@ fn usable_place(parent: Option<&str>, who: &str) -> Result<String> {
     place(parent).ok_or_else(|| Error::new(Kind::Host, "this account cannot change the scope"))
 }
 
+/// What is said where limits are kept in the plan only, in podman's words.
+pub const IGNORED: &str = "Resource limits are not supported and ignored on cgroups V1 rootless systems";
+
+/// Whether the controllers of these limits are version 1's on this machine, which an ordinary account cannot use.
+pub fn out_of_reach(resources: &Resources) -> bool {
+    // Nothing to enable.
+    if resources.clone().limiting().is_empty() || hierarchy() == Some(MOUNTS[0]) {
+        return false;
+    }
+    let top = hierarchy().and_then(|_| Group::open("/").ok());
+    top.is_none_or(|top| resources.controllers().iter().any(|controller| !top.has(controller)))
+}
+
 /// Checks whether this host supports the limits, and prepares for them.
 ///
 /// # Errors
@@ -188,10 +201,8 @@ fn place(parent: Option<&str>) -> Option<String> {
             return best;
         }
         best = Some(if path.is_empty() { "/".to_owned() } else { path.clone() });
-        path.truncate(path.trim_end_matches('/').rfind('/')?);
-        if best.as_deref() == Some("/") {
-            return best;
-        }
+        let Some(end) = path.trim_end_matches('/').rfind('/') else { return best };
+        path.truncate(end);
     }
 }
 

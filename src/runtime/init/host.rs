@@ -9,7 +9,7 @@ use crate::fork::{Doing, Failure};
 use crate::spec::MountSource;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, geteuid, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid, setresgid, setresuid};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -70,13 +70,13 @@ fn sources(order: &Order) -> BTreeMap<usize, PathBuf> {
     all
 }
 
-/// Becomes the root of the user namespace, which this process has all power over. Where the user is the
-/// container's root, nothing changes.
+/// Becomes the root of the user namespace, which this process has all power over. Where the user and its group are
+/// the container's root, nothing changes.
 ///
 /// # Errors
 /// Those of setresuid(2) and setresgid(2).
 pub(in crate::runtime) fn become_root() -> Result<(), Failure> {
-    if geteuid().is_root() {
+    if geteuid().is_root() && getegid().as_raw() == 0 {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));

@@ -7,7 +7,8 @@
 //!    before the pivot. `/dev` is a new tmpfs that is filled through its own descriptor; nothing in the image
 //!    is used (attack cases 16 to 20).
 //! 3. The plan's mounts, then the generated files, each a detached mount moved onto a target that was opened
-//!    inside the root (cases 21 to 23).
+//!    inside the root (cases 21 to 23). What the user mounts at `/etc`, `/run` or `/sys` is below our own files and
+//!    cgroups, as with podman; one at `/dev` replaces ours.
 //! 4. Masks and read-only paths, last, so that no user mount hides or undoes them.
 //! 5. Pivot; the host's tree is unmounted.
 
@@ -19,13 +20,13 @@ use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Generated, Scratch};
 use crate::runtime::masks;
 use crate::runtime::namespaces::{NamespaceOwner, SHM};
-use crate::spec::MountSource;
+use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, open, openat};
 use nix::libc;
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{fchdir, pivot_root, symlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,8 +42,6 @@ const DEVICE_LINKS: [(&str, &str); 6] = [
     ("stderr", "/proc/self/fd/2"),
     ("core", "/proc/kcore"),
 ];
-/// Where programs look for terminals.
-const PTS: &str = "/dev/pts";
 const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 /// What later steps need from the finished tree.
@@ -50,8 +49,6 @@ const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 pub(super) struct Built {
     /// The root directory.
     pub(super) root: OwnedFd,
-    /// The container's pseudo-terminals.
-    pub(super) pts: OwnedFd,
     /// `/dev/console`, to bind a terminal on; only when one was asked for.
     pub(super) console: Option<OwnedFd>,
     /// Where generated files are kept.
@@ -72,24 +69,24 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
     // Before /proc/sys is made read-only.
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
-    let (pts, console) = devices(order, root.as_fd(), &null, borrowed)?;
+    let mut console = devices(order, root.as_fd(), &null, borrowed)?;
     super::devices::bind(root.as_fd(), &order.plan.devices)?;
     let mut handed_over = Vec::new();
-    let mut pts = pts;
     for (at, planned) in order.plan.mounts.iter().enumerate() {
         let source = mounts::make(root.as_fd(), &host.sources, (at, planned))?;
         if planned.chown {
             handed_over.push((source, planned.destination.clone()));
-        } else if matches!(planned.source, MountSource::Devpts { .. })
-            && planned.destination == Path::new(PTS)
-        {
-            // Our own terminal must be visible inside.
-            pts = source;
+        }
+        match planned.destination.to_str() {
+            Some("/sys" | "/sys/fs") => own_cgroups(order, root.as_fd())?,
+            Some("/dev") if order.plan.io.tty => console = foreign_console(root.as_fd()),
+            _ => {}
         }
     }
     let free = |path: &str| !order.plan.mounts.iter().any(|m| m.destination == Path::new(path));
     for file in order.files.iter().filter(|file| free(&file.path)) {
-        let generated = Generated { path: &file.path, content: file.content.as_bytes(), mode: file.mode };
+        let path = Path::new(&file.path);
+        let generated = Generated { path, content: file.content.as_bytes(), mode: file.mode };
         scratch.mount(root.as_fd(), &generated)?;
     }
     for (path, tree) in order.borrowed.iter().zip(borrowed).filter(|(path, _)| *path != SHM && free(path)) {
@@ -102,7 +99,7 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
-    Ok(Built { root, pts, console, scratch, handed_over, secrets })
+    Ok(Built { root, console, scratch, handed_over, secrets })
 }
 
 /// Makes `root` the root and unmounts the host's tree.
@@ -187,29 +184,46 @@ fn kernel_sys(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
     if matches!(order.owners.net, NamespaceOwner::Host | NamespaceOwner::Foreign) {
         // Mounting sysfs needs a network namespace of our own; bind the host's.
         let tree = host_tree(Path::new("/sys"), LOCKED_DOWN | read_only)?;
-        return attach_plainly(tree.as_fd(), root, "sys");
+        attach_plainly(tree.as_fd(), root, "sys")?;
+    } else {
+        let tree =
+            mount::new_mount(c"sysfs", &[], LOCKED_DOWN | read_only).doing("mount sysfs on", "/sys")?;
+        attach_plainly(tree.as_fd(), root, "sys")?;
     }
-    let tree = mount::new_mount(c"sysfs", &[], LOCKED_DOWN | read_only).doing("mount sysfs on", "/sys")?;
-    attach_plainly(tree.as_fd(), root, "sys")?;
-    // A cgroup namespace shows the container its own group as the root, whatever lies above. Only one that
-    // is the container's alone may be changed from inside (attack case 51).
-    let cgroup_flags = LOCKED_DOWN | if order.managed { 0 } else { read_only };
-    if let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], cgroup_flags) {
-        let at = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        if let Ok(target) = openat(&tree, "fs/cgroup", at, Mode::empty()) {
-            mount::move_mount(cgroup.as_fd(), target.as_fd()).doing("mount on", "/sys/fs/cgroup")?;
-        }
-    }
-    Ok(())
+    own_cgroups(order, root)
 }
 
-/// A fresh `/dev`: bound host devices, links, terminals, shared memory, message queues.
+/// Mounts the container's cgroups where there is a place for them. Its cgroup namespace shows it its own group as the
+/// root, whatever lies above; the host's is not mounted by this. Only one that is the container's alone may be changed
+/// from inside (attack case 51).
+fn own_cgroups(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
+    let free = order.managed || order.plan.security.privileged;
+    let flags = LOCKED_DOWN | if free { 0 } else { attr::RDONLY };
+    let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], flags) else { return Ok(()) };
+    let Ok(target) = plainly(root, "sys/fs/cgroup", OFlag::O_DIRECTORY) else { return Ok(()) };
+    mount::move_mount(cgroup.as_fd(), target.as_fd()).doing("mount on", "/sys/fs/cgroup")
+}
+
+/// The console of a `/dev` that the user has mounted.
+fn foreign_console(root: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let found = plainly(root, "dev/console", OFlag::empty()).ok()?;
+    fstat(&found).is_ok_and(|status| files::is(&status, SFlag::S_IFCHR)).then_some(found)
+}
+
+/// Holds what is inside by this name, without a link on the way.
+fn plainly(root: BorrowedFd<'_>, inside: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+    let bounds = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    open_within(root, inside, OFlag::O_PATH | flags, bounds)
+}
+
+/// A fresh `/dev`: bound host devices, links, terminals, shared memory, message queues. Returns the place for the
+/// console, if there is to be one.
 fn devices(
     order: &Order,
     root: BorrowedFd<'_>,
     null: &OwnedFd,
     borrowed: &[OwnedFd],
-) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
+) -> Result<Option<OwnedFd>, Failure> {
     let options: [(&CStr, &CStr); 2] = [(c"mode", c"755"), (c"size", c"65536k")];
     let dev = mount::new_mount(c"tmpfs", &options, attr::NOSUID).doing("mount tmpfs on", "/dev")?;
     attach_plainly(dev.as_fd(), root, "dev")?;
@@ -246,8 +260,7 @@ fn devices(
         let queues = mount::new_mount(c"mqueue", &[], LOCKED_DOWN).doing("mount mqueue on", "/dev/mqueue")?;
         below(&dev, &queues, "mqueue")?;
     }
-    let console = if order.plan.io.tty { Some(place(&dev, "console")?) } else { None };
-    Ok((pts, console))
+    if order.plan.io.tty { place(&dev, "console").map(Some) } else { Ok(None) }
 }
 
 /// An empty file in our own `/dev`, to mount on.

@@ -189,6 +189,8 @@ fn limits(dir: &ContainerDir, plan: &ContainerSpec) -> Result<Option<Resources>,
     let changed = cgroup::effective(dir, plan);
     let resources =
         changed.map_err(|e| storage_failure("read the limits of", plan.id.short(), &e))?.limiting();
+    // The user who started it was warned.
+    let resources = if cgroup::out_of_reach(&resources) { Resources::default() } else { resources };
     Ok((!resources.is_empty() || limits.manages_cgroups).then_some(resources))
 }
 
@@ -204,10 +206,13 @@ fn own_cgroup(
     let parent = limits.cgroup_parent.as_deref();
     cgroup::prepare(resources, parent).map_err(|e| storage_failure("limit", plan.id.short(), &e))?;
     match cgroup::begin(&plan.id, resources, parent, Some(child.pid.as_raw())) {
-        Ok(_) => {
+        Ok(group) => {
             let limited = !resources.is_empty();
             let managed =
                 limits.manages_cgroups && cgroup::may_manage(namespace, limited, cgroup::delegates());
+            if managed && plan.ids.is_shifted() {
+                group.hand_over(plan.ids.root())?;
+            }
             Ok(ToInit::Go { own_cgroup: true, managed })
         }
         // The user who started it was warned.
