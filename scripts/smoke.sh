@@ -201,9 +201,13 @@ if systemctl --user show-environment >/dev/null 2>&1; then
         $unit "$c" run --rm --network=none "$option" "$image" sh -c 'mount -o remount,bind,rw /sys/fs/cgroup
             mount -t cgroup2 none /tmp; for at in /sys/fs/cgroup /tmp; do echo 1 >$at/cgroup.kill; done' >/dev/null 2>&1
         check "the host's cgroups are read-only, $option" 1 "Read-only" $unit "$c" run --rm --network=host "$option" \
-            "$image" sh -c "mount -o remount,bind,rw /sys/fs/cgroup; echo 1 >$victim/cgroup.kill"
+            "$image" sh -c "umount /sys/fs/cgroup; mount -o remount,bind,rw /sys/fs/cgroup; echo 1 >$victim/cgroup.kill"
     done
     check "nothing else was ended" 0 "active" systemctl --user is-active victim
+    for option in --network=none --network=host -v/sys:/sys:rslave --userns=nomap --uidmap=0:1:1000; do
+        check "a first process like systemd manages its cgroups, $option" 0 "made" $unit "$c" run --rm --systemd=always \
+            "$option" "$image" sh -c 'cd /sys/fs/cgroup && mkdir below && echo $$ >below/cgroup.procs && echo made'
+    done
     check "rm -f of the one apart" 0 "apart" "$c" rm -f -t 0 apart
     systemctl --user stop victim
     check "no cgroup is left" 1 "" sh -c "find /sys/fs/cgroup/user.slice -name 'coracle-[0-9a-f]*[0-9a-f]' | grep ."

@@ -179,11 +179,14 @@ pub struct FilesSpec {
     pub hosts: bool,
     /// `/etc/hostname`; `--no-hostname` leaves it alone.
     pub hostname: bool,
+    /// The mark of a container is docker's, `/.dockerenv`, instead of podman's, `/run/.containerenv`.
+    #[serde(default)]
+    pub as_docker: bool,
 }
 
 impl Default for FilesSpec {
     fn default() -> Self {
-        FilesSpec { hosts: true, hostname: true }
+        FilesSpec { hosts: true, hostname: true, as_docker: false }
     }
 }
 

@@ -50,20 +50,24 @@ impl FromStr for Mode {
 }
 
 /// `--ipc`: whose namespace, and whether there is shared memory in `/dev/shm`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ipc {
     /// Whose namespace.
     pub share: Share,
     /// `none`: a namespace of its own, and no `/dev/shm`.
     pub no_shm: bool,
+    /// Whether others may join it, where that was said.
+    pub offered: Option<bool>,
 }
 
 impl FromStr for Ipc {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
         match s {
-            "none" => Ok(Ipc { share: Share::Private, no_shm: true }),
-            _ => Ok(Ipc { share: s.parse::<Mode>()?.0, no_shm: false }),
+            "none" => Ok(Ipc { no_shm: true, ..Ipc::default() }),
+            "private" => Ok(Ipc { offered: Some(false), ..Ipc::default() }),
+            "shareable" => Ok(Ipc { offered: Some(true), ..Ipc::default() }),
+            _ => Ok(Ipc { share: s.parse::<Mode>()?.0, ..Ipc::default() }),
         }
     }
 }
@@ -174,8 +178,13 @@ mod tests {
         for bad in ["container:", "ns:", "ns:x", "none", "pod", "wat", "wat:x"] {
             assert!(bad.parse::<Mode>().is_err(), "{bad}");
         }
-        assert_eq!("none".parse::<Ipc>().unwrap(), Ipc { share: Share::Private, no_shm: true });
-        assert_eq!("host".parse::<Ipc>().unwrap(), Ipc { share: Share::Host, no_shm: false });
+        let ipc = |text: &str| text.parse::<Ipc>().unwrap();
+        assert_eq!(ipc("none"), Ipc { share: Share::Private, no_shm: true, offered: None });
+        assert_eq!(ipc("host"), Ipc { share: Share::Host, no_shm: false, offered: None });
+        assert_eq!(
+            [ipc(""), ipc("private"), ipc("shareable")].map(|i| i.offered),
+            [None, Some(false), Some(true)]
+        );
         assert!("wat".parse::<Ipc>().is_err());
         assert_eq!("split".parse::<Cgroups>().unwrap(), Cgroups::Enabled);
         assert_eq!("disabled".parse::<Cgroups>().unwrap(), Cgroups::Disabled);

@@ -22,6 +22,7 @@ use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::files::open_in;
 use crate::spec::{ContainerSpec, NetworkMode, Share};
 use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
 use crate::sys::fd::close_all_but;
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::namespace;
@@ -254,17 +255,29 @@ fn of_container(store: &Store, wish: &Wish<'_>, id: &str) -> Result<(OwnedFd, Op
         )
         .hint(format!("Start it first: coracle start {}", container.called())),
     })?;
-    if wish.name == "ipc" && container.spec()?.namespaces.no_shm {
-        // What lies at /dev/shm there is whatever its payload put there.
-        return Err(Error::new(
-            Kind::Conflict,
-            format!("{} cannot be shared: that container was made with --ipc=none", wish.option),
-        )
-        .hint("Join a container that has shared memory, or leave --ipc out."));
+    if wish.name == "ipc" {
+        check_ipc(&container)?;
     }
     let open = |name: &str| door.namespace(name).map_err(|e| unusable(wish).caused_by(e));
     let lender = Lender { mounts: open("mnt")?, ground: door.ground() };
     Ok((open(wish.name)?, Some(lender)))
+}
+
+/// Refuses a container whose IPC namespace is not for others.
+///
+/// # Errors
+/// `Conflict` for one that does not offer it; a plan that cannot be read.
+pub fn check_ipc(container: &ContainerDir) -> Result<()> {
+    // Without shared memory, what lies at /dev/shm there is whatever its payload put there.
+    if container.spec()?.namespaces.offers_ipc() {
+        return Ok(());
+    }
+    let id = container.id();
+    Err(Error::new(
+        Kind::Conflict,
+        format!("joining IPC of container {id} is not allowed: non-shareable IPC"),
+    )
+    .hint("Make that container with --ipc=shareable: coracle run --ipc=shareable ..."))
 }
 
 fn of_path(wish: &Wish<'_>, path: &Path) -> Result<OwnedFd> {

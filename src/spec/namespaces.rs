@@ -40,6 +40,9 @@ pub struct NamespaceSpec {
     /// No `/dev/shm`, in an IPC namespace of its own (`--ipc=none`).
     #[serde(default)]
     pub no_shm: bool,
+    /// Other containers may not join its IPC namespace (`--ipc=private`).
+    #[serde(default)]
+    pub private_ipc: bool,
     /// Host name.
     pub uts: Share,
     /// Cgroup root.
@@ -47,4 +50,20 @@ pub struct NamespaceSpec {
     /// The user namespace; sharing any other namespace of a container shares this one too.
     #[serde(default)]
     pub user: Share,
+}
+
+impl NamespaceSpec {
+    /// The IPC namespace as `inspect` shows it.
+    pub fn ipc_mode(&self) -> String {
+        match &self.ipc {
+            Share::Private if self.no_shm => "none".to_owned(),
+            Share::Private if !self.private_ipc => "shareable".to_owned(),
+            share => share.to_string(),
+        }
+    }
+
+    /// Whether other containers may join its IPC namespace.
+    pub fn offers_ipc(&self) -> bool {
+        !self.no_shm && !self.private_ipc
+    }
 }

@@ -7,7 +7,7 @@
 use crate::source::{Token, program, root, word};
 
 /// Texts that begin like a sentence and are no hints.
-const PRINTED: [&str; 34] = [
+const PRINTED: [&str; 35] = [
     "About a",
     "AVG CPU",
     "Are you sure",
@@ -32,6 +32,7 @@ const PRINTED: [&str; 34] = [
     "No Image",
     "No dangling",
     "Repaired {what}",
+    "Resource limits are",
     "Run containers without",
     "SCMP_ACT_NOTIFY",
     "Terminal and output",

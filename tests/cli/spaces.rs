@@ -182,7 +182,47 @@ fn without_shared_memory_there_is_none_to_join() {
     assert_eq!(mode.text(), "none");
     // The payload may put a symbolic link of its own there.
     env.coracle(["exec", "bare", "ln", "-s", "/etc", "/dev/shm"]).ok();
-    refused(&env, &["--network=none", "--ipc=container:bare"], "container");
+    refused(&env, &["--network=none", "--ipc=container:bare"], "non-shareable IPC");
     refused(&env, &["--network=none", "--ipc=none", "--shm-size=1m"], "--shm-size");
     refused(&env, &["--network=none", "--pid=none"], "none");
+}
+
+/// As podman has it: what is not said is shareable; as docker has it, not.
+#[test]
+fn an_ipc_namespace_is_joined_where_it_is_offered() {
+    let env = TestEnv::with_images();
+    let mode = |name: &str| {
+        env.coracle(["inspect", name, "--format", "{{.HostConfig.IpcMode}}"]).ok().text().to_owned()
+    };
+    for (name, option, shown) in [
+        ("plain", "", "shareable"),
+        ("open", "--ipc=shareable", "shareable"),
+        ("own", "--ipc=private", "private"),
+    ] {
+        let options =
+            [&["--network=none"][..], if option.is_empty() { &[] } else { std::slice::from_ref(&option) }];
+        start(&env, name, &options.concat());
+        assert_eq!(mode(name), shown);
+        let join = format!("--ipc=container:{name}");
+        match shown {
+            "private" => drop(refused(&env, &["--network=none", &join], "non-shareable IPC")),
+            _ => assert_eq!(
+                out(&env, &["--network=none", &join], "readlink /proc/self/ns/ipc"),
+                namespace(&env, name, "ipc")
+            ),
+        }
+    }
+    // It is refused when the container is made.
+    let create = ["create", "--network=none", "--ipc=container:own", "busybox", "true"];
+    env.coracle(create).fails(125).says("non-shareable IPC");
+    let link = env.path().join("docker");
+    std::os::unix::fs::symlink(crate::common::coracle_binary(), &link).unwrap();
+    let docker = |words: &[&str]| {
+        env.program(&link).arg("--root").arg(env.root()).arg("--runroot").arg(env.runroot()).args(words)
+    };
+    let root = env.busybox_rootfs();
+    let root = ["--network=none", "--rootfs", root.to_str().unwrap()];
+    docker(&[&["run", "-d", "--name", "theirs"], &root[..], &["sleep", "1000"]].concat()).ok();
+    assert_eq!(mode("theirs"), "private");
+    docker(&[&["run", "--rm", "--ipc=container:theirs"], &root[..], &["true"]].concat()).fails(125);
 }

@@ -228,7 +228,7 @@ fn attach_shows_what_comes_and_gives_the_exit_code() {
 #[test]
 fn a_new_name_is_as_good_as_the_first() {
     let env = TestEnv::new();
-    let id = start(&env, "old", &[], IDLE);
+    let id = start(&env, "old", &["--privileged"], IDLE);
     create(&env, "taken", &[], &["true"]);
     env.coracle(["rename", "old", "taken"]).fails(125).says("in use");
     env.coracle(["rename", "old", "old"]).fails(125).says("has that name already").says("Hint: ");

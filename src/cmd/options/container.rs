@@ -178,8 +178,9 @@ pub struct ProcessArgs {
     /// PID namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub pid: Mode,
-    /// IPC namespace: private, none (without /dev/shm), host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
+    /// IPC namespace: shareable (other containers may join it; the default, except as docker), private, none (without
+    /// /dev/shm), host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE", default_value = "", hide_default_value = true)]
     pub ipc: Ipc,
     /// UTS namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]

@@ -15,6 +15,7 @@ use crate::plan::request::{
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
+use crate::ui;
 use std::path::{Path, PathBuf};
 
 /// Where the host keeps its time zones.
@@ -65,6 +66,7 @@ impl CreationArgs {
             pid: self.process.pid.0.clone(),
             ipc: self.process.ipc.share.clone(),
             no_shm: self.process.ipc.no_shm,
+            private_ipc: !self.process.ipc.offered.unwrap_or(!ui::docker()),
             uts: self.process.uts.0.clone(),
             cgroup: self.process.cgroupns.0.clone(),
             user: self.process.userns.as_ref().map(|mode| mode.share.clone()).unwrap_or_default(),
@@ -72,7 +74,11 @@ impl CreationArgs {
         let ids = self.process.userns.as_ref().map(|mode| mode.ids.clone()).unwrap_or_default();
         let secrets = self.mounts.secret.iter().map(|s| s.0.clone()).collect();
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
-        let files = FilesSpec { hosts: !self.network.no_hosts, hostname: !self.network.no_hostname };
+        let files = FilesSpec {
+            hosts: !self.network.no_hosts,
+            hostname: !self.network.no_hostname,
+            as_docker: ui::docker(),
+        };
         let zone = self.process.tz.as_ref().map(|zone| zone_file(&zone.0)).transpose()?;
         let TerminalArgs { interactive, tty, log_driver, log_opt } = self.terminal;
         let IdentityArgs { name, label, label_file, annotation, pidfile, .. } = self.identity;

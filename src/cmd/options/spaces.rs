@@ -35,7 +35,7 @@ pub struct SpaceArgs {
     /// Host program to run as init, instead of coracle's own
     #[arg(long, value_name = "FILE")]
     pub init_path: Option<PathBuf>,
-    /// User id map, CONTAINER:FROM:COUNT: FROM 0 is you, 1 and up are your subordinate ids; also for groups, unless
+    /// User id map, CONTAINER:FROM[:COUNT]: FROM 0 is you, 1 and up are your subordinate ids; also for groups, unless
     /// --gidmap is given
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub uidmap: Vec<MapArg>,

@@ -4,6 +4,7 @@ use super::find::find;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Request;
 use crate::plan::ids::IdsRequest;
+use crate::runtime::join::check_ipc;
 use crate::spec::{NetworkMode, Share};
 use crate::storage::Store;
 
@@ -22,6 +23,9 @@ pub(super) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     if let Share::Container(name) = &spaces.uts {
         let plan = find(store, name)?.spec()?;
         request.shared_hostname = Some(plan.hostname);
+    }
+    if let Share::Container(name) = &spaces.ipc {
+        check_ipc(&find(store, name)?)?;
     }
     for share in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup, &mut spaces.user] {
         if let Share::Container(name) = share {

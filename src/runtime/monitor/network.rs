@@ -7,11 +7,11 @@ use crate::runtime::init::FileOrder;
 use crate::runtime::passwd;
 use crate::spec::network::{HostsBase, SlirpOptions};
 use crate::spec::{ContainerSpec, NetworkMode};
+use crate::sys::read::text_of;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::cell::{Cell, RefCell};
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -110,7 +110,7 @@ pub(super) fn close(network: Option<Network>) {
 
 /// The files that are generated for a container.
 pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>, Failure> {
-    let host_file = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let host_file = text_of("/etc/hosts").unwrap_or_default();
     let base = match &plan.network.hosts_base {
         HostsBase::Localhost => None,
         HostsBase::Empty => Some(String::new()),
@@ -120,7 +120,7 @@ pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>,
             let of_image = passwd::read_database(root.as_fd(), "etc/hosts")?.unwrap_or_default();
             Some(String::from_utf8_lossy(&of_image).into_owned())
         }
-        HostsBase::File(path) => Some(fs::read_to_string(path).doing("read", path)?),
+        HostsBase::File(path) => Some(text_of(path).doing("read", path)?),
     };
     let facts = texts::HostsFacts {
         hostname: &plan.hostname,
@@ -133,7 +133,12 @@ pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>,
         ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),
         ("/etc/hosts", plan.files.hosts.then(|| texts::hosts(&plan.network, &facts)), 0o644),
         ("/etc/resolv.conf", texts::resolv_conf(&plan.network, &netns::host_resolver()), 0o644),
-        ("/run/.containerenv", Some(container_env(plan)), 0o700),
+        match (plan.files.as_docker, plan.security.privileged) {
+            (true, _) => ("/.dockerenv", Some(String::new()), 0o755),
+            (false, true) => ("/run/.containerenv", Some(container_env(plan)), 0o644),
+            // Others learn nothing of the host.
+            (false, false) => ("/run/.containerenv", Some(String::new()), 0o644),
+        },
     ];
     let order = |(path, content, mode): (&str, Option<String>, u32)| {
         content.map(|content| FileOrder { path: path.to_owned(), content, mode })
@@ -149,7 +154,7 @@ pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>,
     Ok(all)
 }
 
-/// What podman-aware programs read to learn where they are.
+/// What programs in a privileged container read to learn where they are, as podman has it.
 fn container_env(plan: &ContainerSpec) -> String {
     let image = plan
         .image

@@ -309,7 +309,7 @@ fn host_config(dir: &ContainerDir, plan: &ContainerSpec) -> Value {
         "DnsSearch": plan.network.dns.search,
         "ExtraHosts": plan.network.hosts.iter().map(host).collect::<Vec<_>>(),
         "GroupAdd": plan.process.user.groups,
-        "IpcMode": if plan.namespaces.no_shm { "none".to_owned() } else { plan.namespaces.ipc.to_string() },
+        "IpcMode": plan.namespaces.ipc_mode(),
         "Cgroup": "",
         "Cgroups": "default",
         "Links": null,
