@@ -1,6 +1,7 @@
 //! Text helpers shared by views, filters and log tags; pure.
 
 mod boolean;
+pub mod document;
 mod glob;
 mod printable;
 mod shell;
@@ -10,6 +11,7 @@ pub mod units;
 mod yaml;
 
 pub use boolean::boolean;
+pub use document::{Differs, Document, Forms};
 pub use glob::glob;
 pub use printable::printable;
 pub use shell::quoted;

@@ -9,7 +9,7 @@
 //! structs.
 
 use crate::error::Result;
-use serde_json::Value;
+use crate::text::Forms;
 
 mod eval;
 mod fault;
@@ -46,8 +46,9 @@ impl Template {
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::error::Kind::Usage) with line and column: unknown field, wrong argument of a function.
-    pub fn render(&self, data: &Value) -> Result<String> {
-        eval::render(&self.nodes, data).map_err(|fault| fault.in_source(&self.source))
+    pub fn render(&self, data: &impl Forms) -> Result<String> {
+        let rendered = eval::render(&self.nodes, data.seen(), data.json());
+        rendered.map_err(|fault| fault.in_source(&self.source))
     }
 }
 
@@ -55,6 +56,6 @@ impl Template {
 ///
 /// # Errors
 /// Those of [`Template::parse`] and [`Template::render`].
-pub fn render(source: &str, data: &Value) -> Result<String> {
+pub fn render(source: &str, data: &impl Forms) -> Result<String> {
     Template::parse(source)?.render(data)
 }

@@ -35,12 +35,29 @@ pub fn go_utc(time: DateTime<Utc>) -> String {
 
 /// As [`go_utc`], with what fraction of a second there is.
 pub fn go_utc_exact(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%d %H:%M:%S%.f %z UTC").to_string()
+    time.format(&format!("%Y-%m-%d %H:%M:%S{} %z UTC", fraction(time))).to_string()
 }
 
-/// A point in time as Go prints one, in the local zone: `2006-01-02 15:04:05 +0100`.
+/// A point in time as Go prints one, in the local zone and without fractions: `2006-01-02 15:04:05 +0000 UTC`. A zone
+/// has no name here but its difference from UTC.
 pub fn go_local(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %z").to_string()
+    go_zoned(time, "")
+}
+
+/// As [`go_local`], with what fraction of a second there is.
+pub fn go_local_exact(time: DateTime<Utc>) -> String {
+    go_zoned(time, &fraction(time))
+}
+
+fn go_zoned(time: DateTime<Utc>, fraction: &str) -> String {
+    let local = time.with_timezone(&Local);
+    let zone = if local.offset().local_minus_utc() == 0 { "UTC" } else { "%z" };
+    local.format(&format!("%Y-%m-%d %H:%M:%S{fraction} %z {zone}")).to_string()
+}
+
+/// `.5` of a second; empty for none.
+fn fraction(time: DateTime<Utc>) -> String {
+    time.format("%.9f").to_string().trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// How long ago a point in time was; zero for the future.

@@ -1,8 +1,8 @@
 //! Lists: tables, JSON, or a template per row, as docker and podman print them.
 
 use crate::error::{Error, Kind, Result};
-use crate::text::printable;
 use crate::text::template::{Template, render};
+use crate::text::{Document, Forms, printable};
 use serde_json::{Map, Value};
 use std::io::Write;
 
@@ -21,6 +21,17 @@ pub struct Listing<'a> {
 /// Whether a format asks for JSON as a whole; a verb whose JSON differs from its rows checks this first.
 pub fn is_json(format: Option<&str>) -> bool {
     format.is_some_and(|f| f.trim() == "json")
+}
+
+/// Whether a list is asked for as JSON as a whole, by the word or by `{{json .}}`: podman takes both for its list, and
+/// docker prints the same lines for both.
+pub fn is_whole_json(format: Option<&str>) -> bool {
+    let inside = |f: &str| {
+        let words =
+            f.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim().strip_prefix("json")?.trim_start();
+        Some(words == ".")
+    };
+    is_json(format) || format.and_then(inside).unwrap_or_default()
 }
 
 /// A value as indented JSON with a final newline.
@@ -80,17 +91,18 @@ fn harmless(value: &Value) -> Value {
 ///
 /// # Errors
 /// [`Kind::Usage`] when the format is wrong.
-pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Result<String> {
+pub fn rows<R: Forms>(format: Option<&str>, rows: &[R], listing: &Listing<'_>) -> Result<String> {
     let written = format.unwrap_or("table");
     let format = written.trim_start();
-    if is_json(Some(format)) && super::docker() {
-        return rows.iter().map(line).collect();
+    if is_whole_json(Some(format)) && super::docker() {
+        return rows.iter().map(|row| line(row.json())).collect();
     }
-    if is_json(Some(format)) {
-        return json(&Value::Array(rows.to_vec()));
+    let all = |form: fn(&R) -> &Value| Value::Array(rows.iter().map(|row| form(row).clone()).collect());
+    if is_whole_json(Some(format)) {
+        return json(&all(R::json));
     }
     if format.starts_with("{{range") || format.starts_with("{{ range") {
-        return Ok(ended(render(format, &Value::Array(rows.to_vec()))?));
+        return Ok(ended(render(format, &Document::of(all(R::seen), all(R::json)))?));
     }
     let Some(body) = table_body(format) else {
         // Blanks before a template are a part of it.
@@ -119,7 +131,8 @@ pub fn rows(format: Option<&str>, rows: &[Value], listing: &Listing<'_>) -> Resu
         text.push_str(&ended(template.render(&headers(rows, listing))?));
     }
     for row in rows {
-        text.push_str(&ended(template.render(&harmless(row))?));
+        let row = Document::of(harmless(row.seen()), harmless(row.json()));
+        text.push_str(&ended(template.render(&row)?));
     }
     align(&text)
 }
@@ -134,10 +147,10 @@ fn table_body(format: &str) -> Option<&str> {
 }
 
 /// The row that a table's template is rendered with for its header line: every field's header.
-fn headers(rows: &[Value], listing: &Listing<'_>) -> Value {
+fn headers<R: Forms>(rows: &[R], listing: &Listing<'_>) -> Value {
     let mut all = Map::new();
     let mut known: Vec<String> = listing.headers.iter().map(|(field, _)| (*field).to_owned()).collect();
-    if let Some(Value::Object(row)) = rows.first() {
+    if let Some(Value::Object(row)) = rows.first().map(R::seen) {
         known.extend(row.keys().cloned());
     }
     for (_, cell) in listing.columns {
@@ -219,7 +232,7 @@ mod tests {
         assert_eq!(shown(Some("table")), expected);
         let bare = Listing { no_heading: true, ..LISTING };
         assert_eq!(rows(None, &two(), &bare).unwrap().lines().count(), 2);
-        assert_eq!(rows(None, &[], &LISTING).unwrap(), "CONTAINER ID   IMAGE     NAMES\n");
+        assert_eq!(rows::<Value>(None, &[], &LISTING).unwrap(), "CONTAINER ID   IMAGE     NAMES\n");
     }
 
     #[test]
@@ -249,8 +262,9 @@ mod tests {
         assert_eq!(shown(Some("  table {{.Names}}")), shown(Some("table {{.Names}}")));
         let back: Value = serde_json::from_str(&shown(Some(" json "))).unwrap();
         assert_eq!(back, Value::Array(two()));
-        assert_eq!(rows(Some("json"), &[], &LISTING).unwrap(), "[]\n");
-        assert_eq!(rows(Some("{{.Names}}"), &[], &LISTING).unwrap(), "");
+        assert_eq!(shown(Some("{{ json . }}")), shown(Some("json")), "as podman's lists");
+        assert_eq!(rows::<Value>(Some("json"), &[], &LISTING).unwrap(), "[]\n");
+        assert_eq!(rows::<Value>(Some("{{.Names}}"), &[], &LISTING).unwrap(), "");
     }
 
     #[test]
@@ -258,6 +272,6 @@ mod tests {
         let error = rows(Some("table {{.Name}}"), &two(), &LISTING).unwrap_err();
         assert!(error.message().contains("unknown field .Name"), "{error}");
         assert!(error.hints()[0].contains(".Names"), "{:?}", error.hints());
-        assert!(rows(Some("{{.Names"), &[], &LISTING).is_err(), "syntax is checked without rows");
+        assert!(rows::<Value>(Some("{{.Names"), &[], &LISTING).is_err(), "syntax is checked without rows");
     }
 }

@@ -6,9 +6,9 @@ use crate::text::template::value::{Val, kind};
 use crate::text::template::{functions, moment};
 use serde_json::Value;
 
-/// Renders nodes with `data` as dot and `$`.
-pub(super) fn render<'a>(nodes: &'a [Node], data: &'a Value) -> Result<String, Fault> {
-    let root = Val::borrowed(data);
+/// Renders nodes with `data` as dot and `$`; `shown` is what JSON shows of it.
+pub(super) fn render<'a>(nodes: &'a [Node], data: &'a Value, shown: &'a Value) -> Result<String, Fault> {
+    let root = Val { shown: Some(shown).filter(|shown| !std::ptr::eq(*shown, data)), ..Val::borrowed(data) };
     let mut state = State { out: String::new(), variables: vec![(String::new(), root.clone())] };
     state.walk(nodes, &root)?;
     Ok(state.out)

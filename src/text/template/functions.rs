@@ -47,7 +47,7 @@ pub(super) fn call<'a>(name: &str, arguments: &[Val<'a>]) -> Called<'a> {
         ("slice", [base, bounds @ ..]) if bounds.len() <= 2 => slice(base, bounds),
         ("slice", _) => wrong("a list or a string, and at most two numbers"),
         ("json" | "toJson", [one]) => {
-            let value = one.get().unwrap_or(&Value::Null);
+            let value = one.shown.or(one.get()).unwrap_or(&Value::Null);
             serde_json::to_string(value).map(Val::owned).map_err(|e| fault(format!("json: {e}")))
         }
         ("json" | "toJson", _) => wrong("one argument"),
@@ -119,7 +119,7 @@ fn fault(message: String) -> Fault {
 }
 
 fn string(name: &str, value: &Val<'_>) -> Result<String, Fault> {
-    match value.get() {
+    match value.plain() {
         Some(Value::String(s)) => Ok(s.clone()),
         None | Some(Value::Null) => Ok(String::new()),
         _ => Err(fault(format!("{name} needs a string, this is {}", kind(value)))),
@@ -132,7 +132,7 @@ fn number(name: &str, value: &Val<'_>) -> Result<usize, Fault> {
 }
 
 fn equal(a: &Val<'_>, b: &Val<'_>) -> Result<bool, Fault> {
-    match (a.get(), b.get()) {
+    match (a.plain(), b.plain()) {
         (None | Some(Value::Null), None | Some(Value::Null)) => Ok(true),
         (None | Some(Value::Null), _) | (_, None | Some(Value::Null)) => Ok(false),
         (Some(Value::Number(x)), Some(Value::Number(y))) => Ok(x == y || x.as_f64() == y.as_f64()),
@@ -191,7 +191,7 @@ fn zero<'a, 'v>(mut values: impl Iterator<Item = &'v Value> + Clone) -> Val<'a> 
 }
 
 fn length(value: &Val<'_>) -> Result<usize, Fault> {
-    match value.get() {
+    match value.plain() {
         None | Some(Value::Null) => Ok(0),
         Some(Value::String(s)) => Ok(s.len()),
         Some(Value::Array(list)) => Ok(list.len()),
@@ -233,7 +233,7 @@ fn print(all: &[Val<'_>]) -> String {
     let mut out = String::new();
     let mut before_is_string = true;
     for value in all {
-        let is_string = matches!(value.get(), Some(Value::String(_)));
+        let is_string = matches!(value.plain(), Some(Value::String(_)));
         if !before_is_string && !is_string {
             out.push(' ');
         }

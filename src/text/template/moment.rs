@@ -26,6 +26,9 @@ pub(super) const METHODS: [&str; 17] = [
 
 /// The time that a text is, when it is one.
 fn read(text: &str) -> Option<DateTime<FixedOffset>> {
+    if let Some(plain) = text.strip_suffix(" UTC") {
+        return DateTime::parse_from_str(plain, "%Y-%m-%d %H:%M:%S%.f %z").ok();
+    }
     if !text.contains('T') {
         return None;
     }
@@ -145,6 +148,8 @@ mod tests {
             assert_eq!(method(text, "Format", Some(layout)).unwrap(), shown);
         }
         assert!(method("web", "Unix", None).is_none());
+        // As Go prints one.
+        assert_eq!(method("2026-01-02 03:04:05.678 +0000 UTC", "Unix", None).unwrap(), 1_767_323_045);
         assert!(METHODS.iter().all(|name| *name == "Format" || method(text, name, None).is_some()));
     }
 }

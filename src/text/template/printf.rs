@@ -87,7 +87,7 @@ fn digits(chars: &mut Peekable<Chars<'_>>) -> usize {
 }
 
 fn one(spec: &Spec, verb: char, value: &Val<'_>) -> String {
-    let json = value.get();
+    let json = value.plain();
     // Lists are formatted element by element.
     if let (Some(Value::Array(list)), false) = (json, matches!(verb, 'v' | 'T')) {
         let all: Vec<String> = list.iter().map(|v| one(spec, verb, &Val::borrowed(v))).collect();

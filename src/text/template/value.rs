@@ -10,29 +10,40 @@ pub(super) struct Val<'a> {
     pub(super) json: Option<Cow<'a, Value>>,
     /// Its keys are data, see [`MAPS`].
     pub(super) map: bool,
+    /// What JSON shows of it, where that may be something else.
+    pub(super) shown: Option<&'a Value>,
 }
 
 impl<'a> Val<'a> {
-    pub(super) const MISSING: Val<'static> = Val { json: None, map: false };
+    pub(super) const MISSING: Val<'static> = Val { json: None, map: false, shown: None };
 
     pub(super) fn borrowed(json: &'a Value) -> Self {
-        Val { json: Some(Cow::Borrowed(json)), map: false }
+        Val { json: Some(Cow::Borrowed(json)), map: false, shown: None }
     }
 
     pub(super) fn owned(json: impl Into<Value>) -> Self {
-        Val { json: Some(Cow::Owned(json.into())), map: false }
+        Val { json: Some(Cow::Owned(json.into())), map: false, shown: None }
     }
 
     pub(super) fn get(&self) -> Option<&Value> {
         self.json.as_deref()
     }
 
+    /// What is printed and compared: labels as a whole are text.
+    pub(super) fn plain(&self) -> Option<&Value> {
+        match (self.get(), self.shown) {
+            (Some(Value::Object(_)), Some(text @ Value::String(_))) => Some(text),
+            (value, _) => value,
+        }
+    }
+
     /// The element under a key, keeping the borrow where there is one.
     pub(super) fn key(&self, key: &str) -> Option<Val<'a>> {
         let map = MAPS.contains(&key);
+        let shown = self.shown.and_then(|shown| shown.get(key));
         match self.json.as_ref()? {
-            Cow::Borrowed(value) => value.get(key).map(|v| Val { map, ..Val::borrowed(v) }),
-            Cow::Owned(value) => value.get(key).map(|v| Val { map, ..Val::owned(v.clone()) }),
+            Cow::Borrowed(value) => value.get(key).map(|v| Val { map, shown, ..Val::borrowed(v) }),
+            Cow::Owned(value) => value.get(key).map(|v| Val { map, shown, ..Val::owned(v.clone()) }),
         }
     }
 
@@ -44,24 +55,25 @@ impl<'a> Val<'a> {
             all.sort_by_key(|(key, _)| *key);
             all
         }
-        let index = |i: usize| Val::owned(i);
+        let at = |i: usize| self.shown.and_then(|shown| shown.get(i));
+        let under = |key: &str| self.shown.and_then(|shown| shown.get(key));
+        let listed = |(i, value): (usize, Val<'a>)| (Val::owned(i), Val { shown: at(i), ..value });
+        let named =
+            |(key, value): (&String, Val<'a>)| (Val::owned(key.as_str()), Val { shown: under(key), ..value });
         Some(match &self.json {
             None => Vec::new(),
             Some(Cow::Borrowed(Value::Array(list))) => {
-                list.iter().enumerate().map(|(i, v)| (index(i), Val::borrowed(v))).collect()
+                list.iter().map(Val::borrowed).enumerate().map(listed).collect()
             }
             Some(Cow::Borrowed(Value::Object(object))) => {
-                sorted(object).into_iter().map(|(k, v)| (Val::owned(k.as_str()), Val::borrowed(v))).collect()
+                sorted(object).into_iter().map(|(k, v)| named((k, Val::borrowed(v)))).collect()
             }
             Some(value) => match value.as_ref() {
                 Value::Null => Vec::new(),
-                Value::Array(list) => {
-                    list.iter().enumerate().map(|(i, v)| (index(i), Val::owned(v.clone()))).collect()
+                Value::Array(list) => list.iter().cloned().map(Val::owned).enumerate().map(listed).collect(),
+                Value::Object(object) => {
+                    sorted(object).into_iter().map(|(k, v)| named((k, Val::owned(v.clone())))).collect()
                 }
-                Value::Object(object) => sorted(object)
-                    .into_iter()
-                    .map(|(k, v)| (Val::owned(k.as_str()), Val::owned(v.clone())))
-                    .collect(),
                 _ => return None,
             },
         })
@@ -81,7 +93,7 @@ impl<'a> Val<'a> {
 
     /// As `{{.}}` prints it.
     pub(super) fn text(&self) -> String {
-        match self.get() {
+        match self.plain() {
             None => "<no value>".to_owned(),
             Some(value) => text(value),
         }
@@ -149,21 +161,27 @@ fn general(number: f64) -> String {
 }
 
 /// Names of fields whose keys are data: an unknown key is `<no value>` and no mistake.
-pub(super) const MAPS: [&str; 14] = [
+pub(super) const MAPS: [&str; 20] = [
     "Annotations",
     "Attributes",
+    "CgroupConf",
+    "Data",
     "DriverOpts",
     "ExposedPorts",
+    "IndexConfigs",
     "Labels",
     "Networks",
     "Options",
     "PortBindings",
     "Ports",
+    "Runtimes",
     "StorageOpt",
     "Sysctls",
     "Tmpfs",
     "Ulimits",
     "Volumes",
+    "graphOptions",
+    "graphStatus",
 ];
 
 /// What sort of value this is, for messages.
