@@ -18,9 +18,6 @@ use commands::verb;
 
 pub use commands::Command;
 
-/// What `--version` says after the program's name.
-const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
-
 /// A command line that was read.
 #[derive(Debug)]
 pub struct Cli {
@@ -34,8 +31,10 @@ pub struct Cli {
 fn tree() -> clap::Command {
     let version = clap::Arg::new("version").short('v').long("version").help("Print version");
     let tree = verbs::below(GlobalOptions::augment_args(clap::Command::new("coracle")), Command::ALL);
+    let (name, banner) = cmd::version::banner();
     tree.about("Run containers without root, a daemon or setup")
-        .version(VERSION)
+        .display_name(name)
+        .version(banner)
         .disable_version_flag(true)
         .args_override_self(true)
         .arg(version.action(ArgAction::Version))
@@ -110,7 +109,8 @@ pub fn completed() -> clap::Command {
 /// Answers `--version` where it stands first; `None` for any other command line. Nothing is set up for it.
 pub fn version_if_asked() -> Option<String> {
     let word = std::env::args_os().nth(1)?;
-    (word == "--version" || word == "-v").then(|| format!("coracle {VERSION}\n"))
+    let (name, banner) = cmd::version::banner();
+    (word == "--version" || word == "-v").then(|| format!("{name} {banner}\n"))
 }
 
 #[cfg(test)]

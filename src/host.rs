@@ -21,7 +21,7 @@ pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_m
 pub use features::{Feature, features, markdown as features_markdown, release as kernel_release};
 pub use logger::Level;
 pub use logout::ends_at_logout;
-pub use machine::{Distribution, Machine, machine};
+pub use machine::{Distribution, Machine, machine, machine_id};
 pub use options::{GlobalOptions, StorageOption};
 pub use roots::Roots;
 

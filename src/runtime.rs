@@ -21,6 +21,7 @@ mod inside;
 pub mod join;
 mod keys;
 pub mod launch;
+pub mod link;
 pub mod masks;
 pub mod monitor;
 pub mod namespaces;

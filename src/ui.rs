@@ -16,7 +16,7 @@ pub mod rows;
 pub mod terminal;
 
 pub use confirm::confirm;
-pub use dialect::{docker, docker_exit_code};
+pub use dialect::{Identity, docker, docker_exit_code, identity};
 pub use each::each;
 pub use out::out;
 

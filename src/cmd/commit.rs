@@ -79,6 +79,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if let Some(file) = iidfile {
         file.write(id.hex())?;
     }
-    ui::out(&format!("{}\n", id.hex()))?;
+    ui::out(&format!("{}\n", super::dialect().image_id(&id)))?;
     Ok(ExitCode::SUCCESS)
 }

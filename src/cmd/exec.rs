@@ -8,6 +8,7 @@ use crate::plan::env::{EnvArg, EnvRequest};
 use crate::plan::keys::DetachKeys;
 use crate::ui;
 use crate::ui::terminal::{Attachment, Ended, Terminal};
+use crate::view::Dialect;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,6 +109,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
             Ended::Exited(code) | Ended::Left(code) => Ok(ExitCode::from(code)),
             Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
         },
+        // Docker says nothing.
+        _ if super::dialect() == Dialect::Docker => Ok(ExitCode::SUCCESS),
         _ => ui::out(&format!("{}\n", exec.id())).map(|()| ExitCode::SUCCESS),
     }
 }

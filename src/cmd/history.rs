@@ -58,7 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let steps: Vec<Row<'_>> =
         steps.iter().map(|of| Row { of, whole: args.no_trunc, human: args.human }).collect();
     let dialect = super::dialect();
-    if rows::is_json(args.format.as_deref()) && dialect == Dialect::Podman {
+    if rows::is_whole_json(args.format.as_deref()) && dialect == Dialect::Podman {
         let all = steps.iter().map(Row::json).collect();
         crate::ui::out(&rows::json(&Value::Array(all))?)?;
         return Ok(ExitCode::SUCCESS);

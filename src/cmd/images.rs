@@ -84,7 +84,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 
 fn text(args: &Args, lines: &[Row<'_>]) -> Result<String> {
     let dialect = super::dialect();
-    if rows::is_json(args.format.as_deref()) && dialect == Dialect::Podman {
+    if rows::is_whole_json(args.format.as_deref()) && dialect == Dialect::Podman {
         // Whole images: one with several names is there once.
         let mut seen = HashSet::new();
         let images = lines.iter().filter(|line| seen.insert(&line.image.image.id));

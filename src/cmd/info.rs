@@ -3,8 +3,9 @@
 use crate::engine;
 use crate::error::Result;
 use crate::host::{self, Check, Env, Feature};
+use crate::text::Forms;
 use crate::ui;
-use crate::ui::rows::{align, is_json, json, line};
+use crate::ui::rows::{align, is_whole_json, json, line};
 use crate::view::{Dialect, info};
 use serde_json::json;
 use std::process::ExitCode;
@@ -23,24 +24,28 @@ pub struct Args {
 /// # Errors
 /// When the format is wrong. What the machine lacks is shown and is no error.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let (checks, features) = (host::examine(&env.roots), host::features());
     let dialect = super::dialect();
-    let mut info = info::document(&engine::info::info(&env.roots, super::store(env)), dialect);
+    let found = engine::info::info(&env.roots, super::store(env));
+    let info = info::document(&found, super::role(), dialect);
+    if dialect == Dialect::Docker {
+        let text = match args.format.as_deref() {
+            None => info::docker_text(&info),
+            format if is_whole_json(format) => line(info.json())?,
+            format => crate::text::template::render(format.unwrap_or_default(), &info)? + "\n",
+        };
+        ui::out(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (checks, features) = (host::examine(&env.roots), host::features());
     let Some(format) = args.format.as_deref() else {
-        ui::out(&crate::text::yaml(&info))?;
+        ui::out(&crate::text::yaml(info.json()))?;
         ui::out(&format!("\n{}\n{}", checks_table(&checks)?, features_table(&features)?))?;
         return Ok(ExitCode::SUCCESS);
     };
-    info["checks"] = json!(checks);
-    info["features"] = json!(features);
-    let text = match (is_json(Some(format)), dialect) {
-        (true, Dialect::Docker) => line(&info)?,
-        (true, Dialect::Podman) => json(&info)?,
-        (false, _) => {
-            // Under podman's other name for it, which only templates have.
-            info["host"]["cgroupsVersion"] = info["host"]["cgroupVersion"].clone();
-            crate::text::template::render(format, &info)? + "\n"
-        }
+    let info = info.and("checks", json!(checks)).and("features", json!(features));
+    let text = match is_whole_json(Some(format)) {
+        true => json(info.json())?,
+        false => crate::text::template::render(format, &info)? + "\n",
     };
     ui::out(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::volumes::Users;
 use crate::text::template::Template;
+use crate::text::{Document, Forms};
 use crate::ui::{out, report, rows};
 use crate::view::{self, Dialect};
 use serde_json::Value;
@@ -82,7 +83,7 @@ pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
     match template {
         None if in_lines => {
             for value in &found {
-                out(&rows::line(value)?)?;
+                out(&rows::line(value.json())?)?;
             }
         }
         Some(template) => {
@@ -90,7 +91,7 @@ pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
                 out(&(template.render(value)? + "\n"))?;
             }
         }
-        None => out(&rows::json(&Value::Array(found.clone()))?)?,
+        None => out(&rows::json(&Value::Array(found.iter().map(|one| one.json().clone()).collect()))?)?,
     }
     failures.iter().for_each(report);
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
@@ -107,9 +108,9 @@ fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
     }
 }
 
-fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dialect) -> Result<Value> {
+fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dialect) -> Result<Document> {
     if kind == ObjectKind::Volume {
-        return volume(store, name);
+        return volume(store, name, dialect);
     }
     if kind != ObjectKind::Image {
         match store.containers().find(name) {
@@ -129,7 +130,7 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
             Err(Error::new(Kind::NotFound, format!("no image with name or id {name:?}"))
                 .hint("List images: coracle images"))
         }
-        _ => match volume(store, name) {
+        _ => match volume(store, name, dialect) {
             Err(e) if e.kind() == Kind::NotFound => Err(Error::new(
                 Kind::NotFound,
                 format!("no container, image or volume with name or id {name:?}"),
@@ -140,7 +141,7 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
     }
 }
 
-fn volume(store: &Store, name: &str) -> Result<Value> {
+fn volume(store: &Store, name: &str, dialect: Dialect) -> Result<Document> {
     let found = store.volumes().find(name)?;
-    Ok(view::volume::record(store, &found, &Users::read(store.containers())?))
+    Ok(view::volume::document(store, &found, &Users::read(store.containers())?, dialect))
 }

@@ -5,6 +5,7 @@ use crate::engine::containers::selector::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
+use crate::text::Document;
 use crate::ui::rows::{self, Listing};
 use crate::view::Dialect;
 use crate::view::container::{Row, status};
@@ -92,9 +93,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 /// What must be read for these options.
 fn detail(args: &Args) -> Detail {
     let Some(format) = args.format.as_deref() else {
-        return Detail { spec: false, process: args.namespace, size: args.size || args.sort == "size" };
+        // Docker's table has the entry point and exposed ports, too.
+        let spec = super::dialect() == Dialect::Docker && !args.quiet;
+        return Detail { spec, process: args.namespace, size: args.size || args.sort == "size" };
     };
-    if rows::is_json(Some(format)) {
+    if rows::is_whole_json(Some(format)) {
         return Detail { spec: true, process: true, size: args.size };
     }
     // Every word behind a dot may be a field; a dot alone is all of them.
@@ -105,7 +108,18 @@ fn detail(args: &Args) -> Detail {
         .collect();
     let has = |names: &[&str]| words.iter().any(|word| word.is_empty() || names.contains(word));
     Detail {
-        spec: has(&["Labels", "Label", "LocalVolumes", "Mounts", "Networks", "ImageID", "Restarts"]),
+        spec: has(&[
+            "CIDFile",
+            "Command",
+            "ImageID",
+            "Label",
+            "Labels",
+            "LocalVolumes",
+            "Mounts",
+            "Networks",
+            "Ports",
+            "Restarts",
+        ]),
         process: has(&[
             "Pid",
             "PID",
@@ -134,16 +148,16 @@ fn listing(args: &Args, store: &Store, request: &ListRequest) -> Result<String> 
     if args.quiet && args.format.is_none() {
         return Ok(shown.iter().map(|row| row.id() + "\n").collect());
     }
-    if rows::is_json(args.format.as_deref()) && dialect == Dialect::Podman {
+    if rows::is_whole_json(args.format.as_deref()) && dialect == Dialect::Podman {
         return rows::json(&Value::Array(shown.iter().map(Row::json).collect()));
     }
-    let values: Vec<Value> = if args.namespace {
-        shown.iter().map(|row| row.fields(Dialect::Podman)).collect()
-    } else if args.format.is_some() || dialect == Dialect::Docker {
-        shown.iter().map(|row| row.fields(dialect)).collect()
-    } else {
-        shown.iter().map(Row::table_fields).collect()
+    let plain = !args.namespace && args.format.is_none() && dialect == Dialect::Podman;
+    let of = if args.namespace { Dialect::Podman } else { dialect };
+    let fields = |row: &Row<'_>| match plain {
+        true => Document::of_one_form(row.table_fields()),
+        false => row.fields(of),
     };
+    let values: Vec<Document> = shown.iter().map(fields).collect();
     let listing = Listing {
         columns: &columns(args),
         headers: &[("CreatedHuman", "CREATED"), ("ExitCode", "EXIT CODE")],
@@ -198,7 +212,7 @@ fn sort(rows: &mut [Listed], key: &str) {
         "names" => rows.sort_by(|a, b| a.summary.name.cmp(&b.summary.name)),
         "runningfor" => rows.sort_by_key(|row| row.summary.started),
         "size" => rows.sort_by_key(|row| row.size),
-        "status" => rows.sort_by_key(|row| status(&row.summary)),
+        "status" => rows.sort_by_key(|row| status(&row.summary, Dialect::Podman)),
         // They come in the order of creation.
         _ => {}
     }

@@ -81,9 +81,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn report(removed: &Removed) -> Result<()> {
-    let mut text: String = removed.untagged.iter().map(|name| format!("Untagged: {name}\n")).collect();
+    let dialect = super::dialect();
+    let untagged = removed.untagged.iter().map(|name| format!("Untagged: {}\n", dialect.image_name(name)));
+    let mut text: String = untagged.collect();
     if let Some(id) = &removed.deleted {
-        text.push_str(&format!("Deleted: {}\n", id.hex()));
+        text.push_str(&format!("Deleted: {}\n", dialect.image_id(id)));
     }
     ui::out(&text)
 }

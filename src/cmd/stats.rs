@@ -119,7 +119,7 @@ fn chosen(args: &Args, store: &Store) -> Result<Vec<ContainerDir>> {
 fn table(args: &Args, readings: &[Reading]) -> Result<String> {
     let shown: Vec<Row<'_>> = readings.iter().map(|of| Row { of, whole: args.no_trunc }).collect();
     let dialect = super::dialect();
-    if dialect == Dialect::Podman && rows::is_json(args.format.as_deref()) {
+    if dialect == Dialect::Podman && rows::is_whole_json(args.format.as_deref()) {
         return rows::json(&Value::Array(shown.iter().map(Row::json).collect()));
     }
     let values: Vec<Value> = shown.iter().map(|row| row.fields(dialect)).collect();

@@ -34,6 +34,9 @@ pub struct ImageUsage {
     parts: BTreeSet<String>,
 }
 
+/// The name of what is of no other kind.
+pub const OTHER: &str = "Other";
+
 /// The disk usage of one kind of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -157,7 +160,7 @@ impl Usage {
             kind("Images", (self.images.len(), used), images, idle),
             kind("Containers", (self.containers.len(), running), containers, self.sum(&ended)),
             kind("Local Volumes", (self.links.len(), attached), local, self.sum(&self.free)),
-            kind("Other", (0, 0), total - images - containers - local, self.below(&["tmp", "trash"])),
+            kind(OTHER, (0, 0), total - images - containers - local, self.below(&["tmp", "trash"])),
         ]
     }
 

@@ -9,6 +9,9 @@ use crate::storage::Store;
 use nix::sys::statvfs::statvfs;
 use std::path::PathBuf;
 
+/// An image of docker's registry, which is asked for to see where it would come from.
+const DOCKER_IMAGE: &str = "docker.io/library/any";
+
 /// Information about the machine and the store.
 #[derive(Debug)]
 pub struct Info {
@@ -30,6 +33,10 @@ pub struct Info {
     pub program: PathBuf,
     /// Where short names are looked up, or why that is unknown.
     pub search: Result<Vec<String>>,
+    /// Mirrors of docker's registry.
+    pub mirrors: Vec<String>,
+    /// The machine's id (machine-id(5)); empty where it has none. Not to be shown.
+    pub machine_id: String,
     /// The store's places.
     pub roots: Roots,
     /// Bytes of the file system of the data root, and those that are used.
@@ -69,11 +76,21 @@ pub fn info(roots: &Roots, store: Result<Store>) -> Info {
         capabilities: DEFAULT.join(","),
         id_map: host::id_map(),
         program: std::env::current_exe().unwrap_or_default(),
+        mirrors: registries.as_ref().map(mirrors).unwrap_or_default(),
+        machine_id: host::machine_id(),
         search: registries.map(|registries| registries.search().to_vec()),
         roots: roots.clone(),
         disk,
         counts: store.and_then(|store| count(&store)),
     }
+}
+
+/// As docker shows them, with a scheme.
+fn mirrors(registries: &Registries) -> Vec<String> {
+    let sources = DOCKER_IMAGE.parse().and_then(|image| registries.sources(&image)).unwrap_or_default();
+    let hosts = sources.iter().filter_map(|source| Some((source.reference.registry()?, source.insecure)));
+    let others = hosts.filter(|(host, _)| *host != "docker.io");
+    others.map(|(host, plain)| format!("{}://{host}/", if plain { "http" } else { "https" })).collect()
 }
 
 fn count(store: &Store) -> Result<Counts> {

@@ -5,8 +5,7 @@ use nix::unistd::{Uid, geteuid};
 use serde::Serialize;
 
 /// What `info` says about the machine.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Machine {
     /// Host name.
     pub hostname: String,
@@ -43,7 +42,7 @@ pub struct CpuUtilization {
 }
 
 /// A distribution's name and version.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Distribution {
     /// `ID`.
     pub distribution: String,
@@ -51,6 +50,8 @@ pub struct Distribution {
     pub version: String,
     /// `VERSION_CODENAME`; empty where releases have no names.
     pub codename: String,
+    /// `PRETTY_NAME`, for people.
+    pub pretty: String,
 }
 
 /// Reads the figures.
@@ -70,6 +71,11 @@ pub fn machine() -> Machine {
         uptime: uptime.split('.').next().and_then(|s| s.parse().ok()).unwrap_or(0),
         rootless: geteuid() != Uid::from_raw(0),
     }
+}
+
+/// The machine's id (machine-id(5)); empty where it has none.
+pub fn machine_id() -> String {
+    text_of("/etc/machine-id").unwrap_or_default().trim().to_owned()
 }
 
 /// One line of /proc/meminfo (proc_meminfo(5)), in bytes.
@@ -97,6 +103,7 @@ fn distribution() -> Distribution {
         distribution: os_release(&text, "ID"),
         version: os_release(&text, "VERSION_ID"),
         codename: os_release(&text, "VERSION_CODENAME"),
+        pretty: os_release(&text, "PRETTY_NAME"),
     }
 }
 

@@ -151,6 +151,11 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// How many bits the network's addresses have in common.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// The address `offset` above the network's.
     fn host(&self, offset: u8) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.network.to_bits() + u32::from(offset))

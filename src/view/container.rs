@@ -2,14 +2,18 @@
 
 use super::Dialect;
 use super::dialect::short_image_name;
-use super::ports::{merged, ports};
+use super::ports::{exposed_port, merged, ports};
 use crate::container::Status;
 use crate::engine::containers::listing::{Listed, NAMESPACES};
-use crate::spec::MountSource;
-use crate::storage::containers::{LOST_EXIT_CODE, Summary};
-use crate::text::{time, units};
+use crate::spec::health::Health;
+use crate::spec::{MountSource, NetworkMode};
+use crate::storage::containers::{LOST_EXIT_CODE, PortRecord, Summary};
+use crate::text::{Differs, Document, time, units};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
+
+/// Go's zero time in seconds since 1970, which means never.
+const NEVER: i64 = -62_135_596_800;
 
 /// A container of a listing, and how it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,28 @@ impl Row<'_> {
         self.of.size.map(shown).unwrap_or_default()
     }
 
+    /// Published ports, and exposed ones where the plan was read.
+    fn ports(&self, dialect: Dialect) -> String {
+        let summary = &self.of.summary;
+        let exposed = self.of.spec.iter().flat_map(|plan| &plan.asked.exposed_ports);
+        let exposed = exposed.filter_map(|port| exposed_port(port));
+        let published = |port: &PortRecord| {
+            let same = |other: &PortRecord| {
+                (other.container_port, other.protocol) == (port.container_port, port.protocol)
+            };
+            summary.ports.iter().any(same)
+        };
+        let exposed: Vec<PortRecord> = exposed.filter(|port| !published(port)).collect();
+        match dialect {
+            Dialect::Docker => ports(&[summary.ports.as_slice(), &exposed].concat()),
+            // Podman's come last.
+            Dialect::Podman => {
+                let all = [ports(&summary.ports), ports(&exposed)];
+                all.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
     fn mounts(&self) -> Vec<String> {
         let mounts = self.of.spec.iter().flat_map(|plan| &plan.mounts);
         mounts
@@ -71,7 +97,7 @@ impl Row<'_> {
             "Image": s.image,
             "Command": self.command(),
             "RunningFor": time::ago(s.created),
-            "Status": status(s),
+            "Status": status(s, Dialect::Podman),
             "Ports": ports(&s.ports),
             "Names": s.name,
             "Size": self.size(),
@@ -81,8 +107,10 @@ impl Row<'_> {
     }
 
     /// What a template may name; docker's JSON is this row, too.
-    pub fn fields(&self, dialect: Dialect) -> Value {
-        if dialect == Dialect::Docker { self.docker_fields() } else { self.podman_fields() }
+    pub fn fields(&self, dialect: Dialect) -> Document {
+        let all = if dialect == Dialect::Docker { self.docker_fields() } else { self.podman_fields() };
+        let health = self.of.summary.health.map(|health| health.as_str()).unwrap_or_default();
+        Document::new(all, &[("Labels", Differs::Pairs)]).with("HealthStatus", health.into())
     }
 
     fn podman_fields(&self) -> Value {
@@ -95,23 +123,25 @@ impl Row<'_> {
         set("Image", s.image.clone().into());
         set("ImageID", self.image_id().into());
         set("Command", self.command().into());
-        set("Created", time::go_local(s.created).into());
-        set("CreatedAt", time::go_local(s.created).into());
+        set("Created", time::go_local_exact(s.created).into());
+        set("CreatedAt", time::go_local_exact(s.created).into());
         set("CreatedHuman", time::ago(s.created).into());
         set("RunningFor", time::ago(s.created).into());
-        set("Status", status(s).into());
+        set("Status", status(s, Dialect::Podman).into());
         set("State", s.status.as_str().into());
-        set("Ports", ports(&s.ports).into());
+        set("Ports", self.ports(Dialect::Podman).into());
         set("Names", s.name.clone().into());
         set("Labels", json!(self.of.spec.as_ref().map(|plan| &plan.labels)));
-        set("Mounts", self.mounts().join(",").into());
+        set("Mounts", json!(self.mounts()));
         set("Networks", self.network().into());
         set("Pid", self.of.pid.into());
         set("PID", self.of.pid.into());
         set("ExitCode", s.code.unwrap_or(0).into());
         set("Exited", (!s.status.is_live() && s.code.is_some()).into());
-        set("ExitedAt", s.finished.map_or(0, |at| at.timestamp()).into());
-        set("StartedAt", s.started.map_or(0, |at| at.timestamp()).into());
+        set("ExitedAt", s.finished.map_or(NEVER, |at| at.timestamp()).into());
+        set("StartedAt", s.started.map_or(NEVER, |at| at.timestamp()).into());
+        set("Restarts", self.of.restarts.to_string().into());
+        set("CIDFile", self.id_file().into());
         set("AutoRemove", s.auto_remove.into());
         set("IsInfra", false.into());
         set("Size", self.size().into());
@@ -126,50 +156,75 @@ impl Row<'_> {
 
     fn namespaces(&self) -> Value {
         let pairs = NAMESPACES.iter().zip(&self.of.namespaces);
-        pairs
-            .map(|((_, name), id)| ((*name).to_owned(), Value::from(id.clone())))
-            .collect::<Map<_, _>>()
-            .into()
+        // Podman's name of this one only.
+        let name = |name: &str| if name == "pid" { "pidns".to_owned() } else { name.to_owned() };
+        pairs.map(|((_, kind), id)| (name(kind), Value::from(id.clone()))).collect::<Map<_, _>>().into()
+    }
+
+    fn id_file(&self) -> String {
+        let file = self.of.spec.as_ref().and_then(|plan| plan.asked.cidfile.as_ref());
+        file.map(|file| file.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// As docker lists them: volumes by name, others by what is mounted.
+    fn docker_mounts(&self) -> String {
+        let mounts = self.of.spec.iter().flat_map(|plan| &plan.mounts);
+        let name = |mount: &crate::spec::MountSpec| match &mount.source {
+            MountSource::Volume { name, .. } => Some(name.to_string()),
+            MountSource::Bind { path, .. } => Some(mount.whole(path).to_string_lossy().into_owned()),
+            MountSource::Image { reference, .. } => Some(reference.clone()),
+            _ => None,
+        };
+        let shown = |name: String| if self.whole { name } else { cut(&name, 15) };
+        mounts.filter_map(name).map(shown).collect::<Vec<_>>().join(",")
     }
 
     fn docker_fields(&self) -> Value {
         let s = &self.of.summary;
-        let labels = self.of.spec.iter().flat_map(|plan| &plan.labels);
-        let labels: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
         let volumes = self.of.spec.iter().flat_map(|plan| &plan.mounts);
         let volumes = volumes.filter(|mount| matches!(mount.source, MountSource::Volume { .. })).count();
-        let networks = match self.network() {
-            private if private.starts_with("slirp4netns") => "bridge".to_owned(),
-            other => other,
+        let networks = match self.of.spec.as_ref().map(|plan| &plan.network.mode) {
+            Some(NetworkMode::Slirp(_)) => "bridge",
+            Some(NetworkMode::Host) => "host",
+            Some(NetworkMode::None) => "none",
+            _ => "",
         };
         json!({
             "Command": self.docker_command(),
             "CreatedAt": time::go_local(s.created),
             "ID": self.id(),
             "Image": short_image_name(&s.image),
-            "Labels": labels.join(","),
+            "Labels": self.of.spec.as_ref().map(|plan| &plan.labels),
             "LocalVolumes": volumes.to_string(),
-            "Mounts": self.mounts().join(","),
+            "Mounts": self.docker_mounts(),
             "Names": s.name,
             "Networks": networks,
             "Platform": null,
-            "Ports": ports(&s.ports),
+            "Ports": self.ports(Dialect::Docker),
             "RunningFor": time::ago(s.created),
             "Size": self.of.size.map_or("0B".to_owned(), |_| self.size()),
             "State": s.status.as_str(),
-            "Status": status(s),
+            "Status": status(s, Dialect::Docker),
         })
     }
 
-    /// In quotation marks and twenty characters at most, as docker shows it.
+    /// With the entry point, in quotation marks and twenty characters at most, as docker shows it. Arguments that
+    /// contain spaces have marks of their own.
     fn docker_command(&self) -> String {
-        let command = &self.of.summary.command;
-        match command.char_indices().nth(19) {
-            Some((end, _)) if !self.whole && command.chars().count() > 20 => {
-                format!("\"{}…\"", &command[..end])
+        let argv = self.of.spec.as_ref().map(|plan| plan.process.argv.as_slice()).unwrap_or_default();
+        let word = |word: &String| {
+            if word.contains(' ') { format!("'{word}'") } else { word.clone() }
+        };
+        let command = match argv.split_first() {
+            Some((program, rest)) => {
+                [vec![program.clone()], rest.iter().map(word).collect()].concat().join(" ")
             }
-            _ => format!("\"{command}\""),
-        }
+            None => self.of.summary.command.clone(),
+        };
+        let command = if self.whole { command } else { cut(&command, 20) };
+        let escaped =
+            command.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+        format!("\"{escaped}\"")
     }
 
     /// The row in podman's `--format json`.
@@ -190,19 +245,21 @@ impl Row<'_> {
                 })
             })
             .collect();
+        let labels = self.of.spec.as_ref().map(|plan| &plan.labels).filter(|labels| !labels.is_empty());
         json!({
             "AutoRemove": s.auto_remove,
+            "CIDFile": self.id_file(),
             "Command": argv,
             "CreatedAt": time::ago(s.created),
             "Created": s.created.timestamp(),
             "Exited": !s.status.is_live() && s.code.is_some(),
-            "ExitedAt": s.finished.map_or(0, |at| at.timestamp()),
+            "ExitedAt": s.finished.map_or(NEVER, |at| at.timestamp()),
             "ExitCode": s.code.unwrap_or(0),
             "Id": s.id,
             "Image": s.image,
             "ImageID": self.of.spec.as_ref().and_then(|p| p.image.as_ref()).map(|image| image.id.hex()),
             "IsInfra": false,
-            "Labels": self.of.spec.as_ref().map(|plan| &plan.labels),
+            "Labels": labels,
             "Mounts": self.mounts(),
             "Names": [s.name],
             "Namespaces": self.namespaces(),
@@ -210,24 +267,40 @@ impl Row<'_> {
             "Pid": self.of.pid,
             "Pod": "",
             "PodName": "",
-            "Ports": ports,
+            "Ports": Some(ports).filter(|ports| !ports.is_empty()),
+            "Restarts": self.of.restarts,
             "Size": self.of.size.map(|(written, all)| json!({"rwSize": written, "rootFsSize": all})),
-            "StartedAt": s.started.map_or(0, |at| at.timestamp()),
+            "StartedAt": s.started.map_or(NEVER, |at| at.timestamp()),
             "State": s.status.as_str(),
-            "Status": status(s),
+            "Status": status(s, Dialect::Podman),
         })
     }
 }
 
+/// So many characters at most; what is cut ends with a mark, as in docker.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most - 1) {
+        Some((end, _)) if text.chars().count() > most => format!("{}…", &text[..end]),
+        _ => text.to_owned(),
+    }
+}
+
 /// How it stands, in words: `Up 5 minutes (healthy)`.
-pub fn status(s: &Summary) -> String {
+pub fn status(s: &Summary, dialect: Dialect) -> String {
     let ago = |at: Option<DateTime<Utc>>| at.map(|at| format!(" {}", time::ago(at))).unwrap_or_default();
     match s.status {
         Status::Created | Status::Starting => "Created".to_owned(),
         Status::Running => {
             let up = s.started.map(|at| time::words(time::since(at)));
-            let health = s.health.map(|health| format!(" ({})", health.as_str())).unwrap_or_default();
-            format!("Up {}{health}", up.unwrap_or_default())
+            let health = s.health.map(|health| match (dialect, health) {
+                (Dialect::Docker, Health::Starting) => " (health: starting)".to_owned(),
+                _ => format!(" ({})", health.as_str()),
+            });
+            format!("Up {}{}", up.unwrap_or_default(), health.unwrap_or_default())
+        }
+        Status::Paused if dialect == Dialect::Docker => {
+            let up = s.started.map(|at| time::words(time::since(at)));
+            format!("Up {} (Paused)", up.unwrap_or_default())
         }
         Status::Paused => "Paused".to_owned(),
         Status::Exited | Status::Crashed | Status::Restarting => {

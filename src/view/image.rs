@@ -4,9 +4,20 @@ use super::Dialect;
 use super::dialect::short_image_name;
 use crate::image::Reference;
 use crate::storage::images::Listed;
-use crate::text::{time, units};
+use crate::text::{Differs, Document, Forms, time, units};
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
+
+/// What podman's JSON leaves out where it is empty.
+const OMITTED: [(&str, Differs); 7] = [
+    ("Dangling", Differs::Omitted),
+    ("ReadOnly", Differs::Omitted),
+    ("Arch", Differs::Omitted),
+    ("Digest", Differs::Omitted),
+    ("History", Differs::Omitted),
+    ("Names", Differs::Omitted),
+    ("Os", Differs::Omitted),
+];
 
 /// An image of a listing, under one of its names.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +78,15 @@ impl Row<'_> {
         self.image.names.iter().map(Reference::to_string).collect()
     }
 
+    /// The names it has had, the latest first, those that it has now before the others.
+    fn history(&self) -> Vec<&str> {
+        let now = |name: &&str| self.image.names.iter().any(|known| known.to_string() == **name);
+        let (mut names, former): (Vec<&str>, Vec<&str>) =
+            self.image.history.iter().map(String::as_str).partition(now);
+        names.extend(former);
+        names
+    }
+
     fn podman_fields(&self) -> Value {
         let (image, config) = (self.image, &self.image.image.config);
         json!({
@@ -87,7 +107,10 @@ impl Row<'_> {
             "Names": self.names(),
             "RepoTags": image.tags(),
             "RepoDigests": image.digests,
-            "History": image.history.join(", "),
+            "History": self.history().join(", "),
+            "Arch": config.architecture,
+            "Os": config.os,
+            "IsManifestList": false,
             "Containers": self.containers,
             "Dangling": image.names.is_empty(),
             "ReadOnly": image.read_only,
@@ -98,8 +121,9 @@ impl Row<'_> {
     /// The image in podman's `--format json`.
     pub fn json(&self) -> Value {
         let image = self.image;
-        let labels = &image.image.config.config.labels;
-        json!({
+        let config = &image.image.config;
+        let labels = &config.config.labels;
+        let all = json!({
             "Id": image.image.id.hex(),
             "ParentId": "",
             "RepoTags": Some(image.tags()).filter(|tags| !tags.is_empty()),
@@ -111,11 +135,15 @@ impl Row<'_> {
             "Containers": self.containers,
             "Dangling": image.names.is_empty(),
             "ReadOnly": image.read_only,
-            "Names": self.names(),
+            "Arch": config.architecture,
             "Digest": image.image.manifest.as_str(),
-            "History": image.history,
+            "History": self.history(),
+            "IsManifestList": false,
+            "Names": self.names(),
+            "Os": config.os,
             "Created": image.created.timestamp(),
             "CreatedAt": image.created.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-        })
+        });
+        Document::new(all, &OMITTED).json().clone()
     }
 }

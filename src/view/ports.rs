@@ -1,6 +1,6 @@
 //! Published ports as listings show them.
 
-use crate::spec::network::host_address;
+use crate::spec::network::{Protocol, host_address};
 use crate::storage::containers::PortRecord;
 
 /// Published ports with runs of them as ranges: the first port, and how many.
@@ -31,6 +31,13 @@ pub(super) fn merged(ports: &[PortRecord]) -> Vec<(PortRecord, u16)> {
     runs
 }
 
+/// A port that is only exposed, `80/tcp`: it has no port of the host.
+pub(super) fn exposed_port(text: &str) -> Option<PortRecord> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp };
+    Some(PortRecord { host_ip: None, host_port: 0, container_port: port.parse().ok()?, protocol })
+}
+
 /// Ports as listings show them: `0.0.0.0:8080->80/tcp, 127.0.0.1:2000-2006->2000-2006/tcp`.
 pub(super) fn ports(ports: &[PortRecord]) -> String {
     let range = |first: u16, count: u16| match count {
@@ -50,7 +57,6 @@ pub(super) fn ports(ports: &[PortRecord]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::network::Protocol;
 
     fn port(ip: Option<&str>, host: u16, inside: u16, protocol: &str) -> PortRecord {
         PortRecord {

@@ -23,6 +23,7 @@ mod damage;
 mod devices;
 mod diff;
 mod docker;
+mod documents;
 mod endings;
 mod entries;
 mod events;

@@ -194,7 +194,7 @@ fn templates_come_with_line_column_and_fields() {
     env.coracle(["version", "--format", "{{.Client.Versoin}}"])
         .fails(125)
         .says("Error: template, line 1 column 10: unknown field .Versoin\n")
-        .says("Hint: Fields: .APIVersion .Version .GoVersion .GitCommit .OsArch .Os .Arch .Built .BuiltTime");
+        .says("Hint: Fields: .APIVersion .Version .GoVersion .GitCommit .BuiltTime .Built .OsArch .Os");
     let output = env.coracle(["version", "--format", r"{{upper .Client.Os}}\t{{printf `%5s|` `x`}}"]).ok();
     assert_eq!(output.stdout, "LINUX\t    x|\n");
 }

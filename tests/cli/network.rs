@@ -1,6 +1,7 @@
 //! Networks, published ports and names, through the command line. The forwarder's own tests are in
 //! tests/netns.
 
+use super::docker::docker;
 use super::ps::field;
 use crate::common::{Output, TestEnv, eventually, skip};
 use coracle::netns;
@@ -346,10 +347,27 @@ fn inspect_names_the_namespace_and_the_ports_that_reach_into_it() {
     let id = field(&env, "web", "{{.Id}}");
     let facts =
         "{{.HostConfig.NetworkMode}} {{json .NetworkSettings.Ports}} {{len .NetworkSettings.Networks}}";
-    let ports = format!(r#"{{"80/tcp":[{{"HostIp":"127.0.0.1","HostPort":"{port}"}}]}} 0"#);
+    let ports = format!(r#"{{"80/tcp":[{{"HostIp":"127.0.0.1","HostPort":"{port}"}}]}} 1"#);
     assert_eq!(field(&env, "web", facts), format!("slirp4netns {ports}"));
     assert_eq!(field(&env, "beside", facts), format!("container:{id} {ports}"));
-    assert_eq!(field(&env, "plain", facts), "host {} 0");
+    assert_eq!(field(&env, "plain", facts), "host {} 1");
+    // The addresses are those inside.
+    let inside = env.coracle(["exec", "web", "ip", "-o", "addr", "show", "tap0"]).ok();
+    let link = env.coracle(["exec", "web", "cat", "/sys/class/net/tap0/address"]).ok();
+    for at in [".NetworkSettings", ".NetworkSettings.Networks.slirp4netns"] {
+        let addresses = |name: &str| {
+            let fields =
+                ["IPAddress", "IPPrefixLen", "Gateway", "MacAddress"].map(|f| format!("{{{{{at}.{f}}}}}"));
+            field(&env, name, &fields.join(" "))
+        };
+        assert_eq!(addresses("web"), format!("10.0.2.100 24 10.0.2.2 {}", link.text()));
+        assert_eq!(addresses("beside"), addresses("web"));
+    }
+    assert!(inside.stdout.contains("inet 10.0.2.100/24"), "{inside}");
+    let networks = docker(&env, &["ps", "-a", "--format", "{{.Names}} {{.Networks}}"]).ok().lines();
+    assert_eq!(networks, ["plain host", "beside ", "web bridge"]);
+    let bridge = "{{.HostConfig.NetworkMode}} {{.NetworkSettings.Networks.bridge.IPAddress}}";
+    assert_eq!(docker(&env, &["inspect", "-f", bridge, "web"]).ok().text(), "bridge 10.0.2.100");
     let key = "{{.NetworkSettings.SandboxKey}}";
     let namespace = |name: &str| std::fs::read_link(field(&env, name, key)).unwrap();
     let inside = env.coracle(["exec", "web", "readlink", "/proc/self/ns/net"]).ok();

@@ -4,7 +4,8 @@ use crate::engine::disk_usage::Usage;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::ui::rows::{self, Listing};
-use crate::view::disk_usage;
+use crate::view::{Dialect, disk_usage};
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `system df`.
@@ -30,23 +31,33 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let store = crate::cmd::store(env)?;
     let usage = Usage::read(&store)?;
+    let dialect = crate::cmd::dialect();
     let text = match args.verbose {
-        true => details(&usage)?,
-        false => rows::rows(args.format.as_deref(), &disk_usage::kinds(&usage), &SUMMARY)?,
+        true => details(&usage, dialect)?,
+        false => {
+            let kinds = disk_usage::kinds(&usage, dialect);
+            let listing = if dialect == Dialect::Docker { &DOCKER_SUMMARY } else { &SUMMARY };
+            rows::rows(args.format.as_deref(), &kinds, listing)?
+        }
     };
     crate::ui::out(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn details(usage: &Usage) -> Result<String> {
+fn details(usage: &Usage, dialect: Dialect) -> Result<String> {
     let mut text = String::new();
     for (title, columns, all) in [
-        ("Images", &IMAGES[..], disk_usage::images(usage)),
-        ("Containers", &CONTAINERS[..], disk_usage::containers(usage)),
+        ("Images", &IMAGES[..], disk_usage::images(usage, dialect)),
+        ("Containers", &CONTAINERS[..], disk_usage::containers(usage, dialect)),
         ("Local Volumes", &VOLUMES[..], disk_usage::volumes(usage)),
     ] {
         let listing = Listing { columns, ..Listing::default() };
         text.push_str(&format!("{title} space usage:\n\n{}\n", rows::rows(None, &all, &listing)?));
+    }
+    if dialect == Dialect::Docker {
+        let listing = Listing { columns: &BUILD_CACHE, ..Listing::default() };
+        let empty = rows::rows::<Value>(None, &[], &listing)?;
+        text.push_str(&format!("Build cache usage: 0B\n\n{empty}\n"));
     }
     text.truncate(text.len() - 1);
     Ok(text)
@@ -62,6 +73,18 @@ const SUMMARY: Listing<'static> = Listing {
     ],
     headers: &[],
     no_heading: false,
+};
+
+/// Docker's name of the number is another.
+const DOCKER_SUMMARY: Listing<'static> = Listing {
+    columns: &[
+        ("TYPE", "{{.Type}}"),
+        ("TOTAL", "{{.TotalCount}}"),
+        ("ACTIVE", "{{.Active}}"),
+        ("SIZE", "{{.Size}}"),
+        ("RECLAIMABLE", "{{.Reclaimable}}"),
+    ],
+    ..SUMMARY
 };
 
 const IMAGES: [(&str, &str); 8] = [
@@ -84,6 +107,17 @@ const CONTAINERS: [(&str, &str); 8] = [
     ("CREATED", "{{.Created}}"),
     ("STATUS", "{{.Status}}"),
     ("NAMES", "{{.Names}}"),
+];
+
+/// Docker's; there is none.
+const BUILD_CACHE: [(&str, &str); 7] = [
+    ("CACHE ID", "{{.ID}}"),
+    ("CACHE TYPE", "{{.CacheType}}"),
+    ("SIZE", "{{.Size}}"),
+    ("CREATED", "{{.CreatedSince}}"),
+    ("LAST USED", "{{.LastUsedSince}}"),
+    ("USAGE", "{{.UsageCount}}"),
+    ("SHARED", "{{.Shared}}"),
 ];
 
 const VOLUMES: [(&str, &str); 3] =

@@ -3,9 +3,10 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::volumes::Users;
+use crate::text::Forms;
 use crate::text::template::Template;
 use crate::ui::{out, report, rows};
-use crate::view::volume;
+use crate::view::{Dialect, volume};
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -45,12 +46,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     };
     let users = Users::read(store.containers())?;
+    let dialect = crate::cmd::dialect();
     let mut shown = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for volume in found {
         match volume {
-            Ok(volume) if template.is_some() => shown.push(volume::row(&store, &volume, &users)),
-            Ok(volume) => shown.push(volume::record(&store, &volume, &users)),
+            Ok(volume) => shown.push(volume::document(&store, &volume, &users, dialect)),
             Err(error) => {
                 code = ExitCode::from(error.kind().exit_code());
                 report(&error);
@@ -59,7 +60,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     match template {
         Some(template) => shown.iter().try_for_each(|value| out(&(template.render(value)? + "\n")))?,
-        None => out(&rows::json(&Value::Array(shown))?)?,
+        None if dialect == Dialect::Docker && args.format.is_some() => {
+            shown.iter().try_for_each(|value| out(&rows::line(value.json())?))?;
+        }
+        None => out(&rows::json(&Value::Array(shown.iter().map(|one| one.json().clone()).collect()))?)?,
     }
     Ok(code)
 }

@@ -4,10 +4,10 @@ use crate::engine::volumes::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::volumes::{Users, Volume};
+use crate::text::Document;
 use crate::ui::rows::{self, Listing};
 use crate::view::Dialect;
 use crate::view::volume;
-use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `volume ls`.
@@ -46,9 +46,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let text = if args.quiet && format.is_none() {
         volumes.iter().map(|volume| format!("{}\n", volume.name)).collect()
     } else {
-        let json = rows::is_json(format) && crate::cmd::dialect() == Dialect::Podman;
-        let show = if json { volume::record } else { volume::row };
-        let list: Vec<Value> = volumes.iter().map(|volume| show(&store, volume, &users)).collect();
+        let dialect = crate::cmd::dialect();
+        let json = rows::is_whole_json(format) && dialect == Dialect::Podman;
+        let show = if json { volume::document } else { volume::row };
+        let list: Vec<Document> =
+            volumes.iter().map(|volume| show(&store, volume, &users, dialect)).collect();
         rows::rows(
             format,
             &list,

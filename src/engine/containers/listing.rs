@@ -59,6 +59,8 @@ pub struct Listed {
     pub namespaces: [String; 7],
     /// Bytes that it has written, and those with its image.
     pub size: Option<(u64, u64)>,
+    /// How often its restart policy has restarted it.
+    pub restarts: u32,
 }
 
 /// Lists containers, the latest first.
@@ -76,7 +78,8 @@ pub fn listed(store: &Store, request: &ListRequest) -> Result<Vec<Listed>> {
 }
 
 fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
-    let mut listed = Listed { summary, spec: None, pid: 0, namespaces: Default::default(), size: None };
+    let mut listed =
+        Listed { summary, spec: None, pid: 0, namespaces: Default::default(), size: None, restarts: 0 };
     if detail == Detail::default() {
         return Ok(listed);
     }
@@ -84,6 +87,7 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
     let Ok(dir) = store.containers().open(&listed.summary.id) else { return Ok(listed) };
     if detail.spec || detail.size {
         listed.spec = dir.spec().ok();
+        listed.restarts = dir.run_record()?.map_or(0, |run| run.restarts);
     }
     if detail.process && listed.summary.status.is_live() {
         let run = dir.run_record()?.filter(|run| run.open_init().is_some());

@@ -1,62 +1,172 @@
 //! A container's network as `inspect` shows it.
 
+use super::Facts;
 use crate::error::Result;
+use crate::runtime::link::{self, Link};
 use crate::spec::{ContainerSpec, NetworkMode};
-use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, PortRecord, Summary};
+use crate::storage::containers::PortRecord;
+use crate::view::Dialect;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
-/// `NetworkSettings`. Like podman's for user-mode networking they name no address: the one inside is the
-/// same for every container and is not reached from outside; what is reached are the published ports.
-pub(super) fn settings(
-    store: &Store,
-    dir: &ContainerDir,
-    plan: &ContainerSpec,
-    summary: &Summary,
-) -> Result<Value> {
-    // A container that shares another's network is reached at the other's ports.
-    let published = match &plan.network.mode {
-        NetworkMode::Container(id) => {
-            store.containers().find(id).map(|other| other.summary().ports).unwrap_or_default()
-        }
-        _ => summary.ports.clone(),
+/// `NetworkSettings`: podman's fields, which are docker's too.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Settings {
+    #[serde(flatten)]
+    addresses: Addresses,
+    bridge: &'static str,
+    #[serde(rename = "SandboxID")]
+    sandbox_id: &'static str,
+    hairpin_mode: bool,
+    #[serde(rename = "LinkLocalIPv6Address")]
+    link_local_ipv6_address: &'static str,
+    #[serde(rename = "LinkLocalIPv6PrefixLen")]
+    link_local_ipv6_prefix_len: u8,
+    ports: Map<String, Value>,
+    sandbox_key: String,
+    networks: Map<String, Value>,
+}
+
+/// The addresses in one network; empty where it has none, or does not run.
+#[derive(Debug, Clone, Default, Serialize)]
+struct Addresses {
+    #[serde(rename = "EndpointID")]
+    endpoint_id: &'static str,
+    #[serde(rename = "Gateway")]
+    gateway: String,
+    #[serde(rename = "IPAddress")]
+    address: String,
+    #[serde(rename = "IPPrefixLen")]
+    prefix: u8,
+    #[serde(rename = "SecondaryIPAddresses")]
+    more: Vec<String>,
+    #[serde(rename = "IPv6Gateway")]
+    gateway6: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    address6: String,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    prefix6: u8,
+    #[serde(rename = "SecondaryIPv6Addresses")]
+    more6: Vec<String>,
+    #[serde(rename = "MacAddress")]
+    mac: String,
+}
+
+/// A network that the container is in.
+#[derive(Debug, Serialize)]
+struct Endpoint {
+    #[serde(flatten)]
+    addresses: Addresses,
+    #[serde(rename = "AdditionalMACAddresses", skip_serializing_if = "Option::is_none")]
+    more_macs: Option<Vec<String>>,
+    #[serde(rename = "NetworkID")]
+    network: String,
+    #[serde(rename = "DriverOpts")]
+    driver_opts: Map<String, Value>,
+    #[serde(rename = "IPAMConfig")]
+    ipam: Map<String, Value>,
+    #[serde(rename = "Links")]
+    links: Vec<String>,
+    #[serde(rename = "Aliases")]
+    aliases: Vec<String>,
+    #[serde(rename = "DNSNames", skip_serializing_if = "Option::is_none")]
+    dns_names: Option<Vec<String>>,
+}
+
+/// `NetworkSettings`. The addresses are those inside; slirp4netns gives every container the same, which are not
+/// reached from outside: what is reached are the published ports.
+pub(super) fn settings(facts: &Facts<'_>, dialect: Dialect) -> Result<Settings> {
+    let docker = dialect == Dialect::Docker;
+    let plan = &facts.plan;
+    // A container that shares another's network has its addresses, and is reached at its ports.
+    let shared = match &plan.network.mode {
+        NetworkMode::Container(id) => facts.store.containers().find(id).ok(),
+        _ => None,
     };
-    let live = dir.run_record()?.filter(|_| summary.status.is_live());
-    let namespace = live.map_or(String::new(), |run| format!("/proc/{}/ns/net", run.init.pid));
-    Ok(json!({
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "MacAddress": "",
-        "Bridge": "",
-        "SandboxID": "",
-        "HairpinMode": false,
-        "LinkLocalIPv6Address": "",
-        "LinkLocalIPv6PrefixLen": 0,
-        "Ports": ports(plan, &published),
-        "SandboxKey": if plan.network.mode == NetworkMode::Host { String::new() } else { namespace },
-        // Networks have names only where they are made by the user.
-        "Networks": {},
-    }))
+    let published =
+        shared.as_ref().map_or_else(|| facts.summary.ports.clone(), |other| other.summary().ports);
+    let owner = shared.as_ref().and_then(|other| other.spec().ok());
+    let mode = owner.as_ref().map_or(&plan.network.mode, |owner| &owner.network.mode);
+    let link = facts.live().and_then(|run| link::of(run.init.pid)).unwrap_or_default();
+    let addresses = match mode {
+        NetworkMode::Slirp(options) if facts.live().is_some() => Addresses {
+            gateway: options.gateway().to_string(),
+            address: options.address().to_string(),
+            prefix: options.cidr.prefix(),
+            ..global(&link, options.ipv6.then(|| options.gateway6().to_string()))
+        },
+        _ => Addresses::default(),
+    };
+    let mut networks = Map::new();
+    // Docker lists no networks of a container that has another's.
+    if let Some(name) = network_name(mode, dialect).filter(|_| !docker || shared.is_none()) {
+        let endpoint = Endpoint {
+            addresses: addresses.clone(),
+            more_macs: (!docker).then(Vec::new),
+            network: if docker { id(name) } else { name.to_owned() },
+            driver_opts: Map::new(),
+            ipam: Map::new(),
+            links: Vec::new(),
+            aliases: Vec::new(),
+            dns_names: docker.then(Vec::new),
+        };
+        networks.insert(name.to_owned(), json!(endpoint));
+    }
+    let namespace = facts.live().map_or(String::new(), |run| format!("/proc/{}/ns/net", run.init.pid));
+    Ok(Settings {
+        addresses,
+        bridge: "",
+        sandbox_id: "",
+        hairpin_mode: false,
+        link_local_ipv6_address: "",
+        link_local_ipv6_prefix_len: 0,
+        ports: ports(plan, &published),
+        sandbox_key: if plan.network.mode == NetworkMode::Host { String::new() } else { namespace },
+        networks,
+    })
+}
+
+/// What the kernel says of the interface.
+fn global(link: &Link, gateway6: Option<String>) -> Addresses {
+    let (address6, prefix6) = link.global.map(|(ip, prefix)| (ip.to_string(), prefix)).unwrap_or_default();
+    Addresses {
+        gateway6: gateway6.unwrap_or_default(),
+        address6,
+        prefix6,
+        mac: link.mac.clone().unwrap_or_default(),
+        ..Addresses::default()
+    }
+}
+
+/// The network that a container of this mode is in, where it has a name.
+pub(super) fn network_name(mode: &NetworkMode, dialect: Dialect) -> Option<&'static str> {
+    match mode {
+        NetworkMode::None => Some("none"),
+        NetworkMode::Host => Some("host"),
+        NetworkMode::Slirp(_) if dialect == Dialect::Docker => Some("bridge"),
+        NetworkMode::Slirp(_) => Some("slirp4netns"),
+        NetworkMode::Container(_) | NetworkMode::Ns(_) => None,
+    }
+}
+
+/// The id of a network, which is made from its name.
+fn id(name: &str) -> String {
+    Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `HostConfig.PortBindings`: what was asked for.
-pub(super) fn bindings(plan: &ContainerSpec) -> Value {
+pub(super) fn bindings(plan: &ContainerSpec) -> Map<String, Value> {
     let asked: Vec<PortRecord> = plan.network.ports.iter().map(PortRecord::from).collect();
     let mut bindings = ports(plan, &asked);
-    if let Value::Object(map) = &mut bindings {
-        map.retain(|_, list| !list.is_null());
-    }
+    bindings.retain(|_, list| !list.is_null());
     bindings
 }
 
 /// Ports by `port/protocol`, each with the host addresses it is published at; those that are only
 /// exposed have none.
-fn ports(plan: &ContainerSpec, published: &[PortRecord]) -> Value {
+fn ports(plan: &ContainerSpec, published: &[PortRecord]) -> Map<String, Value> {
     let mut ports: Map<String, Value> = Map::new();
     for exposed in &plan.asked.exposed_ports {
         ports.insert(exposed.clone(), Value::Null);
@@ -71,5 +181,5 @@ fn ports(plan: &ContainerSpec, published: &[PortRecord]) -> Value {
             none => *none = Value::Array(vec![entry]),
         }
     }
-    Value::Object(ports)
+    ports
 }
