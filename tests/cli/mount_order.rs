@@ -37,6 +37,16 @@ fn a_mount_on_etc_keeps_name_resolution() {
 }
 
 #[test]
+fn something_else_on_sys_is_what_is_seen_there() {
+    let env = TestEnv::with_images();
+    env.file("own/firmware/f", "mine");
+    let own = format!("{}:/sys", env.path().join("own").display());
+    assert_eq!(sh(&env, &["-v", &own], "cat /sys/firmware/f").ok().text(), "mine");
+    // The host's keeps its secrets.
+    assert_eq!(sh(&env, &["-v", "/sys:/sys"], "ls /sys/firmware").ok().text(), "");
+}
+
+#[test]
 fn a_mount_on_sys_keeps_the_containers_cgroups() {
     let env = TestEnv::with_images();
     let seen = |options: &[&str]| {

@@ -27,6 +27,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, open, openat};
 use nix::libc;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sys::statfs::{SYSFS_MAGIC, fstatfs};
 use nix::unistd::{fchdir, pivot_root, symlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -94,8 +95,13 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
     }
     let secrets = secrets::mount(&mut scratch, root.as_fd(), &order.secrets)?;
     let security = &order.plan.security;
-    let (masked, read_only) = (&security.masked_paths, &security.readonly_paths);
-    masks::apply(&mut scratch, root.as_fd(), null.as_fd(), masked, read_only)?;
+    let replaced = !free("/sys") && !is_sysfs(root.as_fd());
+    let of_kernel = |paths: &[PathBuf]| -> Vec<PathBuf> {
+        // What the user has there instead has nothing to hide.
+        paths.iter().filter(|path| !replaced || !path.starts_with("/sys")).cloned().collect()
+    };
+    let (masked, read_only) = (of_kernel(&security.masked_paths), of_kernel(&security.readonly_paths));
+    masks::apply(&mut scratch, root.as_fd(), null.as_fd(), &masked, &read_only)?;
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
@@ -202,6 +208,11 @@ fn own_cgroups(order: &Order, root: BorrowedFd<'_>) -> Result<(), Failure> {
     let Ok(cgroup) = mount::new_mount(c"cgroup2", &[], flags) else { return Ok(()) };
     let Ok(target) = plainly(root, "sys/fs/cgroup", OFlag::O_DIRECTORY) else { return Ok(()) };
     mount::move_mount(cgroup.as_fd(), target.as_fd()).doing("mount on", "/sys/fs/cgroup")
+}
+
+fn is_sysfs(root: BorrowedFd<'_>) -> bool {
+    let kind = plainly(root, "sys", OFlag::O_DIRECTORY).and_then(|found| fstatfs(&found));
+    kind.is_ok_and(|kind| kind.filesystem_type() == SYSFS_MAGIC)
 }
 
 /// The console of a `/dev` that the user has mounted.
