@@ -1,8 +1,9 @@
 //! One file per verb: its arguments (whose doc comments are the help) and `run`.
 
 use crate::cli::Command;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
+use crate::ui::Telling;
 use crate::{fork, runtime, ui};
 use std::process::ExitCode;
 
@@ -70,19 +71,23 @@ pub const STAGES: [(&str, fork::Stage); 3] =
 /// # Errors
 /// Whatever the verb reports.
 pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
-    // These end with the code of what they run.
-    let of_payload = matches!(
-        command,
-        Command::Run(_) | Command::Exec(_) | Command::Start(_) | Command::Attach(_) | Command::Unshare(_)
-    );
+    let verb = match command {
+        Command::Run(_) | Command::Unshare(_) => Telling::Run,
+        Command::Exec(_) => Telling::Exec,
+        Command::Start(_) | Command::Attach(_) => Telling::Attached,
+        _ => Telling::Success,
+    };
     let done = perform(command, env).map_err(|error| explain::explained(error, env));
-    if !ui::docker() || of_payload {
+    if !ui::docker() {
         return done;
     }
-    match done {
-        Err(error) if error.kind() != Kind::OutputClosed => Ok(ui::docker_exit_code(ui::fail(&error))),
-        other => other.map(ui::docker_exit_code),
-    }
+    Ok(match done {
+        Err(error) => {
+            ui::report(&error);
+            ui::docker_failure(error.kind(), verb)
+        }
+        Ok(code) => ui::docker_exit_code(code, verb),
+    })
 }
 
 fn perform(command: Command, env: &Env) -> Result<ExitCode> {

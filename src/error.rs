@@ -3,9 +3,15 @@
 //! The program has one error type: a [`Kind`] (which determines the exit code), a message that names the
 //! object, the chain of causes, and hints. Errors are printed in one place, `ui`.
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
+
+pub mod phrases;
+mod warning;
+
+pub use warning::Warning;
 
 /// The result of everything that can fail with a message for the user.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,8 +40,14 @@ pub enum Kind {
     Network,
     /// A container could not be set up or controlled.
     Runtime,
+    /// A container is running or paused, so it cannot be removed.
+    StillRunning,
+    /// A container does not run, so nothing can be started in it: exit 255, as podman has it.
+    NotRunning,
     /// The command was found in the container but cannot be executed: exit 126.
     NotExecutable,
+    /// The user or group is not in the container: exit 126.
+    NoSuchUser,
     /// The command was not found in the container: exit 127.
     CommandNotFound,
     /// The reader of our standard output is gone: nothing is reported, and the exit code is 141 as from SIGPIPE.
@@ -43,12 +55,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The exit code for this kind: 125 for our own failures, 126 and 127 as a shell has them.
+    /// The exit code for this kind, as podman has it: 125 for our own failures, 126 and 127 as a shell has them.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::NotExecutable => 126,
+            Kind::NotExecutable | Kind::NoSuchUser => 126,
             Kind::CommandNotFound => 127,
             Kind::OutputClosed => 141,
+            Kind::NotRunning => 255,
             _ => FAILED,
         }
     }
@@ -62,6 +75,7 @@ impl Kind {
 pub struct Error {
     kind: Kind,
     message: String,
+    docker: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     hints: Vec<String>,
     names_image: bool,
@@ -70,7 +84,21 @@ pub struct Error {
 impl Error {
     /// A failure without a cause below it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), source: None, hints: Vec::new(), names_image: false }
+        Error {
+            kind,
+            message: message.into(),
+            docker: None,
+            source: None,
+            hints: Vec::new(),
+            names_image: false,
+        }
+    }
+
+    /// Says how docker words it, where programs look for that.
+    #[must_use]
+    pub fn as_docker(mut self, message: impl Into<String>) -> Self {
+        self.docker = Some(message.into());
+        self
     }
 
     /// Sets the cause below this failure.
@@ -92,6 +120,12 @@ impl Error {
     pub fn naming_image(mut self) -> Self {
         self.names_image = true;
         self
+    }
+
+    /// Makes it another kind of failure, where it means something else.
+    #[must_use]
+    pub fn of_kind(self, kind: Kind) -> Self {
+        Error { kind, ..self }
     }
 
     /// Whether the message says which image it is about.
@@ -122,21 +156,60 @@ impl Error {
         all
     }
 
-    /// The message and those of the causes in one line, for where there is room for no more.
+    /// The message and those of the causes in one line: `a: b: c`.
     pub fn in_one_line(&self) -> String {
-        std::iter::once(self.message.clone()).chain(self.causes()).collect::<Vec<_>>().join(": ")
+        self.chain(Error::message).join(": ")
+    }
+
+    /// The same in docker's words, where it has its own.
+    pub fn in_dockers_words(&self) -> String {
+        self.chain(Error::dockers).join(": ")
     }
 
     /// The messages of the causes, outermost first.
     pub fn causes(&self) -> Vec<String> {
-        let mut all = Vec::new();
+        self.chain(Error::message).split_off(1)
+    }
+
+    /// The message and those of the causes as docker words them.
+    pub fn dockers_chain(&self) -> Vec<String> {
+        self.chain(Error::dockers)
+    }
+
+    fn dockers(&self) -> &str {
+        self.docker.as_deref().unwrap_or(&self.message)
+    }
+
+    fn chain(&self, words: fn(&Error) -> &str) -> Vec<String> {
+        let mut all = vec![words(self).to_owned()];
         let mut next = self.source();
         while let Some(cause) = next {
-            all.push(cause.to_string());
+            all.push(match cause.downcast_ref::<Error>() {
+                Some(own) => words(own).to_owned(),
+                None => cause_words(cause),
+            });
             next = cause.source();
         }
         all
     }
+}
+
+/// What the kernel answered, as programs in Go put it: strerror(3) in lower case.
+pub fn errno_words(errno: Errno) -> String {
+    let number = errno as i32;
+    let mut text = std::io::Error::from_raw_os_error(number).to_string();
+    text.truncate(text.len() - format!(" (os error {number})").len());
+    // Not an abbreviation.
+    if text.chars().nth(1).is_some_and(char::is_lowercase) {
+        text[..1].make_ascii_lowercase();
+    }
+    text
+}
+
+fn cause_words(cause: &(dyn StdError + 'static)) -> String {
+    let io = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    let errno = io.map(Errno::from_raw).or_else(|| cause.downcast_ref::<Errno>().copied());
+    errno.map_or_else(|| cause.to_string(), errno_words)
 }
 
 impl fmt::Display for Error {
@@ -174,6 +247,20 @@ mod tests {
         let outer = Error::new(Kind::Runtime, "create y").caused_by(inner).hint("b");
         assert_eq!(outer.hints(), ["b", "a"]);
         assert_eq!(outer.causes()[0], "write x");
-        assert_eq!(outer.causes().len(), 2);
+        assert_eq!(outer.in_one_line(), "create y: write x: no space left on device");
+    }
+
+    #[test]
+    fn docker_has_words_of_its_own() {
+        let plain = Error::new(Kind::Runtime, "begin").caused_by(Errno::EACCES);
+        assert_eq!(plain.in_dockers_words(), "begin: permission denied");
+        let inner = phrases::no_container("web").caused_by(Errno::EIO);
+        let outer = Error::new(Kind::Runtime, "look").caused_by(inner);
+        assert_eq!(
+            outer.in_one_line(),
+            "look: no container with name or ID \"web\" found: no such container: input/output error"
+        );
+        assert_eq!(outer.in_dockers_words(), "look: No such container: web: input/output error");
+        assert_eq!(errno_words(Errno::EXDEV), "invalid cross-device link");
     }
 }

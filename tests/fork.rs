@@ -105,7 +105,7 @@ fn a_failure_arrives_with_its_errno() {
     assert_eq!(child.wait().unwrap(), 1);
     assert_eq!(failure.errno(), Errno::ENOENT);
     assert_eq!((failure.step(), failure.object.as_str()), (Step::Other, "/nonexistent/file"));
-    assert_eq!(failure.describe(), "open /nonexistent/file: No such file or directory");
+    assert_eq!(failure.describe(), "open /nonexistent/file: no such file or directory");
     assert!(fds.is_empty());
     assert!(child.link.recv::<Failure>().unwrap().is_none(), "then end of file");
 }
@@ -208,7 +208,7 @@ fn a_leaf_returns_its_error_whole() {
     assert_eq!(error.hints(), ["Try coracle pull again."]);
     let causes = error.causes();
     assert_eq!(causes[0], "write blob");
-    assert!(causes[1].starts_with("No space left on device"), "{causes:?}");
+    assert_eq!(causes[1], "no space left on device");
 }
 
 fn a_leaf_that_dies_is_an_error() {

@@ -43,7 +43,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         asked.push((name, found.and_then(|container| stopping.begin(container, args.time))));
     }
     ui::each(asked, |(name, index)| {
-        ui::warn(&stopping.restart(index?)?.warnings);
+        let index = index?;
+        let running = stopping.restart(index)?;
+        ui::warn(stopping.warning(index).as_slice());
+        ui::warn(&running.warnings);
         Ok(Some(name))
     })
 }

@@ -34,7 +34,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         asked.push((name, found.and_then(|container| stopping.begin(container, args.time))));
     }
     ui::each(asked, |(name, index)| {
-        stopping.finish(index?)?;
+        let index = index?;
+        stopping.finish(index)?;
+        ui::warn(stopping.warning(index).as_slice());
         Ok(Some(name))
     })
 }

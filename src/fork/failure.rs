@@ -1,7 +1,7 @@
 //! The failure of a stage, as it is sent to the parent.
 
 use super::step::{Step, What};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, errno_words};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ impl Failure {
         if !self.detail.is_empty() {
             text.push_str(&format!(": {}", self.detail));
         } else if self.errno != 0 {
-            text.push_str(&format!(": {}", self.errno().desc()));
+            text.push_str(&format!(": {}", errno_words(self.errno())));
         }
         text
     }
@@ -126,7 +126,11 @@ fn cut(mut text: String, max: usize) -> String {
 /// The reason alone: what the kernel or the step said.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.detail.is_empty() { f.write_str(self.errno().desc()) } else { f.write_str(&self.detail) }
+        if self.detail.is_empty() {
+            f.write_str(&errno_words(self.errno()))
+        } else {
+            f.write_str(&self.detail)
+        }
     }
 }
 

@@ -41,6 +41,8 @@ struct SentError {
     kind: Kind,
     message: String,
     causes: Vec<String>,
+    /// The message and the causes as docker words them.
+    docker: Vec<String>,
     hints: Vec<String>,
     /// The failure at the bottom of the chain, whole, so that the parent can explain it.
     failure: Option<Failure>,
@@ -52,6 +54,7 @@ impl From<&Error> for SentError {
             kind: e.kind(),
             message: e.message().to_owned(),
             causes: e.causes(),
+            docker: e.dockers_chain(),
             hints: e.hints().into_iter().map(str::to_owned).collect(),
             failure: Failure::below(e).cloned(),
         }
@@ -63,14 +66,16 @@ impl From<SentError> for Error {
         // A failure is always the last cause; it takes the place of its own text.
         let words = sent.causes.len() - usize::from(sent.failure.is_some() && !sent.causes.is_empty());
         let mut below: Option<Box<dyn std::error::Error + Send + Sync>> = sent.failure.map(Into::into);
-        for message in sent.causes.into_iter().take(words).rev() {
-            let next = Error::new(sent.kind, message);
+        let mut docker = sent.docker.into_iter();
+        let mut error = Error::new(sent.kind, sent.message).as_docker(docker.next().unwrap_or_default());
+        let causes: Vec<(String, String)> = sent.causes.into_iter().zip(docker).take(words).collect();
+        for (message, docker) in causes.into_iter().rev() {
+            let next = Error::new(sent.kind, message).as_docker(docker);
             below = Some(Box::new(match below {
                 Some(cause) => next.caused_by(cause),
                 None => next,
             }));
         }
-        let mut error = Error::new(sent.kind, sent.message);
         if let Some(cause) = below {
             error = error.caused_by(cause);
         }

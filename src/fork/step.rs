@@ -34,7 +34,7 @@ impl Step {
         match self {
             Step::Other => "work on",
             Step::Execute => "execute",
-            Step::FindAccount => "find",
+            Step::FindAccount => "unable to find",
             Step::Start | Step::TakeContainer => "start",
             Step::MakeNamespaces => "make",
             Step::MapIds => "run",

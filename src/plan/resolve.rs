@@ -11,7 +11,7 @@ use super::process::{program, working_directory};
 use super::{Request, health, ids, limits, security, systemd};
 use crate::container::ids::IdMaps;
 use crate::container::{RestartPolicy, Signal};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Warning, phrases};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
 use crate::spec::{
@@ -37,7 +37,7 @@ pub struct Resolved {
     /// The plan.
     pub spec: ContainerSpec,
     /// What the user should know, in words.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Makes the plan.
@@ -129,17 +129,16 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
 }
 
 /// Requests that had no effect.
-fn warnings(request: &Request, check: Option<&HealthCheck>) -> Vec<String> {
+fn warnings(request: &Request, check: Option<&HealthCheck>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let Request { network, health, .. } = request;
     if matches!(network.mode, NetworkMode::None | NetworkMode::Host)
         && (network.publish_all || !network.ports.is_empty())
     {
-        warnings.push(format!("published ports are dropped: network {} has none", network.mode));
+        warnings.push(phrases::published_ports_discarded(&network.mode.to_string()));
     }
     if check.is_none() && !health.is_empty() && !health.off && health.test.is_none() {
-        warnings
-            .push("there is no health check for the other --health options; give --health-cmd".to_owned());
+        warnings.push("there is no health check for the other --health options; give --health-cmd".into());
     }
     warnings
 }
@@ -260,10 +259,8 @@ fn lifecycle(
     if request.lifecycle.auto_remove
         && matches!(restart, RestartPolicy::Always | RestartPolicy::UnlessStopped)
     {
-        return Err(refuse(
-            "--rm does not go with a container that is always restarted",
-            "Leave out --rm, or restart only after failures: --restart on-failure.",
-        ));
+        return Err(phrases::conflicting_options("--rm", "--restart")
+            .hint("Leave out --rm, or restart only after failures: --restart on-failure."));
     }
     Ok(LifecycleSpec {
         auto_remove: request.lifecycle.auto_remove,

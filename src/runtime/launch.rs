@@ -5,7 +5,7 @@ use super::explain::explain_exec;
 use super::monitor::{self, Launch, ToCaller};
 use super::preflight::{check_preserved, filter};
 use super::{cgroup, join, seccomp};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, Warning};
 use crate::fork::{self, Doing, Failure, Step};
 use crate::netns::{self, slirp};
 use crate::spec::{ContainerSpec, NetworkMode};
@@ -22,7 +22,7 @@ pub struct Prepared {
     slirp: Option<PathBuf>,
     filter: Option<seccomp::Filter>,
     joined: join::JoinedNamespaces,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 /// A container whose payload runs.
@@ -31,7 +31,7 @@ pub struct Launched {
     /// The connection to it, when the caller is attached.
     pub connection: Option<Connection>,
     /// The parts of its plan that this machine does not support, as messages.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Gets what a start needs of the host. Called before the container is made, so that what is refused
@@ -44,14 +44,14 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     check_preserved(plan.process.preserve_fds)?;
     let mut warnings = Vec::new();
     if cgroup::out_of_reach(&plan.limits.resources) {
-        warnings.push(cgroup::IGNORED.to_owned());
+        warnings.push(cgroup::IGNORED.into());
     } else {
         cgroup::prepare(&plan.limits.resources, plan.limits.cgroup_parent.as_deref())?;
     }
     if plan.limits.manages_cgroups
         && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
     {
-        warnings.push(format!("systemd in the container will find no cgroup that it can change: {e}"));
+        warnings.push(format!("systemd in the container will find no cgroup that it can change: {e}").into());
     }
     let slirp = match plan.network.mode {
         NetworkMode::Slirp(_) => Some(slirp::find()?),
@@ -93,7 +93,7 @@ pub fn launch(
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
         Some((ToCaller::Started { one_id }, _)) => {
             if one_id {
-                warnings.push(userns::ONE_ID.to_owned());
+                warnings.push(userns::ONE_ID.into());
             }
             log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
             Ok(Launched { connection: connection.take(), warnings })

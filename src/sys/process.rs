@@ -6,6 +6,12 @@ use nix::libc;
 use nix::unistd::Pid;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// What this process was called by, without directories: a symbolic link's name, say.
+pub fn called() -> std::ffi::OsString {
+    let name = std::env::args_os().next().unwrap_or_default();
+    std::path::Path::new(&name).file_name().unwrap_or_default().to_owned()
+}
+
 /// Which side of a clone this is.
 #[derive(Debug)]
 pub enum Side {

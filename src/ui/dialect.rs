@@ -1,7 +1,7 @@
 //! Who this process is: its own name, or podman's or docker's when it is called by one of them.
 
-use std::ffi::OsStr;
-use std::path::Path;
+use crate::error::{Error, FAILED, Kind};
+use crate::sys::process::called;
 use std::process::ExitCode;
 
 /// By which name this process was called, through a symbolic link say.
@@ -17,13 +17,9 @@ pub enum Identity {
 
 /// By which name this process was called.
 pub fn identity() -> Identity {
-    identity_of(&std::env::args_os().next().unwrap_or_default())
-}
-
-fn identity_of(program: &OsStr) -> Identity {
-    match Path::new(program).file_name().and_then(OsStr::to_str) {
-        Some("podman") => Identity::Podman,
-        Some("docker") => Identity::Docker,
+    match called() {
+        name if name == "podman" => Identity::Podman,
+        name if name == "docker" => Identity::Docker,
         _ => Identity::Coracle,
     }
 }
@@ -33,10 +29,54 @@ pub fn docker() -> bool {
     identity() == Identity::Docker
 }
 
-/// The exit code of a verb in docker's dialect: 125 is for `run` and for invalid command lines, any
-/// other failure is 1.
-pub fn docker_exit_code(code: ExitCode) -> ExitCode {
-    if code == ExitCode::from(125) { ExitCode::FAILURE } else { code }
+/// What the program is called in what it says about itself.
+pub(super) fn program(own: &str) -> &str {
+    match identity() {
+        Identity::Docker => "docker",
+        Identity::Podman => "podman",
+        Identity::Coracle => own,
+    }
+}
+
+/// A failure and its causes in one line.
+pub(super) fn words(error: &Error) -> String {
+    if docker() { error.in_dockers_words() } else { error.in_one_line() }
+}
+
+/// The exit code of a failure of ours among several objects.
+pub(super) fn failed() -> ExitCode {
+    if docker() { ExitCode::FAILURE } else { ExitCode::from(FAILED) }
+}
+
+/// What a verb's exit code tells in docker's dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// The payload's, or 125 to 127: `run`.
+    Run,
+    /// The payload's, 126 or 127, or 1: `exec`.
+    Exec,
+    /// The payload's, or 1: `start` and `attach`.
+    Attached,
+    /// 0 or 1.
+    Success,
+}
+
+/// The exit code of a verb's failure in docker's dialect.
+pub fn docker_failure(kind: Kind, verb: Telling) -> ExitCode {
+    match (verb, kind) {
+        (_, Kind::OutputClosed) => ExitCode::from(kind.exit_code()),
+        (Telling::Run, Kind::NoSuchUser) => ExitCode::from(FAILED),
+        (Telling::Run, _) => ExitCode::from(kind.exit_code()),
+        (Telling::Exec, Kind::NotExecutable | Kind::CommandNotFound | Kind::NoSuchUser) => {
+            ExitCode::from(kind.exit_code())
+        }
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The exit code that a verb gave, in docker's dialect.
+pub fn docker_exit_code(code: ExitCode, verb: Telling) -> ExitCode {
+    if verb == Telling::Success && code != ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
 }
 
 #[cfg(test)]
@@ -44,22 +84,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_from_paths() {
-        for (program, identity) in [
-            ("coracle", Identity::Coracle),
-            ("/usr/local/bin/podman", Identity::Podman),
-            ("docker", Identity::Docker),
-            ("./bin/docker-compose", Identity::Coracle),
-            ("", Identity::Coracle),
-        ] {
-            assert_eq!(identity_of(OsStr::new(program)), identity, "{program}");
-        }
-    }
-
-    #[test]
     fn codes_are_dockers() {
-        assert_eq!(docker_exit_code(ExitCode::from(125)), ExitCode::FAILURE);
-        assert_eq!(docker_exit_code(ExitCode::from(2)), ExitCode::from(2));
+        let success = |code| docker_exit_code(ExitCode::from(code), Telling::Success);
+        assert_eq!([success(0), success(2), success(125)], [0, 1, 1].map(ExitCode::from));
+        assert_eq!(docker_exit_code(ExitCode::from(125), Telling::Exec), ExitCode::from(125));
+        for (kind, run, exec, attached) in [
+            (Kind::NotFound, 125, 1, 1),
+            (Kind::NotRunning, 255, 1, 1),
+            (Kind::NoSuchUser, 125, 126, 1),
+            (Kind::NotExecutable, 126, 126, 1),
+            (Kind::CommandNotFound, 127, 127, 1),
+            (Kind::OutputClosed, 141, 141, 141),
+        ] {
+            let verbs = [Telling::Run, Telling::Exec, Telling::Attached];
+            let codes = verbs.map(|verb| docker_failure(kind, verb));
+            assert_eq!(codes, [run, exec, attached].map(ExitCode::from), "{kind:?}");
+        }
         assert!(!docker());
     }
 }

@@ -1,7 +1,7 @@
 //! Commands on several objects: one failure does not stop the others.
 
-use super::{out, report};
-use crate::error::{FAILED, Kind, Result};
+use super::{dialect, out, report};
+use crate::error::{Kind, Result};
 use std::process::ExitCode;
 
 /// Does `work` with each item and prints the line it gives, if it gives one. The failure of an only item
@@ -19,7 +19,7 @@ pub fn each<T>(items: Vec<T>, mut work: impl FnMut(T) -> Result<Option<String>>)
             Err(error) if only || error.kind() == Kind::OutputClosed => return Err(error),
             Err(error) => {
                 report(&error);
-                code = ExitCode::from(FAILED);
+                code = dialect::failed();
             }
         }
     }

@@ -10,7 +10,7 @@ use super::start::{start, stored_plan};
 use crate::container::{ContainerId, Name};
 use crate::engine::Engine;
 use crate::engine::images::pull::{Message, Wanted};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Warning};
 use crate::plan::copy;
 use crate::runtime::cgroup;
 use crate::spec::{ContainerSpec, ImageSource, Resources, RootSpec};
@@ -48,7 +48,7 @@ pub struct Cloned {
     /// Its identifier.
     pub id: ContainerId,
     /// The parts of its plan that this machine does not support, if it was started.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Creates a container with the settings and current limits of another, but without the files that it has written.
@@ -86,7 +86,7 @@ pub fn clone(
     }
     let warnings = match request.start {
         true => start(store, &dir, None)?.warnings,
-        false if cgroup::out_of_reach(&spec.limits.resources) => vec![cgroup::IGNORED.to_owned()],
+        false if cgroup::out_of_reach(&spec.limits.resources) => vec![cgroup::IGNORED.into()],
         false => Vec::new(),
     };
     Ok(Cloned { id: spec.id, warnings })

@@ -12,7 +12,7 @@ use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
 use crate::engine::Engine;
 use crate::engine::images::pull::{Message, Wanted};
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Kind, Result, Warning};
 use crate::host::{self, Caller};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
@@ -56,7 +56,7 @@ pub struct Created {
     /// The resources for its start, if it is started right away.
     pub prepared: Option<Prepared>,
     /// Requests that had no effect.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Creates a container for this caller; `report` shows the progress of a pull.
@@ -96,7 +96,7 @@ pub fn create(
     let named = request.name.is_some();
     let Resolved { mut spec, mut warnings } = resolve(request, image.as_ref(), &facts)?;
     if !start && cgroup::out_of_reach(&spec.limits.resources) {
-        warnings.push(cgroup::IGNORED.to_owned());
+        warnings.push(cgroup::IGNORED.into());
     }
     log_tag::render(&mut spec)?;
     spec.asked.cidfile.clone_from(&cidfile);

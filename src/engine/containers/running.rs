@@ -1,7 +1,7 @@
 //! A running container, and how its exit is reported to the attached caller.
 
 use super::wait::{last_code, wait_ended};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Warning};
 use crate::runtime::connection::{Connection, Output};
 use crate::runtime::launch::Launched;
 use crate::spec::health::OnFailure;
@@ -17,7 +17,7 @@ pub struct Running {
     /// It was already running; nothing was started.
     pub already: bool,
     /// The parts of its plan that this machine does not support, as messages.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Later runs count too, as long as they have this monitor.
     monitor: Option<ProcessRef>,
     /// Where the code of the first run is kept: the directory of a --rm container is gone by the time that a
@@ -46,7 +46,7 @@ impl Running {
     }
 
     /// With the warnings of what was started before it.
-    pub(super) fn with(self, mut warnings: Vec<String>) -> Running {
+    pub(super) fn with(self, mut warnings: Vec<Warning>) -> Running {
         warnings.extend(self.warnings);
         Running { warnings, ..self }
     }

@@ -12,7 +12,7 @@ use super::running::{Running, ends_once};
 use super::signal::nudge;
 use super::wait::await_no_restart;
 use crate::container::{ContainerId, Status};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, Warning, phrases};
 use crate::failpoint;
 use crate::fork::{Failure, Step};
 use crate::runtime::connection::Connection;
@@ -200,7 +200,7 @@ fn start_required(
     dir: &ContainerDir,
     plan: &ContainerSpec,
     above: &mut Vec<ContainerId>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
     above.push(dir.id().clone());
     for required in &plan.lifecycle.requires {
@@ -229,7 +229,7 @@ pub fn attach(dir: &ContainerDir, get_ready: GetReady<'_>) -> Result<Running> {
     if !status.is_live() {
         let name = dir.called();
         let word = if status == Status::Crashed { "exited" } else { status.as_str() };
-        return Err(Error::new(Kind::Conflict, format!("container {name} is {word}, not running"))
+        return Err(phrases::not_running_to_attach(&name, word)
             .hint(format!("Start and attach at once: coracle start --attach {name}")));
     }
     get_ready()?;

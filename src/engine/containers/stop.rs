@@ -12,8 +12,8 @@ use super::running::Running;
 use super::signal::ask;
 use super::start::start;
 use super::wait::{AFTER_KILL, rest_of_pause, wait_ended};
-use crate::container::Status;
-use crate::error::Result;
+use crate::container::{Signal, Status};
+use crate::error::{Result, Warning, phrases};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ProcessRef};
 use crate::storage::events::{Action, Event};
@@ -58,6 +58,10 @@ struct One<C> {
     container: C,
     /// The monitor that was signalled: a run started by another command since is left alone.
     asked: Option<ProcessRef>,
+    /// What it was sent.
+    signal: i32,
+    /// How long it has.
+    patience: Option<Duration>,
     /// When it is killed; `None` for never, or once it has been.
     deadline: Cell<Option<Instant>>,
     killed: Cell<bool>,
@@ -99,11 +103,23 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         self.all.push(One {
             container,
             asked,
+            signal,
+            patience,
             deadline: Cell::new(deadline),
             killed: Cell::new(false),
             told,
         });
         Ok(self.all.len() - 1)
+    }
+
+    /// That the container at `index` had to be killed, although it had time to end.
+    pub fn warning(&self, index: usize) -> Option<Warning> {
+        let One { killed, signal, patience, container, .. } = &self.all[index];
+        let seconds =
+            patience.map(|patience| patience.as_secs()).filter(|seconds| *seconds > 0 && killed.get())?;
+        let number = signal.to_string();
+        let signal = number.parse::<Signal>().map_or(number, |signal| signal.to_string());
+        Some(phrases::stop_timed_out(&signal, &container.borrow().called(), seconds))
     }
 
     /// The container at `index`.
