@@ -82,13 +82,10 @@ pub fn program(asked: Option<&Entrypoint>, command: &[String], image: Option<&Ru
         (given, _) => given.to_vec(),
     };
     if entrypoint.is_empty() && command.is_empty() {
-        let message = match image {
-            Some(_) => "no command was given, and the image has neither a command nor an entrypoint",
-            None => "no command was given",
-        };
-        return Err(
-            Error::new(Kind::Usage, message).hint("Name a program, for example coracle run IMAGE sh.")
-        );
+        // Without an image there is no program to be found.
+        let kind = if image.is_some() { Kind::Usage } else { Kind::CommandNotFound };
+        let message = "no command or entrypoint provided, and no CMD or ENTRYPOINT from image";
+        return Err(Error::new(kind, message).hint("Name a program, for example coracle run IMAGE sh."));
     }
     let program = Program { entrypoint, command };
     match program.argv().first().map(String::as_str) {

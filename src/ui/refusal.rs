@@ -1,12 +1,18 @@
-//! Rewords clap's errors: one line that names the flag, and a hint.
+//! Rewords clap's errors as podman and docker word theirs: one line that names the flag, and a hint.
 
-use crate::error::{Error, Kind};
+use super::dialect;
+use crate::error::{Error, Kind, phrases};
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error as _;
 use std::ffi::OsString;
 
+mod count;
 mod number;
+mod typed;
+
+use count::{too_few, too_many};
+use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
 const UNSUPPORTED: [(&str, &str); 34] = [
@@ -53,15 +59,25 @@ const UNSUPPORTED: [(&str, &str); 34] = [
     ("unmount", "a container's root is mounted in its own namespace only"),
 ];
 
+/// Whether podman and docker end with 1 for this, as for any failure, and not with 125. Docker does so but for
+/// wrong options.
+pub(super) fn is_plain_failure(refused: &clap::Error) -> bool {
+    let argument = refused.get(ContextKind::InvalidArg).and_then(first).unwrap_or_default();
+    let wrong_option = argument.starts_with('-') && refused.kind() != ErrorKind::MissingRequiredArgument;
+    bare(&argument) == LOG_LEVEL || dialect::docker() && !wrong_option
+}
+
+const LOG_LEVEL: &str = "--log-level";
+
 /// The error for what clap refused of these words (the program's name first).
 pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString]) -> Error {
     let text = |kind| refused.get(kind).and_then(first);
     // What follows a word that is no command says nothing of the command.
     let unknown = text(ContextKind::InvalidSubcommand);
     let known = words.iter().position(|word| Some(word.to_string_lossy().as_ref()) == unknown.as_deref());
-    let program = if super::docker() { "docker" } else { tree.get_name() };
+    let program = dialect::program(tree.get_name());
     let (verb, at) = verb(program, tree, &words[..known.unwrap_or(words.len())]);
-    let help = format!("See {verb} --help");
+    let help = format!("See '{verb} --help'");
     let argument = text(ContextKind::InvalidArg).map(|a| bare(&a)).unwrap_or_default();
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
     let usage = |message: String| Error::new(Kind::Usage, message);
@@ -75,43 +91,47 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
             if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == wanted) {
                 return usage(format!("{verb} {name} is not supported: {why}"));
             }
-            let error = match super::docker() {
-                true => usage(format!("unknown command: {program} {path}")),
-                false => usage(format!("unknown command {name:?}")),
-            };
+            let error = phrases::unknown_command(&verb, &name, &format!("{program} {path}"));
             match nearest(at, &name) {
                 Some(near) => error.hint(format!("Did you mean {verb} {near}?")),
                 None => error.hint(help),
             }
         }
         ErrorKind::UnknownArgument => {
-            let what = if argument.starts_with('-') { "unknown flag" } else { "unexpected argument" };
-            let error = usage(format!("{what} {argument}"));
+            let error = match argument.strip_prefix('-') {
+                Some(long) if long.starts_with('-') => usage(format!("unknown flag: {argument}")),
+                Some(short) => usage(format!("unknown shorthand flag: {}", short_flag(short, words))),
+                None => too_many(&verb, at, &argument),
+            };
             match text(ContextKind::SuggestedArg) {
                 Some(near) => error.hint(format!("Did you mean {}? {help}", bare(&near))),
                 None => error.hint(help),
             }
         }
         ErrorKind::InvalidValue if value.is_empty() => {
-            usage(format!("a value for {argument} is missing")).hint(help)
+            usage(format!("flag needs an argument: {}", flag_without_value(&argument, words))).hint(help)
         }
         ErrorKind::InvalidValue => {
-            let error = usage(format!("{argument} {value:?} is not one of the values it takes"));
+            let error = match argument.as_str() {
+                "--pull" | "--policy" => phrases::bad_pull_policy(&value),
+                LOG_LEVEL => phrases::bad_log_level(&value),
+                _ => usage(bad_value(&argument, &value)),
+            };
             match refused.get(ContextKind::ValidValue) {
                 Some(ContextValue::Strings(known)) => error.hint(format!("Values: {}", known.join(" "))),
                 _ => error.hint(help),
             }
         }
         ErrorKind::ValueValidation => {
-            let error = usage(format!("{argument} {value:?} is refused"));
+            let bad = bad_value(&argument, &value);
             match refused.source() {
                 // A typed argument's own words are enough, and carry their own hints.
                 Some(cause) => {
                     let own = cause.downcast_ref::<Error>();
                     let error = match (own, number::words(cause, at, &argument, &value)) {
-                        (Some(own), _) => usage(format!("{argument}: {own}")),
-                        (None, Some(words)) => usage(format!("{argument}: {words}")),
-                        (None, None) => usage(format!("{argument}: {value:?} is refused: {cause}")),
+                        (Some(own), _) => usage(format!("{bad}: {}", dialect::words(own))),
+                        (None, Some(words)) => usage(format!("{bad}: {words}")),
+                        (None, None) => usage(format!("{bad}: {cause}")),
                     };
                     let hints = own.map(Error::hints).unwrap_or_default();
                     match hints.is_empty() {
@@ -119,30 +139,37 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                         false => hints.into_iter().fold(error, |error, hint| error.hint(hint)),
                     }
                 }
-                None => error.hint(help),
+                None => usage(bad).hint(help),
             }
         }
         ErrorKind::MissingRequiredArgument => {
             let names = match refused.get(ContextKind::InvalidArg) {
-                Some(ContextValue::Strings(all)) => all.iter().map(|a| bare(a)).collect::<Vec<_>>().join(" "),
-                _ => argument,
+                Some(ContextValue::Strings(all)) => all.iter().map(|a| bare(a)).collect(),
+                _ => vec![argument],
             };
-            usage(format!("{verb}: {names} is missing")).hint(help)
+            too_few(&verb, at, &names).hint(help)
         }
         ErrorKind::ArgumentConflict => {
             let prior = text(ContextKind::PriorArg).map(|a| bare(&a)).unwrap_or_default();
-            usage(format!("{argument} does not go with {prior}")).hint(help)
+            phrases::conflicting_options(&argument, &prior).hint(help)
         }
         ErrorKind::NoEquals => usage(format!("{argument} needs its value after an equals sign")).hint(help),
         ErrorKind::TooManyValues => usage(format!("unexpected value {value:?} for {argument}")).hint(help),
         ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            usage(format!("a value for {argument} is missing")).hint(help)
+            usage(format!("flag needs an argument: {}", flag_without_value(&argument, words))).hint(help)
         }
         ErrorKind::InvalidUtf8 => usage("an argument is not valid UTF-8".to_owned()),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            usage(format!("{verb}: a command is missing")).hint(help)
+            usage(format!("missing command '{verb} COMMAND'")).hint(help)
         }
         _ => usage(refused.kind().to_string()).hint(help),
+    }
+}
+
+fn bad_value(argument: &str, value: &str) -> String {
+    match argument.starts_with('-') {
+        true => format!("invalid argument {value:?} for \"{argument}\" flag"),
+        false => argument.to_owned(),
     }
 }
 
@@ -251,42 +278,81 @@ mod tests {
     #[test]
     fn every_refusal_is_one_line_that_names_the_flag() {
         for (line, message, hint) in [
-            ("run --detatch x", "unknown flag --detatch", "Did you mean --detach? See coracle run --help"),
-            ("run -Q x", "unknown flag -Q", "See coracle run --help"),
-            ("run", "coracle run: IMAGE is missing", "See coracle run --help"),
-            ("run a b", "unexpected argument b", "See coracle run --help"),
-            ("run --pull=x a", "--pull \"x\" is not one of the values it takes", "Values: always never"),
-            ("run -p abc x", "--publish: \"abc\" is not a port", "Ports go from 1 to 65535"),
-            ("run x --name", "a value for --name is missing", "See coracle run --help"),
-            ("run --rm -d x", "--rm does not go with --detach", "See coracle run --help"),
-            ("cp", "coracle cp: [CONTAINER:]SOURCE [CONTAINER:]TARGET is missing", "See coracle cp --help"),
+            ("run --detatch x", "unknown flag: --detatch", "Did you mean --detach? See 'coracle run --help'"),
+            ("run -Q x", "unknown shorthand flag: 'Q' in -Q", "See 'coracle run --help'"),
+            ("run -dQ x", "unknown shorthand flag: 'Q' in -dQ", "See 'coracle run --help'"),
+            (
+                "run",
+                "coracle run: requires at least 1 arg(s), only received 0: IMAGE is missing",
+                "See 'coracle run --help'",
+            ),
+            (
+                "run a b",
+                "coracle run: accepts 1 arg(s), received 2: unexpected argument b",
+                "See 'coracle run --help'",
+            ),
+            ("run --pull=x a", "unsupported pull policy \"x\"", "Values: always never"),
+            (
+                "run -p abc x",
+                "invalid argument \"abc\" for \"--publish\" flag: \"abc\" is not a port",
+                "Ports go from 1 to 65535",
+            ),
+            ("run x --name", "flag needs an argument: --name", "See 'coracle run --help'"),
+            ("run x -p", "flag needs an argument: 'p' in -p", "See 'coracle run --help'"),
+            ("run --rm -d x", "--rm and --detach cannot be set together", "See 'coracle run --help'"),
+            (
+                "cp",
+                "coracle cp: accepts 2 arg(s), received 0: [CONTAINER:]SOURCE [CONTAINER:]TARGET is missing",
+                "See 'coracle cp --help'",
+            ),
+            (
+                "cp a",
+                "coracle cp: accepts 2 arg(s), received 1: [CONTAINER:]TARGET is missing",
+                "See 'coracle cp --help'",
+            ),
             (
                 "run --time=abc x",
-                "--time: \"abc\" is not a whole number of seconds",
-                "See coracle run --help",
+                "invalid argument \"abc\" for \"--time\" flag: \"abc\" is not a whole number of seconds",
+                "See 'coracle run --help'",
             ),
-            ("run --time= x", "--time: a whole number of seconds is missing", "See coracle run --help"),
+            (
+                "run --time= x",
+                "invalid argument \"\" for \"--time\" flag: a whole number of seconds is missing",
+                "See 'coracle run --help'",
+            ),
             (
                 "run --time=1.5 x",
-                "--time: \"1.5\" is not a whole number of seconds",
-                "See coracle run --help",
+                "invalid argument \"1.5\" for \"--time\" flag: \"1.5\" is not a whole number of seconds",
+                "See 'coracle run --help'",
             ),
-            ("run --time=-2 x", "--time: -2 is less than -1", "See coracle run --help"),
+            (
+                "run --time=-2 x",
+                "invalid argument \"-2\" for \"--time\" flag: -2 is less than -1",
+                "See 'coracle run --help'",
+            ),
             (
                 "run --time=5000000000 x",
-                "--time: 5000000000 is more than 4294967295",
-                "See coracle run --help",
+                "invalid argument \"5000000000\" for \"--time\" flag: 5000000000 is more than 4294967295",
+                "See 'coracle run --help'",
             ),
-            ("run -c abc x", "--shares: \"abc\" is not a whole number", "See coracle run --help"),
-            ("run --shares=-5 x", "--shares: -5 is less than 0", "See coracle run --help"),
+            (
+                "run -c abc x",
+                "invalid argument \"abc\" for \"--shares\" flag: \"abc\" is not a whole number",
+                "See 'coracle run --help'",
+            ),
+            (
+                "run --shares=-5 x",
+                "invalid argument \"-5\" for \"--shares\" flag: -5 is less than 0",
+                "See 'coracle run --help'",
+            ),
             (
                 "run --shares=99999999999999999999 x",
-                "--shares: 99999999999999999999 is out of range",
-                "See coracle run --help",
+                "invalid argument \"99999999999999999999\" for \"--shares\" flag: 99999999999999999999 is out of range",
+                "See 'coracle run --help'",
             ),
-            ("rnu x", "unknown command \"rnu\"", "Did you mean coracle run?"),
-            ("zzz", "unknown command \"zzz\"", "See coracle --help"),
-            ("", "coracle: a command is missing", "See coracle --help"),
+            ("rnu x", "unrecognized command `coracle rnu`", "Did you mean coracle run?"),
+            ("zzz", "unrecognized command `coracle zzz`", "See 'coracle --help'"),
+            ("", "missing command 'coracle COMMAND'", "See 'coracle --help'"),
         ] {
             let words: Vec<&str> = std::iter::once("coracle").chain(line.split_whitespace()).collect();
             let error = refuse(&words);
