@@ -2,7 +2,7 @@
 
 use crate::engine::containers;
 use crate::engine::containers::copy::{self, Place, Request};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use std::ffi::{OsStr, OsString};
@@ -89,7 +89,7 @@ fn check(from: &Written<'_>, to: &Written<'_>) -> Result<()> {
         }
     }
     if to.0.is_none() && to.1 == "-" && std::io::stdout().is_terminal() {
-        return Err(Error::new(Kind::Usage, "an archive is not written to a terminal")
+        return Err(phrases::terminal_for_output("a pipe")
             .hint("Send it to a file or a program: coracle cp NAME:/DIR - | tar -tv"));
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::engine::containers;
 use crate::engine::containers::export::{self, Tree};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
@@ -77,9 +77,11 @@ impl Object {
             }
             Err(e) if e.kind() != Kind::Usage => Err(e),
             _ => {
-                let what = if sort == DiffTarget::Image { "image" } else { "container or image" };
-                Err(Error::new(Kind::NotFound, format!("no {what} with name or id {name:?}"))
-                    .hint("List them: coracle ps -a; coracle images"))
+                let none = match sort {
+                    DiffTarget::Image => phrases::no_image(name),
+                    _ => phrases::no_object(name),
+                };
+                Err(none.hint("List them: coracle ps -a; coracle images"))
             }
         }
     }
@@ -124,7 +126,7 @@ pub fn run(args: &Args, sort: DiffTarget, env: &Env) -> Result<ExitCode> {
         [one] => export::diff(&store, &one.base(), &one.tree())?,
         [one, other] => export::diff(&store, &other.tree(), &one.tree())?,
         [] => {
-            return Err(Error::new(Kind::Usage, "nothing was named")
+            return Err(phrases::nothing_named("container or image")
                 .hint("Give a container or an image, or --latest: coracle diff web"));
         }
         _ => return Err(Error::new(Kind::Usage, "more than two names were given")),

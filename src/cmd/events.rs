@@ -1,7 +1,7 @@
 //! `coracle events`.
 
 use crate::engine::events::{Events, EventsRequest, Filters};
-use crate::error::Result;
+use crate::error::{Result, phrases};
 use crate::host::Env;
 use crate::storage::events::Event;
 use crate::text::template::Template;
@@ -42,11 +42,16 @@ pub struct Args {
 /// A wrong filter, format or time; events that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let now = Utc::now();
-    let moment = |text: &Option<String>| text.as_deref().map(|t| time::parse_time(t, now)).transpose();
+    let moment = |option: &str, text: &Option<String>| {
+        let parse = |text| {
+            time::parse_time(text, now).map_err(|e| phrases::bad_time_for_events(option, text).caused_by(e))
+        };
+        text.as_deref().map(parse).transpose()
+    };
     let request = EventsRequest {
         filters: Filters::parse(&args.filter)?,
-        since: moment(&args.since)?,
-        until: moment(&args.until)?,
+        since: moment("since", &args.since)?,
+        until: moment("until", &args.until)?,
         stream: args.stream,
     };
     let dialect = super::dialect();

@@ -2,7 +2,7 @@
 
 use crate::engine::containers;
 use crate::engine::containers::export;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::archive::to_file;
 use std::fs::File;
@@ -32,7 +32,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     match &args.output {
         Some(path) => to_file(path, |file| export::export(&store, &container, file))?,
         None if std::io::stdout().is_terminal() => {
-            return Err(Error::new(Kind::Usage, "an archive is not written to a terminal")
+            return Err(phrases::terminal_for_output("the --output flag")
                 .hint(format!("Name a file: coracle export -o FILE {}", args.container)));
         }
         None => {

@@ -58,7 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut texts = args.filter.clone();
     if let Some(image) = &args.image {
         if !texts.is_empty() {
-            return Err(Error::new(Kind::Usage, "a name and --filter exclude each other")
+            return Err(Error::new(Kind::Usage, "cannot specify an image and a filter(s)")
                 .hint("Write the name as a filter too: --filter reference=NAME"));
         }
         texts.push(format!("reference={image}"));

@@ -1,7 +1,7 @@
 //! `coracle inspect`.
 
 use crate::engine::containers;
-use crate::error::{Error, FAILED, Kind, Result};
+use crate::error::{Error, FAILED, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::volumes::Users;
@@ -101,9 +101,9 @@ fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
     match (args.latest, args.names.is_empty()) {
         (true, true) => Ok(vec![store.containers().latest()?.id().to_string()]),
         (false, false) => Ok(args.names.clone()),
-        (true, false) => Err(Error::new(Kind::Usage, "names and --latest exclude each other")
+        (true, false) => Err(Error::new(Kind::Usage, "no arguments are needed with --latest")
             .hint("Give either names or --latest.")),
-        (false, true) => Err(Error::new(Kind::Usage, "no container or image was named")
+        (false, true) => Err(phrases::nothing_named("container or image")
             .hint("Give a name or id; list them with: coracle ps -a; coracle images")),
     }
 }
@@ -120,24 +120,23 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
                 return view::inspect::container(store, &dir, size, dialect);
             }
             Err(e) if e.kind() == Kind::NotFound && kind == ObjectKind::Any => {}
+            Err(e) if e.kind() == Kind::NotFound => {
+                return Err(phrases::no_container_to_inspect(name).hint("List containers: coracle ps -a"));
+            }
             Err(e) => return Err(e),
         }
     }
     match store.images().find(name) {
         Ok(Some(found)) => view::inspect::image(store, &found, dialect),
         Err(e) if kind == ObjectKind::Image || e.kind() != Kind::Usage => Err(e),
-        _ if kind == ObjectKind::Image => {
-            Err(Error::new(Kind::NotFound, format!("no image with name or id {name:?}"))
-                .hint("List images: coracle images"))
+        _ if kind == ObjectKind::Image => Err(phrases::no_image(name).hint("List images: coracle images")),
+        _ => {
+            match volume(store, name, dialect) {
+                Err(e) if e.kind() == Kind::NotFound => Err(phrases::no_object(name)
+                    .hint("List them: coracle ps -a; coracle images; coracle volume ls")),
+                other => other,
+            }
         }
-        _ => match volume(store, name, dialect) {
-            Err(e) if e.kind() == Kind::NotFound => Err(Error::new(
-                Kind::NotFound,
-                format!("no container, image or volume with name or id {name:?}"),
-            )
-            .hint("List them: coracle ps -a; coracle images; coracle volume ls")),
-            other => other,
-        },
     }
 }
 

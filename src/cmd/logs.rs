@@ -2,7 +2,7 @@
 
 use crate::engine::containers::logs::{LogLine, Logs, LogsRequest};
 use crate::engine::containers::selector::ContainerSelector;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::Stream;
@@ -66,12 +66,17 @@ fn lines(text: &str) -> Result<Tail> {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let now = Utc::now();
-    let moment = |text: &Option<String>| text.as_deref().map(|text| time::parse_time(text, now)).transpose();
+    let moment = |option: &str, text: &Option<String>| {
+        let parse = |text| {
+            time::parse_time(text, now).map_err(|e| phrases::bad_time_for_logs(option, text).caused_by(e))
+        };
+        text.as_deref().map(parse).transpose()
+    };
     let request = LogsRequest {
         follow: args.follow,
         tail: args.tail.0,
-        since: moment(&args.since)?,
-        until: moment(&args.until)?,
+        since: moment("since", &args.since)?,
+        until: moment("until", &args.until)?,
     };
     let selection =
         ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };

@@ -2,7 +2,7 @@
 
 use crate::container::Status;
 use crate::engine::containers::selector::{ContainerSelector, StatusFilter};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::spec::network::host_address;
 use crate::storage::containers::PortRecord;
@@ -57,7 +57,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut words: Vec<String> = args.container.iter().chain(&args.port).cloned().collect();
     let wanted = match (args.latest, words.len()) {
         (true, 2) => {
-            return Err(Error::new(Kind::Usage, "names and --latest exclude each other")
+            return Err(Error::new(Kind::Usage, "no arguments are needed with --latest")
                 .hint("Give the port alone: coracle port --latest 80"));
         }
         (true, 1) => words.pop(),
@@ -92,14 +92,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 let lines: String = ports.iter().filter(same).map(|p| published(p) + "\n").collect();
                 if lines.is_empty() {
                     let name = words.first().map_or(container.id().short(), String::as_str);
-                    return Err(Error::new(
-                        Kind::NotFound,
-                        format!(
-                            "port {}/{} of container {name} is not published",
-                            wanted.port, wanted.protocol
-                        ),
-                    )
-                    .hint(format!("See which ports are published: coracle port {name}")));
+                    let port = format!("{}/{}", wanted.port, wanted.protocol);
+                    return Err(phrases::port_not_published(&port, name)
+                        .hint(format!("See which ports are published: coracle port {name}")));
                 }
                 text.push_str(&lines);
             }

@@ -64,7 +64,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             Err(error) => {
                 match error.kind() {
                     Kind::NotFound => is_missing = true,
-                    Kind::Conflict => is_running = true,
+                    Kind::StillRunning => is_running = true,
                     kind => failed = Some(kind.exit_code()),
                 }
                 ui::report(&error);

@@ -7,7 +7,7 @@ use crate::cmd::options::attached::Attaching;
 use crate::engine::Engine;
 use crate::engine::containers::{self, Created, Started};
 use crate::engine::images::remove;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::plan::option_values::Stream;
 use crate::ui::terminal::Attachment;
@@ -91,7 +91,7 @@ fn attachment(args: &Args) -> Result<Option<Attachment>> {
     if run.detach {
         return match run.attach.is_empty() {
             true => Ok(None),
-            false => Err(Error::new(Kind::Usage, "--attach cannot be used together with --detach")
+            false => Err(Error::new(Kind::Usage, "--attach and --detach cannot be set together")
                 .hint("Leave one of the two out.")),
         };
     }
@@ -99,7 +99,7 @@ fn attachment(args: &Args) -> Result<Option<Attachment>> {
     let everything = run.attach.is_empty();
     let stdin = args.container.terminal.interactive || has(Stream::Stdin);
     if tty && stdin && !std::io::stdin().is_terminal() {
-        log::warn!("the input device is not a terminal; --tty and --interactive may not work well together");
+        ui::warn(&[phrases::not_a_terminal()]);
     }
     Ok(Some(Attachment {
         stdin,

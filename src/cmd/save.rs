@@ -1,7 +1,7 @@
 //! `coracle save`.
 
 use crate::engine::images::save::{self, SaveRequest, Target};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::archive::SaveFormat;
 use crate::view::Dialect;
@@ -114,10 +114,8 @@ fn check(args: &Args) -> Result<()> {
         );
     }
     if io::stdout().is_terminal() {
-        return wrong(
-            "an archive is not written to a terminal",
-            "Name a file: coracle save -o FILE ...; or use a pipe.",
-        );
+        return Err(phrases::terminal_for_output("the --output flag")
+            .hint("Name a file: coracle save -o FILE ...; or use a pipe."));
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ const HEADERS: [(&str, &str); 4] = [
 /// A container that does not exist, a wrong format.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if args.latest && (args.all || !args.containers.is_empty()) || args.all && !args.containers.is_empty() {
-        return Err(Error::new(Kind::Usage, "names, --latest and --all exclude each other")
+        return Err(Error::new(Kind::Usage, "--all, --latest and containers cannot be used together")
             .hint("Give either names or one of the options."));
     }
     let store = super::store(env)?;

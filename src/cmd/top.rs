@@ -1,6 +1,6 @@
 //! `coracle top`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Result, phrases};
 use crate::host::Env;
 use crate::runtime::processes;
 use crate::text::printable;
@@ -39,7 +39,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         store.containers().latest()?
     } else {
         let Some((name, rest)) = words.split_first() else {
-            return Err(Error::new(Kind::Usage, "no container was named")
+            return Err(phrases::nothing_named("container")
                 .hint("Give a name or id, or --latest for the newest; list them with: coracle ps"));
         };
         words = rest;

@@ -1,6 +1,6 @@
 //! `--restart`: whether a container is restarted after it exits.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result, phrases};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -62,7 +62,7 @@ impl FromStr for RestartPolicy {
             None => (s, None),
         };
         let wrong = |why: &str| {
-            Error::new(Kind::Usage, format!("restart policy {s:?} {why}"))
+            phrases::bad_restart_policy(s, why)
                 .hint("Use no, on-failure, on-failure:N with N restarts at most, always or unless-stopped.")
         };
         match (name, number) {

@@ -72,7 +72,7 @@ impl FromStr for Signal {
             Err(_) => number_of(upper.strip_prefix("SIG").unwrap_or(&upper)),
         };
         number.map(Signal).ok_or_else(|| {
-            Error::new(Kind::Usage, format!("{s:?} is not a signal"))
+            Error::new(Kind::Usage, format!("invalid signal: {s}: valid signals are 1 through 64"))
                 .hint("Write a name or a number from 1 to 64, for example TERM, SIGKILL, RTMIN+3 or 9.")
         })
     }

@@ -1,6 +1,6 @@
 //! A condition of `--filter`, in the form common to all verbs: `KEY=VALUE` and, for some keys, `KEY!=VALUE`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::text::boolean;
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ impl<'a> Condition<'a> {
     pub fn parse(text: &'a str, hint: &'a str) -> Result<Self> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         let condition = Condition { text, hint, key, value };
-        if text.contains('=') { Ok(condition) } else { Err(condition.wrong("it has no value")) }
+        if text.contains('=') { Ok(condition) } else { Err(phrases::filter_without_value(text).hint(hint)) }
     }
 
     /// The same with another hint.
@@ -36,12 +36,12 @@ impl<'a> Condition<'a> {
 
     /// The mistake in it.
     pub fn wrong(&self, why: impl std::fmt::Display) -> Error {
-        Error::new(Kind::Usage, format!("filter {:?}: {why}", self.text)).hint(self.hint)
+        Error::new(Kind::Usage, format!("invalid filter {:?}: {why}", self.text)).hint(self.hint)
     }
 
     /// The mistake that nothing has such a key.
     pub fn unknown_key(&self) -> Error {
-        self.wrong(format_args!("{:?} is not a key", self.key))
+        phrases::unknown_filter(self.text, self.key).hint(self.hint)
     }
 
     /// The value as a regular expression.

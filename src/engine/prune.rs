@@ -4,7 +4,7 @@ use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;
 use crate::engine::containers::selector::{ContainerSelector, Filters, StatusFilter};
 use crate::engine::{containers, disk_usage, images, volumes};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result, phrases};
 use crate::image::Digest;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
@@ -19,7 +19,7 @@ pub fn check_keys(filters: &[String]) -> Result<()> {
     for text in filters {
         let key = text.split(['=', '!']).next().unwrap_or_default();
         if !matches!(key, "label" | "until") {
-            return Err(Error::new(Kind::Usage, format!("filter {text:?}: {key:?} is not a key"))
+            return Err(phrases::unknown_filter(text, key)
                 .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
         }
     }

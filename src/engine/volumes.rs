@@ -6,7 +6,7 @@
 //! recorded, under the store's lock, so the two cannot race.
 
 use crate::container::{ContainerId, Name};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result, phrases};
 use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
@@ -72,8 +72,8 @@ pub fn remove(store: &Store, name: &Name) -> Result<()> {
             None => store.volumes().remove(name),
         },
         using => {
-            let ids: Vec<&str> = using.iter().map(ContainerId::short).collect();
-            Err(Error::new(Kind::Conflict, format!("volume {name} is used by container {}", ids.join(", ")))
+            let ids: Vec<&str> = using.iter().map(ContainerId::as_str).collect();
+            Err(phrases::volume_in_use(name.as_str(), &ids.join(", "))
                 .hint(format!("Remove it with its containers: coracle volume rm --force {name}")))
         }
     }

@@ -1,7 +1,7 @@
 //! Image references as users write them.
 
 use super::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -109,9 +109,10 @@ impl Reference {
     }
 }
 
+const FORM: &str = "Write [registry/]name[:tag][@digest], for example alpine:3.20 or quay.io/team/app.";
+
 fn bad_reference(s: &str, why: &str) -> Error {
-    Error::new(Kind::Usage, format!("{s:?} is not an image reference: {why}"))
-        .hint("Write [registry/]name[:tag][@digest], for example alpine:3.20 or quay.io/team/app.")
+    Error::new(Kind::Usage, format!("{s:?}: invalid reference format: {why}")).hint(FORM)
 }
 
 fn is_registry(part: &str) -> bool {
@@ -213,7 +214,7 @@ impl FromStr for Reference {
             return Err(bad_reference(s, "the name is empty"));
         }
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(bad_reference(s, "the name must be lower case"));
+            return Err(phrases::not_lower_case(s).hint(FORM));
         }
         if path.len() > PATH_MAX {
             return Err(bad_reference(

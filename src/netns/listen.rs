@@ -5,8 +5,8 @@
 //! ports are bound before ranges, and ranges before automatically chosen ports, so that the kernel never
 //! chooses a number that another option asks for.
 
-use crate::error::{Error, Kind, Result};
-use crate::spec::network::{PortPublish, Protocol};
+use crate::error::{Error, Kind, Result, phrases};
+use crate::spec::network::{PortPublish, Protocol, host_address};
 use crate::sys::read::text_of;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -132,10 +132,15 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
     match errno {
         Errno::EADDRINUSE if port.host_port_end.is_some() => error("no port of the range is free".to_owned())
             .hint(format!("Use another range, or any free port: -p {container_port}.")),
-        Errno::EADDRINUSE => error(format!("host port {host_port} is in use")).hint(format!(
-            "See who has it: ss -{}lnp 'sport = :{host_port}'. Or use another port: {another}.",
-            if *protocol == Protocol::Tcp { 't' } else { 'u' }
-        )),
+        Errno::EADDRINUSE => {
+            let address = format!("{}:{host_port}", host_address(port.host_ip));
+            phrases::port_in_use(&port.to_string(), &address, protocol.as_str()).caused_by(errno).hint(
+                format!(
+                    "See who has it: ss -{}lnp 'sport = :{host_port}'. Or use another port: {another}.",
+                    if *protocol == Protocol::Tcp { 't' } else { 'u' }
+                ),
+            )
+        }
         Errno::EACCES | Errno::EPERM => {
             let first = text_of("/proc/sys/net/ipv4/ip_unprivileged_port_start")
                 .map_or_else(|_| "1024".to_owned(), |text| text.trim().to_owned());
@@ -190,7 +195,7 @@ mod tests {
         assert_eq!(e.kind(), Kind::Network);
         assert_eq!(
             e.message(),
-            format!("cannot publish 127.0.0.1:{port}->80/tcp: host port {port} is in use")
+            format!("cannot publish 127.0.0.1:{port}->80/tcp: listen tcp 127.0.0.1:{port}: bind")
         );
         assert!(e.hints()[0].contains("ss -tlnp"), "{:?}", e.hints());
         // The wildcard meets the same holder.

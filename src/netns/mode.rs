@@ -1,6 +1,6 @@
 //! Parses `--network` into [`NetworkMode`].
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::spec::NetworkMode;
 use crate::spec::network::SlirpOptions;
 use crate::text::boolean;
@@ -42,7 +42,7 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
                                                           ns:/proc/1234/ns/net."),
         ("pasta", _) => bad("pasta is not supported", "Use --network slirp4netns, the default."),
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),
-        _ => bad("there is no such network", "Use --network slirp4netns (the default), host or none."),
+        _ => Err(phrases::no_network(mode).hint("Use --network slirp4netns (the default), host or none.")),
     }
 }
 
@@ -159,7 +159,6 @@ mod tests {
             ("", "the mode is missing"),
             ("ns:netns/x", "the absolute path is missing"),
             ("pasta:-t,80", "pasta is not supported"),
-            ("backend", "there is no such network"),
             ("none:x=1", "this mode takes no options"),
             ("bridge:ip=10.88.0.2", "in a network of its own a container cannot choose an address or name"),
             ("slirp4netns:mtu", "option \"mtu\" has no value"),
@@ -193,6 +192,9 @@ mod tests {
             assert_eq!(e.kind(), Kind::Usage);
             assert!(!e.hints().is_empty(), "{text}");
         }
+        let e = parse_network("backend").unwrap_err();
+        assert_eq!(e.message(), "unable to find network with name or ID backend: network not found");
+        assert!(e.kind() == Kind::Usage && !e.hints().is_empty());
     }
 
     #[test]

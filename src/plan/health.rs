@@ -103,7 +103,10 @@ impl HealthRequest {
     pub fn check(&self) -> Result<()> {
         let refuse = |message: &str, hint: &str| Err(Error::new(Kind::Usage, message).hint(hint));
         if self.off && self.test.is_some() {
-            return refuse("--no-healthcheck contradicts --health-cmd", "Leave out one of the two.");
+            return refuse(
+                "--no-healthcheck and --health-cmd cannot be set together",
+                "Leave out one of the two.",
+            );
         }
         for (option, time) in
             [("--health-timeout", self.timeout), ("--health-startup-timeout", self.startup_timeout)]

@@ -1,7 +1,7 @@
 //! `--log-driver` and `--log-opt`: where output is stored.
 
 use super::units::Size;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::spec::{LogDriver, LogSpec};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub struct Driver(pub LogDriver);
 impl FromStr for Driver {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
-        let refuse = |why: &str| Error::new(Kind::Usage, format!("log driver {s:?} {why}")).hint(DRIVERS);
+        let refuse = |why: &str| phrases::no_log_driver(s, why).hint(DRIVERS);
         Ok(Driver(match s {
             "k8s-file" | "" => LogDriver::K8sFile,
             "json-file" => LogDriver::JsonFile,

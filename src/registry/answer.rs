@@ -2,7 +2,8 @@
 
 use super::cause::Cause;
 use super::retry::{Pace, Trouble};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, errno_words};
+use nix::errno::Errno;
 use reqwest::Response;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Words for a failure below HTTP, with the hint that fits.
 pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
-    let error = Error::new(Kind::Registry, format!("cannot reach registry {host}"))
+    let error = Error::new(Kind::Registry, format!("pinging container registry {host}"))
         .caused_by(Error::new(Kind::Registry, deepest(failure)));
     match Cause::of(failure) {
         Cause::ClientCertificate => error.hint(format!(
@@ -44,9 +45,13 @@ pub(super) fn deepest(failure: &reqwest::Error) -> String {
     } else if failure.is_timeout() {
         format!("it has said nothing for {} s", READ_TIMEOUT.as_secs())
     } else if Cause::of(failure) == Cause::Name {
-        "its name cannot be resolved".to_owned()
+        format!(
+            "lookup {}: no such host",
+            failure.url().and_then(reqwest::Url::host_str).unwrap_or("the registry")
+        )
     } else {
-        cause.to_string()
+        let errno = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        errno.map_or_else(|| cause.to_string(), |errno| errno_words(Errno::from_raw(errno)))
     }
 }
 

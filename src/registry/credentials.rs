@@ -119,8 +119,14 @@ impl Keyring {
         let mut files = Vec::new();
         if let Some(path) = named.or(places.auth_file.as_deref()) {
             let file = AuthFile::read(path)?.ok_or_else(|| {
-                Error::new(Kind::Usage, format!("credentials file {} does not exist", path.display()))
-                    .hint("Name an existing file with --authfile, or unset REGISTRY_AUTH_FILE.")
+                Error::new(
+                    Kind::Usage,
+                    format!(
+                        "credential file is not accessible: faccessat {}: no such file or directory",
+                        path.display()
+                    ),
+                )
+                .hint("Name an existing file with --authfile, or unset REGISTRY_AUTH_FILE.")
             })?;
             files.push(file);
         } else {

@@ -11,7 +11,8 @@ use super::cause::Cause;
 use super::endpoint::{Endpoint, Security, is_loopback};
 use super::retry::{self, Trouble};
 use super::token::Authorizer;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
+use crate::image::Digest;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -278,12 +279,12 @@ impl Session {
             }
             _ => {}
         }
-        let message = if repository_unknown {
-            format!("registry {host} has no repository {repository}")
-        } else {
-            format!("{reference} was not found at registry {host}")
+        let wanted = reference.digest().map(Digest::as_str).or(reference.tag_or_latest()).unwrap_or_default();
+        let error = match repository_unknown {
+            true => phrases::no_repository(wanted, &repository),
+            false => phrases::no_manifest(wanted, &repository),
         };
-        Error::new(Kind::NotFound, message).hint("Check the name and the tag.")
+        error.hint("Check the name and the tag.")
     }
 
     /// A connection that broke in the middle of an answer, in words.

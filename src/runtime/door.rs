@@ -14,7 +14,7 @@
 //! mount_namespaces(7), proc_pid_root(5).
 
 use super::files;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::fork::{Doing, Failure};
 use crate::storage::containers::{ContainerDir, FileId, RunRecord};
 use crate::sys::process;
@@ -199,8 +199,7 @@ impl Ground {
 
 /// The error for entering a container that is not running.
 pub fn not_running(dir: &ContainerDir) -> Error {
-    Error::new(Kind::Conflict, format!("container {} is not running", dir.called()))
-        .hint("See which containers run: coracle ps")
+    phrases::not_running(&dir.called(), dir.status().as_str()).hint("See which containers run: coracle ps")
 }
 
 fn just_ended() -> Error {

@@ -1,14 +1,14 @@
 //! Turns failures of stages into messages and exit codes.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, phrases};
 use crate::fork::{Failure, Step};
 use nix::errno::Errno;
 
-/// The exit code for a failed start or exec: 127 not found, 126 not executable, else 125.
+/// The exit code for a failed start or exec: 127 not found, 126 not executable or no such user, else 125.
 pub fn exit_code(failure: &Failure) -> u8 {
     match (failure.step(), failure.errno()) {
         (Step::Execute, Errno::ENOENT) => 127,
-        (Step::Execute, _) => 126,
+        (Step::Execute | Step::FindAccount, _) => 126,
         _ => 125,
     }
 }
@@ -17,17 +17,13 @@ pub fn exit_code(failure: &Failure) -> u8 {
 pub fn explain_exec(failure: Failure) -> Error {
     match exit_code(&failure) {
         127 => {
-            Error::new(Kind::CommandNotFound, format!("{:?} was not found in the container", failure.object))
+            phrases::program_not_found(&failure.object)
                 .hint("The command must be a program of the image, in its PATH or with its full path.")
         }
-        126 => Error::new(
-            Kind::NotExecutable,
-            format!("{:?} cannot be executed in the container", failure.object),
-        )
-        .caused_by(failure),
-        _ if failure.step() == Step::FindAccount => Error::from(failure).hint(
+        _ if failure.step() == Step::FindAccount => Error::new(Kind::NoSuchUser, failure.describe()).hint(
             "Names come from /etc/passwd and /etc/group in the container; numbers need no name, such as -u 1000:1000",
         ),
+        126 => phrases::not_executable(&failure.object).caused_by(failure),
         _ => failure.into(),
     }
 }

@@ -80,7 +80,7 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<
     dir.await_start();
     let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(|| not_running(dir))?;
     let check = of(dir, plan).ok_or_else(|| {
-        Error::new(Kind::Conflict, format!("container {} has no health check", dir.called()))
+        Error::new(Kind::Conflict, format!("container {} has no defined healthcheck", dir.called()))
             .hint("Containers get one from their image or by: coracle run --health-cmd COMMAND ...")
     })?;
     let before = record_of(dir, &run);

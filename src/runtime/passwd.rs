@@ -281,11 +281,7 @@ fn find_account<'a>(text: &str, passwd: &'a [u8]) -> Result<Option<Account<'a>>,
     }
     let found = accounts(passwd).find(|a| a.name == text);
     found.map(Some).ok_or_else(|| {
-        Failure::other(
-            Step::FindAccount,
-            format!("user {text}"),
-            "there is no such user in the container's /etc/passwd",
-        )
+        Failure::other(Step::FindAccount, format!("user {text}"), "no matching entries in passwd file")
     })
 }
 
@@ -294,11 +290,7 @@ fn find_group(text: &str, group: &[u8]) -> Result<u32, Failure> {
         return id(text).ok_or_else(|| no_id("group", text));
     }
     groups(group).find(|g| g.name == text).map(|g| g.gid).ok_or_else(|| {
-        Failure::other(
-            Step::FindAccount,
-            format!("group {text}"),
-            "there is no such group in the container's /etc/group",
-        )
+        Failure::other(Step::FindAccount, format!("group {text}"), "no matching entries in group file")
     })
 }
 

@@ -124,7 +124,7 @@ fn case_27_databases_that_are_no_plain_files() {
     let root = File::open(dir.path()).unwrap();
     let try_root = || resolve(root.as_fd(), &spec("root", &[]));
     let passwd = etc.join("passwd");
-    assert!(try_root().unwrap_err().detail.contains("no such user"));
+    assert!(try_root().unwrap_err().detail.contains("no matching entries"));
     // Out of the root by symlink: absolute and relative.
     for target in ["/etc/passwd", "../../../../../../etc/passwd"] {
         symlink(target, &passwd).unwrap();

@@ -7,7 +7,7 @@
 //! 32); pids inside are those that the kernel reports (`NSpid`, proc_pid_status(5)).
 
 use super::door::Door;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::storage::containers::{ContainerDir, RunRecord};
 use crate::sys::process;
 use crate::sys::read::text_of;
@@ -78,8 +78,7 @@ pub fn of(container: &ContainerDir) -> Result<Vec<Process>> {
     let not_running = || {
         let status = container.status().as_str();
         let name = container.called();
-        Error::new(Kind::Conflict, format!("container {name} is {status}, not running"))
-            .hint("See which containers run: coracle ps")
+        phrases::not_running(&name, status).hint("See which containers run: coracle ps")
     };
     container.await_start();
     if !container.status().is_live() {

@@ -43,7 +43,7 @@ pub use usage::disk_usage;
 
 use super::place::{self, Place};
 use crate::container::{ContainerId, Status};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::sys::random;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -160,8 +160,7 @@ impl Containers {
 }
 
 fn not_found(text: &str) -> Error {
-    Error::new(Kind::NotFound, format!("no container with name or id {text:?}"))
-        .hint("List containers: coracle ps -a")
+    phrases::no_container(text).hint("List containers: coracle ps -a")
 }
 
 #[cfg(test)]

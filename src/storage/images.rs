@@ -25,7 +25,7 @@ use super::lock::{SharedLock, open_lock};
 use super::place::Place;
 use super::record::{Durability, failed, warn_once};
 use super::roots::Roots;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference};
 use chrono::{DateTime, Utc};
@@ -128,10 +128,7 @@ impl Images {
     /// # Errors
     /// As there, and [`Kind::NotFound`].
     pub fn need(&self, text: &str) -> Result<Image> {
-        self.find(text)?.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("image {text} is not here"))
-                .hint("List the images: coracle images")
-        })
+        self.find(text)?.ok_or_else(|| phrases::no_image(text).hint("List the images: coracle images"))
     }
 
     /// Finds an image by name. An unqualified one is looked for under `localhost/`, then docker.io.

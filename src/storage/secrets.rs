@@ -12,7 +12,7 @@ use super::record::{self, Durability, failed, read_bytes, replace_in, warn_once}
 use super::roots::Roots;
 use super::trash;
 use crate::container::Name;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::sys::fd::open_within;
 use chrono::{DateTime, Utc};
@@ -193,7 +193,7 @@ impl Secrets {
         found.retain(|secret| !text.is_empty() && secret.id.starts_with(text));
         match (found.pop(), found.len()) {
             (Some(secret), 0) => Ok(secret),
-            (None, _) => Err(Error::new(Kind::NotFound, format!("no secret with name or id {text:?}"))
+            (None, _) => Err(phrases::no_secret(text)
                 .hint("List the secrets: coracle secret ls; make one: coracle secret create NAME FILE")),
             (Some(_), others) => {
                 Err(Error::new(Kind::Usage, format!("{} secret ids begin with {text:?}", others + 1))

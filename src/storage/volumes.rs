@@ -12,7 +12,7 @@ use super::roots::Roots;
 use super::unpack::{DIRECTORY, resolve};
 use super::{access_list, copy, trash, tree};
 use crate::container::Name;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::fork::{Doing, Failure};
 use crate::sys::xattr;
@@ -166,7 +166,10 @@ impl Volumes {
                 failpoint::reach("volume.placed");
                 if volume.anonymous { Ok(()) } else { place.sync() }
             }
-            Err(Errno::EEXIST) => Err(Error::new(Kind::Conflict, format!("volume {name} exists already"))),
+            Err(Errno::EEXIST) => Err(Error::new(
+                Kind::Conflict,
+                format!("volume with name {name} already exists: volume already exists"),
+            )),
             Err(e) => Err(failed("create", &self.dir(&volume.name), e.into())),
         }
     }
@@ -226,10 +229,7 @@ impl Volumes {
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Usage`] when several names begin so.
     pub fn find(&self, text: &str) -> Result<Volume> {
-        let unknown = || {
-            Error::new(Kind::NotFound, format!("no volume with name {text:?}"))
-                .hint("List the volumes: coracle volume ls")
-        };
+        let unknown = || phrases::no_volume(text).hint("List the volumes: coracle volume ls");
         let name: Name = text.parse().map_err(|_| unknown())?;
         if let Some(volume) = self.get(&name)? {
             return Ok(volume);
@@ -393,8 +393,7 @@ pub struct Filling {
 }
 
 fn unknown(name: &Name) -> Error {
-    Error::new(Kind::NotFound, format!("volume {name} does not exist"))
-        .hint("List the volumes: coracle volume ls")
+    phrases::no_volume(name.as_str()).hint("List the volumes: coracle volume ls")
 }
 
 /// Marks a volume whose first filling did not come to its end.

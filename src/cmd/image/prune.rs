@@ -33,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     prune::check_keys(&args.filter)?;
     if args.all && args.external {
-        return Err(Error::new(Kind::Usage, "--all and --external exclude each other")
+        return Err(Error::new(Kind::Usage, "--all and --external cannot be set together")
             .hint("Leave out --external: coracle image prune --all"));
     }
     let store = crate::cmd::store(env)?;

@@ -1,6 +1,6 @@
 //! Archives that verbs read.
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ pub fn input(name: Option<&str>, verb: &str) -> Result<File> {
     match name {
         None | Some("-") => {
             if io::stdin().is_terminal() {
-                return Err(Error::new(Kind::Usage, "an archive is not read from a terminal")
+                return Err(phrases::terminal_for_input("the --input flag")
                     .hint(format!("Name a file: coracle {verb} FILE; or use a pipe.")));
             }
             let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -1,7 +1,7 @@
 //! Options for the environment of a container's process, and how they get into the request.
 
 use crate::cmd::options::switch::switchable;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host;
 use crate::host::Caller;
 use crate::plan::Request;
@@ -11,6 +11,7 @@ use crate::plan::process::{OomScore, Personality};
 use crate::plan::systemd::Systemd;
 use crate::plan::units::Size;
 use crate::spec::network::HostsBase;
+use crate::ui;
 use std::path::PathBuf;
 
 /// Options on the surroundings.
@@ -92,9 +93,7 @@ pub fn apply(args: SpaceArgs, request: &mut Request, caller: &Caller) -> Result<
         let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok();
         let least = own.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         if asked < least {
-            log::warn!(
-                "--oom-score-adj {asked}: an ordinary user cannot go below the own value, {least}, which is used"
-            );
+            ui::warn(&[phrases::oom_score_raised(asked, least)]);
         }
         process.oom_score = Some(asked.max(least));
     }

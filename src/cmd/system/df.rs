@@ -26,7 +26,7 @@ pub struct Args {
 /// A wrong format, or a store that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if args.verbose && args.format.is_some() {
-        return Err(Error::new(Kind::Usage, "--verbose and --format exclude each other")
+        return Err(Error::new(Kind::Usage, "--verbose and --format cannot be set together")
             .hint("Leave one of the two out."));
     }
     let store = crate::cmd::store(env)?;

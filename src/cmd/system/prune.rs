@@ -37,8 +37,11 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     prune::check_keys(&args.filter)?;
     if args.external && (args.all || args.volumes || !args.filter.is_empty()) {
-        return Err(Error::new(Kind::Usage, "--external excludes --all, --volumes and --filter")
-            .hint("It removes only leftovers of interrupted commands: coracle system prune --external"));
+        return Err(Error::new(
+            Kind::Usage,
+            "--external cannot be set together with --all, --volumes and --filter",
+        )
+        .hint("It removes only leftovers of interrupted commands: coracle system prune --external"));
     }
     let store = crate::cmd::store(env)?;
     let of_containers = selector::Filters::parse(&args.filter)?;

@@ -1,6 +1,6 @@
 //! `coracle volume inspect`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::volumes::Users;
 use crate::text::Forms;
@@ -37,11 +37,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         (true, true) => store.volumes().list()?.into_iter().map(Ok).collect(),
         (false, false) => args.volumes.iter().map(|name| store.volumes().find(name)).collect::<Vec<_>>(),
         (true, false) => {
-            return Err(Error::new(Kind::Usage, "names and --all exclude each other")
+            return Err(Error::new(Kind::Usage, "no arguments are needed with --all")
                 .hint("Give either names or --all."));
         }
         (false, true) => {
-            return Err(Error::new(Kind::Usage, "no volume was named")
+            return Err(phrases::nothing_named("volume")
                 .hint("Give a name, or --all; list them with: coracle volume ls"));
         }
     };

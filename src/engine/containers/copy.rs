@@ -10,7 +10,7 @@
 //! The rules for the target path are those of cp(1) and podman-cp(1); see [`Target::find`].
 
 use crate::container::ids::IdMaps;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::fork::{self, Doing};
 use crate::runtime::root::Root;
 use crate::runtime::{files, passwd};
@@ -161,13 +161,13 @@ impl<'a> Side<'a> {
         let shown = self.shown(path);
         match errno {
             Errno::ENOENT => {
-                let error = Error::new(Kind::NotFound, format!("{shown} does not exist"));
-                error.hint(match self.place {
-                    Place::Container(_, _, name) => {
-                        format!("See what there is: coracle export {name} | tar -t")
-                    }
-                    _ => "A path without CONTAINER: in front is a path on the host.".to_owned(),
-                })
+                let path = String::from_utf8_lossy(path);
+                match self.place {
+                    Place::Container(_, _, name) => phrases::no_file_in_container(&path, name)
+                        .hint(format!("See what there is: coracle export {name} | tar -t")),
+                    _ => phrases::no_file_on_host(&path)
+                        .hint("A path without CONTAINER: in front is a path on the host."),
+                }
             }
             Errno::ENOTDIR => Error::new(Kind::Usage, format!("a part of {shown} is not a directory")),
             errno => Error::new(Kind::Storage, format!("{doing} {shown}")).caused_by(errno),
@@ -272,8 +272,12 @@ impl Target {
     fn find(side: &Side<'_>, source: &Source, overwrite: bool) -> Result<Target> {
         let path = side.path();
         let (wants_directory, _) = asks(path);
-        let is_no_directory =
-            || Error::new(Kind::Conflict, format!("{} exists and is not a directory", side.shown(path)));
+        let is_no_directory = || match source.directory {
+            true => phrases::not_a_directory_to_copy_to(&side.shown(path)),
+            false => {
+                Error::new(Kind::Conflict, format!("{} exists and is not a directory", side.shown(path)))
+            }
+        };
         match side.hold(path) {
             Ok(held) => {
                 let status = fstat(&held).map_err(|e| side.failed("look at", path, e))?;
@@ -383,7 +387,8 @@ fn receive(to: &Side<'_>, archive: &OwnedFd, how: Extract) -> Result<()> {
     let path = to.path();
     let into = to.hold(path).map_err(|e| to.failed("open", path, e))?;
     if kind(&fstat(&into).map_err(|e| to.failed("look at", path, e))?) != SFlag::S_IFDIR {
-        return Err(Error::new(Kind::Usage, format!("{} is not a directory", to.shown(path)))
+        let message = format!("{}: destination must be a directory when copying from stdin", to.shown(path));
+        return Err(Error::new(Kind::Usage, message)
             .hint("An archive is unpacked into an existing directory, for example: coracle cp - NAME:/tmp"));
     }
     let archive = decompressed(File::from(copied(archive)?))?;

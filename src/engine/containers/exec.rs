@@ -2,7 +2,7 @@
 
 use super::pause::refuse_paused;
 use crate::container::ContainerId;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::plan::env::{self, EnvRequest};
 use crate::runtime::connection::Connection;
@@ -59,6 +59,10 @@ pub fn create<'a>(
         return Err(no_command());
     }
     refuse_paused(dir)?;
+    dir.await_start();
+    if !dir.status().is_live() {
+        return Err(phrases::not_running_to_exec(&dir.called()).hint("See which containers run: coracle ps"));
+    }
     let container = dir.spec()?;
     let mut process = container.process.clone();
     process.env = env::layer(&env, &container.process.env, &caller.env, &container.hostname, tty);
@@ -102,6 +106,6 @@ impl Exec<'_> {
 
 /// The error for a command that was not given.
 pub fn no_command() -> Error {
-    Error::new(Kind::Usage, "no command was given")
+    phrases::no_command_to_exec()
         .hint("Name the container and the command, for example: coracle exec web ls /")
 }

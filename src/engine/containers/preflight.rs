@@ -3,7 +3,7 @@
 use super::find::holder;
 use super::removal::remove_ended;
 use super::stop::stop_by_policy;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::SourceArg;
@@ -82,7 +82,7 @@ fn bind_source(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::new(Kind::Usage, format!("bind source {shown} does not exist"))
+            Err(phrases::no_bind_source(&shown.to_string())
                 .hint(format!("Make it first: mkdir -p {}", quoted(path))))
         }
         Err(e) => Err(Error::new(Kind::Usage, format!("bind source {shown} cannot be used")).caused_by(e)),

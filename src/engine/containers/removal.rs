@@ -7,7 +7,7 @@ use super::recover::recover;
 use super::remove::remove;
 use super::selector::Chosen;
 use crate::container::{ContainerId, Status};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -104,7 +104,10 @@ impl<'a> Remover<'a> {
         if let (Some(first), false) = (dependents.first(), self.how.depend) {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("container {name} is needed by container {}", first.id().short()),
+                format!(
+                    "container {name} has dependent containers which must be removed before it: {}",
+                    first.id()
+                ),
             )
             .hint(format!("Remove both: coracle rm --depend {name}")));
         }
@@ -150,7 +153,7 @@ impl<'a> Remover<'a> {
                     _ if in_hand => "in use by another command",
                     other => other.as_str(),
                 };
-                return Err(Error::new(Kind::Conflict, format!("container {name} is {state}"))
+                return Err(phrases::still_running(name, state)
                     .hint(format!("Stop it first: coracle stop {name}; or do both: coracle rm -f {name}")));
             }
         }

@@ -3,7 +3,7 @@
 use super::find::list;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::engine::filter::{Condition, Label, all_hold};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::spec::health::Health;
 use crate::spec::{ContainerSpec, MountSource, RootSpec};
 use crate::storage::Store;
@@ -21,6 +21,8 @@ pub struct ContainerSelector<'a> {
     pub latest: bool,
     /// Files that hold a container's id.
     pub cidfiles: &'a [PathBuf],
+    /// Files of `cidfiles` may be missing.
+    pub ignore: bool,
     /// Every container for which [`ContainerSelector::status`] holds.
     pub all: bool,
     /// Containers that these let through.
@@ -71,11 +73,17 @@ impl ContainerSelector<'_> {
         let general = self.all || !self.filters.is_empty();
         let named = !self.names.is_empty() || !self.cidfiles.is_empty();
         if general && named || self.latest && (general || named) {
-            return Err(Error::new(Kind::Usage, "names, --latest and --all or --filter exclude each other")
-                .hint("Give either names or one of the options."));
+            let message = match named {
+                true if self.all => "no arguments are needed with --all",
+                true if self.latest => "no arguments are needed with --latest",
+                true => "no arguments are needed with --filter",
+                false if self.all => "--all and --latest cannot be used together",
+                false => "--filter and --latest cannot be used together",
+            };
+            return Err(Error::new(Kind::Usage, message).hint("Give either names or one of the options."));
         }
         if !general && !named && !self.latest {
-            return Err(Error::new(Kind::Usage, "no container was named")
+            return Err(phrases::nothing_named("container")
                 .hint("Give a name or id, or --latest for the newest; list them with: coracle ps -a"));
         }
         if self.latest {
@@ -91,8 +99,11 @@ impl ContainerSelector<'_> {
         }
         let mut names = self.names.to_vec();
         for file in self.cidfiles {
-            let text = std::fs::read_to_string(file)
-                .context(Kind::Usage, || format!("read container id file {}", file.display()))?;
+            let text = match std::fs::read_to_string(file) {
+                Err(e) if self.ignore && e.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other,
+            };
+            let text = text.context(Kind::Usage, || format!("reading CIDFile: open {}", file.display()))?;
             names.push(text.trim().to_owned());
         }
         Ok(names.into_iter().map(|name| (name.clone(), store.containers().find(&name))).collect())

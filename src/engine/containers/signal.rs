@@ -1,6 +1,6 @@
 //! Sending signals to a container and its monitor, and marking it as to be stopped.
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Kind, Result, phrases};
 use crate::storage::containers::ContainerDir;
 use crate::sys::process;
 use nix::errno::Errno;
@@ -15,11 +15,8 @@ pub fn signal(container: &ContainerDir, signal: i32) -> Result<()> {
     container.await_start();
     let status = container.status();
     let not_running = || {
-        Error::new(
-            Kind::Conflict,
-            format!("container {} is {}, not running", container.called(), status.as_str()),
-        )
-        .hint("See which containers run: coracle ps")
+        phrases::not_running_to_kill(&container.called(), status.as_str())
+            .hint("See which containers run: coracle ps")
     };
     if !status.is_live() {
         return Err(not_running());

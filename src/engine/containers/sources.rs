@@ -1,7 +1,7 @@
 //! Looks up what mounts and secrets refer to (images, patterns, other containers), before anything changes.
 
 use super::find::find;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::inherit::VolumesFrom;
@@ -41,10 +41,10 @@ pub(super) fn look_up(store: &Store, request: &mut Request, caller: &Caller) -> 
 
 fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {
     let ImageArg::Named(name) = image else { return Ok(image.clone()) };
-    let found = store.images().find(name)?.ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("mount source image {name} is not here"))
-            .hint(format!("Pull it first: coracle pull {name}"))
-    })?;
+    let found = store
+        .images()
+        .find(name)?
+        .ok_or_else(|| phrases::no_image(name).hint(format!("Pull it first: coracle pull {name}")))?;
     Ok(ImageArg::Found(name.clone(), found.id, found.layers))
 }
 
@@ -95,8 +95,11 @@ fn expanded(mount: &MountArg, pattern: &Path) -> Result<Vec<MountArg>> {
     }
     paths.sort();
     if paths.is_empty() {
-        return Err(Error::new(Kind::Usage, format!("mount source {} matches nothing", pattern.display()))
-            .hint("Quote the pattern, so that the shell leaves it alone."));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("no file paths matching glob {:?}", pattern.display().to_string()),
+        )
+        .hint("Quote the pattern, so that the shell leaves it alone."));
     }
     let in_place = mount.destination == Path::new(GLOB_IN_PLACE);
     let one = |path: PathBuf| {

@@ -78,8 +78,11 @@ fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> 
     if !wanted.health.is_empty() {
         let before = health::of(dir, spec);
         if before.is_none() && wanted.health.test.is_none() && !wanted.health.off {
-            return Err(Error::new(Kind::Conflict, format!("container {id} has no health check"))
-                .hint("Give it one: --health-cmd COMMAND"));
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("container {id}: healthcheck command is not set"),
+            )
+            .hint("Give it one: --health-cmd COMMAND"));
         }
         settings.health = Some(HealthSetting { check: wanted.health.resolve(before)? });
     }

@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn mistakes_name_what_there_is() {
         for (text, part) in [
-            ("event", "no value"),
-            ("foo=x", "not a key"),
+            ("event", "must be in the format"),
+            ("foo=x", "foo is an invalid filter"),
             ("event=x", "not an event"),
             ("type=x", "not a type"),
         ] {

@@ -1,7 +1,7 @@
 //! Conditions on images: `--filter KEY=VALUE` and `KEY!=VALUE`.
 
 use crate::engine::filter::{Condition, Label};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::images::Listed;
@@ -115,12 +115,17 @@ impl Filter {
 }
 
 fn one(text: &str, store: &Store) -> Result<Filter> {
+    if !text.contains('=') {
+        return Err(phrases::image_filter_without_value(text).hint(HINT));
+    }
     let mut condition = Condition::parse(text, HINT)?;
     let value = condition.value;
     let not = condition.key.ends_with('!');
     condition.key = condition.key.strip_suffix('!').unwrap_or(condition.key);
     let created = || -> Result<DateTime<Utc>> {
-        let unknown = || Error::new(Kind::NotFound, format!("filter {text:?}: image {value} is not here"));
+        let unknown = || {
+            Error::new(Kind::NotFound, format!("invalid filter {text:?}")).caused_by(phrases::no_image(value))
+        };
         let image = store.images().find(value)?.ok_or_else(unknown)?;
         let found = store.images().list()?.into_iter().find(|l| l.image.id == image.id);
         found.map(|l| l.created).ok_or_else(unknown)

@@ -1,7 +1,7 @@
 //! Loading images from an archive or a directory.
 
 use super::enter;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result, phrases};
 use crate::fork;
 use crate::storage::Store;
 use crate::storage::archive::{self, Loaded, Progress};
@@ -20,8 +20,10 @@ pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Res
         |reporter, stop| {
             let _member = enter(store)?;
             let stop = || stop.came();
-            let source = archive::open(store, input, &stop)?;
-            archive::load(store, &source, &|step| reporter.send(step), &stop)
+            let source = archive::open(store, input, &stop);
+            let loaded =
+                source.and_then(|source| archive::load(store, &source, &|step| reporter.send(step), &stop));
+            loaded.map_err(refused)
         },
         report,
     )?;
@@ -30,4 +32,12 @@ pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Res
         store.events().emit(Event::image_named(Action::Load, image.id.as_str(), &name));
     }
     Ok(loaded)
+}
+
+/// What is wrong with an archive, below what programs look for.
+fn refused(error: Error) -> Error {
+    match error.kind() {
+        Kind::Image => phrases::no_image_archive().caused_by(error),
+        _ => error,
+    }
 }

@@ -1,7 +1,7 @@
 //! Pulling missing or newer images from a registry.
 
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Image, Platform, Reference};
 use crate::registry::{Places, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
@@ -55,8 +55,9 @@ impl Engine<'_> {
         }
         match (wanted.policy, here) {
             (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(image),
-            (PullPolicy::Never, None) => Err(Error::new(Kind::NotFound, format!("image {text} is not here"))
-                .hint(format!("Fetch it: coracle pull {text}"))),
+            (PullPolicy::Never, None) => {
+                Err(phrases::no_image(text).hint(format!("Fetch it: coracle pull {text}")))
+            }
             (PullPolicy::Newer, Some(image)) => match self.pull(text, &wanted.request, report) {
                 Ok(newer) => Ok(newer),
                 Err(e) => {

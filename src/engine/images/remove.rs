@@ -1,7 +1,7 @@
 //! Removing images and their names.
 
 use crate::engine::containers;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Digest, Image, Reference};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
@@ -31,8 +31,7 @@ pub fn removable(store: &Store) -> Result<Vec<String>> {
 /// `NotFound` when it is not here; `Usage` for an id with several names; `Conflict` when containers use it.
 pub fn remove(store: &Store, text: &str, how: How) -> Result<Removed> {
     let Some(image) = store.images().find(text)? else {
-        return Err(Error::new(Kind::NotFound, format!("image {text} is not here"))
-            .hint("List the images: coracle images"));
+        return Err(phrases::no_image(text).hint("List the images: coracle images"));
     };
     let names = store.images().names(&image.id)?;
     match &image.reference {

@@ -48,7 +48,6 @@ fn known(name: &Reference, own: &[Reference]) -> Result<Reference> {
     found.cloned().ok_or_else(|| {
         let all: Vec<String> = own.iter().map(Reference::to_string).collect();
         let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-        Error::new(Kind::NotFound, format!("{name} is not a name of this image"))
-            .hint(format!("Its names are: {all}"))
+        Error::new(Kind::NotFound, format!("{name}: tag not known")).hint(format!("Its names are: {all}"))
     })
 }

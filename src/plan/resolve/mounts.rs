@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::payload::INIT_PLACE;
 use super::refusal::{no_nul, refuse};
 use crate::container::{ContainerId, Name};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::RunConfig;
 use crate::plan::mount::inherit::ImageVolumes;
 use crate::plan::mount::{ImageArg, MountArg, SourceArg, clean_destination};
@@ -25,11 +25,10 @@ pub(super) fn mounts(
     for asked in &request.mounts.list {
         let plan = mount(asked, facts)?;
         if plans.iter().any(|p| p.destination == plan.destination) {
-            let place = plan.destination.display();
-            return Err(refuse(
-                format!("two mounts are asked for at {place}"),
-                "Keep one of them, or choose another destination.",
-            ));
+            let place = plan.destination.display().to_string();
+            return Err(
+                phrases::duplicate_mount(&place).hint("Keep one of them, or choose another destination.")
+            );
         }
         plans.push(plan);
     }

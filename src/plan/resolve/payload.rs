@@ -61,7 +61,7 @@ pub(super) fn user(request: &Request, config: Option<&RunConfig>, kept: Option<K
     let keep_groups = request.process.groups.iter().any(|g| g == KEEP_GROUPS);
     if keep_groups && request.process.groups.len() > 1 {
         return Err(refuse(
-            "--group-add keep-groups cannot stand beside other groups",
+            "the '--group-add keep-groups' option is not allowed with any other --group-add options",
             "Leave out either keep-groups or the other groups.",
         ));
     }

@@ -210,7 +210,7 @@ fn contradictions_are_refused() {
             r.network.hosts = vec![crate::netns::parse_add_host("a:1.2.3.4").unwrap()];
         }),
         ("keep-groups", |r| r.process.groups = vec!["keep-groups".into(), "5".into()]),
-        ("two mounts", |r| {
+        ("duplicate mount destination", |r| {
             r.mounts.list = ["/a:/b", "/c:/b/"].map(|v| v.parse::<VolumeArg>().unwrap().0).to_vec();
         }),
         ("--sysctl", |r| {
@@ -242,8 +242,8 @@ fn contradictions_are_refused() {
 #[test]
 fn odd_images_are_refused_by_name_and_never_panic() {
     for (config, names) in [
-        (serde_json::json!({}), "neither a command"),
-        (serde_json::json!({ "Cmd": null, "Entrypoint": null }), "neither a command"),
+        (serde_json::json!({}), "no command or entrypoint provided"),
+        (serde_json::json!({ "Cmd": null, "Entrypoint": null }), "no command or entrypoint provided"),
         (serde_json::json!({ "Cmd": ["sh"], "User": "4294967296" }), "user"),
         (serde_json::json!({ "Cmd": ["sh"], "User": "a b" }), "user"),
         (serde_json::json!({ "Cmd": ["sh"], "StopSignal": "SIGWAT" }), "stop signal"),

@@ -10,7 +10,7 @@
 
 use super::{ContainerDir, Containers, NAMES, Settings, files, locks, not_found};
 use crate::container::{ContainerId, Name};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::storage::place::Place;
 use crate::storage::record::failed;
@@ -224,8 +224,8 @@ impl Containers {
 
 /// The refusal of a name that another container has.
 pub fn name_in_use(name: &Name, holder: Option<&ContainerId>) -> Error {
-    let by = holder.map(|id| format!(" by container {}", id.short())).unwrap_or_default();
-    Error::new(Kind::Conflict, format!("the container name {name} is in use{by}")).hint(format!(
+    let holder = holder.map_or("another container", ContainerId::as_str);
+    phrases::name_in_use(name.as_str(), holder).hint(format!(
         "Remove that container: coracle rm -f {name}; run and create can let the new one take its place: --replace"
     ))
 }

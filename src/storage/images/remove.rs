@@ -3,7 +3,7 @@
 use super::records::{BlobsOf, ImageRecord};
 use super::{IMAGES, Images, REFS, damage, key, parse_config};
 use crate::container::ContainerId;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{ChainId, Digest, Reference};
 use crate::spec::RootSpec;
 use crate::storage::ExclusiveLock;
@@ -48,11 +48,9 @@ impl Images {
         };
         let specs = self.specs()?;
         if let Some((_, user)) = specs.read.iter().find(|(_, spec)| spec.uses_image(id)) {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("image {} is in use by container {}", id.short(), user.id.short()),
-            )
-            .hint("Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE"));
+            return Err(phrases::image_in_use(id.short(), user.id.as_str()).hint(
+                "Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE",
+            ));
         }
         if let Some(unreadable) = specs.unreadable.first() {
             return Err(unreadable.refusal(&format!("image {}", id.short())));

@@ -13,7 +13,7 @@ use super::tar::{Archive, Entry, Type};
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, resolve, shown};
 use super::{attributes, decode};
 use crate::container::ids::IdMaps;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::storage::{access_list, id_ranges};
 use crate::sys::fd::{despite_leases, mount_id};
 use nix::errno::Errno;
@@ -201,7 +201,7 @@ impl Extractor<'_> {
                 self.tree.clear(place.dir, place.name).map_err(fail)?;
                 make()?;
             }
-            Some(_) => return Err(in_the_way(place.path, "it is not a directory", "a directory")),
+            Some(_) => return Err(in_the_way(phrases::in_the_way_of_directory, place.path)),
         }
         let dir = openat(place.dir, place.name, DIRECTORY, Mode::empty()).map_err(fail)?;
         let mode = self.mode(entry);
@@ -228,9 +228,7 @@ impl Extractor<'_> {
                 self.pending.retain(|path, _| !gone(path));
                 self.tree.clear(place.dir, place.name).map(|()| true).map_err(fail)
             }
-            Some(SFlag::S_IFDIR) => {
-                Err(in_the_way(place.path, "it is a directory", "something that is none"))
-            }
+            Some(SFlag::S_IFDIR) => Err(in_the_way(phrases::in_the_way_of_file, place.path)),
             // In a mount namespace that is not ours the kernel would take the name away, and the mount with it.
             Some(_) if is_mount(place).map_err(fail)? => Ok(false),
             Some(_) => match unlinkat(place.dir, place.name, UnlinkatFlags::NoRemoveDir) {
@@ -366,9 +364,9 @@ fn is_mount(place: &Place<'_>) -> nix::Result<bool> {
     }
 }
 
-fn in_the_way(path: &[u8], is: &str, by: &str) -> Error {
-    Error::new(Kind::Conflict, format!("{} cannot be replaced by {by}: {is}", shown(path)))
-        .hint("To have it replaced all the same: coracle cp --overwrite ...")
+/// Where files of different kinds meet.
+fn in_the_way(refusal: fn(&str) -> Error, path: &[u8]) -> Error {
+    refusal(&shown(path)).hint("To have it replaced all the same: coracle cp --overwrite ...")
 }
 
 #[cfg(test)]

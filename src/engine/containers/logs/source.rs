@@ -4,7 +4,7 @@ use super::journal::Journal;
 use super::request::{LogLine, LogsRequest};
 use crate::container::Status;
 use crate::engine::containers::recover;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Kind, Result, phrases};
 use crate::runtime::output;
 use crate::spec::{LogDriver, LogSpec};
 use crate::storage::Store;
@@ -176,6 +176,6 @@ fn open(container: &ContainerDir, spec: Option<&LogSpec>, request: &LogsRequest)
             format!("read the log of container {} from the journal", container.id().short())
         });
     }
-    Err(Error::new(Kind::Conflict, format!("container {} keeps no log", container.called()))
+    Err(phrases::keeps_no_log(&container.called())
         .hint("To keep the output, create the container with: coracle run --log-driver k8s-file ..."))
 }
