@@ -69,7 +69,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let (dir, argv) = match (&args.cidfile, args.words.split_first()) {
         (Some(file), _) => {
-            let context = || format!("--cidfile: cannot read {}", file.display());
+            let context = || format!("reading CIDFile: open {}", file.display());
             let text = std::fs::read_to_string(file).context(Kind::Usage, context)?;
             (store.containers().find(text.trim())?, args.words.as_slice())
         }
@@ -104,7 +104,12 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
             detach_keys: args.detach_keys.0,
         })?),
     };
-    match (exec.start(terminal.is_some())?, terminal) {
+    let started = exec.start(terminal.is_some()).map_err(|e| match terminal {
+        Some(_) => e,
+        // As in podman, what was to be run does not matter.
+        None => e.of_kind(Kind::Runtime),
+    });
+    match (started?, terminal) {
         (Some(mut connection), Some(terminal)) => match terminal.follow(&mut connection)? {
             Ended::Exited(code) | Ended::Left(code) => Ok(ExitCode::from(code)),
             Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),

@@ -18,7 +18,8 @@ pub struct Args {
     /// Remove all images
     #[arg(short, long)]
     pub all: bool,
-    /// Also remove the containers that use an image, and all names of an image given by id
+    /// Also remove the containers that use an image, and all names of an image given by id; ignore images that do
+    /// not exist
     #[arg(short, long)]
     pub force: bool,
     /// Ignore images that do not exist
@@ -60,7 +61,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };
     for text in &texts {
         let removed = match remove::remove(&store, text, how) {
-            Err(e) if e.kind() == Kind::NotFound && (args.ignore || args.all) => continue,
+            Err(e) if e.kind() == Kind::NotFound && (args.ignore || args.all || args.force) => continue,
             other => other,
         };
         match removed {

@@ -47,10 +47,16 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(Error::new(Kind::Usage, "--sig-proxy goes with --attach only")
             .hint("Add --attach, or leave --sig-proxy out."));
     }
+    if args.which.all && !args.which.containers.is_empty() {
+        let message = "either start all containers or the container(s) provided in the arguments";
+        return Err(Error::new(Kind::Usage, message).hint("Give either names or --all."));
+    }
     let mut chosen = args.which.chosen(&store, StatusFilter::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
-            ui::warn(&start::start(&store, &found?, None)?.warnings);
+            // As in podman, what was to be run does not matter.
+            let started = start::start(&store, &found?, None).map_err(|e| e.of_kind(Kind::Runtime));
+            ui::warn(&started?.warnings);
             Ok(Some(name))
         })?;
         super::linger::warn(env);
@@ -63,7 +69,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let dir = found?;
     let how = attached::how(&dir, args.interactive, args.sig_proxy.unwrap_or(true), &args.detach_keys)?;
     let mut attaching = Attaching::new(how);
-    let running = start::start(&store, &dir, Some(&mut || attaching.get_ready()))?;
+    let running = start::start(&store, &dir, Some(&mut || attaching.get_ready()))
+        .map_err(|e| e.of_kind(Kind::Runtime))?;
     ui::warn(&running.warnings);
     attaching.follow(running, &store, &dir).map(ExitCode::from)
 }

@@ -300,6 +300,7 @@ fn serve(link: &Link, targets: &Inner, join: &Join, client: Option<OwnedFd>) -> 
         stop_signal: Signal::SIGTERM as i32,
         stop_timeout: Duration::from_secs(10),
         deadline: join.limit.map(|limit| Instant::now() + limit),
+        late: None,
         group: join.limit.is_some(),
         helpers: None,
         lives_with: (plan.namespaces.pid != Share::Private).then(|| targets.first.as_fd()),

@@ -60,6 +60,7 @@ impl Relay<'_> {
         mut checks: Option<Box<dyn HealthChecks + '_>>,
     ) -> Result<End, Failure> {
         let mut kill_at = payload.deadline;
+        let mut late = None;
         let mut lives_with = payload.lives_with;
         let mut shrink_at = Some(Instant::now() + SETTLED);
         loop {
@@ -76,7 +77,7 @@ impl Relay<'_> {
                 if let Some(notify) = &self.notify {
                     notify.pass_on();
                 }
-                return Ok(end);
+                return Ok(End { code: late.unwrap_or(end.code), ..end });
             }
             let due = checks.as_ref().and_then(|checks| checks.due());
             let lag = self.let_go_of_laggards();
@@ -96,6 +97,7 @@ impl Relay<'_> {
                 process::shrink();
             }
             if kill_at.is_some_and(|at| Instant::now() >= at) {
+                late = payload.late.filter(|_| kill_at == payload.deadline);
                 kill_at = None;
                 payload.kill();
                 self.held.is_to_end();

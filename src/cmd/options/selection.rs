@@ -40,6 +40,7 @@ impl SelectorArgs {
             names: &self.containers,
             latest: self.latest,
             cidfiles: &self.cidfile,
+            ignore: self.ignore,
             all: self.all,
             filters: Filters::parse(&self.filter)?,
             status,

@@ -253,6 +253,9 @@ fn proceed(
     }
 }
 
+/// The exit code of a payload that ran longer than `--timeout` allows, as podman has it.
+const LATE: u8 = 255;
+
 /// What the relay needs to know of a run.
 pub(super) fn payload<'a>(
     MonitorContext { plan, .. }: &MonitorContext<'_>,
@@ -268,6 +271,7 @@ pub(super) fn payload<'a>(
         stop_signal: plan.lifecycle.stop_signal,
         stop_timeout: Duration::from_secs(plan.lifecycle.stop_timeout.into()),
         deadline: plan.lifecycle.timeout.map(|s| Instant::now() + Duration::from_secs(s.into())),
+        late: Some(LATE),
         group: false,
         helpers: (pids == NamespaceOwner::Host).then(helpers),
         lives_with: None,

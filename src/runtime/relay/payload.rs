@@ -32,6 +32,8 @@ pub struct Payload<'a> {
     pub stop_timeout: Duration,
     /// When it is killed, whatever it does.
     pub deadline: Option<Instant>,
+    /// The exit code that this then has, instead of its own.
+    pub late: Option<u8>,
     /// It leads a process group, which is killed with it.
     pub group: bool,
     /// Without a pid namespace the first process does not take the others along: they come to us, their
