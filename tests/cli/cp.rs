@@ -48,16 +48,22 @@ fn files_go_where_podman_puts_them() {
     cp(&env, &["./other", "web:/srv/new"]);
     assert_eq!(inside(&env, "cat /srv/new"), "changed");
     for (target, why) in [
-        ("web:/nosuch/new", "web:/nosuch does not exist"),
-        ("web:/nosuch/", "does not exist"),
+        ("web:/nosuch/new", "\"/nosuch\" could not be found on container web"),
+        ("web:/nosuch/", "could not be found on container web"),
         ("web:/srv/new/", "not a directory"),
         ("web:/srv/new/x", "not a directory"),
     ] {
         env.coracle(["cp", "hello", target]).fails(125).says(why);
     }
-    env.coracle(["cp", "nosuch", "web:/"]).fails(125).says("nosuch does not exist").says("Hint: ");
+    env.coracle(["cp", "nosuch", "web:/"])
+        .fails(125)
+        .says("\"nosuch\" could not be found on the host: no such file or directory")
+        .says("Hint: ");
     env.coracle(["cp", "hello/", "web:/"]).fails(125).says("not a directory");
-    env.coracle(["cp", "web:/nosuch", "."]).fails(125).says("web:/nosuch does not exist").says("Hint: ");
+    env.coracle(["cp", "web:/nosuch", "."])
+        .fails(125)
+        .says("\"/nosuch\" could not be found on container web")
+        .says("Hint: ");
     env.coracle(["cp", "web:/dev/null", "."]).fails(125).says("device");
 }
 
@@ -182,8 +188,11 @@ fn archives_go_in_and_out() {
     assert_eq!(list("web:/plain/dir"), ["dir/", "dir/file", "dir/link", "dir/sub/", "dir/sub/deep"]);
     assert_eq!(list("web:/plain/dir/file"), ["file"]);
     assert_eq!(list("web:/plain/dir/.")[..2], ["file", "link"]);
-    env.coracle(["cp", "-", "web:/nosuch"]).stdin("").fails(125).says("does not exist");
-    env.coracle(["cp", "-", "web:/plain/dir/file"]).stdin("").fails(125).says("not a directory");
+    env.coracle(["cp", "-", "web:/nosuch"]).stdin("").fails(125).says("could not be found");
+    env.coracle(["cp", "-", "web:/plain/dir/file"])
+        .stdin("")
+        .fails(125)
+        .says("destination must be a directory when copying from stdin");
     env.coracle(["cp", "-", "web:/"]).stdin("rubbish".repeat(1000)).fails(125);
     let up = crate::common::Layer::new().file("../../../../up", 0o644, "x").zip(crate::common::Zip::Plain);
     env.coracle(["cp", "-", "web:/plain"]).stdin(up.finish().1).fails(125).says("leads out");
@@ -234,7 +243,7 @@ fn mounts_of_a_running_container_are_seen() {
         assert_eq!(inside(&env, &format!("cat {place}/dir/file")), "content");
         cp(&env, &[&format!("web:{place}/dir/sub"), "."]);
     }
-    env.coracle(["cp", "dir", "web:/bound"]).fails(125).says("Read-only");
+    env.coracle(["cp", "dir", "web:/bound"]).fails(125).says("read-only file system");
     // A generated file is mounted on its own; it is written in place.
     env.file("hosts", "127.0.0.1 replaced\n");
     cp(&env, &["hosts", "web:/etc/hosts"]);

@@ -82,7 +82,7 @@ fn versions_and_exit_codes_are_dockers() {
     docker(&env, &["logs", "nothing"]).fails(1).says("nothing");
     env.coracle(["logs", "nothing"]).fails(125);
     docker(&env, &["run", "--pull=never", "nothing"]).fails(125);
-    docker(&env, &["ps", "--nosuch"]).fails(125).says("unknown flag --nosuch");
+    docker(&env, &["ps", "--nosuch"]).fails(125).says("unknown flag: --nosuch");
     for verb in
         ["build", "swarm", "buildx", "network", "login", "push", "search", "compose", "stack", "context"]
     {
@@ -91,11 +91,11 @@ fn versions_and_exit_codes_are_dockers() {
     }
     docker(&env, &["frobnicate"])
         .fails(1)
-        .says("Error: unknown command: docker frobnicate\nHint: See docker --help");
-    docker(&env, &["container", "strat"])
-        .fails(1)
-        .says("docker container strat\nHint: Did you mean docker container start?");
-    env.coracle(["frobnicate"]).fails(125).says("unknown command \"frobnicate\"");
+        .says("Error: unknown command: docker frobnicate: 'frobnicate' is not a docker command\nHint: See 'docker --help'");
+    docker(&env, &["container", "strat"]).fails(1).says(
+        "docker container strat: 'strat' is not a docker command\nHint: Did you mean docker container start?",
+    );
+    env.coracle(["frobnicate"]).fails(125).says("unrecognized command `coracle frobnicate`");
 }
 
 #[test]

@@ -73,9 +73,9 @@ fn a_check_by_hand_has_exit_codes() {
     env.coracle(["healthcheck", "run", "nobody"]).fails(125).says("nobody");
     env.coracle(["healthcheck", "run"]).fails(125);
     env.coracle(["stop", "web"]).ok();
-    env.coracle(["healthcheck", "run", "web"]).fails(125).says("container web is not running");
+    env.coracle(["healthcheck", "run", "web"]).fails(125).says("container state improper");
     start(&env, "plain", &[], IDLE);
-    env.coracle(["healthcheck", "run", "plain"]).fails(125).says("has no health check");
+    env.coracle(["healthcheck", "run", "plain"]).fails(125).says("has no defined healthcheck");
     assert_eq!(field(&env, "plain", "{{.State.Health.Status}}|{{.State.Health.FailingStreak}}"), "|0");
     let config = "{{.Config.Healthcheck}} {{.Config.HealthcheckOnFailureAction}}";
     assert_eq!(field(&env, "plain", config), "<nil> none");
@@ -310,7 +310,7 @@ fn update_changes_the_check_of_a_container_that_runs() {
     env.coracle(["update", "--no-healthcheck", "web"]).ok();
     assert_eq!(field(&env, "web", "{{.State.Health.Status}}"), "");
     assert!(!shown(&env, "web").contains("healthy"), "{}", shown(&env, "web"));
-    env.coracle(["update", "--health-retries=2", "web"]).fails(125).says("no health check");
+    env.coracle(["update", "--health-retries=2", "web"]).fails(125).says("healthcheck command is not set");
     let told = env.coracle(["events", "--stream=false", "-f", "event=update", "--format", "{{.Name}}"]).ok();
     assert_eq!(told.lines(), ["web", "web"]);
 }

@@ -238,7 +238,7 @@ fn a_full_data_root_is_named() {
     let fill = "mkdir $D/root; mount -t tmpfs -o size=16k,nr_inodes=4 none $D/root\n";
     let output = apart(&env, &format!("{fill} $C ps"));
     assert_eq!(output.code, 125, "{output}");
-    let output = output.says("No space left on device").says("is full");
+    let output = output.says("no space left on device").says("is full");
     assert_eq!(output.stderr.matches("Error: ").count(), 1, "{output}");
     let output = apart(&env, &format!("rmdir $D/root; {fill} $C info --format json"));
     let found = check(&output, "data-root");

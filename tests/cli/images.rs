@@ -101,7 +101,7 @@ fn rmi_takes_names_away_and_then_the_image() {
     for dir in ["images", "refs", "layers", "trash", "tmp", "oci/blobs/sha256"] {
         assert_eq!(std::fs::read_dir(env.root().join(dir)).unwrap().count(), 0, "{dir}");
     }
-    env.coracle(["rmi", "second:1"]).fails(1).says("second:1 is not here");
+    env.coracle(["rmi", "second:1"]).fails(1).says("second:1: image not known");
     env.coracle(["rmi", "--ignore", "second:1"]).ok();
     let (_, third) = env.pulled(one_file("third"), "rmi/third");
     // One failure does not stop the others.

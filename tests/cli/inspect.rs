@@ -170,5 +170,5 @@ fn volumes_are_found_after_containers_and_images() {
     assert_eq!(env.coracle(["inspect", "-t", "volume", "data"]).ok().json()[0]["Name"], "data");
     env.coracle(["inspect", "-t", "volume", "nothing"]).fails(125).says("nothing");
     env.coracle(["inspect", "-t", "image", "data"]).fails(125);
-    env.coracle(["inspect", "nothing"]).fails(125).says("no container, image or volume");
+    env.coracle(["inspect", "nothing"]).fails(125).says("no such object: \"nothing\"");
 }

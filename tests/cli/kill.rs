@@ -9,7 +9,7 @@ fn kill_ends_a_container_before_it_returns() {
     start(&env, "web", &[], "trap '' TERM HUP; while :; do sleep 0.05; done");
     assert_eq!(env.coracle(["kill", "web"]).ok().text(), "web");
     assert_eq!(field(&env, "web", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
-    env.coracle(["kill", "web"]).fails(125).says("not running");
+    env.coracle(["kill", "web"]).fails(125).says("can only kill running containers");
 }
 
 #[test]

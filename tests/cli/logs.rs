@@ -166,7 +166,7 @@ fn options_of_the_log_are_refused_with_the_reason() {
 fn what_keeps_no_log_says_so() {
     let env = TestEnv::new();
     start(&env, "quiet", &["--log-driver", "none"], "echo x");
-    env.coracle(["logs", "quiet"]).fails(125).says("keeps no log");
+    env.coracle(["logs", "quiet"]).fails(125).says("using the 'none' log driver, cannot read logs");
     env.coracle(["logs", "nobody"]).fails(125).says("nobody");
     env.coracle(["logs"]).fails(125);
 }

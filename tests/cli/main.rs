@@ -51,6 +51,7 @@ mod notify;
 mod overlay;
 mod pages;
 mod pause;
+mod phrases;
 mod port;
 mod programs;
 mod ps;

@@ -209,7 +209,7 @@ fn a_monitor_that_is_told_to_end_stops_the_payload() {
 #[test]
 fn a_time_limit_kills() {
     let env = TestEnv::new();
-    run(&env, &["--rm", "--timeout", "1"], &["sleep", "600"]).fails(137);
+    run(&env, &["--rm", "--timeout", "1"], &["sleep", "600"]).fails(255);
 }
 
 /// `--rm`: when the command returns, name and directory are free.

@@ -119,7 +119,7 @@ fn an_image_that_is_mounted_stays() {
     start(&env, "c", &["--mount", &format!("type=image,src={full},dst=/i")], "cat /i/data");
     env.coracle(["wait", "c"]).ok();
     assert_eq!(env.coracle(["logs", "c"]).ok().text(), "in the image");
-    env.coracle(["rmi", full]).fails(2).says("in use by container");
+    env.coracle(["rmi", full]).fails(2).says("image is in use by a container");
     env.coracle(["rm", "c"]).ok();
     env.coracle(["rmi", full]).ok();
 }
@@ -138,7 +138,9 @@ fn patterns_mount_each_match() {
     let place = env.path().join("g");
     let option = format!("type=glob,src={}/b*", place.display());
     assert_eq!(shown(&env, &["--mount", &option], &format!("ls {}", place.display())), "b1");
-    run(&env, &["--mount", "type=glob,src=./g/none*,dst=/m"], "true").fails(125).says("matches nothing");
+    run(&env, &["--mount", "type=glob,src=./g/none*,dst=/m"], "true")
+        .fails(125)
+        .says("no file paths matching glob");
 }
 
 #[test]

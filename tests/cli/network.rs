@@ -75,7 +75,7 @@ fn ports_mean_nothing_without_a_network_of_ones_own() {
     let env = TestEnv::new();
     for network in ["none", "host"] {
         let seen = run_ok(&env, &["--rm", "--network", network, "-p", "80:80"], &["true"]);
-        seen.says(&format!("published ports are dropped: network {network} has none"));
+        seen.says(&format!("Port mappings have been discarded because \"{network}\" network namespace mode does not support them"));
     }
 }
 
@@ -230,7 +230,7 @@ fn a_taken_port_is_refused_before_anything_changes() {
     let port = holder.local_addr().unwrap().port();
     let refused = run(&env, &["--name", "web", "-p", &format!("127.0.0.1:{port}:80")], &["true"]);
     assert_eq!(refused.code, 125, "{refused}");
-    let refused = refused.says(&format!("host port {port} is in use"));
+    let refused = refused.says(&format!("{port}: bind: address already in use"));
     assert!(refused.stderr.contains("Hint: See who has it: ss -tlnp"), "{refused}");
     assert!(refused.stdout.is_empty(), "{refused}");
 }
@@ -320,7 +320,7 @@ fn bad_values_name_the_bad_part() {
         (["-p", "80/sctp"], "user-mode networking does not support sctp"),
         (["-p", "8080:x"], "the container port \"x\" is not a number"),
         (["--expose", "99999"], "99999 is not between 1 and 65535"),
-        (["--network", "nowhere"], "there is no such network"),
+        (["--network", "nowhere"], "unable to find network with name or ID nowhere: network not found"),
         (["--network", "slirp4netns:mtu=1"], "mtu \"1\" is not a number between 68 and 65521"),
         (["--add-host", "db"], "the address is missing"),
         (["--dns", "one.one"], "it is not an IP address"),

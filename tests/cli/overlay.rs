@@ -421,7 +421,7 @@ fn where_both_are_missing_both_are_named() {
                   mount --bind /dev/$f d/$f || exit 1; done && mount --rbind d /dev";
     let run = "$C run --rm --network=none busybox true";
     let output = on_an_overlay(&env, before, run).fails(125);
-    for part in ["/dev/fuse", "the kernel refuses an overlay", "Invalid argument", "Hint: ", "modprobe fuse"]
+    for part in ["/dev/fuse", "the kernel refuses an overlay", "invalid argument", "Hint: ", "modprobe fuse"]
     {
         assert!(output.stderr.contains(part), "{part}: {output:?}");
     }

@@ -29,7 +29,7 @@ fn ports_are_shown_as_podman_shows_them() {
     env.coracle(["port", "web", "80/udp"]).fails(125).says("80/udp");
     assert_eq!(env.coracle(["port", "quiet"]).ok().text(), "");
     assert_eq!(env.coracle(["port", "-l"]).ok().text(), "");
-    env.coracle(["port", "-l", "80"]).fails(125).says("not published");
+    env.coracle(["port", "-l", "80"]).fails(125).says("failed to find published port");
     let all = env.coracle(["port", "--all"]).ok().lines();
     assert_eq!(all[0], format!("{}\t{}", &web[..12], lines[0]));
     assert_eq!(all.len(), 2);

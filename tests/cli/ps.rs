@@ -200,6 +200,6 @@ fn a_reboot_leaves_exited_containers() {
     // A process that was killed takes a moment to let go of its lock.
     eventually("the end is seen", || env.coracle(["ps", "-a"]).ok().stdout.contains("Exited (255)"));
     assert!(field(&env, "web", "{{.State.Error}}").contains("restarted"));
-    env.coracle(["kill", "web"]).fails(125).says("not running");
+    env.coracle(["kill", "web"]).fails(125).says("can only kill running containers");
     env.coracle(["rm", "-f", "web"]).ok();
 }

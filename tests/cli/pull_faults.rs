@@ -300,7 +300,7 @@ fn a_registry_that_cannot_be_reached_gets_its_hint() {
     let registry = FaultyRegistry::start();
     let name = format!("{}/x", registry.address());
     let output = env.coracle(["pull", "--retry", "0", "--tls-verify", &name]).fails(125);
-    output.says("cannot reach registry").says("plain http");
+    output.says("pinging container registry").says("plain http");
 }
 
 #[test]

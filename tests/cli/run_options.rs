@@ -88,7 +88,7 @@ fn the_process_is_as_asked_for() {
     assert_eq!(entry(&["--entrypoint", r#"["echo","-n"]"#], &["x"]).stdout, "x");
     assert_eq!(entry(&["--entrypoint", ""], &["echo", "y"]).text(), "y");
     for bad in [&["-u", "nosuch"][..], &["-u", "0:nosuch"]] {
-        let output = sh(&env, bad, "true").fails(125);
+        let output = sh(&env, bad, "true").fails(126);
         assert!(output.stderr.contains("nosuch"), "{output}");
     }
     assert!(env.containers().is_empty());
@@ -379,13 +379,13 @@ fn streams_are_attached_as_asked() {
     refused(&env, &["-w", "here"], "\"here\" is not an absolute path").says("Hint: ");
     refused(&env, &["--log-driver=journald"], "journald");
     // Podman warns where docker refuses.
-    sh(&env, &["-it"], "test -t 0 && test -t 1").ok().says("not a terminal");
+    sh(&env, &["-it"], "test -t 0 && test -t 1").ok().says("The input device is not a TTY");
 }
 
 #[test]
 fn a_run_ends_in_time() {
     let env = TestEnv::with_images();
-    sh(&env, &["--timeout=1"], "sleep 1000").fails(137);
+    sh(&env, &["--timeout=1"], "sleep 1000").fails(255);
     let script = "trap 'echo caught; exit 3' USR1; echo ready; while :; do sleep 0.1; done";
     let id = env
         .coracle([
@@ -535,7 +535,7 @@ fn a_directory_can_be_the_root() {
     assert_eq!(run("/:O", "id -u; echo x >/tmp/here && cat /tmp/here").ok().text(), "0\nx");
     run("/", "true").fails(125).says("/:O");
     run("./missing", "true").fails(125).says("missing");
-    env.coracle(["run", "--rootfs", tree]).fails(125).says("command");
+    env.coracle(["run", "--rootfs", tree]).fails(127).says("no command or entrypoint provided");
     assert!(env.containers().is_empty());
 }
 

@@ -169,7 +169,9 @@ fn several_images_and_names_go_into_one_archive() {
         .fails(125)
         .says("docker-archive only");
     env.coracle(["save", "-o", "no.tar", &first, "nothing", "A B"]).fails(125);
-    env.coracle(["save", "-m", "-o", "no.tar", &first, "nothing"]).fails(125).says("nothing is not here");
+    env.coracle(["save", "-m", "-o", "no.tar", &first, "nothing"])
+        .fails(125)
+        .says("nothing: image not known");
     // A name of another image is not given to this one: both were meant.
     env.coracle(["save", "-o", "no.tar", &first, &second])
         .fails(125)
@@ -244,9 +246,9 @@ fn save_refuses_what_does_not_go_together() {
     let output = broken.ok();
     assert_eq!((output.text(), output.stderr.as_str()), ("10", ""));
     let mut session = env.coracle(["save", &name]).pty();
-    expectrl::Expect::expect(&mut session, "not written to a terminal").unwrap();
+    expectrl::Expect::expect(&mut session, "cannot write to terminal").unwrap();
     let mut session = env.coracle(["load"]).pty();
-    expectrl::Expect::expect(&mut session, "not read from a terminal").unwrap();
+    expectrl::Expect::expect(&mut session, "cannot read from terminal").unwrap();
     env.coracle(["load", "-i", "https://example.org/a.tar"])
         .fails(125)
         .says("curl -fL https://example.org/a.tar | coracle load");

@@ -190,7 +190,9 @@ fn two_pulls_of_the_same_image_at_once_agree() {
 fn an_image_without_layers_is_an_empty_root() {
     let env = TestEnv::new();
     let image = push(ImageBuilder::new(), "store/scratch");
-    env.coracle(["run", "--rm", "--network=none", &image, "sh"]).fails(127).says("\"sh\" was not found");
+    env.coracle(["run", "--rm", "--network=none", &image, "sh"])
+        .fails(127)
+        .says("executable file `sh` not found in $PATH");
     env.coracle(["create", "--name", "filled", "--network=none", &image, "/busybox", "cat", "/made"]).ok();
     let program = which("busybox").unwrap();
     env.coracle(["cp"]).arg(program).arg("filled:/busybox").ok();

@@ -12,8 +12,7 @@ fn out(env: &TestEnv, options: &[&str], script: &str) -> String {
 fn refused(env: &TestEnv, options: &[&str], says: &str) {
     let output = env.coracle(["run", "--rm"]).args(options).args(["busybox", "true"]).fails(125);
     assert!(output.stderr.contains(says), "{options:?} {says}: {output}");
-    assert!(output.stderr.starts_with("Error:"), "{output}");
-    assert!(output.stderr.contains("Hint:") || output.stderr.contains("Caused by:"), "{output}");
+    assert!(output.stderr.starts_with("Error: "), "{output}");
     assert!(env.containers().is_empty(), "{output}");
 }
 
@@ -78,7 +77,7 @@ fn the_process_gets_its_surroundings() {
     refused(&env, &["--oom-score-adj", "2000"], "2000");
     let lower =
         env.coracle(["run", "--rm", "--network=none", "--oom-score-adj=-1000", "busybox", "true"]).ok();
-    lower.says("cannot go below");
+    lower.says("is lower than the current one, changing to ");
     let bits = |options: &[&str]| out(&env, options, "uname -m");
     if bits(&[]) == "x86_64" {
         assert_eq!(bits(&["--personality", "LINUX32"]), "i686");

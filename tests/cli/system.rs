@@ -65,7 +65,7 @@ fn df_is_what_du_says() {
     {
         assert!(details.contains(part), "{part}: {details}");
     }
-    env.coracle(["system", "df", "-v", "--format", "json"]).fails(125).says("exclude");
+    env.coracle(["system", "df", "-v", "--format", "json"]).fails(125).says("cannot be set together");
     env.coracle(["rm", "-f", "-t", "0", "a"]).ok();
 }
 
@@ -86,8 +86,12 @@ fn prune_takes_what_nobody_uses_and_nothing_else() {
     env.coracle(["system", "prune"]).fails(125).says("--force");
     let asked = env.coracle(["system", "prune", "--volumes", "-a"]).stdin("n\n").ok().stdout;
     assert!(asked.contains("all stopped containers") && asked.contains("all volumes"), "{asked}");
-    env.coracle(["system", "prune", "-f", "--filter", "dangling=true"]).fails(125).says("not a key");
-    env.coracle(["system", "prune", "-f", "--external", "-a"]).fails(125).says("excludes");
+    env.coracle(["system", "prune", "-f", "--filter", "dangling=true"])
+        .fails(125)
+        .says("dangling is an invalid filter");
+    env.coracle(["system", "prune", "-f", "--external", "-a"])
+        .fails(125)
+        .says("--external cannot be set together with --all");
     assert!(
         env.coracle(["system", "prune", "-f", "--external"])
             .ok()

@@ -390,7 +390,7 @@ fn maps_are_given_line_by_line() {
         (&["--uidmap=5:1:10"][..], "no root"),
         (&["--uidmap=0:1:4000000000"], "this account has"),
         (&["--uidmap=0:1:10", "--gidmap=0:1:10,5:20:1"], "same ids"),
-        (&["--uidmap=0:1:10", "--userns=nomap"], "does not go with"),
+        (&["--uidmap=0:1:10", "--userns=nomap"], "cannot be set together"),
     ] {
         env.coracle(["run", "--rm"]).args(options).args(["busybox", "true"]).fails(125).says(why);
     }

@@ -32,7 +32,10 @@ fn a_volume_is_made_shown_and_removed() {
     assert_eq!(owner.text(), "1000:7");
     env.coracle(["volume", "exists", "data"]).ok();
     env.coracle(["volume", "exists", "dat"]).fails(1);
-    env.coracle(["volume", "create", "data"]).fails(125).says("exists already").says("--ignore");
+    env.coracle(["volume", "create", "data"])
+        .fails(125)
+        .says("volume with name data already exists: volume already exists")
+        .says("--ignore");
     assert_eq!(env.coracle(["volume", "create", "--ignore", "data"]).ok().text(), "data");
     assert_eq!(env.coracle(["volume", "rm", "dat"]).ok().text(), "data");
     env.coracle(["volume", "exists", "data"]).fails(1);
@@ -116,7 +119,7 @@ fn inspect_takes_beginnings_templates_and_all() {
     let some = env.coracle(["volume", "inspect", "nobody", "aa2"]).fails(125).says("nobody");
     assert_eq!(some.json()[0]["Name"], "aa2");
     env.coracle(["volume", "inspect"]).fails(125).says("no volume was named");
-    env.coracle(["volume", "inspect", "-a", "aa1"]).fails(125).says("exclude each other");
+    env.coracle(["volume", "inspect", "-a", "aa1"]).fails(125).says("no arguments are needed with --all");
 }
 
 #[test]
@@ -124,7 +127,10 @@ fn a_volume_in_use_stays_until_its_containers_go() {
     let env = TestEnv::new();
     container(&env, "user", &["-v", "data:/data"], IDLE);
     env.coracle(["volume", "create", "free"]).ok();
-    env.coracle(["volume", "rm", "data"]).fails(2).says("used by container").says("--force data");
+    env.coracle(["volume", "rm", "data"])
+        .fails(2)
+        .says("is being used by the following container(s)")
+        .says("--force data");
     env.coracle(["volume", "rm", "nobody"]).fails(1).says("nobody");
     assert_eq!(env.coracle(["volume", "rm", "nobody", "free", "data"]).fails(2).lines(), ["free"]);
     assert_eq!(volumes(&env, &[]), ["data"]);

@@ -164,7 +164,7 @@ fn whoever_comes_early_waits_for_the_payload() {
     let fails = env.coracle(["run", "-d", "--name", "f", "--network=none", "busybox", "/nosuch"]);
     let fails = fails.env("CORACLE_FAILPOINT", "start.pivot=pause:700").start();
     eventually("it is there", || env.coracle(["container", "exists", "f"]).run().code == 0);
-    env.coracle(["exec", "f", "true"]).fails(125).says("is not running");
+    env.coracle(["exec", "f", "true"]).fails(255).says("container state improper");
     assert_eq!(fails.wait().code, 127);
 }
 

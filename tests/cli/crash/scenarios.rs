@@ -25,8 +25,8 @@ type Words = &'static [&'static str];
 const NONE: Scenario =
     Scenario { name: "", prepare: &[], acts: &[], again: &[], statuses: &[], leaves_made: false };
 
-const TAKEN: &[&str] = &["is in use"];
-const GONE: &[&str] = &["no container with name or id"];
+const TAKEN: &[&str] = &["is already in use"];
+const GONE: &[&str] = &["no such container"];
 /// A start that was killed: not begun, begun, or ended with its monitor.
 const STARTED: &[&str] = &["created", "running", "exited"];
 
@@ -72,7 +72,7 @@ pub(super) const ALL: &[Scenario] = &[
             &["run", "-d", "--name=one", "--network=none", "--restart=on-failure:2", "keep:1", "false"],
             &["wait", "one"],
         ],
-        again: &["is in use", "no container with name or id"],
+        again: &["is already in use", "no such container"],
         statuses: &["created", "running", "exited", "restarting"],
         ..NONE
     },
@@ -167,7 +167,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "untag",
         prepare: &[&["tag", "keep:1", "more:1"]],
         acts: &[&["untag", "keep:1", "more:1"]],
-        again: &["is not a name of this image"],
+        again: &["tag not known"],
         ..NONE
     },
     Scenario {
@@ -180,7 +180,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "rmi",
         prepare: &[&["pull", "-q", "@pull"], &["tag", "@pull", "more:1"]],
         acts: &[&["rmi", "more:1", "@pull"]],
-        again: &["is not here"],
+        again: &["image not known"],
         ..NONE
     },
     Scenario {
@@ -192,7 +192,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "volume-create",
         acts: &[&["volume", "create", "data"]],
-        again: &["exists already"],
+        again: &["volume already exists"],
         ..NONE
     },
     Scenario {
