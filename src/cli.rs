@@ -3,6 +3,7 @@
 //! Building all of it takes milliseconds, so only the part that a command line needs is built.
 
 use crate::cmd;
+use crate::cmd::options::switch::switchable;
 use crate::cmd::verbs;
 use crate::host::GlobalOptions;
 use clap::error::ErrorKind;
@@ -13,6 +14,7 @@ mod commands;
 pub mod help;
 pub mod pages;
 mod path;
+mod words;
 
 use commands::verb;
 
@@ -27,16 +29,21 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The program itself, without its verbs.
+fn root() -> clap::Command {
+    let root = GlobalOptions::augment_args(clap::Command::new("coracle")).mut_args(switchable);
+    verbs::as_pflag(root).args_override_self(true)
+}
+
 /// The tree, in which each command gets its arguments once it is parsed or built.
 fn tree() -> clap::Command {
     let version = clap::Arg::new("version").short('v').long("version").help("Print version");
-    let tree = verbs::below(GlobalOptions::augment_args(clap::Command::new("coracle")), Command::ALL);
+    let tree = verbs::below(root(), Command::ALL);
     let (name, banner) = cmd::version::banner();
     tree.about("Run containers without root, a daemon or setup")
         .display_name(name)
         .version(banner)
         .disable_version_flag(true)
-        .args_override_self(true)
         .arg(version.action(ArgAction::Version))
         .help_template(help::template())
         .after_help(help::MORE)
@@ -60,10 +67,13 @@ pub struct Refused {
 /// # Errors
 /// What clap refuses, and requests for help.
 pub fn read(words: &[OsString]) -> Result<Cli, Box<Refused>> {
-    if let Some(cli) = short(words) {
+    let root = root();
+    let given = words::given(words, &root);
+    let words = given.as_deref().unwrap_or(words);
+    let path = path::of(words, &root);
+    if let Some(cli) = short(words, &path, root.clone()) {
         return Ok(cli);
     }
-    let path = path::of(words);
     let mut tree = help::with_examples(tree(), &path);
     tree.try_get_matches_from_mut(words).and_then(found).map_err(|error| {
         // Without a verb there is nothing to do but to say what could be done.
@@ -77,11 +87,8 @@ pub fn read(words: &[OsString]) -> Result<Cli, Box<Refused>> {
     })
 }
 
-fn short(words: &[OsString]) -> Option<Cli> {
-    let path = path::of(words);
-    let first = *path.first()?;
-    let tree = GlobalOptions::augment_args(clap::Command::new("coracle").args_override_self(true));
-    let tree = tree.subcommand(verb(first)?.command());
+fn short(words: &[OsString], path: &[&str], root: clap::Command) -> Option<Cli> {
+    let tree = root.subcommand(verb(path.first()?)?.command());
     found(tree.try_get_matches_from(words).ok()?).ok()
 }
 
@@ -101,7 +108,7 @@ pub fn whole() -> clap::Command {
 /// arguments and candidates, the rest names only.
 pub fn completed() -> clap::Command {
     let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
-    let mut tree = path::only(tree(), &path::of(&words));
+    let mut tree = path::only(tree(), &path::of(&words, &root()));
     tree.build();
     cmd::completion::with_names(tree)
 }
@@ -145,7 +152,8 @@ mod tests {
             "coracle create --rm --rm=false --name a --name b -e A -e B alpine",
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let short = short(&words).unwrap_or_else(|| panic!("{line} is not read"));
+            let path = path::of(&words, &root());
+            let short = short(&words, &path, root()).unwrap_or_else(|| panic!("{line} is not read"));
             let whole = tree().try_get_matches_from(words).and_then(found).unwrap();
             assert_eq!(format!("{short:?}"), format!("{whole:?}"), "{line}");
         }
@@ -153,7 +161,7 @@ mod tests {
             ["coracle run --help", "coracle run --nosuch", "coracle imag", "coracle Images", "coracle"]
         {
             let words: Vec<OsString> = refused.split(' ').map(OsString::from).collect();
-            assert!(short(&words).is_none(), "{refused}");
+            assert!(short(&words, &path::of(&words, &root()), root()).is_none(), "{refused}");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod attach;
 pub mod commit;
 pub mod completion;
 pub mod container;
+pub mod context;
 pub mod cp;
 pub mod create;
 mod dialect;
@@ -32,8 +33,10 @@ pub mod kill;
 mod linger;
 pub mod load;
 pub mod logs;
+pub mod network;
 pub mod options;
 pub mod pause;
+pub mod pod;
 pub mod port;
 pub mod ps;
 pub mod pull;
@@ -96,6 +99,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Commit(args) => commit::run(&args, env),
         Command::Completion(args) => completion::run(&args, env),
         Command::Container(args) => groups::container(args, env),
+        Command::Context(args) => context::run(&args, env),
         Command::Create(args) => create::run(*args, env),
         Command::Events(args) => events::run(&args, env),
         Command::Cp(args) => cp::run(&args, env),
@@ -113,7 +117,9 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
+        Command::Network(args) => network::run(&args, env),
         Command::Pause(args) => pause::pause(&args, env),
+        Command::Pod(args) => pod::run(&args, env),
         Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),

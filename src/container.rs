@@ -120,6 +120,24 @@ impl fmt::Display for Name {
     }
 }
 
+/// A container's name as users write it. docker's has a slash in front, which it may be typed with too: `/web`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerName(pub Name);
+
+impl ContainerName {
+    /// The text without the slash.
+    pub fn bare(text: &str) -> &str {
+        text.strip_prefix('/').unwrap_or(text)
+    }
+}
+
+impl FromStr for ContainerName {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        ContainerName::bare(s).parse().map(ContainerName)
+    }
+}
+
 /// Where a container stands. Never stored: derived from the records and the monitor's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -201,6 +219,10 @@ mod tests {
         for good in ["a", "web-1", "A.b_c", "0"] {
             assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
         }
+        for bad in ["/", "//a", "/../x", "/a/b"] {
+            assert!(bad.parse::<ContainerName>().is_err(), "{bad:?}");
+        }
+        assert_eq!("/web".parse::<ContainerName>().unwrap().0.as_str(), "web");
         assert!("../../etc".parse::<ContainerId>().is_err());
         assert!("A".repeat(64).parse::<ContainerId>().is_err());
         assert!("a".repeat(64).parse::<ContainerId>().is_ok());

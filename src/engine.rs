@@ -26,4 +26,6 @@ pub struct Engine<'a> {
     pub store: &'a Store,
     /// `$XDG_CONFIG_HOME`: where the configuration of registries lies.
     pub config: &'a Path,
+    /// The directory of docker's configuration, where one was named.
+    pub docker: Option<&'a Path>,
 }

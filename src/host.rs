@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 
+mod accepted;
 mod accounts;
 mod caller;
 mod config;
@@ -13,7 +14,9 @@ mod logout;
 mod machine;
 mod options;
 mod roots;
+mod socket;
 
+pub use accepted::AcceptedOptions;
 pub use accounts::account;
 pub use caller::{Caller, Limit, caller, environment};
 pub use cures::{Symptom, cures};
@@ -24,6 +27,7 @@ pub use logout::ends_at_logout;
 pub use machine::{Distribution, Machine, machine, machine_id};
 pub use options::{GlobalOptions, StorageOption};
 pub use roots::Roots;
+pub use socket::socket;
 
 /// What every verb is given.
 #[derive(Debug, Clone)]
@@ -42,7 +46,9 @@ impl Env {
         // A relative one would be another place in each directory (XDG Base Directory Specification).
         let base = directories::BaseDirs::new().filter(|_| home_is_absolute());
         let settings = config::read(base.as_ref().map(directories::BaseDirs::config_dir))?;
-        logger::start(options.log_level.or(settings.log_level).unwrap_or_default());
+        let level = options.log_level.or(options.accepted.level()).or(settings.log_level);
+        logger::start(level.unwrap_or_default());
+        options.accepted.check()?;
         let roots = Roots::find(options, settings, base.as_ref())?;
         log::debug!("data root {}, volatile state {}", roots.data.display(), roots.runtime.display());
         Ok(Env { roots })

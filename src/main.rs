@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refused) => return ui::usage(&refused.error, &refused.tree),
     };
-    let result = host::Env::new(&cli.global).and_then(|env| cmd::dispatch(cli.command, &env));
+    let accepted = &cli.global.accepted;
+    let result = ui::divert(accepted.out.as_deref(), accepted.noout)
+        .and_then(|()| host::Env::new(&cli.global))
+        .and_then(|env| cmd::dispatch(cli.command, &env));
     result.unwrap_or_else(|error| ui::fail(&error))
 }

@@ -59,6 +59,9 @@ pub struct ContainerSpec {
     pub process: ProcessSpec,
     /// Host name inside.
     pub hostname: String,
+    /// NIS domain name inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
     /// Which namespaces are its own.
     pub namespaces: NamespaceSpec,
     /// Which of the shared namespace's ids its own are.
@@ -195,6 +198,9 @@ impl Default for FilesSpec {
 pub struct LifecycleSpec {
     /// Remove the container when it exits (`--rm`).
     pub auto_remove: bool,
+    /// Then remove its image too, unless that has another name or another container uses it (`--rmi`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remove_image: bool,
     /// Signal number that `stop` sends, 1 to 64.
     pub stop_signal: i32,
     /// Seconds that `stop` waits before it kills.

@@ -2,6 +2,7 @@
 //! argument.
 
 pub mod container;
+pub mod context;
 mod dialect;
 pub mod disk_usage;
 pub mod event;
@@ -9,6 +10,7 @@ pub mod history;
 pub mod image;
 pub mod info;
 pub mod inspect;
+pub mod network;
 mod ports;
 pub mod secret;
 pub mod stats;

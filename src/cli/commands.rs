@@ -14,6 +14,8 @@ verbs::verbs! {
         Completion(cmd::completion::Args),
         /// Manage containers
         Container(cmd::groups::ContainerArgs),
+        /// Show docker's contexts, of which there is one
+        Context(cmd::context::Args),
         /// Copy files between containers and the host
         Cp(cmd::cp::Args),
         /// Create a container without starting it
@@ -48,8 +50,12 @@ verbs::verbs! {
         Load(cmd::load::Args),
         /// Show the logs of containers
         Logs(cmd::logs::Args),
+        /// List networks
+        Network(cmd::network::Args),
         /// Pause containers
         Pause(cmd::pause::Args),
+        /// List pods, of which there are none
+        Pod(cmd::pod::Args),
         /// Show the published ports of a container
         Port(cmd::port::Args),
         /// List containers

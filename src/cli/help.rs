@@ -23,6 +23,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "inspect",
             "kill",
             "pause",
+            "pod",
             "port",
             "rename",
             "restart",
@@ -35,8 +36,8 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Images and registries", &["history", "image", "import", "load", "rmi", "save", "tag", "untag"]),
-    ("Volumes, secrets and networks", &["secret", "volume"]),
-    ("System", &["completion", "events", "system", "unshare", "version"]),
+    ("Volumes, secrets and networks", &["network", "secret", "volume"]),
+    ("System", &["completion", "context", "events", "system", "unshare", "version"]),
 ];
 
 /// The last line of the help.

@@ -16,13 +16,15 @@ macro_rules! pages {
 
 pages! {
     "attach" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
-    "container-prune" "coracle" "cp" "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run"
-    "history" "image" "image-exists" "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill"
-    "load" "logs" "pause" "port" "ps" "pull" "rename" "restart" "rm" "rmi" "run" "save" "secret"
-    "secret-create" "secret-exists" "secret-inspect" "secret-ls" "secret-rm" "start" "stats" "stop" "system"
-    "system-check" "system-df" "system-prune" "system-reset" "tag" "top" "unpause" "unshare" "untag" "update"
-    "version" "volume" "volume-create" "volume-exists" "volume-export" "volume-import" "volume-inspect"
-    "volume-ls" "volume-mount" "volume-prune" "volume-rm" "volume-unmount" "wait"
+    "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
+    "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
+    "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill" "load" "logs" "network"
+    "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "rename" "restart"
+    "rm" "rmi" "run" "save" "secret" "secret-create" "secret-exists" "secret-inspect" "secret-ls" "secret-rm"
+    "start" "stats" "stop" "system" "system-check" "system-df" "system-migrate" "system-prune"
+    "system-renumber" "system-reset" "tag" "top" "unpause" "unshare" "untag" "update" "version" "volume"
+    "volume-create" "volume-exists" "volume-export" "volume-import" "volume-inspect" "volume-ls"
+    "volume-mount" "volume-prune" "volume-rm" "volume-unmount" "wait"
 }
 
 /// What is true of every command; a page's own section of the same name stands in its place.

@@ -1,30 +1,30 @@
 //! Finds the commands that a command line names, before it is parsed.
 
 use super::commands::verb;
+use super::words::{self, Token};
 use crate::cmd::verbs::bare;
 use clap::Command;
 use std::ffi::OsString;
 
-/// Global options that take the next word as their value.
-const WITH_VALUE: [&str; 4] = ["--root", "--runroot", "--log-level", "--storage-opt"];
-
 /// The words that may name commands, `container` and `ls` say: two at most, up to the first word that is an
 /// option of anything but the program itself. `help` is passed over: it is asked about them.
-pub(super) fn of(words: &[OsString]) -> Vec<&str> {
+pub(super) fn of<'a>(words: &'a [OsString], root: &Command) -> Vec<&'a str> {
     let mut path = Vec::new();
-    let mut rest = words.iter().skip(1).map_while(|word| word.to_str());
-    while let Some(word) = rest.next() {
-        let global = word.split_once('=').is_some_and(|(option, _)| WITH_VALUE.contains(&option));
-        match word {
-            _ if global => {}
-            _ if WITH_VALUE.contains(&word) => drop(rest.next()),
-            _ if word.starts_with('-') => break,
-            "help" if path.is_empty() => {}
-            _ => path.push(word),
+    let mut rest = words.get(1..).unwrap_or_default();
+    while let Some((token, count)) = words::token(rest, &[root]) {
+        match token {
+            Token::Flags | Token::Valued { .. } => {}
+            Token::Unknown | Token::End => break,
+            Token::Word(_) => match rest[0].to_str() {
+                Some("help") if path.is_empty() => {}
+                Some(word) => path.push(word),
+                None => break,
+            },
         }
         if path.len() == 2 {
             break;
         }
+        rest = &rest[count..];
     }
     path
 }
@@ -62,9 +62,10 @@ mod tests {
             ("coracle help volume rm", &["volume", "rm"]),
             ("coracle run alpine sh", &["run", "alpine"]),
             ("coracle -x ps", &[]),
+            ("coracle --root -x --log-level debug ps", &["ps"]),
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert_eq!(of(&words), wanted, "{line}");
+            assert_eq!(of(&words, &super::super::root()), wanted, "{line}");
         }
     }
 }

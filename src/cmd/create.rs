@@ -41,7 +41,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= args.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config };
+    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
     let made = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&made.warnings);
     ui::out(&format!("{}\n", made.spec.id))?;

@@ -26,10 +26,10 @@ pub struct Args {
     #[arg(long, default_value = "true")]
     pub no_trunc: bool,
     /// Show events since this time, such as 10m or 2006-01-02T15:04:05, and new ones
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Show events until this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Keep showing new events; --stream=false exits after past events
     #[arg(long, default_value = "true")]
@@ -42,16 +42,16 @@ pub struct Args {
 /// A wrong filter, format or time; events that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let now = Utc::now();
-    let moment = |option: &str, text: &Option<String>| {
-        let parse = |text| {
-            time::parse_time(text, now).map_err(|e| phrases::bad_time_for_events(option, text).caused_by(e))
-        };
-        text.as_deref().map(parse).transpose()
+    let since = |text: &String| {
+        time::parse_time(text, now).map_err(|e| phrases::bad_time_for_events("since", text).caused_by(e))
+    };
+    let until = |text: &String| {
+        super::dialect::end(text, now).map_err(|e| phrases::bad_time_for_events("until", text).caused_by(e))
     };
     let request = EventsRequest {
         filters: Filters::parse(&args.filter)?,
-        since: moment("since", &args.since)?,
-        until: moment("until", &args.until)?,
+        since: args.since.as_ref().map(since).transpose()?,
+        until: args.until.as_ref().map(until).transpose()?,
         stream: args.stream,
     };
     let dialect = super::dialect();

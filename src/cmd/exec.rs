@@ -6,6 +6,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::{self, Caller, Env};
 use crate::plan::env::{EnvArg, EnvRequest};
 use crate::plan::keys::DetachKeys;
+use crate::plan::process::UserArg;
 use crate::ui;
 use crate::ui::terminal::{Attachment, Ended, Terminal};
 use crate::view::Dialect;
@@ -52,7 +53,7 @@ pub struct Args {
     pub tty: bool,
     /// User, or user and group, by name or number
     #[arg(short, long, value_name = "USER[:GROUP]")]
-    pub user: Option<String>,
+    pub user: Option<UserArg>,
     /// Working directory; the container's by default
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<PathBuf>,
@@ -85,7 +86,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
             set: args.env,
             ..EnvRequest::default()
         },
-        user: args.user,
+        user: args.user.map(|user| user.0).filter(|user| !user.is_empty()),
         cwd: args.workdir,
         tty: args.tty,
         stdin: args.interactive,

@@ -28,7 +28,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let input = input(args.input.as_deref(), "load -i")?;
     let progress = ui::progress::Progress::new(args.quiet);
     let store = super::store(env)?;
-    let loaded = load::load(&store, input, &mut |step| progress.note(&describe(&step)))?;
+    let name = args.input.as_deref().unwrap_or("-");
+    let loaded = load::load(&store, input, name, &mut |step| progress.note(&describe(&step)))?;
     for image in &loaded {
         let lines: String = shown(image).iter().map(|name| format!("Loaded image: {name}\n")).collect();
         ui::out(&lines)?;

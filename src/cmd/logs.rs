@@ -7,6 +7,7 @@ use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::Stream;
 use crate::text::time;
+use crate::ui;
 use chrono::Utc;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,7 +17,11 @@ const BLOCK: usize = 256 * 1024;
 
 /// Arguments of `logs`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
+#[command(
+    mut_args = crate::cmd::options::switch::switchable,
+    mut_arg("tail", |arg| if ui::docker() { arg.short('n') } else { arg }),
+    mut_arg("names", |arg| if ui::docker() { arg.short(None) } else { arg })
+)]
 pub struct Args {
     /// Containers by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
@@ -31,7 +36,7 @@ pub struct Args {
     #[arg(short, long)]
     pub timestamps: bool,
     /// Show this many lines from the end; -1 or all shows all of them
-    #[arg(long, value_name = "LINES", default_value = "-1", allow_negative_numbers = true, value_parser = lines)]
+    #[arg(long, value_name = "LINES", default_value = "-1", value_parser = lines)]
     pub tail: Tail,
     /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
     #[arg(long, value_name = "TIME")]
@@ -66,17 +71,17 @@ fn lines(text: &str) -> Result<Tail> {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let now = Utc::now();
-    let moment = |option: &str, text: &Option<String>| {
-        let parse = |text| {
-            time::parse_time(text, now).map_err(|e| phrases::bad_time_for_logs(option, text).caused_by(e))
-        };
-        text.as_deref().map(parse).transpose()
+    let since = |text: &String| {
+        time::parse_time(text, now).map_err(|e| phrases::bad_time_for_logs("since", text).caused_by(e))
+    };
+    let until = |text: &String| {
+        super::dialect::end(text, now).map_err(|e| phrases::bad_time_for_logs("until", text).caused_by(e))
     };
     let request = LogsRequest {
         follow: args.follow,
         tail: args.tail.0,
-        since: moment("since", &args.since)?,
-        until: moment("until", &args.until)?,
+        since: args.since.as_ref().map(since).transpose()?,
+        until: args.until.as_ref().map(until).transpose()?,
     };
     let selection =
         ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };

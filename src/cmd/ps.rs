@@ -23,11 +23,11 @@ pub struct Args {
     /// Show the latest container, running or not
     #[arg(short, long, conflicts_with = "last", help_heading = "Which containers")]
     pub latest: bool,
-    /// Show the N latest containers, running or not
+    /// Show the N latest containers, running or not; -1 is no limit
     #[arg(short = 'n', long, value_name = "N", help_heading = "Which containers")]
-    pub last: Option<usize>,
+    pub last: Option<i64>,
     /// Show containers that match a condition: id, name, label, exited, status, ancestor, before, since, until,
-    /// volume or network
+    /// volume, network, publish or expose
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
     pub filter: Vec<String>,
     /// Order by command, created, id, image, names, runningfor, size or status
@@ -74,7 +74,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let request = ListRequest {
         all: args.all,
-        last: args.last.or(args.latest.then_some(1)),
+        last: args.last.and_then(|number| number.try_into().ok()).or(args.latest.then_some(1)),
         filters: Filters::parse(&args.filter)?,
         detail: detail(args),
     };

@@ -1,6 +1,6 @@
 //! `coracle rename`.
 
-use crate::container::Name;
+use crate::container::ContainerName;
 use crate::engine::containers;
 use crate::error::Result;
 use crate::host::Env;
@@ -14,7 +14,7 @@ pub struct Args {
     pub container: String,
     /// New name
     #[arg(value_name = "NEW")]
-    pub name: Name,
+    pub name: ContainerName,
 }
 
 /// Renames a container, running or not. Its host name stays.
@@ -22,6 +22,6 @@ pub struct Args {
 /// # Errors
 /// A container that does not exist, or a name that is taken.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    containers::rename(&super::store(env)?, &args.container, &args.name)?;
+    containers::rename(&super::store(env)?, &args.container, &args.name.0)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, help_heading = "Which containers")]
     pub running: bool,
     /// Seconds to wait before killing; -1 waits forever
-    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true,
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS",
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
 }

@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(short, long)]
     pub force: bool,
     /// With --force: seconds to wait before killing; -1 waits forever
-    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force", allow_negative_numbers = true,
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force",
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
     /// Also remove their anonymous volumes

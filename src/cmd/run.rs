@@ -48,10 +48,11 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let mut wanted = creation::wanted(container, words, &caller)?;
     wanted.start = true;
     wanted.request.process.preserve_fds = run.preserve_fds;
+    wanted.request.lifecycle.remove_image = run.rmi;
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= run.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config };
+    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
     let mut created = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&created.warnings);
     // What is typed is read by one of the two.

@@ -15,7 +15,8 @@ use std::process::ExitCode;
 #[command(
     mut_args = crate::cmd::options::switch::switchable,
     mut_arg("all", |arg| arg.short(None)),
-    mut_arg("ignore", |arg| arg.short(None))
+    mut_arg("ignore", |arg| arg.short(None)),
+    mut_arg("filter", |arg| arg.help("Of these containers, or of all, those that match a condition, as in ps"))
 )]
 pub struct Args {
     /// Which containers.
@@ -51,7 +52,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let message = "either start all containers or the container(s) provided in the arguments";
         return Err(Error::new(Kind::Usage, message).hint("Give either names or --all."));
     }
-    let mut chosen = args.which.chosen(&store, StatusFilter::Ended)?;
+    let mut chosen = args.which.narrowed(&store, StatusFilter::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
             // As in podman, what was to be run does not matter.

@@ -22,12 +22,28 @@ verbs! {
         Events(events::Args),
         /// Show information about this machine and the store
         Info(info::Args),
+        /// Do nothing: containers need no migration
+        Migrate(MigrateArgs),
         /// Remove unused containers, images and volumes
         Prune(prune::Args),
+        /// Do nothing: locks have no numbers
+        Renumber(RenumberArgs),
         /// Remove everything: containers, images, volumes and the store itself
         Reset(reset::Args),
     }
 }
+
+/// Arguments of `system migrate`.
+#[derive(Debug, clap::Args)]
+pub struct MigrateArgs {
+    /// Runtime that containers are to use
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub new_runtime: Option<String>,
+}
+
+/// Arguments of `system renumber`.
+#[derive(Debug, clap::Args)]
+pub struct RenumberArgs {}
 
 /// Runs a verb of `system`.
 ///
@@ -39,6 +55,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         Verb::Df(args) => df::run(args, env),
         Verb::Events(args) => events::run(args, env),
         Verb::Info(args) => info::run(args, env),
+        // Each container has a monitor of its own, and is locked by its files.
+        Verb::Migrate(_) | Verb::Renumber(_) => Ok(ExitCode::SUCCESS),
         Verb::Prune(args) => prune::run(args, env),
         Verb::Reset(args) => reset::run(args, env),
     }

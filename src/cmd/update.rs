@@ -7,7 +7,8 @@ use crate::container::RestartPolicy;
 use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::{self, UpdateRequest};
 use crate::error::{Error, Kind, Result};
-use crate::host::Env;
+use crate::host::{self, Env};
+use crate::plan::limits::{self, UlimitArg};
 use crate::ui;
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ pub struct Args {
     /// Restart policy: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<RestartPolicy>,
+    /// Ulimit, or host for the caller's limits; takes effect when the container is started
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
+    pub ulimit: Vec<UlimitArg>,
     /// How its health is checked.
     #[command(flatten)]
     pub health: HealthArgs,
@@ -38,6 +42,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         restart: args.restart,
         health: args.health.clone().request()?,
         limits: args.resources.clone().resources()?,
+        ulimits: limits::ulimits(&args.ulimit, &host::caller()?.limits)?,
     };
     if wanted.is_empty() {
         return Err(Error::new(Kind::Usage, "there is nothing to change")

@@ -1,7 +1,7 @@
 //! Verbs as enums for the parser, and as lists: only the requested command gets its arguments, because building
 //! all of them takes milliseconds.
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 
 /// One verb of a list.
 #[derive(Debug)]
@@ -45,7 +45,18 @@ pub fn bare(command: Command) -> Command {
 /// Puts arguments on a command and leaves its line of help as it is: several verbs may share the arguments.
 pub fn arguments<A: Args>(command: Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
-    A::augment_args(command).about(about).long_about(None::<&str>)
+    as_pflag(A::augment_args(command)).about(about).long_about(None::<&str>)
+}
+
+/// Has an option take the next word as its value whatever that begins with (`--since -1h`), as docker's and podman's
+/// parser does.
+pub fn as_pflag(command: Command) -> Command {
+    command.mut_args(|arg| if takes_word(&arg) { arg.allow_hyphen_values(true) } else { arg })
+}
+
+/// Whether an option takes the next word as its value.
+pub fn takes_word(arg: &Arg) -> bool {
+    !arg.is_positional() && arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
 /// An enum of verbs, each with its line of help, its arguments and other names for it; with `of Args` also the

@@ -4,6 +4,7 @@ use crate::engine::containers::selector::ContainerSelector;
 use crate::engine::containers::{self, Condition};
 use crate::error::{Kind, Result};
 use crate::host::Env;
+use crate::spec::health::Health;
 use crate::ui;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,8 +18,8 @@ pub struct Args {
     /// Wait for the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// Wait for this state instead of the exit; may be repeated
-    #[arg(long, value_name = "STATE", ignore_case = true)]
+    /// Wait for this state instead of the exit; of several the first one that is reached
+    #[arg(long, value_name = "STATE", ignore_case = true, value_delimiter = ',')]
     pub condition: Vec<State>,
     /// Ignore containers that do not exist
     #[arg(long)]
@@ -39,7 +40,10 @@ pub enum State {
     Paused,
     Stopped,
     Exited,
+    Stopping,
     Removing,
+    Healthy,
+    Unhealthy,
 }
 
 impl From<State> for Condition {
@@ -49,6 +53,9 @@ impl From<State> for Condition {
             State::Running => Condition::Running,
             State::Paused => Condition::Paused,
             State::Stopped | State::Exited => Condition::Ended,
+            State::Stopping => Condition::Stopping,
+            State::Healthy => Condition::Health(Health::Healthy),
+            State::Unhealthy => Condition::Health(Health::Unhealthy),
             State::Removing => Condition::Removed,
         }
     }

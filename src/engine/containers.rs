@@ -16,6 +16,7 @@ pub mod export;
 mod find;
 mod force;
 pub mod health;
+mod id_file;
 mod init;
 mod kill;
 pub mod listing;
@@ -43,6 +44,7 @@ mod wait;
 
 pub use create::{CreateRequest, Created, create};
 pub use find::{find, list, settle_all};
+pub use id_file::IdFile;
 pub use init::init;
 pub use kill::{kill, kill_with};
 pub use pause::{pause, unpause};

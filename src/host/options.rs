@@ -1,5 +1,6 @@
 //! Options that precede the verb.
 
+use super::accepted::AcceptedOptions;
 use super::logger::Level;
 use crate::error::{Error, Kind, Result};
 use crate::storage::rootfs::Overlay;
@@ -22,6 +23,9 @@ pub struct GlobalOptions {
     /// overlay (auto: only where the kernel refuses; kernel: never)
     #[arg(long = "storage-opt", value_name = "KEY=VALUE", global = true, value_parser = storage_option)]
     pub storage_opt: Vec<StorageOption>,
+    /// Those that others have.
+    #[command(flatten)]
+    pub accepted: AcceptedOptions,
 }
 
 /// `--storage-opt`.

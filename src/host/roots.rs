@@ -34,6 +34,8 @@ pub struct Roots {
     pub runtime: PathBuf,
     /// Configuration, `$XDG_CONFIG_HOME`.
     pub config: PathBuf,
+    /// docker's configuration, where one was named (`--config`).
+    pub docker: Option<PathBuf>,
     /// Further stores, images only, read-only.
     pub image_stores: Vec<PathBuf>,
     /// Which overlay driver combines layers.
@@ -74,7 +76,8 @@ impl Roots {
         }
         image_stores.extend(settings.additional_image_stores);
         let config = base.map_or_else(|| PathBuf::from("/etc"), |base| base.config_dir().to_owned());
-        Ok(Roots { data, runtime, config, image_stores, overlay })
+        let docker = options.accepted.config.as_deref().map(absolute).transpose()?;
+        Ok(Roots { data, runtime, config, docker, image_stores, overlay })
     }
 }
 

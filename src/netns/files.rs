@@ -275,7 +275,7 @@ mod tests {
         let mut plan = net("slirp4netns");
         plan.hosts = ["db:10.1.1.1", "gw:host-gateway", "host.docker.internal:10.1.1.2"]
             .map(|t| parse_add_host(t).unwrap())
-            .to_vec();
+            .concat();
         let text = hosts(&plan, &facts(""));
         assert!(
             text.starts_with("10.1.1.1\tdb\n192.0.2.2\tgw\n10.1.1.2\thost.docker.internal\n127.0.0.1"),

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 
 /// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`, and
-/// `private`, `bridge` and `default` for the default network.
+/// `private`, `bridge`, `podman` and `default` for the default network.
 ///
 /// # Errors
 /// `Usage`, naming the part that is wrong, or saying why a mode is not offered.
@@ -29,7 +29,7 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         }),
         ("none", None) => Ok(NetworkMode::None),
         ("host", None) => Ok(NetworkMode::Host),
-        ("private" | "bridge" | "default", None) => Ok(NetworkMode::default()),
+        ("private" | "bridge" | "default" | "podman", None) => Ok(NetworkMode::default()),
         ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write --network none, host or private."),
         ("bridge", Some(_)) => bad(
             "in a network of its own a container cannot choose an address or name",
@@ -131,7 +131,7 @@ mod tests {
     fn modes_and_their_aliases() {
         assert_eq!(parse_network("none").unwrap(), NetworkMode::None);
         assert_eq!(parse_network("host").unwrap(), NetworkMode::Host);
-        for text in ["slirp4netns", "slirp4netns:", "private", "bridge", "default"] {
+        for text in ["slirp4netns", "slirp4netns:", "private", "bridge", "podman", "default"] {
             assert_eq!(parse_network(text).unwrap(), NetworkMode::default(), "{text}");
         }
     }

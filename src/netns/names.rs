@@ -4,22 +4,26 @@ use crate::error::{Error, Kind, Result};
 use crate::spec::network::{DnsSpec, HostEntry};
 use std::net::IpAddr;
 
-/// Reads one `--add-host` value: `name:ip` or `name:host-gateway`.
+/// Reads one `--add-host` value: `name:ip` or `name:host-gateway`, also with `=` for the colon (docker), and several
+/// names with `;` between them (podman).
 ///
 /// # Errors
 /// `Usage`, naming the part that is wrong.
-pub fn parse_add_host(text: &str) -> Result<HostEntry> {
+pub fn parse_add_host(text: &str) -> Result<Vec<HostEntry>> {
     let refuse = |why: String| {
         Error::new(Kind::Usage, format!("cannot add host {text:?}: {why}")).hint(
             "Write --add-host NAME:IP or NAME:host-gateway, for example --add-host db:10.0.0.5 or --add-host db:fd00::5.",
         )
     };
-    let (name, address) = text.split_once(':').ok_or_else(|| refuse("the address is missing".to_owned()))?;
-    if name.is_empty() {
-        return Err(refuse("the name is missing".to_owned()));
-    }
-    if !plain_word(name) {
-        return Err(refuse(format!("{name:?} is not a host name")));
+    let parts = text.split_once('=').or_else(|| text.split_once(':'));
+    let (names, address) = parts.ok_or_else(|| refuse("the address is missing".to_owned()))?;
+    for name in names.split(';') {
+        if name.is_empty() {
+            return Err(refuse("the name is missing".to_owned()));
+        }
+        if !plain_word(name) {
+            return Err(refuse(format!("{name:?} is not a host name")));
+        }
     }
     let address = match address {
         "" => return Err(refuse("the address is missing".to_owned())),
@@ -29,7 +33,7 @@ pub fn parse_add_host(text: &str) -> Result<HostEntry> {
             Some(bare.parse().map_err(|_| refuse(format!("{address:?} is not an IP address")))?)
         }
     };
-    Ok(HostEntry { name: name.to_owned(), address })
+    Ok(names.split(';').map(|name| HostEntry { name: name.to_owned(), address }).collect())
 }
 
 /// Reads all `--dns`, `--dns-search` and `--dns-option` values together.
@@ -94,14 +98,26 @@ mod tests {
             ("db:10.0.0.5", "db", Some("10.0.0.5")),
             ("db.example:fd00::5", "db.example", Some("fd00::5")),
             ("db:[::1]", "db", Some("::1")),
+            ("db=10.0.0.5", "db", Some("10.0.0.5")),
+            ("db=fd00::5", "db", Some("fd00::5")),
+            ("db=[::1]", "db", Some("::1")),
+            ("gw=host-gateway", "gw", None),
             ("gw:host-gateway", "gw", None),
         ] {
-            let entry = parse_add_host(text).unwrap();
+            let [entry] = &parse_add_host(text).unwrap()[..] else { panic!("{text}") };
             assert_eq!(
                 (entry.name.as_str(), entry.address.map(|a| a.to_string()).as_deref()),
                 (name, address)
             );
         }
+    }
+
+    #[test]
+    fn add_host_takes_several_names() {
+        let entries = parse_add_host("a;b:10.0.0.5").unwrap();
+        let shown: Vec<_> = entries.iter().map(|e| (e.name.as_str(), e.address.is_some())).collect();
+        assert_eq!(shown, [("a", true), ("b", true)]);
+        assert!(parse_add_host("a;:10.0.0.5").is_err());
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn arguments(options: &SlirpOptions, netns: i32, ready: i32, exit: i32) -> Vec<S
     if options.ipv6 {
         words.push("--enable-ipv6".to_owned());
     }
+    words.extend(options.mac.iter().map(|mac| format!("--macaddress={mac}")));
     words.extend(options.outbound_addr.iter().map(|from| format!("--outbound-addr={from}")));
     words.extend(options.outbound_addr6.iter().map(|from| format!("--outbound-addr6={from}")));
     words.push(format!("/proc/self/fd/{netns}"));

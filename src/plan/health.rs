@@ -68,6 +68,8 @@ pub struct HealthRequest {
     pub timeout: Option<Duration>,
     /// `--health-start-period`.
     pub start_period: Option<Duration>,
+    /// `--health-start-interval`.
+    pub start_interval: Option<Duration>,
     /// `--health-retries`.
     pub retries: Option<u32>,
     /// `--health-on-failure`.
@@ -163,6 +165,7 @@ impl HealthRequest {
         set(&mut check.probe.timeout, self.timeout);
         set(&mut check.probe.retries, self.retries);
         set(&mut check.start_period, self.start_period);
+        check.start_interval = self.start_interval.filter(|time| !time.is_zero()).or(check.start_interval);
         set(&mut check.on_failure, self.on_failure);
         set(&mut check.log_count, self.log_count);
         set(&mut check.log_size, self.log_size);
@@ -194,6 +197,7 @@ fn usual(test: Vec<String>) -> HealthCheck {
     HealthCheck {
         probe: Probe { test, interval: USUAL, timeout: USUAL, retries: RETRIES },
         start_period: Duration::ZERO,
+        start_interval: None,
         startup: None,
         on_failure: OnFailure::None,
         destination: LogDestination::Local,
@@ -219,6 +223,7 @@ pub fn of_image(config: Option<&Value>) -> Option<HealthCheck> {
     set(&mut check.probe.interval, time("Interval").map(|time| time.max(LEAST)));
     set(&mut check.probe.timeout, time("Timeout").map(|time| time.max(LEAST)));
     set(&mut check.start_period, time("StartPeriod"));
+    check.start_interval = time("StartInterval").map(|time| time.max(LEAST));
     let retries = config.get("Retries").and_then(Value::as_u64).filter(|n| *n > 0);
     set(&mut check.probe.retries, retries.and_then(|n| n.try_into().ok()));
     Some(check)

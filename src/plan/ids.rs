@@ -21,6 +21,8 @@ pub enum IdsRequest {
         uid: Option<u32>,
         /// Group id.
         gid: Option<u32>,
+        /// How many users and groups there are at most.
+        size: Option<u32>,
     },
     /// These, line by line.
     Given(IdMaps),
@@ -100,7 +102,8 @@ impl FromStr for Userns {
         let (mode, options) = s.split_once(':').map_or((s, None), |(mode, options)| (mode, Some(options)));
         let own = |ids| Ok(Userns { share: Share::Private, ids });
         match (mode, options) {
-            ("host" | "", None) => own(IdsRequest::Same),
+            // Every container has one of its own; without an id map of its own it is the usual one.
+            ("host" | "private" | "", None) => own(IdsRequest::Same),
             ("nomap", None) => own(IdsRequest::WithoutUser),
             ("keep-id", options) => own(kept_ids(s, options)?),
             ("auto", _) => Err(refuse(
@@ -121,9 +124,9 @@ impl FromStr for Userns {
     }
 }
 
-/// `keep-id[:uid=UID,gid=GID]`.
+/// `keep-id[:uid=UID,gid=GID,size=N]`.
 fn kept_ids(s: &str, options: Option<&str>) -> Result<IdsRequest> {
-    let (mut uid, mut gid) = (None, None);
+    let (mut uid, mut gid, mut size) = (None, None, None);
     for option in options.into_iter().flat_map(|options| options.split(',')) {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         // The last number is none (attack case 28).
@@ -132,6 +135,7 @@ fn kept_ids(s: &str, options: Option<&str>) -> Result<IdsRequest> {
         match (key, number) {
             ("uid", Some(number)) => uid = Some(number),
             ("gid", Some(number)) => gid = Some(number),
+            ("size", Some(number @ 1..)) => size = Some(number),
             _ => {
                 return Err(refuse(
                     format!("{s:?}: {option:?} is not an option of keep-id"),
@@ -140,7 +144,7 @@ fn kept_ids(s: &str, options: Option<&str>) -> Result<IdsRequest> {
             }
         }
     }
-    Ok(IdsRequest::Kept { uid, gid })
+    Ok(IdsRequest::Kept { uid, gid, size })
 }
 
 /// The maps of what was asked for.
@@ -157,10 +161,12 @@ pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
             return Ok(maps.clone());
         }
         IdsRequest::WithoutUser => IdMaps::without_user(account.available),
-        IdsRequest::Kept { uid, gid } => {
+        IdsRequest::Kept { uid, gid, size } => {
+            let most = size.unwrap_or(u32::MAX);
+            let count = (account.available.0.min(most), account.available.1.min(most));
             let user = (uid.unwrap_or(account.ids.0), gid.unwrap_or(account.ids.1));
             // Somebody has to be the container's root.
-            IdMaps::without_user(account.available).map(|_| IdMaps::with_user_as(user, account.available))
+            IdMaps::without_user(account.available).map(|_| IdMaps::with_user_as(user, count))
         }
     };
     found.ok_or_else(|| {
@@ -217,7 +223,7 @@ pub(super) struct Kept {
 /// The payload's user under `keep-id`, as in podman: the home directory is the host's where that
 /// is mounted, else the working directory.
 pub(super) fn kept(asked: &IdsRequest, account: &Account, cwd: &Path, mounts: &[MountSpec]) -> Option<Kept> {
-    let IdsRequest::Kept { uid, gid } = asked else { return None };
+    let IdsRequest::Kept { uid, gid, .. } = asked else { return None };
     let (uid, gid) = (uid.unwrap_or(account.ids.0), gid.unwrap_or(account.ids.1));
     let mut kept = Kept { user: format!("{uid}:{gid}"), passwd: None, group: None };
     let fields: Vec<&str> = account.entry.iter().flat_map(|entry| entry.split(':')).collect();
@@ -255,10 +261,12 @@ mod tests {
         for (text, ids) in [
             ("host", IdsRequest::Same),
             ("", IdsRequest::Same),
+            ("private", IdsRequest::Same),
             ("nomap", IdsRequest::WithoutUser),
-            ("keep-id", IdsRequest::Kept { uid: None, gid: None }),
-            ("keep-id:uid=5", IdsRequest::Kept { uid: Some(5), gid: None }),
-            ("keep-id:gid=7,uid=0", IdsRequest::Kept { uid: Some(0), gid: Some(7) }),
+            ("keep-id:size=5", IdsRequest::Kept { uid: None, gid: None, size: Some(5) }),
+            ("keep-id", IdsRequest::Kept { uid: None, gid: None, size: None }),
+            ("keep-id:uid=5", IdsRequest::Kept { uid: Some(5), gid: None, size: None }),
+            ("keep-id:gid=7,uid=0", IdsRequest::Kept { uid: Some(0), gid: Some(7), size: None }),
         ] {
             assert_eq!(text.parse::<Userns>().unwrap(), Userns { share: Share::Private, ids }, "{text}");
         }
@@ -268,7 +276,9 @@ mod tests {
             assert!(bad.parse::<Userns>().is_err(), "{bad}");
         }
         // Attack case 28.
-        for option in ["", "uid", "uid=", "uid=-1", "uid=+1", "uid=4294967295", "gid=4294967296", "size=5"] {
+        for option in
+            ["", "uid", "uid=", "uid=-1", "uid=+1", "uid=4294967295", "gid=4294967296", "size=0", "wat=5"]
+        {
             let error = format!("keep-id:{option}").parse::<Userns>().unwrap_err();
             assert!(error.message().contains("not an option of keep-id"), "{option}");
         }
@@ -278,7 +288,7 @@ mod tests {
     fn maps_need_subordinate_ids() {
         let alone = Account { available: (1, 1), ..account() };
         assert!(!maps(&IdsRequest::Same, &alone).unwrap().is_shifted());
-        let keep = IdsRequest::Kept { uid: None, gid: Some(3) };
+        let keep = IdsRequest::Kept { uid: None, gid: Some(3), size: None };
         for asked in [&IdsRequest::WithoutUser, &keep] {
             assert_eq!(maps(asked, &alone).unwrap_err().kind(), Kind::Host);
         }
@@ -286,6 +296,10 @@ mod tests {
         assert_eq!((nomap.uids[0].count, nomap.gids[0].count), (10, 5));
         assert_eq!(maps(&IdsRequest::Of(nomap.clone()), &alone).unwrap(), nomap);
         assert_eq!(maps(&keep, &account()).unwrap().inside((0, 0)), (Some(1000), Some(3)));
+        let few = IdsRequest::Kept { uid: Some(2), gid: Some(0), size: Some(4) };
+        let counts = |lines: Vec<Extent>| lines.iter().map(|line| line.count).sum::<u32>();
+        let few = maps(&few, &account()).unwrap();
+        assert_eq!((counts(few.uids), counts(few.gids)), (4, 4));
     }
 
     #[test]
@@ -329,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_kept_user_has_an_entry() {
-        let keep = IdsRequest::Kept { uid: None, gid: None };
+        let keep = IdsRequest::Kept { uid: None, gid: None, size: None };
         let at = |place: &str| {
             let source = MountSource::Bind { path: "/x".into(), recursive: true };
             MountSpec::new(source, place.into())
@@ -345,7 +359,7 @@ mod tests {
             assert_eq!(kept.passwd.unwrap(), format!("me:*:1000:100:Me, myself:{home}:/bin/sh"));
             assert_eq!(kept.group.unwrap(), "me:x:100:me");
         }
-        let other = IdsRequest::Kept { uid: Some(5), gid: None };
+        let other = IdsRequest::Kept { uid: Some(5), gid: None, size: None };
         let other = kept(&other, &account(), Path::new("/"), &[]).unwrap();
         assert_eq!((other.user.as_str(), other.passwd), ("5:100", None));
         let odd = kept(&keep, &account(), Path::new("/a:b"), &[]).unwrap();

@@ -1,8 +1,8 @@
 //! `--log-driver` and `--log-opt`: where output is stored.
 
-use super::units::Size;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::spec::{LogDriver, LogSpec};
+use crate::text::units::read_decimal_size;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -21,12 +21,13 @@ impl FromStr for Driver {
         let refuse = |why: &str| phrases::no_log_driver(s, why).hint(DRIVERS);
         Ok(Driver(match s {
             "k8s-file" | "" => LogDriver::K8sFile,
-            "json-file" => LogDriver::JsonFile,
+            // What docker calls local is kept in files of its own form.
+            "json-file" | "local" => LogDriver::JsonFile,
             "journald" => LogDriver::Journald,
             "none" => LogDriver::None,
             "passthrough" => LogDriver::Passthrough,
             "passthrough-tty" => LogDriver::PassthroughTty,
-            "syslog" | "local" | "gelf" | "fluentd" | "awslogs" | "splunk" | "etwlogs" | "gcplogs" => {
+            "syslog" | "gelf" | "fluentd" | "awslogs" | "splunk" | "etwlogs" | "gcplogs" => {
                 return Err(refuse("is not supported"));
             }
             _ => return Err(refuse("is not known")),
@@ -64,10 +65,11 @@ impl FromStr for LogOpt {
         let refuse = |why: String| Error::new(Kind::Usage, why).hint(OPTIONS);
         match s.split_once('=') {
             Some(("max-size", "-1")) => Ok(LogOpt::MaxSize(None)),
-            Some(("max-size", size)) => {
-                let Size(bytes) = size.parse()?;
-                Ok(LogOpt::MaxSize(Some(bytes).filter(|b| *b > 0)))
-            }
+            // In powers of 1000, as docker and podman take it here alone.
+            Some(("max-size", size)) => match read_decimal_size(size) {
+                Some(bytes) => Ok(LogOpt::MaxSize(Some(bytes).filter(|b| *b > 0))),
+                None => Err(refuse(format!("log option {s:?}: it is not a size"))),
+            },
             Some(("max-file", number)) => match number.parse() {
                 Ok(number @ 1..=999) => Ok(LogOpt::MaxFile(number)),
                 _ => Err(refuse(format!("log option {s:?}: the number of files is 1 to 999"))),
@@ -133,9 +135,10 @@ mod tests {
     fn drivers_take_the_options_that_are_theirs() {
         let found = plan("json-file", &["max-size=10m", "path=a.log", "tag=x", "max-file=3"]).unwrap();
         assert_eq!(found.driver, LogDriver::JsonFile);
-        assert_eq!((found.max_size, found.max_file), (Some(10 << 20), Some(3)));
+        assert_eq!((found.max_size, found.max_file), (Some(10_000_000), Some(3)));
         assert_eq!((found.path, found.tag), (Some("/here/a.log".into()), Some("x".into())));
         assert_eq!(plan("none", &["max-size=-1"]).unwrap().max_size, None);
+        assert_eq!(plan("local", &["max-size=3.099m"]).unwrap().max_size, Some(3_099_000));
         assert!(plan("journald", &["tag={{.Name}}"]).is_ok());
         assert_eq!(plan("passthrough-tty", &[]).unwrap().driver, LogDriver::PassthroughTty);
         for (driver, option) in [

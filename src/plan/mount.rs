@@ -6,7 +6,7 @@ mod options;
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
-pub use args::{ImageArg, MountArg, MountOption, SourceArg, TmpfsArg, VolumeArg};
+pub use args::{ImageArg, MemorySize, MountArg, MountOption, SourceArg, TmpfsArg, VolumeArg};
 use options::{Options, fields};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -93,7 +93,9 @@ impl FromStr for VolumeArg {
         }
         let mut options = Options::default();
         for word in words.split(',').filter(|w| !w.is_empty()) {
-            options.volume_word(word).map_err(|e| bad("volume", s, e))?;
+            if !options.volume_word(word).map_err(|e| bad("volume", s, e))? {
+                return Err(bad("volume", s, format!("unknown option {word:?}")));
+            }
         }
         let source = match source {
             Some(text) => {
@@ -112,7 +114,9 @@ impl FromStr for TmpfsArg {
         let (destination, words) = s.split_once(':').unwrap_or((s, ""));
         let mut options = Options { no_exec: Some(true), ..Options::default() };
         for word in words.split(',').filter(|w| !w.is_empty()) {
-            options.tmpfs_word(word).map_err(|e| bad("tmpfs", s, e))?;
+            if !options.tmpfs_word(word).map_err(|e| bad("tmpfs", s, e))? {
+                return Err(bad("tmpfs", s, format!("unknown option {word:?}")));
+            }
         }
         let source = options.tmpfs();
         options.check_against(&source).map_err(|e| bad("tmpfs", s, e))?;

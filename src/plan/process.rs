@@ -108,6 +108,8 @@ impl FromStr for UserArg {
             Error::new(Kind::Usage, format!("{s:?} is not a user: {why}"))
                 .hint("Write USER[:GROUP], each a name or a number, for example --user 1000:1000.")
         };
+        // Without a group behind the colon it is the user's own.
+        let s = s.strip_suffix(':').filter(|user| !user.contains(':')).unwrap_or(s);
         let (user, group) = s.split_once(':').map_or((s, None), |(user, group)| (user, Some(group)));
         if group == Some("") {
             return Err(bad("the group is missing"));
@@ -284,7 +286,9 @@ mod tests {
         {
             assert_eq!(good.parse::<UserArg>().unwrap().0, good);
         }
-        assert_eq!(":5".parse::<UserArg>().unwrap().0, "0:5");
+        for (text, user) in [(":5", "0:5"), ("1234:", "1234"), ("www-data:", "www-data"), (":", "")] {
+            assert_eq!(text.parse::<UserArg>().unwrap().0, user);
+        }
         for bad in [
             "4294967295",
             "4294967296",
@@ -296,7 +300,8 @@ mod tests {
             "a:b:c",
             "a b",
             "a\n",
-            "a:",
+            "a::",
+            "a:b:",
             "../x",
         ] {
             assert!(bad.parse::<UserArg>().is_err(), "{bad:?}");

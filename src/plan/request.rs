@@ -10,7 +10,7 @@ use super::process::Entrypoint;
 use super::security::SecurityRequest;
 use super::systemd::Systemd;
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
-use crate::spec::network::{DnsSpec, HostEntry, HostsBase, PortPublish};
+use crate::spec::network::{DnsSpec, HostEntry, HostsBase, MacAddress, PortPublish};
 use crate::spec::{
     DeviceSpec, FilesSpec, LogSpec, MountSpec, NamespaceSpec, NetworkMode, NotifyMode, Resources, SecretSpec,
 };
@@ -28,6 +28,8 @@ pub struct Request {
     pub process: ProcessRequest,
     /// Host name inside.
     pub hostname: Option<String>,
+    /// NIS domain name inside.
+    pub domainname: Option<String>,
     /// The host name of the container whose UTS namespace is shared.
     pub shared_hostname: Option<String>,
     /// Namespaces to share with the host.
@@ -135,6 +137,8 @@ pub struct NetworkRequest {
     pub dns: DnsSpec,
     /// `--add-host`.
     pub hosts: Vec<HostEntry>,
+    /// `--mac-address`.
+    pub mac: Option<MacAddress>,
     /// `--hosts-file`.
     pub hosts_base: HostsBase,
 }
@@ -176,6 +180,8 @@ pub struct LimitRequest {
 pub struct LifecycleRequest {
     /// `--rm`.
     pub auto_remove: bool,
+    /// `--rmi`: its image goes with it.
+    pub remove_image: bool,
     /// `--stop-signal`.
     pub stop_signal: Option<Signal>,
     /// `--stop-timeout` in seconds.

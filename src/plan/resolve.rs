@@ -14,6 +14,7 @@ use crate::container::{RestartPolicy, Signal};
 use crate::error::{Error, Kind, Result, Warning, phrases};
 use crate::host::Caller;
 use crate::image::{Image, RunConfig};
+use crate::spec::health::OnFailure;
 use crate::spec::{
     Asked, ContainerSpec, HealthCheck, ImageSource, IoSpec, LifecycleSpec, LimitSpec, LogDriver,
     NamespaceSpec, PLAN_VERSION, ProcessSpec, Share,
@@ -80,6 +81,14 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
     labels.extend(request.labels.clone());
     let lifecycle = lifecycle(&request, config, facts, systemd)?;
     let health = request.health.resolve(health::of_image(config.and_then(|c| c.healthcheck.as_ref())))?;
+    if let Some(action) = request.health.on_failure.filter(|action| *action != OnFailure::None)
+        && health.is_none()
+    {
+        return Err(refuse(
+            format!("cannot set on-failure action to {} without a health check", action.as_str()),
+            "Give one: --health-cmd COMMAND",
+        ));
+    }
     if request.notify == NotifyMode::Healthy && health.is_none() {
         return Err(refuse(
             "--sdnotify=healthy: the container has no health check",
@@ -96,6 +105,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         root: root(&request, image, &facts.caller)?,
         process,
         hostname,
+        domainname: request.domainname.clone(),
         ids: ids(&request, facts)?,
         network,
         mounts,
@@ -132,9 +142,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
 fn warnings(request: &Request, check: Option<&HealthCheck>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let Request { network, health, .. } = request;
-    if matches!(network.mode, NetworkMode::None | NetworkMode::Host)
-        && (network.publish_all || !network.ports.is_empty())
-    {
+    if !network.mode.carries_ports() && (network.publish_all || !network.ports.is_empty()) {
         warnings.push(phrases::published_ports_discarded(&network.mode.to_string()));
     }
     if check.is_none() && !health.is_empty() && !health.off && health.test.is_none() {
@@ -169,11 +177,13 @@ pub fn check(request: &Request, facts: &Facts) -> Result<()> {
 /// Options that need a namespace of the container's own.
 fn check_namespaces(request: &Request) -> Result<()> {
     let NamespaceSpec { pid, ipc, no_shm, uts, .. } = &request.namespaces;
-    if *uts != Share::Private && request.hostname.is_some() {
-        return Err(refuse(
-            format!("--hostname cannot be set together with --uts={uts}"),
-            &format!("Leave out --uts={uts}, so that the container has a host name of its own."),
-        ));
+    for (option, name) in [("--hostname", &request.hostname), ("--domainname", &request.domainname)] {
+        if *uts != Share::Private && name.is_some() {
+            return Err(refuse(
+                format!("{option} cannot be set together with --uts={uts}"),
+                &format!("Leave out --uts={uts}, so that the container has names of its own."),
+            ));
+        }
     }
     if (*ipc != Share::Private || *no_shm) && request.mounts.shm_size.is_some() {
         let ipc = if *no_shm { "none".to_owned() } else { ipc.to_string() };
@@ -264,6 +274,7 @@ fn lifecycle(
     }
     Ok(LifecycleSpec {
         auto_remove: request.lifecycle.auto_remove,
+        remove_image: request.lifecycle.remove_image,
         stop_signal: signal.number(),
         stop_timeout: request.lifecycle.stop_timeout.unwrap_or(STOP_TIMEOUT),
         timeout: Some(request.lifecycle.timeout).filter(|seconds| *seconds > 0),

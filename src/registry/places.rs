@@ -25,9 +25,12 @@ pub struct Places {
 }
 
 impl Places {
-    /// Reads the environment; `config` is the user's configuration directory.
-    pub fn from_env(config: &Path) -> Places {
-        Places::from_lookup(config, |name| std::env::var_os(name))
+    /// Reads the environment; `config` is the user's configuration directory, `docker` that of docker's configuration,
+    /// where one was named.
+    pub fn from_env(config: &Path, docker: Option<&Path>) -> Places {
+        let mut places = Places::from_lookup(config, |name| std::env::var_os(name));
+        places.docker = docker.map(Path::to_owned).or(places.docker);
+        places
     }
 
     fn from_lookup(config: &Path, lookup: impl Fn(&str) -> Option<OsString>) -> Places {

@@ -107,9 +107,22 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<
         Health::Unhealthy => check.on_failure,
         _ => OnFailure::None,
     };
-    let next = check.startup.as_ref().filter(|_| !record.started).map_or(&check.probe, |s| &s.probe);
-    let again = Some(next.interval).filter(|interval| !interval.is_zero());
+    let again = Some(pause(&check, &record, Utc::now() - run.started)).filter(|pause| !pause.is_zero());
     Ok(Outcome { success, status: record.status, follows, again })
+}
+
+/// The time until the next check of a container that has run for so long.
+fn pause(check: &HealthCheck, record: &HealthRecord, age: chrono::Duration) -> Duration {
+    match (&check.startup, check.start_interval) {
+        (Some(startup), _) if !record.started => startup.probe.interval,
+        (_, Some(interval))
+            if record.status == Health::Starting
+                && age.to_std().is_ok_and(|age| age < check.start_period) =>
+        {
+            interval
+        }
+        _ => check.probe.interval,
+    }
 }
 
 /// The record, if it is about this run.
@@ -321,6 +334,7 @@ mod tests {
         HealthCheck {
             probe: probe(2),
             start_period: Duration::from_secs(10),
+            start_interval: Some(Duration::from_secs(1)),
             startup: None,
             on_failure: OnFailure::None,
             destination: LogDestination::Local,
@@ -371,6 +385,17 @@ mod tests {
             let (record, restart) = after(&check, results);
             assert_eq!((record.status, record.streak, restart), (status, streak, false), "{results:?}");
         }
+    }
+
+    #[test]
+    fn checks_are_more_frequent_until_the_container_is_well() {
+        let check = health_check();
+        let pause = |status: Health, age: i64| {
+            let record = HealthRecord { status, ..HealthRecord::default() };
+            pause(&check, &record, chrono::Duration::seconds(age)).as_secs()
+        };
+        assert_eq!((pause(Health::Starting, 3), pause(Health::Starting, 11)), (1, 30));
+        assert_eq!((pause(Health::Healthy, 3), pause(Health::Unhealthy, 3)), (30, 30));
     }
 
     #[test]

@@ -128,6 +128,9 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     let mut built = tree::build(order, host, &stdio.borrowed)?;
     if order.owners.uts == NamespaceOwner::Own {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
+        if let Some(name) = &plan.domainname {
+            crate::sys::process::set_domain_name(name).doing("set domain name", name)?;
+        }
     }
     if order.owners.net == NamespaceOwner::Own {
         netns::loopback_up().doing("bring up", "loopback")?;

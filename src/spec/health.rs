@@ -133,6 +133,9 @@ pub struct HealthCheck {
     pub probe: Probe,
     /// Failures so soon after the start do not count.
     pub start_period: Duration,
+    /// The interval of checks in that time, until one succeeds; the usual one when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_interval: Option<Duration>,
     /// What comes before the regular checks.
     pub startup: Option<Startup>,
     /// What follows from being unhealthy.

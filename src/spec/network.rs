@@ -1,9 +1,11 @@
 //! A container's network.
 
+use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A container's network, resolved.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -102,8 +104,52 @@ pub struct SlirpOptions {
     /// IPv6 address or interface that connections leave the host from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbound_addr6: Option<String>,
+    /// The hardware address of the container's interface; slirp4netns' choice when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddress>,
     /// Published TCP ports show the client's address inside; off with `port_handler=rootlesskit`.
     pub keep_client: bool,
+}
+
+/// A hardware address of one interface: six bytes in hex with colons or hyphens between them, kept with colons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MacAddress(String);
+
+impl FromStr for MacAddress {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let parts: Vec<&str> = s.split([':', '-']).collect();
+        let byte = |part: &&str| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok()).flatten();
+        let bytes: Option<Vec<u8>> = parts.iter().map(byte).collect();
+        match bytes.as_deref() {
+            // The lowest bit of the first byte marks an address of many.
+            Some([first, _, _, _, _, _]) if first & 1 == 0 && !s.contains('+') => {
+                Ok(MacAddress(s.replace('-', ":").to_ascii_lowercase()))
+            }
+            _ => Err(Error::new(Kind::Usage, format!("{s:?} is not the hardware address of an interface"))
+                .hint("Write six bytes, the first one even, for example --mac-address 02:00:00:00:00:01.")),
+        }
+    }
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = Error;
+    fn try_from(s: String) -> Result<Self> {
+        s.parse()
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(address: MacAddress) -> String {
+        address.0
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl Default for SlirpOptions {
@@ -115,6 +161,7 @@ impl Default for SlirpOptions {
             allow_host_loopback: false,
             outbound_addr: None,
             outbound_addr6: None,
+            mac: None,
             keep_client: true,
         }
     }
@@ -289,5 +336,22 @@ impl TryFrom<String> for Cidr {
 impl From<Cidr> for String {
     fn from(cidr: Cidr) -> String {
         cidr.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_addresses_are_of_one_interface() {
+        for text in ["02:42:ac:11:00:02", "02-42-AC-11-00-02"] {
+            assert_eq!(text.parse::<MacAddress>().unwrap().to_string(), "02:42:ac:11:00:02");
+        }
+        for bad in
+            ["", "02:42", "01:00:5e:00:00:01", "02:42:ac:11:00:0g", "02:42:ac:11:00:+2", "2:42:ac:11:0:2"]
+        {
+            assert!(bad.parse::<MacAddress>().is_err(), "{bad}");
+        }
     }
 }

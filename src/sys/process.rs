@@ -56,6 +56,15 @@ pub fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Side> {
     }
 }
 
+/// setdomainname(2).
+///
+/// # Errors
+/// `EINVAL` for a name of more than 64 bytes.
+pub fn set_domain_name(name: &str) -> nix::Result<()> {
+    // SAFETY: the kernel reads as many bytes as the text has.
+    Errno::result(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map(drop)
+}
+
 /// pidfd_open(2).
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Durations and points in time, as docker prints and reads them.
 
 use crate::error::{Error, Kind, Result};
-use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Local, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use std::time::Duration;
 
 /// A duration in words, one unit only: `About a minute`, `3 hours`, `2 weeks`.
@@ -135,56 +135,116 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>> {
     parse_time(text, Utc::now())
 }
 
-/// Reads a point in time for `--since` and `--until`: RFC 3339, its prefixes (`2006-01-02`,
-/// `2006-01-02T15:04`; local time without a zone), a Unix time with a fraction, or a Go duration before
-/// `now`.
+/// Reads a point in time: a date with or without a time of day and a zone ([`absolute`]), a Unix time with a fraction,
+/// or a Go duration before `now`.
 ///
 /// # Errors
 /// [`Kind::Usage`] for any other text.
 pub fn parse_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    point(text, now, false)
+}
+
+/// As [`parse_time`], but a duration lies ahead: podman's `--until 2s` is in two seconds.
+///
+/// # Errors
+/// As [`parse_time`].
+pub fn parse_end(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    point(text, now, true)
+}
+
+fn point(text: &str, now: DateTime<Utc>, ahead: bool) -> Result<DateTime<Utc>> {
     let wrong = || {
+        let what = if ahead { "how long from now" } else { "how long ago" };
         Error::new(Kind::Usage, format!("{text:?} is not a point in time"))
-            .hint("Write 2006-01-02T15:04:05, a Unix time, or how long ago: 10m")
+            .hint(format!("Write 2006-01-02T15:04:05, a Unix time, or {what}: 10m"))
     };
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let (plain, utc) = match text.strip_suffix('Z') {
-        Some(plain) => (plain, true),
-        None => (text, false),
-    };
-    let minutes = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"];
-    let naive = minutes
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(plain, form).ok())
-        .or_else(|| NaiveDate::parse_from_str(plain, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
-    if let Some(naive) = naive {
-        return if utc {
-            Ok(naive.and_utc())
-        } else {
-            Local.from_local_datetime(&naive).earliest().map(|t| t.to_utc()).ok_or_else(wrong)
-        };
-    }
-    if let Some(time) = unix(text) {
+    if let Some(time) = absolute(text).or_else(|| unix(text)) {
         return Ok(time);
     }
-    let (past, span) = match text.strip_prefix('-') {
-        Some(span) => (false, span),
-        None => (true, text),
+    let (ahead, span) = match text.strip_prefix('-') {
+        Some(span) => (!ahead, span),
+        None => (ahead, text),
     };
     let span = parse_duration(span).map_err(|_| wrong())?;
     let span = TimeDelta::from_std(span).map_err(|_| wrong())?;
-    if past { now.checked_sub_signed(span) } else { now.checked_add_signed(span) }.ok_or_else(wrong)
+    if ahead { now.checked_add_signed(span) } else { now.checked_sub_signed(span) }.ok_or_else(wrong)
+}
+
+/// `2006-01-02`, then perhaps `T15`, `:04`, `:05` and a fraction behind a point or a comma (as `date --iso-8601=ns`
+/// prints it), then perhaps a zone: `Z`, `+01:00`, `+0100` or `+01`. Without a zone it is local time. A blank may stand
+/// for the `T` and before the zone, and `UTC` at the end, as Go prints times.
+fn absolute(text: &str) -> Option<DateTime<Utc>> {
+    let (day, rest) = text.split_at_checked(10)?;
+    if !day.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        return None;
+    }
+    let day = NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?;
+    let rest = rest.strip_suffix(" UTC").unwrap_or(rest);
+    let (clock, zone) = match rest.strip_prefix(['T', 't', ' ']) {
+        Some(rest) => {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && !":.,".contains(c)).unwrap_or(rest.len());
+            let (clock, zone) = rest.split_at(end);
+            (time_of_day(clock)?, zone.strip_prefix(' ').unwrap_or(zone))
+        }
+        None => (NaiveTime::MIN, rest),
+    };
+    let moment = day.and_time(clock);
+    if zone.is_empty() {
+        return Local.from_local_datetime(&moment).earliest().map(|time| time.to_utc());
+    }
+    Some(moment.and_utc() - offset(zone)?)
+}
+
+/// `15[:04[:05[.fraction]]]`.
+fn time_of_day(text: &str) -> Option<NaiveTime> {
+    let (text, fraction) = match text.split_once(['.', ',']) {
+        Some((text, fraction)) => (text, Some(fraction)),
+        None => (text, None),
+    };
+    let parts: Vec<u32> = text.split(':').map(two_digits).collect::<Option<_>>()?;
+    let (hour, minute, second) = match parts[..] {
+        [hour] if fraction.is_none() => (hour, 0, 0),
+        [hour, minute] if fraction.is_none() => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    NaiveTime::from_hms_nano_opt(hour, minute, second, fraction.map_or(Some(0), nanos)?)
+}
+
+/// How far a zone is ahead.
+fn offset(zone: &str) -> Option<TimeDelta> {
+    if matches!(zone, "Z" | "z") {
+        return Some(TimeDelta::zero());
+    }
+    let (sign, digits) = match zone.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None => digits.split_at_checked(2)?,
+    };
+    let minutes = if minutes.is_empty() && digits.len() == 2 { 0 } else { two_digits(minutes)? };
+    let (hours, minutes) =
+        (two_digits(hours).filter(|hours| *hours < 24)?, Some(minutes).filter(|m| *m < 60)?);
+    Some(TimeDelta::minutes(sign * i64::from(hours * 60 + minutes)))
+}
+
+fn two_digits(text: &str) -> Option<u32> {
+    (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+/// A fraction of a second; what is less than a nanosecond is cut off.
+fn nanos(digits: &str) -> Option<u32> {
+    let all = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    all.then(|| format!("{:0<9.9}", digits).parse().ok()).flatten()
 }
 
 /// `seconds[.fraction]` since 1970.
 fn unix(text: &str) -> Option<DateTime<Utc>> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let nanos = format!("{fraction:0<9}").parse().ok()?;
-    DateTime::from_timestamp(seconds.parse().ok()?, nanos)
+    DateTime::from_timestamp(seconds.parse().ok()?, nanos(fraction)?)
 }
 
 #[cfg(test)]
@@ -253,11 +313,46 @@ mod tests {
         assert_eq!(read("2006-01-02T15:04:05Z").timestamp(), 1_136_214_245);
         assert_eq!(read("2006-01-02T15:04:05.25+01:00").timestamp(), 1_136_210_645);
         assert_eq!(read("2006-01-02Z").timestamp(), 1_136_160_000);
-        let local = Local.with_ymd_and_hms(2006, 1, 2, 15, 4, 0).unwrap().to_utc();
-        assert_eq!(read("2006-01-02T15:04"), local);
-        for text in
-            ["", "yesterday", "2006-13-01", "1136073600.", "1.1234567890", "99999999999999999999h", "."]
-        {
+        for (text, seconds, nanos) in [
+            ("2006-01-02T15:04:05,25+01:00", 1_136_210_645, 250_000_000),
+            ("2006-01-02T15:04:05,123456789+0100", 1_136_210_645, 123_456_789),
+            ("2006-01-02T15:04:05.1234567891Z", 1_136_214_245, 123_456_789),
+            ("2006-01-02 15:04:05.5 +0000 UTC", 1_136_214_245, 500_000_000),
+            ("2006-01-02t15:04z", 1_136_214_240, 0),
+            ("2006-01-02T15:04-02:30", 1_136_223_240, 0),
+            ("2006-01-02T15+00", 1_136_214_000, 0),
+            ("2006-01-02T15Z", 1_136_214_000, 0),
+            ("2006-01-02+01:00", 1_136_156_400, 0),
+            ("1136073600.1234567891", 1_136_073_600, 123_456_789),
+        ] {
+            let time = read(text);
+            assert_eq!((time.timestamp(), time.timestamp_subsec_nanos()), (seconds, nanos), "{text}");
+        }
+        let local =
+            |hour, minute, second| Local.with_ymd_and_hms(2006, 1, 2, hour, minute, second).unwrap().to_utc();
+        assert_eq!(read("2006-01-02T15:04"), local(15, 4, 0));
+        assert_eq!(read("2006-01-02T15"), local(15, 0, 0));
+        assert_eq!(read("2006-01-02 15:04:05.0"), local(15, 4, 5));
+        assert_eq!(read("2006-01-02"), local(0, 0, 0));
+        let end = |text: &str| parse_end(text, now).unwrap().timestamp() - now.timestamp();
+        assert_eq!((end("2s"), end("-10m"), end("1136073600")), (2, -600, 1_136_073_600 - now.timestamp()));
+        for text in [
+            "",
+            "yesterday",
+            "2006-13-01",
+            "2006-1-02",
+            "2006-01-02T",
+            "2006-01-02T5",
+            "2006-01-02T15.5",
+            "2006-01-02T15:04:05.",
+            "2006-01-02T15:04:05x",
+            "2006-01-02T15:04:05+1",
+            "2006-01-02+24:00",
+            "2006-01-02T24:00",
+            "1136073600.",
+            "99999999999999999999h",
+            ".",
+        ] {
             assert!(parse_time(text, now).is_err(), "{text}");
         }
     }

@@ -15,7 +15,7 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 34] = [
+const UNSUPPORTED: [(&str, &str); 29] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
     ("build", "building images is not supported yet; load what another tool built: coracle load -i FILE"),
     ("builder", "building images is not supported yet"),
@@ -23,7 +23,6 @@ const UNSUPPORTED: [(&str, &str); 34] = [
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),
     ("config", "there is no cluster; mount a file with -v"),
-    ("context", "there is no daemon to choose"),
     ("farm", "there is no cluster to build on"),
     ("generate", "there are no units or pods to write yet"),
     ("kube", "there are no pods yet"),
@@ -31,14 +30,9 @@ const UNSUPPORTED: [(&str, &str); 34] = [
     ("logout", "credentials are read from auth.json, which podman logout and skopeo logout write"),
     ("machine", "containers run on this kernel, not in a virtual machine"),
     ("manifest", "manifest lists are not supported yet"),
-    (
-        "network",
-        "there are no named networks yet; publish ports with -p, or share with --network container:NAME",
-    ),
     ("node", "there is no cluster"),
     ("play", "there are no pods yet"),
     ("plugin", "there are no plugins"),
-    ("pod", "there are no pods yet; share namespaces with --network, --ipc and --pid container:NAME"),
     (
         "push",
         "pushing images is not supported yet; save and copy them: coracle save -o FILE IMAGE; skopeo \
@@ -51,8 +45,6 @@ const UNSUPPORTED: [(&str, &str); 34] = [
     ("stack", "there is no cluster; start containers with run -d"),
     ("swarm", "there is no cluster"),
     ("system connection", "there is no daemon to connect to"),
-    ("system migrate", "containers need no migration: each has its own monitor"),
-    ("system renumber", "containers are locked by their files, which need no numbers"),
     ("system service", "there is no API socket yet; run coracle itself"),
     ("trust", "signing images is not supported"),
     ("mount", "a container's root is mounted in its own namespace only; copy with coracle cp"),
@@ -68,6 +60,15 @@ pub(super) fn is_plain_failure(refused: &clap::Error) -> bool {
 }
 
 const LOG_LEVEL: &str = "--log-level";
+/// Groups of which only some verbs fit, and why the others do not.
+const PARTLY: [(&str, &str); 3] = [
+    ("context", "there is no service to connect to"),
+    (
+        "network",
+        "there are no named networks yet; publish ports with -p, or share with --network container:NAME",
+    ),
+    ("pod", "there are no pods yet; share namespaces with --network, --ipc and --pid container:NAME"),
+];
 
 /// The error for what clap refused of these words (the program's name first).
 pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString]) -> Error {
@@ -92,7 +93,12 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                 return usage(format!("{verb} {name} is not supported: {why}"));
             }
             let error = phrases::unknown_command(&verb, &name, &format!("{program} {path}"));
-            match nearest(at, &name) {
+            let near = nearest(at, &name);
+            let group = path.split_once(' ').map(|(group, _)| group);
+            if let Some((_, why)) = PARTLY.iter().find(|(of, _)| near.is_none() && Some(*of) == group) {
+                return usage(format!("{verb} {name} is not supported: {why}"));
+            }
+            match near {
                 Some(near) => error.hint(format!("Did you mean {verb} {near}?")),
                 None => error.hint(help),
             }

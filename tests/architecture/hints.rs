@@ -7,7 +7,7 @@
 use crate::source::{Token, program, root, word};
 
 /// Texts that begin like a sentence and are no hints.
-const PRINTED: [&str; 34] = [
+const PRINTED: [&str; 36] = [
     "About a",
     "AVG CPU",
     "Are you sure",
@@ -30,11 +30,13 @@ const PRINTED: [&str; 34] = [
     "MEM USAGE",
     "No Image",
     "No dangling",
+    "Of these containers",
     "Repaired {what}",
     "Resource limits are",
     "Run containers without",
     "SCMP_ACT_NOTIFY",
     "Terminal and output",
+    "This account's",
     "Trying to pull",
     "U and ro",
     "U is for",

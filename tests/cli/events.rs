@@ -84,7 +84,7 @@ fn what_happens_is_followed() {
     let env = TestEnv::new();
     start(&env, "before", &[], "exit 0");
     let follower = env
-        .coracle(["events", "--until", "-3s", "--since", "1h", "--format", "{{.Status}} {{.Name}}"])
+        .coracle(["events", "--until", "3s", "--since", "1h", "--format", "{{.Status}} {{.Name}}"])
         .start();
     let silent = env.coracle(["events", "-f", "container=before", "-f", "event=create"]).start();
     start(&env, "after", &[], "exit 0");
@@ -120,7 +120,15 @@ fn images_and_volumes_are_told() {
     env.coracle(["rmi", &name]).ok();
     assert_eq!(
         told(&env, &["-f", "type=image"], "{{.Status}} {{.Name}} {{.ID}}"),
-        [format!("pull {name} {id}"), format!("remove {id} {id}")]
+        [format!("pull {name} {id}"), format!("untag {name} {id}"), format!("remove {name} {id}")]
+    );
+    // What could not be pulled is told too, with the reason.
+    let missing = registry.reference("events/missing", "v1");
+    env.coracle(["pull", "-q", "--retry", "0", &missing]).fails(125);
+    let failed = told(&env, &["-f", "event=pull-error"], "{{.Name}} {{.Error}}");
+    assert!(
+        failed.len() == 1 && failed[0].starts_with(&missing) && failed[0].len() > missing.len(),
+        "{failed:?}"
     );
     env.coracle(["volume", "create", "data"]).ok();
     env.coracle(["volume", "rm", "data"]).ok();

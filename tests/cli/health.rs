@@ -236,7 +236,8 @@ fn the_image_brings_its_check_and_options_change_it() {
 fn wrong_options_are_refused_before_anything_changes() {
     let env = TestEnv::new();
     for wrong in [
-        &["--health-cmd="][..],
+        &["--health-cmd= "][..],
+        &["--health-on-failure=kill"],
         &["--health-cmd=true", "--no-healthcheck"],
         &["--health-cmd=true", "--health-retries=0"],
         &["--health-cmd=true", "--health-retries=many"],

@@ -93,15 +93,14 @@ fn limits_that_cannot_be_meant_are_refused() {
     refused(&["--cgroup-conf", "cgroup.procs=1"], "cgroup.procs");
     refused(&["--cgroups", "sometimes"], "sometimes");
     refused(&["--cgroups", "disabled", "-m", "1g"], "--cgroups=disabled");
-    for option in [
-        "--memory-swappiness=50",
-        "--oom-kill-disable",
-        "--cpu-rt-period=1000",
-        "--cpu-rt-runtime=1000",
-        "--kernel-memory=1g",
-    ] {
+    for option in
+        ["--memory-swappiness=50", "--oom-kill-disable", "--cpu-rt-period=1000", "--cpu-rt-runtime=1000"]
+    {
         refused(&[option], "cgroup v1");
     }
+    // No kernel has it any more.
+    let call = env.coracle(["run", "--rm", "--network=none", "--kernel-memory=1g", "busybox", "true"]);
+    call.ok().says("no longer supported");
 }
 
 /// What lifts a limit needs no cgroup.

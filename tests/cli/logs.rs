@@ -27,7 +27,10 @@ fn choosing_lines() {
     assert_eq!(logs(&["--tail", "-1"]).len(), 5);
     assert_eq!(logs(&["--tail", "all"]).len(), 5);
     assert_eq!(logs(&["--since", "1h"]).len(), 5);
-    assert_eq!(logs(&["--until", "1h"]), [""; 0]);
+    // As podman's: an end of so long lies ahead. A value may begin with a hyphen.
+    assert_eq!(logs(&["--until", "1h"]).len(), 5);
+    assert_eq!(logs(&["--until", "-1h"]), [""; 0]);
+    assert_eq!(logs(&["--since", "-1h"]), [""; 0]);
     let stamped = logs(&["-t"]);
     let times: Vec<&str> = stamped.iter().map(|line| line.split_once(' ').unwrap().0).collect();
     for (line, number) in stamped.iter().zip(1..) {
@@ -38,6 +41,8 @@ fn choosing_lines() {
     assert_eq!(logs(&["--since", times[2]]), ["3", "4", "5"]);
     assert_eq!(logs(&["--until", times[2]]), ["1", "2", "3"]);
     assert_eq!(logs(&["--since", times[1], "--until", times[2]]), ["2", "3"]);
+    // As `date --iso-8601=ns` prints it.
+    assert_eq!(logs(&["--since", &times[2].replace('.', ",")]), ["3", "4", "5"]);
     for wrong in [["--since", "whenever"], ["--until", "soon"], ["--tail", "x"]] {
         env.coracle(["logs"]).args(wrong).arg("job").fails(125).says(wrong[1]);
     }
@@ -91,6 +96,10 @@ fn following_ends_at_a_time_in_the_future() {
     let shown = env.coracle(["logs", "-f", "--until", &until, "web"]).ok();
     assert_eq!(shown.stdout, "up\n");
     assert!(chrono::Utc::now() > chrono::DateTime::parse_from_rfc3339(&until).unwrap(), "it waited");
+    let begun = chrono::Utc::now();
+    let shown = env.coracle(["logs", "-f", "--until", "1.5s", "web"]).ok();
+    assert_eq!(shown.stdout, "up\n");
+    assert!(chrono::Utc::now() - begun >= chrono::Duration::milliseconds(1500), "it followed for so long");
     env.coracle(["kill", "web"]).ok();
 }
 

@@ -12,6 +12,7 @@
 mod common;
 
 mod account;
+mod arguments;
 mod attack_archive;
 mod attack_image;
 mod attack_running;

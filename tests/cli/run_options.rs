@@ -314,8 +314,12 @@ fn id_and_pid_files_are_written() {
     let command = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim())).unwrap();
     assert_eq!(command, "sleep\u{0}1000\u{0}");
     let before = env.containers();
-    env.coracle(["run", "--cidfile", "cid", "busybox"]).fails(125).says("cid");
+    env.coracle(["run", "--cidfile", "nowhere/cid", "busybox"]).fails(125).says("nowhere");
+    env.coracle(["run", "--cidfile", ".", "busybox"]).fails(125).says("is a directory");
     assert_eq!(env.containers(), before);
+    // As with podman 5, the file is replaced.
+    let id = env.coracle(["create", "--cidfile", "cid", "busybox"]).ok();
+    assert_eq!(std::fs::read_to_string(&cid).unwrap(), id.text());
 }
 
 #[test]
@@ -350,7 +354,7 @@ fn a_refused_run_makes_nothing() {
         (&["--security-opt", "seccomp=profile.json"], "SCMP_ACT_WAT"),
         (&["-p", &port], "in use"),
         (&["-v", "./missing:/d"], "missing"),
-        (&["--cidfile", "profile.json"], "profile.json"),
+        (&["--cidfile", "missing/cid"], "missing"),
     ] {
         let output = env.coracle(["run"]).args(options).args(["busybox", "true"]).fails(125);
         assert!(output.stderr.contains(names), "{names}: {output}");

@@ -330,9 +330,15 @@ fn images_have_events() {
     let told =
         env.coracle(["events", "--stream=false", "--filter", "type=image", "--format", "{{.Status}}"]).ok();
     let told = told.lines();
-    let expected = ["tag", "untag", "save", "remove", "loadfromarchive", "untag", "remove", "import"];
+    let expected =
+        ["tag", "untag", "save", "untag", "remove", "loadfromarchive", "untag", "remove", "import"];
     let told: Vec<&str> = told.iter().map(String::as_str).filter(|word| *word != "pull").collect();
     assert_eq!(told, expected);
+    // An archive is called by its path.
+    for event in ["event=save", "event=load"] {
+        let events = ["events", "--stream=false", "--filter", event, "--format", "{{.Name}}"];
+        assert_eq!(env.coracle(events).ok().text(), "a.tar", "{event}");
+    }
 }
 
 /// Killed at any moment, `load` leaves only what the next `image prune` removes.

@@ -454,3 +454,19 @@ fn what_never_ran_stands_as_it_was_made() {
     assert_eq!(status(&env, "once"), "exited 127");
     assert_eq!(env.coracle(["container", "prune", "-f"]).ok().lines().len(), 4);
 }
+
+/// Names and filters together: of the named containers those that match.
+#[test]
+fn a_filter_chooses_among_the_named() {
+    let env = TestEnv::new();
+    let rootfs = env.busybox_rootfs();
+    for (name, label) in [("a", "tier=x"), ("b", "tier=y"), ("c", "tier=x")] {
+        let call = env.coracle(["create", "--name", name, "-l", label, "--network=none", "--rootfs"]);
+        call.arg(&rootfs).arg("true").ok();
+    }
+    let started = env.coracle(["start", "-f", "label=tier=x", "a", "b"]).ok();
+    assert_eq!(started.lines(), ["a"]);
+    assert_eq!(env.coracle(["start", "--filter", "name=nobody", "b"]).ok().stdout, "");
+    env.coracle(["start", "--filter", "label=tier=x", "nosuch"]).fails(125).says("nosuch");
+    env.coracle(["stop", "--filter", "label=tier=x", "a"]).fails(125).says("exclude each other");
+}

@@ -128,3 +128,15 @@ fn changed_limits_that_cannot_be_read_are_told_and_not_left_out() {
     env.coracle(["start", "web"]).ok();
     env.coracle(["rm", "-f", &id]).ok();
 }
+
+#[test]
+fn limits_of_processes_change_with_the_next_start() {
+    let env = TestEnv::new();
+    start(&env, "web", &["--ulimit", "nofile=100", "--ulimit", "core=0"], "ulimit -n");
+    env.coracle(["wait", "web"]).ok();
+    env.coracle(["update", "--ulimit", "nofile=60:70", "web"]).ok();
+    assert_eq!(env.coracle(["start", "-a", "web"]).ok().text(), "60");
+    let limits = field(&env, "web", "{{range .HostConfig.Ulimits}}{{.Name}}={{.Soft}}:{{.Hard}} {{end}}");
+    assert!(limits.contains("=60:70") && limits.to_lowercase().contains("core=0:0"), "{limits}");
+    env.coracle(["update", "--ulimit", "wat=1", "web"]).fails(125).says("wat");
+}

@@ -36,6 +36,25 @@ fn holds(pid: i32, end: &str) -> bool {
     })
 }
 
+/// Of several conditions the first one that holds ends the wait.
+#[test]
+fn what_health_checks_find_is_waited_for() {
+    let env = TestEnv::new();
+    let check = ["--health-cmd", "test -e /well", "--health-interval", "200ms", "--health-retries", "1"];
+    start(&env, "web", &check, IDLE);
+    let unhealthy = env.coracle(["wait", "--condition", "unhealthy", "--condition=healthy", "web"]).ok();
+    assert_eq!(unhealthy.text(), "-1");
+    assert_eq!(field(&env, "web", "{{.State.Health.Status}}"), "unhealthy");
+    let waiting = env.coracle(["wait", "--condition=exited,healthy", "web"]).start();
+    env.coracle(["healthcheck", "run", "web"]).fails(1);
+    env.coracle(["healthcheck", "run", "--ignore-result", "web"]).ok();
+    env.coracle(["exec", "web", "touch", "/well"]).ok();
+    assert_eq!(waiting.wait().text(), "-1");
+    start(&env, "plain", &[], IDLE);
+    env.coracle(["wait", "--condition=healthy", "plain"]).fails(125).says("no health check");
+    env.coracle(["stop", "-t", "0", "web", "plain"]).ok();
+}
+
 #[test]
 fn a_container_that_removes_itself_is_waited_for() {
     let env = TestEnv::new();

@@ -4,7 +4,7 @@ use crate::cmd::options::pulling::pulling;
 use crate::cmd::options::refused::{Never, no_pods};
 use crate::cmd::options::resources::ResourceArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
-use crate::container::Name;
+use crate::container::ContainerName;
 use crate::engine::Engine;
 use crate::engine::containers::clone::{self, CloneRequest};
 use crate::error::Result;
@@ -21,13 +21,13 @@ pub struct Args {
     pub container: String,
     /// Name of the clone; by default that of the original with -clone
     #[arg(value_name = "NAME", conflicts_with = "named")]
-    pub name: Option<Name>,
+    pub name: Option<ContainerName>,
     /// Image of the clone, instead of the original's
     #[arg(value_name = "IMAGE")]
     pub image: Option<String>,
     /// Name of the clone
     #[arg(id = "named", long = "name", value_name = "NAME")]
-    pub named: Option<Name>,
+    pub named: Option<ContainerName>,
     /// Remove the original
     #[arg(long)]
     pub destroy: bool,
@@ -54,7 +54,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config };
+    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
     let image = match &args.image {
         Some(image) => Some((image.as_str(), SourceOptions::default().wanted(PullPolicy::Missing)?)),
         None => None,
@@ -62,7 +62,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let request = CloneRequest {
         container: &args.container,
-        name: args.name.as_ref().or(args.named.as_ref()),
+        name: args.name.as_ref().or(args.named.as_ref()).map(|name| &name.0),
         image,
         limits,
         destroy: args.destroy,

@@ -6,7 +6,7 @@ use crate::cmd::options::refused::RefusedArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::cmd::options::spaces::SpaceArgs;
 use crate::cmd::options::switch::switchable;
-use crate::container::{Name, RestartPolicy, Signal};
+use crate::container::{ContainerName, RestartPolicy, Signal};
 use crate::netns;
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
@@ -21,12 +21,15 @@ use crate::plan::process::{Entrypoint, GroupArg, Hostname, Umask, UserArg, Zone}
 use crate::plan::secret::SecretArg;
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::spec::network::{HostEntry, PortPublish};
+use crate::spec::network::{HostEntry, MacAddress, PortPublish};
 use crate::spec::{NetworkMode, NotifyMode};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
 pub type Ports = Vec<PortPublish>;
+
+/// The entries of one `--add-host`.
+pub type Hosts = Vec<HostEntry>;
 
 /// Options of `run` alone.
 #[derive(Debug, clap::Args)]
@@ -42,7 +45,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
     /// Remove the image when the container exits, unless another one uses it; implies --rm
-    #[arg(long, conflicts_with_all = ["detach", "rootfs"])]
+    #[arg(long, conflicts_with = "rootfs")]
     pub rmi: bool,
     /// Forward signals to the container
     #[arg(long, default_value = "true")]
@@ -105,7 +108,7 @@ pub struct CreationArgs {
 pub struct IdentityArgs {
     /// Name of the container
     #[arg(long, value_name = "NAME")]
-    pub name: Option<Name>,
+    pub name: Option<ContainerName>,
     /// Replace an existing container with this name
     #[arg(long, requires = "name")]
     pub replace: bool,
@@ -118,7 +121,7 @@ pub struct IdentityArgs {
     /// Annotation, shown by inspect
     #[arg(long, value_name = "KEY=VALUE")]
     pub annotation: Vec<Pair>,
-    /// Write the container's id to a file, which must not exist
+    /// Write the container's id to a file
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,
     /// Write the PID of the container's main process to a file
@@ -172,6 +175,9 @@ pub struct ProcessArgs {
     /// Host name of the container
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<Hostname>,
+    /// NIS domain name of the container
+    #[arg(long, value_name = "NAME")]
+    pub domainname: Option<Hostname>,
     /// Time zone, such as Europe/Berlin, or local
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<Zone>,
@@ -188,7 +194,7 @@ pub struct ProcessArgs {
     /// Cgroup namespace: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "private")]
     pub cgroupns: Mode,
-    /// User namespace: host, keep-id (keep your own ids inside), keep-id:uid=UID,gid=GID (have those ids inside),
+    /// User namespace: host, keep-id (keep your own ids inside), keep-id:uid=UID,gid=GID,size=N (have those ids inside),
     /// nomap (do not map your own ids), container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
     pub userns: Option<Userns>,
@@ -228,7 +234,7 @@ pub struct TerminalArgs {
     /// Allocate a terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// Log driver: k8s-file, json-file, journald, none, passthrough or passthrough-tty
+    /// Log driver: k8s-file, json-file (also local), journald, none, passthrough or passthrough-tty
     #[arg(long, value_name = "DRIVER", default_value = "k8s-file")]
     pub log_driver: Driver,
     /// Option of the log: max-size=SIZE and max-file=NUMBER rotate it, path=FILE, tag=TEMPLATE
@@ -276,6 +282,9 @@ pub struct NetworkArgs {
     /// Network: slirp4netns[:OPTIONS], none, host, container:NAME or ns:PATH
     #[arg(long, visible_alias = "net", value_name = "MODE", default_value = "slirp4netns", value_parser = netns::parse_network)]
     pub network: NetworkMode,
+    /// Hardware address of the container's interface
+    #[arg(long, value_name = "MAC")]
+    pub mac_address: Option<MacAddress>,
     /// Publish a port or a range of ports
     #[arg(short, long, value_name = "[[IP:][PORT]:]PORT[/PROTO]", value_delimiter = ',', value_parser = netns::parse_publish)]
     pub publish: Vec<Ports>,
@@ -294,9 +303,9 @@ pub struct NetworkArgs {
     /// DNS option
     #[arg(long, alias = "dns-opt", value_name = "OPTION", value_delimiter = ',')]
     pub dns_option: Vec<String>,
-    /// Entry for /etc/hosts; host-gateway is the host
+    /// Entry for /etc/hosts, NAME:IP or NAME;NAME:IP; host-gateway is the host
     #[arg(long, value_name = "NAME:IP", value_delimiter = ',', value_parser = netns::parse_add_host)]
-    pub add_host: Vec<HostEntry>,
+    pub add_host: Vec<Hosts>,
     /// Do not change the image's /etc/hosts
     #[arg(long)]
     pub no_hosts: bool,

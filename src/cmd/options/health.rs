@@ -36,6 +36,9 @@ pub struct HealthArgs {
     /// Time after the start during which failures do not count
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub health_start_period: Option<Duration>,
+    /// Time between checks during that time, until one succeeds
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub health_start_interval: Option<Duration>,
     /// Command that must succeed before regular checks begin
     #[arg(long, value_name = "COMMAND")]
     pub health_startup_cmd: Option<Test>,
@@ -89,6 +92,7 @@ impl HealthArgs {
             interval: self.health_interval,
             timeout: self.health_timeout,
             start_period: self.health_start_period,
+            start_interval: self.health_start_interval,
             retries: self.health_retries,
             on_failure: self.health_on_failure,
             startup_test: self.health_startup_cmd,

@@ -63,11 +63,6 @@ pub struct RefusedArgs {
     /// Link-local address
     #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
     pub link_local_ip: Vec<Never>,
-    /// Hardware address
-    #[arg(long, hide = true, value_name = "MAC", value_parser = because(
-        "the interface of user-mode networking has a hardware address of its own, which nobody else sees",
-        "Leave it out."))]
-    pub mac_address: Option<Never>,
     /// Further name in a network
     #[arg(long, alias = "net-alias", hide = true, value_name = "NAME", value_parser = because(
         "containers do not share a network in which a name could be looked up yet",
@@ -98,18 +93,10 @@ pub struct RefusedArgs {
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = only(&["true", "false"], "it is neither true nor false", "Leave it out."))]
     pub disable_content_trust: Option<Accepted>,
-    /// NIS domain
-    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
-        "a container has a host name and no NIS domain", "Use --hostname NAME.DOMAIN, or --dns-search DOMAIN."))]
-    pub domainname: Option<Never>,
     /// Isolation
     #[arg(long, hide = true, value_name = "HOW", value_parser = only(&["default", ""],
         "it exists only for Windows containers", "Leave it out."))]
     pub isolation: Option<Accepted>,
-    /// Program that runs containers
-    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
-        "coracle runs containers itself, without another program", "Leave it out."))]
-    pub runtime: Option<Never>,
     /// Driver of volumes
     #[arg(long, hide = true, value_name = "DRIVER", value_parser = only(&["local", ""],
         "there are no volume plugins", "Leave it out, or use local."))]

@@ -9,6 +9,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns;
 use crate::plan::env::EnvRequest;
+use crate::plan::mount::MountArg;
 use crate::plan::option_values::Cgroups;
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
@@ -74,6 +75,7 @@ impl CreationArgs {
         let ids = self.process.userns.as_ref().map(|mode| mode.ids.clone()).unwrap_or_default();
         let secrets = self.mounts.secret.iter().map(|s| s.0.clone()).collect();
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
+        let domainname = self.process.domainname.as_ref().map(|name| name.0.clone());
         let files = FilesSpec {
             hosts: !self.network.no_hosts,
             hostname: !self.network.no_hostname,
@@ -83,13 +85,14 @@ impl CreationArgs {
         let TerminalArgs { interactive, tty, log_driver, log_opt } = self.terminal;
         let IdentityArgs { name, label, label_file, annotation, pidfile, .. } = self.identity;
         let mut request = Request {
-            name,
+            name: name.map(|name| name.0),
             rootfs: match origin {
                 Origin::Image(_) => None,
                 Origin::Rootfs(rootfs) => Some(rootfs.clone()),
             },
             process: process(self.process, environment(self.env, caller)?, command),
             hostname,
+            domainname,
             shared_hostname: None,
             namespaces,
             ids,
@@ -155,13 +158,15 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
         publish_all: args.publish_all,
         expose: args.expose,
         dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,
-        hosts: args.add_host,
+        hosts: args.add_host.into_iter().flatten().collect(),
+        mac: args.mac_address,
         hosts_base: crate::spec::network::HostsBase::default(),
     })
 }
 
 fn mounts(args: MountArgs, zone: Option<PathBuf>) -> MountRequest {
-    let volumes = args.volume.into_iter().map(|v| v.0);
+    let make_source = ui::docker();
+    let volumes = args.volume.into_iter().map(|v| MountArg { make_source, ..v.0 });
     let mounts = args.mount.into_iter().map(|m| m.0);
     let memory = args.tmpfs.into_iter().map(|t| t.0);
     MountRequest {
@@ -239,6 +244,7 @@ fn limits(args: LimitArgs) -> Result<LimitRequest> {
 fn lifecycle(args: &LifecycleArgs, pidfile: Option<PathBuf>) -> LifecycleRequest {
     LifecycleRequest {
         auto_remove: args.rm,
+        remove_image: false,
         stop_signal: args.stop_signal,
         stop_timeout: args.stop_timeout,
         timeout: args.timeout,

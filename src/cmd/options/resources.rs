@@ -17,7 +17,7 @@ pub struct ResourceArgs {
     #[arg(long, value_name = "SIZE")]
     pub memory_reservation: Option<Size>,
     /// Limit for memory and swap together; -1 for none
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE")]
     pub memory_swap: Option<BytesOrAll>,
     /// Number of processors, such as 1.5; 0 for no limit
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cpu_period", "cpu_quota"])]
@@ -26,7 +26,7 @@ pub struct ResourceArgs {
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_period: Option<u64>,
     /// CPU time per period, in microseconds; -1 for no limit
-    #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_quota: Option<i64>,
     /// Relative CPU weight; the default is 1024
     #[arg(short, long, value_name = "SHARES")]
@@ -38,7 +38,7 @@ pub struct ResourceArgs {
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
     /// Maximum number of processes and threads; -1 for no limit
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER")]
     pub pids_limit: Option<i64>,
     /// Relative I/O weight, 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
@@ -62,7 +62,7 @@ pub struct ResourceArgs {
     #[arg(long, value_name = "FILE=VALUE")]
     pub cgroup_conf: Vec<Conf>,
     /// Refused: cgroup v2 has no such setting
-    #[arg(long, value_name = "NUMBER", hide = true, allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER", hide = true)]
     pub memory_swappiness: Option<i64>,
     /// Refused: cgroup v2 has no such setting
     #[arg(long, hide = true)]
@@ -73,7 +73,7 @@ pub struct ResourceArgs {
     /// Refused: cgroup v2 has no such setting
     #[arg(long, value_name = "MICROSECONDS", hide = true)]
     pub cpu_rt_runtime: Option<u64>,
-    /// Refused: cgroup v2 has no such setting
+    /// Ignored with a warning, as no kernel has it any more
     #[arg(long, value_name = "SIZE", hide = true)]
     pub kernel_memory: Option<Size>,
 }
@@ -89,7 +89,6 @@ impl ResourceArgs {
             ("oom-kill-disable", self.oom_kill_disable),
             ("cpu-rt-period", self.cpu_rt_period.is_some_and(|n| n != 0)),
             ("cpu-rt-runtime", self.cpu_rt_runtime.is_some_and(|n| n != 0)),
-            ("kernel-memory", self.kernel_memory.is_some_and(|size| size.0 != 0)),
         ] {
             if given {
                 return Err(Error::new(
@@ -98,6 +97,9 @@ impl ResourceArgs {
                 )
                 .hint("Leave it out; set the files of cgroup v2 with --cgroup-conf."));
             }
+        }
+        if self.kernel_memory.is_some() {
+            log::warn!("the --kernel-memory flag is no longer supported, and has no effect");
         }
         let kinds = [
             (self.device_read_bps, "rbps"),

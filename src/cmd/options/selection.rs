@@ -36,6 +36,18 @@ impl SelectorArgs {
     /// # Errors
     /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed.
     pub fn chosen(&self, store: &Store, status: StatusFilter) -> Result<Vec<Chosen>> {
+        self.select(store, status, false)
+    }
+
+    /// As [`SelectorArgs::chosen`], but with names `--filter` chooses among those.
+    ///
+    /// # Errors
+    /// As [`SelectorArgs::chosen`].
+    pub fn narrowed(&self, store: &Store, status: StatusFilter) -> Result<Vec<Chosen>> {
+        self.select(store, status, true)
+    }
+
+    fn select(&self, store: &Store, status: StatusFilter, narrow: bool) -> Result<Vec<Chosen>> {
         let selection = ContainerSelector {
             names: &self.containers,
             latest: self.latest,
@@ -44,6 +56,7 @@ impl SelectorArgs {
             all: self.all,
             filters: Filters::parse(&self.filter)?,
             status,
+            narrow,
         };
         let mut chosen = selection.containers(store)?;
         if self.ignore {

@@ -44,7 +44,7 @@ pub struct SpaceArgs {
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub gidmap: Vec<MapArg>,
     /// OOM score adjustment: -1000 to 1000, and at least the caller's
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER")]
     pub oom_score_adj: Option<OomScore>,
     /// Execution domain: linux or linux32
     #[arg(long, value_name = "PERSONA")]

@@ -1,29 +1,20 @@
 use crate::cmd::options::request::Origin;
 use crate::cmd::run::Args;
+use crate::cmd::verbs;
 use crate::error::Result;
 use crate::host::{Caller, Limit};
 use crate::plan::Request;
 use crate::plan::env::EnvArg;
 use crate::plan::option_values::Stream;
 use crate::spec::SeccompSpec;
-use clap::Parser;
+use clap::FromArgMatches;
 
-#[derive(Debug, Parser)]
-#[command(args_override_self = true)]
-struct Tree {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Verb {
-    /// Run a command in a new container
-    Run(Box<Args>),
+fn command() -> clap::Command {
+    verbs::arguments::<Args>(clap::Command::new("run")).no_binary_name(true).args_override_self(true)
 }
 
 fn parse(line: &[&str]) -> Result<Args, clap::Error> {
-    let Verb::Run(args) = Tree::try_parse_from([&["coracle", "run"], line].concat())?.verb;
-    Ok(*args)
+    Args::from_arg_matches(&command().try_get_matches_from(line)?)
 }
 
 fn args(line: &str) -> Args {
@@ -47,7 +38,7 @@ fn request(line: &str) -> Result<Request> {
 
 #[test]
 fn the_tree_is_well_formed() {
-    <Tree as clap::CommandFactory>::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]

@@ -27,7 +27,6 @@ pub struct Args {
     pub force: bool,
     /// With --force: seconds to wait before killing the containers; -1 waits forever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", requires = "force",
-          allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
 }

@@ -6,13 +6,14 @@
 //! gets the requested name once the old container is gone, so a failure loses nothing.
 
 use super::find::{find, holder};
+use super::id_file::IdFile;
 use super::records::{discard, keep, record};
 use super::start::start;
 use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
 use crate::engine::Engine;
 use crate::engine::images::pull::{Message, Wanted};
-use crate::error::{Context, Kind, Result, Warning};
+use crate::error::{Kind, Result, Warning};
 use crate::host::{self, Caller};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
@@ -23,8 +24,6 @@ use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::{failpoint, userns};
 use chrono::Utc;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
 /// Attempts to find a free name for a container that was given none.
 const NAME_ATTEMPTS: u32 = 8;
@@ -38,8 +37,8 @@ pub struct CreateRequest {
     pub image: Option<(String, Wanted)>,
     /// Containers that are started before it, by name.
     pub requires: Vec<String>,
-    /// File to write the container's id to; it must not exist.
-    pub cidfile: Option<PathBuf>,
+    /// File to write the container's id to.
+    pub cidfile: Option<IdFile>,
     /// Replace the container that has the name.
     pub replace: bool,
     /// Whether it is started right away; the host resources for that are then acquired before anything changes.
@@ -72,7 +71,7 @@ pub fn create(
 ) -> Result<Created> {
     let CreateRequest { mut request, image, requires, cidfile, replace, start } = wanted;
     let store = engine.store;
-    let cidfile = cidfile.map(|file| caller.cwd.join(file));
+    let cidfile = cidfile.map(|file| IdFile { path: caller.cwd.join(&file.path), ..file });
     for name in &requires {
         request.lifecycle.requires.push(find(store, name)?.id().clone());
     }
@@ -90,16 +89,18 @@ pub fn create(
     shared::look_up(store, &mut request)?;
     sources::look_up(store, &mut request, &facts.caller)?;
     check(&request, &facts)?;
-    preflight::check(store, &request, &facts.caller, cidfile.as_deref(), replace)?;
+    preflight::check(store, &request, &facts.caller, cidfile.as_ref(), replace)?;
 
     let image = image.map(|(name, wanted)| engine.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();
+    let missing = preflight::sources_to_make(&request, &facts.caller);
     let Resolved { mut spec, mut warnings } = resolve(request, image.as_ref(), &facts)?;
     if !start && cgroup::out_of_reach(&spec.limits.resources) {
         warnings.push(cgroup::IGNORED.into());
     }
     log_tag::render(&mut spec)?;
-    spec.asked.cidfile.clone_from(&cidfile);
+    spec.asked.cidfile = cidfile.as_ref().map(|file| file.path.clone());
+    preflight::make_sources(&missing)?;
     let holder = if replace { holder(store, &spec.name) } else { None };
     let prepared = match (start, &holder) {
         (false, _) => None,
@@ -107,7 +108,7 @@ pub fn create(
         (true, Some(holder)) => Some(prepare_beside(store, &spec, holder)?),
     };
     if let Some(file) = &cidfile {
-        write_id(file, &spec)?;
+        file.write(&spec)?;
     }
     let made = match &holder {
         None => make(store, &mut spec, named),
@@ -128,8 +129,8 @@ pub fn create(
             Ok(Created { spec, dir, prepared, warnings })
         }
         Err(error) => {
-            // We created it, for a container that does not exist.
-            cidfile.map(std::fs::remove_file);
+            // It names a container that does not exist.
+            cidfile.map(|file| std::fs::remove_file(file.path));
             Err(error)
         }
     }
@@ -205,11 +206,4 @@ fn own_account() -> Result<Account> {
     // An account of a directory has no entry that could be read here.
     let entry = host::account(&ids.0.to_string()).ok();
     Ok(Account { available: userns::available()?, ids, entry })
-}
-
-/// Writes the id to a new file.
-fn write_id(path: &Path, plan: &ContainerSpec) -> Result<()> {
-    let context = || format!("cannot write the container's id to {}", path.display());
-    let mut file = std::fs::File::create_new(path).context(Kind::Usage, context)?;
-    file.write_all(plan.id.as_str().as_bytes()).context(Kind::Usage, context)
 }

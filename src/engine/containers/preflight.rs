@@ -1,9 +1,10 @@
 //! Checks before anything changes: names, files and directories that must or must not exist.
 
 use super::find::holder;
+use super::id_file::IdFile;
 use super::removal::remove_ended;
 use super::stop::stop_by_policy;
-use crate::error::{Error, Kind, Result, phrases};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::SourceArg;
@@ -21,11 +22,12 @@ pub(super) fn check(
     store: &Store,
     request: &Request,
     caller: &Caller,
-    cidfile: Option<&Path>,
+    cidfile: Option<&IdFile>,
     replace: bool,
 ) -> Result<()> {
     if let Some(file) = cidfile {
-        id_file(&caller.cwd.join(file))?;
+        file.check()?;
+        directory_of("--cidfile", &file.path)?;
     }
     let lifecycle = &request.lifecycle;
     for (flag, file) in [("--pidfile", &lifecycle.pidfile), ("--conmon-pidfile", &lifecycle.monitor_pidfile)]
@@ -37,7 +39,9 @@ pub(super) fn check(
     for mount in &request.mounts.list {
         if let SourceArg::Bind { path, .. } = &mount.source {
             let path: PathBuf = caller.cwd.join(path).components().collect();
-            bind_source(&path)?;
+            if !mount.make_source || path.symlink_metadata().is_ok() {
+                bind_source(&path)?;
+            }
             if mount.chown {
                 not_home(&path, caller)?;
             }
@@ -59,12 +63,26 @@ pub(super) fn check(
     Ok(())
 }
 
-fn id_file(file: &Path) -> Result<()> {
-    if file.symlink_metadata().is_ok() {
-        return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", file.display()))
-            .hint(format!("Remove it if its container no longer exists: rm {}", quoted(file))));
+/// Makes the sources that may be missing, empty directories (docker's way with `--volume`).
+///
+/// # Errors
+/// A directory that cannot be made.
+pub(super) fn make_sources(missing: &[PathBuf]) -> Result<()> {
+    for path in missing {
+        std::fs::create_dir_all(path)
+            .context(Kind::Usage, || format!("bind source {} cannot be made", path.display()))?;
     }
-    directory_of("--cidfile", file)
+    Ok(())
+}
+
+/// The sources of a request that are to be made if they are missing.
+pub(super) fn sources_to_make(request: &Request, caller: &Caller) -> Vec<PathBuf> {
+    let made = request.mounts.list.iter().filter(|mount| mount.make_source);
+    let paths = made.filter_map(|mount| match &mount.source {
+        SourceArg::Bind { path, .. } => Some(caller.cwd.join(path).components().collect::<PathBuf>()),
+        _ => None,
+    });
+    paths.filter(|path| path.symlink_metadata().is_err()).collect()
 }
 
 /// Refuses a file that cannot be written because there is no directory for it.

@@ -4,12 +4,15 @@ use super::find::list;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::engine::filter::{Condition, Label, all_hold};
 use crate::error::{Context, Error, Kind, Result, phrases};
+use crate::netns::{ExposedPort, parse_expose};
 use crate::spec::health::Health;
+use crate::spec::network::{PortPublish, Protocol};
 use crate::spec::{ContainerSpec, MountSource, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
 use crate::text::time::moment;
 use chrono::{DateTime, Utc};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// What a command line says about the containers it is for.
@@ -29,6 +32,8 @@ pub struct ContainerSelector<'a> {
     pub filters: Filters,
     /// Which containers `all` and `filters` may select.
     pub status: StatusFilter,
+    /// The filters choose among the containers that are named, where there are names.
+    pub narrow: bool,
 }
 
 /// Which containers `all` and filters may select.
@@ -70,8 +75,9 @@ impl ContainerSelector<'_> {
     /// # Errors
     /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed.
     pub fn containers(&self, store: &Store) -> Result<Vec<Chosen>> {
-        let general = self.all || !self.filters.is_empty();
         let named = !self.names.is_empty() || !self.cidfiles.is_empty();
+        let narrowed = self.narrow && named && !self.filters.is_empty();
+        let general = self.all || !self.filters.is_empty() && !narrowed;
         if general && named || self.latest && (general || named) {
             let message = match named {
                 true if self.all => "no arguments are needed with --all",
@@ -106,7 +112,14 @@ impl ContainerSelector<'_> {
             let text = text.context(Kind::Usage, || format!("reading CIDFile: open {}", file.display()))?;
             names.push(text.trim().to_owned());
         }
-        Ok(names.into_iter().map(|name| (name.clone(), store.containers().find(&name))).collect())
+        let found = names.into_iter().map(|name| (name.clone(), store.containers().find(&name)));
+        let mut found: Vec<Chosen> = found.collect();
+        if narrowed {
+            let meeting: HashSet<ContainerId> =
+                self.filters.apply(store, list(store)?)?.into_iter().map(|summary| summary.id).collect();
+            found.retain(|(_, found)| found.as_ref().map_or(true, |dir| meeting.contains(dir.id())));
+        }
+        Ok(found)
     }
 }
 
@@ -130,6 +143,10 @@ enum Filter {
     Until(DateTime<Utc>),
     Volume(String),
     Network(String),
+    /// A port of the host, published; a range of ports.
+    Publish(Vec<ExposedPort>),
+    /// A port inside, published or declared.
+    Expose(Vec<ExposedPort>),
     Restart(String),
     OnBoot(bool),
     Health(Option<Health>),
@@ -152,6 +169,8 @@ impl Filter {
             Filter::Until(_) => "until",
             Filter::Volume(_) => "volume",
             Filter::Network(_) => "network",
+            // docker's alternatives.
+            Filter::Publish(_) | Filter::Expose(_) => "publish",
             Filter::Restart(_) => "restart-policy",
             Filter::OnBoot(_) => "should-start-on-boot",
             Filter::Health(_) => "health",
@@ -161,7 +180,7 @@ impl Filter {
 }
 
 const HINT: &str = "Write key=value with one of the keys id, name, label, exited, status, ancestor, before, \
-    since, until, volume, network, health, restart-policy or should-start-on-boot.";
+    since, until, volume, network, publish, expose, health, restart-policy or should-start-on-boot.";
 
 impl Filters {
     /// Reads `key=value` conditions.
@@ -202,6 +221,10 @@ impl Filters {
                 "until" => Filter::Until(moment(value)?),
                 "volume" => Filter::Volume(value.to_owned()),
                 "network" => Filter::Network(value.to_owned()),
+                "publish" | "expose" => {
+                    let ports = parse_expose(value).map_err(|_| wrong("a port or a range of ports"))?;
+                    if condition.key == "publish" { Filter::Publish(ports) } else { Filter::Expose(ports) }
+                }
                 "restart-policy" => Filter::Restart(match value {
                     "no" | "none" | "on-failure" | "always" | "unless-stopped" => value.replace("none", "no"),
                     _ => {
@@ -326,15 +349,22 @@ impl<'a> Test<'a> {
     }
 }
 
+fn has(wanted: &[ExposedPort], port: u16, protocol: Protocol) -> bool {
+    wanted.contains(&ExposedPort { port, protocol })
+}
+
 impl Filter {
     fn holds(&self, summary: &Summary, plan: &mut Lazy<'_>) -> bool {
-        let mut has = |label: &Label| plan.get().is_some_and(|plan| label.is_in(&plan.labels));
+        let mut labelled = |label: &Label| plan.get().is_some_and(|plan| label.is_in(&plan.labels));
         match self {
             Filter::Id(start) => summary.id.as_str().starts_with(start.as_str()),
             Filter::IdPattern(pattern) => pattern.is_match(summary.id.as_str()),
-            Filter::Name(pattern) => pattern.is_match(&summary.name),
-            Filter::Label(label) => has(label),
-            Filter::NotLabel(label) => !has(label),
+            // As docker: with and without the slash that its names have in front.
+            Filter::Name(pattern) => {
+                pattern.is_match(&summary.name) || pattern.is_match(&format!("/{}", summary.name))
+            }
+            Filter::Label(label) => labelled(label),
+            Filter::NotLabel(label) => !labelled(label),
             Filter::Exited(code) => summary.code == Some(*code),
             Filter::Status(any) => any.contains(&summary.status),
             Filter::Until(moment) => summary.created < *moment,
@@ -351,6 +381,17 @@ impl Filter {
             Filter::Network(wanted) => {
                 plan.get().is_some_and(|plan| plan.network.mode.to_string() == *wanted)
             }
+            Filter::Publish(wanted) => {
+                let published = |port: &PortPublish| has(wanted, port.host_port, port.protocol);
+                plan.get().is_some_and(|plan| plan.network.ports.iter().any(published))
+                    || summary.ports.iter().any(|port| has(wanted, port.host_port, port.protocol))
+            }
+            Filter::Expose(wanted) => plan.get().is_some_and(|plan| {
+                let declared = plan.asked.exposed_ports.iter().flat_map(|text| parse_expose(text).ok());
+                let mut declared = declared.flatten();
+                let published = |port: &PortPublish| has(wanted, port.container_port, port.protocol);
+                declared.any(|port| wanted.contains(&port)) || plan.network.ports.iter().any(published)
+            }),
             Filter::Restart(wanted) => plan.policy().is_some_and(|policy| policy.name() == wanted),
             Filter::OnBoot(wanted) => {
                 let starts = match plan.policy() {

@@ -2,10 +2,10 @@
 
 use super::find::find;
 use crate::error::{Context, Error, Kind, Result, phrases};
-use crate::host::Caller;
+use crate::host::{self, Caller};
 use crate::plan::Request;
 use crate::plan::mount::inherit::VolumesFrom;
-use crate::plan::mount::{GLOB_IN_PLACE, ImageArg, MountArg, SourceArg};
+use crate::plan::mount::{GLOB_IN_PLACE, ImageArg, MemorySize, MountArg, SourceArg};
 use crate::spec::{MountSource, MountSpec};
 use crate::storage::Store;
 use std::path::{Component, Path, PathBuf};
@@ -26,6 +26,7 @@ pub(super) fn look_up(store: &Store, request: &mut Request, caller: &Caller) -> 
     for mut mount in std::mem::take(&mut request.mounts.list) {
         match &mut mount.source {
             SourceArg::Image(image) => *image = found(store, image)?,
+            SourceArg::Tmpfs { size: Some(size), .. } => *size = MemorySize::Bytes(memory(*size)),
             SourceArg::Glob(pattern) => {
                 let pattern = caller.cwd.join(&pattern);
                 list.extend(expanded(&mount, &pattern)?);
@@ -37,6 +38,14 @@ pub(super) fn look_up(store: &Store, request: &mut Request, caller: &Caller) -> 
     }
     request.mounts.list = list;
     Ok(())
+}
+
+/// A size in bytes, of this machine's memory if it is a share.
+fn memory(size: MemorySize) -> u64 {
+    match size {
+        MemorySize::Bytes(bytes) => bytes,
+        MemorySize::Share(percent) => host::machine().mem_total / 100 * u64::from(percent),
+    }
 }
 
 fn found(store: &Store, image: &ImageArg) -> Result<ImageArg> {

@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::plan::health::HealthRequest;
 use crate::runtime::{cgroup, health};
-use crate::spec::{ContainerSpec, Resources};
+use crate::spec::{ContainerSpec, Resources, Ulimit};
 use crate::storage::containers::{ContainerDir, HealthSetting, Settings};
 use crate::storage::events::Action;
 
@@ -18,12 +18,14 @@ pub struct UpdateRequest {
     pub health: HealthRequest,
     /// What it may use.
     pub limits: Resources,
+    /// What its processes may use, from the next start on.
+    pub ulimits: Vec<Ulimit>,
 }
 
 impl UpdateRequest {
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
-        self.restart.is_none() && self.health.is_empty() && self.limits.is_empty()
+        self.restart.is_none() && self.health.is_empty() && self.limits.is_empty() && self.ulimits.is_empty()
     }
 }
 
@@ -49,7 +51,7 @@ pub fn update(dir: &ContainerDir, wanted: &UpdateRequest) -> Result<()> {
 /// Writes the settings at once. What checks have found goes after the check itself; left behind by a command that
 /// was killed, it says nothing any more.
 fn set(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> Result<()> {
-    if wanted.restart.is_none() && wanted.health.is_empty() {
+    if wanted.restart.is_none() && wanted.health.is_empty() && wanted.ulimits.is_empty() {
         return Ok(());
     }
     let _lock = dir.lock()?;
@@ -75,6 +77,12 @@ fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> 
     let mut settings = dir.settings()?;
     // The monitor reads the policy when the container exits, so it need not be notified.
     settings.restart = wanted.restart.or(settings.restart);
+    if !wanted.ulimits.is_empty() {
+        let mut ulimits = settings.ulimits.unwrap_or_else(|| spec.limits.ulimits.clone());
+        ulimits.retain(|old| wanted.ulimits.iter().all(|new| new.name != old.name));
+        ulimits.extend(wanted.ulimits.iter().cloned());
+        settings.ulimits = Some(ulimits);
+    }
     if !wanted.health.is_empty() {
         let before = health::of(dir, spec);
         if before.is_none() && wanted.health.test.is_none() && !wanted.health.off {

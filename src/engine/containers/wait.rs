@@ -2,7 +2,9 @@
 
 use super::recover::recover;
 use crate::container::{ExitRecord, Status};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::runtime::health;
+use crate::spec::health::Health;
 use crate::storage::Store;
 use crate::storage::containers::watch::{self, Watch};
 use crate::storage::containers::{ContainerDir, LOST_EXIT_CODE, ProcessRef, RunRecord};
@@ -78,8 +80,12 @@ pub enum Condition {
     Running,
     /// Its processes are frozen.
     Paused,
+    /// It was asked to stop and has not ended yet.
+    Stopping,
     /// Its run has ended.
     Ended,
+    /// Its health checks have found this.
+    Health(Health),
     /// It is gone.
     Removed,
 }
@@ -98,6 +104,14 @@ pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Conditi
         }
         return wait_ended(store, container, None);
     }
+    let of_health = conditions.iter().any(|condition| matches!(condition, Condition::Health(_)));
+    if of_health && health::of(container, &container.spec()?).is_none() {
+        return Err(Error::new(
+            Kind::Conflict,
+            format!("container {} has no health check", container.called()),
+        )
+        .hint("Containers get one from their image or by: coracle run --health-cmd COMMAND ..."));
+    }
     let for_end = conditions.iter().all(|condition| *condition == Condition::Ended);
     loop {
         let mut watch = [if for_end { Watch::end(container) } else { Watch::new(container) }];
@@ -112,7 +126,9 @@ pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Conditi
             Condition::Created => matches!(status, Status::Created | Status::Starting),
             Condition::Running => status == Status::Running,
             Condition::Paused => status == Status::Paused,
+            Condition::Stopping => status.is_live() && is_stopping(container),
             Condition::Ended => status == Status::Exited,
+            Condition::Health(wanted) => status.is_live() && container.summary().health == Some(*wanted),
             Condition::Removed => false,
         });
         // A container that is removed reaches no other state.
@@ -124,6 +140,12 @@ pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Conditi
         let soon = (status == Status::Starting || container.is_starting()).then_some(MOMENT);
         watch::wait_any(&mut watch, soon);
     }
+}
+
+/// Whether a run was asked to stop.
+fn is_stopping(container: &ContainerDir) -> bool {
+    let run = container.run_record().ok().flatten().map(|run| run.run);
+    run.zip(container.stop_asked()).is_some_and(|(run, asked)| asked >= run)
 }
 
 /// The exit code of a container's last run: `code`, with which a run of this monitor has just ended, unless that

@@ -1,5 +1,6 @@
 //! Conditions on events: `--filter KEY=VALUE`.
 
+use crate::container::ContainerName;
 use crate::engine::filter::{Condition, Label, all_hold};
 use crate::error::Result;
 use crate::storage::events::{Action, Event, Type};
@@ -8,17 +9,8 @@ const HINT: &str =
     "Write key=value with one of the keys container, event, image, label, pod, type or volume.";
 
 /// Words of podman's for what never happens here; asking for them is no mistake.
-const NEVER: [&str; 9] = [
-    "auto-update",
-    "build",
-    "checkpoint",
-    "connect",
-    "disconnect",
-    "renumber",
-    "restore",
-    "pull-error",
-    "rotate",
-];
+const NEVER: [&str; 8] =
+    ["auto-update", "build", "checkpoint", "connect", "disconnect", "renumber", "restore", "rotate"];
 
 /// Conditions: those with one key are alternatives, except for labels, which all must hold; those with
 /// different keys must all hold.
@@ -86,7 +78,7 @@ fn one(text: &str) -> Result<(String, What)> {
     let Condition { key, value, .. } = condition;
     let owned = value.to_owned();
     let what = match key.to_lowercase().as_str() {
-        "container" => What::Container(owned),
+        "container" => What::Container(ContainerName::bare(value).to_owned()),
         "image" => What::Image(owned),
         "volume" => What::Volume(owned),
         "label" => What::Label(condition.label()),
@@ -147,6 +139,7 @@ mod tests {
     fn one_key_is_alternatives_and_several_must_all_hold() {
         for yes in [
             &["container=web"][..],
+            &["container=/web"],
             &["container=ab"],
             &["event=start", "event=stop"],
             &["status=start", "event=stop", "type=container"],

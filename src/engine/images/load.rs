@@ -9,11 +9,11 @@ use crate::storage::events::{Action, Event};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// Loads the images of an archive or a directory.
+/// Loads the images of an archive or a directory; `name` is what events call it.
 ///
 /// # Errors
 /// A malformed or inconsistent archive; then nothing of it is kept.
-pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
+pub fn load(store: &Store, input: File, name: &str, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
     let loaded = fork::tidy_leaf(
         "load",
         &[input.as_raw_fd()],
@@ -28,8 +28,7 @@ pub fn load(store: &Store, input: File, report: &mut dyn FnMut(Progress)) -> Res
         report,
     )?;
     for image in &loaded {
-        let name = image.names.first().map_or_else(|| image.id.to_string(), ToString::to_string);
-        store.events().emit(Event::image_named(Action::Load, image.id.as_str(), &name));
+        store.events().emit(Event::image_named(Action::Load, image.id.as_str(), name));
     }
     Ok(loaded)
 }

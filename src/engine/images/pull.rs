@@ -71,7 +71,12 @@ impl Engine<'_> {
 
     fn pull(&self, text: &str, request: &PullRequest, report: &mut dyn FnMut(Message)) -> Result<Image> {
         let reference: Reference = text.parse()?;
-        let pulled = leaf::pull(self.store, &self.prepare(&reference, request)?, report)?;
+        let prepared = self.prepare(&reference, request);
+        let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));
+        let pulled = pulled.inspect_err(|error| {
+            let told = Event::image_named(Action::PullError, "", text);
+            self.store.events().emit(Event { error: error.in_one_line(), ..told });
+        })?;
         let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled, but has been removed again"));
         let image = self.store.images().find_reference(&pulled)?.ok_or_else(lost)?;
         let told = Event::image_named(Action::Pull, image.id.as_str(), &pulled.to_string());
@@ -106,7 +111,7 @@ impl Engine<'_> {
 
     /// Helpers for credentials run in here, so this comes before the leaf (rule 1).
     fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
-        Prepared::new(&Places::from_env(self.config), reference, request)
+        Prepared::new(&Places::from_env(self.config, self.docker), reference, request)
     }
 }
 

@@ -35,12 +35,7 @@ pub fn remove(store: &Store, text: &str, how: How) -> Result<Removed> {
     };
     let names = store.images().names(&image.id)?;
     match &image.reference {
-        // The image stays: it has other names, or it lies in a store that is only read.
-        Some(name)
-            if names.contains(name)
-                && !how.every_name
-                && (names.len() > 1 || !store.images().is_own(&image.id)) =>
-        {
+        Some(name) if !how.every_name && store.images().outlives(&image.id, name)? => {
             store.images().untag(name)?;
             store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &name.to_string()));
             return Ok(Removed { untagged: vec![name.clone()], ..Removed::default() });

@@ -39,6 +39,10 @@ pub enum Target<'a> {
 pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Result<()> {
     let SaveRequest { images, each, format, compress } = *request;
     let items = if each { several(store, images)? } else { one(store, images)? };
+    let name = match &target {
+        Target::Path(path) => path.display().to_string(),
+        Target::Stream(_) => "-".to_owned(),
+    };
     match target {
         Target::Path(dir) if matches!(format, SaveFormat::OciDir | SaveFormat::DockerDir) => {
             let made = prepare(dir)?;
@@ -58,8 +62,7 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
         }
     }
     for item in &items {
-        let id = &item.image.id;
-        store.events().emit(Event::image_named(Action::Save, id.as_str(), id.hex()));
+        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
     }
     Ok(())
 }

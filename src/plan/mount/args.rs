@@ -27,6 +27,8 @@ pub struct MountArg {
     pub overlay: Option<Option<(PathBuf, PathBuf)>>,
     /// Mount this part of the source only.
     pub subpath: Option<PathBuf>,
+    /// Make a missing source on the host: an empty directory.
+    pub make_source: bool,
     /// The option's text, for `inspect`.
     pub asked: String,
 }
@@ -50,8 +52,8 @@ pub enum SourceArg {
     },
     /// A memory file system.
     Tmpfs {
-        /// Bytes.
-        size: Option<u64>,
+        /// How large it may get.
+        size: Option<MemorySize>,
         /// Permission bits.
         mode: Option<u32>,
         /// Copy what the image has there into it.
@@ -85,6 +87,15 @@ pub enum SourceArg {
         /// Most at a time.
         max: Option<u32>,
     },
+}
+
+/// The size of a memory file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemorySize {
+    /// In bytes.
+    Bytes(u64),
+    /// In per cent of this machine's memory (tmpfs(5)).
+    Share(u16),
 }
 
 /// The image of a mount, before and after it was looked up.

@@ -1,6 +1,6 @@
 //! The options of `--volume` and `--tmpfs`, and the keys of `--mount`.
 
-use super::args::{MountArg, SourceArg};
+use super::args::{MemorySize, MountArg, SourceArg};
 use crate::plan::units::Size;
 use crate::text::boolean;
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ pub(super) struct Options {
     pub(super) recursive: Option<bool>,
     pub(super) propagation: Option<String>,
     pub(super) chown: bool,
-    pub(super) size: Option<u64>,
+    pub(super) size: Option<MemorySize>,
     pub(super) mode: Option<u32>,
     pub(super) inodes: Option<u64>,
     pub(super) uid: Option<u32>,
@@ -27,6 +27,7 @@ pub(super) struct Options {
     pub(super) upper: Option<PathBuf>,
     pub(super) work: Option<PathBuf>,
     pub(super) subpath: Option<PathBuf>,
+    pub(super) make_source: bool,
 }
 
 /// Why `idmap` is refused: the kernel wants the capability where the file system was mounted.
@@ -61,6 +62,14 @@ fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
 
 fn bytes(key: &str, text: &str) -> Result<u64, String> {
     text.parse::<Size>().map(|s| s.0).map_err(|_| format!("{key} {text:?} is not a size"))
+}
+
+/// `64m`, or `10%` of the memory.
+fn memory_size(key: &str, text: &str) -> Result<MemorySize, String> {
+    match text.strip_suffix('%') {
+        Some(share) => number(key, share).map(MemorySize::Share),
+        None => bytes(key, text).map(MemorySize::Bytes),
+    }
 }
 
 /// The directory of `upperdir=DIR` or `workdir=DIR`.
@@ -137,43 +146,41 @@ impl Options {
         Ok(true)
     }
 
-    /// One word of `--volume`.
-    pub(super) fn volume_word(&mut self, word: &str) -> Result<(), String> {
+    /// One word of `--volume`; whether this was one.
+    pub(super) fn volume_word(&mut self, word: &str) -> Result<bool, String> {
         if self.common_word(word)? {
-            return Ok(());
+            return Ok(true);
         }
         match word {
-            "exec" => once(&mut self.no_exec, false, word),
-            "noexec" => once(&mut self.no_exec, true, word),
-            "copy" => once(&mut self.copy_up, true, word),
-            "nocopy" => once(&mut self.copy_up, false, word),
-            "rbind" => once(&mut self.recursive, true, word),
-            "bind" => once(&mut self.recursive, false, word),
+            "exec" => once(&mut self.no_exec, false, word)?,
+            "noexec" => once(&mut self.no_exec, true, word)?,
+            "copy" => once(&mut self.copy_up, true, word)?,
+            "nocopy" => once(&mut self.copy_up, false, word)?,
+            "rbind" => once(&mut self.recursive, true, word)?,
+            "bind" => once(&mut self.recursive, false, word)?,
             // Labels matter to SELinux alone, which does not confine what an ordinary user starts here.
-            "z" => once(&mut self.relabel, 'z', word),
-            "Z" => once(&mut self.relabel, 'Z', word),
-            "O" => {
-                self.overlay = true;
-                Ok(())
-            }
+            "z" => once(&mut self.relabel, 'z', word)?,
+            "Z" => once(&mut self.relabel, 'Z', word)?,
+            "O" => self.overlay = true,
             // For docker on other systems; there is one consistency here.
-            "cached" | "delegated" | "consistent" => Ok(()),
-            _ if word == "idmap" || word.starts_with("idmap=") => Err(IDMAP.into()),
-            _ if word.starts_with("upperdir=") => once(&mut self.upper, directory(word)?, word),
-            _ if word.starts_with("workdir=") => once(&mut self.work, directory(word)?, word),
+            "cached" | "delegated" | "consistent" => {}
+            _ if word == "idmap" || word.starts_with("idmap=") => return Err(IDMAP.into()),
+            _ if word.starts_with("upperdir=") => once(&mut self.upper, directory(word)?, word)?,
+            _ if word.starts_with("workdir=") => once(&mut self.work, directory(word)?, word)?,
             _ if word.starts_with("subpath=") || word.starts_with("volume-subpath=") => {
                 let (key, value) = word.split_once('=').unwrap_or((word, ""));
-                once(&mut self.subpath, part(key, value)?, key)
+                once(&mut self.subpath, part(key, value)?, key)?;
             }
-            _ if PROPAGATIONS.contains(&word) => once(&mut self.propagation, word.to_owned(), word),
-            _ => Err(format!("unknown option {word:?}")),
+            _ if PROPAGATIONS.contains(&word) => once(&mut self.propagation, word.to_owned(), word)?,
+            _ => return Ok(false),
         }
+        Ok(true)
     }
 
-    /// One word of `--tmpfs`.
-    pub(super) fn tmpfs_word(&mut self, word: &str) -> Result<(), String> {
+    /// One word of `--tmpfs`; whether this was one.
+    pub(super) fn tmpfs_word(&mut self, word: &str) -> Result<bool, String> {
         if self.common_word(word)? {
-            return Ok(());
+            return Ok(true);
         }
         match word {
             "exec" => self.no_exec = Some(false),
@@ -181,22 +188,23 @@ impl Options {
             "tmpcopyup" | "copy" => once(&mut self.copy_up, true, word)?,
             "notmpcopyup" | "nocopy" => once(&mut self.copy_up, false, word)?,
             _ => match word.split_once('=') {
-                Some((key, value)) => self.tmpfs_value(key, value)?,
-                None => return Err(format!("unknown option {word:?}")),
+                Some((key, value)) => return self.tmpfs_value(key, value),
+                None => return Ok(false),
             },
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn tmpfs_value(&mut self, key: &str, value: &str) -> Result<(), String> {
+    fn tmpfs_value(&mut self, key: &str, value: &str) -> Result<bool, String> {
         match key {
-            "size" => once(&mut self.size, bytes(key, value)?, key),
-            "mode" => once(&mut self.mode, octal(value)?, key),
-            "nr_inodes" => once(&mut self.inodes, bytes(key, value)?, key),
-            "uid" => once(&mut self.uid, number(key, value)?, key),
-            "gid" => once(&mut self.gid, number(key, value)?, key),
-            _ => Err(format!("unknown option {key:?}")),
+            "size" => once(&mut self.size, memory_size(key, value)?, key)?,
+            "mode" => once(&mut self.mode, octal(value)?, key)?,
+            "nr_inodes" => once(&mut self.inodes, bytes(key, value)?, key)?,
+            "uid" => once(&mut self.uid, number(key, value)?, key)?,
+            "gid" => once(&mut self.gid, number(key, value)?, key)?,
+            _ => return Ok(false),
         }
+        Ok(true)
     }
 
     /// One key of `--mount` that is not its type, source or destination.
@@ -243,12 +251,12 @@ impl Options {
                 other => Err(format!("relabel {other:?} is not shared or private")),
             },
             ("volume", "volume-nocopy") => once(&mut self.copy_up, !flag()?, key),
-            ("tmpfs", "tmpfs-size") => self.tmpfs_value("size", text()?),
-            ("tmpfs" | "ramfs", "tmpfs-mode") => self.tmpfs_value("mode", text()?),
+            ("tmpfs", "tmpfs-size") => self.tmpfs_value("size", text()?).map(drop),
+            ("tmpfs" | "ramfs", "tmpfs-mode") => self.tmpfs_value("mode", text()?).map(drop),
             ("tmpfs" | "ramfs", "tmpcopyup") => once(&mut self.copy_up, flag()?, key),
             ("tmpfs" | "ramfs", "notmpcopyup") => once(&mut self.copy_up, !flag()?, key),
             ("ramfs", "tmpfs-size") => Err("ramfs has no limit; use type=tmpfs".into()),
-            ("devpts", "uid" | "gid" | "mode") => self.tmpfs_value(key, text()?),
+            ("devpts", "uid" | "gid" | "mode") => self.tmpfs_value(key, text()?).map(drop),
             ("devpts", "max") => once(&mut self.terminals, number(key, text()?)?, key),
             ("volume", "volume-subpath") | ("volume" | "image", "subpath") | ("image", "image-subpath") => {
                 once(&mut self.subpath, part(key, text()?)?, key)
@@ -257,8 +265,20 @@ impl Options {
             ("volume", "volume-driver" | "volume-opt" | "volume-label") => {
                 Err(format!("{key} is not supported here; make the volume first: coracle volume create"))
             }
-            (_, "bind-create-src") => Err(format!("{key} is not supported: make the source first")),
-            _ => Err(format!("unknown key {key:?} for type {kind:?}")),
+            ("bind", "bind-create-src") => {
+                self.make_source = flag()?;
+                Ok(())
+            }
+            // Whatever --volume and --tmpfs take.
+            _ => {
+                let word = value.map_or(key.to_owned(), |value| format!("{key}={value}"));
+                let known = match kind {
+                    "tmpfs" => self.tmpfs_word(&word)?,
+                    "bind" | "glob" | "volume" => self.volume_word(&word)?,
+                    _ => false,
+                };
+                if known { Ok(()) } else { Err(format!("unknown key {key:?} for type {kind:?}")) }
+            }
         }
     }
 
@@ -337,6 +357,7 @@ impl Options {
             chown: self.chown,
             overlay: self.overlay.then(|| self.upper.zip(self.work)),
             subpath: self.subpath,
+            make_source: self.make_source,
             asked: asked.to_owned(),
         }
     }

@@ -110,7 +110,7 @@ fn mounts_take_every_documented_key() {
     assert_eq!(
         memory.source,
         SourceArg::Tmpfs {
-            size: Some(1 << 20),
+            size: Some(MemorySize::Bytes(1 << 20)),
             mode: Some(0o700),
             copy_up: false,
             inodes: None,
@@ -119,6 +119,21 @@ fn mounts_take_every_documented_key() {
         }
     );
     assert!(memory.no_exec);
+}
+
+#[test]
+fn mounts_take_what_volumes_and_tmpfs_take() {
+    let words = mount("type=bind,src=/a,dst=/b,rslave,bind,Z,noexec,suid,dev,cached");
+    assert_eq!(
+        words,
+        MountArg { asked: words.asked.clone(), ..volume("/a:/b:rslave,bind,Z,noexec,suid,dev,cached") }
+    );
+    let words = mount("type=volume,src=v,dst=/b,nocopy,ro");
+    assert_eq!(words, MountArg { asked: words.asked.clone(), ..volume("v:/b:nocopy,ro") });
+    let words = mount("type=tmpfs,dst=/t,size=10%,mode=0700,uid=5,exec");
+    assert_eq!(words, MountArg { asked: words.asked.clone(), ..tmpfs("/t:size=10%,mode=0700,uid=5,exec") });
+    assert!(mount("type=bind,src=/a,dst=/b,bind-create-src").make_source);
+    assert!(!mount("type=bind,src=/a,dst=/b").make_source);
 }
 
 #[test]
@@ -133,6 +148,9 @@ fn bad_mounts_are_refused_by_name() {
         ("type=bind,src=/a,dst=/b,wat=1", "\"wat\""),
         ("type=bind,src=/a,dst=/b,ro=maybe", "\"maybe\""),
         ("type=bind,src=/a,dst=/b,tmpfs-size=1", "tmpfs-size"),
+        ("type=bind,src=/a,dst=/b,size=1", "\"size\""),
+        ("type=tmpfs,dst=/b,size=x%", "size"),
+        ("type=bind,src=/a,dst=/b,O,ro", "\"O\" conflicts"),
         ("type=bind,src=/a,dst=/b,bind-propagation=x", "\"x\""),
         ("type=bind,\"src=/a,dst=/b", "not closed"),
         ("type=tmpfs,src=/a,dst=/b", "no source"),
@@ -163,7 +181,7 @@ fn memory_mounts_default_to_noexec_nosuid_nodev() {
     assert_eq!(
         full.source,
         SourceArg::Tmpfs {
-            size: Some(65536),
+            size: Some(MemorySize::Bytes(65536)),
             mode: Some(0o755),
             copy_up: false,
             inodes: Some(1024),

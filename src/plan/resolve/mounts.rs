@@ -7,7 +7,7 @@ use crate::container::{ContainerId, Name};
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::RunConfig;
 use crate::plan::mount::inherit::ImageVolumes;
-use crate::plan::mount::{ImageArg, MountArg, SourceArg, clean_destination};
+use crate::plan::mount::{ImageArg, MemorySize, MountArg, SourceArg, clean_destination};
 use crate::plan::{Request, systemd};
 use crate::spec::{MountSource, MountSpec, OverlaySpec};
 use sha2::{Digest as _, Sha256};
@@ -24,6 +24,10 @@ pub(super) fn mounts(
     let mut plans: Vec<MountSpec> = Vec::new();
     for asked in &request.mounts.list {
         let plan = mount(asked, facts)?;
+        // The same once more is no mistake.
+        if plans.contains(&plan) {
+            continue;
+        }
         if plans.iter().any(|p| p.destination == plan.destination) {
             let place = plan.destination.display().to_string();
             return Err(
@@ -96,6 +100,13 @@ fn mount(asked: &MountArg, facts: &Facts) -> Result<MountSpec> {
         SourceArg::Bind { path, recursive } => MountSource::Bind { path: host(path), recursive },
         SourceArg::Volume { name, copy_up } => volume(name, &asked.destination, copy_up, facts),
         SourceArg::Tmpfs { size, mode, copy_up, inodes, uid, gid } => {
+            let size = match size {
+                Some(MemorySize::Share(_)) => {
+                    return Err(refuse("the size of a tmpfs was not looked up", "Report this as a bug."));
+                }
+                Some(MemorySize::Bytes(bytes)) => Some(bytes),
+                None => None,
+            };
             MountSource::Tmpfs { size, mode, copy_up, inodes, uid, gid }
         }
         SourceArg::Ramfs { mode, copy_up } => MountSource::Ramfs { mode, copy_up },

@@ -53,8 +53,21 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
     if !asked.mode.carries_ports() {
         ports.clear();
     }
+    let mut mode = asked.mode.clone();
+    if let Some(mac) = &asked.mac {
+        let NetworkMode::Slirp(options) = &mut mode else {
+            return Err(refuse(
+                format!(
+                    "--mac-address cannot be used with --network={}, which has no interface to set",
+                    mode
+                ),
+                "Leave it out, or use --network slirp4netns.",
+            ));
+        };
+        options.mac = Some(mac.clone());
+    }
     Ok(NetworkSpec {
-        mode: asked.mode.clone(),
+        mode,
         ports,
         dns: asked.dns.clone(),
         hosts: asked.hosts.clone(),
@@ -66,9 +79,7 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
 fn joined_network(request: &Request) -> Result<()> {
     let asked = &request.network;
     let shares_files = matches!(asked.mode, NetworkMode::Container(_));
-    let option = if !asked.ports.is_empty() || asked.publish_all {
-        "--publish"
-    } else if shares_files && asked.dns != DnsSpec::default() {
+    let option = if shares_files && asked.dns != DnsSpec::default() {
         "--dns, --dns-search or --dns-option"
     } else if shares_files && !asked.hosts.is_empty() {
         "--add-host"

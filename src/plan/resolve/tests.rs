@@ -146,6 +146,7 @@ fn what_is_asked_for_wins_over_the_image() {
                 monitor_pidfile: None,
                 pidfile: Some("p".into()),
                 auto_remove: true,
+                remove_image: false,
                 restart: "on-failure:2".parse().unwrap(),
                 requires: Vec::new(),
             };
@@ -207,7 +208,7 @@ fn contradictions_are_refused() {
         }),
         ("--no-hosts", |r| {
             r.files.hosts = false;
-            r.network.hosts = vec![crate::netns::parse_add_host("a:1.2.3.4").unwrap()];
+            r.network.hosts = crate::netns::parse_add_host("a:1.2.3.4").unwrap();
         }),
         ("keep-groups", |r| r.process.groups = vec!["keep-groups".into(), "5".into()]),
         ("duplicate mount destination", |r| {

@@ -2,12 +2,15 @@
 
 use super::context::MonitorContext;
 use crate::container::ExitRecord;
+use crate::error::Result;
 use crate::fork::Failure;
+use crate::image::Reference;
 use crate::runtime::cgroup;
 use crate::runtime::relay::End;
 use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, RunRecord};
+use crate::storage::events::{Action, Event};
 use crate::storage::trash;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -159,5 +162,27 @@ pub(super) fn clear_up(store: &Store, plan: &ContainerSpec, merged: &Path) {
     crate::failpoint::reach("end.unmounted");
     cgroup::clear(plan);
     // Its own item, and one left by a killed monitor.
-    let _ = trash::sweep(store, if plan.lifecycle.auto_remove { 2 } else { 1 });
+    let own = if plan.lifecycle.auto_remove { 2 } else { 1 };
+    let layers = match plan.lifecycle.remove_image {
+        // One that is used otherwise stays, and so does one that a command has removed before us.
+        true => forget_image(store, plan).unwrap_or_default(),
+        false => 0,
+    };
+    let _ = trash::sweep(store, own + layers);
+}
+
+/// Removes the image of a container that is gone, or its name only if it has others; returns the number of layers
+/// that are in the trash now.
+fn forget_image(store: &Store, plan: &ContainerSpec) -> Result<usize> {
+    let Some(image) = &plan.image else { return Ok(0) };
+    let images = store.images();
+    if let Ok(name) = image.reference.parse::<Reference>()
+        && images.outlives(&image.id, &name)?
+    {
+        images.untag(&name)?;
+        store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &image.reference));
+        return Ok(0);
+    }
+    let lock = store.exclusive()?;
+    Ok(images.remove(&lock, &image.id)?.layers.len())
 }

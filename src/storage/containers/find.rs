@@ -1,15 +1,16 @@
 //! Finding a container by name or id.
 
 use super::{ContainerDir, Containers, not_found, words};
-use crate::container::{ContainerId, Name};
+use crate::container::{ContainerId, ContainerName, Name};
 use crate::error::{Context, Error, Kind, Result};
 
 impl Containers {
-    /// Finds a container by full id, name or unique beginning of an id, in this order.
+    /// Finds a container by full id, name or unique beginning of an id, in this order; a slash in front is passed over.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when several ids begin like that.
     pub fn find(&self, text: &str) -> Result<ContainerDir> {
+        let (text, typed) = (ContainerName::bare(text), text);
         if let Ok(id) = text.parse::<ContainerId>() {
             return self.open(&id);
         }
@@ -25,7 +26,7 @@ impl Containers {
         let mut matching = if hex { self.ids()? } else { Vec::new() };
         matching.retain(|id| id.as_str().starts_with(text));
         match matching.as_slice() {
-            [] => Err(not_found(text)),
+            [] => Err(not_found(typed)),
             [id] => self.open(id),
             several => Err(Error::new(
                 Kind::Conflict,

@@ -2,7 +2,7 @@
 
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::network::{PortPublish, Protocol};
-use crate::spec::{HealthCheck, Resources};
+use crate::spec::{HealthCheck, Resources, Ulimit};
 use crate::sys::process;
 use crate::sys::read::text_of;
 use chrono::{DateTime, Utc};
@@ -154,6 +154,9 @@ pub struct Settings {
     /// The limits, once they were changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Resources>,
+    /// The limits of its processes, once they were changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ulimits: Option<Vec<Ulimit>>,
     /// Settings of a newer program, kept when this one rewrites the file.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -175,6 +178,7 @@ impl Settings {
             restart: None,
             health: None,
             limits: None,
+            ulimits: None,
             other: serde_json::Map::new(),
         }
     }

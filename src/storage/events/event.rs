@@ -100,6 +100,8 @@ actions! {
     Prune = "prune",
     /// An image came from a registry.
     Pull = "pull",
+    /// An image could not be had from a registry.
+    PullError = "pull-error",
     /// An image went to a registry.
     Push = "push",
     /// The store's records were rebuilt.
@@ -155,6 +157,9 @@ pub struct Event {
     /// What a health check found.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub health: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
     /// Labels and other attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -172,6 +177,7 @@ impl Event {
             image: String::new(),
             code: None,
             health: String::new(),
+            error: String::new(),
             attributes: BTreeMap::new(),
         }
     }

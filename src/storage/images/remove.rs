@@ -32,6 +32,15 @@ impl Images {
         Ok(using.map(|(_, spec)| spec.id).collect())
     }
 
+    /// Whether an image stays when it loses this name: it has others, or lies in a store that is only read.
+    ///
+    /// # Errors
+    /// When the names cannot be read.
+    pub fn outlives(&self, id: &Digest, name: &Reference) -> Result<bool> {
+        let names = self.names(id)?;
+        Ok(names.contains(name) && (names.len() > 1 || !self.is_own(id)))
+    }
+
     /// Removes an image with all its names, and what nothing else needs: its blobs and its layers. The
     /// layers are in the trash afterwards; see [`crate::storage::trash::sweep`].
     ///
@@ -90,8 +99,12 @@ impl Images {
         }
         crate::failpoint::reach("rmi.layers");
         removed.untagged.sort();
-        let told = Event::image_named(Action::Remove, id.as_str(), id.hex());
-        Events::new(&self.roots.data).emit(told);
+        let events = Events::new(&self.roots.data);
+        for name in &removed.untagged {
+            events.emit(Event::image_named(Action::Untag, id.as_str(), &name.to_string()));
+        }
+        let name = removed.untagged.first().map_or_else(|| id.hex().to_owned(), ToString::to_string);
+        events.emit(Event::image_named(Action::Remove, id.as_str(), &name));
         Ok(removed)
     }
 

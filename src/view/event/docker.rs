@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 /// Whether it is a thing of which docker tells. What podman does before and after a run it does not.
 pub(super) fn knows(event: &Event) -> bool {
-    !matches!(event.status, Action::Cleanup | Action::Init | Action::Refresh | Action::Sync)
+    !matches!(
+        event.status,
+        Action::Cleanup | Action::Init | Action::PullError | Action::Refresh | Action::Sync
+    )
 }
 
 /// What happened, in docker's word.

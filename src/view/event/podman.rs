@@ -33,7 +33,7 @@ pub(super) fn line(event: &Event, whole: bool) -> String {
             }
             format!("{id} ({about})")
         }
-        Type::Image | Type::Secret => format!("{id} {}", event.name),
+        Type::Image | Type::Secret => format!("{id} {} {}", event.name, event.error),
         Type::Volume | Type::System => event.name.clone(),
     };
     printable(format!("{start} {rest}").trim_end()).into_owned()
@@ -54,6 +54,7 @@ pub(super) fn object(event: &Event) -> Value {
     set("Time", &event.time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::AutoSi, true));
     set("Type", event.kind.as_str());
     set("health_status", &event.health);
+    set("Error", &event.error);
     if let Some(code) = event.code {
         map.insert("ContainerExitCode".to_owned(), code.into());
     }
@@ -73,6 +74,7 @@ pub(super) fn fields(event: &Event) -> Value {
         "TimeNano": event.time.timestamp_nanos_opt().unwrap_or_default(),
         "Type": event.kind.as_str(),
         "HealthStatus": event.health,
+        "Error": event.error,
         "ContainerExitCode": event.code.unwrap_or_default(),
         "Attributes": event.attributes,
         "Details": {"ID": event.id, "Attributes": event.attributes},

@@ -45,7 +45,10 @@ struct Facts<'a> {
 }
 
 pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Dialect) -> Result<Document> {
-    let plan = dir.spec()?;
+    let mut plan = dir.spec()?;
+    if let Some(ulimits) = dir.changed().ok().flatten().and_then(|changed| changed.ulimits) {
+        plan.limits.ulimits = ulimits;
+    }
     let summary = dir.summary();
     let ended = |exit: &ExitRecord| exit.run == summary.run && !summary.status.is_live();
     let facts = Facts {

@@ -152,7 +152,7 @@ struct Mount {
 struct Config {
     hostname: String,
     #[serde(rename = "Domainname")]
-    domain_name: &'static str,
+    domain_name: String,
     user: String,
     attach_stdin: bool,
     attach_stdout: bool,
@@ -248,7 +248,7 @@ fn config(facts: &Facts<'_>) -> Config {
     let stop_signal = plan.lifecycle.stop_signal.to_string().parse::<Signal>().unwrap_or(Signal::TERM);
     Config {
         hostname: plan.hostname.clone(),
-        domain_name: "",
+        domain_name: plan.domainname.clone().unwrap_or_default(),
         user: plan.process.user.user.clone(),
         attach_stdin: false,
         attach_stdout: false,

@@ -146,7 +146,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
             config: Map::new(),
             path: facts.log_path(),
             tag: plan.io.log.tag.clone().unwrap_or_default(),
-            size: plan.io.log.max_size.map_or("0B".to_owned(), units::size),
+            size: units::decimal_size(plan.io.log.max_size.unwrap_or(0)),
         },
         network_mode: plan.network.mode.to_string(),
         port_bindings: network::bindings(plan),
