@@ -69,3 +69,15 @@ fn a_change_of_size_is_a_signal_without_a_terminal() {
     running.signal(Signal::SIGWINCH);
     assert_eq!(running.wait().code, 33);
 }
+
+#[test]
+fn a_byte_that_is_no_text_costs_its_own_line() {
+    let env = TestEnv::new();
+    let odd = env.file("resolv.conf", b"# caf\xe9\nnameserver 9.9.9.9\n");
+    let call = env.coracle(["run", "--rm", "--network=host", "--rootfs"]).arg(env.busybox_rootfs());
+    let call = call.args(["cat", "/etc/resolv.conf"]).into_command();
+    let script = format!("mount --bind {} /etc/resolv.conf && exec \"$@\"", odd.display());
+    let shown = env.program("unshare").args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+    let shown = shown.arg(call.get_program()).args(call.get_args()).ok();
+    assert!(shown.stdout.contains("nameserver 9.9.9.9\n"), "{shown}");
+}

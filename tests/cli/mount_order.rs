@@ -72,6 +72,9 @@ fn the_hosts_dev_has_devices_and_terminals() {
     let base = ["run", "--rm", "-it", "--network=none", "-v", "/dev:/dev:rslave"];
     let script = "echo x >/dev/null && head -c 4 /dev/zero | wc -c && ls /dev/pts/ptmx";
     assert_eq!(sh(&env, &["-v", "/dev:/dev:rslave"], script).ok().text(), "4\n/dev/pts/ptmx");
+    // The shared memory is the container's, as it is with podman.
+    let size = ["--shm-size=123k", "-v", "/dev:/dev:rslave"];
+    assert_eq!(sh(&env, &size, "df -k /dev/shm | tail -n1 | awk '{print $2}'").ok().text(), "124");
     let mut shell = env.coracle(base).args(["--name", "c", "busybox", "sh"]).pty();
     let works = |session: &mut expectrl::session::OsSession| {
         session.send_line("test -t 0 && ls $(tty) && echo read''y").unwrap();

@@ -8,7 +8,7 @@
 //!    is used (attack cases 16 to 20).
 //! 3. The plan's mounts, then the generated files, each a detached mount moved onto a target that was opened
 //!    inside the root (cases 21 to 23). What the user mounts at `/etc`, `/run` or `/sys` is below our own files and
-//!    cgroups, as with podman; one at `/dev` replaces ours.
+//!    cgroups, as with podman; one at `/dev` replaces ours but for the shared memory.
 //! 4. Masks and read-only paths, last, so that no user mount hides or undoes them.
 //! 5. Pivot; the host's tree is unmounted.
 
@@ -70,7 +70,7 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
     // Before /proc/sys is made read-only.
     masks::write_sysctls(proc.as_fd(), &order.plan.limits.sysctls)?;
     kernel_sys(order, root.as_fd())?;
-    let mut console = devices(order, root.as_fd(), &null, borrowed)?;
+    let OwnDev { mut console, shm } = devices(order, root.as_fd(), &null, borrowed)?;
     super::devices::bind(root.as_fd(), &order.plan.devices)?;
     let mut handed_over = Vec::new();
     for (at, planned) in order.plan.mounts.iter().enumerate() {
@@ -80,7 +80,10 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
         }
         match planned.destination.to_str() {
             Some("/sys" | "/sys/fs") => own_cgroups(order, root.as_fd())?,
-            Some("/dev") if order.plan.io.tty => console = foreign_console(root.as_fd()),
+            Some("/dev") => {
+                console = foreign_console(root.as_fd()).filter(|_| order.plan.io.tty);
+                shm.as_ref().map_or(Ok(()), |shm| over_foreign_shm(root.as_fd(), shm))?;
+            }
             _ => {}
         }
     }
@@ -221,20 +224,34 @@ fn foreign_console(root: BorrowedFd<'_>) -> Option<OwnedFd> {
     fstat(&found).is_ok_and(|status| files::is(&status, SFlag::S_IFCHR)).then_some(found)
 }
 
+/// Mounts the container's shared memory once more, in a `/dev` that the user has mounted.
+fn over_foreign_shm(root: BorrowedFd<'_>, shm: &OwnedFd) -> Result<(), Failure> {
+    let Ok(target) = plainly(root, "dev/shm", OFlag::O_DIRECTORY) else { return Ok(()) };
+    let tree = mount::open_tree(shm.as_fd(), Path::new(""), Tree::Clone).doing("copy", SHM)?;
+    mount::move_mount(tree.as_fd(), target.as_fd()).doing("mount on", SHM)
+}
+
 /// Holds what is inside by this name, without a link on the way.
 fn plainly(root: BorrowedFd<'_>, inside: &str, flags: OFlag) -> nix::Result<OwnedFd> {
     let bounds = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
     open_within(root, inside, OFlag::O_PATH | flags, bounds)
 }
 
-/// A fresh `/dev`: bound host devices, links, terminals, shared memory, message queues. Returns the place for the
-/// console, if there is to be one.
+/// What is used of our own `/dev` later.
+struct OwnDev {
+    /// The place for the console, if there is to be one.
+    console: Option<OwnedFd>,
+    /// Its shared memory, if it has some of its own.
+    shm: Option<OwnedFd>,
+}
+
+/// A fresh `/dev`: bound host devices, links, terminals, shared memory, message queues.
 fn devices(
     order: &Order,
     root: BorrowedFd<'_>,
     null: &OwnedFd,
     borrowed: &[OwnedFd],
-) -> Result<Option<OwnedFd>, Failure> {
+) -> Result<OwnDev, Failure> {
     let options: [(&CStr, &CStr); 2] = [(c"mode", c"755"), (c"size", c"65536k")];
     let dev = mount::new_mount(c"tmpfs", &options, attr::NOSUID).doing("mount tmpfs on", "/dev")?;
     attach_plainly(dev.as_fd(), root, "dev")?;
@@ -264,14 +281,15 @@ fn devices(
             Some(mount::new_mount(c"tmpfs", &options, LOCKED_DOWN).doing("mount tmpfs on", SHM)?)
         }
     };
-    if let Some(shm) = shm {
-        below(&dev, &shm, "shm")?;
+    if let Some(shm) = &shm {
+        below(&dev, shm, "shm")?;
     }
     if matches!(order.owners.ipc, NamespaceOwner::Own | NamespaceOwner::Joined) {
         let queues = mount::new_mount(c"mqueue", &[], LOCKED_DOWN).doing("mount mqueue on", "/dev/mqueue")?;
         below(&dev, &queues, "mqueue")?;
     }
-    if order.plan.io.tty { place(&dev, "console").map(Some) } else { Ok(None) }
+    let console = if order.plan.io.tty { Some(place(&dev, "console")?) } else { None };
+    Ok(OwnDev { console, shm: shm.filter(|_| order.owners.ipc != NamespaceOwner::Host) })
 }
 
 /// An empty file in our own `/dev`, to mount on.
