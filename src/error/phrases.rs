@@ -154,11 +154,11 @@ phrases! {
     /// A condition of `--filter` has no value.
     filter_without_value(text: &str) Usage,
         "invalid filter {text:?}: must be in the format \"filter=value or filter!=value\"",
-        "invalid filter '{text}'";
+        "invalid filter '{text}': bad format of filter (expected name=value)";
     /// The same of a condition on images.
     image_filter_without_value(text: &str) Usage,
         "invalid image filter {text:?}: must be in the format \"filter=value or filter!=value\"",
-        "invalid filter '{text}'";
+        "invalid filter '{text}': bad format of filter (expected name=value)";
     /// There is no such log driver.
     no_log_driver(name: &str, why: &str) Usage,
         "log driver {name:?} {why}: invalid log driver: invalid argument",

@@ -211,7 +211,7 @@ fn the_limit_on_the_size_of_files_is_named() {
     };
     let output = shell(&format!("pull -q {name}")).fails(125);
     assert!(!output.stderr.contains("memory"), "{output}");
-    output.says("File too large").says("ulimit -f");
+    output.says("file too large").says("ulimit -f");
     env.coracle(["pull", "-q", &name]).ok();
     shell(&format!("save -o saved.tar {name}")).fails(125).says("ulimit -f");
     env.coracle(["save", "-o", "saved.tar", &name]).ok();

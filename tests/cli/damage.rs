@@ -477,7 +477,7 @@ fn a_change_for_which_there_is_no_room_changes_nothing() {
                 continue;
             }
             assert_eq!(done.code, 125, "{limit} {words:?}: {done}");
-            assert!(done.stderr.contains("File too large"), "{limit} {words:?}: {done}");
+            assert!(done.stderr.contains("file too large"), "{limit} {words:?}: {done}");
             assert!(done.stderr.contains("ulimit -f"), "{limit} {words:?}: {done}");
             assert_eq!(env.coracle(["system", "check", "-q"]).ok().stdout, "", "{limit} {words:?}");
             if matches!(words[0], "rename" | "update") {

@@ -263,6 +263,8 @@ impl Source {
 struct Target {
     into: OwnedFd,
     name: Option<Vec<u8>>,
+    /// What the user calls the directory.
+    called: Vec<u8>,
 }
 
 impl Target {
@@ -283,7 +285,7 @@ impl Target {
                 let status = fstat(&held).map_err(|e| side.failed("look at", path, e))?;
                 if kind(&status) == SFlag::S_IFDIR {
                     let name = (!source.content).then(|| source.name.clone());
-                    return Ok(Target { into: held, name });
+                    return Ok(Target { into: held, name, called: path.to_vec() });
                 }
                 if wants_directory {
                     return Err(is_no_directory());
@@ -315,7 +317,7 @@ impl Target {
         if kind(&fstat(&into).map_err(|e| side.failed("look at", &parent, e))?) != SFlag::S_IFDIR {
             return Err(side.failed("open", &parent, Errno::ENOTDIR));
         }
-        Ok(Target { into, name: Some(name) })
+        Ok(Target { into, name: Some(name), called: parent })
     }
 
     /// Refuses to copy a directory into itself, which would have no end.
@@ -347,6 +349,7 @@ fn work(store: &Store, request: &Request<'_>) -> Result<()> {
         owner: owner(&to, request.archive)?,
         overwrite: request.overwrite,
         privileges: to.root.is_some(),
+        below: String::from_utf8_lossy(to.path()).into_owned(),
     };
     if let Place::Stream(archive) = &request.from {
         return receive(&to, archive, how);
@@ -361,6 +364,7 @@ fn work(store: &Store, request: &Request<'_>) -> Result<()> {
     if source.directory {
         target.check_outside(&source)?;
     }
+    let how = Extract { below: String::from_utf8_lossy(&target.called).into_owned(), ..how };
     transfer(source, from.ids(), &target, how)
 }
 

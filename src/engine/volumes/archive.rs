@@ -81,7 +81,12 @@ pub fn export(store: &Store, volume: &Volume, out: &File) -> Result<()> {
 pub fn import(store: &Store, volume: &Volume, archive: File) -> Result<u64> {
     let path = place(store, volume)?;
     let devices = inside(store, archive.as_raw_fd(), || {
-        let how = Extract { owner: Owner::Archive(IdMaps::default()), overwrite: true, privileges: true };
+        let how = Extract {
+            owner: Owner::Archive(IdMaps::default()),
+            overwrite: true,
+            privileges: true,
+            below: String::new(),
+        };
         let Extracted { devices, .. } = extract(top(&path)?.as_fd(), decompressed(archive)?, how)?;
         Ok(devices)
     })?;

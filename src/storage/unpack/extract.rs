@@ -54,6 +54,8 @@ pub struct Extract {
     pub overwrite: bool,
     /// Keep set-user-id and set-group-id bits, and extended attributes.
     pub privileges: bool,
+    /// What the user calls the directory that it goes into, for messages.
+    pub below: String,
 }
 
 /// What was extracted.
@@ -201,7 +203,7 @@ impl Extractor<'_> {
                 self.tree.clear(place.dir, place.name).map_err(fail)?;
                 make()?;
             }
-            Some(_) => return Err(in_the_way(phrases::in_the_way_of_directory, place.path)),
+            Some(_) => return Err(self.in_the_way(phrases::in_the_way_of_directory, place.path)),
         }
         let dir = openat(place.dir, place.name, DIRECTORY, Mode::empty()).map_err(fail)?;
         let mode = self.mode(entry);
@@ -228,7 +230,7 @@ impl Extractor<'_> {
                 self.pending.retain(|path, _| !gone(path));
                 self.tree.clear(place.dir, place.name).map(|()| true).map_err(fail)
             }
-            Some(SFlag::S_IFDIR) => Err(in_the_way(phrases::in_the_way_of_file, place.path)),
+            Some(SFlag::S_IFDIR) => Err(self.in_the_way(phrases::in_the_way_of_file, place.path)),
             // In a mount namespace that is not ours the kernel would take the name away, and the mount with it.
             Some(_) if is_mount(place).map_err(fail)? => Ok(false),
             Some(_) => match unlinkat(place.dir, place.name, UnlinkatFlags::NoRemoveDir) {
@@ -335,6 +337,12 @@ impl Extractor<'_> {
         Ok(())
     }
 
+    /// Where files of different kinds meet.
+    fn in_the_way(&self, refusal: fn(&str) -> Error, path: &[u8]) -> Error {
+        let path = format!("{}{}", self.how.below.trim_end_matches("/.").trim_end_matches('/'), shown(path));
+        refusal(&path).hint("To have it replaced all the same: coracle cp --overwrite ...")
+    }
+
     /// Sets what had to wait until the directories were full.
     fn settle(&mut self) -> Result<()> {
         self.held = 0;
@@ -362,11 +370,6 @@ fn is_mount(place: &Place<'_>) -> nix::Result<bool> {
         Err(Errno::ENOENT) => Ok(false),
         other => Ok(mount_id(other?.as_fd())? != mount_id(place.dir)?),
     }
-}
-
-/// Where files of different kinds meet.
-fn in_the_way(refusal: fn(&str) -> Error, path: &[u8]) -> Error {
-    refusal(&shown(path)).hint("To have it replaced all the same: coracle cp --overwrite ...")
 }
 
 #[cfg(test)]

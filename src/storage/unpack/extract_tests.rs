@@ -2,7 +2,8 @@ use super::*;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
-const HOW: Extract = Extract { owner: Owner::Caller, overwrite: true, privileges: false };
+const HOW: Extract =
+    Extract { owner: Owner::Caller, overwrite: true, privileges: false, below: String::new() };
 
 fn extractor(into: BorrowedFd<'_>) -> Extractor<'_> {
     Extractor {
