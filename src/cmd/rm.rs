@@ -53,6 +53,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         seconds: args.time,
     };
     let mut remover = Remover::begin(&store, how, &chosen)?;
+    ui::warn(&remover.warnings);
     // A running container is worse than a missing one, whatever their order.
     let (mut is_missing, mut is_running, mut failed) = (false, false, None);
     for one in chosen {

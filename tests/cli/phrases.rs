@@ -462,15 +462,22 @@ fn warnings_have_the_form_and_the_words_of_each() {
         score.contains("Requested oom_score_adj=-1000 is lower than the current one, changing to "),
         "{score}"
     );
-    let deaf = ["busybox", "sh", "-c", "trap '' TERM; : > /ready; while :; do sleep 0.05; done"];
+    let deaf = ["busybox", "sh", "-c", "trap '' TERM; : > /dev/shm/ready; while :; do sleep 0.05; done"];
     for (name, says) in [("podman", true), ("docker", false)] {
         env.coracle(["run", "-d", "--name", "deaf", "--network=none"]).args(deaf).ok();
-        eventually("deafness", || env.coracle(["exec", "deaf", "test", "-e", "/ready"]).run().code == 0);
+        eventually("deafness", || {
+            env.coracle(["exec", "deaf", "test", "-e", "/dev/shm/ready"]).run().code == 0
+        });
         let words = "StopSignal SIGTERM failed to stop container deaf in 1 seconds, resorting to SIGKILL";
         let stopped = called(&env, name, &["stop", "-t", "1", "deaf"]).ok();
         assert_eq!(stopped.stderr.contains(words), says, "{stopped}");
         assert!(says || stopped.stderr.is_empty(), "{stopped}");
-        env.coracle(["rm", "deaf"]).ok();
+        env.coracle(["start", "deaf"]).ok();
+        eventually("deafness", || {
+            env.coracle(["exec", "deaf", "test", "-e", "/dev/shm/ready"]).run().code == 0
+        });
+        let removed = called(&env, name, &["rm", "-f", "-t", "1", "deaf"]).ok();
+        assert_eq!(removed.stderr.contains(words), says, "{removed}");
     }
 }
 

@@ -8,10 +8,11 @@
 //! holds no records, name or volumes; it is reported and left alone. So each container ends within its time-out
 //! plus two seconds, whatever its processes do.
 
+use super::policy::timed_out;
 use super::recover::recover;
 use super::signal::{ask, note_stop, nudge, signal};
 use crate::container::Status;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Warning};
 use crate::failpoint;
 use crate::runtime::processes;
 use crate::storage::Store;
@@ -69,6 +70,8 @@ struct Case<'a> {
     watch: Option<Watch>,
     /// When to look at it again.
     look: Instant,
+    /// That it did not end in time.
+    late: Option<Warning>,
     done: Option<Result<()>>,
 }
 
@@ -76,8 +79,8 @@ struct Case<'a> {
 /// for their deadlines.
 const WATCHED: usize = 250;
 
-/// Ends containers, all at the same time. Gives for each, in this order, whether it has ended.
-pub(super) fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> {
+/// Ends containers, all at the same time. Gives for each, in this order, whether it has ended, and whether too late.
+pub(super) fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<(Result<()>, Option<Warning>)> {
     let begun = Instant::now();
     let mut cases: Vec<Case<'_>> = targets.iter().map(Case::new).collect();
     loop {
@@ -90,7 +93,7 @@ pub(super) fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> 
             }
         }
         let Some(next) = cases.iter().filter(|case| case.done.is_none()).map(|case| case.look).min() else {
-            return cases.into_iter().filter_map(|case| case.done).collect();
+            return cases.into_iter().filter_map(|case| Some((case.done?, case.late))).collect();
         };
         let mut watched: Vec<&mut Case<'_>> =
             cases.iter_mut().filter(|case| case.done.is_none()).take(WATCHED).collect();
@@ -119,13 +122,22 @@ pub(super) fn end_all(store: &Store, targets: &[Target<'_>]) -> Vec<Result<()>> 
 /// # Errors
 /// When it could not be ended.
 pub(super) fn end(store: &Store, target: Target<'_>) -> Result<()> {
-    end_all(store, &[target]).pop().unwrap_or(Ok(()))
+    end_all(store, &[target]).pop().map_or(Ok(()), |(ended, _)| ended)
 }
 
 impl<'a> Case<'a> {
     fn new(target: &Target<'a>) -> Case<'a> {
         let look = Instant::now();
-        Case { target: *target, step: Step::Waits, told: None, first: None, watch: None, look, done: None }
+        Case {
+            target: *target,
+            step: Step::Waits,
+            told: None,
+            first: None,
+            watch: None,
+            look,
+            late: None,
+            done: None,
+        }
     }
 
     /// How long nothing may be done about it.
@@ -163,6 +175,7 @@ impl<'a> Case<'a> {
                     let pidfd = run.open_init()?;
                     Some((run.init.pid, pidfd))
                 });
+                self.late = timed_out(container, signal, patience);
                 send_kill(container);
                 failpoint::reach("force.killed");
                 self.step = Step::Killed(Instant::now());

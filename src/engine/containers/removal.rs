@@ -7,7 +7,7 @@ use super::recover::recover;
 use super::remove::remove;
 use super::selector::Chosen;
 use crate::container::{ContainerId, Status};
-use crate::error::{Error, Kind, Result, phrases};
+use crate::error::{Error, Kind, Result, Warning, phrases};
 use crate::failpoint;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
@@ -41,6 +41,8 @@ pub struct Remover<'a> {
     dependents: Option<Dependents>,
     /// What could not be stopped, and why.
     stuck: HashMap<ContainerId, Error>,
+    /// Which ones did not end in time.
+    pub warnings: Vec<Warning>,
 }
 
 impl<'a> Remover<'a> {
@@ -50,9 +52,9 @@ impl<'a> Remover<'a> {
     /// When the containers cannot be listed.
     pub fn begin(store: &'a Store, how: RemoveRequest, chosen: &[Chosen]) -> Result<Remover<'a>> {
         let dependents = if how.all { None } else { Some(Dependents::read(store)?) };
-        let mut remover = Remover { store, how, dependents, stuck: HashMap::new() };
+        let mut remover = Remover { store, how, dependents, stuck: HashMap::new(), warnings: Vec::new() };
         if how.force {
-            remover.stuck = remover.end(chosen);
+            (remover.stuck, remover.warnings) = remover.end(chosen);
         }
         Ok(remover)
     }
@@ -61,7 +63,7 @@ impl<'a> Remover<'a> {
         self.dependents.as_ref().map(|all| all.of(self.store, id)).unwrap_or_default()
     }
 
-    fn end(&self, chosen: &[Chosen]) -> HashMap<ContainerId, Error> {
+    fn end(&self, chosen: &[Chosen]) -> (HashMap<ContainerId, Error>, Vec<Warning>) {
         let mut containers: Vec<&ContainerDir> =
             chosen.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
         // One that others need is left alone.
@@ -81,9 +83,10 @@ impl<'a> Remover<'a> {
             Target { container, signal, patience }
         };
         let targets: Vec<Target<'_>> = containers.into_iter().chain(&needing).map(target).collect();
-        let ended = force::end_all(self.store, &targets);
+        let (ended, late): (Vec<_>, Vec<_>) = force::end_all(self.store, &targets).into_iter().unzip();
         let failed = targets.iter().zip(ended);
-        failed.filter_map(|(target, ended)| Some((target.container.id().clone(), ended.err()?))).collect()
+        let failed = failed.filter_map(|(target, ended)| Some((target.container.id().clone(), ended.err()?)));
+        (failed.collect(), late.into_iter().flatten().collect())
     }
 
     /// Removes one container, with those that need it if that was asked for; returns the names of what went.

@@ -6,14 +6,14 @@
 use super::force::send_kill;
 use super::kill::await_killed;
 use super::pause::refuse_paused;
-use super::policy::stop_policy;
+use super::policy::{stop_policy, timed_out};
 use super::recover::recover;
 use super::running::Running;
 use super::signal::ask;
 use super::start::start;
 use super::wait::{AFTER_KILL, rest_of_pause, wait_ended};
-use crate::container::{Signal, Status};
-use crate::error::{Result, Warning, phrases};
+use crate::container::Status;
+use crate::error::{Result, Warning};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ProcessRef};
 use crate::storage::events::{Action, Event};
@@ -115,11 +115,7 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
     /// That the container at `index` had to be killed, although it had time to end.
     pub fn warning(&self, index: usize) -> Option<Warning> {
         let One { killed, signal, patience, container, .. } = &self.all[index];
-        let seconds =
-            patience.map(|patience| patience.as_secs()).filter(|seconds| *seconds > 0 && killed.get())?;
-        let number = signal.to_string();
-        let signal = number.parse::<Signal>().map_or(number, |signal| signal.to_string());
-        Some(phrases::stop_timed_out(&signal, &container.borrow().called(), seconds))
+        timed_out(container.borrow(), *signal, *patience).filter(|_| killed.get())
     }
 
     /// The container at `index`.
