@@ -62,7 +62,7 @@ pub mod version;
 pub mod volume;
 pub mod wait;
 
-use dialect::{dialect, role};
+use dialect::dialect;
 use store::store;
 
 /// Entry points of re-executed stages, by the name that follows `__stage` on the command line.

@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let dialect = super::dialect();
     let found = engine::info::info(&env.roots, super::store(env));
-    let info = info::document(&found, super::role(), dialect);
+    let info = info::document(&found, super::dialect::role(), dialect);
     if dialect == Dialect::Docker {
         let text = match args.format.as_deref() {
             None => info::docker_text(&info),

@@ -18,7 +18,7 @@ pub struct Args {
 
 /// The program's name and what `--version` says after it.
 pub fn banner() -> (&'static str, String) {
-    super::role().banner()
+    super::dialect::role().banner()
 }
 
 /// Prints the version.
@@ -26,7 +26,7 @@ pub fn banner() -> (&'static str, String) {
 /// # Errors
 /// When the format is wrong.
 pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
-    let role = super::role();
+    let role = super::dialect::role();
     let shown = version::document(role, &kernel_release());
     let text = match (args.format.as_deref(), role) {
         (None, Role::Docker) => version::docker_text(),

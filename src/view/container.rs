@@ -2,7 +2,7 @@
 
 use super::Dialect;
 use super::dialect::short_image_name;
-use super::ports::{exposed_port, merged, ports};
+use super::ports::{both_families, exposed_port, merged, ports};
 use crate::container::Status;
 use crate::engine::containers::listing::{Listed, NAMESPACES};
 use crate::spec::health::Health;
@@ -50,6 +50,16 @@ impl Row<'_> {
         self.of.size.map(shown).unwrap_or_default()
     }
 
+    /// How it stands, in podman's word.
+    fn state(&self) -> &'static str {
+        if self.of.stopping { "stopping" } else { self.of.summary.status.as_str() }
+    }
+
+    /// How it stands, in podman's words.
+    fn status(&self) -> String {
+        if self.of.stopping { "Stopping".to_owned() } else { status(&self.of.summary, Dialect::Podman) }
+    }
+
     /// Published ports, and exposed ones where the plan was read.
     fn ports(&self, dialect: Dialect) -> String {
         let summary = &self.of.summary;
@@ -63,7 +73,7 @@ impl Row<'_> {
         };
         let exposed: Vec<PortRecord> = exposed.filter(|port| !published(port)).collect();
         match dialect {
-            Dialect::Docker => ports(&[summary.ports.as_slice(), &exposed].concat()),
+            Dialect::Docker => ports(&[both_families(&summary.ports), exposed].concat()),
             // Podman's come last.
             Dialect::Podman => {
                 let all = [ports(&summary.ports), ports(&exposed)];
@@ -97,7 +107,7 @@ impl Row<'_> {
             "Image": s.image,
             "Command": self.command(),
             "RunningFor": time::ago(s.created),
-            "Status": status(s, Dialect::Podman),
+            "Status": self.status(),
             "Ports": ports(&s.ports),
             "Names": s.name,
             "Size": self.size(),
@@ -127,8 +137,8 @@ impl Row<'_> {
         set("CreatedAt", time::go_local_exact(s.created).into());
         set("CreatedHuman", time::ago(s.created).into());
         set("RunningFor", time::ago(s.created).into());
-        set("Status", status(s, Dialect::Podman).into());
-        set("State", s.status.as_str().into());
+        set("Status", self.status().into());
+        set("State", self.state().into());
         set("Ports", self.ports(Dialect::Podman).into());
         set("Names", s.name.clone().into());
         set("Labels", json!(self.of.spec.as_ref().map(|plan| &plan.labels)));
@@ -271,8 +281,8 @@ impl Row<'_> {
             "Restarts": self.of.restarts,
             "Size": self.of.size.map(|(written, all)| json!({"rwSize": written, "rootFsSize": all})),
             "StartedAt": s.started.map_or(NEVER, |at| at.timestamp()),
-            "State": s.status.as_str(),
-            "Status": status(s, Dialect::Podman),
+            "State": self.state(),
+            "Status": self.status(),
         })
     }
 }

@@ -58,19 +58,20 @@ impl Row<'_> {
     fn docker_fields(&self) -> Value {
         let image = self.image;
         let repository = self.repository();
-        let size = units::size(image.size);
+        let pulled = |digest: &&String| digest.starts_with(&format!("{repository}@"));
+        let digest = image.digests.iter().find(pulled).and_then(|digest| digest.split_once('@'));
         json!({
-            "Containers": self.containers.to_string(),
+            "Containers": "N/A",
             "CreatedAt": time::go_utc(image.created),
             "CreatedSince": time::ago(image.created),
-            "Digest": image.image.manifest.as_str(),
+            "Digest": digest.map_or("<none>", |(_, digest)| digest),
             "ID": self.id(),
             "Repository": short_image_name(&repository),
             "SharedSize": "N/A",
-            "Size": size,
+            "Size": units::size(image.size),
             "Tag": self.tag(),
             "UniqueSize": "N/A",
-            "VirtualSize": size,
+            "VirtualSize": units::finer_size(image.size),
         })
     }
 

@@ -7,6 +7,7 @@ use crate::text::Document;
 
 mod docker;
 mod docker_text;
+mod logs;
 mod podman;
 
 pub use docker_text::text as docker_text;
@@ -18,9 +19,3 @@ pub fn document(info: &Info, role: Role, dialect: Dialect) -> Document {
         Dialect::Docker => docker::document(info),
     }
 }
-
-/// The drivers that logs may have.
-const LOG_DRIVERS: [&str; 6] =
-    ["k8s-file", "json-file", "journald", "none", "passthrough", "passthrough-tty"];
-/// The driver that logs have when none is asked for.
-const LOG_DRIVER: &str = "k8s-file";

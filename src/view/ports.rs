@@ -2,6 +2,7 @@
 
 use crate::spec::network::{Protocol, host_address};
 use crate::storage::containers::PortRecord;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Published ports with runs of them as ranges: the first port, and how many.
 pub(super) fn merged(ports: &[PortRecord]) -> Vec<(PortRecord, u16)> {
@@ -29,6 +30,16 @@ pub(super) fn merged(ports: &[PortRecord]) -> Vec<(PortRecord, u16)> {
         }
     }
     runs
+}
+
+/// Ports of every address as docker lists them, once for each family.
+pub(super) fn both_families(ports: &[PortRecord]) -> Vec<PortRecord> {
+    let families: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let each = |port: &PortRecord| match port.host_ip {
+        Some(_) => vec![port.clone()],
+        None => families.map(|ip| PortRecord { host_ip: Some(ip), ..port.clone() }).to_vec(),
+    };
+    ports.iter().flat_map(each).collect()
 }
 
 /// A port that is only exposed, `80/tcp`: it has no port of the host.

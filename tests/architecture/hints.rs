@@ -7,15 +7,18 @@
 use crate::source::{Token, program, root, word};
 
 /// Texts that begin like a sentence and are no hints.
-const PRINTED: [&str; 36] = [
+const PRINTED: &[&str] = &[
     "About a",
     "AVG CPU",
     "Are you sure",
+    "Build cache usage",
+    "CDI spec directories",
     "CDI specification",
     "CDI version",
     "Copying layer",
     "Deleted container",
     "Directory Transport",
+    "Docker Root Dir",
     "Format is for",
     "FUSE in user",
     "ID: ",
@@ -26,6 +29,7 @@ const PRINTED: [&str; 36] = [
     "Layer {} is",
     "Less than",
     "Linux {release}",
+    "Live Restore",
     "Loaded image",
     "MEM USAGE",
     "No Image",
@@ -40,6 +44,7 @@ const PRINTED: [&str; 36] = [
     "Trying to pull",
     "U and ro",
     "U is for",
+    "Up {} (Paused)",
     "Volumes, secrets",
     "WARNING!",
     "Whole again",

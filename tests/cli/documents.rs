@@ -265,9 +265,8 @@ fn images_have_the_fields_of_both() {
     let history = env.coracle(["images", "-f", "reference=one", "--format", "{{.History}}"]).ok();
     let names: Vec<&str> = history.text().split(", ").collect();
     assert_eq!(
-        (names[0], names.last()),
-        ("localhost/one:latest", Some(&"localhost/two:latest")),
-        "{names:?}"
+        names[..3],
+        ["localhost/one:latest", "docker.io/library/busybox:latest", "localhost/two:latest"]
     );
 }
 
@@ -295,6 +294,8 @@ fn info_has_the_fields_of_both() {
         keys(&shown["version"]),
         words("APIVersion Version GoVersion GitCommit BuiltTime Built OsArch Os")
     );
+    let booted = std::path::Path::new("/run/systemd/system").exists();
+    let manager = if booted && shown["host"]["cgroupVersion"] == "v2" { "systemd" } else { "cgroupfs" };
     let inspect = |template: &str| podman(&env, &["info", "-f", template]);
     unset(
         inspect,
@@ -304,7 +305,7 @@ fn info_has_the_fields_of_both() {
     let values =
         inspect("{{.Host.CgroupManager}}|{{.Host.BuildahVersion}}|{{.Version.Version}}|{{.Host.Uptime}}")
             .ok();
-    assert!(values.text().starts_with("cgroupfs||5.4.2|"), "{values}");
+    assert!(values.text().starts_with(&format!("{manager}||5.4.2|")), "{values}");
     assert!(values.text().ends_with(" days)"), "{values}");
 
     let line = docker(&env, &["info", "-f", "{{json .}}"]).ok();
@@ -325,14 +326,17 @@ fn info_has_the_fields_of_both() {
     let template = "{{.CgroupDriver}}|{{.DefaultRuntime}}|{{.Swarm.LocalNodeState}}|{{.Labels}}|{{.Warnings}}|\
                     {{.ClientInfo.Version}}|{{.RegistryConfig.IndexConfigs}}|{{len .Runtimes}}|{{len .ID}}";
     let values = docker(&env, &["info", "-f", template]).ok();
-    assert!(values.text().starts_with("cgroupfs|runc|inactive|[]|[]|27.5.1|map[docker.io:"), "{values}");
+    assert!(
+        values.text().starts_with(&format!("{manager}|runc|inactive|[]|[]|27.5.1|map[docker.io:")),
+        "{values}"
+    );
     assert!(values.text().ends_with("|2|36"), "{values}");
     let text = docker(&env, &["info"]).ok().stdout;
     for part in [
         "Client:\n Version:    27.5.1\n",
         "\nServer:\n Containers: 0\n  Running: 0\n",
         "\n Storage Driver: overlay\n",
-        "\n Cgroup Driver: cgroupfs\n",
+        &format!("\n Cgroup Driver: {manager}\n"),
         "\n Plugins:\n  Volume: local\n",
         "\n Swarm: inactive\n Runtimes: io.containerd.runc.v2 runc\n Default Runtime: runc\n",
         "\n Security Options:\n  seccomp\n   Profile: builtin\n",
@@ -488,6 +492,15 @@ fn published_ports_are_exposed() {
     let env = TestEnv::with_images();
     env.coracle(["create", "--name", "web", "-p", "8080:80", "-p", "53:53/udp", "busybox"]).ok();
     assert_eq!(field(&env, "web", "{{json .Config.ExposedPorts}}"), r#"{"80/tcp":{},"53/udp":{}}"#);
+    // What stands for every address.
+    let bindings = "{{json (index .HostConfig.PortBindings \"80/tcp\")}}";
+    let shown = |program: fn(&TestEnv, &[&str]) -> Call| {
+        program(&env, &["inspect", "-f", bindings, "web"]).ok().text().to_owned()
+    };
+    assert_eq!(shown(podman), r#"[{"HostIp":"0.0.0.0","HostPort":"8080"}]"#);
+    assert_eq!(shown(docker), r#"[{"HostIp":"","HostPort":"8080"}]"#);
+    let ports = docker(&env, &["ps", "-a", "--format", "{{.Ports}}"]).ok();
+    assert!(ports.text().contains("0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"), "{ports}");
 }
 
 #[test]
@@ -500,6 +513,9 @@ fn a_container_that_is_being_stopped_says_so() {
         field(&env, "web", "{{.State.Status}} {{.State.StoppedByUser}}") == "stopping true"
     });
     assert_eq!(docker(&env, &["inspect", "-f", "{{.State.Status}}", "web"]).ok().text(), "running");
+    let listed = ["ps", "--format", "{{.State}} {{.Status}}"];
+    assert_eq!(podman(&env, &listed).ok().text(), "stopping Stopping");
+    assert!(docker(&env, &listed).ok().text().starts_with("running Up "));
     env.coracle(["kill", "-s", "KILL", "web"]).ok();
     stop.wait();
     assert_eq!(field(&env, "web", "{{.State.Status}} {{.State.StoppedByUser}}"), "exited true");

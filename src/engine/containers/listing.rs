@@ -5,6 +5,7 @@
 
 use super::find::list;
 use super::selector::Filters;
+use crate::container::Status;
 use crate::error::Result;
 use crate::runtime::usage::written;
 use crate::spec::ContainerSpec;
@@ -59,6 +60,8 @@ pub struct Listed {
     pub namespaces: [String; 7],
     /// Bytes that it has written, and those with its image.
     pub size: Option<(u64, u64)>,
+    /// It runs, and somebody has asked for its end.
+    pub stopping: bool,
     /// How often its restart policy has restarted it.
     pub restarts: u32,
 }
@@ -78,13 +81,22 @@ pub fn listed(store: &Store, request: &ListRequest) -> Result<Vec<Listed>> {
 }
 
 fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
-    let mut listed =
-        Listed { summary, spec: None, pid: 0, namespaces: Default::default(), size: None, restarts: 0 };
-    if detail == Detail::default() {
+    let mut listed = Listed {
+        summary,
+        spec: None,
+        pid: 0,
+        namespaces: Default::default(),
+        size: None,
+        stopping: false,
+        restarts: 0,
+    };
+    let runs = listed.summary.status == Status::Running;
+    if detail == Detail::default() && !runs {
         return Ok(listed);
     }
     // One that was removed meanwhile is shown as it was.
     let Ok(dir) = store.containers().open(&listed.summary.id) else { return Ok(listed) };
+    listed.stopping = runs && dir.stop_asked() == Some(listed.summary.run);
     if detail.spec || detail.size {
         listed.spec = dir.spec().ok();
         listed.restarts = dir.run_record()?.map_or(0, |run| run.restarts);

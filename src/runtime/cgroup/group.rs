@@ -61,7 +61,7 @@ pub(super) fn top() -> nix::Result<OwnedFd> {
 }
 
 /// The path of a process's cgroup below the hierarchy, `/` for the top.
-pub(super) fn of_process(pid: i32) -> Option<String> {
+pub fn of_process(pid: i32) -> Option<String> {
     let text = text_of(format!("/proc/{pid}/cgroup")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }

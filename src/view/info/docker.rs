@@ -1,7 +1,8 @@
 //! Docker's document (`docker info`, Engine API 1.47).
 
-use super::{LOG_DRIVER, LOG_DRIVERS};
+use super::logs;
 use crate::engine::info::{Counts, Info};
+use crate::runtime::cgroup;
 use crate::text::{Differs, Document};
 use crate::view::version::{self, Client, OWN, Role};
 use chrono::{SecondsFormat, Utc};
@@ -206,7 +207,7 @@ fn docker(info: &Info) -> Docker<'_> {
             volume: ["local"],
             network: ["bridge", "host", "null"],
             authorization: Vec::new(),
-            log: LOG_DRIVERS,
+            log: logs::DRIVERS,
         },
         memory_limit: can("memory"),
         swap_limit: can("memory"),
@@ -225,8 +226,8 @@ fn docker(info: &Info) -> Docker<'_> {
         oom_kill_disable: false,
         n_goroutines: 0,
         system_time: Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true),
-        logging_driver: LOG_DRIVER,
-        cgroup_driver: "cgroupfs",
+        logging_driver: logs::USUAL,
+        cgroup_driver: cgroup::manager(),
         cgroup_version: info.cgroup_version.to_string(),
         n_events_listener: 0,
         kernel_version: &info.kernel,

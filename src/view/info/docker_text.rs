@@ -9,8 +9,8 @@ pub fn text(document: &Document) -> String {
     let client = &all["ClientInfo"];
     let mut text = Text(String::new());
     text.line(0, "Client:");
-    for (name, field) in [("Version:   ", "Version"), ("Context:   ", "Context"), ("Debug Mode:", "Debug")] {
-        text.line(1, &format!("{name} {}", word(&client[field])));
+    for (name, field) in [("Version:", "Version"), ("Context:", "Context"), ("Debug Mode:", "Debug")] {
+        text.line(1, &format!("{name:<11} {}", word(&client[field])));
     }
     text.line(0, "");
     text.line(0, "Server:");

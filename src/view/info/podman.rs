@@ -1,8 +1,9 @@
 //! Podman's document (podman-info(1), `libpod/define/info.go` of podman 5).
 
-use super::{LOG_DRIVER, LOG_DRIVERS};
+use super::logs;
 use crate::engine::info::{Counts, Info};
 use crate::image::Platform;
+use crate::runtime::cgroup;
 use crate::text::{Differs, Document};
 use crate::view::version::{self, Facts, OWN, Role};
 use serde::Serialize;
@@ -191,7 +192,7 @@ pub(super) fn document(info: &Info, role: Role) -> Document {
         plugins: Plugins {
             volume: ["local"],
             network: ["slirp4netns"],
-            log: LOG_DRIVERS,
+            log: logs::DRIVERS,
             authorization: Vec::new(),
         },
         version: version::facts(role),
@@ -211,7 +212,7 @@ fn host(info: &Info) -> Host<'_> {
     Host {
         arch: platform.architecture,
         buildah_version: "",
-        cgroup_manager: "cgroupfs",
+        cgroup_manager: cgroup::manager(),
         cgroup_version: format!("v{}", info.cgroup_version),
         cgroup_controllers: &info.cgroup_controllers,
         conmon: itself(info, "monitor"),
@@ -229,7 +230,7 @@ fn host(info: &Info) -> Host<'_> {
         hostname: &machine.hostname,
         id_mappings: &info.id_map,
         kernel: &info.kernel,
-        log_driver: LOG_DRIVER,
+        log_driver: logs::USUAL,
         mem_free: machine.mem_free,
         mem_total: machine.mem_total,
         network_backend: "slirp4netns",

@@ -1,6 +1,8 @@
 //! Docker's document of a container (`docker inspect`, Engine API 1.47).
 
-use super::{Facts, health, mounts, network, shown_path, time::time};
+use super::facts::{Facts, shown_path};
+use super::time::time;
+use super::{health, mounts, network};
 use crate::container::{Signal, Status};
 use crate::error::Result;
 use crate::text::{Differs, Document};

@@ -1,6 +1,6 @@
 //! Health checks as `inspect` shows them.
 
-use super::Facts;
+use super::facts::Facts;
 use super::time::time;
 use crate::runtime::health;
 use crate::spec::HealthCheck;

@@ -1,6 +1,6 @@
 //! A container's mounts as `inspect` shows them.
 
-use super::shown_path;
+use super::facts::shown_path;
 use crate::spec::{MountSource, MountSpec};
 use crate::storage::Store;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! A container's network as `inspect` shows it.
 
-use super::Facts;
+use super::facts::Facts;
 use crate::error::Result;
 use crate::runtime::link::{self, Link};
 use crate::spec::{ContainerSpec, NetworkMode};
@@ -122,7 +122,7 @@ pub(super) fn settings(facts: &Facts<'_>, dialect: Dialect) -> Result<Settings> 
         hairpin_mode: false,
         link_local_ipv6_address: "",
         link_local_ipv6_prefix_len: 0,
-        ports: ports(plan, &published),
+        ports: ports(plan, &published, if docker { &["0.0.0.0", "::"] } else { &["0.0.0.0"] }),
         sandbox_key: if plan.network.mode == NetworkMode::Host { String::new() } else { namespace },
         networks,
     })
@@ -157,28 +157,29 @@ fn id(name: &str) -> String {
 }
 
 /// `HostConfig.PortBindings`: what was asked for.
-pub(super) fn bindings(plan: &ContainerSpec) -> Map<String, Value> {
+pub(super) fn bindings(plan: &ContainerSpec, dialect: Dialect) -> Map<String, Value> {
     let asked: Vec<PortRecord> = plan.network.ports.iter().map(PortRecord::from).collect();
-    let mut bindings = ports(plan, &asked);
+    let every: &[&str] = if dialect == Dialect::Docker { &[""] } else { &["0.0.0.0"] };
+    let mut bindings = ports(plan, &asked, every);
     bindings.retain(|_, list| !list.is_null());
     bindings
 }
 
 /// Ports by `port/protocol`, each with the host addresses it is published at; those that are only
-/// exposed have none.
-fn ports(plan: &ContainerSpec, published: &[PortRecord]) -> Map<String, Value> {
+/// exposed have none. `every` is what stands for every address.
+fn ports(plan: &ContainerSpec, published: &[PortRecord], every: &[&str]) -> Map<String, Value> {
     let mut ports: Map<String, Value> = Map::new();
     for exposed in &plan.asked.exposed_ports {
         ports.insert(exposed.clone(), Value::Null);
     }
     for port in published {
-        let entry = json!({
-            "HostIp": port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            "HostPort": port.host_port.to_string(),
-        });
+        let one = port.host_ip.map(|ip| vec![ip.to_string()]);
+        let addresses = one.unwrap_or_else(|| every.iter().map(|ip| (*ip).to_owned()).collect());
+        let entry = |ip: &String| json!({ "HostIp": ip, "HostPort": port.host_port.to_string() });
+        let entries: Vec<Value> = addresses.iter().map(entry).collect();
         match ports.entry(format!("{}/{}", port.container_port, port.protocol)).or_insert(Value::Null) {
-            Value::Array(list) => list.push(entry),
-            none => *none = Value::Array(vec![entry]),
+            Value::Array(list) => list.extend(entries),
+            none => *none = Value::Array(entries),
         }
     }
     ports

@@ -1,8 +1,11 @@
 //! Podman's document of a container (podman-container-inspect(1), `libpod/define` of podman 5).
 
-use super::{Facts, dependencies, health, mounts, network, secrets, shown_path, shown_paths, time::time};
+use super::facts::{Facts, dependencies, shown_path, shown_paths};
+use super::time::{NEVER, time};
+use super::{health, mounts, network, secrets};
 use crate::container::{Signal, Status};
 use crate::error::Result;
+use crate::runtime::cgroup;
 use crate::spec::{HealthCheck, RootSpec};
 use crate::storage::containers::ExecRecord;
 use crate::text::{Differs, Document};
@@ -174,7 +177,7 @@ struct State {
     finished_at: String,
     health: Option<health::State>,
     checkpointed: bool,
-    cgroup_path: &'static str,
+    cgroup_path: String,
     checkpointed_at: &'static str,
     restored_at: &'static str,
     checkpoint_log: &'static str,
@@ -353,9 +356,9 @@ fn state(facts: &Facts<'_>) -> State {
         finished_at: facts.finished(),
         health: health::state(facts),
         checkpointed: false,
-        cgroup_path: "",
-        checkpointed_at: super::NEVER,
-        restored_at: super::NEVER,
+        cgroup_path: facts.live().and_then(|run| cgroup::of_process(run.init.pid)).unwrap_or_default(),
+        checkpointed_at: NEVER,
+        restored_at: NEVER,
         checkpoint_log: "",
         checkpoint_path: "",
         restore_log: "",

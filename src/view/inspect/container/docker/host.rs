@@ -2,7 +2,8 @@
 
 use crate::spec::{DeviceSpec, LogDriver, Share};
 use crate::view::Dialect;
-use crate::view::inspect::container::{Facts, limit, mounts, network, shown_path, shown_paths, user_mode};
+use crate::view::inspect::container::facts::{Facts, limit, shown_path, shown_paths, user_mode};
+use crate::view::inspect::container::{mounts, network};
 use crate::view::inspect::limits::{self, Limits};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -127,7 +128,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
         log_config: LogConfig { driver: log.driver, config: tag.chain(size).collect() },
         network_mode: network::network_name(&plan.network.mode, Dialect::Docker)
             .map_or_else(|| plan.network.mode.to_string(), str::to_owned),
-        port_bindings: network::bindings(plan),
+        port_bindings: network::bindings(plan, Dialect::Docker),
         restart_policy: RestartPolicy { name: restart.name(), maximum_retry_count: restart.most() },
         auto_remove: plan.lifecycle.auto_remove,
         volume_driver: "",

@@ -1,9 +1,11 @@
 //! `HostConfig` in podman's document.
 
+use crate::runtime::cgroup;
 use crate::spec::{DeviceSpec, LogDriver, SeccompSpec};
 use crate::text::units;
 use crate::view::Dialect;
-use crate::view::inspect::container::{Facts, id_lines, limit, mounts, network, shown_path, user_mode};
+use crate::view::inspect::container::facts::{Facts, id_lines, limit, shown_path, user_mode};
+use crate::view::inspect::container::{mounts, network};
 use crate::view::inspect::limits::{self, Limits};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -138,7 +140,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
     let (uid_map, gid_map) = id_lines(&plan.ids);
     Host {
         binds: mounts::binds(&plan.mounts),
-        cgroup_manager: "cgroupfs",
+        cgroup_manager: cgroup::manager(),
         cgroup_mode: plan.namespaces.cgroup.to_string(),
         id_file: shown_path(plan.asked.cidfile.as_deref()),
         log_config: LogConfig {
@@ -149,7 +151,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
             size: units::decimal_size(plan.io.log.max_size.unwrap_or(0)),
         },
         network_mode: plan.network.mode.to_string(),
-        port_bindings: network::bindings(plan),
+        port_bindings: network::bindings(plan, Dialect::Podman),
         restart_policy: RestartPolicy {
             name: if restart.is_set() { restart.name() } else { "" },
             maximum_retry_count: restart.most(),
