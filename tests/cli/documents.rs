@@ -492,6 +492,9 @@ fn published_ports_are_exposed() {
     let env = TestEnv::with_images();
     env.coracle(["create", "--name", "web", "-p", "8080:80", "-p", "53:53/udp", "busybox"]).ok();
     assert_eq!(field(&env, "web", "{{json .Config.ExposedPorts}}"), r#"{"80/tcp":{},"53/udp":{}}"#);
+    env.coracle(["create", "--name", "bare", "--expose", "90", "busybox"]).ok();
+    let ports = "{{.NetworkSettings.Ports}} {{json .NetworkSettings.Ports}}";
+    assert_eq!(field(&env, "bare", ports), r#"map[90/tcp:[]] {"90/tcp":null}"#);
     // What stands for every address.
     let bindings = "{{json (index .HostConfig.PortBindings \"80/tcp\")}}";
     let shown = |program: fn(&TestEnv, &[&str]) -> Call| {
@@ -499,7 +502,7 @@ fn published_ports_are_exposed() {
     };
     assert_eq!(shown(podman), r#"[{"HostIp":"0.0.0.0","HostPort":"8080"}]"#);
     assert_eq!(shown(docker), r#"[{"HostIp":"","HostPort":"8080"}]"#);
-    let ports = docker(&env, &["ps", "-a", "--format", "{{.Ports}}"]).ok();
+    let ports = docker(&env, &["ps", "-a", "-f", "name=web", "--format", "{{.Ports}}"]).ok();
     assert!(ports.text().contains("0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"), "{ports}");
 }
 

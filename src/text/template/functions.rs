@@ -53,7 +53,7 @@ pub(super) fn call<'a>(name: &str, arguments: &[Val<'a>]) -> Called<'a> {
         ("json" | "toJson", _) => wrong("one argument"),
         ("join", [list, separator]) => {
             let parts = match list.get() {
-                Some(Value::Array(list)) => list.iter().map(text).collect::<Vec<_>>(),
+                Some(Value::Array(list)) => list.iter().map(|one| text(one, false)).collect::<Vec<_>>(),
                 None | Some(Value::Null) => Vec::new(),
                 _ => return Err(fault(format!("join needs a list, this is {}", kind(list)))),
             };
@@ -104,7 +104,7 @@ pub(super) fn call<'a>(name: &str, arguments: &[Val<'a>]) -> Called<'a> {
 pub(super) fn label(row: &Val<'_>, key: &str) -> String {
     let labels = row.key("Labels");
     match labels.as_ref().and_then(Val::get) {
-        Some(Value::Object(object)) => object.get(key).map(text).unwrap_or_default(),
+        Some(Value::Object(object)) => object.get(key).map(|one| text(one, false)).unwrap_or_default(),
         Some(Value::String(pairs)) => pairs
             .split(',')
             .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))

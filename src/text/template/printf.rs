@@ -96,7 +96,7 @@ fn one(spec: &Spec, verb: char, value: &Val<'_>) -> String {
     let body = match (verb, json) {
         ('v', _) if json.is_none() => "<nil>".to_owned(),
         ('v', Some(Value::String(s))) if spec.sharp => quote(s),
-        ('v', Some(value)) => cut(spec, text(value)),
+        ('v', Some(json)) => cut(spec, text(json, value.map)),
         ('s', Some(Value::String(s))) => cut(spec, s.clone()),
         ('q', Some(Value::String(s))) => quote(&cut(spec, s.clone())),
         ('x' | 'X', Some(Value::String(s))) => {
@@ -116,7 +116,7 @@ fn one(spec: &Spec, verb: char, value: &Val<'_>) -> String {
             let number = n.as_f64().unwrap_or(0.0);
             let shown = match verb {
                 'e' => exponent(number, spec.precision.unwrap_or(6)),
-                'g' => text(&Value::from(number)),
+                'g' => text(&Value::from(number), false),
                 _ => format!("{number:.*}", spec.precision.unwrap_or(6).min(1000)),
             };
             return padded(spec, signed(spec, shown), true);
@@ -219,7 +219,7 @@ fn typed(value: &Val<'_>) -> String {
         Some(Value::Number(n)) if n.is_f64() => format!("float64={n}"),
         Some(Value::Number(n)) => format!("int={n}"),
         Some(Value::String(s)) => format!("string={s}"),
-        Some(json @ Value::Array(_)) => format!("[]interface {{}}={}", text(json)),
-        Some(json @ Value::Object(_)) => format!("map[string]interface {{}}={}", text(json)),
+        Some(json @ Value::Array(_)) => format!("[]interface {{}}={}", text(json, false)),
+        Some(json @ Value::Object(_)) => format!("map[string]interface {{}}={}", text(json, true)),
     }
 }

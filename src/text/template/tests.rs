@@ -30,6 +30,9 @@ const GIVES: &[(&str, &str)] = &[
     ("{{.Count}} {{.Half}} {{.Running}}", "42 0.5 true"),
     ("{{.List}} {{.None}} {{.State.Health}}", "[a b c] [] <nil>"),
     ("{{.Labels}}", "map[com.example.tier:front z:last]"),
+    // Structs, in the order of their fields.
+    ("{{.State}} {{.Mounts}}", "{running 7 <nil>} [{/a true} {/b false}]"),
+    ("{{.NetworkSettings.Ports}}", "map[53/udp:<nil> 80/tcp:[{ 8080}]]"),
     (r"{{.Count}}\t{{.Count}}\n", "42\t42\n"),
     (r#"{{"a\tb\n\"\\\x41\u00e9"}}"#, "a\tb\n\"\\A\u{e9}"),
     ("{{`raw\\t`}}", "raw\\t"),

@@ -95,19 +95,19 @@ impl<'a> Val<'a> {
     pub(super) fn text(&self) -> String {
         match self.plain() {
             None => "<no value>".to_owned(),
-            Some(value) => text(value),
+            Some(value) => text(value, self.map),
         }
     }
 }
 
-/// As Go's `%v` prints it.
-pub(super) fn text(value: &Value) -> String {
+/// As Go's `%v` prints it; `map` where an object's keys are data.
+pub(super) fn text(value: &Value, map: bool) -> String {
     let mut out = String::new();
-    write_text(value, &mut out);
+    write_text(value, map, &mut out);
     out
 }
 
-fn write_text(value: &Value, out: &mut String) {
+fn write_text(value: &Value, map: bool, out: &mut String) {
     match value {
         Value::Null => out.push_str("<nil>"),
         Value::String(s) => out.push_str(s),
@@ -117,9 +117,20 @@ fn write_text(value: &Value, out: &mut String) {
                 if i > 0 {
                     out.push(' ');
                 }
-                write_text(v, out);
+                write_text(v, false, out);
             }
             out.push(']');
+        }
+        // A struct: the values in the order of its fields.
+        Value::Object(object) if !map => {
+            out.push('{');
+            for (i, (name, v)) in object.iter().enumerate() {
+                if i > 0 {
+                    out.push(' ');
+                }
+                write_text(v, MAPS.contains(&name.as_str()), out);
+            }
+            out.push('}');
         }
         Value::Object(object) => {
             let mut all: Vec<_> = object.iter().collect();
@@ -131,7 +142,7 @@ fn write_text(value: &Value, out: &mut String) {
                 }
                 out.push_str(k);
                 out.push(':');
-                write_text(v, out);
+                write_text(v, false, out);
             }
             out.push(']');
         }
@@ -161,13 +172,15 @@ fn general(number: f64) -> String {
 }
 
 /// Names of fields whose keys are data: an unknown key is `<no value>` and no mistake.
-pub(super) const MAPS: [&str; 20] = [
+pub(super) const MAPS: [&str; 25] = [
     "Annotations",
     "Attributes",
     "CgroupConf",
     "Data",
+    "Details",
     "DriverOpts",
     "ExposedPorts",
+    "IPAMConfig",
     "IndexConfigs",
     "Labels",
     "Networks",
@@ -175,6 +188,7 @@ pub(super) const MAPS: [&str; 20] = [
     "PortBindings",
     "Ports",
     "Runtimes",
+    "Status",
     "StorageOpt",
     "Sysctls",
     "Tmpfs",
@@ -182,6 +196,8 @@ pub(super) const MAPS: [&str; 20] = [
     "Volumes",
     "graphOptions",
     "graphStatus",
+    "registries",
+    "runtimeInfo",
 ];
 
 /// What sort of value this is, for messages.

@@ -18,7 +18,7 @@ mod host;
 const STOP_TIMEOUT: u32 = 10;
 
 /// Where templates see something else than JSON shows. Times are strings in docker.
-const DIFFERENCES: [(&str, Differs); 52] = [
+const DIFFERENCES: [(&str, Differs); 53] = [
     ("State.Health", Differs::Unset),
     ("SizeRw", Differs::Unset),
     ("SizeRootFs", Differs::Unset),
@@ -66,6 +66,7 @@ const DIFFERENCES: [(&str, Differs); 52] = [
     ("NetworkSettings.SecondaryIPv6Addresses", Differs::Nil),
     ("NetworkSettings.Networks.*.SecondaryIPAddresses", Differs::Omitted),
     ("NetworkSettings.Networks.*.SecondaryIPv6Addresses", Differs::Omitted),
+    ("NetworkSettings.Ports.*", Differs::Nil),
     ("NetworkSettings.Networks.*.DriverOpts", Differs::Nil),
     ("NetworkSettings.Networks.*.IPAMConfig", Differs::Nil),
     ("NetworkSettings.Networks.*.Links", Differs::Nil),

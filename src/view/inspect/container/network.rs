@@ -161,7 +161,7 @@ pub(super) fn bindings(plan: &ContainerSpec, dialect: Dialect) -> Map<String, Va
     let asked: Vec<PortRecord> = plan.network.ports.iter().map(PortRecord::from).collect();
     let every: &[&str] = if dialect == Dialect::Docker { &[""] } else { &["0.0.0.0"] };
     let mut bindings = ports(plan, &asked, every);
-    bindings.retain(|_, list| !list.is_null());
+    bindings.retain(|_, list| list.as_array().is_some_and(|list| !list.is_empty()));
     bindings
 }
 
@@ -170,16 +170,16 @@ pub(super) fn bindings(plan: &ContainerSpec, dialect: Dialect) -> Map<String, Va
 fn ports(plan: &ContainerSpec, published: &[PortRecord], every: &[&str]) -> Map<String, Value> {
     let mut ports: Map<String, Value> = Map::new();
     for exposed in &plan.asked.exposed_ports {
-        ports.insert(exposed.clone(), Value::Null);
+        ports.insert(exposed.clone(), Value::Array(Vec::new()));
     }
     for port in published {
         let one = port.host_ip.map(|ip| vec![ip.to_string()]);
         let addresses = one.unwrap_or_else(|| every.iter().map(|ip| (*ip).to_owned()).collect());
         let entry = |ip: &String| json!({ "HostIp": ip, "HostPort": port.host_port.to_string() });
         let entries: Vec<Value> = addresses.iter().map(entry).collect();
-        match ports.entry(format!("{}/{}", port.container_port, port.protocol)).or_insert(Value::Null) {
-            Value::Array(list) => list.extend(entries),
-            none => *none = Value::Array(entries),
+        let inside = format!("{}/{}", port.container_port, port.protocol);
+        if let Value::Array(list) = ports.entry(inside).or_insert_with(|| Value::Array(Vec::new())) {
+            list.extend(entries);
         }
     }
     ports

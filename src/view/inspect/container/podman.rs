@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 mod host;
 
 /// Where templates see something else than JSON shows.
-const DIFFERENCES: [(&str, Differs); 73] = [
+const DIFFERENCES: [(&str, Differs); 74] = [
     ("Created", Differs::Time),
     ("State.StartedAt", Differs::Time),
     ("State.FinishedAt", Differs::Time),
@@ -88,6 +88,7 @@ const DIFFERENCES: [(&str, Differs); 73] = [
     ("HostConfig.BlkioDeviceReadIOps", Differs::Nil),
     ("HostConfig.BlkioDeviceWriteIOps", Differs::Nil),
     ("HostConfig.CgroupConf", Differs::Nil),
+    ("NetworkSettings.Ports.*", Differs::Nil),
     ("NetworkSettings.Networks.*.DriverOpts", Differs::Nil),
     ("NetworkSettings.Networks.*.IPAMConfig", Differs::Nil),
     ("NetworkSettings.Networks.*.Links", Differs::Nil),
