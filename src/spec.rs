@@ -207,6 +207,9 @@ pub struct LifecycleSpec {
     pub stop_timeout: u32,
     /// Seconds after which the container is killed (`--timeout`); `None` is never.
     pub timeout: Option<u32>,
+    /// File with the container's id, which goes with the container, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_file: Option<PathBuf>,
     /// File that gets the payload's pid as the host sees it (`--pidfile`), absolute.
     pub pidfile: Option<PathBuf>,
     /// File that gets the monitor's pid (`--conmon-pidfile`), absolute.

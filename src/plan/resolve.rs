@@ -278,6 +278,7 @@ fn lifecycle(
         stop_signal: signal.number(),
         stop_timeout: request.lifecycle.stop_timeout.unwrap_or(STOP_TIMEOUT),
         timeout: Some(request.lifecycle.timeout).filter(|seconds| *seconds > 0),
+        id_file: None,
         pidfile: request.lifecycle.pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
         monitor_pidfile: request.lifecycle.monitor_pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
         restart,

@@ -29,6 +29,8 @@ fn a_value_may_begin_with_a_hyphen_in_every_command() {
             if arg.is_positional() || !arg.get_action().takes_values() || arg.is_require_equals_set() {
                 continue;
             }
+            // Flags take theirs after an equals sign only.
+            assert!(arg.get_value_parser().type_id() != std::any::TypeId::of::<bool>(), "{path:?} {arg}");
             let long = arg.get_long().map(|long| format!("--{long}"));
             let short = arg.get_short().map(|short| format!("-{short}"));
             for option in [long, short].into_iter().flatten() {
@@ -67,6 +69,15 @@ fn values_are_read_in_every_form() {
         let words: Vec<OsString> = [&["coracle"], words].concat().into_iter().map(OsString::from).collect();
         coracle::cli::read(&words).map(|cli| format!("{cli:?}")).map_err(|refused| refused.error.to_string())
     };
+    for flags in
+        [&["start", "--sig-proxy", "-a", "web"][..], &["start", "--sig-proxy=1", "--attach=true", "web"]]
+    {
+        assert_eq!(read(flags).unwrap(), read(&["start", "-a", "--sig-proxy=true", "web"]).unwrap());
+    }
+    assert_eq!(
+        read(&["pull", "--tls-verify=0", "x"]).unwrap(),
+        read(&["pull", "--tls-verify=false", "x"]).unwrap()
+    );
     let wanted = read(&["run", "--name=web", "-i", "-t", "--workdir=-x", "--env=A=b", "alpine"]).unwrap();
     for words in [
         &["run", "--name", "web", "-itw-x", "-eA=b", "alpine"][..],
@@ -334,6 +345,12 @@ fn docker_has_options_of_its_own() {
     docker(&env, &create).fails(1).says("exists already");
     let id = env.coracle(create).ok();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), id.text());
+    // Called as docker it stays.
+    let other = env.path().join("other");
+    let create = ["create", "--cidfile", other.to_str().unwrap(), "--rootfs", rootfs, "true"];
+    let id = docker(&env, &create).ok();
+    docker(&env, &["rm", id.text()]).ok();
+    assert!(other.exists());
 }
 
 #[test]

@@ -320,6 +320,13 @@ fn id_and_pid_files_are_written() {
     // As with podman 5, the file is replaced.
     let id = env.coracle(["create", "--cidfile", "cid", "busybox"]).ok();
     assert_eq!(std::fs::read_to_string(&cid).unwrap(), id.text());
+    // It goes with its container, as long as it is that one's.
+    env.coracle(["rm", "-f", "-t", "0", &before[0]]).ok();
+    assert!(cid.exists());
+    env.coracle(["rm", id.text()]).ok();
+    assert!(!cid.exists());
+    env.coracle(["run", "--rm", "--network=none", "--cidfile", "cid", "busybox", "true"]).ok();
+    assert!(!cid.exists());
 }
 
 #[test]

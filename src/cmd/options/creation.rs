@@ -19,7 +19,7 @@ pub fn wanted(container: CreationArgs, words: Vec<String>, caller: &Caller) -> R
         Origin::Image(name) => Some((name.clone(), container.image.source.wanted(container.image.pull)?)),
         Origin::Rootfs(_) => None,
     };
-    let cidfile = container.identity.cidfile.clone().map(|path| IdFile { path, overwrite: !ui::docker() });
+    let cidfile = container.identity.cidfile.clone().map(|path| IdFile { path, is_podmans: !ui::docker() });
     let replace = container.identity.replace;
     let requires = container.lifecycle.requires.clone();
     let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();

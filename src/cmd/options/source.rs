@@ -49,8 +49,7 @@ pub struct SourceOptions {
     #[arg(long, value_name = "VARIANT", help_heading = "Platform")]
     pub variant: Option<String>,
     /// Require https and a valid certificate; false allows plain http and any certificate
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", help_heading = "Registry")]
+    #[arg(long, help_heading = "Registry")]
     pub tls_verify: Option<bool>,
     /// User name and password for the registry: user:password
     #[arg(long, value_name = "CREDENTIALS", help_heading = "Registry")]

@@ -100,6 +100,7 @@ pub fn create(
     }
     log_tag::render(&mut spec)?;
     spec.asked.cidfile = cidfile.as_ref().map(|file| file.path.clone());
+    spec.lifecycle.id_file = cidfile.as_ref().filter(|file| file.is_podmans).map(|file| file.path.clone());
     preflight::make_sources(&missing)?;
     let holder = if replace { holder(store, &spec.name) } else { None };
     let prepared = match (start, &holder) {

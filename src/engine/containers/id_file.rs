@@ -12,8 +12,8 @@ use std::path::PathBuf;
 pub struct IdFile {
     /// Absolute, or relative to the caller's working directory.
     pub path: PathBuf,
-    /// Whether it may exist: podman replaces it, docker does not.
-    pub overwrite: bool,
+    /// podman replaces a file that exists, and removes it together with the container; docker does neither.
+    pub is_podmans: bool,
 }
 
 impl IdFile {
@@ -23,7 +23,7 @@ impl IdFile {
     /// [`Kind::Usage`].
     pub(super) fn check(&self) -> Result<()> {
         let path = &self.path;
-        if !self.overwrite && path.symlink_metadata().is_ok() {
+        if !self.is_podmans && path.symlink_metadata().is_ok() {
             return Err(Error::new(Kind::Usage, format!("--cidfile: {} exists already", path.display()))
                 .hint(format!("Remove it if its container no longer exists: rm {}", quoted(path))));
         }
@@ -40,7 +40,7 @@ impl IdFile {
     /// A file that cannot be written, or has appeared since.
     pub(super) fn write(&self, spec: &ContainerSpec) -> Result<()> {
         let context = || format!("cannot write the container's id to {}", self.path.display());
-        let opened = if self.overwrite { File::create(&self.path) } else { File::create_new(&self.path) };
+        let opened = if self.is_podmans { File::create(&self.path) } else { File::create_new(&self.path) };
         let mut file = opened.context(Kind::Usage, context)?;
         file.write_all(spec.id.as_str().as_bytes()).context(Kind::Usage, context)
     }

@@ -1,6 +1,7 @@
 //! The events of a container, and the names it is reported under.
 
 use super::ContainerDir;
+use crate::spec::ContainerSpec;
 use crate::storage::events::{Action, Event, Events, Type};
 
 impl ContainerDir {
@@ -12,7 +13,11 @@ impl ContainerDir {
     /// Something that happens to this container now, by its name, image and labels. To be called while its
     /// directory still stands.
     pub fn event(&self, action: Action) -> Event {
-        let spec = self.spec().ok();
+        self.event_of(self.spec().ok(), action)
+    }
+
+    /// As [`ContainerDir::event`], for a caller that has its plan.
+    pub(super) fn event_of(&self, spec: Option<ContainerSpec>, action: Action) -> Event {
         let name = self.name_if_known(spec.as_ref());
         // The image and labels of an unreadable one are unknown.
         let (image, labels) = spec.map(|spec| (spec.image, spec.labels)).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::storage::place::{Place, TRASH};
 use crate::storage::record::{failed, unique};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl ContainerDir {
     /// Renames the directory into the trash and frees the name; returns its new path. One that another
@@ -23,7 +23,9 @@ impl ContainerDir {
     /// When the rename is refused.
     pub fn trash(&self, _lock: &DirLock) -> Result<PathBuf> {
         let trashed = self.data.join(TRASH).join(format!("container-{}", self.id));
-        let gone = self.event(Action::Remove);
+        let spec = self.spec().ok();
+        let id_file = spec.as_ref().and_then(|spec| spec.lifecycle.id_file.clone());
+        let gone = self.event_of(spec, Action::Remove);
         let ours = self.rename_to_trash();
         if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
             failpoint::reach("trash.moved");
@@ -38,11 +40,23 @@ impl ContainerDir {
             }
             failpoint::reach("trash.name");
             Events::new(&self.data).emit(gone);
+            if let Some(file) = id_file {
+                self.remove_id_file(&file);
+            }
         }
         let _ = std::fs::remove_file(self.socket_path());
         // A killed monitor's.
         let _ = std::fs::remove_file(self.end_path());
         Ok(trashed)
+    }
+
+    /// Removes the file that has the container's id, if it still has that and no more: whatever the records say, nothing
+    /// else is removed.
+    fn remove_id_file(&self, file: &Path) {
+        let is_small = file.symlink_metadata().is_ok_and(|status| status.is_file() && status.len() <= 65);
+        if is_small && std::fs::read_to_string(file).is_ok_and(|text| text.trim_end() == self.id.as_str()) {
+            let _ = std::fs::remove_file(file);
+        }
     }
 
     /// False when another process has removed it.
