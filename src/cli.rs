@@ -32,7 +32,15 @@ pub struct Cli {
 /// The program itself, without its verbs.
 fn root() -> clap::Command {
     let root = GlobalOptions::augment_args(clap::Command::new("coracle")).mut_args(switchable);
-    verbs::as_pflag(root).args_override_self(true)
+    verbs::as_pflag(root.mut_args(without_empty_variable)).args_override_self(true)
+}
+
+/// An environment variable that is set to nothing counts as not set.
+fn without_empty_variable(arg: clap::Arg) -> clap::Arg {
+    match arg.get_env().map(|name| std::env::var_os(name).is_some_and(|value| value.is_empty())) {
+        Some(true) => arg.env(None::<&'static str>),
+        _ => arg,
+    }
 }
 
 /// The tree, in which each command gets its arguments once it is parsed or built.

@@ -303,9 +303,10 @@ fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The environment implied by the incomplete command line, as far as it can be determined.
 fn environment() -> Option<Env> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut options = GlobalOptions {
-        root: std::env::var_os("CORACLE_ROOT").map(PathBuf::from),
-        runroot: std::env::var_os("CORACLE_RUNROOT").map(PathBuf::from),
+        root: variable("CORACLE_ROOT"),
+        runroot: variable("CORACLE_RUNROOT"),
         ..GlobalOptions::default()
     };
     let mut words = std::env::args_os().skip_while(|word| word != "--").skip(2);
