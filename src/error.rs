@@ -50,6 +50,8 @@ pub enum Kind {
     NoSuchUser,
     /// The command was not found in the container: exit 127.
     CommandNotFound,
+    /// What a container wrote cannot be passed on: exit 126.
+    OutputLost,
     /// The reader of our standard output is gone: nothing is reported, and the exit code is 141 as from SIGPIPE.
     OutputClosed,
 }
@@ -58,7 +60,7 @@ impl Kind {
     /// The exit code for this kind, as podman has it: 125 for our own failures, 126 and 127 as a shell has them.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::NotExecutable | Kind::NoSuchUser => 126,
+            Kind::NotExecutable | Kind::NoSuchUser | Kind::OutputLost => 126,
             Kind::CommandNotFound => 127,
             Kind::OutputClosed => 141,
             Kind::NotRunning => 255,

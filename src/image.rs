@@ -6,7 +6,9 @@
 pub mod change;
 mod config;
 mod digest;
+pub mod document;
 mod health;
+pub mod media;
 mod platform;
 mod reference;
 

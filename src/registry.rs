@@ -28,13 +28,14 @@ mod prepare;
 mod retry;
 mod shown;
 mod tags;
+mod tls;
 mod token;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
 pub use event::Event;
 pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
-pub use manifest::{Compression, ImageManifest, LayerDescriptor};
+pub use manifest::{ImageManifest, LayerDescriptor};
 pub use places::Places;
 pub use prepare::{Prepared, PullRequest};
 pub use retry::RetryPolicy;

@@ -52,7 +52,7 @@ mod version;
 pub mod volumes;
 mod whiteout;
 
-pub use lock::{ExclusiveLock, SharedLock};
+pub use lock::{ExclusiveLock, MakingLock, SharedLock};
 pub use store::Store;
 pub use version::FORMAT;
 

@@ -18,7 +18,7 @@ pub mod terminal;
 pub use confirm::confirm;
 pub use dialect::{Identity, Telling, docker, docker_exit_code, docker_failure, identity};
 pub use each::each;
-pub use out::{divert, out};
+pub use out::{divert, lost, out};
 
 /// Prints a failure as [`report`] does, and gives its exit code.
 pub fn fail(error: &Error) -> ExitCode {

@@ -42,7 +42,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         return Err(Error::new(Kind::NotFound, "there are no containers"));
     };
     let dir = found?;
-    let how = attached::how(&dir, !args.no_stdin, args.sig_proxy, &args.detach_keys)?;
+    let how = attached::how(&dir, !args.no_stdin, args.sig_proxy, &args.detach_keys, true)?;
     let mut attaching = Attaching::new(how);
     let running = start::attach(&dir, &mut || attaching.get_ready())?;
     attaching.follow(running, &store, &dir).map(ExitCode::from)

@@ -5,12 +5,13 @@ use crate::engine::containers::copy::{self, Place, Request};
 use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
+use crate::ui;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `cp`.
@@ -29,7 +30,7 @@ pub struct Args {
     /// Allow replacing a directory by a file, or a file by a directory
     #[arg(long)]
     pub overwrite: bool,
-    /// Accepted for compatibility with docker: a symlink given as the source is always followed
+    /// Copy what a symlink given as the source leads to; as docker, a link is copied as a link without it
     #[arg(short = 'L', long, hide = true)]
     pub follow_link: bool,
     /// Accepted for compatibility with docker: nothing is printed anyway
@@ -65,6 +66,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         to: place(&target, &to, || std::io::stdout().as_fd().try_clone_to_owned())?,
         archive: args.archive,
         overwrite: args.overwrite,
+        follow: args.follow_link || !ui::docker(),
     };
     copy::copy(&store, &request)?;
     Ok(ExitCode::SUCCESS)
@@ -101,12 +103,30 @@ fn place<'a>(
     stream: impl FnOnce() -> io::Result<OwnedFd>,
 ) -> Result<Place<'a>> {
     Ok(match (container, &written.0) {
-        (Some(dir), Some(name)) => Place::Container(dir, PathBuf::from(written.1), name),
+        (Some(dir), Some(name)) => Place::Container(dir, inside(dir, Path::new(written.1))?, name),
         _ if written.1 == "-" => {
             Place::Stream(stream().context(Kind::Host, || "copy the stream that is named -")?)
         }
-        _ => Place::Host(PathBuf::from(written.1)),
+        _ => Place::Host(here(Path::new(written.1))?),
     })
+}
+
+/// A path in a container: a relative one begins at its working directory, or at its root as docker has it.
+fn inside(dir: &ContainerDir, path: &Path) -> Result<PathBuf> {
+    if path.is_absolute() || ui::docker() {
+        return Ok(path.to_owned());
+    }
+    Ok(dir.spec()?.process.cwd.join(path))
+}
+
+/// A path on the host. One that ends above where it begins (`..`) has no name of its own: that of the directory
+/// it leads to is found in the working directory's.
+fn here(path: &Path) -> Result<PathBuf> {
+    if path.components().next_back() != Some(Component::ParentDir) || path.is_absolute() {
+        return Ok(path.to_owned());
+    }
+    let cwd = std::env::current_dir().context(Kind::Host, || "find the working directory")?;
+    Ok(cwd.join(path))
 }
 
 #[cfg(test)]

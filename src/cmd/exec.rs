@@ -103,6 +103,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
             tty: args.tty,
             sig_proxy: false,
             detach_keys: args.detach_keys.0,
+            visiting: false,
         })?),
     };
     let started = exec.start(terminal.is_some()).map_err(|e| match terminal {
@@ -111,10 +112,14 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         None => e.of_kind(Kind::Runtime),
     });
     match (started?, terminal) {
-        (Some(mut connection), Some(terminal)) => match terminal.follow(&mut connection)? {
-            Ended::Exited(code) | Ended::Left(code) => Ok(ExitCode::from(code)),
-            Ended::Lost => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
-        },
+        (Some(mut connection), Some(terminal)) => {
+            let followed = terminal.follow(&mut connection)?;
+            match (followed.lost, followed.ended) {
+                (Some(lost), _) => Err(lost),
+                (None, Ended::Exited(code) | Ended::Left(code)) => Ok(ExitCode::from(code)),
+                (None, Ended::Lost) => Err(Error::new(Kind::Runtime, "exec died; the exit code is lost")),
+            }
+        }
         // Docker says nothing.
         _ if super::dialect() == Dialect::Docker => Ok(ExitCode::SUCCESS),
         _ => ui::out(&format!("{}\n", exec.id())).map(|()| ExitCode::SUCCESS),

@@ -1,7 +1,7 @@
 //! `coracle healthcheck ...`.
 
 use super::verbs::verbs;
-use crate::engine::containers::health;
+use crate::engine::containers::health::{self, Verdict};
 use crate::error::Result;
 use crate::host::Env;
 use crate::ui;
@@ -37,9 +37,11 @@ pub struct RunArgs {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let Verb::Run(args) = &args.verb;
     let store = super::store(env)?;
-    if health::check(&store, &store.containers().find(&args.container)?)? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    ui::out("unhealthy\n")?;
+    let word = match health::check(&store, &store.containers().find(&args.container)?)? {
+        Verdict::Passed => return Ok(ExitCode::SUCCESS),
+        Verdict::Failed => "unhealthy",
+        Verdict::Stopped => "stopped",
+    };
+    ui::out(&format!("{word}\n"))?;
     Ok(if args.ignore_result { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

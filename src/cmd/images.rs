@@ -3,6 +3,7 @@
 use crate::engine::images::filter::Filters;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
+use crate::image::Reference;
 use crate::storage::images::Listed;
 use crate::ui::rows::{self, Listing};
 use crate::view::Dialect;
@@ -75,7 +76,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         if names.is_empty() {
             lines.push(row(None));
         }
-        lines.extend(names.into_iter().map(|name| row(Some(name))));
+        // A digest says nothing more where the same repository has a tag of the image.
+        let told = |name: &Reference| {
+            let tagged =
+                |other: &&Reference| other.digest().is_none() && other.repository() == name.repository();
+            name.digest().is_some() && names.iter().any(|other| tagged(other))
+        };
+        lines.extend(names.iter().copied().filter(|name| !told(name)).map(|name| row(Some(name))));
     }
     sort(&mut lines, &args.sort);
     crate::ui::out(&text(args, &lines)?)?;

@@ -99,19 +99,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut logs = Logs::open(&store, chosen, request)?;
     loop {
         while let Some(line) = logs.read()? {
-            output.write(line).map_err(closed)?;
+            output.write(line)?;
         }
-        output.flush().map_err(closed)?;
+        output.flush()?;
         if !logs.wait() {
             return Ok(ExitCode::SUCCESS);
         }
     }
-}
-
-/// Why nothing more can be shown: whoever read may have had enough.
-fn closed(e: io::Error) -> Error {
-    let kind = if e.kind() == io::ErrorKind::BrokenPipe { Kind::OutputClosed } else { Kind::Storage };
-    Error::new(kind, "write to standard output").caused_by(e)
 }
 
 /// What stands before the lines of each container, when there are several.
@@ -144,7 +138,7 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn write(&mut self, line: LogLine<'_>) -> io::Result<()> {
+    fn write(&mut self, line: LogLine<'_>) -> Result<()> {
         if line.stream != self.stream || self.block.len() >= BLOCK {
             self.flush()?;
             self.stream = line.stream;
@@ -165,14 +159,12 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        match self.stream {
-            Stream::Stdout => {
-                self.out.write_all(&self.block)?;
-                self.out.flush()?;
-            }
-            Stream::Stderr => self.err.write_all(&self.block)?,
-        }
+    fn flush(&mut self) -> Result<()> {
+        let written = match self.stream {
+            Stream::Stdout => self.out.write_all(&self.block).and_then(|()| self.out.flush()),
+            Stream::Stderr => self.err.write_all(&self.block),
+        };
+        written.map_err(|e| ui::lost(self.stream == Stream::Stderr, e))?;
         self.block.clear();
         Ok(())
     }

@@ -73,7 +73,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         super::linger::warn(env);
         return Ok(ExitCode::SUCCESS);
     };
-    let code = attaching.follow(running, &store, &dir).map(ExitCode::from)?;
+    let code = attaching.follow(running, &store, &dir).map(ExitCode::from);
     if let Err(error) = records.reach_disk() {
         log::warn!("{}", error.in_one_line());
     }
@@ -82,7 +82,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     {
         log::info!("image {} is kept: {error}", image.reference);
     }
-    Ok(code)
+    code
 }
 
 /// Which streams the caller is attached to; `None` in the background.
@@ -110,5 +110,6 @@ fn attachment(args: &Args) -> Result<Option<Attachment>> {
         // With a terminal, signals of the keyboard travel as characters.
         sig_proxy: run.sig_proxy && !tty,
         detach_keys: run.detach_keys.0.clone(),
+        visiting: false,
     }))
 }

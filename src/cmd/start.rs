@@ -68,7 +68,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .hint("Name one, or leave --attach and --interactive out."));
     };
     let dir = found?;
-    let how = attached::how(&dir, args.interactive, args.sig_proxy.unwrap_or(true), &args.detach_keys)?;
+    let sig_proxy = args.sig_proxy.unwrap_or(true);
+    let how = attached::how(&dir, args.interactive, sig_proxy, &args.detach_keys, false)?;
     let mut attaching = Attaching::new(how);
     let running = start::start(&store, &dir, Some(&mut || attaching.get_ready()))
         .map_err(|e| e.of_kind(Kind::Runtime))?;

@@ -136,6 +136,15 @@ impl Usage {
         self.sizes.iter().filter(|(path, _)| inside(path)).map(|(_, size)| size).sum()
     }
 
+    /// What interrupted commands have left. The directories that it lies in stay.
+    fn leftovers(&self) -> u64 {
+        let left = |path: &str| {
+            let below = ["tmp/", "trash/"].iter().find_map(|dir| path.strip_prefix(dir));
+            below.is_some_and(|name| name != ".")
+        };
+        self.sizes.iter().filter(|(path, _)| left(path)).map(|(_, size)| size).sum()
+    }
+
     /// The kinds of things there are.
     pub fn kinds(&self) -> Vec<Kind> {
         let mut used = self.held.clone();
@@ -160,7 +169,7 @@ impl Usage {
             kind("Images", (self.images.len(), used), images, idle),
             kind("Containers", (self.containers.len(), running), containers, self.sum(&ended)),
             kind("Local Volumes", (self.links.len(), attached), local, self.sum(&self.free)),
-            kind(OTHER, (0, 0), total - images - containers - local, self.below(&["tmp", "trash"])),
+            kind(OTHER, (0, 0), total - images - containers - local, self.leftovers()),
         ]
     }
 

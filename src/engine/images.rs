@@ -11,15 +11,22 @@ pub mod save;
 pub mod tag;
 
 use crate::error::Result;
-use crate::storage::{Store, trash};
+use crate::storage::{MakingLock, Store, trash};
 use crate::userns;
+
+/// The user namespace that owns the store's layers, entered to make some.
+#[derive(Debug)]
+pub struct Maker {
+    _member: userns::Membership,
+    _making: MakingLock,
+}
 
 /// Enters the user namespace that owns the store's layers; for leaves that write there. What killed commands have
 /// left goes the way of the trash, a little with each call.
 ///
 /// # Errors
 /// When the namespace cannot be entered, or the layers were made with other ids.
-pub fn enter(store: &Store) -> Result<userns::Membership> {
+pub fn enter(store: &Store) -> Result<Maker> {
     let member = userns::enter(store.runtime())?;
     if member.has_one_id() {
         log::warn!("{}", userns::ONE_ID);
@@ -27,5 +34,5 @@ pub fn enter(store: &Store) -> Result<userns::Membership> {
     store.check_id_map()?;
     trash::collect_leftovers(store)?;
     trash::sweep(store, 2)?;
-    Ok(member)
+    Ok(Maker { _member: member, _making: store.making()? })
 }

@@ -26,8 +26,8 @@ pub fn check_keys(filters: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Removes the containers that are not running and meet the conditions, with their anonymous volumes. Those
-/// that others need are removed last, and kept if one of the others is. Returns the ids, and what went wrong
+/// Removes the containers that are not running and meet the conditions. Their volumes stay, anonymous ones too:
+/// what is in them may be wanted. Those that others need are removed last, and kept if one of the others is. Returns the ids, and what went wrong
 /// with single ones.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
                 needed.push(container);
                 continue;
             }
-            match containers::remove_ended(store, &container, true) {
+            match containers::remove_ended(store, &container, false) {
                 Ok(true) => {
                     crate::failpoint::reach("prune.container");
                     gone.push(container.id().clone());
@@ -111,6 +111,7 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
     let taken = || disk_usage::sizes(store).map(|sizes| sizes.values().sum::<u64>());
     let before = taken()?;
     trash::collect_leftovers(store)?;
+    store.blobs().remove_partials()?;
     let mut pruned = Pruned::default();
     if !leftovers {
         let (gone, failed) = containers(store, of_containers)?;

@@ -77,6 +77,8 @@ pub fn program(asked: Option<&Entrypoint>, command: &[String], image: Option<&Ru
         Some(own) => own.0.clone(),
         None => of_image(|c| &c.entrypoint),
     };
+    // Builders write it so where the entrypoint of a base was cleared.
+    let entrypoint = if entrypoint == [""] { Vec::new() } else { entrypoint };
     let command = match (command, asked) {
         ([], None) => of_image(|c| &c.cmd),
         (given, _) => given.to_vec(),

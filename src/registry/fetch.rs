@@ -16,7 +16,7 @@ use super::prepare::{Candidate, Prepared};
 use super::retry::{Tries, Trouble};
 use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::{Digest, ImageConfig, Reference};
+use crate::image::{Digest, ImageConfig, Reference, document};
 use futures_util::StreamExt;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -234,7 +234,7 @@ impl Fetcher<'_> {
                 Document::Image(image) => image,
             };
             let config = self.config(session, &image).await?;
-            let parsed: ImageConfig = serde_json::from_slice(&config).map_err(|e| {
+            let parsed: ImageConfig = document::parse(&config).map_err(|e| {
                 Error::new(Kind::Image, format!("the configuration of {name} is malformed"))
                     .caused_by(e)
                     .naming_image()

@@ -10,13 +10,16 @@ use super::answer::{CONNECT_TIMEOUT, READ_TIMEOUT, deepest, read_limited, unreac
 use super::cause::Cause;
 use super::endpoint::{Endpoint, Security, is_loopback};
 use super::retry::{self, Trouble};
+use super::tls::{self, Trust};
 use super::token::Authorizer;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::Digest;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Identity, Response, StatusCode, Url};
+use rustls::ClientConfig;
 use std::cell::Cell;
+use std::sync::Arc;
 
 const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
 const REDIRECTS_MAX: usize = 8;
@@ -50,11 +53,35 @@ struct Clients {
 
 impl Clients {
     fn new(endpoint: &Endpoint, scheme: &str) -> Result<Clients> {
-        let other = client(endpoint, scheme, false)?;
-        let own =
-            if endpoint.certs.identity.is_some() { client(endpoint, scheme, true)? } else { other.clone() };
-        Ok(Clients { own, other })
+        let identity = endpoint.certs.identity.as_ref().map(|(path, pem)| (path.as_path(), pem.as_slice()));
+        let (own, other) = match endpoint.security {
+            Security::Insecure => {
+                let identity = identity.map(|(path, pem)| tls::identity(path, pem)).transpose()?;
+                (identity.map(|identity| Tls::Unchecked(Some(identity))), Tls::Unchecked(None))
+            }
+            Security::Verified | Security::Loopback => match Trust::new(&endpoint.certs).map(Arc::new) {
+                Ok(trust) => {
+                    let own = identity.map(|own| tls::configuration(trust.clone(), Some(own))).transpose()?;
+                    (own.map(Tls::Checked), Tls::Checked(tls::configuration(trust, None)?))
+                }
+                // A machine without authorities can speak plain http all the same.
+                Err(_) if scheme == "http" => (None, Tls::None),
+                Err(e) => return Err(e),
+            },
+        };
+        let other = client(endpoint, other)?;
+        Ok(Clients { own: own.map_or_else(|| Ok(other.clone()), |own| client(endpoint, own))?, other })
     }
+}
+
+/// How a client speaks TLS.
+enum Tls {
+    /// With those it trusts.
+    Checked(ClientConfig),
+    /// With anybody, which the user has said for this host.
+    Unchecked(Option<Identity>),
+    /// Not at all.
+    None,
 }
 
 /// What to request besides the path.
@@ -322,19 +349,7 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
 }
 
-fn client(endpoint: &Endpoint, scheme: &str, with_identity: bool) -> Result<Client> {
-    let client = client_with(endpoint, with_identity, true);
-    if client.is_err() && scheme == "http" {
-        // A machine without authorities can speak plain http all the same.
-        return client_with(endpoint, with_identity, false);
-    }
-    client
-}
-
-fn client_with(endpoint: &Endpoint, with_identity: bool, system_authorities: bool) -> Result<Client> {
-    let failed = |what: String, e: reqwest::Error| {
-        Error::new(Kind::Registry, what).caused_by(Error::new(Kind::Registry, deepest(&e)))
-    };
+fn client(endpoint: &Endpoint, tls: Tls) -> Result<Client> {
     // A second call finds it installed; the process-wide default is what reqwest asks for.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
@@ -344,35 +359,19 @@ fn client_with(endpoint: &Endpoint, with_identity: bool, system_authorities: boo
         .read_timeout(READ_TIMEOUT)
         .retry(reqwest::retry::never())
         .referer(false);
-    if !system_authorities {
-        builder = builder.tls_certs_only([]);
-    }
     if is_loopback(endpoint.api_host()) {
         // A proxy would reach its own loopback.
         builder = builder.no_proxy();
     }
-    if endpoint.security == Security::Insecure {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    } else {
-        for (path, pem) in &endpoint.certs.authorities {
-            let bad = |e| failed(format!("{} holds no certificate", path.display()), e);
-            let bundle = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;
-            if bundle.is_empty() {
-                return Err(Error::new(Kind::Usage, format!("{} holds no certificate", path.display()))
-                    .hint("Give it in PEM form, between lines BEGIN CERTIFICATE and END CERTIFICATE."));
-            }
-            for certificate in bundle {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-    }
-    if with_identity && let Some((path, pem)) = &endpoint.certs.identity {
-        let bad = |e| failed(format!("{} and its key are no client certificate", path.display()), e);
-        builder = builder.identity(reqwest::Identity::from_pem(pem).map_err(bad)?);
-    }
+    builder = match tls {
+        Tls::Checked(tls) => builder.tls_backend_preconfigured(tls),
+        Tls::Unchecked(None) => builder.tls_danger_accept_invalid_certs(true),
+        Tls::Unchecked(Some(identity)) => builder.tls_danger_accept_invalid_certs(true).identity(identity),
+        Tls::None => builder.tls_certs_only([]),
+    };
     builder.build().map_err(|e| {
-        failed(format!("prepare the connection to registry {}", endpoint.host()), e)
-            .hint("If it is the system's authorities that are missing, install the package ca-certificates.")
+        let message = format!("prepare the connection to registry {}", endpoint.host());
+        Error::new(Kind::Registry, message).caused_by(Error::new(Kind::Registry, deepest(&e)))
     })
 }
 

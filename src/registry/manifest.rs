@@ -7,7 +7,8 @@
 use super::platform;
 use super::shown::shown;
 use crate::error::{Error, Kind, Result};
-use crate::image::{Digest, Platform};
+use crate::image::media::{self, Compression};
+use crate::image::{Digest, Platform, document};
 use oci_client::manifest as types;
 use serde::Deserialize;
 
@@ -27,17 +28,6 @@ pub(super) fn accept() -> String {
         types::IMAGE_MANIFEST_MEDIA_TYPE,
     ]
     .join(", ")
-}
-
-/// How a layer's tar stream is compressed, by its media type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// A plain tar stream.
-    None,
-    /// gzip, possibly of several members.
-    Gzip,
-    /// zstd, possibly of several frames.
-    Zstd,
 }
 
 /// A layer as its manifest describes it.
@@ -98,8 +88,7 @@ pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Res
     if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
         return Err(no_object(name, header.as_deref()));
     }
-    let shape: Shape =
-        serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
+    let shape: Shape = document::parse(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
     // Servers without a notion of manifests say application/json or text/plain: then the document decides.
     let media_type = match (header.as_deref().filter(|t| is_known(t)), shape.media_type.as_deref()) {
         (Some(header), Some(own)) if header != own => {
@@ -127,12 +116,12 @@ pub(super) fn parse(name: &str, content_type: Option<&str>, bytes: &[u8]) -> Res
         return Err(refuse(name, "it has the members of an image and of an index"));
     }
     if is_index(&media_type) {
-        let index = serde_json::from_slice(bytes)
-            .map_err(|e| refuse(name, "as an index it is malformed").caused_by(e))?;
+        let index =
+            document::parse(bytes).map_err(|e| refuse(name, "as an index it is malformed").caused_by(e))?;
         Ok(Document::Index(index))
     } else if is_image(&media_type) {
-        let image: types::OciImageManifest =
-            serde_json::from_slice(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
+        let image: Image =
+            document::parse(bytes).map_err(|e| refuse(name, "it is malformed").caused_by(e))?;
         check_image(name, &image).map(Document::Image)
     } else {
         Err(refuse(name, &format!("its media type is {}", shown(&media_type))))
@@ -159,7 +148,7 @@ pub(super) fn media_type(content_type: Option<&str>, bytes: &[u8]) -> String {
     struct Own {
         media_type: Option<String>,
     }
-    let own = || serde_json::from_slice::<Own>(bytes).ok()?.media_type;
+    let own = || document::parse::<Own>(bytes).ok()?.media_type;
     let sent = header_type(content_type).filter(|t| is_known(t));
     sent.or_else(own).unwrap_or_else(|| types::OCI_IMAGE_MEDIA_TYPE.to_owned())
 }
@@ -184,9 +173,26 @@ fn is_schema1(media_type: &str) -> bool {
     )
 }
 
-fn check_image(name: &str, image: &types::OciImageManifest) -> Result<ImageManifest> {
+/// An image's manifest as it is written.
+#[derive(Deserialize)]
+struct Image {
+    config: Blob,
+    layers: Vec<Blob>,
+}
+
+/// A descriptor as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Blob {
+    #[serde(default)]
+    media_type: String,
+    digest: String,
+    size: i64,
+}
+
+fn check_image(name: &str, image: &Image) -> Result<ImageManifest> {
     let config_type = image.config.media_type.as_str();
-    if !matches!(config_type, types::IMAGE_CONFIG_MEDIA_TYPE | types::IMAGE_DOCKER_CONFIG_MEDIA_TYPE) {
+    if !media::may_be_config(config_type) {
         return Err(Error::new(
             Kind::Image,
             format!("{name} is not a container image but {}", shown(config_type)),
@@ -218,33 +224,14 @@ fn check_image(name: &str, image: &types::OciImageManifest) -> Result<ImageManif
     Ok(ImageManifest { config: digest(&image.config.digest, "the configuration")?, config_size, layers })
 }
 
-/// The compression a layer's media type names. `urls` of foreign layers are never followed.
+/// The compression of a layer.
 fn compression(name: &str, media_type: &str) -> Result<Compression> {
-    Ok(match media_type {
-        types::IMAGE_LAYER_MEDIA_TYPE
-        | types::IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE
-        | types::IMAGE_LAYER_NONDISTRIBUTABLE_MEDIA_TYPE => Compression::None,
-        types::IMAGE_LAYER_GZIP_MEDIA_TYPE
-        | types::IMAGE_DOCKER_LAYER_GZIP_MEDIA_TYPE
-        | types::IMAGE_LAYER_NONDISTRIBUTABLE_GZIP_MEDIA_TYPE
-        | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Compression::Gzip,
-        "application/vnd.oci.image.layer.v1.tar+zstd"
-        | "application/vnd.docker.image.rootfs.diff.tar.zstd"
-        | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd" => Compression::Zstd,
-        other if other.contains("encrypted") => {
-            return Err(Error::new(
-                Kind::Image,
-                format!("{name} has an encrypted layer, which cannot be read"),
-            )
-            .naming_image());
-        }
-        other => {
-            return Err(Error::new(
-                Kind::Image,
-                format!("{name} has a layer of unknown type {}", shown(other)),
-            )
-            .naming_image());
-        }
+    media::compression(media_type).ok_or_else(|| {
+        let why = match media_type.contains("encrypted") {
+            true => "an encrypted layer, which cannot be read".to_owned(),
+            false => format!("a layer of unknown type {}", shown(media_type)),
+        };
+        Error::new(Kind::Image, format!("{name} has {why}")).naming_image()
     })
 }
 

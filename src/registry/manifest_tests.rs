@@ -33,6 +33,26 @@ fn images_are_read_by_their_media_type() {
 }
 
 #[test]
+fn old_and_odd_images_are_images() {
+    for kind in ["application/octet-stream", "application/json", "text/html", ""] {
+        let mut document = image(DOCKER);
+        document["config"]["mediaType"] = kind.into();
+        assert!(matches!(read(Some(DOCKER), &document), Ok(Document::Image(_))), "{kind}");
+    }
+    let mut document = image(OCI);
+    document["config"]["mediaType"] = json!(null);
+    document["annotations"] = json!(null);
+    document["layers"][0]["urls"] = json!(null);
+    document["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar".into();
+    let Ok(Document::Image(read_back)) = read(Some(OCI), &document) else { panic!("refused") };
+    assert_eq!(read_back.layers[0].compression, Compression::None);
+    let mut index = json!({"schemaVersion": 2, "mediaType": null, "annotations": null});
+    index["manifests"] = json!([descriptor(OCI)]);
+    index["manifests"][0]["platform"] = json!(null);
+    assert!(matches!(read(Some(types::OCI_IMAGE_INDEX_MEDIA_TYPE), &index), Ok(Document::Index(_))));
+}
+
+#[test]
 fn case_10_two_manifests_in_one_are_refused() {
     let mut both = image(OCI);
     both["manifests"] = json!([]);

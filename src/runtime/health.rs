@@ -40,6 +40,8 @@ const SOME_TIME: Duration = Duration::from_secs(30);
 pub struct Outcome {
     /// Whether the command succeeded.
     pub success: bool,
+    /// The container was stopped meanwhile: the command's end says nothing, and is not recorded.
+    pub stopped: bool,
     /// How well the container is now.
     pub status: Health,
     /// The action to take.
@@ -75,7 +77,7 @@ fn log_file(dir: &ContainerDir, check: &HealthCheck) -> Option<PathBuf> {
 /// Checks a container now and records the result.
 ///
 /// # Errors
-/// `Conflict` when the container is not running or has no health check, or ended meanwhile.
+/// `Conflict` when the container is not running or has no health check.
 pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<Outcome> {
     dir.await_start();
     let run = dir.run_record()?.filter(|_| dir.status().is_live()).ok_or_else(|| not_running(dir))?;
@@ -91,8 +93,9 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<
     let start = Utc::now();
     // A character takes four bytes at most.
     let captured = capture(store, dir, plan, process, probe.timeout, most.saturating_mul(4));
-    if run.open_init().is_none() {
-        return Err(not_running(dir));
+    if run.open_init().is_none() || dir.stop_asked() == Some(run.run) {
+        let (status, follows) = (before.status, OnFailure::None);
+        return Ok(Outcome { success: false, stopped: true, status, follows, again: Some(SOME_TIME) });
     }
     let checked = checked(start, captured, most);
     let success = checked.code == 0;
@@ -108,7 +111,7 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<
         _ => OnFailure::None,
     };
     let again = Some(pause(&check, &record, Utc::now() - run.started)).filter(|pause| !pause.is_zero());
-    Ok(Outcome { success, status: record.status, follows, again })
+    Ok(Outcome { success, stopped: false, status: record.status, follows, again })
 }
 
 /// The time until the next check of a container that has run for so long.

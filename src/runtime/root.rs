@@ -17,13 +17,15 @@ use crate::fork::{Doing, Failure, Step};
 use crate::spec::{ContainerSpec, MountSource};
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir, RunRecord};
+use crate::sys::fd::link_of;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::libc;
-use nix::mount::{MsFlags, mount as mount_by_path};
+use nix::mount::{MntFlags, MsFlags, mount as mount_by_path, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -47,6 +49,7 @@ pub fn own_mounts() -> Result<(), Failure> {
 /// A container's root directory, for as long as it is held.
 #[derive(Debug)]
 pub struct Root {
+    _mounted: Option<Mounted>,
     dir: OwnedFd,
     /// Keeps the container from being started while its root is mounted here.
     _alive: Option<AliveLock>,
@@ -87,11 +90,14 @@ impl Root {
         let places = setup::assemble(&layers, dir, plan, false)?;
         let root = open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .doing("open", &places.merged)?;
+        let mut held = None;
         if mounts {
             let prepared = sources::prepare(store, dir, plan, (&layers, &places.merged))?;
-            attach_all(plan, &prepared, root.as_fd())?;
+            let mut mounted = Mounted::on(&root)?;
+            attach_all(plan, &prepared, root.as_fd(), &mut |inside| mounted.note(inside))?;
+            held = Some(mounted);
         }
-        Ok(Root { dir: root, _alive: Some(alive), _mounts: None, _layers: Some(layers) })
+        Ok(Root { _mounted: held, dir: root, _alive: Some(alive), _mounts: None, _layers: Some(layers) })
     }
 
     /// The root of a container whose monitor is at work.
@@ -113,8 +119,58 @@ impl Root {
                 (door::of_monitor(dir, &run, &dir.merged())?, None)
             }
         };
-        Ok(Root { dir: root, _alive: None, _mounts: held, _layers: None })
+        Ok(Root { _mounted: None, dir: root, _alive: None, _mounts: held, _layers: None })
     }
+}
+
+/// What is mounted on a root that was assembled to be looked at. Mount points that had to be made for it go with it:
+/// nothing of the container's was changed.
+#[derive(Debug)]
+struct Mounted {
+    root: OwnedFd,
+    /// Where, in the order of the mounts, and what was missing on the way there, directories first.
+    places: Vec<(PathBuf, Vec<PathBuf>)>,
+}
+
+impl Mounted {
+    fn on(root: &OwnedFd) -> Result<Mounted, Failure> {
+        let root = root.try_clone().doing("copy", "root")?;
+        Ok(Mounted { root, places: Vec::new() })
+    }
+
+    fn note(&mut self, place: &Path) {
+        let missing = |path: &Path| files::open_in(self.root.as_fd(), path, OFlag::O_PATH).is_err();
+        let mut made: Vec<PathBuf> =
+            place.ancestors().take_while(|path| missing(path)).map(Path::to_owned).collect();
+        made.reverse();
+        self.places.push((place.to_owned(), made));
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let root = self.root.as_fd();
+        for (place, made) in self.places.iter().rev() {
+            if let Ok(mounted) = files::open_in(root, place, OFlag::O_PATH) {
+                let _ = umount2(link_of(&mounted).as_str(), MntFlags::MNT_DETACH);
+            }
+            made.iter().rev().for_each(|made| remove_empty(root, made));
+        }
+    }
+}
+
+/// Removes an empty file or directory. Somebody else may have put something there meanwhile, in a volume for one:
+/// that stays.
+fn remove_empty(root: BorrowedFd<'_>, path: &Path) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let Ok(parent) = files::open_in(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY) else { return };
+    let empty = |found: FileStat| files::is(&found, SFlag::S_IFREG) && found.st_size == 0;
+    let how = match fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) if empty(found) => UnlinkatFlags::NoRemoveDir,
+        Ok(found) if files::is(&found, SFlag::S_IFDIR) => UnlinkatFlags::RemoveDir,
+        _ => return,
+    };
+    let _ = unlinkat(&parent, name, how);
 }
 
 /// Opens the root of a container that waits to be started again, volumes and binds included: its monitor has all
@@ -127,15 +183,20 @@ fn of_waiting(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, run: &Run
         let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = open(&merged, look, Mode::empty()).doing("open", &merged)?;
         ground.check(root.as_fd()).map_err(|_| Error::new(Kind::Conflict, JUST_ENDED))?;
-        attach_all(plan, &sources::standing(store, dir, plan)?, root.as_fd())?;
+        attach_all(plan, &sources::standing(store, dir, plan)?, root.as_fd(), &mut |_| {})?;
         Ok(mount::open_tree(root.as_fd(), Path::new(""), Tree::CloneRecursive).doing("copy", &merged)?)
     })
 }
 
 /// Mounts the volumes, binds and images of a container as a run of it would: parts of volumes as parts,
 /// overlays as overlays, so that nothing outside them is seen or written. Memory begins empty at each
-/// start, so there is nothing in it to be seen.
-fn attach_all(plan: &ContainerSpec, prepared: &BTreeMap<usize, PathBuf>, root: BorrowedFd<'_>) -> Result<()> {
+/// start, so there is nothing in it to be seen. `note` hears where before each of them.
+fn attach_all(
+    plan: &ContainerSpec,
+    prepared: &BTreeMap<usize, PathBuf>,
+    root: BorrowedFd<'_>,
+    note: &mut dyn FnMut(&Path),
+) -> Result<()> {
     let look = |path: &Path| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
     for (at, planned) in plan.mounts.iter().enumerate() {
         let (found, recursive) = match (&planned.source, prepared.get(&at)) {
@@ -147,6 +208,7 @@ fn attach_all(plan: &ContainerSpec, prepared: &BTreeMap<usize, PathBuf>, root: B
             Some(part) => init::part_of(found.as_fd(), part)?,
             None => found,
         };
+        note(&planned.destination);
         attach(found, recursive, planned.read_only, root, &planned.destination)?;
     }
     Ok(())

@@ -4,8 +4,9 @@ use crate::container::Name;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Permission bits of a secret that is a file, unless said otherwise.
-pub const MODE: u32 = 0o400;
+/// Permission bits of a secret that is a file, unless said otherwise: an entry point that gives up root still
+/// reads it. Nobody else is in the container.
+pub const MODE: u32 = 0o444;
 
 /// A secret that a container is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

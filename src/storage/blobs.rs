@@ -152,12 +152,19 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub(super) fn remove_partial(&self, digest: &Digest) -> Result<()> {
-        let (tmp, name) = (Place::make(&self.roots.data.join(TMP))?, partial(digest));
-        match open_regular(tmp.as_fd(), &name, OFlag::O_RDONLY) {
-            Ok(file) if file.try_lock().is_err() => Ok(()),
-            // What is no file is nobody's work.
-            _ => tmp.remove_file(&name).map(drop),
+        remove_unused(&Place::make(&self.roots.data.join(TMP))?, &partial(digest))
+    }
+
+    /// Removes everything that [`Blobs::resume`] would continue from and that is not in use.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn remove_partials(&self) -> Result<()> {
+        let tmp = Place::make(&self.roots.data.join(TMP))?;
+        for name in tmp.names()?.into_iter().filter(|name| name.starts_with(PARTIAL)) {
+            remove_unused(&tmp, &name)?;
         }
+        Ok(())
     }
 
     fn writer(
@@ -221,6 +228,15 @@ impl Blobs {
             Some(dir) => dir.remove_file(digest.hex()).map(drop),
             None => Ok(()),
         }
+    }
+}
+
+/// Removes an unfinished download that nobody writes. The lock is held meanwhile, so nobody takes it up.
+fn remove_unused(tmp: &Place, name: &str) -> Result<()> {
+    match open_regular(tmp.as_fd(), name, OFlag::O_RDONLY) {
+        Ok(file) if file.try_lock().is_err() => Ok(()),
+        // What is no file is nobody's work.
+        _held => tmp.remove_file(name).map(drop),
     }
 }
 

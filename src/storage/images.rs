@@ -27,7 +27,7 @@ use super::record::{Durability, failed, warn_once};
 use super::roots::Roots;
 use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::failpoint;
-use crate::image::{ChainId, Digest, Image, ImageConfig, Reference};
+use crate::image::{ChainId, Digest, Image, ImageConfig, Reference, document};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -253,7 +253,7 @@ impl Images {
     pub fn record(&self, _lock: &SharedLock, new: &NewImage<'_>) -> Result<Image> {
         let id = Digest::sha256_of(new.config);
         let config = parse_config(new.config, &id)?;
-        let named: ConfigOf = serde_json::from_slice(new.manifest)
+        let named: ConfigOf = document::parse(new.manifest)
             .context(Kind::Image, || format!("the manifest of image {} is not one", id.short()))?;
         if named.config.digest != id {
             return Err(Error::new(
@@ -469,7 +469,7 @@ fn share(all: &mut [Listed], sizes: &BTreeMap<ChainId, u64>) {
 
 /// A configuration as JSON.
 fn parse_config(bytes: &[u8], id: &Digest) -> Result<ImageConfig> {
-    serde_json::from_slice(bytes)
+    document::parse(bytes)
         .context(Kind::Image, || format!("the configuration of image {} is not one", id.short()))
 }
 

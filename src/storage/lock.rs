@@ -1,6 +1,7 @@
-//! The locks on the whole store: shared while a reference is made, exclusive to collect garbage.
+//! The locks on the whole store: shared while a reference is made, exclusive to collect garbage; and one that tells
+//! whether blobs without an image are on their way to one.
 
-use super::place::Place;
+use super::place::{Place, TMP};
 use super::record::{failed, open_regular};
 use crate::error::{Error, Kind, Result};
 use nix::fcntl::OFlag;
@@ -22,6 +23,31 @@ pub struct SharedLock {
 #[derive(Debug)]
 pub struct ExclusiveLock {
     _file: File,
+}
+
+/// Proof that blobs and layers are in the making; released on drop.
+#[derive(Debug)]
+pub struct MakingLock {
+    _dir: File,
+}
+
+/// `tmp/`, where all of them begin.
+fn tmp(data: &Path) -> Result<File> {
+    let tmp = Place::make(&data.join(TMP))?;
+    tmp.as_fd().try_clone_to_owned().map(File::from).map_err(|e| failed("lock", tmp.path(), e))
+}
+
+/// See [`Store::making`](super::Store::making).
+pub(super) fn making(data: &Path) -> Result<MakingLock> {
+    let dir = tmp(data)?;
+    dir.lock_shared().map_err(|e| failed("lock", &data.join(TMP), e))?;
+    Ok(MakingLock { _dir: dir })
+}
+
+/// Keeps others from beginning, if nobody is at it now.
+pub(super) fn nobody_makes(data: &Path) -> Result<Option<MakingLock>> {
+    let dir = tmp(data)?;
+    Ok(dir.try_lock().is_ok().then_some(MakingLock { _dir: dir }))
 }
 
 /// Opens a lock file at the top of the store.

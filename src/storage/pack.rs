@@ -5,41 +5,45 @@
 //! through that descriptor. So nobody can swap in a device, a FIFO or a symlink in between, and no path is ever
 //! used twice. Names are in byte order and headers contain nothing about this machine, so the same tree
 //! produces the same bytes. Owners are those of the calling process's user namespace, or translated by
-//! [`Options::ids`]. A file that grows or shrinks while it is read keeps the length in its header. Holes that
-//! are large enough stay holes, in the format that GNU tar calls PAX 1.0 and that it, Go's programs and our own
-//! unpacker read.
+//! [`Options::ids`]. A small file is read before its header is written, which so tells how many bytes there are; a
+//! large one that grows or shrinks meanwhile keeps the length in its header. Holes that are large enough stay
+//! holes, in the format that GNU tar calls PAX 1.0 and that it, Go's programs and our own unpacker read.
 //!
 //! The upper directory of an overlay contains overlay's whiteouts and opaque markers; with [`Whiteouts::Names`]
 //! these become the names that layers use (OCI image spec, layer.md, "Whiteouts").
 
 mod attributes;
 mod header;
+mod output;
 
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::unpack::{BASE, DIRECTORY, file_type};
-use crate::storage::{holes, record, tree, whiteout};
+use crate::storage::{holes, tree, whiteout};
 use crate::sys::fd;
 use header::{BLOCK, Entry, map};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
+use output::{BUFFER, Output, failed, padding, read_error, shown};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
-/// Bytes read and written at once.
-const BUFFER: usize = 256 << 10;
 /// Longest path in an archive, which also bounds the depth (PATH_MAX): one descriptor for each directory.
 const PATH_MAX: usize = 4095;
 
 /// Bytes of holes from which on a file is packed with them. Fewer are written as zeros, which every reader
 /// understands.
 const HOLES_MIN: u64 = 1 << 20;
+
+/// Most bytes of a file whose size is not known, which has to be read before it is packed.
+const GENERATED_MAX: u64 = 64 << 20;
 
 /// An answer about a path in an archive.
 pub type ByPath<'a> = &'a dyn Fn(&[u8]) -> bool;
@@ -68,6 +72,9 @@ pub struct Options<'a> {
     pub owner: Option<(u32, u32)>,
     /// The ids of the container whose files these are.
     pub ids: Option<&'a IdMaps>,
+    /// What is packed is shown as it is: a file that becomes shorter while it is read is a failure, where else
+    /// zeros take the place of what is missing; and what the kernel has mounted below stays out.
+    pub whole: bool,
     /// The archive goes where the option `-o FILE` says.
     pub to_file: bool,
     /// Says which paths (as in the archive, without a slash at the end) are left out with all below.
@@ -103,13 +110,12 @@ struct Level {
 
 /// Writes an archive.
 pub struct Packer<'a, W: Write> {
-    out: BufWriter<W>,
+    out: Output<W>,
     options: Options<'a>,
     /// First names of files with several, by device and inode.
     links: HashMap<(u64, u64), Linked>,
     /// The directory of the last of them.
     last: Rc<[u8]>,
-    buffer: Vec<u8>,
     packed: Packed,
 }
 
@@ -117,11 +123,10 @@ impl<'a, W: Write> Packer<'a, W> {
     /// An archive that is written to `out`.
     pub fn new(out: W, options: Options<'a>) -> Self {
         Packer {
-            out: BufWriter::with_capacity(BUFFER, out),
+            out: Output::new(out, options.to_file),
             options,
             links: HashMap::new(),
             last: Rc::from([]),
-            buffer: vec![0; BUFFER],
             packed: Packed::default(),
         }
     }
@@ -182,7 +187,7 @@ impl<'a, W: Write> Packer<'a, W> {
     /// When the output takes no more, or the reader fails or ends before.
     pub fn stream(&mut self, path: &[u8], mode: u32, size: u64, from: &mut impl Read) -> Result<()> {
         self.entry(&Entry { flag: b'0', name: path, mode, size, ..Entry::default() })?;
-        let short = self.content(from, size, path)?;
+        let short = self.out.content(from, size, path)?;
         if short > 0 {
             return Err(Error::new(Kind::Storage, format!("{} is shorter than it was", shown(path))));
         }
@@ -203,11 +208,9 @@ impl<'a, W: Write> Packer<'a, W> {
     /// # Errors
     /// When the output takes no more.
     pub fn finish(mut self) -> Result<(W, Packed)> {
-        self.put(&[0; 2 * BLOCK])?;
-        let named = self.options.to_file;
-        self.out.flush().map_err(|e| write_error(e, named))?;
-        let out = self.out.into_inner().map_err(|e| write_error(e.into_error(), named))?;
-        Ok((out, self.packed))
+        self.out.put(&[0; 2 * BLOCK])?;
+        self.packed.bytes = self.out.bytes;
+        Ok((self.out.end()?, self.packed))
     }
 
     /// Packs what is in a directory. Not by recursion: how deep it goes is for a container to say.
@@ -269,7 +272,9 @@ impl<'a, W: Write> Packer<'a, W> {
             self.packed.sockets += 1;
             return Ok(None);
         }
-        let elsewhere = self.options.one_mount && fd::mount_id(held.as_fd()).map_err(fail)? != mount;
+        let of_kernel = || self.options.whole && kind == SFlag::S_IFDIR && is_kernels(held.as_fd());
+        let elsewhere =
+            (self.options.one_mount || of_kernel()) && fd::mount_id(held.as_fd()).map_err(fail)? != mount;
         if kind == SFlag::S_IFDIR {
             return self.packed_directory(held, &status, path, elsewhere);
         }
@@ -356,22 +361,53 @@ impl<'a, W: Write> Packer<'a, W> {
         let open = || openat(AT_FDCWD, link.as_str(), flags, Mode::empty());
         let mut file = File::from(fd::despite_leases(open).map_err(fail)?);
         let xattrs = self.attributes(file.as_fd()).map_err(fail)?;
+        let entry = Entry { xattrs: &xattrs, ..self.described(status, b'0', path) };
+        if status.st_size < BUFFER as i64 && self.small(&mut file, &entry)? {
+            return Ok(());
+        }
+        // It has grown, perhaps.
+        let status = &fstat(&file).map_err(fail)?;
         let size = u64::try_from(status.st_size).unwrap_or(0);
-        let entry = Entry { size, xattrs: &xattrs, ..self.described(status, b'0', path) };
+        let entry = Entry { size, ..entry };
         let short = match self.with_holes(&mut file, status, &entry)? {
             Some(short) => short,
             None => {
                 self.entry(&entry)?;
-                self.content(&mut file, size, path)?
+                self.out.content(&mut file, size, path)?
             }
         };
-        if short > 0 {
-            log::warn!("{} shrank by {short} bytes while it was read; zeros take their place", shown(path));
+        if short == 0 {
+            return Ok(());
         }
+        let what = format!("{} shrank by {short} bytes while it was read", shown(path));
+        if self.options.whole {
+            return Err(Error::new(Kind::Storage, what)
+                .hint("Try again, with the container paused: coracle pause NAME"));
+        }
+        log::warn!("{what}; zeros take their place");
         Ok(())
     }
 
-    /// Packs a file as its pieces with data, if it has holes enough; returns what [`Packer::content`] does.
+    /// Packs a file of less bytes than the buffer has, as reading gives them: what a file of `/proc` or `/sys` says
+    /// of its size means nothing. False for one that turns out to be larger; nothing of it is packed then.
+    fn small(&mut self, file: &mut File, entry: &Entry<'_>) -> Result<bool> {
+        let path = entry.name;
+        let length = self.out.fill(file, path)?;
+        let mut rest = Vec::new();
+        if length == BUFFER {
+            if fstat(&*file).map_err(|e| failed(path, e))?.st_size >= BUFFER as i64 {
+                return file.rewind().map(|()| false).map_err(|e| read_error(path, &e));
+            }
+            let read = file.take(GENERATED_MAX).read_to_end(&mut rest);
+            if read.map_err(|e| read_error(path, &e))? as u64 == GENERATED_MAX {
+                return Err(Error::new(Kind::Storage, format!("{} has no end", shown(path))));
+            }
+        }
+        self.entry(&Entry { size: (length + rest.len()) as u64, ..entry.clone() })?;
+        self.out.filled(length, &rest).map(|()| true)
+    }
+
+    /// Packs a file as its pieces with data, if it has holes enough; returns what [`Output::content`] does.
     fn with_holes(&mut self, file: &mut File, status: &FileStat, entry: &Entry<'_>) -> Result<Option<u64>> {
         // The number of blocks is a cheap hint; on a file system that compresses or shares blocks the search
         // finds nothing.
@@ -395,51 +431,15 @@ impl<'a, W: Write> Packer<'a, W> {
         pieces.push((entry.size, 0));
         let map = map(&pieces);
         self.entry(&Entry { size: map.len() as u64 + data, real_size: Some(entry.size), ..entry.clone() })?;
-        self.put(&map)?;
+        self.out.put(&map)?;
         let mut short = 0;
         for (offset, length) in pieces {
             let sought = file.seek(SeekFrom::Start(offset));
-            sought.map_err(|e| failed(entry.name, e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
-            short += self.bytes(file, length, entry.name)?;
+            sought.map_err(|e| read_error(entry.name, &e))?;
+            short += self.out.take(file, length, entry.name)?;
         }
-        self.zeros(padding(data))?;
+        self.out.zeros(padding(data))?;
         Ok(Some(short))
-    }
-
-    /// Copies exactly `size` bytes and the padding; returns how many of them were zeros for want of data.
-    fn content(&mut self, from: &mut impl Read, size: u64, path: &[u8]) -> Result<u64> {
-        let short = self.bytes(from, size, path)?;
-        self.zeros(padding(size))?;
-        Ok(short)
-    }
-
-    /// As [`Packer::content`], without the padding.
-    fn bytes(&mut self, from: &mut impl Read, size: u64, path: &[u8]) -> Result<u64> {
-        let mut left = size;
-        while left > 0 {
-            let room = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
-            let count = match from.read(&mut self.buffer[..room]) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(failed(path, e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
-            };
-            self.out.write_all(&self.buffer[..count]).map_err(|e| write_error(e, self.options.to_file))?;
-            left -= count as u64;
-        }
-        self.packed.bytes += size - left;
-        self.zeros(left)?;
-        Ok(left)
-    }
-
-    fn zeros(&mut self, mut count: u64) -> Result<()> {
-        while count > 0 {
-            let piece = usize::try_from(count).unwrap_or(usize::MAX).min(BUFFER);
-            self.buffer[..piece].fill(0);
-            self.out.write_all(&self.buffer[..piece]).map_err(|e| write_error(e, self.options.to_file))?;
-            count -= piece as u64;
-        }
-        Ok(())
     }
 
     /// An entry with what a file's status says; links, content and the rest are the caller's.
@@ -473,11 +473,7 @@ impl<'a, W: Write> Packer<'a, W> {
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
         self.packed.entries += 1;
-        self.put(&entry.blocks())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(|e| write_error(e, self.options.to_file))
+        self.out.put(&entry.blocks())
     }
 }
 
@@ -493,9 +489,10 @@ impl Level {
     }
 }
 
-/// What is missing from `size` bytes to whole blocks.
-fn padding(size: u64) -> u64 {
-    size.wrapping_neg() % BLOCK as u64
+/// Whether files are the kernel's own words, such as those of `/proc`.
+fn is_kernels(held: BorrowedFd<'_>) -> bool {
+    let kinds = [PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC];
+    fstatfs(held).is_ok_and(|found| kinds.contains(&found.filesystem_type()))
 }
 
 /// Holds a file without opening it.
@@ -506,47 +503,6 @@ fn hold(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
 /// The last component of a path.
 fn base(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or_default()
-}
-
-/// A path for messages; a very long one is shortened in the middle.
-fn shown(path: &[u8]) -> String {
-    const LONGEST: usize = 400;
-    const END: usize = 150;
-    let whole = String::from_utf8_lossy;
-    if path.len() <= LONGEST {
-        return format!("/{}", whole(path).escape_debug());
-    }
-    let (first, last) = (whole(&path[..END]), whole(&path[path.len() - END..]));
-    format!("/{} ... {}", first.escape_debug(), last.escape_debug())
-}
-
-fn failed(path: &[u8], errno: Errno) -> Error {
-    let error = Error::new(Kind::Storage, format!("pack {}", shown(path))).caused_by(record::cause(errno));
-    match record::hint(Some(errno)) {
-        Some(hint) if matches!(errno, Errno::EMFILE | Errno::EAGAIN) => error.hint(hint),
-        _ => error,
-    }
-}
-
-/// `to_file` as in [`Options`].
-fn write_error(e: std::io::Error, to_file: bool) -> Error {
-    // What the store's own files say comes with its advice.
-    let e = match e.downcast::<Error>() {
-        Ok(own) => return own,
-        Err(e) => e,
-    };
-    if e.kind() == std::io::ErrorKind::BrokenPipe {
-        return Error::new(Kind::OutputClosed, "write the archive").caused_by(e);
-    }
-    let errno = e.raw_os_error().map(Errno::from_raw);
-    let error = Error::new(Kind::Storage, "write the archive").caused_by(e);
-    match errno {
-        Some(Errno::ENOSPC | Errno::EDQUOT) if to_file => {
-            error.hint("There is no room for it. Write to another place: -o FILE")
-        }
-        Some(Errno::EFBIG) => error.hint(record::SIZE_LIMIT),
-        _ => error,
-    }
 }
 
 #[cfg(test)]

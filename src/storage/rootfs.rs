@@ -42,6 +42,8 @@ pub struct Places {
     pub work: PathBuf,
     /// Where the result is mounted.
     pub merged: PathBuf,
+    /// Nothing of the container has run on it yet: its `/` is still to become the topmost layer's.
+    pub fresh: bool,
     /// Nobody will look at `upper` after a crash: skip syncs.
     pub volatile: bool,
     /// Which overlay driver combines the layers.
@@ -100,16 +102,25 @@ pub fn overlay_at(
         overlay(lowers, &resolved(upper)?, &resolved(work)?, &merged, false, driver)?;
         return Ok(merged);
     }
-    // The top directory shows as the upper one: it is to look like the source's.
-    if let Some(top) = lowers.last() {
-        let found = fs::metadata(top).doing("look at", top)?;
-        fs::set_permissions(&upper, fs::Permissions::from_mode(found.mode() & 0o7777))
-            .doing("set the mode of", &upper)?;
-        // An owner that does not exist here stays ours.
-        let _ = chown(&upper, Some(found.uid()), Some(found.gid()));
-    }
+    show_as(&upper, lowers)?;
     overlay(lowers, &upper, &work, &merged, true, driver)?;
     Ok(merged)
+}
+
+/// The top directory of an overlay shows as the upper one: gives that the mode and owner of the topmost layer.
+fn show_as(upper: &Path, lowers: &[PathBuf]) -> Result<(), Failure> {
+    let Some(top) = lowers.last() else { return Ok(()) };
+    let found = fs::metadata(top).doing("look at", top)?;
+    let own = fs::metadata(upper).doing("look at", upper)?;
+    if (own.uid(), own.gid()) != (found.uid(), found.gid()) {
+        // An owner that does not exist here stays ours.
+        let _ = chown(upper, Some(found.uid()), Some(found.gid()));
+    }
+    let mode = found.mode() & 0o7777;
+    if own.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(upper, fs::Permissions::from_mode(mode)).doing("set the mode of", upper)
 }
 
 /// The working directory as a descriptor, for absolute paths of our own.

@@ -5,7 +5,7 @@ use super::containers::Containers;
 use super::events::Events;
 use super::images::Images;
 use super::layers::Layers;
-use super::lock::{self, ExclusiveLock, SharedLock};
+use super::lock::{self, ExclusiveLock, MakingLock, SharedLock};
 use super::place::{self, Place};
 use super::record::{Durability, failed};
 use super::roots::{DIRECTORIES, Roots};
@@ -135,6 +135,14 @@ impl Store {
     /// When the lock file cannot be opened.
     pub fn shared(&self) -> Result<SharedLock> {
         lock::shared(&self.roots.data)
+    }
+
+    /// Says that blobs and layers are being made that nothing names yet. Held for as long as that takes.
+    ///
+    /// # Errors
+    /// When `tmp/` cannot be opened.
+    pub fn making(&self) -> Result<MakingLock> {
+        lock::making(&self.roots.data)
     }
 
     /// Keeps everyone else from making references, to collect garbage. Waits two seconds at most.

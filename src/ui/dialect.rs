@@ -64,7 +64,7 @@ pub enum Telling {
 /// The exit code of a verb's failure in docker's dialect.
 pub fn docker_failure(kind: Kind, verb: Telling) -> ExitCode {
     match (verb, kind) {
-        (_, Kind::OutputClosed) => ExitCode::from(kind.exit_code()),
+        (_, Kind::OutputClosed | Kind::OutputLost) => ExitCode::from(kind.exit_code()),
         (Telling::Run, Kind::NoSuchUser) => ExitCode::from(FAILED),
         (Telling::Run, _) => ExitCode::from(kind.exit_code()),
         (Telling::Exec, Kind::NotExecutable | Kind::CommandNotFound | Kind::NoSuchUser) => {

@@ -47,9 +47,16 @@ pub fn out(text: &str) -> Result<()> {
 }
 
 fn explain(error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::BrokenPipe => Kind::OutputClosed,
-        _ => Kind::Storage,
-    };
-    Error::new(kind, "write to standard output").caused_by(error)
+    failed(Kind::Storage, false, error)
+}
+
+/// Why the output of a container cannot be passed on, on standard output or on standard error.
+pub fn lost(stderr: bool, error: io::Error) -> Error {
+    failed(Kind::OutputLost, stderr, error)
+}
+
+fn failed(kind: Kind, stderr: bool, error: io::Error) -> Error {
+    let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::OutputClosed } else { kind };
+    let stream = if stderr { "standard error" } else { "standard output" };
+    Error::new(kind, format!("write to {stream}")).caused_by(error)
 }

@@ -3,13 +3,14 @@
 //! Theory of operation. One loop over three descriptors: the caller's standard input, the connection and a
 //! signalfd. Standard input is not read while data waits to be sent, so the two sides cannot deadlock. When our
 //! standard output is closed by its reader, the monitor is told and closes the container's, so that `coracle
-//! run ... yes | head` ends.
+//! run ... yes | head` ends. The same happens where it takes no more for another reason, say a full disk; but
+//! that is a failure, and told at the end: who saves the output takes the exit code's word that it is whole.
 
 mod keys;
 mod raw;
 mod signals;
 
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::runtime::connection::{Connection, Output, Stream};
 use crate::sys::pty;
 use keys::DetachKeys;
@@ -39,6 +40,8 @@ pub struct Attachment {
     pub sig_proxy: bool,
     /// The bytes that detach when typed; empty means none.
     pub detach_keys: Vec<u8>,
+    /// Whose container it is: one that others look after too is left when its output cannot be written.
+    pub visiting: bool,
 }
 
 /// How an attachment ended.
@@ -50,6 +53,15 @@ pub enum Ended {
     Left(u8),
     /// The monitor went away without an exit code.
     Lost,
+}
+
+/// How following came to its end.
+#[derive(Debug)]
+pub struct Followed {
+    /// How the attachment ended.
+    pub ended: Ended,
+    /// What could not be written of the output, if anything could not.
+    pub lost: Option<Error>,
 }
 
 /// The caller's terminal, made ready before the container starts so that no signal is lost.
@@ -73,7 +85,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the caller's own descriptors fail.
-    pub fn follow(self, connection: &mut Connection) -> Result<Ended> {
+    pub fn follow(self, connection: &mut Connection) -> Result<Followed> {
         let how = &self.how;
         let interactive = how.tty && how.stdin && std::io::stdin().is_terminal();
         let _raw = if interactive { RawMode::enter() } else { None };
@@ -82,6 +94,7 @@ impl Terminal {
             how,
             stdin_open: how.stdin,
             detach: DetachKeys::new(how.detach_keys.clone()),
+            lost: None,
         };
         if how.tty {
             relay.resize();
@@ -89,13 +102,13 @@ impl Terminal {
         if how.stdin {
             relay.connection.begin_input();
         }
-        let ended = relay.run(&self.signals);
-        if matches!(ended, Ok(Ended::Left(0))) && std::io::stdout().is_terminal() {
+        let ended = relay.run(&self.signals)?;
+        if ended == Ended::Left(0) && std::io::stdout().is_terminal() {
             // The shell's prompt begins a line of its own. In raw mode a line feed alone would not.
             let mut out = std::io::stdout().lock();
             let _ = out.write_all(b"\r\n").and_then(|()| out.flush());
         }
-        ended
+        Ok(Followed { ended, lost: relay.lost })
     }
 }
 
@@ -104,6 +117,7 @@ struct Relay<'a> {
     how: &'a Attachment,
     stdin_open: bool,
     detach: DetachKeys,
+    lost: Option<Error>,
 }
 
 impl Relay<'_> {
@@ -167,21 +181,27 @@ impl Relay<'_> {
 
     /// Shows what has come from the container.
     fn show(&mut self) -> Result<Option<Ended>> {
-        let closed = match self.connection.receive()? {
+        let failed = match self.connection.receive()? {
             Some(Output::Stdout(bytes)) if self.how.stdout => {
                 let mut out = std::io::stdout().lock();
                 let written = out.write_all(bytes).and_then(|()| out.flush());
-                written.err().map(|_| Stream::Stdout)
+                written.err().map(|e| (Stream::Stdout, e))
             }
             Some(Output::Stderr(bytes)) if self.how.stderr => {
-                std::io::stderr().write_all(bytes).err().map(|_| Stream::Stderr)
+                std::io::stderr().write_all(bytes).err().map(|e| (Stream::Stderr, e))
             }
             Some(Output::Exited(code)) => return Ok(Some(Ended::Exited(code))),
             Some(Output::Lost) => return Ok(Some(Ended::Lost)),
             Some(Output::Stdout(_) | Output::Stderr(_)) | None => None,
         };
-        if let Some(stream) = closed {
+        if let Some((stream, e)) = failed {
             self.connection.close(stream);
+            let lost = super::out::lost(stream == Stream::Stderr, e);
+            if lost.kind() != Kind::OutputClosed {
+                self.lost.get_or_insert(lost);
+                // How long it goes on is not for this command to say.
+                return Ok(self.how.visiting.then_some(Ended::Left(0)));
+            }
         }
         Ok(None)
     }

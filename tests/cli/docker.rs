@@ -22,6 +22,34 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 #[test]
+fn cp_copies_links_and_begins_at_the_root() {
+    let env = TestEnv::new();
+    start(
+        &env,
+        "web",
+        &["-w", "/srv"],
+        "echo x >/file; ln -s file /link; mkdir /d; ln -s d /dir; sleep 1000",
+    );
+    eventually("the links are there", || env.coracle(["exec", "web", "test", "-L", "/dir"]).run().code == 0);
+    let is_link = |name: &str| env.path().join(name).is_symlink();
+    docker(&env, &["cp", "web:/link", "as-it-is"]).ok();
+    docker(&env, &["cp", "-L", "web:/link", "followed"]).ok();
+    docker(&env, &["cp", "web:/dir", "dir"]).ok();
+    docker(&env, &["cp", "web:/dir/", "slash"]).ok();
+    assert!(is_link("as-it-is") && !is_link("followed") && is_link("dir") && !is_link("slash"));
+    assert_eq!(std::fs::read_to_string(env.path().join("followed")).unwrap(), "x\n");
+    env.file("f", "");
+    docker(&env, &["cp", "f", "web:."]).ok();
+    env.coracle(["exec", "web", "test", "-e", "/f"]).ok();
+    // Volumes: one that is there is as good as made; pruning takes those without a name.
+    for _ in 0..2 {
+        assert_eq!(docker(&env, &["volume", "create", "data"]).ok().text(), "data");
+    }
+    docker(&env, &["system", "prune", "-f", "--volumes"]).ok();
+    env.coracle(["volume", "exists", "data"]).ok();
+}
+
+#[test]
 fn lists_are_dockers() {
     let env = TestEnv::new();
     busybox().push(shared_registry(), "docker/lists", "1");

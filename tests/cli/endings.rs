@@ -11,6 +11,46 @@ fn state(env: &TestEnv, name: &str) -> String {
     env.coracle(["inspect", name, "--format", "{{.State.Status}}"]).ok().text().to_owned()
 }
 
+/// Who saves what a container writes takes the exit code's word that it is whole.
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let env = TestEnv::with_images();
+    let full = |args: &[&str]| {
+        let mut command = env.coracle(args).into_command();
+        let device = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command.stdin(std::process::Stdio::null()).stdout(device).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let script = "echo started; while :; do sleep 0.1; echo more; done";
+    let base = ["run", "-d", "--name", "c", "--network=none", "busybox", "sh", "-c", script];
+    env.coracle(base).ok();
+    eventually("it writes", || env.coracle(["logs", "c"]).run().stdout.contains("more"));
+    env.coracle(["create", "--name", "new", "--network=none", "busybox", "echo", "x"]).ok();
+    for args in [
+        &["run", "--rm", "--network=none", "busybox", "echo", "data"][..],
+        &["exec", "c", "echo", "data"],
+        &["exec", "c", "sh", "-c", "yes | head -c 1000000"],
+        &["start", "-a", "new"],
+        &["logs", "c"],
+    ] {
+        let (code, said) = full(args);
+        assert_eq!(code, Some(126), "{args:?}: {said}");
+        assert!(
+            said.contains("write to standard output") && said.contains("No space left"),
+            "{args:?}: {said}"
+        );
+    }
+    // The container goes on without the one who only looked.
+    let (code, said) = full(&["attach", "c"]);
+    assert!(code == Some(126) && said.contains("No space left"), "{said}");
+    assert_eq!(state(&env, "c"), "running");
+    // A reader that has had enough is no failure.
+    let done = env.coracle(["run", "--rm", "--network=none", "busybox", "yes"]).into_command();
+    let piped = env.program("sh").args(["-c", "\"$@\" | head -n 1", "sh"]).arg(done.get_program());
+    let output = piped.args(done.get_args()).ok();
+    assert!(output.stdout == "y\n" && !output.stderr.contains("Error"), "{output}");
+}
+
 /// A command that is killed says nothing; the payload sees the end of its input all the same.
 #[test]
 fn a_killed_command_ends_standard_input() {

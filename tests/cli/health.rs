@@ -95,6 +95,20 @@ fn a_check_that_takes_too_long_is_killed_with_what_it_started() {
 }
 
 #[test]
+fn a_stop_ends_a_check_without_a_verdict() {
+    let env = TestEnv::new();
+    let slow = ["--health-cmd", "touch /begun; sleep 4321", "--health-interval=disable", "-t"];
+    start(&env, "web", &slow, IDLE);
+    let check = env.coracle(["healthcheck", "run", "web"]).start();
+    let begun = || env.coracle(["exec", "web", "test", "-e", "/begun"]).run().code == 0;
+    eventually("the check is under way", begun);
+    env.coracle(["stop", "web"]).ok();
+    let output = check.wait();
+    assert_eq!((output.code, output.text()), (1, "stopped"), "{output}");
+    assert_eq!(field(&env, "web", "{{len .State.Health.Log}}"), "0");
+}
+
+#[test]
 fn a_command_that_is_not_there_is_a_failure() {
     let env = TestEnv::new();
     let options = ["--health-cmd", r#"["nosuch", "x"]"#, "--health-interval=disable"];

@@ -3,6 +3,66 @@
 use crate::common::{ImageBuilder, Layer, TestEnv, busybox, one_file, shared_registry};
 use serde_json::json;
 
+/// The entry `./` of the topmost layer that has one is what `/` of a container begins as.
+#[test]
+fn the_root_directory_is_as_the_image_has_it() {
+    let env = TestEnv::new();
+    let root = || Layer::new().entry(tar::EntryType::Directory, "./", 0o711, (12, 34), "", b"");
+    let more = Layer::new().file("more", 0o644, "x");
+    let (name, _) = env.pulled(busybox().layer(root()).layer(more), "images/root");
+    let run = |options: &[&str], script: &str| {
+        let call = env.coracle(["run", "--network=none"]).args(options).arg(&name);
+        call.args(["sh", "-c", script]).ok().text().to_owned()
+    };
+    let look = "stat -c '%a %u:%g' /";
+    assert_eq!(run(&["--rm"], look), "711 12:34");
+    if std::path::Path::new("/dev/fuse").exists() {
+        assert_eq!(run(&["--rm", "--userns=nomap"], look), "711 12:34");
+    }
+    // It is the container's then, from run to run and in its image.
+    let script = "stat -c '%a %u:%g' /; chmod 755 /; chown 0:0 /";
+    assert_eq!(run(&["--name", "c"], script), "711 12:34");
+    assert_eq!(env.coracle(["start", "-a", "c"]).ok().text(), "755 0:0");
+    env.coracle(["commit", "-q", "c", "changed"]).ok();
+    let seen = env.coracle(["run", "--rm", "--network=none", "changed", "sh", "-c", look]).ok();
+    assert_eq!(seen.text(), "755 0:0");
+    let id = env.coracle(["create", "--name", "idle", &name, "true"]).ok().text().to_owned();
+    env.coracle(["cp", "idle:/more", "-"]).ok();
+    assert_eq!(env.coracle(["diff", &id]).ok().text(), "");
+    env.coracle(["commit", "-q", "idle", "unchanged"]).ok();
+    let layers = |image: &str| env.coracle(["image", "inspect", "-f", "{{len .RootFS.Layers}}", image]).ok();
+    assert_eq!(layers("unchanged").stdout, layers(&name).stdout);
+}
+
+#[test]
+fn an_entrypoint_of_one_empty_word_is_none() {
+    let env = TestEnv::new();
+    let odd = busybox().config("Entrypoint", json!([""])).config("Cmd", json!(["echo", "hi"]));
+    let (name, _) = env.pulled(odd, "images/entrypoint");
+    let run = |words: &[&str]| env.coracle(["run", "--rm", "--network=none", &name]).args(words).ok();
+    assert_eq!(run(&[]).text(), "hi");
+    assert_eq!(run(&["echo", "own"]).text(), "own");
+}
+
+/// A name with a digest is a row of its own only where nothing else says which repository it is.
+#[test]
+fn what_is_pulled_by_tag_and_digest_is_listed_once() {
+    let env = TestEnv::new();
+    let (name, id) = env.pulled(one_file("digest"), "images/digest");
+    let digest = env.coracle(["image", "inspect", "-f", "{{.Digest}}", &name]).ok().text().to_owned();
+    let by_digest = format!("{}@{digest}", name.rsplit_once(':').unwrap().0);
+    assert_eq!(env.coracle(["pull", "-q", &by_digest]).ok().text(), id);
+    assert_eq!(env.coracle(["images", "-n"]).ok().lines().len(), 1);
+    env.coracle(["untag", &name, &by_digest]).ok();
+    assert_eq!(env.coracle(["images", "-n", "--format", "{{.Tag}}"]).ok().lines().len(), 1);
+    env.coracle(["pull", "-q", &by_digest]).ok();
+    env.coracle(["untag", &by_digest, &name]).ok();
+    assert_eq!(env.coracle(["images", "-n", "--format", "{{.Tag}}"]).ok().text(), "<none>");
+    // What is not there needs no force to be gone.
+    assert_eq!(env.coracle(["rmi", "-f", "nosuch"]).ok().stdout, "");
+    env.coracle(["rmi", "nosuch"]).fails(1);
+}
+
 #[test]
 fn images_are_listed_as_table_ids_template_and_json() {
     let env = TestEnv::new();

@@ -183,7 +183,9 @@ fn volumes_on_memory_and_on_directories() {
     create(&["-o", "o=uid=12,gid=34", "own"]);
     assert_eq!(shown(&env, &["-v", "own:/bin/sub", "-v", "own:/etc"], "stat -c %u:%g /etc"), "12:34");
     let device = format!("device={}", env.path().join("gone").display());
+    std::fs::create_dir(env.path().join("gone")).unwrap();
     create(&["-o", "type=none", "-o", &device, "-o", "o=bind", "gone"]);
+    std::fs::remove_dir(env.path().join("gone")).unwrap();
     run(&env, &["-v", "gone:/m"], "true").fails(125).says("gone");
 }
 

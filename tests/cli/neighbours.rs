@@ -174,7 +174,7 @@ fn a_lost_rm_container_keeps_neither_name_nor_volume_nor_image() {
     lose("a", &["-v=vol:/v"]);
     env.coracle(["volume", "rm", "vol"]).ok();
     lose("a", &["-v=vol:/v"]);
-    assert_eq!(env.coracle(["volume", "prune", "-f"]).ok().text(), "vol");
+    assert_eq!(env.coracle(["volume", "prune", "-a", "-f"]).ok().text(), "vol");
     for verb in ["run", "create"] {
         lose("a", &[]);
         env.coracle([verb, "--rm", "--name=a", "--network=none", "busybox", "true"]).ok();

@@ -289,6 +289,51 @@ fn certificates_come_from_certs_d() {
     named.fails(125).says("manifest unknown");
 }
 
+#[test]
+fn a_registry_may_be_its_own_authority() {
+    if which("openssl").is_none() {
+        return crate::common::skip("openssl is not installed");
+    }
+    let env = TestEnv::new();
+    let made = env.path().join("made");
+    std::fs::create_dir(&made).unwrap();
+    // As docker's documentation makes it: an authority that is the server, too.
+    let script = r#"set -e
+        for name in server other; do
+            openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 2 -subj /CN=registry \
+                -addext subjectAltName=IP:127.0.0.1 -keyout $name.key -out $name.crt
+        done
+        openssl req -x509 -key server.key -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1 -out again.crt
+    "#;
+    env.program("sh").args(["-c", script]).cwd(&made).ok();
+    let extra = "  tls:\n    certificate: DIR/server.crt\n    key: DIR/server.key\n";
+    let Some(registry) = tls_registry(&made, extra) else { return };
+    let name = format!("{}/x", registry.address);
+    let read = |file: &str| std::fs::read(made.join(file)).unwrap();
+    let pull = || env.coracle(["pull", "--retry", "0", &name]);
+    // Nobody's, another's, and one of the same key and name, which is not the one that is presented.
+    pull().fails(125).says("cannot reach registry").says("certs.d");
+    let dir = format!("home/.config/containers/certs.d/{}", registry.address);
+    for stranger in ["other.crt", "again.crt"] {
+        env.file(&format!("{dir}/ca.crt"), read(stranger));
+        pull().fails(125).says("cannot reach registry");
+    }
+    env.file(&format!("{dir}/ca.crt"), read("server.crt"));
+    pull().fails(125).says("was not found");
+    // It is trusted for the names that it has.
+    let port = registry.address.rsplit(':').next().unwrap();
+    let local = format!("home/.config/containers/certs.d/localhost:{port}");
+    env.file(&format!("{local}/ca.crt"), read("server.crt"));
+    let local = format!("localhost:{port}/x");
+    env.coracle(["pull", "--retry", "0", &local]).fails(125).says("cannot reach registry");
+
+    let elsewhere = TestEnv::new();
+    let named = elsewhere.coracle(["pull", "--cert-dir"]).arg(env.path().join(dir)).arg(&name);
+    named.fails(125).says("was not found");
+    let system = elsewhere.coracle(["pull", &name]).env("SSL_CERT_FILE", made.join("server.crt"));
+    system.fails(125).says("was not found");
+}
+
 /// A registry that speaks TLS only.
 struct TlsRegistry {
     process: std::process::Child,

@@ -453,6 +453,42 @@ fn ctrl_c_ends_a_pull_and_the_next_one_goes_on() {
     assert_eq!(second.header("range"), Some("bytes=100000-"));
 }
 
+/// What `df` calls reclaimable is what `prune` frees, and at once: the disk may be full. What another command is just
+/// fetching stays.
+#[test]
+fn what_a_failed_pull_leaves_is_pruned_at_once() {
+    let begin = |env: &TestEnv, registry: &FaultyRegistry| {
+        let (blobs, id) = registry.put_image("x", "latest", vec![noise(270, 20), noise(271, 200)]);
+        registry.fault(&blobs[1], 1, Fault::Stall(100_000));
+        let running = env.coracle(["pull", "-q", &format!("{}/x", registry.address())]).start();
+        registry.wait_for(&blobs[1]);
+        let first = env.root().join("oci/blobs/sha256").join(&blobs[0][7..]);
+        crate::common::eventually("the first layer is here", || first.exists());
+        (running, blobs, id)
+    };
+    for prune in [&["image", "prune", "-f"][..], &["system", "prune", "-f"]] {
+        let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+        let (running, ..) = begin(&env, &registry);
+        running.signal(nix::sys::signal::Signal::SIGINT);
+        assert_ne!(running.wait().code, 0);
+        assert!(files(&env, "tmp").iter().any(|n| n.starts_with("partial-")));
+        env.coracle([""; 0]).args(prune).ok();
+        for dir in ["tmp", "trash", "layers", "oci/blobs/sha256"] {
+            assert!(files(&env, dir).is_empty(), "{prune:?}: {dir}: {:?}", files(&env, dir));
+        }
+        let rows = ["system", "df", "--format", "{{.Type}} {{.RawReclaimable}}"];
+        let rows = env.coracle(rows).ok().lines();
+        assert!(rows.iter().all(|row| row.ends_with(" 0")), "{rows:?}");
+
+        let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+        let (running, blobs, id) = begin(&env, &registry);
+        env.coracle([""; 0]).args(prune).ok();
+        registry.release();
+        assert_eq!(running.wait().text(), id);
+        assert_eq!((registry.count(&blobs[0]), registry.count(&blobs[1])), (1, 1));
+    }
+}
+
 #[test]
 fn a_pull_whose_process_is_killed_says_so_and_the_next_one_works() {
     let (env, registry) = (TestEnv::new(), FaultyRegistry::start());

@@ -159,6 +159,9 @@ fn volumes_and_binds_are_mounted_with_their_options() {
     let owners = out(&env, &["-u", "1234:56", "-v", "./given:/d:U,ro"], listing);
     assert_eq!(owners, "1234:56\n1234:56\n1234:56\n1234:56\n0");
     out(&env, &["-v", "./given:/d:U"], "test $(stat -c %u /d/deep) = 0");
+    // What the top's owner has given to others stays theirs.
+    out(&env, &["-v", "./given:/d:U"], "chown 7 /d/deep/file");
+    out(&env, &["-v", "./given:/d:U"], "test $(stat -c %u /d/deep/file) = 7");
     refused(&env, &["-v", "./home:/d:U"], "home");
 
     refused(&env, &["-v", "./missing:/d"], "missing");

@@ -313,6 +313,70 @@ fn dockers_new_archives_are_read() {
     assert!(Path::new(&dir).exists());
 }
 
+/// What other readers take: general types of configurations, foreign layers, `null` for what is not there, an
+/// index for each platform.
+#[test]
+fn images_are_taken_as_other_readers_take_them() {
+    let env = TestEnv::new();
+    let (tar, _) = Layer::new().file("file", 0o644, "odd").finish();
+    let described = |bytes: &[u8], media_type: Value| {
+        let digest = format!("sha256:{}", sha256_hex(bytes));
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    };
+    let arch = Architecture::host();
+    let ids = [format!("sha256:{}", sha256_hex(&tar))];
+    let config = |number: u32| {
+        json!({"architecture": arch, "os": null, "created": null, "author": format!("{number}"),
+            "history": [{"created_by": "x", "empty_layer": null}], "container_config": null,
+            "config": {"Cmd": ["sh"], "Env": null, "Labels": {"a": null}, "Healthcheck": null},
+            "rootfs": {"type": "layers", "diff_ids": ids}})
+        .to_string()
+    };
+    let types = [json!("application/octet-stream"), json!("application/json"), json!("text/html"), json!("")];
+    for (number, kind) in (0..).zip(types) {
+        let config = config(number);
+        let dir = format!("dir{number}");
+        let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": described(config.as_bytes(), kind.clone()),
+            "layers": [described(&tar, json!("application/vnd.docker.image.rootfs.foreign.diff.tar"))]});
+        env.file(&format!("{dir}/version"), "Directory Transport Version: 1.1\n");
+        env.file(&format!("{dir}/manifest.json"), manifest.to_string());
+        env.file(&format!("{dir}/{}", sha256_hex(config.as_bytes())), &config);
+        env.file(&format!("{dir}/{}", sha256_hex(&tar)), &tar);
+        let id = sha256_hex(config.as_bytes());
+        let loaded = env.coracle(["load", "-q", "-i", &dir]).ok();
+        assert_eq!(loaded.text(), format!("Loaded image: sha256:{id}"), "{kind}");
+        // What came so goes so, and the record of it is read again.
+        env.coracle(["save", "-q", "--format", "docker-dir", "-o", &format!("{dir}-again"), &id]).ok();
+    }
+    let (index, image) =
+        ("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json");
+    let put = |bytes: &[u8], media_type: &str| {
+        env.file(&format!("layout/blobs/sha256/{}", sha256_hex(bytes)), bytes);
+        described(bytes, media_type.into())
+    };
+    let manifest = json!({"schemaVersion": 2, "mediaType": null, "annotations": null,
+        "config": put(config(9).as_bytes(), "application/vnd.oci.image.config.v1+json"),
+        "layers": [put(&tar, "application/vnd.oci.image.layer.v1.tar")]});
+    let mut entry = put(manifest.to_string().as_bytes(), image);
+    for depth in 0..4 {
+        entry["platform"] =
+            if depth == 1 { json!(null) } else { json!({"architecture": arch, "os": "linux"}) };
+        entry["annotations"] = json!(null);
+        let inner = json!({"schemaVersion": 2, "mediaType": index, "manifests": [entry]});
+        entry = put(inner.to_string().as_bytes(), index);
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": "localhost/nested:1"});
+        env.file("layout/index.json", json!({"schemaVersion": 2, "manifests": [entry]}).to_string());
+        env.file("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+        let load = env.coracle(["load", "-q", "-i", "layout"]);
+        match depth {
+            0..2 => assert_eq!(load.ok().text(), "Loaded image: localhost/nested:1", "{depth}"),
+            _ => drop(load.fails(125).says("index of indexes")),
+        }
+        env.coracle(["rmi", "-f", "localhost/nested:1"]).ok();
+    }
+}
+
 /// Every verb that changes images tells of it.
 #[test]
 fn images_have_events() {

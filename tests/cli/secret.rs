@@ -91,8 +91,8 @@ fn a_secret_is_a_file_of_the_containers_user() {
     let env = TestEnv::new();
     create(&env, "key");
     let look = "cd /run/secrets; stat -c '%a %u:%g' *; cat *";
-    assert_eq!(run(&env, &["--secret", "key"], look).text(), format!("400 0:0\n{VALUE}"));
-    assert_eq!(run(&env, &["--secret", "key", "-u", "12:34"], look).text(), format!("400 12:34\n{VALUE}"));
+    assert_eq!(run(&env, &["--secret", "key"], look).text(), format!("444 0:0\n{VALUE}"));
+    assert_eq!(run(&env, &["--secret", "key", "-u", "12:34"], look).text(), format!("444 12:34\n{VALUE}"));
     let options = "key,target=other,uid=5,gid=6,mode=0440";
     assert_eq!(run(&env, &["--secret", options], "ls /run/secrets").text(), "other");
     assert_eq!(run(&env, &["--secret", options], look).text(), format!("440 5:6\n{VALUE}"));
@@ -171,7 +171,7 @@ fn a_container_says_which_secrets_are_files_in_it() {
     let secrets = || serde_json::from_str::<Value>(&field(&env, "c", "{{json .Config.Secrets}}")).unwrap();
     let shown = |id: &str| {
         json!([
-            {"Name": "key", "ID": id, "UID": 0, "GID": 0, "Mode": 0o400},
+            {"Name": "key", "ID": id, "UID": 0, "GID": 0, "Mode": 0o444},
             {"Name": "key", "ID": id, "UID": 7, "GID": 8, "Mode": 0o444},
         ])
     };

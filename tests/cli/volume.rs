@@ -51,6 +51,8 @@ fn what_a_volume_cannot_be_is_refused_before_anything_changes() {
         (&["-o", "type=ext4", "-o", "device=/dev/sda1", "x"], "by root only"),
         (&["-o", "o=size=1g", "x"], "project quotas"),
         (&["-o", "nosuch=1", "x"], "not known"),
+        (&["-o", "type=bind", "-o", "device=/nosuch/dir", "x"], "/nosuch/dir does not exist"),
+        (&["-o", "type=none", "-o", "o=bind", "-o", "device=/etc/passwd", "x"], "is not a directory"),
         (&["../x"], "not a valid name"),
     ] {
         env.coracle(["volume", "create"]).args(options).fails(125).says(says);
@@ -151,15 +153,41 @@ fn prune_asks_and_removes_what_no_container_uses() {
     for (name, label) in [("a", "keep=1"), ("b", "keep=0")] {
         env.coracle(["volume", "create", "-l", label, name]).ok();
     }
-    let asked = env.coracle(["volume", "prune"]).stdin("n\n").ok();
+    let prune = |args: &[&str]| env.coracle(["volume", "prune"]).args(args);
+    let asked = prune(&["-a"]).stdin("n\n").ok();
     assert!(asked.stdout.contains("WARNING!") && asked.stdout.contains("\na\nb\n"), "{asked}");
-    env.coracle(["volume", "prune"]).fails(125).says("--force");
+    prune(&["-a"]).fails(125).says("--force");
+    // Named ones have to be asked for.
+    assert_eq!(prune(&["-f"]).ok().text(), "");
+    assert_eq!(prune(&["--dry-run", "--all"]).ok().lines(), ["a", "b"]);
     assert_eq!(volumes(&env, &[]), ["a", "b", "used"]);
-    assert_eq!(env.coracle(["volume", "prune", "-f", "--filter", "label!=keep=1"]).ok().lines(), ["b"]);
-    env.coracle(["volume", "prune", "--filter", "until=1h", "-f"]).ok();
+    assert_eq!(prune(&["-af", "--filter", "label!=keep=1"]).ok().lines(), ["b"]);
+    prune(&["--filter", "until=1h", "-af"]).ok();
     assert_eq!(volumes(&env, &[]), ["a", "used"]);
-    assert!(env.coracle(["volume", "prune"]).stdin("y\n").ok().stdout.ends_with("a\n"));
+    assert!(prune(&["-a"]).stdin("y\n").ok().stdout.ends_with("a\n"));
     assert_eq!(volumes(&env, &[]), ["used"]);
+    env.coracle(["volume", "create", "c"]).ok();
+    assert_eq!(prune(&["-f", "--filter", "all=true"]).ok().text(), "c");
+    prune(&["-f", "--filter", "all=maybe"]).fails(125).says("neither true nor false");
+}
+
+#[test]
+fn pruned_containers_leave_their_volumes() {
+    let env = TestEnv::new();
+    for prune in [&["container", "prune", "-f"][..], &["system", "prune", "-f"]] {
+        container(&env, "c", &["-v", "named:/n", "-v", "/anonymous"], "echo kept >/anonymous/f");
+        env.coracle(["wait", "c"]).ok();
+        env.coracle([""; 0]).args(prune).ok();
+        assert!(env.containers().is_empty());
+        let left = volumes(&env, &["-f", "anonymous=true"]);
+        assert_eq!(left.len(), 1, "{prune:?}");
+        assert_eq!(env.coracle(["volume", "prune", "-f"]).ok().lines(), left);
+    }
+    assert_eq!(volumes(&env, &[]), ["named"]);
+    container(&env, "c", &["-v", "named:/n", "-v", "/anonymous"], "true");
+    env.coracle(["wait", "c"]).ok();
+    env.coracle(["system", "prune", "-f", "--volumes"]).ok();
+    assert!(volumes(&env, &[]).is_empty());
 }
 
 #[test]

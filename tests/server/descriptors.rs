@@ -106,7 +106,9 @@ pub(super) fn no_leaf_keeps_what_its_maker_has_open() {
     let output = File::from(goes.try_clone().unwrap());
     let stream = |fd: &OwnedFd| Place::Stream(fd.try_clone().unwrap());
     let inside = |path: &str| Place::Container(&container, path.into(), "box");
-    let copy = |from, to| copy::copy(&store, &copy::Request { from, to, archive: false, overwrite: false });
+    let copy = |from, to| {
+        copy::copy(&store, &copy::Request { from, to, archive: false, overwrite: false, follow: true })
+    };
     let (_clients, _peers) = clients();
     let works: [(&str, &dyn Fn() -> Result<()>); 6] = [
         ("export", &|| export::export(&store, &container, &output)),

@@ -96,7 +96,7 @@ impl Server {
     }
 
     fn copy(&self, from: Place<'_>, to: Place<'_>) {
-        let request = copy::Request { from, to, archive: true, overwrite: false };
+        let request = copy::Request { from, to, archive: true, overwrite: false, follow: true };
         copy::copy(&self.store, &request).unwrap();
     }
 

@@ -45,6 +45,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     containers::settle_all(&store)?;
     trash::collect_leftovers(&store)?;
+    store.blobs().remove_partials()?;
     let lock = store.exclusive()?;
     let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
     drop(lock);

@@ -8,7 +8,7 @@ use crate::storage::containers::ContainerDir;
 use crate::ui::terminal::{Attachment, Ended, Terminal};
 
 /// How the caller is attached to a container that was made before: as far as that one takes input and has a
-/// terminal itself.
+/// terminal itself. `visiting` is what the command does that has not started it.
 ///
 /// # Errors
 /// Records that cannot be read.
@@ -17,6 +17,7 @@ pub(in crate::cmd) fn how(
     stdin: bool,
     sig_proxy: bool,
     detach_keys: &DetachKeys,
+    visiting: bool,
 ) -> Result<Attachment> {
     let io = dir.spec()?.io;
     Ok(Attachment {
@@ -27,6 +28,7 @@ pub(in crate::cmd) fn how(
         // With a terminal, signals of the keyboard travel as characters.
         sig_proxy: sig_proxy && !io.tty,
         detach_keys: detach_keys.0.clone(),
+        visiting,
     })
 }
 
@@ -57,7 +59,7 @@ impl Attaching {
     /// Relays until the container ends or the user detaches; returns the exit code of the command.
     ///
     /// # Errors
-    /// Those of [`Terminal::follow`] and [`Running::code`].
+    /// Those of [`Terminal::follow`] and [`Running::code`], and output that could not be written.
     pub(in crate::cmd) fn follow(
         self,
         mut running: Running,
@@ -67,10 +69,12 @@ impl Attaching {
         let (Some(connection), Some(terminal)) = (&mut running.connection, self.terminal) else {
             return Ok(0);
         };
-        match terminal.follow(connection)? {
+        let followed = terminal.follow(connection)?;
+        let code = match followed.ended {
             Ended::Exited(code) => running.code(store, dir, Some(code)),
             Ended::Lost => running.code(store, dir, None),
             Ended::Left(code) => Ok(code),
-        }
+        };
+        followed.lost.map_or(code, Err)
     }
 }

@@ -46,7 +46,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let of_containers = selector::Filters::parse(&args.filter)?;
     let of_images = images::filter::Filters::parse(&args.filter, &store)?;
-    let of_volumes = volumes::filter::Filters::parse(&args.filter)?;
+    // As docker has it, named volumes are left to `volume prune --all`.
+    let only = ui::docker().then(|| "anonymous=true".to_owned());
+    let of_volumes: Vec<String> = args.filter.iter().cloned().chain(only).collect();
+    let of_volumes = volumes::filter::Filters::parse(&of_volumes)?;
     if !args.force && !ui::confirm(&question(args))? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -78,7 +81,10 @@ fn question(args: &Args) -> String {
     if !args.external {
         add("all stopped containers");
         if args.volumes {
-            add("all volumes not used by at least one container");
+            add(match ui::docker() {
+                true => "all anonymous volumes not used by at least one container",
+                false => "all volumes not used by at least one container",
+            });
         }
         add(match args.all {
             true => "all images without at least one container associated with them",

@@ -42,7 +42,9 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let mut volume = Volume::new(name, false);
     volume.labels = args.label.into_iter().map(|pair| (pair.key, pair.value)).collect();
     volume.options = args.opt.into_iter().map(|pair| (pair.key, pair.value)).collect();
-    let owned = volume.backing()?.has_owner();
+    let backing = volume.backing()?;
+    backing.check_place()?;
+    let owned = backing.has_owner();
     let store = crate::cmd::store(env)?;
     let name = volume.name.clone();
     let made = match owned {
@@ -50,7 +52,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         false => store.volumes().create(volume),
     };
     match made {
-        Err(e) if e.kind() == Kind::Conflict && args.ignore => {}
+        // To docker, which has no such option, it is there as it was asked for.
+        Err(e) if e.kind() == Kind::Conflict && (args.ignore || ui::docker()) => {}
         Err(e) if e.kind() == Kind::Conflict => {
             return Err(e.hint(format!(
                 "Use the existing one with --ignore, or remove it: coracle volume rm {name}"

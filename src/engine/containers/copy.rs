@@ -21,8 +21,9 @@ use crate::storage::pack::{Options, Packer};
 use crate::storage::unpack::extract::{Extract, Owner, decompressed, extract};
 use crate::userns;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::pipe2;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -34,6 +35,8 @@ use std::rc::Rc;
 
 /// Size of the pipe between the two sides, in bytes.
 const PIPE: i32 = 1 << 20;
+/// Symlinks followed from a target to the file that is written (path_resolution(7)).
+const LINKS_MAX: usize = 40;
 /// Most directories between a target and its root.
 const DEPTH: usize = 4096;
 
@@ -42,7 +45,7 @@ const DEPTH: usize = 4096;
 pub enum Place<'a> {
     /// A path on the host, relative to the working directory.
     Host(PathBuf),
-    /// A path in a container, relative to its root; the container, and what to call it.
+    /// A path in a container, from its root on; the container, and what to call it.
     Container(&'a ContainerDir, PathBuf, &'a str),
     /// An archive that is read or written here.
     Stream(OwnedFd),
@@ -59,6 +62,8 @@ pub struct Request<'a> {
     pub archive: bool,
     /// Let directories take the place of other files, and the other way round.
     pub overwrite: bool,
+    /// Copy what a symlink named as the source leads to; else the symlink.
+    pub follow: bool,
 }
 
 impl Request<'_> {
@@ -139,22 +144,36 @@ impl<'a> Side<'a> {
     /// Holds what a path leads to, symlinks followed: inside the root in a container, on the host as the
     /// user may.
     fn hold(&self, path: &[u8]) -> nix::Result<OwnedFd> {
+        self.hold_as(path, OFlag::empty())
+    }
+
+    fn hold_as(&self, path: &[u8], how: OFlag) -> nix::Result<OwnedFd> {
         let path = Path::new(OsStr::from_bytes(path));
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | how;
         match &self.root {
-            Some(root) => files::open_in(root.fd(), path, OFlag::O_PATH),
-            None => open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()),
+            Some(root) => files::open_in(root.fd(), path, flags),
+            None => open(path, flags, Mode::empty()),
         }
     }
 
-    /// Whether a path's last component is a symlink.
-    fn is_link(&self, path: &[u8]) -> bool {
-        let path = Path::new(OsStr::from_bytes(path));
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let held = match &self.root {
-            Some(root) => files::open_in(root.fd(), path, flags),
-            None => open(path, flags, Mode::empty()),
-        };
-        held.and_then(fstat).is_ok_and(|status| kind(&status) == SFlag::S_IFLNK)
+    /// The directory and the name that a path's last component leads to, if that is a symlink: of a file, or of
+    /// nothing yet.
+    fn behind_links(&self, path: &[u8]) -> Result<(OwnedFd, Vec<u8>)> {
+        let mut path = path.to_vec();
+        for _ in 0..LINKS_MAX {
+            let (parent, name) = split(&path);
+            if name == b".." || name.is_empty() {
+                return Err(self.failed("open", &path, Errno::ENOENT));
+            }
+            let into = self.hold(&parent).map_err(|e| self.failed("open", &parent, e))?;
+            match readlinkat(&into, OsStr::from_bytes(&name)) {
+                Ok(link) if link.as_bytes().starts_with(b"/") => path = link.as_bytes().to_vec(),
+                Ok(link) => path = [&parent, &b"/"[..], link.as_bytes()].concat(),
+                Err(Errno::EINVAL | Errno::ENOENT) => return Ok((into, name)),
+                Err(e) => return Err(self.failed("open", &parent, e)),
+            }
+        }
+        Err(self.failed("open", &path, Errno::ELOOP))
     }
 
     fn failed(&self, doing: &str, path: &[u8], errno: Errno) -> Error {
@@ -177,6 +196,13 @@ impl<'a> Side<'a> {
 
 fn kind(status: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// Whether this is a pipe without a name, such as standard input.
+fn is_pipe(held: &OwnedFd) -> bool {
+    /// linux/magic.h
+    const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
+    fstatfs(held).is_ok_and(|found| found.filesystem_type() == PIPEFS_MAGIC)
 }
 
 /// Whether a path asks for a directory, and for its content alone.
@@ -220,14 +246,20 @@ struct Source {
 }
 
 impl Source {
-    fn find(side: &Side<'_>) -> Result<Source> {
+    fn find(side: &Side<'_>, follow: bool) -> Result<Source> {
         let path = side.path();
-        let held = side.hold(path).map_err(|e| side.failed("open", path, e))?;
-        let status = fstat(&held).map_err(|e| side.failed("look at", path, e))?;
         let (wants_directory, content) = asks(path);
+        let how = if follow || wants_directory { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        let held = side.hold_as(path, how).map_err(|e| side.failed("open", path, e))?;
+        let status = fstat(&held).map_err(|e| side.failed("look at", path, e))?;
         let directory = match kind(&status) {
             SFlag::S_IFDIR => true,
-            SFlag::S_IFREG | SFlag::S_IFIFO if !wants_directory => false,
+            SFlag::S_IFIFO if is_pipe(&held) => {
+                let shown = side.shown(path);
+                return Err(Error::new(Kind::Usage, format!("{shown} is a pipe, which cannot be copied"))
+                    .hint("What a program writes is an archive to be unpacked: coracle cp - NAME:/DIR; or a file: coracle exec -i NAME sh -c 'cat >FILE'"));
+            }
+            SFlag::S_IFREG | SFlag::S_IFIFO | SFlag::S_IFLNK if !wants_directory => false,
             SFlag::S_IFREG | SFlag::S_IFIFO => {
                 return Err(Error::new(Kind::Usage, format!("{} is not a directory", side.shown(path))));
             }
@@ -246,7 +278,8 @@ impl Source {
 
     /// `ids` are those of the container that it is in.
     fn pack(self, out: impl std::io::Write, under: Option<&[u8]>, ids: Option<&IdMaps>) -> Result<()> {
-        let mut packer = Packer::new(out, Options { nanoseconds: true, ids, ..Options::default() });
+        let options = Options { nanoseconds: true, whole: true, ids, ..Options::default() };
+        let mut packer = Packer::new(out, options);
         let packed = match under {
             Some(name) => packer.object(self.held, name),
             None => packer.tree(self.held.as_fd(), b""),
@@ -269,8 +302,8 @@ struct Target {
 
 impl Target {
     /// A directory that exists receives the source under its own name, or its content when that was
-    /// asked for. A file that exists is replaced by a file. What does not exist is made, in a directory
-    /// that does.
+    /// asked for. A file that exists is replaced by a file, and nothing else is. What does not exist is made,
+    /// in a directory that does. A symlink stays, and what it leads to is meant.
     fn find(side: &Side<'_>, source: &Source, overwrite: bool) -> Result<Target> {
         let path = side.path();
         let (wants_directory, _) = asks(path);
@@ -290,6 +323,14 @@ impl Target {
                 if wants_directory {
                     return Err(is_no_directory());
                 }
+                if kind(&status) != SFlag::S_IFREG {
+                    let shown = side.shown(path);
+                    return Err(Error::new(
+                        Kind::Conflict,
+                        format!("{shown} must be a directory or a regular file"),
+                    )
+                    .hint("To write the content into it: coracle cp NAME:/FILE - | tar -xO"));
+                }
                 if source.directory && !overwrite {
                     return Err(is_no_directory()
                         .hint("To have a directory take its place: coracle cp --overwrite ..."));
@@ -298,26 +339,12 @@ impl Target {
             Err(Errno::ENOTDIR) if wants_directory && !path.ends_with(b"..") => {
                 return Err(is_no_directory());
             }
-            Err(Errno::ENOENT) if side.is_link(path) => {
-                return Err(Error::new(
-                    Kind::Conflict,
-                    format!("{} is a dangling symlink", side.shown(path)),
-                )
-                .hint("Name its target, or remove it first."));
-            }
             Err(Errno::ENOENT) if !wants_directory || source.directory => {}
             Err(e) => return Err(side.failed("open", path, e)),
         }
         let path = path.strip_suffix(b"/.").unwrap_or(path);
-        let (parent, name) = split(path);
-        if name == b".." || name.is_empty() {
-            return Err(side.failed("open", path, Errno::ENOENT));
-        }
-        let into = side.hold(&parent).map_err(|e| side.failed("open", &parent, e))?;
-        if kind(&fstat(&into).map_err(|e| side.failed("look at", &parent, e))?) != SFlag::S_IFDIR {
-            return Err(side.failed("open", &parent, Errno::ENOTDIR));
-        }
-        Ok(Target { into, name: Some(name), called: parent })
+        let (into, name) = side.behind_links(path)?;
+        Ok(Target { into, name: Some(name), called: split(path).0 })
     }
 
     /// Refuses to copy a directory into itself, which would have no end.
@@ -354,7 +381,7 @@ fn work(store: &Store, request: &Request<'_>) -> Result<()> {
     if let Place::Stream(archive) = &request.from {
         return receive(&to, archive, how);
     }
-    let source = Source::find(&from)?;
+    let source = Source::find(&from, request.follow)?;
     if let Place::Stream(out) = &request.to {
         let name = source.name.clone();
         let under = (!source.content).then_some(name.as_slice());

@@ -9,11 +9,22 @@ use crate::spec::health::OnFailure;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 
-/// Runs the health check of a container now, and does what is to follow from it; returns whether it succeeded.
+/// What a check on request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It succeeded.
+    Passed,
+    /// It failed.
+    Failed,
+    /// The container was stopped meanwhile.
+    Stopped,
+}
+
+/// Runs the health check of a container now, and does what is to follow from it.
 ///
 /// # Errors
 /// `Conflict` when it is not running or has no check; a check that cannot be run.
-pub fn check(store: &Store, container: &ContainerDir) -> Result<bool> {
+pub fn check(store: &Store, container: &ContainerDir) -> Result<Verdict> {
     let outcome = health::check(store, container, &container.spec()?)?;
     match outcome.follows {
         OnFailure::None => {}
@@ -24,5 +35,9 @@ pub fn check(store: &Store, container: &ContainerDir) -> Result<bool> {
         // The monitor's next check sees to it.
         OnFailure::Restart => {}
     }
-    Ok(outcome.success)
+    Ok(match outcome.success {
+        _ if outcome.stopped => Verdict::Stopped,
+        true => Verdict::Passed,
+        false => Verdict::Failed,
+    })
 }

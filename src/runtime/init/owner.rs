@@ -1,4 +1,5 @@
-//! Mount option `U`: changes the owner of the source and everything in it to the payload's user.
+//! Mount option `U`: changes the owner of the source and everything in it to the payload's user, unless the source
+//! itself is that user's already.
 //!
 //! It works from descriptors and follows no symlinks, because the contents of the source may come from an
 //! earlier container. Other file systems mounted inside are left alone.
@@ -24,6 +25,10 @@ pub(in crate::runtime) fn hand_over(
     let to = Owner { uid, gid };
     let give = || -> nix::Result<()> {
         let found = fstatat(source, c"", AtFlags::AT_EMPTY_PATH)?;
+        // The top is given away last, so what is in it has been, and what others own there since is theirs.
+        if (found.st_uid, found.st_gid) == (uid, gid) {
+            return Ok(());
+        }
         if is_dir(&found) {
             to.below(source, &found)?;
         }

@@ -103,8 +103,9 @@ pub(in crate::runtime) fn assemble(
         _ => Vec::new(),
     };
     let overlay = layers.overlay();
-    let places =
-        Places { lowers, upper: dir.upper(), work: dir.work(), merged: dir.merged(), volatile, overlay };
+    let (upper, work, merged) = (dir.upper(), dir.work(), dir.merged());
+    let fresh = dir.run_record().is_ok_and(|run| run.is_none());
+    let places = Places { lowers, upper, work, merged, fresh, volatile, overlay };
     for (path, name, mode) in
         [(&places.upper, "upper", 0o755), (&places.work, "work", 0o700), (&places.merged, "merged", 0o700)]
     {

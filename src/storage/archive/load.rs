@@ -1,11 +1,11 @@
 //! Loads images from an archive or directory into the store.
 
-use super::manifest::{Descriptor, Family, Index, LAYERS_MAX, Manifest};
+use super::manifest::{Descriptor, Family, Index, LAYERS_MAX, Manifest, PlatformOf};
 use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{ChainId, Digest, ImageConfig, Platform, Reference};
+use crate::image::{ChainId, Digest, ImageConfig, Platform, Reference, document};
 use crate::storage::Store;
 use crate::storage::blobs::{Sealed, Section};
 use crate::storage::images::NewImage;
@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Most images, and names of images, in one archive.
 const IMAGES_MAX: usize = 1000;
+/// Indexes within indexes that are followed.
+const NESTING_MAX: usize = 3;
 /// Most bytes of all their manifests and configurations together, which are held in memory.
 const HELD_MAX: usize = 32 << 20;
 
@@ -134,24 +136,33 @@ fn blob_path(digest: &Digest) -> String {
 
 /// The entry of one image: this one, or what it has for this machine. `None` for what is no image.
 fn image_entry(source: &Source, entry: &Descriptor) -> Result<Option<Descriptor>> {
-    if entry.is_image() {
-        return Ok(Some(entry.clone()));
+    let mut entry = entry.clone();
+    for _ in 0..NESTING_MAX {
+        if entry.is_image() {
+            return Ok(Some(entry));
+        }
+        if !entry.is_index() {
+            return Ok(None);
+        }
+        entry = for_this_machine(Index::parse(entry.digest.as_str(), &blob(source, &entry)?)?)?;
     }
-    if !entry.is_index() {
-        return Ok(None);
-    }
-    let index = Index::parse(entry.digest.as_str(), &blob(source, entry)?)?;
+    Err(bad("it holds an index of indexes of indexes"))
+}
+
+/// What an index has for this machine: an image, or an index of its own.
+fn for_this_machine(index: Index) -> Result<Descriptor> {
     let host = Platform::host();
-    let images = index.manifests.iter().filter(|e| e.is_image());
-    let fits = images.filter(|e| {
-        e.platform.as_ref().is_none_or(|p| p.os == host.os && p.architecture == host.architecture)
-    });
-    let variant = |e: &&Descriptor| e.platform.as_ref().is_some_and(|p| p.variant == host.variant);
-    let fits: Vec<&Descriptor> = fits.collect();
-    let chosen = fits.iter().copied().find(variant).or(fits.first().copied());
-    let chosen =
-        chosen.ok_or_else(|| Error::new(Kind::Image, format!("the archive has no image for {host}")))?;
-    Ok(Some(chosen.clone()))
+    let fits = |e: &Descriptor| {
+        let here = |p: &PlatformOf| p.os == host.os && p.architecture == host.architecture;
+        (e.is_image() || e.is_index()) && e.platform.as_ref().is_none_or(here)
+    };
+    let mut fitting: Vec<Descriptor> = index.manifests.into_iter().filter(fits).collect();
+    let best = |e: &Descriptor| e.platform.as_ref().is_some_and(|p| p.variant == host.variant);
+    let at = fitting.iter().position(best).unwrap_or(0);
+    match fitting.is_empty() {
+        true => Err(Error::new(Kind::Image, format!("the archive has no image for {host}"))),
+        false => Ok(fitting.swap_remove(at)),
+    }
 }
 
 /// A small blob of a layout, verified.
@@ -225,7 +236,7 @@ struct Listed {
 }
 
 fn docker_list(source: &Source, list: &[u8]) -> Result<Vec<Candidate>> {
-    let listed: Vec<Listed> = serde_json::from_slice(list).context(Kind::Image, || "read manifest.json")?;
+    let listed: Vec<Listed> = document::parse(list).context(Kind::Image, || "read manifest.json")?;
     check_count(listed.len())?;
     let mut found = Vec::new();
     for image in listed {
@@ -256,7 +267,7 @@ fn finished(
     names: Vec<Reference>,
 ) -> Result<Candidate> {
     let parsed: ImageConfig =
-        serde_json::from_slice(&config).context(Kind::Image, || "read an image's configuration")?;
+        document::parse(&config).context(Kind::Image, || "read an image's configuration")?;
     let id = Digest::sha256_of(&config);
     if parsed.rootfs.diff_ids.len() != layers.len() {
         return Err(bad(&format!(

@@ -76,11 +76,16 @@ impl NewLayer {
     /// A layer from an archive of files as it comes; one in a compression that layers may not have is recompressed.
     ///
     /// # Errors
-    /// When it cannot be read to its end.
+    /// When it cannot be read to its end, or is empty.
     pub fn read(store: &Store, from: impl Read, stop: &dyn Fn() -> bool) -> Result<NewLayer> {
         let mut spool = store.blobs().spool()?;
         spool.take(from, stop)?;
         let archive = spool.seal();
+        // As standard input is that was closed. An archive of no files has an end.
+        if archive.size() == 0 {
+            return Err(Error::new(Kind::Image, "the archive is empty")
+                .hint("An image without files: tar -c -T /dev/null | coracle import - NAME"));
+        }
         let failed = |e: io::Error| Error::new(Kind::Image, "read the archive").caused_by(e);
         let (format, mut reader) = decode::open(archive.reader()).map_err(failed)?;
         let mut anew = match decode::FILES_ONLY.contains(&format) {

@@ -1,7 +1,8 @@
 //! Manifests in archives: parsed strictly by their media type, and generated.
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::Digest;
+use crate::image::media::{self, Compression};
+use crate::image::{Digest, document};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -148,9 +149,8 @@ impl Index {
             layers: Option<serde::de::IgnoredAny>,
         }
         let refuse = |why: &str| refused(name, "an index", why);
-        let index: Index =
-            serde_json::from_slice(bytes).map_err(|e| refuse("it is malformed").caused_by(e))?;
-        let image: Image = serde_json::from_slice(bytes).context(Kind::Image, || "read an index")?;
+        let index: Index = document::parse(bytes).map_err(|e| refuse("it is malformed").caused_by(e))?;
+        let image: Image = document::parse(bytes).context(Kind::Image, || "read an index")?;
         if image.config.is_some() || image.layers.is_some() {
             return Err(refuse("it has the members of an image, too"));
         }
@@ -183,21 +183,21 @@ impl Manifest {
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Manifest> {
         let refuse = |why: &str| refused(name, "an image manifest", why);
         let manifest: Manifest =
-            serde_json::from_slice(bytes).map_err(|e| refuse("it is malformed").caused_by(e))?;
-        let strange: Strange = serde_json::from_slice(bytes).context(Kind::Image, || "read a manifest")?;
+            document::parse(bytes).map_err(|e| refuse("it is malformed").caused_by(e))?;
+        let strange: Strange = document::parse(bytes).context(Kind::Image, || "read a manifest")?;
         if strange.manifests.is_some() || strange.fs_layers.is_some() {
             return Err(refuse("it has the members of an image and of an index"));
         }
         if manifest.schema_version != 2 || manifest.family().is_none() {
             return Err(refuse("its version or media type is another"));
         }
-        if !matches!(manifest.config.media_type.as_str(), OCI_CONFIG | DOCKER_CONFIG) {
+        if !media::may_be_config(&manifest.config.media_type) {
             return Err(refuse("it is not a container image"));
         }
         if manifest.layers.len() > LAYERS_MAX {
             return Err(refuse(&format!("it has more than {LAYERS_MAX} layers")));
         }
-        match manifest.layers.iter().find(|layer| packing(&layer.media_type).is_none()) {
+        match manifest.layers.iter().find(|layer| media::compression(&layer.media_type).is_none()) {
             Some(_) => Err(refuse("it has a layer of an unknown type")),
             None => Ok(manifest),
         }
@@ -223,8 +223,8 @@ impl Manifest {
     /// A zstd layer, for which docker has no type.
     pub fn converted(&self, family: Family) -> Result<Manifest> {
         let layers = self.layers.iter().map(|layer| {
-            let media_type = match (packing(&layer.media_type), family) {
-                (Some("zstd"), Family::Docker) => {
+            let media_type = match (media::compression(&layer.media_type), family) {
+                (Some(Compression::Zstd), Family::Docker) => {
                     return Err(Error::new(
                         Kind::Image,
                         format!(
@@ -236,8 +236,8 @@ impl Manifest {
                         "Choose a format of OCI: --format oci-archive or oci-dir; for commit --format oci",
                     ));
                 }
-                (Some("zstd"), Family::Oci) => format!("{OCI_LAYER}+zstd"),
-                (packed, _) => family.layer(packed == Some("gzip")),
+                (Some(Compression::Zstd), Family::Oci) => format!("{OCI_LAYER}+zstd"),
+                (packed, _) => family.layer(packed == Some(Compression::Gzip)),
             };
             Ok(Descriptor::new(media_type, layer.digest.clone(), layer.size))
         });
@@ -252,17 +252,4 @@ impl Manifest {
     pub fn bytes(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).context(Kind::Image, || "write a manifest")
     }
-}
-
-/// How a layer of this media type is compressed: `tar`, `gzip` or `zstd`; `None` for unknown types.
-fn packing(media_type: &str) -> Option<&'static str> {
-    let plain = media_type.replace(".nondistributable", "").replace(".foreign", "");
-    Some(match plain.as_str() {
-        OCI_LAYER | DOCKER_LAYER => "tar",
-        "application/vnd.oci.image.layer.v1.tar+gzip"
-        | "application/vnd.docker.image.rootfs.diff.tar.gzip" => "gzip",
-        "application/vnd.oci.image.layer.v1.tar+zstd"
-        | "application/vnd.docker.image.rootfs.diff.tar.zstd" => "zstd",
-        _ => return None,
-    })
 }

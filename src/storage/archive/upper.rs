@@ -46,7 +46,14 @@ impl NewLayer {
         let fail = |e| Error::new(Kind::Storage, format!("look at {}", upper.display())).caused_by(e);
         let root = fstat(&top).map_err(fail)?;
         // As the directory is made; only what the container did to its root is of the image.
-        let changed = root.st_mode & 0o7777 != 0o755 || (root.st_uid, root.st_gid) != ids.root();
+        let (mode, (uid, gid)) = match lowers.last() {
+            Some(lower) => {
+                fstat(lower).map(|found| (found.st_mode, (found.st_uid, found.st_gid))).map_err(fail)?
+            }
+            None => (0o755, (0, 0)),
+        };
+        let owner = ids.inside((root.st_uid, root.st_gid));
+        let changed = (root.st_mode ^ mode) & 0o7777 != 0 || owner != (Some(uid), Some(gid));
         if changed {
             packer.root(top.as_fd())?;
         }

@@ -228,7 +228,7 @@ fn a_reader_waits_for_the_end_of_a_line() {
 }
 
 #[test]
-fn objects_are_dockers_and_hold_any_bytes() {
+fn objects_are_dockers_and_hold_text() {
     let f = fixture_of(Form::Json);
     let options = Options { form: Form::Json, tag: Some("a \"tag\""), ..Options::default() };
     let mut w = f.writer_with(&options);
@@ -241,11 +241,28 @@ fn objects_are_dockers_and_hold_any_bytes() {
     assert_eq!((&first["stream"], &first["attrs"]["tag"]), (&"stdout".into(), &"a \"tag\"".into()));
     assert!(DateTime::parse_from_rfc3339(first["time"].as_str().unwrap()).is_ok());
     assert!(objects.next().unwrap().starts_with(r#"{"log":"$ ","stream":"stdout""#));
-    assert!(objects.next().unwrap().starts_with(r#"{"log":"\udcff\u0000\n","stream":"stderr""#));
+    assert!(objects.next().unwrap().starts_with(r#"{"log":"\ufffd\u0000\n","stream":"stderr""#));
     let all = f.read(None);
     assert_eq!(all[0], (Stream::Stdout, true, "one \"ä\" \\ \t\r".as_bytes().to_vec()));
-    assert_eq!(all[2], (Stream::Stderr, true, b"\xff\0".to_vec()));
+    assert_eq!(all[2], (Stream::Stderr, true, "\u{fffd}\0".as_bytes().to_vec()));
     assert_eq!(f.read(Some(1)), all[1..]);
+    // A character may come in pieces, on each stream; what has no end is no character.
+    for piece in ["\u{20ac}".as_bytes(), "\u{1f600}".as_bytes()] {
+        for (at, byte) in piece.iter().enumerate() {
+            w.append(Stream::Stdout, &[*byte]).unwrap();
+            w.append(Stream::Stderr, if at == 0 { b"\xc3" } else { b"" }).unwrap();
+        }
+        w.append(Stream::Stderr, b"\xa4").unwrap();
+    }
+    w.append(Stream::Stdout, b"\xe2\x82").unwrap();
+    drop(w);
+    let pieces: Vec<(Stream, Vec<u8>)> = f.read(None)[3..].iter().map(|l| (l.0, l.2.clone())).collect();
+    let of = |wanted| pieces.iter().filter(|p| p.0 == wanted).flat_map(|p| p.1.clone()).collect::<Vec<u8>>();
+    assert_eq!(String::from_utf8(of(Stream::Stdout)).unwrap(), "\u{20ac}\u{1f600}\u{fffd}\u{fffd}");
+    assert_eq!(String::from_utf8(of(Stream::Stderr)).unwrap(), "\u{e4}\u{e4}");
+    // What earlier versions wrote of a byte that is no text.
+    let lone = br#"{"log":"\udcff\n","stream":"stdout","time":"2026-01-01T00:00:00.1Z"}"#;
+    assert_eq!(json::decode(lone, &mut Vec::new()).unwrap().text, b"\xff");
     // What docker itself wrote: other escapes, no attributes.
     let docker =
         br#"{"log":"\u003c\ud83d\ude00\u0026 \/\n","stream":"stdout","time":"2026-01-01T00:00:00.1Z"}"#;

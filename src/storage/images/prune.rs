@@ -3,12 +3,12 @@
 use super::{Images, Listed, damage};
 use crate::error::Result;
 use crate::image::Digest;
-use crate::storage::ExclusiveLock;
 use crate::storage::containers::Unreadable;
+use crate::storage::{ExclusiveLock, lock};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// How long a blob without an image is left: a slow pull may be at work on the others.
+/// How long a blob without an image is left while something is being pulled: it may belong to that.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Images {
@@ -71,11 +71,13 @@ impl Images {
         Ok(Some(named))
     }
 
-    /// Removes what no image and no container names: layers, and blobs that nobody has just fetched.
-    /// Commands that were killed leave such.
+    /// Removes what no image and no container names: layers, and blobs that nobody is about to name. Commands
+    /// that failed or were killed leave such.
     fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
+        let alone = lock::nobody_makes(&self.roots.data)?;
+        let age = if alone.is_some() { Duration::ZERO } else { ORPHAN_AGE };
         if let Some(named) = self.named_blobs()? {
-            for blob in self.blobs.list_older(ORPHAN_AGE)? {
+            for blob in self.blobs.list_older(age)? {
                 if !named.contains(&blob) {
                     self.blobs.remove(&blob)?;
                     crate::failpoint::reach("prune.blob");

@@ -4,7 +4,7 @@ use super::records::{BlobsOf, ImageRecord};
 use super::{IMAGES, Images, REFS, damage, key, parse_config};
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result, phrases};
-use crate::image::{ChainId, Digest, Reference};
+use crate::image::{ChainId, Digest, Reference, document};
 use crate::spec::RootSpec;
 use crate::storage::ExclusiveLock;
 use crate::storage::containers::{Containers, Specs, Unreadable};
@@ -115,7 +115,7 @@ impl Images {
         for manifest in &image.manifests {
             into.insert(manifest.digest.clone());
             let content = match self.blobs.read(&manifest.digest) {
-                Ok(Some(bytes)) => serde_json::from_slice::<BlobsOf>(&bytes).ok(),
+                Ok(Some(bytes)) => document::parse::<BlobsOf>(&bytes).ok(),
                 _ => None,
             };
             all &= content.is_some();

@@ -56,6 +56,29 @@ fn tree() -> tempfile::TempDir {
     dir
 }
 
+/// What the kernel generates says nothing of its size.
+#[test]
+fn a_small_file_is_as_long_as_it_reads() {
+    for (path, least) in [("/proc/self/mountinfo", 10), ("/proc/cpuinfo", 10), ("/proc/self/smaps", 1000)] {
+        let held = openat(AT_FDCWD, path, OFlag::O_PATH, Mode::empty()).unwrap();
+        let mut packer = Packer::new(Vec::new(), Options::default());
+        packer.object(held, b"file").unwrap();
+        let (tar, packed) = packer.finish().unwrap();
+        assert!(packed.bytes > least, "{path}: {packed:?}");
+        let size = listed(&tar, &["-v"]).split_whitespace().nth(2).unwrap().to_owned();
+        assert_eq!(size, packed.bytes.to_string(), "{path}");
+    }
+    // Around the size of the buffer.
+    let dir = tempfile::tempdir().unwrap();
+    for size in [BUFFER - 1, BUFFER, BUFFER + 1, 2 * BUFFER] {
+        fs::write(dir.path().join("f"), vec![7; size]).unwrap();
+        let (tar, packed) = pack(dir.path(), Options::default());
+        assert_eq!(packed.bytes, size as u64);
+        assert_eq!(tar.len() % BLOCK, 0);
+        assert!(tar[BLOCK..BLOCK + size].iter().all(|b| *b == 7) && listed(&tar, &[]) == "f\n");
+    }
+}
+
 #[test]
 fn a_tree_is_packed_in_order_and_reads_as_it_was() {
     let dir = tree();

@@ -3,7 +3,8 @@
 //! Theory of operation. As when a layer is unpacked, everything is reached from the directory's descriptor
 //! through [`Tree`], and a last component is never followed. Unlike there, names have no special meaning
 //! (`.wh.x` is an ordinary file), existing directories are merged into, and an existing file of another type
-//! than the entry is an error unless overwriting was requested. A symlink to a directory counts as that
+//! than the entry is an error unless overwriting was requested. FIFOs, sockets and devices are never replaced by
+//! files: programs are at their other ends. A symlink to a directory counts as that
 //! directory, so that an archive with `lib/x` can be extracted where `/lib` is a link. A file that cannot be
 //! replaced because something is mounted on it is written in place.
 
@@ -94,15 +95,19 @@ pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Res
 /// A stream as an archive; its compression is recognised by its first bytes.
 ///
 /// # Errors
-/// When the stream cannot be read.
+/// When the stream cannot be read, or nothing is in it.
 pub fn decompressed(source: impl Read + 'static) -> Result<Box<dyn BufRead>> {
     let packed = Rc::new(Cell::new(0));
     let opened = decode::open(Counted { inner: source, count: packed.clone() });
     let (format, reader) = opened.map_err(|e| Error::new(Kind::Storage, "read the archive").caused_by(e))?;
-    Ok(match format {
+    let mut archive: Box<dyn BufRead> = match format {
         "tar" => Box::new(BufReader::with_capacity(256 << 10, reader)),
         _ => bounded(reader, packed),
-    })
+    };
+    let begins =
+        archive.fill_buf().map_err(|e| Error::new(Kind::Storage, "read the archive").caused_by(e))?;
+    // As standard input is that was closed. An archive of no files has an end.
+    if begins.is_empty() { Err(Error::new(Kind::Image, "the archive is empty")) } else { Ok(archive) }
 }
 
 /// Counts what was read of a compressed archive.
@@ -218,8 +223,8 @@ impl Extractor<'_> {
         resolve(self.tree.root(), path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).is_ok()
     }
 
-    /// Makes room for something that is no directory; false when what is there cannot be removed.
-    fn room(&mut self, place: &Place<'_>) -> Result<bool> {
+    /// Makes room for something of this kind that is no directory; false when what is there cannot be removed.
+    fn room(&mut self, place: &Place<'_>, kind: SFlag) -> Result<bool> {
         let fail = |e| failed("replace", place.path, e);
         match lstat(place.dir, place.name).map_err(fail)?.map(|status| file_type(&status)) {
             None => Ok(true),
@@ -231,6 +236,11 @@ impl Extractor<'_> {
                 self.tree.clear(place.dir, place.name).map(|()| true).map_err(fail)
             }
             Some(SFlag::S_IFDIR) => Err(self.in_the_way(phrases::in_the_way_of_file, place.path)),
+            Some(found) if !matches!(found, SFlag::S_IFREG | SFlag::S_IFLNK) && found != kind => {
+                let why = "it is neither a directory nor a regular file";
+                Err(Error::new(Kind::Conflict, format!("{} is not replaced: {why}", shown(place.path)))
+                    .hint("Remove it first, if that is what you want."))
+            }
             // In a mount namespace that is not ours the kernel would take the name away, and the mount with it.
             Some(_) if is_mount(place).map_err(fail)? => Ok(false),
             Some(_) => match unlinkat(place.dir, place.name, UnlinkatFlags::NoRemoveDir) {
@@ -244,7 +254,8 @@ impl Extractor<'_> {
 
     fn file<R: BufRead>(&mut self, entry: &Entry, place: &Place<'_>, archive: &mut Archive<R>) -> Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let how = if self.room(place)? { OFlag::O_CREAT | OFlag::O_EXCL } else { OFlag::O_TRUNC };
+        let how =
+            if self.room(place, SFlag::S_IFREG)? { OFlag::O_CREAT | OFlag::O_EXCL } else { OFlag::O_TRUNC };
         let open = || openat(place.dir, place.name, flags | how, Mode::S_IRUSR | Mode::S_IWUSR);
         let file = File::from(despite_leases(open).map_err(|e| failed("create", place.path, e))?);
         match &entry.sparse {
@@ -271,14 +282,15 @@ impl Extractor<'_> {
         {
             return Ok(());
         }
-        self.room(place)?;
+        self.room(place, file_type(&found))?;
         linkat(parent.as_fd(), name.as_c_str(), place.dir, place.name, AtFlags::empty()).map_err(fail)
     }
 
     /// A symlink or a FIFO.
     fn special(&mut self, entry: &Entry, place: &Place<'_>) -> Result<()> {
         let fail = |e| failed("create", place.path, e);
-        self.room(place)?;
+        let kind = if entry.kind == Type::Symlink { SFlag::S_IFLNK } else { SFlag::S_IFIFO };
+        self.room(place, kind)?;
         if entry.kind == Type::Symlink {
             let target = c_name(&entry.link)?;
             symlinkat(target.as_c_str(), place.dir, place.name).map_err(fail)?;

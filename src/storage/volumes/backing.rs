@@ -62,6 +62,22 @@ impl Backing {
         self.uid.unwrap_or(0) != 0 || self.gid.unwrap_or(0) != 0
     }
 
+    /// Refuses a directory of the host that is not there, while the one who named it can correct that.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`].
+    pub fn check_place(&self) -> Result<()> {
+        match &self.medium {
+            Medium::Bind { path, .. } if !path.is_dir() => {
+                let what = if path.exists() { "is not a directory" } else { "does not exist" };
+                let shown = path.display();
+                Err(refuse(format!("volume option device {shown}: {shown} {what}"))
+                    .hint(format!("Make it first: mkdir -p {shown}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads options.
     ///
     /// # Errors

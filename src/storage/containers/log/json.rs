@@ -1,8 +1,8 @@
 //! docker's format: `{"log":"text\n","stream":"stdout","attrs":{"tag":"..."},"time":"..."}`.
 //!
-//! As in docker, a text without a line end is part of a line. JSON can only contain text: a byte that is not
-//! valid UTF-8 is written as the lone surrogate `\udc80` to `\udcff` (Python's `surrogateescape`), so that our
-//! reader restores the exact bytes, and other readers show a replacement character.
+//! As in docker, a text without a line end is part of a line, and a byte that is not valid UTF-8 becomes a
+//! replacement character: JSON can only contain text, and there are readers that refuse anything else. Earlier
+//! versions wrote such a byte as a lone surrogate, `\udc80` to `\udcff`, from which it is read as it was.
 
 use super::{Line, Stream};
 
@@ -50,10 +50,25 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
                 _ => out.push(byte),
             }
         }
-        for &byte in chunk.invalid() {
-            unicode(out, 0xdc00 + u16::from(byte));
+        for _ in chunk.invalid() {
+            unicode(out, 0xfffd);
         }
     }
+}
+
+/// How many bytes at the end begin a character that is not complete.
+pub(super) fn begun(text: &[u8]) -> usize {
+    for (at, byte) in text.iter().rev().take(3).enumerate() {
+        let length = match byte {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 0,
+        };
+        return if length > at + 1 { at + 1 } else { 0 };
+    }
+    0
 }
 
 /// Reads an object's line into `text`; `None` when it is none that docker or this program writes.

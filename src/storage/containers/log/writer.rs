@@ -40,6 +40,8 @@ pub struct Writer {
     pub(super) block: Vec<u8>,
     /// What the block ends with is not.
     block_mid_line: bool,
+    /// The beginnings of characters that came last on each stream, for JSON, which holds whole ones.
+    begun: [Vec<u8>; 2],
 }
 
 impl Writer {
@@ -78,6 +80,7 @@ impl Writer {
             mid_line: false,
             block: Vec::with_capacity(BLOCK + 256),
             block_mid_line: false,
+            begun: [Vec::new(), Vec::new()],
         })
     }
 
@@ -92,9 +95,19 @@ impl Writer {
         let limit = self.step.map_or(BLOCK, |step| (step - step / RESERVE).min(BLOCK as u64) as usize);
         match self.form {
             Form::K8s => self.append_text(stream, bytes, &time, limit)?,
-            Form::Json => self.append_json(stream, bytes, &time, limit)?,
+            Form::Json => {
+                let mut text = std::mem::take(self.begun_on(stream));
+                text.extend_from_slice(bytes);
+                let begun = text.split_off(text.len() - json::begun(&text));
+                *self.begun_on(stream) = begun;
+                self.append_json(stream, &text, &time, limit)?;
+            }
         }
         self.flush()
+    }
+
+    fn begun_on(&mut self, stream: Stream) -> &mut Vec<u8> {
+        &mut self.begun[usize::from(stream == Stream::Stderr)]
     }
 
     /// A payload that floods us waits for this loop: one copy of a head of fixed length and one of the
@@ -134,11 +147,12 @@ impl Writer {
 
     fn append_json(&mut self, stream: Stream, bytes: &[u8], time: &str, limit: usize) -> io::Result<()> {
         let around = 2 * HEAD_MAX + self.attributes.len();
-        let most = (limit.saturating_sub(around) / JSON_GROWTH).max(1);
+        let most = (limit.saturating_sub(around) / JSON_GROWTH).max(4);
         let mut rest = bytes;
         while !rest.is_empty() {
             let window = &rest[..rest.len().min(most)];
-            let length = memchr::memchr(b'\n', window).map_or(window.len(), |end| end + 1);
+            let whole = window.len() - json::begun(window);
+            let length = memchr::memchr(b'\n', window).map_or(whole, |end| end + 1);
             let piece = &rest[..length];
             if self.block.len() + around + length * JSON_GROWTH > limit && !self.block.is_empty() {
                 self.flush()?;
@@ -195,6 +209,21 @@ impl Writer {
         self.size = 0;
         self.torn = false;
         Ok(())
+    }
+}
+
+impl Drop for Writer {
+    /// What was begun has no end.
+    fn drop(&mut self) {
+        let time = stamp(Utc::now());
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let begun = std::mem::take(self.begun_on(stream));
+            if !begun.is_empty() {
+                json::encode(&mut self.block, &begun, stream, &self.attributes, &time);
+                // A log that takes no more is reported while there is more to come.
+                let _ = self.flush();
+            }
+        }
     }
 }
 

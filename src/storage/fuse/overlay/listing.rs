@@ -28,7 +28,7 @@ static ALL: AtomicUsize = AtomicUsize::new(0);
 /// One name of a listing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
-    /// Inode number, as it will most likely be shown.
+    /// Inode number, as it is shown.
     pub(super) number: u64,
     /// `DT_DIR` and so on.
     pub(super) kind: u8,
@@ -92,7 +92,9 @@ impl Tree {
             return Ok(listing);
         }
         self.each_name(number, |tree, disk, entry| {
-            let shown = tree.disks.number((disk, entry.ino)).unwrap_or(entry.ino.max(ROOT + 1));
+            let directory = matches!(entry.kind, libc::DT_DIR | libc::DT_UNKNOWN);
+            let shown = tree.number_of(number, entry.name, (directory, (disk, entry.ino)));
+            let shown = shown.ok().flatten().unwrap_or(entry.ino.max(ROOT + 1));
             listing.add(shown, entry.kind, entry.name.to_bytes())
         })?;
         Ok(listing)
@@ -111,7 +113,7 @@ impl Tree {
     fn each_name(
         &mut self,
         number: u64,
-        mut take: impl FnMut(&Tree, u64, dir::Entry<'_>) -> nix::Result<()>,
+        mut take: impl FnMut(&mut Tree, u64, dir::Entry<'_>) -> nix::Result<()>,
     ) -> nix::Result<()> {
         let layers = self.layers_of(number)?.to_vec();
         let mut seen: HashSet<Box<[u8]>> = HashSet::new();

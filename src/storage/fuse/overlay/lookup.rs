@@ -88,6 +88,23 @@ impl Tree {
         }))
     }
 
+    /// The inode number that a name in a listing will be shown with, where one layer has it as this inode.
+    pub(super) fn number_of(
+        &mut self,
+        parent: u64,
+        name: &CStr,
+        (directory, own): (bool, (u64, u64)),
+    ) -> nix::Result<Option<u64>> {
+        if let Some(number) = self.names.get(&(parent, Arc::from(name))).copied() {
+            return Ok(Some(self.node(number)?.shown.unwrap_or(number)));
+        }
+        // A directory of several layers has the number of the bottom one's.
+        let merged = directory && self.layers_of(parent)?.len() > 1;
+        let found = if merged { self.find(parent, name)? } else { None };
+        let identity = found.map_or(own, |seen| seen.identity);
+        Ok(self.uppers.get(&identity).copied().or_else(|| self.disks.number(identity)))
+    }
+
     /// Whether a lower layer would show something under a name if the upper one had nothing there.
     pub(super) fn has_below(&mut self, parent: u64, name: &CStr) -> nix::Result<bool> {
         for layer in self.layers_of(parent)?.to_vec() {

@@ -103,6 +103,35 @@ fn layers_are_one_tree_and_changes_go_to_the_upper_one() {
     assert_eq!(fs::read_dir(place.at("work")).unwrap().count(), 0);
 }
 
+/// The numbers in a listing are those that stat(2) gives, whether the files are known yet or not.
+#[test]
+fn listings_give_the_numbers_that_files_show() {
+    let place = Place::new();
+    for known in [false, true] {
+        let mut tree = place.tree();
+        let d = walk(&mut tree, "d").unwrap();
+        if known {
+            make(&mut tree, d.number, "made", FILE).unwrap();
+            let copied = walk(&mut tree, "d/h").unwrap();
+            tree.open(copied.number, true).unwrap();
+            let linked = walk(&mut tree, "g").unwrap();
+            tree.link(linked.number, d.number, &name("linked")).unwrap();
+        }
+        for (number, path) in [(ROOT, ""), (d.number, "d/")] {
+            let listing = tree.list(number).unwrap();
+            let mut at = 0;
+            while let Some(entry) = listing.at(at) {
+                at = entry.next;
+                let entry_name = std::str::from_utf8(entry.name).unwrap();
+                if !matches!(entry_name, "." | "..") {
+                    let shown = walk(&mut tree, &format!("{path}{entry_name}")).unwrap();
+                    assert_eq!(entry.number, shown.status.st_ino, "{path}{entry_name}, known: {known}");
+                }
+            }
+        }
+    }
+}
+
 /// One name of several is a file of its own; as long as they are one, they show one inode number.
 #[test]
 fn names_of_one_file_in_an_image_part_when_one_is_changed() {
