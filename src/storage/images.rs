@@ -70,7 +70,7 @@ pub struct Listed {
     pub names: Vec<Reference>,
     /// `repository@digest` of everything it was pulled as.
     pub digests: Vec<String>,
-    /// The names it has had, the latest first.
+    /// The names it has had, those that it has now before the others; the latest first.
     pub history: Vec<String>,
     /// When it was made, or else added.
     pub created: DateTime<Utc>,
@@ -358,9 +358,9 @@ impl Images {
             }
             all.push(Listed {
                 image,
-                names,
                 digests: found.digests,
-                history: found.history,
+                history: in_use_first(found.history, &names),
+                names,
                 created,
                 size,
                 shared: 0,
@@ -453,6 +453,15 @@ impl Images {
             Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests };
         self.own("oci")?.replace("index.json", &index, Durability::Volatile)
     }
+}
+
+/// Names that an image has had, those that it has now before the others.
+fn in_use_first(history: Vec<String>, names: &[Reference]) -> Vec<String> {
+    let now: HashSet<String> = names.iter().map(Reference::to_string).collect();
+    let (mut names, former): (Vec<String>, Vec<String>) =
+        history.into_iter().partition(|name| now.contains(name));
+    names.extend(former);
+    names
 }
 
 /// Fills in how much each image shares with others.

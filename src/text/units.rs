@@ -5,11 +5,6 @@ pub fn size(bytes: u64) -> String {
     scaled(bytes, 1000.0, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
-/// A number of bytes with four significant digits and decimal units: `12.35MB`, as `system df`.
-pub fn finer_size(bytes: u64) -> String {
-    scaled(bytes, 1000.0, 4, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
-}
-
 /// A number of bytes with four significant digits and binary units: `1.5GiB`, as memory limits are shown.
 pub fn binary_size(bytes: u64) -> String {
     scaled(bytes, 1024.0, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
@@ -99,7 +94,7 @@ mod tests {
             assert_eq!(binary_size(bytes), binary, "{bytes}");
         }
         assert_eq!((decimal_size(3_099_000), decimal_size(10_000)), ("3.099MB".into(), "10kB".into()));
-        assert_eq!((finer_size(12_345_678), finer_size(1_984_277)), ("12.35MB".into(), "1.984MB".into()));
+        assert_eq!((decimal_size(12_345_678), decimal_size(1_984_277)), ("12.35MB".into(), "1.984MB".into()));
     }
 
     #[test]

@@ -24,8 +24,8 @@ fn docker_kinds(usage: &Usage) -> Vec<Value> {
         let percent = percent.map(|percent| format!(" ({percent}%)")).unwrap_or_default();
         json!({
             "Active": active.to_string(),
-            "Reclaimable": format!("{}{percent}", units::finer_size(reclaimable)),
-            "Size": units::finer_size(size),
+            "Reclaimable": format!("{}{percent}", units::decimal_size(reclaimable)),
+            "Size": units::decimal_size(size),
             "TotalCount": total.to_string(),
             "Type": name,
         })
@@ -44,8 +44,8 @@ fn podman_kinds(usage: &Usage) -> Vec<Value> {
             "Active": active,
             "RawSize": size,
             "RawReclaimable": reclaimable,
-            "Size": units::finer_size(size),
-            "Reclaimable": format!("{} ({percent}%)", units::finer_size(reclaimable)),
+            "Size": units::decimal_size(size),
+            "Reclaimable": format!("{} ({percent}%)", units::decimal_size(reclaimable)),
         })
     };
     usage.kinds().into_iter().map(row).collect()
@@ -73,9 +73,9 @@ pub fn images(usage: &Usage, dialect: Dialect) -> Vec<Value> {
                 "Tag": name.and_then(Reference::tag_or_latest).unwrap_or("<none>"),
                 "ID": image.listed.image.id.short(),
                 "Created": age(image.listed.created, dialect),
-                "Size": if docker { units::size(size) } else { units::finer_size(size) },
-                "Shared": units::finer_size(shared),
-                "Unique": units::finer_size(size - shared),
+                "Size": if docker { units::size(size) } else { units::decimal_size(size) },
+                "Shared": units::decimal_size(shared),
+                "Unique": units::decimal_size(size - shared),
                 "Containers": image.users,
             })
         }));
@@ -92,7 +92,7 @@ pub fn containers(usage: &Usage, dialect: Dialect) -> Vec<Value> {
             "Image": c.image_id.get(..12).unwrap_or_default(),
             "Command": if dialect == Dialect::Docker { format!("{:?}", c.command) } else { c.command.clone() },
             "Volumes": volumes,
-            "Size": units::finer_size(size),
+            "Size": units::decimal_size(size),
             "Created": age(c.created, dialect),
             "Status": if dialect == Dialect::Docker { status(c, dialect) } else { c.status.as_str().to_owned() },
             "Names": c.name,
@@ -103,6 +103,6 @@ pub fn containers(usage: &Usage, dialect: Dialect) -> Vec<Value> {
 
 /// A row for each volume.
 pub fn volumes(usage: &Usage) -> Vec<Value> {
-    let row = |(name, links): (&String, &usize)| json!({ "Name": name, "Links": links, "Size": units::finer_size(usage.volume(name)) });
+    let row = |(name, links): (&String, &usize)| json!({ "Name": name, "Links": links, "Size": units::decimal_size(usage.volume(name)) });
     usage.links.iter().map(row).collect()
 }

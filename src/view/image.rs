@@ -58,8 +58,9 @@ impl Row<'_> {
     fn docker_fields(&self) -> Value {
         let image = self.image;
         let repository = self.repository();
-        let pulled = |digest: &&String| digest.starts_with(&format!("{repository}@"));
-        let digest = image.digests.iter().find(pulled).and_then(|digest| digest.split_once('@'));
+        let named =
+            |digest: &&String| digest.strip_prefix(&repository).is_some_and(|rest| rest.starts_with('@'));
+        let digest = image.digests.iter().find(named).and_then(|digest| digest.split_once('@'));
         json!({
             "Containers": "N/A",
             "CreatedAt": time::go_utc(image.created),
@@ -71,21 +72,12 @@ impl Row<'_> {
             "Size": units::size(image.size),
             "Tag": self.tag(),
             "UniqueSize": "N/A",
-            "VirtualSize": units::finer_size(image.size),
+            "VirtualSize": units::decimal_size(image.size),
         })
     }
 
     fn names(&self) -> Vec<String> {
         self.image.names.iter().map(Reference::to_string).collect()
-    }
-
-    /// The names it has had, the latest first, those that it has now before the others.
-    fn history(&self) -> Vec<&str> {
-        let now = |name: &&str| self.image.names.iter().any(|known| known.to_string() == **name);
-        let (mut names, former): (Vec<&str>, Vec<&str>) =
-            self.image.history.iter().map(String::as_str).partition(now);
-        names.extend(former);
-        names
     }
 
     fn podman_fields(&self) -> Value {
@@ -108,7 +100,7 @@ impl Row<'_> {
             "Names": self.names(),
             "RepoTags": image.tags(),
             "RepoDigests": image.digests,
-            "History": self.history().join(", "),
+            "History": image.history.join(", "),
             "Arch": config.architecture,
             "Os": config.os,
             "IsManifestList": false,
@@ -138,7 +130,7 @@ impl Row<'_> {
             "ReadOnly": image.read_only,
             "Arch": config.architecture,
             "Digest": image.image.manifest.as_str(),
-            "History": self.history(),
+            "History": image.history,
             "IsManifestList": false,
             "Names": self.names(),
             "Os": config.os,

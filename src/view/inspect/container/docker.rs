@@ -166,7 +166,7 @@ struct Config {
     stdin_once: bool,
     env: Vec<String>,
     cmd: Vec<String>,
-    healthcheck: Option<health::Config>,
+    healthcheck: Option<health::DockerConfig>,
     args_escaped: bool,
     image: String,
     volumes: Map<String, Value>,
@@ -262,7 +262,7 @@ fn config(facts: &Facts<'_>) -> Config {
         stdin_once: false,
         env: plan.process.env.clone(),
         cmd: plan.asked.command.clone(),
-        healthcheck: health::check(facts).as_ref().map(health::config),
+        healthcheck: health::check(facts).as_ref().map(|check| health::config(check).into()),
         args_escaped: false,
         image: plan
             .image

@@ -27,18 +27,44 @@ struct Checked {
     output: String,
 }
 
-/// How health is checked; durations in nanoseconds.
+/// How health is checked, in podman's order; durations in nanoseconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Config {
     test: Vec<String>,
     start_period: u64,
+    start_interval: u64,
     interval: u64,
     timeout: u64,
     retries: u64,
-    start_interval: u64,
-    /// Of a startup check only.
+}
+
+/// How it is checked that a container is ready.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Startup {
+    #[serde(flatten)]
+    check: Config,
     successes: u64,
+}
+
+/// How health is checked, in docker's order.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DockerConfig {
+    test: Vec<String>,
+    interval: u64,
+    timeout: u64,
+    start_period: u64,
+    start_interval: u64,
+    retries: u64,
+}
+
+impl From<Config> for DockerConfig {
+    fn from(config: Config) -> DockerConfig {
+        let Config { test, start_period, start_interval, interval, timeout, retries } = config;
+        DockerConfig { test, interval, timeout, start_period, start_interval, retries }
+    }
 }
 
 /// The check in force.
@@ -69,20 +95,19 @@ pub(super) fn config(check: &HealthCheck) -> Config {
 }
 
 /// `Config.StartupHealthCheck`.
-pub(super) fn startup(check: &HealthCheck) -> Option<Config> {
+pub(super) fn startup(check: &HealthCheck) -> Option<Startup> {
     let startup = check.startup.as_ref()?;
-    Some(Config { successes: startup.success.into(), ..probe(&startup.probe) })
+    Some(Startup { check: probe(&startup.probe), successes: startup.success.into() })
 }
 
 fn probe(probe: &Probe) -> Config {
     Config {
         test: probe.test.clone(),
         start_period: 0,
+        start_interval: 0,
         interval: nanos(probe.interval),
         timeout: nanos(probe.timeout),
         retries: probe.retries.into(),
-        start_interval: 0,
-        successes: 0,
     }
 }
 

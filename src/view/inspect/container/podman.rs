@@ -212,7 +212,7 @@ struct Config {
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     stop_signal: String,
-    startup_health_check: Option<health::Config>,
+    startup_health_check: Option<health::Startup>,
     healthcheck: Option<health::Config>,
     healthcheck_on_failure_action: &'static str,
     health_log_destination: String,
