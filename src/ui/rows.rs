@@ -23,8 +23,8 @@ pub fn is_json(format: Option<&str>) -> bool {
     format.is_some_and(|f| f.trim() == "json")
 }
 
-/// Whether a list is asked for as JSON as a whole, by the word or by `{{json .}}`: podman takes both for its list, and
-/// docker prints the same lines for both.
+/// Whether a list is asked for as JSON as a whole, by the word or by `{{json .}}`: most verbs of podman take both for
+/// their list, and docker prints the same lines for both.
 pub fn is_whole_json(format: Option<&str>) -> bool {
     let inside = |f: &str| {
         let words =
@@ -98,7 +98,7 @@ pub fn rows<R: Forms>(format: Option<&str>, rows: &[R], listing: &Listing<'_>) -
         return rows.iter().map(|row| line(row.json())).collect();
     }
     let all = |form: fn(&R) -> &Value| Value::Array(rows.iter().map(|row| form(row).clone()).collect());
-    if is_whole_json(Some(format)) {
+    if is_json(Some(format)) {
         return json(&all(R::json));
     }
     if format.starts_with("{{range") || format.starts_with("{{ range") {
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(shown(Some("  table {{.Names}}")), shown(Some("table {{.Names}}")));
         let back: Value = serde_json::from_str(&shown(Some(" json "))).unwrap();
         assert_eq!(back, Value::Array(two()));
-        assert_eq!(shown(Some("{{ json . }}")), shown(Some("json")), "as podman's lists");
+        assert!(is_whole_json(Some("{{ json . }}")) && !is_whole_json(Some("{{json .Names}}")));
         assert_eq!(rows::<Value>(Some("json"), &[], &LISTING).unwrap(), "[]\n");
         assert_eq!(rows::<Value>(Some("{{.Names}}"), &[], &LISTING).unwrap(), "");
     }

@@ -55,9 +55,9 @@ impl Row<'_> {
         }
     }
 
-    fn pair(&self, of: fn(&Sample) -> Option<(u64, u64)>) -> String {
+    fn pair(&self, of: fn(&Sample) -> Option<(u64, u64)>, size: fn(u64) -> String) -> String {
         match self.of.sample.as_ref().and_then(of) {
-            Some((first, second)) => format!("{} / {}", units::size(first), units::size(second)),
+            Some((first, second)) => format!("{} / {}", size(first), size(second)),
             None => format!("{UNKNOWN} / {UNKNOWN}"),
         }
     }
@@ -94,14 +94,14 @@ impl Row<'_> {
         });
         let mut fields = json!({
             "AVGCPU": self.known(|_| percent(self.average())),
-            "BlockIO": self.pair(|s| s.disk),
+            "BlockIO": self.pair(|s| s.disk, units::decimal_size),
             "CPUPerc": self.known(|_| percent(self.cpu())),
             "Container": self.of.name,
             "ID": self.id(),
             "MemPerc": self.known(|_| percent(self.memory_percent())),
-            "MemUsage": self.memory(units::size),
+            "MemUsage": self.memory(units::decimal_size),
             "MemUsageBytes": self.memory(units::binary_size),
-            "NetIO": self.pair(|s| s.network),
+            "NetIO": self.pair(|s| s.network, units::decimal_size),
             "PIDS": self.known(|s| s.tasks.to_string()),
             "Up": up,
             "UpTime": up,
@@ -117,9 +117,11 @@ impl Row<'_> {
 
     fn docker_fields(&self) -> Value {
         let fields = self.podman_fields();
-        let names = ["BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "Name", "NetIO"];
+        let names = ["CPUPerc", "Container", "ID", "MemPerc", "Name"];
         let mut row: Map<String, Value> =
             names.into_iter().map(|name| (name.to_owned(), fields[name].clone())).collect();
+        row.insert("BlockIO".to_owned(), self.pair(|s| s.disk, units::size).into());
+        row.insert("NetIO".to_owned(), self.pair(|s| s.network, units::size).into());
         row.insert("MemUsage".to_owned(), fields["MemUsageBytes"].clone());
         row.insert("PIDs".to_owned(), fields["PIDS"].clone());
         Value::Object(row)
@@ -133,10 +135,10 @@ impl Row<'_> {
             "cpu_time": self.known(|s| time::go_duration(s.cpu)),
             "cpu_percent": self.known(|_| percent(self.cpu())),
             "avg_cpu": self.known(|_| percent(self.average())),
-            "mem_usage": self.memory(units::size),
+            "mem_usage": self.memory(units::decimal_size),
             "mem_percent": self.known(|_| percent(self.memory_percent())),
-            "net_io": self.pair(|s| s.network),
-            "block_io": self.pair(|s| s.disk),
+            "net_io": self.pair(|s| s.network, units::decimal_size),
+            "block_io": self.pair(|s| s.disk, units::decimal_size),
             "pids": self.known(|s| s.tasks.to_string()),
         })
     }

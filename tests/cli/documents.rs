@@ -418,6 +418,11 @@ fn labels_are_pairs_and_still_an_object() {
     let shown = docker(&env, &["volume", "inspect", "data"]).ok().json()[0].take();
     assert_eq!(keys(&shown), words("CreatedAt Driver Labels Mountpoint Name Options Scope"));
     assert_eq!(shown["Options"], Value::Null);
+    // Secrets are the list that podman's template shows row by row.
+    env.coracle(["secret", "create", "key", "-"]).stdin("value").ok();
+    let line = podman(&env, &["secret", "ls", "--format", "{{json .}}"]).ok();
+    assert_eq!(serde_json::from_str::<Value>(line.text()).unwrap()["Name"], "key");
+    assert!(podman(&env, &["system", "df", "--format", "{{json .}}"]).ok().json().is_array());
 }
 
 #[test]

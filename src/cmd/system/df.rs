@@ -37,7 +37,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         false => {
             let kinds = disk_usage::kinds(&usage, dialect);
             let listing = if dialect == Dialect::Docker { &DOCKER_SUMMARY } else { &SUMMARY };
-            rows::rows(args.format.as_deref(), &kinds, listing)?
+            let format = args.format.as_deref();
+            rows::rows(if rows::is_whole_json(format) { Some("json") } else { format }, &kinds, listing)?
         }
     };
     crate::ui::out(&text)?;

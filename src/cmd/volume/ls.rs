@@ -52,7 +52,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let list: Vec<Document> =
             volumes.iter().map(|volume| show(&store, volume, &users, dialect)).collect();
         rows::rows(
-            format,
+            if json { Some("json") } else { format },
             &list,
             &Listing { columns: &COLUMNS, no_heading: args.noheading, ..Listing::default() },
         )?

@@ -260,7 +260,7 @@ pub(super) fn document(facts: &Facts<'_>) -> Result<Document> {
     let all = serde_json::to_value(container(facts)?).unwrap_or_default();
     // An empty answer rather than none for scripts that read the status without asking whether there is one.
     let health = match &all["State"]["Health"] {
-        Value::Null => json!({ "Status": "", "FailingStreak": 0, "Log": null }),
+        Value::Null => json!({ "Status": "", "FailingStreak": 0, "Log": [] }),
         found => found.clone(),
     };
     let document = Document::new(all, &DIFFERENCES).with("State.Health", health.clone());
