@@ -80,7 +80,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let told = |name: &Reference| {
             let tagged =
                 |other: &&Reference| other.digest().is_none() && other.repository() == name.repository();
-            name.digest().is_some() && names.iter().any(|other| tagged(other))
+            name.digest().is_some() && names.iter().any(tagged)
         };
         lines.extend(names.iter().copied().filter(|name| !told(name)).map(|name| row(Some(name))));
     }

@@ -23,16 +23,18 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
 
 /// Removes members that are `null`; says whether there were any. The reader limits how deep it goes.
 fn without_nulls(value: &mut Value) -> bool {
+    let mut any = false;
     match value {
         Value::Object(members) => {
             let before = members.len();
             members.retain(|_, member| !member.is_null());
-            let removed = members.len() < before;
-            members.values_mut().fold(removed, |any, member| without_nulls(member) || any)
+            any = members.len() < before;
+            members.values_mut().for_each(|member| any |= without_nulls(member));
         }
-        Value::Array(elements) => elements.iter_mut().fold(false, |any, one| without_nulls(one) || any),
-        _ => false,
+        Value::Array(elements) => elements.iter_mut().for_each(|element| any |= without_nulls(element)),
+        _ => {}
     }
+    any
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Clients {
             Security::Verified | Security::Loopback => match Trust::new(&endpoint.certs).map(Arc::new) {
                 Ok(trust) => {
                     let own = identity.map(|own| tls::configuration(trust.clone(), Some(own))).transpose()?;
-                    (own.map(Tls::Checked), Tls::Checked(tls::configuration(trust, None)?))
+                    (own.map(Tls::checked), Tls::checked(tls::configuration(trust, None)?))
                 }
                 // A machine without authorities can speak plain http all the same.
                 Err(_) if scheme == "http" => (None, Tls::None),
@@ -77,11 +77,17 @@ impl Clients {
 /// How a client speaks TLS.
 enum Tls {
     /// With those it trusts.
-    Checked(ClientConfig),
+    Checked(Box<ClientConfig>),
     /// With anybody, which the user has said for this host.
     Unchecked(Option<Identity>),
     /// Not at all.
     None,
+}
+
+impl Tls {
+    fn checked(configuration: ClientConfig) -> Tls {
+        Tls::Checked(Box::new(configuration))
+    }
 }
 
 /// What to request besides the path.
@@ -364,7 +370,7 @@ fn client(endpoint: &Endpoint, tls: Tls) -> Result<Client> {
         builder = builder.no_proxy();
     }
     builder = match tls {
-        Tls::Checked(tls) => builder.tls_backend_preconfigured(tls),
+        Tls::Checked(tls) => builder.tls_backend_preconfigured(*tls),
         Tls::Unchecked(None) => builder.tls_danger_accept_invalid_certs(true),
         Tls::Unchecked(Some(identity)) => builder.tls_danger_accept_invalid_certs(true).identity(identity),
         Tls::None => builder.tls_certs_only([]),

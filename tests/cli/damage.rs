@@ -68,7 +68,7 @@ fn what_a_container_may_use_is_kept_while_its_plan_cannot_be_read() {
     for kind in KINDS {
         spoil(&plan, kind, &outside);
         for verb in [
-            &["volume", "prune", "-f"][..],
+            &["volume", "prune", "-af"][..],
             &["image", "prune", "-af"],
             &["system", "prune", "-af", "--volumes", "--filter", "label=none"],
             &["container", "prune", "-f", "--filter", "label=none"],
@@ -105,7 +105,7 @@ fn what_a_container_may_use_is_kept_while_its_plan_cannot_be_read() {
     env.coracle(["rm", "-f", "bad"]).ok();
     assert_eq!(names(&env, "names"), [""; 0]);
     env.coracle(["volume", "inspect", "kept"]).ok();
-    assert_eq!(env.coracle(["volume", "prune", "-f"]).ok().lines(), ["kept", "more", "used"]);
+    assert_eq!(env.coracle(["volume", "prune", "-af"]).ok().lines(), ["kept", "more", "used"]);
     assert!(!whole.is_empty());
 }
 
@@ -127,7 +127,7 @@ fn repair_sets_a_container_without_a_plan_aside_with_all_that_it_has() {
     assert_eq!(env.containers().len(), 1);
     assert_eq!(env.coracle(["system", "check", "-q"]).ok().stdout, "");
     env.coracle(["run", "--rm", "--name=bad", "--network=none", &image, "true"]).ok();
-    let free = env.coracle(["volume", "prune", "-f"]).ok();
+    let free = env.coracle(["volume", "prune", "-af"]).ok();
     assert_eq!((free.lines(), free.stderr.as_str()), (vec!["kept".to_owned()], ""));
     env.coracle(["system", "reset", "-f"]).ok();
     assert!(!env.root().exists());
@@ -306,7 +306,7 @@ fn case_25_a_link_in_the_place_of_a_directory_of_the_store_is_not_followed() {
             &["secret", "rm", "more"],
             &["rmi", "localhost/more"],
             &["commit", "c", "localhost/made"],
-            &["volume", "prune", "-f"],
+            &["volume", "prune", "-af"],
             &["image", "prune", "-af"],
             &["system", "prune", "-af", "--volumes"],
             &["system", "df"],
@@ -344,12 +344,12 @@ fn what_is_no_lock_file_is_not_waited_for() {
         let path = env.root().join(name);
         for kind in ["fifo", "link"] {
             spoil(&path, kind, &outside(&env));
-            for verb in [&["image", "prune", "-af"][..], &["volume", "prune", "-f"], &["images"]] {
+            for verb in [&["image", "prune", "-af"][..], &["volume", "prune", "-af"], &["images"]] {
                 env.coracle(verb).run();
             }
             let said = env.coracle(["system", "check", "-q", "--repair"]).ok();
             assert!(said.stdout.contains(&format!("Repaired {name}: set aside")), "{said}");
-            env.coracle(["volume", "prune", "-f"]).ok();
+            env.coracle(["volume", "prune", "-af"]).ok();
         }
     }
     assert!(is_untouched(&env));
@@ -373,7 +373,7 @@ fn a_create_that_is_killed_leaves_nothing_that_anybody_trips_over() {
         for verb in [
             &["system", "check"][..],
             &["system", "df"],
-            &["volume", "prune", "-f"],
+            &["volume", "prune", "-af"],
             &["image", "prune", "-f"],
             &["system", "check", "--repair", "--force"],
         ] {

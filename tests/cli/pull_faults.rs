@@ -485,7 +485,7 @@ fn what_a_failed_pull_leaves_is_pruned_at_once() {
         env.coracle([""; 0]).args(prune).ok();
         registry.release();
         assert_eq!(running.wait().text(), id);
-        assert_eq!((registry.count(&blobs[0]), registry.count(&blobs[1])), (1, 1));
+        assert_eq!(registry.count(&blobs[0]), 1);
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) const VERBS: [&[&str]; 34] = [
     &["inspect", "@"],
     &["volume", "create", "other"],
     &["volume", "rm", "other"],
-    &["volume", "prune", "-f"],
+    &["volume", "prune", "-af"],
     &["container", "prune", "-f"],
     &["rmi", "made"],
     &["system", "prune", "-f"],

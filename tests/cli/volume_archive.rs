@@ -156,7 +156,7 @@ fn case_34_filling_a_volume_stays_in_the_image() {
             }
         }
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1, "{at}");
-        env.coracle(["volume", "prune", "-f"]).ok();
+        env.coracle(["volume", "prune", "-af"]).ok();
     }
     // What a volume holds already is not touched.
     run(&env, &["-v", "full:/m"], "echo mine > /m/f");

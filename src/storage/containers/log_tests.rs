@@ -93,6 +93,8 @@ fn any_bytes_in_any_chunks_come_back() {
         for chunk in &chunks {
             w.append(Stream::Stdout, chunk).unwrap();
         }
+        // The beginning of a character may have been waited with.
+        drop(w);
         let mut back = Vec::new();
         for (_, full, text) in f.read(None) {
             back.extend(text);
@@ -100,7 +102,15 @@ fn any_bytes_in_any_chunks_come_back() {
                 back.push(b'\n');
             }
         }
-        prop_assert_eq!(back, chunks.concat());
+        let mut whole = chunks.concat();
+        if json {
+            // JSON is text: other bytes are replacement characters, one each.
+            let text = |chunk: std::str::Utf8Chunk<'_>| {
+                chunk.valid().to_owned() + &"\u{fffd}".repeat(chunk.invalid().len())
+            };
+            whole = whole.utf8_chunks().map(text).collect::<String>().into_bytes();
+        }
+        prop_assert_eq!(back, whole);
     });
 }
 
