@@ -151,7 +151,9 @@ impl Writer {
         let mut rest = bytes;
         while !rest.is_empty() {
             let window = &rest[..rest.len().min(most)];
-            let whole = window.len() - json::begun(window);
+            // No character is cut in two; what ends all has no more to come.
+            let whole =
+                if window.len() < rest.len() { window.len() - json::begun(window) } else { rest.len() };
             let length = memchr::memchr(b'\n', window).map_or(whole, |end| end + 1);
             let piece = &rest[..length];
             if self.block.len() + around + length * JSON_GROWTH > limit && !self.block.is_empty() {
