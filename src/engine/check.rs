@@ -208,7 +208,7 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
                 }
                 report.mended(&format!("image {}", image.id.short()));
             }
-            Err(error) => report.lines.push(format!("image {}: {error}", image.id.short())),
+            Err(error) => report.lines.push(format!("image {}: {}", image.id.short(), error.in_one_line())),
         }
     }
     Ok(())

@@ -125,6 +125,7 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
     let PortPublish { host_port, container_port, protocol, .. } = port;
     let error =
         |why: String| Error::new(Kind::Network, format!("cannot publish {port}: {why}")).caused_by(errno);
+    let plain = || Error::new(Kind::Network, format!("cannot publish {port}")).caused_by(errno);
     let another = match host_port.checked_add(if *host_port < 1024 { 8000 } else { 1 }) {
         Some(other) => format!("-p {other}:{container_port}"),
         None => format!("-p {container_port}"),
@@ -155,9 +156,10 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
                 "See the machine's addresses: ip -brief address. Or leave the address out for all of them.",
             )
         }
-        Errno::EMFILE => error("too many open files".to_owned())
-            .hint("Publish fewer ports, or raise the limit in this shell: ulimit -n $(ulimit -Hn)."),
-        _ => error(errno.desc().to_owned()),
+        Errno::EMFILE => {
+            plain().hint("Publish fewer ports, or raise the limit in this shell: ulimit -n $(ulimit -Hn).")
+        }
+        _ => plain(),
     }
 }
 

@@ -151,7 +151,7 @@ impl Keyring {
         let mut trouble = None;
         let mut told = |answer: Result<Option<Credentials>>| {
             answer.unwrap_or_else(|e| {
-                log::warn!("{e}");
+                log::warn!("{}", e.in_one_line());
                 trouble.get_or_insert(e.to_string());
                 None
             })

@@ -182,7 +182,11 @@ impl Fetcher<'_> {
                 Err(e) if is_local(&e) => return Err(e),
                 Err(e) => {
                     if at + 1 < candidate.endpoints.len() {
-                        (self.report)(Event::Warning(format!("mirror {}: {e}", endpoint.host())));
+                        (self.report)(Event::Warning(format!(
+                            "mirror {}: {}",
+                            endpoint.host(),
+                            e.in_one_line()
+                        )));
                     }
                     last = e;
                 }

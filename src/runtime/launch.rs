@@ -51,7 +51,9 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     if plan.limits.manages_cgroups
         && let Err(e) = cgroup::place_to_manage(plan.limits.cgroup_parent.as_deref())
     {
-        warnings.push(format!("systemd in the container will find no cgroup that it can change: {e}").into());
+        let why = e.in_one_line();
+        warnings
+            .push(format!("systemd in the container will find no cgroup that it can change: {why}").into());
     }
     let slirp = match plan.network.mode {
         NetworkMode::Slirp(_) => Some(slirp::find()?),

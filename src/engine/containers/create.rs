@@ -151,7 +151,7 @@ fn prepare_beside(store: &Store, plan: &ContainerSpec, holder: &ContainerDir) ->
     preflight::stop_holder(store, holder)?;
     prepare(store, plan).inspect_err(|_| {
         if let Err(error) = start(store, holder, None) {
-            log::warn!("container {} stays stopped: {error}", holder.id().short());
+            log::warn!("container {} stays stopped: {}", holder.id().short(), error.in_one_line());
         }
     })
 }

@@ -41,6 +41,6 @@ pub fn sweep(store: &Store) -> Result<()> {
 /// are free already, and what cannot be deleted now is deleted by a later command.
 pub fn tidy(store: &Store) {
     if let Err(error) = sweep(store) {
-        log::warn!("empty the trash: {error}: {}", error.causes().join(": "));
+        log::warn!("empty the trash: {}", error.in_one_line());
     }
 }

@@ -168,7 +168,7 @@ impl Drop for Paused<'_> {
     fn drop(&mut self) {
         if let Err(e) = containers::unpause(self.0) {
             // It may have been killed meanwhile.
-            log::warn!("cannot unpause container {}: {e}", self.0.id().short());
+            log::warn!("cannot unpause container {}: {}", self.0.id().short(), e.in_one_line());
         }
     }
 }
