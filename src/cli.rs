@@ -3,7 +3,6 @@
 //! Building all of it takes milliseconds, so only the part that a command line needs is built.
 
 use crate::cmd;
-use crate::cmd::options::switch::switchable;
 use crate::cmd::verbs;
 use crate::host::GlobalOptions;
 use clap::error::ErrorKind;
@@ -31,7 +30,7 @@ pub struct Cli {
 
 /// The program itself, without its verbs.
 fn root() -> clap::Command {
-    let root = GlobalOptions::augment_args(clap::Command::new("coracle")).mut_args(switchable);
+    let root = GlobalOptions::augment_args(clap::Command::new("coracle"));
     verbs::as_pflag(root.mut_args(without_empty_variable)).args_override_self(true)
 }
 

@@ -50,6 +50,9 @@ pub struct Args {
     /// With several containers, show each in its own colour
     #[arg(long)]
     pub color: bool,
+    /// Accepted for compatibility with docker: no log has extra attributes
+    #[arg(long, hide = true)]
+    pub details: bool,
 }
 
 /// `--tail`: how many lines, or all of them.

@@ -45,6 +45,24 @@ pub struct LsArgs {
     /// Do not shorten ids
     #[arg(long)]
     pub no_trunc: bool,
+    /// Show the latest pod
+    #[arg(short, long, hide = true)]
+    pub latest: bool,
+    /// Show namespaces
+    #[arg(long, hide = true)]
+    pub ns: bool,
+    /// Show the ids of containers
+    #[arg(long, hide = true)]
+    pub ctr_ids: bool,
+    /// Show the names of containers
+    #[arg(long, hide = true)]
+    pub ctr_names: bool,
+    /// Show the status of containers
+    #[arg(long, hide = true)]
+    pub ctr_status: bool,
+    /// Order of the pods
+    #[arg(long, hide = true, value_name = "KEY")]
+    pub sort: Option<String>,
 }
 
 const COLUMNS: [(&str, &str); 6] = [

@@ -1,6 +1,7 @@
 //! `coracle stop`.
 
 use crate::cmd::options::selection::SelectorArgs;
+use crate::container::Signal;
 use crate::engine::containers;
 use crate::engine::containers::selector::StatusFilter;
 use crate::error::Result;
@@ -19,6 +20,9 @@ pub struct Args {
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS",
           value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub time: Option<i64>,
+    /// Signal to send first, instead of the container's stop signal
+    #[arg(short, long, value_name = "SIGNAL")]
+    pub signal: Option<Signal>,
 }
 
 /// Stops containers, all at the same time.
@@ -31,7 +35,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut stopping = containers::Stopping::new(&store);
     let mut asked = Vec::new();
     for (name, found) in chosen {
-        asked.push((name, found.and_then(|container| stopping.begin(container, args.time))));
+        asked.push((name, found.and_then(|container| stopping.begin(container, args.signal, args.time))));
     }
     ui::each(asked, |(name, index)| {
         let index = index?;

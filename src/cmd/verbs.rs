@@ -1,6 +1,7 @@
 //! Verbs as enums for the parser, and as lists: only the requested command gets its arguments, because building
 //! all of them takes milliseconds.
 
+use super::options::switch::switchable;
 use clap::{Arg, Args, Command};
 
 /// One verb of a list.
@@ -48,10 +49,13 @@ pub fn arguments<A: Args>(command: Command) -> Command {
     as_pflag(A::augment_args(command)).about(about).long_about(None::<&str>)
 }
 
-/// Has an option take the next word as its value whatever that begins with (`--since -1h`), as docker's and podman's
-/// parser does.
+/// Has options read as docker's and podman's parser does: one with a value takes the next word, whatever that begins
+/// with (`--since -1h`); a flag takes a value after an equals sign only (`--latest=false`).
 pub fn as_pflag(command: Command) -> Command {
-    command.mut_args(|arg| if takes_word(&arg) { arg.allow_hyphen_values(true) } else { arg })
+    command.mut_args(|arg| {
+        let arg = switchable(arg);
+        if takes_word(&arg) { arg.allow_hyphen_values(true) } else { arg }
+    })
 }
 
 /// Whether an option takes the next word as its value.

@@ -26,6 +26,8 @@ fn a_value_may_begin_with_a_hyphen_in_every_command() {
     let (mut options, mut wrong) = (0, Vec::new());
     for (path, command) in all {
         for arg in command.get_arguments() {
+            // Each flag can be switched off.
+            assert!(!matches!(arg.get_action(), clap::ArgAction::SetTrue), "{path:?} {arg}");
             if arg.is_positional() || !arg.get_action().takes_values() || arg.is_require_equals_set() {
                 continue;
             }

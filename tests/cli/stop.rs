@@ -84,3 +84,17 @@ fn failures() {
     env.coracle(["stop", "-t", "soon", "nobody"]).fails(125);
     env.coracle(["stop", "--cidfile", "/nonexistent/file"]).fails(125).says("/nonexistent/file");
 }
+
+/// docker's: another signal for this time.
+#[test]
+fn a_signal_of_ones_own_is_sent_first() {
+    let env = TestEnv::new();
+    let script = "trap 'exit 7' USR1; while :; do sleep 0.05; done";
+    for (name, words) in [("a", &["stop", "-s", "USR1"][..]), ("b", &["stop", "--signal=USR1", "-t", "100"])]
+    {
+        start(&env, name, &[], script);
+        env.coracle(words).arg(name).ok();
+        assert_eq!(field(&env, name, "{{.State.ExitCode}}"), "7");
+    }
+    env.coracle(["stop", "-s", "WAT", "a"]).fails(125).says("WAT");
+}

@@ -12,7 +12,7 @@ use super::running::Running;
 use super::signal::ask;
 use super::start::start;
 use super::wait::{AFTER_KILL, rest_of_pause, wait_ended};
-use crate::container::Status;
+use crate::container::{Signal, Status};
 use crate::error::{Result, Warning};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ProcessRef};
@@ -75,17 +75,17 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         Stopping { store, all: Vec::new() }
     }
 
-    /// Like [`Stopping::ask`], with the container's own stop signal and time-out; `seconds` overrides the
-    /// time-out, and is forever if negative.
+    /// Like [`Stopping::ask`], with the container's own stop signal and time-out; `signal` and `seconds` override them,
+    /// and a negative time-out is forever.
     ///
     /// # Errors
     /// `Conflict` for a paused container, which could not act on the signal.
-    pub fn begin(&mut self, container: C, seconds: Option<i64>) -> Result<usize> {
+    pub fn begin(&mut self, container: C, signal: Option<Signal>, seconds: Option<i64>) -> Result<usize> {
         let dir = container.borrow();
         refuse_paused(dir)
             .map_err(|error| error.hint(format!("Or kill it as it is: coracle kill {}", dir.called())))?;
-        let (signal, patience) = stop_policy(dir, seconds);
-        self.ask(container, signal, patience)
+        let (own, patience) = stop_policy(dir, seconds);
+        self.ask(container, signal.map_or(own, Signal::number), patience)
     }
 
     /// The first half of stopping: signals a container, without waiting for it to exit. Returns its index.
