@@ -53,7 +53,7 @@ fn a_network_is_shared_with_what_belongs_to_it() {
         "0"
     );
     let call = env.coracle(["run", "--rm", "--network=container:web", "-p", "8080:80", "busybox", "true"]);
-    call.ok().says("published ports are dropped");
+    call.ok().says("Port mappings have been discarded");
     refused(&env, &["--network=container:web", "--dns", "1.1.1.1"], "--dns");
     refused(&env, &["--network=container:web", "--add-host", "a:1.1.1.1"], "--add-host");
     refused(&env, &["--network=container:web", "--sysctl", "net.ipv4.ip_forward=1"], "ip_forward");
