@@ -7,8 +7,9 @@ use clap::{Arg, ArgAction, Command};
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 
-/// Options to which an empty text says something: none at all.
-const EMPTY_IS_A_VALUE: [&str; 2] = ["entrypoint", "detach_keys"];
+/// Options to which an empty text says something, namely none at all, and the signal of `kill`, for which it is a
+/// mistake.
+const EMPTY_IS_A_VALUE: [&str; 3] = ["entrypoint", "detach_keys", "signal"];
 
 /// What stands next on a command line.
 pub(super) enum Token<'a> {
