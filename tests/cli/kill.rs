@@ -48,7 +48,7 @@ fn failures() {
     let env = TestEnv::new();
     env.coracle(["kill"]).fails(125);
     env.coracle(["kill", "nobody"]).fails(125).says("nobody");
-    for signal in ["0", "65", "WRONG"] {
+    for signal in ["0", "65", "WRONG", ""] {
         env.coracle(["kill", "-s", signal, "nobody"]).fails(125).says("signal");
     }
 }
