@@ -21,7 +21,7 @@ pub(super) fn check(text: &str) -> Result<Value, String> {
     let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let test = match (kind.to_ascii_uppercase().as_str(), command.trim()) {
         ("NONE", "") if check.is_empty() => vec!["NONE".to_owned()],
-        ("NONE", _) => return Err("NONE stands alone".to_owned()),
+        ("NONE", _) => return Err("nothing goes with NONE".to_owned()),
         ("CMD", "") => return Err("it has no command".to_owned()),
         ("CMD", command) => match serde_json::from_str::<Vec<String>>(command) {
             Ok(words) if words.is_empty() => return Err("it has no command".to_owned()),

@@ -15,12 +15,13 @@
 use crate::fork::{Doing, Failure};
 use crate::sys::fd::{mount_id, open_within};
 use crate::sys::mount::{self, Tree, attr};
+use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, fchdir, fchownat};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -175,8 +176,8 @@ fn existing_prefix(root: BorrowedFd<'_>, wanted: &Path) -> nix::Result<(OwnedFd,
     Ok((parent, prefix, Vec::new()))
 }
 
-/// Whether something may be made in `parent`, which `prefix` leads to: in the root itself and in memory
-/// always, in another mount only where that was asked for and no symlink leads there.
+/// Whether something may be made in `parent`, which `prefix` leads to: in the root itself and in the container's
+/// memory always, in another mount only where that was asked for and no symlink leads there.
 fn check_mount(
     root: BorrowedFd<'_>,
     parent: BorrowedFd<'_>,
@@ -186,7 +187,7 @@ fn check_mount(
 ) -> Result<(), Failure> {
     let fail = |e: Errno| Failure::new("make", shown, e);
     if mount_id(parent).map_err(fail)? == mount_id(root).map_err(fail)?
-        || fstatfs(parent).map_err(fail)?.filesystem_type() == TMPFS_MAGIC
+        || is_own_memory(parent).map_err(fail)?
     {
         return Ok(());
     }
@@ -204,6 +205,22 @@ fn check_mount(
         Ok(plain) if same(&fstat(&plain).map_err(fail)?, &fstat(parent).map_err(fail)?) => Ok(()),
         _ => refuse("a symbolic link leads to its place in another mount; make it there first"),
     }
+}
+
+/// Whether this directory is in a tmpfs that was made in this user namespace, and not in one of the host's that is
+/// bound here: only its owner may set an attribute of this class (xattr(7), Extended security attributes).
+fn is_own_memory(dir: BorrowedFd<'_>) -> nix::Result<bool> {
+    const PROBE: &CStr = c"security.coracle";
+    if fstatfs(dir)?.filesystem_type() != TMPFS_MAGIC {
+        return Ok(false);
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = openat(dir, ".", flags, Mode::empty())?;
+    if xattr::set(opened.as_fd(), PROBE, b"").is_err() {
+        return Ok(false);
+    }
+    xattr::remove(opened.as_fd(), PROBE)?;
+    Ok(true)
 }
 
 fn make(mut parent: OwnedFd, names: &[PathBuf], target: Target, shown: &str) -> Result<OwnedFd, Failure> {

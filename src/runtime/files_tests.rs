@@ -192,3 +192,21 @@ fn case_24_the_working_directory_is_inside_or_refused() {
         assert!(failure.detail.contains("not inside"), "{failure:?}");
     });
 }
+
+#[test]
+fn case_22_memory_of_the_host_is_a_source_as_any_other() {
+    in_namespaces("case_22_memory_of_the_host_is_a_source_as_any_other", || {
+        let space = Space::new();
+        let volume = tempfile::tempdir_in("/dev/shm").unwrap();
+        let source = std::fs::File::open(volume.path()).unwrap();
+        assert_eq!(fstatfs(&source).unwrap().filesystem_type(), TMPFS_MAGIC);
+        let tree = mount::open_tree(source.as_fd(), Path::new(""), Tree::Clone).unwrap();
+        mount_at(space.root.as_fd(), Path::new("/data"), Target::Directory, tree.as_fd()).unwrap();
+        ensure_target(space.root.as_fd(), Path::new("/data/new"), Target::Directory).unwrap_err();
+        assert_eq!(std::fs::read_dir(volume.path()).unwrap().count(), 0);
+        // What was made for the container is the container's.
+        let memory = mount::new_mount(c"tmpfs", &[], 0).unwrap();
+        mount_at(space.root.as_fd(), Path::new("/memory"), Target::Directory, memory.as_fd()).unwrap();
+        ensure_target(space.root.as_fd(), Path::new("/memory/new"), Target::Directory).unwrap();
+    });
+}

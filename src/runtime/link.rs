@@ -4,6 +4,7 @@
 //! outside the network namespace is told; but the interface's link-local address contains it (RFC 4291, appendix A),
 //! and `/proc/PID/net/if_inet6` lists addresses (proc_pid_net(5)).
 
+use crate::sys::read::text_of;
 use std::net::Ipv6Addr;
 
 /// The interface that slirp4netns makes.
@@ -20,7 +21,7 @@ pub struct Link {
 
 /// The interface of the container with this first process; `None` if it cannot be seen.
 pub fn of(pid: i32) -> Option<Link> {
-    Some(read(&std::fs::read_to_string(format!("/proc/{pid}/net/if_inet6")).ok()?))
+    Some(read(&text_of(format!("/proc/{pid}/net/if_inet6")).ok()?))
 }
 
 /// The lines of `if_inet6`: address, number, length of the prefix, scope, flags and name, in hex.

@@ -297,8 +297,22 @@ pub fn default_children() {
 /// `SIGPIPE`).
 pub fn default_signals() {
     for number in 1..=64 {
-        // SAFETY: SIG_DFL is always a valid action; SIGKILL, SIGSTOP and libc's own two are refused
-        // and need no resetting.
+        // SAFETY: SIG_DFL is always a valid action; SIGKILL and SIGSTOP are refused and need no resetting.
         unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    // The C library keeps two to itself and refuses them, but a caller may have ignored those, too. Zeroes are the
+    // kernel's sigaction with SIG_DFL on every architecture (rt_sigaction(2)).
+    let default = [0_u64; 4];
+    for number in [32, 33] {
+        // SAFETY: the kernel reads no more than these 32 bytes; its set of signals has 8.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                8_usize,
+            )
+        };
     }
 }

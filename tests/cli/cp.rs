@@ -286,7 +286,9 @@ fn a_symlink_as_the_target_leads_to_what_is_written() {
     let outside = env.file("outside", "mine");
     inside(&env, &format!("ln -s {} /out; ln -s /nosuch/x /lost; ln -s round /round", outside.display()));
     env.coracle(["cp", "new", "web:/out"]).fails(125).says("could not be found on container web");
-    env.coracle(["cp", "new", "web:/lost"]).fails(125).says("\"/nosuch\" could not be found on container web");
+    env.coracle(["cp", "new", "web:/lost"])
+        .fails(125)
+        .says("\"/nosuch\" could not be found on container web");
     env.coracle(["cp", "new", "web:/round"]).fails(125);
     assert_eq!(fs::read_to_string(&outside).unwrap(), "mine");
     // And here.

@@ -319,7 +319,7 @@ fn a_registry_may_be_its_own_authority() {
         pull().fails(125).says("pinging container registry");
     }
     env.file(&format!("{dir}/ca.crt"), read("server.crt"));
-    pull().fails(125).says("was not found");
+    pull().fails(125).says("manifest unknown");
     // It is trusted for the names that it has.
     let port = registry.address.rsplit(':').next().unwrap();
     let local = format!("home/.config/containers/certs.d/localhost:{port}");
@@ -329,9 +329,9 @@ fn a_registry_may_be_its_own_authority() {
 
     let elsewhere = TestEnv::new();
     let named = elsewhere.coracle(["pull", "--cert-dir"]).arg(env.path().join(dir)).arg(&name);
-    named.fails(125).says("was not found");
+    named.fails(125).says("manifest unknown");
     let system = elsewhere.coracle(["pull", &name]).env("SSL_CERT_FILE", made.join("server.crt"));
-    system.fails(125).says("was not found");
+    system.fails(125).says("manifest unknown");
 }
 
 /// A registry that speaks TLS only.

@@ -472,5 +472,7 @@ fn a_filter_chooses_among_the_named() {
     assert_eq!(started.lines(), ["a"]);
     assert_eq!(env.coracle(["start", "--filter", "name=nobody", "b"]).ok().stdout, "");
     env.coracle(["start", "--filter", "label=tier=x", "nosuch"]).fails(125).says("nosuch");
-    env.coracle(["stop", "--filter", "label=tier=x", "a"]).fails(125).says("no arguments are needed with --filter");
+    env.coracle(["stop", "--filter", "label=tier=x", "a"])
+        .fails(125)
+        .says("no arguments are needed with --filter");
 }

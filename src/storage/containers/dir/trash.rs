@@ -54,7 +54,9 @@ impl ContainerDir {
     /// else is removed.
     fn remove_id_file(&self, file: &Path) {
         let is_small = file.symlink_metadata().is_ok_and(|status| status.is_file() && status.len() <= 65);
-        if is_small && std::fs::read_to_string(file).is_ok_and(|text| text.trim_end() == self.id.as_str()) {
+        if is_small
+            && std::fs::read(file).is_ok_and(|text| text.trim_ascii_end() == self.id.as_str().as_bytes())
+        {
             let _ = std::fs::remove_file(file);
         }
     }
