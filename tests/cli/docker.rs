@@ -226,3 +226,25 @@ fn events_are_dockers() {
     ]);
     assert_eq!(shown.text(), "container destroy web");
 }
+
+#[test]
+fn a_new_volume_is_roots_to_docker_and_the_users_to_podman() {
+    let env = TestEnv::with_images();
+    let owner = |call: Call, volume: &str| {
+        let volume = format!("{volume}:/new");
+        let call = call.args(["run", "--rm", "--network=none", "-u=7", "-v", &volume]);
+        call.args(["busybox", "stat", "-c", "%u:%g", "/new"]).ok().text().to_owned()
+    };
+    let under = |name: &str| match name {
+        "docker" => {
+            let stores: Vec<String> =
+                env.stores().map(|store| format!("--storage-opt=additionalimagestore={store}")).collect();
+            docker(&env, &[""; 0]).args(stores)
+        }
+        _ => env.coracle([""; 0]),
+    };
+    assert_eq!(owner(under("podman"), "a"), "7:0");
+    assert_eq!(owner(under("docker"), "a"), "7:0");
+    assert_eq!(owner(under("docker"), "b"), "0:0");
+    env.coracle(["volume", "rm", "a", "b"]).ok();
+}

@@ -51,7 +51,7 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-/// Gives an unused directory to `owner`: it is empty and belongs to its creator.
+/// Gives an unused directory to `owner`: it is empty and belongs to its creator. In docker's dialect it stays root's.
 ///
 /// # Errors
 /// Those of `owner`, and of the calls it takes.
@@ -60,7 +60,7 @@ pub(super) fn first_use(
     directory: &Path,
     owner: impl FnOnce() -> Result<(u32, u32), Failure>,
 ) -> Result<(), Failure> {
-    if !plan.ids.is_shifted() {
+    if plan.files.as_docker && !plan.ids.is_shifted() {
         return Ok(());
     }
     let found = fs::metadata(directory).doing("look at", directory)?;
