@@ -7,9 +7,9 @@ use clap::{Arg, ArgAction, Command};
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 
-/// Options to which an empty text says something, namely none at all, and the signal of `kill`, for which it is a
-/// mistake.
-const EMPTY_IS_A_VALUE: [&str; 3] = ["entrypoint", "detach_keys", "signal"];
+/// Options to which an empty text says something, namely none at all, and those for which it is a mistake: the signal
+/// of `kill`, and numbers that are not read as plain integers.
+const EMPTY_IS_A_VALUE: [&str; 6] = ["entrypoint", "detach_keys", "signal", "cpus", "oom_score_adj", "tail"];
 
 /// What stands next on a command line.
 pub(super) enum Token<'a> {
@@ -194,6 +194,8 @@ mod tests {
             ("run --detach-keys _ alpine", "run --detach-keys _ alpine"),
             ("run -e _ alpine", "run -e _ alpine"),
             ("run --stop-timeout= alpine", "run --stop-timeout= alpine"),
+            ("run --cpus= --oom-score-adj= alpine", "run --cpus= --oom-score-adj= alpine"),
+            ("logs --tail= c", "logs --tail= c"),
             ("run -v --name= alpine", "run -v --name= alpine"),
             ("run alpine sh --name=", "run alpine sh --name="),
             ("rm -- --filter=", "rm -- --filter="),

@@ -21,7 +21,7 @@ use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 /// Most bytes of `/etc/passwd` and `/etc/group` that are read.
-const DATABASE_MAX: u64 = 16 << 20;
+pub(super) const DATABASE_MAX: usize = 16 << 20;
 /// Most supplementary groups (`NGROUPS_MAX`).
 const GROUPS_MAX: usize = 65536;
 
@@ -95,8 +95,8 @@ pub(super) fn read_database(root: BorrowedFd<'_>, path: &str) -> Result<Option<V
         return Err(not_plain(&shown));
     }
     let mut content = Vec::new();
-    file.take(DATABASE_MAX + 1).read_to_end(&mut content).doing("read the container's", &shown)?;
-    if content.len() as u64 > DATABASE_MAX {
+    file.take(DATABASE_MAX as u64 + 1).read_to_end(&mut content).doing("read the container's", &shown)?;
+    if content.len() > DATABASE_MAX {
         return Err(Failure::other("read the container's", shown, "it is larger than 16 MiB"));
     }
     Ok(Some(content))

@@ -444,3 +444,34 @@ fn an_image_goes_with_its_container() {
     eventually("the image is gone", || gone("kept:1"));
     assert!(env.containers().is_empty());
 }
+
+#[test]
+fn who_loses_a_race_for_a_name_leaves_the_winners_id_file() {
+    let env = TestEnv::with_images();
+    let create = || {
+        let options = ["create", "--name=c", "--cidfile=cid", "--network=none", "busybox", "true"];
+        env.coracle(options).start()
+    };
+    for _ in 0..8 {
+        let (one, other) = (create(), create());
+        let (one, other) = (one.wait(), other.wait());
+        let won = if one.code == 0 { &one } else { &other };
+        assert_eq!((won.code, one.code.max(other.code)), (0, 125), "{one}{other}");
+        let written = std::fs::read_to_string(env.path().join("cid")).unwrap();
+        assert_eq!(written, won.text());
+        env.coracle(["rm", "c"]).ok();
+        assert!(!env.path().join("cid").exists());
+    }
+    // What the file of somebody else says stays until there is a container.
+    env.file("cid", "mine");
+    env.coracle(["create", "--cidfile=cid", "--network=none", "--user=x:y:z", "busybox"]).fails(125);
+    env.coracle(["create", "--name=taken", "--network=none", "busybox"]).ok();
+    env.coracle(["create", "--name=taken", "--cidfile=cid", "--network=none", "busybox"]).fails(125);
+    assert_eq!(std::fs::read_to_string(env.path().join("cid")).unwrap(), "mine");
+    // Nobody reads here.
+    nix::unistd::mkfifo(&env.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    env.coracle(["create", "--cidfile=pipe", "--network=none", "busybox"]).fails(125).says("pipe");
+    let left: Vec<_> = std::fs::read_dir(env.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".cid")), "{left:?}");
+    env.coracle(["rm", "taken"]).ok();
+}

@@ -119,3 +119,14 @@ fn added_groups_and_entries_of_groups_stay() {
         format!("games\nof-games:x:{}:games", host[3])
     );
 }
+
+#[test]
+fn a_large_passwd_of_a_read_only_container_has_room() {
+    let env = TestEnv::with_images();
+    let script = "head -c 1500000 /dev/zero | tr '\\0' '\\n' >> /etc/passwd";
+    env.coracle(["run", "--name=made", "--network=none", "busybox", "sh", "-c", script]).ok();
+    env.coracle(["commit", "-q", "made", "large"]).ok();
+    env.coracle(["rm", "made"]).ok();
+    let call = env.coracle(["run", "--rm", "--read-only", "--network=none", "-u=1234", "large", "id", "-un"]);
+    assert_eq!(call.ok().text(), "1234");
+}

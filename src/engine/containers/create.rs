@@ -6,7 +6,7 @@
 //! gets the requested name once the old container is gone, so a failure loses nothing.
 
 use super::find::{find, holder};
-use super::id_file::IdFile;
+use super::id_file::{Begun, IdFile};
 use super::records::{discard, keep, record};
 use super::start::start;
 use super::{log_tag, preflight, shared, sources};
@@ -108,9 +108,7 @@ pub fn create(
         (true, None) => Some(prepare(store, &spec)?),
         (true, Some(holder)) => Some(prepare_beside(store, &spec, holder)?),
     };
-    if let Some(file) = &cidfile {
-        file.write(&spec)?;
-    }
+    let id_file = cidfile.as_ref().map(|file| file.begin(&spec)).transpose()?;
     let made = match &holder {
         None => make(store, &mut spec, named),
         Some(holder) => replace_holder(store, &spec, holder),
@@ -123,6 +121,9 @@ pub fn create(
                 spec.name,
                 dir.path().display()
             );
+            if let Some(Err(error)) = id_file.map(Begun::finish) {
+                warnings.push(format!("the container's id is not in the file asked for: {error}").into());
+            }
             // A start does that in parallel.
             if !start && !spec.lifecycle.auto_remove {
                 keep(store, &dir, &spec)?;
@@ -130,8 +131,9 @@ pub fn create(
             Ok(Created { spec, dir, prepared, warnings })
         }
         Err(error) => {
-            // It names a container that does not exist.
-            cidfile.map(|file| std::fs::remove_file(file.path));
+            if let Some(file) = id_file {
+                file.abandon();
+            }
             Err(error)
         }
     }

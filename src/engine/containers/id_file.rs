@@ -3,9 +3,11 @@
 use crate::error::{Context, Error, Kind, Result};
 use crate::spec::ContainerSpec;
 use crate::text::quoted;
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use nix::libc;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// A file for a container's id.
 #[derive(Debug, Clone)]
@@ -34,14 +36,91 @@ impl IdFile {
         Ok(())
     }
 
-    /// Writes the id.
+    /// Makes sure that the id can be written, before the container is made. Commands that compete for a name may have
+    /// one file: what is there stays as it is until this one's container is made.
     ///
     /// # Errors
     /// A file that cannot be written, or has appeared since.
-    pub(super) fn write(&self, spec: &ContainerSpec) -> Result<()> {
+    pub(super) fn begin(&self, spec: &ContainerSpec) -> Result<Begun<'_>> {
         let context = || format!("cannot write the container's id to {}", self.path.display());
-        let opened = if self.is_podmans { File::create(&self.path) } else { File::create_new(&self.path) };
-        let mut file = opened.context(Kind::Usage, context)?;
-        file.write_all(spec.id.as_str().as_bytes()).context(Kind::Usage, context)
+        let id = spec.id.as_str();
+        if !self.is_podmans {
+            let mut file = File::create_new(&self.path).context(Kind::Usage, context)?;
+            file.write_all(id.as_bytes()).context(Kind::Usage, context)?;
+            return Ok(Begun { path: &self.path, id: id.to_owned(), kind: Place::Made });
+        }
+        let kind = match self.beside(id) {
+            Some(beside) => Place::Beside(beside),
+            // A directory that takes no file, or an end of a pipe, which must have a reader.
+            None => {
+                let mut how = OpenOptions::new();
+                how.write(true).create(true).truncate(false).custom_flags(libc::O_NONBLOCK);
+                Place::Open(how.open(&self.path).context(Kind::Usage, context)?)
+            }
+        };
+        Ok(Begun { path: &self.path, id: id.to_owned(), kind })
+    }
+
+    /// A new file in the same directory with this id, to take the place of a file or of nothing.
+    fn beside(&self, id: &str) -> Option<PathBuf> {
+        if self.path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+            return None;
+        }
+        let beside = self.path.with_file_name(format!(".{id}.cid"));
+        let mut file = File::create_new(&beside).ok()?;
+        match file.write_all(id.as_bytes()) {
+            Ok(()) => Some(beside),
+            Err(_) => {
+                let _ = fs::remove_file(&beside);
+                None
+            }
+        }
+    }
+}
+
+/// A file for the id of a container that is about to be made.
+pub(super) struct Begun<'a> {
+    path: &'a Path,
+    id: String,
+    kind: Place,
+}
+
+enum Place {
+    /// It is there, and was not before.
+    Made,
+    /// To be renamed.
+    Beside(PathBuf),
+    /// To be written.
+    Open(File),
+}
+
+impl Begun<'_> {
+    /// Writes the id of the container, which is there now.
+    ///
+    /// # Errors
+    /// Those of rename(2) and write(2).
+    pub(super) fn finish(self) -> io::Result<()> {
+        match self.kind {
+            Place::Made => Ok(()),
+            Place::Beside(beside) => {
+                fs::rename(&beside, self.path).inspect_err(|_| drop(fs::remove_file(&beside)))
+            }
+            Place::Open(mut file) => {
+                // What is no regular file has no length.
+                let _ = file.set_len(0);
+                file.write_all(self.id.as_bytes())
+            }
+        }
+    }
+
+    /// Leaves nothing that names a container that does not exist.
+    pub(super) fn abandon(self) {
+        match self.kind {
+            Place::Made if fs::read(self.path).is_ok_and(|text| text == self.id.as_bytes()) => {
+                let _ = fs::remove_file(self.path);
+            }
+            Place::Beside(beside) => drop(fs::remove_file(beside)),
+            Place::Made | Place::Open(_) => {}
+        }
     }
 }

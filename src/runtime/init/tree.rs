@@ -20,6 +20,7 @@ use crate::fork::{Doing, Failure};
 use crate::runtime::files::{self, Generated, Scratch};
 use crate::runtime::masks;
 use crate::runtime::namespaces::{NamespaceOwner, SHM};
+use crate::runtime::passwd;
 use crate::sys::fd::open_within;
 use crate::sys::mount::{self, Tree, attr};
 use nix::errno::Errno;
@@ -138,7 +139,9 @@ fn over_itself(order: &Order, host: &Host) -> Result<(OwnedFd, Scratch), Failure
     mount::set_attributes(tree.as_fd(), 0, 0, libc::MS_PRIVATE, true).doing("set propagation of", merged)?;
     mount::move_mount(tree.as_fd(), host.root.as_fd()).doing("mount root on", merged)?;
     let secrets = order.secrets.iter().map(|secret| secret.value.len());
-    Ok((tree, Scratch::new(host.beside.as_fd(), secrets)?))
+    // Whole copies of the image's passwd and group may come to lie there.
+    let accounts = if order.plan.security.readonly_root { [passwd::DATABASE_MAX; 2].as_slice() } else { &[] };
+    Ok((tree, Scratch::new(host.beside.as_fd(), secrets.chain(accounts.iter().copied()))?))
 }
 
 /// A target that must be a real directory of the image's, or is made: never a symlink's end.
