@@ -462,3 +462,26 @@ impl Architecture {
         }
     }
 }
+
+#[test]
+fn what_others_prune_meanwhile_is_loaded_again() {
+    let env = TestEnv::new();
+    let (name, _) = env.pulled(busybox(), "load/pruned");
+    env.coracle(["save", "-q", "-o", "image.tar", &name]).ok();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while std::time::Instant::now() < until {
+                env.coracle(["image", "prune", "-af"]).ok();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while std::time::Instant::now() < until {
+                    env.coracle(["load", "-q", "-i", "image.tar"]).ok();
+                }
+            });
+        }
+    });
+}

@@ -21,6 +21,8 @@ const IMAGES_MAX: usize = 1000;
 const NESTING_MAX: usize = 3;
 /// Most bytes of all their manifests and configurations together, which are held in memory.
 const HELD_MAX: usize = 32 << 20;
+/// How often an image is begun again when other commands remove what it stands on.
+const ATTEMPTS: u32 = 10;
 
 /// An image that came from an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +73,7 @@ pub fn load(
     stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Loaded>> {
     let candidates = candidates(source)?;
-    candidates.into_iter().map(|candidate| bring(store, source, candidate, report, stop)).collect()
+    candidates.iter().map(|candidate| bring(store, source, candidate, report, stop)).collect()
 }
 
 fn candidates(source: &Source) -> Result<Vec<Candidate>> {
@@ -297,14 +299,31 @@ enum Slot {
     Job(LayerJob),
 }
 
-/// Brings one image into the store.
+/// Brings one image into the store; once more where another command has removed what was there already.
 fn bring(
     store: &Store,
     source: &Source,
-    image: Candidate,
+    image: &Candidate,
     report: &dyn Fn(Progress),
     stop: &dyn Fn() -> bool,
 ) -> Result<Loaded> {
+    let mut attempt = 0;
+    loop {
+        match bring_once(store, source, image, report, stop) {
+            Err(e) if e.kind() == Kind::NotFound && attempt < ATTEMPTS => attempt += 1,
+            other => return other,
+        }
+    }
+}
+
+fn bring_once(
+    store: &Store,
+    source: &Source,
+    image: &Candidate,
+    report: &dyn Fn(Progress),
+    stop: &dyn Fn() -> bool,
+) -> Result<Loaded> {
+    let loaded = || Loaded { id: image.id.clone(), names: image.names.clone() };
     // docker's archives have no manifest: the one that is here is as good as one made up.
     if image.manifest.is_none()
         && let Some(here) = store.images().find(image.id.as_str())?
@@ -313,12 +332,12 @@ fn bring(
         for name in &image.names {
             store.images().tag(&lock, &here, name)?;
         }
-        return Ok(Loaded { id: image.id, names: image.names });
+        return Ok(loaded());
     }
     let give_up = Arc::new(AtomicBool::new(false));
     let mut slots = Vec::new();
     let mut new_blobs = Vec::new();
-    let begun = begin(store, source, &image, &give_up, (report, stop), &mut slots, &mut new_blobs);
+    let begun = begin(store, source, image, &give_up, (report, stop), &mut slots, &mut new_blobs);
     if begun.is_err() {
         give_up.store(true, Ordering::Relaxed);
     }
@@ -346,8 +365,8 @@ fn bring(
         blob.publish()?;
         failpoint::reach("load.published");
     }
-    let (manifest, media_type) = match image.manifest {
-        Some(manifest) => manifest,
+    let (manifest, media_type) = match &image.manifest {
+        Some((manifest, media_type)) => (manifest.clone(), *media_type),
         None => {
             let config = (image.id.clone(), image.config.len() as u64);
             (Manifest::new(Family::Docker, config, layers).bytes()?, Family::Docker.manifest())
@@ -360,7 +379,7 @@ fn bring(
         NewImage { manifest: &manifest, media_type, config: &image.config, names: &image.names, index: None };
     store.images().record(&lock, &new)?;
     report(Progress::Image(image.id.clone()));
-    Ok(Loaded { id: image.id, names: image.names })
+    Ok(loaded())
 }
 
 /// Starts unpacking what is not here; returns the descriptors of all layers.
