@@ -184,7 +184,7 @@ check "exec shows the limit" 0 "67108864" "$c" exec still cat /sys/fs/cgroup/mem
 check "exec is under the limits" 0 "0::/" sh -c "$c exec still cat /proc/self/cgroup | grep -x 0::/"
 check "update" 0 "still" "$c" update -m 128m still
 check "takes effect" 0 "134217728" "$c" exec still cat /sys/fs/cgroup/memory.max
-check "stats" 0 "134MB" "$c" stats --no-stream still
+check "stats" 0 "134.2MB" "$c" stats --no-stream still
 check "run without a cgroup" 0 "" "$c" run -d --name late --network=none "$image" sleep 1000
 check "pause makes one" 0 "late" "$c" pause late
 check "rm -f of paused and limited ones" 0 "" "$c" rm -f -t 0 still late oom twice
@@ -206,7 +206,7 @@ if systemctl --user show-environment >/dev/null 2>&1; then
     check "nothing else was ended" 0 "active" systemctl --user is-active victim
     for option in --network=none --network=host -v/sys:/sys:rslave --userns=nomap --uidmap=0:1:1000; do
         check "a first process like systemd manages its cgroups, $option" 0 "made" $unit "$c" run --rm --systemd=always \
-            "$option" "$image" sh -c 'cd /sys/fs/cgroup && mkdir below && echo $$ >below/cgroup.procs && echo made'
+            "$option" "$image" sh -c 'cd /sys/fs/cgroup && mkdir below && echo 0 >below/cgroup.procs && echo made'
     done
     check "rm -f of the one apart" 0 "apart" "$c" rm -f -t 0 apart
     systemctl --user stop victim

@@ -50,7 +50,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         depend: args.depend,
         force: args.force,
         volumes: args.volumes,
-        seconds: args.time,
+        // Docker kills at once.
+        seconds: args.time.or_else(|| ui::docker().then_some(0)),
     };
     let mut remover = Remover::begin(&store, how, &chosen)?;
     ui::warn(&remover.warnings);

@@ -248,3 +248,21 @@ fn a_new_volume_is_roots_to_docker_and_the_users_to_podman() {
     assert_eq!(owner(under("docker"), "b"), "0:0");
     env.coracle(["volume", "rm", "a", "b"]).ok();
 }
+
+#[test]
+fn a_forced_removal_waits_for_nothing() {
+    let env = TestEnv::with_images();
+    env.coracle([
+        "run",
+        "-d",
+        "--name=c",
+        "--network=none",
+        "--stop-timeout=3600",
+        "busybox",
+        "sleep",
+        "1000",
+    ])
+    .ok();
+    docker(&env, &["rm", "-f", "c"]).ok();
+    assert!(env.containers().is_empty());
+}
