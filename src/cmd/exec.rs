@@ -1,5 +1,6 @@
 //! `coracle exec`.
 
+use crate::cmd::options::attached::{input_is_no_terminal, lacks_terminal};
 use crate::cmd::options::files;
 use crate::engine::containers::exec::{self, ExecRequest};
 use crate::error::{Context, Error, Kind, Result};
@@ -67,6 +68,9 @@ pub struct Args {
 /// # Errors
 /// An unknown or stopped container; 126 and 127 when the command cannot be executed or is not found.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    if lacks_terminal(args.tty, args.interactive && !args.detach) {
+        return Err(input_is_no_terminal());
+    }
     let store = super::store(env)?;
     let (dir, argv) = match (&args.cidfile, args.words.split_first()) {
         (Some(file), _) => {

@@ -3,7 +3,7 @@
 use super::options::container::{CreationArgs, RunArgs};
 use super::options::creation;
 use super::options::pulling::pulling;
-use crate::cmd::options::attached::Attaching;
+use crate::cmd::options::attached::{Attaching, input_is_no_terminal, lacks_terminal};
 use crate::engine::Engine;
 use crate::engine::containers::{self, Created, Started};
 use crate::engine::images::remove;
@@ -40,6 +40,10 @@ pub struct Args {
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a failed pull; a failed start.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    if lacks_terminal(args.container.terminal.tty, args.container.terminal.interactive && !args.run.detach) {
+        ui::report(&input_is_no_terminal());
+        return Ok(ExitCode::FAILURE);
+    }
     let attachment = attachment(&args)?;
     let Args { mut container, run, words, .. } = args;
     container.lifecycle.rm |= run.rmi;

@@ -19,6 +19,10 @@ macro_rules! phrases {
 }
 
 phrases! {
+    /// Input for a terminal does not come from one, which only docker refuses.
+    input_is_no_terminal() Usage,
+        "the input device is not a TTY",
+        "the input device is not a TTY";
     /// No container has this name or id.
     no_container(name: &str) NotFound,
         "no container with name or ID {name:?} found: no such container",
@@ -240,8 +244,7 @@ warnings! {
         "Published ports are discarded when using {network} network mode";
     /// Input for a terminal does not come from one.
     not_a_terminal()
-        "The input device is not a TTY. The --tty and --interactive flags might not work properly",
-        "the input device is not a TTY";
+        "The input device is not a TTY. The --tty and --interactive flags might not work properly",;
     /// An ordinary user cannot lower the score of its processes.
     oom_score_raised(asked: i32, least: i32)
         "Requested oom_score_adj={asked} is lower than the current one, changing to {least}",

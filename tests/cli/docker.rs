@@ -266,3 +266,18 @@ fn a_forced_removal_waits_for_nothing() {
     docker(&env, &["rm", "-f", "c"]).ok();
     assert!(env.containers().is_empty());
 }
+
+#[test]
+fn a_terminal_without_one_for_input_is_refused() {
+    let env = TestEnv::with_images();
+    let stores: Vec<String> =
+        env.stores().map(|store| format!("--storage-opt=additionalimagestore={store}")).collect();
+    let run =
+        docker(&env, &[""; 0]).args(stores).args(["run", "--rm", "-it", "--network=none", "busybox", "cat"]);
+    run.fails(1).says("the input device is not a TTY");
+    assert!(env.containers().is_empty());
+    env.coracle(["run", "-d", "--name=c", "--network=none", "busybox", "sleep", "1000"]).ok();
+    docker(&env, &["exec", "-it", "c", "true"]).fails(1).says("the input device is not a TTY");
+    docker(&env, &["exec", "-t", "c", "true"]).ok();
+    docker(&env, &["rm", "-f", "c"]).ok();
+}

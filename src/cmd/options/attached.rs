@@ -1,11 +1,24 @@
 //! Attaching the caller's terminal to a container: shared by `run`, `start --attach` and `attach`.
 
 use crate::engine::containers::Running;
-use crate::error::Result;
+use crate::error::{Error, Result, phrases};
 use crate::plan::keys::DetachKeys;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
+use crate::ui;
 use crate::ui::terminal::{Attachment, Ended, Terminal};
+use std::io::IsTerminal;
+
+/// Whether input for a terminal is to come from something else, where docker refuses that: what waits for keys would
+/// wait for ever. podman goes on.
+pub(in crate::cmd) fn lacks_terminal(tty: bool, stdin: bool) -> bool {
+    ui::docker() && tty && stdin && !std::io::stdin().is_terminal()
+}
+
+/// The refusal of what [`lacks_terminal`] finds.
+pub(in crate::cmd) fn input_is_no_terminal() -> Error {
+    phrases::input_is_no_terminal().hint("Leave -t out.")
+}
 
 /// How the caller is attached to a container that was made before: as far as that one takes input and has a
 /// terminal itself. `visiting` is what the command does that has not started it.
