@@ -112,6 +112,20 @@ impl Place {
         Ok(names.filter(|name| !name.starts_with('.')).collect())
     }
 
+    /// Removes the files that were being written when their writer was killed. The caller sees to it that nobody
+    /// writes here.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(super) fn clear_unfinished(&self) -> Result<()> {
+        let names = tree::names(self.as_fd()).map_err(|e| failed("read", &self.path, e.into()))?;
+        let names = names.into_iter().filter_map(|name| name.into_string().ok());
+        for name in names.filter(|name| name.starts_with(record::FRESH)) {
+            self.remove_file(&name)?;
+        }
+        Ok(())
+    }
+
     /// The status of an entry, not following links; `None` if it does not exist.
     ///
     /// # Errors

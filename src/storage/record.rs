@@ -119,6 +119,9 @@ pub(super) fn read_in<T: DeserializeOwned>(
     parsed.map_err(|e| damaged(io::Error::new(ErrorKind::InvalidData, e)))
 }
 
+/// How the names of files begin that are being written and will be renamed.
+pub(super) const FRESH: &str = ".new-";
+
 /// Replaces a file in a directory whole, mode 0600; `path` is what it is called in messages.
 ///
 /// # Errors
@@ -141,7 +144,7 @@ fn replace_as(
     bytes: &[u8],
     (durability, mode): (Durability, Option<u32>),
 ) -> Result<()> {
-    let fresh = format!(".new-{}", unique());
+    let fresh = format!("{FRESH}{}", unique());
     let write = || -> io::Result<()> {
         let mut file = open_regular(dir, &fresh, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
         if let Some(mode) = mode {

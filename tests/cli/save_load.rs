@@ -436,6 +436,8 @@ fn a_killed_load_leaves_nothing_that_stays() {
             env.coracle(["rmi", "--force", &id]).ok();
         }
     }
+    // What is left where it was killed while it wrote a record.
+    fs::write(env.root().join("refs/.new-1"), "{").unwrap();
     // A day later.
     for dir in ["tmp", "oci/blobs/sha256"] {
         for left in fs::read_dir(env.root().join(dir)).unwrap().flatten() {

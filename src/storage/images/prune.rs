@@ -1,6 +1,6 @@
 //! Removing unused images.
 
-use super::{Images, Listed, damage};
+use super::{IMAGES, Images, Listed, REFS, damage};
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::containers::Unreadable;
@@ -74,6 +74,9 @@ impl Images {
     /// Removes what no image and no container names: layers, and blobs that nobody is about to name. Commands
     /// that failed or were killed leave such.
     fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
+        for kind in [IMAGES, REFS, "oci"] {
+            self.own(kind)?.clear_unfinished()?;
+        }
         let alone = lock::nobody_makes(&self.roots.data)?;
         let age = if alone.is_some() { Duration::ZERO } else { ORPHAN_AGE };
         if let Some(named) = self.named_blobs()? {
