@@ -1,6 +1,6 @@
 //! Log messages on standard error.
 
-use crate::sys::process::called;
+use crate::sys::process::{Identity, identity};
 use log::{LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 
@@ -61,43 +61,25 @@ impl Log for Stderr {
             return;
         }
         // One write per line, so that lines of several processes do not mix. Nobody to tell on failure.
-        let _ = std::io::stderr().write_all(line(record, Style::of_process()).as_bytes());
+        let _ = std::io::stderr().write_all(line(record, identity()).as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-/// Whose form the lines have.
-#[derive(Debug, Clone, Copy)]
-enum Style {
-    Own,
-    /// Fields, each with its name.
-    Podman,
-    Docker,
-}
-
-impl Style {
-    fn of_process() -> Style {
-        match called() {
-            name if name == "podman" => Style::Podman,
-            name if name == "docker" => Style::Docker,
-            _ => Style::Own,
-        }
-    }
-}
-
-fn line(record: &Record<'_>, style: Style) -> String {
+/// The line in the form of whom this process stands for; podman's has fields, each with its name.
+fn line(record: &Record<'_>, whose: Identity) -> String {
     // What an image or a registry wrote must not steer the terminal.
     let text = record.args().to_string().replace(char::is_control, " ");
-    match (record.level(), style) {
-        (level, Style::Podman) => {
+    match (record.level(), whose) {
+        (level, Identity::Podman) => {
             let time = chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
             let level = if level == log::Level::Warn { "warning" } else { level.as_str() };
             format!("time=\"{time}\" level={} msg={text:?}\n", level.to_ascii_lowercase())
         }
         (log::Level::Error, _) => format!("Error: {text}\n"),
-        (log::Level::Warn, Style::Own) => format!("Warning: {text}\n"),
-        (log::Level::Warn, Style::Docker) => format!("WARNING: {text}\n"),
+        (log::Level::Warn, Identity::Coracle) => format!("Warning: {text}\n"),
+        (log::Level::Warn, Identity::Docker) => format!("WARNING: {text}\n"),
         (level, _) => format!("{} {} {text}\n", level.as_str().to_ascii_lowercase(), record.target()),
     }
 }
@@ -108,15 +90,15 @@ mod tests {
 
     #[test]
     fn warnings_read_as_sentences_and_details_say_where() {
-        let record = |level, text, style| {
+        let record = |level, text, whose| {
             let args = format_args!("{text}");
-            line(&Record::builder().level(level).target("coracle::x").args(args).build(), style)
+            line(&Record::builder().level(level).target("coracle::x").args(args).build(), whose)
         };
-        assert_eq!(record(log::Level::Warn, "one id only", Style::Own), "Warning: one id only\n");
-        assert_eq!(record(log::Level::Warn, "a\x1b[2Jb\n", Style::Own), "Warning: a [2Jb \n");
-        assert_eq!(record(log::Level::Debug, "joined", Style::Own), "debug coracle::x joined\n");
-        assert_eq!(record(log::Level::Warn, "one id only", Style::Docker), "WARNING: one id only\n");
-        let fields = record(log::Level::Warn, "no \"x\"", Style::Podman);
+        assert_eq!(record(log::Level::Warn, "one id only", Identity::Coracle), "Warning: one id only\n");
+        assert_eq!(record(log::Level::Warn, "a\x1b[2Jb\n", Identity::Coracle), "Warning: a [2Jb \n");
+        assert_eq!(record(log::Level::Debug, "joined", Identity::Coracle), "debug coracle::x joined\n");
+        assert_eq!(record(log::Level::Warn, "one id only", Identity::Docker), "WARNING: one id only\n");
+        let fields = record(log::Level::Warn, "no \"x\"", Identity::Podman);
         assert!(fields.starts_with("time=\"20"), "{fields}");
         assert!(fields.ends_with("\" level=warning msg=\"no \\\"x\\\"\"\n"), "{fields}");
     }

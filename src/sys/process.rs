@@ -6,10 +6,25 @@ use nix::libc;
 use nix::unistd::Pid;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// What this process was called by, without directories: a symbolic link's name, say.
-pub fn called() -> std::ffi::OsString {
+/// By which name this process was called, through a symbolic link say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Its own, or any other.
+    Coracle,
+    /// `podman`.
+    Podman,
+    /// `docker`.
+    Docker,
+}
+
+/// By which name this process was called; directories do not count.
+pub fn identity() -> Identity {
     let name = std::env::args_os().next().unwrap_or_default();
-    std::path::Path::new(&name).file_name().unwrap_or_default().to_owned()
+    match std::path::Path::new(&name).file_name() {
+        Some(name) if name == "podman" => Identity::Podman,
+        Some(name) if name == "docker" => Identity::Docker,
+        _ => Identity::Coracle,
+    }
 }
 
 /// Which side of a clone this is.

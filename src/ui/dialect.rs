@@ -1,28 +1,9 @@
 //! Who this process is: its own name, or podman's or docker's when it is called by one of them.
 
 use crate::error::{Error, FAILED, Kind};
-use crate::sys::process::called;
 use std::process::ExitCode;
 
-/// By which name this process was called, through a symbolic link say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
-    /// Its own, or any other.
-    Coracle,
-    /// `podman`.
-    Podman,
-    /// `docker`.
-    Docker,
-}
-
-/// By which name this process was called.
-pub fn identity() -> Identity {
-    match called() {
-        name if name == "podman" => Identity::Podman,
-        name if name == "docker" => Identity::Docker,
-        _ => Identity::Coracle,
-    }
-}
+pub use crate::sys::process::{Identity, identity};
 
 /// Whether this process was called `docker`.
 pub fn docker() -> bool {
