@@ -67,9 +67,17 @@ impl Document {
     /// A document of a value with all its fields. The names in a path are separated by dots; `*` stands for every
     /// element of a list or object.
     pub fn new(all: Value, differences: &[(&str, Differs)]) -> Document {
-        let (mut seen, mut json) = (all.clone(), all);
+        Document { json: Some(all.clone()), seen: all }.differing("", differences)
+    }
+
+    /// The document with these differences too, whose paths lie below another: what several documents have.
+    #[must_use]
+    pub fn differing(self, below: &str, differences: &[(&str, Differs)]) -> Document {
+        let Document { mut seen, json } = self;
+        let mut json = json.unwrap_or_else(|| seen.clone());
         for (path, differs) in differences {
-            let path: Vec<&str> = path.split('.').collect();
+            let path: Vec<&str> =
+                below.split('.').filter(|name| !name.is_empty()).chain(path.split('.')).collect();
             match differs {
                 Differs::Omitted => at(&mut json, &path, &mut |found| is_empty(found)),
                 Differs::Unset => at(&mut json, &path, &mut |found| found.is_null()),
@@ -104,6 +112,12 @@ impl Document {
     /// A document whose forms are made.
     pub fn of(seen: Value, json: Value) -> Document {
         Document { seen, json: Some(json) }
+    }
+
+    /// A document whose forms are made from another's: once, where that has only one.
+    pub fn mapped(other: &impl Forms, change: impl Fn(&Value) -> Value) -> Document {
+        let json = (!std::ptr::eq(other.seen(), other.json())).then(|| change(other.json()));
+        Document { seen: change(other.seen()), json }
     }
 
     /// A document that looks the same everywhere.

@@ -1,6 +1,7 @@
 //! The documents of `inspect`.
 
 mod container;
+mod differences;
 mod image;
 mod limits;
 

@@ -1,9 +1,9 @@
 //! The networks that there are: those that every account has, by podman's or docker's names.
 
 use super::Dialect;
+use crate::image::Digest;
 use crate::spec::network::SlirpOptions;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 /// A network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,15 @@ pub fn all(dialect: Dialect) -> &'static [Network] {
     }
 }
 
+/// The id of a network, which is made from its name, as podman does.
+pub fn id(name: &str) -> String {
+    Digest::sha256_of(name.as_bytes()).hex().to_owned()
+}
+
 impl Network {
-    /// Made from the name, as podman does.
+    /// Its [`id`](id()).
     pub fn id(&self) -> String {
-        Sha256::digest(self.name).iter().map(|byte| format!("{byte:02x}")).collect()
+        id(self.name)
     }
 
     /// What a template may name; a `whole` id is not shortened.

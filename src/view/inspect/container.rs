@@ -16,6 +16,7 @@ use facts::Facts;
 mod docker;
 mod facts;
 mod health;
+mod host;
 mod mounts;
 mod network;
 mod podman;

@@ -6,12 +6,13 @@ use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::text::{Differs, Document};
 use crate::view::Dialect;
+use crate::view::inspect::differences::{self, HEALTH_CHECK};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Where templates see something else than podman's JSON shows.
-const PODMAN: [(&str, Differs); 25] = [
+const PODMAN: [(&str, Differs); 20] = [
     ("Created", Differs::Time),
     ("Variant", Differs::Omitted),
     ("VirtualSize", Differs::Omitted),
@@ -30,37 +31,15 @@ const PODMAN: [(&str, Differs); 25] = [
     ("Config.Shell", Differs::Omitted),
     ("History.*.created", Differs::Time),
     ("History.*.*", Differs::Omitted),
-    ("Healthcheck.StartPeriod", Differs::Duration),
-    ("Healthcheck.Interval", Differs::Duration),
-    ("Healthcheck.Timeout", Differs::Duration),
-    ("Healthcheck.StartInterval", Differs::Duration),
-    ("Healthcheck.*", Differs::Omitted),
     ("Healthcheck", Differs::Unset),
     ("Labels", Differs::Nil),
 ];
 
 /// Where templates see something else than docker's JSON shows.
-const DOCKER: [(&str, Differs); 21] = [
+const DOCKER: [(&str, Differs); 4] = [
     ("Variant", Differs::Omitted),
     ("OsVersion", Differs::Omitted),
-    ("Config.ExposedPorts", Differs::Omitted),
-    ("Config.Healthcheck.StartPeriod", Differs::Duration),
-    ("Config.Healthcheck.Interval", Differs::Duration),
-    ("Config.Healthcheck.Timeout", Differs::Duration),
-    ("Config.Healthcheck.StartInterval", Differs::Duration),
-    ("Config.Healthcheck.*", Differs::Omitted),
-    ("Config.Healthcheck", Differs::Unset),
-    ("Config.ArgsEscaped", Differs::Omitted),
-    ("Config.NetworkDisabled", Differs::Omitted),
-    ("Config.MacAddress", Differs::Omitted),
-    ("Config.StopSignal", Differs::Omitted),
-    ("Config.StopTimeout", Differs::Unset),
-    ("Config.Shell", Differs::Omitted),
     ("Config.Env", Differs::Nil),
-    ("Config.Cmd", Differs::Nil),
-    ("Config.Volumes", Differs::Nil),
-    ("Config.Entrypoint", Differs::Nil),
-    ("Config.OnBuild", Differs::Nil),
     ("Config.Labels", Differs::Nil),
 ];
 
@@ -232,7 +211,8 @@ fn podman(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
     let all = serde_json::to_value(&shown).unwrap_or_default();
     // The field's name in podman's program.
     let healthcheck = all["Healthcheck"].clone();
-    Document::new(all, &PODMAN).with("HealthCheck", healthcheck)
+    let document = Document::new(all, &PODMAN).differing("Healthcheck", &HEALTH_CHECK);
+    document.with("HealthCheck", healthcheck)
 }
 
 fn docker(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
@@ -282,7 +262,7 @@ fn docker(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
         root: json!({ "Type": "layers", "Layers": config.rootfs.diff_ids }),
         metadata: Metadata { last_tag_time: "0001-01-01T00:00:00Z" },
     };
-    Document::new(serde_json::to_value(&shown).unwrap_or_default(), &DOCKER)
+    differences::docker_config(Document::new(serde_json::to_value(&shown).unwrap_or_default(), &DOCKER))
 }
 
 /// Names without what docker leaves out of them; unlike in listings the tag stays.

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::text::{Differs, Document};
 use crate::view::Dialect;
 use crate::view::dialect::short_image_name;
+use crate::view::inspect::differences;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -18,25 +19,12 @@ mod host;
 const STOP_TIMEOUT: u32 = 10;
 
 /// Where templates see something else than JSON shows. Times are strings in docker.
-const DIFFERENCES: [(&str, Differs); 53] = [
+const DIFFERENCES: [(&str, Differs); 30] = [
     ("State.Health", Differs::Unset),
     ("SizeRw", Differs::Unset),
     ("SizeRootFs", Differs::Unset),
     ("Mounts.*.Name", Differs::Omitted),
     ("Mounts.*.Driver", Differs::Omitted),
-    ("Config.ExposedPorts", Differs::Omitted),
-    ("Config.Healthcheck.StartPeriod", Differs::Duration),
-    ("Config.Healthcheck.Interval", Differs::Duration),
-    ("Config.Healthcheck.Timeout", Differs::Duration),
-    ("Config.Healthcheck.StartInterval", Differs::Duration),
-    ("Config.Healthcheck.*", Differs::Omitted),
-    ("Config.Healthcheck", Differs::Unset),
-    ("Config.ArgsEscaped", Differs::Omitted),
-    ("Config.NetworkDisabled", Differs::Omitted),
-    ("Config.MacAddress", Differs::Omitted),
-    ("Config.StopSignal", Differs::Omitted),
-    ("Config.StopTimeout", Differs::Unset),
-    ("Config.Shell", Differs::Omitted),
     ("HostConfig.Annotations", Differs::Omitted),
     ("HostConfig.Mounts", Differs::Omitted),
     ("HostConfig.StorageOpt", Differs::Omitted),
@@ -48,10 +36,6 @@ const DIFFERENCES: [(&str, Differs); 53] = [
     ("HostConfig.MaskedPaths", Differs::Omitted),
     ("HostConfig.ReadonlyPaths", Differs::Omitted),
     ("ExecIDs", Differs::Nil),
-    ("Config.Cmd", Differs::Nil),
-    ("Config.Volumes", Differs::Nil),
-    ("Config.Entrypoint", Differs::Nil),
-    ("Config.OnBuild", Differs::Nil),
     ("HostConfig.Binds", Differs::Nil),
     ("HostConfig.VolumesFrom", Differs::Nil),
     ("HostConfig.CapAdd", Differs::Nil),
@@ -64,12 +48,6 @@ const DIFFERENCES: [(&str, Differs); 53] = [
     ("HostConfig.DeviceRequests", Differs::Nil),
     ("NetworkSettings.SecondaryIPAddresses", Differs::Nil),
     ("NetworkSettings.SecondaryIPv6Addresses", Differs::Nil),
-    ("NetworkSettings.Networks.*.SecondaryIPAddresses", Differs::Omitted),
-    ("NetworkSettings.Networks.*.SecondaryIPv6Addresses", Differs::Omitted),
-    ("NetworkSettings.Ports.*", Differs::Nil),
-    ("NetworkSettings.Networks.*.DriverOpts", Differs::Nil),
-    ("NetworkSettings.Networks.*.IPAMConfig", Differs::Nil),
-    ("NetworkSettings.Networks.*.Links", Differs::Nil),
     ("NetworkSettings.Networks.*.Aliases", Differs::Nil),
     ("NetworkSettings.Networks.*.DNSNames", Differs::Nil),
 ];
@@ -183,7 +161,8 @@ struct Config {
 
 pub(super) fn document(facts: &Facts<'_>) -> Result<Document> {
     let all = serde_json::to_value(container(facts)?).unwrap_or_default();
-    Ok(Document::new(all, &DIFFERENCES))
+    let document = Document::new(all, &DIFFERENCES).differing("NetworkSettings", &network::DIFFERENCES);
+    Ok(differences::docker_config(document))
 }
 
 fn container(facts: &Facts<'_>) -> Result<Container> {
@@ -248,7 +227,7 @@ fn state(facts: &Facts<'_>) -> State {
 
 fn config(facts: &Facts<'_>) -> Config {
     let plan = &facts.plan;
-    let stop_signal = plan.lifecycle.stop_signal.to_string().parse::<Signal>().unwrap_or(Signal::TERM);
+    let stop_signal = facts.stop_signal();
     Config {
         hostname: plan.hostname.clone(),
         domain_name: plan.domainname.clone().unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use super::time::{NEVER, time};
 use crate::container::ids::{Extent, IdMaps};
-use crate::container::{ExitRecord, Status};
+use crate::container::{ExitRecord, Signal, Status};
 use crate::spec::{ContainerSpec, LogDriver, NetworkMode, Resources, RootSpec, Share};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, ExecRecord, LOST_EXIT_CODE, RunRecord, Summary};
@@ -65,6 +65,11 @@ impl Facts<'_> {
 
     pub(super) fn restarts(&self) -> u32 {
         self.run.as_ref().map_or(0, |run| run.restarts)
+    }
+
+    /// By its usual name.
+    pub(super) fn stop_signal(&self) -> Signal {
+        self.plan.lifecycle.stop_signal.to_string().parse().unwrap_or(Signal::TERM)
     }
 
     pub(super) fn log_path(&self) -> String {

@@ -5,10 +5,21 @@ use crate::error::Result;
 use crate::runtime::link::{self, Link};
 use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::containers::PortRecord;
+use crate::text::Differs;
 use crate::view::Dialect;
+use crate::view::network::id;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+
+/// Where templates see something else than JSON of either dialect shows, below `NetworkSettings`.
+pub(super) const DIFFERENCES: [(&str, Differs); 6] = [
+    ("Networks.*.SecondaryIPAddresses", Differs::Omitted),
+    ("Networks.*.SecondaryIPv6Addresses", Differs::Omitted),
+    ("Ports.*", Differs::Nil),
+    ("Networks.*.DriverOpts", Differs::Nil),
+    ("Networks.*.IPAMConfig", Differs::Nil),
+    ("Networks.*.Links", Differs::Nil),
+];
 
 /// `NetworkSettings`: podman's fields, which are docker's too.
 #[derive(Debug, Serialize)]
@@ -149,11 +160,6 @@ pub(super) fn network_name(mode: &NetworkMode, dialect: Dialect) -> Option<&'sta
         NetworkMode::Slirp(_) => Some("slirp4netns"),
         NetworkMode::Container(_) | NetworkMode::Ns(_) => None,
     }
-}
-
-/// The id of a network, which is made from its name.
-fn id(name: &str) -> String {
-    Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `HostConfig.PortBindings`: what was asked for.

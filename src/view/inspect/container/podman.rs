@@ -3,13 +3,14 @@
 use super::facts::{Facts, dependencies, shown_path, shown_paths};
 use super::time::{NEVER, time};
 use super::{health, mounts, network, secrets};
-use crate::container::{Signal, Status};
+use crate::container::Status;
 use crate::error::Result;
 use crate::runtime::cgroup;
 use crate::spec::{HealthCheck, RootSpec};
 use crate::storage::containers::ExecRecord;
 use crate::text::{Differs, Document};
 use crate::view::Dialect;
+use crate::view::inspect::differences::HEALTH_CHECK;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 mod host;
 
 /// Where templates see something else than JSON shows.
-const DIFFERENCES: [(&str, Differs); 74] = [
+const DIFFERENCES: [(&str, Differs); 58] = [
     ("Created", Differs::Time),
     ("State.StartedAt", Differs::Time),
     ("State.FinishedAt", Differs::Time),
@@ -39,22 +40,10 @@ const DIFFERENCES: [(&str, Differs); 74] = [
     ("Mounts.*.SubPath", Differs::Omitted),
     ("NetworkSettings.SecondaryIPAddresses", Differs::Omitted),
     ("NetworkSettings.SecondaryIPv6Addresses", Differs::Omitted),
-    ("NetworkSettings.Networks.*.SecondaryIPAddresses", Differs::Omitted),
-    ("NetworkSettings.Networks.*.SecondaryIPv6Addresses", Differs::Omitted),
     ("NetworkSettings.Networks.*.AdditionalMACAddresses", Differs::Omitted),
     ("NetworkSettings.Networks.*.Aliases", Differs::Omitted),
     ("NetworkSettings.Networks", Differs::Omitted),
-    ("Config.Healthcheck.StartPeriod", Differs::Duration),
-    ("Config.Healthcheck.Interval", Differs::Duration),
-    ("Config.Healthcheck.Timeout", Differs::Duration),
-    ("Config.Healthcheck.StartInterval", Differs::Duration),
-    ("Config.Healthcheck.*", Differs::Omitted),
     ("Config.Healthcheck", Differs::Unset),
-    ("Config.StartupHealthCheck.StartPeriod", Differs::Duration),
-    ("Config.StartupHealthCheck.Interval", Differs::Duration),
-    ("Config.StartupHealthCheck.Timeout", Differs::Duration),
-    ("Config.StartupHealthCheck.StartInterval", Differs::Duration),
-    ("Config.StartupHealthCheck.*", Differs::Omitted),
     ("Config.StartupHealthCheck", Differs::Unset),
     ("Config.HealthcheckOnFailureAction", Differs::Omitted),
     ("Config.HealthLogDestination", Differs::Omitted),
@@ -88,10 +77,6 @@ const DIFFERENCES: [(&str, Differs); 74] = [
     ("HostConfig.BlkioDeviceReadIOps", Differs::Nil),
     ("HostConfig.BlkioDeviceWriteIOps", Differs::Nil),
     ("HostConfig.CgroupConf", Differs::Nil),
-    ("NetworkSettings.Ports.*", Differs::Nil),
-    ("NetworkSettings.Networks.*.DriverOpts", Differs::Nil),
-    ("NetworkSettings.Networks.*.IPAMConfig", Differs::Nil),
-    ("NetworkSettings.Networks.*.Links", Differs::Nil),
 ];
 
 /// A container.
@@ -263,7 +248,11 @@ pub(super) fn document(facts: &Facts<'_>) -> Result<Document> {
         Value::Null => json!({ "Status": "", "FailingStreak": 0, "Log": [] }),
         found => found.clone(),
     };
-    let document = Document::new(all, &DIFFERENCES).with("State.Health", health.clone());
+    let document = Document::new(all, &DIFFERENCES)
+        .differing("NetworkSettings", &network::DIFFERENCES)
+        .differing("Config.Healthcheck", &HEALTH_CHECK)
+        .differing("Config.StartupHealthCheck", &HEALTH_CHECK)
+        .with("State.Health", health.clone());
     // The name it had once.
     Ok(document.with("State.Healthcheck", health))
 }
@@ -372,7 +361,6 @@ fn config(facts: &Facts<'_>) -> Config {
     let plan = &facts.plan;
     let check = health::check(facts);
     let check = check.as_ref();
-    let stop_signal = plan.lifecycle.stop_signal.to_string().parse::<Signal>().unwrap_or(Signal::TERM);
     Config {
         hostname: plan.hostname.clone(),
         domain_name: plan.domainname.clone().unwrap_or_default(),
@@ -392,7 +380,7 @@ fn config(facts: &Facts<'_>) -> Config {
         on_build: None,
         labels: plan.labels.clone(),
         annotations: plan.annotations.clone(),
-        stop_signal: stop_signal.to_string(),
+        stop_signal: facts.stop_signal().to_string(),
         startup_health_check: check.and_then(health::startup),
         healthcheck: check.map(health::config),
         healthcheck_on_failure_action: check.map_or("none", |check| check.on_failure.as_str()),

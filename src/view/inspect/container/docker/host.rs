@@ -1,8 +1,9 @@
 //! `HostConfig` in docker's document.
 
-use crate::spec::{DeviceSpec, LogDriver, Share};
+use crate::spec::{LogDriver, Share};
 use crate::view::Dialect;
 use crate::view::inspect::container::facts::{Facts, limit, shown_path, shown_paths, user_mode};
+use crate::view::inspect::container::host::{Device, RestartPolicy};
 use crate::view::inspect::container::{mounts, network};
 use crate::view::inspect::limits::{self, Limits};
 use serde::Serialize;
@@ -75,23 +76,6 @@ struct LogConfig {
     config: Map<String, Value>,
 }
 
-/// Whether it is started again.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RestartPolicy {
-    name: &'static str,
-    maximum_retry_count: u32,
-}
-
-/// A device of the host.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Device {
-    path_on_host: String,
-    path_in_container: String,
-    cgroup_permissions: String,
-}
-
 /// A limit of its processes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -99,14 +83,6 @@ struct Ulimit {
     name: String,
     hard: i64,
     soft: i64,
-}
-
-fn device(device: &DeviceSpec) -> Device {
-    Device {
-        path_on_host: shown_path(Some(&device.host)),
-        path_in_container: shown_path(Some(&device.inside)),
-        cgroup_permissions: device.permissions.clone(),
-    }
 }
 
 /// A namespace of its own has no name.
@@ -161,7 +137,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
         runtime: "runc",
         isolation: "",
         limits: limits::shown(&facts.limits, plan, Dialect::Docker),
-        devices: plan.devices.iter().map(device).collect(),
+        devices: plan.devices.iter().map(Device::from).collect(),
         device_cgroup_rules: Vec::new(),
         device_requests: Vec::new(),
         kernel_memory_tcp: 0,

@@ -1,10 +1,11 @@
 //! `HostConfig` in podman's document.
 
 use crate::runtime::cgroup;
-use crate::spec::{DeviceSpec, LogDriver, SeccompSpec};
+use crate::spec::{LogDriver, SeccompSpec};
 use crate::text::units;
 use crate::view::Dialect;
 use crate::view::inspect::container::facts::{Facts, id_lines, limit, shown_path, user_mode};
+use crate::view::inspect::container::host::{Device, RestartPolicy};
 use crate::view::inspect::container::{mounts, network};
 use crate::view::inspect::limits::{self, Limits};
 use serde::Serialize;
@@ -83,29 +84,12 @@ struct LogConfig {
     size: String,
 }
 
-/// Whether it is started again.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RestartPolicy {
-    name: &'static str,
-    maximum_retry_count: u32,
-}
-
 /// Lines of id maps.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct IdMappings {
     uid_map: Vec<String>,
     gid_map: Vec<String>,
-}
-
-/// A device of the host.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Device {
-    path_on_host: String,
-    path_in_container: String,
-    cgroup_permissions: String,
 }
 
 /// A limit of its processes.
@@ -115,14 +99,6 @@ struct Ulimit {
     name: String,
     soft: i64,
     hard: i64,
-}
-
-fn device(device: &DeviceSpec) -> Device {
-    Device {
-        path_on_host: shown_path(Some(&device.host)),
-        path_in_container: shown_path(Some(&device.inside)),
-        cgroup_permissions: device.permissions.clone(),
-    }
 }
 
 pub(super) fn config(facts: &Facts<'_>) -> Host {
@@ -188,7 +164,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
         console_size: [0, 0],
         isolation: "",
         limits: limits::shown(&facts.limits, plan, Dialect::Podman),
-        devices: plan.devices.iter().map(device).collect(),
+        devices: plan.devices.iter().map(Device::from).collect(),
         disk_quota: 0,
         init: plan.process.init,
         ulimits: plan.limits.ulimits.iter().map(ulimit).collect(),
