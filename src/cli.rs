@@ -78,7 +78,7 @@ pub fn read(words: &[OsString]) -> Result<Cli, Box<Refused>> {
     let given = words::given(words, &root);
     let words = given.as_deref().unwrap_or(words);
     let path = path::of(words, &root);
-    if let Some(cli) = short(words, &path, root.clone()) {
+    if let Some(cli) = short(words, &path, root) {
         return Ok(cli);
     }
     let mut tree = help::with_examples(tree(), &path);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod confirm;
 mod dialect;
+mod documents;
 mod each;
 mod out;
 pub mod progress;
@@ -17,6 +18,7 @@ pub mod terminal;
 
 pub use confirm::confirm;
 pub use dialect::{Identity, Telling, docker, docker_exit_code, docker_failure, identity};
+pub use documents::Shape;
 pub use each::each;
 pub use out::{divert, lost, out};
 

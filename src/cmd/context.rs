@@ -3,11 +3,9 @@
 use super::verbs::verbs;
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, Env};
-use crate::text::template::Template;
-use crate::ui::rows::{self, Listing, is_json};
-use crate::ui::{self, out};
+use crate::ui::rows::{self, Listing};
+use crate::ui::{Shape, out};
 use crate::view;
-use serde_json::Value;
 use std::process::ExitCode;
 
 /// The only context.
@@ -94,13 +92,8 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
 
 fn inspect(args: &InspectArgs, endpoint: &str) -> Result<()> {
     args.contexts.iter().try_for_each(|name| known(name))?;
-    let format = args.format.as_deref().filter(|format| !is_json(Some(format)));
-    let template = format.map(Template::parse).transpose()?;
-    let shown = vec![view::context::record(DEFAULT, endpoint); args.contexts.len().max(1)];
-    match template {
-        Some(template) => shown.iter().try_for_each(|value| out(&(template.render(value)? + "\n"))),
-        None => ui::out(&rows::json(&Value::Array(shown))?),
-    }
+    let shape = Shape::parse(args.format.as_deref(), false)?;
+    shape.print(&vec![view::context::record(DEFAULT, endpoint); args.contexts.len().max(1)])
 }
 
 fn known(name: &str) -> Result<()> {

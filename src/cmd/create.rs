@@ -3,7 +3,6 @@
 use super::options::container::CreationArgs;
 use super::options::creation;
 use super::options::pulling::pulling;
-use crate::engine::Engine;
 use crate::engine::containers;
 use crate::error::Result;
 use crate::host::Env;
@@ -41,7 +40,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= args.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
+    let engine = super::store::engine(&store, env);
     let made = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&made.warnings);
     ui::out(&format!("{}\n", made.spec.id))?;

@@ -1,15 +1,14 @@
 //! `coracle events`.
 
+use super::dialect::{Period, period};
 use crate::engine::events::{Events, EventsRequest, Filters};
 use crate::error::{Result, phrases};
 use crate::host::Env;
 use crate::storage::events::Event;
 use crate::text::template::Template;
-use crate::text::time;
 use crate::ui;
 use crate::ui::rows::{self, is_json};
 use crate::view::{Dialect, event};
-use chrono::Utc;
 use std::process::ExitCode;
 
 /// Arguments of `events`.
@@ -41,19 +40,10 @@ pub struct Args {
 /// # Errors
 /// A wrong filter, format or time; events that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let now = Utc::now();
-    let since = |text: &String| {
-        time::parse_time(text, now).map_err(|e| phrases::bad_time_for_events("since", text).caused_by(e))
-    };
-    let until = |text: &String| {
-        super::dialect::end(text, now).map_err(|e| phrases::bad_time_for_events("until", text).caused_by(e))
-    };
-    let request = EventsRequest {
-        filters: Filters::parse(&args.filter)?,
-        since: args.since.as_ref().map(since).transpose()?,
-        until: args.until.as_ref().map(until).transpose()?,
-        stream: args.stream,
-    };
+    let filters = Filters::parse(&args.filter)?;
+    let Period { since, until } =
+        period(args.since.as_deref(), args.until.as_deref(), phrases::bad_time_for_events)?;
+    let request = EventsRequest { filters, since, until, stream: args.stream };
     let dialect = super::dialect();
     let form = Form::new(args.format.as_deref(), dialect, args.no_trunc)?;
     let mut events = Events::open(&super::store(env)?, request)?;

@@ -5,11 +5,9 @@ use crate::error::{Error, FAILED, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::volumes::Users;
-use crate::text::template::Template;
-use crate::text::{Document, Forms};
-use crate::ui::{out, report, rows};
+use crate::text::Document;
+use crate::ui::{Shape, report};
 use crate::view::{self, Dialect};
-use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `inspect`.
@@ -66,11 +64,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 /// Those of [`run`].
 pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    // A wrong template is refused before anything is shown.
-    let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
-    let template = format.map(Template::parse).transpose()?;
-    let names = names(args, &store)?;
     let dialect = super::dialect();
+    let shape = Shape::parse(args.format.as_deref(), dialect == Dialect::Docker)?;
+    let names = names(args, &store)?;
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for name in &names {
@@ -79,20 +75,7 @@ pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
             Err(error) => failures.push(error),
         }
     }
-    let in_lines = dialect == Dialect::Docker && args.format.is_some();
-    match template {
-        None if in_lines => {
-            for value in &found {
-                out(&rows::line(value.json())?)?;
-            }
-        }
-        Some(template) => {
-            for value in &found {
-                out(&(template.render(value)? + "\n"))?;
-            }
-        }
-        None => out(&rows::json(&Value::Array(found.iter().map(|one| one.json().clone()).collect()))?)?,
-    }
+    shape.print(&found)?;
     failures.iter().for_each(report);
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

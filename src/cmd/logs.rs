@@ -1,14 +1,13 @@
 //! `coracle logs`.
 
+use super::dialect::{Period, period};
 use crate::engine::containers::logs::{LogLine, Logs, LogsRequest};
 use crate::engine::containers::selector::ContainerSelector;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::Stream;
-use crate::text::time;
 use crate::ui;
-use chrono::Utc;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -73,19 +72,9 @@ fn lines(text: &str) -> Result<Tail> {
 /// A container that does not exist or keeps no log.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let now = Utc::now();
-    let since = |text: &String| {
-        time::parse_time(text, now).map_err(|e| phrases::bad_time_for_logs("since", text).caused_by(e))
-    };
-    let until = |text: &String| {
-        super::dialect::end(text, now).map_err(|e| phrases::bad_time_for_logs("until", text).caused_by(e))
-    };
-    let request = LogsRequest {
-        follow: args.follow,
-        tail: args.tail.0,
-        since: args.since.as_ref().map(since).transpose()?,
-        until: args.until.as_ref().map(until).transpose()?,
-    };
+    let Period { since, until } =
+        period(args.since.as_deref(), args.until.as_deref(), phrases::bad_time_for_logs)?;
+    let request = LogsRequest { follow: args.follow, tail: args.tail.0, since, until };
     let selection =
         ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };
     let chosen: Result<Vec<ContainerDir>> =

@@ -40,7 +40,7 @@ pub struct Args {
 /// The failure of the only name; with several names each failure is reported and the others go on.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
+    let engine = super::store::engine(&store, env);
     let (wanted, quiet) = (args.source.wanted(args.policy)?, args.quiet);
     if !args.all_tags {
         return ui::each(args.images.iter().collect(), |image| one(engine, &wanted, quiet, image));

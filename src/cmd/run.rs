@@ -4,7 +4,6 @@ use super::options::container::{CreationArgs, RunArgs};
 use super::options::creation;
 use super::options::pulling::pulling;
 use crate::cmd::options::attached::{Attaching, input_is_no_terminal, lacks_terminal};
-use crate::engine::Engine;
 use crate::engine::containers::{self, Created, Started};
 use crate::engine::images::remove;
 use crate::error::{Error, Kind, Result, phrases};
@@ -56,7 +55,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= run.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
+    let engine = super::store::engine(&store, env);
     let mut created = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&created.warnings);
     // What is typed is read by one of the two.

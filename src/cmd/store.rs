@@ -1,5 +1,6 @@
-//! Opens the store that the command line names.
+//! Opens the store that the command line names, and gives it to the engine.
 
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
@@ -8,4 +9,9 @@ use crate::storage::Store;
 pub(super) fn store(env: &Env) -> Result<Store> {
     let store = Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)?;
     Ok(store.overlaid_by(env.roots.overlay))
+}
+
+/// The engine, which works on this store.
+pub(super) fn engine<'a>(store: &'a Store, env: &'a Env) -> Engine<'a> {
+    Engine { store, config: &env.roots.config, docker: env.roots.docker.as_deref() }
 }

@@ -60,6 +60,7 @@ pub(super) fn is_plain_failure(refused: &clap::Error) -> bool {
 }
 
 const LOG_LEVEL: &str = "--log-level";
+
 /// Groups of which only some verbs fit, and why the others do not.
 const PARTLY: [(&str, &str); 3] = [
     ("context", "there is no service to connect to"),

@@ -131,8 +131,7 @@ pub fn rows<R: Forms>(format: Option<&str>, rows: &[R], listing: &Listing<'_>) -
         text.push_str(&ended(template.render(&headers(rows, listing))?));
     }
     for row in rows {
-        let row = Document::of(harmless(row.seen()), harmless(row.json()));
-        text.push_str(&ended(template.render(&row)?));
+        text.push_str(&ended(template.render(&Document::mapped(row, harmless))?));
     }
     align(&text)
 }

@@ -5,7 +5,6 @@ use crate::cmd::options::refused::{Never, no_pods};
 use crate::cmd::options::resources::ResourceArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::container::ContainerName;
-use crate::engine::Engine;
 use crate::engine::containers::clone::{self, CloneRequest};
 use crate::error::Result;
 use crate::host::Env;
@@ -54,7 +53,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let limits = args.resources.clone().resources()?;
     let store = crate::cmd::store(env)?;
-    let engine = Engine { store: &store, config: &env.roots.config, docker: env.roots.docker.as_deref() };
+    let engine = crate::cmd::store::engine(&store, env);
     let image = match &args.image {
         Some(image) => Some((image.as_str(), SourceOptions::default().wanted(PullPolicy::Missing)?)),
         None => None,

@@ -4,9 +4,8 @@ use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
 use crate::storage::secrets::Secret;
-use crate::text::template::Template;
 use crate::text::time;
-use crate::ui::{out, report, rows};
+use crate::ui::{Shape, out, report};
 use crate::view;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -35,8 +34,7 @@ pub struct Args {
 /// A wrong format; a secret that does not exist is reported, and the others are shown.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
-    let template = format.map(Template::parse).transpose()?;
+    let shape = Shape::parse(args.format.as_deref(), false)?;
     let mut shown = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for name in &args.secrets {
@@ -49,10 +47,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    match template {
-        _ if args.pretty => {}
-        Some(template) => shown.iter().try_for_each(|value| out(&(template.render(value)? + "\n")))?,
-        None => out(&rows::json(&Value::Array(shown))?)?,
+    if !args.pretty {
+        shape.print(&shown)?;
     }
     Ok(code)
 }

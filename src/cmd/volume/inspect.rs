@@ -3,11 +3,8 @@
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::volumes::Users;
-use crate::text::Forms;
-use crate::text::template::Template;
-use crate::ui::{out, report, rows};
+use crate::ui::{Shape, report};
 use crate::view::{Dialect, volume};
-use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `volume inspect`.
@@ -31,8 +28,8 @@ pub struct Args {
 /// A wrong format or no volume at all; one that does not exist is reported, and the others are shown.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let format = args.format.as_deref().filter(|format| !rows::is_json(Some(format)));
-    let template = format.map(Template::parse).transpose()?;
+    let dialect = crate::cmd::dialect();
+    let shape = Shape::parse(args.format.as_deref(), dialect == Dialect::Docker)?;
     let found = match (args.all, args.volumes.is_empty()) {
         (true, true) => store.volumes().list()?.into_iter().map(Ok).collect(),
         (false, false) => args.volumes.iter().map(|name| store.volumes().find(name)).collect::<Vec<_>>(),
@@ -46,7 +43,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     };
     let users = Users::read(store.containers())?;
-    let dialect = crate::cmd::dialect();
     let mut shown = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for volume in found {
@@ -58,12 +54,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    match template {
-        Some(template) => shown.iter().try_for_each(|value| out(&(template.render(value)? + "\n")))?,
-        None if dialect == Dialect::Docker && args.format.is_some() => {
-            shown.iter().try_for_each(|value| out(&rows::line(value.json())?))?;
-        }
-        None => out(&rows::json(&Value::Array(shown.iter().map(|one| one.json().clone()).collect()))?)?,
-    }
+    shape.print(&shown)?;
     Ok(code)
 }
