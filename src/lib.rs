@@ -4,6 +4,7 @@
 //! `tests/architecture` enforces.
 #![warn(clippy::mod_module_files)]
 
+pub mod build;
 pub mod cli;
 pub mod cmd;
 pub mod container;

@@ -43,6 +43,7 @@ pub mod record;
 mod reset;
 pub mod rootfs;
 mod roots;
+mod scratch;
 pub mod secrets;
 mod store;
 pub mod trash;
@@ -53,6 +54,7 @@ pub mod volumes;
 mod whiteout;
 
 pub use lock::{ExclusiveLock, MakingLock, SharedLock};
+pub use scratch::Scratch;
 pub use store::Store;
 pub use version::FORMAT;
 

@@ -10,9 +10,10 @@
 
 use super::access_list::make_open_dir;
 use super::lock::SharedLock;
-use super::place::{self, Place, TMP, open_dir};
-use super::record::{self, Durability, failed};
+use super::place::{self, Place, open_dir};
+use super::record::{Durability, failed};
 use super::roots::Roots;
+use super::scratch::Scratch;
 use super::unpack::{self, Limits, Notes};
 use super::{id_map, trash};
 use crate::error::{Error, Kind, Result};
@@ -22,10 +23,9 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -137,13 +137,14 @@ impl Layers {
         if media_type.ends_with("+encrypted") {
             return Err(Error::new(Kind::Image, format!("layer {} is encrypted", diff_id.0.short())));
         }
-        let temporary = TempDir::new(&self.roots.data)?;
+        let temporary = Scratch::below(&self.roots.data)?;
+        make_open_dir(temporary.home(), "fs")?;
         let diff_id = diff_id.clone();
         let (working, ended) = channel();
         let thread = std::thread::Builder::new().name("unpack".into()).spawn(move || {
             // Dropped at the end in any case, which wakes waiting processes.
             let _working: Sender<()> = working;
-            let root = temporary.root()?;
+            let root = tree_of(&temporary)?;
             let notes = unpack::run(&root, source, &diff_id, limits).map_err(|e| {
                 Error::new(e.kind(), format!("unpack layer {}", diff_id.0.short())).caused_by(e)
             })?;
@@ -172,9 +173,9 @@ impl Layers {
                 StackLayer::New(mut unpacked) => {
                     let parent = chain.last().cloned();
                     let id = ChainId::above(parent.as_ref(), &unpacked.diff_id);
-                    unpack::finish::complete(&unpacked.temporary.root()?, &mut unpacked.notes, &below)?;
+                    unpack::finish::complete(&tree_of(&unpacked.temporary)?, &mut unpacked.notes, &below)?;
                     unpacked.describe(parent)?;
-                    below.push(unpack::finish::Lower::open(unpacked.temporary.home.path())?);
+                    below.push(unpack::finish::Lower::open(unpacked.temporary.home().path())?);
                     chain.push(id.clone());
                     new.push((id, unpacked));
                 }
@@ -196,13 +197,10 @@ impl Layers {
         Ok(chain)
     }
 
-    fn publish(&self, id: &ChainId, mut unpacked: Unpacked) -> Result<()> {
+    fn publish(&self, id: &ChainId, unpacked: Unpacked) -> Result<()> {
         let layers = self.own()?;
-        match unpacked.temporary.tmp.rename(&unpacked.temporary.name, &layers, id.0.hex()) {
-            Ok(()) => {
-                unpacked.temporary.keep = true;
-                Ok(())
-            }
+        match unpacked.temporary.place(&layers, id.0.hex()) {
+            Ok(()) => Ok(()),
             // Another pull was first; its layer is the same, and ours goes with its temporary directory.
             Err(Errno::EEXIST | Errno::ENOTEMPTY) => Ok(()),
             Err(e) => Err(failed("create", &layers.path().join(id.0.hex()), e.into())),
@@ -281,7 +279,7 @@ impl LayerJob {
 /// A layer that is unpacked and verified, not yet part of a stack. Dropped, it is deleted.
 #[derive(Debug)]
 pub struct Unpacked {
-    temporary: TempDir,
+    temporary: Scratch,
     diff_id: DiffId,
     notes: Notes,
 }
@@ -293,7 +291,7 @@ impl Unpacked {
     }
 
     fn describe(&self, parent: Option<ChainId>) -> Result<()> {
-        let home = &self.temporary.home;
+        let home = self.temporary.home();
         let owners = self.notes.owners.records();
         if let Some(owners) = owners {
             home.replace_bytes("owners", owners, Durability::Volatile)?;
@@ -312,39 +310,7 @@ impl Unpacked {
     }
 }
 
-/// A directory in `tmp/`, with `fs/` in it; deleted on drop unless kept. The lock on it tells a
-/// clean-up that somebody is at work here.
-#[derive(Debug)]
-struct TempDir {
-    tmp: Place,
-    name: String,
-    home: Place,
-    keep: bool,
-    _lock: File,
-}
-
-impl TempDir {
-    fn new(data: &Path) -> Result<Self> {
-        let tmp = Place::make(&data.join(TMP))?;
-        let name = record::unique();
-        let home = tmp.new_below(&name)?;
-        let lock = home.as_fd().try_clone_to_owned().map(File::from);
-        let lock = lock.and_then(|file| file.lock_shared().map(|()| file));
-        let lock = lock.map_err(|e| failed("lock", home.path(), e))?;
-        make_open_dir(&home, "fs")?;
-        Ok(TempDir { tmp, name, home, keep: false, _lock: lock })
-    }
-
-    fn root(&self) -> Result<OwnedFd> {
-        open_dir(&self.home.path().join("fs"))
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        if !self.keep {
-            // What stays behind is unlocked now, and the next clean-up takes it.
-            let _ = trash::remove_in(&self.tmp, self.name.as_str());
-        }
-    }
+/// The tree of a layer that is being made.
+fn tree_of(scratch: &Scratch) -> Result<OwnedFd> {
+    open_dir(&scratch.home().path().join("fs"))
 }

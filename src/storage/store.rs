@@ -9,6 +9,7 @@ use super::lock::{self, ExclusiveLock, MakingLock, SharedLock};
 use super::place::{self, Place};
 use super::record::{Durability, failed};
 use super::roots::{DIRECTORIES, Roots};
+use super::scratch::Scratch;
 use super::secrets::Secrets;
 use super::version::{FORMAT, Version, check_format};
 use super::volumes::Volumes;
@@ -126,6 +127,14 @@ impl Store {
     /// Containers by name and id.
     pub fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// A directory for something that is being made; it goes when this process does, unless it was placed.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn scratch(&self) -> Result<Scratch> {
+        Scratch::below(&self.roots.data)
     }
 
     /// Holds off garbage collection while a reference to something stored is being made: a container

@@ -1,0 +1,1 @@
+//! Selecting, hashing and copying files: COPY and ADD.

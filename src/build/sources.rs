@@ -1,0 +1,1 @@
+//! Contexts and files from elsewhere: archives, git repositories, addresses.
