@@ -27,12 +27,14 @@ mod link;
 mod sibling;
 mod step;
 mod tidy;
+mod worker;
 pub use failure::{Doing, Failure};
 pub use leaf::{Beside, Reporter, leaf, leaf_beside};
 pub use link::Link;
 pub use sibling::{bear, spawn_through};
 pub use step::{Step, What};
 pub use tidy::{StopSignals, tidy_leaf};
+pub use worker::{Heard, Worker};
 
 /// A re-executed stage's entry point: gets the arguments after its name.
 pub type Stage = fn(&[String]) -> ExitCode;

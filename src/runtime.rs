@@ -11,13 +11,14 @@ pub mod connection;
 pub mod door;
 pub mod exec;
 pub mod explain;
+mod extras;
 mod failure;
 pub mod files;
 pub mod frame;
 pub mod health;
 pub mod init;
 #[cfg(test)]
-mod inside;
+pub(crate) mod inside;
 pub mod join;
 mod keys;
 pub mod launch;

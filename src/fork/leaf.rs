@@ -44,6 +44,7 @@ struct SentError {
     /// The message and the causes as docker words them.
     docker: Vec<String>,
     hints: Vec<String>,
+    excerpts: Vec<String>,
     /// The failure at the bottom of the chain, whole, so that the parent can explain it.
     failure: Option<Failure>,
 }
@@ -56,6 +57,7 @@ impl From<&Error> for SentError {
             causes: e.causes(),
             docker: e.dockers_chain(),
             hints: e.hints().into_iter().map(str::to_owned).collect(),
+            excerpts: e.excerpts().into_iter().map(str::to_owned).collect(),
             failure: Failure::below(e).cloned(),
         }
     }
@@ -79,7 +81,8 @@ impl From<SentError> for Error {
         if let Some(cause) = below {
             error = error.caused_by(cause);
         }
-        sent.hints.into_iter().fold(error, Error::hint)
+        let error = sent.hints.into_iter().fold(error, Error::hint);
+        if sent.excerpts.is_empty() { error } else { error.excerpt(sent.excerpts.concat()) }
     }
 }
 
@@ -187,24 +190,68 @@ where
     M: Serialize + DeserializeOwned,
     T: Serialize + DeserializeOwned,
 {
-    let died = || {
-        Error::new(Kind::Runtime, format!("the {name} process died"))
-            .hint("It may have been killed for lack of memory: see journalctl -k. Run the command again.")
-    };
     let result = loop {
-        match before_each(child).and_then(|()| child.link.recv::<Up<M>>()) {
-            Ok(Some((Up::Message(message), _))) => on_message(message),
-            Ok(Some((Up::Done, _))) => match receive_result(&child.link) {
-                Ok(Done::Ok(value)) => break Ok(value),
-                Ok(Done::Err(sent)) => break Err(sent.into()),
-                Err(e) => break Err(died().caused_by(e)),
-            },
-            Ok(None) => break Err(died()),
-            Err(e) => break Err(died().caused_by(e)),
+        if let Err(e) = before_each(child) {
+            break Err(died(name).caused_by(e));
+        }
+        match take(name, child) {
+            Told::Message(message) => on_message(message),
+            Told::Done(result) => break result,
         }
     };
     let _ = child.wait();
     result
+}
+
+/// What a leaf has said.
+pub(super) enum Told<M, T> {
+    Message(M),
+    Done(Result<T>),
+}
+
+/// Waits for what a leaf says next.
+pub(super) fn take<M, T>(name: &str, child: &Child) -> Told<M, T>
+where
+    M: DeserializeOwned,
+    T: DeserializeOwned,
+{
+    Told::Done(match child.link.recv::<Up<M>>() {
+        Ok(Some((Up::Message(message), _))) => return Told::Message(message),
+        Ok(Some((Up::Done, _))) => match receive_result(&child.link) {
+            Ok(Done::Ok(value)) => Ok(value),
+            Ok(Done::Err(sent)) => Err(sent.into()),
+            Err(e) => Err(died(name).caused_by(e)),
+        },
+        Ok(None) => Err(died(name)),
+        Err(e) => Err(died(name).caused_by(e)),
+    })
+}
+
+fn died(name: &str) -> Error {
+    Error::new(Kind::Runtime, format!("the {name} process died"))
+        .hint("It may have been killed for lack of memory: see journalctl -k. Run the command again.")
+}
+
+/// Waits for the parent's answer to a question.
+pub(super) fn answer<M, A: DeserializeOwned>(reporter: &Reporter<M>) -> Result<A> {
+    let gone = || Error::new(Kind::Runtime, "the command that this process works for is gone");
+    let received = || -> nix::Result<Option<A>> {
+        let Some((length, _)) = reporter.link.recv::<usize>()? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let (piece, _) = reporter.link.recv_bytes()?;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            bytes.extend(piece);
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| Errno::EBADMSG)
+    };
+    match received() {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err(gone()),
+        Err(e) => Err(gone().caused_by(e)),
+    }
 }
 
 /// A leaf's way to send messages while it works; shared by its threads.

@@ -16,7 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::Cell;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 /// The signals that ask a process to stop, blocked and looked for.
 #[derive(Debug)]
@@ -56,11 +56,21 @@ impl StopSignals {
     }
 
     /// Ends the watch; a signal that came has its usual effect now.
-    fn release(self) -> nix::Result<()> {
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2).
+    pub fn release(self) -> nix::Result<()> {
         if let Some(signal) = self.first.get() {
             raise(signal)?;
         }
         self.before.thread_set_mask()
+    }
+}
+
+impl AsFd for StopSignals {
+    /// Readable when one has come.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
     }
 }
 

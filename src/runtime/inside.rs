@@ -13,7 +13,7 @@ const MARK: &str = "CORACLE_TEST_INSIDE";
 /// Runs `work` as root of a new user, mount and network namespace, by starting this test binary again under
 /// unshare(1): a process with the test harness's threads cannot change its user namespace itself. The
 /// directory of a [`Space`] is made and removed out here: inside it holds mounts, or is out of reach.
-pub(super) fn in_namespaces(test: &str, work: impl FnOnce()) {
+pub(crate) fn in_namespaces(test: &str, work: impl FnOnce()) {
     if std::env::var_os(MARK).is_some() {
         return work();
     }

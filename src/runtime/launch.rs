@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::explain::explain_exec;
+pub use super::extras::Extras;
 use super::monitor::{self, Launch, ToCaller};
 use super::preflight::{check_preserved, filter};
 use super::{cgroup, join, seccomp};
@@ -23,6 +24,8 @@ pub struct Prepared {
     filter: Option<seccomp::Filter>,
     joined: join::JoinedNamespaces,
     warnings: Vec<Warning>,
+    /// What no record says.
+    pub extras: Extras,
 }
 
 /// A container whose payload runs.
@@ -66,7 +69,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, filter, joined, warnings })
+    Ok(Prepared { listeners, slirp, filter, joined, warnings, extras: Extras::default() })
 }
 
 /// Starts a container.
@@ -82,14 +85,14 @@ pub fn launch(
     prepared: Prepared,
     attach: bool,
 ) -> Result<Launched> {
-    let Prepared { listeners, slirp, filter, joined, mut warnings } = prepared;
+    let Prepared { listeners, slirp, filter, joined, mut warnings, extras } = prepared;
     let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let program = slirp.clone();
     let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
-        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joined, client })
+        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joined, client, extras })
     })
     .doing(Step::Start, "the container's monitor")?;
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {

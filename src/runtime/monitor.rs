@@ -22,6 +22,7 @@
 //!
 //! A failed start leaves an exit record with the reason, and nothing else.
 
+use super::extras::Extras;
 use super::failure::storage_failure;
 use super::health::Checks;
 use super::join::JoinedNamespaces;
@@ -90,6 +91,8 @@ pub struct Launch<'a> {
     pub joined: JoinedNamespaces,
     /// The first attached client.
     pub client: Option<OwnedFd>,
+    /// What no record says.
+    pub extras: Extras,
 }
 
 /// The monitor's life; returns its process's exit code.
@@ -108,9 +111,10 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 }
 
 fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
-    let Launch { store, dir, plan, listeners, slirp, filter, joined, client } = launch;
+    let Launch { store, dir, plan, listeners, slirp, filter, joined, client, extras } = launch;
     let sockets = listeners.iter().flat_map(netns::Listener::descriptors);
     let kept = sockets.chain(joined.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
+    let kept = kept.chain(extras.lives_with.as_ref().map(AsFd::as_fd));
     let kept: Vec<BorrowedFd<'_>> = kept.chain([link.as_fd(), dir.fd()]).collect();
     let (stdio, streams) = let_go(plan, true, &kept)?;
     // The caller's is for the caller's files: mount points and volumes are for every user inside.
@@ -127,7 +131,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     }
     let alive = dir.hold_to_start().map_err(|e| storage_failure(Step::TakeContainer, plan.id.short(), &e))?;
     let layers = Layers::open(store, dir, plan)?;
-    let places = setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove)?;
+    let places = setup::assemble(&layers, dir, plan, extras.changes.as_deref(), plan.lifecycle.auto_remove)?;
     let signals = hold_signals()?;
     if joined.owners.pid == NamespaceOwner::Host {
         nix::sys::prctl::set_child_subreaper(true).doing("become", "subreaper")?;
@@ -136,8 +140,20 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     let restarts = passthrough && plan.lifecycle.restart.is_set();
     let kept = if restarts { Some(setup::copy(&stdio)?) } else { None };
     let ports = listeners.iter().map(|listener| listener.bound.clone()).collect();
-    let context =
-        MonitorContext { store, dir, plan, slirp, filter, layers, places, signals, ports, kept, alive };
+    let context = MonitorContext {
+        store,
+        dir,
+        plan,
+        slirp,
+        filter,
+        layers,
+        places,
+        signals,
+        ports,
+        kept,
+        alive,
+        extras,
+    };
 
     let inputs = RunInputs { stdio, streams, listeners, joined, client, restarts: 0 };
     let run = match run::begin(&context, inputs) {

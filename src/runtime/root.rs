@@ -87,7 +87,7 @@ impl Root {
         }
         let alive = dir.hold_alive()?;
         let layers = Layers::open(store, dir, plan)?;
-        let places = setup::assemble(&layers, dir, plan, false)?;
+        let places = setup::assemble(&layers, dir, plan, None, false)?;
         let root = open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .doing("open", &places.merged)?;
         let mut held = None;

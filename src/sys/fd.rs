@@ -2,6 +2,9 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 use nix::{NixPath, libc};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -181,6 +184,29 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// As [`command`], for a program that makes files for us: it ends with this process, and everybody may read what it
+/// makes (umask 022), whatever the caller's mask is.
+pub fn worker(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command(program);
+    let prepare = || {
+        set_pdeathsig(Signal::SIGKILL)?;
+        umask(Mode::S_IWGRP | Mode::S_IWOTH);
+        Ok(())
+    };
+    // SAFETY: two system calls that change this process alone, which is fine after a fork (signal-safety(7)).
+    unsafe { command.pre_exec(prepare) };
+    command
+}
+
+/// A descriptor of its own for one that this process has under a number, for instance from its caller.
+///
+/// # Errors
+/// `EBADF` when it is not open.
+pub fn duplicate(raw: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: makes a new descriptor and leaves the other alone, whoever owns it.
+    Errno::result(unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 3) }).map(owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +218,25 @@ mod tests {
         let script = format!("test -e /proc/self/fd/0 && ! test -e /proc/self/fd/{}", pipe.as_raw_fd());
         assert!(!Command::new("sh").args(["-c", &script]).status().unwrap().success());
         assert!(command("sh").args(["-c", &script]).status().unwrap().success());
+    }
+
+    #[test]
+    fn what_a_worker_makes_may_be_read() {
+        let output = worker("sh").args(["-c", "umask"]).output().unwrap();
+        assert_eq!(output.stdout.trim_ascii(), b"0022");
+    }
+
+    #[test]
+    fn a_duplicate_outlives_the_other() {
+        let (pipe, mut other) = std::io::pipe().unwrap();
+        let copy = duplicate(pipe.as_raw_fd()).unwrap();
+        drop(pipe);
+        std::io::Write::write_all(&mut other, b"x").unwrap();
+        drop(other);
+        let mut read = String::new();
+        std::io::Read::read_to_string(&mut std::fs::File::from(copy), &mut read).unwrap();
+        assert_eq!(read, "x");
+        assert_eq!(duplicate(i32::MAX).unwrap_err(), Errno::EBADF);
     }
 
     #[test]

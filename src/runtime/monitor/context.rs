@@ -1,6 +1,7 @@
 //! What stays the same from a monitor's first run to its last.
 
 use super::layers::Layers;
+use crate::runtime::extras::Extras;
 use crate::runtime::init::Stdio;
 use crate::runtime::seccomp::Filter;
 use crate::spec::ContainerSpec;
@@ -27,4 +28,6 @@ pub(super) struct MonitorContext<'a> {
     pub(super) kept: Option<Stdio>,
     /// Says that this process lives and, from exec to the record of the end, that the payload runs.
     pub(super) alive: AliveLock,
+    /// What no record says.
+    pub(super) extras: Extras,
 }

@@ -185,7 +185,7 @@ fn revive(context: &MonitorContext<'_>) -> Result<(), Failure> {
     layers::release(plan, &dir.path());
     // It lives as long as its mounts.
     let layers = Layers::open(context.store, dir, plan)?;
-    setup::assemble(&layers, dir, plan, plan.lifecycle.auto_remove).map(drop)
+    setup::assemble(&layers, dir, plan, None, plan.lifecycle.auto_remove).map(drop)
 }
 
 #[cfg(test)]

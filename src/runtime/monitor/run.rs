@@ -81,6 +81,8 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
         (&context.layers, &context.places.merged),
         notify.as_ref(),
     )?;
+    order.plan.process.env.extend(context.extras.env.iter().cloned());
+    order.secrets.extend(context.extras.files.iter().cloned());
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.owners = joined.owners;
     (order.borrowed, stdio.borrowed) = joined.borrow_mounts()?;
@@ -258,7 +260,7 @@ const LATE: u8 = 255;
 
 /// What the relay needs to know of a run.
 pub(super) fn payload<'a>(
-    MonitorContext { plan, .. }: &MonitorContext<'_>,
+    MonitorContext { plan, extras, .. }: &'a MonitorContext<'_>,
     child: &'a Child,
     network: Option<&'a network::Network>,
     pids: NamespaceOwner,
@@ -274,7 +276,7 @@ pub(super) fn payload<'a>(
         late: Some(LATE),
         group: false,
         helpers: (pids == NamespaceOwner::Host).then(helpers),
-        lives_with: None,
+        lives_with: extras.lives_with.as_ref().map(AsFd::as_fd),
         network,
     }
 }

@@ -91,11 +91,15 @@ fn pipes(plan: &ContainerSpec, null: &OwnedFd, keep: bool) -> Result<(Stdio, Str
 
 /// Assembles the root file system below the container's directory, from these layers.
 ///
-/// A `volatile` one can never be mounted again.
+/// A `volatile` one can never be mounted again. What it changes goes to `changes` if given ([`Extras`]), else to the
+/// container's directory.
+///
+/// [`Extras`]: crate::runtime::extras::Extras
 pub(in crate::runtime) fn assemble(
     layers: &Layers,
     dir: &ContainerDir,
     plan: &ContainerSpec,
+    changes: Option<&Path>,
     volatile: bool,
 ) -> Result<Places, Failure> {
     let lowers = match &plan.root {
@@ -105,7 +109,7 @@ pub(in crate::runtime) fn assemble(
     let overlay = layers.overlay();
     let (upper, work, merged) = (dir.upper(), dir.work(), dir.merged());
     let fresh = dir.run_record().is_ok_and(|run| run.is_none());
-    let places = Places { lowers, upper, work, merged, fresh, volatile, overlay };
+    let mut places = Places { lowers, upper, work, merged, fresh, volatile, overlay };
     for (path, name, mode) in
         [(&places.upper, "upper", 0o755), (&places.work, "work", 0o700), (&places.merged, "merged", 0o700)]
     {
@@ -115,6 +119,9 @@ pub(in crate::runtime) fn assemble(
         }
     }
     // It shows as the container's root directory.
+    if let Some(changes) = changes {
+        (places.upper, places.work) = (changes.join("fs"), changes.join("work"));
+    }
     owners::first_use(plan, &places.upper, || Ok(plan.ids.root()))?;
     rootfs::assemble(&plan.root, &places)?;
     Ok(places)
