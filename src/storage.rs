@@ -11,6 +11,7 @@
 //! images/<id>   one small record per image
 //! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; complete if it exists
 //! volumes/ secrets/ containers/ names/
+//! build/        the build cache, see [`build`]
 //! events/       the event log; `current` is appended to
 //! tmp/          what is being created; trash/  what is being deleted
 //! damaged/      what `system check --repair` could not repair and moved aside
@@ -24,9 +25,11 @@
 mod access_list;
 pub mod archive;
 pub mod blobs;
+mod boot;
+pub mod build;
 pub mod compare;
 pub mod containers;
-mod copy;
+pub mod copy;
 pub mod events;
 pub mod fuse;
 mod holes;
@@ -41,6 +44,7 @@ pub mod pack;
 mod place;
 pub mod record;
 mod reset;
+pub mod room;
 pub mod rootfs;
 mod roots;
 mod scratch;
@@ -49,10 +53,12 @@ mod store;
 pub mod trash;
 pub mod tree;
 pub mod unpack;
+mod upper;
 mod version;
 pub mod volumes;
 mod whiteout;
 
+pub use id_ranges::many_ids;
 pub use lock::{ExclusiveLock, MakingLock, SharedLock};
 pub use scratch::Scratch;
 pub use store::Store;

@@ -1,10 +1,12 @@
 //! Checking the store for damage, and repairing it.
 
 use super::containers;
-use crate::error::Result;
+use crate::error::{Kind, Result};
+use crate::image::ChainId;
 use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, trash};
+use crate::userns;
 use chrono::{DateTime, Utc};
 
 /// Options of a check.
@@ -176,7 +178,8 @@ fn remove(store: &Store, container: &ContainerDir) -> Result<()> {
 
 fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
     names(store, request, report)?;
-    for image in store.images().damaged(!request.quick)? {
+    let wrong = if request.quick { Vec::new() } else { wrong_layers(store)? };
+    for image in store.images().damaged(!request.quick, &wrong)? {
         for fault in &image.faults {
             report.lines.push(format!("image {}: {fault}", image.id.short()));
         }
@@ -198,6 +201,10 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
             report.mended_by_others(&format!("image {}", image.id.short()));
             continue;
         }
+        // The next build makes them anew.
+        for step in store.build_cache().steps_on(&image.wrong_layers)? {
+            store.build_cache().forget(&step.key)?;
+        }
         match store.images().remove(&lock, &image.id) {
             Ok(_) => {
                 // An object whose contents do not match its name is of no use, even if another image names it.
@@ -210,6 +217,47 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
             }
             Err(error) => report.lines.push(format!("image {}: {}", image.id.short(), error.in_one_line())),
         }
+    }
+    build_cache(store, request, &wrong, report)
+}
+
+/// Layers whose archives are nowhere and that have other files than they were made with. Some files can be read in the
+/// user namespace only.
+fn wrong_layers(store: &Store) -> Result<Vec<ChainId>> {
+    let layers = store.images().layers_without_blobs()?;
+    if layers.is_empty() {
+        return Ok(layers);
+    }
+    userns::in_child(store.runtime(), &[], || {
+        let is_wrong = |layer: &ChainId| match store.layers().is_true(layer) {
+            Ok(is_true) => !is_true,
+            // It was removed meanwhile, or those below it are missing.
+            Err(e) => e.kind() != Kind::NotFound,
+        };
+        Ok(layers.into_iter().filter(is_wrong).collect())
+    })
+}
+
+/// The results of build steps. They can all be made again.
+fn build_cache(store: &Store, request: CheckRequest, wrong: &[ChainId], report: &mut Report) -> Result<()> {
+    for (name, what) in store.build_cache().damaged_steps()? {
+        report.found(&format!("build/steps/{name}: {what}"));
+        if request.repair && store.build_cache().discard_damaged(&name).is_ok() {
+            report.mended(&format!("build/steps/{name}"));
+        }
+    }
+    for step in store.build_cache().steps_on(wrong)? {
+        let what = format!("build step {}", step.key.short());
+        report.found(&format!(
+            "{what} ({}): its layers have other files than they were made with",
+            step.description
+        ));
+        if request.repair && store.build_cache().forget(&step.key).is_ok() {
+            report.mended(&what);
+        }
+    }
+    if request.repair && !wrong.is_empty() {
+        store.images().discard_if_unused(&store.exclusive()?, wrong)?;
     }
     Ok(())
 }

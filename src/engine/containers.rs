@@ -56,6 +56,7 @@ pub use rename::rename;
 pub use run::{Records, Started, run};
 pub use running::Running;
 pub use signal::signal;
+pub use sources::look_up;
 pub use stop::{Stopped, Stopping, stop};
 pub use update::{UpdateRequest, update};
 pub use wait::{Condition, wait_until};

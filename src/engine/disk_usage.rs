@@ -1,10 +1,11 @@
-//! Disk usage of images, containers and volumes.
+//! Disk usage of images, containers, volumes and the build cache.
 
 use super::containers;
 use crate::error::Result;
 use crate::image::{ChainId, Digest};
 use crate::spec::{MountSource, RootSpec};
 use crate::storage::Store;
+use crate::storage::build::Entry;
 use crate::storage::containers::{Summary, Unreadable};
 use crate::storage::images::Listed;
 use crate::storage::measure::{self, Sizes};
@@ -33,6 +34,9 @@ pub struct ImageUsage {
     pub users: usize,
     parts: BTreeSet<String>,
 }
+
+/// The name of what builds have left.
+pub const BUILD_CACHE: &str = "Build Cache";
 
 /// The name of what is of no other kind.
 pub const OTHER: &str = "Other";
@@ -64,6 +68,10 @@ pub struct Usage {
     volumes: BTreeMap<String, usize>,
     /// How many containers use each volume.
     pub links: BTreeMap<String, usize>,
+    /// What builds have left.
+    pub build_cache: Vec<Entry>,
+    /// Layers that only the build cache has.
+    cached: BTreeSet<String>,
     /// Volumes that are certainly unused.
     free: Vec<String>,
     /// Layers that containers use.
@@ -109,12 +117,20 @@ impl Usage {
             let users = store.images().users(&listed.image.id)?.len();
             images.push(ImageUsage { listed, parts, users });
         }
+        let sizes = sizes(store)?;
+        let build_cache = store.build_cache().usage(store.images(), &sizes)?;
+        let mut cached: BTreeSet<String> = store.build_cache().layers()?.iter().map(layer).collect();
+        cached.retain(|path| {
+            !held.contains(path) && !images.iter().any(|i: &ImageUsage| i.parts.contains(path))
+        });
         Ok(Usage {
-            sizes: sizes(store)?,
+            sizes,
             images,
             containers,
             volumes: counts,
             links,
+            build_cache,
+            cached,
             free,
             held,
             held_unknown,
@@ -153,13 +169,20 @@ impl Usage {
             let single = path.starts_with("layers/") || path.starts_with("oci/blobs/sha");
             single && !path.ends_with("/.")
         });
-        let idle = self.sum(parts.filter(|path| !self.held_unknown && !used.contains(*path)));
+        let is_idle =
+            |path: &&String| !self.held_unknown && !used.contains(*path) && !self.cached.contains(*path);
+        let idle = self.sum(parts.filter(is_idle));
         let ended =
             self.containers.iter().filter(|c| !c.status.is_live()).map(|c| format!("containers/{}", c.id));
         let ended: Vec<String> = ended.collect();
-        let images = self.below(&["layers", "oci", "images", "refs"]);
+        let cached = self.sum(&self.cached);
+        let images = self.below(&["layers", "oci", "images", "refs"]) - cached;
         let containers = self.below(&["containers", "names"]);
         let local = self.below(&["volumes"]);
+        let build = self.below(&["build"]) + cached;
+        let needed = self.build_cache.iter().filter(|entry| entry.in_use);
+        let needed_now: u64 = needed.clone().map(|entry| entry.size).sum();
+        let builds = (self.build_cache.len(), needed.count());
         let total: u64 = self.sizes.values().sum();
         let running = self.containers.len() - ended.len();
         let kind = |name, (total, active), size, reclaimable| Kind { name, total, active, size, reclaimable };
@@ -169,7 +192,8 @@ impl Usage {
             kind("Images", (self.images.len(), used), images, idle),
             kind("Containers", (self.containers.len(), running), containers, self.sum(&ended)),
             kind("Local Volumes", (self.links.len(), attached), local, self.sum(&self.free)),
-            kind(OTHER, (0, 0), total - images - containers - local, self.leftovers()),
+            kind(BUILD_CACHE, builds, build, build.saturating_sub(needed_now)),
+            kind(OTHER, (0, 0), total - images - containers - local - build, self.leftovers()),
         ]
     }
 

@@ -3,9 +3,10 @@
 use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;
 use crate::engine::containers::selector::{ContainerSelector, Filters, StatusFilter};
-use crate::engine::{containers, disk_usage, images, volumes};
+use crate::engine::{build_cache, containers, disk_usage, images, volumes};
 use crate::error::{Error, Result, phrases};
 use crate::image::Digest;
+use crate::storage::build::Entry;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
 use crate::storage::volumes::{Users, Volume};
@@ -81,6 +82,8 @@ pub struct PruneRequest {
     pub volumes: bool,
     /// All images that no container needs, not only those without a name.
     pub all_images: bool,
+    /// This of the build cache, too.
+    pub build_cache: Option<build_cache::PruneRequest>,
     /// Conditions that containers meet.
     pub of_containers: Filters,
     /// Conditions that images meet.
@@ -98,18 +101,20 @@ pub struct Pruned {
     pub volumes: Vec<Name>,
     /// Images.
     pub images: Vec<Digest>,
+    /// What builds had left.
+    pub build_cache: Vec<Entry>,
     /// Bytes that were freed.
     pub freed: u64,
 }
 
-/// Removes containers that are not running, unused images and, if requested, unused volumes.
+/// Removes containers that are not running, unused images and, if requested, unused volumes and the build cache.
 ///
 /// # Errors
 /// Something that cannot be removed.
 pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
-    let PruneRequest { leftovers, volumes, all_images, of_containers, of_images, of_volumes } = request;
-    let taken = || disk_usage::sizes(store).map(|sizes| sizes.values().sum::<u64>());
-    let before = taken()?;
+    let PruneRequest { leftovers, volumes, all_images, build_cache, of_containers, of_images, of_volumes } =
+        request;
+    let before = disk_usage::sizes(store)?;
     trash::collect_leftovers(store)?;
     store.blobs().remove_partials()?;
     let mut pruned = Pruned::default();
@@ -122,10 +127,16 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
         }
         let lock = store.exclusive()?;
         pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
+        if let Some(request) = build_cache {
+            let wanted = |entry: &Entry| request.filters.accepts(&build_cache::Record::from(entry));
+            let asked = request.asked(&wanted);
+            pruned.build_cache = store.build_cache().prune(&lock, store.images(), &before, asked)?;
+        }
     }
     containers::sweep(store)?;
+    let after: u64 = disk_usage::sizes(store)?.values().sum();
     // What running containers write meanwhile must not make this negative.
-    pruned.freed = before.saturating_sub(taken()?);
+    pruned.freed = before.values().sum::<u64>().saturating_sub(after);
     Ok(pruned)
 }
 

@@ -4,14 +4,19 @@
 //! directory; members are never unpacked to files. `load` first reads and checks all small members (indexes,
 //! manifests, configurations), so that a malicious archive is refused before anything changes. Then each layer
 //! goes through the same unpacker as a pulled one, and is checked against the digests in its configuration
-//! (attack case 14). `save` writes the blobs as they are stored, so digests are preserved.
+//! (attack case 14). `save` writes the blobs as they are stored, so digests are preserved;
+//! of layers that have none ([`LayerArchive`]) it packs them.
 //!
 //! Formats: OCI image spec, image-layout.md; docker's image specification v1.2, "Combined Image JSON +
 //! Filesystem Changeset Format"; containers-transports(5), `dir:`.
 
 mod input;
+mod layer;
+mod layout;
 mod load;
 mod made;
+#[cfg(test)]
+mod made_tests;
 mod manifest;
 mod names;
 mod output;
@@ -20,9 +25,11 @@ mod source;
 mod upper;
 
 pub use input::open;
+pub use layer::LayerArchive;
+pub use layout::{Wanted, load_wanted};
 pub use load::{Loaded, Progress, load};
-pub use made::{LayerWriter, MakeImage, NewLayer, make_image};
+pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record_image};
 pub use manifest::{Descriptor, Family, Manifest};
 pub use output::to_file;
-pub use save::{Item, SaveFormat, save_archive, save_directory};
+pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory};
 pub use source::Source;

@@ -76,8 +76,12 @@ fn regular(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr)) -> nix::R
     attributes(source.as_fd(), target.as_fd())
 }
 
-/// Copies the pieces with data, so that an image cannot fill a disk with a hole (attack case 9).
-fn content(source: &mut File, target: &mut File, size: u64) -> std::io::Result<()> {
+/// Copies the contents of a file of this size: the pieces with data, so that an image cannot fill a disk with a hole
+/// (attack case 9).
+///
+/// # Errors
+/// Those of reading and writing; `EFBIG` for a file with too many holes.
+pub fn content(source: &mut File, target: &mut File, size: u64) -> std::io::Result<()> {
     for (offset, length) in holes::pieces(source.as_fd(), size)? {
         source.seek(SeekFrom::Start(offset))?;
         target.seek(SeekFrom::Start(offset))?;

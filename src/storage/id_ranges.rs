@@ -52,6 +52,9 @@ fn parse_map(text: &str) -> Vec<[u32; 3]> {
 }
 
 /// Whether files can get owners other than the user in this process.
-pub(super) fn many_ids() -> Result<bool> {
+///
+/// # Errors
+/// When the process's id maps cannot be read.
+pub fn many_ids() -> Result<bool> {
     Ok(nix::unistd::geteuid().is_root() && IdRanges::current()?.many())
 }

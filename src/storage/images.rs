@@ -4,12 +4,14 @@
 //! to; `images/<id>` says that an image exists, and which manifests it came with. Each is a small file,
 //! replaced as a whole. Looking up a cached image by name reads two small files: its reference record and its
 //! configuration blob. `oci/index.json` is derived from both kinds of records after each change, for other
-//! programs that read the layout; nothing here reads it.
+//! programs that read the layout; nothing here reads it. Images of which blobs are missing are not in it.
 
 mod check;
 mod damage;
+mod index;
 mod names;
 mod prune;
+mod recording;
 mod records;
 mod remove;
 
@@ -18,15 +20,15 @@ pub use self::damage::Lost;
 pub use self::records::ManifestRef;
 pub use self::remove::Removed;
 
-use self::records::{ConfigOf, ImageRecord, Index, IndexEntry, REF_NAME, RefRecord};
+use self::records::{ImageRecord, RefRecord};
 use super::blobs::Blobs;
+use super::build::BuildCache;
 use super::layers::Layers;
-use super::lock::{SharedLock, open_lock};
+use super::lock::open_lock;
 use super::place::Place;
-use super::record::{Durability, failed, warn_once};
+use super::record::{failed, warn_once};
 use super::roots::Roots;
 use crate::error::{Context, Error, Kind, Result, phrases};
-use crate::failpoint;
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference, document};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
@@ -44,6 +46,7 @@ pub struct Images {
     roots: Arc<Roots>,
     blobs: Blobs,
     layers: Layers,
+    build_cache: BuildCache,
 }
 
 /// A pulled, built or loaded image, to be recorded.
@@ -92,7 +95,12 @@ impl Listed {
 
 impl Images {
     pub(super) fn new(roots: Arc<Roots>) -> Self {
-        Images { blobs: Blobs::new(roots.clone()), layers: Layers::new(roots.clone()), roots }
+        Images {
+            blobs: Blobs::new(roots.clone()),
+            layers: Layers::new(roots.clone()),
+            build_cache: BuildCache::new(roots.clone()),
+            roots,
+        }
     }
 
     /// Finds an image by what a user types: a reference, a short name (`localhost/` first, then
@@ -239,88 +247,6 @@ impl Images {
         Ok(Image { id: id.clone(), manifest: manifest.clone(), reference, layers, config })
     }
 
-    /// Records an image whose layers are committed, under its names. A name that meant another image
-    /// moves; the other stays, dangling when it has no name left.
-    ///
-    /// The order: blobs, the image's record, its names one by one, the derived index. Each is on the disk
-    /// before the next begins. Whoever is killed in between leaves blobs that nothing names, or an image that
-    /// is whole and lacks names: both are legal, the same command again completes them, and `image prune`
-    /// takes them. A name never comes before what it means.
-    ///
-    /// # Errors
-    /// [`Kind::Image`] when manifest and configuration are not a pair, [`Kind::NotFound`] when a layer
-    /// is missing. Nothing is visible then.
-    pub fn record(&self, _lock: &SharedLock, new: &NewImage<'_>) -> Result<Image> {
-        let id = Digest::sha256_of(new.config);
-        let config = parse_config(new.config, &id)?;
-        let named: ConfigOf = document::parse(new.manifest)
-            .context(Kind::Image, || format!("the manifest of image {} is not one", id.short()))?;
-        if named.config.digest != id {
-            return Err(Error::new(
-                Kind::Image,
-                format!("the manifest names configuration {}, not {id}", named.config.digest),
-            ));
-        }
-        for reference in new.names {
-            if reference.registry().is_none() {
-                return Err(Error::new(Kind::Usage, format!("{reference} names no registry")));
-            }
-        }
-        let layers = ChainId::chain(&config.rootfs.diff_ids);
-        for layer in &layers {
-            self.layers.path(layer)?;
-        }
-        self.blobs.put(new.config)?;
-        let manifest = ManifestRef {
-            media_type: new.media_type.to_owned(),
-            digest: self.blobs.put(new.manifest)?,
-            size: new.manifest.len() as u64,
-        };
-        failpoint::reach("image.blobs");
-        self.update_image(&id, &manifest, new)?;
-        failpoint::reach("image.recorded");
-        for reference in new.names {
-            self.write_ref(reference, &id, &manifest)?;
-            failpoint::reach("image.named");
-        }
-        self.write_index()?;
-        Ok(Image { id, manifest: manifest.digest, reference: new.names.first().cloned(), layers, config })
-    }
-
-    fn update_image(&self, id: &Digest, manifest: &ManifestRef, new: &NewImage<'_>) -> Result<()> {
-        let images = self.own(IMAGES)?;
-        let _lock = self.records_lock()?;
-        // A damaged one is rebuilt: its other contents are lost.
-        let known = images.read::<ImageRecord>(id.hex()).ok().flatten();
-        let mut image = known.unwrap_or_else(|| ImageRecord {
-            version: 1,
-            id: id.clone(),
-            manifests: Vec::new(),
-            digests: Vec::new(),
-            history: Vec::new(),
-            added: Utc::now(),
-        });
-        image.manifests.retain(|m| m.digest != manifest.digest);
-        image.manifests.insert(0, manifest.clone());
-        for name in new.names {
-            image.note_name(name);
-            for digest in new.index.into_iter().chain([&manifest.digest]) {
-                image.note_digest(name, digest);
-            }
-        }
-        images.replace(id.hex(), &image, Durability::Synced)
-    }
-
-    fn write_ref(&self, reference: &Reference, id: &Digest, manifest: &ManifestRef) -> Result<()> {
-        let new = RefRecord {
-            version: 1,
-            reference: stored_form(reference),
-            id: id.clone(),
-            manifest: manifest.clone(),
-        };
-        self.own(REFS)?.replace(key(reference).hex(), &new, Durability::Synced)
-    }
-
     /// All images, newest first.
     ///
     /// # Errors
@@ -416,42 +342,6 @@ impl Images {
         let lock = open_lock(&self.roots.data, "index.lock")?;
         lock.lock().map_err(|e| failed("lock", &self.roots.data.join("index.lock"), e))?;
         Ok(lock)
-    }
-
-    /// As [`Images::write_index`], once what it is derived of stands: the next change derives it again.
-    fn derive_index(&self) {
-        if let Err(error) = self.write_index() {
-            log::warn!("the index for other programs is not up to date: {}", error.in_one_line());
-        }
-    }
-
-    /// Derives `oci/index.json` from the records of our own store.
-    fn write_index(&self) -> Result<()> {
-        let _lock = self.records_lock()?;
-        let mut manifests = Vec::new();
-        let mut named: HashSet<Digest> = HashSet::new();
-        for (found, read_only) in self.ref_records()? {
-            // A name for an image of an additional store has no blobs here to point at.
-            if read_only || !self.blobs.is_own(&found.manifest.digest) {
-                continue;
-            }
-            named.insert(found.manifest.digest.clone());
-            manifests.push(IndexEntry {
-                manifest: found.manifest,
-                annotations: BTreeMap::from([(REF_NAME, found.reference.to_string())]),
-            });
-        }
-        for (found, read_only) in self.image_records()? {
-            for manifest in found.manifests {
-                if !read_only && named.insert(manifest.digest.clone()) {
-                    manifests.push(IndexEntry { manifest, annotations: BTreeMap::new() });
-                }
-            }
-        }
-        manifests.sort_by(|a, b| a.annotations.cmp(&b.annotations));
-        let index =
-            Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests };
-        self.own("oci")?.replace("index.json", &index, Durability::Volatile)
     }
 }
 

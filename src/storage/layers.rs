@@ -6,7 +6,19 @@
 //! (`unpack::finish`), everything is written back with one syncfs(2), and each directory is renamed to its
 //! chain id. A layer that exists is therefore complete, verified and on disk.
 //!
+//! A step of a build has its layer made in place: the directory that it wrote to is renamed ([`Layers::adopt`]), and
+//! synced later ([`Layers::settle`]).
+//!
 //! All of this runs inside the user namespace, where the kernel translates the owners in the archive.
+
+mod made;
+mod settle;
+mod unsynced;
+
+#[cfg(test)]
+mod made_tests;
+
+pub use made::{Adopt, Adopted};
 
 use super::access_list::make_open_dir;
 use super::lock::SharedLock;
@@ -14,6 +26,7 @@ use super::place::{self, Place, open_dir};
 use super::record::{Durability, failed};
 use super::roots::Roots;
 use super::scratch::Scratch;
+use super::unpack::finish::Lower;
 use super::unpack::{self, Limits, Notes};
 use super::{id_map, trash};
 use crate::error::{Error, Kind, Result};
@@ -21,15 +34,18 @@ use crate::fork::{Doing, Step};
 use crate::image::{ChainId, DiffId, Digest};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use unsynced::State;
 
 /// The unpacked layers of a store, our own and those of additional read-only stores.
 #[derive(Debug, Clone)]
@@ -56,6 +72,9 @@ pub struct LayerRecord {
     pub xattrs_dropped: u64,
     /// Whether intended owners are in `owners`, because only one id could be mapped.
     pub owners: bool,
+    /// Bytes of its uncompressed archive, if that can be packed from the tree again. There may be no blob of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<u64>,
 }
 
 /// One position in an image's stack of layers, for [`Layers::commit`].
@@ -101,12 +120,25 @@ impl Layers {
 
     /// The directory of a layer, in the first store that has it.
     fn home(&self, id: &ChainId) -> Result<Place> {
-        for data in self.roots.readable() {
+        for (at, data) in self.roots.readable().enumerate() {
             if let Some(found) = Place::find(&data.join("layers").join(id.0.hex()))? {
-                return Ok(found);
+                match unsynced::state(&found) {
+                    State::Synced => return Ok(found),
+                    // In another store it is not for us to sync.
+                    State::Unsynced if at == 0 => return Ok(found),
+                    _ => {}
+                }
             }
         }
         Err(missing(id))
+    }
+
+    /// These layers, open.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when one is in no store.
+    pub(super) fn lowers(&self, ids: &[ChainId]) -> Result<Vec<Lower>> {
+        ids.iter().map(|id| Lower::open(self.home(id)?.path())).collect()
     }
 
     /// Starts unpacking a layer from `source`, which gives the compressed bytes from the first to the
@@ -162,12 +194,12 @@ impl Layers {
     pub fn commit(&self, _lock: &SharedLock, stack: Vec<StackLayer>) -> Result<Vec<ChainId>> {
         raise_file_limit();
         let mut chain: Vec<ChainId> = Vec::with_capacity(stack.len());
-        let mut below: Vec<unpack::finish::Lower> = Vec::with_capacity(stack.len());
+        let mut below: Vec<Lower> = Vec::with_capacity(stack.len());
         let mut new = Vec::new();
         for layer in stack {
             match layer {
                 StackLayer::Present(id) => {
-                    below.push(unpack::finish::Lower::open(self.home(&id)?.path())?);
+                    below.push(Lower::open(self.home(&id)?.path())?);
                     chain.push(id);
                 }
                 StackLayer::New(mut unpacked) => {
@@ -175,7 +207,7 @@ impl Layers {
                     let id = ChainId::above(parent.as_ref(), &unpacked.diff_id);
                     unpack::finish::complete(&tree_of(&unpacked.temporary)?, &mut unpacked.notes, &below)?;
                     unpacked.describe(parent)?;
-                    below.push(unpack::finish::Lower::open(unpacked.temporary.home().path())?);
+                    below.push(Lower::open(unpacked.temporary.home().path())?);
                     chain.push(id.clone());
                     new.push((id, unpacked));
                 }
@@ -188,7 +220,7 @@ impl Layers {
         }
         let published = !new.is_empty();
         for (id, unpacked) in new {
-            self.publish(&id, unpacked)?;
+            self.publish(&id, unpacked.temporary)?;
             crate::failpoint::reach("layer.placed");
         }
         if published {
@@ -197,14 +229,33 @@ impl Layers {
         Ok(chain)
     }
 
-    fn publish(&self, id: &ChainId, unpacked: Unpacked) -> Result<()> {
+    fn publish(&self, id: &ChainId, made: Scratch) -> Result<()> {
         let layers = self.own()?;
-        match unpacked.temporary.place(&layers, id.0.hex()) {
+        self.discard_torn(&layers, id)?;
+        match made.place(&layers, id.0.hex()) {
             Ok(()) => Ok(()),
             // Another pull was first; its layer is the same, and ours goes with its temporary directory.
             Err(Errno::EEXIST | Errno::ENOTEMPTY) => Ok(()),
             Err(e) => Err(failed("create", &layers.path().join(id.0.hex()), e.into())),
         }
+    }
+
+    /// Makes room for a layer where a torn one is.
+    fn discard_torn(&self, layers: &Place, id: &ChainId) -> Result<()> {
+        let Some(there) = layers.below(id.0.hex())? else { return Ok(()) };
+        if unsynced::state(&there) != State::Torn {
+            return Ok(());
+        }
+        let fail = |e| failed("lock", there.path(), e);
+        // Of two who replace it, the second must not take the first one's layer for it.
+        let lock = there.as_fd().try_clone_to_owned().map(File::from).map_err(fail)?;
+        lock.lock().map_err(fail)?;
+        let torn = fstat(&there).map_err(|e| failed("look at", there.path(), e.into()))?;
+        if layers.look(id.0.hex())?.is_some_and(|found| found.st_ino == torn.st_ino) {
+            trash::discard(&self.roots.data, layers, id.0.hex())?;
+            crate::failpoint::reach("layer.replaced");
+        }
+        Ok(())
     }
 
     /// Where our own layers are.
@@ -225,11 +276,23 @@ impl Layers {
             .collect())
     }
 
-    /// Moves our own layers that are not in `used` to the trash. The caller holds the exclusive lock.
-    pub(super) fn discard_unused(&self, used: &HashSet<ChainId>) -> Result<Vec<ChainId>> {
+    /// Moves our own layers that are not in `used` to the trash, and torn ones. Those that may be about to be named
+    /// stay: `may_go` says of a layer, and of how long it has been there, whether it is none of them. The caller holds
+    /// the exclusive lock.
+    pub(super) fn discard_unused(
+        &self,
+        used: &HashSet<ChainId>,
+        may_go: impl Fn(&ChainId, Duration) -> bool,
+    ) -> Result<Vec<ChainId>> {
+        let layers = self.own()?;
         let mut gone = Vec::new();
-        for id in self.list()?.into_iter().filter(|id| !used.contains(id)) {
-            trash::discard(&self.roots.data, &self.own()?, id.0.hex())?;
+        for id in self.list()? {
+            let torn =
+                layers.below(id.0.hex()).is_ok_and(|l| l.is_some_and(|l| unsynced::state(&l) == State::Torn));
+            if !torn && (used.contains(&id) || !may_go(&id, age(&layers, id.0.hex())?)) {
+                continue;
+            }
+            trash::discard(&self.roots.data, &layers, id.0.hex())?;
             crate::failpoint::reach("layer.discarded");
             gone.push(id);
         }
@@ -238,6 +301,13 @@ impl Layers {
         }
         Ok(gone)
     }
+}
+
+/// How long something has been there; nothing if the clock was put back.
+fn age(place: &Place, name: &str) -> Result<Duration> {
+    let made = place.look(name)?.map(|found| Duration::from_secs(found.st_mtime.unsigned_abs()));
+    let made = made.map(|since| SystemTime::UNIX_EPOCH + since);
+    Ok(made.and_then(|made| made.elapsed().ok()).unwrap_or_default())
 }
 
 /// A tall stack is held open at every level of a path. Without the right to more descriptors the usual
@@ -249,8 +319,9 @@ fn raise_file_limit() {
 }
 
 fn missing(id: &ChainId) -> Error {
-    Error::new(Kind::NotFound, format!("layer {} is not in the store", id.0.short()))
-        .hint("The image is incomplete. Fetch it again: coracle pull IMAGE")
+    Error::new(Kind::NotFound, format!("layer {} is not in the store", id.0.short())).hint(
+        "The image is incomplete. Fetch it again: coracle pull IMAGE; or build it again: coracle build DIR",
+    )
 }
 
 /// A layer being unpacked by threads of its own.
@@ -305,6 +376,7 @@ impl Unpacked {
             devices: self.notes.devices,
             xattrs_dropped: self.notes.xattrs_dropped,
             owners: owners.is_some(),
+            archive: None,
         };
         home.replace("layer.json", &record, Durability::Volatile)
     }

@@ -45,9 +45,18 @@ pub(super) fn making(data: &Path) -> Result<MakingLock> {
 }
 
 /// Keeps others from beginning, if nobody is at it now.
-pub(super) fn nobody_makes(data: &Path) -> Result<Option<MakingLock>> {
+fn nobody_makes(data: &Path) -> Result<Option<MakingLock>> {
     let dir = tmp(data)?;
     Ok(dir.try_lock().is_ok().then_some(MakingLock { _dir: dir }))
+}
+
+/// How long something that nothing names stays: not at all if nobody is at work who may be about to name it, which the
+/// lock sees to, and else so long that this would have happened.
+pub(super) fn orphan_age(data: &Path) -> Result<(Option<MakingLock>, Duration)> {
+    const WHILE_OTHERS_WORK: Duration = Duration::from_secs(24 * 3600);
+    let alone = nobody_makes(data)?;
+    let age = if alone.is_some() { Duration::ZERO } else { WHILE_OTHERS_WORK };
+    Ok((alone, age))
 }
 
 /// Opens a lock file at the top of the store.

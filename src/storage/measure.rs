@@ -19,11 +19,20 @@ use std::os::fd::AsFd;
 const DEPTH: usize = 400;
 
 /// Directories whose entries are measured one by one.
-const SPLIT: [&str; 7] =
-    ["layers", "containers", "volumes", "oci/blobs/sha256", "oci/blobs/sha512", "tmp", "trash"];
+const SPLIT: [&str; 9] = [
+    "layers",
+    "containers",
+    "volumes",
+    "oci/blobs/sha256",
+    "oci/blobs/sha512",
+    "build/mounts",
+    "build/steps",
+    "tmp",
+    "trash",
+];
 
 /// Bytes by path below the data root: an entry each for what lies in `layers`, `containers`, `volumes`, `tmp`,
-/// `trash` and the directories of blobs, one for everything else at the top, and one for the root itself (`.`).
+/// `trash` and the directories of blobs, cache mounts and build steps, one for everything else at the top, and one for the root itself (`.`).
 pub type Sizes = BTreeMap<String, u64>;
 
 /// Measures the data root. Files of other ids need the user namespace.

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use nix::sys::stat::SFlag;
 
 /// Directories whose contents can all be rebuilt, from other records or otherwise.
-const REPLACEABLE: [&str; 4] = ["tmp", "trash", "names", "events"];
+const REPLACEABLE: [&str; 5] = ["tmp", "trash", "names", "events", "build"];
 
 /// The files that are locked.
 const LOCKS: [&str; 2] = ["lock", "index.lock"];
@@ -29,7 +29,7 @@ impl Store {
     /// When the data root cannot be read.
     pub fn misplaced(&self) -> Result<Vec<Misplaced>> {
         let mut all = Vec::new();
-        for name in DIRECTORIES.iter().chain(&["secrets", "events", place::ASIDE]) {
+        for name in DIRECTORIES.iter().chain(&["secrets", "events", "build", place::ASIDE]) {
             if let Some((parent, part)) = place::unfit(self.data(), name)? {
                 let found = parent.path().join(&part);
                 all.push(Misplaced {

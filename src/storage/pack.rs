@@ -16,6 +16,8 @@ mod attributes;
 mod header;
 mod output;
 
+pub use attributes::read as attributes;
+
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::storage::unpack::{BASE, DIRECTORY, file_type};
@@ -90,6 +92,8 @@ pub struct Packed {
     pub bytes: u64,
     /// Sockets, which an archive cannot hold.
     pub sockets: u64,
+    /// Files whose names would hide others.
+    pub reserved: u64,
 }
 
 /// The name of a file with several. Names are at hand until the end, so files of one directory share its
@@ -264,6 +268,7 @@ impl<'a, W: Write> Packer<'a, W> {
                 return self.whiteout(&status, path).map(|()| None);
             }
             if whiteout::is_reserved(base(path)) {
+                self.packed.reserved += 1;
                 log::warn!("{} is left out: its name would hide another file", shown(path));
                 return Ok(None);
             }
@@ -468,7 +473,7 @@ impl<'a, W: Write> Packer<'a, W> {
     }
 
     fn attributes(&self, file: BorrowedFd<'_>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        attributes::read(file, self.options.ids)
+        attributes(file, self.options.ids)
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {

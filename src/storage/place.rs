@@ -97,6 +97,14 @@ impl Place {
         Ok(Place { dir, path })
     }
 
+    /// The same directory once more.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub(super) fn again(&self) -> io::Result<Place> {
+        Ok(Place { dir: self.dir.try_clone()?, path: self.path.clone() })
+    }
+
     /// Its path, for messages and for other programs.
     pub(super) fn path(&self) -> &Path {
         &self.path

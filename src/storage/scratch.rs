@@ -9,7 +9,7 @@ use super::record::{failed, unique};
 use super::trash;
 use crate::error::Result;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
 /// A directory in `tmp/`, deleted on drop unless it was moved to its place.
@@ -19,7 +19,7 @@ pub struct Scratch {
     name: String,
     home: Place,
     placed: bool,
-    _lock: File,
+    lock: File,
 }
 
 impl Scratch {
@@ -34,7 +34,7 @@ impl Scratch {
         let lock = home.as_fd().try_clone_to_owned().map(File::from);
         let lock = lock.and_then(|file| file.lock_shared().map(|()| file));
         let lock = lock.map_err(|e| failed("lock", home.path(), e))?;
-        Ok(Scratch { tmp, name, home, placed: false, _lock: lock })
+        Ok(Scratch { tmp, name, home, placed: false, lock })
     }
 
     /// The directory.
@@ -45,6 +45,27 @@ impl Scratch {
     /// Where it is, absolute.
     pub fn path(&self) -> &Path {
         self.home.path()
+    }
+
+    /// The same directory, for a forked process that may move it to its place. Nothing happens to what has been moved
+    /// when the other handle is dropped.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn again(&self) -> Result<Scratch> {
+        let failed = |e| failed("open", self.home.path(), e);
+        Ok(Scratch {
+            tmp: self.tmp.again().map_err(failed)?,
+            name: self.name.clone(),
+            home: self.home.again().map_err(failed)?,
+            placed: false,
+            lock: self.lock.try_clone().map_err(failed)?,
+        })
+    }
+
+    /// The descriptors that a forked process needs to go on with it.
+    pub fn descriptors(&self) -> [RawFd; 3] {
+        [self.tmp.as_fd().as_raw_fd(), self.home.as_fd().as_raw_fd(), self.lock.as_raw_fd()]
     }
 
     /// Moves it to its place.

@@ -1,6 +1,7 @@
 //! A store: its parts, and opening it.
 
 use super::blobs::{self, Blobs};
+use super::build::BuildCache;
 use super::containers::Containers;
 use super::events::Events;
 use super::images::Images;
@@ -30,6 +31,7 @@ pub struct Store {
     blobs: Blobs,
     images: Images,
     layers: Layers,
+    build_cache: BuildCache,
     volumes: Volumes,
     secrets: Secrets,
     containers: Containers,
@@ -64,6 +66,7 @@ impl Store {
             blobs: Blobs::new(roots.clone()),
             images: Images::new(roots.clone()),
             layers: Layers::new(roots.clone()),
+            build_cache: BuildCache::new(roots.clone()),
             volumes: Volumes::new(roots.clone()),
             secrets: Secrets::new(roots.clone()),
             containers: Containers::new(data, runtime),
@@ -109,6 +112,11 @@ impl Store {
         &self.layers
     }
 
+    /// What builds leave for later builds.
+    pub fn build_cache(&self) -> &BuildCache {
+        &self.build_cache
+    }
+
     /// Volumes by name.
     pub fn volumes(&self) -> &Volumes {
         &self.volumes
@@ -135,6 +143,16 @@ impl Store {
     /// When the file system refuses.
     pub fn scratch(&self) -> Result<Scratch> {
         Scratch::below(&self.roots.data)
+    }
+
+    /// The same store with its containers and events elsewhere: in a directory of its own, where nobody lists them.
+    #[must_use]
+    pub fn with_containers_in(&self, scratch: &Scratch) -> Store {
+        Store {
+            containers: Containers::new(scratch.path(), &self.roots.runtime),
+            events: Events::new(scratch.path()),
+            ..self.clone()
+        }
     }
 
     /// Holds off garbage collection while a reference to something stored is being made: a container

@@ -1,7 +1,7 @@
 //! For tests: archives built byte by byte, stores to unpack them into, and counters.
 
 use super::Store;
-use super::layers::{StackLayer, Unpacked};
+use super::layers::{Adopt, Adopted, StackLayer, Unpacked};
 use super::unpack::Limits;
 use crate::error::Result;
 use crate::image::{ChainId, DiffId, Digest};
@@ -241,6 +241,14 @@ impl Scene {
     pub(super) fn commit(&self, tars: &[Vec<u8>]) -> Result<Vec<ChainId>> {
         let stack = tars.iter().map(|tar| self.unpack(tar).map(StackLayer::New)).collect::<Result<_>>()?;
         self.store.layers().commit(&self.store.shared().unwrap(), stack)
+    }
+
+    /// A layer that a step of a build makes of one file, on top of others.
+    pub(super) fn step(&self, below: &[ChainId], file: &str) -> Adopted {
+        let workshop = self.store.layers().workshop(below).unwrap();
+        std::fs::write(workshop.path().join("fs").join(file), file).unwrap();
+        let how = Adopt { all: Some(1_000_000_000), ..Adopt::default() };
+        self.store.layers().adopt(workshop, below, &how).unwrap().unwrap()
     }
 
     /// One layer whose tree is looked at.

@@ -9,6 +9,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, ResolveFlag};
 use nix::sys::stat::{self, FchmodatFlags, Mode};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -37,7 +38,7 @@ pub fn names(dir: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
 ///
 /// # Errors
 /// Those of unlinkat(2) and openat(2).
-pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
     match unlink(parent, name, UnlinkatFlags::NoRemoveDir)? {
         Gone::Yes => return Ok(()),
         Gone::IsDirectory => {}
@@ -55,6 +56,17 @@ pub(super) fn empty_tree(dir: BorrowedFd<'_>) -> nix::Result<()> {
     // Deep directories are moved up to the top while it is being emptied.
     while empty(dir, dir, 0)? {}
     Ok(())
+}
+
+/// Changes what is in a directory but not its times.
+///
+/// # Errors
+/// Those of fstat(2) and utimensat(2), and of `change`.
+pub(super) fn keep_times(dir: BorrowedFd<'_>, change: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
+    let before = stat::fstat(dir)?;
+    change()?;
+    let accessed = TimeSpec::new(before.st_atime, before.st_atime_nsec);
+    stat::futimens(dir, &accessed, &TimeSpec::new(before.st_mtime, before.st_mtime_nsec))
 }
 
 enum Gone {

@@ -15,10 +15,12 @@ pub mod owners;
 pub(in crate::storage) mod tar;
 mod tree;
 
-pub(in crate::storage) use attributes::{chmod_held, copy as copy_xattrs};
+pub(in crate::storage) use attributes::copy as copy_xattrs;
+pub use attributes::{chmod_held, set_from_archive};
 pub use limits::Limits;
 pub use notes::Notes;
-pub(in crate::storage) use tree::{BASE, DIRECTORY, file_type, lstat, normalise, resolve};
+pub use tree::{BASE, DIRECTORY, file_type, lstat};
+pub(in crate::storage) use tree::{normalise, resolve};
 
 use crate::error::{Error, Kind, Result};
 use crate::image::DiffId;
@@ -43,6 +45,14 @@ pub(super) fn run(
     }
     archive.into_end()?;
     maker.finish()
+}
+
+/// How many bytes [`is_archive`] needs.
+pub const ARCHIVE_START: usize = tar::BLOCK;
+
+/// Whether a file that begins so can be an archive, plain or compressed, and is no text.
+pub fn is_archive(start: &[u8]) -> bool {
+    decode::format(start) != "tar" || start.first_chunk().is_some_and(tar::begins_with)
 }
 
 /// This process's file mode creation mask, read without changing it.

@@ -3,8 +3,9 @@
 use super::Dialect;
 use super::container::status;
 use super::dialect::short_image_name;
-use crate::engine::disk_usage::{Kind, OTHER, Usage};
+use crate::engine::disk_usage::{BUILD_CACHE, Kind, OTHER, Usage};
 use crate::image::Reference;
+use crate::storage::build::Entry;
 use crate::text::{time, units};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -14,13 +15,12 @@ pub fn kinds(usage: &Usage, dialect: Dialect) -> Vec<Value> {
     if dialect == Dialect::Docker { docker_kinds(usage) } else { podman_kinds(usage) }
 }
 
-/// The kinds that docker knows; it counts in text. There is no build cache.
+/// The kinds that docker knows; it counts in text.
 fn docker_kinds(usage: &Usage) -> Vec<Value> {
     let known = usage.kinds().into_iter().filter(|kind| kind.name != OTHER);
-    let cache = Kind { name: "Build Cache", total: 0, active: 0, size: 0, reclaimable: 0 };
     let row = |kind: Kind| {
         let Kind { name, total, active, size, reclaimable } = kind;
-        let percent = (reclaimable * 100).checked_div(size).filter(|_| name != cache.name);
+        let percent = (reclaimable * 100).checked_div(size).filter(|_| name != BUILD_CACHE);
         let percent = percent.map(|percent| format!(" ({percent}%)")).unwrap_or_default();
         json!({
             "Active": active.to_string(),
@@ -30,7 +30,7 @@ fn docker_kinds(usage: &Usage) -> Vec<Value> {
             "Type": name,
         })
     };
-    known.chain([cache]).map(row).collect()
+    known.map(row).collect()
 }
 
 fn podman_kinds(usage: &Usage) -> Vec<Value> {
@@ -99,6 +99,25 @@ pub fn containers(usage: &Usage, dialect: Dialect) -> Vec<Value> {
         })
     });
     rows.collect()
+}
+
+/// Bytes of the build cache, and a row for each part of it, as docker has them. How often one was used is not counted:
+/// 1 says that it was.
+pub fn build_cache(usage: &Usage) -> (u64, Vec<Value>) {
+    let row = |entry: &Entry| {
+        let size = units::decimal_size(entry.size);
+        json!({
+            "ID": entry.id.get(..12).unwrap_or(&entry.id),
+            "CacheType": entry.kind.as_str(),
+            "Size": size,
+            "CreatedSince": time::ago(entry.created),
+            "LastUsedSince": time::ago(entry.used),
+            "UsageCount": u8::from(entry.used > entry.created),
+            "Shared": entry.shared,
+        })
+    };
+    let size = usage.kinds().into_iter().find(|kind| kind.name == BUILD_CACHE).map_or(0, |kind| kind.size);
+    (size, usage.build_cache.iter().map(row).collect())
 }
 
 /// A row for each volume.

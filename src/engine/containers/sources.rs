@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 ///
 /// # Errors
 /// An image, container or secret that does not exist; a pattern that matches nothing.
-pub(super) fn look_up(store: &Store, request: &mut Request, caller: &Caller) -> Result<()> {
+pub fn look_up(store: &Store, request: &mut Request, caller: &Caller) -> Result<()> {
     for secret in &request.secrets {
         store.secrets().find(secret.name.as_str())?;
     }

@@ -3,8 +3,9 @@
 use super::enter;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::fork;
+use crate::image::Digest;
 use crate::storage::Store;
-use crate::storage::archive::{self, Loaded, Progress};
+use crate::storage::archive::{self, Loaded, Progress, Source, Wanted};
 use crate::storage::events::{Action, Event};
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -31,6 +32,31 @@ pub fn load(store: &Store, input: File, name: &str, report: &mut dyn FnMut(Progr
         store.events().emit(Event::image_named(Action::Load, image.id.as_str(), name));
     }
     Ok(loaded)
+}
+
+/// Loads one image of an OCI image layout, open as `dir`, without giving it a name; returns its id. It logs no event:
+/// it is a part of another operation.
+///
+/// # Errors
+/// `NotFound` when the layout does not have it; a malformed layout, of which nothing is kept then.
+pub fn load_wanted(
+    store: &Store,
+    dir: File,
+    wanted: &Wanted,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Digest> {
+    let loaded = fork::tidy_leaf(
+        "load",
+        &[dir.as_raw_fd()],
+        |reporter, stop| {
+            let _member = enter(store)?;
+            let source = Source::directory(dir.into());
+            let stop = || stop.came();
+            archive::load_wanted(store, &source, wanted, &|step| reporter.send(step), &stop)
+        },
+        report,
+    )?;
+    Ok(loaded.id)
 }
 
 /// What is wrong with an archive, below what programs look for.

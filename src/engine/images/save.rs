@@ -1,13 +1,15 @@
 //! Saving images to an archive or a directory.
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::fork;
 use crate::image::{Image, Reference};
 use crate::storage::Store;
 use crate::storage::archive::{self, Item, SaveFormat};
 use crate::storage::events::{Action, Event};
+use crate::userns;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 /// What is saved, and how.
@@ -37,12 +39,37 @@ pub enum Target<'a> {
 /// # Errors
 /// An image that is not here, a name that is another image's, an output that cannot be written.
 pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Result<()> {
-    let SaveRequest { images, each, format, compress } = *request;
+    let SaveRequest { images, each, .. } = *request;
     let items = if each { several(store, images)? } else { one(store, images)? };
     let name = match &target {
         Target::Path(path) => path.display().to_string(),
         Target::Stream(_) => "-".to_owned(),
     };
+    let kept = match &target {
+        Target::Path(_) => Vec::new(),
+        Target::Stream(fd) => vec![fd.as_raw_fd()],
+    };
+    match archive::packs_layers(store, &items)? {
+        false => write(store, request, &items, target)?,
+        true => fork::leaf::<(), ()>(
+            "save",
+            &kept,
+            |_| {
+                let _member = userns::enter(store.runtime())?;
+                store.verify_id_map()?;
+                write(store, request, &items, target)
+            },
+            |()| {},
+        )?,
+    }
+    for item in &items {
+        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
+    }
+    Ok(())
+}
+
+fn write(store: &Store, request: &SaveRequest<'_>, items: &[Item], target: Target<'_>) -> Result<()> {
+    let SaveRequest { format, compress, .. } = *request;
     match target {
         Target::Path(dir) if matches!(format, SaveFormat::OciDir | SaveFormat::DockerDir) => {
             let made = prepare(dir)?;
@@ -54,15 +81,12 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
             saved?;
         }
         Target::Path(path) => {
-            archive::to_file(path, |file| archive::save_archive(store, format, &items, file))?;
+            archive::to_file(path, |file| archive::save_archive(store, format, items, file))?;
         }
         Target::Stream(fd) => {
             let out = fd.try_clone_to_owned().context(Kind::Host, || "write an archive")?;
-            archive::save_archive(store, format, &items, File::from(out))?;
+            archive::save_archive(store, format, items, File::from(out))?;
         }
-    }
-    for item in &items {
-        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
     }
     Ok(())
 }

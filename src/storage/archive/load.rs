@@ -45,7 +45,7 @@ pub enum Progress {
 }
 
 /// An image of the archive, all its small parts read and checked.
-struct Candidate {
+pub(super) struct Candidate {
     /// As it came; docker's archives have none.
     manifest: Option<(Vec<u8>, &'static str)>,
     config: Vec<u8>,
@@ -119,7 +119,7 @@ fn layout(source: &Source) -> Result<Vec<Candidate>> {
     check_count(entries.len())?;
     for entry in &entries {
         let names = names_of(&entry.annotations)?;
-        let Some(image) = image_entry(source, entry)? else { continue };
+        let Some(image) = image_entry(source, entry, &Platform::host())? else { continue };
         let bytes = blob(source, &image)?;
         let new = candidate(source, bytes, names, blob_path)?;
         // A layout has one entry for each name.
@@ -132,12 +132,16 @@ fn layout(source: &Source) -> Result<Vec<Candidate>> {
     Ok(found)
 }
 
-fn blob_path(digest: &Digest) -> String {
+pub(super) fn blob_path(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
-/// The entry of one image: this one, or what it has for this machine. `None` for what is no image.
-fn image_entry(source: &Source, entry: &Descriptor) -> Result<Option<Descriptor>> {
+/// The entry of one image: this one, or what it has for this platform. `None` for what is no image.
+pub(super) fn image_entry(
+    source: &Source,
+    entry: &Descriptor,
+    platform: &Platform,
+) -> Result<Option<Descriptor>> {
     let mut entry = entry.clone();
     for _ in 0..NESTING_MAX {
         if entry.is_image() {
@@ -146,29 +150,28 @@ fn image_entry(source: &Source, entry: &Descriptor) -> Result<Option<Descriptor>
         if !entry.is_index() {
             return Ok(None);
         }
-        entry = for_this_machine(Index::parse(entry.digest.as_str(), &blob(source, &entry)?)?)?;
+        entry = for_platform(Index::parse(entry.digest.as_str(), &blob(source, &entry)?)?, platform)?;
     }
     Err(bad("it holds an index of indexes of indexes"))
 }
 
-/// What an index has for this machine: an image, or an index of its own.
-fn for_this_machine(index: Index) -> Result<Descriptor> {
-    let host = Platform::host();
+/// What an index has for a platform: an image, or an index of its own.
+fn for_platform(index: Index, wanted: &Platform) -> Result<Descriptor> {
     let fits = |e: &Descriptor| {
-        let here = |p: &PlatformOf| p.os == host.os && p.architecture == host.architecture;
+        let here = |p: &PlatformOf| p.os == wanted.os && p.architecture == wanted.architecture;
         (e.is_image() || e.is_index()) && e.platform.as_ref().is_none_or(here)
     };
     let mut fitting: Vec<Descriptor> = index.manifests.into_iter().filter(fits).collect();
-    let best = |e: &Descriptor| e.platform.as_ref().is_some_and(|p| p.variant == host.variant);
+    let best = |e: &Descriptor| e.platform.as_ref().is_some_and(|p| p.variant == wanted.variant);
     let at = fitting.iter().position(best).unwrap_or(0);
     match fitting.is_empty() {
-        true => Err(Error::new(Kind::Image, format!("the archive has no image for {host}"))),
+        true => Err(Error::new(Kind::Image, format!("the archive has no image for {wanted}"))),
         false => Ok(fitting.swap_remove(at)),
     }
 }
 
 /// A small blob of a layout, verified.
-fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
+pub(super) fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
     let name = blob_path(&entry.digest);
     let bytes = source.read(&name)?.ok_or_else(|| bad(&format!("{name} is missing")))?;
     check(&name, &entry.digest, entry.size, &bytes)?;
@@ -207,7 +210,7 @@ fn docker_name(text: &str) -> Result<Reference> {
 }
 
 /// An image with a manifest of its own; `at` says where a blob is.
-fn candidate(
+pub(super) fn candidate(
     source: &Source,
     bytes: Vec<u8>,
     names: Vec<Reference>,
@@ -300,7 +303,7 @@ enum Slot {
 }
 
 /// Brings one image into the store; once more where another command has removed what was there already.
-fn bring(
+pub(super) fn bring(
     store: &Store,
     source: &Source,
     image: &Candidate,

@@ -3,15 +3,16 @@
 use super::manifest::{Descriptor, Family, Manifest};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{DiffId, Image, ImageConfig, Reference};
-use crate::storage::Store;
+use crate::image::{DiffId, Image, ImageConfig, Reference, RootFs};
 use crate::storage::blobs::{Hasher, Sealed, Spool};
 use crate::storage::images::NewImage;
-use crate::storage::layers::StackLayer;
+use crate::storage::layers::{Adopted, StackLayer};
 use crate::storage::unpack::{Limits, decode};
+use crate::storage::{SharedLock, Store};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 /// A layer's archive, in the store's `tmp/`.
@@ -174,9 +175,7 @@ pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
         archive = Some(layer.archive);
         crate::failpoint::reach("made.unpacked");
     }
-    let bytes = serde_json::to_vec(&config).context(Kind::Image, || "write the configuration")?;
-    let id = crate::image::Digest::sha256_of(&bytes);
-    let manifest = Manifest::new(make.family, (id, bytes.len() as u64), layers).bytes()?;
+    let (bytes, manifest) = documents(&config, make.family, layers, &BTreeMap::new())?;
     if let Some(archive) = archive {
         archive.publish()?;
         failpoint::reach("make.published");
@@ -187,6 +186,62 @@ pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
     let media_type = make.family.manifest();
     let new = NewImage { manifest: &manifest, media_type, config: &bytes, names: make.names, index: None };
     store.images().record(&lock, &new)
+}
+
+/// An image of layers that are in the store.
+pub struct RecordImage<'a> {
+    /// Whose layers are at the bottom.
+    pub base: Option<&'a Image>,
+    /// Those on top of them, bottom first.
+    pub layers: &'a [Adopted],
+    /// The configuration; its layers are filled in here.
+    pub config: ImageConfig,
+    /// Whose media types it has.
+    pub family: Family,
+    /// What the manifest says about it; docker's format has no such.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// The names it gets.
+    pub names: &'a [Reference],
+}
+
+/// Records an image of layers that are in the store. Those that were made in place get no blobs, and are on the disk
+/// when this returns. An image that is here already, under these names, costs a few small reads.
+///
+/// # Errors
+/// [`Kind::NotFound`] when a layer is missing; a base whose manifest is lost, or has a layer that the family has no
+/// type for; a full disk. Nothing is visible then.
+pub fn record_image(store: &Store, lock: &SharedLock, image: RecordImage<'_>) -> Result<Image> {
+    let mut config = image.config;
+    let below = image.base.map(|base| base.config.rootfs.diff_ids.clone()).unwrap_or_default();
+    let on_top = image.layers.iter().map(|layer| layer.diff_id.clone());
+    config.rootfs = RootFs { kind: "layers".to_owned(), diff_ids: below.into_iter().chain(on_top).collect() };
+    let mut layers =
+        image.base.map_or_else(|| Ok(Vec::new()), |base| layers_of(store, base, image.family))?;
+    layers.extend(
+        image
+            .layers
+            .iter()
+            .map(|layer| Descriptor::new(image.family.layer(false), layer.diff_id.0.clone(), layer.archive)),
+    );
+    let (config, manifest) = documents(&config, image.family, layers, image.annotations)?;
+    let media_type = image.family.manifest();
+    let new = NewImage { manifest: &manifest, media_type, config: &config, names: image.names, index: None };
+    store.images().record(lock, &new)
+}
+
+/// The bytes of a configuration and of the manifest for it.
+fn documents(
+    config: &ImageConfig,
+    family: Family,
+    layers: Vec<Descriptor>,
+    annotations: &BTreeMap<String, String>,
+) -> Result<(Vec<u8>, Vec<u8>)> {
+    let bytes = serde_json::to_vec(config).context(Kind::Image, || "write the configuration")?;
+    let id = crate::image::Digest::sha256_of(&bytes);
+    let mut manifest = Manifest::new(family, (id, bytes.len() as u64), layers);
+    manifest.annotations.clone_from(annotations);
+    let manifest = manifest.fitting().bytes()?;
+    Ok((bytes, manifest))
 }
 
 /// The descriptors of an image's layers, with the media types of a family.

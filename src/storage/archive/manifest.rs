@@ -3,7 +3,7 @@
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::media::{self, Compression};
 use crate::image::{Digest, document};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Most layers of an image; the kernel's overlay takes fewer.
@@ -80,6 +80,13 @@ impl Descriptor {
         }
     }
 
+    /// A descriptor of a document of an OCI layout: an index or a manifest, as its members say.
+    pub(super) fn of_document(bytes: &[u8], digest: Digest) -> Result<Descriptor> {
+        let members: Strange = document::parse(bytes).context(Kind::Image, || format!("read {digest}"))?;
+        let media_type = if members.manifests.is_some() { OCI_INDEX } else { OCI_MANIFEST };
+        Ok(Descriptor::new(media_type, digest, bytes.len() as u64))
+    }
+
     /// Whether it is an index of further manifests.
     pub(super) fn is_index(&self) -> bool {
         matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
@@ -117,6 +124,16 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layers' archives, bottom first.
     pub layers: Vec<Descriptor>,
+    /// What it says about the image; OCI's only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "strings")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The entries of a map that are strings; the others mean nothing.
+fn strings<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, serde_json::Value>>::deserialize(from)?.unwrap_or_default();
+    let text = |(key, value): (String, serde_json::Value)| Some((key, value.as_str()?.to_owned()));
+    Ok(map.into_iter().filter_map(text).collect())
 }
 
 /// What must not stand beside an image's own members (attack case 10).
@@ -173,6 +190,7 @@ impl Manifest {
             media_type: family.manifest().to_owned(),
             config: Descriptor::new(family.config(), config.0, config.1),
             layers,
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -242,7 +260,16 @@ impl Manifest {
             Ok(Descriptor::new(media_type, layer.digest.clone(), layer.size))
         });
         let config = (self.config.digest.clone(), self.config.size);
-        Ok(Manifest::new(family, config, layers.collect::<Result<_>>()?))
+        let converted = Manifest::new(family, config, layers.collect::<Result<_>>()?);
+        Ok(Manifest { annotations: self.annotations.clone(), ..converted }.fitting())
+    }
+
+    /// Without what its family does not have.
+    pub(super) fn fitting(mut self) -> Manifest {
+        if self.family() == Some(Family::Docker) {
+            self.annotations.clear();
+        }
+        self
     }
 
     /// Its bytes.

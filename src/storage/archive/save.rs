@@ -1,5 +1,6 @@
 //! Saves images from the store to an archive or directory.
 
+use super::layer::{LayerArchive, is_packed};
 use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME};
 use crate::error::{Context, Error, Kind, Result};
@@ -120,45 +121,39 @@ fn missing(image: &Image, digest: &Digest) -> Error {
         .hint("Fetch the image again: coracle pull IMAGE")
 }
 
-/// Reads a blob and fails at its end when it is not what its name says.
-struct Verified {
-    file: File,
-    hash: Option<Hasher>,
-    digest: Digest,
+/// The archive of a layer, which is where it is in the image's manifest.
+fn archive_of(store: &Store, image: &Image, at: usize, digest: &Digest) -> Result<LayerArchive> {
+    LayerArchive::open(store, digest, image.layers.get(at))?.ok_or_else(|| missing(image, digest))
 }
 
-impl Verified {
-    fn open(store: &Store, image: &Image, digest: &Digest) -> Result<Verified> {
-        let file = store.blobs().open(digest)?.ok_or_else(|| missing(image, digest))?;
-        Ok(Verified { file, hash: Some(Hasher::new(digest)), digest: digest.clone() })
-    }
-}
-
-impl Read for Verified {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        if count > 0 {
-            if let Some(hash) = &mut self.hash {
-                hash.update(&buffer[..count]);
-            }
-        } else if let Some(hash) = self.hash.take()
-            && !buffer.is_empty()
-            && hash.finish() != self.digest
-        {
-            return Err(io::Error::other(format!("blob {} is damaged on disk", self.digest)));
+/// Whether layers have to be packed from their trees to save these images: by threads, and inside the user namespace.
+///
+/// # Errors
+/// When a manifest is missing or damaged.
+pub fn packs_layers(store: &Store, items: &[Item]) -> Result<bool> {
+    for item in items {
+        let layers = manifest_of(store, &item.image)?.0.layers;
+        if layers.iter().zip(&item.image.layers).any(|(layer, id)| is_packed(store, &layer.digest, id)) {
+            return Ok(true);
         }
-        Ok(count)
     }
+    Ok(false)
 }
 
-/// Copies a blob to its end, where it is verified.
-fn copy_blob(store: &Store, image: &Image, blob: &Descriptor, name: &str, sink: &mut dyn Sink) -> Result<()> {
-    let mut from = Verified::open(store, image, &blob.digest)?;
-    sink.file(name, blob.size, &mut from)?;
+/// Copies a layer's archive to its end, where it is verified.
+fn copy_layer(
+    store: &Store,
+    image: &Image,
+    (at, layer): (usize, &Descriptor),
+    name: &str,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let mut from = archive_of(store, image, at, &layer.digest)?;
+    sink.file(name, layer.size, &mut from)?;
     // At its end it is verified; there must not be more of it either.
     match from.read(&mut [0]).context(Kind::Storage, || format!("save image {}", image.id.short()))? {
         0 => Ok(()),
-        _ => Err(Error::new(Kind::Storage, format!("blob {} is longer than it was", blob.digest))),
+        _ => Err(Error::new(Kind::Storage, format!("blob {} is longer than it was", layer.digest))),
     }
 }
 
@@ -184,12 +179,12 @@ fn oci(store: &Store, item: &Item, sink: &mut dyn Sink) -> Result<()> {
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
     let mut done = HashSet::new();
-    for layer in &manifest.layers {
+    for (at, layer) in manifest.layers.iter().enumerate() {
         if done.insert(&layer.digest) {
             if layer.digest.algorithm() != "sha256" {
                 sink.directory(&format!("blobs/{}", layer.digest.algorithm()))?;
             }
-            copy_blob(store, &item.image, layer, &place(&layer.digest), sink)?;
+            copy_layer(store, &item.image, (at, layer), &place(&layer.digest), sink)?;
         }
     }
     for (digest, bytes) in [(&manifest.config.digest, &config), (&digest, &bytes)] {
@@ -219,9 +214,9 @@ fn docker_archive<W: Write>(store: &Store, items: &[Item], packer: &mut Packer<'
                 ),
             ));
         }
-        for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
+        for (at, (layer, diff_id)) in manifest.layers.iter().zip(diff_ids).enumerate() {
             if done.insert(diff_id.0.clone()) {
-                plain_layer(store, &item.image, &layer.digest, &diff_id.0, packer)?;
+                plain_layer(store, &item.image, (at, &layer.digest), &diff_id.0, packer)?;
             }
         }
         let config = format!("{}.json", item.image.id.hex());
@@ -241,23 +236,29 @@ fn docker_archive<W: Write>(store: &Store, items: &[Item], packer: &mut Packer<'
 fn plain_layer<W: Write>(
     store: &Store,
     image: &Image,
-    blob: &Digest,
+    (at, blob): (usize, &Digest),
     diff_id: &Digest,
     packer: &mut Packer<'_, W>,
 ) -> Result<()> {
+    let name = format!("{}.tar", diff_id.hex());
+    if blob == diff_id {
+        let mut plain = archive_of(store, image, at, blob)?;
+        packer.stream(name.as_bytes(), 0o644, plain.size(), &mut plain)?;
+        // Its end, where it is verified.
+        return match plain.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(Error::new(Kind::Storage, format!("blob {blob} is longer than it was"))),
+            Err(e) => Err(Error::new(Kind::Storage, format!("save image {}", image.id.short())).caused_by(e)),
+        };
+    }
     let broken = || format!("unpack layer {} of image {}", diff_id.short(), image.id.short());
     let open = || -> Result<Box<dyn Read>> {
         let file = store.blobs().open(blob)?.ok_or_else(|| missing(image, blob))?;
         Ok(decode::open(file).context(Kind::Storage, broken)?.1)
     };
-    let size = if blob == diff_id {
-        let file = store.blobs().open(blob)?.ok_or_else(|| missing(image, blob))?;
-        file.metadata().context(Kind::Storage, broken)?.len()
-    } else {
-        io::copy(&mut open()?, &mut io::sink()).context(Kind::Storage, broken)?
-    };
+    let size = io::copy(&mut open()?, &mut io::sink()).context(Kind::Storage, broken)?;
     let mut reader = Hashing { inner: open()?, hash: Hasher::new(diff_id) };
-    packer.stream(format!("{}.tar", diff_id.hex()).as_bytes(), 0o644, size, &mut reader)?;
+    packer.stream(name.as_bytes(), 0o644, size, &mut reader)?;
     if reader.hash.finish() == *diff_id {
         return Ok(());
     }
@@ -284,12 +285,12 @@ fn plain_dir(store: &Store, item: &Item, dir: &Path, compress: bool) -> Result<(
     let mut manifest = original.converted(Family::Docker)?;
     let mut sink = Dir(dir);
     let mut done = HashSet::new();
-    for layer in &mut manifest.layers {
+    for (at, layer) in manifest.layers.iter_mut().enumerate() {
         if compress && layer.media_type == Family::Docker.layer(false) {
-            *layer = compressed(store, &item.image, layer, dir)?;
+            *layer = compressed(archive_of(store, &item.image, at, &layer.digest)?, &layer.digest, dir)?;
             done.insert(layer.digest.clone());
         } else if done.insert(layer.digest.clone()) {
-            copy_blob(store, &item.image, layer, layer.digest.hex(), &mut sink)?;
+            copy_layer(store, &item.image, (at, layer), layer.digest.hex(), &mut sink)?;
         }
     }
     let config = config_of(store, &item.image)?;
@@ -301,17 +302,14 @@ fn plain_dir(store: &Store, item: &Item, dir: &Path, compress: bool) -> Result<(
     record::replace_bytes(&dir.join("version"), b"Directory Transport Version: 1.1\n", Durability::Volatile)
 }
 
-fn compressed(store: &Store, image: &Image, layer: &Descriptor, dir: &Path) -> Result<Descriptor> {
+fn compressed(mut from: LayerArchive, layer: &Digest, dir: &Path) -> Result<Descriptor> {
     let half = dir.join(".layer");
     let file = File::create(&half).map_err(|e| failed("create", &half, e))?;
     let mut encoder = GzEncoder::new(file, Compression::default());
-    let mut from = Verified::open(store, image, &layer.digest)?;
     io::copy(&mut from, &mut encoder).map_err(|e| failed("write", &half, e))?;
     encoder.finish().map_err(|e| failed("write", &half, e))?;
-    let mut hash = Hashing {
-        inner: File::open(&half).map_err(|e| failed("read", &half, e))?,
-        hash: Hasher::new(&layer.digest),
-    };
+    let mut hash =
+        Hashing { inner: File::open(&half).map_err(|e| failed("read", &half, e))?, hash: Hasher::new(layer) };
     let size = io::copy(&mut hash, &mut io::sink()).map_err(|e| failed("read", &half, e))?;
     let digest = hash.hash.finish();
     let target = dir.join(digest.hex());

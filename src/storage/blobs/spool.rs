@@ -1,15 +1,14 @@
 //! Data whose digest is not known in advance: it is written to a temporary file, hashed and examined, and only
 //! then becomes a blob.
 //!
-//! Its size is not known either, and endless input would fill the disk. So part of the disk is kept free, and
-//! writing stops before that part is used.
+//! Its size is not known either, and endless input would fill the disk: see [`room`].
 
 use super::{Blobs, dir};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
 use crate::storage::place::{Place, TMP};
 use crate::storage::record::{self, failed};
-use nix::sys::statvfs::fstatvfs;
+use crate::storage::room;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,12 +37,6 @@ impl Blobs {
     }
 }
 
-/// Bytes written between two looks at the room that is left.
-const LOOK_EVERY: u64 = 256 << 10;
-/// What is kept free: this part of the disk, and no more than so many bytes.
-const KEPT_PART: u64 = 20;
-const KEPT_MAX: u64 = 1 << 30;
-
 /// A file that is being written. Dropped, it is deleted.
 pub struct Spool {
     blobs: Blobs,
@@ -61,8 +54,8 @@ impl Write for Spool {
     /// Failures are [`Error`]s, with the advice that fits a file of the store.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.written >= self.look_at {
-            self.look_at = self.written + LOOK_EVERY;
-            self.check_room().map_err(io::Error::other)?;
+            self.look_at = self.written + room::LOOK_EVERY;
+            room::check(&*self.file, self.written, self.tmp.path()).map_err(io::Error::other)?;
         }
         let written = (&*self.file).write(bytes);
         let count = written.map_err(|e| match e.kind() {
@@ -103,26 +96,6 @@ impl Spool {
             self.write_all(&buffer[..count])
                 .map_err(|e| e.downcast::<Error>().unwrap_or_else(|e| failed("write", self.tmp.path(), e)))?;
         }
-    }
-
-    /// Refuses to continue once only the reserved part of the disk is free.
-    fn check_room(&self) -> Result<()> {
-        // A file system that does not count its blocks has room until it says otherwise.
-        let Ok(disk) = fstatvfs(&*self.file) else { return Ok(()) };
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
-        let (free, all) = (bytes(disk.blocks_available()), bytes(disk.blocks()));
-        let kept = (all / KEPT_PART).min(KEPT_MAX);
-        if all == 0 || free > kept {
-            return Ok(());
-        }
-        let (read, free, kept) = (self.written >> 20, free >> 20, kept >> 20);
-        let message = format!(
-            "there is no room for what is read: {read} MiB were written to {}, where {free} MiB are free and {kept} MiB are kept",
-            self.tmp.path().display()
-        );
-        Err(Error::new(Kind::Storage, message).hint(
-            "Make room: coracle system prune; or put the store where there is more: coracle --root DIR ...",
-        ))
     }
 
     /// Ends the writing: what is here has a digest now.

@@ -3,8 +3,8 @@
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::network::{PortPublish, Protocol};
 use crate::spec::{HealthCheck, Resources, Ulimit};
+use crate::storage::boot::boot_id;
 use crate::sys::process;
-use crate::sys::read::text_of;
 use chrono::{DateTime, Utc};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
@@ -51,11 +51,6 @@ impl ProcessRef {
     }
 }
 
-/// Names this boot of the machine (random(4)); empty when it cannot be read.
-pub(super) fn boot_id() -> String {
-    text_of("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim_end().to_owned()
-}
-
 /// A published port as it really is: the kernel's choice filled in where the host port was 0.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PortRecord {
@@ -91,7 +86,7 @@ pub struct RunRecord {
     pub monitor: ProcessRef,
     /// The container's first process.
     pub init: ProcessRef,
-    /// The boot in which the numbers above mean something; see [`boot_id`].
+    /// The boot in which the numbers above mean something.
     pub boot_id: String,
     /// When the payload started.
     pub started: DateTime<Utc>,

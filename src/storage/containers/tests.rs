@@ -1,10 +1,11 @@
 mod runs;
 
-use super::records::{RUN_VERSION, boot_id};
+use super::records::RUN_VERSION;
 use super::*;
 use crate::container::ExitRecord;
 use crate::container::Name;
 use crate::spec::network::{PortPublish, Protocol};
+use crate::storage::boot::boot_id;
 use crate::storage::testing::{hand_down, hands_down, spec};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;

@@ -16,19 +16,22 @@ pub struct Damaged {
     pub faults: Vec<String>,
     /// Blobs whose content is not that of their name.
     pub wrong_blobs: Vec<Digest>,
+    /// Layers whose files are not what they were, and that are nowhere else.
+    pub wrong_layers: Vec<ChainId>,
 }
 
 impl Images {
-    /// The images of our own store that are not whole; `thorough` reads every blob again.
+    /// The images of our own store that are not whole; `thorough` reads every blob again. `wrong` are layers that were
+    /// found to have other files than they were made with.
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn damaged(&self, thorough: bool) -> Result<Vec<Damaged>> {
+    pub fn damaged(&self, thorough: bool, wrong: &[ChainId]) -> Result<Vec<Damaged>> {
         let mut good: HashSet<Digest> = HashSet::new();
         let mut all = Vec::new();
         for (record, read_only) in self.image_records()? {
             if !read_only {
-                all.extend(self.examine(&record, thorough, &mut good)?);
+                all.extend(self.examine(&record, thorough, wrong, &mut good)?);
             }
         }
         Ok(all)
@@ -47,7 +50,8 @@ impl Images {
         }
         for (record, read_only) in self.image_records()? {
             if !read_only && record.id == damaged.id {
-                return Ok(self.examine(&record, false, &mut HashSet::new())?.is_some());
+                let wrong = &damaged.wrong_layers;
+                return Ok(self.examine(&record, false, wrong, &mut HashSet::new())?.is_some());
             }
         }
         Ok(false)
@@ -57,10 +61,16 @@ impl Images {
         &self,
         record: &ImageRecord,
         thorough: bool,
+        wrong: &[ChainId],
         good: &mut HashSet<Digest>,
     ) -> Result<Option<Damaged>> {
-        let mut found = Damaged { id: record.id.clone(), faults: Vec::new(), wrong_blobs: Vec::new() };
-        // The blobs of layers are missing rightly where an image was imported or committed unpacked.
+        let mut found = Damaged {
+            id: record.id.clone(),
+            faults: Vec::new(),
+            wrong_blobs: Vec::new(),
+            wrong_layers: Vec::new(),
+        };
+        // The blobs of layers are missing rightly where they were made in place.
         let needed = record.manifests.iter().map(|m| m.digest.clone()).chain([record.id.clone()]);
         let needed: Vec<Digest> = needed.collect();
         for blob in needed.iter().filter(|blob| !self.blobs.has(blob)) {
@@ -88,6 +98,10 @@ impl Images {
             for layer in ChainId::chain(&config.rootfs.diff_ids) {
                 if self.layers.path(&layer).is_err() || self.layers.record(&layer).is_err() {
                     found.faults.push(format!("layer {} is missing", layer.0.short()));
+                } else if wrong.contains(&layer) {
+                    let short = layer.0.short();
+                    found.faults.push(format!("layer {short} has other files than it was made with"));
+                    found.wrong_layers.push(layer);
                 }
             }
         }
@@ -122,9 +136,20 @@ impl Images {
     /// # Errors
     /// When a record cannot be read or a layer not be moved.
     pub fn discard_if_unused(&self, _lock: &ExclusiveLock, layers: &[ChainId]) -> Result<Vec<ChainId>> {
-        let Some(mut kept) = self.used_layers()? else { return Ok(Vec::new()) };
-        kept.extend(self.layers.list()?.into_iter().filter(|layer| !layers.contains(layer)));
-        self.layers.discard_unused(&kept)
+        let Some(used) = self.used_layers()? else { return Ok(Vec::new()) };
+        self.layers.discard_unused(&used, |layer, _| layers.contains(layer))
+    }
+
+    /// The layers of our own store whose archives can only be packed from their trees.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn layers_without_blobs(&self) -> Result<Vec<ChainId>> {
+        let packed = |id: &ChainId| {
+            let layer = self.layers.adopted(id).ok().flatten();
+            layer.is_some_and(|layer| !self.blobs.has(&layer.diff_id.0))
+        };
+        Ok(self.layers.list()?.into_iter().filter(packed).collect())
     }
 
     /// Every blob of our own store that an image needs.

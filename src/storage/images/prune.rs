@@ -6,10 +6,6 @@ use crate::image::Digest;
 use crate::storage::containers::Unreadable;
 use crate::storage::{ExclusiveLock, lock};
 use std::collections::HashSet;
-use std::time::Duration;
-
-/// How long a blob without an image is left while something is being pulled: it may belong to that.
-const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Images {
     /// Removes the images of our own store that no container was made from and that have no name, or
@@ -68,6 +64,7 @@ impl Images {
             return Ok(None);
         }
         named.extend(self.ref_records()?.into_iter().map(|(found, _)| found.manifest.digest));
+        named.extend(self.build_cache.needed()?.blobs);
         Ok(Some(named))
     }
 
@@ -77,8 +74,7 @@ impl Images {
         for kind in [IMAGES, REFS, "oci"] {
             self.own(kind)?.clear_unfinished()?;
         }
-        let alone = lock::nobody_makes(&self.roots.data)?;
-        let age = if alone.is_some() { Duration::ZERO } else { ORPHAN_AGE };
+        let (_alone, age) = lock::orphan_age(&self.roots.data)?;
         if let Some(named) = self.named_blobs()? {
             for blob in self.blobs.list_older(age)? {
                 if !named.contains(&blob) {
@@ -88,7 +84,7 @@ impl Images {
             }
         }
         match self.used_layers()? {
-            Some(used) => self.layers.discard_unused(&used).map(drop),
+            Some(used) => self.layers.discard_unused(&used, |_, there| there >= age).map(drop),
             None => Ok(()),
         }
     }

@@ -6,9 +6,9 @@ use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{ChainId, Digest, Reference, document};
 use crate::spec::RootSpec;
-use crate::storage::ExclusiveLock;
 use crate::storage::containers::{Containers, Specs, Unreadable};
 use crate::storage::events::{Action, Event, Events};
+use crate::storage::{ExclusiveLock, lock};
 use std::collections::HashSet;
 
 /// What a removal did.
@@ -78,7 +78,8 @@ impl Images {
         crate::failpoint::reach("rmi.index");
         let mut blobs: HashSet<Digest> = HashSet::new();
         self.blobs_of(&gone, &mut blobs);
-        let mut kept: HashSet<Digest> = HashSet::new();
+        let layers: HashSet<ChainId> = self.layers_of(id).into_iter().collect();
+        let mut kept: HashSet<Digest> = self.build_cache.needed()?.blobs;
         let mut all_known = !self.has_lost_records()?;
         for (other, read_only) in self.image_records()? {
             if !read_only {
@@ -95,7 +96,9 @@ impl Images {
             damage::warn();
         }
         if let Some(used) = used {
-            removed.layers = self.layers.discard_unused(&used)?;
+            let (_alone, age) = lock::orphan_age(&self.roots.data)?;
+            let may_go = |layer: &ChainId, there| layers.contains(layer) || there >= age;
+            removed.layers = self.layers.discard_unused(&used, may_go)?;
         }
         crate::failpoint::reach("rmi.layers");
         removed.untagged.sort();
@@ -124,9 +127,24 @@ impl Images {
         all
     }
 
+    /// The layers of an image, if its configuration can be read.
+    fn layers_of(&self, id: &Digest) -> Vec<ChainId> {
+        let bytes = self.blobs.read(id).ok().flatten().unwrap_or_default();
+        parse_config(&bytes, id).map_or_else(|_| Vec::new(), |config| ChainId::chain(&config.rootfs.diff_ids))
+    }
+
+    /// The layers that images of our own store, containers, the build cache and running builds need; `None` if that is
+    /// unknown.
+    pub(super) fn used_layers(&self) -> Result<Option<HashSet<ChainId>>> {
+        let Some(mut used) = self.named_layers()? else { return Ok(None) };
+        used.extend(self.build_cache.layers()?);
+        used.extend(self.build_cache.with_those_below(self.build_cache.needed()?.layers));
+        Ok(Some(used))
+    }
+
     /// The layers that images of our own store and containers need; `None` if that is unknown, because a record,
     /// a configuration or a plan cannot be read.
-    pub(super) fn used_layers(&self) -> Result<Option<HashSet<ChainId>>> {
+    pub(in crate::storage) fn named_layers(&self) -> Result<Option<HashSet<ChainId>>> {
         let mut used = HashSet::new();
         let specs = self.specs()?;
         specs.unreadable.iter().for_each(Unreadable::warn);

@@ -232,13 +232,13 @@ fn damage_that_was_mended_meanwhile_is_none() {
     let blob = scene.store.data().join("oci/blobs/sha256").join(one.id.hex());
     let good = fs::read(&blob).unwrap();
     fs::write(&blob, [good.as_slice(), b" "].concat()).unwrap();
-    let found = images.damaged(true).unwrap();
+    let found = images.damaged(true, &[]).unwrap();
     let found = found.iter().find(|damaged| damaged.id == one.id).unwrap();
     assert_eq!(found.wrong_blobs.as_slice(), std::slice::from_ref(&one.id));
     let lock = scene.store.exclusive().unwrap();
     assert!(images.is_still(&lock, found).unwrap());
     fs::write(&blob, good).unwrap();
-    let rest = images.damaged(false).unwrap().iter().any(|damaged| damaged.id == one.id);
+    let rest = images.damaged(false, &[]).unwrap().iter().any(|damaged| damaged.id == one.id);
     assert_eq!(images.is_still(&lock, found).unwrap(), rest);
     assert!(!rest, "{found:?}");
 }

@@ -11,7 +11,7 @@ const CAPABILITY: &[u8] = b"security.capability";
 
 /// The extended attributes that belong into an archive, sorted: file capabilities, ACLs and the
 /// user's own, but not overlay's nor this machine's labels. `ids` are those of the container they are of.
-pub(super) fn read(file: BorrowedFd<'_>, ids: Option<&IdMaps>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub fn read(file: BorrowedFd<'_>, ids: Option<&IdMaps>) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let same = IdMaps::default();
     let ids = ids.unwrap_or(&same);
     let mut all = Vec::new();

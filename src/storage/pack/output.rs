@@ -75,7 +75,8 @@ impl<W: Write> Output<W> {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(read_error(path, &e)),
+                // What is not read from a file says itself what is wrong.
+                Err(e) => return Err(e.downcast::<Error>().unwrap_or_else(|e| read_error(path, &e))),
             };
             self.out.write_all(&self.buffer[..count]).map_err(|e| write_error(e, self.to_file))?;
             left -= count as u64;

@@ -14,7 +14,10 @@ const CAPABILITY: &[u8] = b"security.capability";
 /// Sets an attribute that an archive asks for; false when it is left out. Overlay's own attributes
 /// would let an image forge its view of the layers below (attack case 8); labels of the machine it was
 /// made on mean nothing here.
-pub(super) fn set_from_archive(fd: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> nix::Result<bool> {
+///
+/// # Errors
+/// Those of fsetxattr(2), except for those of a kind of attribute that cannot be set here.
+pub fn set_from_archive(fd: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> nix::Result<bool> {
     let allowed = name == CAPABILITY
         || name.starts_with(b"system.posix_acl_")
         || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."));
@@ -64,7 +67,7 @@ pub(in crate::storage) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> nix:
 ///
 /// # Errors
 /// Those of fchmodat(2).
-pub(in crate::storage) fn chmod_held(fd: BorrowedFd<'_>, mode: u32) -> nix::Result<()> {
+pub fn chmod_held(fd: BorrowedFd<'_>, mode: u32) -> nix::Result<()> {
     let link = link_of(fd);
     fchmodat(AT_FDCWD, link.as_str(), Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
 }

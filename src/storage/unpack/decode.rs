@@ -143,18 +143,29 @@ pub(in crate::storage) fn open<'a>(source: impl Read + 'a) -> io::Result<(&'stat
     let known = fill(&mut source, &mut start)?;
     let start = &start[..known];
     let source = io::Cursor::new(start.to_vec()).chain(source);
-    Ok(match start {
-        [0x1f, 0x8b, ..] => ("gzip", Box::new(MultiGzDecoder::new(source))),
+    let format = format(start);
+    Ok((
+        format,
+        match format {
+            "gzip" => Box::new(MultiGzDecoder::new(source)),
+            "zstd" => Box::new(zstd::stream::read::Decoder::with_buffer(source)?),
+            "bzip2" => Box::new(MultiBzDecoder::new(source)),
+            "xz" => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)),
+            _ => Box::new(source),
+        },
+    ))
+}
+
+/// What a file that begins so is compressed with, as [`open`] says it.
+pub(super) fn format(start: &[u8]) -> &'static str {
+    match start {
+        [0x1f, 0x8b, ..] => "gzip",
         // A frame, or a skippable one as some tools put in front (RFC 8878, 3.1.2).
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            ("zstd", Box::new(zstd::stream::read::Decoder::with_buffer(source)?))
-        }
-        [b'B', b'Z', b'h', ..] => ("bzip2", Box::new(MultiBzDecoder::new(source))),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            ("xz", Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)))
-        }
-        _ => ("tar", Box::new(source)),
-    })
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => "zstd",
+        [b'B', b'Z', b'h', ..] => "bzip2",
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "xz",
+        _ => "tar",
+    }
 }
 
 fn no_layer(format: &str) -> Error {

@@ -110,6 +110,11 @@ pub fn decompressed(source: impl Read + 'static) -> Result<Box<dyn BufRead>> {
     if begins.is_empty() { Err(Error::new(Kind::Image, "the archive is empty")) } else { Ok(archive) }
 }
 
+/// Whether a stream begins as an archive does, compressed or not. Nothing but its contents counts.
+pub fn begins_archive(source: impl Read + 'static) -> bool {
+    decompressed(source).is_ok_and(|archive| matches!(Archive::new(archive).next(), Ok(Some(_))))
+}
+
 /// Counts what was read of a compressed archive.
 struct Counted<R> {
     inner: R,

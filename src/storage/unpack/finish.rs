@@ -14,20 +14,20 @@ mod lower;
 mod view;
 
 pub(in crate::storage) use lower::Lower;
+pub(in crate::storage) use view::{Found, View};
 
 use super::notes::Notes;
 use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, join, lstat, resolve, shown};
 use crate::error::{Error, Kind, Result};
+use crate::storage::tree::keep_times;
 use crate::storage::{copy, tree, whiteout};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fstat, futimens};
-use nix::sys::time::TimeSpec;
+use nix::sys::stat::{Mode, SFlag};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use view::{Found, View};
 
 /// Completes the layer in `root`; `below` is bottom first.
 pub(in crate::storage) fn complete(root: &OwnedFd, notes: &mut Notes, below: &[Lower]) -> Result<()> {
@@ -248,14 +248,6 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),
     }
-}
-
-/// Changes what is in a directory but not its times.
-fn keep_times(dir: BorrowedFd<'_>, change: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
-    let before = fstat(dir)?;
-    change()?;
-    let accessed = TimeSpec::new(before.st_atime, before.st_atime_nsec);
-    futimens(dir, &accessed, &TimeSpec::new(before.st_mtime, before.st_mtime_nsec))
 }
 
 /// Moves everything from one directory to another; directories that both have are merged, of other

@@ -17,15 +17,19 @@ mod malformed;
 mod pax;
 mod sparse;
 
-pub(in crate::storage) use blocks::Archive;
+pub(in crate::storage) use blocks::{Archive, BLOCK};
 pub(in crate::storage) use entry::{Entry, Type};
 
-use blocks::BLOCK;
 use header::Header;
 use malformed::bad;
 
 /// Largest extended header, in bytes; Go's limit.
 const EXTENDED_MAX: u64 = 1 << 20;
+
+/// Whether an archive can begin with this block: it is a header, or the end of an archive without files.
+pub(super) fn begins_with(block: &[u8; BLOCK]) -> bool {
+    block.iter().all(|b| *b == 0) || Header(block).verify().is_ok()
+}
 
 impl<R: BufRead> Archive<R> {
     /// The next entry; `None` at the end.

@@ -24,9 +24,9 @@ const KEPT: usize = 8;
 const LINKS_MAX: usize = 40;
 
 /// Flags to hold a directory as a base for further calls.
-pub(in crate::storage) const BASE: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+pub const BASE: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 /// Flags to hold a directory whose attributes change.
-pub(in crate::storage) const DIRECTORY: OFlag =
+pub const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// openat2(2) inside `root`: nothing on the way can lead out of it.
@@ -38,7 +38,10 @@ pub(in crate::storage) fn resolve(root: BorrowedFd<'_>, path: &[u8], flags: OFla
 }
 
 /// A file's status, without following it; `None` when it is not there.
-pub(in crate::storage) fn lstat(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<FileStat>> {
+///
+/// # Errors
+/// Those of fstatat(2), except for `ENOENT`.
+pub fn lstat(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<FileStat>> {
     match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Err(Errno::ENOENT) => Ok(None),
         other => other.map(Some),
@@ -46,7 +49,7 @@ pub(in crate::storage) fn lstat(dir: BorrowedFd<'_>, name: &CStr) -> nix::Result
 }
 
 /// The type bits of a status.
-pub(in crate::storage) fn file_type(status: &FileStat) -> SFlag {
+pub fn file_type(status: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
 }
 

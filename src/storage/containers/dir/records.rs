@@ -3,7 +3,7 @@
 
 use super::super::files::{self, Fresh};
 use super::super::locks::{self, ExitNote};
-use super::super::records::{ProcessRef, RUN_VERSION, RunRecord, Settings, boot_id};
+use super::super::records::{ProcessRef, RUN_VERSION, RunRecord, Settings};
 use super::super::summary::{Phase, Record, encode_ports};
 use super::ContainerDir;
 use crate::container::{ExitRecord, Name, RestartPolicy};
@@ -11,6 +11,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::spec::health::Health;
 use crate::spec::{ContainerSpec, Resources};
+use crate::storage::boot::boot_id;
 use chrono::Utc;
 use std::io;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};

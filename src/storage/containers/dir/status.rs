@@ -1,11 +1,12 @@
 //! The status of a container, which is derived and never stored, and cleaning up after a dead monitor.
 
 use super::super::locks::{self, AliveLock, Stage};
-use super::super::records::{RUN_VERSION, RunRecord, boot_id};
+use super::super::records::{RUN_VERSION, RunRecord};
 use super::super::summary::Summary;
 use super::ContainerDir;
 use crate::container::{ExitRecord, Status};
 use crate::error::{Context, Error, Kind, Result};
+use crate::storage::boot::boot_id;
 use crate::storage::events::{Action, Events};
 use crate::sys::process;
 use chrono::Utc;

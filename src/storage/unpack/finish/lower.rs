@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// A layer below the one being completed.
 #[derive(Debug)]
 pub(in crate::storage) struct Lower {
-    pub(super) root: OwnedFd,
+    pub(in crate::storage) root: OwnedFd,
     home: PathBuf,
     owners: OnceCell<HashMap<Vec<u8>, (u32, u32)>>,
 }

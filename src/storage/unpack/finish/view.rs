@@ -19,11 +19,11 @@ const LINKS_MAX: usize = 40;
 
 /// A directory of one layer, with the layer's position in the stack of lowers; `None` is the layer on
 /// top of them.
-pub(super) type Part = (Option<usize>, Rc<OwnedFd>);
+pub(in crate::storage) type Part = (Option<usize>, Rc<OwnedFd>);
 
 /// What the stack has at a name.
 #[derive(Debug, Clone)]
-pub(super) enum Found<'a> {
+pub(in crate::storage) enum Found<'a> {
     /// A directory, as the layers that have a part in it, nearest first.
     Directory(Vec<Part>),
     /// A symlink.
@@ -40,14 +40,14 @@ pub(super) struct Leaf {
 }
 
 /// One directory of the stack.
-pub(super) struct View<'a> {
+pub(in crate::storage) struct View<'a> {
     dirs: Vec<Part>,
     stack: PhantomData<&'a ()>,
 }
 
 impl<'a> View<'a> {
     /// The root of the stack: `top`, if given, above the layers of `below`, which is bottom first.
-    pub(super) fn new(top: Option<BorrowedFd<'a>>, below: &'a [Lower]) -> Result<Self> {
+    pub(in crate::storage) fn new(top: Option<BorrowedFd<'a>>, below: &'a [Lower]) -> Result<Self> {
         let lowers = below.iter().enumerate().rev().map(|(i, lower)| (Some(i), lower.root.as_fd()));
         let mut dirs: Vec<Part> = Vec::new();
         for (layer, root) in top.map(|fd| (None, fd)).into_iter().chain(lowers) {
@@ -63,7 +63,7 @@ impl<'a> View<'a> {
     }
 
     /// A directory that was found before.
-    pub(super) fn of(dirs: Vec<Part>) -> Self {
+    pub(in crate::storage) fn of(dirs: Vec<Part>) -> Self {
         View { dirs, stack: PhantomData }
     }
 
@@ -73,7 +73,7 @@ impl<'a> View<'a> {
     }
 
     /// What this directory has under a name; `None` when nothing.
-    pub(super) fn child(&self, name: &[u8]) -> Result<Option<Found<'a>>> {
+    pub(in crate::storage) fn child(&self, name: &[u8]) -> Result<Option<Found<'a>>> {
         let fail = |e| failed("look up", name, e);
         let name = c_name(name)?;
         let mut found: Vec<Part> = Vec::new();
@@ -116,7 +116,7 @@ impl<'a> View<'a> {
     }
 
     /// The directory at a path without symlinks; the root is the empty path.
-    pub(super) fn walk(&self, path: &[u8]) -> Result<Option<Found<'a>>> {
+    pub(in crate::storage) fn walk(&self, path: &[u8]) -> Result<Option<Found<'a>>> {
         let mut here = self.here();
         for part in path.split(|b| *b == b'/').filter(|p| !p.is_empty()) {
             let Found::Directory(dirs) = here else { return Ok(None) };
@@ -129,7 +129,7 @@ impl<'a> View<'a> {
     }
 
     /// The path of the directory that a path leads to, without symlinks; `None` when it leads to none.
-    pub(super) fn canonical(&self, path: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub(in crate::storage) fn canonical(&self, path: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut todo: VecDeque<Vec<u8>> = path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
         let mut walked: Vec<(Vec<u8>, Vec<Part>)> = Vec::new();
         let mut links = 0;

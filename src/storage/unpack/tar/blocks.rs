@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use std::io::BufRead;
 
 /// Bytes in a block.
-pub(super) const BLOCK: usize = 512;
+pub(in crate::storage) const BLOCK: usize = 512;
 
 /// An archive being read.
 pub(in crate::storage) struct Archive<R> {
