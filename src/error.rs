@@ -76,10 +76,11 @@ impl Kind {
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
-    message: String,
-    docker: Option<String>,
+    message: Box<str>,
+    docker: Option<Box<str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     hints: Vec<String>,
+    excerpt: Option<Box<str>>,
     names_image: bool,
 }
 
@@ -88,10 +89,11 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Error {
             kind,
-            message: message.into(),
+            message: message.into().into(),
             docker: None,
             source: None,
             hints: Vec::new(),
+            excerpt: None,
             names_image: false,
         }
     }
@@ -99,7 +101,7 @@ impl Error {
     /// Says how docker words it, where programs look for that.
     #[must_use]
     pub fn as_docker(mut self, message: impl Into<String>) -> Self {
-        self.docker = Some(message.into());
+        self.docker = Some(message.into().into());
         self
     }
 
@@ -114,6 +116,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Shows the lines of a file that it is about: several, each with its end, safe for a terminal.
+    #[must_use]
+    pub fn excerpt(mut self, excerpt: impl Into<String>) -> Self {
+        self.excerpt = Some(excerpt.into().into());
         self
     }
 
@@ -147,15 +156,23 @@ impl Error {
 
     /// All hints, this failure's first, then those of the causes.
     pub fn hints(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = self.hints.iter().map(String::as_str).collect();
-        let mut next = self.source();
-        while let Some(cause) = next {
-            if let Some(own) = cause.downcast_ref::<Error>() {
-                all.extend(own.hints.iter().map(String::as_str));
-            }
-            next = cause.source();
-        }
-        all
+        self.own_chain().flat_map(|own| own.hints.iter().map(String::as_str)).collect()
+    }
+
+    /// The excerpts of files, this failure's first, then those of the causes.
+    pub fn excerpts(&self) -> Vec<&str> {
+        self.own_chain().filter_map(|own| own.excerpt.as_deref()).collect()
+    }
+
+    /// This failure and those of its causes that are our own.
+    fn own_chain(&self) -> impl Iterator<Item = &Error> {
+        let mut next: Option<&(dyn StdError + 'static)> = Some(self);
+        std::iter::from_fn(move || {
+            let error = next?;
+            next = error.source();
+            Some(error.downcast_ref::<Error>())
+        })
+        .flatten()
     }
 
     /// The message and those of the causes in one line: `a: b: c`.
@@ -246,8 +263,9 @@ mod tests {
     fn causes_and_hints_come_outermost_first() {
         let inner =
             Error::new(Kind::Storage, "write x").caused_by(std::io::Error::from_raw_os_error(28)).hint("a");
+        let inner = inner.excerpt("3 | z\n");
         let outer = Error::new(Kind::Runtime, "create y").caused_by(inner).hint("b");
-        assert_eq!(outer.hints(), ["b", "a"]);
+        assert_eq!((outer.hints(), outer.excerpts()), (vec!["b", "a"], vec!["3 | z\n"]));
         assert_eq!(outer.causes()[0], "write x");
         assert_eq!(outer.in_one_line(), "create y: write x: no space left on device");
     }

@@ -7,7 +7,7 @@ pub mod change;
 mod config;
 mod digest;
 pub mod document;
-mod health;
+pub(crate) mod health;
 pub mod media;
 mod platform;
 mod reference;

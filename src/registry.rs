@@ -15,8 +15,10 @@ mod blob;
 mod cause;
 mod certs;
 mod challenge;
+mod client;
 mod conf;
 mod credentials;
+mod download;
 mod endpoint;
 mod event;
 mod fetch;
@@ -33,6 +35,7 @@ mod token;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
+pub use download::{Downloaded, Sink, Validator, WebFile, download};
 pub use event::Event;
 pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
 pub use manifest::{ImageManifest, LayerDescriptor};

@@ -1,6 +1,7 @@
 //! Text helpers shared by views, filters and log tags; pure.
 
 mod boolean;
+pub mod csv;
 pub mod document;
 mod glob;
 mod printable;

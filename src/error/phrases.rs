@@ -23,6 +23,10 @@ phrases! {
     input_is_no_terminal() Usage,
         "the input device is not a TTY",
         "the input device is not a TTY";
+    /// The command of a step of a build failed.
+    step_failed(step: &str, command: &str, code: u8) Runtime,
+        "building at STEP \"{step}\": while running runtime: exit status {code}",
+        "failed to solve: process \"{command}\" did not complete successfully: exit code: {code}";
     /// No container has this name or id.
     no_container(name: &str) NotFound,
         "no container with name or ID {name:?} found: no such container",
@@ -35,6 +39,22 @@ phrases! {
     no_image(name: &str) NotFound,
         "{name}: image not known",
         "No such image: {name}";
+    /// A build context is no directory.
+    no_context(path: &str) NotFound,
+        "context must be a directory: {path:?}",
+        "unable to prepare context: path {path:?} not found";
+    /// A build context has no file of the usual names.
+    no_containerfile(context: &str) NotFound,
+        "no Containerfile or Dockerfile specified or found in context directory, {context}: no such file or directory",
+        "failed to read dockerfile: open Dockerfile: no such file or directory ({context})";
+    /// The file named with `--file` is not there.
+    no_containerfile_called(path: &str) NotFound,
+        "the specified Containerfile or Dockerfile does not exist, {path}: no such file or directory",
+        "failed to read dockerfile: open {path}: no such file or directory";
+    /// There is nothing in a Containerfile.
+    empty_containerfile(path: &str) Usage,
+        "no contents in {path:?}",
+        "the Dockerfile ({path}) cannot be empty";
     /// No volume is called so.
     no_volume(name: &str) NotFound,
         "no volume with name {name:?} found: no such volume",
@@ -119,6 +139,22 @@ phrases! {
     in_the_way_of_file(path: &str) Conflict,
         "error creating \"{path}\": file exists",
         "cannot overwrite directory \"{path}\" with non-directory \"{path}\"";
+    /// A source of COPY or ADD is not there, or matches nothing.
+    no_source(path: &str) NotFound,
+        "{path:?}: no such file or directory",
+        "failed to calculate checksum of ref: {path:?}: not found";
+    /// A source of COPY or ADD is there, but the ignore file leaves it out.
+    source_left_out(path: &str, count: usize, ignore_file: &str) NotFound,
+        "no items matching glob {path:?} copied ({count} filtered out using {ignore_file}): no such file or directory",
+        "failed to calculate checksum of ref: {path:?}: not found (left out by {ignore_file})";
+    /// A directory of a copy would take the place of a file.
+    no_directory_to_copy_to(path: &str) Conflict,
+        "cannot copy to non-directory: {path}",
+        "cannot copy to non-directory: {path}";
+    /// A file of a copy would take the place of a directory.
+    directory_in_place_of_copy(path: &str) Conflict,
+        "cannot replace to directory {path} with file",
+        "cannot replace to directory {path} with file";
     /// A registry has no such repository, or hides it.
     no_repository(tag: &str, name: &str) NotFound,
         "reading manifest {tag} in {name}: manifest unknown: repository name not known to registry",

@@ -9,7 +9,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(text: &str) -> Result<Value, String> {
+pub(crate) fn check(text: &str) -> Result<Value, String> {
     let mut check = Map::new();
     let mut rest = text.trim();
     while let Some(option) = rest.strip_prefix("--") {

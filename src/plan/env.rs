@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use std::str::FromStr;
 
 /// The `PATH` of an image that sets none.
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Variables that `--http-proxy` hands through.
 pub const PROXY: [&str; 8] = [

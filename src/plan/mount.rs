@@ -6,8 +6,9 @@ mod options;
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
+use crate::text::csv::fields;
 pub use args::{ImageArg, MemorySize, MountArg, MountOption, SourceArg, TmpfsArg, VolumeArg};
-use options::{Options, fields};
+use options::Options;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 

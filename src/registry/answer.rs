@@ -26,11 +26,19 @@ pub(super) fn unreachable(host: &str, failure: &reqwest::Error) -> Error {
         )),
         Cause::PlainHttp => error
             .hint("If it speaks plain http, use --tls-verify=false or `insecure = true` in registries.conf."),
-        Cause::Refused => error.hint("Nothing listens there: check the host and the port."),
-        Cause::Name => {
-            error.hint("Check the name, the network connection, and HTTPS_PROXY if there is a proxy.")
-        }
-        Cause::Other => error,
+        cause => match unreached(cause) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        },
+    }
+}
+
+/// What to look at where any server cannot be reached.
+pub(super) fn unreached(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::Refused => Some("Nothing listens there: check the host and the port."),
+        Cause::Name => Some("Check the name, the network connection, and HTTPS_PROXY if there is a proxy."),
+        _ => None,
     }
 }
 

@@ -6,23 +6,22 @@
 //! middle of a pull is replaced. The TLS client is built at the first request, because loading the system's
 //! certificate authorities takes milliseconds.
 
-use super::answer::{CONNECT_TIMEOUT, READ_TIMEOUT, deepest, read_limited, unreachable};
+use super::answer::{deepest, read_limited, unreachable};
 use super::cause::Cause;
-use super::endpoint::{Endpoint, Security, is_loopback};
+use super::client::{REDIRECTS_MAX, Tls, client, redirect_target};
+use super::endpoint::{Endpoint, Security};
 use super::retry::{self, Trouble};
+use super::shown::printable;
 use super::tls::{self, Trust};
 use super::token::Authorizer;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::Digest;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Client, Identity, Response, StatusCode, Url};
-use rustls::ClientConfig;
+use reqwest::{Client, Response, StatusCode, Url};
 use std::cell::Cell;
 use std::sync::Arc;
 
-const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
-const REDIRECTS_MAX: usize = 8;
 /// How often one request may ask for a new token while the registry lets nobody in: once because it has none
 /// or it ran out, once more because the answer to a request beside it, which has used it up, may be on its way.
 const RENEWALS_MAX: usize = 2;
@@ -69,24 +68,10 @@ impl Clients {
                 Err(e) => return Err(e),
             },
         };
-        let other = client(endpoint, other)?;
-        Ok(Clients { own: own.map_or_else(|| Ok(other.clone()), |own| client(endpoint, own))?, other })
-    }
-}
-
-/// How a client speaks TLS.
-enum Tls {
-    /// With those it trusts.
-    Checked(Box<ClientConfig>),
-    /// With anybody, which the user has said for this host.
-    Unchecked(Option<Identity>),
-    /// Not at all.
-    None,
-}
-
-impl Tls {
-    fn checked(configuration: ClientConfig) -> Tls {
-        Tls::Checked(Box::new(configuration))
+        let name = format!("registry {}", endpoint.host());
+        let other = client(&name, endpoint.api_host(), other)?;
+        let own = own.map_or_else(|| Ok(other.clone()), |own| client(&name, endpoint.api_host(), own))?;
+        Ok(Clients { own, other })
     }
 }
 
@@ -332,84 +317,10 @@ impl Session {
     }
 }
 
-/// Where a redirect leads, or why it is not followed.
-fn redirect_target(from: &Url, location: Option<&str>) -> Result<Url, String> {
-    let to = location.and_then(|l| from.join(l).ok()).ok_or("to nowhere")?;
-    match (from.scheme(), to.scheme()) {
-        (_, "https") | ("http", "http") => Ok(to),
-        ("https", "http") => Err(format!("from https to plain http ({})", to.authority())),
-        (_, scheme) => Err(format!("to a {scheme} URL")),
-    }
-}
-
 fn bad_url(host: &str, why: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::Registry, format!("registry {host}: {why}"))
 }
 
 fn header_value(text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).map_err(|_| Error::new(Kind::Registry, "a header has forbidden characters"))
-}
-
-/// One line of printable text from a server, at most 200 characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
-}
-
-fn client(endpoint: &Endpoint, tls: Tls) -> Result<Client> {
-    // A second call finds it installed; the process-wide default is what reqwest asks for.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .retry(reqwest::retry::never())
-        .referer(false);
-    if is_loopback(endpoint.api_host()) {
-        // A proxy would reach its own loopback.
-        builder = builder.no_proxy();
-    }
-    builder = match tls {
-        Tls::Checked(tls) => builder.tls_backend_preconfigured(*tls),
-        Tls::Unchecked(None) => builder.tls_danger_accept_invalid_certs(true),
-        Tls::Unchecked(Some(identity)) => builder.tls_danger_accept_invalid_certs(true).identity(identity),
-        Tls::None => builder.tls_certs_only([]),
-    };
-    builder.build().map_err(|e| {
-        let message = format!("prepare the connection to registry {}", endpoint.host());
-        Error::new(Kind::Registry, message).caused_by(Error::new(Kind::Registry, deepest(&e)))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_is_this_machine_only() {
-        for yes in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
-            assert!(is_loopback(yes), "{yes}");
-        }
-        for no in ["localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:5000", "[::2]:5000", "r.io"]
-        {
-            assert!(!is_loopback(no), "{no}");
-        }
-    }
-
-    #[test]
-    fn case_13_redirects_do_not_leave_encryption() {
-        let to = |from: &str, location| redirect_target(&Url::parse(from).unwrap(), location);
-        assert_eq!(to("https://r.io/v2/", Some("/x")).unwrap().as_str(), "https://r.io/x");
-        assert_eq!(to("https://r.io/", Some("https://cdn.io/b")).unwrap().as_str(), "https://cdn.io/b");
-        assert!(to("http://127.0.0.1/", Some("http://127.0.0.1:9/b")).is_ok());
-        assert!(to("https://r.io/", Some("http://r.io/b")).unwrap_err().contains("plain http"));
-        assert!(to("https://r.io/", Some("file:///etc/passwd")).is_err());
-        assert!(to("https://r.io/", None).is_err());
-    }
-
-    #[test]
-    fn server_text_is_one_printable_line() {
-        assert_eq!(printable(" a\n\x1b[31mb "), "a  [31mb");
-        assert_eq!(printable(&"x".repeat(500)).len(), 200);
-    }
 }

@@ -95,41 +95,6 @@ pub(super) fn bool_value(text: &str) -> Result<bool, String> {
     boolean(text).ok_or_else(|| format!("{text:?} is neither true nor false"))
 }
 
-/// The comma-separated fields of one record of CSV (RFC 4180): a field in double quotes may hold
-/// commas, and doubled quotes stand for one.
-pub(super) fn fields(text: &str) -> Result<Vec<String>, String> {
-    let mut fields = Vec::new();
-    let mut field = String::new();
-    let mut chars = text.chars().peekable();
-    let mut quoted = false;
-    let mut closed = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                field.push('"');
-            }
-            '"' if quoted => (quoted, closed) = (false, true),
-            '"' if field.is_empty() && !closed => quoted = true,
-            '"' => return Err("a double quote inside a field".into()),
-            ',' if !quoted => {
-                fields.push(std::mem::take(&mut field));
-                closed = false;
-            }
-            _ if closed => return Err("text follows a closing double quote".into()),
-            other => field.push(other),
-        }
-    }
-    if quoted {
-        return Err("a double quote is not closed".into());
-    }
-    fields.push(field);
-    if fields.iter().any(String::is_empty) {
-        return Err("a field is empty".into());
-    }
-    Ok(fields)
-}
-
 impl Options {
     /// Words that every kind of mount takes; whether this was one.
     fn common_word(&mut self, word: &str) -> Result<bool, String> {
