@@ -7,15 +7,94 @@
 //! text of a Containerfile
 //!   -> language::parse        a Containerfile: stages of instructions, words not expanded yet
 //!   -> graph                  the stages that the target needs, and what each needs of others
-//!   -> stage                  one process per stage: expands words, asks the cache, works off what it lacks
-//!        files                COPY and ADD: what is selected, its digest, writing it
-//!        sources              contexts and files from elsewhere: archives, git, http
+//!   -> course                 goes through a stage: expands words, asks the cache for each step
+//!   -> work                   one process per stage works off what the cache lacks
 //!        steps                RUN as a container of ours; COPY, ADD and WORKDIR on a mounted root
+//!        files                what is selected, its digest, writing it
+//!        sources              contexts and files from elsewhere: archives, git, http
 //!   -> image                  configuration and manifest over layers that are in the store already
+//!   -> export                 what becomes of it: an image, files, an archive
 //! ```
 
+mod begin;
+mod contexts;
+mod course;
 pub mod event;
+mod export;
 pub mod files;
+mod graph;
+mod image;
+mod job;
+mod key;
 pub mod language;
+mod metadata;
+mod origin;
+mod plan;
 pub mod request;
+mod scope;
+mod selected;
 pub mod sources;
+mod state;
+mod steps;
+mod surroundings;
+mod vertices;
+mod wanted;
+mod work;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::host::Caller;
+use crate::image::{Digest, Platform};
+use event::{Event, Warning};
+use language::Containerfile;
+use plan::Planned;
+use request::BuildRequest;
+use vertices::Vertices;
+pub use work::Failure;
+
+/// What a build has made.
+#[derive(Debug, Clone, Default)]
+pub struct Built {
+    /// The image of each platform; none where it was not asked for one.
+    pub images: Vec<(Platform, Digest)>,
+    /// The index of several platforms.
+    pub index: Option<Digest>,
+    /// What the build checks found.
+    pub warnings: Vec<Warning>,
+}
+
+/// Builds an image; `report` hears what happens.
+///
+/// # Errors
+/// Anything that is wrong with the request or the Containerfile, before anything changes; a step that fails.
+pub fn build(
+    engine: Engine<'_>,
+    request: &BuildRequest,
+    caller: &Caller,
+    report: &mut dyn FnMut(Event),
+) -> Result<Built, Failure> {
+    let mut vertices = Vertices::new(report);
+    let Planned { job, courses, warnings } = plan::plan(engine, request, caller, &mut vertices)?;
+    let mut built = Built { warnings, ..Built::default() };
+    if request.check == request::CheckRequest::Only {
+        return Ok(built);
+    }
+    let state = work::stages(&job, courses, &mut |event| vertices.tell(event))?;
+    let image = vertices.during("exporting to image", |_, _| export::export(&job, state))?;
+    built.images.extend(image.map(|id| (job.platform.clone(), id)));
+    Ok(built)
+}
+
+/// Reads the Containerfile of a build, and builds nothing.
+///
+/// # Errors
+/// A context or a file that cannot be read, or is wrong.
+pub fn read(
+    engine: Engine<'_>,
+    request: &BuildRequest,
+    caller: &Caller,
+    report: &mut dyn FnMut(Event),
+) -> Result<Containerfile> {
+    let mut vertices = Vertices::new(report);
+    plan::read(engine, request, caller, &mut vertices).map(|read| read.file)
+}

@@ -55,6 +55,9 @@ pub enum Event {
     },
     /// Something to be careful about in the Containerfile: a build check.
     Warning(Warning),
+    /// Time has passed: what shows running times shows them anew. Sent about ten times a second while a build waits
+    /// for something, because no thread draws.
+    Tick,
 }
 
 /// A finding of a build check (Docker's build checks reference).

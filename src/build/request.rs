@@ -11,7 +11,9 @@ use crate::spec::network::{DnsSpec, HostEntry};
 use crate::spec::{DeviceSpec, NetworkMode, Resources};
 use crate::storage::archive::Family;
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// An image to be built.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct BuildRequest {
     pub contexts: BTreeMap<String, NamedContext>,
     /// The stage that is wanted, by name or number; the last one otherwise.
     pub target: Option<String>,
+    /// `--from`: the image that the first FROM names instead of its own.
+    pub from: Option<String>,
     /// `--build-arg`, values known.
     pub args: BTreeMap<String, String>,
     /// Changes of the image's configuration that are on the command line.
@@ -66,7 +70,7 @@ pub struct BuildRequest {
 pub enum ContextSource {
     /// A directory, absolute.
     Directory(PathBuf),
-    /// An archive, compressed or not, on a descriptor of this process: `build -`.
+    /// An archive, compressed or not, on a descriptor of this process (`/proc/self/fd/0`): `build -`.
     Archive(PathBuf),
     /// A git repository or the address of an archive or Containerfile, as written.
     Remote(String),
@@ -116,6 +120,18 @@ pub struct Changes {
     pub unset_env: Vec<String>,
     /// `--unsetlabel`.
     pub unset_labels: Vec<String>,
+    /// `--unsetannotation`, of those of the base image.
+    pub unset_annotations: Vec<String>,
+    /// `--inherit-labels=false`: none of the base image's.
+    pub forget_labels: bool,
+    /// `--inherit-annotations=false`: none of the base image's.
+    pub forget_annotations: bool,
+    /// `--annotation index:KEY=VALUE`, of the index of several platforms.
+    pub index_annotations: BTreeMap<String, String>,
+    /// `--created-annotation`: the time of the image as `org.opencontainers.image.created`.
+    pub created_annotation: bool,
+    /// `--omit-history`: the image has no history.
+    pub omit_history: bool,
     /// `--identity-label`: `io.buildah.version` is not for us to claim, so this is false by default.
     pub identity_label: bool,
 }
@@ -170,6 +186,12 @@ pub struct RunRequest {
     pub devices: Vec<DeviceSpec>,
     /// `--cap-add`, `--cap-drop`, `--security-opt`.
     pub security: SecurityRequest,
+    /// `--group-add`, by name or number.
+    pub groups: Vec<String>,
+    /// `--no-hosts`: the image's `/etc/hosts` is left as it is.
+    pub no_hosts: bool,
+    /// `--no-hostname`: the image's `/etc/hostname` is left as it is.
+    pub no_hostname: bool,
     /// `--ulimit`.
     pub ulimits: Vec<UlimitArg>,
     /// `--memory`, `--cpus` and the like.
@@ -178,7 +200,8 @@ pub struct RunRequest {
     pub cgroup_parent: Option<String>,
     /// `--shm-size` in bytes.
     pub shm_size: Option<u64>,
-    /// `--http-proxy`: the caller's proxy variables are in the environment of steps, and nowhere else.
+    /// `--http-proxy`: the caller's proxy variables are in the environment of steps, and nowhere else. Likewise what
+    /// the specification of a device sets.
     pub proxies: EnvRequest,
     /// `--retry`, for base images and downloads.
     pub retries: Option<u32>,
@@ -234,9 +257,21 @@ pub enum Output {
 pub enum Destination {
     /// A file, absolute.
     File(PathBuf),
-    /// The front end's standard output.
-    Stdout,
+    /// A descriptor of the front end, such as its standard output.
+    Stream(Stream),
 }
+
+/// An open descriptor of the front end. It is equal to its own clones only.
+#[derive(Debug, Clone)]
+pub struct Stream(pub Arc<OwnedFd>);
+
+impl PartialEq for Stream {
+    fn eq(&self, other: &Stream) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Stream {}
 
 /// What the build checks are for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

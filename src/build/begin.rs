@@ -1,0 +1,147 @@
+//! The stages that the target needs, each at its beginning: their base images are pulled, what those leave to be done is
+//! put before their own instructions, and each step gets its vertex.
+
+use super::course::Course;
+use super::event::{Event, VertexId};
+use super::graph::Origin;
+use super::job::Job;
+use super::language::{self, Does, Instruction};
+use super::state::State;
+use super::vertices::{self, Vertices};
+use crate::engine::images::pull::Message;
+use crate::error::Result;
+use crate::image::Image;
+use crate::registry::Event as pull;
+use std::collections::BTreeMap;
+
+/// A stage, before its vertices are declared.
+struct Begun {
+    number: usize,
+    state: State,
+    below: Option<usize>,
+    /// Those that its base leaves to it.
+    triggers: Vec<Instruction>,
+}
+
+/// The stages that the target needs, in order. What bases leave to be done may need more of them.
+///
+/// # Errors
+/// An image that cannot be had; an instruction of a base image that is none.
+pub(super) fn courses(job: &mut Job<'_>, vertices: &mut Vertices<'_>) -> Result<Vec<Course>> {
+    let mut images = BTreeMap::new();
+    loop {
+        pull_bases(job, &mut images, vertices)?;
+        let mut news = false;
+        let mut begun = Vec::new();
+        for number in job.graph.needed() {
+            let stage = begin(job, number, &images)?;
+            news |= job.graph.needs_also(number, &stage.triggers);
+            begun.push(stage);
+        }
+        if !news {
+            return Ok(begun.into_iter().map(|stage| course(job, stage, vertices)).collect());
+        }
+    }
+}
+
+/// Gets the base images of the stages that are needed.
+fn pull_bases(
+    job: &Job<'_>,
+    images: &mut BTreeMap<String, Image>,
+    vertices: &mut Vertices<'_>,
+) -> Result<()> {
+    for node in job.graph.needed().iter().filter_map(|number| job.graph.nodes.get(*number)) {
+        let name = match &node.origin {
+            Origin::Image(name) => name.as_str(),
+            Origin::Context(name) => match job.contexts.image_of(name) {
+                Some(name) => name,
+                None => continue,
+            },
+            Origin::Scratch | Origin::Stage(_) => continue,
+        };
+        if images.contains_key(name) {
+            continue;
+        }
+        let what = format!("[internal] load metadata for {name}");
+        let image = vertices.during(what, |vertex, report| {
+            job.image(name, &mut |message| {
+                if let Some(event) = pull_event(vertex, message) {
+                    report(event);
+                }
+            })
+        })?;
+        images.insert(name.to_owned(), image);
+    }
+    Ok(())
+}
+
+fn begin(job: &Job<'_>, number: usize, images: &BTreeMap<String, Image>) -> Result<Begun> {
+    let (stage, node) = (&job.file.stages[number], &job.graph.nodes[number]);
+    let image = |name: &str| images.get(name).map(State::of_image);
+    let found = match &node.origin {
+        Origin::Scratch => Some(State::scratch(&job.platform)),
+        Origin::Stage(below) => {
+            let triggers = own_triggers(job, &job.file.stages[*below].instructions)?;
+            let state = State::scratch(&job.platform);
+            return Ok(Begun { number, state, below: Some(*below), triggers });
+        }
+        Origin::Context(name) => job.contexts.image_of(name).and_then(image),
+        Origin::Image(name) => image(name),
+    };
+    let no_image =
+        || job.fault(stage.at, "a build context of files is no image, so no stage can start from it");
+    let mut state = found.ok_or_else(no_image)?;
+    if job.request.changes.forget_labels {
+        state.config.config.labels.clear();
+    }
+    state.default_path();
+    let asked = std::mem::take(&mut state.config.config.on_build);
+    let triggers = asked.iter().map(|line| language::parse_trigger(line, stage.at)).collect::<Result<_>>()?;
+    Ok(Begun { number, state, below: None, triggers })
+}
+
+/// The instructions that a stage leaves to those that start from it.
+fn own_triggers(job: &Job<'_>, instructions: &[Instruction]) -> Result<Vec<Instruction>> {
+    let mut triggers = Vec::new();
+    for instruction in instructions {
+        if let Does::OnBuild(line) = &instruction.does {
+            let trigger = language::parse_trigger(line, instruction.at);
+            triggers.push(trigger.map_err(|e| job.at(instruction.at, e))?);
+        }
+    }
+    Ok(triggers)
+}
+
+fn course(job: &Job<'_>, begun: Begun, vertices: &mut Vertices<'_>) -> Course {
+    let Begun { number, state, below, triggers: mut instructions } = begun;
+    let stage = &job.file.stages[number];
+    instructions.extend(stage.instructions.iter().cloned());
+    let called = match (&stage.name, job.file.stages.len()) {
+        (Some(name), _) => name.clone(),
+        (None, 1) => String::new(),
+        (None, _) => format!("stage-{number}"),
+    };
+    let (first, names) = vertices::names(&called, &stage.original, &instructions);
+    let from = vertices.declare(first, false);
+    vertices.tell(Event::Cached(from));
+    let vertices: Vec<Option<VertexId>> =
+        names.into_iter().map(|name| name.map(|name| vertices.declare(name, false))).collect();
+    let cache = &job.request.cache;
+    let named = |name: &String| stage.name.as_ref() == Some(&name.to_ascii_lowercase());
+    let cached = !cache.ignore && !cache.ignore_stages.iter().any(named);
+    Course { stage: number, state, below, instructions, vertices, done: 0, cached }
+}
+
+/// What is shown of a pull.
+fn pull_event(vertex: VertexId, message: Message) -> Option<Event> {
+    let progress = |what: String, current, total| Some(Event::Progress { vertex, what, current, total });
+    match message {
+        Message::Event(pull::Trying(reference)) => progress(format!("resolve {reference}"), 0, None),
+        Message::Event(pull::Waiting { why, seconds }) => {
+            progress(format!("{why}; trying again in {seconds} seconds"), 0, None)
+        }
+        Message::Event(pull::Progress(layer, bytes)) => progress(format!("layer {}", layer + 1), bytes, None),
+        Message::Unpacked(layer) => progress(format!("layer {} unpacked", layer + 1), 1, Some(1)),
+        Message::Event(_) => None,
+    }
+}

@@ -1,0 +1,143 @@
+//! What stays the same from a build's beginning to its end.
+
+use super::contexts::Contexts;
+use super::graph::Graph;
+use super::key;
+use super::language::{self, Containerfile, Lines};
+use super::request::BuildRequest;
+use super::scope::Scope;
+use crate::engine::Engine;
+use crate::engine::images::pull::{Message, PullPolicy, Wanted};
+use crate::error::{Error, Kind, Result};
+use crate::host::Caller;
+use crate::image::{Digest, Image, Platform};
+use crate::plan::env::PROXY;
+use crate::storage::Store;
+use crate::storage::build::RunningBuild;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::cell::RefCell;
+
+/// A build.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    /// Where images come from and go to.
+    pub engine: Engine<'a>,
+    /// What was asked for.
+    pub request: &'a BuildRequest,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The file.
+    pub file: Containerfile,
+    /// Its stages.
+    pub graph: Graph,
+    /// What ARG means.
+    pub scope: Scope,
+    /// What it is built for.
+    pub platform: Platform,
+    /// Where COPY and ADD take files from.
+    pub contexts: Contexts,
+    /// The images that were looked for.
+    pub bases: RefCell<Vec<Image>>,
+    /// Keeps what it needs from being removed.
+    pub running: RunningBuild,
+}
+
+impl Job<'_> {
+    /// The store.
+    pub(super) fn store(&self) -> &Store {
+        self.engine.store
+    }
+
+    /// The escape character.
+    pub(super) fn escape(&self) -> char {
+        self.file.directives.escape
+    }
+
+    /// A failure of what is written at these lines.
+    pub(super) fn fault(&self, at: Lines, why: impl Into<String>) -> Error {
+        self.file.source.error(at, why)
+    }
+
+    /// Whether a result of then may still be used.
+    pub(super) fn is_fresh(&self, created: DateTime<Utc>) -> bool {
+        let most = self.request.cache.max_age.and_then(|seconds| i64::try_from(seconds).ok());
+        most.is_none_or(|seconds| (Utc::now() - created).num_seconds() < seconds)
+    }
+
+    /// The time that everything in the image has, if one was asked for.
+    pub(super) fn time(&self) -> Option<DateTime<Utc>> {
+        let times = &self.request.times;
+        times.all.or(times.image).and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+    }
+
+    /// The key of a step of this kind that depends on these values, and on the times that files are given.
+    pub(super) fn key(&self, kind: &str, values: &impl Serialize) -> Digest {
+        let times = &self.request.times;
+        key::of(kind, &(values, times.all, times.image.filter(|_| times.rewrite)))
+    }
+
+    /// Proxy settings that RUN has and nobody else: of the command line, then the caller's own.
+    pub(super) fn proxies(&self) -> Vec<String> {
+        let mut all: Vec<String> =
+            self.scope.proxies().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if self.request.run.proxies.proxy {
+            let own = self.caller.env.iter().filter(|(name, _)| PROXY.contains(&name.as_str()));
+            let given = |name: &str| self.scope.proxies().iter().any(|(known, _)| *known == name);
+            all.extend(own.filter(|(name, _)| !given(name)).map(|(name, value)| format!("{name}={value}")));
+        }
+        all
+    }
+
+    /// An image, pulled if the request says so.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(super) fn image(&self, name: &str, report: &mut dyn FnMut(Message)) -> Result<Image> {
+        let platform = self.request.platforms.first().cloned();
+        let wanted = Wanted { policy: self.request.pull, platform, request: self.request.registry.clone() };
+        let image = self.engine.ensure(name, &wanted, report)?;
+        // Somebody may remove it before this says that it is needed.
+        let kept = |image: &Image| self.running.needs_image(&self.store().shared()?, image);
+        let image = match kept(&image) {
+            Err(error) if error.kind() == Kind::NotFound => {
+                let again = self.engine.ensure(name, &wanted, report)?;
+                kept(&again)?;
+                again
+            }
+            other => other.map(|()| image)?,
+        };
+        self.bases.borrow_mut().push(image.clone());
+        Ok(image)
+    }
+
+    /// The image that a stage stands on, whose record may have been removed meanwhile.
+    ///
+    /// # Errors
+    /// When it is none of this build.
+    pub(super) fn base(&self, id: &Digest) -> Result<Image> {
+        match self.bases.borrow().iter().find(|image| image.id == *id) {
+            Some(image) => Ok(image.clone()),
+            None => self.store().images().need(id.as_str()),
+        }
+    }
+
+    /// An image that need not be pulled.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub(super) fn image_here(&self, name: &str) -> Result<Option<Image>> {
+        match self.request.pull {
+            PullPolicy::Missing | PullPolicy::Never => match self.store().images().find(name)? {
+                Some(_) => self.image(name, &mut |_| {}).map(Some),
+                None => Ok(None),
+            },
+            PullPolicy::Always | PullPolicy::Newer => Ok(None),
+        }
+    }
+
+    /// A failure of the step at these lines.
+    pub(super) fn at(&self, at: Lines, error: Error) -> Error {
+        error.excerpt(language::excerpt(&self.file.source, at, None))
+    }
+}

@@ -1,0 +1,217 @@
+//! From a request to stages that can be gone through: contexts are opened, the file is read and checked, base images are
+//! looked for and pulled. Nothing but images changes here.
+
+use super::begin;
+use super::contexts::{Context, Contexts};
+use super::course::Course;
+use super::event::{Event, VertexId, Warning};
+use super::files::{Ignore, IgnorePlaces, PathIn};
+use super::graph::Graph;
+use super::job::Job;
+use super::language::{self, BaseImage, CheckContext, Containerfile, Does, Word};
+use super::request::{BuildRequest, CachePlace, CheckRequest, LayerRequest, NamedContext};
+use super::scope::Scope;
+use super::sources::Progress;
+use super::sources::containerfile::{self, NAMES, Origin as Place, Search, Text};
+use super::sources::context::{self, Means, OpenedContext};
+use super::sources::layout;
+use super::vertices::Vertices;
+use crate::engine::Engine;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::Caller;
+use crate::image::Platform;
+use crate::storage::archive::Wanted;
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// A build that is ready to begin.
+pub(super) struct Planned<'a> {
+    /// What stays the same.
+    pub job: Job<'a>,
+    /// The stages that the target needs, in order.
+    pub courses: Vec<Course>,
+    /// What the build checks found.
+    pub warnings: Vec<Warning>,
+}
+
+/// Plans a build.
+///
+/// # Errors
+/// Anything that is wrong with the request or the file; an image that cannot be had.
+pub(super) fn plan<'a>(
+    engine: Engine<'a>,
+    request: &'a BuildRequest,
+    caller: &'a Caller,
+    vertices: &mut Vertices<'_>,
+) -> Result<Planned<'a>> {
+    let store = engine.store;
+    supported(request)?;
+    let Read { opened, mut file, ignore } = read(engine, request, caller, vertices)?;
+    if let (Some(from), Some(first)) = (&request.from, file.stages.first_mut()) {
+        first.base = Word(from.clone());
+    }
+    let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
+    let mut scope = Scope::new(&request.args, &platform);
+    for argument in &file.globals {
+        let expand = |word: &Word| word.expand(file.directives.escape, &|name| scope.outside(name));
+        let default = argument.default.as_ref().map(expand).transpose();
+        let default = default.map_err(|why| file.source.error(argument.at, why))?;
+        scope.declare(argument, default);
+    }
+    unused(&file, &scope);
+    let names = request.contexts.keys().map(|name| name.to_ascii_lowercase()).collect();
+    let graph = Graph::new(&file, &scope, names, request.target.as_deref())?;
+    let ignore_file = ignore.clone();
+    let own = Context::new(opened, ignore, store)?;
+    let contexts = Contexts::new(own, request, |_, named| match named {
+        NamedContext::Image(name) => Ok(Err(name.clone())),
+        NamedContext::Layout { dir, tag, digest } => {
+            let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
+            let wanted = Wanted { tag: tag.clone(), digest: digest.clone(), platform };
+            layout::image(store, dir, &wanted, &mut |_| {}).map(|image| Err(image.id.to_string()))
+        }
+        NamedContext::Files(source) => {
+            let means = Means { store, caller, retry: request.registry.retry };
+            let opened = context::open(&means, source, &mut |_| {})?;
+            let ignore = ignored(&opened, None, None)?;
+            Context::new(opened, ignore, store).map(Ok)
+        }
+    })?;
+    let running = store.build_cache().begin()?;
+    let mut job = Job {
+        engine,
+        request,
+        caller,
+        file,
+        graph,
+        scope,
+        platform,
+        contexts,
+        bases: RefCell::default(),
+        running,
+    };
+    let courses = begin::courses(&mut job, vertices)?;
+    let warnings = checked(&job, ignore_file.as_ref(), vertices)?;
+    Ok(Planned { job, courses, warnings })
+}
+
+/// Refuses what is asked for and cannot be done, and says what has no effect.
+fn supported(request: &BuildRequest) -> Result<()> {
+    if request.platforms.len() > 1 {
+        return Err(Error::new(Kind::Usage, "several platforms cannot be built at once").hint(
+            "Build for each: coracle build --platform linux/amd64 -t NAME:amd64 . and the others likewise.",
+        ));
+    }
+    if request.layers != LayerRequest::Each {
+        // What a later step deletes would still be in a layer.
+        return Err(Error::new(Kind::Usage, "layers of a build cannot be squashed")
+            .hint("Squash the finished image: coracle commit --squash CONTAINER NAME."));
+    }
+    let foreign = |place: &CachePlace| *place != CachePlace::Inline;
+    if request.cache.from.iter().chain(&request.cache.to).any(foreign) {
+        log::warn!("caches in other places are not used: --cache-from and --cache-to have no effect");
+    }
+    Ok(())
+}
+
+/// A Containerfile that was read.
+pub(super) struct Read {
+    /// The build's own context.
+    pub opened: OpenedContext,
+    /// The file.
+    pub file: Containerfile,
+    /// What is left out of the context.
+    pub ignore: Option<Ignore>,
+}
+
+/// Opens the context and reads the file.
+///
+/// # Errors
+/// What cannot be read, or is wrong.
+pub(super) fn read(
+    engine: Engine<'_>,
+    request: &BuildRequest,
+    caller: &Caller,
+    vertices: &mut Vertices<'_>,
+) -> Result<Read> {
+    let means = Means { store: engine.store, caller, retry: request.registry.retry };
+    let opened = vertices.during("[internal] load build context", |vertex, report| {
+        context::open(&means, &request.context, &mut |progress| report(shown(vertex, progress)))
+    })?;
+    let search = Search { cwd: Some(&caller.cwd), names: &NAMES };
+    let texts = containerfile::read(&means, &opened, &request.files, search, &mut |_| {})?;
+    let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
+    let name = names.join(", ");
+    let what = format!("[internal] load build definition from {name}");
+    let file = vertices.during(what, |_, _| {
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.bytes.as_slice()).collect();
+        language::parse(&texts.join(&b'\n'), &name)
+    })?;
+    let ignore = vertices.during("[internal] load .dockerignore", |_, _| {
+        ignored(&opened, texts.first(), request.ignore_file.as_deref())
+    })?;
+    Ok(Read { opened, file, ignore })
+}
+
+/// What is left out of a context: the ignore file that was named, that of the Containerfile, or the usual one.
+fn ignored(opened: &OpenedContext, text: Option<&Text>, named: Option<&Path>) -> Result<Option<Ignore>> {
+    let host = File::open("/").context(Kind::Host, || "open /")?;
+    let on_host = |path| PathIn { root: host.as_fd(), path };
+    let containerfile = match text.map(|text| &text.origin) {
+        Some(Place::Host(path)) => Some(on_host(path)),
+        Some(Place::Context(path)) => Some(PathIn { root: opened.root(), path }),
+        Some(Place::Elsewhere) | None => None,
+    };
+    IgnorePlaces { context: opened.root(), containerfile, explicit: named.map(on_host) }.read()
+}
+
+/// What is shown of a transfer.
+fn shown(vertex: VertexId, progress: Progress) -> Event {
+    let Progress { what, current, total } = progress;
+    Event::Progress { vertex, what, current, total }
+}
+
+/// What the build checks find. With `check=error=true` findings fail the build.
+fn checked(job: &Job<'_>, ignore: Option<&Ignore>, vertices: &mut Vertices<'_>) -> Result<Vec<Warning>> {
+    let needed = job.graph.needed();
+    let is_out = |path: &str| ignore.is_some_and(|ignore| ignore.is_out(path.as_bytes()));
+    let base = |name: &str| {
+        let image = job.image_here(name).ok().flatten()?;
+        let env = image.config.config.env.iter().filter_map(|entry| entry.split_once('='));
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Some(BaseImage { env, shell: !image.config.config.shell.is_empty() })
+    };
+    let known = CheckContext {
+        args: &job.request.args,
+        predefined: job.scope.of_platform(),
+        base: &base,
+        ignored: ignore.map(|_| &is_out as &dyn Fn(&str) -> bool),
+        stage: &|number| needed.contains(&number),
+    };
+    let found = language::check(&job.file, &known);
+    for warning in &found {
+        vertices.tell(Event::Warning(warning.clone()));
+    }
+    if job.file.directives.error && !found.is_empty() && job.request.check != CheckRequest::Only {
+        return Err(Error::new(Kind::Usage, format!("the build checks found {} problems", found.len()))
+            .hint("See them alone: coracle build --check ."));
+    }
+    Ok(found)
+}
+
+/// Warns of values on the command line that no ARG asks for: a misspelt one has no effect.
+fn unused(file: &Containerfile, scope: &Scope) {
+    let inside = file.stages.iter().flat_map(|stage| &stage.instructions);
+    let inside = inside.filter_map(|instruction| match &instruction.does {
+        Does::Arg(arguments) => Some(arguments),
+        _ => None,
+    });
+    let declared: Vec<&str> =
+        file.globals.iter().chain(inside.flatten()).map(|argument| argument.name.as_str()).collect();
+    let unused: Vec<&str> = scope.unused(&declared).collect();
+    if !unused.is_empty() {
+        log::warn!("one or more build args were not consumed: [{}]", unused.join(" "));
+    }
+}

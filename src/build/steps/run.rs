@@ -1,0 +1,297 @@
+//! RUN: a container over the files of the stage.
+//!
+//! Theory of operation. The container is planned and launched as any other, but its records are in a directory of the
+//! build's own, which nobody lists and which goes with the build, and what it changes goes to the directory that will
+//! be the layer. Its payload dies with this process. The values of secrets, the caller's proxies and ssh agents are
+//! given to the monitor alone: no plan, key or history has them.
+
+use super::layer::adopt;
+use super::mounts::{self, Mounted};
+use super::step::Step;
+use crate::build::event::{Event, VertexId};
+use crate::build::job::Job;
+use crate::build::language::{Command, Instruction, Run, Script, Word, mount};
+use crate::build::metadata::expand;
+use crate::build::state::{Layer, State};
+use crate::build::surroundings::Surroundings;
+use crate::engine::containers;
+use crate::error::{Context as _, Error, Kind, Result, phrases};
+use crate::image::{Digest, Image};
+use crate::plan::env::{EnvArg, EnvRequest};
+use crate::plan::ids::Account;
+use crate::plan::mount::inherit::ImageVolumes;
+use crate::plan::process::Entrypoint;
+use crate::plan::request::ProcessRequest;
+use crate::plan::{Facts, Request, resolve};
+use crate::runtime::connection::Output;
+use crate::runtime::launch::{Extras, launch, prepare};
+use crate::runtime::secrets::SecretFile;
+use crate::spec::{ContainerSpec, FilesSpec, LogDriver, LogSpec, NetworkMode};
+use crate::storage::build::StepKind;
+use crate::storage::containers::Containers;
+use crate::sys::process::pidfd_open;
+use chrono::Utc;
+use nix::unistd::getpid;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Most bytes of output in one event.
+const OUTPUT_MAX: usize = 16 << 10;
+/// Where a script that a heredoc has is seen.
+const SCRIPTS: &str = "/dev/pipes";
+
+/// A container to be run.
+#[derive(Debug)]
+pub(in crate::build) struct Work {
+    /// The instruction, for messages.
+    shown: String,
+    argv: Vec<String>,
+    /// A heredoc that is executed itself: its name and content.
+    script: Option<(String, String)>,
+    network: Option<NetworkMode>,
+    mounts: Vec<Mounted>,
+}
+
+/// Prepares a step; `None` when something it depends on is not known yet.
+///
+/// # Errors
+/// Options that are wrong or cannot be had.
+pub(super) fn prepare_step(
+    job: &Job<'_>,
+    state: &State,
+    instruction: &Instruction,
+    run: &Run,
+    before: usize,
+    around: &mut dyn Surroundings,
+) -> Result<Option<Step<Work>>> {
+    let wrong = |why: String| job.fault(instruction.at, why);
+    let words = |word: &Word| expand(state, job.escape(), word).map_err(wrong);
+    if let Some(security) = run.security.as_ref().map(words).transpose()?
+        && security != "sandbox"
+    {
+        return Err(wrong(format!(
+            "--security={security} is not allowed: a build never gives a step more than the account has"
+        ))
+        .hint(
+            "Leave it out, or run the command in the finished image: coracle run --privileged IMAGE COMMAND.",
+        ));
+    }
+    if let Some(device) = run.devices.first() {
+        return Err(wrong(format!(
+            "--device={} is not allowed: CDI devices are not given to single steps",
+            device.0
+        ))
+        .hint("Give the device to every step: coracle build --device DEVICE ."));
+    }
+    let network = match run.network.as_ref().map(words).transpose()?.as_deref() {
+        None | Some("default" | "") => job.request.run.network.clone(),
+        Some("none") => Some(NetworkMode::None),
+        Some("host") => Some(NetworkMode::Host),
+        Some(other) => {
+            return Err(wrong(format!("--network={other} is not known; use default, none or host")));
+        }
+    };
+    let (argv, script) = command(state, &run.command);
+    let expanded = |value: &str| expand(state, job.escape(), &Word(value.to_owned()));
+    let options =
+        run.mounts.iter().map(|word| mount::parse_with(&word.0, expanded)).collect::<Result<Vec<_>>>();
+    let options = options.map_err(|e| job.at(instruction.at, e))?;
+    let mut mounted = Vec::new();
+    for option in options {
+        match mounts::find(job, state, option, before, around).map_err(|e| job.at(instruction.at, e))? {
+            Some(found) => mounted.push(found),
+            None => return Ok(None),
+        }
+    }
+    let told = told(state, &argv, script.as_ref());
+    let config = &state.config.config;
+    let request = &job.request.run;
+    let hosts: Vec<String> = request.hosts.iter().map(|entry| format!("{entry:?}")).collect();
+    let volumes: Vec<&str> = request.mounts.iter().map(|mount| mount.asked.as_str()).collect();
+    let key = job.key(
+        "run",
+        &(
+            (state.files(), &argv, &script, &config.env, state.visible_arguments()),
+            (&config.user, state.working_directory(), &network),
+            mounted.iter().map(Mounted::key).collect::<Vec<_>>(),
+            (hosts, volumes, &request.security.asked),
+        ),
+    );
+    let work = Work { shown: instruction.original.clone(), argv, script, network, mounts: mounted };
+    Ok(Some(Step { key, told, kind: kind(&work), work }))
+}
+
+/// What listings of the cache say of the result.
+fn kind(work: &Work) -> StepKind {
+    let caches = work.mounts.iter().any(Mounted::is_cache);
+    if caches { StepKind::CacheMount } else { StepKind::Regular }
+}
+
+/// What is executed, and a script that it is.
+fn command(state: &State, command: &Command) -> (Vec<String>, Option<(String, String)>) {
+    match command.script() {
+        Script::Words(words) => (words, None),
+        Script::Text(text) => ([state.shell(), vec![text]].concat(), None),
+        Script::File { name, content } => {
+            // As the kernel does it, which would not execute a file of that file system: `#!`, a program and at most
+            // one argument (execve(2)).
+            let first = content.lines().next().unwrap_or_default().trim_start_matches("#!").trim();
+            let (program, argument) = first.split_once(char::is_whitespace).unwrap_or((first, ""));
+            let words = [program, argument.trim()].into_iter().filter(|word| !word.is_empty());
+            let words = words.map(str::to_owned).chain([format!("{SCRIPTS}/{name}")]).collect();
+            (words, Some((name, content)))
+        }
+    }
+}
+
+/// What history says: docker's words, with the arguments that counted.
+fn told(state: &State, argv: &[String], script: Option<&(String, String)>) -> String {
+    let arguments = state.visible_arguments();
+    let command = script.map_or_else(|| argv.join(" "), |(_, content)| content.clone());
+    let mut words: Vec<String> = vec!["RUN".to_owned()];
+    if !arguments.is_empty() {
+        words.push(format!("|{}", arguments.len()));
+        words.extend(arguments.iter().map(|(name, value)| format!("{name}={value}")));
+    }
+    words.push(command);
+    words.push("# buildkit".to_owned());
+    words.join(" ")
+}
+
+/// A command that ended with another code than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Code(pub u8);
+
+/// Runs the container.
+///
+/// # Errors
+/// When it cannot be started. A command that fails is no error here: its code is given.
+pub(super) fn perform(
+    job: &Job<'_>,
+    state: &State,
+    work: &Work,
+    vertex: VertexId,
+    around: &mut dyn Surroundings,
+) -> Result<Result<Option<Layer>, Code>> {
+    let store = job.store();
+    let changes = store.layers().workshop(&[])?;
+    let records = store.scratch()?;
+    let steps = store.with_containers_in(&records);
+    let spec = spec(job, state, work)?;
+    let mut extras = Extras { changes: Some(changes.path().to_owned()), ..Extras::default() };
+    extras.lives_with = Some(pidfd_open(getpid()).context(Kind::Runtime, || "watch this process")?);
+    extras.env = job.proxies();
+    extras.files.extend(work.script.iter().map(|(name, content)| SecretFile {
+        path: Path::new(SCRIPTS).join(name),
+        value: content.clone().into_bytes(),
+        uid: None,
+        gid: None,
+        mode: 0o755,
+    }));
+    let mut spec = spec;
+    let held = mounts::mount(job, &work.mounts, &mut spec, &mut extras)?;
+    let files: Vec<PathBuf> = extras.files.iter().map(|file| file.path.clone()).collect();
+    let mut prepared = prepare(&steps, &spec)?;
+    prepared.extras = extras;
+    let dir = steps.containers().create(&spec.id, &spec.name, &spec)?;
+    let launched = launch(&steps, &dir, &spec, prepared, true)?;
+    let Some(mut connection) = launched.connection else {
+        return Err(Error::new(Kind::Runtime, "the step's container has no connection"));
+    };
+    let code = loop {
+        let (stderr, bytes) = match connection.await_output()? {
+            Output::Stdout(bytes) => (false, bytes),
+            Output::Stderr(bytes) => (true, bytes),
+            Output::Exited(code) => break code,
+            Output::Lost => {
+                return Err(Error::new(Kind::Runtime, "the monitor of the step's container was killed"));
+            }
+        };
+        for part in bytes.chunks(OUTPUT_MAX) {
+            around.tell(Event::Output { vertex, stderr, bytes: part.to_vec() });
+        }
+    };
+    drop(held);
+    if code != 0 {
+        return Ok(Err(Code(code)));
+    }
+    let made = stubs(&spec, &files);
+    adopt(job, state, &changes, &made).map(Ok)
+}
+
+/// The failure of a command.
+pub(super) fn failed(work: &Work, code: Code) -> Error {
+    phrases::step_failed(&work.shown, &work.argv.join(" "), code.0)
+}
+
+/// The plan of the container.
+fn spec(job: &Job<'_>, state: &State, work: &Work) -> Result<ContainerSpec> {
+    let asked = &job.request.run;
+    let arguments = state.visible_arguments();
+    let set = arguments.iter().map(|(name, value)| EnvArg::Set((*name).to_owned(), (*value).to_owned()));
+    let mut request = Request {
+        process: ProcessRequest {
+            entrypoint: Some(Entrypoint(Vec::new())),
+            command: work.argv.clone(),
+            groups: asked.groups.clone(),
+            // The caller's proxies are among the extras: a plan is written down.
+            env: EnvRequest {
+                proxy: false,
+                set: asked.proxies.set.iter().cloned().chain(set).collect(),
+                ..asked.proxies.clone()
+            },
+            ..ProcessRequest::default()
+        },
+        devices: asked.devices.clone(),
+        security: asked.security.clone(),
+        files: FilesSpec { hosts: !asked.no_hosts, hostname: !asked.no_hostname, ..FilesSpec::default() },
+        log: LogSpec { driver: LogDriver::None, ..LogSpec::default() },
+        ..Request::default()
+    };
+    request.network.mode = work.network.clone().unwrap_or_default();
+    request.network.dns = asked.dns.clone();
+    request.network.hosts = asked.hosts.clone();
+    request.mounts.list = asked.mounts.clone();
+    request.mounts.image_volumes = ImageVolumes::Ignore;
+    request.mounts.shm_size = asked.shm_size;
+    request.limits.ulimits = asked.ulimits.clone();
+    request.limits.resources = asked.resources.clone();
+    request.limits.cgroup_parent = asked.cgroup_parent.clone();
+    request.lifecycle.auto_remove = true;
+    containers::look_up(job.store(), &mut request, job.caller)?;
+    let id = Containers::new_id()?;
+    let facts = Facts {
+        spare_name: format!("build-{}", id.short()).parse()?,
+        id,
+        created: Utc::now(),
+        caller: job.caller.clone(),
+        account: Account::default(),
+    };
+    let mut image = image(state);
+    image.config.config.healthcheck = None;
+    let mut spec = resolve(request, Some(&image), &facts)?.spec;
+    // Its files are those of no image.
+    spec.image = None;
+    Ok(spec)
+}
+
+/// The stage as an image, for the plan.
+fn image(state: &State) -> Image {
+    let nobody = state.base.clone().unwrap_or_else(|| Digest::sha256_of(b""));
+    Image {
+        id: nobody.clone(),
+        manifest: nobody,
+        reference: None,
+        layers: state.chain(),
+        config: state.config.clone(),
+    }
+}
+
+/// Paths that are made only to be mounted on, where the image has nothing there.
+fn stubs(spec: &ContainerSpec, extras: &[PathBuf]) -> Vec<Vec<u8>> {
+    let relative = |path: &Path| {
+        path.as_os_str().as_bytes().trim_ascii_start().strip_prefix(b"/").unwrap_or_default().to_vec()
+    };
+    let mounted = spec.mounts.iter().map(|mount| relative(&mount.destination));
+    mounted.chain(extras.iter().map(|path| relative(path))).collect()
+}
