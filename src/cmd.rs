@@ -8,6 +8,8 @@ use crate::{fork, runtime, ui};
 use std::process::ExitCode;
 
 pub mod attach;
+pub mod build;
+pub mod builder;
 pub mod commit;
 pub mod completion;
 pub mod container;
@@ -96,6 +98,9 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 fn perform(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Attach(args) => attach::run(&args, env),
+        Command::Build(args) => build::run(*args, env),
+        Command::Builder(args) => builder::builder(args, env),
+        Command::Buildx(args) => builder::buildx(args, env),
         Command::Commit(args) => commit::run(&args, env),
         Command::Completion(args) => completion::run(&args, env),
         Command::Container(args) => groups::container(args, env),

@@ -4,6 +4,7 @@
 //! is reported through a callback, and changes are recorded as events here. Nothing in this room uses command
 //! line options, standard streams, the current directory or exit codes.
 
+pub mod build_cache;
 pub mod check;
 pub mod containers;
 pub mod disk_usage;

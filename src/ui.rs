@@ -6,6 +6,7 @@ use crate::text::printable;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub mod build;
 mod confirm;
 mod dialect;
 mod documents;
@@ -31,13 +32,17 @@ pub fn fail(error: &Error) -> ExitCode {
 /// The variable that leaves hints out when it is 0.
 const HINTS: &str = "CORACLE_HINTS";
 
-/// Prints a failure and its causes to standard error, in one line and in the dialect's words, then its hints.
+/// Prints a failure and its causes to standard error, in one line and in the dialect's words, then the lines of a file
+/// that it is about, then its hints.
 pub fn report(error: &Error) {
     if error.kind() == Kind::OutputClosed {
         return;
     }
     // Messages may quote a registry or an image; hints are ours and may hold a file to write.
     let mut text = format!("Error: {}\n", printable(&dialect::words(error)));
+    for excerpt in error.excerpts() {
+        text.push_str(excerpt);
+    }
     if std::env::var_os(HINTS).is_none_or(|wanted| wanted != "0") {
         for hint in error.hints() {
             text.push_str(&format!("Hint: {hint}\n"));

@@ -1,6 +1,7 @@
 //! Typed data as documents and rows: JSON and templates, in the format of podman and docker. The dialect is an
 //! argument.
 
+pub mod build_cache;
 pub mod container;
 pub mod context;
 mod dialect;

@@ -8,6 +8,12 @@ verbs::verbs! {
     pub enum Command {
         /// Attach to a running container
         Attach(cmd::attach::Args),
+        /// Build an image from a Containerfile
+        Build(Box<cmd::build::Args>),
+        /// Build images and manage the build cache
+        Builder(cmd::builder::BuilderArgs),
+        /// Build images and manage the build cache, as docker's plugin
+        Buildx(cmd::builder::BuildxArgs),
         /// Create an image from a container
         Commit(cmd::commit::Args),
         /// Print the completion script for a shell

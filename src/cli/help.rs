@@ -7,7 +7,7 @@ use clap::Command;
 
 /// The commands as the help groups them, by what they are about; each is in one group.
 pub const GROUPS: [(&str, &[&str]); 5] = [
-    ("Common commands", &["run", "exec", "ps", "logs", "stop", "rm", "pull", "images", "info"]),
+    ("Common commands", &["run", "exec", "ps", "logs", "stop", "rm", "build", "pull", "images", "info"]),
     (
         "Containers",
         &[
@@ -35,7 +35,10 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "wait",
         ],
     ),
-    ("Images and registries", &["history", "image", "import", "load", "rmi", "save", "tag", "untag"]),
+    (
+        "Images and registries",
+        &["builder", "buildx", "history", "image", "import", "load", "rmi", "save", "tag", "untag"],
+    ),
     ("Volumes, secrets and networks", &["network", "secret", "volume"]),
     ("System", &["completion", "context", "events", "system", "unshare", "version"]),
 ];

@@ -15,7 +15,8 @@ macro_rules! pages {
 }
 
 pages! {
-    "attach" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
+    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-inspect" "buildx-ls" "buildx-use"
+    "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
     "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill" "load" "logs" "network"
@@ -30,8 +31,14 @@ pages! {
 /// What is true of every command; a page's own section of the same name stands in its place.
 pub const COMMON: Page = Page(include_str!("pages/common.txt"));
 
-/// Verbs below a noun that have a name of their own without it.
-const SAME: [(&str, &str); 3] = [("container-ls", "ps"), ("image-ls", "images"), ("image-rm", "rmi")];
+/// Verbs below a noun that another page is about.
+const SAME: [(&str, &str); 5] = [
+    ("buildx-du", "builder-du"),
+    ("buildx-prune", "builder-prune"),
+    ("container-ls", "ps"),
+    ("image-ls", "images"),
+    ("image-rm", "rmi"),
+];
 
 /// One command's text.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! `coracle commit`.
 
-use crate::cmd::options::id_file::IdFile;
+use crate::cmd::options::result_file::ResultFile;
 use crate::engine::images::commit::{self, CommitRequest};
 use crate::error::Result;
 use crate::host::Env;
@@ -74,7 +74,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         pause: args.pause,
         squash: args.squash,
     };
-    let iidfile = args.iidfile.as_deref().map(IdFile::open).transpose()?;
+    let iidfile = args.iidfile.as_deref().map(|path| ResultFile::open("--iidfile", path)).transpose()?;
     let id = commit::commit(&super::store(env)?, &args.container, &wanted)?;
     if let Some(file) = iidfile {
         file.write(id.hex())?;

@@ -17,6 +17,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod stages;
+
 /// The environment variable by which a script asks for candidates.
 pub const VARIABLE: &str = "CORACLE_COMPLETE";
 
@@ -160,7 +162,8 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
             Some("CONTAINER") => arg.add(ArgValueCandidates::new(move || containers(fits))),
-            Some("IMAGE") => arg.add(ArgValueCompleter::new(images)),
+            Some("STAGE") => arg.add(ArgValueCandidates::new(stages::stages)),
+            Some("IMAGE" | "IMAGE|KEY=VALUE,...") => arg.add(ArgValueCompleter::new(images)),
             Some("CONTAINER[:OPTIONS]") => arg.add(ArgValueCandidates::new(|| containers(None))),
             Some("[CONTAINER:]SOURCE" | "[CONTAINER:]TARGET") => {
                 arg.add(ArgValueCompleter::new(|typed: &OsStr| or_path(typed, containers(None))))

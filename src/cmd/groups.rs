@@ -2,9 +2,9 @@
 
 use super::verbs::verbs;
 use super::{
-    attach, commit, container, cp, create, diff, exec, export, history, image, images, import, init, inspect,
-    kill, load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag,
-    top, untag, update, wait,
+    attach, build, commit, container, cp, create, diff, exec, export, history, image, images, import, init,
+    inspect, kill, load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats,
+    stop, tag, top, untag, update, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -78,6 +78,8 @@ verbs! {
 verbs! {
     /// What can be done with images.
     pub enum ImageVerb of ImageArgs {
+        /// Build an image from a Containerfile
+        Build(Box<build::Args>),
         /// Show the files that the last layer of an image changed
         Diff(diff::Args),
         /// Check whether an image is in the store
@@ -153,6 +155,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 /// Those of the verb.
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
+        ImageVerb::Build(args) => build::run(*args, env),
         ImageVerb::Diff(args) => diff::run(&args, diff::DiffTarget::Image, env),
         ImageVerb::Exists(args) => image::exists::run(&args, env),
         ImageVerb::History(args) => history::run(&args, env),

@@ -15,11 +15,8 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 29] = [
+const UNSUPPORTED: [(&str, &str); 26] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
-    ("build", "building images is not supported yet; load what another tool built: coracle load -i FILE"),
-    ("builder", "building images is not supported yet"),
-    ("buildx", "there is one builder and it needs no driver"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),
     ("config", "there is no cluster; mount a file with -v"),
@@ -62,7 +59,8 @@ pub(super) fn is_plain_failure(refused: &clap::Error) -> bool {
 const LOG_LEVEL: &str = "--log-level";
 
 /// Groups of which only some verbs fit, and why the others do not.
-const PARTLY: [(&str, &str); 3] = [
+const PARTLY: [(&str, &str); 4] = [
+    ("buildx", "there is one builder, which needs no setup; build with coracle build"),
     ("context", "there is no service to connect to"),
     (
         "network",

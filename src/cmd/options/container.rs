@@ -294,6 +294,15 @@ pub struct NetworkArgs {
     /// Declare a port or a range of ports
     #[arg(long, value_name = "PORT[/PROTO]", value_delimiter = ',')]
     pub expose: Vec<String>,
+    /// How names are looked up.
+    #[command(flatten)]
+    pub names: NameArgs,
+}
+
+/// How names are looked up in it.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Network", mut_args = switchable)]
+pub struct NameArgs {
     /// DNS server; none keeps the image's resolv.conf
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     pub dns: Vec<String>,
@@ -318,15 +327,24 @@ pub struct NetworkArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Security", mut_args = switchable)]
 pub struct SecurityArgs {
+    /// What confines it.
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
+    /// Lift the restrictions, as far as your account's own privileges go
+    #[arg(long)]
+    pub privileged: bool,
+}
+
+/// What confines it.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Security", mut_args = switchable)]
+pub struct ConfinementArgs {
     /// Add a capability, or all
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     pub cap_add: Vec<CapArg>,
     /// Drop a capability, or all
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     pub cap_drop: Vec<CapArg>,
-    /// Lift the restrictions, as far as your account's own privileges go
-    #[arg(long)]
-    pub privileged: bool,
     /// seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL or proc-opts=hidepid=2
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<SecurityOpt>,

@@ -49,7 +49,7 @@ fn look_beside(file: &Path) -> String {
 }
 
 /// The text of a file that an option names.
-pub(super) fn read(option: &str, path: &Path, caller: &Caller) -> Result<String> {
+pub(in crate::cmd) fn read(option: &str, path: &Path, caller: &Caller) -> Result<String> {
     let context = || format!("{option}: cannot read {}", path.display());
     let mut text = String::new();
     let place = caller.cwd.join(path);

@@ -13,7 +13,7 @@ pub enum Never {}
 pub struct Accepted;
 
 /// A parser that refuses every value.
-fn because(
+pub(in crate::cmd) fn because(
     reason: &'static str,
     hint: &'static str,
 ) -> impl Fn(&str) -> Result<Never> + Clone + Send + Sync + 'static {
@@ -21,7 +21,7 @@ fn because(
 }
 
 /// Takes one of the values that ask for what is the case anyway.
-fn only(
+pub(in crate::cmd) fn only(
     accepted: &'static [&'static str],
     reason: &'static str,
     hint: &'static str,

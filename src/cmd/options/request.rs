@@ -1,8 +1,8 @@
 //! Turns options into a request. Files that they name are read here, so that the rest stays pure.
 
 use crate::cmd::options::container::{
-    CreationArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NetworkArgs, ProcessArgs,
-    SecurityArgs, TerminalArgs,
+    ConfinementArgs, CreationArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NameArgs,
+    NetworkArgs, ProcessArgs, SecurityArgs, TerminalArgs,
 };
 use crate::cmd::options::{devices, files, spaces};
 use crate::error::{Context, Error, Kind, Result};
@@ -15,6 +15,7 @@ use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
+use crate::spec::network::DnsSpec;
 use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
 use crate::ui;
 use std::path::{Path, PathBuf};
@@ -77,8 +78,8 @@ impl CreationArgs {
         let hostname = self.process.hostname.as_ref().map(|h| h.0.clone());
         let domainname = self.process.domainname.as_ref().map(|name| name.0.clone());
         let files = FilesSpec {
-            hosts: !self.network.no_hosts,
-            hostname: !self.network.no_hostname,
+            hosts: !self.network.names.no_hosts,
+            hostname: !self.network.names.no_hostname,
             as_docker: ui::docker(),
         };
         let zone = self.process.tz.as_ref().map(|zone| zone_file(&zone.0)).transpose()?;
@@ -157,11 +158,21 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
         ports: args.publish.into_iter().flatten().collect(),
         publish_all: args.publish_all,
         expose: args.expose,
-        dns: netns::dns_plan(&args.dns, &args.dns_search, &args.dns_option)?,
-        hosts: args.add_host.into_iter().flatten().collect(),
+        dns: args.names.dns()?,
+        hosts: args.names.add_host.into_iter().flatten().collect(),
         mac: args.mac_address,
         hosts_base: crate::spec::network::HostsBase::default(),
     })
+}
+
+impl NameArgs {
+    /// What asks name servers.
+    ///
+    /// # Errors
+    /// A text that is no address.
+    pub fn dns(&self) -> Result<DnsSpec> {
+        netns::dns_plan(&self.dns, &self.dns_search, &self.dns_option)
+    }
 }
 
 fn mounts(args: MountArgs, zone: Option<PathBuf>) -> MountRequest {
@@ -181,13 +192,17 @@ fn mounts(args: MountArgs, zone: Option<PathBuf>) -> MountRequest {
 }
 
 fn security(args: SecurityArgs, readonly_root: bool, caller: &Caller) -> Result<SecurityRequest> {
-    let mut request = SecurityRequest {
-        cap_add: args.cap_add,
-        cap_drop: args.cap_drop,
-        privileged: args.privileged,
-        readonly_root,
-        ..SecurityRequest::default()
-    };
+    let confined = confinement(args.confinement, caller)?;
+    Ok(SecurityRequest { privileged: args.privileged, readonly_root, ..confined })
+}
+
+/// What the options on confinement ask for.
+///
+/// # Errors
+/// A profile that cannot be read or is none.
+pub fn confinement(args: ConfinementArgs, caller: &Caller) -> Result<SecurityRequest> {
+    let mut request =
+        SecurityRequest { cap_add: args.cap_add, cap_drop: args.cap_drop, ..SecurityRequest::default() };
     for option in args.security_opt {
         request.asked.push(option.to_string());
         match option {

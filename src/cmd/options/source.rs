@@ -1,4 +1,4 @@
-//! Options that say where an image comes from, for every verb that pulls.
+//! Options that say where images come from, for every verb that pulls.
 
 use crate::engine::images::pull::{self, Wanted};
 use crate::error::Result;
@@ -48,6 +48,14 @@ pub struct SourceOptions {
     /// Variant of the architecture, such as v7
     #[arg(long, value_name = "VARIANT", help_heading = "Platform")]
     pub variant: Option<String>,
+    /// How to talk to its registry.
+    #[command(flatten)]
+    pub registry: RegistryOptions,
+}
+
+/// How to talk to registries.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RegistryOptions {
     /// Require https and a valid certificate; false allows plain http and any certificate
     #[arg(long, help_heading = "Registry")]
     pub tls_verify: Option<bool>,
@@ -90,17 +98,24 @@ impl SourceOptions {
     /// # Errors
     /// A word that cannot be part of a platform.
     pub fn wanted(&self, policy: PullPolicy) -> Result<Wanted> {
-        let usual = RetryPolicy::default();
         let platform = self.wanted_platform()?;
-        let request = PullRequest {
-            platform: platform.clone().unwrap_or_else(Platform::host),
+        let request = self.registry.request(platform.clone().unwrap_or_else(Platform::host));
+        Ok(Wanted { policy: policy.into(), platform, request })
+    }
+}
+
+impl RegistryOptions {
+    /// What they ask of a pull for this platform.
+    pub fn request(&self, platform: Platform) -> PullRequest {
+        let usual = RetryPolicy::default();
+        PullRequest {
+            platform,
             tls_verify: self.tls_verify,
             credentials: self.creds.clone(),
             auth_file: self.authfile.clone(),
             cert_dir: self.cert_dir.clone(),
             retry: RetryPolicy { retries: self.retry.unwrap_or(usual.retries), delay: self.retry_delay },
-        };
-        Ok(Wanted { policy: policy.into(), platform, request })
+        }
     }
 }
 

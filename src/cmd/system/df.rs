@@ -3,9 +3,9 @@
 use crate::engine::disk_usage::Usage;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
+use crate::text::units;
 use crate::ui::rows::{self, Listing};
 use crate::view::{Dialect, disk_usage};
-use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `system df`.
@@ -57,8 +57,9 @@ fn details(usage: &Usage, dialect: Dialect) -> Result<String> {
     }
     if dialect == Dialect::Docker {
         let listing = Listing { columns: &BUILD_CACHE, ..Listing::default() };
-        let empty = rows::rows::<Value>(None, &[], &listing)?;
-        text.push_str(&format!("Build cache usage: 0B\n\n{empty}\n"));
+        let (size, all) = disk_usage::build_cache(usage);
+        let size = units::decimal_size(size);
+        text.push_str(&format!("Build cache usage: {size}\n\n{}\n", rows::rows(None, &all, &listing)?));
     }
     text.truncate(text.len() - 1);
     Ok(text)
@@ -110,7 +111,7 @@ const CONTAINERS: [(&str, &str); 8] = [
     ("NAMES", "{{.Names}}"),
 ];
 
-/// Docker's; there is none.
+/// Docker's.
 const BUILD_CACHE: [(&str, &str); 7] = [
     ("CACHE ID", "{{.ID}}"),
     ("CACHE TYPE", "{{.CacheType}}"),

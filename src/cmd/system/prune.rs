@@ -2,7 +2,7 @@
 
 use crate::engine::containers::selector;
 use crate::engine::prune::{self, PruneRequest, Pruned};
-use crate::engine::{images, volumes};
+use crate::engine::{build_cache, images, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::text::units;
@@ -19,6 +19,9 @@ pub struct Args {
     /// Also remove volumes that no container uses
     #[arg(long)]
     pub volumes: bool,
+    /// Also remove what builds have left for later builds
+    #[arg(long)]
+    pub build: bool,
     /// Remove only what matches a condition: label=..., label!=... or until=TIME
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
@@ -30,16 +33,16 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Removes containers that are not running, unused images and, if requested, unused volumes.
+/// Removes containers that are not running, unused images and, if requested, unused volumes and the build cache.
 ///
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     prune::check_keys(&args.filter)?;
-    if args.external && (args.all || args.volumes || !args.filter.is_empty()) {
+    if args.external && (args.all || args.volumes || args.build || !args.filter.is_empty()) {
         return Err(Error::new(
             Kind::Usage,
-            "--external cannot be set together with --all, --volumes and --filter",
+            "--external cannot be set together with --all, --volumes, --build and --filter",
         )
         .hint("It removes only leftovers of interrupted commands: coracle system prune --external"));
     }
@@ -50,18 +53,20 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let only = ui::docker().then(|| "anonymous=true".to_owned());
     let of_volumes: Vec<String> = args.filter.iter().cloned().chain(only).collect();
     let of_volumes = volumes::filter::Filters::parse(&of_volumes)?;
-    if !args.force && !ui::confirm(&question(args))? {
+    let build_cache = of_build_cache(args)?;
+    if !args.force && !ui::confirm(&question(args, build_cache.is_some()))? {
         return Ok(ExitCode::SUCCESS);
     }
     let request = PruneRequest {
         leftovers: args.external,
         volumes: args.volumes,
         all_images: args.all,
+        build_cache,
         of_containers,
         of_images,
         of_volumes,
     };
-    let Pruned { containers, volumes, images, freed } = prune::everything(&store, request)?;
+    let Pruned { containers, volumes, images, build_cache, freed } = prune::everything(&store, request)?;
     let mut text = String::new();
     let mut list = |title: &str, names: Vec<String>| {
         if !names.is_empty() {
@@ -71,11 +76,22 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     list("Containers", containers.iter().map(ToString::to_string).collect());
     list("Volumes", volumes.iter().map(ToString::to_string).collect());
     list("Images", images.iter().map(|id| id.hex().to_owned()).collect());
+    list("build cache objects", build_cache.into_iter().map(|entry| entry.id).collect());
     ui::out(&format!("{text}Total reclaimed space: {}\n", units::size(freed)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn question(args: &Args) -> String {
+/// Docker takes the build cache along, podman if it is asked to. What is in it has no labels.
+fn of_build_cache(args: &Args) -> Result<Option<build_cache::PruneRequest>> {
+    let of_time = |text: &&String| text.starts_with("until=");
+    if !args.build && !ui::docker() || !args.filter.iter().all(|text| of_time(&text)) {
+        return Ok(None);
+    }
+    let filters = build_cache::Filters::parse(&args.filter)?;
+    Ok(Some(build_cache::PruneRequest { all: args.all, filters, ..build_cache::PruneRequest::default() }))
+}
+
+fn question(args: &Args, build_cache: bool) -> String {
     let mut text = String::from("WARNING! This command removes:\n");
     let mut add = |what: &str| text.push_str(&format!("\t- {what}\n"));
     if !args.external {
@@ -90,6 +106,9 @@ fn question(args: &Args) -> String {
             true => "all images without at least one container associated with them",
             false => "all dangling images",
         });
+        if build_cache {
+            add(if args.all { "all build cache" } else { "unused build cache" });
+        }
     }
     add("leftovers of interrupted commands");
     for filter in &args.filter {

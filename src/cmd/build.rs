@@ -1,0 +1,102 @@
+//! `coracle build`.
+
+use crate::build::{self, Failure};
+use crate::error::{Context, Kind, Result};
+use crate::host::{self, Env};
+use crate::ui;
+use crate::ui::build::{Mode, Progress};
+use crate::view::Dialect;
+use options::Method;
+use request::Wanted;
+use results::Results;
+use std::fs::{File, OpenOptions};
+use std::process::ExitCode;
+
+mod call;
+mod context;
+mod options;
+mod output;
+mod refused;
+mod request;
+mod results;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use options::Args;
+
+/// Builds an image and, unless called as docker, prints its id; or does what `--call` says.
+///
+/// # Errors
+/// Anything that is wrong with the options, before anything changes; a step that fails.
+pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    let caller = host::caller()?;
+    let dialect = super::dialect();
+    let quiet = args.output.quiet;
+    let mode = mode(args.output.progress, quiet, &caller)?;
+    let (iidfile, metadata) = (args.result.iidfile.clone(), args.result.metadata_file.clone());
+    let logfile = args.output.logfile.clone();
+    let Wanted { request, method, json } = request::wanted(args, &caller, ui::docker())?;
+    let results = Results::prepare(iidfile.as_deref(), metadata.as_deref(), &request, quiet, dialect)?;
+    let mut progress = Progress::new(mode, logfile.as_deref().map(log).transpose()?)?;
+    let store = super::store(env)?;
+    let engine = super::store::engine(&store, env);
+    if matches!(method, Method::Outline | Method::Targets) {
+        let read = build::read(engine, &request, &caller, &mut |event| progress.event(&event));
+        progress.end(None)?;
+        ui::out(&call::text(method, json, &read?, &request)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let built = build::build(engine, &request, &caller, &mut |event| progress.event(&event));
+    let checked = method == Method::Check;
+    let found = built.as_ref().map(|built| built.warnings.clone()).unwrap_or_default();
+    let ended = progress.end(if checked { None } else { Some(&found[..]) });
+    let built = match built {
+        Ok(built) => built,
+        Err(failure) => return failed(failure, dialect),
+    };
+    ended?;
+    if checked {
+        ui::out(&call::findings(&built.warnings, json)?)?;
+        return Ok(if built.warnings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    results.tell(&store, &built, dialect)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells of a failure. A command that failed has the exit code, as in podman; with docker it is always 1.
+fn failed(failure: Failure, dialect: Dialect) -> Result<ExitCode> {
+    let Failure { error, code, before } = failure;
+    let error = match before {
+        Some(image) => {
+            error.hint(format!("Look around before the step: coracle run -it {} sh", image.short()))
+        }
+        None => *error,
+    };
+    let Some(code) = code else { return Err(error) };
+    ui::report(&error);
+    Ok(ExitCode::from(if dialect == Dialect::Docker { 1 } else { code }))
+}
+
+/// How progress is shown.
+fn mode(asked: Option<Mode>, quiet: bool, caller: &host::Caller) -> Result<Mode> {
+    if quiet {
+        return Ok(Mode::Quiet);
+    }
+    if let Some(mode) = asked {
+        return Ok(mode);
+    }
+    let usual = caller.env.iter().find(|(name, value)| name == "BUILDKIT_PROGRESS" && !value.is_empty());
+    usual.map_or(Ok(Mode::Auto), |(_, text)| {
+        use clap::ValueEnum as _;
+        Mode::from_str(text, true)
+            .map_err(|_| crate::error::Error::new(Kind::Usage, format!("BUILDKIT_PROGRESS is {text:?}")))
+            .map_err(|error| error.hint("Give it as auto, plain, tty, rawjson, quiet or none."))
+    })
+}
+
+/// `--logfile`, which goes on where it ends.
+fn log(path: &std::path::Path) -> Result<File> {
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.context(Kind::Usage, || format!("--logfile: cannot write {}", path.display()))
+}

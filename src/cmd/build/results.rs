@@ -1,0 +1,83 @@
+//! What a build tells at its end: on standard output and in files.
+
+use crate::build::Built;
+use crate::build::request::{BuildRequest, Destination, Output};
+use crate::cmd::options::result_file::ResultFile;
+use crate::error::Result;
+use crate::image::Digest;
+use crate::storage::Store;
+use crate::ui;
+use crate::view::Dialect;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// What is to be told.
+#[derive(Debug)]
+pub(super) struct Results {
+    iidfile: Option<ResultFile>,
+    metadata: Option<ResultFile>,
+    names: String,
+    /// Whether the id is printed.
+    print: bool,
+}
+
+impl Results {
+    /// Opens the files before anything is built.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(super) fn prepare(
+        iidfile: Option<&Path>,
+        metadata: Option<&Path>,
+        request: &BuildRequest,
+        quiet: bool,
+        dialect: Dialect,
+    ) -> Result<Results> {
+        let open = |option, path: Option<&Path>| path.map(|path| ResultFile::open(option, path)).transpose();
+        let has_image = request.outputs.is_empty() || request.outputs.contains(&Output::Image);
+        let streamed = |output: &Output| match output {
+            Output::Tar(to) | Output::Docker(to) | Output::Oci { to, .. } => {
+                matches!(to, Destination::Stream(_))
+            }
+            _ => false,
+        };
+        let taken = request.outputs.iter().any(streamed);
+        let names: Vec<String> = request.names.iter().map(ToString::to_string).collect();
+        Ok(Results {
+            iidfile: open("--iidfile", iidfile)?,
+            metadata: open("--metadata-file", metadata)?,
+            names: names.join(","),
+            print: has_image && !taken && (quiet || dialect != Dialect::Docker),
+        })
+    }
+
+    /// Tells of what was built.
+    ///
+    /// # Errors
+    /// A file, or standard output, that cannot be written.
+    pub(super) fn tell(self, store: &Store, built: &Built, dialect: Dialect) -> Result<()> {
+        let images: Vec<&Digest> = built.images.iter().map(|(_, id)| id).collect();
+        let Some(id) = built.index.as_ref().or(images.last().copied()) else { return Ok(()) };
+        if let Some(file) = self.metadata {
+            let manifest = match &built.index {
+                Some(index) => Some(index.clone()),
+                None => store.images().find(id.hex()).ok().flatten().map(|image| image.manifest),
+            };
+            let mut document = Map::new();
+            if built.index.is_none() {
+                document.insert("containerimage.config.digest".into(), json!(id.as_str()));
+            }
+            if let Some(manifest) = manifest {
+                document.insert("containerimage.digest".into(), json!(manifest.as_str()));
+            }
+            if !self.names.is_empty() {
+                document.insert("image.name".into(), json!(self.names));
+            }
+            file.write(&ui::rows::json(&Value::Object(document))?)?;
+        }
+        if let Some(file) = self.iidfile {
+            file.write(id.as_str())?;
+        }
+        if self.print { ui::out(&format!("{}\n", dialect.image_id(id))) } else { Ok(()) }
+    }
+}

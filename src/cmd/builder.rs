@@ -1,0 +1,72 @@
+//! `coracle builder ...` and `coracle buildx ...`: docker's names for building and its cache.
+
+use super::build;
+use super::verbs::verbs;
+use crate::error::Result;
+use crate::host::Env;
+use std::process::ExitCode;
+
+pub mod du;
+pub mod instances;
+pub mod prune;
+mod table;
+
+verbs! {
+    /// What can be done with the builder.
+    pub enum BuilderVerb of BuilderArgs {
+        /// Build an image
+        Build(Box<build::Args>),
+        /// Show the disk usage of the build cache
+        Du(du::Args),
+        /// Remove the build cache
+        Prune(prune::Args),
+    }
+}
+
+verbs! {
+    /// What can be done with buildx.
+    pub enum BuildxVerb of BuildxArgs {
+        /// Build an image
+        Build(Box<build::Args>) = "b",
+        /// Show the disk usage of the build cache
+        Du(du::Args),
+        /// Show details of the builder
+        Inspect(instances::InspectArgs),
+        /// List builders, of which there is one
+        Ls(instances::LsArgs),
+        /// Remove the build cache
+        Prune(prune::Args),
+        /// Choose the builder
+        Use(instances::UseArgs),
+        /// Show the version
+        Version(instances::VersionArgs),
+    }
+}
+
+/// Runs a verb of `builder`.
+///
+/// # Errors
+/// Those of the verb.
+pub fn builder(args: BuilderArgs, env: &Env) -> Result<ExitCode> {
+    match args.verb {
+        BuilderVerb::Build(args) => build::run(*args, env),
+        BuilderVerb::Du(args) => du::run(&args, env),
+        BuilderVerb::Prune(args) => prune::run(&args, env),
+    }
+}
+
+/// Runs a verb of `buildx`.
+///
+/// # Errors
+/// Those of the verb.
+pub fn buildx(args: BuildxArgs, env: &Env) -> Result<ExitCode> {
+    match args.verb {
+        BuildxVerb::Build(args) => build::run(*args, env),
+        BuildxVerb::Du(args) => du::run(&args, env),
+        BuildxVerb::Inspect(args) => instances::inspect(&args),
+        BuildxVerb::Ls(args) => instances::ls(&args),
+        BuildxVerb::Prune(args) => prune::run(&args, env),
+        BuildxVerb::Use(args) => instances::choose(&args),
+        BuildxVerb::Version(args) => instances::version(&args),
+    }
+}

@@ -1,0 +1,256 @@
+//! What is known of a build's vertices at one moment, for every form of progress.
+//!
+//! All times are since the build began.
+
+use super::words;
+use crate::build::event::{Event, VertexId, Warning};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Lines of a step's output that are kept for the case that it fails.
+const KEPT_LINES: usize = 100;
+/// Longest line that is waited for, in bytes; a longer one is shown in pieces.
+const LINE_MAX: usize = 16 << 10;
+/// A vertex that is of little interest is shown once it has taken this long.
+const LONG: Duration = Duration::from_secs(1);
+
+/// The vertices of a build.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    pub(super) vertices: Vec<Vertex>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// One vertex.
+#[derive(Debug)]
+pub(super) struct Vertex {
+    pub(super) id: VertexId,
+    /// Its name, harmless.
+    pub(super) name: String,
+    internal: bool,
+    pub(super) started: Option<Duration>,
+    pub(super) ended: Option<(Duration, End)>,
+    pub(super) parts: Vec<Part>,
+    /// Its output, the latest lines, harmless.
+    pub(super) lines: VecDeque<Line>,
+    /// How many lines there have been.
+    pub(super) count: usize,
+    /// The beginning of a line, of standard output and of standard error.
+    open: [Vec<u8>; 2],
+}
+
+/// How a vertex ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    Done,
+    Cached,
+    /// With the message, harmless.
+    Failed(String),
+    Canceled,
+}
+
+/// A part of a vertex's work.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// What is worked on, harmless.
+    pub(super) name: String,
+    pub(super) current: u64,
+    pub(super) total: Option<u64>,
+    pub(super) started: Duration,
+    pub(super) ended: Option<Duration>,
+}
+
+/// A line of output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// When it came, since its vertex started.
+    pub(super) at: Duration,
+    pub(super) text: String,
+}
+
+impl Vertex {
+    /// Whether it is worth a line: not if it is of interest only when it fails or takes long, and does neither.
+    pub(super) fn is_shown(&self, now: Duration) -> bool {
+        let Some(started) = self.started else { return false };
+        let ended = self.ended.as_ref().map(|(at, _)| *at);
+        let failed = matches!(self.ended, Some((_, End::Failed(_))));
+        !self.internal || failed || ended.unwrap_or(now).saturating_sub(started) >= LONG
+    }
+
+    /// How long it has taken.
+    pub(super) fn took(&self, now: Duration) -> Duration {
+        let ended = self.ended.as_ref().map_or(now, |(at, _)| *at);
+        self.started.map_or(Duration::ZERO, |started| ended.saturating_sub(started))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.started.is_some() && self.ended.is_none()
+    }
+
+    fn push(&mut self, bytes: &[u8], now: Duration) {
+        let at = now.saturating_sub(self.started.unwrap_or(now));
+        if self.lines.len() == KEPT_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(Line { at, text: words::line(bytes) });
+        self.count += 1;
+    }
+
+    fn output(&mut self, stderr: bool, bytes: &[u8], now: Duration) {
+        let mut open = std::mem::take(&mut self.open[usize::from(stderr)]);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            open.extend_from_slice(piece);
+            if open.last() == Some(&b'\n') || open.len() >= LINE_MAX {
+                self.push(&open, now);
+                open.clear();
+            }
+        }
+        self.open[usize::from(stderr)] = open;
+    }
+
+    fn end(&mut self, end: End, now: Duration) {
+        for stream in 0..2 {
+            let open = std::mem::take(&mut self.open[stream]);
+            if !open.is_empty() {
+                self.push(&open, now);
+            }
+        }
+        if end == End::Done {
+            self.parts.iter_mut().filter(|part| part.ended.is_none()).for_each(|part| part.ended = Some(now));
+        }
+        // What was never begun is not shown.
+        if end != End::Canceled {
+            self.started.get_or_insert(now);
+        }
+        self.ended = Some((now, end));
+    }
+
+    fn progress(&mut self, what: &str, current: u64, total: Option<u64>, now: Duration) {
+        let ended = (total == Some(current)).then_some(now);
+        let name = words::printable(what).into_owned();
+        match self.parts.iter_mut().find(|part| part.name == name) {
+            Some(part) => {
+                part.current = current;
+                part.total = total.or(part.total);
+                part.ended = part.ended.or(ended);
+            }
+            None => self.parts.push(Part { name, current, total, started: now, ended }),
+        }
+    }
+}
+
+impl Trace {
+    /// Takes note of an event, and returns the place of the vertex that it is about.
+    pub(super) fn note(&mut self, event: &Event, now: Duration) -> Option<usize> {
+        let id = match event {
+            Event::Declared { vertex, name, internal } => {
+                let name = words::printable(name).into_owned();
+                if let Some(known) = self.vertices.iter_mut().find(|known| known.id == *vertex) {
+                    known.name = name;
+                    return None;
+                }
+                self.vertices.push(Vertex {
+                    id: *vertex,
+                    name,
+                    internal: *internal,
+                    started: None,
+                    ended: None,
+                    parts: Vec::new(),
+                    lines: VecDeque::new(),
+                    count: 0,
+                    open: [Vec::new(), Vec::new()],
+                });
+                return None;
+            }
+            Event::Warning(warning) => {
+                self.warnings.push(warning.clone());
+                return None;
+            }
+            Event::Tick => return None,
+            Event::Started(id) | Event::Cached(id) | Event::Done(id) | Event::Canceled(id) => *id,
+            Event::Failed(id, _) => *id,
+            Event::Output { vertex, .. } | Event::Progress { vertex, .. } => *vertex,
+        };
+        let place = self.vertices.iter().position(|vertex| vertex.id == id)?;
+        let vertex = &mut self.vertices[place];
+        match event {
+            Event::Started(_) => drop(vertex.started.get_or_insert(now)),
+            Event::Cached(_) => vertex.end(End::Cached, now),
+            Event::Done(_) => vertex.end(End::Done, now),
+            Event::Canceled(_) => vertex.end(End::Canceled, now),
+            Event::Failed(_, message) => vertex.end(End::Failed(words::printable(message).into_owned()), now),
+            Event::Output { stderr, bytes, .. } => vertex.output(*stderr, bytes, now),
+            Event::Progress { what, current, total, .. } => vertex.progress(what, *current, *total, now),
+            Event::Declared { .. } | Event::Warning(_) | Event::Tick => {}
+        }
+        Some(place)
+    }
+
+    /// How many of those that are shown or will be have ended, and how many there are.
+    pub(super) fn counts(&self, now: Duration) -> (usize, usize) {
+        let counted = || self.vertices.iter().filter(|vertex| !vertex.internal || vertex.is_shown(now));
+        (counted().filter(|vertex| vertex.ended.is_some()).count(), counted().count())
+    }
+
+    /// Those that failed.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &Vertex> {
+        self.vertices.iter().filter(|vertex| matches!(vertex.ended, Some((_, End::Failed(_)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(trace: &mut Trace, stderr: bool, bytes: &[u8], at: u64) {
+        let event = Event::Output { vertex: VertexId(1), stderr, bytes: bytes.to_vec() };
+        trace.note(&event, Duration::from_millis(at));
+    }
+
+    fn begun(internal: bool) -> Trace {
+        let mut trace = Trace::default();
+        trace.note(&Event::Declared { vertex: VertexId(1), name: "a".into(), internal }, Duration::ZERO);
+        trace.note(&Event::Started(VertexId(1)), Duration::from_millis(100));
+        trace
+    }
+
+    #[test]
+    fn output_is_taken_apart_at_line_ends() {
+        let mut trace = begun(false);
+        output(&mut trace, false, b"one\ntw", 200);
+        output(&mut trace, true, b"error\n", 300);
+        output(&mut trace, false, b"o\n", 400);
+        output(&mut trace, false, b"rest", 500);
+        let lines =
+            |trace: &Trace| trace.vertices[0].lines.iter().map(|l| l.text.clone()).collect::<Vec<_>>();
+        assert_eq!(lines(&trace), ["one", "error", "two"]);
+        trace.note(&Event::Done(VertexId(1)), Duration::from_millis(600));
+        assert_eq!(lines(&trace), ["one", "error", "two", "rest"]);
+        assert_eq!(trace.vertices[0].lines[0].at, Duration::from_millis(100));
+        assert_eq!(trace.vertices[0].took(Duration::ZERO), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn output_without_end_is_bounded() {
+        let mut trace = begun(false);
+        (0..100).for_each(|_| output(&mut trace, false, &[b'x'; 1000], 1));
+        assert!(trace.vertices[0].lines.iter().all(|line| line.text.len() <= LINE_MAX + 1000));
+        (0..1000).for_each(|_| output(&mut trace, false, b"y\n", 1));
+        assert_eq!((trace.vertices[0].lines.len(), trace.vertices[0].count > 1000), (KEPT_LINES, true));
+    }
+
+    #[test]
+    fn what_is_of_little_interest_is_shown_when_it_takes_long_or_fails() {
+        let trace = begun(true);
+        let at = Duration::from_millis;
+        assert!(!trace.vertices[0].is_shown(at(200)) && trace.vertices[0].is_shown(at(1100)));
+        assert_eq!((trace.counts(at(200)), trace.counts(at(1100))), ((0, 0), (0, 1)));
+        let mut done = begun(true);
+        done.note(&Event::Done(VertexId(1)), at(300));
+        assert!(!done.vertices[0].is_shown(at(5000)));
+        let mut failed = begun(true);
+        failed.note(&Event::Failed(VertexId(1), "no\n".into()), at(300));
+        assert!(failed.vertices[0].is_shown(at(300)));
+        assert_eq!(failed.failed().count(), 1);
+    }
+}
