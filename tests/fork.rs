@@ -200,12 +200,15 @@ fn a_leaf_has_what_it_is_handed_and_no_more() {
 fn a_leaf_returns_its_error_whole() {
     let work = |_: &fork::Reporter<()>| -> Result<(), Error> {
         let bottom = Error::new(Kind::Storage, "write blob").caused_by(std::io::Error::from_raw_os_error(28));
-        Err(Error::new(Kind::Registry, "pull alpine").caused_by(bottom).hint("Try coracle pull again."))
+        Err(Error::new(Kind::Registry, "pull alpine")
+            .caused_by(bottom)
+            .excerpt("1 | x\n")
+            .hint("Try coracle pull again."))
     };
     let error = fork::leaf("test", &[], work, |()| {}).unwrap_err();
     assert_eq!(error.kind(), Kind::Registry);
     assert_eq!(error.message(), "pull alpine");
-    assert_eq!(error.hints(), ["Try coracle pull again."]);
+    assert_eq!((error.hints(), error.excerpts()), (vec!["Try coracle pull again."], vec!["1 | x\n"]));
     let causes = error.causes();
     assert_eq!(causes[0], "write blob");
     assert_eq!(causes[1], "no space left on device");

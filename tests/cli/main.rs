@@ -16,6 +16,7 @@ mod arguments;
 mod attack_archive;
 mod attack_image;
 mod attack_running;
+mod build;
 mod commit;
 mod cp;
 mod cp_attack;

@@ -1,0 +1,95 @@
+//! The build cache: by content, never by time.
+
+use super::{context, run};
+use crate::common::TestEnv;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// The steps that were worked off, by their numbers: `2/4`.
+fn worked(env: &TestEnv, dir: &Path, options: &[&str]) -> Vec<String> {
+    let built = env
+        .coracle(["build", "--network=none", "--progress=rawjson", "-t", "made"])
+        .args(options)
+        .arg(dir)
+        .ok();
+    let mut steps: Vec<String> = Vec::new();
+    for line in built.stderr.lines().chain(built.stdout.lines()) {
+        let Ok(status) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+        for vertex in status["vertexes"].as_array().into_iter().flatten() {
+            let name = vertex["name"].as_str().unwrap_or_default();
+            let Some(number) = name.strip_prefix('[').and_then(|rest| rest.split(']').next()) else {
+                continue;
+            };
+            let done = vertex.get("completed").is_some() && vertex["cached"] != true;
+            if done && number.contains('/') && !steps.contains(&number.to_owned()) {
+                steps.push(number.to_owned());
+            }
+        }
+    }
+    steps.sort();
+    steps
+}
+
+#[test]
+fn what_did_not_change_is_not_worked_off_again() {
+    let env = TestEnv::with_images();
+    let file = "FROM busybox\nCOPY a /a\nCOPY b /b\nARG X\nRUN cat /a /b >/c; echo $X\n";
+    let dir = context(&env, "context", &[("Containerfile", file), ("a", "1"), ("b", "2")]);
+    let all = ["2/4", "3/4", "4/4"];
+    assert_eq!(worked(&env, &dir, &[]), all);
+    let id = env.coracle(["image", "inspect", "-f", "{{.Id}}", "made"]).ok().stdout;
+    assert!(worked(&env, &dir, &[]).is_empty());
+    assert_eq!(env.coracle(["image", "inspect", "-f", "{{.Id}}", "made"]).ok().stdout, id);
+    // A time is nothing that counts.
+    fs::File::open(dir.join("a")).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert!(worked(&env, &dir, &[]).is_empty());
+    // A mode does, and content of the same length.
+    fs::set_permissions(dir.join("b"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(worked(&env, &dir, &[]), ["3/4", "4/4"]);
+    fs::write(dir.join("a"), "3").unwrap();
+    assert_eq!(worked(&env, &dir, &[]), all);
+    assert_eq!(run(&env, "made", "cat /c"), "32");
+    assert_eq!(worked(&env, &dir, &["--build-arg=X=1"]), ["4/4"]);
+    assert_eq!(worked(&env, &dir, &["--no-cache"]), all);
+    // What was built before is known still.
+    fs::write(dir.join("a"), "1").unwrap();
+    fs::set_permissions(dir.join("b"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(worked(&env, &dir, &["--build-arg=X=1"]).iter().all(|step| step == "4/4"));
+}
+
+/// Several builds of one file at once do each step once, and come to one image.
+#[test]
+fn builds_at_once_share_their_work() {
+    let env = TestEnv::with_images();
+    let dir = context(
+        &env,
+        "context",
+        &[(
+            "Containerfile",
+            "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid >/id\nRUN sleep 0.2; cat /proc/sys/kernel/random/uuid >>/id\n",
+        )],
+    );
+    let start = |_| env.coracle(["build", "--network=none", "-q"]).arg(&dir).start();
+    let running: Vec<_> = (0..8).map(start).collect();
+    let mut ids: Vec<String> = running.into_iter().map(|build| build.wait().stdout).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}
+
+/// The cache keeps layers from `image prune`; `builder prune` lets them go.
+#[test]
+fn prune_knows_what_is_used() {
+    let env = TestEnv::with_images();
+    let dir =
+        context(&env, "context", &[("Containerfile", "FROM busybox\nRUN echo x >/x\nRUN echo y >/y\n")]);
+    worked(&env, &dir, &[]);
+    env.coracle(["rmi", "made"]).ok();
+    env.coracle(["image", "prune", "-f"]).ok();
+    assert!(worked(&env, &dir, &[]).is_empty());
+    env.coracle(["builder", "prune", "-a", "-f"]).ok();
+    assert_eq!(run(&env, "made", "cat /x /y"), "x\ny");
+    assert_eq!(worked(&env, &dir, &[]), ["2/3", "3/3"]);
+    assert!(env.coracle(["system", "check"]).run().code == 0);
+}
