@@ -101,6 +101,7 @@ pub(crate) fn a_stream_is_an_archive_or_a_text() {
     );
     let [text] = &read(&scene, &context, &[], None).unwrap()[..] else { panic!() };
     assert_eq!((&text.origin, &text.bytes[..]), (&Origin::Elsewhere, &b"FROM busybox\n"[..]));
+    drop(context);
     let (_pipe, source) = piped(b"");
     let context = opened(&scene, &source);
     assert!(read(&scene, &context, &[], None).unwrap_err().message().starts_with("no contents in"));
