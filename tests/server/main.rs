@@ -13,6 +13,7 @@
 mod common;
 mod descriptors;
 mod engine;
+mod layers;
 
 use common::eventually;
 use coracle::fork;
@@ -21,7 +22,7 @@ use nix::unistd::Pid;
 use std::process::ExitCode;
 
 /// The tests, by name.
-const TESTS: [(&str, fn()); 5] = [
+const TESTS: [(&str, fn()); 6] = [
     (
         "no_process_of_a_container_keeps_what_its_maker_has_open",
         descriptors::no_process_of_a_container_keeps_what_its_maker_has_open,
@@ -30,6 +31,10 @@ const TESTS: [(&str, fn()); 5] = [
     ("containers_are_driven_without_a_command_line", engine::containers_are_driven_without_a_command_line),
     ("each_line_of_several_logs_is_given_once", engine::each_line_of_several_logs_is_given_once),
     ("several_are_followed_at_once", engine::several_are_followed_at_once),
+    (
+        "what_a_step_wrote_is_a_layer_that_all_commands_use",
+        layers::what_a_step_wrote_is_a_layer_that_all_commands_use,
+    ),
 ];
 
 fn main() -> ExitCode {
