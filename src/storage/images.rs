@@ -128,7 +128,7 @@ impl Images {
         if is_id && let Some(image) = self.by_id(id)? {
             return Ok(Some(image));
         }
-        self.in_any_registry(&reference)
+        patiently(|| self.in_any_registry(&reference))
     }
 
     /// As [`Images::find`], for one who cannot do without the image.
@@ -160,6 +160,10 @@ impl Images {
     /// # Errors
     /// When a record is damaged.
     pub fn get(&self, reference: &Reference) -> Result<Option<Image>> {
+        patiently(|| self.get_once(reference))
+    }
+
+    fn get_once(&self, reference: &Reference) -> Result<Option<Image>> {
         let name = key(reference);
         for data in self.roots.readable() {
             if let Some(refs) = Place::find(&data.join(REFS))?
@@ -186,6 +190,10 @@ impl Images {
 
     /// An image by a prefix of its id's hex digits.
     fn by_id(&self, prefix: &str) -> Result<Option<Image>> {
+        patiently(|| self.by_id_once(prefix))
+    }
+
+    fn by_id_once(&self, prefix: &str) -> Result<Option<Image>> {
         let mut found: BTreeMap<String, usize> = BTreeMap::new();
         let mut places = Vec::new();
         for data in self.roots.readable() {
@@ -343,6 +351,12 @@ impl Images {
         lock.lock().map_err(|e| failed("lock", &self.roots.data.join("index.lock"), e))?;
         Ok(lock)
     }
+}
+
+/// Looks for an image anew if that fails: it may have been removed, and even brought back, since its record was read.
+fn patiently(look: impl Fn() -> Result<Option<Image>>) -> Result<Option<Image>> {
+    const ATTEMPTS: usize = 4;
+    (1..ATTEMPTS).find_map(|_| look().ok()).map_or_else(look, Ok)
 }
 
 /// Names that an image has had, those that it has now before the others.

@@ -242,3 +242,28 @@ fn damage_that_was_mended_meanwhile_is_none() {
     assert_eq!(images.is_still(&lock, found).unwrap(), rest);
     assert!(!rest, "{found:?}");
 }
+
+#[test]
+fn an_image_that_is_removed_while_it_is_looked_for_is_not_there() {
+    let scene = Scene::new();
+    let (store, images) = (&scene.store, scene.store.images());
+    let id = add(store, "one", &["docker.io/library/one:latest"]).id;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..40 {
+                images.remove(&store.exclusive().unwrap(), &id).unwrap();
+                add(store, "one", &["docker.io/library/one:latest"]);
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    images.find(id.as_str()).unwrap();
+                    images.find("one").unwrap();
+                }
+            });
+        }
+    });
+}
