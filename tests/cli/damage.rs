@@ -490,3 +490,44 @@ fn a_change_for_which_there_is_no_room_changes_nothing() {
         assert_eq!(names(&env, "containers"), [id.as_str()]);
     }
 }
+
+/// What is in it can all be made again.
+#[test]
+fn a_damaged_build_cache_is_a_smaller_one() {
+    let env = TestEnv::new();
+    let outside = outside(&env);
+    let (image, _) = env.pulled(busybox(), "damage/build");
+    let build = env.root().join("build");
+    let step = build.join("steps").join("a".repeat(64));
+    for kind in KINDS {
+        for verb in [
+            &["system", "df"][..],
+            &["image", "prune", "-f"],
+            &["run", "--rm", "--network=none", &image, "true"],
+            &["system", "prune", "-f", "--build"],
+        ] {
+            fs::create_dir_all(step.parent().unwrap()).unwrap();
+            spoil(&step, kind, &outside);
+            env.coracle(verb).ok();
+        }
+        let found = env.coracle(["system", "check", "-q"]).run();
+        assert!(found.stdout.contains("Damaged build/steps/aaa"), "{kind}: {found}");
+        env.coracle(["system", "check", "-q", "--repair"]).ok();
+        assert!(fs::symlink_metadata(&step).is_err(), "{kind}");
+        env.coracle(["system", "check", "-q"]).ok();
+    }
+    let precious = env.path().join("precious");
+    fs::create_dir_all(precious.join("steps")).unwrap();
+    fs::write(precious.join("steps/doc"), "precious").unwrap();
+    fs::remove_dir_all(&build).unwrap();
+    symlink(&precious, &build).unwrap();
+    for verb in [&["system", "prune", "-af", "--build"][..], &["rmi", &image], &["system", "check", "-q"]] {
+        let done = env.coracle(verb).run();
+        assert!(done.code == 125 && !done.stderr.contains("panicked"), "{verb:?}: {done}");
+    }
+    let said = env.coracle(["system", "check", "-q", "--repair"]).ok();
+    assert!(said.stdout.contains("Repaired build: set aside"), "{said}");
+    env.coracle(["rmi", &image]).ok();
+    assert_eq!(fs::read_to_string(precious.join("steps/doc")).unwrap(), "precious");
+    assert!(is_untouched(&env));
+}

@@ -83,7 +83,8 @@ impl BuildCache {
                 _ => false,
             };
             if free {
-                dir.remove_file(&name)?;
+                // It means nothing any more, whether it can be removed or not.
+                let _ = dir.remove_file(&name);
                 continue;
             }
             let bytes = read_bytes(dir.as_fd(), &name, LIST_MAX).ok().flatten().unwrap_or_default();
@@ -96,6 +97,19 @@ impl BuildCache {
             }
         }
         Ok(needed)
+    }
+}
+
+impl BuildCache {
+    /// What results of steps and running builds need, with the layers below.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub(in crate::storage) fn kept(&self) -> Result<Needed> {
+        let Needed { layers, blobs } = self.needed()?;
+        let mut layers = self.with_those_below(layers);
+        layers.extend(self.layers()?);
+        Ok(Needed { layers, blobs })
     }
 }
 

@@ -132,7 +132,8 @@ impl BuildCache {
                 created,
                 used,
                 shared: false,
-                in_use: try_lock(&home, LOCK, true)?.is_none(),
+                // Of a store that is only read it is unknown.
+                in_use: try_lock(&home, LOCK, true).map_or(true, |lock| lock.is_none()),
                 description: format!("cache mount with the id {id}"),
                 what: What::Mount,
                 id: name,

@@ -64,6 +64,8 @@ impl Images {
         if let Some(unreadable) = specs.unreadable.first() {
             return Err(unreadable.refusal(&format!("image {}", id.short())));
         }
+        // First, as nothing is removed if it is unknown.
+        let for_builds = self.build_cache.kept()?;
         let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
         for (found, read_only) in self.ref_records()? {
             if found.id == *id && !read_only {
@@ -79,14 +81,14 @@ impl Images {
         let mut blobs: HashSet<Digest> = HashSet::new();
         self.blobs_of(&gone, &mut blobs);
         let layers: HashSet<ChainId> = self.layers_of(id).into_iter().collect();
-        let mut kept: HashSet<Digest> = self.build_cache.needed()?.blobs;
+        let mut kept: HashSet<Digest> = for_builds.blobs;
         let mut all_known = !self.has_lost_records()?;
         for (other, read_only) in self.image_records()? {
             if !read_only {
                 all_known &= self.blobs_of(&other, &mut kept);
             }
         }
-        let used = self.used_layers()?;
+        let used = self.named_layers()?.map(|named| &named | &for_builds.layers);
         if all_known {
             for blob in blobs.difference(&kept) {
                 self.blobs.remove(blob)?;
@@ -136,10 +138,8 @@ impl Images {
     /// The layers that images of our own store, containers, the build cache and running builds need; `None` if that is
     /// unknown.
     pub(super) fn used_layers(&self) -> Result<Option<HashSet<ChainId>>> {
-        let Some(mut used) = self.named_layers()? else { return Ok(None) };
-        used.extend(self.build_cache.layers()?);
-        used.extend(self.build_cache.with_those_below(self.build_cache.needed()?.layers));
-        Ok(Some(used))
+        let for_builds = self.build_cache.kept()?.layers;
+        Ok(self.named_layers()?.map(|named| &named | &for_builds))
     }
 
     /// The layers that images of our own store and containers need; `None` if that is unknown, because a record,

@@ -93,7 +93,8 @@ impl Layers {
 
     /// Makes a layer of a [workshop](Layers::workshop)'s tree on top of those `below`, which are bottom first; `None`
     /// when nothing was changed. Nothing may be mounted there any more. The caller is in the user namespace, whose ids
-    /// the files have, and holds the lock of [`making`](crate::storage::Store::making), as nothing names the layer.
+    /// the files have (where it has one id, all is root's, as the step saw it), and holds the lock of
+    /// [`making`](crate::storage::Store::making), as nothing names the layer.
     ///
     /// It is whole as long as the machine runs; [`Layers::settle`] has it survive a power cut.
     ///
