@@ -101,7 +101,7 @@ impl Course {
                 Err(error) => return Err(located(error)),
             };
             let Some(vertex) = vertex else { return Ok(Reached::Lacking) };
-            let found = if self.cached { self.look_up(job, &step) } else { None };
+            let found = if self.cached { Self::look_up(job, &step).map_err(located)? } else { None };
             let record = match found {
                 Some(record) => {
                     around.tell(Event::Cached(vertex));
@@ -126,8 +126,10 @@ impl Course {
         Ok(Reached::End)
     }
 
-    fn look_up(&self, job: &Job<'_>, step: &Step<Work>) -> Option<StepRecord> {
-        job.store().build_cache().get(&step.key).filter(|record| job.is_fresh(record.created))
+    /// The result of an earlier build, which stays from now on for as long as this one lasts.
+    fn look_up(job: &Job<'_>, step: &Step<Work>) -> Result<Option<StepRecord>> {
+        let found = job.running.get(&job.store().shared()?, &step.key)?;
+        Ok(found.filter(|record| job.is_fresh(record.created)))
     }
 
     /// Works a step off. Who works at the same one elsewhere is waited for, and then it is done.
@@ -143,7 +145,7 @@ impl Course {
         // Who is to stop is killed.
         let _lock = cache.lock_step(&step.key, &|| false)?;
         if self.cached
-            && let Some(record) = self.look_up(job, step)
+            && let Some(record) = Self::look_up(job, step)?
         {
             around.tell(Event::Cached(vertex));
             return Ok(record);
@@ -153,7 +155,7 @@ impl Course {
         record.parent = self.state.layers.last().map(|below| below.chain.clone());
         record.archive = layer.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
         record.chain = layer.map(|layer| layer.chain);
-        cache.put(&record)?;
+        cache.put(&job.store().shared()?, &record)?;
         around.tell(Event::Done(vertex));
         Ok(record)
     }

@@ -65,18 +65,19 @@ fn dated(job: &Job<'_>, mut config: ImageConfig) -> Result<ImageConfig> {
     let key = key::of("image", &config);
     let cache = job.store().build_cache();
     let usable = |record: &StepRecord| !job.request.cache.ignore && job.is_fresh(record.created);
-    let mut found = cache.get(&key).filter(usable);
+    let earlier = || -> Result<_> { Ok(cache.get(&job.store().shared()?, &key).filter(usable)) };
+    let mut found = earlier()?;
     if found.is_none() {
         // Of several at once, the first one's time counts.
         let _lock = cache.lock_step(&key, &|| false)?;
-        found = cache.get(&key).filter(usable);
+        found = earlier()?;
         if found.is_none() {
-            cache.put(&StepRecord::new(key.clone(), StepKind::Internal, "image"))?;
-            found = cache.get(&key);
+            let record = StepRecord::new(key.clone(), StepKind::Internal, "image");
+            cache.put(&job.store().shared()?, &record)?;
+            found = Some(record);
         }
     }
-    let created = found.map_or_else(Utc::now, |record| record.created);
-    config.created = Some(shown(created));
+    config.created = found.map(|record| shown(record.created));
     Ok(config)
 }
 

@@ -5,6 +5,7 @@ use crate::common::TestEnv;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The steps that were worked off, by their numbers: `2/4`.
 fn worked(env: &TestEnv, dir: &Path, options: &[&str]) -> Vec<String> {
@@ -92,4 +93,37 @@ fn prune_knows_what_is_used() {
     assert_eq!(run(&env, "made", "cat /x /y"), "x\ny");
     assert_eq!(worked(&env, &dir, &[]), ["2/3", "3/3"]);
     assert!(env.coracle(["system", "check"]).run().code == 0);
+}
+
+/// What a build has found in the cache stays for as long as it needs it, whoever prunes meanwhile.
+#[test]
+fn builds_beside_prune_end_whole() {
+    const ROUNDS: usize = 8;
+    let env = TestEnv::with_images();
+    let steps: String = (0..6).map(|number| format!("COPY a /{number}\n")).collect();
+    let file = format!("FROM busybox\n{steps}RUN cat /0 /5 >/c\n");
+    let dir = context(&env, "context", &[("Containerfile", &file), ("a", "1")]);
+    let building = AtomicUsize::new(2);
+    std::thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let (env, dir, building) = (&env, &dir, &building);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let built = env.coracle(["build", "--network=none", "-q", "-t", name]).arg(dir).run();
+                    if built.code != 0 {
+                        building.fetch_sub(1, Ordering::Relaxed);
+                        panic!("round {round}: {built}");
+                    }
+                }
+                building.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        while building.load(Ordering::Relaxed) > 0 {
+            env.coracle(["rmi", "-f", "one", "two"]).run();
+            env.coracle(["builder", "prune", "-a", "-f"]).ok();
+        }
+    });
+    env.coracle(["build", "--network=none", "-q", "-t", "made"]).arg(&dir).ok();
+    assert_eq!(run(&env, "made", "cat /c"), "11");
+    assert_eq!(env.coracle(["system", "check"]).run().code, 0);
 }
