@@ -145,11 +145,12 @@ impl Store {
         Scratch::below(&self.roots.data)
     }
 
-    /// The same store with its containers and events elsewhere: in a directory of its own, where nobody lists them.
+    /// The same store with its containers, their sockets and events elsewhere: in a directory of its own, where nobody
+    /// lists them, and with which they go, however their monitors end.
     #[must_use]
     pub fn with_containers_in(&self, scratch: &Scratch) -> Store {
         Store {
-            containers: Containers::new(scratch.path(), &self.roots.runtime),
+            containers: Containers::new(scratch.path(), scratch.path()),
             events: Events::new(scratch.path()),
             ..self.clone()
         }
