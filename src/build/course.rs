@@ -13,6 +13,7 @@ use super::state::{Layer, State};
 use super::steps::{self, Failed, Prepared, Step, Work};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
+use crate::image::LAYERS_MAX;
 use crate::storage::build::StepRecord;
 use chrono::SecondsFormat;
 
@@ -79,6 +80,9 @@ impl Course {
         while let Some(instruction) = self.instructions.get(self.done) {
             let at = instruction.at;
             let wrong = |why: String| Stopped::from(job.fault(at, why));
+            if self.state.is_too_large() {
+                return Err(wrong("the image's configuration gets larger than 4 MiB here".to_owned()));
+            }
             if metadata::apply(&mut self.state, &job.scope, job.escape(), &instruction.does).map_err(wrong)? {
                 self.done += 1;
                 continue;
@@ -118,6 +122,10 @@ impl Course {
                 })?,
             };
             let layer = layer(job, &record).map_err(located)?;
+            if layer.is_some() && self.state.layers.len() >= LAYERS_MAX {
+                let many = format!("an image has at most {LAYERS_MAX} layers, and this would be one more");
+                return Err(wrong(many));
+            }
             let created = job.time().unwrap_or(record.created);
             next.add(step.told, layer, created.to_rfc3339_opts(SecondsFormat::Nanos, true));
             self.state = next;

@@ -101,6 +101,8 @@ fn write(
         &[job.running.descriptor()],
         |_| {
             let _maker = enter(store)?;
+            // It may take long, and nobody is to wait for that.
+            store.layers().settle(&state.chain())?;
             let (config, family) = (config.clone(), job.request.family);
             let new =
                 RecordImage { base: base.as_ref(), layers: &layers, config, family, annotations, names };

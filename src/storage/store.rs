@@ -173,7 +173,7 @@ impl Store {
         lock::making(&self.roots.data)
     }
 
-    /// Keeps everyone else from making references, to collect garbage. Waits two seconds at most.
+    /// Keeps everyone else from making references, to collect garbage. Waits ten seconds at most.
     ///
     /// # Errors
     /// [`Kind::Storage`] when others keep using the store.

@@ -2,7 +2,10 @@
 
 mod attacks;
 mod cache;
+mod caches;
 mod corpus;
+mod kills;
+mod limits;
 mod mounts;
 mod outputs;
 

@@ -146,7 +146,7 @@ fn fixtures(user: &User, dir: &Path) -> Words {
     place.call(&["tag", &saved, "saved:1"]).unwrap();
     place.call(&["save", "-q", "-o", &file("home/archive.tar"), "saved:1"]).unwrap();
     let steps = "COPY mark /mark\nRUN --mount=type=cache,target=/c echo made >/made\n";
-    common::write(&dir.join("context/Containerfile"), &format!("FROM {saved}\n{steps}"));
+    common::write(&dir.join("context/Containerfile"), format!("FROM {saved}\n{steps}"));
     common::write(&dir.join("context/mark"), "made\n");
     common::write(&dir.join("secret"), "one");
     common::write(&dir.join("list"), "two");
