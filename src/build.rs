@@ -28,6 +28,7 @@ mod job;
 mod key;
 pub mod language;
 mod metadata;
+mod namespace;
 mod origin;
 mod plan;
 pub mod request;
@@ -80,7 +81,16 @@ pub fn build(
         return Ok(built);
     }
     let state = work::stages(&job, courses, &mut |event| vertices.tell(event))?;
-    let image = vertices.during("exporting to image", |_, _| export::export(&job, state))?;
+    let image = vertices.during("exporting to image", |vertex, report| {
+        let mut done = |what: String| report(Event::Progress { vertex, what, current: 0, total: Some(0) });
+        done("exporting layers".to_owned());
+        let image = export::export(&job, state)?;
+        if let Some(id) = &image {
+            done(format!("writing image {id}"));
+            request.names.iter().for_each(|name| done(format!("naming to {name}")));
+        }
+        Ok(image)
+    })?;
     built.images.extend(image.map(|id| (job.platform.clone(), id)));
     Ok(built)
 }

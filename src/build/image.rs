@@ -7,9 +7,7 @@
 use super::job::Job;
 use super::key;
 use super::state::{Layer, State};
-use crate::engine::images::enter;
 use crate::error::Result;
-use crate::fork;
 use crate::image::{Digest, ImageConfig, Reference};
 use crate::storage::archive::{RecordImage, record_image};
 use crate::storage::build::{StepKind, StepRecord};
@@ -95,21 +93,14 @@ fn write(
     let store = job.store();
     let base = state.base.as_ref().map(|id| job.base(id)).transpose()?;
     let layers: Vec<Adopted> = state.layers.iter().filter_map(made).collect();
-    // It may be here already, and then nothing has to be written back.
-    fork::leaf::<(), _>(
-        "image",
-        &[job.running.descriptor()],
-        |_| {
-            let _maker = enter(store)?;
-            // It may take long, and nobody is to wait for that.
-            store.layers().settle(&state.chain())?;
-            let (config, family) = (config.clone(), job.request.family);
-            let new =
-                RecordImage { base: base.as_ref(), layers: &layers, config, family, annotations, names };
-            Ok(record_image(store, &store.shared()?, new)?.id)
-        },
-        |()| {},
-    )
+    // The layers are in their places, so this needs no other namespace, and no process to enter it. The image may be here
+    // already, and then nothing has to be written back.
+    let _making = store.making()?;
+    // It may take long, and nobody is to wait for that.
+    store.layers().settle(&state.chain())?;
+    let (config, family) = (config.clone(), job.request.family);
+    let new = RecordImage { base: base.as_ref(), layers: &layers, config, family, annotations, names };
+    Ok(record_image(store, &store.shared()?, new)?.id)
 }
 
 /// A layer that is not the base image's.

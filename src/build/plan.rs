@@ -9,7 +9,7 @@ use super::files::{Ignore, IgnorePlaces, PathIn};
 use super::graph::Graph;
 use super::job::Job;
 use super::language::{self, BaseImage, CheckContext, Containerfile, Does, Word};
-use super::request::{BuildRequest, CachePlace, CheckRequest, LayerRequest, NamedContext};
+use super::request::{BuildRequest, CachePlace, CheckRequest, ContextSource, LayerRequest, NamedContext};
 use super::scope::Scope;
 use super::sources::Progress;
 use super::sources::containerfile::{self, NAMES, Origin as Place, Search, Text};
@@ -137,17 +137,31 @@ pub(super) fn read(
     vertices: &mut Vertices<'_>,
 ) -> Result<Read> {
     let means = Means { store: engine.store, caller, retry: request.registry.retry };
-    let opened = vertices.during("[internal] load build context", |vertex, report| {
-        context::open(&means, &request.context, &mut |progress| report(shown(vertex, progress)))
-    })?;
+    let opened = match &request.context {
+        // There is nothing to load: its files are read where they are.
+        here @ (ContextSource::Directory(_) | ContextSource::None) => {
+            context::open(&means, here, &mut |_| {})?
+        }
+        elsewhere => vertices.during("[internal] load build context", |vertex, report| {
+            context::open(&means, elsewhere, &mut |progress| report(shown(vertex, progress)))
+        })?,
+    };
     let search = Search { cwd: Some(&caller.cwd), names: &NAMES };
     let texts = containerfile::read(&means, &opened, &request.files, search, &mut |_| {})?;
     let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
     let name = names.join(", ");
-    let what = format!("[internal] load build definition from {name}");
-    let file = vertices.during(what, |_, _| {
+    let file_name = |text: &Text| match text.name.rsplit('/').next() {
+        Some(last) if !last.is_empty() => last.to_owned(),
+        _ => text.name.clone(),
+    };
+    let files: Vec<String> = texts.iter().map(file_name).collect();
+    let what = format!("[internal] load build definition from {}", files.join(", "));
+    let file = vertices.during(what, |vertex, report| {
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.bytes.as_slice()).collect();
-        language::parse(&texts.join(&b'\n'), &name)
+        let text = texts.join(&b'\n');
+        let (what, current) = ("transferring dockerfile".to_owned(), text.len() as u64);
+        report(Event::Progress { vertex, what, current, total: None });
+        language::parse(&text, &name)
     })?;
     let ignore = vertices.during("[internal] load .dockerignore", |_, _| {
         ignored(&opened, texts.first(), request.ignore_file.as_deref())
