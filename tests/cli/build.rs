@@ -81,6 +81,16 @@ fn a_failed_step_has_its_code_and_its_place() {
 }
 
 #[test]
+fn plain_progress_has_all_that_a_step_writes() {
+    let env = TestEnv::with_images();
+    let built = build(&env, "FROM busybox\nRUN seq 100001 100700; seq 200001 200700 >&2\n");
+    assert_eq!(built.code, 0, "{}", built.stderr);
+    let is_there = |n: usize| built.stderr.contains(&format!(" {n}\n"));
+    let lost: Vec<usize> = (100_001..=100_700).chain(200_001..=200_700).filter(|n| !is_there(*n)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
 fn nothing_is_begun_where_something_is_wrong() {
     let env = TestEnv::with_images();
     let before = env.coracle(["images", "-q"]).ok().stdout;
