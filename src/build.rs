@@ -34,6 +34,7 @@ pub mod request;
 mod scope;
 mod selected;
 pub mod sources;
+mod squash;
 mod state;
 mod steps;
 mod surroundings;
@@ -48,7 +49,7 @@ use crate::image::{Digest, Platform};
 use event::{Event, Warning};
 use language::Containerfile;
 use plan::Planned;
-use request::BuildRequest;
+use request::{BuildRequest, LayerRequest};
 use vertices::Vertices;
 pub use work::Failure;
 
@@ -79,9 +80,18 @@ pub fn build(
     if request.check == request::CheckRequest::Only {
         return Ok(built);
     }
-    let state = work::stages(&job, courses, &mut |event| vertices.tell(event))?;
+    let work::Done { state, made } = work::stages(&job, courses, &mut |event| vertices.tell(event))?;
+    let state = match request.layers {
+        LayerRequest::Each => state,
+        _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,
+    };
     let image = vertices.during("exporting to image", |_, _| export::export(&job, state))?;
     built.images.extend(image.map(|id| (job.platform.clone(), id)));
+    if request.cache.discard {
+        // Nothing says any more that they are needed.
+        drop(job);
+        engine.store.images().discard_if_unused(&engine.store.exclusive()?, &made)?;
+    }
     Ok(built)
 }
 

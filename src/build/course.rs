@@ -153,14 +153,19 @@ impl Course {
         record.parent = self.state.layers.last().map(|below| below.chain.clone());
         record.archive = layer.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
         record.chain = layer.map(|layer| layer.chain);
-        cache.put(&record)?;
+        if job.request.cache.keeps() {
+            cache.put(&record)?;
+        }
         around.tell(Event::Done(vertex));
         Ok(record)
     }
 }
 
 /// The layer of a result, if it has one.
-fn layer(job: &Job<'_>, record: &StepRecord) -> Result<Option<Layer>> {
+///
+/// # Errors
+/// When it is gone.
+pub(super) fn layer(job: &Job<'_>, record: &StepRecord) -> Result<Option<Layer>> {
     let Some(chain) = record.chain.clone() else { return Ok(None) };
     let found = job.store().layers().record(&chain)?;
     Ok(Some(Layer { chain, diff_id: found.diff_id, archive: found.archive }))

@@ -9,7 +9,7 @@ use super::files::{Ignore, IgnorePlaces, PathIn};
 use super::graph::Graph;
 use super::job::Job;
 use super::language::{self, BaseImage, CheckContext, Containerfile, Does, Word};
-use super::request::{BuildRequest, CachePlace, CheckRequest, LayerRequest, NamedContext};
+use super::request::{BuildRequest, CachePlace, CheckRequest, NamedContext};
 use super::scope::Scope;
 use super::sources::Progress;
 use super::sources::containerfile::{self, NAMES, Origin as Place, Search, Text};
@@ -103,11 +103,6 @@ fn supported(request: &BuildRequest) -> Result<()> {
         return Err(Error::new(Kind::Usage, "several platforms cannot be built at once").hint(
             "Build for each: coracle build --platform linux/amd64 -t NAME:amd64 . and the others likewise.",
         ));
-    }
-    if request.layers != LayerRequest::Each {
-        // What a later step deletes would still be in a layer.
-        return Err(Error::new(Kind::Usage, "layers of a build cannot be squashed")
-            .hint("Squash the finished image: coracle commit --squash CONTAINER NAME."));
     }
     let foreign = |place: &CachePlace| *place != CachePlace::Inline;
     if request.cache.from.iter().chain(&request.cache.to).any(foreign) {

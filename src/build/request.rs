@@ -149,6 +149,15 @@ pub struct CacheRequest {
     pub to: Vec<CachePlace>,
     /// `--cache-ttl` in seconds: older results are not used.
     pub max_age: Option<u64>,
+    /// `--layers=false`: no result of a step is kept, either.
+    pub discard: bool,
+}
+
+impl CacheRequest {
+    /// Whether results are kept for later builds.
+    pub fn keeps(&self) -> bool {
+        !self.discard
+    }
 }
 
 /// Where a cache is, apart from our own.

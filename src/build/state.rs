@@ -142,6 +142,25 @@ impl State {
         self.layers.extend(layer);
     }
 
+    /// Has history say of the steps after the first `of_base` that they made one layer, as podman's does: the last has
+    /// it. With `all` it holds what those before made, too, and they are told no more.
+    pub(super) fn history_of_one(&mut self, of_base: usize, all: bool, has_layer: bool) {
+        let history = &mut self.config.history;
+        let of_base = of_base.min(history.len());
+        history.iter_mut().skip(of_base).for_each(|step| step.empty_layer = true);
+        if all {
+            history.drain(..of_base);
+            if history.is_empty() {
+                history.push(HistoryEntry::default());
+            }
+        }
+        if let Some(last) = history.last_mut()
+            && has_layer
+        {
+            last.empty_layer = false;
+        }
+    }
+
     fn tell(&mut self, created_by: String, created: Option<String>, empty_layer: bool) {
         self.config.history.push(HistoryEntry {
             created,

@@ -20,6 +20,7 @@ mod run;
 mod step;
 mod workdir;
 
+pub(super) use layer::placed;
 pub(super) use run::Code;
 pub(super) use step::Step;
 

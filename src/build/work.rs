@@ -14,7 +14,7 @@ use super::state::State;
 use super::surroundings::Surroundings;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Heard, Reporter, StopSignals, Worker};
-use crate::image::{Digest, Image};
+use crate::image::{ChainId, Digest, Image};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,15 @@ impl From<Error> for Failure {
     }
 }
 
-/// Goes through all stages: what the cache has is taken here, the rest is worked off. Gives what the target has come to.
+/// What a build has come to.
+pub(super) struct Done {
+    /// The target.
+    pub(super) state: State,
+    /// The layers of all stages that are no base image's.
+    pub(super) made: Vec<ChainId>,
+}
+
+/// Goes through all stages: what the cache has is taken here, the rest is worked off.
 ///
 /// # Errors
 /// The first stage that failed.
@@ -63,7 +71,7 @@ pub(super) fn stages(
     job: &Job<'_>,
     courses: Vec<Course>,
     report: &mut dyn FnMut(Event),
-) -> Result<State, Failure> {
+) -> Result<Done, Failure> {
     let mut done = BTreeMap::new();
     let mut left = Vec::new();
     for mut course in courses {
@@ -85,8 +93,10 @@ pub(super) fn stages(
     } else {
         work(job, left, &mut done, report)?;
     }
+    let layers = done.values().flat_map(|state| &state.layers).filter(|layer| layer.archive.is_some());
+    let made = layers.map(|layer| layer.chain.clone()).collect();
     let lost = || Error::new(Kind::Runtime, "the stage that is wanted has no result").into();
-    done.remove(&job.graph.target).ok_or_else(lost)
+    done.remove(&job.graph.target).map(|state| Done { state, made }).ok_or_else(lost)
 }
 
 /// Works off what is left of these stages; `done` has those that are there, and gets the others.

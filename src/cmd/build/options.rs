@@ -197,7 +197,8 @@ pub struct LayerArgs {
     /// Make one layer of everything, the base image included
     #[arg(long)]
     pub squash_all: bool,
-    /// Make a layer of each step; false is as --squash. The default is $BUILDAH_LAYERS or true
+    /// Make a layer of each step, and keep it for later builds; with false there is one layer, as with --squash, and
+    /// results of steps are neither used nor kept. The default is $BUILDAH_LAYERS or true
     #[arg(long)]
     pub layers: Option<bool>,
     /// Time of the image, its history and all files of its layers, in seconds since 1970

@@ -55,7 +55,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         None => (Method::Build, false),
     };
     let platforms = platforms(&args.result, caller, docker)?;
-    let (mut times, layers) = layers(&args.layers, caller)?;
+    let (mut times, layers, discard) = layers(&args.layers, caller)?;
     let mut changes = changes(args.config, caller)?;
     let mut names = names(&args.result, platforms.len())?;
     let family = family(args.result.format, caller, docker)?;
@@ -84,7 +84,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         pull: pull(&args.base),
         secrets: secrets(args.source.secret, caller)?,
         ssh: args.source.ssh.into_iter().map(|arg| agent(arg, caller)).collect::<Result<_>>()?,
-        cache: cache(args.cache, caller)?,
+        cache: cache(args.cache, discard, caller)?,
         jobs: args.steps.jobs.filter(|jobs| *jobs > 0),
         run: steps(args.steps, &registry, caller)?,
         registry,
@@ -126,7 +126,8 @@ fn platforms(args: &ResultArgs, caller: &Caller, docker: bool) -> Result<Vec<Pla
     Ok(once)
 }
 
-fn layers(args: &LayerArgs, caller: &Caller) -> Result<(TimeRequest, LayerRequest)> {
+/// Times, layers, and whether results of steps are neither used nor kept.
+fn layers(args: &LayerArgs, caller: &Caller) -> Result<(TimeRequest, LayerRequest, bool)> {
     let number = |text: &str| {
         text.parse().map_err(|_| {
             usage(format!("SOURCE_DATE_EPOCH is {text:?}, which is not a number"))
@@ -148,7 +149,7 @@ fn layers(args: &LayerArgs, caller: &Caller) -> Result<(TimeRequest, LayerReques
         (false, true) => LayerRequest::Squash,
         (false, false) => LayerRequest::Each,
     };
-    Ok((TimeRequest { all: args.timestamp, image, rewrite: args.rewrite_timestamp }, layers))
+    Ok((TimeRequest { all: args.timestamp, image, rewrite: args.rewrite_timestamp }, layers, !each))
 }
 
 fn changes(args: ConfigArgs, caller: &Caller) -> Result<Changes> {
@@ -354,7 +355,7 @@ fn agent(arg: SshArg, caller: &Caller) -> Result<(String, Vec<std::path::PathBuf
     Ok((id, paths))
 }
 
-fn cache(args: CacheArgs, caller: &Caller) -> Result<CacheRequest> {
+fn cache(args: CacheArgs, discard: bool, caller: &Caller) -> Result<CacheRequest> {
     let place = |at: CacheAt| match at {
         CacheAt::Registry(name) => CachePlace::Registry(name),
         CacheAt::Local(dir) => CachePlace::Local(caller.cwd.join(dir)),
@@ -373,11 +374,12 @@ fn cache(args: CacheArgs, caller: &Caller) -> Result<CacheRequest> {
     }
     let max_age = args.cache_ttl.map(|age| age.as_secs());
     Ok(CacheRequest {
-        ignore: args.no_cache || args.cache_ttl.is_some_and(|age| age.is_zero()),
+        ignore: args.no_cache || discard || args.cache_ttl.is_some_and(|age| age.is_zero()),
         ignore_stages: args.no_cache_filter,
         from,
         to,
         max_age,
+        discard,
     })
 }
 
