@@ -19,6 +19,7 @@
 mod begin;
 mod contexts;
 mod course;
+mod debug;
 pub mod event;
 mod export;
 pub mod files;
@@ -46,12 +47,13 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::host::Caller;
 use crate::image::{Digest, Platform};
+pub use debug::{DebugShell, Stopped};
 use event::{Event, Warning};
 use language::Containerfile;
 use plan::Planned;
 use request::{BuildRequest, LayerRequest};
+pub use steps::OpenShell;
 use vertices::Vertices;
-pub use work::Failure;
 
 /// What a build has made.
 #[derive(Debug, Clone, Default)]
@@ -68,19 +70,23 @@ pub struct Built {
 ///
 /// # Errors
 /// Anything that is wrong with the request or the Containerfile, before anything changes; a step that fails.
-pub fn build(
-    engine: Engine<'_>,
-    request: &BuildRequest,
-    caller: &Caller,
+pub fn build<'a>(
+    engine: Engine<'a>,
+    request: &'a BuildRequest,
+    caller: &'a Caller,
     report: &mut dyn FnMut(Event),
-) -> Result<Built, Failure> {
+) -> Result<Built, Stopped<'a>> {
     let mut vertices = Vertices::new(report);
     let Planned { job, courses, warnings } = plan::plan(engine, request, caller, &mut vertices)?;
     let mut built = Built { warnings, ..Built::default() };
     if request.check == request::CheckRequest::Only {
         return Ok(built);
     }
-    let work::Done { state, made } = work::stages(&job, courses, &mut |event| vertices.tell(event))?;
+    let done = work::stages(&job, courses, &mut |event| vertices.tell(event));
+    let work::Done { state, made } = match done {
+        Ok(done) => done,
+        Err(failure) => return Err(Stopped::of(job, failure)),
+    };
     let state = match request.layers {
         LayerRequest::Each => state,
         _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,

@@ -61,6 +61,8 @@ pub struct BuildRequest {
     pub outputs: Vec<Output>,
     /// Stages worked on side by side; `None` is as many as there are.
     pub jobs: Option<usize>,
+    /// `--debug-shell`: a failure says where a shell can be opened.
+    pub debug_shell: bool,
     /// Rules of the build checks that fail the build (`check=error=true`).
     pub check: CheckRequest,
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod cache;
 mod corpus;
+mod debug;
 mod mounts;
 mod outputs;
 mod squash;

@@ -311,6 +311,10 @@ pub struct ShowArgs {
     /// Append progress to this file, in plain lines, instead of showing it
     #[arg(long, value_name = "FILE")]
     pub logfile: Option<PathBuf>,
+    /// When a RUN fails, open a shell in the state before it, with its mounts and variables; the build fails when the
+    /// shell ends
+    #[arg(long, conflicts_with_all = ["check", "call"])]
+    pub debug_shell: bool,
     /// Build nothing, and check the Containerfile: as --call=check
     #[arg(long, conflicts_with = "call")]
     pub check: bool,

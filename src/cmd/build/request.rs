@@ -48,6 +48,13 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         Some(last) if docker => std::slice::from_ref(last),
         _ => &args.source.file,
     };
+    let takes_stdin = |text: &str| text == "-";
+    if args.output.debug_shell
+        && (args.context.as_deref().is_some_and(takes_stdin) || named.iter().any(|f| f == "-"))
+    {
+        return Err(usage("--debug-shell: standard input is what is built, and a shell needs it")
+            .hint("Give the Containerfile as a file: coracle build --debug-shell -f FILE ."));
+    }
     let Sources { context, files } = context::sources(args.context.as_deref(), named, caller)?;
     let (method, json) = match args.output.call {
         _ if args.output.check => (Method::Check, false),
@@ -93,6 +100,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         family,
         times,
         outputs,
+        debug_shell: args.output.debug_shell,
         check: if method == Method::Check { CheckRequest::Only } else { CheckRequest::Warn },
     };
     Ok(Wanted { request, method, json })
