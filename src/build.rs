@@ -17,6 +17,7 @@
 //! ```
 
 mod begin;
+mod built;
 mod contexts;
 mod course;
 mod debug;
@@ -46,27 +47,17 @@ mod work;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::host::Caller;
-use crate::image::{Digest, Platform};
+use crate::image::Platform;
+pub use built::Built;
 pub use debug::{DebugShell, Stopped};
-use event::{Event, Warning};
+use event::Event;
 use language::Containerfile;
 use plan::Planned;
 use request::{BuildRequest, LayerRequest};
 pub use steps::OpenShell;
 use vertices::Vertices;
 
-/// What a build has made.
-#[derive(Debug, Clone, Default)]
-pub struct Built {
-    /// The image of each platform; none where it was not asked for one.
-    pub images: Vec<(Platform, Digest)>,
-    /// The index of several platforms.
-    pub index: Option<Digest>,
-    /// What the build checks found.
-    pub warnings: Vec<Warning>,
-}
-
-/// Builds an image; `report` hears what happens.
+/// Builds an image, or one for each platform; `report` hears what happens.
 ///
 /// # Errors
 /// Anything that is wrong with the request or the Containerfile, before anything changes; a step that fails.
@@ -77,28 +68,48 @@ pub fn build<'a>(
     report: &mut dyn FnMut(Event),
 ) -> Result<Built, Stopped<'a>> {
     let mut vertices = Vertices::new(report);
-    let Planned { job, courses, warnings } = plan::plan(engine, request, caller, &mut vertices)?;
-    let mut built = Built { warnings, ..Built::default() };
+    plan::supported(request)?;
+    let mut planned = Vec::new();
+    for platform in platforms(request) {
+        planned.push(plan::plan(engine, request, caller, platform, &mut vertices)?);
+    }
+    let warnings = planned.first_mut().map(|first| std::mem::take(&mut first.warnings));
+    let mut built = Built { warnings: warnings.unwrap_or_default(), ..Built::default() };
     if request.check == request::CheckRequest::Only {
         return Ok(built);
     }
-    let done = work::stages(&job, courses, &mut |event| vertices.tell(event));
-    let work::Done { state, made } = match done {
-        Ok(done) => done,
-        Err(failure) => return Err(Stopped::of(job, failure)),
-    };
-    let state = match request.layers {
-        LayerRequest::Each => state,
-        _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,
-    };
-    let image = vertices.during("exporting to image", |_, _| export::export(&job, state))?;
-    built.images.extend(image.map(|id| (job.platform.clone(), id)));
+    let (mut results, mut layers) = (Vec::new(), Vec::new());
+    for Planned { job, courses, .. } in planned {
+        let work::Done { state, made } = match work::stages(&job, courses, &mut |event| vertices.tell(event))
+        {
+            Ok(done) => done,
+            Err(failure) => return Err(Stopped::of(job, failure)),
+        };
+        let state = match request.layers {
+            LayerRequest::Each => state,
+            _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,
+        };
+        layers.extend(made);
+        results.push((job, state));
+    }
+    // They were built in another order.
+    results.sort_by_key(|(job, _)| request.platforms.iter().position(|platform| *platform == job.platform));
+    vertices.during("exporting to image", |_, _| export::export(request, &mut results, &mut built))?;
     if request.cache.discard {
         // Nothing says any more that they are needed.
-        drop(job);
-        engine.store.images().discard_if_unused(&engine.store.exclusive()?, &made)?;
+        drop(results);
+        engine.store.images().discard_if_unused(&engine.store.exclusive()?, &layers)?;
     }
     Ok(built)
+}
+
+/// The platforms that are built for. The store has one image for each name, that of the platform which was pulled last:
+/// this machine's comes last, and so keeps the names of base images.
+fn platforms(request: &BuildRequest) -> Vec<Platform> {
+    let host = Platform::host();
+    let mut platforms = request.platforms.clone();
+    platforms.sort_by_key(|platform| *platform == host);
+    if platforms.is_empty() { vec![host] } else { platforms }
 }
 
 /// Reads the Containerfile of a build, and builds nothing.

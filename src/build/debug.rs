@@ -70,8 +70,8 @@ impl Surroundings for Around<'_> {
         Ok(self.done.get(&number).cloned())
     }
 
-    fn image(&mut self, name: &str) -> Result<Option<Image>> {
-        self.job.image(name, &mut |_| {}).map(Some)
+    fn image(&mut self, name: &str, stage: usize) -> Result<Option<Image>> {
+        self.job.image(name, self.job.platform_of(stage), &mut |_| {}).map(Some)
     }
 
     fn works(&self) -> bool {

@@ -335,8 +335,8 @@ impl Surroundings for Looking<'_> {
         Ok(self.done.get(&number).cloned())
     }
 
-    fn image(&mut self, name: &str) -> Result<Option<Image>> {
-        self.job.image_here(name)
+    fn image(&mut self, name: &str, stage: usize) -> Result<Option<Image>> {
+        self.job.image_here(name, self.job.platform_of(stage))
     }
 
     fn works(&self) -> bool {
@@ -365,8 +365,8 @@ impl Surroundings for Inside<'_> {
         Ok(Some(state))
     }
 
-    fn image(&mut self, name: &str) -> Result<Option<Image>> {
-        self.job.image(name, &mut |_| {}).map(Some)
+    fn image(&mut self, name: &str, stage: usize) -> Result<Option<Image>> {
+        self.job.image(name, self.job.platform_of(stage), &mut |_| {}).map(Some)
     }
 
     fn works(&self) -> bool {

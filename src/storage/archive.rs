@@ -21,6 +21,7 @@ mod manifest;
 mod names;
 mod output;
 mod save;
+mod several;
 mod source;
 mod upper;
 
@@ -32,4 +33,5 @@ pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record
 pub use manifest::{Descriptor, Family, Manifest};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory};
+pub use several::Several;
 pub use source::Source;

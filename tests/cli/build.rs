@@ -6,6 +6,7 @@ mod corpus;
 mod debug;
 mod mounts;
 mod outputs;
+mod platforms;
 mod squash;
 
 use crate::common::{Output, TestEnv};
