@@ -12,6 +12,7 @@ use super::state::{Layer, State};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
 
+mod command;
 mod container;
 mod copy;
 mod fetched;
@@ -32,7 +33,7 @@ pub(super) use step::Step;
 #[derive(Debug)]
 pub(super) enum Work {
     /// RUN.
-    Run(Box<run::Work>),
+    Run(Box<command::Work>),
     /// COPY and ADD.
     Copy(Box<copy::Work>),
     /// WORKDIR.

@@ -5,6 +5,7 @@
 //! platform, whatever the handlers are called. Containers do not have the emulator itself, so only those count that
 //! the kernel has opened beforehand (flag F).
 
+use crate::sys::read::text_of;
 use std::fs;
 use std::path::Path;
 
@@ -30,12 +31,9 @@ fn is_native(architecture: &str) -> bool {
 
 fn has_handler(architecture: &str, handlers: &Path) -> bool {
     let Some(header) = header(architecture) else { return false };
-    let enabled = fs::read_to_string(handlers.join("status")).is_ok_and(|text| text.trim() == "enabled");
+    let enabled = text_of(handlers.join("status")).is_ok_and(|text| text.trim() == "enabled");
     let Ok(entries) = fs::read_dir(handlers) else { return false };
-    enabled
-        && entries
-            .flatten()
-            .any(|entry| fs::read_to_string(entry.path()).is_ok_and(|text| takes(&text, &header)))
+    enabled && entries.flatten().any(|entry| text_of(entry.path()).is_ok_and(|text| takes(&text, &header)))
 }
 
 /// Whether a handler takes a file that begins so.

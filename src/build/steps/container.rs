@@ -1,7 +1,7 @@
 //! The container of a step: planned, its mounts made, started.
 
+use super::command::{SCRIPTS, Work};
 use super::mounts::{self, Held};
-use super::run::{SCRIPTS, Work};
 use crate::build::job::Job;
 use crate::build::state::State;
 use crate::engine::containers;

@@ -5,6 +5,7 @@
 //! be the layer. Its payload dies with this process. The values of secrets, the caller's proxies and ssh agents are
 //! given to the monitor alone: no plan, key or history has them.
 
+use super::command::{SCRIPTS, Work};
 use super::container::{self, Running, Streams};
 use super::layer::adopt;
 use super::mounts::{self, Mounted};
@@ -22,20 +23,6 @@ use crate::storage::build::StepKind;
 
 /// Most bytes of output in one event.
 const OUTPUT_MAX: usize = 16 << 10;
-/// Where a script that a heredoc has is seen.
-pub(super) const SCRIPTS: &str = "/dev/pipes";
-
-/// A container to be run.
-#[derive(Debug)]
-pub(in crate::build) struct Work {
-    /// The instruction, for messages.
-    shown: String,
-    pub(super) argv: Vec<String>,
-    /// A heredoc that is executed itself: its name and content.
-    pub(super) script: Option<(String, String)>,
-    pub(super) network: Option<NetworkMode>,
-    pub(super) mounts: Vec<Mounted>,
-}
 
 /// Prepares a step; `None` when something it depends on is not known yet.
 ///
