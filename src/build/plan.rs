@@ -12,7 +12,7 @@ use super::language::{self, BaseImage, CheckContext, Containerfile, Does, Word};
 use super::request::{BuildRequest, CachePlace, CheckRequest, ContextSource, NamedContext, Output};
 use super::scope::Scope;
 use super::sources::Progress;
-use super::sources::containerfile::{self, NAMES, Origin as Place, Search, Text};
+use super::sources::containerfile::{self, DOCKER_NAMES, NAMES, Origin as Place, Search, Text};
 use super::sources::context::{self, Means, OpenedContext};
 use super::sources::layout;
 use super::vertices::Vertices;
@@ -172,7 +172,10 @@ pub(super) fn read(
     let opened = vertices.during("[internal] load build context", |vertex, report| {
         context::open(&means, &request.context, &mut |progress| report(shown(vertex, progress)))
     })?;
-    let search = Search { cwd: Some(&caller.cwd), names: &NAMES };
+    let search = Search {
+        cwd: Some(&caller.cwd),
+        names: if request.dockerfile_first { &DOCKER_NAMES } else { &NAMES },
+    };
     let texts = containerfile::read(&means, &opened, &request.files, search, &mut |_| {})?;
     let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
     let name = names.join(", ");

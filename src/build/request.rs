@@ -23,6 +23,8 @@ pub struct BuildRequest {
     /// The Containerfiles, which are read one after the other as one; none is `Containerfile` or `Dockerfile` in
     /// the context.
     pub files: Vec<FileSource>,
+    /// Whether `Dockerfile` is looked for before `Containerfile`.
+    pub dockerfile_first: bool,
     /// The ignore file, if not the usual ones.
     pub ignore_file: Option<PathBuf>,
     /// `--build-context NAME=...`: what `FROM NAME` and `--from=NAME` mean.

@@ -39,7 +39,7 @@ struct How {
     chown: Option<String>,
     /// `--chmod`, as written.
     chmod: Option<String>,
-    /// Whether links at the destination are replaced instead of followed (`--link`).
+    /// Whether what is there counts for nothing (`--link`).
     link: bool,
     /// Whether archives are unpacked.
     unpack: bool,
@@ -244,6 +244,6 @@ impl How {
     fn write(&self, root: BorrowedFd<'_>) -> Result<Write> {
         let owner = self.chown.as_ref().map(|text| text.parse::<OwnerName>()?.look_up(root)).transpose()?;
         let mode = self.chmod.as_ref().map(|text| text.parse()).transpose()?;
-        Ok(Write { owner, mode, no_later_than: None, unpack: self.unpack })
+        Ok(Write { owner, mode, no_later_than: None, unpack: self.unpack, apart: self.link })
     }
 }

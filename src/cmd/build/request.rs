@@ -76,6 +76,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
     let request = BuildRequest {
         context,
         files,
+        dockerfile_first: docker,
         ignore_file: args.source.ignorefile.map(|path| caller.cwd.join(path)),
         contexts: args
             .source
