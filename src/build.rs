@@ -16,6 +16,7 @@
 //!   -> export                 what becomes of it: an image, files, an archive
 //! ```
 
+mod agents;
 mod begin;
 mod built;
 mod contexts;

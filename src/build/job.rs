@@ -1,5 +1,6 @@
 //! What stays the same from a build's beginning to its end.
 
+use super::agents::Agents;
 use super::contexts::Contexts;
 use super::graph::Graph;
 use super::key;
@@ -40,6 +41,8 @@ pub(super) struct Job<'a> {
     pub label: Option<String>,
     /// Where COPY and ADD take files from.
     pub contexts: Contexts,
+    /// The agents of `--ssh`.
+    pub agents: Agents,
     /// The images that were looked for.
     pub bases: RefCell<Vec<Image>>,
     /// Keeps what it needs from being removed.

@@ -1,6 +1,7 @@
 //! From a request to stages that can be gone through: contexts are opened, the file is read and checked, base images are
 //! looked for and pulled. Nothing but images changes here.
 
+use super::agents::Agents;
 use super::begin;
 use super::contexts::{Context, Contexts};
 use super::course::Course;
@@ -89,6 +90,7 @@ pub(super) fn plan<'a>(
         label: (request.platforms.len() > 1).then(|| platform.to_string()),
         platform,
         contexts,
+        agents: Agents::start(request, store)?,
         bases: RefCell::default(),
         running,
     };

@@ -1,5 +1,6 @@
 //! `build`, end to end. Files of the language itself are in `tests/corpus`.
 
+mod agents;
 mod apart;
 mod attacks;
 mod cache;

@@ -86,7 +86,8 @@ pub struct SourceArgs {
     /// It is in no layer, no history and no cache
     #[arg(long, value_name = "id=ID[,KEY=VALUE...]")]
     pub secret: Vec<SecretArg>,
-    /// SSH agent or keys for RUN --mount=type=ssh: default is your agent, ID=PATH a socket or key files
+    /// SSH agent or keys for RUN --mount=type=ssh: default is your agent, ID=PATH a socket, or files with private keys
+    /// that have no passphrase, for which an ssh-agent is started
     #[arg(long, value_name = "default|ID[=PATH,...]")]
     pub ssh: Vec<SshArg>,
 }

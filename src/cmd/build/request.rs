@@ -25,6 +25,7 @@ use crate::text::boolean;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -360,6 +361,11 @@ fn agent(arg: SshArg, caller: &Caller) -> Result<(String, Vec<std::path::PathBuf
     if let Some(path) = paths.iter().find(|path| !path.exists()) {
         return Err(usage(format!("--ssh {id}: {} does not exist", path.display()))
             .hint("Give the agent's socket, or files with private keys."));
+    }
+    let is_socket = |path: &Path| path.metadata().is_ok_and(|found| found.file_type().is_socket());
+    if paths.len() > 1 && paths.iter().any(|path| is_socket(path)) {
+        return Err(usage(format!("--ssh {id}: an agent's socket stands alone"))
+            .hint("Give one socket, or files with private keys."));
     }
     Ok((id, paths))
 }
