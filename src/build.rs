@@ -22,6 +22,7 @@ mod built;
 mod contexts;
 mod course;
 mod debug;
+mod elsewhere;
 pub mod event;
 mod export;
 pub mod files;
@@ -79,23 +80,35 @@ pub fn build<'a>(
     if request.check == request::CheckRequest::Only {
         return Ok(built);
     }
-    let (mut results, mut layers) = (Vec::new(), Vec::new());
+    let (mut results, mut layers, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     for Planned { job, courses, .. } in planned {
-        let work::Done { state, made } = match work::stages(&job, courses, &mut |event| vertices.tell(event))
-        {
-            Ok(done) => done,
-            Err(failure) => return Err(Stopped::of(job, failure)),
-        };
+        if !request.cache.from.is_empty() {
+            vertices.during("importing cache", |_, _| {
+                elsewhere::import(&job);
+                Ok(())
+            })?;
+        }
+        let work::Done { state, made, steps } =
+            match work::stages(&job, courses, &mut |event| vertices.tell(event)) {
+                Ok(done) => done,
+                Err(failure) => return Err(Stopped::of(job, failure)),
+            };
         let state = match request.layers {
             LayerRequest::Each => state,
             _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,
         };
         layers.extend(made);
+        keys.extend(steps);
         results.push((job, state));
     }
     // They were built in another order.
     results.sort_by_key(|(job, _)| request.platforms.iter().position(|platform| *platform == job.platform));
     vertices.during("exporting to image", |_, _| export::export(request, &mut results, &mut built))?;
+    if let Some((job, _)) = results.first()
+        && !request.cache.to.is_empty()
+    {
+        vertices.during("exporting cache", |_, _| elsewhere::export(job, &keys))?;
+    }
     if request.cache.discard {
         // Nothing says any more that they are needed.
         drop(results);

@@ -120,6 +120,7 @@ impl Course {
             let layer = layer(job, &record).map_err(located)?;
             let created = job.time().unwrap_or(record.created);
             next.add(step.told, layer, created.to_rfc3339_opts(SecondsFormat::Nanos, true));
+            next.steps.push(step.key);
             self.state = next;
             self.done += 1;
         }

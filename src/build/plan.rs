@@ -115,9 +115,16 @@ pub(super) fn supported(request: &BuildRequest) -> Result<()> {
                 .hint("Write an OCI archive: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE ."));
         }
     }
-    let foreign = |place: &CachePlace| *place != CachePlace::Inline;
-    if request.cache.from.iter().chain(&request.cache.to).any(foreign) {
-        log::warn!("caches in other places are not used: --cache-from and --cache-to have no effect");
+    let elsewhere = |place: &&CachePlace| !matches!(place, CachePlace::Local(_));
+    if request.cache.from.iter().find(elsewhere).or(request.cache.to.iter().find(elsewhere)).is_some() {
+        log::warn!("caches in images and registries are not used: only type=local has an effect");
+    }
+    if request.cache.discard && !request.cache.to.is_empty() {
+        return Err(Error::new(
+            Kind::Usage,
+            "--cache-to: with --layers=false there is no result of a step to keep",
+        )
+        .hint("Use --squash for a single layer: coracle build --squash --cache-to type=local,dest=DIR ."));
     }
     Ok(())
 }

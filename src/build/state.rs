@@ -17,6 +17,8 @@ pub(super) struct State {
     pub arguments: Vec<(String, Option<String>)>,
     /// Whether CMD was given in this stage: a later ENTRYPOINT leaves it.
     pub has_command: bool,
+    /// The keys of the steps that led here, those of the stages below among them.
+    pub steps: Vec<Digest>,
 }
 
 /// One layer.
@@ -42,7 +44,14 @@ impl State {
             variant: platform.variant.clone(),
             ..ImageConfig::default()
         };
-        State { config, layers: Vec::new(), base: None, arguments: Vec::new(), has_command: false }
+        State {
+            config,
+            layers: Vec::new(),
+            base: None,
+            arguments: Vec::new(),
+            has_command: false,
+            steps: Vec::new(),
+        }
     }
 
     /// What is in an image.
@@ -57,6 +66,7 @@ impl State {
             base: Some(image.id.clone()),
             arguments: Vec::new(),
             has_command: false,
+            steps: Vec::new(),
         }
     }
 

@@ -76,6 +76,8 @@ pub(super) struct Done {
     pub(super) state: State,
     /// The layers of all stages that are no base image's.
     pub(super) made: Vec<ChainId>,
+    /// The keys of all steps.
+    pub(super) steps: Vec<Digest>,
 }
 
 /// Goes through all stages: what the cache has is taken here, the rest is worked off.
@@ -110,8 +112,9 @@ pub(super) fn stages(
     }
     let layers = done.values().flat_map(|state| &state.layers).filter(|layer| layer.archive.is_some());
     let made = layers.map(|layer| layer.chain.clone()).collect();
+    let steps = done.values().flat_map(|state| state.steps.iter().cloned()).collect();
     let lost = || Error::new(Kind::Runtime, "the stage that is wanted has no result").into();
-    done.remove(&job.graph.target).map(|state| Done { state, made }).ok_or_else(lost)
+    done.remove(&job.graph.target).map(|state| Done { state, made, steps }).ok_or_else(lost)
 }
 
 /// Works off what is left of these stages; `done` has those that are there, and gets the others.

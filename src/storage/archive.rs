@@ -23,6 +23,7 @@ mod output;
 mod save;
 mod several;
 mod source;
+mod steps;
 mod upper;
 
 pub use input::open;
@@ -35,3 +36,4 @@ pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory};
 pub use several::Several;
 pub use source::Source;
+pub use steps::{export_cache, import_cache};

@@ -224,10 +224,11 @@ pub struct CacheArgs {
     /// Use no results of earlier builds for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
-    /// Also use results that are elsewhere: an image, type=registry,ref=NAME or type=local,src=DIR
+    /// Also use results that are elsewhere: type=local,src=DIR, as --cache-to has written it. Images and
+    /// type=registry,ref=NAME are accepted, and have no effect yet
     #[arg(long, value_name = "IMAGE|KEY=VALUE,...")]
     pub cache_from: Vec<CacheArg>,
-    /// Also keep results elsewhere: type=local,dest=DIR, or type=inline (in the image)
+    /// Also keep results elsewhere: type=local,dest=DIR. type=inline is accepted, and has no effect yet
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub cache_to: Vec<CacheArg>,
     /// Use only results that are not older than this, such as 24h; 0 is as --no-cache
