@@ -64,6 +64,7 @@ pub(super) fn plan<'a>(
     let names = request.contexts.keys().map(|name| name.to_ascii_lowercase()).collect();
     let graph = Graph::new(&file, &scope, names, request.target.as_deref())?;
     let ignore_file = ignore.clone();
+    let trust = request.trust();
     let own = Context::new(opened, ignore, store)?;
     let contexts = Contexts::new(own, request, |_, named| match named {
         NamedContext::Image(name) => Ok(Err(name.clone())),
@@ -73,7 +74,7 @@ pub(super) fn plan<'a>(
             layout::image(store, dir, &wanted, &mut |_| {}).map(|image| Err(image.id.to_string()))
         }
         NamedContext::Files(source) => {
-            let means = Means { store, caller, retry: request.registry.retry };
+            let means = Means { store, caller, retry: request.registry.retry, trust: Some(&trust) };
             let opened = context::open(&means, source, &mut |_| {})?;
             let ignore = ignored(&opened, None, None)?;
             Context::new(opened, ignore, store).map(Ok)
@@ -177,7 +178,8 @@ pub(super) fn read(
     caller: &Caller,
     vertices: &mut Vertices<'_>,
 ) -> Result<Read> {
-    let means = Means { store: engine.store, caller, retry: request.registry.retry };
+    let trust = request.trust();
+    let means = Means { store: engine.store, caller, retry: request.registry.retry, trust: Some(&trust) };
     let opened = vertices.during("[internal] load build context", |vertex, report| {
         context::open(&means, &request.context, &mut |progress| report(shown(vertex, progress)))
     })?;

@@ -6,7 +6,7 @@ use crate::plan::env::EnvRequest;
 use crate::plan::limits::UlimitArg;
 use crate::plan::mount::MountArg;
 use crate::plan::security::SecurityRequest;
-use crate::registry::PullRequest;
+use crate::registry::{PullRequest, WebTrust};
 use crate::spec::network::{DnsSpec, HostEntry};
 use crate::spec::{DeviceSpec, NetworkMode, Resources};
 use crate::storage::archive::Family;
@@ -67,6 +67,16 @@ pub struct BuildRequest {
     pub debug_shell: bool,
     /// Rules of the build checks that fail the build (`check=error=true`).
     pub check: CheckRequest,
+}
+
+impl BuildRequest {
+    /// Whom TLS trusts that is no registry's: as for registries.
+    pub(super) fn trust(&self) -> WebTrust {
+        WebTrust {
+            unchecked: self.registry.tls_verify == Some(false),
+            cert_dir: self.registry.cert_dir.clone(),
+        }
+    }
 }
 
 /// Where a build context is.

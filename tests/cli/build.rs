@@ -6,6 +6,7 @@ mod attacks;
 mod cache;
 mod corpus;
 mod debug;
+mod downloads;
 mod mounts;
 mod outputs;
 mod platforms;

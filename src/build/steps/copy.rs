@@ -197,7 +197,10 @@ fn absolute(below: &str, path: &str) -> String {
 /// # Errors
 /// A source that cannot be read, a destination that cannot be written.
 pub(super) fn perform(job: &Job<'_>, state: &State, work: &Work) -> Result<Option<Layer>> {
-    let own = work.fetched.iter().map(Fetched::descriptor);
+    let fetched = work.fetched.iter().map(|one| one.here(job)).collect::<Result<Vec<_>>>()?;
+    let fetched: Vec<&Fetched> =
+        fetched.iter().zip(&work.fetched).map(|(here, one)| here.as_ref().unwrap_or(one)).collect();
+    let own = fetched.iter().filter_map(|one| one.descriptor());
     let kept: Vec<RawFd> = job.contexts.descriptors().into_iter().chain(own).collect();
     on_root(job, state, &kept, |root| {
         let how = work.how.write(root)?;
@@ -207,7 +210,7 @@ pub(super) fn perform(job: &Job<'_>, state: &State, work: &Work) -> Result<Optio
             copy(job, found, wanted, &to, &how)?;
         }
         let unpack = Write { unpack: work.how.unpack_fetched, ..how.clone() };
-        for fetched in &work.fetched {
+        for fetched in &fetched {
             fetched.write(&to, &unpack)?;
         }
         for (name, content) in &work.inline {

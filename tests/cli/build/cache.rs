@@ -145,3 +145,24 @@ fn a_directory_that_is_no_cache_is_passed_over() {
     let call = env.coracle(["build", "--layers=false", "--cache-to=type=local,dest=x"]).arg(&dir);
     call.fails(125).says("no result of a step to keep");
 }
+
+/// As buildx has it: what is reserved stays, and enough room on the disk leaves everything.
+#[test]
+fn prune_leaves_what_there_is_room_for() {
+    let env = TestEnv::with_images();
+    let dir =
+        context(&env, "context", &[("Containerfile", "FROM busybox\nRUN echo x >/x\nRUN echo y >/y\n")]);
+    worked(&env, &dir, &[]);
+    let prune = |options: &[&str]| env.coracle(["builder", "prune", "-a", "-f"]).args(options).ok();
+    for options in [
+        &["--min-free-space=1"][..],
+        &["--reserved-space=1g"],
+        &["--keep-storage=1g"],
+        &["--max-used-space=1", "--reserved-space=1g"],
+    ] {
+        prune(options);
+        assert!(worked(&env, &dir, &[]).is_empty(), "{options:?}");
+    }
+    prune(&["--max-used-space=1"]);
+    assert_eq!(worked(&env, &dir, &[]), ["2/3", "3/3"]);
+}
