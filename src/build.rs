@@ -16,9 +16,13 @@
 //!   -> export                 what becomes of it: an image, files, an archive
 //! ```
 
+mod agents;
 mod begin;
+mod built;
 mod contexts;
 mod course;
+mod debug;
+mod elsewhere;
 pub mod event;
 mod export;
 pub mod files;
@@ -35,6 +39,7 @@ pub mod request;
 mod scope;
 mod selected;
 pub mod sources;
+mod squash;
 mod state;
 mod steps;
 mod surroundings;
@@ -45,54 +50,88 @@ mod work;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::host::Caller;
-use crate::image::{Digest, Platform};
-use event::{Event, Warning};
+use crate::image::Platform;
+pub use built::Built;
+pub use debug::{DebugShell, Stopped};
+use event::Event;
 use language::Containerfile;
 use plan::Planned;
-use request::BuildRequest;
+use request::{BuildRequest, LayerRequest};
+pub use steps::OpenShell;
 use vertices::Vertices;
-pub use work::Failure;
 
-/// What a build has made.
-#[derive(Debug, Clone, Default)]
-pub struct Built {
-    /// The image of each platform; none where it was not asked for one.
-    pub images: Vec<(Platform, Digest)>,
-    /// The index of several platforms.
-    pub index: Option<Digest>,
-    /// What the build checks found.
-    pub warnings: Vec<Warning>,
-}
-
-/// Builds an image; `report` hears what happens.
+/// Builds an image, or one for each platform; `report` hears what happens.
 ///
 /// # Errors
 /// Anything that is wrong with the request or the Containerfile, before anything changes; a step that fails.
-pub fn build(
-    engine: Engine<'_>,
-    request: &BuildRequest,
-    caller: &Caller,
+pub fn build<'a>(
+    engine: Engine<'a>,
+    request: &'a BuildRequest,
+    caller: &'a Caller,
     report: &mut dyn FnMut(Event),
-) -> Result<Built, Failure> {
+) -> Result<Built, Stopped<'a>> {
     let mut vertices = Vertices::new(report);
-    let Planned { job, courses, warnings } = plan::plan(engine, request, caller, &mut vertices)?;
-    let mut built = Built { warnings, ..Built::default() };
+    plan::supported(request)?;
+    let mut planned = Vec::new();
+    for platform in platforms(request) {
+        planned.push(plan::plan(engine, request, caller, platform, &mut vertices)?);
+    }
+    let warnings = planned.first_mut().map(|first| std::mem::take(&mut first.warnings));
+    let mut built = Built { warnings: warnings.unwrap_or_default(), ..Built::default() };
     if request.check == request::CheckRequest::Only {
         return Ok(built);
     }
-    let state = work::stages(&job, courses, &mut |event| vertices.tell(event))?;
-    let image = vertices.during("exporting to image", |vertex, report| {
+    let (mut results, mut layers, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for Planned { job, courses, .. } in planned {
+        if !request.cache.from.is_empty() {
+            vertices.during("importing cache", |_, _| {
+                elsewhere::import(&job);
+                Ok(())
+            })?;
+        }
+        let work::Done { state, made, steps } =
+            match work::stages(&job, courses, &mut |event| vertices.tell(event)) {
+                Ok(done) => done,
+                Err(failure) => return Err(Stopped::of(job, failure)),
+            };
+        let state = match request.layers {
+            LayerRequest::Each => state,
+            _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,
+        };
+        layers.extend(made);
+        keys.extend(steps);
+        results.push((job, state));
+    }
+    // They were built in another order.
+    results.sort_by_key(|(job, _)| request.platforms.iter().position(|platform| *platform == job.platform));
+    vertices.during("exporting to image", |vertex, report| {
         let mut done = |what: String| report(Event::Progress { vertex, what, current: 0, total: Some(0) });
         done("exporting layers".to_owned());
-        let image = export::export(&job, state)?;
-        if let Some(id) = &image {
-            done(format!("writing image {id}"));
-            request.names.iter().for_each(|name| done(format!("naming to {name}")));
-        }
-        Ok(image)
+        export::export(request, &mut results, &mut built)?;
+        built.images.iter().for_each(|(_, id)| done(format!("writing image {id}")));
+        request.names.iter().for_each(|name| done(format!("naming to {name}")));
+        Ok(())
     })?;
-    built.images.extend(image.map(|id| (job.platform.clone(), id)));
+    if let Some((job, _)) = results.first()
+        && !request.cache.to.is_empty()
+    {
+        vertices.during("exporting cache", |_, _| elsewhere::export(job, &keys))?;
+    }
+    if request.cache.discard {
+        // Nothing says any more that they are needed.
+        drop(results);
+        engine.store.images().discard_if_unused(&engine.store.exclusive()?, &layers)?;
+    }
     Ok(built)
+}
+
+/// The platforms that are built for. The store has one image for each name, that of the platform which was pulled last:
+/// this machine's comes last, and so keeps the names of base images.
+fn platforms(request: &BuildRequest) -> Vec<Platform> {
+    let host = Platform::host();
+    let mut platforms = request.platforms.clone();
+    platforms.sort_by_key(|platform| *platform == host);
+    if platforms.is_empty() { vec![host] } else { platforms }
 }
 
 /// Reads the Containerfile of a build, and builds nothing.

@@ -8,6 +8,7 @@ mod caller;
 mod config;
 mod cures;
 mod doctor;
+pub mod emulation;
 mod features;
 mod logger;
 mod logout;

@@ -10,9 +10,12 @@ use super::state::State;
 use super::vertices::{self, Vertices};
 use crate::engine::images::pull::Message;
 use crate::error::Result;
-use crate::image::{Image, Reference};
+use crate::image::{Image, Platform, Reference};
 use crate::registry::Event as pull;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+/// Base images, by name and by the platform that a stage asks for.
+type Images = HashMap<(String, Option<Platform>), Image>;
 
 /// A stage, before its vertices are declared.
 struct Begun {
@@ -28,7 +31,7 @@ struct Begun {
 /// # Errors
 /// An image that cannot be had; an instruction of a base image that is none.
 pub(super) fn courses(job: &mut Job<'_>, vertices: &mut Vertices<'_>) -> Result<Vec<Course>> {
-    let mut images = BTreeMap::new();
+    let mut images = Images::new();
     loop {
         pull_bases(job, &mut images, vertices)?;
         let mut news = false;
@@ -45,11 +48,7 @@ pub(super) fn courses(job: &mut Job<'_>, vertices: &mut Vertices<'_>) -> Result<
 }
 
 /// Gets the base images of the stages that are needed.
-fn pull_bases(
-    job: &Job<'_>,
-    images: &mut BTreeMap<String, Image>,
-    vertices: &mut Vertices<'_>,
-) -> Result<()> {
+fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -> Result<()> {
     for node in job.graph.needed().iter().filter_map(|number| job.graph.nodes.get(*number)) {
         let name = match &node.origin {
             Origin::Image(name) => name.as_str(),
@@ -59,27 +58,30 @@ fn pull_bases(
             },
             Origin::Scratch | Origin::Stage(_) => continue,
         };
-        if images.contains_key(name) {
+        let of_stage = node.platform.as_ref();
+        let key = (name.to_owned(), of_stage.cloned());
+        if images.contains_key(&key) {
             continue;
         }
         let what = format!("[internal] load metadata for {}", shown(job, name));
         let image = vertices.during(what, |vertex, report| {
-            job.image(name, &mut |message| {
+            job.image(name, of_stage, &mut |message| {
                 if let Some(event) = pull_event(vertex, message) {
                     report(event);
                 }
             })
         })?;
-        images.insert(name.to_owned(), image);
+        images.insert(key, image);
     }
     Ok(())
 }
 
-fn begin(job: &Job<'_>, number: usize, images: &BTreeMap<String, Image>) -> Result<Begun> {
+fn begin(job: &Job<'_>, number: usize, images: &Images) -> Result<Begun> {
     let (stage, node) = (&job.file.stages[number], &job.graph.nodes[number]);
-    let image = |name: &str| images.get(name).map(State::of_image);
+    let image = |name: &str| images.get(&(name.to_owned(), node.platform.clone())).map(State::of_image);
+    let platform = node.platform.as_ref().unwrap_or(&job.platform);
     let found = match &node.origin {
-        Origin::Scratch => Some(State::scratch(&job.platform)),
+        Origin::Scratch => Some(State::scratch(platform)),
         Origin::Stage(below) => {
             let triggers = own_triggers(job, &job.file.stages[*below].instructions)?;
             let state = State::scratch(&job.platform);
@@ -119,12 +121,7 @@ fn shown(job: &Job<'_>, name: &str) -> String {
     reference.map_or_else(|| name.to_owned(), |reference| reference.canonical())
 }
 
-fn course(
-    job: &Job<'_>,
-    begun: Begun,
-    images: &BTreeMap<String, Image>,
-    vertices: &mut Vertices<'_>,
-) -> Course {
+fn course(job: &Job<'_>, begun: Begun, images: &Images, vertices: &mut Vertices<'_>) -> Course {
     let Begun { number, state, below, triggers: mut instructions } = begun;
     let stage = &job.file.stages[number];
     instructions.extend(stage.instructions.iter().cloned());
@@ -133,13 +130,21 @@ fn course(
         (None, 1) => String::new(),
         (None, _) => format!("stage-{number}"),
     };
+    let called = match &job.label {
+        Some(label) if called.is_empty() => label.clone(),
+        Some(label) => format!("{label} {called}"),
+        None => called,
+    };
     let from = match &job.graph.nodes[number].origin {
         Origin::Image(name) => Some(name.as_str()),
         Origin::Context(name) => job.contexts.image_of(name),
         Origin::Scratch | Origin::Stage(_) => None,
     };
-    let named =
-        |name: &str| images.get(name).and_then(|image| image.reference.as_ref()).map(Reference::canonical);
+    let platform = job.graph.nodes[number].platform.clone();
+    let named = |name: &str| {
+        let image = images.get(&(name.to_owned(), platform.clone()))?;
+        image.reference.as_ref().map(Reference::canonical)
+    };
     let from = from.map(|name| named(name).unwrap_or_else(|| name.to_owned()));
     let (first, names) = vertices::names(&called, from.as_deref(), &instructions);
     if let Some(first) = first {

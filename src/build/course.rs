@@ -128,6 +128,7 @@ impl Course {
             }
             let created = job.time().unwrap_or(record.created);
             next.add(step.told, layer, created.to_rfc3339_opts(SecondsFormat::Nanos, true));
+            next.steps.push(step.key);
             self.state = next;
             self.done += 1;
         }
@@ -163,14 +164,19 @@ impl Course {
         record.parent = self.state.layers.last().map(|below| below.chain.clone());
         record.archive = layer.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
         record.chain = layer.map(|layer| layer.chain);
-        cache.put(&job.store().shared()?, &record)?;
+        if job.request.cache.keeps() {
+            cache.put(&job.store().shared()?, &record)?;
+        }
         around.tell(Event::Done(vertex));
         Ok(record)
     }
 }
 
 /// The layer of a result, if it has one.
-fn layer(job: &Job<'_>, record: &StepRecord) -> Result<Option<Layer>> {
+///
+/// # Errors
+/// When it is gone.
+pub(super) fn layer(job: &Job<'_>, record: &StepRecord) -> Result<Option<Layer>> {
     let Some(chain) = record.chain.clone() else { return Ok(None) };
     let found = job.store().layers().record(&chain)?;
     Ok(Some(Layer { chain, diff_id: found.diff_id, archive: found.archive }))

@@ -1,17 +1,18 @@
 //! What becomes of the result: an image, its files in a directory or an archive, an image archive.
 
+use super::built::Built;
 use super::image;
 use super::job::Job;
 use super::metadata::apply_changes;
-use super::request::{Destination, Output};
+use super::request::{BuildRequest, Destination, Output};
 use super::selected::Stack;
 use super::state::State;
 use crate::engine::images::enter;
 use crate::engine::images::remove;
-use crate::engine::images::save::{SaveRequest, Target, save};
+use crate::engine::images::save::{IndexRequest, SaveRequest, Target, save, save_index};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
-use crate::image::{ChainId, Digest};
+use crate::image::{ChainId, Digest, Platform};
 use crate::runtime::root::own_mounts;
 use crate::storage::archive::{SaveFormat, to_file};
 use crate::storage::pack::{Options, Packer};
@@ -22,59 +23,131 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 
-/// Does with the result what the request says; gives the image's id, where there is one.
+/// Does with the results, one for each platform, what the request says, and notes the images.
 ///
 /// # Errors
-/// When it cannot be written.
-pub(super) fn export(job: &Job<'_>, mut state: State) -> Result<Option<Digest>> {
-    apply_changes(&mut state, &job.request.changes);
-    let outputs = match job.request.outputs.as_slice() {
+/// When one cannot be written.
+pub(super) fn export(
+    request: &BuildRequest,
+    results: &mut [(Job<'_>, State)],
+    built: &mut Built,
+) -> Result<()> {
+    for (_, state) in results.iter_mut() {
+        apply_changes(state, &request.changes);
+    }
+    let outputs = match request.outputs.as_slice() {
         [] => &[Output::Image],
         outputs => outputs,
     };
-    let mut image = None;
     for output in outputs {
         match output {
-            Output::Image => image = Some(image::record(job, &state, &job.request.names)?),
-            Output::Local(dir) => into_directory(job, &state, dir)?,
-            Output::Tar(to) => into_archive(job, &state, to)?,
+            Output::Image => built.images = recorded(request, results)?,
+            Output::Local(dir) => {
+                for (job, state) in &*results {
+                    let dir =
+                        job.label.as_deref().map_or_else(|| dir.clone(), |label| dir.join(below(label)));
+                    into_directory(job, state, &dir)?;
+                }
+            }
+            Output::Tar(to) => into_archive(results, to)?,
             Output::Oci { to, directory } => {
                 let format = if *directory { SaveFormat::OciDir } else { SaveFormat::OciArchive };
-                image = Some(saved(job, &state, format, to)?);
+                saved(request, results, format, to, built)?;
             }
-            Output::Docker(to) => image = Some(saved(job, &state, SaveFormat::DockerArchive, to)?),
+            Output::Docker(to) => saved(request, results, SaveFormat::DockerArchive, to, built)?,
             Output::Nothing => {}
         }
     }
-    Ok(image)
+    Ok(())
 }
 
-/// Saves the image as an archive. It stays in the store only if it was there before.
-fn saved(job: &Job<'_>, state: &State, format: SaveFormat, to: &Destination) -> Result<Digest> {
-    let store = job.store();
+/// The name of a platform's directory, as BuildKit has it: `linux_arm64`.
+fn below(label: &str) -> String {
+    label.replace('/', "_")
+}
+
+/// Records the images. A name is one image's: this machine's platform has it, or else the first.
+fn recorded(request: &BuildRequest, results: &[(Job<'_>, State)]) -> Result<Vec<(Platform, Digest)>> {
+    let host = Platform::host();
+    let named = results.iter().position(|(job, _)| job.platform == host).unwrap_or_default();
+    let mut images = Vec::new();
+    for (at, (job, state)) in results.iter().enumerate() {
+        let names = if at == named { request.names.as_slice() } else { &[] };
+        images.push((job.platform.clone(), image::record(job, state, names)?));
+    }
+    // The one that has the names is the one whose id is told.
+    let told = images.remove(named);
+    images.push(told);
+    if images.len() > 1 {
+        let others: Vec<String> = images[..images.len() - 1]
+            .iter()
+            .map(|(platform, id)| format!("{platform} is {}", id.short()))
+            .collect();
+        log::warn!("an image's name means one platform here; without a name: {}", others.join(", "));
+    }
+    Ok(images)
+}
+
+/// Saves the images as an archive. They stay in the store only if they were there before.
+fn saved(
+    request: &BuildRequest,
+    results: &[(Job<'_>, State)],
+    format: SaveFormat,
+    to: &Destination,
+    built: &mut Built,
+) -> Result<()> {
+    let Some((first, _)) = results.first() else { return Ok(()) };
+    let store = first.store();
     let before: Vec<Digest> = store.images().list()?.into_iter().map(|listed| listed.image.id).collect();
-    let id = image::record(job, state, &[])?;
-    let new = !before.contains(&id);
-    let names: Vec<String> =
-        std::iter::once(id.to_string()).chain(job.request.names.iter().map(ToString::to_string)).collect();
-    let request = SaveRequest { images: &names, each: false, format, compress: false };
-    let done = match to {
-        Destination::File(path) => save(store, &request, Target::Path(path)),
-        Destination::Stream(stream) => save(store, &request, Target::Stream(stream.0.as_fd())),
+    let mut images = Vec::new();
+    for (job, state) in results {
+        images.push((job.platform.clone(), image::record(job, state, &[])?));
+    }
+    let target = match to {
+        Destination::File(path) => Target::Path(path),
+        Destination::Stream(stream) => Target::Stream(stream.0.as_fd()),
     };
-    if new {
+    let done = if let [(_, id)] = images.as_slice() {
+        let names = request.names.iter().map(ToString::to_string);
+        let names: Vec<String> = std::iter::once(id.to_string()).chain(names).collect();
+        let request = SaveRequest { images: &names, each: false, format, compress: false };
+        save(store, &request, target)
+    } else {
+        let index = IndexRequest {
+            images: &images,
+            names: &request.names,
+            annotations: &request.changes.index_annotations,
+            format,
+        };
+        save_index(store, &index, target).map(|digest| built.index = Some(digest))
+    };
+    for (_, id) in images.iter().filter(|(_, id)| !before.contains(id)) {
         remove::forget(store, id.as_str())?;
     }
-    done.map(|()| id)
+    done?;
+    if built.images.is_empty() {
+        built.images = images;
+    }
+    Ok(())
 }
 
 /// Writes the files as an archive.
-fn into_archive(job: &Job<'_>, state: &State, to: &Destination) -> Result<()> {
+fn into_archive(results: &[(Job<'_>, State)], to: &Destination) -> Result<()> {
+    let Some((first, _)) = results.first() else { return Ok(()) };
     let write = |out: &File| {
-        on_files(job, &state.chain(), out, |root, out| {
+        let roots: Vec<(Option<&str>, Vec<ChainId>)> =
+            results.iter().map(|(job, state)| (job.label.as_deref(), state.chain())).collect();
+        on_leaf(first, out, |out| {
             let mut packer =
                 Packer::new(out, Options { one_mount: true, to_file: true, ..Options::default() });
-            packer.tree(root.as_fd(), b"")?;
+            for (label, chain) in roots {
+                let stack = Stack::mount(first.store(), &chain)?;
+                let prefix = label.map(below).unwrap_or_default();
+                if !prefix.is_empty() {
+                    packer.directory(prefix.as_bytes(), 0o755)?;
+                }
+                packer.tree(stack.root()?.as_fd(), prefix.as_bytes())?;
+            }
             packer.finish().map(drop)
         })
     };
@@ -119,14 +192,21 @@ fn on_files(
     with: &File,
     work: impl FnOnce(OwnedFd, &File) -> Result<()>,
 ) -> Result<()> {
+    on_leaf(job, with, |with| {
+        let stack = Stack::mount(job.store(), chain)?;
+        work(stack.root()?, with)
+    })
+}
+
+/// Does something in a leaf that can mount layers, with one more descriptor.
+fn on_leaf(job: &Job<'_>, with: &File, work: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     fork::leaf::<(), _>(
         "export",
         &[with.as_raw_fd()],
         |_| {
             let _maker = enter(job.store())?;
             own_mounts()?;
-            let stack = Stack::mount(job.store(), chain)?;
-            work(stack.root()?, with)
+            work(with)
         },
         |()| {},
     )

@@ -10,6 +10,7 @@
 //! Nothing here starts processes or threads, and nothing reaches a file by a path from the host's root: all begins
 //! with the descriptor of a root, and symlinks are followed inside it only.
 
+mod apart;
 mod attributes;
 mod destination;
 mod digest;

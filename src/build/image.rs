@@ -60,6 +60,10 @@ fn dated(job: &Job<'_>, mut config: ImageConfig) -> Result<ImageConfig> {
         return Ok(config);
     }
     config.created = None;
+    if !job.request.cache.keeps() {
+        config.created = Some(shown(Utc::now()));
+        return Ok(config);
+    }
     let key = key::of("image", &config);
     let cache = job.store().build_cache();
     let usable = |record: &StepRecord| !job.request.cache.ignore && job.is_fresh(record.created);

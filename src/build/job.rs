@@ -1,5 +1,6 @@
 //! What stays the same from a build's beginning to its end.
 
+use super::agents::Agents;
 use super::contexts::Contexts;
 use super::graph::Graph;
 use super::key;
@@ -7,11 +8,12 @@ use super::language::{self, Containerfile, Lines};
 use super::request::BuildRequest;
 use super::scope::Scope;
 use crate::engine::Engine;
-use crate::engine::images::pull::{Message, PullPolicy, Wanted};
+use crate::engine::images::pull::{Message, PullPolicy, Wanted, is_for};
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::image::{Digest, Image, Platform};
 use crate::plan::env::PROXY;
+use crate::registry::PullRequest;
 use crate::storage::Store;
 use crate::storage::build::RunningBuild;
 use chrono::{DateTime, Utc};
@@ -35,8 +37,12 @@ pub(super) struct Job<'a> {
     pub scope: Scope,
     /// What it is built for.
     pub platform: Platform,
+    /// What its steps are called after, if others are built besides.
+    pub label: Option<String>,
     /// Where COPY and ADD take files from.
     pub contexts: Contexts,
+    /// The agents of `--ssh`.
+    pub agents: Agents,
     /// The images that were looked for.
     pub bases: RefCell<Vec<Image>>,
     /// Keeps what it needs from being removed.
@@ -89,13 +95,33 @@ impl Job<'_> {
         all
     }
 
-    /// An image, pulled if the request says so.
+    /// The platform that a stage asks for, with all that it takes images for.
+    pub(super) fn platform_of(&self, stage: usize) -> Option<&Platform> {
+        self.graph.nodes.get(stage)?.platform.as_ref()
+    }
+
+    /// The platform of images: that of the stage, or that of the build, if it was asked for. Without either any will do.
+    fn wanted(&self, of_stage: Option<&Platform>) -> Option<Platform> {
+        let of_build = Some(&self.platform).filter(|_| !self.request.platforms.is_empty());
+        of_stage.or(of_build).cloned()
+    }
+
+    /// An image, pulled if the request says so; for a stage that asks for a platform of its own, or for the build's.
     ///
     /// # Errors
     /// When it cannot be had.
-    pub(super) fn image(&self, name: &str, report: &mut dyn FnMut(Message)) -> Result<Image> {
-        let platform = self.request.platforms.first().cloned();
-        let wanted = Wanted { policy: self.request.pull, platform, request: self.request.registry.clone() };
+    pub(super) fn image(
+        &self,
+        name: &str,
+        of_stage: Option<&Platform>,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
+        let platform = self.wanted(of_stage);
+        let request = PullRequest {
+            platform: platform.clone().unwrap_or_else(Platform::host),
+            ..self.request.registry.clone()
+        };
+        let wanted = Wanted { policy: self.request.pull, platform, request };
         let image = self.engine.ensure(name, &wanted, report)?;
         // Somebody may remove it before this says that it is needed.
         let kept = |image: &Image| self.running.needs_image(&self.store().shared()?, image);
@@ -122,16 +148,20 @@ impl Job<'_> {
         }
     }
 
-    /// An image that need not be pulled.
+    /// As [`Job::image`], if it need not be pulled.
     ///
     /// # Errors
     /// When a record is damaged.
-    pub(super) fn image_here(&self, name: &str) -> Result<Option<Image>> {
+    pub(super) fn image_here(&self, name: &str, of_stage: Option<&Platform>) -> Result<Option<Image>> {
         match self.request.pull {
-            PullPolicy::Missing | PullPolicy::Never => match self.store().images().find(name)? {
-                Some(_) => self.image(name, &mut |_| {}).map(Some),
-                None => Ok(None),
-            },
+            PullPolicy::Missing | PullPolicy::Never => {
+                let wanted = self.wanted(of_stage);
+                let fits = |image: &Image| wanted.as_ref().is_none_or(|wanted| is_for(image, wanted));
+                match self.store().images().find(name)?.filter(fits) {
+                    Some(_) => self.image(name, of_stage, &mut |_| {}).map(Some),
+                    None => Ok(None),
+                }
+            }
             PullPolicy::Always | PullPolicy::Newer => Ok(None),
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn find(
 ) -> Result<Option<Found>> {
     let Some(name) = from.filter(|name| !name.is_empty()) else { return Ok(Some(Found::Context(None))) };
     let image = |name: &str, around: &mut dyn Surroundings| {
-        Ok(around.image(name)?.map(|image| Found::Layers(image.layers)))
+        Ok(around.image(name, before)?.map(|image| Found::Layers(image.layers)))
     };
     match job.graph.origin(name, before) {
         Origin::Scratch => Ok(Some(Found::Layers(Vec::new()))),

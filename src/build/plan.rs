@@ -1,6 +1,7 @@
 //! From a request to stages that can be gone through: contexts are opened, the file is read and checked, base images are
 //! looked for and pulled. Nothing but images changes here.
 
+use super::agents::Agents;
 use super::begin;
 use super::contexts::{Context, Contexts};
 use super::course::Course;
@@ -9,16 +10,16 @@ use super::files::{Ignore, IgnorePlaces, PathIn};
 use super::graph::Graph;
 use super::job::Job;
 use super::language::{self, BaseImage, CheckContext, Containerfile, Does, Word};
-use super::request::{BuildRequest, CachePlace, CheckRequest, ContextSource, LayerRequest, NamedContext};
+use super::request::{BuildRequest, CachePlace, CheckRequest, ContextSource, NamedContext, Output};
 use super::scope::Scope;
 use super::sources::Progress;
-use super::sources::containerfile::{self, NAMES, Origin as Place, Search, Text};
+use super::sources::containerfile::{self, DOCKER_NAMES, NAMES, Origin as Place, Search, Text};
 use super::sources::context::{self, Means, OpenedContext};
 use super::sources::layout;
 use super::vertices::Vertices;
 use crate::engine::Engine;
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::host::Caller;
+use crate::host::{Caller, emulation};
 use crate::image::Platform;
 use crate::storage::archive::Wanted;
 use std::cell::RefCell;
@@ -44,15 +45,14 @@ pub(super) fn plan<'a>(
     engine: Engine<'a>,
     request: &'a BuildRequest,
     caller: &'a Caller,
+    platform: Platform,
     vertices: &mut Vertices<'_>,
 ) -> Result<Planned<'a>> {
     let store = engine.store;
-    supported(request)?;
     let Read { opened, mut file, ignore } = read(engine, request, caller, vertices)?;
     if let (Some(from), Some(first)) = (&request.from, file.stages.first_mut()) {
         first.base = Word(from.clone());
     }
-    let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
     let mut scope = Scope::new(&request.args, &platform);
     for argument in &file.globals {
         let expand = |word: &Word| word.expand(file.directives.escape, &|name| scope.outside(name));
@@ -64,16 +64,17 @@ pub(super) fn plan<'a>(
     let names = request.contexts.keys().map(|name| name.to_ascii_lowercase()).collect();
     let graph = Graph::new(&file, &scope, names, request.target.as_deref())?;
     let ignore_file = ignore.clone();
+    let trust = request.trust();
     let own = Context::new(opened, ignore, store)?;
     let contexts = Contexts::new(own, request, |_, named| match named {
         NamedContext::Image(name) => Ok(Err(name.clone())),
         NamedContext::Layout { dir, tag, digest } => {
-            let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
+            let platform = platform.clone();
             let wanted = Wanted { tag: tag.clone(), digest: digest.clone(), platform };
             layout::image(store, dir, &wanted, &mut |_| {}).map(|image| Err(image.id.to_string()))
         }
         NamedContext::Files(source) => {
-            let means = Means { store, caller, retry: request.registry.retry };
+            let means = Means { store, caller, retry: request.registry.retry, trust: Some(&trust) };
             let opened = context::open(&means, source, &mut |_| {})?;
             let ignore = ignored(&opened, None, None)?;
             Context::new(opened, ignore, store).map(Ok)
@@ -87,31 +88,72 @@ pub(super) fn plan<'a>(
         file,
         graph,
         scope,
+        label: (request.platforms.len() > 1).then(|| platform.to_string()),
         platform,
         contexts,
+        agents: Agents::start(request, store)?,
         bases: RefCell::default(),
         running,
     };
     let courses = begin::courses(&mut job, vertices)?;
+    executable(&job, &courses)?;
     let warnings = checked(&job, ignore_file.as_ref(), vertices)?;
     Ok(Planned { job, courses, warnings })
 }
 
 /// Refuses what is asked for and cannot be done, and says what has no effect.
-fn supported(request: &BuildRequest) -> Result<()> {
+pub(super) fn supported(request: &BuildRequest) -> Result<()> {
     if request.platforms.len() > 1 {
-        return Err(Error::new(Kind::Usage, "several platforms cannot be built at once").hint(
-            "Build for each: coracle build --platform linux/amd64 -t NAME:amd64 . and the others likewise.",
-        ));
+        if matches!(request.context, ContextSource::Archive(_)) {
+            return Err(Error::new(
+                Kind::Usage,
+                "for several platforms the context cannot come from standard input",
+            )
+            .hint("Unpack it and give the directory: coracle build --platform linux/amd64,linux/arm64 DIR"));
+        }
+        if request.outputs.iter().any(|output| matches!(output, Output::Docker(_))) {
+            return Err(Error::new(Kind::Usage, "docker's archive holds no index of several platforms")
+                .hint("Write an OCI archive: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE ."));
+        }
     }
-    if request.layers != LayerRequest::Each {
-        // What a later step deletes would still be in a layer.
-        return Err(Error::new(Kind::Usage, "layers of a build cannot be squashed")
-            .hint("Squash the finished image: coracle commit --squash CONTAINER NAME."));
+    let elsewhere = |place: &&CachePlace| !matches!(place, CachePlace::Local(_));
+    if request.cache.from.iter().find(elsewhere).or(request.cache.to.iter().find(elsewhere)).is_some() {
+        log::warn!("caches in images and registries are not used: only type=local has an effect");
     }
-    let foreign = |place: &CachePlace| *place != CachePlace::Inline;
-    if request.cache.from.iter().chain(&request.cache.to).any(foreign) {
-        log::warn!("caches in other places are not used: --cache-from and --cache-to have no effect");
+    if request.cache.discard && !request.cache.to.is_empty() {
+        return Err(Error::new(
+            Kind::Usage,
+            "--cache-to: with --layers=false there is no result of a step to keep",
+        )
+        .hint("Use --squash for a single layer: coracle build --squash --cache-to type=local,dest=DIR ."));
+    }
+    Ok(())
+}
+
+/// Refuses RUN of a stage whose programs this machine cannot execute.
+fn executable(job: &Job<'_>, courses: &[Course]) -> Result<()> {
+    for course in courses {
+        let mut bottom = course;
+        while let Some(below) = bottom.below.and_then(|below| courses.iter().find(|c| c.stage == below)) {
+            bottom = below;
+        }
+        let config = &bottom.state.config;
+        let platform = Platform {
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+        };
+        let run = course.instructions.iter().find(|instruction| matches!(instruction.does, Does::Run(_)));
+        if let Some(run) = run
+            && !emulation::executes(&platform.os, &platform.architecture)
+        {
+            let why =
+                format!("programs for {platform} cannot be executed here: there is no emulator for them");
+            return Err(job.fault(run.at, why).hint(
+                "Register one, as root: apt-get install qemu-user-static; or move RUN to a stage of this machine's \
+                 platform: FROM --platform=$BUILDPLATFORM",
+            ));
+        }
     }
     Ok(())
 }
@@ -136,7 +178,8 @@ pub(super) fn read(
     caller: &Caller,
     vertices: &mut Vertices<'_>,
 ) -> Result<Read> {
-    let means = Means { store: engine.store, caller, retry: request.registry.retry };
+    let trust = request.trust();
+    let means = Means { store: engine.store, caller, retry: request.registry.retry, trust: Some(&trust) };
     let opened = match &request.context {
         // There is nothing to load: its files are read where they are.
         here @ (ContextSource::Directory(_) | ContextSource::None) => {
@@ -146,7 +189,10 @@ pub(super) fn read(
             context::open(&means, elsewhere, &mut |progress| report(shown(vertex, progress)))
         })?,
     };
-    let search = Search { cwd: Some(&caller.cwd), names: &NAMES };
+    let search = Search {
+        cwd: Some(&caller.cwd),
+        names: if request.dockerfile_first { &DOCKER_NAMES } else { &NAMES },
+    };
     let texts = containerfile::read(&means, &opened, &request.files, search, &mut |_| {})?;
     let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
     let name = names.join(", ");
@@ -192,7 +238,7 @@ fn checked(job: &Job<'_>, ignore: Option<&Ignore>, vertices: &mut Vertices<'_>) 
     let needed = job.graph.needed();
     let is_out = |path: &str| ignore.is_some_and(|ignore| ignore.is_out(path.as_bytes()));
     let base = |name: &str| {
-        let image = job.image_here(name).ok().flatten()?;
+        let image = job.image_here(name, None).ok().flatten()?;
         let env = image.config.config.env.iter().filter_map(|entry| entry.split_once('='));
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Some(BaseImage { env, shell: !image.config.config.shell.is_empty() })

@@ -6,7 +6,7 @@ use crate::plan::env::EnvRequest;
 use crate::plan::limits::UlimitArg;
 use crate::plan::mount::MountArg;
 use crate::plan::security::SecurityRequest;
-use crate::registry::PullRequest;
+use crate::registry::{PullRequest, WebTrust};
 use crate::spec::network::{DnsSpec, HostEntry};
 use crate::spec::{DeviceSpec, NetworkMode, Resources};
 use crate::storage::archive::Family;
@@ -23,6 +23,8 @@ pub struct BuildRequest {
     /// The Containerfiles, which are read one after the other as one; none is `Containerfile` or `Dockerfile` in
     /// the context.
     pub files: Vec<FileSource>,
+    /// Whether `Dockerfile` is looked for before `Containerfile`.
+    pub dockerfile_first: bool,
     /// The ignore file, if not the usual ones.
     pub ignore_file: Option<PathBuf>,
     /// `--build-context NAME=...`: what `FROM NAME` and `--from=NAME` mean.
@@ -61,8 +63,20 @@ pub struct BuildRequest {
     pub outputs: Vec<Output>,
     /// Stages worked on side by side; `None` is as many as there are.
     pub jobs: Option<usize>,
+    /// `--debug-shell`: a failure says where a shell can be opened.
+    pub debug_shell: bool,
     /// Rules of the build checks that fail the build (`check=error=true`).
     pub check: CheckRequest,
+}
+
+impl BuildRequest {
+    /// Whom TLS trusts that is no registry's: as for registries.
+    pub(super) fn trust(&self) -> WebTrust {
+        WebTrust {
+            unchecked: self.registry.tls_verify == Some(false),
+            cert_dir: self.registry.cert_dir.clone(),
+        }
+    }
 }
 
 /// Where a build context is.
@@ -149,6 +163,15 @@ pub struct CacheRequest {
     pub to: Vec<CachePlace>,
     /// `--cache-ttl` in seconds: older results are not used.
     pub max_age: Option<u64>,
+    /// `--layers=false`: no result of a step is kept, either.
+    pub discard: bool,
+}
+
+impl CacheRequest {
+    /// Whether results are kept for later builds.
+    pub fn keeps(&self) -> bool {
+        !self.discard
+    }
 }
 
 /// Where a cache is, apart from our own.

@@ -20,6 +20,8 @@ pub(super) struct State {
     pub told: usize,
     /// Whether CMD was given in this stage: a later ENTRYPOINT leaves it.
     pub has_command: bool,
+    /// The keys of the steps that led here, those of the stages below among them.
+    pub steps: Vec<Digest>,
 }
 
 /// One layer.
@@ -45,7 +47,15 @@ impl State {
             variant: platform.variant.clone(),
             ..ImageConfig::default()
         };
-        State { config, layers: Vec::new(), base: None, arguments: Vec::new(), told: 0, has_command: false }
+        State {
+            config,
+            layers: Vec::new(),
+            base: None,
+            arguments: Vec::new(),
+            told: 0,
+            has_command: false,
+            steps: Vec::new(),
+        }
     }
 
     /// What is in an image.
@@ -61,6 +71,7 @@ impl State {
             arguments: Vec::new(),
             told: 0,
             has_command: false,
+            steps: Vec::new(),
         }
     }
 
@@ -149,6 +160,25 @@ impl State {
     /// Whether no image can have that much: everything that instructions set is in the history too.
     pub(super) fn is_too_large(&self) -> bool {
         self.told as u64 > SMALL_BLOB_MAX
+    }
+
+    /// Has history say of the steps after the first `of_base` that they made one layer, as podman's does: the last has
+    /// it. With `all` it holds what those before made, too, and they are told no more.
+    pub(super) fn history_of_one(&mut self, of_base: usize, all: bool, has_layer: bool) {
+        let history = &mut self.config.history;
+        let of_base = of_base.min(history.len());
+        history.iter_mut().skip(of_base).for_each(|step| step.empty_layer = true);
+        if all {
+            history.drain(..of_base);
+            if history.is_empty() {
+                history.push(HistoryEntry::default());
+            }
+        }
+        if let Some(last) = history.last_mut()
+            && has_layer
+        {
+            last.empty_layer = false;
+        }
     }
 
     fn tell(&mut self, created_by: String, created: Option<String>, empty_layer: bool) {

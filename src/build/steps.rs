@@ -12,22 +12,28 @@ use super::state::{Layer, State};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
 
+mod command;
+mod container;
 mod copy;
 mod fetched;
 mod layer;
 mod mounts;
 mod run;
+mod shell;
 mod step;
 mod workdir;
 
+pub(super) use layer::placed;
 pub(super) use run::Code;
+pub use shell::OpenShell;
+pub(super) use shell::open as open_shell;
 pub(super) use step::Step;
 
 /// What a step does.
 #[derive(Debug)]
 pub(super) enum Work {
     /// RUN.
-    Run(Box<run::Work>),
+    Run(Box<command::Work>),
     /// COPY and ADD.
     Copy(Box<copy::Work>),
     /// WORKDIR.

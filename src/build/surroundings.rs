@@ -14,11 +14,11 @@ pub(super) trait Surroundings {
     /// When it has failed.
     fn stage(&mut self, number: usize) -> Result<Option<State>>;
 
-    /// An image that `--from` names.
+    /// An image that `--from` names in a stage.
     ///
     /// # Errors
     /// When it cannot be had.
-    fn image(&mut self, name: &str) -> Result<Option<Image>>;
+    fn image(&mut self, name: &str, stage: usize) -> Result<Option<Image>>;
 
     /// Whether steps are worked off, or only looked up.
     fn works(&self) -> bool;

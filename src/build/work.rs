@@ -15,7 +15,7 @@ use super::state::State;
 use super::surroundings::Surroundings;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{Heard, Reporter, StopSignals, Worker};
-use crate::image::{Digest, Image};
+use crate::image::{ChainId, Digest, Image};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ use std::os::fd::AsFd;
 
 /// Stages worked on side by side unless `--jobs` says otherwise.
 const JOBS: usize = 16;
+/// Most bytes of a piece; JSON may make six of one.
+const PIECE: usize = 8 << 10;
 /// How often running times are shown anew, in milliseconds.
 const TICK: u8 = 100;
 
@@ -34,29 +36,52 @@ enum Said {
     Event(Event),
     /// What has this stage come to?
     Stage(usize),
-    /// The next thing it says is that it failed: the code of a command, the step, and an image of what there was
-    /// before.
-    Stopped(Option<u8>, Option<VertexId>, Option<Digest>),
+    /// A piece of what it has come to, as JSON, before it says that it failed: a message is bounded.
+    Piece(String),
+    /// The next thing it says is that it failed: the code of a command, the step, an image of what there was
+    /// before, and how many instructions were done.
+    Stopped(Option<u8>, Option<VertexId>, Option<Digest>, usize),
 }
 
 /// Why a build came to no end.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     /// What failed.
-    pub error: Box<Error>,
+    pub(super) error: Box<Error>,
     /// The code of a command that failed.
-    pub code: Option<u8>,
+    pub(super) code: Option<u8>,
     /// An image of what the stage had come to before.
-    pub before: Option<Digest>,
+    pub(super) before: Option<Digest>,
+    /// Where a shell can be opened, if the request wants one.
+    pub(super) place: Option<Box<Place>>,
+}
+
+/// Where a stage stopped.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The stage, as it was before the step that failed.
+    pub(super) course: Course,
+    /// What others have come to.
+    pub(super) done: BTreeMap<usize, State>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { error: Box::new(error), code: None, before: None }
+        Failure { error: Box::new(error), code: None, before: None, place: None }
     }
 }
 
-/// Goes through all stages: what the cache has is taken here, the rest is worked off. Gives what the target has come to.
+/// What a build has come to.
+pub(super) struct Done {
+    /// The target.
+    pub(super) state: State,
+    /// The layers of all stages that are no base image's.
+    pub(super) made: Vec<ChainId>,
+    /// The keys of all steps.
+    pub(super) steps: Vec<Digest>,
+}
+
+/// Goes through all stages: what the cache has is taken here, the rest is worked off.
 ///
 /// # Errors
 /// The first stage that failed.
@@ -64,7 +89,7 @@ pub(super) fn stages(
     job: &Job<'_>,
     courses: Vec<Course>,
     report: &mut dyn FnMut(Event),
-) -> Result<State, Failure> {
+) -> Result<Done, Failure> {
     let mut done = BTreeMap::new();
     let mut left = Vec::new();
     for mut course in courses {
@@ -77,7 +102,7 @@ pub(super) fn stages(
                 if let Some(vertex) = vertex {
                     report(Event::Failed(vertex, error.in_one_line()));
                 }
-                return Err(Failure { error, code, before: None });
+                return Err(Failure { code, ..Failure::from(*error) });
             }
         }
     }
@@ -86,8 +111,11 @@ pub(super) fn stages(
     } else {
         work(job, left, &mut done, report)?;
     }
+    let layers = done.values().flat_map(|state| &state.layers).filter(|layer| layer.archive.is_some());
+    let made = layers.map(|layer| layer.chain.clone()).collect();
+    let steps = done.values().flat_map(|state| state.steps.iter().cloned()).collect();
     let lost = || Error::new(Kind::Runtime, "the stage that is wanted has no result").into();
-    done.remove(&job.graph.target).ok_or_else(lost)
+    done.remove(&job.graph.target).map(|state| Done { state, made, steps }).ok_or_else(lost)
 }
 
 /// Works off what is left of these stages; `done` has those that are there, and gets the others.
@@ -102,8 +130,16 @@ fn work(
 ) -> Result<(), Failure> {
     let signals = StopSignals::watch().context(Kind::Runtime, || "watch for signals")?;
     let _namespace = namespace::keep(job);
-    let mut yard =
-        Yard { job, waiting: left, running: Vec::new(), asked: Vec::new(), done, open: BTreeSet::new() };
+    let mut yard = Yard {
+        job,
+        waiting: left,
+        running: Vec::new(),
+        asked: Vec::new(),
+        done,
+        open: BTreeSet::new(),
+        begun: Vec::new(),
+        pieces: String::new(),
+    };
     let worked = yard.run(&signals, report);
     if worked.is_err() {
         yard.stop(report);
@@ -123,6 +159,10 @@ struct Yard<'a> {
     done: &'a mut BTreeMap<usize, State>,
     /// Steps that have begun and not ended.
     open: BTreeSet<VertexId>,
+    /// As the stages were when they began, if a shell may be wanted.
+    begun: Vec<Course>,
+    /// What one has come to, as far as it has said.
+    pieces: String,
 }
 
 impl Yard<'_> {
@@ -147,6 +187,9 @@ impl Yard<'_> {
     fn start(&mut self, mut course: Course) -> Result<()> {
         let (job, done) = (self.job, &*self.done);
         let stage = course.stage;
+        if job.request.debug_shell {
+            self.begun.push(course.clone());
+        }
         let kept = [&job.contexts.descriptors()[..], &[job.running.descriptor()]].concat();
         let worker = Worker::start("build stage", &kept, |reporter| {
             let mut around = Inside { job, reporter, done: done.clone() };
@@ -157,7 +200,10 @@ impl Yard<'_> {
                 Ok(Reached::Lacking) => Err(Error::new(Kind::Runtime, "a step is of no stage")),
                 Err(Stopped { error, code, vertex }) => {
                     let before = code.and_then(|_| image::of_last_good(job, &course.state));
-                    reporter.send(Said::Stopped(code, vertex, before));
+                    if job.request.debug_shell && code.is_some() {
+                        send_state(reporter, &course.state);
+                    }
+                    reporter.send(Said::Stopped(code, vertex, before, course.done));
                     Err(*error)
                 }
             }
@@ -220,14 +266,19 @@ impl Yard<'_> {
                 }
                 Ok(())
             }
-            Heard::Message(Said::Stopped(code, vertex, before)) => {
+            Heard::Message(Said::Piece(piece)) => {
+                self.pieces.push_str(&piece);
+                Ok(())
+            }
+            Heard::Message(Said::Stopped(code, vertex, before, done)) => {
                 let Heard::Ended(Err(error)) = worker.hear() else { return Ok(()) };
                 self.running.remove(at);
                 if let Some(vertex) = vertex {
                     self.open.remove(&vertex);
                     report(Event::Failed(vertex, error.in_one_line()));
                 }
-                Err(Failure { error: Box::new(error), code, before })
+                let place = self.place(stage, done);
+                Err(Failure { error: Box::new(error), code, before, place })
             }
             Heard::Ended(result) => {
                 self.running.remove(at);
@@ -246,6 +297,14 @@ impl Yard<'_> {
         }
     }
 
+    /// Where a stage stopped, if a shell is wanted and it has said what it had come to.
+    fn place(&mut self, stage: usize, done: usize) -> Option<Box<Place>> {
+        let state = serde_json::from_str(&std::mem::take(&mut self.pieces)).ok()?;
+        let begun = self.begun.iter().find(|course| course.stage == stage)?.clone();
+        let course = Course { state, done, below: None, ..begun };
+        Some(Box::new(Place { course, done: self.done.clone() }))
+    }
+
     /// Ends all that still run.
     fn stop(&mut self, report: &mut dyn FnMut(Event)) {
         for (_, worker) in self.running.drain(..) {
@@ -254,6 +313,18 @@ impl Yard<'_> {
         for vertex in std::mem::take(&mut self.open) {
             report(Event::Canceled(vertex));
         }
+    }
+}
+
+/// Says what a stage has come to.
+fn send_state(reporter: &Reporter<Said>, state: &State) {
+    // Without it there is no shell.
+    let text = serde_json::to_string(state).unwrap_or_default();
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+        reporter.send(Said::Piece(piece.to_owned()));
+        rest = after;
     }
 }
 
@@ -269,8 +340,8 @@ impl Surroundings for Looking<'_> {
         Ok(self.done.get(&number).cloned())
     }
 
-    fn image(&mut self, name: &str) -> Result<Option<Image>> {
-        self.job.image_here(name)
+    fn image(&mut self, name: &str, stage: usize) -> Result<Option<Image>> {
+        self.job.image_here(name, self.job.platform_of(stage))
     }
 
     fn works(&self) -> bool {
@@ -299,8 +370,8 @@ impl Surroundings for Inside<'_> {
         Ok(Some(state))
     }
 
-    fn image(&mut self, name: &str) -> Result<Option<Image>> {
-        self.job.image(name, &mut |_| {}).map(Some)
+    fn image(&mut self, name: &str, stage: usize) -> Result<Option<Image>> {
+        self.job.image(name, self.job.platform_of(stage), &mut |_| {}).map(Some)
     }
 
     fn works(&self) -> bool {

@@ -1,15 +1,19 @@
 //! `coracle build`.
 
-use crate::build::{self, Failure};
+use crate::build::{self, DebugShell, Stopped};
 use crate::error::{Context, Kind, Result};
 use crate::host::{self, Env};
+use crate::text::quoted;
 use crate::ui;
 use crate::ui::build::{Mode, Progress};
+use crate::ui::terminal::{Attachment, Terminal};
 use crate::view::Dialect;
 use options::Method;
 use request::Wanted;
 use results::Results;
 use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
 mod call;
@@ -31,6 +35,7 @@ pub use options::Args;
 /// Anything that is wrong with the options, before anything changes; a step that fails.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let caller = host::caller()?;
+    let words = args.context.clone();
     let dialect = super::dialect();
     let quiet = args.output.quiet;
     let mode = mode(args.output.progress, quiet, &caller)?;
@@ -53,7 +58,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let ended = progress.end(if checked { None } else { Some(&found[..]) });
     let built = match built {
         Ok(built) => built,
-        Err(failure) => return failed(failure, dialect),
+        Err(stopped) => return failed(stopped, words.as_deref(), dialect),
     };
     ended?;
     if checked {
@@ -64,18 +69,47 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells of a failure. A command that failed has the exit code, as in podman; with docker it is always 1.
-fn failed(failure: Failure, dialect: Dialect) -> Result<ExitCode> {
-    let Failure { error, code, before } = failure;
-    let error = match before {
-        Some(image) => {
-            error.hint(format!("Look around before the step: coracle run -it {} sh", image.short()))
+/// Tells of a failure, and opens a shell there if that is wanted. A command that failed has the exit code, as in podman; with docker it is always 1.
+fn failed(stopped: Stopped<'_>, context: Option<&str>, dialect: Dialect) -> Result<ExitCode> {
+    let Stopped { error, code, before, shell } = stopped;
+    let mut error = *error;
+    if let Some(image) = before.filter(|_| shell.is_none()) {
+        error = error.hint(format!("Look around before the step: coracle run -it {} sh", image.short()));
+        let from_stdin = context == Some("-");
+        if io::stdin().is_terminal() && io::stderr().is_terminal() && !from_stdin {
+            let context = quoted(Path::new(context.unwrap_or(".")));
+            error = error.hint(format!(
+                "With its mounts and variables: add --debug-shell, as in coracle build --debug-shell {context}"
+            ));
         }
-        None => *error,
-    };
+    }
+    if shell.is_some() {
+        error = error.hint("A shell opens in the state before the step. Leave it with: exit");
+    }
     let Some(code) = code else { return Err(error) };
     ui::report(&error);
+    if let Some(shell) = shell {
+        look_around(&shell)?;
+    }
     Ok(ExitCode::from(if dialect == Dialect::Docker { 1 } else { code }))
+}
+
+/// Opens a shell where a step failed, on the caller's terminal or with the caller's streams, until it ends.
+fn look_around(shell: &DebugShell<'_>) -> Result<()> {
+    let tty = io::stdin().is_terminal();
+    let how = Attachment {
+        stdin: true,
+        stdout: true,
+        stderr: true,
+        tty,
+        // With a terminal, signals of the keyboard travel as characters.
+        sig_proxy: !tty,
+        detach_keys: Vec::new(),
+        visiting: false,
+    };
+    let terminal = Terminal::ready(how)?;
+    let mut open = shell.open(tty)?;
+    terminal.follow(open.connection())?.lost.map_or(Ok(()), Err)
 }
 
 /// How progress is shown.
@@ -96,7 +130,7 @@ fn mode(asked: Option<Mode>, quiet: bool, caller: &host::Caller) -> Result<Mode>
 }
 
 /// `--logfile`, which goes on where it ends.
-fn log(path: &std::path::Path) -> Result<File> {
+fn log(path: &Path) -> Result<File> {
     let opened = OpenOptions::new().append(true).create(true).open(path);
     opened.context(Kind::Usage, || format!("--logfile: cannot write {}", path.display()))
 }

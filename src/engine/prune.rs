@@ -129,7 +129,7 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
         pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
         if let Some(request) = build_cache {
             let wanted = |entry: &Entry| request.filters.accepts(&build_cache::Record::from(entry));
-            let asked = request.asked(&wanted);
+            let asked = request.asked(store, &before, &wanted)?;
             pruned.build_cache = store.build_cache().prune(&lock, store.images(), &before, asked)?;
         }
     }

@@ -38,7 +38,11 @@ pub(super) fn load(places: &Places, cert_dir: Option<&Path>, host: &str) -> Resu
     Ok(HostCerts::default())
 }
 
-fn read(dir: &Path) -> Result<HostCerts> {
+/// Reads the certificates in a directory.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn read(dir: &Path) -> Result<HostCerts> {
     let failed = |path: &Path, e: std::io::Error| {
         Error::new(Kind::Usage, format!("read certificates in {}", path.display())).caused_by(e)
     };

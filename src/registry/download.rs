@@ -8,7 +8,7 @@
 
 use super::answer::{deepest, unreached};
 use super::cause::Cause;
-use super::certs::HostCerts;
+use super::certs::{self, HostCerts};
 use super::client::{REDIRECTS_MAX, Tls, client, redirect_target};
 use super::credentials::Credentials;
 use super::fetch::block_on;
@@ -20,6 +20,7 @@ use chrono::DateTime;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,15 @@ const HEADWAY: u64 = 64 << 10;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Longest header of a server that is kept, in bytes.
 const HEADER_MAX: usize = 1024;
+
+/// Whom TLS trusts, where that is not the usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebTrust {
+    /// Everybody.
+    pub unchecked: bool,
+    /// Those whose certificates are in this directory, too; with a client certificate, if one is there.
+    pub cert_dir: Option<PathBuf>,
+}
 
 /// What is downloaded, and how.
 #[derive(Debug, Clone)]
@@ -43,6 +53,8 @@ pub struct WebFile {
     pub known: Option<Validator>,
     /// How often and after which wait it is tried again.
     pub retry: RetryPolicy,
+    /// Whom TLS trusts.
+    pub trust: WebTrust,
 }
 
 /// What tells one version of a file from another (RFC 9110 section 8.8).
@@ -284,8 +296,19 @@ impl Clients {
         if let Some(made) = place {
             return Ok(made.clone());
         }
+        let certs = match &wanted.trust.cert_dir {
+            Some(dir) => certs::read(dir)?,
+            None => HostCerts::default(),
+        };
+        let own = certs.identity.as_ref().map(|(path, pem)| (path.as_path(), pem.as_slice()));
+        if wanted.trust.unchecked {
+            let identity = own.map(|(path, pem)| tls::identity(path, pem)).transpose()?;
+            let made = client(&wanted.shown, host, Tls::Unchecked(identity))?;
+            *place = Some(made.clone());
+            return Ok(made);
+        }
         if self.trust.is_none() {
-            match Trust::new(&HostCerts::default()) {
+            match Trust::new(&certs) {
                 Ok(trust) => self.trust = Some(Arc::new(trust)),
                 // A machine without authorities can speak plain http all the same.
                 Err(e) if url.scheme() == "http" => log::debug!("{e}"),
@@ -293,7 +316,7 @@ impl Clients {
             }
         }
         let tls = match &self.trust {
-            Some(trust) => Tls::checked(tls::configuration(trust.clone(), None)?),
+            Some(trust) => Tls::checked(tls::configuration(trust.clone(), own)?),
             None => return client(&wanted.shown, host, Tls::None),
         };
         let made = client(&wanted.shown, host, tls)?;

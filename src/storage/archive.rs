@@ -21,7 +21,9 @@ mod manifest;
 mod names;
 mod output;
 mod save;
+mod several;
 mod source;
+mod steps;
 mod upper;
 
 pub use input::open;
@@ -32,4 +34,6 @@ pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record
 pub use manifest::{Descriptor, Family, Manifest};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory};
+pub use several::Several;
 pub use source::Source;
+pub use steps::{export_cache, import_cache};

@@ -11,6 +11,7 @@
 //!
 //! All of this runs inside the user namespace, where the kernel translates the owners in the archive.
 
+mod condense;
 mod made;
 mod settle;
 mod unsynced;

@@ -2,7 +2,8 @@
 //! part of it is kept free, and writing stops before that part is used.
 
 use crate::error::{Error, Kind, Result};
-use nix::sys::statvfs::fstatvfs;
+use crate::storage::record::failed;
+use nix::sys::statvfs::{fstatvfs, statvfs};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -11,6 +12,15 @@ pub const LOOK_EVERY: u64 = 256 << 10;
 /// What is kept free: this part of the disk, and no more than so many bytes.
 const KEPT_PART: u64 = 20;
 const KEPT_MAX: u64 = 1 << 30;
+
+/// Bytes that this user may still write to the disk that a directory is on.
+///
+/// # Errors
+/// Those of statvfs(3).
+pub fn free(dir: &Path) -> Result<u64> {
+    let disk = statvfs(dir).map_err(|e| failed("look at the disk of", dir, e.into()))?;
+    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
+}
 
 /// Refuses to continue once only the reserved part of a file's disk is free; `written` bytes are in `place` already.
 ///

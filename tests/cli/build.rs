@@ -1,13 +1,19 @@
 //! `build`, end to end. Files of the language itself are in `tests/corpus`.
 
+mod agents;
+mod apart;
 mod attacks;
 mod cache;
 mod caches;
 mod corpus;
+mod debug;
+mod downloads;
 mod kills;
 mod limits;
 mod mounts;
 mod outputs;
+mod platforms;
+mod squash;
 
 use crate::common::{Output, TestEnv};
 use std::fs;
@@ -81,6 +87,16 @@ fn a_failed_step_has_its_code_and_its_place() {
     let call = env.program(&docker).arg("--root").arg(env.root()).args(["--storage-opt", &store]);
     let call = call.args(["build", "--network=none", "-"]).stdin(text);
     call.fails(1).says("did not complete successfully: exit code: 7");
+}
+
+#[test]
+fn plain_progress_has_all_that_a_step_writes() {
+    let env = TestEnv::with_images();
+    let built = build(&env, "FROM busybox\nRUN seq 100001 100700; seq 200001 200700 >&2\n");
+    assert_eq!(built.code, 0, "{}", built.stderr);
+    let is_there = |n: usize| built.stderr.contains(&format!(" {n}\n"));
+    let lost: Vec<usize> = (100_001..=100_700).chain(200_001..=200_700).filter(|n| !is_there(*n)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
 
 #[test]

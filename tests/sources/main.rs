@@ -115,7 +115,7 @@ impl Scene {
     }
 
     fn means(&self) -> Means<'_> {
-        Means { store: &self.store, caller: &self.caller, retry: Scene::retry() }
+        Means { store: &self.store, caller: &self.caller, retry: Scene::retry(), trust: None }
     }
 
     /// What is in `tmp/`: nothing, when everything was dropped.

@@ -4,6 +4,7 @@
 //! directories are made on the way. From then on files are made in open directories, by names that are never followed.
 //! A file takes the place of another file or symlink, never of a directory; a directory takes the place of nothing.
 
+use super::apart::{End, clear_way};
 use super::destination::Destination;
 use super::mode::ModeChange;
 use super::node::Moment;
@@ -11,6 +12,7 @@ use super::path::{join, shown};
 use super::tree::failed;
 use super::within::{Found, find};
 use crate::error::{Error, Kind, Result, phrases};
+use crate::storage::tree::remove_tree;
 use crate::storage::unpack::{DIRECTORY, file_type, lstat};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -35,6 +37,8 @@ pub struct Write {
     pub no_later_than: Option<i64>,
     /// Archives among the sources are unpacked (ADD).
     pub unpack: bool,
+    /// `--link`: what is there counts for nothing. What stands in the way is replaced, and no symlink is followed.
+    pub apart: bool,
 }
 
 /// What was written.
@@ -77,6 +81,9 @@ impl<'a> Maker<'a> {
 
     /// The directory that a destination is, made if it is missing, and its path.
     pub(super) fn directory(&self, to: &Destination<'_>) -> Result<(OwnedFd, Vec<u8>)> {
+        if self.how.apart {
+            clear_way(to.root, &to.path, End::Directory)?;
+        }
         let found = self.find(to)?;
         if found.status.is_none() {
             self.missing_dir(found.dir.as_fd(), &found.name).map_err(|e| directory_failed(&to.path, e))?;
@@ -93,6 +100,9 @@ impl<'a> Maker<'a> {
 
     /// Where a file of this name goes: into the destination if that is a directory, else it becomes the destination.
     pub(super) fn file_target(&self, to: &Destination<'_>, name: &CStr) -> Result<Target> {
+        if self.how.apart && !to.is_directory {
+            clear_way(to.root, &to.path, End::File)?;
+        }
         let found = if to.is_directory { None } else { Some(self.find(to)?) };
         if let Some(found) = found
             && found.kind() != Some(SFlag::S_IFDIR)
@@ -154,7 +164,12 @@ impl<'a> Maker<'a> {
             other => return other.map_err(|e| fail("create", e)),
         }
         let status = lstat(dir, name).map_err(|e| fail("look at", e))?;
-        if status.is_some_and(|status| file_type(&status) == SFlag::S_IFDIR) {
+        let is_directory = status.is_some_and(|status| file_type(&status) == SFlag::S_IFDIR);
+        if is_directory && self.how.apart {
+            remove_tree(dir, name).map_err(|e| fail("replace", e))?;
+            return make().map_err(|e| fail("create", e));
+        }
+        if is_directory {
             return Err(phrases::directory_in_place_of_copy(&shown(&join(dir_path, name.to_bytes()))));
         }
         match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {

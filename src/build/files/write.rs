@@ -5,6 +5,7 @@
 //! time; files take the place of files. Sources are opened by the paths without symlinks that were found when they were
 //! selected; one that has changed since is written as it is now, and the caller is told.
 
+use super::apart::unlink;
 use super::attributes;
 use super::destination::Destination;
 use super::maker::{Maker, Target, Write, Written, owner_failed};
@@ -15,7 +16,7 @@ use super::tree::{Owners, Tree, failed};
 use super::unpacking;
 use crate::error::{Result, phrases};
 use crate::storage::copy;
-use crate::storage::unpack::{DIRECTORY, chmod_held, set_from_archive};
+use crate::storage::unpack::{DIRECTORY, chmod_held, file_type, lstat, set_from_archive};
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat};
@@ -151,6 +152,10 @@ impl Writer<'_> {
         let name = node.name.as_c_str();
         let made = match mkdirat(to, name, Mode::S_IRWXU) {
             Ok(()) => true,
+            Err(Errno::EEXIST) if self.maker.how.apart && !is_directory(to, name) => {
+                let made = unlink(to, name).and_then(|()| mkdirat(to, name, Mode::S_IRWXU));
+                made.map(|()| true).map_err(|e| failed("create directory", &self.to, e))?
+            }
             Err(Errno::EEXIST) => false,
             Err(e) => return Err(failed("create directory", &self.to, e)),
         };
@@ -287,6 +292,11 @@ impl Writer<'_> {
         self.done.changed |= Identity::of(&fstat(&source).map_err(fail)?) != *identity;
         Ok(())
     }
+}
+
+/// Whether this name is a directory's.
+fn is_directory(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    lstat(dir, name).is_ok_and(|found| found.is_some_and(|status| file_type(&status) == SFlag::S_IFDIR))
 }
 
 /// Copies all there is of a file; returns how much that was.

@@ -14,7 +14,7 @@ use crate::build::request::ContextSource;
 use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::image::Digest;
-use crate::registry::RetryPolicy;
+use crate::registry::{RetryPolicy, WebTrust};
 use crate::storage::{Scratch, Store};
 use crate::sys::fd::link_of;
 use nix::errno::Errno;
@@ -36,6 +36,8 @@ pub struct Means<'a> {
     pub caller: &'a Caller,
     /// How often a download is tried again.
     pub retry: RetryPolicy,
+    /// Whom TLS trusts in one; `None` is the usual.
+    pub trust: Option<&'a WebTrust>,
 }
 
 /// What a context's content is known by, from one build to the next.
@@ -145,7 +147,8 @@ pub(super) fn downloaded(
     source: &HttpSource,
     report: &mut dyn FnMut(Progress),
 ) -> Result<File> {
-    let wanted = Wanted { retry: means.retry, ..Wanted::default() };
+    let trust = means.trust.cloned().unwrap_or_default();
+    let wanted = Wanted { retry: means.retry, trust, ..Wanted::default() };
     let download = http::download(means.store, source, wanted, report)?;
     let missing = || Error::new(Kind::Registry, format!("{} was not sent", source.shown()));
     // Deleted, it can be read to its end all the same.

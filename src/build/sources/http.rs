@@ -10,7 +10,7 @@ use super::report::Progress;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::image::Digest;
-use crate::registry::{self, Credentials, Downloaded, RetryPolicy, Sink, Validator, WebFile};
+use crate::registry::{self, Credentials, Downloaded, RetryPolicy, Sink, Validator, WebFile, WebTrust};
 use crate::storage::{Scratch, Store, record, room};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, futimens};
@@ -36,6 +36,8 @@ pub struct Wanted {
     pub known: Option<Validator>,
     /// How often it is tried again.
     pub retry: RetryPolicy,
+    /// Whom TLS trusts.
+    pub trust: WebTrust,
 }
 
 /// A downloaded file, deleted on drop.
@@ -100,6 +102,7 @@ pub fn download(
         credentials: secret.map(|s| Credentials::Password { user: s.user, password: s.password }),
         known: wanted.known,
         retry: wanted.retry,
+        trust: wanted.trust,
     };
     let what = format!("downloading {}", source.shown());
     let checksum = wanted.checksum;

@@ -39,7 +39,7 @@ struct How {
     chown: Option<String>,
     /// `--chmod`, as written.
     chmod: Option<String>,
-    /// Whether links at the destination are replaced instead of followed (`--link`).
+    /// Whether what is there counts for nothing (`--link`).
     link: bool,
     /// Whether archives are unpacked.
     unpack: bool,
@@ -197,7 +197,10 @@ fn absolute(below: &str, path: &str) -> String {
 /// # Errors
 /// A source that cannot be read, a destination that cannot be written.
 pub(super) fn perform(job: &Job<'_>, state: &State, work: &Work) -> Result<Option<Layer>> {
-    let own = work.fetched.iter().map(Fetched::descriptor);
+    let fetched = work.fetched.iter().map(|one| one.here(job)).collect::<Result<Vec<_>>>()?;
+    let fetched: Vec<&Fetched> =
+        fetched.iter().zip(&work.fetched).map(|(here, one)| here.as_ref().unwrap_or(one)).collect();
+    let own = fetched.iter().filter_map(|one| one.descriptor());
     let kept: Vec<RawFd> = job.contexts.descriptors().into_iter().chain(own).collect();
     on_root(job, state, &kept, |root| {
         let how = work.how.write(root)?;
@@ -207,7 +210,7 @@ pub(super) fn perform(job: &Job<'_>, state: &State, work: &Work) -> Result<Optio
             copy(job, found, wanted, &to, &how)?;
         }
         let unpack = Write { unpack: work.how.unpack_fetched, ..how.clone() };
-        for fetched in &work.fetched {
+        for fetched in &fetched {
             fetched.write(&to, &unpack)?;
         }
         for (name, content) in &work.inline {
@@ -244,6 +247,6 @@ impl How {
     fn write(&self, root: BorrowedFd<'_>) -> Result<Write> {
         let owner = self.chown.as_ref().map(|text| text.parse::<OwnerName>()?.look_up(root)).transpose()?;
         let mode = self.chmod.as_ref().map(|text| text.parse()).transpose()?;
-        Ok(Write { owner, mode, no_later_than: None, unpack: self.unpack })
+        Ok(Write { owner, mode, no_later_than: None, unpack: self.unpack, apart: self.link })
     }
 }

@@ -2,13 +2,17 @@
 
 use crate::build::files::{self, Destination, Owners, Selection, Tree, Write};
 use crate::build::job::Job;
+use crate::build::key;
 use crate::build::sources::git::{Checkout, Repository};
 use crate::build::sources::http::{self, WebDownload};
-use crate::build::sources::remote::{self, Remote};
+use crate::build::sources::remote::{self, HttpSource, Remote};
 use crate::build::wanted::whole;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::image::Digest;
+use crate::registry::Validator;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -17,6 +21,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub(super) enum Fetched {
     /// A file.
     File(Box<WebDownload>, File),
+    /// A file that is the one of last time, as its server says: it is not here.
+    Known(HttpSource, How, Note),
     /// The files of a commit.
     Commit {
         /// What counts of them.
@@ -26,6 +32,14 @@ pub(super) enum Fetched {
         /// Deletes it in the end.
         _held: Box<Checkout>,
     },
+}
+
+/// What is noted of a file, for the next time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Note {
+    validator: Validator,
+    digest: Digest,
+    modified: Option<i64>,
 }
 
 /// How ADD wants it.
@@ -52,13 +66,26 @@ pub(super) fn remote(source: &str) -> Result<Option<Remote>> {
 pub(super) fn fetch(job: &Job<'_>, remote: Remote, how: &How) -> Result<Fetched> {
     match remote {
         Remote::Http(source) => {
-            let checksum = how.checksum.as_ref().map(|text| text.parse()).transpose()?;
-            let wanted = http::Wanted { checksum, known: None, retry: job.request.registry.retry };
-            let download = http::download(job.store(), &source, wanted, &mut |_| {})?;
-            let missing = || Error::new(Kind::Registry, format!("{} was not sent", source.shown()));
-            let download = download.ok_or_else(missing)?;
-            let file = download.open()?;
-            Ok(Fetched::File(Box::new(download), file))
+            let cache = job.store().build_cache();
+            let name =
+                key::of("download", &(&source.url, &source.secret.as_ref().map(|s| &s.user), &how.checksum));
+            let note = cache.memo(&name).filter(|_| !job.request.cache.ignore);
+            let note = note.and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
+            let Some(found) = download(job, &source, how, note.as_ref().map(|note| note.validator.clone()))?
+            else {
+                return note.map(|note| Fetched::Known(source, how.clone(), note)).ok_or_else(lost);
+            };
+            let note = Note {
+                validator: found.validator.clone(),
+                digest: found.digest.clone(),
+                modified: found.modified,
+            };
+            if note.validator != Validator::default() {
+                let bytes = serde_json::to_vec(&note).context(Kind::Storage, || "note a download")?;
+                cache.set_memo(&job.store().shared()?, &name, &bytes)?;
+            }
+            let file = found.open()?;
+            Ok(Fetched::File(Box::new(found), file))
         }
         Remote::Git(mut source) => {
             if let Some(checksum) = &how.checksum {
@@ -75,20 +102,55 @@ pub(super) fn fetch(job: &Job<'_>, remote: Remote, how: &How) -> Result<Fetched>
     }
 }
 
+/// Downloads a file; `None` when it is the one that is known.
+fn download(
+    job: &Job<'_>,
+    source: &HttpSource,
+    how: &How,
+    known: Option<Validator>,
+) -> Result<Option<WebDownload>> {
+    let checksum = how.checksum.as_ref().map(|text| text.parse()).transpose()?;
+    let (retry, trust) = (job.request.registry.retry, job.request.trust());
+    http::download(job.store(), source, http::Wanted { checksum, known, retry, trust }, &mut |_| {})
+}
+
+fn lost() -> Error {
+    Error::new(Kind::Registry, "the server sent no file, and says that it has not changed")
+}
+
 impl Fetched {
+    /// The same, so that it can be written: what is known only is fetched. Gives nothing when it can be already.
+    ///
+    /// # Errors
+    /// What cannot be had, or is another one by now.
+    pub(super) fn here(&self, job: &Job<'_>) -> Result<Option<Fetched>> {
+        let Fetched::Known(source, how, note) = self else { return Ok(None) };
+        let found = download(job, source, how, None)?.ok_or_else(lost)?;
+        if found.digest != note.digest {
+            let why = format!("{} was changed while it was fetched", source.shown());
+            return Err(
+                Error::new(Kind::Registry, why).hint("Build again once nothing changes it: coracle build .")
+            );
+        }
+        let file = found.open()?;
+        Ok(Some(Fetched::File(Box::new(found), file)))
+    }
+
     /// What a step's result depends on.
     pub(super) fn key(&self) -> String {
         match self {
             Fetched::File(download, _) => format!("{} {:?}", download.digest, download.modified),
+            Fetched::Known(_, _, note) => format!("{} {:?}", note.digest, note.modified),
             Fetched::Commit { counts, .. } => counts.clone(),
         }
     }
 
     /// The descriptor that a forked process needs.
-    pub(super) fn descriptor(&self) -> RawFd {
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
         match self {
-            Fetched::File(_, file) => file.as_raw_fd(),
-            Fetched::Commit { root, .. } => root.as_raw_fd(),
+            Fetched::File(_, file) => Some(file.as_raw_fd()),
+            Fetched::Commit { root, .. } => Some(root.as_raw_fd()),
+            Fetched::Known(..) => None,
         }
     }
 
@@ -102,6 +164,7 @@ impl Fetched {
                 let file = file.try_clone().context(Kind::Storage, || "read the download")?;
                 files::write_download(to, file, Some(&download.name), download.modified, how)?;
             }
+            Fetched::Known(..) => return Err(lost()),
             Fetched::Commit { root, .. } => {
                 let root = root.try_clone().context(Kind::Storage, || "read the checkout")?;
                 let tree = Tree { root, ignore: None, owners: Owners::Root };

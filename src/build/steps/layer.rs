@@ -59,7 +59,12 @@ pub(super) fn adopt(
 
 /// Makes the next layer of what was changed: by a container, for which something was `made` only to be mounted on, or
 /// by ourselves. In the shared user namespace.
-fn placed(job: &Job<'_>, state: &State, changes: Scratch, made: Option<&[Vec<u8>]>) -> Result<Option<Layer>> {
+pub(in crate::build) fn placed(
+    job: &Job<'_>,
+    state: &State,
+    changes: Scratch,
+    made: Option<&[Vec<u8>]>,
+) -> Result<Option<Layer>> {
     let store = job.store();
     let times = &job.request.times;
     let how = Adopt {

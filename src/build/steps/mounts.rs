@@ -162,7 +162,7 @@ pub(super) fn find(
             Mounted::Secret { id, target, env, value, mode, owner: (uid, gid) }
         }
         RunMount::Ssh { id, target, required, .. } => {
-            let socket = job.request.ssh.get(&id).and_then(|paths| paths.first()).cloned();
+            let socket = job.agents.socket(&id).map(Path::to_owned);
             if socket.is_none() && required {
                 return Err(Error::new(Kind::Usage, format!("unset ssh forward key {id}"))
                     .hint(format!("Pass your agent on: coracle build --ssh {id} .")));

@@ -5,6 +5,8 @@
 //! be the layer. Its payload dies with this process. The values of secrets, the caller's proxies and ssh agents are
 //! given to the monitor alone: no plan, key or history has them.
 
+use super::command::{SCRIPTS, Work};
+use super::container::{self, Running, Streams};
 use super::layer::adopt;
 use super::mounts::{self, Mounted};
 use super::step::Step;
@@ -14,43 +16,13 @@ use crate::build::language::{Command, Instruction, Run, Script, Word, mount};
 use crate::build::metadata::expand;
 use crate::build::state::{Layer, State};
 use crate::build::surroundings::Surroundings;
-use crate::engine::containers;
-use crate::error::{Context as _, Error, Kind, Result, phrases};
-use crate::image::{Digest, Image};
-use crate::plan::env::{EnvArg, EnvRequest};
-use crate::plan::ids::Account;
-use crate::plan::mount::inherit::ImageVolumes;
-use crate::plan::process::Entrypoint;
-use crate::plan::request::ProcessRequest;
-use crate::plan::{Facts, Request, resolve};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::runtime::connection::Output;
-use crate::runtime::launch::{Extras, launch, prepare};
-use crate::runtime::secrets::SecretFile;
-use crate::spec::{ContainerSpec, FilesSpec, LogDriver, LogSpec, NetworkMode};
+use crate::spec::NetworkMode;
 use crate::storage::build::StepKind;
-use crate::storage::containers::Containers;
-use crate::sys::process::pidfd_open;
-use chrono::Utc;
-use nix::unistd::getpid;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 /// Most bytes of output in one event.
 const OUTPUT_MAX: usize = 16 << 10;
-/// Where a script that a heredoc has is seen.
-const SCRIPTS: &str = "/dev/pipes";
-
-/// A container to be run.
-#[derive(Debug)]
-pub(in crate::build) struct Work {
-    /// The instruction, for messages.
-    shown: String,
-    argv: Vec<String>,
-    /// A heredoc that is executed itself: its name and content.
-    script: Option<(String, String)>,
-    network: Option<NetworkMode>,
-    mounts: Vec<Mounted>,
-}
 
 /// Prepares a step; `None` when something it depends on is not known yet.
 ///
@@ -173,33 +145,9 @@ pub(super) fn perform(
     vertex: VertexId,
     around: &mut dyn Surroundings,
 ) -> Result<Result<Option<Layer>, Code>> {
-    let store = job.store();
-    let changes = store.layers().workshop(&[])?;
-    let records = store.scratch()?;
-    let steps = store.with_containers_in(&records);
-    let spec = spec(job, state, work)?;
-    let mut extras = Extras { changes: Some(changes.path().to_owned()), ..Extras::default() };
-    extras.lives_with = Some(pidfd_open(getpid()).context(Kind::Runtime, || "watch this process")?);
-    extras.env = job.proxies();
-    extras.files.extend(work.script.iter().map(|(name, content)| SecretFile {
-        path: Path::new(SCRIPTS).join(name),
-        value: content.clone().into_bytes(),
-        uid: None,
-        gid: None,
-        mode: 0o755,
-    }));
-    let mut spec = spec;
-    let held = mounts::mount(job, &work.mounts, &mut spec, &mut extras)?;
-    let files: Vec<PathBuf> = extras.files.iter().map(|file| file.path.clone()).collect();
-    let mut prepared = prepare(&steps, &spec)?;
-    prepared.extras = extras;
-    let dir = steps.containers().create(&spec.id, &spec.name, &spec)?;
-    let launched = launch(&steps, &dir, &spec, prepared, true)?;
-    let Some(mut connection) = launched.connection else {
-        return Err(Error::new(Kind::Runtime, "the step's container has no connection"));
-    };
+    let mut running = container::start(job, state, work, Streams::Output)?;
     let code = loop {
-        let (stderr, bytes) = match connection.await_output()? {
+        let (stderr, bytes) = match running.connection.await_output()? {
             Output::Stdout(bytes) => (false, bytes),
             Output::Stderr(bytes) => (true, bytes),
             Output::Exited(code) => break code,
@@ -211,87 +159,14 @@ pub(super) fn perform(
             around.tell(Event::Output { vertex, stderr, bytes: part.to_vec() });
         }
     };
-    drop(held);
+    let Running { changes, stubs, .. } = running;
     if code != 0 {
         return Ok(Err(Code(code)));
     }
-    let made = stubs(&spec, &files);
-    adopt(job, state, &changes, &made).map(Ok)
+    adopt(job, state, &changes, &stubs).map(Ok)
 }
 
 /// The failure of a command.
 pub(super) fn failed(work: &Work, code: Code) -> Error {
     phrases::step_failed(&work.shown, &work.argv.join(" "), code.0)
-}
-
-/// The plan of the container.
-fn spec(job: &Job<'_>, state: &State, work: &Work) -> Result<ContainerSpec> {
-    let asked = &job.request.run;
-    let arguments = state.visible_arguments();
-    let set = arguments.iter().map(|(name, value)| EnvArg::Set((*name).to_owned(), (*value).to_owned()));
-    let mut request = Request {
-        process: ProcessRequest {
-            entrypoint: Some(Entrypoint(Vec::new())),
-            command: work.argv.clone(),
-            groups: asked.groups.clone(),
-            // The caller's proxies are among the extras: a plan is written down.
-            env: EnvRequest {
-                proxy: false,
-                set: asked.proxies.set.iter().cloned().chain(set).collect(),
-                ..asked.proxies.clone()
-            },
-            ..ProcessRequest::default()
-        },
-        devices: asked.devices.clone(),
-        security: asked.security.clone(),
-        files: FilesSpec { hosts: !asked.no_hosts, hostname: !asked.no_hostname, ..FilesSpec::default() },
-        log: LogSpec { driver: LogDriver::None, ..LogSpec::default() },
-        ..Request::default()
-    };
-    request.network.mode = work.network.clone().unwrap_or_default();
-    request.network.dns = asked.dns.clone();
-    request.network.hosts = asked.hosts.clone();
-    request.mounts.list = asked.mounts.clone();
-    request.mounts.image_volumes = ImageVolumes::Ignore;
-    request.mounts.shm_size = asked.shm_size;
-    request.limits.ulimits = asked.ulimits.clone();
-    request.limits.resources = asked.resources.clone();
-    request.limits.cgroup_parent = asked.cgroup_parent.clone();
-    request.lifecycle.auto_remove = true;
-    containers::look_up(job.store(), &mut request, job.caller)?;
-    let id = Containers::new_id()?;
-    let facts = Facts {
-        spare_name: format!("build-{}", id.short()).parse()?,
-        id,
-        created: Utc::now(),
-        caller: job.caller.clone(),
-        account: Account::default(),
-    };
-    let mut image = image(state);
-    image.config.config.healthcheck = None;
-    let mut spec = resolve(request, Some(&image), &facts)?.spec;
-    // Its files are those of no image.
-    spec.image = None;
-    Ok(spec)
-}
-
-/// The stage as an image, for the plan.
-fn image(state: &State) -> Image {
-    let nobody = state.base.clone().unwrap_or_else(|| Digest::sha256_of(b""));
-    Image {
-        id: nobody.clone(),
-        manifest: nobody,
-        reference: None,
-        layers: state.chain(),
-        config: state.config.clone(),
-    }
-}
-
-/// Paths that are made only to be mounted on, where the image has nothing there.
-fn stubs(spec: &ContainerSpec, extras: &[PathBuf]) -> Vec<Vec<u8>> {
-    let relative = |path: &Path| {
-        path.as_os_str().as_bytes().trim_ascii_start().strip_prefix(b"/").unwrap_or_default().to_vec()
-    };
-    let mounted = spec.mounts.iter().map(|mount| relative(&mount.destination));
-    mounted.chain(extras.iter().map(|path| relative(path))).collect()
 }

@@ -86,7 +86,8 @@ pub struct SourceArgs {
     /// It is in no layer, no history and no cache
     #[arg(long, value_name = "id=ID[,KEY=VALUE...]")]
     pub secret: Vec<SecretArg>,
-    /// SSH agent or keys for RUN --mount=type=ssh: default is your agent, ID=PATH a socket or key files
+    /// SSH agent or keys for RUN --mount=type=ssh: default is your agent, ID=PATH a socket, or files with private keys
+    /// that have no passphrase, for which an ssh-agent is started
     #[arg(long, value_name = "default|ID[=PATH,...]")]
     pub ssh: Vec<SshArg>,
 }
@@ -117,7 +118,8 @@ pub struct ResultArgs {
     /// Write ids and names of the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
-    /// Platforms to build for, such as linux/arm64; several make an index. RUN needs an emulator for foreign ones
+    /// Platforms to build for, such as linux/arm64; several make an index in -o type=oci, and separate images in the store.
+    /// RUN needs an emulator for foreign ones
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',', conflicts_with_all = ["arch", "os", "variant"],
           value_parser = platform)]
     pub platform: Vec<Platform>,
@@ -197,7 +199,8 @@ pub struct LayerArgs {
     /// Make one layer of everything, the base image included
     #[arg(long)]
     pub squash_all: bool,
-    /// Make a layer of each step; false is as --squash. The default is $BUILDAH_LAYERS or true
+    /// Make a layer of each step, and keep it for later builds; with false there is one layer, as with --squash, and
+    /// results of steps are neither used nor kept. The default is $BUILDAH_LAYERS or true
     #[arg(long)]
     pub layers: Option<bool>,
     /// Time of the image, its history and all files of its layers, in seconds since 1970
@@ -221,10 +224,11 @@ pub struct CacheArgs {
     /// Use no results of earlier builds for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
-    /// Also use results that are elsewhere: an image, type=registry,ref=NAME or type=local,src=DIR
+    /// Also use results that are elsewhere: type=local,src=DIR, as --cache-to has written it. Images and
+    /// type=registry,ref=NAME are accepted, and have no effect yet
     #[arg(long, value_name = "IMAGE|KEY=VALUE,...")]
     pub cache_from: Vec<CacheArg>,
-    /// Also keep results elsewhere: type=local,dest=DIR, or type=inline (in the image)
+    /// Also keep results elsewhere: type=local,dest=DIR. type=inline is accepted, and has no effect yet
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub cache_to: Vec<CacheArg>,
     /// Use only results that are not older than this, such as 24h; 0 is as --no-cache
@@ -310,6 +314,10 @@ pub struct ShowArgs {
     /// Append progress to this file, in plain lines, instead of showing it
     #[arg(long, value_name = "FILE")]
     pub logfile: Option<PathBuf>,
+    /// When a RUN fails, open a shell in the state before it, with its mounts and variables; the build fails when the
+    /// shell ends
+    #[arg(long, conflicts_with_all = ["check", "call"])]
+    pub debug_shell: bool,
     /// Build nothing, and check the Containerfile: as --call=check
     #[arg(long, conflicts_with = "call")]
     pub check: bool,

@@ -25,6 +25,7 @@ use crate::text::boolean;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,6 +49,13 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         Some(last) if docker => std::slice::from_ref(last),
         _ => &args.source.file,
     };
+    let takes_stdin = |text: &str| text == "-";
+    if args.output.debug_shell
+        && (args.context.as_deref().is_some_and(takes_stdin) || named.iter().any(|f| f == "-"))
+    {
+        return Err(usage("--debug-shell: standard input is what is built, and a shell needs it")
+            .hint("Give the Containerfile as a file: coracle build --debug-shell -f FILE ."));
+    }
     let Sources { context, files } = context::sources(args.context.as_deref(), named, caller)?;
     let (method, json) = match args.output.call {
         _ if args.output.check => (Method::Check, false),
@@ -55,7 +63,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         None => (Method::Build, false),
     };
     let platforms = platforms(&args.result, caller, docker)?;
-    let (mut times, layers) = layers(&args.layers, caller)?;
+    let (mut times, layers, discard) = layers(&args.layers, caller)?;
     let mut changes = changes(args.config, caller)?;
     let mut names = names(&args.result, platforms.len())?;
     let family = family(args.result.format, caller, docker)?;
@@ -69,6 +77,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
     let request = BuildRequest {
         context,
         files,
+        dockerfile_first: docker,
         ignore_file: args.source.ignorefile.map(|path| caller.cwd.join(path)),
         contexts: args
             .source
@@ -84,7 +93,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         pull: pull(&args.base),
         secrets: secrets(args.source.secret, caller)?,
         ssh: args.source.ssh.into_iter().map(|arg| agent(arg, caller)).collect::<Result<_>>()?,
-        cache: cache(args.cache, caller)?,
+        cache: cache(args.cache, discard, caller)?,
         jobs: args.steps.jobs.filter(|jobs| *jobs > 0),
         run: steps(args.steps, &registry, caller)?,
         registry,
@@ -93,6 +102,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         family,
         times,
         outputs,
+        debug_shell: args.output.debug_shell,
         check: if method == Method::Check { CheckRequest::Only } else { CheckRequest::Warn },
     };
     Ok(Wanted { request, method, json })
@@ -126,7 +136,8 @@ fn platforms(args: &ResultArgs, caller: &Caller, docker: bool) -> Result<Vec<Pla
     Ok(once)
 }
 
-fn layers(args: &LayerArgs, caller: &Caller) -> Result<(TimeRequest, LayerRequest)> {
+/// Times, layers, and whether results of steps are neither used nor kept.
+fn layers(args: &LayerArgs, caller: &Caller) -> Result<(TimeRequest, LayerRequest, bool)> {
     let number = |text: &str| {
         text.parse().map_err(|_| {
             usage(format!("SOURCE_DATE_EPOCH is {text:?}, which is not a number"))
@@ -148,7 +159,7 @@ fn layers(args: &LayerArgs, caller: &Caller) -> Result<(TimeRequest, LayerReques
         (false, true) => LayerRequest::Squash,
         (false, false) => LayerRequest::Each,
     };
-    Ok((TimeRequest { all: args.timestamp, image, rewrite: args.rewrite_timestamp }, layers))
+    Ok((TimeRequest { all: args.timestamp, image, rewrite: args.rewrite_timestamp }, layers, !each))
 }
 
 fn changes(args: ConfigArgs, caller: &Caller) -> Result<Changes> {
@@ -351,10 +362,15 @@ fn agent(arg: SshArg, caller: &Caller) -> Result<(String, Vec<std::path::PathBuf
         return Err(usage(format!("--ssh {id}: {} does not exist", path.display()))
             .hint("Give the agent's socket, or files with private keys."));
     }
+    let is_socket = |path: &Path| path.metadata().is_ok_and(|found| found.file_type().is_socket());
+    if paths.len() > 1 && paths.iter().any(|path| is_socket(path)) {
+        return Err(usage(format!("--ssh {id}: an agent's socket stands alone"))
+            .hint("Give one socket, or files with private keys."));
+    }
     Ok((id, paths))
 }
 
-fn cache(args: CacheArgs, caller: &Caller) -> Result<CacheRequest> {
+fn cache(args: CacheArgs, discard: bool, caller: &Caller) -> Result<CacheRequest> {
     let place = |at: CacheAt| match at {
         CacheAt::Registry(name) => CachePlace::Registry(name),
         CacheAt::Local(dir) => CachePlace::Local(caller.cwd.join(dir)),
@@ -373,11 +389,12 @@ fn cache(args: CacheArgs, caller: &Caller) -> Result<CacheRequest> {
     }
     let max_age = args.cache_ttl.map(|age| age.as_secs());
     Ok(CacheRequest {
-        ignore: args.no_cache || args.cache_ttl.is_some_and(|age| age.is_zero()),
+        ignore: args.no_cache || discard || args.cache_ttl.is_some_and(|age| age.is_zero()),
         ignore_stages: args.no_cache_filter,
         from,
         to,
         max_age,
+        discard,
     })
 }
 

@@ -1,8 +1,8 @@
 //! `coracle builder prune`, `coracle buildx prune`.
 
 use super::table;
-use crate::engine::build_cache::{self, Filters, PruneRequest, Pruned};
-use crate::error::{Error, Kind, Result};
+use crate::engine::build_cache::{self, Filters, PruneRequest, Pruned, Space};
+use crate::error::Result;
 use crate::host::Env;
 use crate::plan::units::Size;
 use crate::text::units;
@@ -23,13 +23,13 @@ pub struct Args {
     /// Do not ask for confirmation
     #[arg(short, long)]
     pub force: bool,
-    /// Keep so much, the latest used records
+    /// Keep so much in any case, the records that were used last
     #[arg(long, alias = "keep-storage", value_name = "SIZE")]
     pub reserved_space: Option<Size>,
-    /// Keep at most so much
+    /// Keep no more than so much
     #[arg(long, value_name = "SIZE")]
     pub max_used_space: Option<Size>,
-    /// Remove only until so much is free on the disk
+    /// Remove until so much is free on the disk, and no more
     #[arg(long, value_name = "SIZE")]
     pub min_free_space: Option<Size>,
     /// Show each removed record in full
@@ -45,14 +45,15 @@ pub struct Args {
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    if args.min_free_space.is_some() {
-        return Err(Error::new(Kind::Usage, "--min-free-space is not supported")
-            .hint("Say how much may stay: coracle builder prune --max-used-space SIZE"));
-    }
+    let bytes = |size: Option<Size>| size.map(|size| size.0);
     let request = PruneRequest {
         all: args.all,
         unused_since: None,
-        keep: args.max_used_space.or(args.reserved_space).map(|size| size.0),
+        space: Space {
+            reserved: bytes(args.reserved_space),
+            most: bytes(args.max_used_space),
+            free: bytes(args.min_free_space),
+        },
         filters: Filters::parse(&args.filter)?,
     };
     let what = if args.all { "all build cache" } else { "all dangling build cache" };

@@ -115,7 +115,8 @@ impl Engine<'_> {
     }
 }
 
-fn is_for(image: &Image, wanted: &Platform) -> bool {
+/// Whether an image is for a platform; one that says nothing of a variant is for all of them.
+pub fn is_for(image: &Image, wanted: &Platform) -> bool {
     let config = &image.config;
     let variant = wanted.variant.as_deref().is_none_or(|w| config.variant.as_deref().is_none_or(|v| v == w));
     config.os == wanted.os && config.architecture == wanted.architecture && variant

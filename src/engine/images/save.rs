@@ -2,11 +2,12 @@
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
-use crate::image::{Image, Reference};
+use crate::image::{Digest, Image, Platform, Reference};
 use crate::storage::Store;
-use crate::storage::archive::{self, Item, SaveFormat};
+use crate::storage::archive::{self, Item, SaveFormat, Several};
 use crate::storage::events::{Action, Event};
 use crate::userns;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -66,6 +67,64 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
         store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
     }
     Ok(())
+}
+
+/// Images of several platforms that are saved as one.
+#[derive(Debug)]
+pub struct IndexRequest<'a> {
+    /// The images, by id, and what each is for.
+    pub images: &'a [(Platform, Digest)],
+    /// The names of the whole.
+    pub names: &'a [Reference],
+    /// What the index says about it.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// A form of OCI.
+    pub format: SaveFormat,
+}
+
+/// Saves images of several platforms as one OCI layout; gives the digest of their index.
+///
+/// # Errors
+/// An image that is not here, an output that cannot be written.
+pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>) -> Result<Digest> {
+    let mut images = Vec::new();
+    for (platform, id) in request.images {
+        images.push((platform.clone(), store.images().need(id.as_str())?));
+    }
+    let kept = match &target {
+        Target::Path(_) => Vec::new(),
+        Target::Stream(fd) => vec![fd.as_raw_fd()],
+    };
+    fork::leaf::<(), Digest>(
+        "save",
+        &kept,
+        |_| {
+            let _member = userns::enter(store.runtime())?;
+            store.verify_id_map()?;
+            let whole = Several { images: &images, names: request.names, annotations: request.annotations };
+            match target {
+                Target::Path(dir) if request.format == SaveFormat::OciDir => {
+                    let made = prepare(dir)?;
+                    whole.save_directory(store, dir).inspect_err(|_| empty(dir, made))
+                }
+                Target::Path(path) => {
+                    let mut digest = None;
+                    archive::to_file(path, |file| {
+                        digest = Some(whole.save_archive(store, file)?);
+                        Ok(())
+                    })?;
+                    digest.ok_or_else(|| {
+                        Error::new(Kind::Storage, format!("{} was not written", path.display()))
+                    })
+                }
+                Target::Stream(fd) => {
+                    let out = fd.try_clone_to_owned().context(Kind::Host, || "write an archive")?;
+                    whole.save_archive(store, &File::from(out))
+                }
+            }
+        },
+        |()| {},
+    )
 }
 
 fn write(store: &Store, request: &SaveRequest<'_>, items: &[Item], target: Target<'_>) -> Result<()> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -149,11 +149,19 @@ pub(super) struct Index {
     #[serde(default)]
     media_type: String,
     pub(super) manifests: Vec<Descriptor>,
+    /// What it says about the whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "strings")]
+    annotations: BTreeMap<String, String>,
 }
 
 impl Index {
     pub(super) fn new(manifests: Vec<Descriptor>) -> Index {
-        Index { schema_version: 2, media_type: OCI_INDEX.to_owned(), manifests }
+        Index { schema_version: 2, media_type: OCI_INDEX.to_owned(), manifests, annotations: BTreeMap::new() }
+    }
+
+    /// The same, saying this about the whole.
+    pub(super) fn annotated(self, annotations: &BTreeMap<String, String>) -> Index {
+        Index { annotations: annotations.clone(), ..self }
     }
 
     pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Index> {

@@ -13,7 +13,7 @@ use crate::storage::unpack::decode;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -76,7 +76,7 @@ pub fn save_directory(
 }
 
 /// Takes files.
-trait Sink {
+pub(super) trait Sink {
     fn directory(&mut self, name: &str) -> Result<()>;
     fn file(&mut self, name: &str, size: u64, from: &mut dyn Read) -> Result<()>;
 }
@@ -91,7 +91,7 @@ impl<W: Write> Sink for Packer<'_, W> {
     }
 }
 
-struct Dir<'a>(&'a Path);
+pub(super) struct Dir<'a>(pub(super) &'a Path);
 
 impl Sink for Dir<'_> {
     fn directory(&mut self, name: &str) -> Result<()> {
@@ -107,12 +107,20 @@ impl Sink for Dir<'_> {
     }
 }
 
-fn manifest_of(store: &Store, image: &Image) -> Result<(Manifest, Vec<u8>)> {
+/// The manifest of an image, and its bytes.
+///
+/// # Errors
+/// When it is missing or damaged.
+pub(super) fn manifest_of(store: &Store, image: &Image) -> Result<(Manifest, Vec<u8>)> {
     let bytes = store.blobs().read(&image.manifest)?.ok_or_else(|| missing(image, &image.manifest))?;
     Ok((Manifest::parse(image.manifest.as_str(), &bytes)?, bytes))
 }
 
-fn config_of(store: &Store, image: &Image) -> Result<Vec<u8>> {
+/// The configuration of an image, as bytes.
+///
+/// # Errors
+/// When it is missing.
+pub(super) fn config_of(store: &Store, image: &Image) -> Result<Vec<u8>> {
     store.blobs().read(&image.id)?.ok_or_else(|| missing(image, &image.id))
 }
 
@@ -159,42 +167,66 @@ fn copy_layer(
 
 /// An OCI layout with one image; one entry for each of its names.
 fn oci(store: &Store, item: &Item, sink: &mut dyn Sink) -> Result<()> {
-    let (mut manifest, mut bytes) = manifest_of(store, &item.image)?;
+    sink.directory("blobs")?;
+    sink.directory("blobs/sha256")?;
+    let entry = oci_image(store, &item.image, &mut HashSet::new(), sink)?;
+    oci_end(&entry, &item.names, sink)
+}
+
+/// The blobs of an image that are not `done`, as OCI's; gives the descriptor of its manifest.
+///
+/// # Errors
+/// When a blob is missing or damaged, or the output takes no more.
+pub(super) fn oci_image(
+    store: &Store,
+    image: &Image,
+    done: &mut HashSet<Digest>,
+    sink: &mut dyn Sink,
+) -> Result<Descriptor> {
+    let (mut manifest, mut bytes) = manifest_of(store, image)?;
     if manifest.family() != Some(Family::Oci) {
         manifest = manifest.converted(Family::Oci)?;
         bytes = manifest.bytes()?;
     }
-    let config = config_of(store, &item.image)?;
+    let config = config_of(store, image)?;
     let digest = Digest::sha256_of(&bytes);
-    let entry = Descriptor::new(Family::Oci.manifest(), digest.clone(), bytes.len() as u64);
-    let named = |name: &Reference| Descriptor {
-        annotations: BTreeMap::from([(REF_NAME.to_owned(), name.to_string())]),
-        ..entry.clone()
-    };
-    let mut entries: Vec<Descriptor> = item.names.iter().map(named).collect();
-    if entries.is_empty() {
-        entries.push(entry);
-    }
-    let index = serde_json::to_vec(&Index::new(entries)).context(Kind::Image, || "write an index")?;
-    sink.directory("blobs")?;
-    sink.directory("blobs/sha256")?;
-    let mut done = HashSet::new();
     for (at, layer) in manifest.layers.iter().enumerate() {
-        if done.insert(&layer.digest) {
+        if done.insert(layer.digest.clone()) {
             if layer.digest.algorithm() != "sha256" {
                 sink.directory(&format!("blobs/{}", layer.digest.algorithm()))?;
             }
-            copy_layer(store, &item.image, (at, layer), &place(&layer.digest), sink)?;
+            copy_layer(store, image, (at, layer), &place(&layer.digest), sink)?;
         }
     }
     for (digest, bytes) in [(&manifest.config.digest, &config), (&digest, &bytes)] {
-        sink.file(&place(digest), bytes.len() as u64, &mut bytes.as_slice())?;
+        if done.insert(digest.clone()) {
+            sink.file(&place(digest), bytes.len() as u64, &mut bytes.as_slice())?;
+        }
     }
+    Ok(Descriptor::new(Family::Oci.manifest(), digest, bytes.len() as u64))
+}
+
+/// What an OCI layout ends with: its entry, once for each name.
+///
+/// # Errors
+/// When the output takes no more.
+pub(super) fn oci_end(entry: &Descriptor, names: &[Reference], sink: &mut dyn Sink) -> Result<()> {
+    let named = |name: &Reference| {
+        let mut entry = entry.clone();
+        entry.annotations.insert(REF_NAME.to_owned(), name.to_string());
+        entry
+    };
+    let mut entries: Vec<Descriptor> = names.iter().map(named).collect();
+    if entries.is_empty() {
+        entries.push(entry.clone());
+    }
+    let index = serde_json::to_vec(&Index::new(entries)).context(Kind::Image, || "write an index")?;
     sink.file(INDEX, index.len() as u64, &mut index.as_slice())?;
     sink.file(LAYOUT, LAYOUT_TEXT.len() as u64, &mut &*LAYOUT_TEXT)
 }
 
-fn place(digest: &Digest) -> String {
+/// Where a blob is in an OCI layout.
+pub(super) fn place(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 

@@ -189,9 +189,12 @@ impl Layers {
         Ok(Digest::from_sha256(hash.finalize().into()) == self.record(layer)?.diff_id.0)
     }
 
-    /// Notes of a layer that was here before, as one that was pulled, that our archive of it can be packed again: it
-    /// was unpacked from the same bytes, and nothing of them is missing.
-    fn note_archive(&self, id: &ChainId, archive: u64) -> Result<()> {
+    /// Notes of a layer that was unpacked, as one that was pulled, that our archive of it can be packed again: it was
+    /// unpacked from the same bytes, and nothing of them is missing.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is in no store; when the file system refuses.
+    pub(in crate::storage) fn note_archive(&self, id: &ChainId, archive: u64) -> Result<()> {
         let record = self.record(id)?;
         let incomplete = record.owners || record.devices + record.xattrs_dropped > 0;
         if record.archive.is_some() || incomplete {

@@ -16,6 +16,8 @@ use std::time::Duration;
 const STAY: Duration = Duration::from_secs(5);
 /// How often the same part of the work is shown, unless much of it was done.
 const PERIOD: Duration = Duration::from_secs(5);
+/// A vertex with this many lines to be written waits for none.
+const WAITING_LINES: usize = 1000;
 /// Lines of output that are shown again when a step fails.
 const LAST_LINES: usize = 10;
 
@@ -44,7 +46,7 @@ struct Written {
 impl<W: Write> Plain<W> {
     /// Writes to `to`.
     pub(super) fn new(to: W) -> Self {
-        Plain { to, trace: Trace::default(), written: HashMap::new(), open: None, first: true }
+        Plain { to, trace: Trace::keeping_all(), written: HashMap::new(), open: None, first: true }
     }
 
     /// Whether something of a vertex was not written yet.
@@ -90,8 +92,8 @@ impl<W: Write> Plain<W> {
             let line = format!("#{id} {}{colon} {amount}", part.name);
             writeln!(self.to, "{}{took}{done}", line.trim_end())?;
         }
-        let missing = (vertex.count - written.lines).min(vertex.lines.len());
-        for line in vertex.lines.iter().skip(vertex.lines.len() - missing) {
+        let missing = vertex.count - written.lines;
+        for line in vertex.lines.iter().skip(vertex.lines.len().saturating_sub(missing)) {
             writeln!(self.to, "#{id} {} {}", seconds(line.at), line.text)?;
         }
         written.lines = vertex.count;
@@ -105,6 +107,7 @@ impl<W: Write> Plain<W> {
                 End::Canceled => writeln!(self.to, "#{id} CANCELED")?,
             }
         }
+        self.trace.vertices[place].forget();
         self.to.flush()
     }
 
@@ -130,11 +133,13 @@ impl<W: Write> Plain<W> {
 
 impl<W: Write + std::fmt::Debug> Show for Plain<W> {
     fn event(&mut self, event: &Event, now: Duration) -> io::Result<()> {
-        if let Some(place) = self.trace.note(event, now)
-            && self.trace.vertices[place].ended.is_some()
-            && self.has_news(place, now)
-        {
-            self.write(place, now)?;
+        if let Some(place) = self.trace.note(event, now) {
+            let vertex = &self.trace.vertices[place];
+            let written = self.written.get(&place).map_or(0, |written| written.lines);
+            let is_urgent = vertex.ended.is_some() || vertex.count - written >= WAITING_LINES;
+            if is_urgent && self.has_news(place, now) {
+                self.write(place, now)?;
+            }
         }
         self.go_on(now)
     }

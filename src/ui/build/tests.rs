@@ -128,6 +128,30 @@ fn plain_lines_of_steps_side_by_side_stay_together() {
     assert_eq!(text, wanted);
 }
 
+/// Also of one that waits for its turn, and more than are kept for the case that it fails.
+#[test]
+fn plain_progress_has_every_line_of_output() {
+    let lines = |from: u32, to: u32| (from..=to).map(|n| format!("line {n}\n")).collect::<String>();
+    let text = plain(&[
+        (0, declared(1, "[a 1/1] RUN one")),
+        (0, declared(2, "[b 1/1] RUN two")),
+        (0, Started(VertexId(1))),
+        (0, Started(VertexId(2))),
+        (10, output(1, &lines(1, 500))),
+        (20, output(2, &lines(1, 300))),
+        (30, output(2, &lines(301, 2500))),
+        (40, output(2, &lines(2501, 2800))),
+        (50, Done(VertexId(1))),
+        (60, Done(VertexId(2))),
+    ]);
+    for (id, count) in [(1, 500), (2, 2800)] {
+        let start = format!("#{id} 0.");
+        let found: Vec<&str> =
+            text.lines().filter(|l| l.starts_with(&start)).map(|l| l.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(found, (1..=count).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn plain_progress_is_shown_now_and_then() {
     let mut events = vec![(0, declared(1, "pull")), (0, Started(VertexId(1)))];

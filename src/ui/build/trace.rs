@@ -17,6 +17,8 @@ const LINE_MAX: usize = 16 << 10;
 pub(super) struct Trace {
     pub(super) vertices: Vec<Vertex>,
     pub(super) warnings: Vec<Warning>,
+    /// Whether all lines are kept until they are [let go of](Vertex::forget).
+    keeps_all: bool,
 }
 
 /// One vertex.
@@ -81,11 +83,13 @@ impl Vertex {
         self.started.is_some() && self.ended.is_none()
     }
 
+    /// Lets go of all lines but those that are kept for the case that it fails.
+    pub(super) fn forget(&mut self) {
+        self.lines.drain(..self.lines.len().saturating_sub(KEPT_LINES));
+    }
+
     fn push(&mut self, bytes: &[u8], now: Duration) {
         let at = now.saturating_sub(self.started.unwrap_or(now));
-        if self.lines.len() == KEPT_LINES {
-            self.lines.pop_front();
-        }
         self.lines.push_back(Line { at, text: words::line(bytes) });
         self.count += 1;
     }
@@ -134,6 +138,11 @@ impl Vertex {
 }
 
 impl Trace {
+    /// One that keeps all lines until they are [let go of](Vertex::forget).
+    pub(super) fn keeping_all() -> Trace {
+        Trace { keeps_all: true, ..Trace::default() }
+    }
+
     /// Takes note of an event, and returns the place of the vertex that it is about.
     pub(super) fn note(&mut self, event: &Event, now: Duration) -> Option<usize> {
         let id = match event {
@@ -175,6 +184,9 @@ impl Trace {
             Event::Output { stderr, bytes, .. } => vertex.output(*stderr, bytes, now),
             Event::Progress { what, current, total, .. } => vertex.progress(what, *current, *total, now),
             Event::Declared { .. } | Event::Warning(_) | Event::Tick => {}
+        }
+        if !self.keeps_all {
+            vertex.forget();
         }
         Some(place)
     }

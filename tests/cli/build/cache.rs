@@ -179,3 +179,76 @@ fn what_is_left_out_is_not_read() {
     assert_eq!(run(&env, "made", "ls -A /all"), ".containerignore\nContainerfile\nneeded");
     fs::set_permissions(dir.join("closed"), fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+/// What one store knows another one takes from a directory, and builds nothing.
+#[test]
+fn results_travel_in_a_directory() {
+    let text = "FROM busybox AS first\nRUN cat /proc/sys/kernel/random/uuid >/id; rm /etc/group\nFROM busybox\nWORKDIR /w\n\
+                COPY a .\nCOPY --from=first /id /id\nRUN cat /id a >both\n";
+    let env = TestEnv::with_images();
+    let dir = context(&env, "context", &[("Containerfile", text), ("a", "1")]);
+    let kept = env.path().join("kept");
+    let to = format!("--cache-to=type=local,dest={}", kept.display());
+    worked(&env, &dir, &[&to]);
+    let made = run(&env, "made", "cat /w/both");
+    // Again, over what is there.
+    assert!(worked(&env, &dir, &[&to]).is_empty());
+    let other = TestEnv::with_images();
+    let from = format!("--cache-from=type=local,src={}", kept.display());
+    assert!(worked(&other, &dir, &[&from]).is_empty());
+    assert_eq!(run(&other, "made", "cat /w/both"), made);
+    other.coracle(["system", "check"]).ok();
+    // Its layers are a build's own: they are saved, and loaded elsewhere.
+    let file = env.path().join("saved");
+    other.coracle(["save", "-o"]).arg(&file).arg("made").ok();
+    let third = TestEnv::new();
+    third.coracle(["load", "-i"]).arg(&file).ok();
+    assert_eq!(run(&third, "made", "cat /w/both"), made);
+}
+
+/// A cache that is none, or was changed, costs its use and nothing else.
+#[test]
+fn a_directory_that_is_no_cache_is_passed_over() {
+    let env = TestEnv::with_images();
+    let dir = context(&env, "context", &[("Containerfile", "FROM busybox\nRUN echo x >/x\n")]);
+    let kept = env.path().join("kept");
+    worked(&env, &dir, &[&format!("--cache-to=type=local,dest={}", kept.display())]);
+    let from = format!("--cache-from=type=local,src={}", kept.display());
+    let blobs = kept.join("blobs/sha256");
+    let layer =
+        fs::read_dir(&blobs).unwrap().flatten().max_by_key(|blob| blob.metadata().unwrap().len()).unwrap();
+    let mut bytes = fs::read(layer.path()).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(layer.path(), bytes).unwrap();
+    for broken in ["a changed layer", "no index"] {
+        let other = TestEnv::with_images();
+        let built = other.coracle(["build", "--network=none", &from, "-t", "made"]).arg(&dir).ok();
+        assert!(built.stderr.contains("it is not used"), "{broken}: {built}");
+        assert_eq!(run(&other, "made", "cat /x"), "x");
+        other.coracle(["system", "check"]).ok();
+        fs::remove_file(kept.join("index.json")).ok();
+    }
+    let call = env.coracle(["build", "--layers=false", "--cache-to=type=local,dest=x"]).arg(&dir);
+    call.fails(125).says("no result of a step to keep");
+}
+
+/// As buildx has it: what is reserved stays, and enough room on the disk leaves everything.
+#[test]
+fn prune_leaves_what_there_is_room_for() {
+    let env = TestEnv::with_images();
+    let dir =
+        context(&env, "context", &[("Containerfile", "FROM busybox\nRUN echo x >/x\nRUN echo y >/y\n")]);
+    worked(&env, &dir, &[]);
+    let prune = |options: &[&str]| env.coracle(["builder", "prune", "-a", "-f"]).args(options).ok();
+    for options in [
+        &["--min-free-space=1"][..],
+        &["--reserved-space=1g"],
+        &["--keep-storage=1g"],
+        &["--max-used-space=1", "--reserved-space=1g"],
+    ] {
+        prune(options);
+        assert!(worked(&env, &dir, &[]).is_empty(), "{options:?}");
+    }
+    prune(&["--max-used-space=1"]);
+    assert_eq!(worked(&env, &dir, &[]), ["2/3", "3/3"]);
+}

@@ -1,0 +1,15 @@
+//! The result of a build.
+
+use super::event::Warning;
+use crate::image::{Digest, Platform};
+
+/// What a build has made.
+#[derive(Debug, Clone, Default)]
+pub struct Built {
+    /// The image of each platform, last the one that has the names; none where no image was asked for.
+    pub images: Vec<(Platform, Digest)>,
+    /// The index of several platforms.
+    pub index: Option<Digest>,
+    /// What the build checks found.
+    pub warnings: Vec<Warning>,
+}

@@ -1,0 +1,60 @@
+//! Images of several platforms as one OCI layout: an index of their manifests (OCI image spec, image-index.md).
+
+use super::manifest::{Descriptor, Index, OCI_INDEX, PlatformOf};
+use super::save::{Dir, Sink, oci_end, oci_image, place};
+use crate::error::{Context, Kind, Result};
+use crate::image::{Digest, Image, Platform, Reference};
+use crate::storage::Store;
+use crate::storage::pack::{Options, Packer};
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::path::Path;
+
+/// Images that are one to others.
+#[derive(Debug)]
+pub struct Several<'a> {
+    /// Each with what it is for.
+    pub images: &'a [(Platform, Image)],
+    /// The names of the whole.
+    pub names: &'a [Reference],
+    /// What the index says about it.
+    pub annotations: &'a BTreeMap<String, String>,
+}
+
+impl Several<'_> {
+    /// Writes an archive; gives the digest of the index.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`] when a blob is missing or damaged, or the output takes no more.
+    pub fn save_archive(&self, store: &Store, out: impl Write) -> Result<Digest> {
+        let mut packer = Packer::new(out, Options { to_file: true, ..Options::default() });
+        let digest = self.save(store, &mut packer)?;
+        packer.finish().map(|_| digest)
+    }
+
+    /// Writes into an empty directory; gives the digest of the index.
+    ///
+    /// # Errors
+    /// As [`Several::save_archive`].
+    pub fn save_directory(&self, store: &Store, dir: &Path) -> Result<Digest> {
+        self.save(store, &mut Dir(dir))
+    }
+
+    fn save(&self, store: &Store, sink: &mut dyn Sink) -> Result<Digest> {
+        sink.directory("blobs")?;
+        sink.directory("blobs/sha256")?;
+        let mut done = HashSet::new();
+        let mut entries = Vec::new();
+        for (platform, image) in self.images {
+            let Platform { os, architecture, variant } = platform.clone();
+            let entry = oci_image(store, image, &mut done, sink)?;
+            entries.push(Descriptor { platform: Some(PlatformOf { architecture, os, variant }), ..entry });
+        }
+        let index = Index::new(entries).annotated(self.annotations);
+        let bytes = serde_json::to_vec(&index).context(Kind::Image, || "write an index")?;
+        let digest = Digest::sha256_of(&bytes);
+        sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
+        oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), self.names, sink)?;
+        Ok(digest)
+    }
+}
