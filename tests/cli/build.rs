@@ -5,6 +5,7 @@ mod cache;
 mod corpus;
 mod mounts;
 mod outputs;
+mod projects;
 
 use crate::common::{Output, TestEnv};
 use std::fs;
