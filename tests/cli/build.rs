@@ -13,6 +13,7 @@ mod limits;
 mod mounts;
 mod outputs;
 mod platforms;
+mod projects;
 mod squash;
 
 use crate::common::{Output, TestEnv};

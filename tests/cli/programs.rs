@@ -22,7 +22,7 @@ const TOOLS: &str = "sudo,passwd,mount,findutils,procps,diffutils,pinentry-curse
     gpgv,python3-minimal";
 
 /// Runs a program that fills a new directory `name` of the cache; `None`, with the reason printed, when it cannot.
-fn kept(name: &str, fill: impl FnOnce(&Path) -> Vec<Command>) -> Option<PathBuf> {
+pub(crate) fn kept(name: &str, fill: impl FnOnce(&Path) -> Vec<Command>) -> Option<PathBuf> {
     let dir = cache_dir().join(name);
     let _lock = cache_lock();
     if dir.exists() {
@@ -44,7 +44,7 @@ fn kept(name: &str, fill: impl FnOnce(&Path) -> Vec<Command>) -> Option<PathBuf>
     Some(dir)
 }
 
-fn command(line: &[&str]) -> Command {
+pub(crate) fn command(line: &[&str]) -> Command {
     let mut command = Command::new(line[0]);
     command.args(&line[1..]);
     command

@@ -41,8 +41,13 @@ impl TestEnv {
     /// A data root that sees the images every run test needs (`busybox`) through a shared read-only
     /// store, prepared once per test process.
     pub(crate) fn with_images() -> TestEnv {
+        TestEnv::over(shared_store())
+    }
+
+    /// A data root that sees the images of another store.
+    pub(crate) fn over(store: &Path) -> TestEnv {
         let mut env = TestEnv::new();
-        env.stores.push(shared_store().to_owned());
+        env.stores.push(store.to_owned());
         env
     }
 
