@@ -1,20 +1,12 @@
 //! The binary called `docker`.
 
 use super::ps::{IDLE, field, start};
-use crate::common::{
-    Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary, eventually, shared_registry,
-};
+use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, eventually, shared_registry};
 use serde_json::Value;
 
 /// This call under docker's name.
 pub(crate) fn docker(env: &TestEnv, args: &[&str]) -> Call {
-    let link = env.path().join("docker");
-    if !link.exists() {
-        std::os::unix::fs::symlink(coracle_binary(), &link).unwrap();
-    }
-    let (root, run) = (env.root(), env.runroot());
-    let call = env.program(&link).arg("--root").arg(root).arg("--runroot").arg(run);
-    call.args(args)
+    env.called("docker", args)
 }
 
 fn objects(text: &str) -> Vec<Value> {
@@ -233,14 +225,7 @@ fn a_new_volume_is_roots_to_docker_and_the_users_to_podman() {
         let call = call.args(["run", "--rm", "--network=none", "-u=7", "-v", &volume]);
         call.args(["busybox", "stat", "-c", "%u:%g", "/new"]).ok().text().to_owned()
     };
-    let under = |name: &str| match name {
-        "docker" => {
-            let stores: Vec<String> =
-                env.stores().map(|store| format!("--storage-opt=additionalimagestore={store}")).collect();
-            docker(&env, &[""; 0]).args(stores)
-        }
-        _ => env.coracle([""; 0]),
-    };
+    let under = |name: &str| env.called(name, [""; 0]);
     assert_eq!(owner(under("podman"), "a"), "7:0");
     assert_eq!(owner(under("docker"), "a"), "7:0");
     assert_eq!(owner(under("docker"), "b"), "0:0");
@@ -268,10 +253,7 @@ fn a_forced_removal_waits_for_nothing() {
 #[test]
 fn a_terminal_without_one_for_input_is_refused() {
     let env = TestEnv::with_images();
-    let stores: Vec<String> =
-        env.stores().map(|store| format!("--storage-opt=additionalimagestore={store}")).collect();
-    let run =
-        docker(&env, &[""; 0]).args(stores).args(["run", "--rm", "-it", "--network=none", "busybox", "cat"]);
+    let run = docker(&env, &["run", "--rm", "-it", "--network=none", "busybox", "cat"]);
     run.fails(1).says("the input device is not a TTY");
     assert!(env.containers().is_empty());
     env.coracle(["run", "-d", "--name=c", "--network=none", "busybox", "sleep", "1000"]).ok();

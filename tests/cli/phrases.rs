@@ -1,20 +1,7 @@
 //! The words and exit codes that programs look for, of podman and, under its name, of docker: one table.
 
-use crate::common::{Call, Layer, Output, TestEnv, busybox, coracle_binary, eventually, shared_registry};
+use crate::common::{Layer, Output, TestEnv, busybox, eventually, shared_registry};
 use std::net::TcpListener;
-
-/// This call under another name.
-fn called(env: &TestEnv, name: &str, words: &[&str]) -> Call {
-    let link = env.path().join(name);
-    if !link.exists() {
-        std::os::unix::fs::symlink(coracle_binary(), &link).unwrap();
-    }
-    let mut call = env.program(&link).arg("--root").arg(env.root()).arg("--runroot").arg(env.runroot());
-    for store in env.stores() {
-        call = call.arg("--storage-opt").arg(format!("additionalimagestore={store}"));
-    }
-    call.args(words)
-}
 
 /// Whatever docker ends with: it has no phrase for it.
 const ANY: i32 = -1;
@@ -411,7 +398,7 @@ fn programs_find_the_words_and_codes_they_look_for() {
         for (name, (says, code)) in [("podman", podman), ("docker", docker)] {
             let words: Vec<String> = words.split(' ').map(filled).collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let output = called(&env, name, &words).run();
+            let output = env.called(name, &words).run();
             let one_line = output.stderr.lines().filter(|line| !line.starts_with("Hint: ")).count();
             let lacks: Vec<String> =
                 says.iter().map(|text| filled(text)).filter(|text| !output.stderr.contains(text)).collect();
@@ -444,7 +431,7 @@ fn progress(output: &Output) -> bool {
 fn warnings_have_the_form_and_the_words_of_each() {
     let env = TestEnv::with_images();
     let run = |name, options: &[&str]| {
-        called(&env, name, &["run", "--rm"]).args(options).args(["busybox", "true"]).ok().stderr
+        env.called(name, ["run", "--rm"]).args(options).args(["busybox", "true"]).ok().stderr
     };
     let ports = ["--network", "host", "-p", "8080:80"];
     let podman = run("podman", &ports);
@@ -468,14 +455,14 @@ fn warnings_have_the_form_and_the_words_of_each() {
             env.coracle(["exec", "deaf", "test", "-e", "/dev/shm/ready"]).run().code == 0
         });
         let words = "StopSignal SIGTERM failed to stop container deaf in 1 seconds, resorting to SIGKILL";
-        let stopped = called(&env, name, &["stop", "-t", "1", "deaf"]).ok();
+        let stopped = env.called(name, ["stop", "-t", "1", "deaf"]).ok();
         assert_eq!(stopped.stderr.contains(words), says, "{stopped}");
         assert!(says || stopped.stderr.is_empty(), "{stopped}");
         env.coracle(["start", "deaf"]).ok();
         eventually("deafness", || {
             env.coracle(["exec", "deaf", "test", "-e", "/dev/shm/ready"]).run().code == 0
         });
-        let removed = called(&env, name, &["rm", "-f", "-t", "1", "deaf"]).ok();
+        let removed = env.called(name, ["rm", "-f", "-t", "1", "deaf"]).ok();
         assert_eq!(removed.stderr.contains(words), says, "{removed}");
     }
 }
@@ -490,7 +477,7 @@ fn archives_are_neither_typed_nor_shown() {
         ("docker", "save x", "cowardly refusing to save to a terminal"),
     ] {
         let words: Vec<&str> = words.split(' ').collect();
-        let mut session = called(&env, name, &words).pty();
+        let mut session = env.called(name, &words).pty();
         expectrl::Expect::expect(&mut session, says).unwrap();
     }
 }
