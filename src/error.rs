@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
+mod command;
 pub mod phrases;
 mod warning;
 
+pub use command::commands_of;
 pub use warning::Warning;
 
 /// The result of everything that can fail with a message for the user.

@@ -10,15 +10,6 @@ pub fn docker() -> bool {
     identity() == Identity::Docker
 }
 
-/// What the program is called in what it says about itself.
-pub(super) fn program(own: &str) -> &str {
-    match identity() {
-        Identity::Docker => "docker",
-        Identity::Podman => "podman",
-        Identity::Coracle => own,
-    }
-}
-
 /// A failure and its causes in one line.
 pub(super) fn words(error: &Error) -> String {
     if docker() { error.in_dockers_words() } else { error.in_one_line() }

@@ -261,3 +261,16 @@ fn a_terminal_without_one_for_input_is_refused() {
     docker(&env, &["exec", "-t", "c", "true"]).ok();
     docker(&env, &["rm", "-f", "c"]).ok();
 }
+
+#[test]
+fn hints_give_commands_of_the_name() {
+    let env = TestEnv::new();
+    for (name, hint) in [
+        ("podman", "\nHint: List containers: podman ps -a\n"),
+        ("docker", "\nHint: List containers: docker ps -a\n"),
+    ] {
+        let output = env.called(name, ["logs", "nosuch"]).run();
+        assert!(output.stderr.ends_with(hint), "{output}");
+    }
+    env.coracle(["logs", "nosuch"]).fails(125).says("Hint: List containers: coracle ps -a");
+}
