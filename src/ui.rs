@@ -39,7 +39,7 @@ pub fn report(error: &Error) {
         return;
     }
     // Messages may quote a registry or an image; hints are ours and may hold a file to write.
-    let mut text = format!("Error: {}\n", printable(&dialect::words(error)));
+    let mut text = format!("{}: {}\n", dialect::beginning(error), printable(&dialect::words(error)));
     for excerpt in error.excerpts() {
         text.push_str(excerpt);
     }

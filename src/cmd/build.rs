@@ -1,7 +1,7 @@
 //! `coracle build`.
 
 use crate::build::{self, Failure};
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::host::{self, Env};
 use crate::ui;
 use crate::ui::build::{Mode, Progress};
@@ -30,6 +30,11 @@ pub use options::Args;
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a step that fails.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    // Docker builds with a client of its own.
+    built(args, env).map_err(Error::of_client)
+}
+
+fn built(args: Args, env: &Env) -> Result<ExitCode> {
     let caller = host::caller()?;
     let dialect = super::dialect();
     let quiet = args.output.quiet;
@@ -74,7 +79,7 @@ fn failed(failure: Failure, dialect: Dialect) -> Result<ExitCode> {
         None => *error,
     };
     let Some(code) = code else { return Err(error) };
-    ui::report(&error);
+    ui::report(&error.of_client());
     Ok(ExitCode::from(if dialect == Dialect::Docker { 1 } else { code }))
 }
 
@@ -90,7 +95,7 @@ fn mode(asked: Option<Mode>, quiet: bool, caller: &host::Caller) -> Result<Mode>
     usual.map_or(Ok(Mode::Auto), |(_, text)| {
         use clap::ValueEnum as _;
         Mode::from_str(text, true)
-            .map_err(|_| crate::error::Error::new(Kind::Usage, format!("BUILDKIT_PROGRESS is {text:?}")))
+            .map_err(|_| Error::new(Kind::Usage, format!("BUILDKIT_PROGRESS is {text:?}")))
             .map_err(|error| error.hint("Give it as auto, plain, tty, rawjson, quiet or none."))
     })
 }

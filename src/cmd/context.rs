@@ -100,6 +100,7 @@ fn known(name: &str) -> Result<()> {
     match name {
         DEFAULT => Ok(()),
         other => Err(Error::new(Kind::NotFound, format!("context {other:?} does not exist"))
+            .of_client()
             .hint("Use default, the only context that there is.")),
     }
 }

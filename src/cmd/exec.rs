@@ -111,7 +111,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         })?),
     };
     let started = exec.start(terminal.is_some()).map_err(|e| match terminal {
-        Some(_) => e,
+        // Docker's client shows what the engine writes to its output.
+        Some(_) => e.of_client(),
         // As in podman, what was to be run does not matter.
         None => e.of_kind(Kind::Runtime),
     });

@@ -15,6 +15,11 @@ pub(super) fn words(error: &Error) -> String {
     if docker() { error.in_dockers_words() } else { error.in_one_line() }
 }
 
+/// What that line begins with.
+pub(super) fn beginning(error: &Error) -> &'static str {
+    if docker() && error.is_engines() { "Error response from daemon" } else { "Error" }
+}
+
 /// The exit code of a failure of ours among several objects.
 pub(super) fn failed() -> ExitCode {
     if docker() { ExitCode::FAILURE } else { ExitCode::from(FAILED) }

@@ -27,6 +27,7 @@ const PRINTED: &[&str] = &[
     "Directory Transport",
     "Docker Root Dir",
     "Format is for",
+    "Error response from",
     "FUSE in user",
     "ID: ",
     "Image ID: ",

@@ -31,7 +31,7 @@ const ROWS: &[Row] = &[
     row(
         "logs nosuch",
         (&["no container with name or ID \"nosuch\" found: no such container"], 125),
-        (&["No such container: nosuch"], 1),
+        (&["Error response from daemon: No such container: nosuch"], 1),
     ),
     row(
         "rm nosuch",
@@ -56,12 +56,12 @@ const ROWS: &[Row] = &[
             ],
             127,
         ),
-        (&["exec: \"nosuch\": executable file not found in $PATH"], 127),
+        (&["Error response from daemon: exec: \"nosuch\": executable file not found in $PATH"], 127),
     ),
     row(
         "exec run /nosuch",
         (&["executable file", "not found in $PATH", "No such file or directory"], 127),
-        (&["exec: \"/nosuch\"", "no such file or directory"], 127),
+        (&["Error: exec: \"/nosuch\"", "no such file or directory"], 127),
     ),
     row(
         "exec -d run nosuch",
@@ -105,7 +105,7 @@ const ROWS: &[Row] = &[
         (&["no such volume"], 1),
     ),
     row("volume rm nosuch", (&["no such volume"], 1), (&["no such volume"], 1)),
-    row("inspect nosuch", (&["no such object: \"nosuch\""], 125), (&["No such object: nosuch"], 1)),
+    row("inspect nosuch", (&["no such object: \"nosuch\""], 125), (&["Error: No such object: nosuch"], 1)),
     row(
         "container inspect nosuch",
         (&["no such container \"nosuch\""], 125),
@@ -114,7 +114,12 @@ const ROWS: &[Row] = &[
     row(
         "exec made true",
         (&["can only create exec sessions on running containers: container state improper"], 255),
-        (&["is not running"], 1),
+        (&["Error response from daemon: container made is not running"], 1),
+    ),
+    row(
+        "build /nosuch",
+        (&["context must be a directory: \"/nosuch\""], 125),
+        (&["Error: unable to prepare context: path \"/nosuch\" not found"], 1),
     ),
     row(
         "kill made",
@@ -124,7 +129,7 @@ const ROWS: &[Row] = &[
     row(
         "attach made",
         (&["you can only attach to running containers", "container state improper"], 125),
-        (&["is not running"], 1),
+        (&["Error: you cannot attach to a stopped container, start it first", "is not running"], 1),
     ),
     row(
         "run --nosuch busybox",
@@ -180,7 +185,12 @@ const ROWS: &[Row] = &[
     row(
         "rmi USED",
         (&["image used by MADE: image is in use by a container"], 2),
-        (&["conflict: unable to"], 1),
+        (&["conflict: unable to", "(must be forced)", "image is being used by stopped container MADE"], 1),
+    ),
+    row(
+        "rmi LIVE",
+        (&["image is in use by a container"], 2),
+        (&["conflict: unable to", "(cannot be forced)", "image is being used by running container"], 1),
     ),
     row(
         "run -p 127.0.0.1:PORT:80 busybox true",
@@ -190,17 +200,17 @@ const ROWS: &[Row] = &[
     row(
         "cp run:/nosuch .",
         (&["\"/nosuch\" could not be found on container run: no such file or directory"], 125),
-        (&["Could not find the file /nosuch in container run"], 1),
+        (&["Error response from daemon: Could not find the file /nosuch in container run"], 1),
     ),
     row(
         "cp /nosuch run:/",
         (&["\"/nosuch\" could not be found on the host"], 125),
-        (&["/nosuch: no such file or directory"], 1),
+        (&["Error: lstat /nosuch: no such file or directory"], 1),
     ),
     row(
         "cp tree run:/etc/passwd",
         (&["destination must be a directory when copying a directory"], 125),
-        (&["cannot copy directory"], 1),
+        (&["Error: cannot copy directory"], 1),
     ),
     alike_code("cp - run:/etc/passwd", &["destination must be a directory when copying from stdin"], 125, 1),
     row(
@@ -260,6 +270,7 @@ const ROWS: &[Row] = &[
     ),
     alike_code("kill --signal nosuch run", &["invalid signal: nosuch"], 125, 125),
     alike_code("kill --signal 65 run", &["valid signals are 1 through 64"], 125, 125),
+    alike_code("export -o /nosuch/x run", &["Error: create /nosuch/x: no such file or directory"], 125, 1),
     row(
         "load -i text",
         (&["payload does not match any of the supported image formats"], 125),
@@ -315,7 +326,7 @@ const ROWS: &[Row] = &[
     row(
         "port run 81",
         (&["failed to find published port \"81/tcp\""], 125),
-        (&["No public port '81/tcp' published for run"], 1),
+        (&["Error: No public port '81/tcp' published for run"], 1),
     ),
     row(
         "exec run",
@@ -363,6 +374,8 @@ fn scene() -> (TestEnv, Vec<(&'static str, String)>) {
         "-c",
         "mkdir -p /tmp/sub; : > /tmp/file; trap 'exit 0' TERM; while :; do sleep 0.05; done",
     ];
+    let (live, _) = env.pulled(busybox().layer(Layer::new().file("live", 0o644, "")), "phrases/live");
+    with(&["run", "-d", "--name", "live"]).args([&live, "sleep", "1000"]).ok();
     let run = id(with(&["run", "-d", "--name", "run"]).args(idle).ok());
     let made = id(with(&["create", "--name", "made", "-v", "data:/data"]).args([&used, "true"]).ok());
     with(&["create", "--name", "missing"]).args(["busybox", "nosuch"]).ok();
@@ -380,6 +393,7 @@ fn scene() -> (TestEnv, Vec<(&'static str, String)>) {
         ("RUN", run),
         ("MADE", made),
         ("USED", used),
+        ("LIVE", live),
         ("NONE", shared_registry().reference("phrases/none", "1")),
         ("REGISTRY", shared_registry().address().to_owned()),
     ];
@@ -402,7 +416,8 @@ fn programs_find_the_words_and_codes_they_look_for() {
             let one_line = output.stderr.lines().filter(|line| !line.starts_with("Hint: ")).count();
             let lacks: Vec<String> =
                 says.iter().map(|text| filled(text)).filter(|text| !output.stderr.contains(text)).collect();
-            let lines = output.stderr.matches("Error: ").count().max(1);
+            let errors = output.stderr.lines().filter(|line| line.starts_with("Error"));
+            let lines = errors.count().max(1);
             if output.code != *code && *code != ANY
                 || !lacks.is_empty()
                 || output.code != 0 && one_line != lines && !progress(&output)
