@@ -52,6 +52,7 @@ const PRINTED: &[&str] = &[
     "Syntax error",
     "Terminal and output",
     "This account's",
+    "Total reclaimed",
     "Trying to pull",
     "U and ro",
     "U is for",

@@ -274,3 +274,49 @@ fn hints_give_commands_of_the_name() {
     }
     env.coracle(["logs", "nosuch"]).fails(125).says("Hint: List containers: coracle ps -a");
 }
+
+/// With `--format json` one line each, as from docker.
+#[test]
+fn contexts_and_secrets_are_described_in_lines() {
+    let env = TestEnv::new();
+    let context = docker(&env, &["context", "inspect", "--format", "json"]).ok();
+    assert_eq!(objects(&context.stdout).len(), 1);
+    env.coracle(["secret", "create", "s", "-"]).stdin(b"x".to_vec()).ok();
+    let secret = docker(&env, &["secret", "inspect", "--format", "json", "s"]).ok();
+    assert_eq!(objects(&secret.stdout).len(), 1);
+}
+
+#[test]
+fn prune_has_headings_and_a_sum() {
+    let env = TestEnv::new();
+    let (_, image) = env.pulled(busybox(), "docker/prune");
+    let id = start(&env, "ended", &["-v", "/data"], "exit 0");
+    env.coracle(["wait", "ended"]).ok();
+    let prune = |kind: &str, listed: &str| {
+        let options = if kind == "image" { "-af" } else { "-f" };
+        let pruned = docker(&env, &[kind, "prune", options]).ok().stdout;
+        let sum = pruned.strip_prefix(&format!("{listed}Total reclaimed space: "));
+        sum.unwrap_or_else(|| panic!("{pruned}")).trim_end().to_owned()
+    };
+    let freed = prune("container", &format!("Deleted Containers:\n{id}\n\n"));
+    assert!(freed.ends_with("kB"), "{freed}");
+    assert_eq!(prune("container", ""), "0B");
+    let volume = env.coracle(["volume", "ls", "-q"]).ok().text().to_owned();
+    prune("volume", &format!("Deleted Volumes:\n{volume}\n\n"));
+    let freed = prune("image", &format!("Deleted Images:\ndeleted: sha256:{image}\n\n"));
+    assert!(freed.ends_with("MB"), "{freed}");
+}
+
+#[test]
+fn a_volume_without_a_name_is_anonymous() {
+    let env = TestEnv::new();
+    let name = docker(&env, &["volume", "create", "--label", "a=b"]).ok().text().to_owned();
+    let labels = "{{json .Labels}}";
+    let shown = docker(&env, &["volume", "inspect", "-f", labels, &name]).ok();
+    assert_eq!(shown.text(), r#"{"a":"b","com.docker.volume.anonymous":""}"#);
+    let by_label = ["volume", "ls", "-q", "--filter", "label=com.docker.volume.anonymous"];
+    assert_eq!(docker(&env, &by_label).ok().text(), name);
+    let podmans = env.coracle(["volume", "create"]).ok().text().to_owned();
+    assert_eq!(env.coracle(["volume", "prune", "-f"]).ok().text(), name);
+    assert_eq!(env.coracle(["volume", "ls", "-q"]).ok().text(), podmans);
+}
