@@ -113,6 +113,14 @@ phrases! {
     program_not_found(program: &str) CommandNotFound,
         "executable file `{program}` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
         "exec: {program:?}: executable file not found in $PATH: no such file or directory";
+    /// The working directory for `exec` is not in the container.
+    no_directory_to_enter(path: &str) CommandNotFound,
+        "chdir to `{path}`: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+        "chdir to cwd ({path:?}) set in config.json failed: no such file or directory";
+    /// A container's working directory is not in it, and is not the image's.
+    no_working_directory(path: &str, container: &str) NotExecutable,
+        "workdir {path:?} does not exist on container {container}",
+        "workdir {path:?} does not exist on container {container}";
     /// A program in the container, by its path, cannot be executed.
     not_executable(program: &str) NotExecutable,
         "OCI permission denied: exec {program:?}",

@@ -309,6 +309,7 @@ fn a_symlink_as_the_target_leads_to_what_is_written() {
 #[test]
 fn relative_paths_begin_in_the_working_directory() {
     let env = TestEnv::new();
+    fs::create_dir_all(env.busybox_rootfs().join("srv/app")).unwrap();
     start(&env, "web", &["-w", "/srv/app"], IDLE);
     env.file("f", "content");
     cp(&env, &["f", "web:."]);

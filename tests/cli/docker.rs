@@ -16,6 +16,7 @@ fn objects(text: &str) -> Vec<Value> {
 #[test]
 fn cp_copies_links_and_begins_at_the_root() {
     let env = TestEnv::new();
+    std::fs::create_dir(env.busybox_rootfs().join("srv")).unwrap();
     start(
         &env,
         "web",
