@@ -61,8 +61,10 @@ fn the_monitor_checks_and_everybody_shows_it() {
 #[test]
 fn a_check_by_hand_has_exit_codes() {
     let env = TestEnv::new();
-    let options = ["--health-cmd", "test -e /tmp/well", "--health-interval=disable"];
+    let check = ["--health-cmd", "test -e /tmp/well", "--health-interval=disable"];
+    let options = [&check[..], &["--health-start-interval=2s"]].concat();
     start(&env, "web", &options, IDLE);
+    assert_eq!(field(&env, "web", "{{.Config.Healthcheck.StartInterval}}"), "2s");
     assert_eq!(status(&env, "web"), "starting");
     assert!(shown(&env, "web").ends_with(" (starting)"));
     assert_eq!(env.coracle(["healthcheck", "run", "web"]).fails(1).text(), "unhealthy");
