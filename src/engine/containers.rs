@@ -59,4 +59,4 @@ pub use signal::signal;
 pub use sources::look_up;
 pub use stop::{Stopped, Stopping, stop};
 pub use update::{UpdateRequest, update};
-pub use wait::{Condition, wait_until};
+pub use wait::{Condition, wait_first, wait_until};
