@@ -21,6 +21,7 @@ pub(in crate::plan) fn facts() -> Facts {
         },
         account: crate::plan::ids::Account {
             available: (65537, 65537),
+            host: crate::container::ids::IdMaps::default(),
             ids: (1000, 1000),
             entry: Some("me:*:1000:1000:Me:/home/me:/bin/sh".into()),
         },
