@@ -16,7 +16,7 @@ pub mod export;
 mod find;
 mod force;
 pub mod health;
-mod id_file;
+pub mod id_file;
 mod init;
 mod kill;
 pub mod listing;

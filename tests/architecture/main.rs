@@ -187,12 +187,11 @@ const PATH_RULE_EXCEPTIONS: [&str; 5] = [
 
 /// What reads text as text: files that a person has written, which are refused by name if they are none, and a number
 /// of the kernel's.
-const TEXT_FILES: [&str; 7] = [
-    "src/cmd/exec.rs",
+const TEXT_FILES: [&str; 6] = [
     "src/cmd/options/devices.rs",
     "src/cmd/options/files.rs",
     "src/cmd/options/spaces.rs",
-    "src/engine/containers/selector.rs",
+    "src/engine/containers/id_file.rs",
     "src/host/config.rs",
     "src/registry/conf.rs",
 ];

@@ -86,7 +86,8 @@ fn every_way_of_naming() {
     let env = TestEnv::new();
     let ids: Vec<String> = ["a", "b", "c", "d"].map(|name| start(&env, name, &[], "exit 0")).to_vec();
     env.coracle(["wait", "a", "b", "c", "d"]).ok();
-    let cidfile = env.file("cid", &ids[0]);
+    // As in podman, the first line counts.
+    let cidfile = env.file("cid", format!("{}\nnobody\n", ids[0]));
     env.coracle(["container", "rm", "--cidfile"]).arg(&cidfile).ok();
     assert_eq!(env.coracle(["rm", "--filter", "name=b"]).ok().text(), ids[1]);
     assert_eq!(env.coracle(["rm", "-l"]).ok().text(), ids[3]);
