@@ -432,3 +432,14 @@ fn case_09_a_sparse_giant_fills_no_disk() {
     env.coracle(["volume", "create", "again"]).ok();
     env.coracle(["volume", "import", "again", "-"]).stdin(exported).ok();
 }
+
+#[test]
+fn what_cannot_be_written_has_no_hint_about_the_store() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    env.file("f", "content");
+    for place in ["/proc/sys/kernel/hostname", "/proc/cpuinfo", "/sys/new"] {
+        let output = env.coracle(["cp", "f", &format!("web:{place}")]).fails(125);
+        assert!(!output.stderr.contains("--root"), "{output}");
+    }
+}
