@@ -315,6 +315,22 @@ fn the_monitor_is_small_again_after_its_checks() {
 }
 
 #[test]
+fn a_check_that_ends_after_its_removal_leaves_no_health() {
+    let env = TestEnv::new();
+    let slow = "touch /began; while [ ! -e /go ]; do sleep 0.05; done";
+    let options = ["--health-interval=disable", "--health-timeout=1h", "--health-cmd", slow];
+    start(&env, "web", &options, IDLE);
+    let inside = |words: &[&str]| env.coracle(["exec", "web"]).args(words).run();
+    let checking = env.coracle(["healthcheck", "run", "web"]).start();
+    eventually("the check runs", || inside(&["test", "-e", "/began"]).code == 0);
+    env.coracle(["update", "--no-healthcheck", "web"]).ok();
+    inside(&["touch", "/go"]);
+    let output = checking.wait();
+    assert!(output.code == 125 && output.stderr.contains("has no defined healthcheck"), "{output}");
+    assert!(!shown(&env, "web").contains("healthy"), "{}", shown(&env, "web"));
+}
+
+#[test]
 fn update_changes_the_check_of_a_container_that_runs() {
     let env = TestEnv::new();
     start(&env, "web", &["--health-cmd=false", "--health-interval=100ms", "--health-retries=1"], IDLE);
