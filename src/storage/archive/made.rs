@@ -9,7 +9,6 @@ use crate::storage::images::NewImage;
 use crate::storage::layers::{Adopted, StackLayer};
 use crate::storage::unpack::{Limits, decode};
 use crate::storage::{SharedLock, Store};
-use crate::text::units;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
@@ -239,10 +238,10 @@ fn documents(
 ) -> Result<(Vec<u8>, Vec<u8>)> {
     let bytes = serde_json::to_vec(config).context(Kind::Image, || "write the configuration")?;
     if bytes.len() as u64 > SMALL_BLOB_MAX {
-        let size = units::size(bytes.len() as u64);
+        let size = bytes.len();
         return Err(Error::new(
             Kind::Image,
-            format!("the image's configuration is too large: {size}, and at most 4 MiB are read"),
+            format!("the image's configuration is too large: {size} bytes, and at most 4 MiB are read"),
         )
         .hint("Set fewer or shorter variables and labels; files in the image can be of any size."));
     }
