@@ -90,7 +90,7 @@ impl<'a> Maker<'a> {
         match whiteout::meaning(dir, name)? {
             Meaning::Internal => return Ok(()),
             Meaning::Opaque => return self.opaque(dir),
-            Meaning::Whiteout(hidden) => return self.whiteout(dir, hidden),
+            Meaning::Whiteout(hidden) => return self.whiteout(entry, dir, hidden),
             Meaning::Plain => {}
         }
         // Nothing may be made for them: not a node, and not a way to it either.
@@ -128,13 +128,19 @@ impl<'a> Maker<'a> {
         whiteout::set_opaque(parent.as_fd()).map_err(fail)
     }
 
-    fn whiteout(&mut self, dir: &[u8], hidden: &[u8]) -> Result<()> {
+    fn whiteout(&mut self, entry: &Entry, dir: &[u8], hidden: &[u8]) -> Result<()> {
         let path = join(dir, hidden);
         let fail = |e| failed("make whiteout", &path, e);
         let parent = self.tree.parent(dir)?;
         let name = c_name(hidden)?;
         match lstat(parent.as_fd(), &name).map_err(fail)? {
-            None => whiteout::make(parent.as_fd(), &name).map_err(fail),
+            None => {
+                whiteout::make(parent.as_fd(), &name).map_err(fail)?;
+                // Packed again, it is what it was.
+                let time = mtime(entry);
+                utimensat(&parent, name.as_c_str(), &time, &time, UtimensatFlags::NoFollowSymlink)
+                    .map_err(fail)
+            }
             Some(status) if file_type(&status) == SFlag::S_IFDIR => {
                 let own = openat(parent.as_fd(), name.as_c_str(), DIRECTORY, Mode::empty()).map_err(fail)?;
                 whiteout::set_opaque(own.as_fd()).map_err(fail)
