@@ -22,7 +22,7 @@ pub(super) enum Fetched {
     /// A file.
     File(Box<WebDownload>, File),
     /// A file that is the one of last time, as its server says: it is not here.
-    Known(HttpSource, How, Note),
+    Known(Box<Known>),
     /// The files of a commit.
     Commit {
         /// What counts of them.
@@ -40,6 +40,14 @@ pub(super) struct Note {
     validator: Validator,
     digest: Digest,
     modified: Option<i64>,
+}
+
+/// A file that is known and not here.
+#[derive(Debug)]
+pub(super) struct Known {
+    source: HttpSource,
+    how: How,
+    note: Note,
 }
 
 /// How ADD wants it.
@@ -73,7 +81,8 @@ pub(super) fn fetch(job: &Job<'_>, remote: Remote, how: &How) -> Result<Fetched>
             let note = note.and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
             let Some(found) = download(job, &source, how, note.as_ref().map(|note| note.validator.clone()))?
             else {
-                return note.map(|note| Fetched::Known(source, how.clone(), note)).ok_or_else(lost);
+                let known = |note| Fetched::Known(Box::new(Known { source, how: how.clone(), note }));
+                return note.map(known).ok_or_else(lost);
             };
             let note = Note {
                 validator: found.validator.clone(),
@@ -124,7 +133,8 @@ impl Fetched {
     /// # Errors
     /// What cannot be had, or is another one by now.
     pub(super) fn here(&self, job: &Job<'_>) -> Result<Option<Fetched>> {
-        let Fetched::Known(source, how, note) = self else { return Ok(None) };
+        let Fetched::Known(known) = self else { return Ok(None) };
+        let Known { source, how, note } = &**known;
         let found = download(job, source, how, None)?.ok_or_else(lost)?;
         if found.digest != note.digest {
             let why = format!("{} was changed while it was fetched", source.shown());
@@ -140,7 +150,7 @@ impl Fetched {
     pub(super) fn key(&self) -> String {
         match self {
             Fetched::File(download, _) => format!("{} {:?}", download.digest, download.modified),
-            Fetched::Known(_, _, note) => format!("{} {:?}", note.digest, note.modified),
+            Fetched::Known(known) => format!("{} {:?}", known.note.digest, known.note.modified),
             Fetched::Commit { counts, .. } => counts.clone(),
         }
     }
