@@ -31,8 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut code = format!("pub(super) const MENTIONED: &[&str] = &{:?};\n", Vec::from_iter(&mentioned));
     code.push_str("pub(super) const EMBEDDED: &[(&[&str], &[u8])] = &[\n");
     for capabilities in [&[][..], &["CAP_SYS_CHROOT"]] {
-        let path = compile_for(&profile, &machine, capabilities, &out)?;
-        writeln!(code, "    (&{capabilities:?}, include_bytes!({path:?})),")?;
+        // Beside this code, so that a target directory may be moved.
+        let name = compile_for(&profile, &machine, capabilities, &out)?;
+        writeln!(code, "    (&{capabilities:?}, include_bytes!({name:?})),")?;
     }
     code.push_str("];\n");
     fs::write(out.join("seccomp.rs"), code)?;
@@ -44,10 +45,10 @@ fn compile_for(
     machine: &str,
     capabilities: &[&str],
     out: &Path,
-) -> Result<PathBuf, Box<dyn Error>> {
+) -> Result<String, Box<dyn Error>> {
     let set: BTreeSet<String> = capabilities.iter().map(|c| (*c).to_owned()).collect();
-    let path = out.join(format!("seccomp-{}.bpf", set.len()));
-    let file = File::create(&path)?;
+    let name = format!("seccomp-{}.bpf", set.len());
+    let file = File::create(out.join(&name))?;
     profile.compile(&Target { machine, capabilities: &set, kernel: None }, &file)?;
-    Ok(path)
+    Ok(name)
 }

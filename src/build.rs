@@ -32,6 +32,7 @@ mod job;
 mod key;
 pub mod language;
 mod metadata;
+mod namespace;
 mod origin;
 mod plan;
 pub mod request;
@@ -103,7 +104,14 @@ pub fn build<'a>(
     }
     // They were built in another order.
     results.sort_by_key(|(job, _)| request.platforms.iter().position(|platform| *platform == job.platform));
-    vertices.during("exporting to image", |_, _| export::export(request, &mut results, &mut built))?;
+    vertices.during("exporting to image", |vertex, report| {
+        let mut done = |what: String| report(Event::Progress { vertex, what, current: 0, total: Some(0) });
+        done("exporting layers".to_owned());
+        export::export(request, &mut results, &mut built)?;
+        built.images.iter().for_each(|(_, id)| done(format!("writing image {id}")));
+        request.names.iter().for_each(|name| done(format!("naming to {name}")));
+        Ok(())
+    })?;
     if let Some((job, _)) = results.first()
         && !request.cache.to.is_empty()
     {

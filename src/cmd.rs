@@ -40,6 +40,7 @@ pub mod options;
 pub mod pause;
 pub mod pod;
 pub mod port;
+mod pruned;
 pub mod ps;
 pub mod pull;
 pub mod rename;

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
+mod command;
 pub mod phrases;
 mod warning;
 
+pub use command::commands_of;
 pub use warning::Warning;
 
 /// The result of everything that can fail with a message for the user.
@@ -82,6 +84,7 @@ pub struct Error {
     hints: Vec<String>,
     excerpt: Option<Box<str>>,
     names_image: bool,
+    of_client: bool,
 }
 
 impl Error {
@@ -95,6 +98,7 @@ impl Error {
             hints: Vec::new(),
             excerpt: None,
             names_image: false,
+            of_client: false,
         }
     }
 
@@ -131,6 +135,18 @@ impl Error {
     pub fn naming_image(mut self) -> Self {
         self.names_image = true;
         self
+    }
+
+    /// Marks what docker's client finds out by itself, though it is not about the command line.
+    #[must_use]
+    pub fn of_client(mut self) -> Self {
+        self.of_client = true;
+        self
+    }
+
+    /// Whether it is docker's engine that says so, and not its client.
+    pub fn is_engines(&self) -> bool {
+        !self.of_client && !matches!(self.kind, Kind::Usage | Kind::OutputLost | Kind::OutputClosed)
     }
 
     /// Makes it another kind of failure, where it means something else.

@@ -17,6 +17,9 @@ pub use digest::{ChainId, DiffId, Digest};
 pub use platform::Platform;
 pub use reference::Reference;
 
+/// Most layers of an image, as the kernel's overlay takes no more (`OVL_MAX_STACK`).
+pub const LAYERS_MAX: usize = 500;
+
 /// A local image, as the store hands it out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {

@@ -10,6 +10,7 @@ mod copy;
 pub mod device;
 pub mod env;
 pub mod health;
+pub mod id_lines;
 pub mod ids;
 pub mod keys;
 pub mod limits;

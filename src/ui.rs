@@ -1,7 +1,7 @@
 //! What the user sees: errors, tables, templates, progress. The only place that prints.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the room that prints")]
 
-use crate::error::{Error, Kind, Warning};
+use crate::error::{Error, Kind, Warning, commands_of};
 use crate::text::printable;
 use std::io::Write;
 use std::process::ExitCode;
@@ -39,13 +39,13 @@ pub fn report(error: &Error) {
         return;
     }
     // Messages may quote a registry or an image; hints are ours and may hold a file to write.
-    let mut text = format!("Error: {}\n", printable(&dialect::words(error)));
+    let mut text = format!("{}: {}\n", dialect::beginning(error), printable(&dialect::words(error)));
     for excerpt in error.excerpts() {
         text.push_str(excerpt);
     }
     if std::env::var_os(HINTS).is_none_or(|wanted| wanted != "0") {
         for hint in error.hints() {
-            text.push_str(&format!("Hint: {hint}\n"));
+            text.push_str(&format!("Hint: {}\n", commands_of(hint, identity().name())));
         }
     }
     // A closed standard error leaves nobody to tell.

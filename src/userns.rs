@@ -326,16 +326,15 @@ pub fn host_uid() -> u32 {
     map.iter().find_map(|extent| extent.out(own)).unwrap_or(own)
 }
 
-/// How many users and groups, counted from 0 without a gap, the shared namespace has or will have.
+/// The map that the shared namespace has or will have.
 ///
 /// # Errors
 /// When the own map cannot be read.
-pub fn available() -> Result<(u32, u32), Failure> {
-    let map = match inside() {
+pub fn shared_map() -> Result<IdMap, Failure> {
+    Ok(match inside() {
         true => IdMap { uids: own_map("uid_map")?, gids: own_map("gid_map")? },
         false => IdMap::of_user(geteuid(), getegid()),
-    };
-    Ok((subid::count(&map.uids), subid::count(&map.gids)))
+    })
 }
 
 fn single_group() -> bool {

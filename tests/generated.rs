@@ -19,7 +19,7 @@ fn wanted() -> BTreeMap<String, Vec<u8>> {
     for (shell, name) in
         [(Shell::Bash, "coracle.bash"), (Shell::Zsh, "_coracle"), (Shell::Fish, "coracle.fish")]
     {
-        files.insert(format!("completions/{name}"), script(shell).unwrap().into_bytes());
+        files.insert(format!("completions/{name}"), script(shell, "coracle").unwrap().into_bytes());
     }
     files.insert("docs/kernel-features.md".into(), coracle::host::features_markdown().into_bytes());
     page(&coracle::cli::whole(), &[], &mut files);

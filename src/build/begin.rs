@@ -10,7 +10,7 @@ use super::state::State;
 use super::vertices::{self, Vertices};
 use crate::engine::images::pull::Message;
 use crate::error::Result;
-use crate::image::{Image, Platform};
+use crate::image::{Image, Platform, Reference};
 use crate::registry::Event as pull;
 use std::collections::HashMap;
 
@@ -42,7 +42,7 @@ pub(super) fn courses(job: &mut Job<'_>, vertices: &mut Vertices<'_>) -> Result<
             begun.push(stage);
         }
         if !news {
-            return Ok(begun.into_iter().map(|stage| course(job, stage, vertices)).collect());
+            return Ok(begun.into_iter().map(|stage| course(job, stage, &images, vertices)).collect());
         }
     }
 }
@@ -63,7 +63,7 @@ fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -
         if images.contains_key(&key) {
             continue;
         }
-        let what = format!("[internal] load metadata for {name}");
+        let what = format!("[internal] load metadata for {}", shown(job, name));
         let image = vertices.during(what, |vertex, report| {
             job.image(name, of_stage, &mut |message| {
                 if let Some(event) = pull_event(vertex, message) {
@@ -114,7 +114,14 @@ fn own_triggers(job: &Job<'_>, instructions: &[Instruction]) -> Result<Vec<Instr
     Ok(triggers)
 }
 
-fn course(job: &Job<'_>, begun: Begun, vertices: &mut Vertices<'_>) -> Course {
+/// An image's name with everything that it stands for.
+fn shown(job: &Job<'_>, name: &str) -> String {
+    let here = job.store().images().find(name).ok().flatten().and_then(|image| image.reference);
+    let reference = here.or_else(|| name.parse::<Reference>().ok());
+    reference.map_or_else(|| name.to_owned(), |reference| reference.canonical())
+}
+
+fn course(job: &Job<'_>, begun: Begun, images: &Images, vertices: &mut Vertices<'_>) -> Course {
     let Begun { number, state, below, triggers: mut instructions } = begun;
     let stage = &job.file.stages[number];
     instructions.extend(stage.instructions.iter().cloned());
@@ -128,11 +135,25 @@ fn course(job: &Job<'_>, begun: Begun, vertices: &mut Vertices<'_>) -> Course {
         Some(label) => format!("{label} {called}"),
         None => called,
     };
-    let (first, names) = vertices::names(&called, &stage.original, &instructions);
-    let from = vertices.declare(first, false);
-    vertices.tell(Event::Cached(from));
+    let from = match &job.graph.nodes[number].origin {
+        Origin::Image(name) => Some(name.as_str()),
+        Origin::Context(name) => job.contexts.image_of(name),
+        Origin::Scratch | Origin::Stage(_) => None,
+    };
+    let platform = job.graph.nodes[number].platform.clone();
+    let named = |name: &str| {
+        let image = images.get(&(name.to_owned(), platform.clone()))?;
+        image.reference.as_ref().map(Reference::canonical)
+    };
+    let from = from.map(|name| named(name).unwrap_or_else(|| name.to_owned()));
+    let (first, names) = vertices::names(&called, from.as_deref(), &instructions);
+    if let Some(first) = first {
+        let from = vertices.declare(first);
+        vertices.tell(Event::Started(from));
+        vertices.tell(Event::Done(from));
+    }
     let vertices: Vec<Option<VertexId>> =
-        names.into_iter().map(|name| name.map(|name| vertices.declare(name, false))).collect();
+        names.into_iter().map(|name| name.map(|name| vertices.declare(name))).collect();
     let cache = &job.request.cache;
     let named = |name: &String| stage.name.as_ref() == Some(&name.to_ascii_lowercase());
     let cached = !cache.ignore && !cache.ignore_stages.iter().any(named);

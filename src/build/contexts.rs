@@ -80,7 +80,7 @@ impl Context {
         if !remembered.is_changed() {
             return Ok(());
         }
-        store.build_cache().remember(&self.identity, &remembered.to_bytes())
+        store.build_cache().remember(&store.shared()?, &self.identity, &remembered.to_bytes())
     }
 }
 

@@ -13,6 +13,7 @@ use super::state::{Layer, State};
 use super::steps::{self, Failed, Prepared, Step, Work};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
+use crate::image::LAYERS_MAX;
 use crate::storage::build::StepRecord;
 use chrono::SecondsFormat;
 
@@ -79,6 +80,9 @@ impl Course {
         while let Some(instruction) = self.instructions.get(self.done) {
             let at = instruction.at;
             let wrong = |why: String| Stopped::from(job.fault(at, why));
+            if self.state.is_too_large() {
+                return Err(wrong("the image's configuration gets larger than 4 MiB here".to_owned()));
+            }
             if metadata::apply(&mut self.state, &job.scope, job.escape(), &instruction.does).map_err(wrong)? {
                 self.done += 1;
                 continue;
@@ -101,7 +105,7 @@ impl Course {
                 Err(error) => return Err(located(error)),
             };
             let Some(vertex) = vertex else { return Ok(Reached::Lacking) };
-            let found = if self.cached { self.look_up(job, &step) } else { None };
+            let found = if self.cached { Self::look_up(job, &step).map_err(located)? } else { None };
             let record = match found {
                 Some(record) => {
                     around.tell(Event::Cached(vertex));
@@ -118,6 +122,10 @@ impl Course {
                 })?,
             };
             let layer = layer(job, &record).map_err(located)?;
+            if layer.is_some() && self.state.layers.len() >= LAYERS_MAX {
+                let many = format!("an image has at most {LAYERS_MAX} layers, and this would be one more");
+                return Err(wrong(many));
+            }
             let created = job.time().unwrap_or(record.created);
             next.add(step.told, layer, created.to_rfc3339_opts(SecondsFormat::Nanos, true));
             next.steps.push(step.key);
@@ -127,8 +135,10 @@ impl Course {
         Ok(Reached::End)
     }
 
-    fn look_up(&self, job: &Job<'_>, step: &Step<Work>) -> Option<StepRecord> {
-        job.store().build_cache().get(&step.key).filter(|record| job.is_fresh(record.created))
+    /// The result of an earlier build, which stays from now on for as long as this one lasts.
+    fn look_up(job: &Job<'_>, step: &Step<Work>) -> Result<Option<StepRecord>> {
+        let found = job.running.get(&job.store().shared()?, &step.key)?;
+        Ok(found.filter(|record| job.is_fresh(record.created)))
     }
 
     /// Works a step off. Who works at the same one elsewhere is waited for, and then it is done.
@@ -144,7 +154,7 @@ impl Course {
         // Who is to stop is killed.
         let _lock = cache.lock_step(&step.key, &|| false)?;
         if self.cached
-            && let Some(record) = self.look_up(job, step)
+            && let Some(record) = Self::look_up(job, step)?
         {
             around.tell(Event::Cached(vertex));
             return Ok(record);
@@ -155,7 +165,7 @@ impl Course {
         record.archive = layer.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
         record.chain = layer.map(|layer| layer.chain);
         if job.request.cache.keeps() {
-            cache.put(&record)?;
+            cache.put(&job.store().shared()?, &record)?;
         }
         around.tell(Event::Done(vertex));
         Ok(record)

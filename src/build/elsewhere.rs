@@ -22,7 +22,7 @@ pub(super) fn import(job: &Job<'_>) {
             &[job.running.descriptor()],
             |_| {
                 let _maker = enter(job.store())?;
-                let needs = |layers: &[_]| job.running.needs_layers(&job.store().shared()?, layers);
+                let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
                 let dir = File::open(dir).context(Kind::Usage, || "open the directory")?;
                 import_cache(job.store(), &Source::directory(dir.into()), &needs)
             },

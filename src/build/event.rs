@@ -19,8 +19,6 @@ pub enum Event {
         vertex: VertexId,
         /// What is shown of it: `[build 2/5] RUN make`, `[internal] load build context`.
         name: String,
-        /// Whether it is of interest only when it fails or takes long.
-        internal: bool,
     },
     /// Its work begins.
     Started(VertexId),

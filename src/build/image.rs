@@ -7,9 +7,7 @@
 use super::job::Job;
 use super::key;
 use super::state::{Layer, State};
-use crate::engine::images::enter;
 use crate::error::Result;
-use crate::fork;
 use crate::image::{Digest, ImageConfig, Reference};
 use crate::storage::archive::{RecordImage, record_image};
 use crate::storage::build::{StepKind, StepRecord};
@@ -69,18 +67,19 @@ fn dated(job: &Job<'_>, mut config: ImageConfig) -> Result<ImageConfig> {
     let key = key::of("image", &config);
     let cache = job.store().build_cache();
     let usable = |record: &StepRecord| !job.request.cache.ignore && job.is_fresh(record.created);
-    let mut found = cache.get(&key).filter(usable);
+    let earlier = || -> Result<_> { Ok(cache.get(&job.store().shared()?, &key).filter(usable)) };
+    let mut found = earlier()?;
     if found.is_none() {
         // Of several at once, the first one's time counts.
         let _lock = cache.lock_step(&key, &|| false)?;
-        found = cache.get(&key).filter(usable);
+        found = earlier()?;
         if found.is_none() {
-            cache.put(&StepRecord::new(key.clone(), StepKind::Internal, "image"))?;
-            found = cache.get(&key);
+            let record = StepRecord::new(key.clone(), StepKind::Internal, "image");
+            cache.put(&job.store().shared()?, &record)?;
+            found = Some(record);
         }
     }
-    let created = found.map_or_else(Utc::now, |record| record.created);
-    config.created = Some(shown(created));
+    config.created = found.map(|record| shown(record.created));
     Ok(config)
 }
 
@@ -98,19 +97,14 @@ fn write(
     let store = job.store();
     let base = state.base.as_ref().map(|id| job.base(id)).transpose()?;
     let layers: Vec<Adopted> = state.layers.iter().filter_map(made).collect();
-    // It may be here already, and then nothing has to be written back.
-    fork::leaf::<(), _>(
-        "image",
-        &[job.running.descriptor()],
-        |_| {
-            let _maker = enter(store)?;
-            let (config, family) = (config.clone(), job.request.family);
-            let new =
-                RecordImage { base: base.as_ref(), layers: &layers, config, family, annotations, names };
-            Ok(record_image(store, &store.shared()?, new)?.id)
-        },
-        |()| {},
-    )
+    // The layers are in their places, so this needs no other namespace, and no process to enter it. The image may be here
+    // already, and then nothing has to be written back.
+    let _making = store.making()?;
+    // It may take long, and nobody is to wait for that.
+    store.layers().settle(&state.chain())?;
+    let (config, family) = (config.clone(), job.request.family);
+    let new = RecordImage { base: base.as_ref(), layers: &layers, config, family, annotations, names };
+    Ok(record_image(store, &store.shared()?, new)?.id)
 }
 
 /// A layer that is not the base image's.

@@ -180,9 +180,15 @@ pub(super) fn read(
 ) -> Result<Read> {
     let trust = request.trust();
     let means = Means { store: engine.store, caller, retry: request.registry.retry, trust: Some(&trust) };
-    let opened = vertices.during("[internal] load build context", |vertex, report| {
-        context::open(&means, &request.context, &mut |progress| report(shown(vertex, progress)))
-    })?;
+    let opened = match &request.context {
+        // There is nothing to load: its files are read where they are.
+        here @ (ContextSource::Directory(_) | ContextSource::None) => {
+            context::open(&means, here, &mut |_| {})?
+        }
+        elsewhere => vertices.during("[internal] load build context", |vertex, report| {
+            context::open(&means, elsewhere, &mut |progress| report(shown(vertex, progress)))
+        })?,
+    };
     let search = Search {
         cwd: Some(&caller.cwd),
         names: if request.dockerfile_first { &DOCKER_NAMES } else { &NAMES },
@@ -190,10 +196,18 @@ pub(super) fn read(
     let texts = containerfile::read(&means, &opened, &request.files, search, &mut |_| {})?;
     let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
     let name = names.join(", ");
-    let what = format!("[internal] load build definition from {name}");
-    let file = vertices.during(what, |_, _| {
+    let file_name = |text: &Text| match text.name.rsplit('/').next() {
+        Some(last) if !last.is_empty() => last.to_owned(),
+        _ => text.name.clone(),
+    };
+    let files: Vec<String> = texts.iter().map(file_name).collect();
+    let what = format!("[internal] load build definition from {}", files.join(", "));
+    let file = vertices.during(what, |vertex, report| {
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.bytes.as_slice()).collect();
-        language::parse(&texts.join(&b'\n'), &name)
+        let text = texts.join(&b'\n');
+        let (what, current) = ("transferring dockerfile".to_owned(), text.len() as u64);
+        report(Event::Progress { vertex, what, current, total: None });
+        language::parse(&text, &name)
     })?;
     let ignore = vertices.during("[internal] load .dockerignore", |_, _| {
         ignored(&opened, texts.first(), request.ignore_file.as_deref())

@@ -61,7 +61,7 @@ pub(super) fn digest(
         },
         |()| {},
     )?;
-    job.store().build_cache().set_memo(&name, digest.as_str().as_bytes())?;
+    job.store().build_cache().set_memo(&job.store().shared()?, &name, digest.as_str().as_bytes())?;
     Ok(Some(digest))
 }
 

@@ -52,7 +52,7 @@ fn one_layer(job: &Job<'_>, state: &State, below: &State) -> Result<Option<Layer
     let cache = job.store().build_cache();
     let _lock = cache.lock_step(&key, &|| false)?;
     let usable = |record: &StepRecord| !job.request.cache.ignore && job.is_fresh(record.created);
-    if let Some(record) = cache.get(&key).filter(usable) {
+    if let Some(record) = job.running.get(&job.store().shared()?, &key)?.filter(usable) {
         return super::course::layer(job, &record);
     }
     let made = fork::leaf::<(), _>(
@@ -78,7 +78,7 @@ fn one_layer(job: &Job<'_>, state: &State, below: &State) -> Result<Option<Layer
         record.parent = below.layers.last().map(|layer| layer.chain.clone());
         record.archive = made.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
         record.chain = made.as_ref().map(|layer| layer.chain.clone());
-        cache.put(&record)?;
+        cache.put(&job.store().shared()?, &record)?;
     }
     Ok(made)
 }

@@ -2,6 +2,7 @@
 
 use crate::image::{ChainId, DiffId, Digest, HistoryEntry, Image, ImageConfig, Platform};
 use crate::plan::env::DEFAULT_PATH;
+use crate::storage::blobs::SMALL_BLOB_MAX;
 use serde::{Deserialize, Serialize};
 
 /// Where a stage stands between two instructions.
@@ -15,6 +16,8 @@ pub(super) struct State {
     pub base: Option<Digest>,
     /// Variables of ARG that are in force, in order.
     pub arguments: Vec<(String, Option<String>)>,
+    /// Bytes that this build's instructions have added to its history.
+    pub told: usize,
     /// Whether CMD was given in this stage: a later ENTRYPOINT leaves it.
     pub has_command: bool,
     /// The keys of the steps that led here, those of the stages below among them.
@@ -49,6 +52,7 @@ impl State {
             layers: Vec::new(),
             base: None,
             arguments: Vec::new(),
+            told: 0,
             has_command: false,
             steps: Vec::new(),
         }
@@ -65,6 +69,7 @@ impl State {
             layers,
             base: Some(image.id.clone()),
             arguments: Vec::new(),
+            told: 0,
             has_command: false,
             steps: Vec::new(),
         }
@@ -152,6 +157,11 @@ impl State {
         self.layers.extend(layer);
     }
 
+    /// Whether no image can have that much: everything that instructions set is in the history too.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.told as u64 > SMALL_BLOB_MAX
+    }
+
     /// Has history say of the steps after the first `of_base` that they made one layer, as podman's does: the last has
     /// it. With `all` it holds what those before made, too, and they are told no more.
     pub(super) fn history_of_one(&mut self, of_base: usize, all: bool, has_layer: bool) {
@@ -172,6 +182,7 @@ impl State {
     }
 
     fn tell(&mut self, created_by: String, created: Option<String>, empty_layer: bool) {
+        self.told += created_by.len() + self.config.author.as_ref().map_or(0, String::len);
         self.config.history.push(HistoryEntry {
             created,
             created_by: Some(created_by),

@@ -16,10 +16,10 @@ impl<'a> Vertices<'a> {
     }
 
     /// One more.
-    pub(super) fn declare(&mut self, name: impl Into<String>, internal: bool) -> VertexId {
+    pub(super) fn declare(&mut self, name: impl Into<String>) -> VertexId {
         self.last += 1;
         let vertex = VertexId(self.last);
-        (self.report)(Event::Declared { vertex, name: name.into(), internal });
+        (self.report)(Event::Declared { vertex, name: name.into() });
         vertex
     }
 
@@ -37,7 +37,7 @@ impl<'a> Vertices<'a> {
         name: impl Into<String>,
         work: impl FnOnce(VertexId, &mut dyn FnMut(Event)) -> crate::error::Result<T>,
     ) -> crate::error::Result<T> {
-        let vertex = self.declare(name, true);
+        let vertex = self.declare(name);
         self.tell(Event::Started(vertex));
         let done = work(vertex, self.report);
         self.tell(match &done {
@@ -48,13 +48,18 @@ impl<'a> Vertices<'a> {
     }
 }
 
-/// The names of a stage's steps, FROM first, in BuildKit's form: `[build 2/5] RUN make`. `None` for instructions that
-/// are no steps.
-pub(super) fn names(stage: &str, from: &str, instructions: &[Instruction]) -> (String, Vec<Option<String>>) {
+/// The names of a stage's steps in BuildKit's form: `[build 2/5] RUN make`. The first is FROM's, where the stage starts
+/// `from` an image. `None` for instructions that are no steps.
+pub(super) fn names(
+    stage: &str,
+    from: Option<&str>,
+    instructions: &[Instruction],
+) -> (Option<String>, Vec<Option<String>>) {
     let is_step = |instruction: &Instruction| {
         matches!(instruction.does, Does::Run(_) | Does::Copy(_) | Does::Add(_) | Does::WorkDir(_))
     };
-    let all = 1 + instructions.iter().filter(|instruction| is_step(instruction)).count();
+    let steps = instructions.iter().filter(|instruction| is_step(instruction)).count();
+    let all = usize::from(from.is_some()) + steps;
     let width = all.to_string().len();
     let blank = if stage.is_empty() { "" } else { " " };
     let mut number = 1;
@@ -63,7 +68,7 @@ pub(super) fn names(stage: &str, from: &str, instructions: &[Instruction]) -> (S
         number += 1;
         name
     };
-    let first = name(from);
+    let first = from.map(|from| name(&format!("FROM {from}")));
     let steps =
         instructions.iter().map(|instruction| is_step(instruction).then(|| name(&instruction.original)));
     let steps = steps.collect();

@@ -10,6 +10,7 @@ use super::course::{Course, Reached, Stopped};
 use super::event::{Event, VertexId};
 use super::image;
 use super::job::Job;
+use super::namespace;
 use super::state::State;
 use super::surroundings::Surroundings;
 use crate::error::{Context, Error, Kind, Result};
@@ -128,6 +129,7 @@ fn work(
     report: &mut dyn FnMut(Event),
 ) -> Result<(), Failure> {
     let signals = StopSignals::watch().context(Kind::Runtime, || "watch for signals")?;
+    let _namespace = namespace::keep(job);
     let mut yard = Yard {
         job,
         waiting: left,

@@ -1,7 +1,7 @@
 //! `coracle build`.
 
 use crate::build::{self, DebugShell, Stopped};
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::host::{self, Env};
 use crate::text::quoted;
 use crate::ui;
@@ -34,6 +34,11 @@ pub use options::Args;
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a step that fails.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    // Docker builds with a client of its own.
+    built(args, env).map_err(Error::of_client)
+}
+
+fn built(args: Args, env: &Env) -> Result<ExitCode> {
     let caller = host::caller()?;
     let words = args.context.clone();
     let dialect = super::dialect();
@@ -87,7 +92,7 @@ fn failed(stopped: Stopped<'_>, context: Option<&str>, dialect: Dialect) -> Resu
         error = error.hint("A shell opens in the state before the step. Leave it with: exit");
     }
     let Some(code) = code else { return Err(error) };
-    ui::report(&error);
+    ui::report(&error.of_client());
     if let Some(shell) = shell {
         look_around(&shell)?;
     }
@@ -124,7 +129,7 @@ fn mode(asked: Option<Mode>, quiet: bool, caller: &host::Caller) -> Result<Mode>
     usual.map_or(Ok(Mode::Auto), |(_, text)| {
         use clap::ValueEnum as _;
         Mode::from_str(text, true)
-            .map_err(|_| crate::error::Error::new(Kind::Usage, format!("BUILDKIT_PROGRESS is {text:?}")))
+            .map_err(|_| Error::new(Kind::Usage, format!("BUILDKIT_PROGRESS is {text:?}")))
             .map_err(|error| error.hint("Give it as auto, plain, tty, rawjson, quiet or none."))
     })
 }

@@ -55,7 +55,7 @@ pub enum Shell {
 /// # Errors
 /// When the file cannot be written.
 pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
-    let mut script = script(args.shell)?;
+    let mut script = script(args.shell, ui::identity().name())?;
     if args.no_desc {
         script = script.replace(&format!("{VARIABLE}="), &format!("{PLAIN}=1 {VARIABLE}="));
     }
@@ -68,11 +68,11 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The script that hooks this program's own engine into a shell.
+/// The script that hooks this program's own engine into a shell, for a command that has this name and is this program.
 ///
 /// # Errors
 /// None in practice: the script is written to memory.
-pub fn script(shell: Shell) -> Result<String> {
+pub fn script(shell: Shell, command: &str) -> Result<String> {
     let name = match shell {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",
@@ -83,7 +83,7 @@ pub fn script(shell: Shell) -> Result<String> {
     let engine = engine.completer(name).ok_or_else(failed)?;
     let mut script = Vec::new();
     engine
-        .write_registration(VARIABLE, "coracle", "coracle", "coracle", &mut script)
+        .write_registration(VARIABLE, command, command, command, &mut script)
         .map_err(|e| failed().caused_by(e))?;
     let script = String::from_utf8(script).map_err(|e| failed().caused_by(e))?;
     let changes: &[(&str, &str)] = match shell {

@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::{self, Env};
 use crate::ui::rows::{self, Listing};
 use crate::ui::{Shape, out};
-use crate::view;
+use crate::view::{self, Dialect};
 use std::process::ExitCode;
 
 /// The only context.
@@ -92,7 +92,7 @@ pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
 
 fn inspect(args: &InspectArgs, endpoint: &str) -> Result<()> {
     args.contexts.iter().try_for_each(|name| known(name))?;
-    let shape = Shape::parse(args.format.as_deref(), false)?;
+    let shape = Shape::parse(args.format.as_deref(), super::dialect() == Dialect::Docker)?;
     shape.print(&vec![view::context::record(DEFAULT, endpoint); args.contexts.len().max(1)])
 }
 
@@ -100,6 +100,7 @@ fn known(name: &str) -> Result<()> {
     match name {
         DEFAULT => Ok(()),
         other => Err(Error::new(Kind::NotFound, format!("context {other:?} does not exist"))
+            .of_client()
             .hint("Use default, the only context that there is.")),
     }
 }

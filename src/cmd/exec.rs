@@ -3,7 +3,8 @@
 use crate::cmd::options::attached::{input_is_no_terminal, lacks_terminal};
 use crate::cmd::options::files;
 use crate::engine::containers::exec::{self, ExecRequest};
-use crate::error::{Context, Error, Kind, Result};
+use crate::engine::containers::id_file;
+use crate::error::{Error, Kind, Result};
 use crate::host::{self, Caller, Env};
 use crate::plan::env::{EnvArg, EnvRequest};
 use crate::plan::keys::DetachKeys;
@@ -73,11 +74,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     }
     let store = super::store(env)?;
     let (dir, argv) = match (&args.cidfile, args.words.split_first()) {
-        (Some(file), _) => {
-            let context = || format!("reading CIDFile: open {}", file.display());
-            let text = std::fs::read_to_string(file).context(Kind::Usage, context)?;
-            (store.containers().find(text.trim())?, args.words.as_slice())
-        }
+        (Some(file), _) => (store.containers().find(&id_file::read(file)?)?, args.words.as_slice()),
         _ if args.latest => (store.containers().latest()?, args.words.as_slice()),
         (None, Some((name, argv))) => (store.containers().find(name)?, argv),
         (None, None) => return Err(exec::no_command()),
@@ -111,7 +108,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         })?),
     };
     let started = exec.start(terminal.is_some()).map_err(|e| match terminal {
-        Some(_) => e,
+        // Docker's client shows what the engine writes to its output.
+        Some(_) => e.of_client(),
         // As in podman, what was to be run does not matter.
         None => e.of_kind(Kind::Runtime),
     });

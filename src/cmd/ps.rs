@@ -95,10 +95,11 @@ fn detail(args: &Args) -> Detail {
     let Some(format) = args.format.as_deref() else {
         // Docker's table has the entry point and exposed ports, too.
         let spec = super::dialect() == Dialect::Docker && !args.quiet;
-        return Detail { spec, process: args.namespace, size: args.size || args.sort == "size" };
+        let size = args.size || args.sort == "size";
+        return Detail { spec, process: args.namespace, size, stopping: !args.quiet };
     };
     if rows::is_whole_json(Some(format)) {
-        return Detail { spec: true, process: true, size: args.size };
+        return Detail { spec: true, process: true, size: args.size, stopping: true };
     }
     // Every word behind a dot may be a field; a dot alone is all of them.
     let words: Vec<&str> = format
@@ -133,6 +134,7 @@ fn detail(args: &Args) -> Detail {
             "UTS",
         ]),
         size: args.size || args.sort == "size" || words.contains(&"Size"),
+        stopping: has(&["State", "Status"]),
     }
 }
 
@@ -225,10 +227,12 @@ mod tests {
     #[test]
     fn only_what_a_format_names_is_read() {
         let detail = |format: &str| detail(&Args { format: Some(format.into()), ..Args::default() });
-        assert_eq!(detail("{{.ID}} {{.Status}}"), Detail::default());
+        assert_eq!(detail("{{.ID}} {{.Status}}"), Detail { stopping: true, ..Detail::default() });
+        assert_eq!(detail("{{.ID}}"), Detail::default());
         assert_eq!(detail("table {{.Names}}\t{{.Labels}}"), Detail { spec: true, ..Detail::default() });
         assert!(detail("{{.Size}}").size && !detail("{{.Size}}").process);
         assert!(detail("{{json .}}").spec && detail("{{json .}}").process);
-        assert_eq!(super::detail(&Args::default()), Detail::default());
+        assert_eq!(super::detail(&Args::default()), Detail { stopping: true, ..Detail::default() });
+        assert_eq!(super::detail(&Args { quiet: true, ..Args::default() }), Detail::default());
     }
 }

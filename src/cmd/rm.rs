@@ -1,6 +1,6 @@
 //! `coracle rm`.
 
-use crate::cmd::options::selection::{SelectorArgs, missing};
+use crate::cmd::options::selection::SelectorArgs;
 use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::{self, RemoveRequest, Remover};
 use crate::error::{Kind, Result};
@@ -41,10 +41,17 @@ const EXIT_RUNNING: u8 = 2;
 /// A wrong selection; failures of single containers are reported here.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let mut chosen = args.which.chosen(&store, StatusFilter::Any)?;
-    if args.force {
-        chosen.retain(|(_, found)| !missing(found));
-    }
+    let chosen = match args.force {
+        true => args.which.existing(&store, StatusFilter::Any),
+        false => args.which.chosen(&store, StatusFilter::Any),
+    };
+    let chosen = match chosen {
+        Err(error) if error.kind() == Kind::NotFound => {
+            ui::report(&error);
+            return Ok(ExitCode::from(EXIT_MISSING));
+        }
+        other => other?,
+    };
     let how = RemoveRequest {
         all: args.which.all,
         depend: args.depend,

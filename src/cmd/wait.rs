@@ -1,10 +1,12 @@
 //! `coracle wait`.
 
+use crate::cmd::options::selection::is_unknown;
 use crate::engine::containers::selector::ContainerSelector;
 use crate::engine::containers::{self, Condition};
 use crate::error::{Kind, Result};
 use crate::host::Env;
 use crate::spec::health::Health;
+use crate::storage::containers::ContainerDir;
 use crate::ui;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +23,9 @@ pub struct Args {
     /// Wait for this state instead of the exit; of several the first one that is reached
     #[arg(long, value_name = "STATE", ignore_case = true, value_delimiter = ',')]
     pub condition: Vec<State>,
+    /// Wait for the first container only that reaches the state
+    #[arg(long)]
+    pub exit_first_match: bool,
     /// Ignore containers that do not exist
     #[arg(long)]
     pub ignore: bool,
@@ -75,11 +80,25 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let selection =
         ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };
     let conditions: Vec<Condition> = args.condition.iter().map(|state| (*state).into()).collect();
-    ui::each(selection.containers(&store)?, |(_, found)| {
-        let code = match found {
-            Err(e) if args.ignore && e.kind() == Kind::NotFound => None,
-            found => containers::wait_until(&store, &found?, &conditions)?,
-        };
-        Ok(Some(code.map_or_else(|| "-1".to_owned(), |code| code.to_string())))
+    let mut chosen = selection.containers(&store)?;
+    let is_missing = |found: &Result<ContainerDir>| {
+        found.as_ref().is_err_and(|error| args.ignore && error.kind() == Kind::NotFound)
+    };
+    // As in podman, all of them are looked up before any is waited for.
+    let refused = chosen.iter().position(|(_, found)| is_unknown(found) && !is_missing(found));
+    if let (Some(at), false) = (refused, ui::docker()) {
+        return chosen.swap_remove(at).1.map(|_| ExitCode::FAILURE);
+    }
+    let shown = |code: Option<u8>| code.map_or_else(|| "-1".to_owned(), |code| code.to_string());
+    if args.exit_first_match {
+        let found = chosen.into_iter().filter(|(_, found)| !is_missing(found));
+        let found: Vec<ContainerDir> = found.map(|(_, found)| found).collect::<Result<_>>()?;
+        let code = if found.is_empty() { None } else { containers::wait_first(&store, &found, &conditions)? };
+        return ui::out(&format!("{}\n", shown(code))).map(|()| ExitCode::SUCCESS);
+    }
+    ui::each(chosen, |(_, found)| {
+        let code =
+            if is_missing(&found) { None } else { containers::wait_until(&store, &found?, &conditions)? };
+        Ok(Some(shown(code)))
     })
 }

@@ -275,20 +275,28 @@ fn names(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()
 }
 
 fn layers(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
-    let mut old = Vec::new();
+    let mut left = Vec::new();
     for layer in store.images().unused_layers()? {
-        let path = store.layers().path(&layer)?;
-        let made = path.parent().and_then(|home| home.metadata().ok()?.modified().ok());
-        if made.is_some_and(|made| DateTime::<Utc>::from(made) < request.unused_since) {
-            old.push(layer);
+        let why = match store.layers().path(&layer) {
+            Ok(path) => {
+                let made = path.parent().and_then(|home| home.metadata().ok()?.modified().ok());
+                let old = made.is_some_and(|made| DateTime::<Utc>::from(made) < request.unused_since);
+                old.then_some("nothing uses it")
+            }
+            // It is listed all the same, for a build or `prune` to take it away.
+            Err(e) if e.kind() == Kind::NotFound => {
+                Some("it was not on the disk yet when the machine stopped, and nothing uses it")
+            }
+            Err(e) => return Err(e),
+        };
+        if let Some(why) = why {
+            report.found(&format!("layer {}: {why}", layer.0.short()));
+            left.push(layer);
         }
     }
-    for layer in &old {
-        report.found(&format!("layer {}: nothing uses it", layer.0.short()));
-    }
-    if request.repair && !old.is_empty() {
+    if request.repair && !left.is_empty() {
         let lock = store.exclusive()?;
-        for layer in store.images().discard_if_unused(&lock, &old)? {
+        for layer in store.images().discard_if_unused(&lock, &left)? {
             report.mended(&format!("layer {}", layer.0.short()));
         }
     }

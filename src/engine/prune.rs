@@ -9,6 +9,7 @@ use crate::image::Digest;
 use crate::storage::build::Entry;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
+use crate::storage::measure::Sizes;
 use crate::storage::volumes::{Users, Volume};
 use crate::storage::{Store, trash};
 
@@ -114,30 +115,43 @@ pub struct Pruned {
 pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
     let PruneRequest { leftovers, volumes, all_images, build_cache, of_containers, of_images, of_volumes } =
         request;
+    let (mut pruned, freed) = measured(store, |before| {
+        trash::collect_leftovers(store)?;
+        store.blobs().remove_partials()?;
+        let mut pruned = Pruned::default();
+        if !leftovers {
+            let (gone, failed) = containers(store, of_containers)?;
+            failed.into_iter().next().map_or(Ok(()), Err)?;
+            pruned.containers = gone;
+            if volumes {
+                pruned.volumes = volumes::remove_unused(store, &unused_volumes(store, &of_volumes)?)?;
+            }
+            let lock = store.exclusive()?;
+            pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
+            if let Some(request) = build_cache {
+                let wanted = |entry: &Entry| request.filters.accepts(&build_cache::Record::from(entry));
+                let asked = request.asked(store, before, &wanted)?;
+                pruned.build_cache = store.build_cache().prune(&lock, store.images(), before, asked)?;
+            }
+        }
+        Ok(pruned)
+    })?;
+    pruned.freed = freed;
+    Ok(pruned)
+}
+
+/// Does some work that removes things, empties the trash and tells how many bytes less are taken. The work is told what
+/// each directory of the store takes before.
+///
+/// # Errors
+/// Those of the work; when the store cannot be measured.
+pub fn measured<T>(store: &Store, work: impl FnOnce(&Sizes) -> Result<T>) -> Result<(T, u64)> {
     let before = disk_usage::sizes(store)?;
-    trash::collect_leftovers(store)?;
-    store.blobs().remove_partials()?;
-    let mut pruned = Pruned::default();
-    if !leftovers {
-        let (gone, failed) = containers(store, of_containers)?;
-        failed.into_iter().next().map_or(Ok(()), Err)?;
-        pruned.containers = gone;
-        if volumes {
-            pruned.volumes = volumes::remove_unused(store, &unused_volumes(store, &of_volumes)?)?;
-        }
-        let lock = store.exclusive()?;
-        pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
-        if let Some(request) = build_cache {
-            let wanted = |entry: &Entry| request.filters.accepts(&build_cache::Record::from(entry));
-            let asked = request.asked(store, &before, &wanted)?;
-            pruned.build_cache = store.build_cache().prune(&lock, store.images(), &before, asked)?;
-        }
-    }
+    let done = work(&before)?;
     containers::sweep(store)?;
     let after: u64 = disk_usage::sizes(store)?.values().sum();
     // What running containers write meanwhile must not make this negative.
-    pruned.freed = before.values().sum::<u64>().saturating_sub(after);
-    Ok(pruned)
+    Ok((done, before.values().sum::<u64>().saturating_sub(after)))
 }
 
 /// The volumes that no container uses and that meet the conditions, by name.

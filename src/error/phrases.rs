@@ -6,13 +6,15 @@
 use super::warning::Warning;
 use super::{Error, Kind};
 
-/// A table of functions, each of which makes an error of its kind: its arguments, podman's words, docker's words.
+/// A table of functions, each of which makes an error of its kind: its arguments, podman's words, docker's words, and
+/// `of_client` where it is docker's client that says them.
 macro_rules! phrases {
-    ($($(#[$about:meta])* $name:ident($($argument:ident: $type:ty),*) $kind:ident, $podman:literal, $docker:literal;)+) => {
+    ($($(#[$about:meta])* $name:ident($($argument:ident: $type:ty),*) $kind:ident, $podman:literal, $docker:literal
+       $(, $whose:ident)?;)+) => {
         $(
             $(#[$about])*
             pub fn $name($($argument: $type),*) -> Error {
-                Error::new(Kind::$kind, format!($podman)).as_docker(format!($docker))
+                Error::new(Kind::$kind, format!($podman)).as_docker(format!($docker))$(.$whose())?
             }
         )+
     };
@@ -70,7 +72,7 @@ phrases! {
     /// Nothing is called so.
     no_object(name: &str) NotFound,
         "no such object: {name:?}",
-        "No such object: {name}";
+        "No such object: {name}", of_client;
     /// A container cannot be entered: it does not run.
     not_running_to_exec(name: &str) NotRunning,
         "container {name}: can only create exec sessions on running containers: container state improper",
@@ -82,7 +84,7 @@ phrases! {
     /// A container has no streams: it does not run.
     not_running_to_attach(name: &str, state: &str) Conflict,
         "you can only attach to running containers. {name} is in state {state}: container state improper",
-        "you cannot attach to a stopped container, start it first: container {name} is not running";
+        "you cannot attach to a stopped container, start it first: container {name} is not running", of_client;
     /// A container has no processes: it does not run.
     not_running(name: &str, state: &str) Conflict,
         "container {name} is {state}, not running: container state improper",
@@ -99,14 +101,26 @@ phrases! {
     volume_in_use(name: &str, users: &str) Conflict,
         "volume {name} is being used by the following container(s): {users}: volume is being used",
         "remove {name}: volume is in use - [{users}]";
-    /// A container was made from an image.
+    /// A container was made from an image, and does not run.
     image_in_use(id: &str, user: &str) Conflict,
         "image used by {user}: image is in use by a container",
-        "conflict: unable to delete {id} (must be forced) - image is being used by container {user}";
+        "conflict: unable to delete {id} (must be forced) - image is being used by stopped container {user}";
+    /// A running container was made from an image.
+    image_in_use_by_running(id: &str, user: &str) Conflict,
+        "image used by {user}: image is in use by a container",
+        "conflict: unable to delete {id} (cannot be forced) - image is being used by running container {user}";
     /// A program is not in the container.
     program_not_found(program: &str) CommandNotFound,
         "executable file `{program}` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
         "exec: {program:?}: executable file not found in $PATH: no such file or directory";
+    /// The working directory for `exec` is not in the container.
+    no_directory_to_enter(path: &str) CommandNotFound,
+        "chdir to `{path}`: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+        "chdir to cwd ({path:?}) set in config.json failed: no such file or directory";
+    /// A container's working directory is not in it, and is not the image's.
+    no_working_directory(path: &str, container: &str) NotExecutable,
+        "workdir {path:?} does not exist on container {container}",
+        "workdir {path:?} does not exist on container {container}";
     /// A program in the container, by its path, cannot be executed.
     not_executable(program: &str) NotExecutable,
         "OCI permission denied: exec {program:?}",
@@ -118,7 +132,7 @@ phrases! {
     /// Nothing publishes this port of a container.
     port_not_published(port: &str, container: &str) NotFound,
         "failed to find published port {port:?}",
-        "No public port '{port}' published for {container}";
+        "No public port '{port}' published for {container}", of_client;
     /// A file to copy is not in the container.
     no_file_in_container(path: &str, container: &str) NotFound,
         "{path:?} could not be found on container {container}: no such file or directory",
@@ -126,11 +140,11 @@ phrases! {
     /// A file to copy is not on the host.
     no_file_on_host(path: &str) NotFound,
         "{path:?} could not be found on the host: no such file or directory",
-        "lstat {path}: no such file or directory";
+        "lstat {path}: no such file or directory", of_client;
     /// A directory is to be copied onto something that is none.
     not_a_directory_to_copy_to(shown: &str) Conflict,
         "{shown}: destination must be a directory when copying a directory",
-        "cannot copy directory: {shown} is not a directory";
+        "cannot copy directory: {shown} is not a directory", of_client;
     /// A file stands where a directory of the copy goes.
     in_the_way_of_directory(path: &str) Conflict,
         "error creating \"{path}\": file exists",

@@ -45,6 +45,8 @@ struct SentError {
     docker: Vec<String>,
     hints: Vec<String>,
     excerpts: Vec<String>,
+    /// Docker's client says it, not its engine.
+    of_client: bool,
     /// The failure at the bottom of the chain, whole, so that the parent can explain it.
     failure: Option<Failure>,
 }
@@ -58,6 +60,7 @@ impl From<&Error> for SentError {
             docker: e.dockers_chain(),
             hints: e.hints().into_iter().map(str::to_owned).collect(),
             excerpts: e.excerpts().into_iter().map(str::to_owned).collect(),
+            of_client: !e.is_engines(),
             failure: Failure::below(e).cloned(),
         }
     }
@@ -81,6 +84,7 @@ impl From<SentError> for Error {
         if let Some(cause) = below {
             error = error.caused_by(cause);
         }
+        let error = if sent.of_client { error.of_client() } else { error };
         let error = sent.hints.into_iter().fold(error, Error::hint);
         if sent.excerpts.is_empty() { error } else { error.excerpt(sent.excerpts.concat()) }
     }

@@ -12,6 +12,10 @@ pub enum Step {
     Execute,
     /// A user or group is looked up in the container.
     FindAccount,
+    /// The working directory is looked up in a container that is being started.
+    FindDirectory,
+    /// A process in a running container enters its working directory.
+    EnterDirectory,
     /// A fork, in the namespaces that the parent has.
     Start,
     /// The container is taken in hand, before its first step: another monitor may have it.
@@ -35,6 +39,8 @@ impl Step {
             Step::Other => "work on",
             Step::Execute => "execute",
             Step::FindAccount => "unable to find",
+            Step::FindDirectory => "find working directory",
+            Step::EnterDirectory => "enter working directory",
             Step::Start | Step::TakeContainer => "start",
             Step::MakeNamespaces => "make",
             Step::MapIds => "run",

@@ -1,5 +1,6 @@
 //! Log messages on standard error.
 
+use crate::error::commands_of;
 use crate::sys::process::{Identity, identity};
 use log::{LevelFilter, Log, Metadata, Record};
 use std::io::Write;
@@ -71,6 +72,7 @@ impl Log for Stderr {
 fn line(record: &Record<'_>, whose: Identity) -> String {
     // What an image or a registry wrote must not steer the terminal.
     let text = record.args().to_string().replace(char::is_control, " ");
+    let text = commands_of(&text, whose.name());
     match (record.level(), whose) {
         (level, Identity::Podman) => {
             let time = chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -98,6 +100,10 @@ mod tests {
         assert_eq!(record(log::Level::Warn, "a\x1b[2Jb\n", Identity::Coracle), "Warning: a [2Jb \n");
         assert_eq!(record(log::Level::Debug, "joined", Identity::Coracle), "debug coracle::x joined\n");
         assert_eq!(record(log::Level::Warn, "one id only", Identity::Docker), "WARNING: one id only\n");
+        assert_eq!(
+            record(log::Level::Warn, "see: coracle info", Identity::Docker),
+            "WARNING: see: docker info\n"
+        );
         let fields = record(log::Level::Warn, "no \"x\"", Identity::Podman);
         assert!(fields.starts_with("time=\"20"), "{fields}");
         assert!(fields.ends_with("\" level=warning msg=\"no \\\"x\\\"\"\n"), "{fields}");

@@ -113,6 +113,10 @@ impl Variables {
         }
     }
 
+    fn into_entries(self) -> Vec<String> {
+        self.0.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(n, _)| n == name)
     }
@@ -175,7 +179,22 @@ pub fn layer(
     if !variables.has("HOSTNAME") && !unset("HOSTNAME") {
         variables.set("HOSTNAME", hostname);
     }
-    variables.0.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    variables.into_entries()
+}
+
+/// What entries set, given the caller's environment: `NAME=value`.
+pub fn entries(set: &[EnvArg], caller: &[(String, String)]) -> Vec<String> {
+    let mut variables = Variables::default();
+    set.iter().for_each(|entry| variables.apply(entry, caller));
+    variables.into_entries()
+}
+
+/// An environment in which these entries are set and then these names are not.
+pub fn changed(env: &[String], set: &[String], unset: &[String]) -> Vec<String> {
+    let mut variables = Variables::default();
+    env.iter().chain(set).for_each(|entry| variables.set_entry(entry));
+    variables.0.retain(|(name, _)| !unset.contains(name));
+    variables.into_entries()
 }
 
 /// Puts values in the place of `$NAME` and `${NAME}`; a name without a value stands for nothing.
@@ -238,6 +257,15 @@ mod tests {
         assert_eq!(parse_file(text).unwrap(), args(&["A=1", "B= two words ", "D", "E=\"quoted\""]));
         let error = parse_file("A=1\nB C=2\n").unwrap_err();
         assert_eq!(error.message(), "line 2 is not an entry");
+    }
+
+    #[test]
+    fn environments_are_changed() {
+        let set = entries(&args(&["A=1", "APP_*", "NOT_THERE", "A=2"]), &caller());
+        assert_eq!(set, ["A=2", "APP_X=1", "APP_Y=2"]);
+        let before = ["PATH=/bin", "A=0", "B=1"].map(str::to_owned);
+        let after = changed(&before, &set, &["B".to_owned(), "APP_Y".to_owned()]);
+        assert_eq!(after, ["PATH=/bin", "A=2", "APP_X=1"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `--userns`: which user namespace a container uses, and its id map.
 
+use super::id_lines::{MapArg, Whose, filled, put_together};
 use super::option_values::OTHER_IDS;
 use crate::container::ids::{Extent, IdMaps};
 use crate::error::{Error, Kind, Result};
@@ -25,7 +26,12 @@ pub enum IdsRequest {
         size: Option<u32>,
     },
     /// These, line by line.
-    Given(IdMaps),
+    Given {
+        /// For users.
+        uids: Vec<MapArg>,
+        /// For groups.
+        gids: Vec<MapArg>,
+    },
     /// Those of another container, whose namespaces are shared.
     Of(IdMaps),
 }
@@ -33,42 +39,12 @@ pub enum IdsRequest {
 impl IdsRequest {
     /// What `--uidmap` and `--gidmap` ask for; one stands for both, as with podman.
     pub fn given(uids: &[MapArg], gids: &[MapArg]) -> Option<IdsRequest> {
-        let lines = |given: &[MapArg]| given.iter().map(|line| line.0).collect::<Vec<Extent>>();
         let (uids, gids) = match (uids, gids) {
             ([], []) => return None,
-            (one, []) | ([], one) => (lines(one), lines(one)),
-            (uids, gids) => (lines(uids), lines(gids)),
+            (one, []) | ([], one) => (one, one),
+            both => both,
         };
-        Some(IdsRequest::Given(IdMaps { uids, gids }))
-    }
-}
-
-/// One line of `--uidmap` or `--gidmap`, `CONTAINER:FROM[:COUNT]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MapArg(pub Extent);
-
-impl FromStr for MapArg {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        let wrong = || {
-            let message = format!("{s:?} is not a line of an id map");
-            refuse(message, "Write CONTAINER:FROM:COUNT, for example --uidmap 0:1:1000.")
-        };
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let parts: Vec<&str> = s.split(':').collect();
-        let numbers: Option<Vec<u32>> =
-            parts.iter().map(|part| part.parse().ok().filter(|_| digits(part))).collect();
-        let (inside, outside, count) = match numbers.as_deref() {
-            Some(&[inside, outside]) => (inside, outside, 1),
-            Some(&[inside, outside, count]) => (inside, outside, count),
-            _ => return Err(wrong()),
-        };
-        // The last number is none (attack case 28).
-        let fits = |first: u32| first.checked_add(count).is_some();
-        if count == 0 || !fits(inside) || !fits(outside) {
-            return Err(wrong());
-        }
-        Ok(MapArg(Extent { inside, outside, count }))
+        Some(IdsRequest::Given { uids: uids.to_vec(), gids: gids.to_vec() })
     }
 }
 
@@ -77,6 +53,8 @@ impl FromStr for MapArg {
 pub struct Account {
     /// How many users and groups the shared namespace has.
     pub available: (u32, u32),
+    /// Which ids of the host they are.
+    pub host: IdMaps,
     /// User and group.
     pub ids: (u32, u32),
     /// Its entry of `/etc/passwd`, without a password.
@@ -155,10 +133,12 @@ pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
     let found = match asked {
         IdsRequest::Same => return Ok(IdMaps::default()),
         IdsRequest::Of(maps) => return Ok(maps.clone()),
-        IdsRequest::Given(maps) => {
-            check_given("--uidmap", &maps.uids, account.available.0)?;
-            check_given("--gidmap", &maps.gids, account.available.1)?;
-            return Ok(maps.clone());
+        IdsRequest::Given { uids, gids } => {
+            let Account { available, host, .. } = account;
+            return Ok(IdMaps {
+                uids: given(uids, Whose::Users, &host.uids, available.0)?,
+                gids: given(gids, Whose::Groups, &host.gids, available.1)?,
+            });
         }
         IdsRequest::WithoutUser => IdMaps::without_user(account.available),
         IdsRequest::Kept { uid, gid, size } => {
@@ -173,6 +153,16 @@ pub(super) fn maps(asked: &IdsRequest, account: &Account) -> Result<IdMaps> {
         Error::new(Kind::Host, "--userns: another id map needs subordinate ids, and this account has none")
             .hint("See what is missing and how to get it: coracle info")
     })
+}
+
+/// The map that lines of options make, all ids where none is meant for it.
+fn given(args: &[MapArg], whose: Whose, host: &[Extent], available: u32) -> Result<Vec<Extent>> {
+    let mut lines = put_together(args, whose, host, available)?;
+    if lines.is_empty() {
+        lines = filled(lines, available);
+    }
+    check_given(whose.option(), &lines, available)?;
+    Ok(lines)
 }
 
 /// What the kernel would refuse without a word, and a container without a root.
@@ -251,6 +241,7 @@ mod tests {
     fn account() -> Account {
         Account {
             available: (11, 6),
+            host: IdMaps::default(),
             ids: (1000, 100),
             entry: Some("me:*:1000:100:Me, myself:/home/me:/bin/zsh".into()),
         }
@@ -305,23 +296,6 @@ mod tests {
     #[test]
     fn lines_are_checked_before_the_kernel_sees_them() {
         let line = |text: &str| text.parse::<MapArg>();
-        assert_eq!(line("0:1:10").unwrap().0, Extent { inside: 0, outside: 1, count: 10 });
-        assert_eq!(line("0:1").unwrap().0, Extent { inside: 0, outside: 1, count: 1 });
-        for bad in [
-            "",
-            "0",
-            "0:",
-            "0:1:",
-            "0:1:0",
-            "0:1:2:3",
-            "-1:0:1",
-            "+0:1:1",
-            "0:0x1:1",
-            "0:1:4294967295",
-            "4294967295:0:1",
-        ] {
-            assert!(line(bad).is_err(), "{bad}");
-        }
         let given = |lines: &[&str]| {
             let lines: Vec<MapArg> = lines.iter().map(|text| line(text).unwrap()).collect();
             maps(&IdsRequest::given(&lines, &[line("0:0:1").unwrap()]).unwrap(), &account())
@@ -338,6 +312,10 @@ mod tests {
         let both = IdsRequest::given(&[line("0:1:5").unwrap()], &[]).unwrap();
         let both = maps(&both, &Account { available: (6, 6), ..account() }).unwrap();
         assert_eq!(both.uids, both.gids);
+        let groups = IdsRequest::given(&[], &[line("g0:1:5").unwrap()]).unwrap();
+        let groups = maps(&groups, &account()).unwrap();
+        assert_eq!(groups.uids, [Extent { inside: 0, outside: 0, count: 11 }]);
+        assert_eq!(groups.gids, [Extent { inside: 0, outside: 1, count: 5 }]);
         assert_eq!(IdsRequest::given(&[], &[]), None);
     }
 

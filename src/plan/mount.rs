@@ -6,10 +6,11 @@ mod options;
 
 use crate::container::Name;
 use crate::error::{Error, Kind, Result};
+use crate::text::clean;
 use crate::text::csv::fields;
 pub use args::{ImageArg, MemorySize, MountArg, MountOption, SourceArg, TmpfsArg, VolumeArg};
 use options::Options;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The destination of a pattern whose matches are mounted where they are on the host.
@@ -24,16 +25,7 @@ pub fn clean_destination(text: &str) -> Result<PathBuf> {
     if !path.is_absolute() {
         return Err(Error::new(Kind::Usage, format!("mount destination {text:?} is not an absolute path")));
     }
-    let mut clean = PathBuf::from("/");
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            _ => {}
-        }
-    }
+    let clean = clean(path);
     if clean == Path::new("/") {
         return Err(Error::new(Kind::Usage, format!("mount destination {text:?} is the container's root"))
             .hint("To run in a directory of the host, use --rootfs DIR."));

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::image::RunConfig;
-use std::path::{Component, Path, PathBuf};
+use crate::text::clean;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// `--entrypoint`: a program, or a JSON array of a program and its first arguments; empty clears the
@@ -167,17 +168,7 @@ pub fn working_directory(asked: Option<&str>, image: Option<&RunConfig>) -> Resu
         None => image.map_or("", |c| c.working_dir.as_str()),
     };
     // Docker takes a relative directory of an image as one below the root.
-    let mut clean = PathBuf::from("/");
-    for part in Path::new(text).components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            _ => {}
-        }
-    }
-    Ok(clean)
+    Ok(clean(Path::new(text)))
 }
 
 /// `--hostname`: letters, digits, `-`, `_` and `.`, at most 64 bytes (sethostname(2)).

@@ -70,6 +70,10 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         argv: argv(&request, program.argv()),
         env: environment(&request, config, facts, &hostname, systemd)?,
         user: user(&request, config, ids::kept(&request.ids, &facts.account, &cwd, &mounts))?,
+        // Podman makes the image's only, docker any. Whether it may be made in a mount shows when that is there.
+        cwd_must_exist: request.process.cwd.is_some()
+            && !request.files.as_docker
+            && !mounts.iter().any(|mount| cwd.starts_with(&mount.destination)),
         cwd,
         umask: request.process.umask.unwrap_or(0o022),
         preserve_fds: request.process.preserve_fds,

@@ -8,7 +8,7 @@ use super::platform;
 use super::shown::shown;
 use crate::error::{Error, Kind, Result};
 use crate::image::media::{self, Compression};
-use crate::image::{Digest, Platform, document};
+use crate::image::{Digest, LAYERS_MAX, Platform, document};
 use oci_client::manifest as types;
 use serde::Deserialize;
 
@@ -16,8 +16,6 @@ use serde::Deserialize;
 pub(super) const MANIFEST_MAX: u64 = 4 << 20;
 /// Largest image configuration, in bytes.
 pub(super) const CONFIG_MAX: u64 = 4 << 20;
-/// Most layers of an image; the kernel's overlay takes fewer.
-const LAYERS_MAX: usize = 500;
 
 /// The `Accept` header: everything we can read.
 pub(super) fn accept() -> String {

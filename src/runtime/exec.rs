@@ -340,7 +340,7 @@ fn finish(link: &Link, root: &OwnedFd, order: &Order, stdio: &Stdio) -> Result<I
     let terminal = if plan.io.tty { Some(open_terminal(link, root, user.uid)?) } else { None };
     // Unlike at the start of a container, a missing directory is not made.
     files::open_in(root.as_fd(), &plan.process.cwd, OFlag::O_PATH | OFlag::O_DIRECTORY)
-        .doing("enter working directory", &plan.process.cwd)?;
+        .doing(Step::EnterDirectory, &plan.process.cwd)?;
     files::enter_cwd(root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
     nix::sys::stat::umask(Mode::from_bits_truncate(plan.process.umask));
     init::limits_within(plan)?;

@@ -100,6 +100,11 @@ pub fn check(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<
     let checked = checked(start, captured, most);
     let success = checked.code == 0;
     let lock = dir.lock()?;
+    // What `update` has put in its place, or nothing, is what the record is about now.
+    if of(dir, plan).as_ref() != Some(&check) {
+        drop(lock);
+        return self::check(store, dir, plan);
+    }
     // Another check may have come to its end since.
     let mut record = record_of(dir, &run);
     let restart = apply(&mut record, &check, success, start - run.started);

@@ -25,6 +25,7 @@ use crate::spec::ContainerSpec;
 use crate::sys::{self, pty};
 use crate::{failpoint, netns};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
@@ -148,6 +149,10 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     failpoint::reach("start.pivoted");
     limits(plan)?;
     give_pipes(plan, stdio, (user.uid, user.gid));
+    if plan.process.cwd_must_exist {
+        files::open_in(built.root.as_fd(), &plan.process.cwd, OFlag::O_PATH | OFlag::O_DIRECTORY)
+            .doing(Step::FindDirectory, &plan.process.cwd)?;
+    }
     files::enter_cwd(built.root.as_fd(), &plan.process.cwd, (user.uid, user.gid))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(plan.process.umask));
     match &terminal {

@@ -6,13 +6,14 @@ pub use super::extras::Extras;
 use super::monitor::{self, Launch, ToCaller};
 use super::preflight::{check_preserved, filter};
 use super::{cgroup, join, seccomp};
-use crate::error::{Context, Error, Kind, Result, Warning};
+use crate::error::{Context, Error, Kind, Result, Warning, phrases};
 use crate::fork::{self, Doing, Failure, Step};
 use crate::netns::{self, slirp};
 use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, fuse};
 use crate::userns;
+use nix::errno::Errno;
 use std::cell::Cell;
 use std::path::PathBuf;
 
@@ -103,14 +104,18 @@ pub fn launch(
             log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
             Ok(Launched { connection: connection.take(), warnings })
         }
-        Some((ToCaller::Failed(failure), _)) => Err(explain(failure, program.as_deref())),
+        Some((ToCaller::Failed(failure), _)) => Err(explain(failure, plan, program.as_deref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
             .hint("See what the kernel said: dmesg | tail")),
     }
 }
 
 /// Puts a failed start into words.
-fn explain(failure: Failure, slirp: Option<&std::path::Path>) -> Error {
+fn explain(failure: Failure, plan: &ContainerSpec, slirp: Option<&std::path::Path>) -> Error {
+    if (failure.step(), failure.errno()) == (Step::FindDirectory, Errno::ENOENT) {
+        return phrases::no_working_directory(&failure.object, plan.id.as_str())
+            .hint("Name a directory of the image; only its own working directory is made. The root always exists: coracle run -w /");
+    }
     if failure.stage == slirp::NAME
         && let Some(program) = slirp
     {

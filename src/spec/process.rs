@@ -10,8 +10,11 @@ pub struct ProcessSpec {
     pub argv: Vec<String>,
     /// `NAME=value` entries, complete except for `HOME`, which init sets from the user when absent.
     pub env: Vec<String>,
-    /// Working directory, absolute; made if missing.
+    /// Working directory, absolute.
     pub cwd: PathBuf,
+    /// Whether a missing working directory is an error; otherwise the start of the container makes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cwd_must_exist: bool,
     /// Whom it runs as; names are looked up inside the root file system.
     pub user: UserSpec,
     /// File mode creation mask.

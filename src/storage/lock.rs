@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long garbage collection waits for others to leave their moments with the store.
-const EXCLUSIVE_PATIENCE: Duration = Duration::from_secs(2);
+const EXCLUSIVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Proof that garbage collection waits; released on drop.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub(super) fn exclusive(data: &Path) -> Result<ExclusiveLock> {
             }
             Err(fs::TryLockError::WouldBlock) => {
                 return Err(Error::new(Kind::Storage, "the store is in use by other commands")
-                    .hint("Try again when the running pulls are done."));
+                    .hint("Try again when the running pulls and builds are done."));
             }
             Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &data.join("lock"), e)),
         }

@@ -145,11 +145,12 @@ impl Store {
         Scratch::below(&self.roots.data)
     }
 
-    /// The same store with its containers and events elsewhere: in a directory of its own, where nobody lists them.
+    /// The same store with its containers, their sockets and events elsewhere: in a directory of its own, where nobody
+    /// lists them, and with which they go, however their monitors end.
     #[must_use]
     pub fn with_containers_in(&self, scratch: &Scratch) -> Store {
         Store {
-            containers: Containers::new(scratch.path(), &self.roots.runtime),
+            containers: Containers::new(scratch.path(), scratch.path()),
             events: Events::new(scratch.path()),
             ..self.clone()
         }
@@ -172,7 +173,7 @@ impl Store {
         lock::making(&self.roots.data)
     }
 
-    /// Keeps everyone else from making references, to collect garbage. Waits two seconds at most.
+    /// Keeps everyone else from making references, to collect garbage. Waits ten seconds at most.
     ///
     /// # Errors
     /// [`Kind::Storage`] when others keep using the store.

@@ -248,7 +248,7 @@ impl Scene {
         let workshop = self.store.layers().workshop(below).unwrap();
         std::fs::write(workshop.path().join("fs").join(file), file).unwrap();
         let how = Adopt { all: Some(1_000_000_000), ..Adopt::default() };
-        self.store.layers().adopt(workshop, below, &how).unwrap().unwrap()
+        self.store.layers().adopt(workshop, below, &how, |_, _| Ok(())).unwrap().unwrap()
     }
 
     /// One layer whose tree is looked at.

@@ -26,5 +26,5 @@ pub(super) fn check_format(data: &Path, format: u32) -> Result<()> {
         Kind::Storage,
         format!("the store at {} has format {format}, this coracle knows up to {FORMAT}", data.display()),
     )
-    .hint("A newer coracle has used it. Update this one, or use another place: coracle --root DIR ..."))
+    .hint("A newer version has used it. Update this one, or use another place: coracle --root DIR ..."))
 }

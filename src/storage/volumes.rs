@@ -73,6 +73,9 @@ pub struct Volume {
     pub shared: bool,
 }
 
+/// The label by which docker knows anonymous volumes; its value is empty.
+const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
+
 /// The driver that every volume has.
 pub const LOCAL: &str = "local";
 
@@ -93,6 +96,15 @@ impl Volume {
             driver: local(),
             shared: false,
         }
+    }
+
+    /// Its labels as docker has them: an anonymous one has a label that says so.
+    pub fn dockers_labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.labels.clone();
+        if self.anonymous {
+            labels.entry(ANONYMOUS_LABEL.to_owned()).or_default();
+        }
+        labels
     }
 
     /// What its options mean.

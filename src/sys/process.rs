@@ -17,6 +17,17 @@ pub enum Identity {
     Docker,
 }
 
+impl Identity {
+    /// The name of the program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Identity::Coracle => "coracle",
+            Identity::Podman => "podman",
+            Identity::Docker => "docker",
+        }
+    }
+}
+
 /// By which name this process was called; directories do not count.
 pub fn identity() -> Identity {
     let name = std::env::args_os().next().unwrap_or_default();

@@ -5,6 +5,13 @@ pub fn size(bytes: u64) -> String {
     scaled(bytes, 1000.0, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// As [`size`], with a blank before the unit: `12.3 MB`, as podman's `images`.
+pub fn spaced_size(bytes: u64) -> String {
+    let text = size(bytes);
+    let unit = text.find(char::is_alphabetic).unwrap_or(text.len());
+    format!("{} {}", &text[..unit], &text[unit..])
+}
+
 /// A number of bytes with four significant digits and binary units: `1.5GiB`, as memory limits are shown.
 pub fn binary_size(bytes: u64) -> String {
     scaled(bytes, 1024.0, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
@@ -93,6 +100,7 @@ mod tests {
             assert_eq!(size(bytes), decimal, "{bytes}");
             assert_eq!(binary_size(bytes), binary, "{bytes}");
         }
+        assert_eq!((spaced_size(0), spaced_size(2_130_000)), ("0 B".into(), "2.13 MB".into()));
         assert_eq!((decimal_size(3_099_000), decimal_size(10_000)), ("3.099MB".into(), "10kB".into()));
         assert_eq!((decimal_size(12_345_678), decimal_size(1_984_277)), ("12.35MB".into(), "1.984MB".into()));
     }

@@ -10,18 +10,14 @@ pub fn docker() -> bool {
     identity() == Identity::Docker
 }
 
-/// What the program is called in what it says about itself.
-pub(super) fn program(own: &str) -> &str {
-    match identity() {
-        Identity::Docker => "docker",
-        Identity::Podman => "podman",
-        Identity::Coracle => own,
-    }
-}
-
 /// A failure and its causes in one line.
 pub(super) fn words(error: &Error) -> String {
     if docker() { error.in_dockers_words() } else { error.in_one_line() }
+}
+
+/// What that line begins with.
+pub(super) fn beginning(error: &Error) -> &'static str {
+    if docker() && error.is_engines() { "Error response from daemon" } else { "Error" }
 }
 
 /// The exit code of a failure of ours among several objects.

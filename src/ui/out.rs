@@ -58,5 +58,5 @@ pub fn lost(stderr: bool, error: io::Error) -> Error {
 fn failed(kind: Kind, stderr: bool, error: io::Error) -> Error {
     let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::OutputClosed } else { kind };
     let stream = if stderr { "standard error" } else { "standard output" };
-    Error::new(kind, format!("write to {stream}")).caused_by(error)
+    Error::new(kind, format!("write to {stream}")).of_client().caused_by(error)
 }

@@ -75,7 +75,7 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
     // What follows a word that is no command says nothing of the command.
     let unknown = text(ContextKind::InvalidSubcommand);
     let known = words.iter().position(|word| Some(word.to_string_lossy().as_ref()) == unknown.as_deref());
-    let program = dialect::program(tree.get_name());
+    let program = dialect::identity().name();
     let (verb, at) = verb(program, tree, &words[..known.unwrap_or(words.len())]);
     let help = format!("See '{verb} --help'");
     let argument = text(ContextKind::InvalidArg).map(|a| bare(&a)).unwrap_or_default();

@@ -33,6 +33,11 @@ impl IdMap {
         }
     }
 
+    /// How many users and groups there are, counted from 0 without a gap.
+    pub fn available(&self) -> (u32, u32) {
+        (count(&self.uids), count(&self.gids))
+    }
+
     /// Whether more than the account's own id can be mapped.
     pub fn has_range(&self) -> bool {
         self.uids.len() > 1 && self.gids.len() > 1
@@ -81,7 +86,7 @@ fn extents(own: u32, ranges: &[Range]) -> Vec<Extent> {
 }
 
 /// How many ids inside there are from 0 up to the first gap.
-pub(super) fn count(extents: &[Extent]) -> u32 {
+fn count(extents: &[Extent]) -> u32 {
     let mut sorted = extents.to_vec();
     sorted.sort_unstable_by_key(|e| e.inside);
     sorted.iter().fold(0, |end, e| if e.inside == end { end.saturating_add(e.count) } else { end })

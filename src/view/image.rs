@@ -92,9 +92,9 @@ impl Row<'_> {
             "CreatedAt": time::go_utc(image.created),
             "CreatedTime": time::go_utc(image.created),
             "Created": time::ago(image.created),
-            "Size": units::size(image.size),
-            "VirtualSize": units::size(image.size),
-            "SharedSize": units::size(image.shared),
+            "Size": units::spaced_size(image.size),
+            "VirtualSize": image.size,
+            "SharedSize": image.shared,
             "UniqueSize": units::size(image.size - image.shared),
             "Labels": config.config.labels,
             "Names": self.names(),
@@ -106,7 +106,9 @@ impl Row<'_> {
             "IsManifestList": false,
             "Containers": self.containers,
             "Dangling": image.names.is_empty(),
+            "IsDangling": image.names.is_empty(),
             "ReadOnly": image.read_only,
+            "IsReadOnly": image.read_only,
             "ParentId": "",
         })
     }

@@ -27,6 +27,7 @@ const PRINTED: &[&str] = &[
     "Directory Transport",
     "Docker Root Dir",
     "Format is for",
+    "Error response from",
     "FUSE in user",
     "ID: ",
     "Image ID: ",
@@ -51,6 +52,7 @@ const PRINTED: &[&str] = &[
     "Syntax error",
     "Terminal and output",
     "This account's",
+    "Total reclaimed",
     "Trying to pull",
     "U and ro",
     "U is for",
@@ -162,6 +164,27 @@ fn what_is_explained_is_a_hint() {
         .filter(|phrase| !hints.iter().any(|(_, hint)| explains(phrase, hint)))
         .collect();
     crate::none("docs/troubleshooting.md explains what no hint says", &wrong);
+}
+
+/// Called by another name, the program puts that in front of what follows its own in a hint: nothing but a command may
+/// do so.
+#[test]
+fn what_follows_the_name_in_a_hint_is_a_command() {
+    let tree = coracle::cli::whole();
+    let verbs: Vec<&str> = tree
+        .get_subcommands()
+        .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_all_aliases()))
+        .collect();
+    let mut wrong = Vec::new();
+    for (path, hint) in hints() {
+        for after in hint.split("coracle ").skip(1) {
+            let word = after.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            if word.starts_with(|c: char| c.is_ascii_lowercase()) && !verbs.contains(&word) {
+                wrong.push(format!("{path}: {hint}"));
+            }
+        }
+    }
+    crate::none("hints have something else than a command after the name", &wrong);
 }
 
 #[test]

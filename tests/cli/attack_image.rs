@@ -4,6 +4,7 @@
 //! of a device) with a victim outside the root, and checks what the payload sees and that the victim is
 //! as it was.
 
+use super::docker::docker;
 use crate::common::{Layer, Output, TestEnv, busybox, shared_registry};
 use serde_json::json;
 use std::fs;
@@ -264,7 +265,9 @@ fn case_22_mount_points_and_directories_are_made_inside() {
         assert_eq!(scene.sh(&["--tmpfs", &tmpfs], &format!("ls {tmpfs}")).code, 0);
         scene.victim_is_untouched();
         let workdir = format!("/{name}/work/deep");
-        assert_eq!(scene.sh(&["-w", &workdir], "pwd -P; echo x >made").code, 0);
+        let rootfs = scene.root.to_str().unwrap();
+        let run = ["run", "--rm", "--network=none", "-w", &workdir, "--rootfs", rootfs];
+        docker(&scene.env, &run).args(["sh", "-c", "pwd -P; echo x >made"]).ok();
         scene.victim_is_untouched();
     }
     // In a directory of the host that was handed in it is made there, and nowhere else: a symlink that
@@ -328,10 +331,12 @@ fn case_24_the_working_directory_is_a_descriptor() {
     places
         .extend(["/proc/1/cwd", "/proc/self/root", "/proc/self/cwd", "/proc/1/root/tmp"].map(str::to_owned));
     for place in &places {
-        refused(&scene.sh(&["-w", place], "ls ../../.."), place);
+        let output = scene.sh(&["-w", place], "ls ../../..");
+        assert!(output.code == 126 && output.stderr.contains(place), "{output}");
     }
     scene.link("leak", "/proc/self/fd/7");
-    refused(&scene.sh(&["-w", "/leak"], "true"), "/leak");
+    let output = scene.sh(&["-w", "/leak"], "true");
+    assert!(output.code == 126 && output.stderr.contains("/leak"), "{output}");
     // The same from the image's configuration.
     let env = TestEnv::new();
     let registry = shared_registry();

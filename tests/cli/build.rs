@@ -4,12 +4,16 @@ mod agents;
 mod apart;
 mod attacks;
 mod cache;
+mod caches;
 mod corpus;
 mod debug;
 mod downloads;
+mod kills;
+mod limits;
 mod mounts;
 mod outputs;
 mod platforms;
+mod projects;
 mod squash;
 
 use crate::common::{Output, TestEnv};

@@ -309,6 +309,7 @@ fn a_symlink_as_the_target_leads_to_what_is_written() {
 #[test]
 fn relative_paths_begin_in_the_working_directory() {
     let env = TestEnv::new();
+    fs::create_dir_all(env.busybox_rootfs().join("srv/app")).unwrap();
     start(&env, "web", &["-w", "/srv/app"], IDLE);
     env.file("f", "content");
     cp(&env, &["f", "web:."]);
@@ -430,4 +431,15 @@ fn case_09_a_sparse_giant_fills_no_disk() {
     let exported = env.coracle(["volume", "export", "data"]).ok().bytes;
     env.coracle(["volume", "create", "again"]).ok();
     env.coracle(["volume", "import", "again", "-"]).stdin(exported).ok();
+}
+
+#[test]
+fn what_cannot_be_written_has_no_hint_about_the_store() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    env.file("f", "content");
+    for place in ["/proc/sys/kernel/hostname", "/proc/cpuinfo", "/sys/new"] {
+        let output = env.coracle(["cp", "f", &format!("web:{place}")]).fails(125);
+        assert!(!output.stderr.contains("--root"), "{output}");
+    }
 }

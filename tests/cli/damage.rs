@@ -240,6 +240,8 @@ fn rm_force_removes_whatever_is_in_the_place_of_a_container() {
     symlink(env.path(), &dir).unwrap();
     env.coracle(["ps", "-a"]).ok();
     env.coracle(["rm", "y"]).fails(125).says("coracle rm -f");
+    let (_, other) = make("other");
+    assert_eq!(env.coracle(["rm", "y", "other"]).fails(125).says("coracle rm -f").text(), "other", "{other}");
     env.coracle(["rm", "-f", &id]).ok();
     let (dir, _) = make("z");
     fs::remove_dir_all(&dir).unwrap();

@@ -1,20 +1,12 @@
 //! The binary called `docker`.
 
 use super::ps::{IDLE, field, start};
-use crate::common::{
-    Call, ImageBuilder, Layer, TestEnv, busybox, coracle_binary, eventually, shared_registry,
-};
+use crate::common::{Call, ImageBuilder, Layer, TestEnv, busybox, eventually, shared_registry};
 use serde_json::Value;
 
 /// This call under docker's name.
 pub(crate) fn docker(env: &TestEnv, args: &[&str]) -> Call {
-    let link = env.path().join("docker");
-    if !link.exists() {
-        std::os::unix::fs::symlink(coracle_binary(), &link).unwrap();
-    }
-    let (root, run) = (env.root(), env.runroot());
-    let call = env.program(&link).arg("--root").arg(root).arg("--runroot").arg(run);
-    call.args(args)
+    env.called("docker", args)
 }
 
 fn objects(text: &str) -> Vec<Value> {
@@ -24,6 +16,7 @@ fn objects(text: &str) -> Vec<Value> {
 #[test]
 fn cp_copies_links_and_begins_at_the_root() {
     let env = TestEnv::new();
+    std::fs::create_dir(env.busybox_rootfs().join("srv")).unwrap();
     start(
         &env,
         "web",
@@ -233,14 +226,7 @@ fn a_new_volume_is_roots_to_docker_and_the_users_to_podman() {
         let call = call.args(["run", "--rm", "--network=none", "-u=7", "-v", &volume]);
         call.args(["busybox", "stat", "-c", "%u:%g", "/new"]).ok().text().to_owned()
     };
-    let under = |name: &str| match name {
-        "docker" => {
-            let stores: Vec<String> =
-                env.stores().map(|store| format!("--storage-opt=additionalimagestore={store}")).collect();
-            docker(&env, &[""; 0]).args(stores)
-        }
-        _ => env.coracle([""; 0]),
-    };
+    let under = |name: &str| env.called(name, [""; 0]);
     assert_eq!(owner(under("podman"), "a"), "7:0");
     assert_eq!(owner(under("docker"), "a"), "7:0");
     assert_eq!(owner(under("docker"), "b"), "0:0");
@@ -268,14 +254,70 @@ fn a_forced_removal_waits_for_nothing() {
 #[test]
 fn a_terminal_without_one_for_input_is_refused() {
     let env = TestEnv::with_images();
-    let stores: Vec<String> =
-        env.stores().map(|store| format!("--storage-opt=additionalimagestore={store}")).collect();
-    let run =
-        docker(&env, &[""; 0]).args(stores).args(["run", "--rm", "-it", "--network=none", "busybox", "cat"]);
+    let run = docker(&env, &["run", "--rm", "-it", "--network=none", "busybox", "cat"]);
     run.fails(1).says("the input device is not a TTY");
     assert!(env.containers().is_empty());
     env.coracle(["run", "-d", "--name=c", "--network=none", "busybox", "sleep", "1000"]).ok();
     docker(&env, &["exec", "-it", "c", "true"]).fails(1).says("the input device is not a TTY");
     docker(&env, &["exec", "-t", "c", "true"]).ok();
     docker(&env, &["rm", "-f", "c"]).ok();
+}
+
+#[test]
+fn hints_give_commands_of_the_name() {
+    let env = TestEnv::new();
+    for (name, hint) in [
+        ("podman", "\nHint: List containers: podman ps -a\n"),
+        ("docker", "\nHint: List containers: docker ps -a\n"),
+    ] {
+        let output = env.called(name, ["logs", "nosuch"]).run();
+        assert!(output.stderr.ends_with(hint), "{output}");
+    }
+    env.coracle(["logs", "nosuch"]).fails(125).says("Hint: List containers: coracle ps -a");
+}
+
+/// With `--format json` one line each, as from docker.
+#[test]
+fn contexts_and_secrets_are_described_in_lines() {
+    let env = TestEnv::new();
+    let context = docker(&env, &["context", "inspect", "--format", "json"]).ok();
+    assert_eq!(objects(&context.stdout).len(), 1);
+    env.coracle(["secret", "create", "s", "-"]).stdin(b"x".to_vec()).ok();
+    let secret = docker(&env, &["secret", "inspect", "--format", "json", "s"]).ok();
+    assert_eq!(objects(&secret.stdout).len(), 1);
+}
+
+#[test]
+fn prune_has_headings_and_a_sum() {
+    let env = TestEnv::new();
+    let (_, image) = env.pulled(busybox(), "docker/prune");
+    let id = start(&env, "ended", &["-v", "/data"], "exit 0");
+    env.coracle(["wait", "ended"]).ok();
+    let prune = |kind: &str, listed: &str| {
+        let options = if kind == "image" { "-af" } else { "-f" };
+        let pruned = docker(&env, &[kind, "prune", options]).ok().stdout;
+        let sum = pruned.strip_prefix(&format!("{listed}Total reclaimed space: "));
+        sum.unwrap_or_else(|| panic!("{pruned}")).trim_end().to_owned()
+    };
+    let freed = prune("container", &format!("Deleted Containers:\n{id}\n\n"));
+    assert!(freed.ends_with("kB"), "{freed}");
+    assert_eq!(prune("container", ""), "0B");
+    let volume = env.coracle(["volume", "ls", "-q"]).ok().text().to_owned();
+    prune("volume", &format!("Deleted Volumes:\n{volume}\n\n"));
+    let freed = prune("image", &format!("Deleted Images:\ndeleted: sha256:{image}\n\n"));
+    assert!(freed.ends_with("MB"), "{freed}");
+}
+
+#[test]
+fn a_volume_without_a_name_is_anonymous() {
+    let env = TestEnv::new();
+    let name = docker(&env, &["volume", "create", "--label", "a=b"]).ok().text().to_owned();
+    let labels = "{{json .Labels}}";
+    let shown = docker(&env, &["volume", "inspect", "-f", labels, &name]).ok();
+    assert_eq!(shown.text(), r#"{"a":"b","com.docker.volume.anonymous":""}"#);
+    let by_label = ["volume", "ls", "-q", "--filter", "label=com.docker.volume.anonymous"];
+    assert_eq!(docker(&env, &by_label).ok().text(), name);
+    let podmans = env.coracle(["volume", "create"]).ok().text().to_owned();
+    assert_eq!(env.coracle(["volume", "prune", "-f"]).ok().text(), name);
+    assert_eq!(env.coracle(["volume", "ls", "-q"]).ok().text(), podmans);
 }

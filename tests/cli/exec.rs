@@ -61,8 +61,9 @@ fn options_reach_the_process() {
         .env("GIVEN", "taken")
         .ok();
     assert_eq!(shown.stdout, "x y,taken,1,yes\n/etc\n1000\n1000\n");
-    let refused = env.coracle(["exec", "-w", "/not/there", &id, "true"]).run();
-    assert_ne!(refused.code, 0);
+    let refused = env.coracle(["exec", "-w", "/not/there", &id, "true"]).fails(127);
+    assert!(refused.stderr.contains("chdir to `/not/there`: No such file or directory"), "{refused}");
+    env.coracle(["exec", "-w", "/etc/passwd", &id, "true"]).fails(126);
     env.coracle(["exec", &id, "test", "!", "-e", "/not"]).ok();
 }
 

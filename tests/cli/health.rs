@@ -61,8 +61,10 @@ fn the_monitor_checks_and_everybody_shows_it() {
 #[test]
 fn a_check_by_hand_has_exit_codes() {
     let env = TestEnv::new();
-    let options = ["--health-cmd", "test -e /tmp/well", "--health-interval=disable"];
+    let check = ["--health-cmd", "test -e /tmp/well", "--health-interval=disable"];
+    let options = [&check[..], &["--health-start-interval=2s"]].concat();
     start(&env, "web", &options, IDLE);
+    assert_eq!(field(&env, "web", "{{.Config.Healthcheck.StartInterval}}"), "2s");
     assert_eq!(status(&env, "web"), "starting");
     assert!(shown(&env, "web").ends_with(" (starting)"));
     assert_eq!(env.coracle(["healthcheck", "run", "web"]).fails(1).text(), "unhealthy");
@@ -310,6 +312,22 @@ fn the_monitor_is_small_again_after_its_checks() {
         begun.elapsed() > Duration::from_secs(2) && resident(&often) <= resident(&never) + 1024
     });
     assert_eq!(std::fs::read_dir(often.join("task")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_check_that_ends_after_its_removal_leaves_no_health() {
+    let env = TestEnv::new();
+    let slow = "touch /began; while [ ! -e /go ]; do sleep 0.05; done";
+    let options = ["--health-interval=disable", "--health-timeout=1h", "--health-cmd", slow];
+    start(&env, "web", &options, IDLE);
+    let inside = |words: &[&str]| env.coracle(["exec", "web"]).args(words).run();
+    let checking = env.coracle(["healthcheck", "run", "web"]).start();
+    eventually("the check runs", || inside(&["test", "-e", "/began"]).code == 0);
+    env.coracle(["update", "--no-healthcheck", "web"]).ok();
+    inside(&["touch", "/go"]);
+    let output = checking.wait();
+    assert!(output.code == 125 && output.stderr.contains("has no defined healthcheck"), "{output}");
+    assert!(!shown(&env, "web").contains("healthy"), "{}", shown(&env, "web"));
 }
 
 #[test]

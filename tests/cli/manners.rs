@@ -235,7 +235,7 @@ fn empty_archive() -> Vec<u8> {
     crate::common::Layer::new().finish().0
 }
 
-/// A shell with `coracle` in its PATH.
+/// A shell with `coracle` in its PATH, under its other names too.
 fn shell(env: &TestEnv, program: &str, script: &str) -> Option<String> {
     if Command::new(program).arg("-c").arg(":").status().is_err() {
         crate::common::skip(&format!("{program} is not installed"));
@@ -243,9 +243,11 @@ fn shell(env: &TestEnv, program: &str, script: &str) -> Option<String> {
     }
     let bin = env.path().join("bin");
     std::fs::create_dir_all(&bin).unwrap();
-    let link = bin.join("coracle");
-    if !link.exists() {
-        std::os::unix::fs::symlink(crate::common::coracle_binary(), link).unwrap();
+    for name in ["coracle", "podman", "docker"] {
+        let link = bin.join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(crate::common::coracle_binary(), link).unwrap();
+        }
     }
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let output = env
@@ -269,6 +271,28 @@ fn bash_completes_container_names_live() {
         printf '%s\n' "${COMPREPLY[@]}""#;
     if let Some(found) = shell(&env, "bash", script) {
         assert_eq!(found, "web\nworker\n");
+    }
+}
+
+#[test]
+fn the_other_names_are_completed_too() {
+    let env = named();
+    for name in ["podman", "docker"] {
+        let script = r#"
+            . <(NAME completion bash)
+            complete -p NAME
+            COMP_WORDS=(NAME rm w); COMP_CWORD=2; COMP_TYPE=9; COMP_LINE='NAME rm w'; COMP_POINT=11
+            _clap_complete_NAME NAME w rm
+            printf '%s\n' "${COMPREPLY[@]}""#;
+        if let Some(found) = shell(&env, "bash", &script.replace("NAME", name)) {
+            let lines: Vec<&str> = found.lines().collect();
+            assert!(lines[0].ends_with(&format!(" {name}")), "{found}");
+            assert_eq!(lines[1..], ["web", "worker"], "{name}");
+        }
+        let script = format!("{name} completion fish | source; complete --do-complete '{name} rm w'");
+        if let Some(found) = shell(&env, "fish", &script) {
+            assert_eq!(found, "web\nworker\n");
+        }
     }
 }
 

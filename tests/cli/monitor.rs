@@ -1,5 +1,6 @@
 //! The monitor: streams, terminals, signals, and what is left when someone is killed.
 
+use super::docker::docker;
 use crate::common::{TestEnv, eventually};
 use expectrl::Expect;
 use nix::sys::signal::Signal;
@@ -84,7 +85,8 @@ fn the_callers_mask_does_not_close_mount_points() {
     let source = format!("{}:/new/mount/point:ro", env.path().display());
     let options = ["--rm", "--user", "1000", "-v", &source, "-v", "kept:/volume", "-w", "/made/here"];
     let shown = ["sh", "-c", "ls -d /new/mount/point /volume/. /made/here; umask"];
-    let command = run(&env, &options, &shown).into_command();
+    let call = docker(&env, &["run", "--network", "none"]).args(options).arg("--rootfs");
+    let command = call.arg(env.busybox_rootfs()).args(shown).into_command();
     let script = format!("umask 077; exec {}", quoted(&command));
     let out = env.program("sh").args(["-c", &script]).ok();
     assert_eq!(out.lines(), ["/made/here", "/new/mount/point", "/volume/.", "0022"]);

@@ -301,3 +301,27 @@ fn case_41_what_a_pattern_finds_leads_nowhere_else() {
         fs::remove_file(shared.join(name)).unwrap();
     }
 }
+
+/// As in podman and docker, `..` takes away the name before it, also one that is not there.
+#[test]
+fn sources_are_cleaned() {
+    let env = TestEnv::with_images();
+    env.file("file", "content");
+    let volume = "./nosuch/../file:/m:ro";
+    let run = env.coracle(["run", "--rm", "--network=none", "-v", volume, "busybox", "cat", "/m"]).ok();
+    assert_eq!(run.text(), "content");
+}
+
+#[test]
+fn links_are_not_copied_as_links() {
+    let env = TestEnv::with_images();
+    std::os::unix::fs::symlink("file", env.path().join("link")).unwrap();
+    env.file("file", "content");
+    let run = |source: &str| {
+        let mount = format!("type=bind,src=./{source},dst=/m,no-dereference");
+        env.coracle(["run", "--rm", "--network=none", "--mount", &mount, "busybox", "cat", "/m"])
+    };
+    assert_eq!(run("file").ok().text(), "content");
+    run("link").fails(125).says("is a symbolic link").says("Hint: Leave the option out");
+    assert!(env.containers().is_empty());
+}

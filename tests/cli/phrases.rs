@@ -1,20 +1,7 @@
 //! The words and exit codes that programs look for, of podman and, under its name, of docker: one table.
 
-use crate::common::{Call, Layer, Output, TestEnv, busybox, coracle_binary, eventually, shared_registry};
+use crate::common::{Layer, Output, TestEnv, busybox, eventually, shared_registry};
 use std::net::TcpListener;
-
-/// This call under another name.
-fn called(env: &TestEnv, name: &str, words: &[&str]) -> Call {
-    let link = env.path().join(name);
-    if !link.exists() {
-        std::os::unix::fs::symlink(coracle_binary(), &link).unwrap();
-    }
-    let mut call = env.program(&link).arg("--root").arg(env.root()).arg("--runroot").arg(env.runroot());
-    for store in env.stores() {
-        call = call.arg("--storage-opt").arg(format!("additionalimagestore={store}"));
-    }
-    call.args(words)
-}
 
 /// Whatever docker ends with: it has no phrase for it.
 const ANY: i32 = -1;
@@ -44,7 +31,7 @@ const ROWS: &[Row] = &[
     row(
         "logs nosuch",
         (&["no container with name or ID \"nosuch\" found: no such container"], 125),
-        (&["No such container: nosuch"], 1),
+        (&["Error response from daemon: No such container: nosuch"], 1),
     ),
     row(
         "rm nosuch",
@@ -69,12 +56,12 @@ const ROWS: &[Row] = &[
             ],
             127,
         ),
-        (&["exec: \"nosuch\": executable file not found in $PATH"], 127),
+        (&["Error response from daemon: exec: \"nosuch\": executable file not found in $PATH"], 127),
     ),
     row(
         "exec run /nosuch",
         (&["executable file", "not found in $PATH", "No such file or directory"], 127),
-        (&["exec: \"/nosuch\"", "no such file or directory"], 127),
+        (&["Error: exec: \"/nosuch\"", "no such file or directory"], 127),
     ),
     row(
         "exec -d run nosuch",
@@ -118,7 +105,7 @@ const ROWS: &[Row] = &[
         (&["no such volume"], 1),
     ),
     row("volume rm nosuch", (&["no such volume"], 1), (&["no such volume"], 1)),
-    row("inspect nosuch", (&["no such object: \"nosuch\""], 125), (&["No such object: nosuch"], 1)),
+    row("inspect nosuch", (&["no such object: \"nosuch\""], 125), (&["Error: No such object: nosuch"], 1)),
     row(
         "container inspect nosuch",
         (&["no such container \"nosuch\""], 125),
@@ -127,7 +114,12 @@ const ROWS: &[Row] = &[
     row(
         "exec made true",
         (&["can only create exec sessions on running containers: container state improper"], 255),
-        (&["is not running"], 1),
+        (&["Error response from daemon: container made is not running"], 1),
+    ),
+    row(
+        "build /nosuch",
+        (&["context must be a directory: \"/nosuch\""], 125),
+        (&["Error: unable to prepare context: path \"/nosuch\" not found"], 1),
     ),
     row(
         "kill made",
@@ -137,7 +129,7 @@ const ROWS: &[Row] = &[
     row(
         "attach made",
         (&["you can only attach to running containers", "container state improper"], 125),
-        (&["is not running"], 1),
+        (&["Error: you cannot attach to a stopped container, start it first", "is not running"], 1),
     ),
     row(
         "run --nosuch busybox",
@@ -193,7 +185,12 @@ const ROWS: &[Row] = &[
     row(
         "rmi USED",
         (&["image used by MADE: image is in use by a container"], 2),
-        (&["conflict: unable to"], 1),
+        (&["conflict: unable to", "(must be forced)", "image is being used by stopped container MADE"], 1),
+    ),
+    row(
+        "rmi LIVE",
+        (&["image is in use by a container"], 2),
+        (&["conflict: unable to", "(cannot be forced)", "image is being used by running container"], 1),
     ),
     row(
         "run -p 127.0.0.1:PORT:80 busybox true",
@@ -203,17 +200,17 @@ const ROWS: &[Row] = &[
     row(
         "cp run:/nosuch .",
         (&["\"/nosuch\" could not be found on container run: no such file or directory"], 125),
-        (&["Could not find the file /nosuch in container run"], 1),
+        (&["Error response from daemon: Could not find the file /nosuch in container run"], 1),
     ),
     row(
         "cp /nosuch run:/",
         (&["\"/nosuch\" could not be found on the host"], 125),
-        (&["/nosuch: no such file or directory"], 1),
+        (&["Error: lstat /nosuch: no such file or directory"], 1),
     ),
     row(
         "cp tree run:/etc/passwd",
         (&["destination must be a directory when copying a directory"], 125),
-        (&["cannot copy directory"], 1),
+        (&["Error: cannot copy directory"], 1),
     ),
     alike_code("cp - run:/etc/passwd", &["destination must be a directory when copying from stdin"], 125, 1),
     row(
@@ -273,6 +270,7 @@ const ROWS: &[Row] = &[
     ),
     alike_code("kill --signal nosuch run", &["invalid signal: nosuch"], 125, 125),
     alike_code("kill --signal 65 run", &["valid signals are 1 through 64"], 125, 125),
+    alike_code("export -o /nosuch/x run", &["Error: create /nosuch/x: no such file or directory"], 125, 1),
     row(
         "load -i text",
         (&["payload does not match any of the supported image formats"], 125),
@@ -328,7 +326,7 @@ const ROWS: &[Row] = &[
     row(
         "port run 81",
         (&["failed to find published port \"81/tcp\""], 125),
-        (&["No public port '81/tcp' published for run"], 1),
+        (&["Error: No public port '81/tcp' published for run"], 1),
     ),
     row(
         "exec run",
@@ -376,6 +374,8 @@ fn scene() -> (TestEnv, Vec<(&'static str, String)>) {
         "-c",
         "mkdir -p /tmp/sub; : > /tmp/file; trap 'exit 0' TERM; while :; do sleep 0.05; done",
     ];
+    let (live, _) = env.pulled(busybox().layer(Layer::new().file("live", 0o644, "")), "phrases/live");
+    with(&["run", "-d", "--name", "live"]).args([&live, "sleep", "1000"]).ok();
     let run = id(with(&["run", "-d", "--name", "run"]).args(idle).ok());
     let made = id(with(&["create", "--name", "made", "-v", "data:/data"]).args([&used, "true"]).ok());
     with(&["create", "--name", "missing"]).args(["busybox", "nosuch"]).ok();
@@ -393,6 +393,7 @@ fn scene() -> (TestEnv, Vec<(&'static str, String)>) {
         ("RUN", run),
         ("MADE", made),
         ("USED", used),
+        ("LIVE", live),
         ("NONE", shared_registry().reference("phrases/none", "1")),
         ("REGISTRY", shared_registry().address().to_owned()),
     ];
@@ -411,11 +412,12 @@ fn programs_find_the_words_and_codes_they_look_for() {
         for (name, (says, code)) in [("podman", podman), ("docker", docker)] {
             let words: Vec<String> = words.split(' ').map(filled).collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let output = called(&env, name, &words).run();
+            let output = env.called(name, &words).run();
             let one_line = output.stderr.lines().filter(|line| !line.starts_with("Hint: ")).count();
             let lacks: Vec<String> =
                 says.iter().map(|text| filled(text)).filter(|text| !output.stderr.contains(text)).collect();
-            let lines = output.stderr.matches("Error: ").count().max(1);
+            let errors = output.stderr.lines().filter(|line| line.starts_with("Error"));
+            let lines = errors.count().max(1);
             if output.code != *code && *code != ANY
                 || !lacks.is_empty()
                 || output.code != 0 && one_line != lines && !progress(&output)
@@ -444,7 +446,7 @@ fn progress(output: &Output) -> bool {
 fn warnings_have_the_form_and_the_words_of_each() {
     let env = TestEnv::with_images();
     let run = |name, options: &[&str]| {
-        called(&env, name, &["run", "--rm"]).args(options).args(["busybox", "true"]).ok().stderr
+        env.called(name, ["run", "--rm"]).args(options).args(["busybox", "true"]).ok().stderr
     };
     let ports = ["--network", "host", "-p", "8080:80"];
     let podman = run("podman", &ports);
@@ -468,14 +470,14 @@ fn warnings_have_the_form_and_the_words_of_each() {
             env.coracle(["exec", "deaf", "test", "-e", "/dev/shm/ready"]).run().code == 0
         });
         let words = "StopSignal SIGTERM failed to stop container deaf in 1 seconds, resorting to SIGKILL";
-        let stopped = called(&env, name, &["stop", "-t", "1", "deaf"]).ok();
+        let stopped = env.called(name, ["stop", "-t", "1", "deaf"]).ok();
         assert_eq!(stopped.stderr.contains(words), says, "{stopped}");
         assert!(says || stopped.stderr.is_empty(), "{stopped}");
         env.coracle(["start", "deaf"]).ok();
         eventually("deafness", || {
             env.coracle(["exec", "deaf", "test", "-e", "/dev/shm/ready"]).run().code == 0
         });
-        let removed = called(&env, name, &["rm", "-f", "-t", "1", "deaf"]).ok();
+        let removed = env.called(name, ["rm", "-f", "-t", "1", "deaf"]).ok();
         assert_eq!(removed.stderr.contains(words), says, "{removed}");
     }
 }
@@ -490,7 +492,7 @@ fn archives_are_neither_typed_nor_shown() {
         ("docker", "save x", "cowardly refusing to save to a terminal"),
     ] {
         let words: Vec<&str> = words.split(' ').collect();
-        let mut session = called(&env, name, &words).pty();
+        let mut session = env.called(name, &words).pty();
         expectrl::Expect::expect(&mut session, says).unwrap();
     }
 }

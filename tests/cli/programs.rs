@@ -1,5 +1,5 @@
 //! Unmodified programs that call `podman` or `docker`, as their own documentation shows their use. They are
-//! installed from PyPI and Debian at test time, and kept in the cache directory.
+//! installed from PyPI, npm and Debian at test time, and kept in the cache directory.
 
 use crate::common::{Call, TestEnv, cache_dir, cache_lock, coracle_binary, debian_tree, skip, which};
 use std::os::unix::fs::PermissionsExt;
@@ -17,12 +17,14 @@ const PACKAGES: [&str; 5] = [
 ];
 /// The distribution that has the collection containers.podman, of which only that is taken.
 const COLLECTIONS: &str = "ansible==12.3.0";
+/// What npm installs.
+const DEVCONTAINER: &str = "@devcontainers/cli@0.89.0";
 /// What distrobox and autopkgtest ask of an image.
 const TOOLS: &str = "sudo,passwd,mount,findutils,procps,diffutils,pinentry-curses,wget,curl,less,bc,time,lsof,\
     gpgv,python3-minimal";
 
 /// Runs a program that fills a new directory `name` of the cache; `None`, with the reason printed, when it cannot.
-fn kept(name: &str, fill: impl FnOnce(&Path) -> Vec<Command>) -> Option<PathBuf> {
+pub(crate) fn kept(name: &str, fill: impl FnOnce(&Path) -> Vec<Command>) -> Option<PathBuf> {
     let dir = cache_dir().join(name);
     let _lock = cache_lock();
     if dir.exists() {
@@ -44,7 +46,7 @@ fn kept(name: &str, fill: impl FnOnce(&Path) -> Vec<Command>) -> Option<PathBuf>
     Some(dir)
 }
 
-fn command(line: &[&str]) -> Command {
+pub(crate) fn command(line: &[&str]) -> Command {
     let mut command = Command::new(line[0]);
     command.args(&line[1..]);
     command
@@ -77,6 +79,14 @@ fn distrobox() -> Option<PathBuf> {
             command(&["sh", "-c", "dpkg-deb -x distrobox_*.deb ."]),
         ]
     })
+}
+
+/// The devcontainer CLI.
+fn devcontainer() -> Option<PathBuf> {
+    which("npm")?;
+    let install = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", ".", DEVCONTAINER];
+    let package = kept("devcontainer-1", |_| vec![command(&install)])?;
+    Some(package.join("node_modules/.bin/devcontainer"))
 }
 
 /// A test's surroundings in which `podman` and `docker` are coracle.
@@ -315,4 +325,61 @@ fn distrobox_makes_enters_and_removes_a_box() {
     assert!(host.env.home().join("perl").exists());
     distrobox(&["rm", "-f", "box"]).ok();
     assert!(host.env.containers().is_empty());
+}
+
+/// It builds an image in which the user has the caller's ids (updateRemoteUserUID), and with a Dockerfile one before.
+#[test]
+fn devcontainer_starts_a_container_for_a_remote_user() {
+    let Some(program) = devcontainer() else { return skip("its package could not be had") };
+    let host = Host::new(TestEnv::new());
+    let Some(()) = host.with_debian() else { return skip("no Debian tree") };
+    let env = &host.env;
+    let run = [
+        "run",
+        "--name=made",
+        "--network=none",
+        "localhost/debian",
+        "useradd",
+        "-m",
+        "-s",
+        "/bin/bash",
+        "dev",
+    ];
+    env.coracle(run).ok();
+    env.coracle(["commit", "-q", "made", "localhost/with-user"]).ok();
+    env.coracle(["rm", "made"]).ok();
+    for place in ["image", "built"] {
+        std::fs::create_dir_all(env.path().join(place).join(".devcontainer")).unwrap();
+    }
+    env.file(
+        "image/.devcontainer/devcontainer.json",
+        r#"{"image": "localhost/with-user", "remoteUser": "dev", "runArgs": ["--userns=keep-id"],
+            "postCreateCommand": "id -un > created"}"#,
+    );
+    env.file(
+        "built/.devcontainer/devcontainer.json",
+        r#"{"build": {"dockerfile": "Dockerfile", "args": {"WHO": "other"}}, "remoteUser": "other",
+            "mounts": ["source=cache,target=/cache,type=volume"], "containerEnv": {"GIVEN": "yes"}}"#,
+    );
+    env.file(
+        "built/.devcontainer/Dockerfile",
+        "FROM localhost/debian\nARG WHO\nRUN useradd -m -s /bin/bash $WHO && echo told > /made\n",
+    );
+    let call = |name: &str, verb: &str, place: &str| {
+        let call = host.call(&program).env("TMPDIR", env.path()).args([verb, "--docker-path", name]);
+        call.arg("--workspace-folder").arg(env.path().join(place))
+    };
+    let own = nix::unistd::getuid().to_string();
+    for name in ["docker", "podman"] {
+        call(name, "up", "image").ok();
+        let created = env.path().join("image/created");
+        assert_eq!(std::fs::read_to_string(&created).unwrap(), "dev\n");
+        std::fs::remove_file(created).unwrap();
+        let inside = call(name, "exec", "image").args(["sh", "-c", "id -u; pwd; echo $HOME"]).ok();
+        assert_eq!(inside.lines(), [&own, "/workspaces/image", "/home/dev"]);
+        call(name, "up", "built").ok();
+        let inside = call(name, "exec", "built").args(["sh", "-c", "id -u; cat /made; echo $GIVEN"]).ok();
+        assert_eq!(inside.lines(), [&own, "told", "yes"]);
+        env.coracle(["rm", "-f", "-a", "-t", "0"]).ok();
+    }
 }

@@ -1,5 +1,6 @@
 //! `rm`.
 
+use super::docker::docker;
 use super::ps::{IDLE, field, start};
 use crate::common::TestEnv;
 
@@ -13,7 +14,11 @@ fn what_has_ended_is_removed_and_leaves_nothing() {
     let a = start(&env, "a", &[], "mkdir -p /x/y; echo >/x/y/z; chmod 0 /x/y /x; exit 0");
     start(&env, "b", &[], "exit 0");
     env.coracle(["wait", "a", "b"]).ok();
-    assert_eq!(env.coracle(["rm", "a", "nobody", "b"]).fails(1).says("nobody").lines(), ["a", "b"]);
+    // As in podman, all are looked up before any is removed.
+    assert_eq!(env.coracle(["rm", "a", "nobody", "b"]).fails(1).says("nobody").stdout, "");
+    assert_eq!(names(&env).len(), 2);
+    assert_eq!(env.coracle(["rm", "-i", "a", "nobody"]).ok().lines(), ["a"]);
+    assert_eq!(docker(&env, &["rm", "nobody", "b"]).fails(1).says("nobody").lines(), ["b"]);
     assert!(names(&env).is_empty());
     for place in ["containers", "names", "trash"] {
         let left: Vec<_> = std::fs::read_dir(env.root().join(place)).unwrap().collect();
@@ -22,8 +27,10 @@ fn what_has_ended_is_removed_and_leaves_nothing() {
     env.coracle(["rm", &a]).fails(1);
     // 1 stands for "was not there, and no other failures" (podman-rm(1)).
     start(&env, "runs", &[], "sleep 1000");
-    env.coracle(["rm", "runs", "nobody"]).fails(2).says("running");
-    env.coracle(["rm", "nobody", "runs"]).fails(2).says("nobody");
+    env.coracle(["rm", "runs", "nobody"]).fails(1).says("nobody");
+    env.coracle(["rm", "nobody", "runs"]).fails(1).says("nobody");
+    env.coracle(["stop", "-t", "0", "runs", "nobody"]).fails(125).says("nobody");
+    assert_eq!(field(&env, "runs", "{{.State.Running}}"), "true");
     env.coracle(["rm", "-f", "-t", "0", "runs"]).ok();
 }
 
@@ -79,7 +86,8 @@ fn every_way_of_naming() {
     let env = TestEnv::new();
     let ids: Vec<String> = ["a", "b", "c", "d"].map(|name| start(&env, name, &[], "exit 0")).to_vec();
     env.coracle(["wait", "a", "b", "c", "d"]).ok();
-    let cidfile = env.file("cid", &ids[0]);
+    // As in podman, the first line counts.
+    let cidfile = env.file("cid", format!("{}\nnobody\n", ids[0]));
     env.coracle(["container", "rm", "--cidfile"]).arg(&cidfile).ok();
     assert_eq!(env.coracle(["rm", "--filter", "name=b"]).ok().text(), ids[1]);
     assert_eq!(env.coracle(["rm", "-l"]).ok().text(), ids[3]);

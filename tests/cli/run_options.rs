@@ -73,7 +73,7 @@ fn the_environment_is_put_together() {
 #[test]
 fn the_process_is_as_asked_for() {
     let env = TestEnv::with_images();
-    assert_eq!(out(&env, &["-w", "/made/here"], "pwd"), "/made/here");
+    assert_eq!(out(&env, &["-w", "/etc"], "pwd"), "/etc");
     assert_eq!(out(&env, &["--umask", "027"], "umask"), "0027");
     assert_eq!(out(&env, &["-u", "1000:2000"], "id -u; id -g"), "1000\n2000");
     assert_eq!(out(&env, &["-u", "4321", "--group-add", "5,6"], "id -G | tr ' ' '\\n' | sort -n"), "0\n5\n6");
@@ -96,6 +96,30 @@ fn the_process_is_as_asked_for() {
     refused(&env, &["-w", "relative"], "relative");
     refused(&env, &["--umask", "9"], "--umask");
     refused(&env, &["--hostname", "a b"], "--hostname");
+}
+
+/// Podman makes the image's own only, docker any.
+#[test]
+fn a_missing_working_directory_is_made_or_refused() {
+    let env = TestEnv::with_images();
+    for missing in ["/made/here", "/etc/passwd"] {
+        let output = sh(&env, &["-w", missing], "true").fails(126);
+        assert!(output.stderr.contains(missing), "{output}");
+    }
+    let output = sh(&env, &["-w", "/made/here"], "true").fails(126);
+    output.says("workdir \"/made/here\" does not exist on container ");
+    assert!(env.containers().is_empty());
+    assert_eq!(out(&env, &["--tmpfs", "/t", "-w", "/t/made"], "pwd"), "/t/made");
+    let docker = ["run", "--rm", "--network=none", "-w", "/made/here", "busybox", "pwd"];
+    assert_eq!(super::docker::docker(&env, &docker).ok().text(), "/made/here");
+    env.coracle(["create", "--name", "c", "--network=none", "-w", "/made/here", "busybox", "pwd"]).ok();
+    env.coracle(["start", "-a", "c"]).fails(125).says("does not exist on container");
+    let registry = shared_registry();
+    let image = busybox().config("WorkingDir", json!("/of/the/image"));
+    image.push(registry, "options/workdir", "latest");
+    let name = registry.reference("options/workdir", "latest");
+    let made = env.coracle(["run", "--rm", "--network=none", &name, "pwd"]).ok();
+    assert_eq!(made.text(), "/of/the/image");
 }
 
 #[test]

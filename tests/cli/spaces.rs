@@ -216,11 +216,7 @@ fn an_ipc_namespace_is_joined_where_it_is_offered() {
     // It is refused when the container is made.
     let create = ["create", "--network=none", "--ipc=container:own", "busybox", "true"];
     env.coracle(create).fails(125).says("non-shareable IPC");
-    let link = env.path().join("docker");
-    std::os::unix::fs::symlink(crate::common::coracle_binary(), &link).unwrap();
-    let docker = |words: &[&str]| {
-        env.program(&link).arg("--root").arg(env.root()).arg("--runroot").arg(env.runroot()).args(words)
-    };
+    let docker = |words: &[&str]| env.called("docker", words);
     let root = env.busybox_rootfs();
     let root = ["--network=none", "--rootfs", root.to_str().unwrap()];
     docker(&[&["run", "-d", "--name", "theirs"], &root[..], &["sleep", "1000"]].concat()).ok();

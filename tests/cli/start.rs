@@ -74,7 +74,9 @@ fn several_are_started_and_running_ones_are_left_alone() {
     for name in ["a", "b", "c"] {
         create(&env, name, &["-l", &format!("n={name}")], &["sh", "-c", IDLE]);
     }
-    assert_eq!(start_of(&env, &["a", "nobody", "b"]).fails(125).says("nobody").lines(), ["a", "b"]);
+    assert_eq!(start_of(&env, &["a", "nobody", "b"]).fails(125).says("nobody").stdout, "");
+    assert_eq!(status(&env, "a"), "created 0");
+    assert_eq!(start_of(&env, &["a", "b"]).ok().lines(), ["a", "b"]);
     let pid = field(&env, "a", "{{.State.Pid}}");
     assert_eq!(start_of(&env, &["a"]).ok().text(), "a");
     assert_eq!(field(&env, "a", "{{.State.Pid}}"), pid);

@@ -131,7 +131,11 @@ fn an_image_goes_with_its_only_container() {
     env.coracle(["run", "--rmi", "--network=none", &image, "sh", "-c", "exit 3"]).fails(3);
     assert_eq!(names(), 0);
     assert!(env.containers().is_empty());
-    env.coracle(["run", "-d", "--network=none", &image, "sleep", "1000"]).ok();
+    env.coracle(["run", "-d", "--name=c", "--network=none", &image, "sleep", "1000"]).ok();
+    let run = ["run", "-d", "--rmi", "--name=d", "--network=none", &image, "sleep", "1000"];
+    env.coracle(run).ok();
+    let shown = env.coracle(["inspect", "-f", "{{.HostConfig.AutoRemoveImage}}", "c", "d"]).ok();
+    assert_eq!(shown.lines(), ["false", "true"]);
     env.coracle(["run", "--rmi", "--network=none", &image, "true"]).ok();
     assert_eq!(names(), 1);
 }

@@ -140,3 +140,31 @@ fn limits_of_processes_change_with_the_next_start() {
     assert!(limits.contains("=60:70") && limits.to_lowercase().contains("core=0:0"), "{limits}");
     env.coracle(["update", "--ulimit", "wat=1", "web"]).fails(125).says("wat");
 }
+
+#[test]
+fn the_environment_changes_with_the_next_start() {
+    let env = TestEnv::new();
+    start(&env, "web", &["-e", "OLD=1", "-e", "KEPT=1", "-e", "GONE=1"], "echo $OLD,$KEPT,$GONE,$NEW,$MINE");
+    env.coracle(["wait", "web"]).ok();
+    let update =
+        env.coracle(["update", "-e", "OLD=2", "--env=NEW=a b", "-e", "MINE", "--unsetenv", "GONE", "web"]);
+    update.env("MINE", "caller").ok();
+    assert_eq!(env.coracle(["start", "-a", "web"]).ok().text(), "2,1,,a b,caller");
+    let shown = field(&env, "web", "{{json .Config.Env}}");
+    assert!(shown.contains("NEW=a b") && !shown.contains("GONE"), "{shown}");
+    env.coracle(["update", "--unsetenv", "NEW", "web"]).ok();
+    assert_eq!(env.coracle(["start", "-a", "web"]).ok().text(), "2,1,,,caller");
+    env.coracle(["container", "clone", "--name", "copy", "web"]).ok();
+    assert_eq!(env.coracle(["start", "-a", "copy"]).ok().text(), "2,1,,,caller");
+    env.coracle(["update", "-e", "=x", "web"]).fails(125);
+}
+
+#[test]
+fn a_changed_environment_is_committed() {
+    let env = TestEnv::with_images();
+    env.coracle(["create", "--name=c", "--network=none", "busybox", "true"]).ok();
+    env.coracle(["update", "-e", "NEW=1", "c"]).ok();
+    env.coracle(["commit", "-q", "c", "changed"]).ok();
+    let shown = env.coracle(["image", "inspect", "-f", "{{json .Config.Env}}", "changed"]).ok();
+    assert!(shown.text().contains("NEW=1"), "{shown}");
+}

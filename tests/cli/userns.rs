@@ -396,6 +396,23 @@ fn maps_are_given_line_by_line() {
     }
 }
 
+#[test]
+fn lines_of_maps_have_flags() {
+    let env = TestEnv::with_images();
+    let map = |options: &[&str], file: &str| {
+        let script = format!("cat /proc/self/{file} | tr -s ' '");
+        kept(&env, options, &script)
+    };
+    let user = format!("+u5:@{}", nix::unistd::getuid());
+    assert!(map(&["--uidmap", &user], "uid_map").starts_with("0 1 5\n 5 0 1\n 6 6 "));
+    assert!(map(&["--uidmap", &user], "gid_map").starts_with("0 0 "));
+    let group = ["--gidmap=0:0:1000", "--gidmap=g2000:2000:1"];
+    assert!(map(&group, "gid_map").ends_with("\n 2000 2000 1"));
+    assert!(!map(&group, "uid_map").contains("2000"));
+    let run = ["run", "--rm", "--uidmap=0:@4000000000", "busybox", "true"];
+    env.coracle(run).fails(125).says("id 4000000000 of the host");
+}
+
 /// The server of its files goes with the monitor, and comes again with a start.
 #[test]
 fn a_killed_monitor_leaves_nothing_that_runs() {

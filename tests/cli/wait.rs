@@ -77,7 +77,27 @@ fn failures() {
     start(&env, "web", &[], IDLE);
     start(&env, "job", &[], "exit 1");
     let output = env.coracle(["wait", "nobody", "job"]).fails(125).says("nobody");
-    assert_eq!(output.text(), "1");
+    // As in podman, all are looked up before any is waited for; docker waits for the others.
+    assert_eq!(output.text(), "");
+    assert_eq!(env.called("docker", ["wait", "nobody", "job"]).fails(1).says("nobody").text(), "1");
+}
+
+#[test]
+fn the_first_of_several_is_enough() {
+    let env = TestEnv::new();
+    start(&env, "web", &[], IDLE);
+    start(&env, "job", &[], "sleep 0.3; exit 4");
+    let first = ["wait", "--exit-first-match", "web", "job"];
+    assert_eq!(env.coracle(first).ok().text(), "4");
+    assert_eq!(field(&env, "web", "{{.State.Running}}"), "true");
+    // One that removes itself has a code all the same.
+    start(&env, "gone", &["--rm"], "sleep 0.3; exit 5");
+    let code = env.coracle(["wait", "--exit-first-match", "web", "gone"]).ok();
+    assert_eq!(code.text(), "5");
+    let running = ["wait", "--exit-first-match", "--condition=running", "--ignore", "nobody", "web"];
+    assert_eq!(env.coracle(running).ok().text(), "-1");
+    env.coracle(["wait", "--exit-first-match", "web", "nobody"]).fails(125).says("nobody");
+    assert_eq!(env.coracle(["wait", "--exit-first-match", "--ignore", "nobody"]).ok().text(), "-1");
 }
 
 /// Waiters that hold what hangs up, and no inotify descriptor, which is slow to close.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Directories that have nothing in them then.
-const EMPTY: [&str; 10] = [
+const EMPTY: [&str; 16] = [
     "containers",
     "names",
     "tmp",
@@ -17,6 +17,12 @@ const EMPTY: [&str; 10] = [
     "refs",
     "volumes",
     "secrets",
+    "build/contexts",
+    "build/locks",
+    "build/memo",
+    "build/mounts",
+    "build/running",
+    "build/steps",
 ];
 
 /// How long what was begun before may take to come to its end.
@@ -34,7 +40,7 @@ impl TestEnv {
                 let _ = File::open(left).and_then(|file| file.set_modified(long_ago));
             }
         }
-        self.coracle(["system", "prune", "-f", "-a", "--volumes"]).ok();
+        self.coracle(["system", "prune", "-f", "-a", "--volumes", "--build"]).ok();
         let left = || -> Vec<PathBuf> {
             let store = EMPTY.iter().flat_map(|dir| entries(&self.root().join(dir)));
             store.chain(entries(&self.runroot().join("c"))).collect()

@@ -41,8 +41,13 @@ impl TestEnv {
     /// A data root that sees the images every run test needs (`busybox`) through a shared read-only
     /// store, prepared once per test process.
     pub(crate) fn with_images() -> TestEnv {
+        TestEnv::over(shared_store())
+    }
+
+    /// A data root that sees the images of another store.
+    pub(crate) fn over(store: &Path) -> TestEnv {
         let mut env = TestEnv::new();
-        env.stores.push(shared_store().to_owned());
+        env.stores.push(store.to_owned());
         env
     }
 
@@ -102,7 +107,28 @@ impl TestEnv {
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        let mut command = Command::new(coracle_binary());
+        self.call(coracle_binary(), args)
+    }
+
+    /// The same call under another name.
+    pub(crate) fn called<I>(&self, name: &str, args: I) -> Call
+    where
+        I: IntoIterator,
+        I::Item: AsRef<OsStr>,
+    {
+        let link = self.dir.join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(coracle_binary(), &link).unwrap();
+        }
+        self.call(link, args)
+    }
+
+    fn call<I>(&self, program: impl AsRef<OsStr>, args: I) -> Call
+    where
+        I: IntoIterator,
+        I::Item: AsRef<OsStr>,
+    {
+        let mut command = Command::new(program);
         command.arg("--root").arg(self.root()).arg("--runroot").arg(self.runroot());
         for store in &self.stores {
             command.arg("--storage-opt").arg(format!("additionalimagestore={}", store.display()));

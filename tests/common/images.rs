@@ -1,11 +1,11 @@
 //! Images made on the spot: layers as tar streams, a config, a manifest, pushed over plain HTTP.
 
-use super::{Registry, cache_dir, cache_lock, sha256_hex, skip, which};
+use super::{Registry, sha256_hex, which};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tar::EntryType;
 
 /// Which family of media types a manifest uses.
@@ -387,52 +387,6 @@ pub(crate) fn busybox_tree(root: &Path) {
     }
     super::write(&root.join("etc/passwd"), PASSWD);
     super::write(&root.join("etc/group"), GROUP);
-}
-
-/// A small Debian by mmdebstrap as one layer; kept in the cache directory between runs. `None`, with
-/// the reason printed, when it cannot be made here (no mmdebstrap, no mirror).
-pub(crate) fn debian() -> Option<ImageBuilder> {
-    let tar = debian_tar()?;
-    let bytes = std::fs::read(&tar).unwrap_or_else(|e| panic!("read {}: {e}", tar.display()));
-    Some(ImageBuilder::new().layer(Layer::from_tar(bytes)).config("Cmd", json!(["bash"])))
-}
-
-/// The path of the cached Debian tree as a tar file.
-pub(crate) fn debian_tar() -> Option<PathBuf> {
-    static MADE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
-    MADE.get_or_init(|| debian_tree("debian-bookworm", &["--variant=essential"])).clone()
-}
-
-/// As [`debian_tar`], made with these options of mmdebstrap and kept under this name.
-pub(crate) fn debian_tree(name: &str, options: &[&str]) -> Option<PathBuf> {
-    let tar = cache_dir().join(format!("{name}.tar"));
-    let _lock = cache_lock();
-    if tar.exists() {
-        return Some(tar);
-    }
-    if which("mmdebstrap").is_none() {
-        skip("mmdebstrap is not installed");
-        return None;
-    }
-    let half = tar.with_extension("half.tar");
-    let made = Command::new("mmdebstrap")
-        .args(["--quiet", "--format=tar", "--aptopt=Acquire::Retries \"3\""])
-        .args(options)
-        .arg("bookworm")
-        .arg(&half)
-        .stdin(Stdio::null())
-        .output();
-    match made {
-        Ok(output) if output.status.success() => {
-            std::fs::rename(&half, &tar).unwrap_or_else(|e| panic!("rename {}: {e}", half.display()));
-            Some(tar)
-        }
-        other => {
-            skip(&format!("mmdebstrap could not make a tree: {other:?}"));
-            let _ = std::fs::remove_file(half);
-            None
-        }
-    }
 }
 
 /// An image of `count` layers (at least 12) on top of busybox, with everything that is hard: see the

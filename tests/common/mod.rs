@@ -6,6 +6,7 @@
 //! these when the test process ends, however it ends; `tests/leftovers.rs` checks afterwards that nothing is.
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of the fixtures")]
 
+mod debian;
 mod emptied;
 mod env;
 mod faulty_registry;
@@ -14,12 +15,10 @@ mod leftovers;
 mod registry;
 mod state;
 
+pub(crate) use debian::{debian, debian_compilers, debian_servers, debian_tar, debian_tree};
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
 pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry};
-pub(crate) use images::{
-    Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, debian, debian_tar, debian_tree, many_layers,
-    one_file,
-};
+pub(crate) use images::{Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, many_layers, one_file};
 pub(crate) use leftovers::{Leftovers, traces_of};
 pub(crate) use registry::{Registry, free_port, shared_registry};
 pub(crate) use state::{Known, State, entries, images};

@@ -30,8 +30,9 @@ use place::{Place, User};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The verbs, in their order, which must succeed; `@pull` is an image in the registry, `@archive` a saved one.
-const VERBS: [&[&str]; 20] = [
+/// The verbs, in their order, which must succeed; `@pull` is an image in the registry, `@archive` a saved one,
+/// `@context` a directory to build from.
+const VERBS: [&[&str]; 22] = [
     &["load", "-q", "-i", "@archive"],
     &["tag", "saved:1", "more:1"],
     &["pull", "-q", "@pull"],
@@ -46,6 +47,8 @@ const VERBS: [&[&str]; 20] = [
     &["run", "--name=e", "--network=none", "@pull", "sh", "-c", "echo made >/mark"],
     &["commit", "-q", "e", "made:1"],
     &["commit", "-q", "-s", "e", "made:2"],
+    &["build", "-q", "--network=none", "-t=built:1", "@context"],
+    &["builder", "prune", "-a", "-f"],
     &["secret", "create", "--replace", "secret", "@archive-list"],
     &["untag", "saved:1", "more:1"],
     &["create", "--name=f", "--network=none", "--restart=always", "saved:1", "true"],
@@ -56,6 +59,9 @@ const VERBS: [&[&str]; 20] = [
 
 /// Where a container may stand after a power cut, wherever it stood before.
 const STATUSES: [&str; 2] = ["created", "exited"];
+
+/// What stands for what in the verbs.
+type Words = BTreeMap<&'static str, String>;
 
 /// A verb that has reported success.
 struct Mark {
@@ -87,7 +93,7 @@ fn main() {
         let next = flushes.get(number + 1).copied().unwrap_or(u64::MAX);
         let done = marks.iter().rposition(|mark| mark.at < next).unwrap_or(0);
         let (before, after) = (&marks[done], marks.get(done + 1).unwrap_or(&marks[done]));
-        match look(&user, &dir, &disk, &known, (before, after)) {
+        match look(&user, &dir, &disk, &words, &known, (before, after)) {
             Ok(None) => {}
             Ok(Some(found)) => {
                 repaired += 1;
@@ -128,7 +134,7 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 /// What the verbs name, made on another disk.
-fn fixtures(user: &User, dir: &Path) -> BTreeMap<&'static str, String> {
+fn fixtures(user: &User, dir: &Path) -> Words {
     let place = Place::new(user, dir);
     let image = |mark: &str| busybox().layer(Layer::new().file("mark", 0o644, format!("{mark}\n")));
     for name in ["saved", "pulled"] {
@@ -139,23 +145,22 @@ fn fixtures(user: &User, dir: &Path) -> BTreeMap<&'static str, String> {
     place.call(&["pull", "-q", &saved]).unwrap();
     place.call(&["tag", &saved, "saved:1"]).unwrap();
     place.call(&["save", "-q", "-o", &file("home/archive.tar"), "saved:1"]).unwrap();
+    let steps = "COPY mark /mark\nRUN --mount=type=cache,target=/c echo made >/made\n";
+    common::write(&dir.join("context/Containerfile"), format!("FROM {saved}\n{steps}"));
+    common::write(&dir.join("context/mark"), "made\n");
     common::write(&dir.join("secret"), "one");
     common::write(&dir.join("list"), "two");
     BTreeMap::from([
         ("@archive", file("home/archive.tar")),
         ("@secret", file("secret")),
         ("@archive-list", file("list")),
+        ("@context", file("context")),
         ("@pull", shared_registry().reference("power/pulled", "1")),
     ])
 }
 
 /// Runs all verbs on a disk whose log is kept.
-fn record(
-    user: &User,
-    dir: &Path,
-    words: &BTreeMap<&'static str, String>,
-    known: &mut Known,
-) -> (Log, Vec<Mark>) {
+fn record(user: &User, dir: &Path, words: &Words, known: &mut Known) -> (Log, Vec<Mark>) {
     let place = Place::new(user, &dir.join("live"));
     let disk = Disk::make(user, &dir.join("start"));
     let logged = Disk::copy(disk.path(), &dir.join("logged")).log(&dir.join("log"), &dir.join("shown"));
@@ -180,19 +185,37 @@ fn look(
     user: &User,
     dir: &Path,
     disk: &Disk,
+    words: &Words,
     known: &Known,
     (before, after): (&Mark, &Mark),
 ) -> Result<Option<String>, String> {
     let place = Place::new(user, &dir.join("again"));
     let copy = Disk::copy(disk.path(), &dir.join("copy"));
     copy.mount(&place.root());
-    let result = examine(&place, known, before, after);
+    boot_anew(&place.root());
+    let result = examine(&place, words, known, before, after);
     let ended = place.call(&["rm", "-f", "-a", "-t=0"]);
     disk::unmount(&place.root());
     result.and_then(|found| ended.map(|_| found))
 }
 
-fn examine(place: &Place<'_>, known: &Known, before: &Mark, after: &Mark) -> Result<Option<String>, String> {
+/// What says that it is of this boot is of an earlier one after a power cut.
+fn boot_anew(root: &Path) {
+    for layer in common::entries(&root.join("layers")) {
+        let mark = layer.join("unsynced");
+        if mark.exists() {
+            std::fs::write(mark, "an earlier boot").unwrap();
+        }
+    }
+}
+
+fn examine(
+    place: &Place<'_>,
+    words: &Words,
+    known: &Known,
+    before: &Mark,
+    after: &Mark,
+) -> Result<Option<String>, String> {
     let call = |words: &[&str]| place.call(words);
     let mut state = State::of(&place.root(), known, &call)?;
     let mut checked = Ok(String::new());
@@ -229,6 +252,14 @@ fn examine(place: &Place<'_>, known: &Known, before: &Mark, after: &Mark) -> Res
     if checked.is_err() {
         call(&["system", "check", "--repair"])?;
         call(&["system", "check"])?;
+    }
+    // What a build had finished is used, or made anew.
+    if before.verb.starts_with("build") || after.verb.starts_with("build") {
+        call(&["build", "-q", "--network=none", "-t=next:1", &words["@context"]])?;
+        let made = call(&["run", "--rm", "--network=none", "next:1", "cat", "/mark", "/made"])?;
+        if made != "made\nmade\n" {
+            return Err(format!("the next build shows {made:?}"));
+        }
     }
     for words in [&["ps", "-a"][..], &["images"], &["system", "df"], &["start", "--all"]] {
         call(words)?;

@@ -65,14 +65,14 @@ fn build(store: &Store) -> Result<Option<Digest>> {
     umount2(&places.merged, MntFlags::empty()).unwrap();
     let made = [b"/cache/mount".to_vec(), b"/cache".to_vec()];
     let how = Adopt { made: &made, ran: true, ..Adopt::default() };
-    let layer = store.layers().adopt(workshop, &base.layers, &how)?.unwrap();
+    let layer = store.layers().adopt(workshop, &base.layers, &how, |_, _| Ok(()))?.unwrap();
     let record = StepRecord {
         chain: Some(layer.chain.clone()),
         parent: base.layers.last().cloned(),
         archive: layer.archive,
         ..StepRecord::new(key.clone(), StepKind::Regular, "RUN step")
     };
-    store.build_cache().put(&record)?;
+    store.build_cache().put(&store.shared()?, &record)?;
     assert_eq!(running.get(&store.shared()?, &key)?, Some(record));
     let image = RecordImage {
         base: Some(&base),

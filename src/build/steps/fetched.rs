@@ -91,7 +91,7 @@ pub(super) fn fetch(job: &Job<'_>, remote: Remote, how: &How) -> Result<Fetched>
             };
             if note.validator != Validator::default() {
                 let bytes = serde_json::to_vec(&note).context(Kind::Storage, || "note a download")?;
-                cache.set_memo(&name, &bytes)?;
+                cache.set_memo(&job.store().shared()?, &name, &bytes)?;
             }
             let file = found.open()?;
             Ok(Fetched::File(Box::new(found), file))

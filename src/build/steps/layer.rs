@@ -73,7 +73,7 @@ pub(in crate::build) fn placed(
         latest: times.image.filter(|_| times.rewrite),
         all: times.all,
     };
-    let Some(new) = store.layers().adopt(changes, &state.chain(), &how)? else { return Ok(None) };
-    job.running.needs_layers(&store.shared()?, std::slice::from_ref(&new.chain))?;
-    Ok(Some(Layer { chain: new.chain, diff_id: new.diff_id, archive: Some(new.archive) }))
+    let keep = |lock: &_, layer: &_| job.running.needs_layers(lock, std::slice::from_ref(layer));
+    let new = store.layers().adopt(changes, &state.chain(), &how, keep)?;
+    Ok(new.map(|new| Layer { chain: new.chain, diff_id: new.diff_id, archive: Some(new.archive) }))
 }

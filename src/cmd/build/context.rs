@@ -3,11 +3,11 @@
 
 use super::values::is_remote;
 use crate::build::request::{ContextSource, FileSource};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::text::quoted;
 use nix::sys::socket::{MsgFlags, recv};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
@@ -66,14 +66,13 @@ fn named(text: &str, caller: &Caller) -> Result<ContextSource> {
     if is_remote(text) {
         return Ok(ContextSource::Remote(text.to_owned()));
     }
-    let wrong = |why: &str| {
-        Error::new(Kind::Usage, format!("the build context {text} {why}"))
-            .hint("Give a directory, the URL of a git repository or an archive, or - for standard input.")
-    };
-    Err(match dir.symlink_metadata() {
+    let wrong = |why: &str| Error::new(Kind::Usage, format!("the build context {text} {why}"));
+    let error = match dir.symlink_metadata() {
         Ok(_) => wrong("is not a directory"),
+        Err(error) if error.kind() == ErrorKind::NotFound => phrases::no_context(text),
         Err(error) => wrong("cannot be used").caused_by(error),
-    })
+    };
+    Err(error.hint("Give a directory, the URL of a git repository or an archive, or - for standard input."))
 }
 
 /// Without a context, the directory of the first Containerfile that is a local file, or the current one.

@@ -1,5 +1,6 @@
 //! `coracle container prune`.
 
+use crate::cmd::pruned;
 use crate::engine::containers::selector::Filters;
 use crate::engine::{containers, prune};
 use crate::error::{FAILED, Result};
@@ -31,8 +32,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let (gone, failed) = prune::containers(&store, filters)?;
-    ui::out(&gone.iter().map(|id| format!("{id}\n")).collect::<String>())?;
+    let mut failed = Vec::new();
+    pruned::one_kind(&store, "Containers", || {
+        let (gone, others) = prune::containers(&store, filters)?;
+        failed = others;
+        Ok(gone.iter().map(ToString::to_string).collect())
+    })?;
     failed.iter().for_each(ui::report);
     let code = if failed.is_empty() { 0 } else { FAILED };
     containers::tidy(&store);

@@ -1,5 +1,6 @@
 //! `coracle image prune`.
 
+use crate::cmd::pruned;
 use crate::engine::images::filter::Filters;
 use crate::engine::{containers, prune};
 use crate::error::{Error, Kind, Result};
@@ -43,14 +44,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(&question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    containers::settle_all(&store)?;
-    trash::collect_leftovers(&store)?;
-    store.blobs().remove_partials()?;
-    let lock = store.exclusive()?;
-    let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
-    drop(lock);
-    let ids: String = gone.iter().map(|id| format!("{}\n", id.hex())).collect();
-    ui::out(&ids)?;
+    pruned::one_kind(&store, "Images", || {
+        containers::settle_all(&store)?;
+        trash::collect_leftovers(&store)?;
+        store.blobs().remove_partials()?;
+        let lock = store.exclusive()?;
+        let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
+        Ok(gone.iter().map(pruned::image).collect())
+    })?;
     containers::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }

@@ -154,7 +154,7 @@ pub struct ProcessArgs {
     /// Program to run instead of the image's entrypoint; a JSON array for one with arguments
     #[arg(long, value_name = "COMMAND")]
     pub entrypoint: Option<Entrypoint>,
-    /// Working directory in the container
+    /// Working directory in the container; it must exist, unless it is the image's own or lies in a tmpfs
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
     /// User and group, by name or number

@@ -3,6 +3,7 @@
 use crate::engine::containers::selector::{Chosen, ContainerSelector, Filters, StatusFilter};
 use crate::error::{Kind, Result};
 use crate::storage::Store;
+use crate::ui;
 use std::path::PathBuf;
 
 /// Containers by name or by one of the general choices. A verb whose own options need a letter takes it
@@ -31,12 +32,22 @@ pub struct SelectorArgs {
 }
 
 impl SelectorArgs {
-    /// The containers, in the order given; `status` says which of them `--all` and `--filter` may give.
+    /// The containers, in the order given; `status` says which of them `--all` and `--filter` may give. As in podman,
+    /// nothing is done to any if one of those that were named does not exist; in docker's dialect the others go on.
     ///
     /// # Errors
-    /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed.
+    /// `Usage` when nothing or too much was said; `Storage` when the containers cannot be listed; except in docker's
+    /// dialect, `NotFound` when one does not exist.
     pub fn chosen(&self, store: &Store, status: StatusFilter) -> Result<Vec<Chosen>> {
-        self.select(store, status, false)
+        self.select(store, status, false, self.ignore)
+    }
+
+    /// As [`SelectorArgs::chosen`], without those that do not exist.
+    ///
+    /// # Errors
+    /// As [`SelectorArgs::chosen`], but for `NotFound`.
+    pub fn existing(&self, store: &Store, status: StatusFilter) -> Result<Vec<Chosen>> {
+        self.select(store, status, false, true)
     }
 
     /// As [`SelectorArgs::chosen`], but with names `--filter` chooses among those.
@@ -44,10 +55,10 @@ impl SelectorArgs {
     /// # Errors
     /// As [`SelectorArgs::chosen`].
     pub fn narrowed(&self, store: &Store, status: StatusFilter) -> Result<Vec<Chosen>> {
-        self.select(store, status, true)
+        self.select(store, status, true, self.ignore)
     }
 
-    fn select(&self, store: &Store, status: StatusFilter, narrow: bool) -> Result<Vec<Chosen>> {
+    fn select(&self, store: &Store, status: StatusFilter, narrow: bool, ignore: bool) -> Result<Vec<Chosen>> {
         let selection = ContainerSelector {
             names: &self.containers,
             latest: self.latest,
@@ -59,14 +70,17 @@ impl SelectorArgs {
             narrow,
         };
         let mut chosen = selection.containers(store)?;
-        if self.ignore {
-            chosen.retain(|(_, found)| !missing(found));
+        if ignore {
+            chosen.retain(|(_, found)| !found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound));
         }
-        Ok(chosen)
+        match chosen.iter().position(|(_, found)| is_unknown(found)) {
+            Some(at) if !ui::docker() => chosen.swap_remove(at).1.map(|_| Vec::new()),
+            _ => Ok(chosen),
+        }
     }
 }
 
-/// Whether a chosen container does not exist.
-pub fn missing<T>(found: &Result<T>) -> bool {
-    found.as_ref().is_err_and(|e| e.kind() == Kind::NotFound)
+/// Whether a name is that of no container, or may be that of several. One that is there and damaged is known.
+pub fn is_unknown<T>(found: &Result<T>) -> bool {
+    found.as_ref().is_err_and(|error| matches!(error.kind(), Kind::NotFound | Kind::Conflict))
 }

@@ -5,7 +5,8 @@ use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host;
 use crate::host::Caller;
 use crate::plan::Request;
-use crate::plan::ids::{IdsRequest, MapArg};
+use crate::plan::id_lines::MapArg;
+use crate::plan::ids::IdsRequest;
 use crate::plan::option_values::Pair;
 use crate::plan::process::{OomScore, Personality};
 use crate::plan::systemd::Systemd;
@@ -36,8 +37,8 @@ pub struct SpaceArgs {
     /// Host program to run as init, instead of coracle's own
     #[arg(long, value_name = "FILE")]
     pub init_path: Option<PathBuf>,
-    /// User id map, CONTAINER:FROM[:COUNT]: FROM 0 is you, 1 and up are your subordinate ids; also for groups, unless
-    /// --gidmap is given
+    /// User id map, [FLAGS]CONTAINER:[@]FROM[:COUNT]: FROM 0 is you, 1 and up are your subordinate ids, @FROM is an id of
+    /// the host; also for groups, unless --gidmap is given or FLAGS have u; with + it takes ids from the lines before
     #[arg(long, value_name = "MAP", value_delimiter = ',', conflicts_with = "userns")]
     pub uidmap: Vec<MapArg>,
     /// Group id map; see --uidmap

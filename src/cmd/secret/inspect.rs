@@ -6,7 +6,7 @@ use crate::storage::Store;
 use crate::storage::secrets::Secret;
 use crate::text::time;
 use crate::ui::{Shape, out, report};
-use crate::view;
+use crate::view::{self, Dialect};
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ pub struct Args {
 /// A wrong format; a secret that does not exist is reported, and the others are shown.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let shape = Shape::parse(args.format.as_deref(), false)?;
+    let shape = Shape::parse(args.format.as_deref(), crate::cmd::dialect() == Dialect::Docker)?;
     let mut shown = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for name in &args.secrets {

@@ -1,11 +1,11 @@
 //! `coracle system prune`.
 
+use crate::cmd::pruned;
 use crate::engine::containers::selector;
 use crate::engine::prune::{self, PruneRequest, Pruned};
 use crate::engine::{build_cache, images, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::text::units;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -67,17 +67,18 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         of_volumes,
     };
     let Pruned { containers, volumes, images, build_cache, freed } = prune::everything(&store, request)?;
-    let mut text = String::new();
-    let mut list = |title: &str, names: Vec<String>| {
-        if !names.is_empty() {
-            text.push_str(&format!("Deleted {title}\n{}\n", names.join("\n")));
-        }
-    };
-    list("Containers", containers.iter().map(ToString::to_string).collect());
-    list("Volumes", volumes.iter().map(ToString::to_string).collect());
-    list("Images", images.iter().map(|id| id.hex().to_owned()).collect());
-    list("build cache objects", build_cache.into_iter().map(|entry| entry.id).collect());
-    ui::out(&format!("{text}Total reclaimed space: {}\n", units::size(freed)))?;
+    let containers: Vec<String> = containers.iter().map(ToString::to_string).collect();
+    let volumes: Vec<String> = volumes.iter().map(ToString::to_string).collect();
+    let images: Vec<String> = images.iter().map(pruned::image).collect();
+    let build_cache: Vec<String> = build_cache.into_iter().map(|entry| entry.id).collect();
+    let lists = [
+        ("Containers", containers),
+        ("Volumes", volumes),
+        ("Images", images),
+        ("build cache objects", build_cache),
+    ];
+    let text: String = lists.iter().map(|(kind, names)| pruned::list(kind, names)).collect();
+    ui::out(&(text + &pruned::total(freed)))?;
     Ok(ExitCode::SUCCESS)
 }
 

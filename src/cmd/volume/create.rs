@@ -35,11 +35,13 @@ pub struct Args {
 /// A name that is taken, options that cannot be had.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     driver(&args.driver)?;
+    // To docker, one without a name of the user's is anonymous.
+    let anonymous = args.name.is_none() && ui::docker();
     let name = match args.name {
         Some(name) => name,
         None => Volumes::unused_name()?,
     };
-    let mut volume = Volume::new(name, false);
+    let mut volume = Volume::new(name, anonymous);
     volume.labels = args.label.into_iter().map(|pair| (pair.key, pair.value)).collect();
     volume.options = args.opt.into_iter().map(|pair| (pair.key, pair.value)).collect();
     let backing = volume.backing()?;
@@ -47,10 +49,12 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let owned = backing.has_owner();
     let store = crate::cmd::store(env)?;
     let name = volume.name.clone();
-    let made = match owned {
-        true => userns::in_child(store.runtime(), &[], || store.volumes().create(volume)),
-        false => store.volumes().create(volume),
+    let make = || {
+        store.volumes().create(volume)?;
+        // What is reported is on the disk; others of these are as short-lived as their containers.
+        if anonymous { store.volumes().keep(&name) } else { Ok(()) }
     };
+    let made = if owned { userns::in_child(store.runtime(), &[], make) } else { make() };
     match made {
         // To docker, which has no such option, it is there as it was asked for.
         Err(e) if e.kind() == Kind::Conflict && (args.ignore || ui::docker()) => {}
@@ -59,7 +63,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
                 "Use the existing one with --ignore, or remove it: coracle volume rm {name}"
             )));
         }
-        other => drop(other?),
+        other => other?,
     }
     ui::out(&format!("{name}\n"))?;
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `coracle volume prune`.
 
+use crate::cmd::pruned;
 use crate::engine::filter::Condition;
 use crate::engine::volumes::filter::Filters;
 use crate::engine::{containers, prune, volumes};
@@ -52,9 +53,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    for name in volumes::remove_unused(&store, &unused)? {
-        ui::out(&format!("{name}\n"))?;
-    }
+    pruned::one_kind(&store, "Volumes", || {
+        Ok(volumes::remove_unused(&store, &unused)?.iter().map(ToString::to_string).collect())
+    })?;
     containers::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }

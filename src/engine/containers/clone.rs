@@ -101,7 +101,6 @@ fn copy_of(store: &Store, original: &ContainerDir, request: &CloneRequest<'_>) -
     };
     let volume = || Containers::new_id().map(Name::from);
     let mut spec = copy(&of, Containers::new_id()?, name, Utc::now(), volume)?;
-    spec.lifecycle.restart = original.restart_policy(of.lifecycle.restart);
     let mut resources = cgroup::effective(original, &of)?;
     resources.merge(&request.limits);
     resources.check()?;

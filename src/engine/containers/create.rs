@@ -11,6 +11,7 @@ use super::records::{discard, keep, record};
 use super::start::start;
 use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
+use crate::container::ids::IdMaps;
 use crate::engine::Engine;
 use crate::engine::images::pull::{Message, Wanted};
 use crate::error::{Kind, Result, Warning};
@@ -208,5 +209,7 @@ fn own_account() -> Result<Account> {
     let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     // An account of a directory has no entry that could be read here.
     let entry = host::account(&ids.0.to_string()).ok();
-    Ok(Account { available: userns::available()?, ids, entry })
+    let map = userns::shared_map()?;
+    let available = map.available();
+    Ok(Account { available, host: IdMaps { uids: map.uids, gids: map.gids }, ids, entry })
 }

@@ -63,7 +63,10 @@ pub fn create<'a>(
     if !dir.status().is_live() {
         return Err(phrases::not_running_to_exec(&dir.called()).hint("See which containers run: coracle ps"));
     }
-    let container = dir.spec()?;
+    let mut container = dir.spec()?;
+    if let Some(env) = dir.changed()?.and_then(|changed| changed.env) {
+        container.process.env = env;
+    }
     let mut process = container.process.clone();
     process.env = env::layer(&env, &container.process.env, &caller.env, &container.hostname, tty);
     process.argv = argv;

@@ -1,4 +1,4 @@
-//! Files that a container's id is written to (`--cidfile`).
+//! Files that a container's id is written to and read from (`--cidfile`).
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::spec::ContainerSpec;
@@ -76,6 +76,34 @@ impl IdFile {
             }
         }
     }
+}
+
+/// The id in a file: its first line.
+///
+/// # Errors
+/// [`Kind::Usage`] when it cannot be read.
+pub fn read(path: &Path) -> Result<String> {
+    first_line(path).context(Kind::Usage, || unread(path))
+}
+
+/// As [`read`]; `None` when there is no such file.
+///
+/// # Errors
+/// [`Kind::Usage`] when it cannot be read.
+pub fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match first_line(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some).context(Kind::Usage, || unread(path)),
+    }
+}
+
+fn first_line(path: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(path)?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+fn unread(path: &Path) -> String {
+    format!("reading CIDFile: open {}", path.display())
 }
 
 /// A file for the id of a container that is about to be made.

@@ -34,6 +34,8 @@ pub struct Detail {
     pub process: bool,
     /// What it takes on the disk.
     pub size: bool,
+    /// Whether a running one was asked to stop.
+    pub stopping: bool,
 }
 
 /// Namespaces of a container, as listings call them and as procfs does.
@@ -90,18 +92,19 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
         stopping: false,
         restarts: 0,
     };
-    let runs = listed.summary.status == Status::Running;
-    if detail == Detail::default() && !runs {
+    let Detail { spec, process, size, stopping } = detail;
+    let may_stop = stopping && listed.summary.status == Status::Running;
+    if !spec && !process && !size && !may_stop {
         return Ok(listed);
     }
     // One that was removed meanwhile is shown as it was.
     let Ok(dir) = store.containers().open(&listed.summary.id) else { return Ok(listed) };
-    listed.stopping = runs && dir.stop_asked() == Some(listed.summary.run);
-    if detail.spec || detail.size {
+    listed.stopping = may_stop && dir.stop_asked() == Some(listed.summary.run);
+    if spec || size {
         listed.spec = dir.spec().ok();
         listed.restarts = dir.run_record()?.map_or(0, |run| run.restarts);
     }
-    if detail.process && listed.summary.status.is_live() {
+    if process && listed.summary.status.is_live() {
         let run = dir.run_record()?.filter(|run| run.open_init().is_some());
         listed.pid = run.map_or(0, |run| run.init.pid);
         let id = |kind: &str| {
@@ -112,7 +115,7 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
             listed.namespaces = NAMESPACES.map(|(_, kind)| id(kind).unwrap_or_default());
         }
     }
-    if detail.size {
+    if size {
         let written = written(store, &dir)?;
         let image = listed.spec.as_ref().and_then(|spec| spec.image.as_ref());
         let below = image.and_then(|image| image_size(store, image.id.as_str())).unwrap_or(0);

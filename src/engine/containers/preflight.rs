@@ -10,7 +10,7 @@ use crate::plan::Request;
 use crate::plan::mount::SourceArg;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, name_in_use};
-use crate::text::quoted;
+use crate::text::{clean, quoted};
 use std::path::{Path, PathBuf};
 
 /// Refuses what would fail later.
@@ -38,9 +38,12 @@ pub(super) fn check(
     }
     for mount in &request.mounts.list {
         if let SourceArg::Bind { path, .. } = &mount.source {
-            let path: PathBuf = caller.cwd.join(path).components().collect();
+            let path = clean(&caller.cwd.join(path));
             if !mount.make_source || path.symlink_metadata().is_ok() {
                 bind_source(&path)?;
+            }
+            if mount.no_dereference && path.is_symlink() {
+                return Err(no_link(&path));
             }
             if mount.chown {
                 not_home(&path, caller)?;
@@ -79,7 +82,7 @@ pub(super) fn make_sources(missing: &[PathBuf]) -> Result<()> {
 pub(super) fn sources_to_make(request: &Request, caller: &Caller) -> Vec<PathBuf> {
     let made = request.mounts.list.iter().filter(|mount| mount.make_source);
     let paths = made.filter_map(|mount| match &mount.source {
-        SourceArg::Bind { path, .. } => Some(caller.cwd.join(path).components().collect::<PathBuf>()),
+        SourceArg::Bind { path, .. } => Some(clean(&caller.cwd.join(path))),
         _ => None,
     });
     paths.filter(|path| path.symlink_metadata().is_err()).collect()
@@ -105,6 +108,13 @@ fn bind_source(path: &Path) -> Result<()> {
         }
         Err(e) => Err(Error::new(Kind::Usage, format!("bind source {shown} cannot be used")).caused_by(e)),
     }
+}
+
+/// Why `no-dereference` is refused.
+fn no_link(path: &Path) -> Error {
+    let message = format!("no-dereference: {} is a symbolic link, and links are not copied", path.display());
+    Error::new(Kind::Usage, message)
+        .hint("Leave the option out to mount what the link leads to, or make the link inside: coracle exec CONTAINER ln -s")
 }
 
 /// Giving the home directory, or one above it, to another user would lock the caller out.

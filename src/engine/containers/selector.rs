@@ -1,9 +1,10 @@
 //! Which containers a command applies to: by name, `--latest`, `--all`, `--cidfile` and `--filter`.
 
 use super::find::list;
+use super::id_file;
 use crate::container::{ContainerId, RestartPolicy, Status};
 use crate::engine::filter::{Condition, Label, all_hold};
-use crate::error::{Context, Error, Kind, Result, phrases};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::netns::{ExposedPort, parse_expose};
 use crate::spec::health::Health;
 use crate::spec::network::{PortPublish, Protocol};
@@ -105,12 +106,10 @@ impl ContainerSelector<'_> {
         }
         let mut names = self.names.to_vec();
         for file in self.cidfiles {
-            let text = match std::fs::read_to_string(file) {
-                Err(e) if self.ignore && e.kind() == std::io::ErrorKind::NotFound => continue,
-                other => other,
-            };
-            let text = text.context(Kind::Usage, || format!("reading CIDFile: open {}", file.display()))?;
-            names.push(text.trim().to_owned());
+            match self.ignore {
+                true => names.extend(id_file::read_if_there(file)?),
+                false => names.push(id_file::read(file)?),
+            }
         }
         let found = names.into_iter().map(|name| (name.clone(), store.containers().find(&name)));
         let mut found: Vec<Chosen> = found.collect();

@@ -46,8 +46,7 @@ const ANSWER: i64 = 10;
 pub fn stored_plan(dir: &ContainerDir) -> Result<ContainerSpec> {
     let mut plan = dir.spec()?;
     if let Some(changed) = dir.changed()? {
-        plan.name = changed.name;
-        plan.limits.ulimits = changed.ulimits.unwrap_or(plan.limits.ulimits);
+        changed.put_into(&mut plan);
     }
     plan.process.preserve_fds = 0;
     Ok(plan)

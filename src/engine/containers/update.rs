@@ -3,6 +3,7 @@
 use crate::container::RestartPolicy;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
+use crate::plan::env;
 use crate::plan::health::HealthRequest;
 use crate::runtime::{cgroup, health};
 use crate::spec::{ContainerSpec, Resources, Ulimit};
@@ -20,12 +21,25 @@ pub struct UpdateRequest {
     pub limits: Resources,
     /// What its processes may use, from the next start on.
     pub ulimits: Vec<Ulimit>,
+    /// Variables of its environment, `NAME=value`, from the next start on.
+    pub env: Vec<String>,
+    /// Variables that leave its environment.
+    pub unset_env: Vec<String>,
 }
 
 impl UpdateRequest {
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
-        self.restart.is_none() && self.health.is_empty() && self.limits.is_empty() && self.ulimits.is_empty()
+        self.limits.is_empty() && !self.changes_settings()
+    }
+
+    fn changes_env(&self) -> bool {
+        !self.env.is_empty() || !self.unset_env.is_empty()
+    }
+
+    /// Whether anything but the limits changes.
+    fn changes_settings(&self) -> bool {
+        self.restart.is_some() || !self.health.is_empty() || !self.ulimits.is_empty() || self.changes_env()
     }
 }
 
@@ -51,7 +65,7 @@ pub fn update(dir: &ContainerDir, wanted: &UpdateRequest) -> Result<()> {
 /// Writes the settings at once. What checks have found goes after the check itself; left behind by a command that
 /// was killed, it says nothing any more.
 fn set(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> Result<()> {
-    if wanted.restart.is_none() && wanted.health.is_empty() && wanted.ulimits.is_empty() {
+    if !wanted.changes_settings() {
         return Ok(());
     }
     let _lock = dir.lock()?;
@@ -82,6 +96,10 @@ fn changed(dir: &ContainerDir, spec: &ContainerSpec, wanted: &UpdateRequest) -> 
         ulimits.retain(|old| wanted.ulimits.iter().all(|new| new.name != old.name));
         ulimits.extend(wanted.ulimits.iter().cloned());
         settings.ulimits = Some(ulimits);
+    }
+    if wanted.changes_env() {
+        let before = settings.env.as_ref().unwrap_or(&spec.process.env);
+        settings.env = Some(env::changed(before, &wanted.env, &wanted.unset_env));
     }
     if !wanted.health.is_empty() {
         let before = health::of(dir, spec);

@@ -104,6 +104,60 @@ pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Conditi
         }
         return wait_ended(store, container, None);
     }
+    check(container, conditions)?;
+    loop {
+        let mut watch = [watch_for(container, conditions)];
+        match look(store, container, conditions)? {
+            Look::Reached(code) => return Ok(code),
+            Look::Wait(soon) => watch::wait_any(&mut watch, soon),
+        }
+    }
+}
+
+/// Waits until the first of these containers is in one of these states or gone, as [`wait_until`] does for one;
+/// without a condition for the first exit.
+///
+/// # Errors
+/// When records cannot be read.
+pub fn wait_first(
+    store: &Store,
+    containers: &[ContainerDir],
+    conditions: &[Condition],
+) -> Result<Option<u8>> {
+    if conditions.is_empty() {
+        let never_ran =
+            |container: &&ContainerDir| container.status() == Status::Created && !container.is_alive();
+        if let Some(container) = containers.iter().find(never_ran) {
+            return wait_until(store, container, conditions);
+        }
+    }
+    let wanted = if conditions.is_empty() { &[Condition::Ended] } else { conditions };
+    // The directory of a --rm container may be deleted before its records are read.
+    let mut notes = Vec::new();
+    for container in containers {
+        check(container, wanted)?;
+        let run = container.run_record()?.map_or(0, |run| run.run);
+        notes.push(container.exit_note().ok().map(|note| (note, run)));
+    }
+    loop {
+        let mut watches: Vec<Watch> =
+            containers.iter().map(|container| watch_for(container, wanted)).collect();
+        let mut soon = None;
+        for (container, note) in containers.iter().zip(&notes) {
+            match look(store, container, wanted)? {
+                Look::Reached(None) if wanted.contains(&Condition::Ended) && !container.in_place() => {
+                    return Ok(note.as_ref().and_then(|(note, run)| note.code(*run)));
+                }
+                Look::Reached(code) => return Ok(code),
+                Look::Wait(again) => soon = soon.or(again),
+            }
+        }
+        watch::wait_any(&mut watches, soon);
+    }
+}
+
+/// Refuses to wait for what a container cannot reach.
+fn check(container: &ContainerDir, conditions: &[Condition]) -> Result<()> {
     let of_health = conditions.iter().any(|condition| matches!(condition, Condition::Health(_)));
     if of_health && health::of(container, &container.spec()?).is_none() {
         return Err(Error::new(
@@ -112,34 +166,46 @@ pub fn wait_until(store: &Store, container: &ContainerDir, conditions: &[Conditi
         )
         .hint("Containers get one from their image or by: coracle run --health-cmd COMMAND ..."));
     }
+    Ok(())
+}
+
+fn watch_for(container: &ContainerDir, conditions: &[Condition]) -> Watch {
     let for_end = conditions.iter().all(|condition| *condition == Condition::Ended);
-    loop {
-        let mut watch = [if for_end { Watch::end(container) } else { Watch::new(container) }];
-        let status = match container.status() {
-            Status::Crashed => {
-                recover(store, container)?;
-                Status::Exited
-            }
-            status => status,
-        };
-        let holds = conditions.iter().any(|condition| match condition {
-            Condition::Created => matches!(status, Status::Created | Status::Starting),
-            Condition::Running => status == Status::Running,
-            Condition::Paused => status == Status::Paused,
-            Condition::Stopping => status.is_live() && is_stopping(container),
-            Condition::Ended => status == Status::Exited,
-            Condition::Health(wanted) => status.is_live() && container.summary().health == Some(*wanted),
-            Condition::Removed => false,
-        });
-        // A container that is removed reaches no other state.
-        if holds || !container.in_place() {
-            let exit = container.exit_record()?.filter(|_| status == Status::Exited);
-            return Ok(exit.map(|exit| exit.code));
+    if for_end { Watch::end(container) } else { Watch::new(container) }
+}
+
+/// What a look at a container shows.
+enum Look {
+    /// One of the states, or that it is gone; the exit code when it has ended.
+    Reached(Option<u8>),
+    /// None of them; whether to look again soon.
+    Wait(Option<Duration>),
+}
+
+fn look(store: &Store, container: &ContainerDir, conditions: &[Condition]) -> Result<Look> {
+    let status = match container.status() {
+        Status::Crashed => {
+            recover(store, container)?;
+            Status::Exited
         }
-        // That the payload runs is no change in the directory.
-        let soon = (status == Status::Starting || container.is_starting()).then_some(MOMENT);
-        watch::wait_any(&mut watch, soon);
+        status => status,
+    };
+    let holds = conditions.iter().any(|condition| match condition {
+        Condition::Created => matches!(status, Status::Created | Status::Starting),
+        Condition::Running => status == Status::Running,
+        Condition::Paused => status == Status::Paused,
+        Condition::Stopping => status.is_live() && is_stopping(container),
+        Condition::Ended => status == Status::Exited,
+        Condition::Health(wanted) => status.is_live() && container.summary().health == Some(*wanted),
+        Condition::Removed => false,
+    });
+    // A container that is removed reaches no other state.
+    if holds || !container.in_place() {
+        let exit = container.exit_record()?.filter(|_| status == Status::Exited);
+        return Ok(Look::Reached(exit.map(|exit| exit.code)));
     }
+    // That the payload runs is no change in the directory.
+    Ok(Look::Wait((status == Status::Starting || container.is_starting()).then_some(MOMENT)))
 }
 
 /// Whether a run was asked to stop.

@@ -48,7 +48,7 @@ pub fn commit(store: &Store, container: &str, wanted: &CommitRequest) -> Result<
     check_changes(&wanted.changes)?;
     let names: Vec<Reference> = wanted.name.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let (name, container) = (container, containers::find(store, container)?);
-    let plan = container.spec()?;
+    let plan = containers::start::stored_plan(&container)?;
     let base = base(store, name, &plan)?;
     let config = configuration(wanted, &plan, &base);
     let paused = if wanted.pause { Paused::new(&container)? } else { None };

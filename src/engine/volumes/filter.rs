@@ -71,8 +71,8 @@ impl What {
     fn holds(&self, volume: &Volume, users: &Users) -> bool {
         match self {
             What::Name(pattern) => pattern.is_match(volume.name.as_str()),
-            What::Label(label) => label.is_in(&volume.labels),
-            What::NotLabel(label) => !label.is_in(&volume.labels),
+            What::Label(label) => label.is_in(&volume.dockers_labels()),
+            What::NotLabel(label) => !label.is_in(&volume.dockers_labels()),
             What::Option(option) => option.is_in(&volume.options),
             What::Driver(wanted) => volume.driver == *wanted,
             What::Scope(wanted) => wanted == "local",

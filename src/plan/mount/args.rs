@@ -29,6 +29,8 @@ pub struct MountArg {
     pub subpath: Option<PathBuf>,
     /// Make a missing source on the host: an empty directory.
     pub make_source: bool,
+    /// A source that is a symbolic link is to be copied as one.
+    pub no_dereference: bool,
     /// The option's text, for `inspect`.
     pub asked: String,
 }

@@ -28,12 +28,16 @@ pub(super) struct Options {
     pub(super) work: Option<PathBuf>,
     pub(super) subpath: Option<PathBuf>,
     pub(super) make_source: bool,
+    pub(super) no_dereference: bool,
 }
 
 /// Why `idmap` is refused: the kernel wants the capability where the file system was mounted.
 const IDMAP: &str = "idmap needs privileges over the file system itself, which only root has \
 (mount_setattr(2)); \
                      leave it out, or change owners with U";
+
+/// Why `noswap` is refused, in podman's words.
+const NOSWAP: &str = "the 'noswap' option is only allowed with rootful tmpfs mounts; leave it out";
 
 const PROPAGATIONS: [&str; 8] =
     ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"];
@@ -127,6 +131,7 @@ impl Options {
             "z" => once(&mut self.relabel, 'z', word)?,
             "Z" => once(&mut self.relabel, 'Z', word)?,
             "O" => self.overlay = true,
+            "no-dereference" => self.no_dereference = true,
             // For docker on other systems; there is one consistency here.
             "cached" | "delegated" | "consistent" => {}
             _ if word == "idmap" || word.starts_with("idmap=") => return Err(IDMAP.into()),
@@ -152,6 +157,7 @@ impl Options {
             "noexec" => self.no_exec = Some(true),
             "tmpcopyup" | "copy" => once(&mut self.copy_up, true, word)?,
             "notmpcopyup" | "nocopy" => once(&mut self.copy_up, false, word)?,
+            "noswap" => return Err(NOSWAP.into()),
             _ => match word.split_once('=') {
                 Some((key, value)) => return self.tmpfs_value(key, value),
                 None => return Ok(false),
@@ -323,6 +329,7 @@ impl Options {
             overlay: self.overlay.then(|| self.upper.zip(self.work)),
             subpath: self.subpath,
             make_source: self.make_source,
+            no_dereference: self.no_dereference,
             asked: asked.to_owned(),
         }
     }

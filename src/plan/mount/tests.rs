@@ -134,6 +134,8 @@ fn mounts_take_what_volumes_and_tmpfs_take() {
     assert_eq!(words, MountArg { asked: words.asked.clone(), ..tmpfs("/t:size=10%,mode=0700,uid=5,exec") });
     assert!(mount("type=bind,src=/a,dst=/b,bind-create-src").make_source);
     assert!(!mount("type=bind,src=/a,dst=/b").make_source);
+    assert!(mount("type=bind,src=/a,dst=/b,no-dereference").no_dereference);
+    assert!(volume("/a:/b:no-dereference").no_dereference);
 }
 
 #[test]
@@ -166,6 +168,7 @@ fn bad_mounts_are_refused_by_name() {
         ("type=artifact,src=x,dst=/b", "not supported"),
         ("type=wat,dst=/b", "\"wat\""),
         ("type=volume,src=../x,dst=/b", "bad source"),
+        ("type=tmpfs,dst=/b,noswap", "only allowed with rootful tmpfs mounts"),
     ] {
         let error = text.parse::<MountOption>().unwrap_err();
         assert!(error.message().contains(names), "{text}: {error}");

@@ -10,6 +10,7 @@ use crate::plan::mount::inherit::ImageVolumes;
 use crate::plan::mount::{ImageArg, MemorySize, MountArg, SourceArg, clean_destination};
 use crate::plan::{Request, systemd};
 use crate::spec::{MountSource, MountSpec, OverlaySpec};
+use crate::text::clean;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -95,7 +96,7 @@ fn volume(name: Option<Name>, destination: &Path, copy_up: bool, facts: &Facts) 
 }
 
 fn mount(asked: &MountArg, facts: &Facts) -> Result<MountSpec> {
-    let host = |path: PathBuf| facts.caller.cwd.join(path).components().collect::<PathBuf>();
+    let host = |path: PathBuf| clean(&facts.caller.cwd.join(path));
     let source = match asked.source.clone() {
         SourceArg::Bind { path, recursive } => MountSource::Bind { path: host(path), recursive },
         SourceArg::Volume { name, copy_up } => volume(name, &asked.destination, copy_up, facts),

@@ -21,6 +21,7 @@ pub(in crate::plan) fn facts() -> Facts {
         },
         account: crate::plan::ids::Account {
             available: (65537, 65537),
+            host: crate::container::ids::IdMaps::default(),
             ids: (1000, 1000),
             entry: Some("me:*:1000:1000:Me:/home/me:/bin/sh".into()),
         },
@@ -172,10 +173,7 @@ fn what_is_asked_for_wins_over_the_image() {
     assert_eq!(plan.lifecycle.pidfile.as_deref(), Some(Path::new("/home/u/work/p")));
     let places: Vec<_> = plan.mounts.iter().map(|m| m.destination.to_str().unwrap()).collect();
     assert_eq!(places, ["/data", "/run", "/tmp", "/data/sub", "/var/tmp", "/etc/localtime"]);
-    assert_eq!(
-        plan.mounts[3].source,
-        MountSource::Bind { path: "/home/u/work/x/../d".into(), recursive: true }
-    );
+    assert_eq!(plan.mounts[3].source, MountSource::Bind { path: "/home/u/work/d".into(), recursive: true });
     let MountSource::Volume { name, anonymous: false, .. } = &plan.mounts[0].source else { panic!() };
     assert_eq!(name.as_str(), "v");
     assert!(matches!(plan.mounts[1].source, MountSource::Volume { anonymous: true, .. }));

@@ -3,12 +3,13 @@
 use super::manifest::{Descriptor, Family, Manifest};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{DiffId, Image, ImageConfig, Reference, RootFs};
-use crate::storage::blobs::{Hasher, Sealed, Spool};
+use crate::image::{DiffId, Image, ImageConfig, LAYERS_MAX, Reference, RootFs};
+use crate::storage::blobs::{Hasher, SMALL_BLOB_MAX, Sealed, Spool};
 use crate::storage::images::NewImage;
 use crate::storage::layers::{Adopted, StackLayer};
 use crate::storage::unpack::{Limits, decode};
 use crate::storage::{SharedLock, Store};
+use crate::text::units;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
@@ -237,7 +238,22 @@ fn documents(
     annotations: &BTreeMap<String, String>,
 ) -> Result<(Vec<u8>, Vec<u8>)> {
     let bytes = serde_json::to_vec(config).context(Kind::Image, || "write the configuration")?;
+    if bytes.len() as u64 > SMALL_BLOB_MAX {
+        let size = units::size(bytes.len() as u64);
+        return Err(Error::new(
+            Kind::Image,
+            format!("the image's configuration is too large: {size}, and at most 4 MiB are read"),
+        )
+        .hint("Set fewer or shorter variables and labels; files in the image can be of any size."));
+    }
     let id = crate::image::Digest::sha256_of(&bytes);
+    if layers.len() > LAYERS_MAX {
+        let many =
+            format!("an image has at most {LAYERS_MAX} layers, and this one would have {}", layers.len());
+        return Err(Error::new(Kind::Image, many).hint(
+            "Make one layer of them: coracle commit --squash CONTAINER, or coracle build --squash-all DIR",
+        ));
+    }
     let mut manifest = Manifest::new(family, (id, bytes.len() as u64), layers);
     manifest.annotations.clone_from(annotations);
     let manifest = manifest.fitting().bytes()?;

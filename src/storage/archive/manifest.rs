@@ -2,12 +2,9 @@
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::media::{self, Compression};
-use crate::image::{Digest, document};
+use crate::image::{Digest, LAYERS_MAX, document};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
-
-/// Most layers of an image; the kernel's overlay takes fewer.
-pub(super) const LAYERS_MAX: usize = 500;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";

@@ -1,7 +1,7 @@
 //! Output files that are written completely or not at all.
 
-use crate::error::Result;
-use crate::storage::record::{failed, unique};
+use crate::error::{Error, Result};
+use crate::storage::record::{self, unique};
 use crate::sys::fd::link_of;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
@@ -54,4 +54,9 @@ pub fn to_file(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<(
         let _ = fs::remove_file(&named);
     }
     done
+}
+
+/// Such a file is written by docker's client, not by its engine.
+fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+    record::failed(doing, path, error).of_client()
 }

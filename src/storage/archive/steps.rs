@@ -12,10 +12,10 @@ use super::save::place;
 use super::source::Source;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest, document};
-use crate::storage::Store;
 use crate::storage::build::StepRecord;
 use crate::storage::layers::StackLayer;
 use crate::storage::record::{Durability, failed, replace_bytes};
+use crate::storage::{SharedLock, Store};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -58,7 +58,7 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
     let mut document = Document { version: 1, ..Document::default() };
     let mut descriptors = Vec::new();
     for key in keys {
-        let Some(step) = store.build_cache().get(key) else { continue };
+        let Some(step) = store.build_cache().get(&store.shared()?, key) else { continue };
         if let Some(chain) = &step.chain
             && !document.layers.iter().any(|layer| layer.chain == *chain)
         {
@@ -105,16 +105,21 @@ fn pack(store: &Store, chain: &ChainId, path: &Path) -> Result<()> {
     packed.inspect_err(|_| drop(fs::remove_file(&half)))
 }
 
+/// Hears of layers that are needed.
+type Needs<'a> = &'a dyn Fn(&SharedLock, &[ChainId]) -> Result<()>;
+
 /// Takes the results of steps from a directory that are not here and stand on layers that are; `needs` hears of the
 /// layers before anything names them. Starts threads (rule 1: in a leaf), inside the user namespace.
 ///
 /// # Errors
 /// What is no cache; a layer that is not what it is called; a full disk.
-pub fn import_cache(store: &Store, source: &Source, needs: &dyn Fn(&[ChainId]) -> Result<()>) -> Result<()> {
+pub fn import_cache(store: &Store, source: &Source, needs: Needs<'_>) -> Result<()> {
     let document = read(source)?;
     let cache = store.build_cache();
-    let is_new = |step: &&StepRecord| cache.get(&step.key).is_none();
-    let steps: Vec<&StepRecord> = document.steps.iter().filter(is_new).collect();
+    let lock = store.shared()?;
+    let steps: Vec<&StepRecord> =
+        document.steps.iter().filter(|step| cache.get(&lock, &step.key).is_none()).collect();
+    drop(lock);
     let wanted = |layer: &Layer| steps.iter().any(|step| step.chain.as_ref() == Some(&layer.chain));
     let mut left: Vec<&Layer> =
         document.layers.iter().filter(|layer| wanted(layer) && !store.layers().has(&layer.chain)).collect();
@@ -125,6 +130,7 @@ pub fn import_cache(store: &Store, source: &Source, needs: &dyn Fn(&[ChainId]) -
         let layer = left.remove(at);
         take(store, source, layer, needs)?;
     }
+    let lock = store.shared()?;
     for step in steps {
         let is_here = |chain: &Option<ChainId>| chain.as_ref().is_none_or(|chain| store.layers().has(chain));
         if !is_here(&step.chain) || !is_here(&step.parent) {
@@ -136,18 +142,13 @@ pub fn import_cache(store: &Store, source: &Source, needs: &dyn Fn(&[ChainId]) -
         {
             continue;
         }
-        cache.put(step)?;
+        cache.put(&lock, step)?;
     }
     Ok(())
 }
 
 /// Unpacks a layer on top of those that are here.
-fn take(
-    store: &Store,
-    source: &Source,
-    layer: &Layer,
-    needs: &dyn Fn(&[ChainId]) -> Result<()>,
-) -> Result<()> {
+fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Result<()> {
     if ChainId::above(layer.parent.as_ref(), &layer.diff_id) != layer.chain {
         return Err(foreign("a layer is not what it is called"));
     }
@@ -162,7 +163,7 @@ fn take(
     below.push(StackLayer::New(job.join()?));
     let lock = store.shared()?;
     let chain = store.layers().commit(&lock, below)?;
-    needs(&chain)?;
+    needs(&lock, &chain)?;
     store.layers().note_archive(&layer.chain, layer.size)
 }
 

@@ -3,6 +3,7 @@
 use super::BuildCache;
 use crate::error::Result;
 use crate::image::Digest;
+use crate::storage::SharedLock;
 use crate::storage::place::Place;
 use crate::storage::record::{Durability, read_bytes};
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -27,7 +28,7 @@ impl BuildCache {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn remember(&self, identity: &str, bytes: &[u8]) -> Result<()> {
+    pub fn remember(&self, _lock: &SharedLock, identity: &str, bytes: &[u8]) -> Result<()> {
         self.write_note(CONTEXTS, &Digest::sha256_of(identity.as_bytes()), bytes)
     }
 
@@ -40,7 +41,7 @@ impl BuildCache {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn set_memo(&self, key: &Digest, bytes: &[u8]) -> Result<()> {
+    pub fn set_memo(&self, _lock: &SharedLock, key: &Digest, bytes: &[u8]) -> Result<()> {
         self.write_note(MEMO, key, bytes)
     }
 

@@ -124,7 +124,7 @@ impl RunningBuild {
     /// # Errors
     /// When the file system refuses.
     pub fn get(&self, lock: &SharedLock, key: &Digest) -> Result<Option<StepRecord>> {
-        let found = self.cache.get(key);
+        let found = self.cache.get(lock, key);
         if let Some(top) = found.as_ref().and_then(StepRecord::top) {
             self.needs_layers(lock, std::slice::from_ref(top))?;
         }

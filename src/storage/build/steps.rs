@@ -3,6 +3,7 @@
 use super::BuildCache;
 use crate::error::Result;
 use crate::image::{ChainId, Digest};
+use crate::storage::SharedLock;
 use crate::storage::record::Durability;
 use crate::storage::trash;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -99,8 +100,8 @@ impl StepRecord {
 
 impl BuildCache {
     /// The result of the step with this key, if there is one and all of its layers are in the store. Notes the use.
-    /// Nothing keeps it from being removed right after that; see [`RunningBuild::get`](super::RunningBuild::get).
-    pub fn get(&self, key: &Digest) -> Option<StepRecord> {
+    /// Nothing keeps it from being removed once the lock is gone; see [`RunningBuild::get`](super::RunningBuild::get).
+    pub fn get(&self, lock: &SharedLock, key: &Digest) -> Option<StepRecord> {
         let mut record = self.find(key)?;
         let mut next = record.top().cloned();
         while let Some(id) = next {
@@ -109,7 +110,7 @@ impl BuildCache {
         let now = Utc::now();
         if now.signed_duration_since(record.used) >= NOTED_EVERY {
             record.used = now;
-            if let Err(e) = self.put(&record) {
+            if let Err(e) = self.put(lock, &record) {
                 log::info!("the use of a build step is not noted: {}", e.in_one_line());
             }
         }
@@ -126,7 +127,7 @@ impl BuildCache {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn put(&self, record: &StepRecord) -> Result<()> {
+    pub fn put(&self, _lock: &SharedLock, record: &StepRecord) -> Result<()> {
         self.make_part(STEPS)?.replace(record.key.hex(), record, Durability::Volatile)?;
         crate::failpoint::reach("step.recorded");
         Ok(())

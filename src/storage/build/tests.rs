@@ -1,5 +1,6 @@
 use super::*;
 use crate::image::{ChainId, Digest, ImageConfig};
+use crate::storage::SharedLock;
 use crate::storage::archive::{Family, RecordImage, record_image};
 use crate::storage::measure;
 use crate::storage::testing::{Scene, Tar};
@@ -11,6 +12,10 @@ fn key(text: &str) -> Digest {
     Digest::sha256_of(text.as_bytes())
 }
 
+fn lock(scene: &Scene) -> SharedLock {
+    scene.store.shared().unwrap()
+}
+
 /// A step with a layer on top of a base, and its record.
 fn step(scene: &Scene, below: &[ChainId], file: &str) -> StepRecord {
     let layer = scene.step(below, file);
@@ -20,7 +25,7 @@ fn step(scene: &Scene, below: &[ChainId], file: &str) -> StepRecord {
         archive: layer.archive,
         ..StepRecord::new(key(file), StepKind::Regular, format!("RUN touch {file}"))
     };
-    scene.store.build_cache().put(&record).unwrap();
+    scene.store.build_cache().put(&lock(scene), &record).unwrap();
     record
 }
 
@@ -32,22 +37,22 @@ fn base(scene: &Scene) -> Vec<ChainId> {
 fn a_result_is_found_while_all_of_its_layers_are_there() {
     let scene = Scene::new();
     let cache = scene.store.build_cache();
-    assert_eq!(cache.get(&key("one")), None);
+    assert_eq!(cache.get(&lock(&scene), &key("one")), None);
     assert!(cache.steps().unwrap().is_empty() && cache.layers().unwrap().is_empty());
     let below = base(&scene);
     let one = step(&scene, &below, "one");
-    assert_eq!(cache.get(&one.key), Some(one.clone()));
+    assert_eq!(cache.get(&lock(&scene), &one.key), Some(one.clone()));
     // One that changed no files.
     let same = StepRecord {
         parent: one.chain.clone(),
         ..StepRecord::new(key("same"), StepKind::Regular, "RUN true")
     };
-    cache.put(&same).unwrap();
-    assert_eq!(cache.get(&same.key), Some(same.clone()));
+    cache.put(&lock(&scene), &same).unwrap();
+    assert_eq!(cache.get(&lock(&scene), &same.key), Some(same.clone()));
     let layers = [below[0].clone(), one.chain.clone().unwrap()];
     assert_eq!(cache.layers().unwrap(), layers.iter().cloned().collect());
     fs::remove_dir_all(scene.store.data().join("layers").join(below[0].0.hex())).unwrap();
-    assert_eq!((cache.get(&one.key), cache.get(&same.key)), (None, None));
+    assert_eq!((cache.get(&lock(&scene), &one.key), cache.get(&lock(&scene), &same.key)), (None, None));
     assert_eq!(cache.steps().unwrap().len(), 2);
     cache.forget(&one.key).unwrap();
     cache.forget(&one.key).unwrap();
@@ -65,7 +70,14 @@ fn a_damaged_record_is_no_result() {
     fs::write(at(&one.key), "{").unwrap();
     let newer = serde_json::to_value(StepRecord { key: key("new"), version: 2, ..two.clone() }).unwrap();
     fs::write(at(&key("new")), newer.to_string()).unwrap();
-    assert_eq!((cache.get(&one.key), cache.get(&two.key), cache.get(&key("new"))), (None, None, None));
+    assert_eq!(
+        (
+            cache.get(&lock(&scene), &one.key),
+            cache.get(&lock(&scene), &two.key),
+            cache.get(&lock(&scene), &key("new"))
+        ),
+        (None, None, None)
+    );
     let damaged = cache.damaged_steps().unwrap();
     assert_eq!(damaged.len(), 2, "{damaged:?}");
     damaged.iter().for_each(|(name, _)| cache.discard_damaged(name).unwrap());
@@ -79,8 +91,8 @@ fn the_use_of_a_result_is_noted_once_an_hour() {
     let one = step(&scene, &base(&scene), "one");
     let used = |minutes: i64| {
         let used = Utc::now() - TimeDelta::minutes(minutes);
-        cache.put(&StepRecord { used, ..one.clone() }).unwrap();
-        (used, cache.get(&one.key).unwrap().used, cache.steps().unwrap()[0].used)
+        cache.put(&lock(&scene), &StepRecord { used, ..one.clone() }).unwrap();
+        (used, cache.get(&lock(&scene), &one.key).unwrap().used, cache.steps().unwrap()[0].used)
     };
     let (before, got, noted) = used(59);
     assert_eq!((got, noted), (before, before));
@@ -135,9 +147,9 @@ fn what_is_remembered_is_there_until_it_is_replaced() {
     let scene = Scene::new();
     let cache = scene.store.build_cache();
     assert_eq!((cache.remembered("/src"), cache.memo(&key("a"))), (None, None));
-    cache.remember("/src", b"one").unwrap();
-    cache.remember("/src", b"two").unwrap();
-    cache.set_memo(&key("a"), b"memo").unwrap();
+    cache.remember(&lock(&scene), "/src", b"one").unwrap();
+    cache.remember(&lock(&scene), "/src", b"two").unwrap();
+    cache.set_memo(&lock(&scene), &key("a"), b"memo").unwrap();
     assert_eq!(cache.remembered("/src").as_deref(), Some(&b"two"[..]));
     assert_eq!(cache.memo(&key("a")).as_deref(), Some(&b"memo"[..]));
     assert_eq!((cache.remembered("/sr"), cache.memo(&key("b"))), (None, None));
@@ -222,7 +234,7 @@ fn usage(scene: &Scene) -> Vec<Entry> {
 /// Has the result be one that was used so many hours ago.
 fn used(scene: &Scene, record: &StepRecord, hours: i64) {
     let used = Utc::now() - TimeDelta::hours(hours);
-    scene.store.build_cache().put(&StepRecord { used, ..record.clone() }).unwrap();
+    scene.store.build_cache().put(&lock(scene), &StepRecord { used, ..record.clone() }).unwrap();
 }
 
 /// The ids that went, in the order in which they did.
@@ -305,8 +317,8 @@ fn what_images_and_running_builds_need_stays() {
 fn cache_mounts_and_notes_are_pruned_unless_they_are_in_use() {
     let scene = Scene::new();
     let cache = scene.store.build_cache();
-    cache.remember("/src", b"files").unwrap();
-    cache.set_memo(&key("memo"), b"digest").unwrap();
+    cache.remember(&lock(&scene), "/src", b"files").unwrap();
+    cache.set_memo(&lock(&scene), &key("memo"), b"digest").unwrap();
     let held = cache.mount("held", Sharing::Shared, &|| true).unwrap();
     fs::write(held.path().join("file"), vec![7; 10_000]).unwrap();
     drop(cache.mount("free", Sharing::Locked, &|| true).unwrap());

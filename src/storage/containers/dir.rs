@@ -161,7 +161,7 @@ impl ContainerDir {
 
     fn drop_it(&self) -> String {
         format!(
-            "If a newer coracle made the container, use that one; to remove it: coracle rm -f {}",
+            "If a newer version made the container, use that one; to remove it: coracle rm -f {}",
             self.id.short()
         )
     }

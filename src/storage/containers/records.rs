@@ -2,7 +2,7 @@
 
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::network::{PortPublish, Protocol};
-use crate::spec::{HealthCheck, Resources, Ulimit};
+use crate::spec::{ContainerSpec, HealthCheck, Resources, Ulimit};
 use crate::storage::boot::boot_id;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -152,6 +152,9 @@ pub struct Settings {
     /// The limits of its processes, once they were changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ulimits: Option<Vec<Ulimit>>,
+    /// The environment, once it was changed: `NAME=value` entries, complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<String>>,
     /// Settings of a newer program, kept when this one rewrites the file.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -174,7 +177,24 @@ impl Settings {
             health: None,
             limits: None,
             ulimits: None,
+            env: None,
             other: serde_json::Map::new(),
+        }
+    }
+
+    /// Puts them into the plan, for what starts by it or shows it. The limits are not among them: the cgroup has those
+    /// in force.
+    pub fn put_into(self, plan: &mut ContainerSpec) {
+        plan.name = self.name;
+        plan.lifecycle.restart = self.restart.unwrap_or(plan.lifecycle.restart);
+        if let Some(health) = self.health {
+            plan.health = health.check;
+        }
+        if let Some(ulimits) = self.ulimits {
+            plan.limits.ulimits = ulimits;
+        }
+        if let Some(env) = self.env {
+            plan.process.env = env;
         }
     }
 }

@@ -97,6 +97,13 @@ pub(super) fn attributes(number: u64, status: &FileStat) -> FileAttr {
     }
 }
 
+/// Attributes for an entry of a listing that is shown with this number but is not to be known by it. The kernel
+/// shows the entry, then finds its size impossible, makes no file of it and gives the number back
+/// (`fuse_direntplus_link` in fs/fuse/readdir.c); whoever wants the file looks it up by its name.
+pub(super) fn shown_only(number: u64, status: &FileStat) -> FileAttr {
+    FileAttr { size: u64::MAX, ..attributes(number, status) }
+}
+
 /// The answer that there is nothing, to be kept like any other.
 pub(super) fn nothing() -> FileAttr {
     FileAttr {

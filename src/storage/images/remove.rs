@@ -56,8 +56,14 @@ impl Images {
             ));
         };
         let specs = self.specs()?;
-        if let Some((_, user)) = specs.read.iter().find(|(_, spec)| spec.uses_image(id)) {
-            return Err(phrases::image_in_use(id.short(), user.id.as_str()).hint(
+        // To docker it matters whether one of them runs.
+        let mut users = specs.read.iter().filter(|(_, spec)| spec.uses_image(id)).peekable();
+        if let Some((_, first)) = users.peek().copied() {
+            let error = match users.find(|(dir, _)| dir.status().is_live()) {
+                Some((_, user)) => phrases::image_in_use_by_running(id.short(), user.id.as_str()),
+                None => phrases::image_in_use(id.short(), first.id.as_str()),
+            };
+            return Err(error.hint(
                 "Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE",
             ));
         }

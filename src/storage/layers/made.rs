@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::image::{ChainId, DiffId, Digest};
 use crate::storage::access_list::make_open_dir;
-use crate::storage::lock;
+use crate::storage::lock::{self, SharedLock};
 use crate::storage::pack::Packed;
 use crate::storage::place::Place;
 use crate::storage::record::{Durability, failed};
@@ -96,11 +96,20 @@ impl Layers {
     /// the files have (where it has one id, all is root's, as the step saw it), and holds the lock of
     /// [`making`](crate::storage::Store::making), as nothing names the layer.
     ///
-    /// It is whole as long as the machine runs; [`Layers::settle`] has it survive a power cut.
+    /// It is whole as long as the machine runs; [`Layers::settle`] has it survive a power cut. `keep` is called with its
+    /// name just before it is there, while nothing is collected: what it says must not be removed is not removed, even
+    /// if another result with the same layer goes right then.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when a layer below is not there; when a file cannot be read or the file system refuses.
-    pub fn adopt(&self, workshop: Scratch, below: &[ChainId], how: &Adopt<'_>) -> Result<Option<Adopted>> {
+    /// [`Kind::NotFound`] when a layer below is not there; when a file cannot be read, the file system refuses, or
+    /// `keep` fails.
+    pub fn adopt(
+        &self,
+        workshop: Scratch,
+        below: &[ChainId],
+        how: &Adopt<'_>,
+        keep: impl FnOnce(&SharedLock, &ChainId) -> Result<()>,
+    ) -> Result<Option<Adopted>> {
         super::raise_file_limit();
         let home = workshop.home();
         for name in home.names()?.iter().filter(|name| *name != TREE) {
@@ -132,10 +141,11 @@ impl Layers {
         unsynced::mark(home)?;
         failpoint::reach("adopt.marked");
         // Garbage collection waits, and what was below before still is.
-        let _lock = lock::shared(&self.roots.data)?;
+        let lock = lock::shared(&self.roots.data)?;
         if let Some(lost) = below.iter().find(|id| !self.has(id)) {
             return Err(missing(lost));
         }
+        keep(&lock, &chain)?;
         self.publish(&chain, workshop)?;
         failpoint::reach("adopt.placed");
         self.note_archive(&chain, archive)?;

@@ -14,7 +14,7 @@ fn made(scene: &Scene, below: &[ChainId], how: &Adopt<'_>, step: impl FnOnce(&Pa
     let workshop = layers.workshop(below).unwrap();
     let tree = workshop.path().join("fs");
     step(&tree);
-    layers.adopt(workshop, below, how).unwrap()
+    layers.adopt(workshop, below, how, |_, _| Ok(())).unwrap()
 }
 
 fn base(scene: &Scene) -> Vec<ChainId> {
@@ -168,7 +168,7 @@ fn case_45_removing_mount_stubs_does_not_leave_the_tree() {
     assert_eq!(names(&tree(&scene.store, &layer)), ["content", "file", "link", "up"]);
     let workshop = scene.store.layers().workshop(&below).unwrap();
     let wrong = Adopt { made: &[b"../../outside".to_vec()], ..Adopt::default() };
-    scene.store.layers().adopt(workshop, &below, &wrong).unwrap_err();
+    scene.store.layers().adopt(workshop, &below, &wrong, |_, _| Ok(())).unwrap_err();
     scene.assert_clean();
 }
 
@@ -228,7 +228,7 @@ fn a_layer_that_was_not_synced_before_a_power_cut_is_absent_and_made_anew() {
     assert_eq!(layers.record(&layer.chain).unwrap_err().kind(), Kind::NotFound);
     assert_eq!(layers.settle(std::slice::from_ref(&layer.chain)).unwrap_err().kind(), Kind::NotFound);
     let workshop = layers.workshop(&below).unwrap();
-    let above = layers.adopt(workshop, &[below[0].clone(), layer.chain.clone()], &time);
+    let above = layers.adopt(workshop, &[below[0].clone(), layer.chain.clone()], &time, |_, _| Ok(()));
     assert_eq!(above.unwrap_err().kind(), Kind::NotFound);
     // By the same step, and by a pull of the same layer.
     let torn = fs::metadata(store.data().join("layers").join(layer.chain.0.hex())).unwrap().ino();
@@ -309,7 +309,7 @@ fn the_upper_directory_of_a_container_is_brought_into_the_workshop() {
     let workshop = layers.workshop(&below).unwrap();
     layers.bring(&workshop, &upper).unwrap();
     assert!(!upper.exists());
-    let layer = layers.adopt(workshop, &below, &Adopt::default()).unwrap().unwrap();
+    let layer = layers.adopt(workshop, &below, &Adopt::default(), |_, _| Ok(())).unwrap().unwrap();
     assert_eq!(names(&tree(store, &layer)), ["file"]);
     let workshop = layers.workshop(&below).unwrap();
     layers.bring(&workshop, &upper).unwrap_err();

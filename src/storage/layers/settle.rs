@@ -5,7 +5,6 @@ use super::{Layers, missing};
 use crate::error::Result;
 use crate::failpoint;
 use crate::image::ChainId;
-use crate::storage::place::Place;
 use crate::storage::record::failed;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -43,6 +42,7 @@ impl Layers {
             unsynced::unmark(home)?;
             failpoint::reach("settle.unmarked");
         }
-        unsynced.iter().try_for_each(Place::sync)
+        // Again, and not for each alone: little is left to write, and each would wait for the disk.
+        nix::unistd::syncfs(&layers).map_err(|e| lost(e.into()))
     }
 }

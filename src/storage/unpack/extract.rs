@@ -11,7 +11,7 @@
 use super::entry::{copy_sparse, copy_whole, mtime};
 use super::limits::Limits;
 use super::tar::{Archive, Entry, Type};
-use super::tree::{DIRECTORY, Tree, c_name, failed, file_type, lstat, normalise, resolve, shown};
+use super::tree::{self, DIRECTORY, Tree, c_name, file_type, lstat, normalise, resolve, shown};
 use super::{attributes, decode};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result, phrases};
@@ -386,6 +386,14 @@ fn is_mount(place: &Place<'_>) -> nix::Result<bool> {
     match openat(place.dir, place.name, flags, Mode::empty()) {
         Err(Errno::ENOENT) => Ok(false),
         other => Ok(mount_id(other?.as_fd())? != mount_id(place.dir)?),
+    }
+}
+
+/// A failed step on an entry, in words. That another place may be written is of no use to who named this one.
+fn failed(doing: &str, path: &[u8], errno: Errno) -> Error {
+    match errno {
+        Errno::EROFS | Errno::EACCES | Errno::EPERM => tree::failed_anywhere(doing, path, errno),
+        _ => tree::failed(doing, path, errno),
     }
 }
 

@@ -58,19 +58,24 @@ pub(super) fn shown(path: &[u8]) -> String {
     format!("/{}", String::from_utf8_lossy(path).escape_debug())
 }
 
-/// A failed step on an entry, in words.
+/// A failed step on an entry of a layer, in words.
 pub(super) fn failed(doing: &str, path: &[u8], errno: Errno) -> Error {
+    let error = failed_anywhere(doing, path, errno);
+    match record::hint(Some(errno)) {
+        Some(hint) if error.kind() == Kind::Storage => error.hint(hint),
+        _ => error,
+    }
+}
+
+/// The same where it may not be the store that is written.
+pub(super) fn failed_anywhere(doing: &str, path: &[u8], errno: Errno) -> Error {
     // What the archive asks for and no file system can give is the image's fault.
     let kind = match errno {
         Errno::EFBIG if record::size_is_limited() => Kind::Storage,
         Errno::ENAMETOOLONG | Errno::ELOOP | Errno::ENOTDIR | Errno::EFBIG | Errno::EMLINK => Kind::Image,
         _ => Kind::Storage,
     };
-    let error = Error::new(kind, format!("{doing} {}", shown(path))).caused_by(record::cause(errno));
-    match record::hint(Some(errno)) {
-        Some(hint) if kind == Kind::Storage => error.hint(hint),
-        _ => error,
-    }
+    Error::new(kind, format!("{doing} {}", shown(path))).caused_by(record::cause(errno))
 }
 
 /// Joins a directory's path and a name.

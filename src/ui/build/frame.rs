@@ -45,14 +45,15 @@ pub(super) fn rows(trace: &Trace, now: Duration, size: Size, last: bool) -> Vec<
     // The last column stays empty: some terminals go to the next line behind it.
     let columns = size.columns.saturating_sub(1);
     let mut shown: Vec<(Option<&Vertex>, bool, Row)> = Vec::new();
-    for vertex in trace.vertices.iter().filter(|vertex| vertex.is_shown(now)) {
+    for vertex in trace.vertices.iter().filter(|vertex| vertex.is_shown()) {
         let running = vertex.is_running();
         shown.push((Some(vertex), running, main_row(vertex, now, columns)));
         for part in &vertex.parts {
             let took = part.ended.or(vertex.ended.as_ref().map(|(at, _)| *at)).unwrap_or(now);
             let amount = words::amount(part.current, part.total);
             let tone = if part.ended.is_some() { Tone::Done } else { Tone::Plain };
-            let name = format!("=> {}", part.name);
+            let colon = if amount.is_empty() || part.total.is_some() { "" } else { ":" };
+            let name = format!("=> {}{colon}", part.name);
             let took = took.saturating_sub(part.started);
             shown.push((None, running && part.ended.is_none(), row(&name, &amount, took, tone, columns)));
         }
@@ -78,7 +79,7 @@ pub(super) fn rows(trace: &Trace, now: Duration, size: Size, last: bool) -> Vec<
 }
 
 fn header(trace: &Trace, now: Duration, columns: usize, last: bool) -> Row {
-    let (ended, all) = trace.counts(now);
+    let (ended, all) = trace.counts();
     let over =
         if last && ended == all && all > 0 && trace.failed().next().is_none() { " FINISHED" } else { "" };
     let text = format!("[+] Building {:.1}s ({ended}/{all}){over}", now.as_secs_f64());

@@ -52,7 +52,7 @@ impl<W: Write> Plain<W> {
     /// Whether something of a vertex was not written yet.
     fn has_news(&self, place: usize, now: Duration) -> bool {
         let vertex = &self.trace.vertices[place];
-        if !vertex.is_shown(now) {
+        if !vertex.is_shown() {
             return false;
         }
         let Some(written) = self.written.get(&place) else { return true };

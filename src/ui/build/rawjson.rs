@@ -139,7 +139,7 @@ mod tests {
         let mut show = RawJson::new(&mut out, began);
         let id = VertexId(3);
         for (event, at) in [
-            (Event::Declared { vertex: id, name: "[1/2] RUN make".into(), internal: false }, 0),
+            (Event::Declared { vertex: id, name: "[1/2] RUN make".into() }, 0),
             (Event::Started(id), 250),
             (Event::Output { vertex: id, stderr: true, bytes: b"hi\n".to_vec() }, 300),
             (Event::Progress { vertex: id, what: "sha256:ab".into(), current: 5, total: Some(5) }, 400),

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 fn declared(id: u32, name: &str) -> Event {
-    Event::Declared { vertex: VertexId(id), name: name.into(), internal: false }
+    Event::Declared { vertex: VertexId(id), name: name.into() }
 }
 
 fn output(id: u32, text: &str) -> Event {
@@ -180,7 +180,7 @@ fn a_frame_shows_what_runs_with_its_output() {
     let wanted = [
         "[+] Building 1.3s (2/4)",
         " => [internal] load build context                               0.0s",
-        " => => transferring context 31B                                 0.0s",
+        " => => transferring context: 31B                                0.0s",
         " => CACHED [build 1/2] FROM docker.io/library/alpine:3          0.0s",
         " => [build 2/2] RUN make                                        1.2s",
         " => => # gcc -c a.c",

@@ -11,8 +11,6 @@ use std::time::Duration;
 const KEPT_LINES: usize = 100;
 /// Longest line that is waited for, in bytes; a longer one is shown in pieces.
 const LINE_MAX: usize = 16 << 10;
-/// A vertex that is of little interest is shown once it has taken this long.
-const LONG: Duration = Duration::from_secs(1);
 
 /// The vertices of a build.
 #[derive(Debug, Default)]
@@ -29,7 +27,6 @@ pub(super) struct Vertex {
     pub(super) id: VertexId,
     /// Its name, harmless.
     pub(super) name: String,
-    internal: bool,
     pub(super) started: Option<Duration>,
     pub(super) ended: Option<(Duration, End)>,
     pub(super) parts: Vec<Part>,
@@ -71,12 +68,9 @@ pub(super) struct Line {
 }
 
 impl Vertex {
-    /// Whether it is worth a line: not if it is of interest only when it fails or takes long, and does neither.
-    pub(super) fn is_shown(&self, now: Duration) -> bool {
-        let Some(started) = self.started else { return false };
-        let ended = self.ended.as_ref().map(|(at, _)| *at);
-        let failed = matches!(self.ended, Some((_, End::Failed(_))));
-        !self.internal || failed || ended.unwrap_or(now).saturating_sub(started) >= LONG
+    /// Whether it has begun.
+    pub(super) fn is_shown(&self) -> bool {
+        self.started.is_some()
     }
 
     /// How long it has taken.
@@ -152,7 +146,7 @@ impl Trace {
     /// Takes note of an event, and returns the place of the vertex that it is about.
     pub(super) fn note(&mut self, event: &Event, now: Duration) -> Option<usize> {
         let id = match event {
-            Event::Declared { vertex, name, internal } => {
+            Event::Declared { vertex, name } => {
                 let name = words::printable(name).into_owned();
                 if let Some(known) = self.vertices.iter_mut().find(|known| known.id == *vertex) {
                     known.name = name;
@@ -161,7 +155,6 @@ impl Trace {
                 self.vertices.push(Vertex {
                     id: *vertex,
                     name,
-                    internal: *internal,
                     started: None,
                     ended: None,
                     parts: Vec::new(),
@@ -198,10 +191,10 @@ impl Trace {
         Some(place)
     }
 
-    /// How many of those that are shown or will be have ended, and how many there are.
-    pub(super) fn counts(&self, now: Duration) -> (usize, usize) {
-        let counted = || self.vertices.iter().filter(|vertex| !vertex.internal || vertex.is_shown(now));
-        (counted().filter(|vertex| vertex.ended.is_some()).count(), counted().count())
+    /// How many have ended, and how many there are.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let ended = self.vertices.iter().filter(|vertex| vertex.ended.is_some()).count();
+        (ended, self.vertices.len())
     }
 
     /// Those that failed.
@@ -219,16 +212,16 @@ mod tests {
         trace.note(&event, Duration::from_millis(at));
     }
 
-    fn begun(internal: bool) -> Trace {
+    fn begun() -> Trace {
         let mut trace = Trace::default();
-        trace.note(&Event::Declared { vertex: VertexId(1), name: "a".into(), internal }, Duration::ZERO);
+        trace.note(&Event::Declared { vertex: VertexId(1), name: "a".into() }, Duration::ZERO);
         trace.note(&Event::Started(VertexId(1)), Duration::from_millis(100));
         trace
     }
 
     #[test]
     fn output_is_taken_apart_at_line_ends() {
-        let mut trace = begun(false);
+        let mut trace = begun();
         output(&mut trace, false, b"one\ntw", 200);
         output(&mut trace, true, b"error\n", 300);
         output(&mut trace, false, b"o\n", 400);
@@ -244,25 +237,10 @@ mod tests {
 
     #[test]
     fn output_without_end_is_bounded() {
-        let mut trace = begun(false);
+        let mut trace = begun();
         (0..100).for_each(|_| output(&mut trace, false, &[b'x'; 1000], 1));
         assert!(trace.vertices[0].lines.iter().all(|line| line.text.len() <= LINE_MAX + 1000));
         (0..1000).for_each(|_| output(&mut trace, false, b"y\n", 1));
         assert_eq!((trace.vertices[0].lines.len(), trace.vertices[0].count > 1000), (KEPT_LINES, true));
-    }
-
-    #[test]
-    fn what_is_of_little_interest_is_shown_when_it_takes_long_or_fails() {
-        let trace = begun(true);
-        let at = Duration::from_millis;
-        assert!(!trace.vertices[0].is_shown(at(200)) && trace.vertices[0].is_shown(at(1100)));
-        assert_eq!((trace.counts(at(200)), trace.counts(at(1100))), ((0, 0), (0, 1)));
-        let mut done = begun(true);
-        done.note(&Event::Done(VertexId(1)), at(300));
-        assert!(!done.vertices[0].is_shown(at(5000)));
-        let mut failed = begun(true);
-        failed.note(&Event::Failed(VertexId(1), "no\n".into()), at(300));
-        assert!(failed.vertices[0].is_shown(at(300)));
-        assert_eq!(failed.failed().count(), 1);
     }
 }

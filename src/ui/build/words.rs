@@ -49,9 +49,10 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
-/// How far something is: `1.50MB / 3.00MB`.
+/// How far something is: `1.50MB / 3.00MB`; nothing for what has no size.
 pub(super) fn amount(current: u64, total: Option<u64>) -> String {
     match total {
+        Some(0) => String::new(),
         Some(total) => format!("{} / {}", bytes(current), bytes(total)),
         None if current > 0 => bytes(current),
         None => String::new(),

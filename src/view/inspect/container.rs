@@ -25,8 +25,8 @@ mod time;
 
 pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Dialect) -> Result<Document> {
     let mut plan = dir.spec()?;
-    if let Some(ulimits) = dir.changed().ok().flatten().and_then(|changed| changed.ulimits) {
-        plan.limits.ulimits = ulimits;
+    if let Ok(Some(changed)) = dir.changed() {
+        changed.put_into(&mut plan);
     }
     let summary = dir.summary();
     let ended = |exit: &ExitRecord| exit.run == summary.run && !summary.status.is_live();

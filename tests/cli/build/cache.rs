@@ -1,10 +1,11 @@
 //! The build cache: by content, never by time.
 
 use super::{context, run};
-use crate::common::TestEnv;
+use crate::common::{TestEnv, eventually};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The steps that were worked off, by their numbers: `2/4`.
 fn worked(env: &TestEnv, dir: &Path, options: &[&str]) -> Vec<String> {
@@ -21,7 +22,8 @@ fn worked(env: &TestEnv, dir: &Path, options: &[&str]) -> Vec<String> {
             let Some(number) = name.strip_prefix('[').and_then(|rest| rest.split(']').next()) else {
                 continue;
             };
-            let done = vertex.get("completed").is_some() && vertex["cached"] != true;
+            let done =
+                vertex.get("completed").is_some() && vertex["cached"] != true && !name.contains("] FROM ");
             if done && number.contains('/') && !steps.contains(&number.to_owned()) {
                 steps.push(number.to_owned());
             }
@@ -92,6 +94,90 @@ fn prune_knows_what_is_used() {
     assert_eq!(run(&env, "made", "cat /x /y"), "x\ny");
     assert_eq!(worked(&env, &dir, &[]), ["2/3", "3/3"]);
     assert!(env.coracle(["system", "check"]).run().code == 0);
+}
+
+/// What a build has found in the cache stays for as long as it needs it, whoever prunes meanwhile.
+#[test]
+fn builds_beside_prune_end_whole() {
+    const ROUNDS: usize = 8;
+    let env = TestEnv::with_images();
+    let steps: String = (0..6).map(|number| format!("COPY a /{number}\n")).collect();
+    let file = format!("FROM busybox\n{steps}RUN cat /0 /5 >/c\n");
+    let dir = context(&env, "context", &[("Containerfile", &file), ("a", "1")]);
+    let building = AtomicUsize::new(2);
+    std::thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let (env, dir, building) = (&env, &dir, &building);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let built = env.coracle(["build", "--network=none", "-q", "-t", name]).arg(dir).run();
+                    if built.code != 0 {
+                        building.fetch_sub(1, Ordering::Relaxed);
+                        panic!("round {round}: {built}");
+                    }
+                }
+                building.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        while building.load(Ordering::Relaxed) > 0 {
+            env.coracle(["rmi", "-f", "one", "two"]).run();
+            env.coracle(["builder", "prune", "-a", "-f"]).ok();
+        }
+    });
+    env.coracle(["build", "--network=none", "-q", "-t", "made"]).arg(&dir).ok();
+    assert_eq!(run(&env, "made", "cat /c"), "11");
+    assert_eq!(env.coracle(["system", "check"]).run().code, 0);
+}
+
+/// A build that finds everything needs no other process: not one can be started.
+#[test]
+fn a_build_with_nothing_to_do_forks_nothing() {
+    let env = TestEnv::with_images();
+    let file = "FROM busybox\nWORKDIR /w\nCOPY a .\nRUN cat a >b\n";
+    let dir = context(&env, "context", &[("Containerfile", file), ("a", "1")]);
+    let build = || env.coracle(["build", "--network=none", "-q", "-t", "made"]).arg(&dir);
+    let id = build().ok().stdout;
+    let again = build().into_command();
+    let limited = env.program("prlimit").args(["--nproc=1", "--"]).arg(again.get_program());
+    assert_eq!(limited.args(again.get_args()).ok().stdout, id);
+}
+
+/// What has to be built has one user namespace, which is given up at the end.
+#[test]
+fn nothing_is_left_in_the_user_namespace() {
+    let env = TestEnv::with_images();
+    for file in ["FROM busybox\nRUN true\n", "FROM busybox\nRUN false\n"] {
+        env.coracle(["build", "--network=none", "-"]).stdin(file).run();
+        let registered = || fs::read_dir(env.runroot().join("userns")).map_or(0, |found| found.count());
+        // The lock stays.
+        eventually("nobody is registered", || registered() == 1);
+    }
+}
+
+/// Of a context of which little is needed, little is read: what the ignore file leaves out is not even opened.
+#[test]
+fn what_is_left_out_is_not_read() {
+    let env = TestEnv::with_images();
+    let files = [
+        ("Containerfile", "FROM busybox\nCOPY . /all\n"),
+        (".containerignore", "closed\n*.secret\nbig\n"),
+        ("needed", "1"),
+        ("closed/file", "2"),
+        ("a.secret", "3"),
+    ];
+    let dir = context(&env, "context", &files);
+    fs::File::create(dir.join("big")).unwrap().set_len(1 << 30).unwrap();
+    for closed in ["closed", "a.secret"] {
+        fs::set_permissions(dir.join(closed), fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let build = env.coracle(["build", "--network=none", "-t", "made"]).arg(&dir).into_command();
+    // What the shell has waited for counts as its own (proc_pid_io(5)).
+    let counted = env.program("sh").args(["-c", r#""$@" >/dev/null && cat /proc/$$/io"#, "sh"]);
+    let counted = counted.arg(build.get_program()).args(build.get_args()).ok();
+    let read = counted.stdout.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    assert!(read.parse::<u64>().unwrap() < 100 << 20, "{read} bytes");
+    assert_eq!(run(&env, "made", "ls -A /all"), ".containerignore\nContainerfile\nneeded");
+    fs::set_permissions(dir.join("closed"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// What one store knows another one takes from a directory, and builds nothing.

@@ -2,6 +2,7 @@
 
 use super::context;
 use crate::common::TestEnv;
+use expectrl::Expect as _;
 use std::fs;
 
 #[test]
@@ -49,6 +50,33 @@ fn a_built_image_is_saved_and_loaded() {
             assert_eq!(other.coracle(["image", "inspect", "-f", "{{.Id}}", "made"]).ok().stdout, id);
         }
     }
+}
+
+/// On a terminal progress is drawn as BuildKit draws it: a head with a count, a line for each step, its latest output.
+#[test]
+fn a_terminal_shows_what_goes_on() {
+    let env = TestEnv::with_images();
+    let file = "FROM busybox AS base\nRUN echo of-the-step; sleep 0.5\nFROM base\nCOPY Containerfile /\n";
+    let dir = context(&env, "context", &[("Containerfile", file)]);
+    let call = env.coracle(["build", "--network=none", "-t", "made"]).arg(&dir);
+    let mut terminal = call.env("TERM", "xterm").pty();
+    for text in [
+        "[+] Building ",
+        " => [internal] load build definition from Containerfile ",
+        " => => transferring dockerfile: ",
+        " => [base 2/2] RUN echo of-the-step; sleep 0.5 ",
+        " => => # of-the-step",
+        " (7/7) FINISHED",
+        " => [base 1/2] FROM docker.io/library/busybox:latest ",
+        " => [stage-1 1/1] COPY Containerfile / ",
+        " => exporting to image ",
+        " => => writing image sha256:",
+        " => => naming to localhost/made:latest ",
+    ] {
+        let seen = terminal.expect(text);
+        assert!(seen.is_ok(), "{text:?} was not seen: {:?}", seen.err());
+    }
+    terminal.expect(expectrl::Eof).unwrap();
 }
 
 /// With given times two builds in two places come to the same image.

@@ -1,7 +1,7 @@
 //! What is killed: one row for each verb that changes the store.
 //!
-//! In the words `@pull` is an image in the registry, `@archive` a saved image, `@tree` an archive of files, and
-//! `keep:1` an image of the store; `c`, `d`, `data`, `made:1` and the like are the objects under change.
+//! In the words `@pull` is an image in the registry, `@archive` a saved image, `@tree` an archive of files, `@context` a
+//! directory to build from, and `keep:1` an image of the store; `c`, `d`, `data`, `made:1` and the like are the objects under change.
 
 /// A verb, what has to be there before, and what counts as right after it was killed.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ const GONE: &[&str] = &["no such container"];
 /// A start that was killed: not begun, begun, or ended with its monitor.
 const STARTED: &[&str] = &["created", "running", "exited"];
 
+const BUILD: Words = &["build", "-q", "--network=none", "-t=made:1", "@context"];
 const IDLE: Words = &["run", "-d", "--name=one", "--network=none", "keep:1", "sleep", "1000"];
 const MADE: Words = &["create", "--name=one", "--network=none", "-v=/a", "keep:1", "sleep", "1000"];
 
@@ -157,6 +158,21 @@ pub(super) const ALL: &[Scenario] = &[
             &["tag", "keep:1", "made:1"],
         ],
         acts: &[&["commit", "-q", "-s", "one", "made:1"]],
+        ..NONE
+    },
+    Scenario { name: "build", acts: &[BUILD], ..NONE },
+    Scenario { name: "build-on-a-killed-one", prepare: &[&["@killed-build"]], acts: &[BUILD], ..NONE },
+    Scenario {
+        name: "build-after-a-power-cut",
+        prepare: &[BUILD, &["rmi", "made:1"], &["@tear"]],
+        acts: &[BUILD],
+        ..NONE
+    },
+    Scenario {
+        name: "builder-prune",
+        prepare: &[BUILD],
+        acts: &[&["rmi", "made:1"], &["builder", "prune", "-a", "-f"]],
+        again: &["image not known"],
         ..NONE
     },
     Scenario { name: "pull", acts: &[&["pull", "-q", "@pull"]], ..NONE },

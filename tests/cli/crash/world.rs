@@ -36,6 +36,10 @@ impl Template {
         env.coracle(["save", "-q", "-o", "archive.tar", &other]).ok();
         env.coracle(["rmi", &other]).ok();
         image("pulled").push(shared_registry(), "crash/pulled", "1");
+        let file = "FROM keep:1\nCOPY mark /mark\nRUN --mount=type=cache,target=/c echo made >/made\n";
+        fs::create_dir(env.path().join("context")).unwrap();
+        env.file("context/Containerfile", file);
+        env.file("context/mark", "made\n");
         env.file("secret", "secret data");
         env.file("list", "another secret");
         env.coracle(["secret", "create", "kept", "secret"]).ok();
@@ -60,6 +64,7 @@ impl Template {
             "@pull" => self.pull.clone(),
             "@archive" => file("archive.tar"),
             "@tree" => file("tree.tar"),
+            "@context" => file("context"),
             "@secret" => file("secret"),
             "@tree-list" => file("list"),
             other => other.to_owned(),
@@ -85,6 +90,8 @@ impl World<'_> {
         for words in scenario.prepare {
             match words {
                 ["@fill-events"] => world.fill_events(),
+                ["@killed-build"] => world.kill_a_build(),
+                ["@tear"] => world.tear_built_layers(),
                 // Whatever its exit code says.
                 ["run", ..] => drop(world.act(words, &[])),
                 _ => drop(world.call(words).ok()),
@@ -105,6 +112,22 @@ impl World<'_> {
         let current = self.env.root().join("events/current");
         let line = fs::read_to_string(&current).unwrap().lines().next_back().unwrap().to_owned() + "\n";
         fs::write(&current, line.repeat((4 << 20) / line.len() + 1)).unwrap();
+    }
+
+    fn kill_a_build(&self) {
+        let build = &["build", "-q", "--network=none", "-t=made:1", "@context"];
+        self.act(build, &[(super::POINTS, "step.recorded#2=kill")]);
+    }
+
+    /// Has the layers that builds have made be such as a power cut leaves: unsynced since another boot.
+    fn tear_built_layers(&self) {
+        for layer in entries(&self.env.root().join("layers")) {
+            let record = fs::read_to_string(layer.join("layer.json")).unwrap();
+            let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+            if record.get("archive").is_some_and(serde_json::Value::is_u64) {
+                fs::write(layer.join("unsynced"), "another boot").unwrap();
+            }
+        }
     }
 
     /// Where a file of this world lies.

@@ -15,7 +15,9 @@ use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{
+    DirEntryExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink,
+};
 use std::path::Path;
 
 /// The test that is no test, by its name.
@@ -120,12 +122,28 @@ fn checksum(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// A listing shows the inode numbers that stat(2) does, whether the kernel knew the names before or not.
+fn listed_numbers(at: &str) {
+    if std::env::var_os("CORACLE_PROBE_FUSE").is_none() {
+        return;
+    }
+    for time in ["first", "again"] {
+        let listed = fs::read_dir(at).unwrap().map(|entry| entry.unwrap());
+        let listed: Vec<_> = listed.map(|entry| (entry.path(), entry.ino())).collect();
+        for (path, number) in listed {
+            assert_eq!(number, fs::symlink_metadata(&path).unwrap().ino(), "{}: {time}", path.display());
+        }
+    }
+}
+
 fn operations() {
+    listed_numbers("/w");
     writing();
     names();
     renames();
     owners();
     contents();
+    listed_numbers("/w");
     list(Path::new("/w"));
 }
 

@@ -6,8 +6,8 @@ use super::content::Content;
 use super::listing::Listing;
 use super::tree::Tree;
 use crate::storage::fuse::attributes::{
-    FOR_EVER, GENERATION, attributes, errno, kind_of_entry, nothing, tell_attribute, tell_attributes,
-    tell_file_system, tell_link, time,
+    FOR_EVER, GENERATION, attributes, errno, kind_of_entry, nothing, shown_only, tell_attribute,
+    tell_attributes, tell_file_system, tell_link, time,
 };
 use crate::storage::fuse::name_of;
 use crate::storage::fuse::numbers::Found;
@@ -414,9 +414,19 @@ impl Filesystem for Server {
             // Entries that are gone meanwhile are skipped: each reported entry has a number that was returned.
             let found = name_of(entry.name).and_then(|name| tree.lookup(directory, &name));
             let Ok(found) = found else { continue };
+            if found.status.st_ino != found.number {
+                // The answer has one field for the number to be known by and the one to be shown.
+                tree.forget(found.number, 1);
+                tree.mention(found.status.st_ino);
+                let attributes = shown_only(found.status.st_ino, &found.status);
+                if reply.add(attributes.ino, place, name, &Duration::ZERO, &attributes, GENERATION) {
+                    tree.forget(found.status.st_ino, 1);
+                    break;
+                }
+                continue;
+            }
             let attributes = attributes(found.number, &found.status);
-            let time = entry_time(&found);
-            if reply.add(attributes.ino, place, name, &time, &attributes, GENERATION) {
+            if reply.add(attributes.ino, place, name, &FOR_EVER, &attributes, GENERATION) {
                 tree.forget(found.number, 1);
                 break;
             }

@@ -136,6 +136,13 @@ impl Tree {
         CString::new(self.made.to_string()).unwrap_or_default()
     }
 
+    /// A number is in an answer to be shown; the kernel gives it back as if it knew a file by it.
+    pub(super) fn mention(&mut self, number: u64) {
+        if let Some(node) = self.nodes.get_mut(&number) {
+            node.given += 1;
+        }
+    }
+
     /// The kernel gives a number back, as often as this.
     pub(super) fn forget(&mut self, number: u64, times: u64) {
         if number == ROOT {

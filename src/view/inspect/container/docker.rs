@@ -241,7 +241,7 @@ fn config(facts: &Facts<'_>) -> Config {
         stdin_once: false,
         env: plan.process.env.clone(),
         cmd: plan.asked.command.clone(),
-        healthcheck: health::check(facts).as_ref().map(|check| health::config(check).into()),
+        healthcheck: facts.plan.health.as_ref().map(|check| health::config(check).into()),
         args_escaped: false,
         image: plan
             .image

@@ -67,15 +67,10 @@ impl From<Config> for DockerConfig {
     }
 }
 
-/// The check in force.
-pub(super) fn check(facts: &Facts<'_>) -> Option<HealthCheck> {
-    health::of(facts.dir, &facts.plan)
-}
-
 /// `State.Health`; there is none without a check.
 pub(super) fn state(facts: &Facts<'_>) -> Option<State> {
-    let check = check(facts)?;
-    let found = health::found(facts.dir, Some(&check)).unwrap_or_default();
+    let check = facts.plan.health.as_ref()?;
+    let found = health::found(facts.dir, Some(check)).unwrap_or_default();
     let log = found.log.iter().map(|checked| Checked {
         start: time(checked.start),
         end: time(checked.end),
@@ -91,7 +86,11 @@ pub(super) fn state(facts: &Facts<'_>) -> Option<State> {
 
 /// `Config.Healthcheck`.
 pub(super) fn config(check: &HealthCheck) -> Config {
-    Config { start_period: nanos(check.start_period), ..probe(&check.probe) }
+    Config {
+        start_period: nanos(check.start_period),
+        start_interval: check.start_interval.map_or(0, nanos),
+        ..probe(&check.probe)
+    }
 }
 
 /// `Config.StartupHealthCheck`.

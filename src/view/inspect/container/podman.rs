@@ -359,8 +359,7 @@ fn state(facts: &Facts<'_>) -> State {
 
 fn config(facts: &Facts<'_>) -> Config {
     let plan = &facts.plan;
-    let check = health::check(facts);
-    let check = check.as_ref();
+    let check = plan.health.as_ref();
     Config {
         hostname: plan.hostname.clone(),
         domain_name: plan.domainname.clone().unwrap_or_default(),

@@ -92,7 +92,7 @@ fn mode(share: &Share) -> String {
 
 pub(super) fn config(facts: &Facts<'_>) -> Host {
     let plan = &facts.plan;
-    let restart = facts.dir.restart_policy(plan.lifecycle.restart);
+    let restart = plan.lifecycle.restart;
     let ulimit =
         |l: &crate::spec::Ulimit| Ulimit { name: l.name.clone(), hard: limit(l.hard), soft: limit(l.soft) };
     let log = &plan.io.log;

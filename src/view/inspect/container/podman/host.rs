@@ -103,7 +103,7 @@ struct Ulimit {
 
 pub(super) fn config(facts: &Facts<'_>) -> Host {
     let plan = &facts.plan;
-    let restart = facts.dir.restart_policy(plan.lifecycle.restart);
+    let restart = plan.lifecycle.restart;
     let ulimit = |l: &crate::spec::Ulimit| Ulimit {
         name: format!("RLIMIT_{}", l.name.to_ascii_uppercase()),
         soft: limit(l.soft),
@@ -133,7 +133,7 @@ pub(super) fn config(facts: &Facts<'_>) -> Host {
             maximum_retry_count: restart.most(),
         },
         auto_remove: plan.lifecycle.auto_remove,
-        auto_remove_image: false,
+        auto_remove_image: plan.lifecycle.remove_image,
         annotations: plan.annotations.clone(),
         volume_driver: "",
         volumes_from: Vec::new(),
