@@ -21,7 +21,7 @@ COPY --from=made /t /t
 fn lacks_emulator() -> bool {
     let handlers = fs::read_dir("/proc/sys/fs/binfmt_misc").map_or(0, |found| found.count());
     if handlers > 2 {
-        println!("emulators are registered here: what lacks one is not tested");
+        crate::common::skip("emulators are registered here");
     }
     handlers <= 2
 }
