@@ -12,6 +12,7 @@
     reason = "a bench that fails says so by a panic"
 )]
 
+mod build;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod lifecycle;

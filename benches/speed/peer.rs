@@ -1,6 +1,9 @@
-//! podman as this user, on storage of its own: runc, kernel overlay, no systemd.
+//! What we are compared with: podman as this user, on storage of its own (runc, kernel overlay, no systemd), and the
+//! BuildKit of a Docker Engine that runs already.
 
 use crate::common::{Call, TestEnv};
+use std::ffi::OsString;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 pub(crate) struct Podman<'a> {
@@ -48,5 +51,38 @@ impl<'a> Podman<'a> {
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The BuildKit in the Docker Engine at `DOCKER_HOST`. `DOCKER` is its client, and buildx is where `DOCKER_CONFIG` says.
+pub(crate) struct BuildKit<'a> {
+    env: &'a TestEnv,
+    client: OsString,
+    host: OsString,
+    config: PathBuf,
+}
+
+impl<'a> BuildKit<'a> {
+    /// `None` where there is none. It gets the images that we have.
+    pub(crate) fn new(env: &'a TestEnv) -> Option<BuildKit<'a>> {
+        let host = std::env::var_os("DOCKER_HOST")?;
+        let client = std::env::var_os("DOCKER").unwrap_or_else(|| "docker".into());
+        let config = env.path().join("docker-config");
+        let found = BuildKit { env, client, host, config };
+        if !found.config.exists() {
+            std::fs::create_dir(&found.config).unwrap();
+            if let Some(given) = std::env::var_os("DOCKER_CONFIG") {
+                symlink(PathBuf::from(given).join("cli-plugins"), found.config.join("cli-plugins")).unwrap();
+            }
+            let archive = env.path().join("busybox.tar");
+            env.coracle(["save", "--format=docker-archive", "-o"]).arg(&archive).arg(crate::rows::IMAGE).ok();
+            found.call(["load", "-i"]).arg(&archive).ok();
+        }
+        Some(found)
+    }
+
+    pub(crate) fn call<const N: usize>(&self, args: [&str; N]) -> Call {
+        let call = self.env.program(&self.client).args(args);
+        call.env("DOCKER_HOST", &self.host).env("DOCKER_CONFIG", &self.config)
     }
 }

@@ -1,5 +1,6 @@
 //! The rows, one function each.
 
+use crate::build;
 use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
 use crate::lifecycle;
 use crate::peer::Podman;
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 25] = [
+pub(crate) const ROWS: [(&str, Measure); 33] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -37,6 +38,14 @@ pub(crate) const ROWS: [(&str, Measure); 25] = [
     ("logging a payload's output, `yes`", lifecycle::log_write),
     ("`logs` of that output", lifecycle::log_read),
     ("a keystroke and its echo through `exec -it`", lifecycle::key_echo),
+    ("`build` of seven steps on busybox, `--no-cache`", build::seven),
+    ("`build` of the same, unchanged", build::unchanged),
+    ("`build`, unchanged, of a context of 20,000 files", build::many_files),
+    ("`build` of two independent stages of 2 s each", build::side_by_side),
+    ("`build` of a step that writes 500 MB", build::big_step),
+    ("`build`, bytes read, of a context of 1 GB of which 10 MB are not ignored", build::left_out),
+    ("`build` of a C program in 3 stages, one line changed", build::c_program),
+    ("`build`, each further `RUN true`", build::true_step),
 ];
 
 pub(crate) const IMAGE: &str = "docker.io/library/busybox:latest";
