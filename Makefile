@@ -18,7 +18,7 @@ ROWS ?=
 # Kernels 6.1 and 6.12: both sides of overlay's new mount interface, before layers by descriptor.
 RELEASE ?= bookworm trixie
 
-.PHONY: all build check fmt clippy test generated bench vm crash soak deny install uninstall hello help
+.PHONY: all build check fmt clippy test generated bench vm crash soak fuzz deny install uninstall hello help
 
 all: build
 
@@ -55,6 +55,9 @@ crash: ## kill commands at each step that changes the store; as root, also cut t
 
 soak: ## sixteen workers that compete for names, with random kills, for SOAK seconds (120); then 1,500 runs
 	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works
+
+fuzz: ## read broken Containerfiles, ignore files and patterns, FUZZ (100,000) of each kind
+	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode
 
 deny: ## check licences, bans and sources, and advisories if their database can be fetched
 	cargo-deny check licenses bans sources

@@ -73,10 +73,11 @@ pub(super) fn patiently<T>(
     }
 }
 
-/// Locks a file in a directory, which is made if it is missing; `None` while others hold it.
+/// Locks a file in a directory, which is made if it is missing; `None` while others hold it, or where the directory has
+/// been removed meanwhile.
 pub(super) fn try_lock(dir: &Place, name: &str, exclusive: bool) -> Result<Option<File>> {
     loop {
-        let Some(file) = dir.file(name, OFlag::O_RDWR | OFlag::O_CREAT)? else { continue };
+        let Some(file) = dir.file(name, OFlag::O_RDWR | OFlag::O_CREAT)? else { return Ok(None) };
         match if exclusive { file.try_lock() } else { file.try_lock_shared() } {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),

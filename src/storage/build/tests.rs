@@ -3,6 +3,7 @@ use crate::image::{ChainId, Digest, ImageConfig};
 use crate::storage::SharedLock;
 use crate::storage::archive::{Family, RecordImage, record_image};
 use crate::storage::measure;
+use crate::storage::place::Place;
 use crate::storage::testing::{Scene, Tar};
 use chrono::{TimeDelta, Utc};
 use std::collections::BTreeMap;
@@ -339,19 +340,31 @@ fn cache_mounts_and_notes_are_pruned_unless_they_are_in_use() {
 fn a_cache_mount_that_is_pruned_is_made_again_for_those_who_wait() {
     let scene = Scene::new();
     let cache = scene.store.build_cache();
-    let count = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..50 {
-                    let mount = cache.mount("one", Sharing::Locked, &|| false).unwrap();
-                    fs::write(mount.path().join("file"), "content").unwrap();
-                    count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                }
-            });
-        }
-        while count.load(std::sync::atomic::Ordering::SeqCst) < 200 {
+        let use_it = || {
+            for _ in 0..50 {
+                let mount = cache.mount("one", Sharing::Locked, &|| false).unwrap();
+                fs::write(mount.path().join("file"), "content").unwrap();
+            }
+        };
+        let users: Vec<_> = (0..4).map(|_| scope.spawn(use_it)).collect();
+        while !users.iter().all(|user| user.is_finished()) {
             pruned(&scene, EVERYTHING);
+            store_trash(&scene);
         }
     });
+}
+
+/// Deletes what `prune` has moved away, as a command that ends does.
+fn store_trash(scene: &Scene) {
+    crate::storage::trash::sweep(&scene.store, usize::MAX).unwrap();
+}
+
+#[test]
+fn a_lock_in_a_directory_that_was_removed_is_not_waited_for() {
+    let scene = Scene::new();
+    let path = scene.store.data().join("gone");
+    let gone = Place::make(&path).unwrap();
+    fs::remove_dir(&path).unwrap();
+    assert!(super::locks::try_lock(&gone, "lock", true).unwrap().is_none());
 }

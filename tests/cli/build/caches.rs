@@ -34,7 +34,7 @@ fn a_locked_cache_is_used_by_one_after_the_other() {
     let built = build(&env, &side_by_side(&step("a"), &step("b")));
     assert_eq!(built.code, 0, "{built}");
     // Whoever came second has seen what the first one did.
-    let lists = run(&env, "made", "cat /1 /2 | sort | uniq -c | awk '{print $1}'");
+    let lists = run(&env, "made", "cat /1 /2 | sort | uniq -c | awk '{print $1}' | sort");
     assert_eq!(lists, "1\n2");
 }
 
