@@ -105,7 +105,7 @@ impl Course {
                 Err(error) => return Err(located(error)),
             };
             let Some(vertex) = vertex else { return Ok(Reached::Lacking) };
-            let found = if self.cached { Self::look_up(job, &step).map_err(located)? } else { None };
+            let found = if self.cached { self.look_up(job, &step).map_err(located)? } else { None };
             let record = match found {
                 Some(record) => {
                     around.tell(Event::Cached(vertex));
@@ -136,9 +136,12 @@ impl Course {
     }
 
     /// The result of an earlier build, which stays from now on for as long as this one lasts.
-    fn look_up(job: &Job<'_>, step: &Step<Work>) -> Result<Option<StepRecord>> {
+    fn look_up(&self, job: &Job<'_>, step: &Step<Work>) -> Result<Option<StepRecord>> {
         let found = job.running.get(&job.store().shared()?, &step.key)?;
-        Ok(found.filter(|record| job.is_fresh(record.created)))
+        // A directory of `--cache-from` may say anything.
+        let stands_here =
+            |record: &StepRecord| record.parent.as_ref() == self.state.layers.last().map(|top| &top.chain);
+        Ok(found.filter(|record| job.is_fresh(record.created) && stands_here(record)))
     }
 
     /// Works a step off. Who works at the same one elsewhere is waited for, and then it is done.
@@ -154,7 +157,7 @@ impl Course {
         // Who is to stop is killed.
         let _lock = cache.lock_step(&step.key, &|| false)?;
         if self.cached
-            && let Some(record) = Self::look_up(job, step)?
+            && let Some(record) = self.look_up(job, step)?
         {
             around.tell(Event::Cached(vertex));
             return Ok(record);

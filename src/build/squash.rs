@@ -51,7 +51,10 @@ fn one_layer(job: &Job<'_>, state: &State, below: &State) -> Result<Option<Layer
     let key = job.key("squash", &(below.files(), state.files()));
     let cache = job.store().build_cache();
     let _lock = cache.lock_step(&key, &|| false)?;
-    let usable = |record: &StepRecord| !job.request.cache.ignore && job.is_fresh(record.created);
+    let usable = |record: &StepRecord| {
+        let stands_here = record.parent.as_ref() == below.layers.last().map(|top| &top.chain);
+        stands_here && !job.request.cache.ignore && job.is_fresh(record.created)
+    };
     if let Some(record) = job.running.get(&job.store().shared()?, &key)?.filter(usable) {
         return super::course::layer(job, &record);
     }

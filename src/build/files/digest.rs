@@ -1,7 +1,8 @@
 //! The content key of a selection.
 //!
 //! Theory of operation. The key covers what is in the image afterwards and comes from the files: names, kinds, modes,
-//! targets of symlinks, contents, extended attributes, owners where they are kept. It does not cover times and inodes.
+//! targets of symlinks, contents, extended attributes, owners where they are kept, and which names are one file. It does
+//! not cover times and inode numbers.
 //! Where the files go, and what `--chown` and `--chmod` make of them, is in the instruction, which the caller's key
 //! covers. Everything has its length before it, so that no two trees give the same bytes.
 
@@ -13,6 +14,8 @@ use super::tree::{Owners, Tree, failed};
 use crate::error::Result;
 use crate::image::Digest;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -20,7 +23,7 @@ use std::os::fd::AsFd;
 /// Bytes that are hashed at once.
 const BUFFER: usize = 128 << 10;
 /// The form of the key. A change makes every key another one.
-const FORM: &[u8] = b"coracle selection 1\n";
+const FORM: &[u8] = b"coracle selection 2\n";
 
 impl Selection<'_> {
     /// The content key: the same for selections that give the same files. Files that `remembered` knows are not read.
@@ -35,6 +38,8 @@ impl Selection<'_> {
             pending: Vec::with_capacity(BUFFER),
             path: Vec::new(),
             buffer: Vec::new(),
+            files: 0,
+            linked: HashMap::new(),
         };
         key.pending.extend_from_slice(FORM);
         for item in &self.items {
@@ -64,6 +69,10 @@ struct Key<'a> {
     /// The path of what is looked at, in the tree.
     path: Vec<u8>,
     buffer: Vec<u8>,
+    /// Files so far.
+    files: u64,
+    /// Files with more than one name, by device and inode, with the number of the first.
+    linked: HashMap<(u64, u64), u64>,
 }
 
 impl Key<'_> {
@@ -109,8 +118,19 @@ impl Key<'_> {
                 self.attributes(directory.attributes);
                 self.children(&directory.children)?;
             }
-            Kind::File(identity, _) => {
-                self.pending.push(b'f');
+            Kind::File(identity, has_links) => {
+                self.files += 1;
+                match has_links.then(|| self.linked.entry((identity.dev, identity.ino))) {
+                    Some(Entry::Occupied(first)) => {
+                        self.pending.push(b'h');
+                        self.pending.extend_from_slice(&first.get().to_le_bytes());
+                    }
+                    Some(Entry::Vacant(place)) => {
+                        place.insert(self.files);
+                        self.pending.push(b'f');
+                    }
+                    None => self.pending.push(b'f'),
+                }
                 let contents = self.contents(identity)?;
                 self.attributes(contents.attributes);
                 self.pending.extend_from_slice(&contents.data);

@@ -253,6 +253,27 @@ fn key(tree: &Tree, sources: &[&str], remembered: &mut Remembered) -> Digest {
 }
 
 #[test]
+fn names_of_one_file_are_other_contents_than_two_files() {
+    let place = place(&["one/a", "one/b", "two/a", "two/b"]);
+    let tree = tree(place.path(), None);
+    for file in ["one/a", "one/b", "two/a", "two/b"] {
+        fs::write(place.path().join(file), "the same").unwrap();
+    }
+    let now = |source: &str| key(&tree, &[source], &mut Remembered::default());
+    assert_eq!(now("one"), now("two"));
+    let link = |from: &str, to: &str| {
+        fs::remove_file(place.path().join(to)).unwrap();
+        fs::hard_link(place.path().join(from), place.path().join(to)).unwrap();
+    };
+    link("two/a", "two/b");
+    assert_ne!(now("one"), now("two"));
+    link("one/b", "one/a");
+    assert_eq!(now("one"), now("two"));
+    // The other name is no part of what is copied.
+    assert_eq!(now("one/a"), now("two/a"));
+}
+
+#[test]
 fn the_key_is_about_contents() {
     let place = place(&["dir/a", "dir/sub/b", "dir/link>a", "copy/a", "copy/sub/b", "copy/link>a"]);
     let tree = tree(place.path(), None);

@@ -90,13 +90,19 @@ pub(super) enum Mounted {
 }
 
 impl Mounted {
-    /// What the step's result depends on: contents of files, and names of everything else.
+    /// What the step's result depends on: contents of files, and names and options of everything else.
     pub(super) fn key(&self) -> Value {
         match self {
             Mounted::Files { digest, target, read_write, .. } => json!(["bind", digest, target, read_write]),
-            Mounted::Cache { id, target, .. } => json!(["cache", id, target]),
-            Mounted::Memory { target, size, .. } => json!(["tmpfs", target, size]),
-            Mounted::Secret { id, target, env, .. } => json!(["secret", id, target, env]),
+            Mounted::Cache { id, target, mode, owner, read_only, .. } => {
+                json!(["cache", id, target, mode, owner, read_only])
+            }
+            Mounted::Memory { target, size, mode, read_only } => {
+                json!(["tmpfs", target, size, mode, read_only])
+            }
+            Mounted::Secret { id, target, env, mode, owner, .. } => {
+                json!(["secret", id, target, env, mode, owner])
+            }
             Mounted::Agent { id, target, .. } => json!(["ssh", id, target]),
         }
     }

@@ -78,7 +78,15 @@ pub(super) fn prepare_step(
     let told = told(state, &argv, script.as_ref());
     let config = &state.config.config;
     let request = &job.request.run;
-    let hosts: Vec<String> = request.hosts.iter().map(|entry| format!("{entry:?}")).collect();
+    // What the command can see of them; limits of its cgroup only slow it down.
+    let surroundings = format!(
+        "{:?}",
+        (
+            (&request.hosts, &request.dns, request.no_hosts, request.no_hostname),
+            (&request.devices, &request.groups, &request.ulimits, request.shm_size),
+            &request.security,
+        )
+    );
     let volumes: Vec<&str> = request.mounts.iter().map(|mount| mount.asked.as_str()).collect();
     let key = job.key(
         "run",
@@ -86,7 +94,7 @@ pub(super) fn prepare_step(
             (state.files(), &argv, &script, &config.env, state.visible_arguments()),
             (&config.user, state.working_directory(), &network),
             mounted.iter().map(Mounted::key).collect::<Vec<_>>(),
-            (hosts, volumes, &request.security.asked),
+            (surroundings, volumes),
         ),
     );
     let work = Work { shown: instruction.original.clone(), argv, script, network, mounts: mounted };

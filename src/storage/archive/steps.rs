@@ -8,6 +8,7 @@
 use super::load::blob;
 use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{INDEX, LAYOUT, LAYOUT_TEXT};
+use super::output::to_file;
 use super::save::place;
 use super::source::Source;
 use crate::error::{Context, Error, Kind, Result};
@@ -17,7 +18,7 @@ use crate::storage::layers::StackLayer;
 use crate::storage::record::{Durability, failed, replace_bytes};
 use crate::storage::{SharedLock, Store};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs::{self, Metadata};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -66,8 +67,13 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
             let Some(made) = store.layers().adopted(chain)? else { continue };
             let parent = store.layers().record(chain)?.parent;
             let path = dir.join(place(&made.diff_id.0));
-            if !path.exists() {
-                pack(store, chain, &path)?;
+            // What a power cut has left of one is shorter.
+            let whole = |found: Metadata| found.is_file() && found.len() == made.archive;
+            if !fs::symlink_metadata(&path).is_ok_and(whole) {
+                to_file(&path, |file| {
+                    let mut out = store.layers().pack(chain, BufWriter::new(file))?;
+                    out.flush().map_err(|e| failed("write", &path, e))
+                })?;
             }
             descriptors.push(Descriptor::new(Family::Oci.layer(false), made.diff_id.0.clone(), made.archive));
             document.layers.push(Layer {
@@ -92,17 +98,6 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
     let index = serde_json::to_vec(&index).context(Kind::Storage, || "write an index")?;
     replace_bytes(&dir.join(LAYOUT), LAYOUT_TEXT, Durability::Volatile)?;
     replace_bytes(&dir.join(INDEX), &index, Durability::Volatile)
-}
-
-/// Writes a layer's archive, whole or not at all.
-fn pack(store: &Store, chain: &ChainId, path: &Path) -> Result<()> {
-    let half = path.with_extension("half");
-    let file = File::create(&half).map_err(|e| failed("create", &half, e))?;
-    let packed = store.layers().pack(chain, BufWriter::new(file)).and_then(|mut out| {
-        out.flush().map_err(|e| failed("write", &half, e))?;
-        fs::rename(&half, path).map_err(|e| failed("create", path, e))
-    });
-    packed.inspect_err(|_| drop(fs::remove_file(&half)))
 }
 
 /// Hears of layers that are needed.
@@ -159,6 +154,9 @@ fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Resu
         below.insert(0, StackLayer::Present(id));
     }
     let archive = source.open(&place(&layer.diff_id.0))?.ok_or_else(|| foreign("a layer is missing"))?;
+    if archive.left() != layer.size {
+        return Err(foreign("a layer has another size than it is said to have"));
+    }
     let job = store.layers().begin(&layer.diff_id, &Family::Oci.layer(false), archive)?;
     below.push(StackLayer::New(job.join()?));
     let lock = store.shared()?;

@@ -99,10 +99,15 @@ impl StepRecord {
 }
 
 impl BuildCache {
-    /// The result of the step with this key, if there is one and all of its layers are in the store. Notes the use.
+    /// The result of the step with this key, if there is one and all of its layers are in the store, on each other. Notes
+    /// the use.
     /// Nothing keeps it from being removed once the lock is gone; see [`RunningBuild::get`](super::RunningBuild::get).
     pub fn get(&self, lock: &SharedLock, key: &Digest) -> Option<StepRecord> {
         let mut record = self.find(key)?;
+        let lies_on = |chain: &ChainId| self.layers.record(chain).is_ok_and(|of| of.parent == record.parent);
+        if record.chain.as_ref().is_some_and(|chain| !lies_on(chain)) {
+            return None;
+        }
         let mut next = record.top().cloned();
         while let Some(id) = next {
             next = self.layers.record(&id).ok()?.parent;

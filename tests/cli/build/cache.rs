@@ -1,7 +1,7 @@
 //! The build cache: by content, never by time.
 
 use super::{context, run};
-use crate::common::{TestEnv, eventually};
+use crate::common::{TestEnv, eventually, sha256_hex};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -232,6 +232,100 @@ fn a_directory_that_is_no_cache_is_passed_over() {
     }
     let call = env.coracle(["build", "--layers=false", "--cache-to=type=local,dest=x"]).arg(&dir);
     call.fails(125).says("no result of a step to keep");
+}
+
+/// Nothing that a directory says makes another layer of what a step comes to, here or in later builds.
+#[test]
+fn what_a_directory_says_of_layers_is_checked() {
+    let env = TestEnv::with_images();
+    let dir = context(
+        &env,
+        "context",
+        &[("Containerfile", "FROM busybox\nRUN echo x >/x\nRUN echo y >/y\nRUN cat /x /y >/z\n")],
+    );
+    let kept = env.path().join("kept");
+    worked(&env, &dir, &[&format!("--cache-to=type=local,dest={}", kept.display())]);
+    let blobs = kept.join("blobs/sha256");
+    let document =
+        fs::read_dir(&blobs).unwrap().flatten().map(|blob| fs::read(blob.path()).unwrap_or_default());
+    let is_list = |bytes: &Vec<u8>| bytes.starts_with(b"{\"version\":1,\"steps\"");
+    let list: serde_json::Value =
+        serde_json::from_slice(&document.into_iter().find(is_list).unwrap()).unwrap();
+    let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut list = list.clone();
+        change(&mut list);
+        write_cache(&kept, &list);
+        let other = TestEnv::with_images();
+        let from = format!("--cache-from=type=local,src={}", kept.display());
+        for options in [&[from.as_str()][..], &[]] {
+            let build =
+                other.coracle(["build", "--network=none", "-q", "-t", "made"]).args(options).arg(&dir);
+            build.ok();
+            assert_eq!(run(&other, "made", "cat /z"), "x\ny");
+        }
+        other.coracle(["system", "check"]).ok();
+        other.coracle(["save", "-q", "-o", "saved", "made"]).ok();
+        assert!(fs::metadata(other.path().join("saved")).unwrap().len() < 100 << 20);
+    };
+    changed(&|list| list["layers"][0]["size"] = (1_u64 << 62).into());
+    changed(&|list| {
+        let chains: Vec<_> = (0..3).map(|n| list["steps"][n]["chain"].clone()).collect();
+        (0..3).for_each(|n| list["steps"][n]["chain"] = chains[2 - n].clone());
+    });
+    changed(&|list| {
+        let parents: Vec<_> = (0..3).map(|n| list["steps"][n]["parent"].clone()).collect();
+        (0..3).for_each(|n| list["steps"][n]["parent"] = parents[2 - n].clone());
+    });
+}
+
+/// Writes a list of steps into a cache directory in place of the one that is there.
+fn write_cache(kept: &Path, list: &serde_json::Value) {
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(kept.join(name)).unwrap()).unwrap()
+    };
+    let write = |value: &serde_json::Value| {
+        let bytes = serde_json::to_vec(value).unwrap();
+        let hex = sha256_hex(&bytes);
+        fs::write(kept.join("blobs/sha256").join(&hex), &bytes).unwrap();
+        (format!("sha256:{hex}"), bytes.len())
+    };
+    let mut index = read("index.json");
+    let name = index["manifests"][0]["digest"].as_str().unwrap().replace(':', "/");
+    let mut manifest = read(&format!("blobs/{name}"));
+    let (digest, size) = write(list);
+    manifest["config"]["digest"] = digest.into();
+    manifest["config"]["size"] = size.into();
+    let (digest, size) = write(&manifest);
+    index["manifests"][0]["digest"] = digest.into();
+    index["manifests"][0]["size"] = size.into();
+    fs::write(kept.join("index.json"), index.to_string()).unwrap();
+}
+
+/// What a step's command can see is in its key: options of mounts, and of the whole build.
+#[test]
+fn options_that_a_command_can_see_make_another_result() {
+    let env = TestEnv::with_images();
+    let file =
+        |mount: &str| format!("FROM busybox\nRUN --mount={mount} stat -c %a /m >/mode; ulimit -n >/files\n");
+    let dir = context(&env, "context", &[("Containerfile", &file("type=tmpfs,target=/m"))]);
+    worked(&env, &dir, &[]);
+    assert_eq!(worked(&env, &dir, &["--ulimit=nofile=99:99"]), ["2/2"]);
+    assert_eq!(run(&env, "made", "cat /files"), "99");
+    for options in [
+        ["--shm-size=1m"],
+        ["--cap-drop=chown"],
+        ["--group-add=77"],
+        ["--add-host=a:192.0.2.1"],
+        ["--no-hosts"],
+    ] {
+        assert_eq!(worked(&env, &dir, &options), ["2/2"], "{options:?}");
+        assert!(worked(&env, &dir, &options).is_empty(), "{options:?}");
+    }
+    for mount in ["type=cache,target=/m,mode=0700", "type=cache,target=/m,ro"] {
+        fs::write(dir.join("Containerfile"), file(mount)).unwrap();
+        assert_eq!(worked(&env, &dir, &[]), ["2/2"], "{mount}");
+        assert!(worked(&env, &dir, &[]).is_empty(), "{mount}");
+    }
 }
 
 /// As buildx has it: what is reserved stays, and enough room on the disk leaves everything.
