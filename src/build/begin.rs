@@ -49,7 +49,8 @@ pub(super) fn courses(job: &mut Job<'_>, vertices: &mut Vertices<'_>) -> Result<
 
 /// Gets the base images of the stages that are needed.
 fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -> Result<()> {
-    for node in job.graph.needed().iter().filter_map(|number| job.graph.nodes.get(*number)) {
+    for number in job.graph.needed() {
+        let node = &job.graph.nodes[number];
         let name = match &node.origin {
             Origin::Image(name) => name.as_str(),
             Origin::Context(name) => match job.contexts.image_of(name) {
@@ -70,6 +71,7 @@ fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -
                     report(event);
                 }
             })
+            .map_err(|e| job.at(job.file.stages[number].at, e))
         })?;
         images.insert(key, image);
     }

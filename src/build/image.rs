@@ -34,8 +34,9 @@ pub(super) fn of_last_good(job: &Job<'_>, state: &State) -> Option<Digest> {
     if state.layers.iter().all(|layer| layer.archive.is_none()) {
         return state.base.clone();
     }
-    let config = ImageConfig { created: Some(shown(Utc::now())), ..configuration(job, state) };
-    let recorded = write(job, state, &config, &[], &BTreeMap::new());
+    // The same one as the last time that the step failed.
+    let recorded = dated(job, configuration(job, state))
+        .and_then(|config| write(job, state, &config, &[], &BTreeMap::new()));
     recorded.inspect_err(|e| log::info!("the last good step is not kept: {}", e.in_one_line())).ok()
 }
 

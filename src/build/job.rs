@@ -122,7 +122,10 @@ impl Job<'_> {
             ..self.request.registry.clone()
         };
         let wanted = Wanted { policy: self.request.pull, platform, request };
-        let image = self.engine.ensure(name, &wanted, report)?;
+        let image = self
+            .engine
+            .ensure(name, &wanted, report)
+            .map_err(|e| self.not_had(name, wanted.platform.as_ref(), e))?;
         // Somebody may remove it before this says that it is needed.
         let kept = |image: &Image| self.running.needs_image(&self.store().shared()?, image);
         let image = match kept(&image) {
@@ -135,6 +138,29 @@ impl Job<'_> {
         };
         self.bases.borrow_mut().push(image.clone());
         Ok(image)
+    }
+
+    /// The failure to get an image, with what may have been meant.
+    fn not_had(&self, name: &str, wanted: Option<&Platform>, error: Error) -> Error {
+        let kind = error.kind();
+        let error = match error.names_image() {
+            true => error,
+            // BuildKit's words.
+            false => Error::new(kind, format!("{name}: failed to resolve source metadata")).caused_by(error),
+        };
+        let stages = self.file.stages.iter().filter_map(|stage| stage.name.as_deref());
+        if let Some(stage) = language::nearest(name, stages) {
+            return error.hint(format!("No stage is called {name}. Did you mean {stage}?"));
+        }
+        let here = self.store().images().find(name).ok().flatten();
+        let Some(image) = here.filter(|image| wanted.is_some_and(|wanted| !is_for(image, wanted))) else {
+            return error;
+        };
+        let config = &image.config;
+        error.hint(format!(
+            "{name} is here for another platform. Build for that: coracle build --platform {}/{} DIR",
+            config.os, config.architecture
+        ))
     }
 
     /// The image that a stage stands on, whose record may have been removed meanwhile.

@@ -34,6 +34,7 @@ mod words;
 pub use check::{BaseImage, CheckContext, check};
 pub use excerpt::{around, excerpt};
 pub use expand::{Variable, shown};
+pub(super) use fault::nearest;
 pub use parse::{parse, parse_trigger};
 pub use script::Script;
 pub use tree::{

@@ -57,7 +57,12 @@ pub(super) fn apply(state: &mut State, scope: &Scope, escape: char, does: &Does)
         Does::Expose(words) => {
             let words = expand_lists(state, escape, words)?;
             let told = format!("EXPOSE {}", words.join(" "));
-            told.parse::<Change>().map_err(why)?.apply(&mut state.config.config);
+            let wrong = |error: Error| {
+                let text = why(error);
+                let of_option = format!("change {told:?}: ");
+                text.strip_prefix(&of_option).map_or_else(|| text.clone(), |why| format!("{told}: {why}"))
+            };
+            told.parse::<Change>().map_err(wrong)?.apply(&mut state.config.config);
             format!("EXPOSE [{}]", words.join(" "))
         }
         Does::Volume(words) => {

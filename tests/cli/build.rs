@@ -173,3 +173,17 @@ fn a_killed_build_leaves_no_process_and_its_finished_steps() {
         .ok();
     assert!(second.stderr.contains("CACHED"), "{}", second.stderr);
 }
+
+/// A name that is no stage is taken for an image, and the message says what may have been meant.
+#[test]
+fn a_misspelt_stage_is_told() {
+    let env = TestEnv::with_images();
+    let text = "FROM busybox AS builder\nRUN true\nFROM busybox\nCOPY --from=biulder /etc /x\n";
+    let failed = build(&env, text);
+    assert_eq!(failed.code, 125);
+    assert!(failed.stderr.contains("Error: biulder: failed to resolve source metadata"), "{failed}");
+    assert!(failed.stderr.contains(">>> COPY --from=biulder"), "{failed}");
+    assert!(failed.stderr.contains("No stage is called biulder. Did you mean builder?"), "{failed}");
+    let failed = build(&env, "FROM busybox\nEXPOSE abc\n");
+    assert!(failed.stderr.contains("EXPOSE abc: a port is"), "{failed}");
+}

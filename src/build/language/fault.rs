@@ -112,7 +112,10 @@ fn find(source: &Source, at: Lines, word: &str) -> Option<Caret> {
 }
 
 /// The name that was meant: with at most two letters wrong, as BuildKit suggests it.
-pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(in crate::build) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     const MOST: usize = 2;
     // Long words are no misspelling of short ones, and comparing them takes long.
     if typed.len() > 64 {

@@ -111,7 +111,8 @@ fn usual(context: &OpenedContext, names: &[&str]) -> Result<Text> {
             return checked(text);
         }
     }
-    Err(phrases::no_containerfile(&context.name)
+    let place = Path::new(&context.name).components().collect::<PathBuf>();
+    Err(phrases::no_containerfile(&place.to_string_lossy())
         .hint("Name it: coracle build -f FILE DIR; or name the directory that has a Containerfile."))
 }
 

@@ -16,6 +16,7 @@ use crate::spec::{ContainerSpec, MountSource, MountSpec, OverlaySpec};
 use crate::storage::Scratch;
 use crate::storage::build::{CacheMount, Sharing as CacheSharing};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -211,8 +212,38 @@ fn relative(path: &str) -> String {
 /// What has to be held while the container runs.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    caches: Vec<CacheMount>,
+    /// By id.
+    caches: BTreeMap<String, CacheMount>,
     copies: Vec<Scratch>,
+}
+
+/// Gets the cache mounts, each once: two places of a step may show the same one. All steps that wait for several do so
+/// in the order of their ids, so none of two waits for the other.
+fn caches(job: &Job<'_>, mounts: &[Mounted]) -> Result<BTreeMap<String, CacheMount>> {
+    let mut wanted: BTreeMap<&str, Vec<&Mounted>> = BTreeMap::new();
+    for mounted in mounts {
+        if let Mounted::Cache { id, .. } = mounted {
+            wanted.entry(id).or_default().push(mounted);
+        }
+    }
+    let mut caches = BTreeMap::new();
+    for (id, mounts) in wanted {
+        let sharings = mounts.iter().filter_map(|mounted| match mounted {
+            Mounted::Cache { sharing, .. } => Some(*sharing),
+            _ => None,
+        });
+        // The one that lets the fewest others in.
+        let sharing = sharings.max_by_key(|sharing| match sharing {
+            Sharing::Shared => 0,
+            Sharing::Private => 1,
+            Sharing::Locked => 2,
+        });
+        let Some(Mounted::Cache { seed, mode, owner, .. }) = mounts.first() else { continue };
+        let fill = |cache: &CacheMount| selected::fill(job, cache, seed.as_ref(), *mode, *owner);
+        let sharing = shared(sharing.unwrap_or_default());
+        caches.insert(id.to_owned(), job.store().build_cache().mount(id, sharing, &|| false, &fill)?);
+    }
+    Ok(caches)
 }
 
 /// Adds the mounts to a plan, and to what no plan says.
@@ -225,7 +256,7 @@ pub(super) fn mount(
     spec: &mut ContainerSpec,
     extras: &mut Extras,
 ) -> Result<Held> {
-    let mut held = Held::default();
+    let mut held = Held { caches: caches(job, mounts)?, copies: Vec::new() };
     for mounted in mounts {
         match mounted {
             Mounted::Files { found, part, target, read_write, .. } => {
@@ -235,16 +266,12 @@ pub(super) fn mount(
                 new.subpath = Some(PathBuf::from(part)).filter(|_| !part.is_empty());
                 spec.mounts.push(new);
             }
-            Mounted::Cache { id, sharing, target, seed, mode, owner, read_only } => {
-                let cache = job.store().build_cache().mount(id, shared(*sharing), &|| false)?;
-                if cache.is_fresh() {
-                    selected::fill(job, &cache, seed.as_ref(), *mode, *owner)?;
-                }
+            Mounted::Cache { id, target, read_only, .. } => {
+                let Some(cache) = held.caches.get(id) else { continue };
                 let source = MountSource::Bind { path: cache.path().to_owned(), recursive: false };
                 let new =
                     MountSpec { suid: true, read_only: *read_only, ..MountSpec::new(source, target.clone()) };
                 spec.mounts.push(new);
-                held.caches.push(cache);
             }
             Mounted::Memory { target, size, mode, read_only } => {
                 let source = MountSource::Tmpfs {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::{Error, Kind};
 use crate::image::{ChainId, Digest, ImageConfig};
 use crate::storage::SharedLock;
 use crate::storage::archive::{Family, RecordImage, record_image};
@@ -160,26 +161,57 @@ fn what_is_remembered_is_there_until_it_is_replaced() {
 fn a_cache_mount_is_shared_private_or_locked() {
     let scene = Scene::new();
     let cache = scene.store.build_cache();
-    let mount = |sharing| cache.mount("go", sharing, &|| true);
+    let filled = std::cell::Cell::new(0);
+    let fill = |_: &CacheMount| {
+        filled.set(filled.get() + 1);
+        Ok(())
+    };
+    let mount = |sharing| cache.mount("go", sharing, &|| true, &fill);
     let first = mount(Sharing::Shared).unwrap();
-    assert!(first.is_fresh());
+    assert_eq!(filled.get(), 1);
     fs::write(first.path().join("file"), "content").unwrap();
     let second = mount(Sharing::Shared).unwrap();
-    assert!(!second.is_fresh() && second.path() == first.path());
+    assert_eq!((filled.get(), second.path()), (1, first.path()));
     // Others are in it.
     assert_eq!(mount(Sharing::Locked).unwrap_err().message(), "interrupted");
     let apart = mount(Sharing::Private).unwrap();
-    assert!(apart.is_fresh() && apart.path() != first.path());
+    assert!(filled.get() == 2 && apart.path() != first.path());
     let further = mount(Sharing::Private).unwrap();
     assert!(further.path() != apart.path() && further.path() != first.path());
     drop((first, second));
     let locked = mount(Sharing::Locked).unwrap();
     assert_eq!(fs::read_to_string(locked.path().join("file")).unwrap(), "content");
     assert!(mount(Sharing::Shared).is_err() && mount(Sharing::Locked).is_err());
-    assert_ne!(cache.mount("other", Sharing::Locked, &|| true).unwrap().path(), locked.path());
+    assert_ne!(cache.mount("other", Sharing::Locked, &|| true, &fill).unwrap().path(), locked.path());
     drop((locked, apart));
     // A private one takes the first that is free.
-    assert!(!mount(Sharing::Private).unwrap().is_fresh());
+    let before = filled.get();
+    mount(Sharing::Private).unwrap();
+    assert_eq!(filled.get(), before);
+}
+
+#[test]
+fn a_cache_mount_is_whole_before_it_is_used() {
+    let scene = Scene::new();
+    let cache = scene.store.build_cache();
+    let write = |mount: &CacheMount, name: &str| fs::write(mount.path().join(name), name).unwrap();
+    // Killed, or out of space.
+    let failing = |mount: &CacheMount| {
+        write(mount, "half");
+        Err(Error::new(Kind::Storage, "no room"))
+    };
+    assert_eq!(cache.mount("go", Sharing::Shared, &|| true, &failing).unwrap_err().message(), "no room");
+    let whole = |mount: &CacheMount| {
+        assert_eq!(fs::read_dir(mount.path()).unwrap().count(), 0);
+        // Nobody sees it meanwhile.
+        let other = cache.mount("go", Sharing::Shared, &|| true, &|_| Ok(()));
+        assert_eq!(other.unwrap_err().message(), "interrupted");
+        write(mount, "whole");
+        Ok(())
+    };
+    let mount = cache.mount("go", Sharing::Shared, &|| true, &whole).unwrap();
+    assert_eq!(fs::read_to_string(mount.path().join("whole")).unwrap(), "whole");
+    cache.mount("go", Sharing::Shared, &|| true, &whole).unwrap();
 }
 
 #[test]
@@ -320,9 +352,9 @@ fn cache_mounts_and_notes_are_pruned_unless_they_are_in_use() {
     let cache = scene.store.build_cache();
     cache.remember(&lock(&scene), "/src", b"files").unwrap();
     cache.set_memo(&lock(&scene), &key("memo"), b"digest").unwrap();
-    let held = cache.mount("held", Sharing::Shared, &|| true).unwrap();
+    let held = cache.mount("held", Sharing::Shared, &|| true, &|_| Ok(())).unwrap();
     fs::write(held.path().join("file"), vec![7; 10_000]).unwrap();
-    drop(cache.mount("free", Sharing::Locked, &|| true).unwrap());
+    drop(cache.mount("free", Sharing::Locked, &|| true, &|_| Ok(())).unwrap());
     let entries = usage(&scene);
     assert_eq!(entries.len(), 4);
     let of_held = entries.iter().find(|entry| entry.description.ends_with("id held")).unwrap();
@@ -343,7 +375,7 @@ fn a_cache_mount_that_is_pruned_is_made_again_for_those_who_wait() {
     std::thread::scope(|scope| {
         let use_it = || {
             for _ in 0..50 {
-                let mount = cache.mount("one", Sharing::Locked, &|| false).unwrap();
+                let mount = cache.mount("one", Sharing::Locked, &|| false, &|_| Ok(())).unwrap();
                 fs::write(mount.path().join("file"), "content").unwrap();
             }
         };

@@ -56,6 +56,23 @@ fn a_private_cache_is_another_one_while_it_is_in_use() {
     assert_eq!(run(&env, "made", "cat /1 /2"), "a\nb");
 }
 
+/// One cache at two places of a step is one cache, and steps that lock several do not wait for each other.
+#[test]
+fn locked_caches_are_waited_for_in_order() {
+    let env = TestEnv::with_images();
+    let mount = |id: &str, target: &str| format!("--mount=type=cache,id={id},target={target},sharing=locked");
+    let twice = format!("RUN {} {} echo x >/c/x; cat /d/x >/got", mount("c", "/c"), mount("c", "/d"));
+    let built = build(&env, &format!("FROM busybox\n{twice}\n"));
+    assert_eq!(built.code, 0, "{built}");
+    assert_eq!(run(&env, "made", "cat /got"), "x");
+    let both = |one: &str, other: &str| {
+        let step = format!("RUN {} {} date +%N >/got\n", mount(one, "/1"), mount(other, "/2"));
+        step.repeat(10)
+    };
+    let built = build(&env, &side_by_side(&both("a", "b"), &both("b", "a")));
+    assert_eq!(built.code, 0, "{built}");
+}
+
 /// One step swaps a directory of the cache for a link to the host, while others have something mounted below it (attack
 /// case 44).
 #[test]
