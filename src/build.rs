@@ -47,7 +47,7 @@ mod vertices;
 mod wanted;
 mod work;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, containers};
 use crate::error::Result;
 use crate::host::Caller;
 use crate::image::Platform;
@@ -92,7 +92,11 @@ pub fn build<'a>(
         let work::Done { state, made, steps } =
             match work::stages(&job, courses, &mut |event| vertices.tell(event)) {
                 Ok(done) => done,
-                Err(failure) => return Err(Stopped::of(job, failure)),
+                Err(failure) => {
+                    // What the step had written.
+                    containers::tidy(engine.store);
+                    return Err(Stopped::of(job, failure));
+                }
             };
         let state = match request.layers {
             LayerRequest::Each => state,

@@ -61,11 +61,32 @@ impl Graph {
                 graph.names.insert(name.clone(), number);
             }
         }
+        for (number, stage) in file.stages.iter().enumerate() {
+            graph.check_numbers(file, number, stage)?;
+        }
         graph.target = match target {
             Some(name) => graph.find_target(file, name)?,
             None => graph.nodes.len().saturating_sub(1),
         };
         Ok(graph)
+    }
+
+    /// Refuses numbers of stages that are none or come later: no image is called so.
+    fn check_numbers(&self, file: &Containerfile, before: usize, stage: &Stage) -> Result<()> {
+        for instruction in &stage.instructions {
+            for from in sources(instruction) {
+                let is_number = !from.is_empty() && from.bytes().all(|byte| byte.is_ascii_digit());
+                if is_number && matches!(self.origin(&from, before), Origin::Image(_)) {
+                    let why = format!(
+                        "invalid stage index {from}: the stages before this one are 0 to {}",
+                        before.saturating_sub(1)
+                    );
+                    let none = format!("invalid stage index {from}: there is no stage before this one");
+                    return Err(file.source.error(instruction.at, if before == 0 { none } else { why }));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What a name after `--from` means for a stage: one of the stages before it comes first.

@@ -32,7 +32,10 @@ pub(super) fn record(job: &Job<'_>, state: &State, names: &[Reference]) -> Resul
 /// `image prune` takes it. `None` when there is nothing to see, or it cannot be recorded.
 pub(super) fn of_last_good(job: &Job<'_>, state: &State) -> Option<Digest> {
     if state.layers.iter().all(|layer| layer.archive.is_none()) {
-        return state.base.clone();
+        let base = job.base(state.base.as_ref()?).ok()?;
+        if base.config.config == state.config.config {
+            return state.base.clone();
+        }
     }
     // The same one as the last time that the step failed.
     let recorded = dated(job, configuration(job, state))

@@ -53,6 +53,10 @@ pub(super) fn plan<'a>(
     if let (Some(from), Some(first)) = (&request.from, file.stages.first_mut()) {
         first.base = Word(from.clone());
     }
+    if let Some(checks) = request.args.get("BUILDKIT_DOCKERFILE_CHECK") {
+        let wrong = |why: String| Error::new(Kind::Usage, format!("BUILDKIT_DOCKERFILE_CHECK: {why}"));
+        file.directives.set_checks(checks).map_err(wrong)?;
+    }
     let mut scope = Scope::new(&request.args, &platform);
     for argument in &file.globals {
         let expand = |word: &Word| word.expand(file.directives.escape, &|name| scope.outside(name));
@@ -255,8 +259,10 @@ fn checked(job: &Job<'_>, ignore: Option<&Ignore>, vertices: &mut Vertices<'_>) 
         vertices.tell(Event::Warning(warning.clone()));
     }
     if job.file.directives.error && !found.is_empty() && job.request.check != CheckRequest::Only {
-        return Err(Error::new(Kind::Usage, format!("the build checks found {} problems", found.len()))
-            .hint("See them alone: coracle build --check ."));
+        let count =
+            if found.len() == 1 { "a problem".to_owned() } else { format!("{} problems", found.len()) };
+        return Err(Error::new(Kind::Usage, format!("the build checks found {count}"))
+            .hint("See them alone: coracle build --check with the same options."));
     }
     Ok(found)
 }

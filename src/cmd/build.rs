@@ -79,12 +79,15 @@ fn failed(stopped: Stopped<'_>, context: Option<&str>, dialect: Dialect) -> Resu
     let Stopped { error, code, before, shell } = stopped;
     let mut error = *error;
     if let Some(image) = before.filter(|_| shell.is_none()) {
-        error = error.hint(format!("Look around before the step: coracle run -it {} sh", image.short()));
+        error = error.hint(format!(
+            "Look around before the step: coracle run --rm -it --entrypoint sh {}",
+            image.short()
+        ));
         let from_stdin = context == Some("-");
         if io::stdin().is_terminal() && io::stderr().is_terminal() && !from_stdin {
             let context = quoted(Path::new(context.unwrap_or(".")));
             error = error.hint(format!(
-                "With its mounts and variables: add --debug-shell, as in coracle build --debug-shell {context}"
+                "With its mounts and variables: add --debug-shell to the same command: coracle build --debug-shell ... {context}"
             ));
         }
     }
@@ -107,8 +110,8 @@ fn look_around(shell: &DebugShell<'_>) -> Result<()> {
         stdout: true,
         stderr: true,
         tty,
-        // With a terminal, signals of the keyboard travel as characters.
-        sig_proxy: !tty,
+        // Those of the keyboard travel as characters; others end the build, and the shell with it.
+        sig_proxy: false,
         detach_keys: Vec::new(),
         visiting: false,
     };

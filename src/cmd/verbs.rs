@@ -25,8 +25,11 @@ impl Verb {
 
     /// Its command, which gets its arguments once it is parsed or built.
     pub fn command(&self) -> Command {
-        let aliases = self.aliases.iter().copied();
-        Command::new(self.name()).about(self.about.trim()).visible_aliases(aliases).defer(self.arguments)
+        // Completion offers one name for each verb, the first in the alphabet: never a letter instead of a word.
+        let (letters, words): (Vec<&str>, Vec<&str>) =
+            self.aliases.iter().partition(|alias| alias.len() == 1);
+        let command = Command::new(self.name()).about(self.about.trim());
+        command.visible_aliases(words).aliases(letters).defer(self.arguments)
     }
 }
 

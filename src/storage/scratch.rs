@@ -88,8 +88,12 @@ impl AsFd for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.placed {
-            // What stays behind is unlocked now, and the next clean-up takes it.
-            let _ = trash::remove_in(&self.tmp, self.name.as_str());
+            let deleted = trash::remove_in(&self.tmp, self.name.as_str());
+            // Files of other ids are deleted by somebody in the user namespace. What stays behind is unlocked now, and
+            // the next clean-up takes it.
+            if let (Err(_), Some(data)) = (deleted, self.tmp.path().parent()) {
+                let _ = trash::discard(data, &self.tmp, &self.name);
+            }
         }
     }
 }

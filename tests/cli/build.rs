@@ -16,7 +16,7 @@ mod platforms;
 mod projects;
 mod squash;
 
-use crate::common::{Output, TestEnv};
+use crate::common::{Output, TestEnv, eventually};
 use std::fs;
 use std::path::PathBuf;
 
@@ -75,10 +75,10 @@ fn a_failed_step_has_its_code_and_its_place() {
     let text = "FROM busybox\nRUN echo kept >/kept\nRUN echo last words; exit 7\n";
     let failed = build(&env, text);
     assert_eq!(failed.code, 7, "{}", failed.stderr);
-    for part in ["last words", "exit status 7", ">>> RUN echo last words; exit 7", "coracle run -it "] {
+    for part in ["last words", "exit status 7", ">>> RUN echo last words; exit 7", "--entrypoint sh "] {
         assert!(failed.stderr.contains(part), "{part}: {}", failed.stderr);
     }
-    let hint = failed.stderr.split("coracle run -it ").nth(1).unwrap();
+    let hint = failed.stderr.split("coracle run --rm -it --entrypoint sh ").nth(1).unwrap();
     let image = hint.split_whitespace().next().unwrap();
     assert_eq!(run(&env, image, "cat /kept"), "kept");
     // As with docker, whose exit code says only that it failed.
@@ -186,4 +186,40 @@ fn a_misspelt_stage_is_told() {
     assert!(failed.stderr.contains("No stage is called biulder. Did you mean builder?"), "{failed}");
     let failed = build(&env, "FROM busybox\nEXPOSE abc\n");
     assert!(failed.stderr.contains("EXPOSE abc: a port is"), "{failed}");
+}
+
+/// The image of the last good step is the same one each time, and the step's own files go.
+#[test]
+fn a_failing_build_leaves_one_image_and_no_files() {
+    let env = TestEnv::with_images();
+    let steps = |before: &str| format!("FROM busybox\n{before}RUN touch /x && chown 3:3 /x && false\n");
+    let hint = "--entrypoint sh ";
+    for (before, shows) in [("", ""), ("ENV A=b\n", "b"), ("RUN echo b >/made\nENV A=b\n", "b")] {
+        let failed = || build(&env, &steps(before)).stderr;
+        let of = |text: &str| text.split(hint).nth(1).unwrap_or_default().lines().next().unwrap().to_owned();
+        let id = of(&failed());
+        assert_eq!(of(&failed()), id, "{before}");
+        assert_eq!(run(&env, &id, "echo $A"), shows, "{before}");
+    }
+    let left = |dir: &str| fs::read_dir(env.root().join(dir)).map_or(0, |found| found.count());
+    eventually("the files are in the trash", || left("tmp") == 0);
+    env.coracle(["system", "prune", "-f"]).ok();
+    assert_eq!(left("trash"), 0);
+}
+
+#[test]
+fn checks_are_chosen_by_an_argument_and_stages_by_number() {
+    let env = TestEnv::with_images();
+    let text = "# check=error=true\nFROM busybox\nCMD echo hi\n";
+    let call = |options: &[&str], text: &str| {
+        env.coracle(["build", "--network=none", "-"]).args(options).stdin(text).run()
+    };
+    let failed = call(&[], text);
+    assert!(failed.code == 125 && failed.stderr.contains("the build checks found a problem"), "{failed}");
+    assert_eq!(call(&["--build-arg=BUILDKIT_DOCKERFILE_CHECK=skip=all"], text).code, 0);
+    for step in ["COPY --from=2 /etc /x", "RUN --mount=from=1,target=/m true"] {
+        let failed = call(&[], &format!("FROM busybox\nRUN true\nFROM busybox\n{step}\n"));
+        assert!(failed.code == 125 && failed.stderr.contains("invalid stage index"), "{failed}");
+    }
+    env.coracle(["build", ""]).fails(125).says("the build context is an empty word");
 }

@@ -59,6 +59,10 @@ pub(super) fn sources(context: Option<&str>, files: &[String], caller: &Caller) 
 
 /// The context that an argument names.
 fn named(text: &str, caller: &Caller) -> Result<ContextSource> {
+    if text.is_empty() {
+        return Err(Error::new(Kind::Usage, "the build context is an empty word")
+            .hint("Give a directory, the URL of a git repository or an archive, or - for standard input."));
+    }
     let dir = caller.cwd.join(text);
     if dir.is_dir() {
         return Ok(ContextSource::Directory(dir));

@@ -4,7 +4,7 @@ use super::context::{self, Sources};
 use super::options::{
     Args, BaseArgs, CacheArgs, ConfigArgs, Format, LayerArgs, Method, ResultArgs, StepArgs,
 };
-use super::output::{Form, OutputArg, Place, no_push};
+use super::output::{Form, OutputArg, Place};
 use super::values::{AnnotationArg, CacheAt, ContextArg, ContextValue, SecretArg, SecretFrom, SshArg};
 use crate::build::request::{
     BuildRequest, CachePlace, CacheRequest, Changes, CheckRequest, ContextSource, Destination, LayerRequest,
@@ -385,7 +385,8 @@ fn cache(args: CacheArgs, discard: bool, caller: &Caller) -> Result<CacheRequest
             .hint("Give the image's name: --cache-from NAME"));
     }
     if to.iter().any(|place| matches!(place, CachePlace::Registry(_))) {
-        return Err(no_push("--cache-to"));
+        return Err(usage("--cache-to type=registry is not supported yet")
+            .hint("Keep it in a directory: coracle build --cache-to type=local,dest=DIR ."));
     }
     let max_age = args.cache_ttl.map(|age| age.as_secs());
     Ok(CacheRequest {

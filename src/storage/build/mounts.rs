@@ -3,7 +3,7 @@
 
 use super::BuildCache;
 use super::locks::{patiently, try_lock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::storage::access_list::make_open_dir;
 use crate::storage::place::Place;
@@ -12,6 +12,7 @@ use crate::storage::trash;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 pub(super) const MOUNTS: &str = "mounts";
@@ -100,7 +101,12 @@ impl BuildCache {
     ) -> Result<Option<CacheMount>> {
         let mounts = self.make_part(MOUNTS)?;
         loop {
-            let home = Place::make(&mounts.path().join(name))?;
+            let home = match Place::make(&mounts.path().join(name)) {
+                Ok(home) => home,
+                // `prune` has taken it as soon as it was there.
+                Err(e) if is_gone(&e) => return Ok(None),
+                Err(e) => return Err(e),
+            };
             let filled = is_filled(&home);
             let Some(file) = try_lock(&home, LOCK, exclusive || !filled)? else { return Ok(None) };
             // Meanwhile `prune` may have taken it away, with the lock in it, or somebody may have filled it.
@@ -133,6 +139,11 @@ impl BuildCache {
     }
 }
 
+fn is_gone(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
+}
+
 /// Whether everything is in a cache mount that was to be in it first.
 fn is_filled(home: &Place) -> bool {
     let record = home.read::<MountRecord>(RECORD).ok().flatten();
@@ -141,7 +152,7 @@ fn is_filled(home: &Place) -> bool {
 
 /// Whether a cache mount that was opened is the one of this name.
 fn is_still(mounts: &Place, name: &str, home: &Place) -> Result<bool> {
-    let inode = |place: &Place| Ok::<_, crate::error::Error>(place.look(LOCK)?.map(|found| found.st_ino));
+    let inode = |place: &Place| Ok::<_, Error>(place.look(LOCK)?.map(|found| found.st_ino));
     match mounts.below(name)? {
         Some(there) => Ok(inode(&there)? == inode(home)?),
         None => Ok(false),
