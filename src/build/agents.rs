@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use nix::libc;
 use nix::unistd::{Pid, getpid};
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ use std::process::{Child, Stdio};
 
 /// The name of a socket in its directory.
 const SOCKET: &str = "agent";
+/// More bytes than a private key has.
+const KEY_MAX: u64 = 1 << 20;
 
 /// The sockets of agents, by id.
 #[derive(Debug, Default)]
@@ -109,7 +111,15 @@ impl Agent {
     }
 
     fn add(&self, id: &str, path: &Path) -> Result<()> {
-        let key = fs::read(path).context(Kind::Usage, || format!("--ssh {id}: read {}", path.display()))?;
+        let doing = || format!("--ssh {id}: read {}", path.display());
+        let mut key = Vec::new();
+        let found = fs::metadata(path).context(Kind::Usage, doing)?;
+        if !found.is_file() {
+            return Err(Error::new(Kind::Usage, format!("--ssh {id}: {} is not a file", path.display()))
+                .hint("Give a private key, or the socket of an agent."));
+        }
+        let file = File::open(path).context(Kind::Usage, doing)?;
+        file.take(KEY_MAX).read_to_end(&mut key).context(Kind::Usage, doing)?;
         let usable = |why: &str| {
             Error::new(Kind::Usage, format!("--ssh {id}: {} {why}", path.display()))
                 .hint("Add it to your agent, which may ask for its passphrase: ssh-add FILE; and give --ssh default")

@@ -57,7 +57,11 @@ pub(super) fn plan<'a>(
         let wrong = |why: String| Error::new(Kind::Usage, format!("BUILDKIT_DOCKERFILE_CHECK: {why}"));
         file.directives.set_checks(checks).map_err(wrong)?;
     }
-    let mut scope = Scope::new(&request.args, &platform);
+    let mut given = request.args.clone();
+    if let Some(time) = request.times.all.or(request.times.image) {
+        given.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| time.to_string());
+    }
+    let mut scope = Scope::new(&given, &platform);
     for argument in &file.globals {
         let expand = |word: &Word| word.expand(file.directives.escape, &|name| scope.outside(name));
         let default = argument.default.as_ref().map(expand).transpose();

@@ -23,6 +23,7 @@ mod output;
 mod refused;
 mod request;
 mod results;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -221,5 +221,10 @@ fn checks_are_chosen_by_an_argument_and_stages_by_number() {
         let failed = call(&[], &format!("FROM busybox\nRUN true\nFROM busybox\n{step}\n"));
         assert!(failed.code == 125 && failed.stderr.contains("invalid stage index"), "{failed}");
     }
+    let failed = call(&[], "FROM busybox\nADD --checksum=sha256:00 ./a /a\n");
+    assert!(failed.code == 125 && failed.stderr.contains("--checksum"), "{failed}");
+    let told = "FROM busybox\nARG SOURCE_DATE_EPOCH\nRUN echo $SOURCE_DATE_EPOCH >/time\n";
+    assert_eq!(call(&["--timestamp=77", "-t", "made"], told).code, 0);
+    assert_eq!(run(&env, "made", "cat /time"), "77");
     env.coracle(["build", ""]).fails(125).says("the build context is an empty word");
 }

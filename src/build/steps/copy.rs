@@ -145,6 +145,11 @@ fn prepare(
         let remote =
             if verb.adds { fetched::remote(&source).map_err(|e| job.at(instruction.at, e))? } else { None };
         match remote {
+            None if verb.how.checksum.is_some() => {
+                return Err(wrong(format!(
+                    "--checksum is for URLs and git repositories, and {source} is neither"
+                )));
+            }
             None => local.push(source),
             Some(_) if !around.works() => return Ok(None),
             Some(remote) => {

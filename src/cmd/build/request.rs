@@ -5,15 +5,16 @@ use super::options::{
     Args, BaseArgs, CacheArgs, ConfigArgs, Format, LayerArgs, Method, ResultArgs, StepArgs,
 };
 use super::output::{Form, OutputArg, Place};
-use super::values::{AnnotationArg, CacheAt, ContextArg, ContextValue, SecretArg, SecretFrom, SshArg};
+use super::secrets::{agent, secrets};
+use super::values::{AnnotationArg, CacheAt, ContextArg, ContextValue, usage, variable};
 use crate::build::request::{
     BuildRequest, CachePlace, CacheRequest, Changes, CheckRequest, ContextSource, Destination, LayerRequest,
-    NamedContext, Output, RunRequest, SecretSource, Stream, TimeRequest,
+    NamedContext, Output, RunRequest, Stream, TimeRequest,
 };
 use crate::cmd::options::devices::{self, DeviceArgs};
 use crate::cmd::options::{files, request::confinement};
 use crate::engine::images::pull::PullPolicy;
-use crate::error::{Context, Error, Kind, Result, phrases};
+use crate::error::{Context, Kind, Result, phrases};
 use crate::host::Caller;
 use crate::image::{Platform, Reference};
 use crate::plan::Request;
@@ -25,7 +26,6 @@ use crate::text::boolean;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,16 +106,6 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         check: if method == Method::Check { CheckRequest::Only } else { CheckRequest::Warn },
     };
     Ok(Wanted { request, method, json })
-}
-
-fn usage(message: impl Into<String>) -> Error {
-    Error::new(Kind::Usage, message)
-}
-
-/// A variable of the caller, unless it is empty.
-fn variable<'a>(caller: &'a Caller, name: &str) -> Option<&'a str> {
-    let found = caller.env.iter().find(|(known, _)| known == name);
-    found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
 fn platforms(args: &ResultArgs, caller: &Caller, docker: bool) -> Result<Vec<Platform>> {
@@ -315,59 +305,6 @@ fn pull(args: &BaseArgs) -> PullPolicy {
         (None, false, true) => PullPolicy::Never,
         (None, false, false) => PullPolicy::Missing,
     }
-}
-
-fn secrets(args: Vec<SecretArg>, caller: &Caller) -> Result<BTreeMap<String, SecretSource>> {
-    let mut all = BTreeMap::new();
-    for SecretArg { id, from } in args {
-        let value = |name: &str| caller.env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        let source = match &from {
-            SecretFrom::Either(name) => match value(name) {
-                Some(value) => SecretSource::Value(value.clone().into_bytes()),
-                None => SecretSource::File(caller.cwd.join(name)),
-            },
-            SecretFrom::File(path) => SecretSource::File(caller.cwd.join(path)),
-            SecretFrom::Variable(name) => match value(name) {
-                Some(value) => SecretSource::Value(value.clone().into_bytes()),
-                // As in docker, only a step that needs it fails.
-                None => {
-                    log::warn!("--secret id={id}: the variable {name} is not set");
-                    continue;
-                }
-            },
-        };
-        if let SecretSource::File(path) = &source
-            && !path.is_file()
-        {
-            return Err(usage(format!("--secret id={id}: {} is not a file", path.display()))
-                .hint("Give the file as src=FILE, or a variable as env=NAME."));
-        }
-        all.insert(id, source);
-    }
-    Ok(all)
-}
-
-fn agent(arg: SshArg, caller: &Caller) -> Result<(String, Vec<std::path::PathBuf>)> {
-    let id = arg.id;
-    if arg.paths.is_empty() {
-        let socket = variable(caller, "SSH_AUTH_SOCK").ok_or_else(|| {
-            usage(format!("--ssh {id}: no agent runs: SSH_AUTH_SOCK is not set")).hint(format!(
-                "Give a key instead, --ssh {id}=~/.ssh/id_ed25519, or start an agent: eval $(ssh-agent)"
-            ))
-        })?;
-        return Ok((id, vec![caller.cwd.join(socket)]));
-    }
-    let paths: Vec<_> = arg.paths.iter().map(|path| caller.cwd.join(path)).collect();
-    if let Some(path) = paths.iter().find(|path| !path.exists()) {
-        return Err(usage(format!("--ssh {id}: {} does not exist", path.display()))
-            .hint("Give the agent's socket, or files with private keys."));
-    }
-    let is_socket = |path: &Path| path.metadata().is_ok_and(|found| found.file_type().is_socket());
-    if paths.len() > 1 && paths.iter().any(|path| is_socket(path)) {
-        return Err(usage(format!("--ssh {id}: an agent's socket stands alone"))
-            .hint("Give one socket, or files with private keys."));
-    }
-    Ok((id, paths))
 }
 
 fn cache(args: CacheArgs, discard: bool, caller: &Caller) -> Result<CacheRequest> {

@@ -2,6 +2,7 @@
 //! variables) is worked out later, so that these are pure.
 
 use crate::error::{Error, Kind, Result, phrases};
+use crate::host::Caller;
 use crate::image::{Digest, Reference};
 use crate::text::csv;
 use std::path::PathBuf;
@@ -296,6 +297,17 @@ impl FromStr for PullArg {
             _ => return Err(phrases::bad_pull_policy(s).hint("Use always, missing, never or newer.")),
         }))
     }
+}
+
+/// A mistake of the command line.
+pub(super) fn usage(message: impl Into<String>) -> Error {
+    Error::new(Kind::Usage, message)
+}
+
+/// A variable of the caller, unless it is empty.
+pub(super) fn variable<'a>(caller: &'a Caller, name: &str) -> Option<&'a str> {
+    let found = caller.env.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::output::to_file;
 use super::save::place;
 use super::source::Source;
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::{ChainId, DiffId, Digest, document};
+use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX, document};
 use crate::storage::build::StepRecord;
 use crate::storage::layers::StackLayer;
 use crate::storage::record::{Durability, failed, replace_bytes};
@@ -150,6 +150,9 @@ fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Resu
     let mut below = Vec::new();
     let mut next = layer.parent.clone();
     while let Some(id) = next {
+        if below.len() == LAYERS_MAX {
+            return Err(foreign("a layer of it lies on too many others"));
+        }
         next = store.layers().record(&id)?.parent;
         below.insert(0, StackLayer::Present(id));
     }

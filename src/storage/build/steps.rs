@@ -2,7 +2,7 @@
 
 use super::BuildCache;
 use crate::error::Result;
-use crate::image::{ChainId, Digest};
+use crate::image::{ChainId, Digest, LAYERS_MAX};
 use crate::storage::SharedLock;
 use crate::storage::record::Durability;
 use crate::storage::trash;
@@ -109,8 +109,13 @@ impl BuildCache {
             return None;
         }
         let mut next = record.top().cloned();
-        while let Some(id) = next {
+        for _ in 0..LAYERS_MAX {
+            let Some(id) = next else { break };
             next = self.layers.record(&id).ok()?.parent;
+        }
+        if next.is_some() {
+            // Damaged records lead in a circle.
+            return None;
         }
         let now = Utc::now();
         if now.signed_duration_since(record.used) >= NOTED_EVERY {
@@ -187,7 +192,8 @@ impl BuildCache {
     pub(super) fn stack_of(&self, top: Option<&ChainId>) -> Vec<ChainId> {
         let mut stack = Vec::new();
         let mut next = top.cloned();
-        while let Some(id) = next {
+        // Damaged records lead in a circle.
+        while let Some(id) = next.filter(|_| stack.len() < LAYERS_MAX) {
             next = self.layers.record(&id).ok().and_then(|layer| layer.parent);
             stack.push(id);
         }

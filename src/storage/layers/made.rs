@@ -9,7 +9,7 @@ use super::{LayerRecord, Layers, missing};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{ChainId, DiffId, Digest};
+use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX};
 use crate::storage::access_list::make_open_dir;
 use crate::storage::lock::{self, SharedLock};
 use crate::storage::pack::Packed;
@@ -171,6 +171,11 @@ impl Layers {
         let mut below = Vec::new();
         let mut next = self.record(layer)?.parent;
         while let Some(id) = next {
+            if below.len() == LAYERS_MAX {
+                let circle = format!("the records of the layers below {} lead in a circle", layer.0.short());
+                return Err(Error::new(Kind::Storage, circle)
+                    .hint("Remove what is damaged: coracle system check --repair"));
+            }
             next = self.record(&id)?.parent;
             below.insert(0, id);
         }

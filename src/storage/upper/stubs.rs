@@ -25,8 +25,9 @@ const DEPTH: usize = 256;
 
 impl Upper {
     /// Removes what was made to be mounted on, if it is empty: `made`, paths that did not exist before and may lead
-    /// through symlinks, and with `ran` the tool's own. A directory on the way that is left empty and is as the
-    /// layers below have it was copied up for them alone, and goes too. Other directories keep their times.
+    /// through symlinks, and with `ran` the tool's own. A directory on the way that is left empty goes too: one above
+    /// `made` that the layers below do not have was made with it, and one that is as they have it was copied up for them
+    /// alone. Other directories keep their times.
     ///
     /// # Errors
     /// When the file system refuses; a path that leads out of the tree.
@@ -35,6 +36,7 @@ impl Upper {
         for path in made {
             paths.extend(self.real_path(&normalise(path, DEPTH)?)?);
         }
+        let made = paths.clone();
         for stub in STUBS.iter().chain([&SECRETS]).filter(|_| ran) {
             match self.real_path(stub)? {
                 Some(path) if !self.below_has(&path)? => paths.insert(path),
@@ -44,10 +46,26 @@ impl Upper {
         // What is in a directory comes before the directory.
         for path in paths.iter().rev() {
             if self.remove_if_empty(path).map_err(|e| self.fail(e))? {
-                self.remove_copies_above(path)?;
+                let top = if made.contains(path) { self.remove_made_above(path)? } else { path.as_slice() };
+                self.remove_copies_above(top)?;
             }
         }
         Ok(())
+    }
+
+    /// Removes the directories above a path that were made for it, if they are empty; gives the topmost that went.
+    fn remove_made_above<'a>(&self, path: &'a [u8]) -> Result<&'a [u8]> {
+        let mut gone = path;
+        loop {
+            let above = split(gone).0;
+            if above.is_empty()
+                || self.below_has(above)?
+                || !self.remove_if_empty(above).map_err(|e| self.fail(e))?
+            {
+                return Ok(gone);
+            }
+            gone = above;
+        }
     }
 
     /// The path without symlinks on the way, as overlay shows it; `None` where there is nothing.

@@ -55,6 +55,32 @@ fn case_43_names_of_caches_are_names() {
     assert_eq!(fs::read_dir(data).unwrap().count(), 1);
 }
 
+/// Records of layers that lead in a circle end commands, and do not keep them.
+#[test]
+fn layers_that_lie_on_themselves_stop_nobody() {
+    let env = TestEnv::with_images();
+    let text = "FROM busybox\nRUN echo x >/x\nRUN echo y >/y\n";
+    assert_eq!(build(&env, text).code, 0);
+    for layer in crate::common::entries(&env.root().join("layers")) {
+        let path = layer.join("layer.json");
+        let mut record: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let own = layer.file_name().unwrap().to_str().unwrap().to_owned();
+        record["parent"] = format!("sha256:{own}").into();
+        fs::write(&path, record.to_string()).unwrap();
+    }
+    for words in [
+        &["builder", "du"][..],
+        &["system", "df"],
+        &["system", "check"],
+        &["builder", "prune", "-a", "-f"],
+        &["system", "check", "--repair"],
+    ] {
+        env.coracle(words).run();
+    }
+    assert_eq!(build(&env, text).code, 0);
+}
+
 /// Places that were made to be mounted on go with the step, and only those (attack case 45).
 #[test]
 fn case_45_nothing_but_mount_points_is_cleaned_up() {

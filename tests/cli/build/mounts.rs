@@ -1,6 +1,6 @@
 //! RUN --mount.
 
-use super::{context, run};
+use super::{build, context, run};
 use crate::common::TestEnv;
 use std::fs;
 
@@ -18,6 +18,30 @@ fn a_cache_mount_outlives_the_build_and_is_in_no_layer() {
 
 /// A secret is where it was asked for while the step runs, and nowhere else: not in a layer, the history, the records of
 /// the build or its log.
+/// A shell's process substitution is a pipe: it is read once.
+#[test]
+fn a_secret_may_come_from_a_pipe() {
+    let env = TestEnv::with_images();
+    let fifo = env.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let text = "FROM busybox\nRUN --mount=type=secret,id=s test \"$(cat /run/secrets/s)\" = value\n";
+    let call =
+        env.coracle(["build", "--network=none", &format!("--secret=id=s,src={}", fifo.display()), "-"]);
+    let running = call.stdin(text).start();
+    fs::write(&fifo, "value").unwrap();
+    let ended = running.wait();
+    assert_eq!(ended.code, 0, "{ended}");
+}
+
+/// Directories above a mount point that were made for it go with it; those that the image has stay as the step left them.
+#[test]
+fn nothing_of_a_mount_point_is_left() {
+    let env = TestEnv::with_images();
+    let text = "FROM busybox\nRUN mkdir -m 700 /own\nRUN --mount=type=tmpfs,target=/new/a/b --mount=type=tmpfs,target=/own/c/d chmod 711 /own\n";
+    assert_eq!(build(&env, text).code, 0);
+    assert_eq!(run(&env, "made", "ls -d /new; stat -c %a /own; ls -A /own"), "711");
+}
+
 #[test]
 fn case_49_secrets_leave_no_trace() {
     let env = TestEnv::with_images();
