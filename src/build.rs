@@ -36,6 +36,7 @@ mod namespace;
 mod origin;
 mod plan;
 pub mod request;
+mod results;
 mod scope;
 mod selected;
 pub mod sources;

@@ -9,7 +9,8 @@ use super::event::{Event, VertexId};
 use super::job::Job;
 use super::language::Instruction;
 use super::metadata;
-use super::state::{Layer, State};
+use super::results;
+use super::state::State;
 use super::steps::{self, Failed, Prepared, Step, Work};
 use super::surroundings::Surroundings;
 use crate::error::{Error, Result};
@@ -105,7 +106,10 @@ impl Course {
                 Err(error) => return Err(located(error)),
             };
             let Some(vertex) = vertex else { return Ok(Reached::Lacking) };
-            let found = if self.cached { self.look_up(job, &step).map_err(located)? } else { None };
+            let found = match self.cached {
+                true => results::find(job, &step.key, &self.state).map_err(located)?,
+                false => None,
+            };
             let record = match found {
                 Some(record) => {
                     around.tell(Event::Cached(vertex));
@@ -121,7 +125,7 @@ impl Course {
                     Failed::Other(error) => located(error),
                 })?,
             };
-            let layer = layer(job, &record).map_err(located)?;
+            let layer = results::layer(job, &record).map_err(located)?;
             if layer.is_some() && self.state.layers.len() >= LAYERS_MAX {
                 let many = format!("an image has at most {LAYERS_MAX} layers, and this would be one more");
                 return Err(wrong(many));
@@ -135,15 +139,6 @@ impl Course {
         Ok(Reached::End)
     }
 
-    /// The result of an earlier build, which stays from now on for as long as this one lasts.
-    fn look_up(&self, job: &Job<'_>, step: &Step<Work>) -> Result<Option<StepRecord>> {
-        let found = job.running.get(&job.store().shared()?, &step.key)?;
-        // A directory of `--cache-from` may say anything.
-        let stands_here =
-            |record: &StepRecord| record.parent.as_ref() == self.state.layers.last().map(|top| &top.chain);
-        Ok(found.filter(|record| job.is_fresh(record.created) && stands_here(record)))
-    }
-
     /// Works a step off. Who works at the same one elsewhere is waited for, and then it is done.
     fn work(
         &self,
@@ -152,35 +147,19 @@ impl Course {
         vertex: VertexId,
         around: &mut dyn Surroundings,
     ) -> Result<StepRecord, Failed> {
-        let cache = job.store().build_cache();
         around.tell(Event::Started(vertex));
         // Who is to stop is killed.
-        let _lock = cache.lock_step(&step.key, &|| false)?;
+        let _lock = job.store().build_cache().lock_step(&step.key, &|| false)?;
         if self.cached
-            && let Some(record) = self.look_up(job, step)?
+            && let Some(record) = results::find(job, &step.key, &self.state)?
         {
             around.tell(Event::Cached(vertex));
             return Ok(record);
         }
         let layer = steps::perform(job, &self.state, step, vertex, around)?;
-        let mut record = StepRecord::new(step.key.clone(), step.kind, step.told.clone());
-        record.parent = self.state.layers.last().map(|below| below.chain.clone());
-        record.archive = layer.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
-        record.chain = layer.map(|layer| layer.chain);
-        if job.request.cache.keeps() {
-            cache.put(&job.store().shared()?, &record)?;
-        }
+        let record = StepRecord::new(step.key.clone(), step.kind, step.told.clone());
+        let record = results::keep(job, record, &self.state, layer.as_ref())?;
         around.tell(Event::Done(vertex));
         Ok(record)
     }
-}
-
-/// The layer of a result, if it has one.
-///
-/// # Errors
-/// When it is gone.
-pub(super) fn layer(job: &Job<'_>, record: &StepRecord) -> Result<Option<Layer>> {
-    let Some(chain) = record.chain.clone() else { return Ok(None) };
-    let found = job.store().layers().record(&chain)?;
-    Ok(Some(Layer { chain, diff_id: found.diff_id, archive: found.archive }))
 }

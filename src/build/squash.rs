@@ -5,6 +5,7 @@
 //! one without. What removed files took is in no layer of the image; the cache has them, as it has every step.
 
 use super::job::Job;
+use super::results;
 use super::selected::Stack;
 use super::state::{Layer, State};
 use super::steps::placed;
@@ -49,14 +50,11 @@ pub(super) fn squashed(job: &Job<'_>, mut state: State) -> Result<State> {
 fn one_layer(job: &Job<'_>, state: &State, below: &State) -> Result<Option<Layer>> {
     let (chain, kept) = (state.chain(), below.layers.len());
     let key = job.key("squash", &(below.files(), state.files()));
-    let cache = job.store().build_cache();
-    let _lock = cache.lock_step(&key, &|| false)?;
-    let usable = |record: &StepRecord| {
-        let stands_here = record.parent.as_ref() == below.layers.last().map(|top| &top.chain);
-        stands_here && !job.request.cache.ignore && job.is_fresh(record.created)
-    };
-    if let Some(record) = job.running.get(&job.store().shared()?, &key)?.filter(usable) {
-        return super::course::layer(job, &record);
+    let _lock = job.store().build_cache().lock_step(&key, &|| false)?;
+    if !job.request.cache.ignore
+        && let Some(record) = results::find(job, &key, below)?
+    {
+        return results::layer(job, &record);
     }
     let made = fork::leaf::<(), _>(
         "squash",
@@ -76,12 +74,7 @@ fn one_layer(job: &Job<'_>, state: &State, below: &State) -> Result<Option<Layer
         },
         |()| {},
     )?;
-    if job.request.cache.keeps() {
-        let mut record = StepRecord::new(key, StepKind::Internal, "squash");
-        record.parent = below.layers.last().map(|layer| layer.chain.clone());
-        record.archive = made.as_ref().and_then(|layer| layer.archive).unwrap_or_default();
-        record.chain = made.as_ref().map(|layer| layer.chain.clone());
-        cache.put(&job.store().shared()?, &record)?;
-    }
+    let record = StepRecord::new(key, StepKind::Internal, "squash");
+    results::keep(job, record, below, made.as_ref())?;
     Ok(made)
 }

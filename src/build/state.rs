@@ -96,9 +96,14 @@ impl State {
         self.layers.iter().map(|layer| layer.chain.clone()).collect()
     }
 
+    /// The topmost layer's place in the store.
+    pub(super) fn top(&self) -> Option<&ChainId> {
+        self.layers.last().map(|layer| &layer.chain)
+    }
+
     /// The topmost layer: what all files are, in one name. `scratch` where there are none.
     pub(super) fn files(&self) -> &str {
-        self.layers.last().map_or("scratch", |layer| layer.chain.0.as_str())
+        self.top().map_or("scratch", |top| top.0.as_str())
     }
 
     /// A variable as words see it: ENV before ARG.

@@ -14,6 +14,7 @@
 mod condense;
 mod made;
 mod settle;
+mod stack;
 mod unsynced;
 
 #[cfg(test)]

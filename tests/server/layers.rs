@@ -45,7 +45,7 @@ fn build(store: &Store) -> Result<Option<Digest>> {
     running.needs_image(&store.shared()?, &base)?;
     let key = Digest::sha256_of(format!("RUN on {}", base.id).as_bytes());
     let _lock = store.build_cache().lock_step(&key, &|| false)?;
-    assert_eq!(running.get(&store.shared()?, &key)?, None);
+    assert_eq!(running.get(&store.shared()?, &key, base.layers.last())?, None);
     let workshop = store.layers().workshop(&base.layers)?;
     let lowers = base.layers.iter().map(|layer| store.layers().path(layer)).collect::<Result<_>>()?;
     let places = Places {
@@ -73,7 +73,7 @@ fn build(store: &Store) -> Result<Option<Digest>> {
         ..StepRecord::new(key.clone(), StepKind::Regular, "RUN step")
     };
     store.build_cache().put(&store.shared()?, &record)?;
-    assert_eq!(running.get(&store.shared()?, &key)?, Some(record));
+    assert_eq!(running.get(&store.shared()?, &key, base.layers.last())?, Some(record));
     let image = RecordImage {
         base: Some(&base),
         layers: &[layer],

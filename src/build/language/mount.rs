@@ -88,8 +88,8 @@ pub enum RunMount {
     },
 }
 
-/// What others may do with a cache while a step uses it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What others may do with a cache while a step uses it, the least last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharing {
     /// Use it too.
     #[default]

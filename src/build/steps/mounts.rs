@@ -220,28 +220,18 @@ pub(super) struct Held {
 /// Gets the cache mounts, each once: two places of a step may show the same one. All steps that wait for several do so
 /// in the order of their ids, so none of two waits for the other.
 fn caches(job: &Job<'_>, mounts: &[Mounted]) -> Result<BTreeMap<String, CacheMount>> {
-    let mut wanted: BTreeMap<&str, Vec<&Mounted>> = BTreeMap::new();
+    let mut wanted = BTreeMap::new();
     for mounted in mounts {
-        if let Mounted::Cache { id, .. } = mounted {
-            wanted.entry(id).or_default().push(mounted);
+        if let Mounted::Cache { id, sharing, seed, mode, owner, .. } = mounted {
+            let (strictest, ..) = wanted.entry(id).or_insert((*sharing, seed.as_ref(), *mode, *owner));
+            *strictest = (*strictest).max(*sharing);
         }
     }
     let mut caches = BTreeMap::new();
-    for (id, mounts) in wanted {
-        let sharings = mounts.iter().filter_map(|mounted| match mounted {
-            Mounted::Cache { sharing, .. } => Some(*sharing),
-            _ => None,
-        });
-        // The one that lets the fewest others in.
-        let sharing = sharings.max_by_key(|sharing| match sharing {
-            Sharing::Shared => 0,
-            Sharing::Private => 1,
-            Sharing::Locked => 2,
-        });
-        let Some(Mounted::Cache { seed, mode, owner, .. }) = mounts.first() else { continue };
-        let fill = |cache: &CacheMount| selected::fill(job, cache, seed.as_ref(), *mode, *owner);
-        let sharing = shared(sharing.unwrap_or_default());
-        caches.insert(id.to_owned(), job.store().build_cache().mount(id, sharing, &|| false, &fill)?);
+    for (id, (sharing, seed, mode, owner)) in wanted {
+        let fill = |cache: &CacheMount| selected::fill(job, cache, seed, mode, owner);
+        let cache = job.store().build_cache().mount(id, shared(sharing), &|| false, &fill)?;
+        caches.insert(id.clone(), cache);
     }
     Ok(caches)
 }

@@ -14,7 +14,7 @@ use super::source::Source;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX, document};
 use crate::storage::build::StepRecord;
-use crate::storage::layers::StackLayer;
+use crate::storage::layers::{LayerRecord, StackLayer};
 use crate::storage::record::{Durability, failed, replace_bytes};
 use crate::storage::{SharedLock, Store};
 use serde::{Deserialize, Serialize};
@@ -64,24 +64,19 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
             && !document.layers.iter().any(|layer| layer.chain == *chain)
         {
             // What was pulled has its archive elsewhere.
-            let Some(made) = store.layers().adopted(chain)? else { continue };
-            let parent = store.layers().record(chain)?.parent;
-            let path = dir.join(place(&made.diff_id.0));
+            let LayerRecord { parent, diff_id, archive, .. } = store.layers().record(chain)?;
+            let Some(size) = archive else { continue };
+            let path = dir.join(place(&diff_id.0));
             // What a power cut has left of one is shorter.
-            let whole = |found: Metadata| found.is_file() && found.len() == made.archive;
+            let whole = |found: Metadata| found.is_file() && found.len() == size;
             if !fs::symlink_metadata(&path).is_ok_and(whole) {
                 to_file(&path, |file| {
                     let mut out = store.layers().pack(chain, BufWriter::new(file))?;
                     out.flush().map_err(|e| failed("write", &path, e))
                 })?;
             }
-            descriptors.push(Descriptor::new(Family::Oci.layer(false), made.diff_id.0.clone(), made.archive));
-            document.layers.push(Layer {
-                chain: chain.clone(),
-                parent,
-                diff_id: made.diff_id,
-                size: made.archive,
-            });
+            descriptors.push(Descriptor::new(Family::Oci.layer(false), diff_id.0.clone(), size));
+            document.layers.push(Layer { chain: chain.clone(), parent, diff_id, size });
         }
         document.steps.push(step);
     }
@@ -147,23 +142,22 @@ fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Resu
     if ChainId::above(layer.parent.as_ref(), &layer.diff_id) != layer.chain {
         return Err(foreign("a layer is not what it is called"));
     }
-    let mut below = Vec::new();
-    let mut next = layer.parent.clone();
-    while let Some(id) = next {
-        if below.len() == LAYERS_MAX {
-            return Err(foreign("a layer of it lies on too many others"));
-        }
-        next = store.layers().record(&id)?.parent;
-        below.insert(0, StackLayer::Present(id));
+    let below = match &layer.parent {
+        Some(parent) => store.layers().stack(parent)?,
+        None => Vec::new(),
+    };
+    if below.len() > LAYERS_MAX {
+        return Err(foreign("a layer of it lies on too many others"));
     }
+    let mut stack: Vec<StackLayer> = below.into_iter().map(StackLayer::Present).collect();
     let archive = source.open(&place(&layer.diff_id.0))?.ok_or_else(|| foreign("a layer is missing"))?;
     if archive.left() != layer.size {
         return Err(foreign("a layer has another size than it is said to have"));
     }
     let job = store.layers().begin(&layer.diff_id, &Family::Oci.layer(false), archive)?;
-    below.push(StackLayer::New(job.join()?));
+    stack.push(StackLayer::New(job.join()?));
     let lock = store.shared()?;
-    let chain = store.layers().commit(&lock, below)?;
+    let chain = store.layers().commit(&lock, stack)?;
     needs(&lock, &chain)?;
     store.layers().note_archive(&layer.chain, layer.size)
 }

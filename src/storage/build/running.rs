@@ -119,12 +119,18 @@ impl RunningBuild {
         self.file.as_raw_fd()
     }
 
-    /// The result of a step, as [`BuildCache::get`] gives it; the build needs its layers from now on.
+    /// The result of a step that stands on this layer, which the build needs already; it needs the result's layer from
+    /// now on.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn get(&self, lock: &SharedLock, key: &Digest) -> Result<Option<StepRecord>> {
-        let found = self.cache.get(lock, key);
+    pub fn get(
+        &self,
+        lock: &SharedLock,
+        key: &Digest,
+        below: Option<&ChainId>,
+    ) -> Result<Option<StepRecord>> {
+        let found = self.cache.get_on(lock, key, below);
         if let Some(top) = found.as_ref().and_then(StepRecord::top) {
             self.needs_layers(lock, std::slice::from_ref(top))?;
         }

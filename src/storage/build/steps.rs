@@ -103,18 +103,32 @@ impl BuildCache {
     /// the use.
     /// Nothing keeps it from being removed once the lock is gone; see [`RunningBuild::get`](super::RunningBuild::get).
     pub fn get(&self, lock: &SharedLock, key: &Digest) -> Option<StepRecord> {
-        let mut record = self.find(key)?;
-        let lies_on = |chain: &ChainId| self.layers.record(chain).is_ok_and(|of| of.parent == record.parent);
-        if record.chain.as_ref().is_some_and(|chain| !lies_on(chain)) {
-            return None;
+        let record = self.find(key)?;
+        if let Some(top) = record.top() {
+            let layers = self.layers.stack(top).ok()?;
+            if layers.len() > LAYERS_MAX {
+                return None;
+            }
         }
-        let mut next = record.top().cloned();
-        for _ in 0..LAYERS_MAX {
-            let Some(id) = next else { break };
-            next = self.layers.record(&id).ok()?.parent;
-        }
-        if next.is_some() {
-            // Damaged records lead in a circle.
+        self.used(lock, record)
+    }
+
+    /// As [`BuildCache::get`], if it stands on this layer, which is known to be there with those below it.
+    pub(super) fn get_on(
+        &self,
+        lock: &SharedLock,
+        key: &Digest,
+        below: Option<&ChainId>,
+    ) -> Option<StepRecord> {
+        let record = self.find(key).filter(|record| record.parent.as_ref() == below)?;
+        self.used(lock, record)
+    }
+
+    /// A result that is used now, unless its layer is not there or lies on another one.
+    fn used(&self, lock: &SharedLock, mut record: StepRecord) -> Option<StepRecord> {
+        if let Some(chain) = &record.chain
+            && self.layers.record(chain).ok()?.parent != record.parent
+        {
             return None;
         }
         let now = Utc::now();
@@ -190,14 +204,8 @@ impl BuildCache {
 
     /// A layer and those below it, topmost first; those that are missing end it.
     pub(super) fn stack_of(&self, top: Option<&ChainId>) -> Vec<ChainId> {
-        let mut stack = Vec::new();
-        let mut next = top.cloned();
-        // Damaged records lead in a circle.
-        while let Some(id) = next.filter(|_| stack.len() < LAYERS_MAX) {
-            next = self.layers.record(&id).ok().and_then(|layer| layer.parent);
-            stack.push(id);
-        }
-        stack
+        let Some(top) = top else { return Vec::new() };
+        self.layers.down(top).take(LAYERS_MAX).map(|(id, _)| id).collect()
     }
 
     /// The names of what is no record among the records, and what is wrong.

@@ -338,7 +338,7 @@ fn what_images_and_running_builds_need_stays() {
     // Base images are removed under builds; what they consist of stays.
     store.images().remove(&store.exclusive().unwrap(), &image.id).unwrap();
     assert!(store.blobs().has(&image.id) && store.layers().has(&image.layers[0]));
-    let found = running.get(&store.shared().unwrap(), &one.key).unwrap();
+    let found = running.get(&store.shared().unwrap(), &one.key, one.parent.as_ref()).unwrap();
     assert_eq!(found.unwrap().chain, one.chain);
     drop(running);
     assert!(!usage(&scene)[0].shared);

@@ -9,7 +9,7 @@ use super::{LayerRecord, Layers, missing};
 use crate::container::ids::IdMaps;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX};
+use crate::image::{ChainId, DiffId, Digest};
 use crate::storage::access_list::make_open_dir;
 use crate::storage::lock::{self, SharedLock};
 use crate::storage::pack::Packed;
@@ -168,17 +168,8 @@ impl Layers {
     /// more.
     pub fn pack<W: Write>(&self, layer: &ChainId, out: W) -> Result<W> {
         super::raise_file_limit();
-        let mut below = Vec::new();
-        let mut next = self.record(layer)?.parent;
-        while let Some(id) = next {
-            if below.len() == LAYERS_MAX {
-                let circle = format!("the records of the layers below {} lead in a circle", layer.0.short());
-                return Err(Error::new(Kind::Storage, circle)
-                    .hint("Remove what is damaged: coracle system check --repair"));
-            }
-            next = self.record(&id)?.parent;
-            below.insert(0, id);
-        }
+        let mut below = self.stack(layer)?;
+        below.pop();
         let upper = Upper::open(&self.path(layer)?, self.lowers(&below)?)?;
         let empty = || Error::new(Kind::Storage, format!("layer {} has lost its files", layer.0.short()));
         Ok(upper.pack(out, &IdMaps::default(), None)?.ok_or_else(empty)?.0)
