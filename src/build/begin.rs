@@ -51,14 +51,7 @@ pub(super) fn courses(job: &mut Job<'_>, vertices: &mut Vertices<'_>) -> Result<
 fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -> Result<()> {
     for number in job.graph.needed() {
         let node = &job.graph.nodes[number];
-        let name = match &node.origin {
-            Origin::Image(name) => name.as_str(),
-            Origin::Context(name) => match job.contexts.image_of(name) {
-                Some(name) => name,
-                None => continue,
-            },
-            Origin::Scratch | Origin::Stage(_) => continue,
-        };
+        let Some(name) = base_name(job, &node.origin) else { continue };
         let of_stage = node.platform.as_ref();
         let key = (name.to_owned(), of_stage.cloned());
         if images.contains_key(&key) {
@@ -78,6 +71,15 @@ fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -
     Ok(())
 }
 
+/// The name of the image that a stage starts from, if it starts from one.
+fn base_name<'j>(job: &'j Job<'_>, origin: &'j Origin) -> Option<&'j str> {
+    match origin {
+        Origin::Image(name) => Some(name),
+        Origin::Context(name) => job.contexts.image_of(name),
+        Origin::Scratch | Origin::Stage(_) => None,
+    }
+}
+
 fn begin(job: &Job<'_>, number: usize, images: &Images) -> Result<Begun> {
     let (stage, node) = (&job.file.stages[number], &job.graph.nodes[number]);
     let image = |name: &str| images.get(&(name.to_owned(), node.platform.clone())).map(State::of_image);
@@ -89,8 +91,7 @@ fn begin(job: &Job<'_>, number: usize, images: &Images) -> Result<Begun> {
             let state = State::scratch(&job.platform);
             return Ok(Begun { number, state, below: Some(*below), triggers });
         }
-        Origin::Context(name) => job.contexts.image_of(name).and_then(image),
-        Origin::Image(name) => image(name),
+        origin @ (Origin::Context(_) | Origin::Image(_)) => base_name(job, origin).and_then(image),
     };
     let no_image =
         || job.fault(stage.at, "a build context of files is no image, so no stage can start from it");
@@ -137,11 +138,7 @@ fn course(job: &Job<'_>, begun: Begun, images: &Images, vertices: &mut Vertices<
         Some(label) => format!("{label} {called}"),
         None => called,
     };
-    let from = match &job.graph.nodes[number].origin {
-        Origin::Image(name) => Some(name.as_str()),
-        Origin::Context(name) => job.contexts.image_of(name),
-        Origin::Scratch | Origin::Stage(_) => None,
-    };
+    let from = base_name(job, &job.graph.nodes[number].origin);
     let platform = job.graph.nodes[number].platform.clone();
     let named = |name: &str| {
         let image = images.get(&(name.to_owned(), platform.clone()))?;

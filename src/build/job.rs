@@ -73,8 +73,7 @@ impl Job<'_> {
 
     /// The time that everything in the image has, if one was asked for.
     pub(super) fn time(&self) -> Option<DateTime<Utc>> {
-        let times = &self.request.times;
-        times.all.or(times.image).and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+        self.request.times.of_image().and_then(|seconds| DateTime::from_timestamp(seconds, 0))
     }
 
     /// The key of a step of this kind that depends on these values, and on the times that files are given.

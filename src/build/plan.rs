@@ -58,7 +58,7 @@ pub(super) fn plan<'a>(
         file.directives.set_checks(checks).map_err(wrong)?;
     }
     let mut given = request.args.clone();
-    if let Some(time) = request.times.all.or(request.times.image) {
+    if let Some(time) = request.times.of_image() {
         given.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| time.to_string());
     }
     let mut scope = Scope::new(&given, &platform);

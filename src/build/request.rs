@@ -253,6 +253,13 @@ pub struct TimeRequest {
     pub rewrite: bool,
 }
 
+impl TimeRequest {
+    /// That of the image, if one was asked for.
+    pub(super) fn of_image(&self) -> Option<i64> {
+        self.all.or(self.image)
+    }
+}
+
 /// What becomes of the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {

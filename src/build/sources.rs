@@ -24,6 +24,7 @@ pub mod http;
 pub mod layout;
 pub mod remote;
 mod report;
+mod tree;
 
 pub use address::Secret;
 pub use report::Progress;

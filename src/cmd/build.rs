@@ -129,8 +129,7 @@ fn mode(asked: Option<Mode>, quiet: bool, caller: &host::Caller) -> Result<Mode>
     if let Some(mode) = asked {
         return Ok(mode);
     }
-    let usual = caller.env.iter().find(|(name, value)| name == "BUILDKIT_PROGRESS" && !value.is_empty());
-    usual.map_or(Ok(Mode::Auto), |(_, text)| {
+    values::variable(caller, "BUILDKIT_PROGRESS").map_or(Ok(Mode::Auto), |text| {
         use clap::ValueEnum as _;
         Mode::from_str(text, true)
             .map_err(|_| Error::new(Kind::Usage, format!("BUILDKIT_PROGRESS is {text:?}")))

@@ -1,6 +1,6 @@
 //! What the `prune` verbs print.
 
-use crate::engine::prune;
+use crate::engine::disk_usage;
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::Store;
@@ -38,7 +38,7 @@ pub(super) fn one_kind(
     remove: impl FnOnce() -> Result<Vec<String>>,
 ) -> Result<()> {
     if ui::docker() {
-        let (names, freed) = prune::measured(store, |_| remove())?;
+        let (names, freed) = disk_usage::measured(store, |_| remove())?;
         return ui::out(&(list(kind, &names) + &total(freed)));
     }
     ui::out(&remove()?.iter().map(|name| format!("{name}\n")).collect::<String>())

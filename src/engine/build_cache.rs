@@ -6,7 +6,7 @@ mod record;
 pub use filter::Filters;
 pub use record::Record;
 
-use super::{containers, disk_usage};
+use super::disk_usage;
 use crate::error::Result;
 use crate::storage::build::{self, Entry};
 use crate::storage::{Store, room};
@@ -96,16 +96,11 @@ pub fn usage(store: &Store) -> Result<Vec<Record>> {
 /// # Errors
 /// When the store is in use by other commands, or the file system refuses.
 pub fn prune(store: &Store, request: &PruneRequest) -> Result<Pruned> {
-    let before = disk_usage::sizes(store)?;
     let wanted = |entry: &Entry| request.filters.accepts(&Record::from(entry));
-    let lock = store.exclusive()?;
-    let entries =
-        store.build_cache().prune(&lock, store.images(), &before, request.asked(store, &before, &wanted)?)?;
-    drop(lock);
-    containers::sweep(store)?;
-    let after: u64 = disk_usage::sizes(store)?.values().sum();
-    // What running containers write meanwhile must not make this negative.
-    let freed = before.values().sum::<u64>().saturating_sub(after);
+    let (entries, freed) = disk_usage::measured(store, |before| {
+        let lock = store.exclusive()?;
+        store.build_cache().prune(&lock, store.images(), before, request.asked(store, before, &wanted)?)
+    })?;
     Ok(Pruned { records: entries.iter().map(Record::from).collect(), freed })
 }
 

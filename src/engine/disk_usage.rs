@@ -25,6 +25,20 @@ pub fn sizes(store: &Store) -> Result<Sizes> {
     }
 }
 
+/// Does some work that removes things, empties the trash and tells how many bytes less are taken. The work is told what
+/// each directory of the store takes before.
+///
+/// # Errors
+/// Those of the work; when the store cannot be measured.
+pub fn measured<T>(store: &Store, work: impl FnOnce(&Sizes) -> Result<T>) -> Result<(T, u64)> {
+    let before = sizes(store)?;
+    let done = work(&before)?;
+    containers::sweep(store)?;
+    let after: u64 = sizes(store)?.values().sum();
+    // What running containers write meanwhile must not make this negative.
+    Ok((done, before.values().sum::<u64>().saturating_sub(after)))
+}
+
 /// An image with what it is made of, as paths of [`Sizes`].
 #[derive(Debug)]
 pub struct ImageUsage {

@@ -9,7 +9,6 @@ use crate::image::Digest;
 use crate::storage::build::Entry;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
-use crate::storage::measure::Sizes;
 use crate::storage::volumes::{Users, Volume};
 use crate::storage::{Store, trash};
 
@@ -115,7 +114,7 @@ pub struct Pruned {
 pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
     let PruneRequest { leftovers, volumes, all_images, build_cache, of_containers, of_images, of_volumes } =
         request;
-    let (mut pruned, freed) = measured(store, |before| {
+    let (mut pruned, freed) = disk_usage::measured(store, |before| {
         trash::collect_leftovers(store)?;
         store.blobs().remove_partials()?;
         let mut pruned = Pruned::default();
@@ -138,20 +137,6 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
     })?;
     pruned.freed = freed;
     Ok(pruned)
-}
-
-/// Does some work that removes things, empties the trash and tells how many bytes less are taken. The work is told what
-/// each directory of the store takes before.
-///
-/// # Errors
-/// Those of the work; when the store cannot be measured.
-pub fn measured<T>(store: &Store, work: impl FnOnce(&Sizes) -> Result<T>) -> Result<(T, u64)> {
-    let before = disk_usage::sizes(store)?;
-    let done = work(&before)?;
-    containers::sweep(store)?;
-    let after: u64 = disk_usage::sizes(store)?.values().sum();
-    // What running containers write meanwhile must not make this negative.
-    Ok((done, before.values().sum::<u64>().saturating_sub(after)))
 }
 
 /// The volumes that no container uses and that meet the conditions, by name.

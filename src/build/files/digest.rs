@@ -10,7 +10,7 @@ use super::attributes;
 use super::node::{Identity, Kind, Node, now};
 use super::remembered::{Contents, Remembered};
 use super::selection::{Selection, What};
-use super::tree::{Owners, Tree, failed};
+use super::tree::{Owners, Tree, failed, io_failed};
 use crate::error::Result;
 use crate::image::Digest;
 use sha2::{Digest as _, Sha256};
@@ -158,13 +158,7 @@ impl Key<'_> {
         let (mut file, status) = self.tree.open(&self.path).map_err(fail)?;
         let own = attributes::read(file.as_fd(), self.tree.owners).map_err(fail)?;
         self.buffer.resize(BUFFER, 0);
-        let data = hash(&mut file, &mut self.buffer).map_err(|e| {
-            failed(
-                "read",
-                &self.path,
-                e.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw),
-            )
-        })?;
+        let data = hash(&mut file, &mut self.buffer).map_err(|e| io_failed("read", &self.path, &e))?;
         let contents = Contents { data, attributes: attributes::digest(&own) };
         self.remembered.remember(&self.path, Identity::of(&status), begun, contents);
         Ok(contents)

@@ -4,7 +4,7 @@
 //! directories are made on the way. From then on files are made in open directories, by names that are never followed.
 //! A file takes the place of another file or symlink, never of a directory; a directory takes the place of nothing.
 
-use super::apart::{End, clear_way};
+use super::apart::{End, clear_way, unlink};
 use super::destination::Destination;
 use super::mode::ModeChange;
 use super::node::Moment;
@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
+use nix::unistd::{Gid, Uid, fchown};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -172,10 +172,7 @@ impl<'a> Maker<'a> {
         if is_directory {
             return Err(phrases::directory_in_place_of_copy(&shown(&join(dir_path, name.to_bytes()))));
         }
-        match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(e) => return Err(fail("replace", e)),
-        }
+        unlink(dir, name).map_err(|e| fail("replace", e))?;
         make().map_err(|e| fail("create", e))
     }
 

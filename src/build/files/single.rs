@@ -4,10 +4,9 @@ use super::destination::Destination;
 use super::maker::{Maker, Target, Write, Written, owner_failed};
 use super::node::{Moment, now};
 use super::path::join;
-use super::tree::failed;
+use super::tree::{failed, io_failed};
 use super::unpacking;
 use crate::error::{Error, Kind, Result};
-use nix::errno::Errno;
 use nix::sys::stat::{Mode, fchmod};
 use std::ffi::CString;
 use std::fs::File;
@@ -83,8 +82,7 @@ fn write(
     }
     let path = join(&dir_path, own.to_bytes());
     let mut target = maker.create(dir.as_fd(), &own, &dir_path)?;
-    let bytes = io::copy(content, &mut target)
-        .map_err(|e| failed("write", &path, e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
+    let bytes = io::copy(content, &mut target).map_err(|e| io_failed("write", &path, &e))?;
     maker.set_owner(target.as_fd(), (0, 0)).map_err(|e| owner_failed(&path, e))?;
     let fail = |e| failed("set the attributes of", &path, e);
     fchmod(&target, Mode::from_bits_truncate(maker.mode(mode, false))).map_err(fail)?;

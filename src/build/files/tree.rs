@@ -10,6 +10,7 @@ use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use std::ffi::CString;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Whom the files of a tree belong to.
@@ -59,6 +60,11 @@ impl Tree {
         let path = CString::new(if path.is_empty() { b"." } else { path }).map_err(|_| Errno::EINVAL)?;
         open_within(self.root.as_fd(), path.as_c_str(), flags | OFlag::O_NOCTTY, bounds)
     }
+}
+
+/// As [`failed`], where the standard library has read or written.
+pub(super) fn io_failed(doing: &str, path: &[u8], error: &io::Error) -> Error {
+    failed(doing, path, error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
 }
 
 /// A failed step on a file that is copied from or to, in words.

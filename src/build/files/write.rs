@@ -12,7 +12,7 @@ use super::maker::{Maker, Target, Write, Written, owner_failed};
 use super::node::{Directory, Identity, Kind, Node};
 use super::path::{join, shown};
 use super::selection::{Selection, What};
-use super::tree::{Owners, Tree, failed};
+use super::tree::{Owners, Tree, failed, io_failed};
 use super::unpacking;
 use crate::error::{Result, phrases};
 use crate::storage::copy;
@@ -280,8 +280,7 @@ impl Writer<'_> {
         } else {
             copy::content(&mut source, &mut target, size).map(|()| size)
         };
-        let copied = copied
-            .map_err(|e| failed("write", &path(), e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
+        let copied = copied.map_err(|e| io_failed("write", &path(), &e))?;
         self.maker.set_owner(target.as_fd(), self.owner(node)).map_err(|e| owner_failed(&path(), e))?;
         let fail = |e| failed("set the attributes of", &path(), e);
         let mode = self.maker.mode(status.st_mode & 0o7777, false);

@@ -6,14 +6,13 @@
 //! is hashed, as it came: the digest identifies the context.
 
 use super::report::Progress;
+use super::tree;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{self, Reporter};
 use crate::image::Digest;
 use crate::storage::unpack::extract::{Extract, Owner, decompressed, extract};
 use crate::storage::unpack::{ARCHIVE_START, is_archive};
-use crate::storage::{Scratch, Store, record, room};
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use crate::storage::{Scratch, Store, room};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::fs::File;
@@ -25,8 +24,6 @@ use std::time::{Duration, Instant};
 
 /// Longest text of a Containerfile, in bytes.
 pub const TEXT_MAX: u64 = 10 << 20;
-/// The tree's name in its scratch directory.
-const TREE: &str = "tree";
 /// Shortest time between two reports.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
@@ -99,12 +96,7 @@ fn unpack(
     report: &mut dyn FnMut(Progress),
 ) -> Result<Unpacked> {
     let scratch = store.scratch()?;
-    let path = scratch.path().join(TREE);
-    let failed = |e: nix::errno::Errno| record::failed("create", &path, e.into());
-    mkdirat(&scratch, TREE, Mode::S_IRWXU).map_err(failed)?;
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let root = openat(&scratch, TREE, flags, Mode::empty()).map_err(failed)?;
-    fchmod(&root, Mode::from_bits_truncate(0o755)).map_err(failed)?;
+    let (root, path) = tree::make(&scratch)?;
     let (digest, devices) = fork::leaf(
         "context",
         &[input.as_raw_fd(), root.as_raw_fd()],
@@ -183,9 +175,7 @@ struct Watched<'a> {
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
+        let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);
         Ok(count)
     }

@@ -14,17 +14,14 @@ mod settings;
 
 use super::remote::GitSource;
 use super::report::Progress;
+use super::tree;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
-use crate::storage::{Scratch, Store, record};
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use crate::storage::{Scratch, Store};
 use program::Git;
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The tree's name in its scratch directory.
-const TREE: &str = "tree";
 /// Shortest beginning of a commit's id that git takes for one.
 const SHORTEST_ID: usize = 4;
 
@@ -144,12 +141,7 @@ impl Repository {
     pub fn fetch(self, keep: bool, report: &mut dyn FnMut(Progress)) -> Result<Checkout> {
         let resolved = self.resolve()?;
         let keep = self.source.keep_git_dir.unwrap_or(keep);
-        let path = self.scratch.path().join(TREE);
-        let failed = |e: nix::errno::Errno| record::failed("create", &path, e.into());
-        mkdirat(&self.scratch, TREE, Mode::S_IRWXU).map_err(failed)?;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let tree = openat(&self.scratch, TREE, flags, Mode::empty()).map_err(failed)?;
-        fchmod(&tree, Mode::from_bits_truncate(0o755)).map_err(failed)?;
+        let (tree, path) = tree::make(&self.scratch)?;
         let dir = path.to_string_lossy();
 
         let commit = self.history(&dir, resolved, report)?;
@@ -210,8 +202,10 @@ impl Repository {
         if !is_whole(&commit) {
             return Err(self.unknown());
         }
-        let named = id(name)?;
-        self.check(&commit, (named != commit).then_some(named.as_str()))?;
+        if self.source.checksum.is_some() {
+            let named = id(name)?;
+            self.check(&commit, (named != commit).then_some(named.as_str()))?;
+        }
         Ok(commit)
     }
 

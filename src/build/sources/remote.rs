@@ -5,6 +5,7 @@
 
 use super::address::{Address, Secret, decoded, pairs, tail};
 use crate::error::{Error, Kind, Result};
+use crate::text::boolean;
 
 /// Something that comes from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,11 +275,8 @@ fn set(place: &mut Option<String>, key: &str, value: Option<String>) -> Result<(
 
 /// A truth value as Go's `ParseBool` reads it; none is true.
 fn truth(key: &str, value: Option<&str>) -> Result<bool> {
-    match value {
-        None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
-        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-        Some(other) => Err(Error::new(Kind::Usage, format!("invalid {key} value: {other:?}"))),
-    }
+    let Some(word) = value else { return Ok(true) };
+    boolean(word).ok_or_else(|| Error::new(Kind::Usage, format!("invalid {key} value: {word:?}")))
 }
 
 /// Refuses what git does not take for the name of a reference (git-check-ref-format(1)), and options.

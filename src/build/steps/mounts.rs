@@ -15,10 +15,11 @@ use crate::runtime::secrets::SecretFile;
 use crate::spec::{ContainerSpec, MountSource, MountSpec, OverlaySpec};
 use crate::storage::Scratch;
 use crate::storage::build::{CacheMount, Sharing as CacheSharing};
+use crate::text::clean;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// A mount whose source is known.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ pub(super) fn find(
     before: usize,
     around: &mut dyn Surroundings,
 ) -> Result<Option<Mounted>> {
-    let place = |target: &str| clean(state.working_directory(), target);
+    let place = |target: &str| target_below(state.working_directory(), target);
     Ok(Some(match option {
         RunMount::Bind { from, source, target, read_write } => {
             let Some(found) = origin::find(job, from.as_deref(), before, around)? else { return Ok(None) };
@@ -181,32 +182,17 @@ pub(super) fn find(
 }
 
 /// A path below a directory, worked out on the text; it cannot leave `/`.
-fn clean(below: &str, path: &str) -> Result<PathBuf> {
-    let mut clean = PathBuf::from("/");
-    for part in Path::new(below).join(path).components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => drop(clean.pop()),
-            _ => {}
-        }
-    }
-    if clean == Path::new("/") {
+fn target_below(below: &str, path: &str) -> Result<PathBuf> {
+    let target = clean(&Path::new(below).join(path));
+    if target == Path::new("/") {
         return Err(Error::new(Kind::Usage, format!("mount target {path:?} is the root of the stage")));
     }
-    Ok(clean)
+    Ok(target)
 }
 
 /// A path as one relative to a root, worked out on the text.
 fn relative(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            name => parts.push(name),
-        }
-    }
-    parts.join("/")
+    clean(Path::new(path)).to_string_lossy().trim_start_matches('/').to_owned()
 }
 
 /// What has to be held while the container runs.

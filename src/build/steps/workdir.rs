@@ -8,8 +8,9 @@ use crate::build::metadata::expand;
 use crate::build::state::State;
 use crate::error::Result;
 use crate::storage::build::StepKind;
+use crate::text::clean;
 use std::os::fd::BorrowedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// A directory to be made.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) fn prepare_step(
     word: &Word,
 ) -> Result<Option<Step<Work>>> {
     let text = expand(state, job.escape(), word).map_err(|why| job.fault(instruction.at, why))?;
-    let path = joined(state.working_directory(), &text);
+    let path = clean(&Path::new(state.working_directory()).join(&text));
     let shown = path.to_string_lossy().into_owned();
     state.config.config.working_dir.clone_from(&shown);
     let told = format!("WORKDIR {shown}");
@@ -42,19 +43,6 @@ pub(super) fn prepare_step(
     let owner = state.config.config.user.clone();
     let key = job.key("workdir", &(state.files(), &shown, &owner));
     Ok(Some(Step { key, told, kind: StepKind::Regular, work: Work { path, owner } }))
-}
-
-/// A path below a directory, without `.` and `..`, worked out on the text.
-fn joined(below: &str, path: &str) -> PathBuf {
-    let mut clean = PathBuf::from("/");
-    for part in Path::new(below).join(path).components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => drop(clean.pop()),
-            _ => {}
-        }
-    }
-    clean
 }
 
 /// Makes the directory in a root.

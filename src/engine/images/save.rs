@@ -7,6 +7,8 @@ use crate::storage::Store;
 use crate::storage::archive::{self, Item, SaveFormat, Several};
 use crate::storage::events::{Action, Event};
 use crate::userns;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -46,22 +48,9 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
         Target::Path(path) => path.display().to_string(),
         Target::Stream(_) => "-".to_owned(),
     };
-    let kept = match &target {
-        Target::Path(_) => Vec::new(),
-        Target::Stream(fd) => vec![fd.as_raw_fd()],
-    };
     match archive::packs_layers(store, &items)? {
         false => write(store, request, &items, target)?,
-        true => fork::leaf::<(), ()>(
-            "save",
-            &kept,
-            |_| {
-                let _member = userns::enter(store.runtime())?;
-                store.verify_id_map()?;
-                write(store, request, &items, target)
-            },
-            |()| {},
-        )?,
+        true => in_leaf(store, target, |target| write(store, request, &items, target))?,
     }
     for item in &items {
         store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
@@ -91,37 +80,46 @@ pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>)
     for (platform, id) in request.images {
         images.push((platform.clone(), store.images().need(id.as_str())?));
     }
+    in_leaf(store, target, |target| {
+        let whole = Several { images: &images, names: request.names, annotations: request.annotations };
+        match target {
+            Target::Path(dir) if request.format == SaveFormat::OciDir => {
+                let made = prepare(dir)?;
+                whole.save_directory(store, dir).inspect_err(|_| empty(dir, made))
+            }
+            Target::Path(path) => {
+                let mut digest = None;
+                archive::to_file(path, |file| {
+                    digest = Some(whole.save_archive(store, file)?);
+                    Ok(())
+                })?;
+                digest.ok_or_else(|| Error::new(Kind::Storage, format!("{} was not written", path.display())))
+            }
+            Target::Stream(fd) => {
+                let out = fd.try_clone_to_owned().context(Kind::Host, || "write an archive")?;
+                whole.save_archive(store, &File::from(out))
+            }
+        }
+    })
+}
+
+/// Does something that reads layers, in a leaf.
+fn in_leaf<T: Serialize + DeserializeOwned>(
+    store: &Store,
+    target: Target<'_>,
+    work: impl FnOnce(Target<'_>) -> Result<T>,
+) -> Result<T> {
     let kept = match &target {
         Target::Path(_) => Vec::new(),
         Target::Stream(fd) => vec![fd.as_raw_fd()],
     };
-    fork::leaf::<(), Digest>(
+    fork::leaf::<(), T>(
         "save",
         &kept,
         |_| {
             let _member = userns::enter(store.runtime())?;
             store.verify_id_map()?;
-            let whole = Several { images: &images, names: request.names, annotations: request.annotations };
-            match target {
-                Target::Path(dir) if request.format == SaveFormat::OciDir => {
-                    let made = prepare(dir)?;
-                    whole.save_directory(store, dir).inspect_err(|_| empty(dir, made))
-                }
-                Target::Path(path) => {
-                    let mut digest = None;
-                    archive::to_file(path, |file| {
-                        digest = Some(whole.save_archive(store, file)?);
-                        Ok(())
-                    })?;
-                    digest.ok_or_else(|| {
-                        Error::new(Kind::Storage, format!("{} was not written", path.display()))
-                    })
-                }
-                Target::Stream(fd) => {
-                    let out = fd.try_clone_to_owned().context(Kind::Host, || "write an archive")?;
-                    whole.save_archive(store, &File::from(out))
-                }
-            }
+            work(target)
         },
         |()| {},
     )

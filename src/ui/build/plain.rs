@@ -36,7 +36,6 @@ pub(super) struct Plain<W> {
 /// What was written of a vertex.
 #[derive(Debug, Default)]
 struct Written {
-    named: bool,
     lines: usize,
     ended: bool,
     /// Of each part: when, how much, and whether it was done.
@@ -57,8 +56,7 @@ impl<W: Write> Plain<W> {
         }
         let Some(written) = self.written.get(&place) else { return true };
         !written.ended
-            && (!written.named
-                || vertex.ended.is_some()
+            && (vertex.ended.is_some()
                 || vertex.count > written.lines
                 || !news(vertex, written, now).is_empty())
     }
@@ -79,7 +77,6 @@ impl<W: Write> Plain<W> {
             self.open = Some((place, now));
         }
         let written = self.written.entry(place).or_default();
-        written.named = true;
         for at in news(vertex, written, now) {
             let part = &vertex.parts[at];
             written.parts.resize(written.parts.len().max(at + 1), (Duration::ZERO, 0, false));

@@ -7,8 +7,10 @@ use crate::build::language::tree::{
     Argument, Command, Containerfile, Copy, Does, Instruction, Lines, Stage, Word,
 };
 use crate::image::{Platform, Reference};
+use crate::text::clean;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What is known where an instruction stands.
 #[derive(Debug, Clone, Default)]
@@ -70,11 +72,10 @@ pub(super) fn check(file: &Containerfile, known: &CheckContext<'_>, report: &mut
         walk.default_base(stage, &defaults);
         let base = walk.from(stage);
         let scope = scopes.get(&base.to_lowercase()).cloned().unwrap_or_else(|| walk.image(&base));
-        let shown = report.found.len();
-        let mut walk = Walk { file, known, report, global: &global };
+        let shown = walk.report.found.len();
         let scope = walk.stage(stage, scope);
         if !(known.stage)(number) {
-            report.found.truncate(shown);
+            walk.report.found.truncate(shown);
         }
         if let Some(name) = &stage.name {
             scopes.insert(name.clone(), scope);
@@ -336,13 +337,8 @@ fn in_copy(copy: &Copy) -> impl Iterator<Item = &Word> {
 
 /// The path as the ignore file has it: below the context, without `.` and `..`.
 fn in_context(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
+    match clean(Path::new(path)).to_string_lossy().trim_start_matches('/') {
+        "" => ".".to_owned(),
+        below => below.to_owned(),
     }
-    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
