@@ -18,6 +18,7 @@ mod challenge;
 mod client;
 mod conf;
 mod credentials;
+mod documents;
 mod download;
 mod endpoint;
 mod event;
@@ -35,6 +36,7 @@ mod token;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
+pub use documents::{RemoteDocument, document};
 pub use download::{Downloaded, Sink, Validator, WebFile, WebTrust, download};
 pub use event::Event;
 pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};

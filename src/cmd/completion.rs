@@ -289,7 +289,7 @@ fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {
 
 /// The names of the images as users type them: `alpine:latest`, and in full where a part of that is typed.
 fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let listed = store().and_then(|store| store.images().list().ok()).unwrap_or_default();
+    let listed = store().and_then(|store| store.images().list_with_lists().ok()).unwrap_or_default();
     let full: Vec<String> = listed.iter().flat_map(|listed| &listed.names).map(ToString::to_string).collect();
     let short = full.iter().map(|full| {
         let short = full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/"));

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Image, Platform, Reference};
 use crate::registry::{Places, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
+use crate::storage::images::{Found, Instance, List};
 use std::collections::HashSet;
 
 mod leaf;
@@ -47,7 +48,13 @@ impl Engine<'_> {
         let platform = wanted.platform.as_ref();
         let here = match wanted.policy {
             PullPolicy::Always => None,
-            _ => self.store.images().find(text)?.filter(|image| platform.is_none_or(|p| is_for(image, p))),
+            _ => match self.store.images().find_any(text)? {
+                Some(Found::List(list)) => return self.of_list((text, &list), wanted, report),
+                Some(Found::Image(image)) => {
+                    Some(*image).filter(|image| platform.is_none_or(|p| is_for(image, p)))
+                }
+                None => None,
+            },
         };
         match &here {
             Some(image) => log::debug!("image {text} is here: {}", image.id.short()),
@@ -66,6 +73,28 @@ impl Engine<'_> {
                 }
             },
             (_, _) => self.pull(text, &wanted.request, report),
+        }
+    }
+
+    /// The image that a list has for the platform. One that only a registry has is pulled from there; the list stays
+    /// what it is.
+    fn of_list(
+        &self,
+        (text, list): (&str, &List),
+        wanted: &Wanted,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
+        let images = self.store.images();
+        match images.instance(list, wanted.platform.as_ref())? {
+            Instance::Elsewhere { digest, source: Some(source) } if wanted.policy != PullPolicy::Never => {
+                let name = source.with_digest(digest).to_string();
+                // It may have been pulled before.
+                match images.find(&name)? {
+                    Some(image) => Ok(image),
+                    None => self.pull(&name, &wanted.request, report),
+                }
+            }
+            instance => instance.need(text),
         }
     }
 
@@ -110,7 +139,11 @@ impl Engine<'_> {
     }
 
     /// Helpers for credentials run in here, so this comes before the leaf (rule 1).
-    fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
+    pub(in crate::engine) fn prepare(
+        &self,
+        reference: &Reference,
+        request: &PullRequest,
+    ) -> Result<Prepared> {
         Prepared::new(&Places::from_env(self.config, self.docker), reference, request)
     }
 }

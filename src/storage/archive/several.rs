@@ -1,8 +1,9 @@
 //! Images of several platforms as one OCI layout: an index of their manifests (OCI image spec, image-index.md).
 
-use super::manifest::{Descriptor, Index, OCI_INDEX, PlatformOf};
+use super::manifest::{Descriptor, Index};
 use super::save::{Dir, Sink, oci_end, oci_image, place};
 use crate::error::{Context, Kind, Result};
+use crate::image::index::OCI_INDEX;
 use crate::image::{Digest, Image, Platform, Reference};
 use crate::storage::Store;
 use crate::storage::pack::{Options, Packer};
@@ -46,9 +47,8 @@ impl Several<'_> {
         let mut done = HashSet::new();
         let mut entries = Vec::new();
         for (platform, image) in self.images {
-            let Platform { os, architecture, variant } = platform.clone();
             let entry = oci_image(store, image, &mut done, sink)?;
-            entries.push(Descriptor { platform: Some(PlatformOf { architecture, os, variant }), ..entry });
+            entries.push(Descriptor { platform: Some(platform.into()), ..entry });
         }
         let index = Index::new(entries).annotated(self.annotations);
         let bytes = serde_json::to_vec(&index).context(Kind::Image, || "write an index")?;
