@@ -107,6 +107,17 @@ pub fn exists(store: &Store, text: &str) -> Result<bool> {
     }
 }
 
+/// Refuses a name that is an image's, where a list is to get images.
+///
+/// # Errors
+/// `Usage` when it is an image.
+pub fn may_be(store: &Store, name: &Reference) -> Result<()> {
+    match store.images().find_any(&name.to_string())? {
+        Some(Found::Image(image)) => Err(no_list(&name.to_string(), &image.reference)),
+        _ => Ok(()),
+    }
+}
+
 fn no_list(text: &str, name: &Option<Reference>) -> Error {
     let name = name.as_ref().map_or_else(|| text.to_owned(), ToString::to_string);
     Error::new(Kind::Usage, format!("{name}: image is not a manifest list"))
