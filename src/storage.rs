@@ -28,6 +28,7 @@ pub mod blobs;
 mod boot;
 pub mod build;
 pub mod compare;
+pub mod compress;
 pub mod containers;
 pub mod copy;
 pub mod events;

@@ -14,6 +14,7 @@ use super::manifest::{self, Document, ImageManifest};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
 use super::retry::Tries;
+use super::runner::block_on;
 use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, ImageConfig, Reference, choice, document};
@@ -32,8 +33,6 @@ const CHANNEL: usize = 32;
 const NESTING_MAX: usize = 3;
 /// Shortest time between two reports on one layer.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-/// Time between two looks whether to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An image's documents, verified, as they came.
 #[derive(Debug, Clone)]
@@ -118,26 +117,6 @@ pub fn fetch(
         let _ = thread.join();
     }
     result
-}
-
-/// Runs to the end, or until `stopped` says so.
-pub(super) fn block_on<T>(stopped: &dyn Fn() -> bool, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let starting = || "start the transfer";
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context(Kind::Host, starting)?;
-    runtime.block_on(async {
-        tokio::select! {
-            result = work => result,
-            () = told_to_stop(stopped) => Err(Error::new(Kind::Runtime, "interrupted")),
-        }
-    })
-}
-
-/// Ends soon after `stopped` says so.
-async fn told_to_stop(stopped: &dyn Fn() -> bool) {
-    while !stopped() {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
 }
 
 /// Failures for which trying another host is pointless.

@@ -15,6 +15,7 @@ mod index;
 mod lists;
 mod names;
 mod prune;
+mod pushed;
 mod recording;
 mod records;
 mod remove;
