@@ -11,6 +11,7 @@ pub mod create;
 mod entry;
 pub mod exists;
 pub mod inspect;
+pub mod push;
 pub mod remove;
 pub mod rm;
 
@@ -27,6 +28,8 @@ verbs! {
         Exists(exists::Args),
         /// Show a manifest list or a manifest
         Inspect(inspect::Args),
+        /// Push a manifest list to a registry
+        Push(Box<push::Args>),
         /// Remove images from a manifest list
         Remove(remove::Args),
         /// Remove manifest lists
@@ -45,6 +48,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         Verb::Create(args) => create::run(&args, env),
         Verb::Exists(args) => exists::run(&args, env),
         Verb::Inspect(args) => inspect::run(&args, env),
+        Verb::Push(args) => push::run(&args, env),
         Verb::Remove(args) => remove::run(&args, env),
         Verb::Rm(args) => rm::run(&args, env),
     }

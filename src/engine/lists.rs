@@ -3,6 +3,7 @@
 mod source;
 
 pub mod inspect;
+pub mod push;
 
 pub use source::{Entry, Source};
 

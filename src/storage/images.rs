@@ -296,4 +296,6 @@ fn key(reference: &Reference) -> Digest {
 }
 
 #[cfg(test)]
+mod list_tests;
+#[cfg(test)]
 mod tests;

@@ -144,17 +144,25 @@ impl Images {
     /// [`Kind::Image`] when no entry is for it, or when an image is damaged.
     pub fn instance(&self, list: &List, wanted: Option<&Platform>) -> Result<Instance> {
         let entry = list.index.choose(wanted)?;
-        let part = list.part(&entry.digest);
-        let elsewhere = || Instance::Elsewhere {
-            digest: entry.digest.clone(),
-            source: part.and_then(|part| part.source.clone()),
-        };
-        let Some(image) = part.and_then(|part| part.image.as_ref()) else { return Ok(elsewhere()) };
-        if !self.blobs.has(image) {
-            return Ok(elsewhere());
+        Ok(match self.image_of(list, &entry.digest)? {
+            Some(image) => Instance::Here(Box::new(image)),
+            None => Instance::Elsewhere {
+                digest: entry.digest.clone(),
+                source: list.part(&entry.digest).and_then(|part| part.source.clone()),
+            },
+        })
+    }
+
+    /// The image of the store that an entry of a list is, if it is here.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn image_of(&self, list: &List, entry: &Digest) -> Result<Option<Image>> {
+        let image = list.part(entry).and_then(|part| part.image.as_ref());
+        match image.filter(|image| self.blobs.has(image)) {
+            Some(image) => self.load(image, entry, list.reference.clone()).map(Some),
+            None => Ok(None),
         }
-        let image = self.load(image, &entry.digest, list.reference.clone())?;
-        Ok(Instance::Here(Box::new(image)))
     }
 
     /// The lists of our own store that have this image, by id.
