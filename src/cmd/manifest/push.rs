@@ -137,9 +137,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let gathered = pulling(quiet, |report| {
         engine.gather_list(list.id.as_str(), &to, args.all, &request.registry, report)
     })?;
-    let pushed = pushing(quiet, Dialect::Podman, |report| {
-        engine.push_list(&gathered, &to, &request, family, report)
-    });
+    let pushed =
+        pushing(quiet, Dialect::Podman, |report| engine.push_list(&gathered, &to, &request, family, report));
     engine.release(&gathered);
     let pushed = pushed?;
     digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;

@@ -98,7 +98,12 @@ impl Engine<'_> {
         }
     }
 
-    pub(in crate::engine) fn pull(&self, text: &str, request: &PullRequest, report: &mut dyn FnMut(Message)) -> Result<Image> {
+    pub(in crate::engine) fn pull(
+        &self,
+        text: &str,
+        request: &PullRequest,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
         let reference: Reference = text.parse()?;
         let prepared = self.prepare(&reference, request);
         let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));

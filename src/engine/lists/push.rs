@@ -129,7 +129,8 @@ impl Engine<'_> {
             Ok((index.own_type().to_owned(), index.bytes()?))
         };
         let pushed = self.push_index(&images, &make, to, request, report)?;
-        let noted = self.store.images().note_pushed_list(&gathered.list.id, &pushed.reference, &pushed.digest);
+        let noted =
+            self.store.images().note_pushed_list(&gathered.list.id, &pushed.reference, &pushed.digest);
         if let Err(error) = noted {
             log::warn!("the list was pushed, and that could not be noted: {}", error.in_one_line());
         }

@@ -140,13 +140,20 @@ pub(super) fn entries(
         match (found, image) {
             (Some(Found::Image(image)), _) => entries.push(Entry::of(engine.store, &image)?),
             (Some(Found::List(list)), _) => entries.extend(of_list(&list, all)?),
-            (None, Source::Store(_)) => {
+            // An id is nothing to registries.
+            (None, source) if matches!(source, Source::Store(_)) || is_id(text) => {
                 return Err(phrases::no_image(text).hint("List the images: coracle images"));
             }
             (None, _) => entries.extend(remote(engine, &text.parse()?, all, request, report)?),
         }
     }
     Ok(entries)
+}
+
+/// Whether a text is an id in full.
+fn is_id(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    format!("sha256:{digits}").parse::<Digest>().is_ok()
 }
 
 /// What a list of the store has: all of it, or what is for this machine.
