@@ -12,6 +12,8 @@ pub struct Built {
     pub list: Option<Digest>,
     /// The digest of the index of several platforms.
     pub index: Option<Digest>,
+    /// The digest of what was pushed.
+    pub pushed: Option<Digest>,
     /// What the build checks found.
     pub warnings: Vec<Warning>,
 }
