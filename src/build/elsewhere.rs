@@ -24,7 +24,7 @@ pub(super) fn import(job: &Job<'_>) {
                 let _maker = enter(job.store())?;
                 let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
                 let dir = File::open(dir).context(Kind::Usage, || "open the directory")?;
-                import_cache(job.store(), &Source::directory(dir.into()), &needs)
+                import_cache(job.store(), &Source::build_cache(dir.into()), &needs)
             },
             |()| {},
         );

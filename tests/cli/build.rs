@@ -2,6 +2,7 @@
 
 mod agents;
 mod apart;
+mod archives;
 mod attacks;
 mod cache;
 mod caches;

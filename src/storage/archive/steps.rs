@@ -5,7 +5,7 @@
 //! on contents alone, so they mean the same on another machine. Whoever reads such a directory takes its word for what
 //! the steps come to, as with an image; that layers are what they are called is verified.
 
-use super::load::blob;
+use super::load::{blob, blob_at_most};
 use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{INDEX, LAYOUT, LAYOUT_TEXT};
 use super::output::to_file;
@@ -15,7 +15,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX, document};
 use crate::storage::build::StepRecord;
 use crate::storage::layers::{LayerRecord, StackLayer};
-use crate::storage::record::{Durability, failed, replace_bytes};
+use crate::storage::record::{Durability, failed_outside, replace_bytes};
 use crate::storage::{SharedLock, Store};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, Metadata};
@@ -24,6 +24,9 @@ use std::path::Path;
 
 /// The media type of the list of steps.
 const STEPS: &str = "application/vnd.coracle.build-cache.v1+json";
+
+/// Longest list of steps, in bytes.
+const LIST_MAX: u64 = 256 << 20;
 
 /// What the configuration says.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -55,7 +58,7 @@ struct Layer {
 /// A layer that is gone, a directory that cannot be written.
 pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
     let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|e| failed("create", &blobs, e))?;
+    fs::create_dir_all(&blobs).map_err(|e| failed_outside("create", &blobs, e))?;
     let mut document = Document { version: 1, ..Document::default() };
     let mut descriptors = Vec::new();
     for key in keys {
@@ -72,7 +75,7 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
             if !fs::symlink_metadata(&path).is_ok_and(whole) {
                 to_file(&path, |file| {
                     let mut out = store.layers().pack(chain, BufWriter::new(file))?;
-                    out.flush().map_err(|e| failed("write", &path, e))
+                    out.flush().map_err(|e| failed_outside("write", &path, e))
                 })?;
             }
             descriptors.push(Descriptor::new(Family::Oci.layer(false), diff_id.0.clone(), size));
@@ -86,6 +89,10 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
         Ok((digest, bytes.len() as u64))
     };
     let config = serde_json::to_vec(&document).context(Kind::Storage, || "write the list of steps")?;
+    if config.len() as u64 > LIST_MAX {
+        let why = format!("the list of steps has {} bytes, and at most {LIST_MAX} are read", config.len());
+        return Err(Error::new(Kind::Storage, why));
+    }
     let mut manifest = Manifest::new(Family::Oci, write(&config)?, descriptors);
     STEPS.clone_into(&mut manifest.config.media_type);
     let (digest, size) = write(&manifest.bytes()?)?;
@@ -171,11 +178,41 @@ fn read(source: &Source) -> Result<Document> {
     if manifest.config.media_type != STEPS {
         return Err(foreign("another builder has written it"));
     }
-    let document: Document = document::parse(&blob(source, &manifest.config)?).map_err(malformed)?;
+    let document: Document =
+        document::parse(&blob_at_most(source, &manifest.config, LIST_MAX)?).map_err(malformed)?;
     if document.version == 1 { Ok(document) } else { Err(foreign("a newer version has written it")) }
 }
 
 fn foreign(why: &str) -> Error {
     Error::new(Kind::Image, format!("the directory is no build cache of this tool: {why}"))
         .hint("Write one: coracle build --cache-to type=local,dest=DIR .")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::build::StepKind;
+    use std::fs::File;
+
+    /// Steps say what they were, which may be long, and there may be many.
+    #[test]
+    fn a_list_is_read_that_is_larger_than_a_manifest_may_be() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
+        let write = |bytes: &[u8]| {
+            let digest = Digest::sha256_of(bytes);
+            fs::write(dir.path().join(place(&digest)), bytes).unwrap();
+            (digest, bytes.len() as u64)
+        };
+        let step = StepRecord::new(Digest::sha256_of(b"x"), StepKind::Regular, "x".repeat(5 << 20));
+        let document = Document { version: 1, steps: vec![step], layers: Vec::new() };
+        let config = write(&serde_json::to_vec(&document).unwrap());
+        let mut manifest = Manifest::new(Family::Oci, config, Vec::new());
+        STEPS.clone_into(&mut manifest.config.media_type);
+        let (digest, size) = write(&manifest.bytes().unwrap());
+        let index = Index::new(vec![Descriptor::new(Family::Oci.manifest(), digest, size)]);
+        fs::write(dir.path().join(INDEX), serde_json::to_vec(&index).unwrap()).unwrap();
+        let source = Source::build_cache(File::open(dir.path()).unwrap().into());
+        assert_eq!(read(&source).unwrap().steps, document.steps);
+    }
 }
