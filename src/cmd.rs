@@ -43,6 +43,7 @@ pub mod port;
 mod pruned;
 pub mod ps;
 pub mod pull;
+pub mod push;
 pub mod rename;
 pub mod restart;
 pub mod rm;
@@ -129,6 +130,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),
+        Command::Push(args) => push::run(&args, env),
         Command::Rename(args) => rename::run(&args, env),
         Command::Restart(args) => restart::run(&args, env),
         Command::Rm(args) => rm::run(&args, env),

@@ -1,9 +1,9 @@
-//! Fetching images from registries: names, hosts, credentials, transfers.
+//! Fetching images from registries and pushing them: names, hosts, credentials, transfers.
 //!
 //! Theory of operation. The work is split in two because of rule 1. *Preparing* ([`Prepared::new`]) happens in
 //! the ordinary process: it reads configuration files and runs credential helpers, and its result needs neither
 //! again. *Fetching* ([`fetch`]) happens in a leaf: it starts a single-threaded async runtime, and a thread per
-//! layer that hashes the data and passes it on.
+//! layer that hashes the data and passes it on. *Pushing* ([`Pusher`]) is the same the other way round.
 //!
 //! `oci-client` provides the media types, the manifest, index and descriptor types and the error envelope of
 //! the distribution spec. Requests are sent with `reqwest`, on which it is built, because its client lacks
@@ -27,19 +27,26 @@ mod manifest;
 mod places;
 mod platform;
 mod prepare;
+mod push;
+mod reader;
 mod retry;
+mod runner;
 mod shown;
 mod tags;
 mod tls;
 mod token;
+mod upload;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
 pub use download::{Downloaded, Sink, Validator, WebFile, WebTrust, download};
-pub use event::Event;
+pub use event::{Event, PushEvent};
 pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
 pub use manifest::{ImageManifest, LayerDescriptor};
 pub use places::Places;
 pub use prepare::{Prepared, PullRequest};
+pub use push::{Blob, Pusher};
+pub use reader::Reader;
 pub use retry::RetryPolicy;
 pub use tags::tags;
+pub use upload::BlobSource;

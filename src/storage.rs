@@ -29,6 +29,7 @@ mod boot;
 pub mod build;
 mod claim;
 pub mod compare;
+pub mod compress;
 pub mod containers;
 pub mod copy;
 pub mod events;

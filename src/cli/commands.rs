@@ -68,6 +68,8 @@ verbs::verbs! {
         Ps(cmd::ps::Args),
         /// Pull images from a registry
         Pull(cmd::pull::Args),
+        /// Push an image to a registry
+        Push(Box<cmd::push::Args>),
         /// Rename a container
         Rename(cmd::rename::Args),
         /// Restart containers

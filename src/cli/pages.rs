@@ -20,7 +20,7 @@ pages! {
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
     "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill" "load" "logs" "network"
-    "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "rename" "restart"
+    "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "push" "rename" "restart"
     "rm" "rmi" "run" "save" "secret" "secret-create" "secret-exists" "secret-inspect" "secret-ls" "secret-rm"
     "start" "stats" "stop" "system" "system-check" "system-df" "system-migrate" "system-prune"
     "system-renumber" "system-reset" "tag" "top" "unpause" "unshare" "untag" "update" "version" "volume"

@@ -3,8 +3,8 @@
 use super::verbs::verbs;
 use super::{
     attach, build, commit, container, cp, create, diff, exec, export, history, image, images, import, init,
-    inspect, kill, load, logs, pause, port, ps, pull, rename, restart, rm, rmi, run, save, start, stats,
-    stop, tag, top, untag, update, wait,
+    inspect, kill, load, logs, pause, port, ps, pull, push, rename, restart, rm, rmi, run, save, start,
+    stats, stop, tag, top, untag, update, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -98,6 +98,8 @@ verbs! {
         Prune(image::prune::Args),
         /// Pull images from a registry
         Pull(Box<pull::Args>),
+        /// Push an image to a registry
+        Push(Box<push::Args>),
         /// Remove images
         Rm(rmi::Args),
         /// Save images to an archive
@@ -165,6 +167,7 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::Load(args) => load::run(&args, env),
         ImageVerb::Prune(args) => image::prune::run(&args, env),
         ImageVerb::Pull(args) => pull::run(&args, env),
+        ImageVerb::Push(args) => push::run(&args, env),
         ImageVerb::Rm(args) => rmi::run(&args, env),
         ImageVerb::Save(args) => save::run(&args, env),
         ImageVerb::Tag(args) => tag::run(&args, env),

@@ -9,6 +9,7 @@ pub mod health;
 pub mod input;
 pub mod logging;
 pub mod pulling;
+pub mod pushing;
 pub mod refused;
 pub mod request;
 pub mod resources;

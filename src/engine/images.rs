@@ -6,6 +6,7 @@ pub mod history;
 pub mod import;
 pub mod load;
 pub mod pull;
+pub mod push;
 pub mod remove;
 pub mod save;
 pub mod tag;

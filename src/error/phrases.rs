@@ -41,6 +41,10 @@ phrases! {
     no_image(name: &str) NotFound,
         "{name}: image not known",
         "No such image: {name}";
+    /// As [`no_image`], when it is to be pushed.
+    no_image_to_push(name: &str) NotFound,
+        "{name}: image not known",
+        "An image does not exist locally with the tag: {name}";
     /// A build context is no directory.
     no_context(path: &str) NotFound,
         "context must be a directory: {path:?}",

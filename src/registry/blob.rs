@@ -41,7 +41,7 @@ pub(super) async fn retrying<T>(
 }
 
 /// Waits before the next try, and says so when the wait is long enough to wonder.
-async fn pause(tries: &mut Tries, trouble: Trouble, report: &dyn Fn(Event)) -> Result<()> {
+pub(super) async fn pause(tries: &mut Tries, trouble: Trouble, report: &dyn Fn(Event)) -> Result<()> {
     let why = trouble.error.message().to_owned();
     let wait = tries.after(trouble)?;
     log::debug!("{why}; trying again in {wait:?}");

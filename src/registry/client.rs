@@ -11,6 +11,7 @@ const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
 pub(super) const REDIRECTS_MAX: usize = 8;
 
 /// How a client speaks TLS.
+#[derive(Clone)]
 pub(super) enum Tls {
     /// With those it trusts.
     Checked(Box<ClientConfig>),
@@ -26,17 +27,20 @@ impl Tls {
     }
 }
 
-/// Makes one for a host with an optional port; `name` is what messages call the host.
-pub(super) fn client(name: &str, host: &str, tls: Tls) -> Result<Client> {
+/// Makes one for a host with an optional port; `name` is what messages call the host. A `patient` one waits for an
+/// answer as long as it is given: the time in which a request is sent counts as silence to the others.
+pub(super) fn client(name: &str, host: &str, tls: Tls, patient: bool) -> Result<Client> {
     // A second call finds it installed; the process-wide default is what reqwest asks for.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
         .retry(reqwest::retry::never())
         .referer(false);
+    if !patient {
+        builder = builder.read_timeout(READ_TIMEOUT);
+    }
     if is_loopback(host) {
         // A proxy would reach its own loopback.
         builder = builder.no_proxy();

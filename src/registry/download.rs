@@ -11,8 +11,8 @@ use super::cause::Cause;
 use super::certs::{self, HostCerts};
 use super::client::{REDIRECTS_MAX, Tls, client, redirect_target};
 use super::credentials::Credentials;
-use super::fetch::block_on;
 use super::retry::{self, Pace, RetryPolicy, Tries, Trouble};
+use super::runner::block_on;
 use super::shown::printable;
 use super::tls::{self, Trust};
 use crate::error::{Error, Kind, Result};
@@ -260,7 +260,7 @@ impl Transfer<'_> {
         let missing = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
         let error = self.failed(&words).of_kind(if missing { Kind::NotFound } else { Kind::Registry });
         let passing = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        Trouble { error, retry: status.is_server_error() || passing, after }
+        Trouble { error, retry: status.is_server_error() || passing, after, status: Some(status.as_u16()) }
     }
 
     fn failed(&self, why: &str) -> Error {
@@ -303,7 +303,7 @@ impl Clients {
         let own = certs.identity.as_ref().map(|(path, pem)| (path.as_path(), pem.as_slice()));
         if wanted.trust.unchecked {
             let identity = own.map(|(path, pem)| tls::identity(path, pem)).transpose()?;
-            let made = client(&wanted.shown, host, Tls::Unchecked(identity))?;
+            let made = client(&wanted.shown, host, Tls::Unchecked(identity), false)?;
             *place = Some(made.clone());
             return Ok(made);
         }
@@ -317,9 +317,9 @@ impl Clients {
         }
         let tls = match &self.trust {
             Some(trust) => Tls::checked(tls::configuration(trust.clone(), own)?),
-            None => return client(&wanted.shown, host, Tls::None),
+            None => return client(&wanted.shown, host, Tls::None, false),
         };
-        let made = client(&wanted.shown, host, tls)?;
+        let made = client(&wanted.shown, host, tls, false)?;
         *place = Some(made.clone());
         Ok(made)
     }

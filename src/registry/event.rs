@@ -1,4 +1,4 @@
-//! Progress events of a fetch.
+//! Progress events of transfers.
 
 use crate::image::{Digest, Reference};
 use serde::{Deserialize, Serialize};
@@ -25,4 +25,19 @@ pub enum Event {
     Progress(usize, u64),
     /// All bytes of a layer are here and verified.
     Downloaded(usize),
+}
+
+/// Progress events of a push; blobs are numbered as they were given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PushEvent {
+    /// A warning or a pause.
+    Session(Event),
+    /// The registry has a blob already: its digest and size in bytes.
+    Present(usize, Digest, u64),
+    /// A blob was mounted from this repository.
+    Mounted(usize, String),
+    /// A blob's bytes so far.
+    Progress(usize, u64),
+    /// A blob was sent: its digest and size in bytes.
+    Sent(usize, Digest, u64),
 }

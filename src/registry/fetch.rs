@@ -13,7 +13,8 @@ use super::http::{Ask, Session};
 use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
-use super::retry::{Tries, Trouble};
+use super::retry::{RetryPolicy, Tries, Trouble};
+use super::runner::block_on;
 use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, ImageConfig, Reference, document};
@@ -32,8 +33,6 @@ const CHANNEL: usize = 32;
 const NESTING_MAX: usize = 3;
 /// Shortest time between two reports on one layer.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-/// Time between two looks whether to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An image's documents, verified, as they came.
 #[derive(Debug, Clone)]
@@ -118,26 +117,6 @@ pub fn fetch(
         let _ = thread.join();
     }
     result
-}
-
-/// Runs to the end, or until `stopped` says so.
-pub(super) fn block_on<T>(stopped: &dyn Fn() -> bool, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let starting = || "start the transfer";
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context(Kind::Host, starting)?;
-    runtime.block_on(async {
-        tokio::select! {
-            result = work => result,
-            () = told_to_stop(stopped) => Err(Error::new(Kind::Runtime, "interrupted")),
-        }
-    })
-}
-
-/// Ends soon after `stopped` says so.
-async fn told_to_stop(stopped: &dyn Fn() -> bool) {
-    while !stopped() {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
 }
 
 /// Failures for which trying another host is pointless.
@@ -270,24 +249,7 @@ impl Fetcher<'_> {
         what: &str,
         promised: Option<&Digest>,
     ) -> Result<(Vec<u8>, Option<String>)> {
-        let accept = manifest::accept();
-        let ask = Ask { accept: Some(&accept), ..Ask::default() };
-        let mut tries = Tries::new(self.prepared.retry);
-        let (bytes, content_type, header) = retrying(&mut tries, self.report, async || {
-            let mut response = session.get(&format!("manifests/{what}"), ask).await?;
-            let text =
-                |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-            let (content_type, header) = (text("content-type"), text("docker-content-digest"));
-            let named = format!("the manifest of {}", session.endpoint.reference);
-            let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
-            Ok((bytes, content_type, header))
-        })
-        .await?;
-        let header = header.and_then(|h| h.parse::<Digest>().ok());
-        for digest in promised.into_iter().chain(&header) {
-            verify("manifest", digest, &bytes)?;
-        }
-        Ok((bytes, content_type))
+        fetch_manifest(session, what, promised, self.prepared.retry, self.report).await
     }
 
     async fn config(&self, session: &Session, image: &ImageManifest) -> Result<Vec<u8>> {
@@ -358,6 +320,36 @@ impl Fetcher<'_> {
     }
 }
 
+/// A manifest's bytes, verified, and the type they were sent as.
+///
+/// # Errors
+/// The registry does not have it, or has another one than was promised.
+pub(super) async fn fetch_manifest(
+    session: &Session,
+    what: &str,
+    promised: Option<&Digest>,
+    retry: RetryPolicy,
+    report: &dyn Fn(Event),
+) -> Result<(Vec<u8>, Option<String>)> {
+    let accept = manifest::accept();
+    let ask = Ask { accept: Some(&accept), ..Ask::default() };
+    let mut tries = Tries::new(retry);
+    let (bytes, content_type, header) = retrying(&mut tries, report, async || {
+        let mut response = session.get(&format!("manifests/{what}"), ask).await?;
+        let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (content_type, header) = (text("content-type"), text("docker-content-digest"));
+        let named = format!("the manifest of {}", session.endpoint.reference);
+        let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
+        Ok((bytes, content_type, header))
+    })
+    .await?;
+    let header = header.and_then(|h| h.parse::<Digest>().ok());
+    for digest in promised.into_iter().chain(&header) {
+        verify("manifest", digest, &bytes)?;
+    }
+    Ok((bytes, content_type))
+}
+
 /// A layer's thread: from the channel into the sink. A channel that ends early drops the sink.
 fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result<()> {
     while let Some(part) = from.blocking_recv() {
@@ -370,7 +362,7 @@ fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result
 }
 
 /// Compares bytes with a promised digest.
-fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
+pub(super) fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
     let found = digest.of_same_kind(bytes);
     if found == *digest {
         return Ok(());

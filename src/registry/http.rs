@@ -18,8 +18,8 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::image::Digest;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, StatusCode, Url};
-use std::cell::Cell;
+use reqwest::{Body, Client, Method, Response, StatusCode, Url};
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 /// How often one request may ask for a new token while the registry lets nobody in: once because it has none
@@ -42,12 +42,38 @@ pub(super) struct Session {
 }
 
 /// What sends requests. Made once for both schemes: to load the system's authorities takes milliseconds.
-#[derive(Debug)]
 struct Clients {
+    pair: Pair,
+    /// What they were made of.
+    tls: (Option<Tls>, Tls),
+    /// The same for requests that take long to send.
+    patient: OnceCell<Pair>,
+}
+
+/// Two ways to send requests.
+#[derive(Debug)]
+struct Pair {
     /// For the registry itself.
     own: Client,
     /// For the hosts it redirects to, and token servers: without the client certificate.
     other: Client,
+}
+
+impl std::fmt::Debug for Clients {
+    /// Keeps the private key out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clients(..)")
+    }
+}
+
+impl Pair {
+    fn new(endpoint: &Endpoint, (own, other): (Option<Tls>, Tls), patient: bool) -> Result<Pair> {
+        let name = format!("registry {}", endpoint.host());
+        let made = |tls| client(&name, endpoint.api_host(), tls, patient);
+        let other = made(other)?;
+        let own = own.map_or_else(|| Ok(other.clone()), made)?;
+        Ok(Pair { own, other })
+    }
 }
 
 impl Clients {
@@ -68,22 +94,79 @@ impl Clients {
                 Err(e) => return Err(e),
             },
         };
-        let name = format!("registry {}", endpoint.host());
-        let other = client(&name, endpoint.api_host(), other)?;
-        let own = own.map_or_else(|| Ok(other.clone()), |own| client(&name, endpoint.api_host(), own))?;
-        Ok(Clients { own, other })
+        let pair = Pair::new(endpoint, (own.clone(), other.clone()), false)?;
+        Ok(Clients { pair, tls: (own, other), patient: OnceCell::new() })
+    }
+
+    /// The client for a request to the registry itself, or to another host.
+    fn choose(&self, endpoint: &Endpoint, own: bool, patient: bool) -> Result<&Client> {
+        let pair = match (patient, self.patient.get()) {
+            (false, _) => &self.pair,
+            (true, Some(made)) => made,
+            (true, None) => {
+                let made = Pair::new(endpoint, self.tls.clone(), true)?;
+                self.patient.get_or_init(|| made)
+            }
+        };
+        Ok(if own { &pair.own } else { &pair.other })
     }
 }
 
 /// What to request besides the path.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Ask<'a> {
     /// The `Accept` header.
     pub accept: Option<&'a str>,
     /// First byte wanted.
     pub from: Option<u64>,
-    /// Headers only.
-    pub head: bool,
+    /// What is done with it.
+    pub verb: Verb,
+    /// What is sent.
+    pub content: Option<Content<'a>>,
+}
+
+/// What is done with what a URL names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Verb {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Patch,
+    Put,
+}
+
+/// The body of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Content<'a> {
+    /// Its media type.
+    pub media_type: &'a str,
+    /// Its length in bytes, if that is known.
+    pub length: Option<u64>,
+    /// Its place in the whole: the first and the last byte (distribution spec, end-5).
+    pub range: Option<(u64, u64)>,
+    /// Makes it; once more for each try.
+    pub body: &'a dyn Fn() -> Body,
+}
+
+impl Verb {
+    fn method(self) -> Method {
+        match self {
+            Verb::Get => Method::GET,
+            Verb::Head => Method::HEAD,
+            Verb::Post => Method::POST,
+            Verb::Patch => Method::PATCH,
+            Verb::Put => Method::PUT,
+        }
+    }
+
+    /// Whether a redirect with this status has the same request sent to another place (RFC 9110 section 15.4).
+    fn follows(self, status: u16) -> bool {
+        match self {
+            Verb::Get | Verb::Head => matches!(status, 301 | 302 | 303 | 307 | 308),
+            _ => matches!(status, 307 | 308),
+        }
+    }
 }
 
 impl Session {
@@ -116,7 +199,7 @@ impl Session {
                 return Ok(session);
             }
             let ping = session.base.join("v2/").map_err(|e| bad_url(endpoint.host(), &e))?;
-            match session.clients.own.get(ping).send().await {
+            match session.clients.pair.own.get(ping).send().await {
                 // What a TLS server says to plain http.
                 Ok(answer) if *scheme == "http" && answer.status() == StatusCode::BAD_REQUEST => {}
                 Ok(_) => {
@@ -149,10 +232,22 @@ impl Session {
     /// # Errors
     /// Every answer but a success, with what is known about trying again.
     pub(super) async fn get(&self, what: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
+        self.ask(self.url(what)?, what, ask).await
+    }
+
+    /// The URL of `/v2/<repository>/<what>`.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub(super) fn url(&self, what: &str) -> Result<Url> {
         // Built from a parsed reference and a parsed digest or tag: there is nothing to escape.
         let path = format!("v2/{}/{what}", self.endpoint.reference.path());
-        let url = self.base.join(&path).map_err(|e| bad_url(self.endpoint.host(), &e))?;
-        self.get_url(url, what, ask).await
+        self.base.join(&path).map_err(|e| bad_url(self.endpoint.host(), &e))
+    }
+
+    /// Has tokens be good for this, too.
+    pub(super) fn widen(&self, scope: String) {
+        self.authorizer.widen(scope);
     }
 
     /// Asks for the URL of a following page, which must be on the registry itself.
@@ -165,10 +260,15 @@ impl Session {
             let message = format!("registry {} has its next page elsewhere: {link:?}", self.endpoint.host());
             return Err(Error::new(Kind::Registry, message).into());
         }
-        self.get_url(url, link, ask).await
+        self.ask(url, link, ask).await
     }
 
-    async fn get_url(&self, url: Url, what: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
+    /// Sends a request to a URL that the registry has named; `what` is for messages. Secrets go along if it is the
+    /// registry's own.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    pub(super) async fn ask(&self, url: Url, what: &str, ask: Ask<'_>) -> Result<Response, Trouble> {
         let (mut renewals, mut let_in) = (0, self.let_in.get());
         loop {
             let ticket = self.authorizer.ticket();
@@ -186,8 +286,9 @@ impl Session {
                 return self.judge(response, what).await;
             }
             // A header that another request has renewed meanwhile does not count.
-            renewals +=
-                usize::from(self.authorizer.renew(ticket, response.headers(), &self.clients.other).await?);
+            renewals += usize::from(
+                self.authorizer.renew(ticket, response.headers(), &self.clients.pair.other).await?,
+            );
         }
     }
 
@@ -199,7 +300,7 @@ impl Session {
     async fn follow(&self, mut url: Url, ask: Ask<'_>) -> Result<(Response, Url), Trouble> {
         for _ in 0..=REDIRECTS_MAX {
             let own = self.is_own(&url);
-            let client = if own { &self.clients.own } else { &self.clients.other };
+            let client = self.clients.choose(&self.endpoint, own, ask.content.is_some())?;
             let mut headers = HeaderMap::new();
             if let Some(accept) = ask.accept {
                 headers.insert(header::ACCEPT, header_value(accept)?);
@@ -210,19 +311,30 @@ impl Session {
             if own && let Some(authorization) = self.authorizer.header() {
                 headers.insert(header::AUTHORIZATION, authorization);
             }
-            let method = if ask.head { reqwest::Method::HEAD } else { reqwest::Method::GET };
-            let response =
-                client.request(method, url.clone()).headers(headers).send().await.map_err(|e| {
-                    let error = self.unreachable(&e);
-                    // A host that was never reached will not be in a second: do not keep people waiting.
-                    let hopeless = e.is_connect() && !e.is_timeout() && !self.answered.get();
-                    if hopeless { Trouble::lasting(error) } else { Trouble::passing(error) }
-                })?;
+            let mut request = client.request(ask.verb.method(), url.clone());
+            if let Some(content) = ask.content {
+                headers.insert(header::CONTENT_TYPE, header_value(content.media_type)?);
+                if let Some(length) = content.length {
+                    headers.insert(header::CONTENT_LENGTH, length.into());
+                }
+                if let Some((first, last)) = content.range {
+                    headers.insert(header::CONTENT_RANGE, header_value(&format!("{first}-{last}"))?);
+                }
+                request = request.body((content.body)());
+            } else if ask.verb != Verb::Get && ask.verb != Verb::Head {
+                headers.insert(header::CONTENT_LENGTH, 0.into());
+            }
+            let response = request.headers(headers).send().await.map_err(|e| {
+                let error = self.unreachable(&e);
+                // A host that was never reached will not be in a second: do not keep people waiting.
+                let hopeless = e.is_connect() && !e.is_timeout() && !self.answered.get();
+                if hopeless { Trouble::lasting(error) } else { Trouble::passing(error) }
+            })?;
             self.answered.set(true);
             // Without the query, which may be as good as a password.
             let (origin, path) = (url.origin().ascii_serialization(), url.path());
             log::debug!("{origin}{path} answers {}", response.status());
-            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+            if !ask.verb.follows(response.status().as_u16()) {
                 return Ok((response, url));
             }
             url = self.redirect(&url, &response)?;
@@ -254,14 +366,22 @@ impl Session {
         let host = self.endpoint.host();
         let words = said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned());
         let code = status.as_u16();
+        let lasting = |error| Trouble { error, retry: false, after, status: Some(code) };
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.authorizer.denied(&words).into()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(lasting(self.authorizer.denied(&words))),
             StatusCode::NOT_FOUND => {
                 let unknown = first.is_some_and(|e| e.code == OciErrorCode::NameUnknown);
-                Err(self.not_found(what, unknown).into())
+                Err(lasting(self.not_found(what, unknown)))
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
-                Err(Error::new(Kind::Registry, format!("registry {host} refuses to resume")).into())
+                Err(lasting(Error::new(Kind::Registry, format!("registry {host} refuses to resume"))))
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let error = Error::new(Kind::Registry, format!("registry {host} answered {code}: {words}"));
+                Err(lasting(error.hint(
+                    "The registry, or a proxy in front of it, limits the size of uploads (nginx: \
+                     client_max_body_size). Raise the limit there.",
+                )))
             }
             StatusCode::TOO_MANY_REQUESTS => {
                 let mut error =
@@ -269,12 +389,12 @@ impl Session {
                 if self.endpoint.found.credentials.is_none() {
                     error = error.hint(super::token::login_hint(host));
                 }
-                Err(Trouble { error, retry: true, after })
+                Err(Trouble { error, retry: true, after, status: Some(code) })
             }
             _ => {
                 let error = Error::new(Kind::Registry, format!("registry {host} answered {code}: {words}"));
                 let retry = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
-                Err(Trouble { error, retry, after })
+                Err(Trouble { error, retry, after, status: Some(code) })
             }
         }
     }
@@ -288,6 +408,13 @@ impl Session {
                 .hint("The image is incomplete there: push it again, or tell whoever made it.")
         };
         match what.split_once('/') {
+            Some(("blobs", upload)) if upload.starts_with("uploads") => {
+                return Error::new(
+                    Kind::NotFound,
+                    format!("registry {host} takes no uploads for {repository}, or has lost one"),
+                )
+                .hint("Check the name. Some registries want the repository to be made first.");
+            }
             Some(("blobs", digest)) => return missing(format!("blob {digest}")),
             // Not what the user wrote, but what an index names.
             Some(("manifests", digest))

@@ -1,7 +1,7 @@
 //! The parts of a pull that need files or programs, done before the download process exists.
 
 use super::certs;
-use super::conf::Registries;
+use super::conf::{Registries, Source};
 use super::credentials::{Credentials, Keyring};
 use super::endpoint::{Endpoint, Security, is_loopback};
 use super::places::Places;
@@ -74,25 +74,28 @@ impl Prepared {
             let last = sources.len().saturating_sub(1);
             let mut endpoints = Vec::new();
             for (at, source) in sources.into_iter().enumerate() {
-                let host = source.reference.registry().unwrap_or_default().to_owned();
-                let security = match request.tls_verify {
-                    Some(true) => Security::Verified,
-                    Some(false) => Security::Insecure,
-                    None if source.insecure => Security::Insecure,
-                    None if is_loopback(&host) => Security::Loopback,
-                    None => Security::Verified,
-                };
-                endpoints.push(Endpoint {
-                    security,
-                    certs: certs::load(places, request.cert_dir.as_deref(), &host)?,
-                    // Mirrors come first; only the last is what the user named.
-                    found: keyring.find(&source.reference, at == last),
-                    hosts: keyring.hosts(),
-                    reference: source.reference,
-                });
+                // Mirrors come first; only the last is what the user named.
+                endpoints.push(endpoint(places, request, &keyring, source, at == last)?);
             }
             candidates.push(Candidate { reference, endpoints });
         }
+        Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
+    }
+
+    /// As [`Prepared::new`], for a push: to the place that the name means, and to no mirror.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn to_push(places: &Places, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
+        let registries = Registries::load(places)?;
+        let order = registries.credential_helpers();
+        let keyring =
+            Keyring::load(places, order, request.auth_file.as_deref(), request.credentials.clone())?;
+        let mut endpoints = Vec::new();
+        if let Some(own) = registries.sources(reference)?.pop() {
+            endpoints.push(endpoint(places, request, &keyring, own, true)?);
+        }
+        let candidates = vec![Candidate { reference: reference.clone(), endpoints }];
         Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
     }
 
@@ -100,4 +103,29 @@ impl Prepared {
     pub fn names(&self) -> impl Iterator<Item = &Reference> {
         self.candidates.iter().map(|c| &c.reference)
     }
+}
+
+/// A registry, with all that is needed to speak to it; `named` says that it is what the user has named.
+fn endpoint(
+    places: &Places,
+    request: &PullRequest,
+    keyring: &Keyring,
+    source: Source,
+    named: bool,
+) -> Result<Endpoint> {
+    let host = source.reference.registry().unwrap_or_default().to_owned();
+    let security = match request.tls_verify {
+        Some(true) => Security::Verified,
+        Some(false) => Security::Insecure,
+        None if source.insecure => Security::Insecure,
+        None if is_loopback(&host) => Security::Loopback,
+        None => Security::Verified,
+    };
+    Ok(Endpoint {
+        security,
+        certs: certs::load(places, request.cert_dir.as_deref(), &host)?,
+        found: keyring.find(&source.reference, named),
+        hosts: keyring.hosts(),
+        reference: source.reference,
+    })
 }

@@ -35,17 +35,19 @@ pub(super) struct Trouble {
     pub retry: bool,
     /// How long the server asked us to wait.
     pub after: Option<Duration>,
+    /// The HTTP status that says so.
+    pub status: Option<u16>,
 }
 
 impl Trouble {
     /// Something that can pass: a broken connection, an overloaded server.
     pub(super) fn passing(error: Error) -> Trouble {
-        Trouble { error, retry: true, after: None }
+        Trouble { error, retry: true, after: None, status: None }
     }
 
     /// Something that stays as it is.
     pub(super) fn lasting(error: Error) -> Trouble {
-        Trouble { error, retry: false, after: None }
+        Trouble { error, retry: false, after: None, status: None }
     }
 }
 

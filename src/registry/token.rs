@@ -35,6 +35,10 @@ pub(super) struct Authorizer {
     renewing: tokio::sync::Mutex<()>,
     /// A token server that the user's credentials were kept from.
     withheld_from: RefCell<Option<String>>,
+    /// What tokens are asked for; if nothing, what the registry says.
+    scopes: RefCell<Vec<String>>,
+    /// Whether the header has a token of a token server's.
+    fetched: Cell<bool>,
 }
 
 /// Which header a request was sent with.
@@ -58,6 +62,21 @@ impl Authorizer {
             generation: Cell::new(0),
             renewing: tokio::sync::Mutex::new(()),
             withheld_from: RefCell::new(None),
+            scopes: RefCell::new(Vec::new()),
+            fetched: Cell::new(false),
+        }
+    }
+
+    /// Asks for tokens that are good for this, too (distribution spec, token scope). One that is not is given up.
+    pub(super) fn widen(&self, scope: String) {
+        let mut scopes = self.scopes.borrow_mut();
+        if scopes.contains(&scope) {
+            return;
+        }
+        scopes.push(scope);
+        if self.fetched.take() {
+            *self.header.borrow_mut() = None;
+            self.generation.set(self.generation.get() + 1);
         }
     }
 
@@ -97,6 +116,7 @@ impl Authorizer {
             (Some(_), Some(Credentials::Bearer(token))) => format!("Bearer {token}"),
             (Some((realm, service, scope)), _) => {
                 let token = self.fetch(realm, service, scope, client).await?;
+                self.fetched.set(true);
                 format!("Bearer {token}")
             }
             (None, Some(Credentials::Password { user, password }))
@@ -137,14 +157,18 @@ impl Authorizer {
                 theirs
             }
         };
-        let pull = format!("repository:{}:pull", self.endpoint.reference.path());
-        let scope = scope.filter(|s| !s.is_empty()).unwrap_or(&pull);
+        let mut scopes = self.scopes.borrow().clone();
+        if scopes.is_empty() {
+            let pull = || format!("repository:{}:pull", self.endpoint.reference.path());
+            scopes.push(scope.filter(|s| !s.is_empty()).map_or_else(pull, str::to_owned));
+        }
+        let all = scopes.join(" ");
         let request: RequestBuilder = if let Some(Credentials::Identity(refresh)) = credentials {
             let form = [
                 ("grant_type", "refresh_token"),
                 ("client_id", "coracle"),
                 ("service", service.unwrap_or_default()),
-                ("scope", scope),
+                ("scope", all.as_str()),
                 ("refresh_token", refresh),
             ];
             client.post(url.clone()).form(&form)
@@ -154,7 +178,9 @@ impl Authorizer {
                 if let Some(service) = service {
                     query.append_pair("service", service);
                 }
-                query.append_pair("scope", scope);
+                for scope in &scopes {
+                    query.append_pair("scope", scope);
+                }
                 if let Some(Credentials::Password { user, .. }) = credentials {
                     query.append_pair("account", user);
                 }
@@ -177,7 +203,7 @@ impl Authorizer {
             let error =
                 Error::new(Kind::Registry, format!("token server {server} answered {}", status.as_u16()));
             let retry = status.is_server_error() || status.as_u16() == 429;
-            return Err(Trouble { error, retry, after: None });
+            return Err(Trouble { error, retry, after: None, status: None });
         }
         let body =
             answer::read_limited(&mut response, &format!("the answer of token server {server}"), TOKEN_MAX)

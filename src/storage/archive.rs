@@ -19,6 +19,7 @@ mod made;
 mod made_tests;
 mod manifest;
 mod names;
+mod outgoing;
 mod output;
 mod save;
 mod several;
@@ -32,8 +33,11 @@ pub use layout::{Wanted, load_wanted};
 pub use load::{Loaded, Progress, load};
 pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record_image};
 pub use manifest::{Descriptor, Family, Manifest};
+pub use outgoing::{LayerBytes, Outgoing, OutgoingForm, OutgoingLayer};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory};
-pub use several::Several;
+pub use several::{Several, index_of};
 pub use source::Source;
-pub use steps::{export_cache, import_cache};
+pub use steps::{
+    FoundCache, OutgoingCache, export_cache, import_cache, inline_cache, layout_cache, registry_cache,
+};

@@ -11,6 +11,7 @@ mod damage;
 mod index;
 mod names;
 mod prune;
+mod pushed;
 mod recording;
 mod records;
 mod remove;

@@ -11,6 +11,7 @@
 //!
 //! All of this runs inside the user namespace, where the kernel translates the owners in the archive.
 
+mod compressed;
 mod condense;
 mod made;
 mod settle;
@@ -20,6 +21,7 @@ mod unsynced;
 #[cfg(test)]
 mod made_tests;
 
+pub use compressed::Compressed;
 pub use made::{Adopt, Adopted};
 
 use super::access_list::make_open_dir;

@@ -55,6 +55,20 @@ impl Progress {
         Bar { shown, drawn: Cell::new(None) }
     }
 
+    /// Whether there are bars.
+    pub fn has_bars(&self) -> bool {
+        matches!(self.0, Sink::Bars(_))
+    }
+
+    /// As [`Progress::bar`], for a part that has no line where there are no bars: its owner says what there is to say.
+    pub fn bar_only(&self, name: &str, total: Option<u64>) -> Bar {
+        if self.has_bars() {
+            self.bar(name, total)
+        } else {
+            Bar { shown: Shown::Nothing, drawn: Cell::new(None) }
+        }
+    }
+
     /// Says one line, above the bars when there are any.
     pub fn note(&self, line: &str) {
         let line = &*printable(line);

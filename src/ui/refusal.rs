@@ -15,7 +15,7 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 26] = [
+const UNSUPPORTED: [(&str, &str); 25] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),
@@ -30,11 +30,6 @@ const UNSUPPORTED: [(&str, &str); 26] = [
     ("node", "there is no cluster"),
     ("play", "there are no pods yet"),
     ("plugin", "there are no plugins"),
-    (
-        "push",
-        "pushing images is not supported yet; save and copy them: coracle save -o FILE IMAGE; skopeo \
-              copy",
-    ),
     ("restore", "a restored process could be bound to other files than the ones it was checked with"),
     ("scout", "it is a service of docker's vendor"),
     ("search", "searching registries is not supported yet"),

@@ -15,6 +15,7 @@ mod mounts;
 mod outputs;
 mod platforms;
 mod projects;
+mod published;
 mod squash;
 
 use crate::common::{Output, TestEnv, eventually};

@@ -44,6 +44,14 @@ impl Family {
             (Family::Docker, false) => DOCKER_LAYER.to_owned(),
         }
     }
+
+    /// The media type of a layer in this compression; zstd's is OCI's, as docker has none.
+    pub(super) fn compressed(self, compression: Compression) -> String {
+        match compression {
+            Compression::Zstd => format!("{OCI_LAYER}+zstd"),
+            other => self.layer(other == Compression::Gzip),
+        }
+    }
 }
 
 /// Names a blob (OCI image spec, descriptor.md).
@@ -256,7 +264,7 @@ impl Manifest {
                         ),
                     )
                     .hint(
-                        "Choose a format of OCI: --format oci-archive or oci-dir; for commit --format oci",
+                        "Choose a format of OCI: --format oci-archive or oci-dir; for commit and push --format oci",
                     ));
                 }
                 (Some(Compression::Zstd), Family::Oci) => format!("{OCI_LAYER}+zstd"),

@@ -73,6 +73,22 @@ impl Write for Spool {
 }
 
 impl Spool {
+    /// The same without a name: it goes with this process in any case, and cannot be published.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn nameless(mut self) -> Result<Spool> {
+        if let Some(name) = self.name.take() {
+            self.tmp.remove_file(&name)?;
+        }
+        Ok(self)
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
     /// Takes everything from a reader. `stop` is asked now and then whether to give up.
     ///
     /// # Errors

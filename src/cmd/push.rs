@@ -1,0 +1,238 @@
+//! `coracle push`.
+
+use super::options::pushing::pushing;
+use super::options::refused::{Never, because};
+use super::options::result_file::ResultFile;
+use super::options::source::RegistryOptions;
+use crate::engine::Engine;
+use crate::engine::images::pull::is_for;
+use crate::engine::images::push::{PushRequest, Pushed};
+use crate::engine::images::save::{self, SaveRequest, Target};
+use crate::error::{Error, Kind, Result, phrases};
+use crate::host::Env;
+use crate::image::media::Compression;
+use crate::image::{Image, Platform, Reference};
+use crate::storage::archive::{Family, OutgoingForm};
+use crate::storage::compress::Recipe;
+use crate::ui;
+use crate::view::Dialect;
+use destination::Destination;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+mod destination;
+
+const SIGN: &str = "signing images is not supported";
+const SIGN_HINT: &str =
+    "Leave it out, and sign what was pushed with another tool: skopeo copy --sign-by KEY ...";
+const ENCRYPT: &str = "encrypted layers are not supported";
+const ENCRYPT_HINT: &str = "Leave it out.";
+
+/// Arguments of `push`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
+pub struct Args {
+    /// Name or id of an image
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag], or oci:DIR,
+    /// oci-archive:FILE, docker-archive:FILE or dir:DIR
+    #[arg(value_name = "DESTINATION")]
+    pub destination: Option<Destination>,
+    /// Push every tag of the repository
+    #[arg(short, long, conflicts_with = "destination")]
+    pub all_tags: bool,
+    /// Push all images of an index; no effect on a single image
+    #[arg(long)]
+    pub all: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write the digest of what was pushed to this file
+    #[arg(long, value_name = "FILE")]
+    pub digestfile: Option<PathBuf>,
+    /// Format of the manifest, if not that of the image
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Compression of layers; those that are compressed otherwise are compressed anew
+    #[arg(long, value_name = "FORMAT", value_parser = compression)]
+    pub compression_format: Option<Compression>,
+    /// Level of the compression: 1 to 9 for gzip (5), 1 to 20 for zstd (3)
+    #[arg(long, value_name = "LEVEL", allow_hyphen_values = true)]
+    pub compression_level: Option<i32>,
+    /// Compress layers anew that are compressed otherwise; the default is true with --compression-format
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub force_compression: Option<bool>,
+    /// Compress plain layers; with dir: only
+    #[arg(long)]
+    pub compress: bool,
+    /// Refuse an image that is not for this platform: os/arch[/variant]
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<Platform>,
+    /// Leave out signatures; no effect, as none are pushed
+    #[arg(long, hide = true)]
+    pub remove_signatures: bool,
+    /// Accepted for compatibility with docker; no effect
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
+    pub disable_content_trust: Option<Option<bool>>,
+    /// Sign with a GPG key
+    #[arg(long, hide = true, value_name = "KEY", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_by: Option<Never>,
+    /// Sign as a parameter file says
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_by_sigstore: Option<Never>,
+    /// Sign with a key in a file
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_by_sigstore_private_key: Option<Never>,
+    /// Passphrase of a key
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_passphrase_file: Option<Never>,
+    /// Encrypt layers
+    #[arg(long, hide = true, value_name = "KEY", value_parser = because(ENCRYPT, ENCRYPT_HINT))]
+    pub encryption_key: Vec<Never>,
+    /// Which layers to encrypt
+    #[arg(long, hide = true, value_name = "LAYER", value_parser = because(ENCRYPT, ENCRYPT_HINT))]
+    pub encrypt_layer: Vec<Never>,
+    /// How to talk to the registry.
+    #[command(flatten)]
+    pub registry: RegistryOptions,
+}
+
+/// The format of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// OCI's
+    Oci,
+    /// Docker's, schema 2
+    #[value(alias = "docker")]
+    V2s2,
+}
+
+fn compression(text: &str) -> Result<Compression> {
+    match text {
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        "zstd:chunked" => Err(Error::new(
+            Kind::Usage,
+            "zstd:chunked is not supported: files of a layer are never fetched one by one",
+        )
+        .hint("Use --compression-format zstd, which is as small.")),
+        _ => Err(Error::new(Kind::Usage, format!("unknown compression format {text:?}"))
+            .hint("Give it as gzip or zstd.")),
+    }
+}
+
+/// Pushes an image to a registry.
+///
+/// # Errors
+/// An image that is not here, a destination that cannot be written, a registry that refuses.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let request = request(args)?;
+    let digestfile =
+        args.digestfile.as_deref().map(|path| ResultFile::open("--digestfile", path)).transpose()?;
+    let store = super::store(env)?;
+    let engine = super::store::engine(&store, env);
+    if args.all_tags {
+        let repository: Reference = args.image.parse()?;
+        let tags = engine.tags_here(&named(&repository)?)?;
+        let mut digests = Vec::new();
+        for tag in tags {
+            let image = engine.store.images().need(&tag.to_string())?;
+            digests.push(push(engine, args, &request, &image, &tag)?.digest.to_string());
+        }
+        digestfile.map(|file| file.write(&digests.join("\n"))).transpose()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let missing = || phrases::no_image_to_push(&args.image).hint("List the images: coracle images");
+    let image = engine.store.images().find(&args.image)?.ok_or_else(missing)?;
+    if let Some(platform) = args.platform.as_ref().filter(|platform| !is_for(&image, platform)) {
+        let (os, arch) = (&image.config.os, &image.config.architecture);
+        let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
+        return Err(Error::new(Kind::NotFound, message));
+    }
+    let to = match &args.destination {
+        None => own_name(&args.image, &image)?,
+        Some(Destination::Registry(name)) => named(name)?,
+        Some(Destination::File { format, path, name }) => {
+            let mut images = vec![args.image.clone()];
+            images.extend(name.clone());
+            let request =
+                SaveRequest { images: &images, each: false, format: *format, compress: args.compress };
+            save::save(&store, &request, Target::Path(path))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let pushed = push(engine, args, &request, &image, &to)?;
+    digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: &Args) -> Result<PushRequest> {
+    let to_file = matches!(args.destination, Some(Destination::File { .. }));
+    let has_form = args.format.is_some() || args.compression_format.is_some() || args.digestfile.is_some();
+    if to_file && has_form {
+        return Err(Error::new(
+            Kind::Usage,
+            "--format, --compression-format and --digestfile go with a registry only",
+        )
+        .hint("Leave them out: archives have layers as they are here."));
+    }
+    let recipe = match (args.compression_format, args.compression_level) {
+        (None, None) => None,
+        (format, level) => Some(Recipe::new(format.unwrap_or(Compression::Gzip), level)?),
+    };
+    let family = args.format.map(|format| match format {
+        Format::Oci => Family::Oci,
+        Format::V2s2 => Family::Docker,
+    });
+    let recompress = args.force_compression.unwrap_or(args.compression_format.is_some());
+    Ok(PushRequest {
+        registry: args.registry.request(Platform::host()),
+        form: OutgoingForm { family, recipe, recompress },
+    })
+}
+
+/// Pushes one image, with its progress.
+fn push(
+    engine: Engine<'_>,
+    args: &Args,
+    request: &PushRequest,
+    image: &Image,
+    to: &Reference,
+) -> Result<Pushed> {
+    let dialect = super::dialect();
+    let docker = dialect == Dialect::Docker;
+    if docker && !args.quiet {
+        ui::out(&format!("The push refers to repository [{}]\n", to.repository()))?;
+    }
+    let pushed = pushing(args.quiet, dialect, |report| engine.push(image, to, request, report))?;
+    if docker && args.quiet {
+        ui::out(&format!("{to}\n"))?;
+    } else if docker {
+        let tag = to.tag_or_latest().unwrap_or_default();
+        ui::out(&format!("{tag}: digest: {} size: {}\n", pushed.digest, pushed.size))?;
+    }
+    Ok(pushed)
+}
+
+/// A name with its registry: docker.io where none is written.
+fn named(name: &Reference) -> Result<Reference> {
+    Ok(if name.registry().is_some() { name.clone() } else { name.qualify("docker.io") })
+}
+
+/// Where an image goes that is pushed by its own name.
+fn own_name(text: &str, image: &Image) -> Result<Reference> {
+    let no_registry = || {
+        Error::new(Kind::Usage, format!("{text} names no registry to push to"))
+            .hint(format!("Name it: coracle push {text} REGISTRY/NAME:TAG"))
+    };
+    let written: Option<Reference> = text.parse().ok();
+    match (&image.reference, written) {
+        (None, _) | (_, None) => Err(no_registry()),
+        (Some(_), Some(written)) if written.registry().is_some() => Ok(written),
+        // What docker calls so is in its own registry, wherever it is here.
+        (Some(_), Some(written)) if ui::docker() => named(&written),
+        (Some(found), _) if found.registry() == Some("localhost") => Err(no_registry()),
+        (Some(found), _) => Ok(found.clone()),
+    }
+}
