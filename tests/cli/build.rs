@@ -16,6 +16,7 @@ mod outputs;
 mod platforms;
 mod projects;
 mod squash;
+mod tls;
 
 use crate::common::{Output, TestEnv, eventually};
 use std::fs;
