@@ -17,6 +17,7 @@ mod platforms;
 mod projects;
 mod squash;
 mod tls;
+mod told;
 
 use crate::common::{Output, TestEnv, eventually};
 use std::fs;
