@@ -90,7 +90,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
     }
     Ok(match done {
         Err(error) => {
-            ui::report(&error);
+            ui::report_of(&error, verb);
             ui::docker_failure(error.kind(), verb)
         }
         Ok(code) => ui::docker_exit_code(code, verb),

@@ -17,6 +17,8 @@ mod platforms;
 mod projects;
 mod published;
 mod squash;
+mod tls;
+mod told;
 
 use crate::common::{Output, TestEnv, eventually};
 use std::fs;

@@ -81,13 +81,36 @@ fn what_an_archive_lacks_is_told() {
     let hard = archive(&[file, ("lost=no/where", 0o644)]);
     let failed = env.coracle(["build", "-"]).stdin(hard).fails(125);
     failed.says("the archive's hard link /lost leads to /no/where, which is not there").says("tar -tvf");
-    let dir = context(&env, "context", &[("Containerfile", "FROM scratch\nCOPY . /\n")]);
-    let mut closed = tar::Builder::new(Vec::new());
-    closed.append_path_with_name(dir.join("Containerfile"), "Containerfile").unwrap();
-    let mut closed = closed.into_inner().unwrap();
-    // Without the two blocks of its end.
-    closed.truncate(1024);
-    closed.extend(archive(&[("closed/", 0), ("closed/x", 0o644)]));
+    let closed = whole(&[("closed/", 0), ("closed/x", 0o644)]);
     let failed = env.coracle(["build", "-"]).stdin(closed).fails(125);
     failed.says("open directory /closed: permission denied").says("chmod u+rX");
+}
+
+/// A context of these that is copied as it is.
+fn whole(entries: &[(&str, u32)]) -> Vec<u8> {
+    let text = "FROM scratch\nCOPY . /\n";
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(text.len() as u64);
+    let mut context = tar::Builder::new(Vec::new());
+    context.append_data(&mut header, "Containerfile", text.as_bytes()).unwrap();
+    let mut context = context.into_inner().unwrap();
+    // Without the two blocks of its end.
+    context.truncate(1024);
+    context.extend(archive(entries));
+    context
+}
+
+/// It is read once, however many platforms there are.
+#[test]
+fn an_archive_serves_several_platforms() {
+    let env = TestEnv::with_images();
+    let to = env.path().join("files");
+    let option = format!("-o=type=local,dest={}", to.display());
+    let call = ["build", "--platform=linux/amd64,linux/arm64", &option, "-"];
+    let built = env.coracle(call).stdin(whole(&[("a", 0o644)])).ok();
+    assert_eq!(built.stderr.matches("load build definition").count(), 1, "{built}");
+    for platform in ["linux_amd64", "linux_arm64"] {
+        assert_eq!(std::fs::read_to_string(to.join(platform).join("a")).unwrap(), "a");
+    }
 }
