@@ -35,6 +35,7 @@ pub mod kill;
 mod linger;
 pub mod load;
 pub mod logs;
+pub mod manifest;
 pub mod network;
 pub mod options;
 pub mod pause;
@@ -124,6 +125,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
+        Command::Manifest(args) => manifest::run(args, env),
         Command::Network(args) => network::run(&args, env),
         Command::Pause(args) => pause::pause(&args, env),
         Command::Pod(args) => pod::run(&args, env),

@@ -4,16 +4,19 @@
 //! (attack case 11).
 
 pub mod change;
+pub mod choice;
 mod config;
 mod digest;
 pub mod document;
 pub(crate) mod health;
+pub mod index;
 pub mod media;
 mod platform;
 mod reference;
 
 pub use config::{HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use digest::{ChainId, DiffId, Digest};
+pub use index::{Index, IndexEntry, PlatformOf};
 pub use platform::Platform;
 pub use reference::Reference;
 

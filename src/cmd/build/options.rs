@@ -96,10 +96,11 @@ pub struct SourceArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Result", mut_args = switchable)]
 pub struct ResultArgs {
-    /// Name of the image; may be repeated; without a registry it gets localhost/
+    /// Name of the image, or of the manifest list of several platforms; may be repeated; without a registry it gets
+    /// localhost/
     #[arg(short, long, value_name = "REFERENCE")]
     pub tag: Vec<Reference>,
-    /// Name of the index of several platforms; with one platform, use --tag
+    /// Add the image, or those of all platforms, to the manifest list of this name, which is created if it does not exist
     #[arg(long, value_name = "REFERENCE")]
     pub manifest: Option<Reference>,
     /// Write the result elsewhere, besides the store or, called as docker, instead: DIR (its files), - (its files as an

@@ -66,7 +66,8 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
     let platforms = platforms(&args.result, caller, docker)?;
     let (mut times, layers, discard) = layers(&args.layers, caller)?;
     let mut changes = changes(args.config, caller)?;
-    let mut names = names(&args.result, platforms.len())?;
+    let mut names = names(&args.result)?;
+    let list = args.result.manifest.as_ref().map(Reference::as_new_name).transpose()?;
     let family = family(args.result.format, caller, docker)?;
     let outputs = outputs(&args.result, caller, docker)?;
     for output in args.result.output {
@@ -91,6 +92,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         args: arguments(&args.source.build_arg_file, &args.source.build_arg, caller)?,
         changes,
         names,
+        list,
         pull: pull(&args.base),
         secrets: secrets(args.source.secret, caller)?,
         ssh: args.source.ssh.into_iter().map(|arg| agent(arg, caller)).collect::<Result<_>>()?,
@@ -204,12 +206,8 @@ fn arguments(
     Ok(all)
 }
 
-fn names(args: &ResultArgs, platforms: usize) -> Result<Vec<Reference>> {
-    if args.manifest.is_some() && platforms < 2 {
-        return Err(usage("--manifest: with one platform there is an image, and no index")
-            .hint("Use --tag for its name; --platform with several platforms makes an index."));
-    }
-    args.tag.iter().chain(&args.manifest).map(Reference::as_new_name).collect()
+fn names(args: &ResultArgs) -> Result<Vec<Reference>> {
+    args.tag.iter().map(Reference::as_new_name).collect()
 }
 
 fn family(format: Option<Format>, caller: &Caller, docker: bool) -> Result<Family> {

@@ -74,7 +74,8 @@ impl Results {
             _ => false,
         };
         let taken = request.outputs.iter().any(streamed);
-        let names: Vec<String> = request.names.iter().map(ToString::to_string).collect();
+        let names = request.names.iter().chain(&request.list).map(ToString::to_string);
+        let names: Vec<String> = names.collect();
         Ok(Results {
             iidfile,
             metadata: open("--metadata-file", metadata)?,
@@ -89,7 +90,8 @@ impl Results {
     /// A file, or standard output, that cannot be written.
     pub(super) fn tell(self, store: &Store, built: &Built, dialect: Dialect) -> Result<()> {
         let images: Vec<&Digest> = built.images.iter().map(|(_, id)| id).collect();
-        let Some(id) = built.index.as_ref().or(images.last().copied()) else { return Ok(()) };
+        let index = built.list.as_ref().or(built.index.as_ref());
+        let Some(id) = index.or(images.last().copied()) else { return Ok(()) };
         if let Some(file) = self.metadata {
             let manifest = match built.pushed.as_ref().or(built.index.as_ref()) {
                 Some(digest) => Some(digest.clone()),

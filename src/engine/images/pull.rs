@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Image, Platform, Reference};
 use crate::registry::{Places, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
+use crate::storage::images::{Found, Instance, List};
 use std::collections::HashSet;
 
 mod leaf;
@@ -47,7 +48,13 @@ impl Engine<'_> {
         let platform = wanted.platform.as_ref();
         let here = match wanted.policy {
             PullPolicy::Always => None,
-            _ => self.store.images().find(text)?.filter(|image| platform.is_none_or(|p| is_for(image, p))),
+            _ => match self.store.images().find_any(text)? {
+                Some(Found::List(list)) => return self.of_list((text, &list), wanted, report),
+                Some(Found::Image(image)) => {
+                    Some(*image).filter(|image| platform.is_none_or(|p| is_for(image, p)))
+                }
+                None => None,
+            },
         };
         match &here {
             Some(image) => log::debug!("image {text} is here: {}", image.id.short()),
@@ -69,7 +76,34 @@ impl Engine<'_> {
         }
     }
 
-    fn pull(&self, text: &str, request: &PullRequest, report: &mut dyn FnMut(Message)) -> Result<Image> {
+    /// The image that a list has for the platform. One that only a registry has is pulled from there; the list stays
+    /// what it is.
+    fn of_list(
+        &self,
+        (text, list): (&str, &List),
+        wanted: &Wanted,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
+        let images = self.store.images();
+        match images.instance(list, wanted.platform.as_ref())? {
+            Instance::Elsewhere { digest, source: Some(source) } if wanted.policy != PullPolicy::Never => {
+                let name = source.with_digest(digest).to_string();
+                // It may have been pulled before.
+                match images.find(&name)? {
+                    Some(image) => Ok(image),
+                    None => self.pull(&name, &wanted.request, report),
+                }
+            }
+            instance => instance.need(text),
+        }
+    }
+
+    pub(in crate::engine) fn pull(
+        &self,
+        text: &str,
+        request: &PullRequest,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
         let reference: Reference = text.parse()?;
         let prepared = self.prepare(&reference, request);
         let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));

@@ -1,11 +1,11 @@
 //! Loads images from an archive or directory into the store.
 
-use super::manifest::{Descriptor, Family, Index, Manifest, PlatformOf};
+use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{ChainId, Digest, ImageConfig, LAYERS_MAX, Platform, Reference, document};
+use crate::image::{ChainId, Digest, ImageConfig, LAYERS_MAX, Platform, PlatformOf, Reference, document};
 use crate::storage::Store;
 use crate::storage::blobs::SMALL_BLOB_MAX;
 use crate::storage::blobs::{Sealed, Section};
