@@ -21,7 +21,6 @@ use crate::image::{Digest, Platform, Reference};
 use crate::plan::Request;
 use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::mount::SourceArg;
-use crate::registry::PullRequest;
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::text::boolean;
 use std::collections::BTreeMap;
