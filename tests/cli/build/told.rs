@@ -52,6 +52,15 @@ fn names_say_what_is_meant() {
     assert!(built.stderr.contains("[3/3] RUN <<EOF cat >/x\n"), "{built}");
 }
 
+/// As podman takes it, an image may be named by the beginning of its id.
+#[test]
+fn a_base_is_found_by_the_beginning_of_its_id() {
+    let env = TestEnv::with_images();
+    let id = build(&env, "FROM busybox\nENV A=b\n").lines().last().unwrap().clone();
+    build(&env, &format!("FROM {}\nRUN echo $A >/a\n", &id[..10])).says("naming to localhost/made");
+    assert_eq!(run(&env, "made", "cat /a"), "b");
+}
+
 #[test]
 fn another_language_is_told_and_read_as_this_one() {
     let env = TestEnv::with_images();
