@@ -78,9 +78,12 @@ pub fn build<'a>(
         lists::may_be(engine.store, name)?;
     }
     let mut planned = Vec::new();
+    let read = plan::read(engine, request, caller, &mut vertices)?;
     for platform in platforms(request) {
-        planned.push(plan::plan(engine, request, caller, platform, &mut vertices)?);
+        planned.push(plan::plan(engine, request, caller, platform, &read, &mut vertices)?);
     }
+    // Who builds has what it needs of it.
+    drop(read);
     let warnings = planned.first_mut().map(|first| std::mem::take(&mut first.warnings));
     let mut built = Built { warnings: warnings.unwrap_or_default(), ..Built::default() };
     if request.check == request::CheckRequest::Only {

@@ -79,7 +79,8 @@ pub const STAGES: [(&str, fork::Stage); 3] =
 /// # Errors
 /// Whatever the verb reports.
 pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
-    let verb = match command {
+    let verb = match &command {
+        Command::Container(args) => groups::telling(args),
         Command::Run(_) | Command::Unshare(_) => Telling::Run,
         Command::Exec(_) => Telling::Exec,
         Command::Start(_) | Command::Attach(_) => Telling::Attached,
@@ -91,7 +92,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
     }
     Ok(match done {
         Err(error) => {
-            ui::report(&error);
+            ui::report_of(&error, verb);
             ui::docker_failure(error.kind(), verb)
         }
         Ok(code) => ui::docker_exit_code(code, verb),

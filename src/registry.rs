@@ -41,7 +41,7 @@ mod upload;
 pub use conf::Registries;
 pub use credentials::Credentials;
 pub use documents::{RemoteDocument, document};
-pub use download::{Downloaded, Sink, Validator, WebFile, WebTrust, download};
+pub use download::{Downloaded, Sink, Validator, WebCertificates, WebFile, WebTrust, download};
 pub use event::{Event, PushEvent};
 pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
 pub use manifest::{ImageManifest, LayerDescriptor};

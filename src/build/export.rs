@@ -222,6 +222,7 @@ fn into_directory(job: &Job<'_>, state: &State, dir: &Path) -> Result<()> {
             owner: Owner::Caller,
             overwrite: true,
             privileges: false,
+            apart: false,
             below: dir.display().to_string(),
         };
         let extracted = extract(into.as_fd(), BufReader::new(from), how);

@@ -250,8 +250,8 @@ pub struct RunRequest {
     /// `--http-proxy`: the caller's proxy variables are in the environment of steps, and nowhere else. Likewise what
     /// the specification of a device sets.
     pub proxies: EnvRequest,
-    /// `--retry`, for base images and downloads.
-    pub retries: Option<u32>,
+    /// `--mount`: what each RUN has besides its own, in the words of its `--mount`.
+    pub step_mounts: Vec<String>,
 }
 
 /// How many layers an image gets.

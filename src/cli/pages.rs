@@ -15,8 +15,8 @@ macro_rules! pages {
 }
 
 pages! {
-    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-inspect" "buildx-ls" "buildx-use"
-    "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
+    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
+    "buildx-rm" "buildx-stop" "buildx-use" "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
     "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill" "load" "logs" "manifest" "manifest-add" "manifest-annotate"

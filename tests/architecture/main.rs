@@ -180,7 +180,7 @@ const PATH_RULE: [&str; 32] = [
 const PATH_RULE_EXCEPTIONS: [&str; 6] = [
     "src/storage/archive/output.rs",
     "src/storage/archive/save.rs",
-    "src/storage/archive/steps.rs",
+    "src/storage/archive/steps/layout.rs",
     "src/storage/containers/dir.rs",
     "src/storage/containers/dir/trash.rs",
     "src/storage/reset.rs",

@@ -253,7 +253,8 @@ fn base_images_are_pulled_as_told() {
     ] {
         assert_eq!(request(line).pull, policy, "{line}");
     }
-    assert_eq!(request("--retry 7").run.retries, Some(7));
+    assert_eq!(request("--retry 7").registry.retry.retries, 7);
+    assert_eq!(request("--mount type=tmpfs,target=/t").run.step_mounts, ["type=tmpfs,target=/t"]);
 }
 
 #[test]
@@ -300,7 +301,6 @@ fn what_changes_nothing_is_accepted() {
 fn what_cannot_be_is_refused_where_it_is_read() {
     for line in [
         "--isolation hyperv",
-        "--builder other",
         "--allow security.insecure",
         "--disable-compression=false",
         "--stdin",

@@ -7,6 +7,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::image::{ChainId, Digest, ImageConfig, LAYERS_MAX, Platform, PlatformOf, Reference, document};
 use crate::storage::Store;
+use crate::storage::blobs::SMALL_BLOB_MAX;
 use crate::storage::blobs::{Sealed, Section};
 use crate::storage::images::NewImage;
 use crate::storage::layers::{LayerJob, StackLayer};
@@ -172,17 +173,29 @@ fn for_platform(index: Index, wanted: &Platform) -> Result<Descriptor> {
 
 /// A small blob of a layout, verified.
 pub(super) fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
+    blob_at_most(source, entry, SMALL_BLOB_MAX)
+}
+
+/// As [`blob`], for one of at most so many bytes.
+pub(super) fn blob_at_most(source: &Source, entry: &Descriptor, max: u64) -> Result<Vec<u8>> {
     let name = blob_path(&entry.digest);
-    let bytes = source.read(&name)?.ok_or_else(|| bad(&format!("{name} is missing")))?;
-    check(&name, &entry.digest, entry.size, &bytes)?;
-    Ok(bytes)
+    let bytes = source.read_at_most(&name, max)?;
+    let bytes = bytes.ok_or_else(|| source.refused(&format!("{name} is missing")))?;
+    if is_true(&entry.digest, entry.size, &bytes) {
+        return Ok(bytes);
+    }
+    Err(source.refused(&format!("{name} is not what was promised")))
 }
 
 fn check(name: &str, digest: &Digest, size: u64, bytes: &[u8]) -> Result<()> {
-    if bytes.len() as u64 == size && digest.of_same_kind(bytes) == *digest {
+    if is_true(digest, size, bytes) {
         return Ok(());
     }
     Err(bad(&format!("{name} is not what was promised")))
+}
+
+fn is_true(digest: &Digest, size: u64, bytes: &[u8]) -> bool {
+    bytes.len() as u64 == size && digest.of_same_kind(bytes) == *digest
 }
 
 /// The names that an index entry gives.

@@ -58,5 +58,5 @@ pub fn to_file(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<(
 
 /// Such a file is written by docker's client, not by its engine.
 fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
-    record::failed(doing, path, error).of_client()
+    record::failed_outside(doing, path, error).of_client()
 }

@@ -8,7 +8,7 @@ use crate::image::{Digest, Image, Reference};
 use crate::storage::Store;
 use crate::storage::blobs::Hasher;
 use crate::storage::pack::{Options, Packer};
-use crate::storage::record::{self, Durability, failed};
+use crate::storage::record::{self, Durability, failed_outside};
 use crate::storage::unpack::decode;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -96,14 +96,14 @@ pub(super) struct Dir<'a>(pub(super) &'a Path);
 impl Sink for Dir<'_> {
     fn directory(&mut self, name: &str) -> Result<()> {
         let path = self.0.join(name);
-        std::fs::create_dir_all(&path).map_err(|e| failed("create", &path, e))
+        std::fs::create_dir_all(&path).map_err(|e| failed_outside("create", &path, e))
     }
 
     fn file(&mut self, name: &str, _: u64, from: &mut dyn Read) -> Result<()> {
         let path = self.0.join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
-        let mut file = file.map_err(|e| failed("create", &path, e))?;
-        io::copy(from, &mut file).map_err(|e| failed("write", &path, e)).map(drop)
+        let mut file = file.map_err(|e| failed_outside("create", &path, e))?;
+        io::copy(from, &mut file).map_err(|e| failed_outside("write", &path, e)).map(drop)
     }
 }
 
@@ -336,15 +336,17 @@ fn plain_dir(store: &Store, item: &Item, dir: &Path, compress: bool) -> Result<(
 
 fn compressed(mut from: LayerArchive, layer: &Digest, dir: &Path) -> Result<Descriptor> {
     let half = dir.join(".layer");
-    let file = File::create(&half).map_err(|e| failed("create", &half, e))?;
+    let file = File::create(&half).map_err(|e| failed_outside("create", &half, e))?;
     let mut encoder = GzEncoder::new(file, Compression::default());
-    io::copy(&mut from, &mut encoder).map_err(|e| failed("write", &half, e))?;
-    encoder.finish().map_err(|e| failed("write", &half, e))?;
-    let mut hash =
-        Hashing { inner: File::open(&half).map_err(|e| failed("read", &half, e))?, hash: Hasher::new(layer) };
-    let size = io::copy(&mut hash, &mut io::sink()).map_err(|e| failed("read", &half, e))?;
+    io::copy(&mut from, &mut encoder).map_err(|e| failed_outside("write", &half, e))?;
+    encoder.finish().map_err(|e| failed_outside("write", &half, e))?;
+    let mut hash = Hashing {
+        inner: File::open(&half).map_err(|e| failed_outside("read", &half, e))?,
+        hash: Hasher::new(layer),
+    };
+    let size = io::copy(&mut hash, &mut io::sink()).map_err(|e| failed_outside("read", &half, e))?;
     let digest = hash.hash.finish();
     let target = dir.join(digest.hex());
-    std::fs::rename(&half, &target).map_err(|e| failed("create", &target, e))?;
+    std::fs::rename(&half, &target).map_err(|e| failed_outside("create", &target, e))?;
     Ok(Descriptor::new(Family::Docker.layer(true), digest, size))
 }

@@ -1,6 +1,6 @@
 //! What is killed: one row for each verb that changes the store.
 //!
-//! In the words `@pull` is an image in the registry, `@archive` a saved image, `@tree` an archive of files, `@context` a
+//! In the words `@pull` is an image in the registry, `@push` a name there, `@archive` a saved image, `@tree` an archive of files, `@context` a
 //! directory to build from, and `keep:1` an image of the store; `c`, `d`, `data`, `made:1` and the like are the objects under change.
 
 /// A verb, what has to be there before, and what counts as right after it was killed.
@@ -179,6 +179,7 @@ pub(super) const ALL: &[Scenario] = &[
         ..NONE
     },
     Scenario { name: "pull", acts: &[&["pull", "-q", "@pull"]], ..NONE },
+    Scenario { name: "push", prepare: &[BUILD], acts: &[&["push", "-q", "made:1", "@push"]], ..NONE },
     Scenario { name: "load", acts: &[&["load", "-q", "-i", "@archive"]], ..NONE },
     Scenario { name: "import", acts: &[&["import", "-q", "@tree", "made:1"]], ..NONE },
     Scenario { name: "tag", acts: &[&["tag", "keep:1", "more:1", "more:2"]], ..NONE },
