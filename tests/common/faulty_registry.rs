@@ -406,7 +406,8 @@ impl Shared {
     }
 }
 
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+/// Reads one request; `None` at the end of the connection, or if it is no HTTP.
+pub(super) fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
     // A client that tries TLS first does not begin with a letter, and waits for our answer.
     if !reader.fill_buf().ok()?.first()?.is_ascii_uppercase() {
         return None;
