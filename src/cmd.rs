@@ -34,6 +34,8 @@ pub mod inspect;
 pub mod kill;
 mod linger;
 pub mod load;
+pub mod login;
+pub mod logout;
 pub mod logs;
 pub mod network;
 pub mod options;
@@ -49,6 +51,7 @@ pub mod rm;
 pub mod rmi;
 pub mod run;
 pub mod save;
+pub mod search;
 pub mod secret;
 pub mod start;
 pub mod stats;
@@ -122,6 +125,8 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),
+        Command::Login(args) => login::run(&args, env),
+        Command::Logout(args) => logout::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Network(args) => network::run(&args, env),
         Command::Pause(args) => pause::pause(&args, env),
@@ -137,6 +142,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Save(args) => save::run(&args, env),
         Command::Start(args) => start::run(&args, env),
         Command::Stats(args) => stats::run(&args, env),
+        Command::Search(args) => search::run(&args, env),
         Command::Secret(args) => secret::run(args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::System(args) => system::run(&args, env),

@@ -13,9 +13,11 @@ pub mod info;
 pub mod inspect;
 pub mod network;
 mod ports;
+pub mod search;
 pub mod secret;
 pub mod stats;
 pub mod top;
+pub mod trust;
 pub mod version;
 pub mod volume;
 

@@ -8,7 +8,9 @@ pub mod load;
 pub mod pull;
 pub mod remove;
 pub mod save;
+pub mod search;
 pub mod tag;
+pub mod trust;
 
 use crate::error::Result;
 use crate::storage::{MakingLock, Store, trash};

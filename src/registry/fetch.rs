@@ -13,7 +13,7 @@ use super::http::{Ask, Session};
 use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
-use super::retry::{Tries, Trouble};
+use super::retry::{RetryPolicy, Tries, Trouble};
 use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, ImageConfig, Reference, document};
@@ -29,7 +29,7 @@ const SIDE_BY_SIDE: usize = 4;
 /// Chunks between the network and a layer's thread.
 const CHANNEL: usize = 32;
 /// Indexes within indexes that are followed.
-const NESTING_MAX: usize = 3;
+pub(super) const NESTING_MAX: usize = 3;
 /// Shortest time between two reports on one layer.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Time between two looks whether to stop.
@@ -226,7 +226,8 @@ impl Fetcher<'_> {
         let mut index = None;
         let wanted = platform::refined(&self.prepared.platform);
         for _ in 0..NESTING_MAX {
-            let (bytes, content_type) = self.manifest(session, &what, promised.as_ref()).await?;
+            let (bytes, content_type) =
+                manifest_of(session, &what, promised.as_ref(), self.prepared.retry, self.report).await?;
             let image = match manifest::parse(&name, content_type.as_deref(), &bytes)? {
                 Document::Index(entries) => {
                     let digest = manifest::select(&name, &entries, &wanted, &self.prepared.platform)?;
@@ -237,6 +238,11 @@ impl Fetcher<'_> {
                 }
                 Document::Image(image) => image,
             };
+            if !candidate.demand.is_empty() && candidate.admitted != Some(Digest::sha256_of(&bytes)) {
+                let message =
+                    format!("Source image rejected: {name}: its manifest is not the one that is signed");
+                return Err(Error::new(Kind::Image, message).naming_image());
+            }
             let config = self.config(session, &image).await?;
             let parsed: ImageConfig = document::parse(&config).map_err(|e| {
                 Error::new(Kind::Image, format!("the configuration of {name} is malformed"))
@@ -261,33 +267,6 @@ impl Fetcher<'_> {
             return Ok(Fetched { reference, manifest: bytes, media_type, index, config, parsed, image });
         }
         Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")).naming_image())
-    }
-
-    /// A manifest's bytes, verified, and the type they were sent as.
-    async fn manifest(
-        &self,
-        session: &Session,
-        what: &str,
-        promised: Option<&Digest>,
-    ) -> Result<(Vec<u8>, Option<String>)> {
-        let accept = manifest::accept();
-        let ask = Ask { accept: Some(&accept), ..Ask::default() };
-        let mut tries = Tries::new(self.prepared.retry);
-        let (bytes, content_type, header) = retrying(&mut tries, self.report, async || {
-            let mut response = session.get(&format!("manifests/{what}"), ask).await?;
-            let text =
-                |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-            let (content_type, header) = (text("content-type"), text("docker-content-digest"));
-            let named = format!("the manifest of {}", session.endpoint.reference);
-            let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
-            Ok((bytes, content_type, header))
-        })
-        .await?;
-        let header = header.and_then(|h| h.parse::<Digest>().ok());
-        for digest in promised.into_iter().chain(&header) {
-            verify("manifest", digest, &bytes)?;
-        }
-        Ok((bytes, content_type))
     }
 
     async fn config(&self, session: &Session, image: &ImageManifest) -> Result<Vec<u8>> {
@@ -358,6 +337,33 @@ impl Fetcher<'_> {
     }
 }
 
+/// A manifest's bytes, verified, and the type they were sent as.
+pub(super) async fn manifest_of(
+    session: &Session,
+    what: &str,
+    promised: Option<&Digest>,
+    retry: RetryPolicy,
+    report: &dyn Fn(Event),
+) -> Result<(Vec<u8>, Option<String>)> {
+    let accept = manifest::accept();
+    let ask = Ask { accept: Some(&accept), ..Ask::default() };
+    let mut tries = Tries::new(retry);
+    let (bytes, content_type, header) = retrying(&mut tries, report, async || {
+        let mut response = session.get(&format!("manifests/{what}"), ask).await?;
+        let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (content_type, header) = (text("content-type"), text("docker-content-digest"));
+        let named = format!("the manifest of {}", session.endpoint.reference);
+        let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
+        Ok((bytes, content_type, header))
+    })
+    .await?;
+    let header = header.and_then(|h| h.parse::<Digest>().ok());
+    for digest in promised.into_iter().chain(&header) {
+        verify("manifest", digest, &bytes)?;
+    }
+    Ok((bytes, content_type))
+}
+
 /// A layer's thread: from the channel into the sink. A channel that ends early drops the sink.
 fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result<()> {
     while let Some(part) = from.blocking_recv() {
@@ -370,7 +376,7 @@ fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result
 }
 
 /// Compares bytes with a promised digest.
-fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
+pub(super) fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
     let found = digest.of_same_kind(bytes);
     if found == *digest {
         return Ok(());

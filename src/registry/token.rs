@@ -7,7 +7,7 @@
 use super::answer;
 use super::challenge::{self, Challenge, RealmTrust};
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Errand};
 use super::retry::Trouble;
 use crate::error::{Error, Kind, Result};
 use base64::Engine as _;
@@ -19,9 +19,9 @@ use std::cell::{Cell, RefCell};
 /// Largest token document, in bytes.
 const TOKEN_MAX: u64 = 1 << 20;
 
-/// What to type for want of a login verb.
+/// What to type for want of a login.
 pub(super) fn login_hint(host: &str) -> String {
-    format!("Log in with `podman login {host}` or `docker login {host}`, or use --creds USER:PASSWORD.")
+    format!("Log in with `coracle login {host}`, or use --creds USER:PASSWORD.")
 }
 
 /// Knows how to authorize requests to one registry.
@@ -35,6 +35,8 @@ pub(super) struct Authorizer {
     renewing: tokio::sync::Mutex<()>,
     /// A token server that the user's credentials were kept from.
     withheld_from: RefCell<Option<String>>,
+    /// Whether what the user has given was sent and did not suffice.
+    refused: Cell<bool>,
 }
 
 /// Which header a request was sent with.
@@ -58,6 +60,7 @@ impl Authorizer {
             generation: Cell::new(0),
             renewing: tokio::sync::Mutex::new(()),
             withheld_from: RefCell::new(None),
+            refused: Cell::new(false),
         }
     }
 
@@ -69,6 +72,11 @@ impl Authorizer {
     /// The `Authorization` header, once a challenge was answered.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         self.header.borrow().clone()
+    }
+
+    /// Whether the user's credentials were sent, to the registry or its token server, and refused.
+    pub(super) fn refused(&self) -> bool {
+        self.refused.get()
     }
 
     /// Answers the challenges of a 401. `false` when another request has done it meanwhile.
@@ -104,6 +112,7 @@ impl Authorizer {
             {
                 // The same header was refused already: it will not get better.
                 if self.generation.get() > 0 {
+                    self.refused.set(true);
                     return Err(self.denied("user name or password is wrong").into());
                 }
                 basic(user, password)
@@ -133,12 +142,20 @@ impl Authorizer {
                 let theirs = url.host_str().and_then(|host| self.endpoint.hosts.get(host));
                 if theirs.is_none() && own.is_some() {
                     *self.withheld_from.borrow_mut() = Some(url.authority().to_owned());
+                    // A token for nobody would look as if the credentials were right.
+                    if self.endpoint.errand == Errand::Login {
+                        return Err(self.denied("its token server is on another host").into());
+                    }
                 }
                 theirs
             }
         };
-        let pull = format!("repository:{}:pull", self.endpoint.reference.path());
-        let scope = scope.filter(|s| !s.is_empty()).unwrap_or(&pull);
+        let usual = match self.endpoint.errand {
+            Errand::Pull => format!("repository:{}:pull", self.endpoint.reference.path()),
+            Errand::Login => String::new(),
+            Errand::Search => "registry:catalog:*".to_owned(),
+        };
+        let scope = scope.filter(|s| !s.is_empty()).unwrap_or(&usual);
         let request: RequestBuilder = if let Some(Credentials::Identity(refresh)) = credentials {
             let form = [
                 ("grant_type", "refresh_token"),
@@ -154,7 +171,9 @@ impl Authorizer {
                 if let Some(service) = service {
                     query.append_pair("service", service);
                 }
-                query.append_pair("scope", scope);
+                if !scope.is_empty() {
+                    query.append_pair("scope", scope);
+                }
                 if let Some(Credentials::Password { user, .. }) = credentials {
                     query.append_pair("account", user);
                 }
@@ -171,6 +190,7 @@ impl Authorizer {
             request.send().await.map_err(|e| Trouble::passing(answer::unreachable(&server, &e)))?;
         let status = response.status();
         if matches!(status.as_u16(), 400 | 401 | 403) {
+            self.refused.set(credentials.is_some());
             return Err(self.denied(&format!("token server {server} refused the request")).into());
         }
         if !status.is_success() {
@@ -191,8 +211,12 @@ impl Authorizer {
     /// The failure to say when the registry does not let us in.
     pub(super) fn denied(&self, why: &str) -> Error {
         let host = self.endpoint.host();
-        let repository = self.endpoint.reference.repository();
-        let mut error = Error::new(Kind::Registry, format!("access to {repository} is denied: {why}"));
+        let what = match self.endpoint.errand {
+            Errand::Pull => self.endpoint.reference.repository(),
+            Errand::Login => host.to_owned(),
+            Errand::Search => format!("the catalog of {host}"),
+        };
+        let mut error = Error::new(Kind::Registry, format!("access to {what} is denied: {why}"));
         if let Some(server) = self.withheld_from.borrow().as_deref() {
             return error.hint(format!(
                 "The credentials for {host} were not sent to its token server {server}, which is a \
