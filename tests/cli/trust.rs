@@ -223,7 +223,8 @@ fn signatures_by_gpg_decide() {
     // Two keys: both must have signed.
     env.coracle(["image", "trust", "set", "-f", "team.gpg,other.gpg", &scope]).ok();
     refused("good", "it is by another key");
-    other.sign(&env, &source("good"), &name("good"), &name("good"), &store);
+    // Beside the one that is there.
+    other.sign(&env, &name("good"), &name("good"), &name("good"), &store);
     assert_eq!(pull("good").code, 0);
     // What was signed and is replaced afterwards is not what was signed.
     one_file("replaced").push(&registry, "signed/app", "good");
