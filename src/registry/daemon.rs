@@ -122,12 +122,9 @@ mod tests {
         assert!(all.has("1.2.3.4") && !all.has("[::1]:5"));
         assert!(Network::parse("1.2.3.4/32").unwrap().has("1.2.3.4"));
         assert_eq!(Network::parse("1.2.3.4/33"), None);
-        for bad in [
-            "[]",
-            "{\"registry-mirrors\": [\"m.example\"]}",
-            "{\"registry-mirrors\": [\"https://a@b\"]}",
-            "{",
-        ] {
+        for bad in
+            ["1", "{\"registry-mirrors\": [\"m.example\"]}", "{\"registry-mirrors\": [\"https://a@b\"]}", "{"]
+        {
             assert!(Daemon::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
