@@ -8,12 +8,14 @@ mod config;
 mod digest;
 pub mod document;
 pub(crate) mod health;
+mod location;
 pub mod media;
 mod platform;
 mod reference;
 
 pub use config::{HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use digest::{ChainId, DiffId, Digest};
+pub use location::{FileForm, FileLocation, Location, Member, docker_name};
 pub use platform::Platform;
 pub use reference::Reference;
 

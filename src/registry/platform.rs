@@ -4,31 +4,6 @@ use super::shown::shown;
 use crate::image::{Digest, Platform};
 use oci_client::manifest::ImageIndexEntry;
 
-/// The variants that run where `platform` runs, best first; `None` is an entry without a variant.
-///
-/// The order is that of containers/image: a 64-bit arm runs v8 only, a 32-bit arm its own version and
-/// the older ones, an amd64 its own micro-architecture level and the lower ones.
-fn variants(platform: &Platform) -> Vec<Option<String>> {
-    let numbered = |prefix: &str, from: u8, to: u8| -> Vec<Option<String>> {
-        (to..=from).rev().map(|n| Some(format!("{prefix}{n}"))).collect()
-    };
-    let level =
-        platform.variant.as_deref().and_then(|v| v.strip_prefix('v')).and_then(|n| n.parse::<u8>().ok());
-    let mut all = match (platform.architecture.as_str(), level) {
-        ("arm", Some(n @ 5..=8)) => numbered("v", n, 5),
-        ("arm", None) => numbered("v", 7, 5),
-        ("arm64", None) => numbered("v", 8, 8),
-        ("amd64", Some(n @ 1..=4)) => numbered("v", n, 1),
-        _ => platform.variant.iter().cloned().map(Some).collect(),
-    };
-    // An entry without a variant is the architecture's baseline; for amd64 that is v1.
-    if platform.architecture == "amd64" && all.is_empty() {
-        return vec![None, Some("v1".into())];
-    }
-    all.push(None);
-    all
-}
-
 /// This machine's platform with its micro-architecture level, for images built in several.
 pub(super) fn refined(platform: &Platform) -> Platform {
     let mut refined = platform.clone();
@@ -64,7 +39,7 @@ pub(super) fn choose<'a>(entries: &'a [ImageIndexEntry], wanted: &Platform) -> O
                 && p.variant.as_deref().filter(|v| !v.is_empty()) == variant.as_deref()
         })
     };
-    let best = variants(wanted).iter().find_map(|variant| entries.iter().find(|e| fits(e, variant)));
+    let best = wanted.variants().iter().find_map(|variant| entries.iter().find(|e| fits(e, variant)));
     // Entries that say nothing of their platform come last: the configuration is checked later.
     best.or_else(|| match entries {
         [only] if only.platform.is_none() => Some(only),

@@ -30,7 +30,7 @@ use super::place::Place;
 use super::record::{failed, warn_once};
 use super::roots::Roots;
 use crate::error::{Context, Error, Kind, Result, phrases};
-use crate::image::{ChainId, Digest, Image, ImageConfig, Reference, document};
+use crate::image::{ChainId, Digest, Image, ImageConfig, Location, Reference, document};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -105,11 +105,12 @@ impl Images {
     }
 
     /// Finds an image by what a user types: a reference, a short name (`localhost/` first, then
-    /// docker.io, then any registry), an id or a unique prefix of one.
+    /// docker.io, then any registry), an id or a unique prefix of one; also with `containers-storage:` before it.
     ///
     /// # Errors
     /// [`Kind::Usage`] when the text is neither, [`Kind::Conflict`] when it means several images.
     pub fn find(&self, text: &str) -> Result<Option<Image>> {
+        let text = text.strip_prefix("containers-storage:").unwrap_or(text);
         let id = text.strip_prefix("sha256:").unwrap_or(text);
         let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if text.starts_with("sha256:") {
@@ -121,7 +122,7 @@ impl Images {
         let reference = match text.parse::<Reference>() {
             // A full id is longer than a tag-less name may look, but is one all the same.
             Err(_) if is_id => return self.by_id(id),
-            other => other?,
+            other => other.map_err(|e| Location::of_no_image(text).unwrap_or(e))?,
         };
         if let Some(image) = self.find_reference(&reference)? {
             return Ok(Some(image));
@@ -129,7 +130,8 @@ impl Images {
         if is_id && let Some(image) = self.by_id(id)? {
             return Ok(Some(image));
         }
-        patiently(|| self.in_any_registry(&reference))
+        let found = patiently(|| self.in_any_registry(&reference))?;
+        if found.is_none() { Location::of_no_image(text).map_or(Ok(None), Err) } else { Ok(found) }
     }
 
     /// As [`Images::find`], for one who cannot do without the image.

@@ -76,6 +76,8 @@ mod store;
 mod surroundings;
 mod system;
 mod top;
+mod transports;
+mod transports_others;
 mod update;
 mod userns;
 mod volume;

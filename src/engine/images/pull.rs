@@ -1,12 +1,13 @@
-//! Pulling missing or newer images from a registry.
+//! Pulling missing or newer images from a registry, and images from where a transport leads.
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
-use crate::image::{Image, Platform, Reference};
+use crate::image::{Image, Location, Platform, Reference};
 use crate::registry::{Places, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
 use std::collections::HashSet;
 
+mod file;
 mod leaf;
 mod message;
 
@@ -39,11 +40,22 @@ pub struct Wanted {
 
 impl Engine<'_> {
     /// Returns the image that `text` names (a name, an id or the beginning of one), pulling it first if the
-    /// policy says so.
+    /// policy says so. A transport leads to an image elsewhere, which is brought here whatever the policy: that is
+    /// about registries.
     ///
     /// # Errors
     /// It is not here and may not be pulled, or could not be pulled.
     pub fn ensure(&self, text: &str, wanted: &Wanted, report: &mut dyn FnMut(Message)) -> Result<Image> {
+        match Location::of(text)? {
+            None => {}
+            Some(Location::Stored(name)) => return self.store.images().need(&name),
+            Some(Location::File(location)) => {
+                let pulled = file::pull(self, &location, wanted, report);
+                let image = pulled.inspect_err(|error| self.tell_failed(text, error))?;
+                self.store.events().emit(Event::image_named(Action::Pull, image.id.as_str(), text));
+                return Ok(image);
+            }
+        }
         let platform = wanted.platform.as_ref();
         let here = match wanted.policy {
             PullPolicy::Always => None,
@@ -73,15 +85,17 @@ impl Engine<'_> {
         let reference: Reference = text.parse()?;
         let prepared = self.prepare(&reference, request);
         let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));
-        let pulled = pulled.inspect_err(|error| {
-            let told = Event::image_named(Action::PullError, "", text);
-            self.store.events().emit(Event { error: error.in_one_line(), ..told });
-        })?;
+        let pulled = pulled.inspect_err(|error| self.tell_failed(text, error))?;
         let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled, but has been removed again"));
         let image = self.store.images().find_reference(&pulled)?.ok_or_else(lost)?;
         let told = Event::image_named(Action::Pull, image.id.as_str(), &pulled.to_string());
         self.store.events().emit(told);
         Ok(image)
+    }
+
+    fn tell_failed(&self, text: &str, error: &Error) {
+        let told = Event::image_named(Action::PullError, "", text);
+        self.store.events().emit(Event { error: error.in_one_line(), ..told });
     }
 
     /// The tags of a repository, each once, in the registry's order; one that is not a valid name is kept as it is.

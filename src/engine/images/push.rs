@@ -1,4 +1,4 @@
-//! Pushing images to a registry.
+//! Pushing images to a registry, and to where a transport leads.
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
@@ -9,9 +9,11 @@ use crate::storage::events::{Action, Event};
 use serde::{Deserialize, Serialize};
 
 mod blobs;
+mod file;
 mod leaf;
 mod message;
 
+pub use file::FileRequest;
 pub use message::{Layer, Message};
 
 /// How images are pushed.

@@ -54,7 +54,8 @@ impl Several<'_> {
         let bytes = serde_json::to_vec(&index).context(Kind::Image, || "write an index")?;
         let digest = Digest::sha256_of(&bytes);
         sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
-        oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), self.names, sink)?;
+        let names: Vec<String> = self.names.iter().map(Reference::to_string).collect();
+        oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), &names, sink)?;
         Ok(digest)
     }
 }
