@@ -35,6 +35,7 @@ mod metadata;
 mod namespace;
 mod origin;
 mod plan;
+mod publish;
 pub mod request;
 mod results;
 mod scope;
@@ -82,7 +83,7 @@ pub fn build<'a>(
     if request.check == request::CheckRequest::Only {
         return Ok(built);
     }
-    let (mut results, mut layers, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut results, mut layers, mut keys, mut least) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for Planned { job, courses, .. } in planned {
         if !request.cache.from.is_empty() {
             vertices.during("importing cache", |_, _| {
@@ -99,6 +100,7 @@ pub fn build<'a>(
                     return Err(Stopped::of(job, failure));
                 }
             };
+        least.extend(state.steps.iter().cloned());
         let state = match request.layers {
             LayerRequest::Each => state,
             _ => vertices.during("squashing layers", |_, _| squash::squashed(&job, state))?,
@@ -112,7 +114,7 @@ pub fn build<'a>(
     vertices.during("exporting to image", |vertex, report| {
         let mut done = |what: String| report(Event::Progress { vertex, what, current: 0, total: Some(0) });
         done("exporting layers".to_owned());
-        export::export(request, &mut results, &mut built)?;
+        export::export(request, &mut results, &mut built, &mut done)?;
         built.images.iter().for_each(|(_, id)| done(format!("writing image {id}")));
         request.names.iter().for_each(|name| done(format!("naming to {name}")));
         Ok(())
@@ -120,7 +122,7 @@ pub fn build<'a>(
     if let Some((job, _)) = results.first()
         && !request.cache.to.is_empty()
     {
-        vertices.during("exporting cache", |_, _| elsewhere::export(job, &keys))?;
+        vertices.during("exporting cache", |_, _| elsewhere::export(job, &keys, &least))?;
     }
     if request.cache.discard {
         // Nothing says any more that they are needed.

@@ -18,6 +18,7 @@ mod common;
 mod lifecycle;
 mod peer;
 mod pull;
+mod push;
 mod rows;
 mod table;
 

@@ -63,11 +63,23 @@ pub(crate) fn row(bench: &Bench) -> Row {
 
 /// Milliseconds of some work. What others wrote is on the disk before it begins: a pull that syncs
 /// would write it too.
-fn settled(bench: &Bench, work: impl FnOnce()) -> f64 {
+pub(crate) fn settled(bench: &Bench, work: impl FnOnce()) -> f64 {
     assert!(Command::new("sync").arg("-f").arg(bench.env.path()).status().unwrap().success());
     let begun = Instant::now();
     work();
     begun.elapsed().as_secs_f64() * 1e3
+}
+
+/// Bytes that do not shrink.
+pub(crate) fn noisy(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    (0..length).map(|_| next()).collect()
 }
 
 /// The floor: the same bytes by gunzip and tar, one layer after the other, then syncfs.

@@ -5,6 +5,7 @@ use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, 
 use crate::lifecycle;
 use crate::peer::Podman;
 use crate::pull;
+use crate::push;
 use crate::table::{Row, median};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 33] = [
+pub(crate) const ROWS: [(&str, Measure); 36] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -29,6 +30,9 @@ pub(crate) const ROWS: [(&str, Measure); 33] = [
     ("`ps -a` with 1,000 containers (podman: 200)", ps),
     ("`volume ls` with 1,000, each in a container (podman: 200)", volume_ls),
     ("pull of a Debian image of 5 layers", pull::row),
+    ("push of a pulled image of 8 layers of 64 MiB to an empty registry", push::pulled),
+    ("push of a built layer of 500 MB", push::built),
+    ("push where everything is there", push::there),
     ("a published port, iperf3", published_port),
     ("memory besides the payload's (PSS)", memory),
     ("the same with health checks", lifecycle::memory_with_checks),

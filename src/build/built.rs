@@ -10,6 +10,8 @@ pub struct Built {
     pub images: Vec<(Platform, Digest)>,
     /// The index of several platforms.
     pub index: Option<Digest>,
+    /// The digest of what was pushed.
+    pub pushed: Option<Digest>,
     /// What the build checks found.
     pub warnings: Vec<Warning>,
 }

@@ -1,13 +1,18 @@
 //! Caches in other places: `--cache-from` and `--cache-to`.
 
 use super::job::Job;
-use super::request::CachePlace;
+use super::request::{CachePlace, CacheTarget};
+use crate::engine::build_cache::registry;
 use crate::engine::images::enter;
 use crate::error::{Context, Kind, Result};
 use crate::fork;
-use crate::image::Digest;
-use crate::storage::archive::{Source, export_cache, import_cache};
+use crate::image::{Digest, Reference};
+use crate::storage::archive::{Source, export_cache, import_cache, layout_cache};
 use std::fs::File;
+use std::path::Path;
+
+/// The tag of a cache in a repository of its own.
+const TAG: &str = "build-cache";
 
 /// Takes what is elsewhere into our own cache. A place that cannot be read is passed over, as in BuildKit: the build is
 /// slower then, and no other one.
@@ -16,40 +21,69 @@ pub(super) fn import(job: &Job<'_>) {
         return;
     }
     for place in &job.request.cache.from {
-        let CachePlace::Local(dir) = place else { continue };
-        let imported = fork::leaf::<(), ()>(
-            "cache",
-            &[job.running.descriptor()],
-            |_| {
-                let _maker = enter(job.store())?;
-                let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
-                let dir = File::open(dir).context(Kind::Usage, || "open the directory")?;
-                import_cache(job.store(), &Source::directory(dir.into()), &needs)
-            },
-            |()| {},
-        );
+        let imported = match place {
+            CachePlace::Local(dir) => of_directory(job, dir),
+            CachePlace::Registry(name) => of_registry(job, name),
+            CachePlace::Repository(name) => {
+                of_registry(job, &name.with_tag(TAG)).or_else(|_| of_registry(job, name))
+            }
+            CachePlace::Inline => Ok(()),
+        };
         if let Err(error) = imported {
-            log::warn!("--cache-from {}: it is not used: {}", dir.display(), error.in_one_line());
+            log::warn!("--cache-from {place}: it is not used: {}", error.in_one_line());
         }
     }
 }
 
-/// Writes the results of these steps to other places.
+fn of_directory(job: &Job<'_>, dir: &Path) -> Result<()> {
+    leaf(job, || {
+        let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
+        let dir = File::open(dir).context(Kind::Usage, || "open the directory")?;
+        let source = Source::directory(dir.into());
+        import_cache(job.store(), &layout_cache(&source)?, &|blob| source.cached(blob), &needs)
+    })
+}
+
+fn of_registry(job: &Job<'_>, name: &Reference) -> Result<()> {
+    let prepared = job.engine.prepare(name, &job.request.registry)?;
+    leaf(job, || {
+        let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
+        registry::take(job.store(), &prepared, &needs)
+    })
+}
+
+/// Writes results of steps to other places: those of all steps, or of those alone that led to the image.
 ///
 /// # Errors
-/// A directory that cannot be written.
-pub(super) fn export(job: &Job<'_>, steps: &[Digest]) -> Result<()> {
-    for place in &job.request.cache.to {
-        let CachePlace::Local(dir) = place else { continue };
-        fork::leaf::<(), ()>(
-            "cache",
-            &[job.running.descriptor()],
-            |_| {
-                let _maker = enter(job.store())?;
-                export_cache(job.store(), steps, dir)
-            },
-            |()| {},
-        )?;
+/// A directory that cannot be written, a registry that refuses.
+pub(super) fn export(job: &Job<'_>, all: &[Digest], least: &[Digest]) -> Result<()> {
+    for CacheTarget { place, least: of_image } in &job.request.cache.to {
+        let steps = if *of_image { least } else { all };
+        match place {
+            CachePlace::Local(dir) => leaf(job, || export_cache(job.store(), steps, dir))?,
+            CachePlace::Registry(name) => to_registry(job, name, steps)?,
+            CachePlace::Repository(name) => to_registry(job, &name.with_tag(TAG), steps)?,
+            // It has gone with the image.
+            CachePlace::Inline => {}
+        }
     }
     Ok(())
+}
+
+fn to_registry(job: &Job<'_>, name: &Reference, steps: &[Digest]) -> Result<()> {
+    let prepared = job.engine.prepare_push(name, &job.request.registry)?;
+    leaf(job, || registry::send(job.store(), &prepared, steps))
+}
+
+/// Does something in a leaf, inside the user namespace.
+fn leaf(job: &Job<'_>, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    fork::leaf::<(), ()>(
+        "cache",
+        &[job.running.descriptor()],
+        |_| {
+            let _maker = enter(job.store())?;
+            work()
+        },
+        |()| {},
+    )
 }

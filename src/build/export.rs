@@ -4,6 +4,7 @@ use super::built::Built;
 use super::image;
 use super::job::Job;
 use super::metadata::apply_changes;
+use super::publish::publish;
 use super::request::{BuildRequest, Destination, Output};
 use super::selected::Stack;
 use super::state::State;
@@ -23,7 +24,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 
-/// Does with the results, one for each platform, what the request says, and notes the images.
+/// Does with the results, one for each platform, what the request says, and notes the images. `told` hears of a push.
 ///
 /// # Errors
 /// When one cannot be written.
@@ -31,6 +32,7 @@ pub(super) fn export(
     request: &BuildRequest,
     results: &mut [(Job<'_>, State)],
     built: &mut Built,
+    told: &mut dyn FnMut(String),
 ) -> Result<()> {
     for (_, state) in results.iter_mut() {
         apply_changes(state, &request.changes);
@@ -41,7 +43,11 @@ pub(super) fn export(
     };
     for output in outputs {
         match output {
-            Output::Image => built.images = recorded(request, results)?,
+            Output::Image => record(request, results, built)?,
+            Output::Push { names, form } => {
+                record(request, results, built)?;
+                publish(request, results, built, (names, *form), told)?;
+            }
             Output::Local(dir) => {
                 for (job, state) in &*results {
                     let dir =
@@ -64,6 +70,14 @@ pub(super) fn export(
 /// The name of a platform's directory, as BuildKit has it: `linux_arm64`.
 fn below(label: &str) -> String {
     label.replace('/', "_")
+}
+
+/// Records the images, unless that is done.
+fn record(request: &BuildRequest, results: &[(Job<'_>, State)], built: &mut Built) -> Result<()> {
+    if built.images.is_empty() {
+        built.images = recorded(request, results)?;
+    }
+    Ok(())
 }
 
 /// Records the images. A name is one image's: this machine's platform has it, or else the first.

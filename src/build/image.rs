@@ -6,10 +6,11 @@
 
 use super::job::Job;
 use super::key;
+use super::request::CachePlace;
 use super::state::{Layer, State};
 use crate::error::Result;
 use crate::image::{Digest, ImageConfig, Reference};
-use crate::storage::archive::{RecordImage, record_image};
+use crate::storage::archive::{RecordImage, inline_cache, record_image};
 use crate::storage::build::{StepKind, StepRecord};
 use crate::storage::layers::Adopted;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -20,7 +21,11 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When a layer is gone, or the disk is full.
 pub(super) fn record(job: &Job<'_>, state: &State, names: &[Reference]) -> Result<Digest> {
-    let config = dated(job, configuration(job, state))?;
+    let mut config = configuration(job, state);
+    if job.request.cache.to.iter().any(|to| to.place == CachePlace::Inline) {
+        config.build_cache = Some(inline_cache(job.store(), &state.steps, job.time())?);
+    }
+    let config = dated(job, config)?;
     let mut annotations = job.request.changes.annotations.clone();
     if let Some(created) = config.created.clone().filter(|_| job.request.changes.created_annotation) {
         annotations.entry("org.opencontainers.image.created".to_owned()).or_insert(created);

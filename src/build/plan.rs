@@ -10,7 +10,7 @@ use super::files::{Ignore, IgnorePlaces, PathIn};
 use super::graph::Graph;
 use super::job::Job;
 use super::language::{self, BaseImage, CheckContext, Containerfile, Does, Word};
-use super::request::{BuildRequest, CachePlace, CheckRequest, ContextSource, NamedContext, Output};
+use super::request::{BuildRequest, CheckRequest, ContextSource, NamedContext, Output};
 use super::scope::Scope;
 use super::sources::Progress;
 use super::sources::containerfile::{self, DOCKER_NAMES, NAMES, Origin as Place, Search, Text};
@@ -123,10 +123,6 @@ pub(super) fn supported(request: &BuildRequest) -> Result<()> {
             return Err(Error::new(Kind::Usage, "docker's archive holds no index of several platforms")
                 .hint("Write an OCI archive: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE ."));
         }
-    }
-    let elsewhere = |place: &&CachePlace| !matches!(place, CachePlace::Local(_));
-    if request.cache.from.iter().find(elsewhere).or(request.cache.to.iter().find(elsewhere)).is_some() {
-        log::warn!("caches in images and registries are not used: only type=local has an effect");
     }
     if request.cache.discard && !request.cache.to.is_empty() {
         return Err(Error::new(

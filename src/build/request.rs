@@ -9,7 +9,7 @@ use crate::plan::security::SecurityRequest;
 use crate::registry::{PullRequest, WebTrust};
 use crate::spec::network::{DnsSpec, HostEntry};
 use crate::spec::{DeviceSpec, NetworkMode, Resources};
-use crate::storage::archive::Family;
+use crate::storage::archive::{Family, OutgoingForm};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -160,7 +160,7 @@ pub struct CacheRequest {
     /// `--cache-from`.
     pub from: Vec<CachePlace>,
     /// `--cache-to`.
-    pub to: Vec<CachePlace>,
+    pub to: Vec<CacheTarget>,
     /// `--cache-ttl` in seconds: older results are not used.
     pub max_age: Option<u64>,
     /// `--layers=false`: no result of a step is kept, either.
@@ -174,11 +174,33 @@ impl CacheRequest {
     }
 }
 
+/// A cache to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheTarget {
+    /// Where.
+    pub place: CachePlace,
+    /// Only the steps that led to the image, and not those of other stages: `mode=min`.
+    pub least: bool,
+}
+
+impl std::fmt::Display for CachePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CachePlace::Registry(name) => write!(f, "{name}"),
+            CachePlace::Repository(name) => f.write_str(&name.repository()),
+            CachePlace::Local(dir) => write!(f, "{}", dir.display()),
+            CachePlace::Inline => f.write_str("type=inline"),
+        }
+    }
+}
+
 /// Where a cache is, apart from our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CachePlace {
-    /// `type=registry,ref=NAME`, or an image's name alone.
+    /// `type=registry,ref=NAME`, or a name with a tag alone.
     Registry(Reference),
+    /// A name without a tag alone: a repository for caches, or an image with a cache in it.
+    Repository(Reference),
     /// `type=local,src=DIR` or `dest=DIR`, absolute.
     Local(PathBuf),
     /// `type=inline`: in the image's configuration.
@@ -265,6 +287,13 @@ impl TimeRequest {
 pub enum Output {
     /// An image in the store, under the names of the request.
     Image,
+    /// The same, and in a registry.
+    Push {
+        /// The names there; each has a registry.
+        names: Vec<Reference>,
+        /// What it is to be there.
+        form: OutgoingForm,
+    },
     /// Its files in a directory, absolute, which is made.
     Local(PathBuf),
     /// Its files as an archive.

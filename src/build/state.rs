@@ -65,7 +65,8 @@ impl State {
             .map(|(chain, diff_id)| Layer { chain: chain.clone(), diff_id: diff_id.clone(), archive: None })
             .collect();
         State {
-            config: image.config.clone(),
+            // What made it says nothing of what is made of it.
+            config: ImageConfig { build_cache: None, ..image.config.clone() },
             layers,
             base: Some(image.id.clone()),
             arguments: Vec::new(),

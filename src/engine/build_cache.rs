@@ -2,6 +2,7 @@
 
 mod filter;
 mod record;
+pub mod registry;
 
 pub use filter::Filters;
 pub use record::Record;

@@ -31,6 +31,9 @@ pub struct ImageConfig {
     /// How it was built, one entry per step.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_default")]
     pub history: Vec<HistoryEntry>,
+    /// The steps that made it, for builds elsewhere (`--cache-to type=inline`).
+    #[serde(rename = "vnd.coracle.build-cache.v1", skip_serializing_if = "Option::is_none")]
+    pub build_cache: Option<serde_json::Value>,
 }
 
 /// The `rootfs` member of an image configuration.

@@ -72,6 +72,13 @@ impl Reference {
         Reference { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// The same repository by this tag only; one that is no tag is left out.
+    #[must_use]
+    pub fn with_tag(&self, tag: &str) -> Reference {
+        let tag = Some(tag.to_owned()).filter(|tag| valid_tag(tag));
+        Reference { tag, digest: None, ..self.clone() }
+    }
+
     /// `registry/path` without tag and digest.
     pub fn repository(&self) -> String {
         match &self.registry {

@@ -13,7 +13,7 @@ use super::http::{Ask, Session};
 use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
-use super::retry::{Tries, Trouble};
+use super::retry::{RetryPolicy, Tries, Trouble};
 use super::runner::block_on;
 use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
@@ -249,24 +249,7 @@ impl Fetcher<'_> {
         what: &str,
         promised: Option<&Digest>,
     ) -> Result<(Vec<u8>, Option<String>)> {
-        let accept = manifest::accept();
-        let ask = Ask { accept: Some(&accept), ..Ask::default() };
-        let mut tries = Tries::new(self.prepared.retry);
-        let (bytes, content_type, header) = retrying(&mut tries, self.report, async || {
-            let mut response = session.get(&format!("manifests/{what}"), ask).await?;
-            let text =
-                |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-            let (content_type, header) = (text("content-type"), text("docker-content-digest"));
-            let named = format!("the manifest of {}", session.endpoint.reference);
-            let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
-            Ok((bytes, content_type, header))
-        })
-        .await?;
-        let header = header.and_then(|h| h.parse::<Digest>().ok());
-        for digest in promised.into_iter().chain(&header) {
-            verify("manifest", digest, &bytes)?;
-        }
-        Ok((bytes, content_type))
+        fetch_manifest(session, what, promised, self.prepared.retry, self.report).await
     }
 
     async fn config(&self, session: &Session, image: &ImageManifest) -> Result<Vec<u8>> {
@@ -337,6 +320,36 @@ impl Fetcher<'_> {
     }
 }
 
+/// A manifest's bytes, verified, and the type they were sent as.
+///
+/// # Errors
+/// The registry does not have it, or has another one than was promised.
+pub(super) async fn fetch_manifest(
+    session: &Session,
+    what: &str,
+    promised: Option<&Digest>,
+    retry: RetryPolicy,
+    report: &dyn Fn(Event),
+) -> Result<(Vec<u8>, Option<String>)> {
+    let accept = manifest::accept();
+    let ask = Ask { accept: Some(&accept), ..Ask::default() };
+    let mut tries = Tries::new(retry);
+    let (bytes, content_type, header) = retrying(&mut tries, report, async || {
+        let mut response = session.get(&format!("manifests/{what}"), ask).await?;
+        let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (content_type, header) = (text("content-type"), text("docker-content-digest"));
+        let named = format!("the manifest of {}", session.endpoint.reference);
+        let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
+        Ok((bytes, content_type, header))
+    })
+    .await?;
+    let header = header.and_then(|h| h.parse::<Digest>().ok());
+    for digest in promised.into_iter().chain(&header) {
+        verify("manifest", digest, &bytes)?;
+    }
+    Ok((bytes, content_type))
+}
+
 /// A layer's thread: from the channel into the sink. A channel that ends early drops the sink.
 fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result<()> {
     while let Some(part) = from.blocking_recv() {
@@ -349,7 +362,7 @@ fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result
 }
 
 /// Compares bytes with a promised digest.
-fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
+pub(super) fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
     let found = digest.of_same_kind(bytes);
     if found == *digest {
         return Ok(());

@@ -163,6 +163,11 @@ fn is_index(media_type: &str) -> bool {
     matches!(media_type, types::OCI_IMAGE_INDEX_MEDIA_TYPE | types::IMAGE_MANIFEST_LIST_MEDIA_TYPE)
 }
 
+/// Whether a document came as an index.
+pub(super) fn is_sent_as_index(content_type: Option<&str>) -> bool {
+    header_type(content_type).is_some_and(|sent| is_index(&sent))
+}
+
 fn is_schema1(media_type: &str) -> bool {
     matches!(
         media_type,

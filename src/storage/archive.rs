@@ -41,6 +41,8 @@ pub use manifest::{Descriptor, Family, Manifest};
 pub use outgoing::{LayerBytes, Outgoing, OutgoingForm, OutgoingLayer};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory, save_oci_archive};
-pub use several::Several;
+pub use several::{Several, index_of};
 pub use source::Source;
-pub use steps::{export_cache, import_cache};
+pub use steps::{
+    FoundCache, OutgoingCache, export_cache, import_cache, inline_cache, layout_cache, registry_cache,
+};

@@ -22,8 +22,8 @@ use std::thread;
 
 /// Bytes of a block for gzip.
 const GZIP_BLOCK: usize = 512 << 10;
-/// Bytes of a block for zstd, whose window at the usual levels is not larger.
-const ZSTD_BLOCK: usize = 4 << 20;
+/// Bytes of a block for zstd: so few that many threads with a block each take little memory.
+const ZSTD_BLOCK: usize = 1 << 20;
 /// What deflate can look back at, in bytes.
 const WINDOW: usize = 32 << 10;
 /// Most threads.

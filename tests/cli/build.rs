@@ -14,6 +14,7 @@ mod mounts;
 mod outputs;
 mod platforms;
 mod projects;
+mod published;
 mod squash;
 
 use crate::common::{Output, TestEnv, eventually};

@@ -60,6 +60,8 @@ mod ps;
 mod pull;
 mod pull_credentials;
 mod pull_faults;
+mod push;
+mod push_faults;
 mod reliability;
 mod restart_policy;
 mod rm;

@@ -335,9 +335,9 @@ fn a_registry_may_be_its_own_authority() {
 }
 
 /// A registry that speaks TLS only.
-struct TlsRegistry {
+pub(crate) struct TlsRegistry {
     process: std::process::Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for TlsRegistry {
@@ -347,7 +347,7 @@ impl Drop for TlsRegistry {
     }
 }
 
-fn tls_registry(made: &Path, extra: &str) -> Option<TlsRegistry> {
+pub(crate) fn tls_registry(made: &Path, extra: &str) -> Option<TlsRegistry> {
     let program = which("docker-registry")?;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -373,7 +373,7 @@ fn tls_registry(made: &Path, extra: &str) -> Option<TlsRegistry> {
 }
 
 /// An authority, a server's and a client's certificate.
-fn certificates(env: &TestEnv, dir: &Path) {
+pub(crate) fn certificates(env: &TestEnv, dir: &Path) {
     let script = r#"set -e
         openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests-ca -keyout ca.pem -out ca.crt \
             -addext basicConstraints=critical,CA:TRUE

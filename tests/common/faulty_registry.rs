@@ -2,7 +2,9 @@
 //!
 //! One thread per connection, HTTP/1.1 with keep-alive, plain `std`. Every request is noted, so that a
 //! test can look at what was sent where. Rules are tried in the order they were added; the first whose
-//! text occurs in the request's path, and that has not been used up, decides.
+//! text occurs in the request's method and path (`PATCH /v2/x/`), and that has not been used up, decides.
+
+mod uploads;
 
 use super::{Layer, sha256_hex};
 use serde_json::json;
@@ -24,12 +26,18 @@ pub(crate) enum Fault {
     Stall(usize),
     /// The end of the connection before any answer.
     Hang,
+    /// As `Hang`, after the request was done.
+    Mute,
     /// Another body of the same kind; its length is announced.
     Body(Vec<u8>),
     /// `Range` is ignored: the whole body with status 200.
     NoRange,
     /// 307 to this URL.
     Redirect(String),
+    /// This many bytes of the request's body are taken, then the connection ends.
+    CutBody(usize),
+    /// As `CutBody`, but the connection stays open and silent until [`FaultyRegistry::release`].
+    StallBody(usize),
 }
 
 /// How the registry asks for authorization.
@@ -76,6 +84,7 @@ struct State {
     tokens: HashMap<String, usize>,
     seen: Vec<Seen>,
     released: bool,
+    uploads: uploads::Uploads,
 }
 
 #[derive(Debug)]
@@ -175,6 +184,26 @@ impl FaultyRegistry {
         self.shared.changed.notify_all();
     }
 
+    /// Loses uploads whose connection breaks.
+    pub(crate) fn forget_uploads(&self) {
+        self.shared.state().uploads.forgetful = true;
+    }
+
+    /// A blob that it has.
+    pub(crate) fn blob(&self, digest: &str) -> Option<Vec<u8>> {
+        self.shared.state().blobs.get(digest).cloned()
+    }
+
+    /// A manifest that it has, by `repository/manifests/tag`.
+    pub(crate) fn manifest(&self, name: &str) -> Option<Vec<u8>> {
+        self.shared.state().manifests.get(name).map(|(_, bytes)| bytes.clone())
+    }
+
+    /// How many requests had this method and this text in their path.
+    pub(crate) fn count_of(&self, method: &str, text: &str) -> usize {
+        self.seen().iter().filter(|s| s.method == method && s.path.contains(text)).count()
+    }
+
     /// Asks for authorization from now on; the token server accepts `secret` (the whole value of
     /// `Authorization`, or a refresh token), or everybody.
     pub(crate) fn require(&self, auth: Auth, secret: Option<&str>) {
@@ -243,19 +272,50 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         while let Some(request) = read_request(&mut reader) {
             let fault = self.note(&request);
-            if self.answer(stream, &request, fault).is_none() {
+            if self.serve_one(&mut reader, request, fault).is_none() {
                 break;
             }
         }
         let _ = stream.shutdown(Shutdown::Both);
     }
 
+    /// Reads the body of one request, and answers it; `None` ends the connection.
+    fn serve_one(
+        &self,
+        reader: &mut BufReader<&TcpStream>,
+        mut request: Seen,
+        fault: Option<Fault>,
+    ) -> Option<()> {
+        if let Some(Fault::CutBody(most) | Fault::StallBody(most)) = fault {
+            let mut bytes = vec![0; most];
+            read_body(reader, &request, Some(&mut bytes))?;
+            self.state().uploads.cut(&request.path, &bytes);
+            if matches!(fault, Some(Fault::StallBody(_))) {
+                self.wait_for_release();
+            }
+            return None;
+        }
+        let bytes = read_body(reader, &request, None)?;
+        request.body = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some(seen) = self.state().seen.iter_mut().rfind(|seen| seen.path == request.path) {
+            seen.body.clone_from(&request.body);
+        }
+        self.answer(reader.get_ref(), &request, &bytes, fault)
+    }
+
+    fn wait_for_release(&self) {
+        let mut state = self.state();
+        while !state.released {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     fn note(&self, request: &Seen) -> Option<Fault> {
         let mut state = self.state();
         state.seen.push(request.clone());
         self.changed.notify_all();
-        let rule =
-            state.rules.iter_mut().find(|(text, left, _)| *left > 0 && request.path.contains(text.as_str()));
+        let line = format!("{} {}", request.method, request.path);
+        let rule = state.rules.iter_mut().find(|(text, left, _)| *left > 0 && line.contains(text.as_str()));
         rule.map(|(_, left, fault)| {
             *left -= 1;
             fault.clone()
@@ -263,13 +323,17 @@ impl Shared {
     }
 
     /// Answers one request; `None` ends the connection.
-    fn answer(&self, stream: &TcpStream, request: &Seen, fault: Option<Fault>) -> Option<()> {
+    fn answer(&self, stream: &TcpStream, request: &Seen, bytes: &[u8], fault: Option<Fault>) -> Option<()> {
         let mut ranges = true;
         let mut answer = None;
         let mut limit = usize::MAX;
         let mut stall = false;
+        if matches!(fault, Some(Fault::Mute)) {
+            uploads::answer(&mut self.state(), request, bytes);
+            return None;
+        }
         match fault {
-            None => {}
+            None | Some(Fault::Mute | Fault::CutBody(_) | Fault::StallBody(_)) => {}
             Some(Fault::Hang) => return None,
             Some(Fault::NoRange) => ranges = false,
             Some(Fault::Status(status, headers, body)) => {
@@ -282,7 +346,10 @@ impl Shared {
         }
         let answer = match answer.or_else(|| self.refuse(request)) {
             Some(answer) => answer,
-            None => self.content(request, ranges),
+            None => {
+                let changed = uploads::answer(&mut self.state(), request, bytes);
+                changed.unwrap_or_else(|| self.content(request, ranges))
+            }
         };
         let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
         for (name, value) in &answer.headers {
@@ -297,10 +364,7 @@ impl Shared {
         let sent = answer.body.len().min(limit);
         stream.write_all(&answer.body[..sent]).ok()?;
         if stall {
-            let mut state = self.state();
-            while !state.released {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
+            self.wait_for_release();
         }
         (limit == usize::MAX).then_some(())
     }
@@ -422,8 +486,37 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Seen { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(Seen { method, path, headers, body: String::new() })
+}
+
+/// Reads a body, or as much of it as has room in `part`. `None` when the connection ended before.
+fn read_body(
+    reader: &mut BufReader<&TcpStream>,
+    request: &Seen,
+    part: Option<&mut Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let most = part.as_ref().map(|part| part.len());
+    let mut body = Vec::new();
+    if request.header("transfer-encoding") == Some("chunked") {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let size = usize::from_str_radix(line.trim(), 16).ok()?;
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            body.extend_from_slice(&chunk[..size]);
+            if size == 0 || most.is_some_and(|most| body.len() >= most) {
+                break;
+            }
+        }
+        body.truncate(most.unwrap_or(usize::MAX));
+    } else {
+        let length = request.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+        body.resize(most.map_or(length, |most: usize| most.min(length)), 0);
+        reader.read_exact(&mut body).ok()?;
+    }
+    if let Some(part) = part {
+        part.clone_from(&body);
+    }
+    Some(body)
 }

@@ -103,12 +103,15 @@ pub struct ResultArgs {
     #[arg(long, value_name = "REFERENCE")]
     pub manifest: Option<Reference>,
     /// Also write the result elsewhere: DIR (its files), - (its files as an archive on standard output), or
-    /// type=local|tar|oci|docker|image|cacheonly,dest=PATH
+    /// type=local|tar|oci|docker|image|registry|cacheonly,dest=PATH
     #[arg(short, long, value_name = "DIR|-|KEY=VALUE,...")]
     pub output: Vec<OutputArg>,
     /// Put the image into the store, which is the default, also where --output asks for something else
     #[arg(long)]
     pub load: bool,
+    /// Push the image to the registries of its names, as with --output type=registry
+    #[arg(long)]
+    pub push: bool,
     /// Form of the manifest: oci, or docker; the default is $BUILDAH_FORMAT or oci, and docker when called as docker
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
@@ -224,11 +227,12 @@ pub struct CacheArgs {
     /// Use no results of earlier builds for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
-    /// Also use results that are elsewhere: type=local,src=DIR, as --cache-to has written it. Images and
-    /// type=registry,ref=NAME are accepted, and have no effect yet
+    /// Also use results that are elsewhere, as --cache-to has written them: type=local,src=DIR, or type=registry,ref=NAME
+    /// or NAME, which may be an image with an inline cache
     #[arg(long, value_name = "IMAGE|KEY=VALUE,...")]
     pub cache_from: Vec<CacheArg>,
-    /// Also keep results elsewhere: type=local,dest=DIR. type=inline is accepted, and has no effect yet
+    /// Also keep results elsewhere: type=local,dest=DIR, type=registry,ref=NAME or NAME, or type=inline, in the image;
+    /// with mode=min only those of the image's own stages, with mode=max all
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub cache_to: Vec<CacheArg>,
     /// Use only results that are not older than this, such as 24h; 0 is as --no-cache

@@ -3,6 +3,9 @@
 use super::values::fields;
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
+use crate::image::media::Compression;
+use crate::storage::archive::OutgoingForm;
+use crate::storage::compress::Recipe;
 use crate::text::boolean;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -18,6 +21,8 @@ pub struct OutputArg {
     pub rewrite: bool,
     /// `annotation.KEY=VALUE`.
     pub annotations: Vec<(String, String)>,
+    /// `compression`, `compression-level` and `force-compression`: how layers are pushed.
+    pub packing: OutgoingForm,
 }
 
 /// The form of a result.
@@ -35,6 +40,8 @@ pub enum Form {
     Docker(Place),
     /// An image in the store.
     Image,
+    /// An image in the store and in a registry.
+    Push,
     /// Nothing but the cache.
     Nothing,
 }
@@ -55,26 +62,26 @@ impl From<&str> for Place {
 }
 
 const HINT: &str = "Write DIR, - (an archive on standard output), or type=TYPE,dest=PATH with one of the types local, \
-                    tar, oci, docker, image and cacheonly.";
-
-/// Why nothing is pushed, and what to do.
-pub(super) fn no_push(what: &str) -> Error {
-    Error::new(Kind::Usage, format!("{what}: pushing images is not supported yet")).hint(
-        "Use another tool for it: coracle save -o FILE IMAGE; skopeo copy docker-archive:FILE docker://IMAGE",
-    )
-}
+                    tar, oci, docker, image, registry and cacheonly.";
 
 impl FromStr for OutputArg {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
         let wrong = |why: String| Error::new(Kind::Usage, format!("{s:?}: {why}")).hint(HINT);
-        let plain = |form| OutputArg { form, names: Vec::new(), rewrite: false, annotations: Vec::new() };
+        let plain = |form| OutputArg {
+            form,
+            names: Vec::new(),
+            rewrite: false,
+            annotations: Vec::new(),
+            packing: OutgoingForm::default(),
+        };
         // A path may have an equals sign.
         if !s.contains(',') && !s.starts_with("type=") && !s.is_empty() {
             let whole = s == "-";
             return Ok(plain(if whole { Form::Tar(Place::Stdout) } else { Form::Local(s.into()) }));
         }
-        let (mut kind, mut dest, mut tar) = (None, None, true);
+        let (mut kind, mut dest, mut tar, mut push) = (None, None, true, false);
+        let (mut compression, mut level, mut force) = (None, None, None);
         let mut made = plain(Form::Nothing);
         for (key, value) in fields(s, HINT)? {
             let truth =
@@ -86,11 +93,23 @@ impl FromStr for OutputArg {
                     let names = value.split(',').map(str::parse).collect::<Result<Vec<Reference>>>()?;
                     made.names.extend(names);
                 }
-                "push" => {
-                    if truth()? {
-                        return Err(no_push("push=true"));
-                    }
+                "push" => push = truth()?,
+                "compression" => {
+                    compression = Some(match value.as_str() {
+                        "gzip" => Compression::Gzip,
+                        "zstd" => Compression::Zstd,
+                        _ => {
+                            return Err(wrong(format!(
+                                "layers are compressed by gzip or zstd, not by {value:?}"
+                            )));
+                        }
+                    });
                 }
+                "compression-level" => {
+                    let number = value.parse();
+                    level = Some(number.map_err(|_| wrong(format!("{key} {value:?} is not a number")))?);
+                }
+                "force-compression" => force = Some(truth()?),
                 "tar" => tar = truth()?,
                 "rewrite-timestamp" => made.rewrite = truth()?,
                 // What is the case anyway.
@@ -119,12 +138,20 @@ impl FromStr for OutputArg {
             "oci" => Form::Oci(place),
             "docker" if !tar => return Err(wrong("docker's archive is a file".to_owned())),
             "docker" if dest.is_some() => Form::Docker(place),
+            "image" if push => Form::Push,
             "docker" | "image" => Form::Image,
+            "registry" => Form::Push,
             "cacheonly" => Form::Nothing,
-            "registry" => return Err(no_push("type=registry")),
             _ => return Err(wrong(format!("there is no output of type {kind:?}"))),
         };
-        if dest.is_some() && matches!(made.form, Form::Image | Form::Nothing) {
+        if compression.is_some() || level.is_some() {
+            made.packing.recipe = Some(Recipe::new(compression.unwrap_or(Compression::Gzip), level)?);
+        }
+        made.packing.recompress = force.unwrap_or_default();
+        if push && made.form != Form::Push {
+            return Err(wrong(format!("an output of type {kind} is not pushed")));
+        }
+        if dest.is_some() && matches!(made.form, Form::Image | Form::Push | Form::Nothing) {
             return Err(wrong(format!("an output of type {kind} has no destination")));
         }
         Ok(made)
@@ -153,6 +180,8 @@ mod tests {
             ("type=docker,dest=x", Form::Docker(file("x"))),
             ("type=docker", Form::Image),
             ("type=image,push=false,unpack=true", Form::Image),
+            ("type=image,push=true", Form::Push),
+            ("type=registry,compression=zstd", Form::Push),
             ("type=cacheonly", Form::Nothing),
         ] {
             assert_eq!(text.parse::<OutputArg>().unwrap().form, form, "{text}");
@@ -170,8 +199,8 @@ mod tests {
             "type=local",
             "type=local,dest=-",
             "type=wat,dest=x",
-            "type=registry",
-            "type=image,push=true",
+            "type=registry,compression=lz4",
+            "type=tar,push=true",
             "type=image,dest=x",
             "type=oci,tar=false",
             "type=docker,tar=false,dest=x",

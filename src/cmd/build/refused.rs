@@ -1,7 +1,6 @@
 //! Options of podman's and docker's builds that change nothing here, or that cannot be had, each with the reason. They
 //! are hidden from the help.
 
-use super::output::no_push;
 use crate::cmd::options::refused::{Accepted, Never, because, only};
 use crate::cmd::options::switch::switchable;
 use crate::error::{Error, Kind, Result};
@@ -13,11 +12,6 @@ const MAPS: &str = "images are built with the ids that all containers of your ac
 const WINDOWS: &str = "it exists only for Windows images";
 const SBOM: &str = "no list of an image's contents is made";
 const SBOM_HINT: &str = "Use a scanner on the image that was built: coracle save -o FILE IMAGE";
-
-fn truth(text: &str) -> Result<bool> {
-    crate::text::boolean(text)
-        .ok_or_else(|| Error::new(Kind::Usage, format!("{text:?} is neither true nor false")))
-}
 
 /// `--attest type=sbom|provenance[,disabled=true]`: what is switched off is not missed.
 fn attestation(text: &str) -> Result<Accepted> {
@@ -45,19 +39,10 @@ fn entitlement(text: &str) -> Result<Accepted> {
     }
 }
 
-/// `--push`, unless it is `--push=false`.
-fn push(text: &str) -> Result<Accepted> {
-    if truth(text)? { Err(no_push("--push")) } else { Ok(Accepted) }
-}
-
 /// What is refused, and what is accepted and changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(mut_args = switchable)]
 pub struct RefusedArgs {
-    /// Push
-    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_parser = push)]
-    pub push: Option<Accepted>,
     /// Compress the context; no effect, as it is sent nowhere
     #[arg(long, hide = true)]
     pub compress: bool,

@@ -6,22 +6,22 @@ use super::options::{
 };
 use super::output::{Form, OutputArg, Place};
 use super::secrets::{agent, secrets};
-use super::values::{AnnotationArg, CacheAt, ContextArg, ContextValue, usage, variable};
+use super::values::{AnnotationArg, CacheArg, CacheAt, ContextArg, ContextValue, usage, variable};
 use crate::build::request::{
-    BuildRequest, CachePlace, CacheRequest, Changes, CheckRequest, ContextSource, Destination, LayerRequest,
-    NamedContext, Output, RunRequest, Stream, TimeRequest,
+    BuildRequest, CachePlace, CacheRequest, CacheTarget, Changes, CheckRequest, ContextSource, Destination,
+    LayerRequest, NamedContext, Output, RunRequest, Stream, TimeRequest,
 };
 use crate::cmd::options::devices::{self, DeviceArgs};
 use crate::cmd::options::{files, request::confinement};
 use crate::engine::images::pull::PullPolicy;
-use crate::error::{Context, Kind, Result, phrases};
+use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host::Caller;
-use crate::image::{Platform, Reference};
+use crate::image::{Digest, Platform, Reference};
 use crate::plan::Request;
 use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::mount::SourceArg;
 use crate::registry::PullRequest;
-use crate::storage::archive::Family;
+use crate::storage::archive::{Family, OutgoingForm};
 use crate::text::boolean;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -93,7 +93,7 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         pull: pull(&args.base),
         secrets: secrets(args.source.secret, caller)?,
         ssh: args.source.ssh.into_iter().map(|arg| agent(arg, caller)).collect::<Result<_>>()?,
-        cache: cache(args.cache, discard, caller)?,
+        cache: cache(args.cache, discard, caller, docker)?,
         jobs: args.steps.jobs.filter(|jobs| *jobs > 0),
         run: steps(args.steps, &registry, caller)?,
         registry,
@@ -245,7 +245,7 @@ fn outputs(args: &ResultArgs, caller: &Caller, docker: bool) -> Result<Vec<Outpu
     }
     let file = |place: &Place| destination(place, caller);
     let mut outputs = Vec::new();
-    for OutputArg { form, .. } in &args.output {
+    for OutputArg { form, packing, .. } in &args.output {
         outputs.push(match form {
             Form::Local(dir) => Output::Local(caller.cwd.join(dir)),
             Form::Tar(place) => Output::Tar(file(place)?),
@@ -255,8 +255,14 @@ fn outputs(args: &ResultArgs, caller: &Caller, docker: bool) -> Result<Vec<Outpu
             }
             Form::Docker(place) => Output::Docker(file(place)?),
             Form::Image => Output::Image,
+            Form::Push => Output::Push { names: pushed(&names_of(args), docker)?, form: *packing },
             Form::Nothing => Output::Nothing,
         });
+    }
+    let pushes = |output: &Output| matches!(output, Output::Push { .. });
+    if args.push && !outputs.iter().any(pushes) {
+        let names = pushed(&names_of(args), docker)?;
+        outputs.push(Output::Push { names, form: OutgoingForm::default() });
     }
     // To podman, files are exported besides.
     let exported = |output: &Output| matches!(output, Output::Local(_) | Output::Tar(_));
@@ -264,6 +270,31 @@ fn outputs(args: &ResultArgs, caller: &Caller, docker: bool) -> Result<Vec<Outpu
         outputs.push(Output::Image);
     }
     Ok(outputs)
+}
+
+/// All names that were written.
+fn names_of(args: &ResultArgs) -> Vec<Reference> {
+    let of_outputs = args.output.iter().flat_map(|output| &output.names);
+    args.tag.iter().chain(&args.manifest).chain(of_outputs).cloned().collect()
+}
+
+/// The names that the image is pushed to.
+fn pushed(names: &[Reference], docker: bool) -> Result<Vec<Reference>> {
+    if names.is_empty() {
+        return Err(usage("tag is needed when pushing to registry")
+            .hint("Name it: coracle build --push -t REGISTRY/NAME:TAG ."));
+    }
+    let one = |name: &Reference| match name.registry() {
+        Some(_) => name.as_new_name(),
+        None if docker => name.qualify("docker.io").as_new_name(),
+        None => Err(no_registry(name)),
+    };
+    names.iter().map(one).collect()
+}
+
+fn no_registry(name: &Reference) -> Error {
+    usage(format!("{name} names no registry to push to"))
+        .hint("Name it: coracle build --push -t REGISTRY/NAME:TAG .")
 }
 
 fn destination(place: &Place, caller: &Caller) -> Result<Destination> {
@@ -307,23 +338,40 @@ fn pull(args: &BaseArgs) -> PullPolicy {
     }
 }
 
-fn cache(args: CacheArgs, discard: bool, caller: &Caller) -> Result<CacheRequest> {
+fn cache(args: CacheArgs, discard: bool, caller: &Caller, docker: bool) -> Result<CacheRequest> {
     let place = |at: CacheAt| match at {
-        CacheAt::Registry(name) => CachePlace::Registry(name),
+        CacheAt::Named(name) if name.tag().or(name.digest().map(Digest::as_str)).is_none() => {
+            CachePlace::Repository(name)
+        }
+        CacheAt::Registry(name) | CacheAt::Named(name) => CachePlace::Registry(name),
         CacheAt::Local(dir) => CachePlace::Local(caller.cwd.join(dir)),
         CacheAt::Inline => CachePlace::Inline,
     };
-    let all = |args: Vec<super::values::CacheArg>| -> Vec<CachePlace> {
-        args.into_iter().flat_map(|arg| arg.0).map(place).collect()
+    let from: Vec<CachePlace> = args.cache_from.into_iter().flat_map(|arg| arg.places).map(place).collect();
+    let target = |arg: CacheArg| {
+        let least = arg.least;
+        // BuildKit keeps the least in a registry, unless told otherwise.
+        let usual = |at: &CacheAt| matches!(at, CacheAt::Registry(_));
+        let one = move |at: CacheAt| CacheTarget { least: least.unwrap_or(usual(&at)), place: place(at) };
+        arg.places.into_iter().map(one).collect::<Vec<_>>()
     };
-    let (from, to) = (all(args.cache_from), all(args.cache_to));
+    let to: Vec<CacheTarget> = args.cache_to.into_iter().flat_map(target).collect();
+    let homeless = |name: &Reference| match docker || name.registry().is_some() {
+        true => Ok(()),
+        false => Err(no_registry(name)),
+    };
+    for target in &to {
+        if let CachePlace::Registry(name) | CachePlace::Repository(name) = &target.place {
+            homeless(name)?;
+            if name.digest().is_some() {
+                return Err(usage(format!("--cache-to: {name} has a digest, which cannot be chosen"))
+                    .hint("Write [registry/]name[:tag]."));
+            }
+        }
+    }
     if from.contains(&CachePlace::Inline) {
         return Err(usage("--cache-from type=inline: such a cache is in an image")
             .hint("Give the image's name: --cache-from NAME"));
-    }
-    if to.iter().any(|place| matches!(place, CachePlace::Registry(_))) {
-        return Err(usage("--cache-to type=registry is not supported yet")
-            .hint("Keep it in a directory: coracle build --cache-to type=local,dest=DIR ."));
     }
     let max_age = args.cache_ttl.map(|age| age.as_secs());
     Ok(CacheRequest {

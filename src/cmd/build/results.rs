@@ -34,7 +34,8 @@ impl Results {
         dialect: Dialect,
     ) -> Result<Results> {
         let open = |option, path: Option<&Path>| path.map(|path| ResultFile::open(option, path)).transpose();
-        let has_image = request.outputs.is_empty() || request.outputs.contains(&Output::Image);
+        let is_image = |output: &Output| matches!(output, Output::Image | Output::Push { .. });
+        let has_image = request.outputs.is_empty() || request.outputs.iter().any(is_image);
         let streamed = |output: &Output| match output {
             Output::Tar(to) | Output::Docker(to) | Output::Oci { to, .. } => {
                 matches!(to, Destination::Stream(_))
@@ -59,8 +60,8 @@ impl Results {
         let images: Vec<&Digest> = built.images.iter().map(|(_, id)| id).collect();
         let Some(id) = built.index.as_ref().or(images.last().copied()) else { return Ok(()) };
         if let Some(file) = self.metadata {
-            let manifest = match &built.index {
-                Some(index) => Some(index.clone()),
+            let manifest = match built.pushed.as_ref().or(built.index.as_ref()) {
+                Some(digest) => Some(digest.clone()),
                 None => store.images().find(id.hex()).ok().flatten().map(|image| image.manifest),
             };
             let mut document = Map::new();

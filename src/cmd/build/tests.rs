@@ -1,8 +1,8 @@
 use super::options::{Args, Method};
 use super::request::{Wanted, wanted};
 use crate::build::request::{
-    BuildRequest, CachePlace, CheckRequest, ContextSource, Destination, FileSource, LayerRequest,
-    NamedContext, Output, SecretSource, TimeRequest,
+    BuildRequest, CachePlace, CacheTarget, CheckRequest, ContextSource, Destination, FileSource,
+    LayerRequest, NamedContext, Output, SecretSource, TimeRequest,
 };
 use crate::cmd::verbs;
 use crate::engine::images::pull::PullPolicy;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::host::Caller;
 use crate::image::Platform;
 use crate::spec::NetworkMode;
-use crate::storage::archive::Family;
+use crate::storage::archive::{Family, OutgoingForm};
 use clap::FromArgMatches;
 use std::path::PathBuf;
 
@@ -203,6 +203,15 @@ fn outputs_are_those_of_the_dialect() {
     let (found, dir) = outputs("-o type=docker,dest=x --load .", true);
     assert_eq!(found.request.outputs, [Output::Docker(Destination::File(dir.join("x"))), Output::Image]);
     assert_eq!(outputs("--load", false).0.request.outputs, [Output::Image]);
+    let pushed = |names: &[&str]| {
+        let names = names.iter().map(|name| name.parse().unwrap()).collect();
+        Output::Push { names, form: OutgoingForm::default() }
+    };
+    let (found, _) = outputs("--push -t r.io/a -t r.io/b:1", false);
+    assert_eq!(found.request.outputs, [pushed(&["r.io/a:latest", "r.io/b:1"])]);
+    assert_eq!(outputs("--push -t a .", true).0.request.outputs, [pushed(&["docker.io/library/a:latest"])]);
+    let (found, _) = outputs("-o type=image,name=r.io/c,push=true", false);
+    assert_eq!(found.request.outputs, [pushed(&["r.io/c:latest"])]);
     assert_eq!(outputs("-o type=cacheonly", false).0.request.outputs, [Output::Nothing]);
     let more = request("-o type=image,name=b,rewrite-timestamp=true,annotation.k=v -t a");
     assert_eq!(more.names.len(), 2);
@@ -214,8 +223,19 @@ fn the_cache_is_asked_as_told() {
     let (found, dir) = asked("--no-cache-filter a,b --cache-from x/y --cache-from type=local,src=c --cache-to type=inline --cache-ttl 1h", &[], false).unwrap();
     let cache = found.request.cache;
     assert_eq!(cache.ignore_stages, ["a", "b"]);
-    assert_eq!(cache.from, [CachePlace::Registry("x/y".parse().unwrap()), CachePlace::Local(dir.join("c"))]);
-    assert_eq!((cache.to, cache.max_age, cache.ignore), (vec![CachePlace::Inline], Some(3600), false));
+    assert_eq!(
+        cache.from,
+        [CachePlace::Repository("x/y".parse().unwrap()), CachePlace::Local(dir.join("c"))]
+    );
+    let to = vec![CacheTarget { place: CachePlace::Inline, least: false }];
+    assert_eq!((cache.to, cache.max_age, cache.ignore), (to, Some(3600), false));
+    let (found, _) = asked(
+        "--cache-to type=registry,ref=r.io/a --cache-to type=registry,ref=r.io/b,mode=max --cache-to r.io/c",
+        &[],
+        false,
+    )
+    .unwrap();
+    assert_eq!(found.request.cache.to.iter().map(|to| to.least).collect::<Vec<_>>(), [true, false, false]);
     assert!(request("--no-cache").cache.ignore && request("--cache-ttl 0").cache.ignore);
 }
 
@@ -278,7 +298,6 @@ fn what_changes_nothing_is_accepted() {
 #[test]
 fn what_cannot_be_is_refused_where_it_is_read() {
     for line in [
-        "--push",
         "--isolation hyperv",
         "--builder other",
         "--allow security.insecure",
@@ -334,12 +353,14 @@ fn bad_combinations_are_refused_before_anything_changes() {
         ("--ssh a=nosuch", "nosuch"),
         ("--build-context a=nosuch", "nosuch"),
         ("--build-arg-file nosuch", "nosuch"),
-        ("--cache-to x/y", "not supported"),
         ("--cache-from type=inline", "inline"),
         ("-v name:/x", "directories of the host"),
         ("-v /x", "directories of the host"),
         ("--device /dev/nosuch", "/dev/nosuch"),
         ("-o type=tar -o -", "two outputs"),
+        ("--push", "tag is needed when pushing"),
+        ("-o type=registry -t nowhere", "names no registry"),
+        ("--cache-to nowhere", "names no registry"),
         ("--memory-swappiness 5", "memory-swappiness"),
         ("--dns wat", "wat"),
     ] {

@@ -97,13 +97,20 @@ impl FromStr for SshArg {
 
 /// `--cache-from` and `--cache-to`: one or more places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheArg(pub Vec<CacheAt>);
+pub struct CacheArg {
+    /// The places.
+    pub places: Vec<CacheAt>,
+    /// Whether `mode=min` is said, or `mode=max`.
+    pub least: Option<bool>,
+}
 
 /// A place of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheAt {
     /// In a registry.
     Registry(Reference),
+    /// In a registry, said by a name alone.
+    Named(Reference),
     /// In a directory.
     Local(PathBuf),
     /// In the image.
@@ -113,9 +120,8 @@ pub enum CacheAt {
 const CACHE: &str = "Write NAME, type=registry,ref=NAME, type=local,src=DIR (to read) or dest=DIR (to write), or \
                      type=inline.";
 
-/// What may be said of a cache and changes nothing here: all results are kept, uncompressed.
-const CACHE_IGNORED: [&str; 8] = [
-    "mode",
+/// What may be said of a cache and changes nothing here.
+const CACHE_IGNORED: [&str; 7] = [
     "tag",
     "ignore-error",
     "image-manifest",
@@ -130,17 +136,21 @@ impl FromStr for CacheArg {
     fn from_str(s: &str) -> Result<Self> {
         if !s.contains('=') {
             let names = csv::fields(s).map_err(|why| wrong(s, &why, CACHE))?;
-            let places = names.iter().map(|name| name.parse().map(CacheAt::Registry));
-            return places.collect::<Result<_>>().map(CacheArg);
+            let places = names.iter().map(|name| name.parse().map(CacheAt::Named));
+            return Ok(CacheArg { places: places.collect::<Result<_>>()?, least: None });
         }
-        let (mut kind, mut name, mut dir) = (None, None, None);
+        let (mut kind, mut name, mut dir, mut least) = (None, None, None, None);
         for (key, value) in fields(s, CACHE)? {
             match key.as_str() {
                 "type" => kind = Some(value),
                 "ref" => name = Some(value),
                 "src" | "dest" => dir = Some(value),
-                "mode" if value != "min" && value != "max" => {
-                    return Err(wrong(s, "the mode of a cache is min or max", CACHE));
+                "mode" => {
+                    least = Some(match value.as_str() {
+                        "min" => true,
+                        "max" => false,
+                        _ => return Err(wrong(s, "the mode of a cache is min or max", CACHE)),
+                    });
                 }
                 known if CACHE_IGNORED.contains(&known) => {}
                 _ => return Err(wrong(s, &format!("a cache has no {key:?}"), CACHE)),
@@ -158,7 +168,7 @@ impl FromStr for CacheArg {
             (Some(_), ..) => return Err(wrong(s, "there is no such type of cache", CACHE)),
             (None, ..) => return Err(wrong(s, "the type is missing", CACHE)),
         };
-        Ok(CacheArg(vec![place]))
+        Ok(CacheArg { places: vec![place], least })
     }
 }
 
@@ -353,10 +363,12 @@ mod tests {
 
     #[test]
     fn caches_are_in_one_of_three_places() {
-        let read = |text: &str| text.parse::<CacheArg>().unwrap().0;
+        let read = |text: &str| text.parse::<CacheArg>().unwrap().places;
         let registry = |name: &str| CacheAt::Registry(name.parse().unwrap());
-        assert_eq!(read("a/b:c"), [registry("a/b:c")]);
-        assert_eq!(read("a/b,c/d"), [registry("a/b"), registry("c/d")]);
+        let named = |name: &str| CacheAt::Named(name.parse().unwrap());
+        assert_eq!(read("a/b:c"), [named("a/b:c")]);
+        assert_eq!(read("a/b,c/d"), [named("a/b"), named("c/d")]);
+        assert_eq!("type=inline,mode=min".parse::<CacheArg>().unwrap().least, Some(true));
         assert_eq!(read("type=registry,ref=a/b,mode=max"), [registry("a/b")]);
         assert_eq!(read("type=local,dest=/c"), [CacheAt::Local("/c".into())]);
         assert_eq!(read("type=inline"), [CacheAt::Inline]);

@@ -74,7 +74,7 @@ impl Show {
         }
         let bar = |layer: Layer| {
             let name = match self.dialect {
-                Dialect::Docker => format!("{}: Pushing", layer.diff_id.short()),
+                Dialect::Docker => format!("{}:", layer.diff_id.short()),
                 Dialect::Podman => format!("Copying blob {}", layer.digest.short()),
             };
             let bar = self.progress.bar_only(&name, Some(layer.size));

@@ -101,7 +101,7 @@ const OWN: [&str; 4] = ["container", "HOSTNAME", "HOME", "TERM"];
 /// The configuration: the image's, as the container runs, with the changes that were asked for.
 fn configuration(wanted: &CommitRequest, plan: &ContainerSpec, base: &Image) -> ImageConfig {
     let created = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
-    let mut config = base.config.clone();
+    let mut config = ImageConfig { build_cache: None, ..base.config.clone() };
     let run = &mut config.config;
     let of_image = |name: &str, image: &RunConfig| {
         image.env.iter().any(|entry| entry.split_once('=').is_some_and(|(n, _)| n == name))

@@ -123,8 +123,12 @@ impl Engine<'_> {
         Ok(tags.iter().map(|tag| format!("{}:{tag}", image.repository()).parse()).collect())
     }
 
-    /// Helpers for credentials run in here, so this comes before the leaf (rule 1).
-    fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
+    /// What is needed to speak to the registries of a name. Helpers for credentials run in here, so this comes before the
+    /// leaf (rule 1).
+    ///
+    /// # Errors
+    /// Bad configuration or credential files, a blocked name.
+    pub fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
         Prepared::new(&Places::from_env(self.config, self.docker), reference, request)
     }
 }

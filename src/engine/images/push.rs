@@ -8,7 +8,7 @@ use crate::storage::archive::{Descriptor, OutgoingForm};
 use crate::storage::events::{Action, Event};
 use serde::{Deserialize, Serialize};
 
-mod blobs;
+pub(in crate::engine) mod blobs;
 mod file;
 mod leaf;
 mod message;
@@ -112,6 +112,18 @@ impl Engine<'_> {
         Ok(tags)
     }
 
+    /// As [`Engine::prepare`], for a push.
+    ///
+    /// # Errors
+    /// As there; a name without a registry.
+    pub fn prepare_push(&self, to: &Reference, request: &PullRequest) -> Result<Prepared> {
+        if to.registry().is_none() {
+            return Err(Error::new(Kind::Usage, format!("{to} names no registry to push to"))
+                .hint("Name it: coracle push IMAGE REGISTRY/NAME:TAG"));
+        }
+        Prepared::to_push(&Places::from_env(self.config, self.docker), to, request)
+    }
+
     fn push_whole(
         &self,
         whole: &Whole<'_>,
@@ -119,13 +131,7 @@ impl Engine<'_> {
         request: &PushRequest,
         report: &mut dyn FnMut(Message),
     ) -> Result<Pushed> {
-        if to.registry().is_none() {
-            return Err(Error::new(Kind::Usage, format!("{to} names no registry to push to"))
-                .hint("Name it: coracle push IMAGE REGISTRY/NAME:TAG"));
-        }
-        // Helpers for credentials run in here, so this comes before the leaf (rule 1).
-        let places = Places::from_env(self.config, self.docker);
-        let prepared = Prepared::to_push(&places, to, &request.registry)?;
+        let prepared = self.prepare_push(to, &request.registry)?;
         leaf::push(self.store, &prepared, whole, request.form, report)
     }
 }

@@ -213,6 +213,11 @@ impl OutgoingLayer {
         }
     }
 
+    /// Its media type as it is sent, in a family.
+    pub(super) fn media_type(&self, family: Family) -> String {
+        family.compressed(self.recipe.map_or(Compression::None, Recipe::compression))
+    }
+
     /// Its digest in the manifest here.
     pub fn digest(&self) -> &Digest {
         &self.blob.digest

@@ -46,16 +46,30 @@ impl Several<'_> {
         let mut done = HashSet::new();
         let mut entries = Vec::new();
         for (platform, image) in self.images {
-            let Platform { os, architecture, variant } = platform.clone();
-            let entry = oci_image(store, image, &mut done, sink)?;
-            entries.push(Descriptor { platform: Some(PlatformOf { architecture, os, variant }), ..entry });
+            entries.push((platform.clone(), oci_image(store, image, &mut done, sink)?));
         }
-        let index = Index::new(entries).annotated(self.annotations);
-        let bytes = serde_json::to_vec(&index).context(Kind::Image, || "write an index")?;
+        let (_, bytes) = index_of(entries, self.annotations)?;
         let digest = Digest::sha256_of(&bytes);
         sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
         let names: Vec<String> = self.names.iter().map(Reference::to_string).collect();
         oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), &names, sink)?;
         Ok(digest)
     }
+}
+
+/// An index of manifests, each with what it is for, that says this about the whole: its media type and bytes.
+///
+/// # Errors
+/// None in practice.
+pub fn index_of(
+    entries: impl IntoIterator<Item = (Platform, Descriptor)>,
+    annotations: &BTreeMap<String, String>,
+) -> Result<(String, Vec<u8>)> {
+    let entry = |(platform, entry): (Platform, Descriptor)| {
+        let Platform { os, architecture, variant } = platform;
+        Descriptor { platform: Some(PlatformOf { architecture, os, variant }), ..entry }
+    };
+    let index = Index::new(entries.into_iter().map(entry).collect()).annotated(annotations);
+    let bytes = serde_json::to_vec(&index).context(Kind::Image, || "write an index")?;
+    Ok((OCI_INDEX.to_owned(), bytes))
 }

@@ -1,26 +1,27 @@
-//! The build cache outside of the store: `--cache-to` and `--cache-from` with `type=local`.
+//! The build cache outside of the store: `--cache-to` and `--cache-from`.
 //!
-//! Theory of operation. The directory is an OCI image layout with one manifest. Its layers are the archives of those
-//! that steps have made, plain; its configuration lists the steps, and which layer lies on which. Keys of steps depend
-//! on contents alone, so they mean the same on another machine. Whoever reads such a directory takes its word for what
-//! the steps come to, as with an image; that layers are what they are called is verified.
+//! Theory of operation. A cache is a manifest whose configuration lists steps, and which layer lies on which; its layers
+//! are the archives of those that steps have made. It is in a directory, as an OCI image layout with plain archives, or
+//! in a registry, compressed. An inline cache is a member of an image's own configuration, and its layers are the
+//! image's. Keys of steps depend on contents alone, so they mean the same on another machine. Whoever reads a cache takes
+//! its word for what the steps come to, as with an image; that layers are what they are called is verified.
 
-use super::load::blob;
-use super::manifest::{Descriptor, Family, Index, Manifest};
-use super::names::{INDEX, LAYOUT, LAYOUT_TEXT};
-use super::output::to_file;
-use super::save::place;
-use super::source::Source;
+mod layout;
+mod remote;
+
+pub use layout::{export_cache, layout_cache};
+pub use remote::{OutgoingCache, inline_cache, registry_cache};
+
+use super::manifest::Descriptor;
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX, document};
+use crate::image::media::{self, Compression};
+use crate::image::{ChainId, DiffId, Digest, LAYERS_MAX};
+use crate::storage::blobs::Section;
 use crate::storage::build::StepRecord;
 use crate::storage::layers::{LayerRecord, StackLayer};
-use crate::storage::record::{Durability, failed, replace_bytes};
+use crate::storage::unpack::{Limits, decode};
 use crate::storage::{SharedLock, Store};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, Metadata};
-use std::io::{BufWriter, Write};
-use std::path::Path;
 
 /// The media type of the list of steps.
 const STEPS: &str = "application/vnd.coracle.build-cache.v1+json";
@@ -30,13 +31,8 @@ const STEPS: &str = "application/vnd.coracle.build-cache.v1+json";
 struct Document {
     version: u32,
     steps: Vec<StepRecord>,
+    #[serde(default)]
     layers: Vec<Layer>,
-}
-
-/// The part of the manifest that is read.
-#[derive(Debug, Deserialize)]
-struct Described {
-    config: Descriptor,
 }
 
 /// A layer that a step has made.
@@ -45,80 +41,85 @@ struct Layer {
     chain: ChainId,
     parent: Option<ChainId>,
     diff_id: DiffId,
+    /// Bytes of its uncompressed archive.
     size: u64,
 }
 
-/// Writes the results of these steps into a directory, which is made; what others have written there before is
-/// replaced. Starts no threads; inside the user namespace.
+/// A cache that was found: its steps, and the blobs of its layers.
+#[derive(Debug)]
+pub struct FoundCache {
+    document: Document,
+    /// In the order of the document's layers.
+    blobs: Vec<Descriptor>,
+}
+
+impl FoundCache {
+    fn new(document: Document, blobs: Vec<Descriptor>) -> Result<FoundCache> {
+        if document.version != 1 {
+            return Err(foreign("a newer version has written it"));
+        }
+        if document.layers.len() != blobs.len() {
+            return Err(foreign("it has another number of layers than it lists"));
+        }
+        Ok(FoundCache { document, blobs })
+    }
+}
+
+/// The results of these steps that can be given away, and their layers.
 ///
 /// # Errors
-/// A layer that is gone, a directory that cannot be written.
-pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
-    let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|e| failed("create", &blobs, e))?;
+/// A layer that is gone.
+fn collect(store: &Store, keys: &[Digest]) -> Result<Document> {
     let mut document = Document { version: 1, ..Document::default() };
-    let mut descriptors = Vec::new();
     for key in keys {
         let Some(step) = store.build_cache().get(&store.shared()?, key) else { continue };
+        if document.steps.iter().any(|known| known.key == step.key) {
+            continue;
+        }
         if let Some(chain) = &step.chain
             && !document.layers.iter().any(|layer| layer.chain == *chain)
         {
             // What was pulled has its archive elsewhere.
             let LayerRecord { parent, diff_id, archive, .. } = store.layers().record(chain)?;
             let Some(size) = archive else { continue };
-            let path = dir.join(place(&diff_id.0));
-            // What a power cut has left of one is shorter.
-            let whole = |found: Metadata| found.is_file() && found.len() == size;
-            if !fs::symlink_metadata(&path).is_ok_and(whole) {
-                to_file(&path, |file| {
-                    let mut out = store.layers().pack(chain, BufWriter::new(file))?;
-                    out.flush().map_err(|e| failed("write", &path, e))
-                })?;
-            }
-            descriptors.push(Descriptor::new(Family::Oci.layer(false), diff_id.0.clone(), size));
             document.layers.push(Layer { chain: chain.clone(), parent, diff_id, size });
         }
         document.steps.push(step);
     }
-    let write = |bytes: &[u8]| -> Result<(Digest, u64)> {
-        let digest = Digest::sha256_of(bytes);
-        replace_bytes(&dir.join(place(&digest)), bytes, Durability::Volatile)?;
-        Ok((digest, bytes.len() as u64))
-    };
-    let config = serde_json::to_vec(&document).context(Kind::Storage, || "write the list of steps")?;
-    let mut manifest = Manifest::new(Family::Oci, write(&config)?, descriptors);
-    STEPS.clone_into(&mut manifest.config.media_type);
-    let (digest, size) = write(&manifest.bytes()?)?;
-    let index = Index::new(vec![Descriptor::new(Family::Oci.manifest(), digest, size)]);
-    let index = serde_json::to_vec(&index).context(Kind::Storage, || "write an index")?;
-    replace_bytes(&dir.join(LAYOUT), LAYOUT_TEXT, Durability::Volatile)?;
-    replace_bytes(&dir.join(INDEX), &index, Durability::Volatile)
+    Ok(document)
 }
 
 /// Hears of layers that are needed.
 type Needs<'a> = &'a dyn Fn(&SharedLock, &[ChainId]) -> Result<()>;
 
-/// Takes the results of steps from a directory that are not here and stand on layers that are; `needs` hears of the
-/// layers before anything names them. Starts threads (rule 1: in a leaf), inside the user namespace.
+/// Takes the results of steps from a cache that are not here and stand on layers that are; `open` gives the bytes of a
+/// blob, `needs` hears of the layers before anything names them. Starts threads (rule 1: in a leaf), inside the user
+/// namespace.
 ///
 /// # Errors
-/// What is no cache; a layer that is not what it is called; a full disk.
-pub fn import_cache(store: &Store, source: &Source, needs: Needs<'_>) -> Result<()> {
-    let document = read(source)?;
+/// A layer that is not to be had, or is not what it is called; a full disk.
+pub fn import_cache(
+    store: &Store,
+    found: &FoundCache,
+    open: &dyn Fn(&Descriptor) -> Result<Section>,
+    needs: Needs<'_>,
+) -> Result<()> {
+    let document = &found.document;
     let cache = store.build_cache();
     let lock = store.shared()?;
     let steps: Vec<&StepRecord> =
         document.steps.iter().filter(|step| cache.get(&lock, &step.key).is_none()).collect();
     drop(lock);
     let wanted = |layer: &Layer| steps.iter().any(|step| step.chain.as_ref() == Some(&layer.chain));
-    let mut left: Vec<&Layer> =
-        document.layers.iter().filter(|layer| wanted(layer) && !store.layers().has(&layer.chain)).collect();
+    let missing = |layer: &Layer| wanted(layer) && !store.layers().has(&layer.chain);
+    let mut left: Vec<(&Layer, &Descriptor)> =
+        document.layers.iter().zip(&found.blobs).filter(|(layer, _)| missing(layer)).collect();
     // Each lies on others, which may be among them.
     loop {
-        let stands = |layer: &&Layer| layer.parent.as_ref().is_none_or(|parent| store.layers().has(parent));
+        let stands = |(layer, _): &(&Layer, _)| layer.parent.as_ref().is_none_or(|p| store.layers().has(p));
         let Some(at) = left.iter().position(stands) else { break };
-        let layer = left.remove(at);
-        take(store, source, layer, needs)?;
+        let (layer, blob) = left.remove(at);
+        take(store, layer, blob, open(blob)?, needs)?;
     }
     let lock = store.shared()?;
     for step in steps {
@@ -138,7 +139,7 @@ pub fn import_cache(store: &Store, source: &Source, needs: Needs<'_>) -> Result<
 }
 
 /// Unpacks a layer on top of those that are here.
-fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Result<()> {
+fn take(store: &Store, layer: &Layer, blob: &Descriptor, archive: Section, needs: Needs<'_>) -> Result<()> {
     if ChainId::above(layer.parent.as_ref(), &layer.diff_id) != layer.chain {
         return Err(foreign("a layer is not what it is called"));
     }
@@ -150,11 +151,10 @@ fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Resu
         return Err(foreign("a layer of it lies on too many others"));
     }
     let mut stack: Vec<StackLayer> = below.into_iter().map(StackLayer::Present).collect();
-    let archive = source.open(&place(&layer.diff_id.0))?.ok_or_else(|| foreign("a layer is missing"))?;
-    if archive.left() != layer.size {
+    if archive.left() != blob.size || uncompressed(blob, archive.clone())? != layer.size {
         return Err(foreign("a layer has another size than it is said to have"));
     }
-    let job = store.layers().begin(&layer.diff_id, &Family::Oci.layer(false), archive)?;
+    let job = store.layers().begin(&layer.diff_id, &blob.media_type, archive)?;
     stack.push(StackLayer::New(job.join()?));
     let lock = store.shared()?;
     let chain = store.layers().commit(&lock, stack)?;
@@ -162,20 +162,25 @@ fn take(store: &Store, source: &Source, layer: &Layer, needs: Needs<'_>) -> Resu
     store.layers().note_archive(&layer.chain, layer.size)
 }
 
-fn read(source: &Source) -> Result<Document> {
-    let bytes = source.read(INDEX)?.ok_or_else(|| foreign("index.json is missing"))?;
-    let index = Index::parse(INDEX, &bytes)?;
-    let entry = index.manifests.first().ok_or_else(|| foreign("its index is empty"))?;
-    let malformed = |e: serde_json::Error| foreign("a document in it is malformed").caused_by(e);
-    let manifest: Described = document::parse(&blob(source, entry)?).map_err(malformed)?;
-    if manifest.config.media_type != STEPS {
-        return Err(foreign("another builder has written it"));
+/// How many bytes an archive has without its compression.
+fn uncompressed(blob: &Descriptor, archive: Section) -> Result<u64> {
+    let packed = archive.left();
+    if media::compression(&blob.media_type) == Some(Compression::None) {
+        return Ok(packed);
     }
-    let document: Document = document::parse(&blob(source, &manifest.config)?).map_err(malformed)?;
-    if document.version == 1 { Ok(document) } else { Err(foreign("a newer version has written it")) }
+    let broken = || format!("unpack layer {}", blob.digest.short());
+    let mut reader = decode::open(archive).context(Kind::Image, broken)?.1;
+    let (mut buffer, mut total) = (vec![0; 256 << 10], 0);
+    loop {
+        match decode::fill(&mut reader, &mut buffer).context(Kind::Image, broken)? {
+            0 => return Ok(total),
+            count => total += count as u64,
+        }
+        Limits::default().check_bytes(total, packed)?;
+    }
 }
 
 fn foreign(why: &str) -> Error {
-    Error::new(Kind::Image, format!("the directory is no build cache of this tool: {why}"))
+    Error::new(Kind::Image, format!("it is no build cache of this tool: {why}"))
         .hint("Write one: coracle build --cache-to type=local,dest=DIR .")
 }

@@ -62,7 +62,7 @@ impl CompressedArchive {
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
         });
-        let (to, pieces) = sync_channel(2 * pool.threads);
+        let (to, pieces) = sync_channel(pool.threads + 1);
         let (jobs, reader) = (pool.jobs.clone(), archive.clone());
         let cut = move || {
             let done = open().and_then(|archive| cut(archive, recipe, &jobs, &to, &reader.stop));

@@ -14,11 +14,11 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// What the blobs of a push have in common.
-pub(super) struct Sending<'a> {
-    pub(super) store: &'a Store,
+pub(in crate::engine) struct Sending<'a> {
+    pub(in crate::engine) store: &'a Store,
     /// The registry, and the path of the repository there.
-    pub(super) registry: String,
-    pub(super) repository: String,
+    pub(in crate::engine) registry: String,
+    pub(in crate::engine) repository: String,
     /// What compresses layers, once one has to be.
     pool: OnceCell<Arc<Pool>>,
     /// Where else in the registry blobs may be, once that matters.
@@ -26,7 +26,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    pub(super) fn new(store: &'a Store, registry: &str, repository: &str) -> Sending<'a> {
+    pub(in crate::engine) fn new(store: &'a Store, registry: &str, repository: &str) -> Sending<'a> {
         Sending {
             store,
             registry: registry.to_owned(),
@@ -58,9 +58,9 @@ impl<'a> Sending<'a> {
 }
 
 /// A layer.
-pub(super) struct LayerBlob<'a> {
-    pub(super) sending: &'a Sending<'a>,
-    pub(super) layer: &'a OutgoingLayer,
+pub(in crate::engine) struct LayerBlob<'a> {
+    pub(in crate::engine) sending: &'a Sending<'a>,
+    pub(in crate::engine) layer: &'a OutgoingLayer,
 }
 
 impl Blob for LayerBlob<'_> {
@@ -83,7 +83,7 @@ impl Blob for LayerBlob<'_> {
 }
 
 /// A small blob.
-pub(super) struct Small<'a>(pub(super) &'a [u8]);
+pub(in crate::engine) struct Small<'a>(pub(in crate::engine) &'a [u8]);
 
 impl Blob for Small<'_> {
     fn known(&self) -> Option<(Digest, u64)> {

@@ -1,0 +1,119 @@
+//! Reading documents and blobs of a repository one by one, for what is no image to be pulled.
+
+use super::answer::read_limited;
+use super::blob::{Download, Part, retrying};
+use super::event::Event;
+use super::fetch::{fetch_manifest, verify};
+use super::http::{Ask, Session};
+use super::manifest::{self, CONFIG_MAX, Document};
+use super::platform;
+use super::prepare::Prepared;
+use super::retry::{RetryPolicy, Tries};
+use super::runner::Runner;
+use crate::error::{Error, Kind, Result};
+use crate::image::Digest;
+use tokio::sync::mpsc;
+
+/// Chunks between the network and who takes them.
+const CHANNEL: usize = 32;
+
+/// A conversation with the first host that has the name.
+pub struct Reader<'a> {
+    runner: Runner,
+    session: Session,
+    retry: RetryPolicy,
+    report: &'a dyn Fn(Event),
+    stopped: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Finds the name; gives the bytes of its manifest, that of the wanted platform where there are several. Starts
+    /// threads: to be called in a leaf.
+    ///
+    /// # Errors
+    /// No host has it.
+    pub fn open(
+        prepared: &Prepared,
+        report: &'a dyn Fn(Event),
+        stopped: &'a dyn Fn() -> bool,
+    ) -> Result<(Reader<'a>, Vec<u8>)> {
+        let runner = Runner::new()?;
+        let found = runner.run(stopped, async {
+            let mut last = Error::new(Kind::Usage, "nothing to ask");
+            for endpoint in prepared.candidates.iter().flat_map(|candidate| &candidate.endpoints) {
+                let found = async {
+                    let session = Session::open(endpoint).await?;
+                    let manifest = named(&session, prepared, report).await?;
+                    Ok((session, manifest))
+                };
+                match found.await {
+                    Ok(found) => return Ok(found),
+                    Err(e) => last = e,
+                }
+            }
+            Err(last)
+        });
+        let (session, manifest) = found?;
+        Ok((Reader { runner, session, retry: prepared.retry, report, stopped }, manifest))
+    }
+
+    /// A small blob whole, verified.
+    ///
+    /// # Errors
+    /// When it is not there, or is another one.
+    pub fn small(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let what = format!("blobs/{digest}");
+        let mut tries = Tries::new(self.retry);
+        let bytes = self.runner.run(self.stopped, async {
+            retrying(&mut tries, self.report, async || {
+                let mut response = self.session.get(&what, Ask::default()).await?;
+                read_limited(&mut response, &format!("blob {digest}"), CONFIG_MAX).await
+            })
+            .await
+        })?;
+        verify("blob", digest, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Passes on the bytes of a blob, which are not verified.
+    ///
+    /// # Errors
+    /// When it is not there or has another size in bytes; those of `to`.
+    pub fn blob(&self, digest: &Digest, size: u64, to: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.runner.run(self.stopped, async {
+            let (sender, mut pieces) = mpsc::channel(CHANNEL);
+            let mut download = Download { session: &self.session, digest, size, position: 0 };
+            let mut tries = Tries::new(self.retry);
+            let sending = async {
+                let sent = download.run(&mut tries, &sender, self.report, &mut |_| {}).await;
+                drop(sender);
+                sent
+            };
+            let taking = async {
+                while let Some(Part::Bytes(bytes)) = pieces.recv().await {
+                    to(&bytes)?;
+                }
+                Ok(())
+            };
+            let (sent, taken) = tokio::join!(sending, taking);
+            taken.and(sent)
+        })
+    }
+}
+
+async fn named(session: &Session, prepared: &Prepared, report: &dyn Fn(Event)) -> Result<Vec<u8>> {
+    let asked = &session.endpoint.reference;
+    let what = match asked.digest() {
+        Some(digest) => digest.to_string(),
+        None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
+    };
+    let (bytes, kind) = fetch_manifest(session, &what, asked.digest(), prepared.retry, report).await?;
+    let name = asked.to_string();
+    if !manifest::is_sent_as_index(kind.as_deref()) {
+        return Ok(bytes);
+    }
+    let Document::Index(entries) = manifest::parse(&name, kind.as_deref(), &bytes)? else { return Ok(bytes) };
+    let wanted = platform::refined(&prepared.platform);
+    let digest = manifest::select(&name, &entries, &wanted, &prepared.platform)?;
+    Ok(fetch_manifest(session, digest.as_str(), Some(&digest), prepared.retry, report).await?.0)
+}

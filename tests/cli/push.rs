@@ -1,0 +1,280 @@
+//! `coracle push` to the real registry: what is there then, and what was sent.
+
+use crate::common::{Format, ImageBuilder, Layer, Registry, TestEnv, sha256_hex, shared_registry, which};
+use crate::pull::{certificates, tls_registry};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+fn small(marker: &str) -> ImageBuilder {
+    ImageBuilder::new().layer(Layer::new().dir("etc", 0o755).file("etc/marker", 0o644, marker))
+}
+
+/// An image in the registry, and in the store.
+fn pulled(env: &TestEnv, registry: &Registry, image: ImageBuilder, repository: &str) -> (String, Vec<u8>) {
+    let (media_type, manifest) = image.upload(registry, repository);
+    registry.put_manifest(repository, "v1", media_type, &manifest);
+    let name = registry.reference(repository, "v1");
+    env.coracle(["pull", "-q", &name]).ok();
+    (name, manifest)
+}
+
+/// A manifest as the registry has it.
+fn manifest(registry: &Registry, repository: &str, tag: &str) -> Vec<u8> {
+    let types =
+        "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+    let path = format!("/v2/{repository}/manifests/{tag}");
+    let answer = registry.request("GET", &path, &[("Accept", types)], b"");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body
+}
+
+fn parsed(registry: &Registry, repository: &str, tag: &str) -> Value {
+    serde_json::from_slice(&manifest(registry, repository, tag)).unwrap()
+}
+
+fn layer_types(manifest: &Value) -> Vec<&str> {
+    manifest["layers"].as_array().unwrap().iter().map(|l| l["mediaType"].as_str().unwrap()).collect()
+}
+
+/// An image that was built here: plain layers without blobs.
+fn built(env: &TestEnv, name: &str) {
+    let text = "FROM busybox\nRUN echo built >/built\nCOPY --from=busybox /bin /copy\n";
+    env.coracle(["build", "-q", "--network=none", "-t", name, "-"]).stdin(text).ok();
+}
+
+#[test]
+fn a_pulled_image_keeps_its_bytes_and_layers_are_mounted() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    for (format, repository) in [(Format::Oci, "push/oci"), (Format::Docker, "push/docker")] {
+        let (name, original) = pulled(&env, registry, small(repository).format(format), repository);
+        let to = format!("{}/{repository}-copy:v2", registry.address());
+        let digestfile = env.path().join("digest");
+        let output = env.coracle(["push", "--digestfile"]).arg(&digestfile).args([&name, &to]).ok();
+        assert_eq!(output.text(), "");
+        let output = output.says("Writing manifest to image destination");
+        output.says(&format!("skipped: mounted from {repository}"));
+        assert_eq!(manifest(registry, &format!("{repository}-copy"), "v2"), original);
+        let digest = format!("sha256:{}", sha256_hex(&original));
+        assert_eq!(std::fs::read_to_string(digestfile).unwrap(), digest);
+        let digests = env.coracle(["image", "inspect", "-f", "{{json .RepoDigests}}", &name]).ok();
+        assert!(digests.stdout.contains(&format!("{repository}-copy@{digest}")), "{digests}");
+        // All is there: nothing is sent but the manifest.
+        env.coracle(["push", &name, &to]).ok().says("skipped: already exists");
+        let quiet = env.coracle(["push", "-q", &name, &to]).ok();
+        assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    }
+}
+
+#[test]
+fn a_built_image_goes_there_and_comes_back() {
+    let (env, registry) = (TestEnv::with_images(), Registry::start());
+    built(&env, "made");
+    let name = registry.reference("push/built", "1");
+    env.coracle(["push", "made", &name]).ok();
+    let first = parsed(&registry, "push/built", "1");
+    assert!(layer_types(&first).iter().all(|kind| kind.ends_with("tar+gzip")), "{first}");
+    let digest = format!("sha256:{}", sha256_hex(&manifest(&registry, "push/built", "1")));
+    let told = env.coracle(["image", "inspect", "-f", "{{json .RepoDigests}}", "made"]).ok();
+    assert!(told.stdout.contains(&format!("push/built@{digest}")), "{told}");
+    // Its own manifest is still the first, by which it is saved; and it can be found by what was pushed.
+    env.coracle(["save", "-o"]).arg(env.path().join("saved.tar")).arg("made").ok();
+    let by_digest = format!("{}@{digest}", name.trim_end_matches(":1"));
+    env.coracle(["image", "exists", &by_digest]).ok();
+    let id = env.coracle(["image", "inspect", "-f", "{{.Id}}", "made"]).ok().text().to_owned();
+    let other = TestEnv::new();
+    assert_eq!(other.coracle(["pull", "-q", &name]).ok().text(), id);
+    let ran = other.coracle(["run", "--rm", "--network=none", &name, "cat", "/built"]).ok();
+    assert_eq!(ran.text(), "built");
+    // What it came to is remembered: the layers are found by their digests.
+    let again = env.coracle(["push", "made", &name]).ok();
+    assert_eq!(again.stderr.matches("skipped: already exists").count(), 3, "{again}");
+    // A registry that lost a layer gets the same bytes again.
+    let lost = first["layers"][1]["digest"].as_str().unwrap();
+    let path = format!("/v2/push/built/blobs/{lost}");
+    assert_eq!(registry.request("DELETE", &path, &[], b"").status, 202);
+    env.coracle(["push", "made", &registry.reference("push/anew", "1")]).ok();
+    assert_eq!(parsed(&registry, "push/anew", "1"), first);
+    assert!(std::fs::read_dir(env.root().join("tmp")).unwrap().next().is_none());
+    env.coracle(["system", "check"]).ok();
+    // Other stores read what was pushed, and prune leaves nothing of it.
+    env.coracle(["rmi", "-f", "made"]).ok();
+    env.coracle(["system", "prune", "-af"]).ok();
+}
+
+#[test]
+fn forms_and_compressions_are_chosen() {
+    let (env, registry) = (TestEnv::with_images(), shared_registry());
+    built(&env, "made");
+    let push = |options: &[&str], tag: &str| {
+        let name = registry.reference("push/forms", tag);
+        env.coracle(["push", "-q"]).args(options).args(["made", &name]).ok();
+        let other = TestEnv::new();
+        other.coracle(["pull", "-q", &name]).ok();
+        let ran = other.coracle(["run", "--rm", "--network=none", &name, "cat", "/built"]).ok();
+        assert_eq!(ran.text(), "built");
+        parsed(registry, "push/forms", tag)
+    };
+    let docker = push(&["--format=v2s2"], "docker");
+    assert_eq!(docker["mediaType"], "application/vnd.docker.distribution.manifest.v2+json");
+    assert!(layer_types(&docker).iter().all(|kind| kind.ends_with("diff.tar.gzip")), "{docker}");
+    let zstd = push(&["--compression-format=zstd", "--compression-level=5"], "zstd");
+    assert!(layer_types(&zstd).iter().all(|kind| kind.ends_with("tar+zstd")), "{zstd}");
+    // Layers that are compressed stay as they are if that is said.
+    let kept = push(&["--compression-format=zstd", "--force-compression=false"], "kept");
+    let kinds = layer_types(&kept);
+    assert!(kinds[0].ends_with("tar+gzip") && kinds[1].ends_with("tar+zstd"), "{kept}");
+    assert_eq!(kept["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    for (options, says) in [
+        (&["--compression-format=zstd:chunked"][..], "zstd:chunked is not supported"),
+        (&["--compression-format=lz4"], "unknown compression format"),
+        (&["--compression-level=12"], "compression level 12"),
+        (&["--format=v2s2", "--compression-format=zstd"], "no layers that are compressed with zstd"),
+        (&["--sign-by=me"], "signing images is not supported"),
+        (&["--encryption-key=jwe:x"], "encrypted layers are not supported"),
+        (&["--platform=linux/s390x"], "not for linux/s390x"),
+    ] {
+        let name = registry.reference("push/forms", "refused");
+        let output = env.coracle(["push"]).args(options).args(["made", &name]).fails(125);
+        output.says(says);
+    }
+    assert!(!registry.tags("push/forms").contains(&"refused".to_owned()));
+}
+
+#[test]
+fn names_say_where_it_goes() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    let (name, _) = pulled(&env, registry, small("names"), "push/names");
+    env.coracle(["push", "-q", &name]).ok();
+    env.coracle(["push", "-q", &name, &format!("docker://{}", registry.reference("push/names", "v3"))]).ok();
+    env.coracle(["tag", &name, "mine"]).ok();
+    env.coracle(["push", "mine"]).fails(125).says("names no registry to push to");
+    let id = env.coracle(["image", "inspect", "-f", "{{.Id}}", "mine"]).ok().text().to_owned();
+    env.coracle(["push", &id[..12]]).fails(125).says("names no registry to push to");
+    env.coracle(["push", "-q", &id[..12], &registry.reference("push/names", "v4")]).ok();
+    env.coracle(["push", "nothing"]).fails(125).says("nothing: image not known");
+    env.coracle(["push", &name, "docker-daemon:x:1"]).fails(125).says("not pushed to docker's engine");
+    // All tags of a repository.
+    let more = registry.reference("push/names", "v9");
+    env.coracle(["tag", &name, &more]).ok();
+    let repository = format!("{}/push/names", registry.address());
+    env.coracle(["push", "-q", "--all-tags", &repository]).ok();
+    env.coracle(["push", "-a", &name]).fails(125).says("tag can't be used with --all-tags/-a");
+    for tag in ["v1", "v3", "v4", "v9"] {
+        assert!(registry.tags("push/names").contains(&tag.to_owned()), "{tag}");
+    }
+    // A blocked name.
+    env.file(
+        "home/.config/containers/registries.conf",
+        format!("[[registry]]\nprefix = \"{}\"\nblocked = true\n", registry.address()),
+    );
+    env.coracle(["push", &name]).fails(125).says("is blocked by the [[registry]]");
+}
+
+#[test]
+fn files_are_written_as_save_does() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    let (name, _) = pulled(&env, registry, small("files"), "push/files");
+    let other = TestEnv::new();
+    for (to, loads) in [
+        ("oci-archive:a.tar", true),
+        ("docker-archive:b.tar:c/d:1", true),
+        ("oci:layout", true),
+        ("dir:plain", true),
+    ] {
+        env.coracle(["push", "-q", &name, to]).cwd(env.path()).ok();
+        let path = env.path().join(to.split(':').nth(1).unwrap());
+        if loads {
+            other.coracle(["load", "-i"]).arg(path).ok();
+        }
+    }
+    env.coracle(["push", "--compression-format=zstd", &name, "dir:x"])
+        .fails(125)
+        .says("go with a registry only");
+}
+
+#[test]
+fn docker_has_its_own_words() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    let (name, original) = pulled(&env, registry, small("words"), "push/words");
+    let repository = format!("{}/push/words", registry.address());
+    let output = env.called("docker", ["push", &name]).ok();
+    let lines = output.lines();
+    assert_eq!(lines[0], format!("The push refers to repository [{repository}]"));
+    assert!(lines[1].ends_with(": Preparing") && lines[2].ends_with(": Layer already exists"), "{output}");
+    let digest = sha256_hex(&original);
+    assert_eq!(lines[3], format!("v1: digest: sha256:{digest} size: {}", original.len()));
+    let quiet = env.called("docker", ["push", "-q", &name]).ok();
+    assert_eq!(quiet.text(), name);
+    let missing = env.called("docker", ["push", "nothing"]).run();
+    assert_eq!(missing.code, 1, "{missing}");
+    missing.says("An image does not exist locally with the tag: nothing");
+}
+
+#[test]
+fn an_event_tells_of_it() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    let (name, _) = pulled(&env, registry, small("event"), "push/event");
+    env.coracle(["image", "push", "-q", &name]).ok();
+    let events = env.coracle(["events", "--stream=false", "--filter=event=push", "--format={{.Name}}"]).ok();
+    assert_eq!(events.text(), name);
+}
+
+#[test]
+fn a_registry_that_asks_for_a_password_gets_it() {
+    let registry = Registry::with_password("bob", "secret");
+    let env = TestEnv::new();
+    let (_, open) = (pulled(&env, shared_registry(), small("password"), "push/password"), shared_registry());
+    let (from, to) = (open.reference("push/password", "v1"), registry.reference("x", "1"));
+    let refused = env.coracle(["push", &from, &to]).fails(125);
+    refused.says("access to");
+    env.coracle(["push", "--creds=bob:wrong", &from, &to]).fails(125);
+    env.coracle(["push", "--creds=bob:secret", &from, &to]).ok();
+    assert_eq!(registry.tags("x"), ["1"]);
+}
+
+#[test]
+fn tls_is_spoken_with_those_that_are_trusted() {
+    if which("openssl").is_none() {
+        return crate::common::skip("no openssl");
+    }
+    let env = TestEnv::new();
+    let made = env.path().join("made");
+    std::fs::create_dir(&made).unwrap();
+    certificates(&env, &made);
+    let extra = "  tls:\n    certificate: DIR/server.crt\n    key: DIR/server.key\n";
+    let Some(registry) = tls_registry(&made, extra) else { return };
+    env.file("trusted/ca.crt", std::fs::read(made.join("ca.crt")).unwrap());
+    pulled(&env, shared_registry(), small("tls"), "push/tls");
+    let from = shared_registry().reference("push/tls", "v1");
+    let to = format!("{}/x", registry.address);
+    env.coracle(["push", &from, &to]).fails(125).says("pinging container registry").says("certs.d");
+    env.coracle(["push", "--cert-dir"]).arg(env.path().join("trusted")).args([&from, &to]).ok();
+    env.coracle(["push", "--tls-verify=false", &from, &to]).ok();
+}
+
+/// skopeo and podman read what was pushed.
+#[test]
+fn others_read_what_was_pushed() {
+    let (env, registry) = (TestEnv::with_images(), shared_registry());
+    let Some(skopeo) = which("skopeo") else { return crate::common::skip("no skopeo") };
+    built(&env, "made");
+    for (options, tag) in
+        [(&[][..], "gzip"), (&["--compression-format=zstd"], "zstd"), (&["--format=v2s2"], "docker")]
+    {
+        let name = registry.reference("push/others", tag);
+        env.coracle(["push", "-q"]).args(options).args(["made", &name]).ok();
+        let copy = |to: &Path| {
+            let mut command = Command::new(&skopeo);
+            command.args(["copy", "--src-tls-verify=false", &format!("docker://{name}")]);
+            command.arg(format!("oci:{}", to.display())).env("HOME", env.home());
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{tag}: {output:?}");
+        };
+        let layout = env.path().join(tag);
+        copy(&layout);
+        // It has unpacked and compared every layer if it can be loaded again.
+        let other = TestEnv::new();
+        other.coracle(["load", "-i"]).arg(&layout).ok();
+    }
+}
