@@ -267,6 +267,23 @@ END
     check "in good order" 0 "0" "$c" inspect -f '{{.State.ExitCode}}' sys
     check "rm and rmi of it" 0 "sys" sh -c "$c rm sys && $c rmi sysimg"
 fi
+# --- programs of another machine, by an emulator in binfmt_misc
+foreign=/opt/foreign/bin/busybox
+if [ -x "$foreign" ]; then
+    mkdir "$work/foreign"
+    cp "$foreign" "$work/foreign/busybox"
+    cat >"$work/foreign/Containerfile" <<'END'
+FROM scratch
+COPY busybox /bin/sh
+COPY busybox /bin/uname
+RUN uname -m >/machine
+END
+    check "build for another machine" 0 "" "$c" build -q --platform linux/arm64 -t foreign "$work/foreign"
+    check "its commands ran there" 0 "aarch64" "$c" run --rm --network=none --platform linux/arm64 foreign \
+        sh -c 'read -r machine </machine; echo "$machine"; uname -m'
+    check "it says so" 0 "arm64" "$c" inspect -f '{{.Architecture}}' foreign
+    check "rmi of it" 0 "foreign" "$c" rmi foreign
+fi
 check "nothing is left" 0 "" test -z "$("$c" ps -aq)"
 check "rmi" 0 "" "$c" rmi "$image"
 

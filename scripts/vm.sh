@@ -16,6 +16,12 @@ say() { printf '==> %s\n' "$*"; }
 
 packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-$arch,uidmap,slirp4netns
 packages=$packages,docker-registry,busybox-static,curl,iproute2,procps
+# An emulator for another machine's programs, and one of those.
+architectures=$arch foreign=
+if [ "$arch" = amd64 ]; then
+    packages=$packages,qemu-user-static,binfmt-support
+    architectures=amd64,arm64 foreign=busybox-static:arm64
+fi
 limit=${VM_LIMIT:-900}
 cache=target/vm
 # Newer kernels crash under QEMU 7.2's emulation of x86, with two processors when code is patched, with
@@ -107,9 +113,10 @@ ExecStart=/bin/rm /home/tester/again
 ExecStart=/bin/loginctl enable-linger tester
 ExecStart=/bin/systemctl restart user@1000.service
 END
-    mmdebstrap --quiet --variant=essential --architectures="$arch" --include="$packages" --aptopt='Acquire::Retries "3"' \
+    mmdebstrap --quiet --variant=essential --architectures="$architectures" --include="$packages" --aptopt='Acquire::Retries "3"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/bin/qemu-*' --dpkgopt='path-include=/usr/bin/qemu-aarch64*' \
         --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh --groups systemd-journal tester' \
         --customize-hook='chroot "$1" passwd -d root' \
         --customize-hook="upload $temp/prepare.service /etc/systemd/system/prepare.service" \
@@ -118,6 +125,8 @@ END
         --customize-hook="upload $temp/again.service /etc/systemd/system/again.service" \
         --customize-hook='chroot "$1" systemctl enable smoke.service again.path' \
         --customize-hook='chroot "$1" systemctl mask docker-registry.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-timesyncd.service' \
+        ${foreign:+--customize-hook="cd \"\$1/tmp\" && APT_CONFIG=\"\$MMDEBSTRAP_APT_CONFIG\" apt-get download $foreign \
+            && dpkg-deb -x ./*.deb \"\$1/opt/foreign\" && rm ./*.deb"} \
         --customize-hook='echo "/dev/vda / ext4 defaults 0 0" >"$1/etc/fstab"; echo guest >"$1/etc/hostname"' \
         "$release" "$temp/tree.tar" </dev/null
     say "write the disk"

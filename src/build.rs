@@ -49,7 +49,7 @@ mod vertices;
 mod wanted;
 mod work;
 
-use crate::engine::{Engine, containers};
+use crate::engine::{Engine, containers, lists};
 use crate::error::Result;
 use crate::host::Caller;
 use crate::image::Platform;
@@ -74,10 +74,16 @@ pub fn build<'a>(
 ) -> Result<Built, Stopped<'a>> {
     let mut vertices = Vertices::new(report);
     plan::supported(request)?;
-    let mut planned = Vec::new();
-    for platform in platforms(request) {
-        planned.push(plan::plan(engine, request, caller, platform, &mut vertices)?);
+    if let Some(name) = &request.list {
+        lists::may_be(engine.store, name)?;
     }
+    let mut planned = Vec::new();
+    let read = plan::read(engine, request, caller, &mut vertices)?;
+    for platform in platforms(request) {
+        planned.push(plan::plan(engine, request, caller, platform, &read, &mut vertices)?);
+    }
+    // Who builds has what it needs of it.
+    drop(read);
     let warnings = planned.first_mut().map(|first| std::mem::take(&mut first.warnings));
     let mut built = Built { warnings: warnings.unwrap_or_default(), ..Built::default() };
     if request.check == request::CheckRequest::Only {
@@ -116,7 +122,7 @@ pub fn build<'a>(
         done("exporting layers".to_owned());
         export::export(request, &mut results, &mut built, &mut done)?;
         built.images.iter().for_each(|(_, id)| done(format!("writing image {id}")));
-        request.names.iter().for_each(|name| done(format!("naming to {name}")));
+        request.names.iter().chain(&request.list).for_each(|name| done(format!("naming to {name}")));
         Ok(())
     })?;
     if let Some((job, _)) = results.first()

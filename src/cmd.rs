@@ -35,6 +35,7 @@ pub mod kill;
 mod linger;
 pub mod load;
 pub mod logs;
+pub mod manifest;
 pub mod network;
 pub mod options;
 pub mod pause;
@@ -78,7 +79,8 @@ pub const STAGES: [(&str, fork::Stage); 3] =
 /// # Errors
 /// Whatever the verb reports.
 pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
-    let verb = match command {
+    let verb = match &command {
+        Command::Container(args) => groups::telling(args),
         Command::Run(_) | Command::Unshare(_) => Telling::Run,
         Command::Exec(_) => Telling::Exec,
         Command::Start(_) | Command::Attach(_) => Telling::Attached,
@@ -90,7 +92,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
     }
     Ok(match done {
         Err(error) => {
-            ui::report(&error);
+            ui::report_of(&error, verb);
             ui::docker_failure(error.kind(), verb)
         }
         Ok(code) => ui::docker_exit_code(code, verb),
@@ -124,6 +126,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
+        Command::Manifest(args) => manifest::run(args, env),
         Command::Network(args) => network::run(&args, env),
         Command::Pause(args) => pause::pause(&args, env),
         Command::Pod(args) => pod::run(&args, env),

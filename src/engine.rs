@@ -12,6 +12,7 @@ pub mod events;
 pub mod filter;
 pub mod images;
 pub mod info;
+pub mod lists;
 mod pass;
 pub mod prune;
 pub mod reset;

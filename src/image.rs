@@ -4,10 +4,12 @@
 //! (attack case 11).
 
 pub mod change;
+pub mod choice;
 mod config;
 mod digest;
 pub mod document;
 pub(crate) mod health;
+pub mod index;
 mod location;
 pub mod media;
 mod platform;
@@ -15,6 +17,7 @@ mod reference;
 
 pub use config::{HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use digest::{ChainId, DiffId, Digest};
+pub use index::{Index, IndexEntry, PlatformOf};
 pub use location::{FileForm, FileLocation, Location, Member, docker_name};
 pub use platform::Platform;
 pub use reference::Reference;

@@ -18,6 +18,7 @@ mod challenge;
 mod client;
 mod conf;
 mod credentials;
+mod documents;
 mod download;
 mod endpoint;
 mod event;
@@ -39,7 +40,8 @@ mod upload;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
-pub use download::{Downloaded, Sink, Validator, WebFile, WebTrust, download};
+pub use documents::{RemoteDocument, document};
+pub use download::{Downloaded, Sink, Validator, WebCertificates, WebFile, WebTrust, download};
 pub use event::{Event, PushEvent};
 pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
 pub use manifest::{ImageManifest, LayerDescriptor};

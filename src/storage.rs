@@ -27,6 +27,7 @@ pub mod archive;
 pub mod blobs;
 mod boot;
 pub mod build;
+mod claim;
 pub mod compare;
 pub mod compress;
 pub mod containers;

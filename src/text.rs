@@ -15,7 +15,7 @@ mod yaml;
 pub use boolean::boolean;
 pub use document::{Differs, Document, Forms};
 pub use glob::glob;
-pub use path::clean;
+pub use path::{clean, clean_bytes};
 pub use printable::printable;
 pub use shell::quoted;
 pub use yaml::yaml;

@@ -35,11 +35,25 @@ const HINTS: &str = "CORACLE_HINTS";
 /// Prints a failure and its causes to standard error, in one line and in the dialect's words, then the lines of a file
 /// that it is about, then its hints.
 pub fn report(error: &Error) {
+    write(error, dialect::beginning(error));
+}
+
+/// As [`report`], for the failure of a verb in docker's dialect: `docker run` has its own name before it.
+pub fn report_of(error: &Error, verb: Telling) {
+    let beginning = dialect::beginning(error);
+    match (verb, error.is_engines()) {
+        (Telling::Run, true) => write(error, &format!("docker: {beginning}")),
+        (Telling::Run, false) => write(error, "docker"),
+        _ => write(error, beginning),
+    }
+}
+
+fn write(error: &Error, beginning: &str) {
     if error.kind() == Kind::OutputClosed {
         return;
     }
     // Messages may quote a registry or an image; hints are ours and may hold a file to write.
-    let mut text = format!("{}: {}\n", dialect::beginning(error), printable(&dialect::words(error)));
+    let mut text = format!("{beginning}: {}\n", printable(&dialect::words(error)));
     for excerpt in error.excerpts() {
         text.push_str(excerpt);
     }

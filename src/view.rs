@@ -11,6 +11,7 @@ pub mod history;
 pub mod image;
 pub mod info;
 pub mod inspect;
+pub mod manifest;
 pub mod network;
 mod ports;
 pub mod secret;

@@ -5,7 +5,8 @@ use super::course::Course;
 use super::event::{Event, VertexId};
 use super::graph::Origin;
 use super::job::Job;
-use super::language::{self, Does, Instruction};
+use super::language::{self, Does, Instruction, Word};
+use super::request::BuildRequest;
 use super::state::State;
 use super::vertices::{self, Vertices};
 use crate::engine::images::pull::Message;
@@ -65,7 +66,7 @@ fn pull_bases(job: &Job<'_>, images: &mut Images, vertices: &mut Vertices<'_>) -
                     report(event);
                 }
             })
-            .map_err(|e| job.at(job.file.stages[number].at, e))
+            .map_err(|e| job.at_word(job.file.stages[number].at, &job.file.stages[number].base.0, e))
         })?;
         images.insert(key, image);
     }
@@ -88,7 +89,8 @@ fn begin(job: &Job<'_>, number: usize, images: &Images) -> Result<Begun> {
     let found = match &node.origin {
         Origin::Scratch => Some(State::scratch(platform)),
         Origin::Stage(below) => {
-            let triggers = own_triggers(job, &job.file.stages[*below].instructions)?;
+            let mut triggers = own_triggers(job, &job.file.stages[*below].instructions)?;
+            with_mounts(&mut triggers, job.request);
             let state = State::scratch(&job.platform);
             return Ok(Begun { number, state, below: Some(*below), triggers });
         }
@@ -102,8 +104,19 @@ fn begin(job: &Job<'_>, number: usize, images: &Images) -> Result<Begun> {
     }
     state.default_path();
     let asked = std::mem::take(&mut state.config.config.on_build);
-    let triggers = asked.iter().map(|line| language::parse_trigger(line, stage.at)).collect::<Result<_>>()?;
+    let mut triggers =
+        asked.iter().map(|line| language::parse_trigger(line, stage.at)).collect::<Result<Vec<_>>>()?;
+    with_mounts(&mut triggers, job.request);
     Ok(Begun { number, state, below: None, triggers })
+}
+
+/// Gives each RUN the mounts of the request.
+pub(super) fn with_mounts(instructions: &mut [Instruction], request: &BuildRequest) {
+    for instruction in instructions {
+        if let Does::Run(run) = &mut instruction.does {
+            run.mounts.extend(request.run.step_mounts.iter().cloned().map(Word));
+        }
+    }
 }
 
 /// The instructions that a stage leaves to those that start from it.

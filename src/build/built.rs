@@ -6,9 +6,11 @@ use crate::image::{Digest, Platform};
 /// What a build has made.
 #[derive(Debug, Clone, Default)]
 pub struct Built {
-    /// The image of each platform, last the one that has the names; none where no image was asked for.
+    /// The image of each platform, last this machine's, if there is one; none where no image was asked for.
     pub images: Vec<(Platform, Digest)>,
-    /// The index of several platforms.
+    /// The list of the store that has them, by id.
+    pub list: Option<Digest>,
+    /// The digest of the index of several platforms.
     pub index: Option<Digest>,
     /// The digest of what was pushed.
     pub pushed: Option<Digest>,

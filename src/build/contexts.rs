@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The contexts of a build.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ enum Named {
 /// A context that is files.
 #[derive(Debug)]
 pub(super) struct Context {
-    opened: OpenedContext,
+    opened: Rc<OpenedContext>,
     path: PathBuf,
     identity: String,
     tree: Tree,
@@ -45,7 +46,7 @@ impl Context {
     ///
     /// # Errors
     /// When there are no more descriptors, or what is remembered of it cannot be read.
-    pub(super) fn new(opened: OpenedContext, ignore: Option<Ignore>, store: &Store) -> Result<Context> {
+    pub(super) fn new(opened: Rc<OpenedContext>, ignore: Option<Ignore>, store: &Store) -> Result<Context> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = openat(opened.root(), ".", flags, Mode::empty());
         let root = root.context(Kind::Usage, || format!("open context {}", opened.name))?;

@@ -39,7 +39,7 @@ fn of_directory(job: &Job<'_>, dir: &Path) -> Result<()> {
     leaf(job, || {
         let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
         let dir = File::open(dir).context(Kind::Usage, || "open the directory")?;
-        let source = Source::directory(dir.into());
+        let source = Source::build_cache(dir.into());
         import_cache(job.store(), &layout_cache(&source)?, &|blob| source.cached(blob), &needs)
     })
 }

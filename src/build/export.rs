@@ -11,10 +11,12 @@ use super::state::State;
 use crate::engine::images::enter;
 use crate::engine::images::remove;
 use crate::engine::images::save::{IndexRequest, SaveRequest, Target, save, save_index};
+use crate::engine::lists::{self, Entry};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
-use crate::image::{ChainId, Digest, Platform};
+use crate::image::{ChainId, Digest, Platform, Reference};
 use crate::runtime::root::own_mounts;
+use crate::storage::Store;
 use crate::storage::archive::{SaveFormat, to_file};
 use crate::storage::pack::{Options, Packer};
 use crate::storage::unpack::extract::{Extract, Owner, extract};
@@ -74,32 +76,62 @@ fn below(label: &str) -> String {
 
 /// Records the images, unless that is done.
 fn record(request: &BuildRequest, results: &[(Job<'_>, State)], built: &mut Built) -> Result<()> {
-    if built.images.is_empty() {
-        built.images = recorded(request, results)?;
-    }
-    Ok(())
+    if built.images.is_empty() { recorded(request, results, built) } else { Ok(()) }
 }
 
-/// Records the images. A name is one image's: this machine's platform has it, or else the first.
-fn recorded(request: &BuildRequest, results: &[(Job<'_>, State)]) -> Result<Vec<(Platform, Digest)>> {
+/// Records the images, and the lists that have them.
+fn recorded(request: &BuildRequest, results: &[(Job<'_>, State)], built: &mut Built) -> Result<()> {
+    /// How often it is begun when other commands remove images before a list has them.
+    const TRIES: usize = 5;
     let host = Platform::host();
-    let named = results.iter().position(|(job, _)| job.platform == host).unwrap_or_default();
-    let mut images = Vec::new();
-    for (at, (job, state)) in results.iter().enumerate() {
-        let names = if at == named { request.names.as_slice() } else { &[] };
-        images.push((job.platform.clone(), image::record(job, state, names)?));
+    let mut tries = 0..TRIES;
+    loop {
+        // The names of several are those of their list.
+        let names = if results.len() == 1 { request.names.as_slice() } else { &[] };
+        let mut images = Vec::new();
+        for (job, state) in results {
+            images.push((job.platform.clone(), image::record(job, state, names)?));
+        }
+        if let Some((first, _)) = results.first() {
+            match listed(request, first.store(), &images, built) {
+                Err(e) if e.kind() == Kind::NotFound && tries.next().is_some() => continue,
+                other => other?,
+            }
+        }
+        // Where there is no list, the last one's id is told.
+        if let Some(own) = images.iter().position(|(platform, _)| *platform == host) {
+            let own = images.remove(own);
+            images.push(own);
+        }
+        built.images = images;
+        return Ok(());
     }
-    // The one that has the names is the one whose id is told.
-    let told = images.remove(named);
-    images.push(told);
-    if images.len() > 1 {
-        let others: Vec<String> = images[..images.len() - 1]
-            .iter()
-            .map(|(platform, id)| format!("{platform} is {}", id.short()))
-            .collect();
-        log::warn!("an image's name means one platform here; without a name: {}", others.join(", "));
+}
+
+/// Puts the images into the lists that the request names.
+fn listed(
+    request: &BuildRequest,
+    store: &Store,
+    images: &[(Platform, Digest)],
+    built: &mut Built,
+) -> Result<()> {
+    let annotations = &request.changes.index_annotations;
+    let entries = || -> Result<Vec<Entry>> {
+        let entry = |(platform, id): &(Platform, Digest)| {
+            Ok(Entry::of(store, &store.images().need(id.as_str())?)?.platform(platform))
+        };
+        images.iter().map(entry).collect()
+    };
+    if images.len() > 1 && !request.names.is_empty() {
+        let (list, index) = lists::replace(store, &request.names, entries()?, annotations)?;
+        (built.list, built.index) = (Some(list), Some(index));
     }
-    Ok(images)
+    if let Some(name) = &request.list {
+        let list = lists::put(store, name, entries()?, annotations, true)?;
+        built.index = Some(lists::find(store, list.as_str())?.digest);
+        built.list = Some(list);
+    }
+    Ok(())
 }
 
 /// Saves the images as an archive. They stay in the store only if they were there before.
@@ -127,9 +159,10 @@ fn saved(
         let request = SaveRequest { images: &names, each: false, format, compress: false };
         save(store, &request, target)
     } else {
+        let names: Vec<Reference> = request.names.iter().chain(&request.list).cloned().collect();
         let index = IndexRequest {
             images: &images,
-            names: &request.names,
+            names: &names,
             annotations: &request.changes.index_annotations,
             format,
         };
@@ -189,6 +222,7 @@ fn into_directory(job: &Job<'_>, state: &State, dir: &Path) -> Result<()> {
             owner: Owner::Caller,
             overwrite: true,
             privileges: false,
+            apart: false,
             below: dir.display().to_string(),
         };
         let extracted = extract(into.as_fd(), BufReader::new(from), how);

@@ -191,6 +191,11 @@ impl Job<'_> {
         }
     }
 
+    /// As [`Job::at`], with a caret below a word of the first line, if it stands there as it is.
+    pub(super) fn at_word(&self, at: Lines, word: &str, error: Error) -> Error {
+        error.excerpt(language::excerpt_of_word(&self.file.source, at, word))
+    }
+
     /// A failure of the step at these lines.
     pub(super) fn at(&self, at: Lines, error: Error) -> Error {
         error.excerpt(language::excerpt(&self.file.source, at, None))

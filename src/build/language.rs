@@ -32,7 +32,7 @@ mod tree;
 mod words;
 
 pub use check::{BaseImage, CheckContext, check};
-pub use excerpt::{around, excerpt};
+pub use excerpt::{around, excerpt, excerpt_of_word};
 pub use expand::{Variable, shown};
 pub(super) use fault::nearest;
 pub use parse::{parse, parse_trigger};

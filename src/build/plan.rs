@@ -23,9 +23,11 @@ use crate::host::{Caller, emulation};
 use crate::image::Platform;
 use crate::storage::archive::Wanted;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::rc::Rc;
 
 /// A build that is ready to begin.
 pub(super) struct Planned<'a> {
@@ -46,13 +48,15 @@ pub(super) fn plan<'a>(
     request: &'a BuildRequest,
     caller: &'a Caller,
     platform: Platform,
+    read: &Read,
     vertices: &mut Vertices<'_>,
 ) -> Result<Planned<'a>> {
     let store = engine.store;
-    let Read { opened, mut file, ignore } = read(engine, request, caller, vertices)?;
+    let Read { opened, mut file, ignore, named: fetched } = read.clone();
     if let (Some(from), Some(first)) = (&request.from, file.stages.first_mut()) {
         first.base = Word(from.clone());
     }
+    file.stages.iter_mut().for_each(|stage| begin::with_mounts(&mut stage.instructions, request));
     if let Some(checks) = request.args.get("BUILDKIT_DOCKERFILE_CHECK") {
         let wrong = |why: String| Error::new(Kind::Usage, format!("BUILDKIT_DOCKERFILE_CHECK: {why}"));
         file.directives.set_checks(checks).map_err(wrong)?;
@@ -74,7 +78,7 @@ pub(super) fn plan<'a>(
     let ignore_file = ignore.clone();
     let trust = request.trust();
     let own = Context::new(opened, ignore, store)?;
-    let contexts = Contexts::new(own, request, |_, named| match named {
+    let contexts = Contexts::new(own, request, |name, named| match named {
         NamedContext::Image(name) => Ok(Err(name.clone())),
         NamedContext::Layout { dir, tag, digest } => {
             let platform = platform.clone();
@@ -82,8 +86,16 @@ pub(super) fn plan<'a>(
             layout::image(store, dir, &wanted, &mut |_| {}).map(|image| Err(image.id.to_string()))
         }
         NamedContext::Files(source) => {
-            let means = Means { store, caller, retry: request.registry.retry, trust: Some(&trust) };
-            let opened = context::open(&means, source, &mut |_| {})?;
+            let known = fetched.borrow().get(name).cloned();
+            let opened = match known {
+                Some(opened) => opened,
+                None => {
+                    let means = Means { store, caller, retry: request.registry.retry, trust: Some(&trust) };
+                    let opened = Rc::new(context::open(&means, source, &mut |_| {})?);
+                    fetched.borrow_mut().insert(name.to_owned(), opened.clone());
+                    opened
+                }
+            };
             let ignore = ignored(&opened, None, None)?;
             Context::new(opened, ignore, store).map(Ok)
         }
@@ -109,20 +121,20 @@ pub(super) fn plan<'a>(
     Ok(Planned { job, courses, warnings })
 }
 
+/// Whether the front end of this name, wherever it comes from, reads the language that is read here.
+fn is_own_language(front_end: &str) -> bool {
+    let (path, last) = front_end.rsplit_once('/').unwrap_or(("", front_end));
+    let image = last.split(['@', ':']).next().unwrap_or_default();
+    matches!(image, "dockerfile" | "dockerfile-upstream") && (path == "docker" || path.ends_with("/docker"))
+}
+
 /// Refuses what is asked for and cannot be done, and says what has no effect.
 pub(super) fn supported(request: &BuildRequest) -> Result<()> {
-    if request.platforms.len() > 1 {
-        if matches!(request.context, ContextSource::Archive(_)) {
-            return Err(Error::new(
-                Kind::Usage,
-                "for several platforms the context cannot come from standard input",
-            )
-            .hint("Unpack it and give the directory: coracle build --platform linux/amd64,linux/arm64 DIR"));
-        }
-        if request.outputs.iter().any(|output| matches!(output, Output::Docker(_))) {
-            return Err(Error::new(Kind::Usage, "docker's archive holds no index of several platforms")
-                .hint("Write an OCI archive: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE ."));
-        }
+    if request.platforms.len() > 1 && request.outputs.iter().any(|output| matches!(output, Output::Docker(_)))
+    {
+        return Err(Error::new(Kind::Usage, "docker's archive holds no index of several platforms").hint(
+            "Write an OCI archive: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE .",
+        ));
     }
     if request.cache.discard && !request.cache.to.is_empty() {
         return Err(Error::new(
@@ -136,11 +148,11 @@ pub(super) fn supported(request: &BuildRequest) -> Result<()> {
 
 /// Refuses RUN of a stage whose programs this machine cannot execute.
 fn executable(job: &Job<'_>, courses: &[Course]) -> Result<()> {
+    // What each stands on in the end. Those below come first.
+    let mut bottoms: BTreeMap<usize, &Course> = BTreeMap::new();
     for course in courses {
-        let mut bottom = course;
-        while let Some(below) = bottom.below.and_then(|below| courses.iter().find(|c| c.stage == below)) {
-            bottom = below;
-        }
+        let bottom = course.below.and_then(|below| bottoms.get(&below).copied()).unwrap_or(course);
+        bottoms.insert(course.stage, bottom);
         let config = &bottom.state.config;
         let platform = Platform {
             os: config.os.clone(),
@@ -162,14 +174,17 @@ fn executable(job: &Job<'_>, courses: &[Course]) -> Result<()> {
     Ok(())
 }
 
-/// A Containerfile that was read.
+/// A Containerfile that was read, and what it is read from: once for all platforms.
+#[derive(Clone)]
 pub(super) struct Read {
     /// The build's own context.
-    pub opened: OpenedContext,
+    pub opened: Rc<OpenedContext>,
     /// The file.
     pub file: Containerfile,
     /// What is left out of the context.
     pub ignore: Option<Ignore>,
+    /// Named contexts that were opened.
+    named: Rc<RefCell<BTreeMap<String, Rc<OpenedContext>>>>,
 }
 
 /// Opens the context and reads the file.
@@ -216,7 +231,13 @@ pub(super) fn read(
     let ignore = vertices.during("[internal] load .dockerignore", |_, _| {
         ignored(&opened, texts.first(), request.ignore_file.as_deref())
     })?;
-    Ok(Read { opened, file, ignore })
+    let front_end = request.args.get("BUILDKIT_SYNTAX").or(file.directives.syntax.as_ref());
+    if let Some(name) = front_end.filter(|name| !is_own_language(name)) {
+        log::warn!(
+            "syntax={name}: other front ends are not run; the file is read as one of docker/dockerfile"
+        );
+    }
+    Ok(Read { opened: Rc::new(opened), file, ignore, named: Rc::default() })
 }
 
 /// What is left out of a context: the ignore file that was named, that of the Containerfile, or the usual one.
@@ -279,5 +300,28 @@ fn unused(file: &Containerfile, scope: &Scope) {
     let unused: Vec<&str> = scope.unused(&declared).collect();
     if !unused.is_empty() {
         log::warn!("one or more build args were not consumed: [{}]", unused.join(" "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_other_languages_are_told() {
+        for name in [
+            "docker/dockerfile",
+            "docker/dockerfile:1.7-labs",
+            "docker.io/docker/dockerfile:1",
+            "mirror.example:5000/docker/dockerfile@sha256:00",
+            "docker/dockerfile-upstream:master",
+        ] {
+            assert!(is_own_language(name), "{name}");
+        }
+        for name in
+            ["ghcr.io/x/mopy", "dockerfile:1", "docker/other", "r2d4/mocker/dockerfile", "xdocker/dockerfile"]
+        {
+            assert!(!is_own_language(name), "{name}");
+        }
     }
 }

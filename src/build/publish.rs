@@ -53,6 +53,11 @@ pub(super) fn publish(
             images => engine.push_index(images, &index, name, &push, &mut report)?,
         };
         told(format!("pushing manifest for {name}@{}", pushed.digest));
+        if let Some(list) = &built.list
+            && let Err(e) = engine.store.images().note_pushed_list(list, &pushed.reference, &pushed.digest)
+        {
+            log::warn!("the list was pushed, and that could not be noted: {}", e.in_one_line());
+        }
         built.pushed = Some(pushed.digest);
     }
     Ok(())

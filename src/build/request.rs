@@ -37,9 +37,11 @@ pub struct BuildRequest {
     pub args: BTreeMap<String, String>,
     /// Changes of the image's configuration that are on the command line.
     pub changes: Changes,
-    /// The names it gets.
+    /// The names it gets; of several platforms their list has them.
     pub names: Vec<Reference>,
-    /// The platforms it is built for; none is the machine's. With several, an index is made.
+    /// `--manifest`: the list that it is added to, which is made if there is none.
+    pub list: Option<Reference>,
+    /// The platforms it is built for; none is the machine's. With several, a list is made.
     pub platforms: Vec<Platform>,
     /// When base images are pulled.
     pub pull: PullPolicy,
@@ -248,8 +250,8 @@ pub struct RunRequest {
     /// `--http-proxy`: the caller's proxy variables are in the environment of steps, and nowhere else. Likewise what
     /// the specification of a device sets.
     pub proxies: EnvRequest,
-    /// `--retry`, for base images and downloads.
-    pub retries: Option<u32>,
+    /// `--mount`: what each RUN has besides its own, in the words of its `--mount`.
+    pub step_mounts: Vec<String>,
 }
 
 /// How many layers an image gets.

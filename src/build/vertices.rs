@@ -69,8 +69,12 @@ pub(super) fn names(
         name
     };
     let first = from.map(|from| name(&format!("FROM {from}")));
+    let shown = |instruction: &Instruction| match &instruction.does {
+        Does::Run(run) => run.shown(&instruction.original),
+        _ => instruction.original.clone(),
+    };
     let steps =
-        instructions.iter().map(|instruction| is_step(instruction).then(|| name(&instruction.original)));
+        instructions.iter().map(|instruction| is_step(instruction).then(|| name(&shown(instruction))));
     let steps = steps.collect();
     (first, steps)
 }

@@ -192,7 +192,7 @@ impl Yard<'_> {
         }
         let kept = [&job.contexts.descriptors()[..], &[job.running.descriptor()]].concat();
         let worker = Worker::start("build stage", &kept, |reporter| {
-            let mut around = Inside { job, reporter, done: done.clone() };
+            let mut around = Inside { job, reporter, done, heard: BTreeMap::new() };
             let reached = course.advance(job, &mut around);
             job.contexts.remember(job.store());
             match reached {
@@ -357,16 +357,19 @@ impl Surroundings for Looking<'_> {
 struct Inside<'a> {
     job: &'a Job<'a>,
     reporter: &'a Reporter<Said>,
-    done: BTreeMap<usize, State>,
+    /// What stages had come to when this one began.
+    done: &'a BTreeMap<usize, State>,
+    /// What it has asked for since.
+    heard: BTreeMap<usize, State>,
 }
 
 impl Surroundings for Inside<'_> {
     fn stage(&mut self, number: usize) -> Result<Option<State>> {
-        if let Some(state) = self.done.get(&number) {
+        if let Some(state) = self.done.get(&number).or_else(|| self.heard.get(&number)) {
             return Ok(Some(state.clone()));
         }
         let state: State = self.reporter.ask(Said::Stage(number))?;
-        self.done.insert(number, state.clone());
+        self.heard.insert(number, state.clone());
         Ok(Some(state))
     }
 

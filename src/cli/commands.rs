@@ -56,6 +56,8 @@ verbs::verbs! {
         Load(cmd::load::Args),
         /// Show the logs of containers
         Logs(cmd::logs::Args),
+        /// Manage manifest lists, which name the images of several platforms as one
+        Manifest(cmd::manifest::Args),
         /// List networks
         Network(cmd::network::Args),
         /// Pause containers

@@ -15,11 +15,12 @@ macro_rules! pages {
 }
 
 pages! {
-    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-inspect" "buildx-ls" "buildx-use"
-    "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
+    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
+    "buildx-rm" "buildx-stop" "buildx-use" "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
-    "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill" "load" "logs" "network"
+    "image-prune" "image-tree" "images" "import" "info" "init" "inspect" "kill" "load" "logs" "manifest" "manifest-add" "manifest-annotate"
+    "manifest-create" "manifest-exists" "manifest-inspect" "manifest-push" "manifest-remove" "manifest-rm" "network"
     "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "push" "rename" "restart"
     "rm" "rmi" "run" "save" "secret" "secret-create" "secret-exists" "secret-inspect" "secret-ls" "secret-rm"
     "start" "stats" "stop" "system" "system-check" "system-df" "system-migrate" "system-prune"

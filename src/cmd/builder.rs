@@ -25,9 +25,11 @@ verbs! {
 
 verbs! {
     /// What can be done with buildx.
-    pub enum BuildxVerb of BuildxArgs {
+    pub enum BuildxVerb of BuildxVerbs {
         /// Build an image
         Build(Box<build::Args>) = "b",
+        /// Create a builder; no effect, as there is one
+        Create(instances::CreateArgs),
         /// Show the disk usage of the build cache
         Du(du::Args),
         /// Show details of the builder
@@ -36,11 +38,26 @@ verbs! {
         Ls(instances::LsArgs),
         /// Remove the build cache
         Prune(prune::Args),
+        /// Remove builders; no effect, as there is one
+        Rm(instances::RmArgs),
+        /// Stop builders; no effect, as none runs
+        Stop(instances::StopArgs),
         /// Choose the builder
         Use(instances::UseArgs),
         /// Show the version
         Version(instances::VersionArgs),
     }
+}
+
+/// Arguments of `buildx`: its verbs, and what may stand before them.
+#[derive(Debug, clap::Args)]
+pub struct BuildxArgs {
+    /// Builder: there is one, whatever it is called
+    #[arg(long = "builder", hide = true, value_name = "NAME")]
+    pub of_builder: Option<String>,
+    /// The verb.
+    #[command(flatten)]
+    pub verbs: BuildxVerbs,
 }
 
 /// Runs a verb of `builder`.
@@ -60,12 +77,15 @@ pub fn builder(args: BuilderArgs, env: &Env) -> Result<ExitCode> {
 /// # Errors
 /// Those of the verb.
 pub fn buildx(args: BuildxArgs, env: &Env) -> Result<ExitCode> {
-    match args.verb {
+    match args.verbs.verb {
         BuildxVerb::Build(args) => build::run(*args, env),
+        BuildxVerb::Create(args) => instances::create(&args),
         BuildxVerb::Du(args) => du::run(&args, env),
         BuildxVerb::Inspect(args) => instances::inspect(&args),
         BuildxVerb::Ls(args) => instances::ls(&args),
         BuildxVerb::Prune(args) => prune::run(&args, env),
+        BuildxVerb::Rm(args) => instances::rm(&args),
+        BuildxVerb::Stop(args) => instances::stop(&args),
         BuildxVerb::Use(args) => instances::choose(&args),
         BuildxVerb::Version(args) => instances::version(&args),
     }

@@ -7,6 +7,7 @@ use crate::container::Status;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::{Env, GlobalOptions};
 use crate::storage::Store;
+use crate::storage::images::Listed;
 use crate::ui;
 use clap::builder::ValueHint;
 use clap_complete::engine::{
@@ -168,6 +169,7 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
             Some("IMAGE") if pulls => arg.add(ArgValueCompleter::new(images_anywhere)),
             Some("DESTINATION") => arg.add(ArgValueCompleter::new(images_anywhere)),
             Some("IMAGE" | "IMAGE|KEY=VALUE,...") => arg.add(ArgValueCompleter::new(images)),
+            Some("LIST") => arg.add(ArgValueCompleter::new(lists)),
             Some("CONTAINER[:OPTIONS]") => arg.add(ArgValueCandidates::new(|| containers(None))),
             Some("[CONTAINER:]SOURCE" | "[CONTAINER:]TARGET") => {
                 arg.add(ArgValueCompleter::new(|typed: &OsStr| or_path(typed, containers(None))))
@@ -291,9 +293,19 @@ fn names_in(dir: PathBuf) -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The names of the images as users type them: `alpine:latest`, and in full where a part of that is typed.
+/// The names of the images and lists as users type them: `alpine:latest`, and in full where a part of that is typed.
 fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let listed = store().and_then(|store| store.images().list().ok()).unwrap_or_default();
+    named(typed, |store| store.images().list_with_lists().unwrap_or_default())
+}
+
+/// As [`images`], of lists only.
+fn lists(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let lists = |store: &Store| store.images().lists().unwrap_or_default();
+    named(typed, |store| lists(store).into_iter().map(|(_, listed)| listed).collect())
+}
+
+fn named(typed: &OsStr, all: impl FnOnce(&Store) -> Vec<Listed>) -> Vec<CompletionCandidate> {
+    let listed = store().as_ref().map(all).unwrap_or_default();
     let full: Vec<String> = listed.iter().flat_map(|listed| &listed.names).map(ToString::to_string).collect();
     let short = full.iter().map(|full| {
         let short = full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/"));

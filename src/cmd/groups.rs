@@ -8,6 +8,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::host::Env;
+use crate::ui::Telling;
 use inspect::ObjectKind;
 use std::process::ExitCode;
 
@@ -110,6 +111,16 @@ verbs! {
         Tree(image::tree::Args),
         /// Remove names from an image
         Untag(untag::Args),
+    }
+}
+
+/// What the exit code of a verb of `container` tells in docker's dialect: that of the plain verb.
+pub(super) fn telling(args: &ContainerArgs) -> Telling {
+    match args.verb {
+        ContainerVerb::Run(_) => Telling::Run,
+        ContainerVerb::Exec(_) => Telling::Exec,
+        ContainerVerb::Start(_) | ContainerVerb::Attach(_) => Telling::Attached,
+        _ => Telling::Success,
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Args {
     /// Show all images; no effect, as there are no intermediate ones
     #[arg(short, long, help_heading = "Which images")]
     pub all: bool,
-    /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers
-    /// or readonly
+    /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers,
+    /// readonly or manifest
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which images")]
     pub filter: Vec<String>,
     /// Order by created, id, repository, size or tag
@@ -65,7 +65,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         texts.push(format!("reference={image}"));
     }
     let filters = Filters::parse(&texts, &store)?;
-    let listed: Vec<Listed> = store.images().list()?;
+    let listed: Vec<Listed> = store.images().list_with_lists()?;
     let mut lines: Vec<Row<'_>> = Vec::new();
     for image in &listed {
         let names = filters.names(image, &store)?;

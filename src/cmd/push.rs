@@ -128,6 +128,9 @@ fn compression(text: &str) -> Result<Compression> {
 /// An image that is not here, a destination that cannot be written, a registry that refuses.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let request = request(args)?;
+    if args.all {
+        log::warn!("--all: a name means a single image here, which is pushed");
+    }
     let digestfile =
         args.digestfile.as_deref().map(|path| ResultFile::open("--digestfile", path)).transpose()?;
     let store = super::store(env)?;

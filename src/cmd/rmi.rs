@@ -57,7 +57,7 @@ impl Failures {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let mut failures = Failures::default();
-    let how = How { force: args.force, every_name: args.all };
+    let how = How { force: args.force, every_name: args.all, list_alone: false };
     let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };
     for text in &texts {
         let removed = match remove::remove(&store, text, how) {
@@ -65,7 +65,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             other => other,
         };
         match removed {
-            Ok(removed) => report(&removed)?,
+            Ok(removed) => removed.iter().try_for_each(report)?,
             Err(e) => {
                 match e.kind() {
                     Kind::OutputClosed => return Err(e),

@@ -218,7 +218,20 @@ fn images(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
             Err(error) => report.lines.push(format!("image {}: {}", image.id.short(), error.in_one_line())),
         }
     }
+    lists(store, request, report)?;
     build_cache(store, request, &wrong, report)
+}
+
+/// Lists whose index is lost. What they had is still there, each image for itself.
+fn lists(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    for (id, what) in store.images().damaged_lists()? {
+        let list = format!("manifest list {}", id.short());
+        report.found(&format!("{list}: {what}"));
+        if request.repair && store.images().remove_list(&store.exclusive()?, &id).is_ok() {
+            report.mended(&list);
+        }
+    }
+    Ok(())
 }
 
 /// Layers whose archives are nowhere and that have other files than they were made with. Some files can be read in the

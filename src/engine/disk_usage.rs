@@ -190,7 +190,7 @@ impl Usage {
             self.containers.iter().filter(|c| !c.status.is_live()).map(|c| format!("containers/{}", c.id));
         let ended: Vec<String> = ended.collect();
         let cached = self.sum(&self.cached);
-        let images = self.below(&["layers", "oci", "images", "refs"]) - cached;
+        let images = self.below(&["layers", "oci", "images", "lists", "refs"]) - cached;
         let containers = self.below(&["containers", "names"]);
         let local = self.below(&["volumes"]);
         let build = self.below(&["build"]) + cached;

@@ -41,6 +41,14 @@ phrases! {
     no_image(name: &str) NotFound,
         "{name}: image not known",
         "No such image: {name}";
+    /// A new list gets a name that something has.
+    list_name_taken(name: &str, holder: &str) Conflict,
+        "creating image to hold manifest list: image name {name:?} is already associated with image {holder:?}: that name is already in use",
+        "refusing to amend an existing manifest list with no --amend flag", of_client;
+    /// No list has this name.
+    no_list(name: &str) NotFound,
+        "{name}: image not known",
+        "no such manifest: {name}", of_client;
     /// As [`no_image`], when it is to be pushed.
     no_image_to_push(name: &str) NotFound,
         "{name}: image not known",

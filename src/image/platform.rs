@@ -75,33 +75,6 @@ impl Platform {
     }
 }
 
-impl Platform {
-    /// The variants that run where this platform runs, best first; `None` is an image without a variant.
-    ///
-    /// The order is that of containers/image: a 64-bit arm runs v8 only, a 32-bit arm its own version and
-    /// the older ones, an amd64 its own micro-architecture level and the lower ones.
-    pub fn variants(&self) -> Vec<Option<String>> {
-        let numbered = |prefix: &str, from: u8, to: u8| -> Vec<Option<String>> {
-            (to..=from).rev().map(|n| Some(format!("{prefix}{n}"))).collect()
-        };
-        let level =
-            self.variant.as_deref().and_then(|v| v.strip_prefix('v')).and_then(|n| n.parse::<u8>().ok());
-        let mut all = match (self.architecture.as_str(), level) {
-            ("arm", Some(n @ 5..=8)) => numbered("v", n, 5),
-            ("arm", None) => numbered("v", 7, 5),
-            ("arm64", None) => numbered("v", 8, 8),
-            ("amd64", Some(n @ 1..=4)) => numbered("v", n, 1),
-            _ => self.variant.iter().cloned().map(Some).collect(),
-        };
-        // An entry without a variant is the architecture's baseline; for amd64 that is v1.
-        if self.architecture == "amd64" && all.is_empty() {
-            return vec![None, Some("v1".into())];
-        }
-        all.push(None);
-        all
-    }
-}
-
 impl FromStr for Platform {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {

@@ -86,3 +86,10 @@ fn a_platform_of_one_word_is_a_known_one() {
         assert!(bad.parse::<Platform>().is_err(), "{bad:?}");
     }
 }
+
+#[test]
+fn a_repository_has_other_tags() {
+    let name: Reference = "r.io/a/b:1".parse().unwrap();
+    assert_eq!(name.with_tag("two").to_string(), "r.io/a/b:two");
+    assert_eq!(name.with_tag("no tag").to_string(), "r.io/a/b:latest");
+}

@@ -40,6 +40,39 @@ pub struct WebTrust {
     pub cert_dir: Option<PathBuf>,
 }
 
+/// Certificates as PEM, for a program that speaks TLS itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebCertificates {
+    /// Those of all that are trusted, the system's authorities among them.
+    pub trusted: Vec<u8>,
+    /// Our own, with its key.
+    pub own: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for WebCertificates {
+    /// Keeps the private key out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebCertificates(..)")
+    }
+}
+
+impl WebTrust {
+    /// The certificates, where others are trusted than usual.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a certificate without its key.
+    pub fn certificates(&self) -> Result<Option<WebCertificates>> {
+        let Some(dir) = &self.cert_dir else { return Ok(None) };
+        let HostCerts { authorities, identity } = certs::read(dir)?;
+        let mut trusted = tls::system_authorities();
+        for (_, pem) in authorities {
+            trusted.extend(pem);
+            trusted.push(b'\n');
+        }
+        Ok(Some(WebCertificates { trusted, own: identity.map(|(_, pem)| pem) }))
+    }
+}
+
 /// What is downloaded, and how.
 #[derive(Debug, Clone)]
 pub struct WebFile {

@@ -5,19 +5,19 @@
 //! and hashes them. So a slow disk slows down the network instead of filling memory. If told to stop, the fetch
 //! ends as after a failure, so that partial results are discarded by their owners.
 
-use super::answer::read_limited;
-use super::blob::{Download, Part, retrying};
+use super::blob::{Download, Part};
+use super::documents::{self, verify};
 use super::endpoint::Endpoint;
 use super::event::Event;
-use super::http::{Ask, Session};
-use super::manifest::{self, CONFIG_MAX, Document, ImageManifest, MANIFEST_MAX};
+use super::http::Session;
+use super::manifest::{self, Document, ImageManifest};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
-use super::retry::{RetryPolicy, Tries, Trouble};
+use super::retry::Tries;
 use super::runner::block_on;
 use super::shown::shown;
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::{Digest, ImageConfig, Reference, document};
+use crate::image::{Digest, ImageConfig, Reference, choice, document};
 use futures_util::StreamExt;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -203,9 +203,11 @@ impl Fetcher<'_> {
         };
         let mut promised = asked.digest().cloned();
         let mut index = None;
-        let wanted = platform::refined(&self.prepared.platform);
+        let wanted = choice::refined(&self.prepared.platform);
         for _ in 0..NESTING_MAX {
-            let (bytes, content_type) = self.manifest(session, &what, promised.as_ref()).await?;
+            let (bytes, content_type) =
+                documents::manifest(session, self.prepared.retry, self.report, &what, promised.as_ref())
+                    .await?;
             let image = match manifest::parse(&name, content_type.as_deref(), &bytes)? {
                 Document::Index(entries) => {
                     let digest = manifest::select(&name, &entries, &wanted, &self.prepared.platform)?;
@@ -242,36 +244,12 @@ impl Fetcher<'_> {
         Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")).naming_image())
     }
 
-    /// A manifest's bytes, verified, and the type they were sent as.
-    async fn manifest(
-        &self,
-        session: &Session,
-        what: &str,
-        promised: Option<&Digest>,
-    ) -> Result<(Vec<u8>, Option<String>)> {
-        fetch_manifest(session, what, promised, self.prepared.retry, self.report).await
-    }
-
     async fn config(&self, session: &Session, image: &ImageManifest) -> Result<Vec<u8>> {
         let cached = self.target.borrow().cached(&image.config);
         if let Some(bytes) = cached.filter(|b| verify("configuration", &image.config, b).is_ok()) {
             return Ok(bytes);
         }
-        let what = format!("blobs/{}", image.config);
-        let mut tries = Tries::new(self.prepared.retry);
-        let bytes = retrying(&mut tries, self.report, async || {
-            let mut response = session.get(&what, Ask::default()).await?;
-            let named = format!("the configuration of {}", session.endpoint.reference);
-            let bytes = read_limited(&mut response, &named, CONFIG_MAX).await?;
-            if (bytes.len() as u64) < image.config_size {
-                let message = format!("configuration {} was incomplete", image.config);
-                return Err(Trouble::passing(Error::new(Kind::Registry, message)));
-            }
-            Ok(bytes)
-        })
-        .await?;
-        verify("configuration", &image.config, &bytes)?;
-        Ok(bytes)
+        documents::config(session, self.prepared.retry, self.report, image).await
     }
 
     async fn layer(&self, session: &Session, fetched: &Fetched, at: usize) -> Result<()> {
@@ -320,36 +298,6 @@ impl Fetcher<'_> {
     }
 }
 
-/// A manifest's bytes, verified, and the type they were sent as.
-///
-/// # Errors
-/// The registry does not have it, or has another one than was promised.
-pub(super) async fn fetch_manifest(
-    session: &Session,
-    what: &str,
-    promised: Option<&Digest>,
-    retry: RetryPolicy,
-    report: &dyn Fn(Event),
-) -> Result<(Vec<u8>, Option<String>)> {
-    let accept = manifest::accept();
-    let ask = Ask { accept: Some(&accept), ..Ask::default() };
-    let mut tries = Tries::new(retry);
-    let (bytes, content_type, header) = retrying(&mut tries, report, async || {
-        let mut response = session.get(&format!("manifests/{what}"), ask).await?;
-        let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let (content_type, header) = (text("content-type"), text("docker-content-digest"));
-        let named = format!("the manifest of {}", session.endpoint.reference);
-        let bytes = read_limited(&mut response, &named, MANIFEST_MAX).await?;
-        Ok((bytes, content_type, header))
-    })
-    .await?;
-    let header = header.and_then(|h| h.parse::<Digest>().ok());
-    for digest in promised.into_iter().chain(&header) {
-        verify("manifest", digest, &bytes)?;
-    }
-    Ok((bytes, content_type))
-}
-
 /// A layer's thread: from the channel into the sink. A channel that ends early drops the sink.
 fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result<()> {
     while let Some(part) = from.blocking_recv() {
@@ -359,25 +307,4 @@ fn drain(mut from: mpsc::Receiver<Part>, mut sink: Box<dyn LayerSink>) -> Result
         }
     }
     Ok(())
-}
-
-/// Compares bytes with a promised digest.
-pub(super) fn verify(what: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
-    let found = digest.of_same_kind(bytes);
-    if found == *digest {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Image, format!("{what} {digest} is not what was promised: its digest is {found}"))
-        .hint("The registry or a proxy in between sent wrong data: try again later."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn case_10_wrong_digests_are_refused() {
-        assert!(verify("x", &Digest::sha256_of(b"a"), b"a").is_ok());
-        assert!(verify("x", &Digest::sha256_of(b"a"), b"b").is_err());
-    }
 }

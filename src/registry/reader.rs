@@ -2,16 +2,15 @@
 
 use super::answer::read_limited;
 use super::blob::{Download, Part, retrying};
+use super::documents::{self, verify};
 use super::event::Event;
-use super::fetch::{fetch_manifest, verify};
 use super::http::{Ask, Session};
 use super::manifest::{self, CONFIG_MAX, Document};
-use super::platform;
 use super::prepare::Prepared;
 use super::retry::{RetryPolicy, Tries};
 use super::runner::Runner;
 use crate::error::{Error, Kind, Result};
-use crate::image::Digest;
+use crate::image::{Digest, choice};
 use tokio::sync::mpsc;
 
 /// Chunks between the network and who takes them.
@@ -107,13 +106,13 @@ async fn named(session: &Session, prepared: &Prepared, report: &dyn Fn(Event)) -
         Some(digest) => digest.to_string(),
         None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
     };
-    let (bytes, kind) = fetch_manifest(session, &what, asked.digest(), prepared.retry, report).await?;
+    let (bytes, kind) = documents::manifest(session, prepared.retry, report, &what, asked.digest()).await?;
     let name = asked.to_string();
     if !manifest::is_sent_as_index(kind.as_deref()) {
         return Ok(bytes);
     }
     let Document::Index(entries) = manifest::parse(&name, kind.as_deref(), &bytes)? else { return Ok(bytes) };
-    let wanted = platform::refined(&prepared.platform);
+    let wanted = choice::refined(&prepared.platform);
     let digest = manifest::select(&name, &entries, &wanted, &prepared.platform)?;
-    Ok(fetch_manifest(session, digest.as_str(), Some(&digest), prepared.retry, report).await?.0)
+    Ok(documents::manifest(session, prepared.retry, report, digest.as_str(), Some(&digest)).await?.0)
 }

@@ -8,6 +8,8 @@
 
 use super::certs::HostCerts;
 use crate::error::{Context, Error, Kind, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Identity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier, verify_server_name};
@@ -99,6 +101,22 @@ impl ServerCertVerifier for Trust {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
     }
+}
+
+/// The system's authorities as PEM (RFC 7468).
+pub(super) fn system_authorities() -> Vec<u8> {
+    const LINE: usize = 64;
+    let mut text = String::new();
+    for authority in rustls_native_certs::load_native_certs().certs {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        let encoded = STANDARD.encode(authority);
+        for line in encoded.as_bytes().chunks(LINE) {
+            text.push_str(&String::from_utf8_lossy(line));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text.into_bytes()
 }
 
 /// How TLS is spoken with a server that is trusted so; `identity` is our certificate with its key, PEM.

@@ -213,6 +213,7 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
         let Some(next) = next else {
             finish::clear_up(context.store, context.plan, &context.places.merged);
             if !context.plan.lifecycle.auto_remove && context.dir.in_place() {
+                crate::failpoint::reach("end.cleared");
                 context.dir.emit(Action::Cleanup);
             }
             return Ok(());

@@ -6,8 +6,9 @@
 //! unpacker, neither waits for the other, and a resumed download just keeps appending. A reader sees end of
 //! file only after the digest has been verified (attack cases 10 and 12), and an error if the writer gives up.
 
+use super::claim;
 use super::place::{Place, TMP};
-use super::record::{self, Durability, failed, open_regular};
+use super::record::{Durability, failed, open_regular};
 use super::roots::Roots;
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
@@ -18,7 +19,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -115,10 +116,8 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn begin(&self, digest: &Digest, size: Option<u64>) -> Result<BlobWriter> {
-        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
-        let file = tmp.new_file(&temporary)?;
-        // This lock distinguishes data that is being created from leftovers.
-        file.lock_shared().map_err(|e| failed("lock", &tmp.path().join(&temporary), e))?;
+        let tmp = Place::make(&self.roots.data.join(TMP))?;
+        let (temporary, file) = claim::new_file(&tmp)?;
         self.writer(digest, size, file, (tmp, temporary))
     }
 
@@ -134,11 +133,7 @@ impl Blobs {
             return self.begin(digest, size);
         };
         // Another process is downloading it, or just was: then this is a separate download.
-        let same = || match (file.metadata(), tmp.look(&temporary)) {
-            (Ok(ours), Ok(Some(named))) => ours.ino() == named.st_ino,
-            _ => false,
-        };
-        if file.try_lock().is_err() || !same() {
+        if file.try_lock().is_err() || !claim::is_named(&tmp, &temporary, &file).unwrap_or(false) {
             return self.begin(digest, size);
         }
         let mut writer = self.writer(digest, size, file, (tmp, temporary))?;

@@ -77,9 +77,17 @@ impl Events {
         Reader::new(make(&self.dir)?, from_the_oldest)
     }
 
+    fn has_store(&self) -> bool {
+        let data = self.dir.parent().map(Place::find);
+        matches!(data, Some(Ok(Some(data))) if data.has_file("version"))
+    }
+
     fn append(&self, line: &[u8]) -> io::Result<()> {
         let dir = match Place::find(&self.dir) {
             Ok(Some(dir)) => dir,
+            // Its parts go in an order: where there is no version any more, somebody is taking the store away, and a
+            // monitor at its end is not to bring a part of it back.
+            Ok(None) if !self.has_store() => return Ok(()),
             _ => make(&self.dir)?,
         };
         let mut rotated = false;

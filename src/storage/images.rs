@@ -1,27 +1,33 @@
 //! Images by name and by id.
 //!
 //! Theory of operation. `refs/<hash of the canonical reference>` says which image and manifest a name refers
-//! to; `images/<id>` says that an image exists, and which manifests it came with. Each is a small file,
-//! replaced as a whole. Looking up a cached image by name reads two small files: its reference record and its
-//! configuration blob. `oci/index.json` is derived from both kinds of records after each change, for other
-//! programs that read the layout; nothing here reads it. Images of which blobs are missing are not in it.
+//! to, or which list of images; `images/<id>` says that an image exists, and which manifests it came with;
+//! `lists/<id>` likewise of a list ([`lists`]). Each is a small file, replaced as a whole. Looking up a cached image by
+//! name reads two small files: its reference record and its configuration blob. `oci/index.json` is derived from these
+//! records after each change, for other programs that read the layout; nothing here reads it. Images of which blobs are
+//! missing are not in it.
 
 mod check;
 mod damage;
+mod find;
+mod found;
 mod index;
+mod lists;
 mod names;
 mod prune;
 mod pushed;
 mod recording;
 mod records;
 mod remove;
+mod remove_list;
 
 pub use self::check::Damaged;
 pub use self::damage::Lost;
-pub use self::records::ManifestRef;
+pub use self::found::{Found, Instance, List};
+pub use self::records::{ManifestRef, Part};
 pub use self::remove::Removed;
 
-use self::records::{ImageRecord, RefRecord};
+use self::records::{ImageRecord, ListRecord, RefRecord};
 use super::blobs::Blobs;
 use super::build::BuildCache;
 use super::layers::Layers;
@@ -29,8 +35,8 @@ use super::lock::open_lock;
 use super::place::Place;
 use super::record::{failed, warn_once};
 use super::roots::Roots;
-use crate::error::{Context, Error, Kind, Result, phrases};
-use crate::image::{ChainId, Digest, Image, ImageConfig, Location, Reference, document};
+use crate::error::{Context, Error, Kind, Result};
+use crate::image::{ChainId, Digest, Image, ImageConfig, Reference, document};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -40,6 +46,8 @@ use std::sync::Arc;
 const REFS: &str = "refs";
 /// Where those of images are.
 const IMAGES: &str = "images";
+/// And those of lists.
+const LISTS: &str = "lists";
 
 /// The images of a store, our own and those of additional read-only stores.
 #[derive(Debug, Clone)]
@@ -84,6 +92,10 @@ pub struct Listed {
     pub shared: u64,
     /// Whether it lies in an additional store, and cannot be removed.
     pub read_only: bool,
+    /// Whether it is a list of images, and no image itself: then the image here has no content.
+    pub is_list: bool,
+    /// The lists that have it, by id.
+    pub lists: Vec<Digest>,
 }
 
 impl Listed {
@@ -91,6 +103,11 @@ impl Listed {
     pub fn tags(&self) -> Vec<String> {
         let names = self.names.iter().filter(|name| name.digest().is_none());
         names.map(ToString::to_string).collect()
+    }
+
+    /// Whether it has no name, and no list has it.
+    pub fn is_dangling(&self) -> bool {
+        self.names.is_empty() && self.lists.is_empty()
     }
 }
 
@@ -104,147 +121,8 @@ impl Images {
         }
     }
 
-    /// Finds an image by what a user types: a reference, a short name (`localhost/` first, then
-    /// docker.io, then any registry), an id or a unique prefix of one; also with `containers-storage:` before it.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] when the text is neither, [`Kind::Conflict`] when it means several images.
-    pub fn find(&self, text: &str) -> Result<Option<Image>> {
-        let text = text.strip_prefix("containers-storage:").unwrap_or(text);
-        let id = text.strip_prefix("sha256:").unwrap_or(text);
-        let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if text.starts_with("sha256:") {
-            if !is_id {
-                return Err(Error::new(Kind::Usage, format!("{text:?} is not an image id")));
-            }
-            return self.by_id(id);
-        }
-        let reference = match text.parse::<Reference>() {
-            // A full id is longer than a tag-less name may look, but is one all the same.
-            Err(_) if is_id => return self.by_id(id),
-            other => other.map_err(|e| Location::of_no_image(text).unwrap_or(e))?,
-        };
-        if let Some(image) = self.find_reference(&reference)? {
-            return Ok(Some(image));
-        }
-        if is_id && let Some(image) = self.by_id(id)? {
-            return Ok(Some(image));
-        }
-        let found = patiently(|| self.in_any_registry(&reference))?;
-        if found.is_none() { Location::of_no_image(text).map_or(Ok(None), Err) } else { Ok(found) }
-    }
-
-    /// As [`Images::find`], for one who cannot do without the image.
-    ///
-    /// # Errors
-    /// As there, and [`Kind::NotFound`].
-    pub fn need(&self, text: &str) -> Result<Image> {
-        self.find(text)?.ok_or_else(|| phrases::no_image(text).hint("List the images: coracle images"))
-    }
-
-    /// Finds an image by name. An unqualified one is looked for under `localhost/`, then docker.io.
-    ///
-    /// # Errors
-    /// When a record is damaged.
-    pub fn find_reference(&self, reference: &Reference) -> Result<Option<Image>> {
-        if reference.registry().is_some() {
-            return self.get(reference);
-        }
-        for registry in ["localhost", "docker.io"] {
-            if let Some(image) = self.get(&reference.qualify(registry))? {
-                return Ok(Some(image));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The image of exactly this name, which has a registry. At most two small reads when it is by tag.
-    ///
-    /// # Errors
-    /// When a record is damaged.
-    pub fn get(&self, reference: &Reference) -> Result<Option<Image>> {
-        patiently(|| self.get_once(reference))
-    }
-
-    fn get_once(&self, reference: &Reference) -> Result<Option<Image>> {
-        let name = key(reference);
-        for data in self.roots.readable() {
-            if let Some(refs) = Place::find(&data.join(REFS))?
-                && let Some(found) = refs.read::<RefRecord>(name.hex())?
-            {
-                return self.load(&found.id, &found.manifest.digest, Some(found.reference)).map(Some);
-            }
-        }
-        match reference.digest() {
-            Some(digest) => self.by_digest(&reference.repository(), digest),
-            None => Ok(None),
-        }
-    }
-
-    /// An image pulled under another name or tag that has this manifest or index digest.
-    fn by_digest(&self, repository: &str, digest: &Digest) -> Result<Option<Image>> {
-        let wanted = format!("{repository}@{digest}");
-        let found = self.image_records()?.into_iter().find(|(r, _)| r.digests.contains(&wanted));
-        let Some((found, _)) = found else { return Ok(None) };
-        let Some(manifest) = found.manifests.first() else { return Ok(None) };
-        let name = wanted.parse().ok();
-        self.load(&found.id, &manifest.digest, name).map(Some)
-    }
-
-    /// An image by a prefix of its id's hex digits.
-    fn by_id(&self, prefix: &str) -> Result<Option<Image>> {
-        patiently(|| self.by_id_once(prefix))
-    }
-
-    fn by_id_once(&self, prefix: &str) -> Result<Option<Image>> {
-        let mut found: BTreeMap<String, usize> = BTreeMap::new();
-        let mut places = Vec::new();
-        for data in self.roots.readable() {
-            let Some(images) = Place::find(&data.join(IMAGES))? else { continue };
-            for name in images.names()?.into_iter().filter(|n| n.starts_with(prefix)) {
-                found.entry(name).or_insert(places.len());
-            }
-            places.push(images);
-        }
-        if found.len() > 1 {
-            let ids: Vec<&str> = found.keys().map(|k| k.get(..12).unwrap_or(k)).collect();
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("image id {prefix:?} is ambiguous: {}", ids.join(", ")),
-            )
-            .hint("Write more digits of the id."));
-        }
-        let Some((name, place)) = found.into_iter().next() else { return Ok(None) };
-        let Some(images) = places.get(place) else { return Ok(None) };
-        let Some(found) = images.read::<ImageRecord>(&name)? else { return Ok(None) };
-        let Some(manifest) = found.manifests.first() else { return Ok(None) };
-        self.load(&found.id, &manifest.digest, None).map(Some)
-    }
-
-    /// `name` also means `any.registry/any/path/name`, when only one image is called so.
-    fn in_any_registry(&self, reference: &Reference) -> Result<Option<Image>> {
-        if reference.registry().is_some() || reference.digest().is_some() {
-            return Ok(None);
-        }
-        let suffix = format!("/{}", reference.path());
-        let mut found = self.ref_records()?;
-        found.retain(|(r, _)| {
-            r.reference.tag_or_latest() == reference.tag_or_latest()
-                && r.reference.repository().ends_with(&suffix)
-        });
-        let ids: HashSet<&Digest> = found.iter().map(|(r, _)| &r.id).collect();
-        if ids.len() > 1 {
-            let names: Vec<String> = found.iter().map(|(r, _)| r.reference.to_string()).collect();
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("{reference} is ambiguous: {}", names.join(", ")),
-            )
-            .hint("Write the name with its registry."));
-        }
-        match found.first() {
-            Some((r, _)) => self.load(&r.id, &r.manifest.digest, Some(r.reference.clone())).map(Some),
-            None => Ok(None),
-        }
+    fn load_image(&self, id: &Digest, manifest: &Digest, reference: Option<Reference>) -> Result<Found> {
+        self.load(id, manifest, reference).map(|image| Found::Image(Box::new(image)))
     }
 
     fn load(&self, id: &Digest, manifest: &Digest, reference: Option<Reference>) -> Result<Image> {
@@ -265,7 +143,13 @@ impl Images {
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
         for (found, _) in self.ref_records()? {
-            names.entry(found.id).or_default().push(found.reference);
+            names.entry(found.target.id().clone()).or_default().push(found.reference);
+        }
+        let mut lists: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+        for (list, _) in self.list_records()?.into_iter().filter(|(_, read_only)| !read_only) {
+            for image in list.parts.into_iter().filter_map(|part| part.image) {
+                lists.entry(image).or_default().push(list.id.clone());
+            }
         }
         let mut sizes: BTreeMap<ChainId, u64> = BTreeMap::new();
         let mut all = Vec::new();
@@ -294,6 +178,8 @@ impl Images {
                 };
             }
             all.push(Listed {
+                is_list: false,
+                lists: lists.remove(&image.id).unwrap_or_default(),
                 image,
                 digests: found.digests,
                 history: in_use_first(found.history, &names),
@@ -309,12 +195,12 @@ impl Images {
         Ok(all)
     }
 
-    /// Whether the image lies in our own store, and not only in an additional one.
+    /// Whether the image or list lies in our own store, and not only in an additional one.
     pub fn is_own(&self, id: &Digest) -> bool {
-        self.own(IMAGES).is_ok_and(|images| images.has_file(id.hex()))
+        [IMAGES, LISTS].iter().any(|kind| self.own(kind).is_ok_and(|place| place.has_file(id.hex())))
     }
 
-    /// One of the two directories of records of our own store.
+    /// One of the directories of records of our own store.
     fn own(&self, kind: &str) -> Result<Place> {
         Place::open(&self.roots.data.join(kind))
     }
@@ -331,6 +217,19 @@ impl Images {
         let mut seen = HashSet::new();
         all.retain(|(r, _)| seen.insert(r.id.clone()));
         Ok(all)
+    }
+
+    /// All records of lists with whether they lie in an additional store; one that is in several counts once.
+    fn list_records(&self) -> Result<Vec<(ListRecord, bool)>> {
+        let mut all: Vec<(ListRecord, bool)> = self.records(LISTS)?;
+        let mut seen = HashSet::new();
+        all.retain(|(record, _)| seen.insert(record.id.clone()));
+        Ok(all)
+    }
+
+    /// The directory of our own lists, if there ever was one.
+    fn own_lists(&self) -> Result<Option<Place>> {
+        Place::find(&self.roots.data.join(LISTS))
     }
 
     /// The records that can be read. An unreadable one does not affect the others; code that decides what is unused
@@ -354,12 +253,6 @@ impl Images {
         lock.lock().map_err(|e| failed("lock", &self.roots.data.join("index.lock"), e))?;
         Ok(lock)
     }
-}
-
-/// Looks for an image anew if that fails: it may have been removed, and even brought back, since its record was read.
-fn patiently(look: impl Fn() -> Result<Option<Image>>) -> Result<Option<Image>> {
-    const ATTEMPTS: usize = 4;
-    (1..ATTEMPTS).find_map(|_| look().ok()).map_or_else(look, Ok)
 }
 
 /// Names that an image has had, those that it has now before the others.
@@ -402,5 +295,7 @@ fn key(reference: &Reference) -> Digest {
     Digest::sha256_of(stored_form(reference).canonical().as_bytes())
 }
 
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod tests;

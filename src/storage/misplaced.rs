@@ -29,7 +29,7 @@ impl Store {
     /// When the data root cannot be read.
     pub fn misplaced(&self) -> Result<Vec<Misplaced>> {
         let mut all = Vec::new();
-        for name in DIRECTORIES.iter().chain(&["secrets", "events", "build", place::ASIDE]) {
+        for name in DIRECTORIES.iter().chain(&["secrets", "events", "build", "lists", place::ASIDE]) {
             if let Some((parent, part)) = place::unfit(self.data(), name)? {
                 let found = parent.path().join(&part);
                 all.push(Misplaced {

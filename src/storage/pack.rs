@@ -79,6 +79,8 @@ pub struct Options<'a> {
     pub whole: bool,
     /// The archive goes where the option `-o FILE` says.
     pub to_file: bool,
+    /// The files themselves are to be synced soon: the kernel begins to write large ones as they are packed.
+    pub settling: bool,
     /// Says which paths (as in the archive, without a slash at the end) are left out with all below.
     pub skip: Option<ByPath<'a>>,
 }
@@ -369,6 +371,9 @@ impl<'a, W: Write> Packer<'a, W> {
         let entry = Entry { xattrs: &xattrs, ..self.described(status, b'0', path) };
         if status.st_size < BUFFER as i64 && self.small(&mut file, &entry)? {
             return Ok(());
+        }
+        if self.options.settling {
+            fd::begin_writeback(file.as_fd());
         }
         // It has grown, perhaps.
         let status = &fstat(&file).map_err(fail)?;

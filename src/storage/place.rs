@@ -91,10 +91,19 @@ impl Place {
     /// # Errors
     /// When it cannot be made; something of this name is there.
     pub(super) fn new_below(&self, name: &str) -> Result<Place> {
+        self.make_below(name)?;
         let path = self.path.join(name);
-        mkdirat(&self.dir, name, Mode::S_IRWXU).map_err(|e| failed("create", &path, e.into()))?;
         let dir = open_within(&self.dir, name, DIRECTORY, BELOW).map_err(|e| refused(&path, e))?;
         Ok(Place { dir, path })
+    }
+
+    /// As [`Place::new_below`], without opening it.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn make_below(&self, name: &str) -> Result<()> {
+        let made = mkdirat(&self.dir, name, Mode::S_IRWXU);
+        made.map_err(|e| failed("create", &self.path.join(name), e.into()))
     }
 
     /// The same directory once more.

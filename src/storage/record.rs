@@ -133,17 +133,16 @@ pub(super) fn replace_in(
     bytes: &[u8],
     durability: Durability,
 ) -> Result<()> {
-    replace_as(dir, name, path, bytes, (durability, None))
+    replace_as(dir, name, bytes, (durability, None)).map_err(|(doing, e)| failed(doing, path, e))
 }
 
-/// As [`replace_in`], with a mode of its own.
+/// As [`replace_in`], with a mode of its own; what failed, and how.
 fn replace_as(
     dir: BorrowedFd<'_>,
     name: &str,
-    path: &Path,
     bytes: &[u8],
     (durability, mode): (Durability, Option<u32>),
-) -> Result<()> {
+) -> std::result::Result<(), (&'static str, io::Error)> {
     let fresh = format!("{FRESH}{}", unique());
     let write = || -> io::Result<()> {
         let mut file = open_regular(dir, &fresh, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
@@ -159,10 +158,10 @@ fn replace_as(
     write().map_err(|e| {
         // The half-written file is of no use to anyone; the failure above is what the user must see.
         let _ = unlinkat(dir, fresh.as_str(), UnlinkatFlags::NoRemoveDir);
-        failed("write", path, e)
+        ("write", e)
     })?;
     match durability {
-        Durability::Synced => nix::unistd::fsync(dir).map_err(|e| failed("sync", path, e.into())),
+        Durability::Synced => nix::unistd::fsync(dir).map_err(|e| ("sync", e.into())),
         Durability::Volatile => Ok(()),
     }
 }
@@ -193,8 +192,7 @@ pub fn replace<T: Serialize + ?Sized>(path: &Path, value: &T, durability: Durabi
 /// # Errors
 /// When the file system refuses; the old content then stands.
 pub fn replace_bytes(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
-    let (dir, name) = parent(path).map_err(|e| failed("write", path, e))?;
-    replace_in(dir.as_fd(), &name, path, bytes, durability)
+    replace_outside(path, bytes, (durability, None))
 }
 
 /// Replaces a file of the user's own that everybody may read, whole, by its path. A link or a FIFO there, which
@@ -203,8 +201,13 @@ pub fn replace_bytes(path: &Path, bytes: &[u8], durability: Durability) -> Resul
 /// # Errors
 /// When the file system refuses.
 pub fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
-    let (dir, name) = parent(path).map_err(|e| failed("write", path, e))?;
-    replace_as(dir.as_fd(), &name, path, bytes, (Durability::Volatile, Some(0o644)))
+    replace_outside(path, bytes, (Durability::Volatile, Some(0o644)))
+}
+
+fn replace_outside(path: &Path, bytes: &[u8], how: (Durability, Option<u32>)) -> Result<()> {
+    let failed = |(doing, e): (&str, io::Error)| failed_outside(doing, path, e);
+    let (dir, name) = parent(path).map_err(|e| failed(("write", e)))?;
+    replace_as(dir.as_fd(), &name, bytes, how).map_err(failed)
 }
 
 /// The directory that a path of the user's own is in, opened however it is reached, and the last part.
@@ -254,6 +257,26 @@ pub fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     match hint(errno) {
         Some(hint) => error.hint(hint),
         None => error,
+    }
+}
+
+/// As [`failed`], for a file that the caller named: another place for the store is of no use to it.
+pub fn failed_outside(doing: &str, path: &Path, e: io::Error) -> Error {
+    let errno = e.raw_os_error().map(Errno::from_raw);
+    let error = Error::new(Kind::Storage, format!("{doing} {}", path.display())).caused_by(e);
+    let above = path.ancestors().skip(1).find(|dir| dir.exists()).unwrap_or(Path::new("."));
+    let dir = above.display();
+    match errno {
+        Some(Errno::ENOSPC | Errno::EDQUOT) => {
+            error.hint(format!("The disk or quota is full. See how much room there is: df -h {dir}"))
+        }
+        Some(Errno::EROFS) => {
+            error.hint(format!("The file system is mounted read-only. See which it is: findmnt -T {dir}"))
+        }
+        Some(Errno::EACCES | Errno::EPERM) => {
+            error.hint(format!("This account may not write there. See who may: ls -ld {dir}"))
+        }
+        errno => hint(errno).into_iter().fold(error, Error::hint),
     }
 }
 

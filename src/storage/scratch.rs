@@ -1,13 +1,15 @@
 //! Directories for what is being made.
 //!
-//! Theory of operation. A directory in `tmp/` has a lock on it while its maker lives, so that a clean-up knows that
-//! somebody is at work there. Dropped, it is deleted. What a killed process leaves is unlocked, and the next command
-//! that makes something takes it (`trash::collect_leftovers`).
+//! Theory of operation. A directory in `tmp/` has a lock on it while its maker lives ([`claim`]), so that a clean-up
+//! knows that somebody is at work there. Dropped, it is deleted. What a killed process leaves is unlocked, and the next
+//! command that makes something takes it (`trash::collect_leftovers`).
 
+use super::claim;
 use super::place::{Place, TMP};
-use super::record::{failed, unique};
+use super::record::failed;
 use super::trash;
 use crate::error::Result;
+use nix::fcntl::RenameFlags;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
@@ -29,11 +31,7 @@ impl Scratch {
     /// When the file system refuses.
     pub(super) fn below(data: &Path) -> Result<Scratch> {
         let tmp = Place::make(&data.join(TMP))?;
-        let name = unique();
-        let home = tmp.new_below(&name)?;
-        let lock = home.as_fd().try_clone_to_owned().map(File::from);
-        let lock = lock.and_then(|file| file.lock_shared().map(|()| file));
-        let lock = lock.map_err(|e| failed("lock", home.path(), e))?;
+        let (name, home, lock) = claim::new_directory(&tmp)?;
         Ok(Scratch { tmp, name, home, placed: false, lock })
     }
 
@@ -76,6 +74,24 @@ impl Scratch {
         self.tmp.rename(&self.name, to, name)?;
         self.placed = true;
         Ok(())
+    }
+
+    /// As [`Scratch::place`], for a name that must be free.
+    ///
+    /// # Errors
+    /// Those of renameat2(2); `EEXIST` when the name is taken.
+    pub(super) fn place_new(&mut self, to: &Place, name: &str) -> nix::Result<()> {
+        self.tmp.rename_as(&self.name, to, name, RenameFlags::RENAME_NOREPLACE)?;
+        self.placed = true;
+        Ok(())
+    }
+
+    /// Puts it in the place of what is there, which is deleted in its stead.
+    ///
+    /// # Errors
+    /// Those of renameat2(2).
+    pub(super) fn exchange(self, to: &Place, name: &str) -> nix::Result<()> {
+        self.tmp.rename_as(&self.name, to, name, RenameFlags::RENAME_EXCHANGE)
     }
 }
 

@@ -10,6 +10,7 @@ use super::lock::ExclusiveLock;
 use super::place::{self, Place, TMP};
 use super::record::{self, Durability, failed, read_bytes, replace_in, warn_once};
 use super::roots::Roots;
+use super::scratch::Scratch;
 use super::trash;
 use crate::container::Name;
 use crate::error::{Error, Kind, Result, phrases};
@@ -17,7 +18,7 @@ use crate::failpoint;
 use crate::sys::fd::open_within;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, RenameFlags};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, mkdirat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -124,11 +125,7 @@ impl Secrets {
         if replace && let Some(old) = self.get(&secret.name)? {
             (secret.id, secret.created) = (old.id, old.created);
         }
-        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
-        let made = self.fill((&tmp, &temporary), &secrets, &secret, (value, replace));
-        // What is left there now is what was replaced, or a failed attempt.
-        let _ = trash::remove_in(&tmp, temporary);
-        made?;
+        self.fill(Scratch::below(&self.roots.data)?, &secrets, &secret, (value, replace))?;
         let told = Event::new(Type::Secret, Action::Create).id(secret.id.as_str()).name(secret.name.as_str());
         Events::new(&self.roots.data).emit(told);
         Ok(secret)
@@ -137,18 +134,17 @@ impl Secrets {
     /// Whole in `tmp/` first: the rename into place, or the exchange with the old one, is the one step that counts.
     fn fill(
         &self,
-        (tmp, temporary): (&Place, &str),
+        mut made: Scratch,
         secrets: &Place,
         secret: &Secret,
         (value, replace): (&[u8], bool),
     ) -> Result<()> {
-        let made = tmp.new_below(temporary)?;
-        made.replace_bytes(VALUE, value, Durability::Synced)?;
-        made.replace(RECORD, secret, Durability::Synced)?;
+        made.home().replace_bytes(VALUE, value, Durability::Synced)?;
+        made.home().replace(RECORD, secret, Durability::Synced)?;
         failpoint::reach("secret.filled");
-        let rename = |flags| tmp.rename_as(temporary, secrets, secret.name.as_str(), flags);
-        let renamed = match rename(RenameFlags::RENAME_NOREPLACE) {
-            Err(Errno::EEXIST) if replace => rename(RenameFlags::RENAME_EXCHANGE),
+        let name = secret.name.as_str();
+        let renamed = match made.place_new(secrets, name) {
+            Err(Errno::EEXIST) if replace => made.exchange(secrets, name),
             other => other,
         };
         match renamed {

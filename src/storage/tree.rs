@@ -1,7 +1,9 @@
 //! Directory trees, by descriptors: listing a directory, and deleting a tree.
 //!
 //! Theory of operation. Trees are never deleted through a symlink. A directory nested too deep for recursion is
-//! moved up to the top of the tree first, so depth costs nothing. Mounts are not entered.
+//! moved up to the top of the tree first, so depth costs nothing. Mounts are not entered. Several processes may be at
+//! the same tree, as monitors that end at once are at the trash: what another one has deleted is fine, or each of them
+//! could give up because of the others, and nobody would be left to finish.
 
 use super::record::unique;
 use crate::sys::fd::{link_of, open_within};
@@ -43,7 +45,7 @@ pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
         Gone::Yes => return Ok(()),
         Gone::IsDirectory => {}
     }
-    let top = open_for_removal(parent, name)?;
+    let Some(top) = open_for_removal(parent, name)? else { return Ok(()) };
     empty_tree(top.as_fd())?;
     unlink(parent, name, UnlinkatFlags::RemoveDir).map(drop)
 }
@@ -89,20 +91,23 @@ fn unlink(parent: BorrowedFd<'_>, name: &CStr, flags: UnlinkatFlags) -> nix::Res
 }
 
 /// Opens a directory to be emptied, unless something is mounted there: what a process mounted into a
-/// directory that another one threw away is not ours to delete.
-fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
+/// directory that another one threw away is not ours to delete. `None` when it is gone.
+fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<OwnedFd>> {
     let open = |flags: OFlag| {
         let flags = flags | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         open_within(parent, name, flags, ResolveFlag::RESOLVE_NO_XDEV)
     };
-    match open(OFlag::O_RDONLY) {
-        Err(Errno::EACCES) => {
-            let found = open(OFlag::O_PATH)?;
+    let opened = match open(OFlag::O_RDONLY) {
+        Err(Errno::EACCES) => open(OFlag::O_PATH).and_then(|found| {
             let path = link_of(&found);
             stat::fchmodat(fcntl::AT_FDCWD, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
             open(OFlag::O_RDONLY)
-        }
+        }),
         other => other,
+    };
+    match opened {
+        Err(Errno::ENOENT) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -114,14 +119,41 @@ fn empty(dir: BorrowedFd<'_>, top: BorrowedFd<'_>, depth: usize) -> nix::Result<
             continue;
         }
         if depth >= DEPTH {
-            fcntl::renameat(dir, name.as_c_str(), top, unique().as_str())?;
+            match fcntl::renameat(dir, name.as_c_str(), top, unique().as_str()) {
+                Err(Errno::ENOENT) => {}
+                other => other?,
+            }
             moved = true;
             continue;
         }
-        let below = open_for_removal(dir, &name)?;
+        let Some(below) = open_for_removal(dir, &name)? else { continue };
         moved |= empty(below.as_fd(), top, depth + 1)?;
         drop(below);
         unlink(dir, &name, UnlinkatFlags::RemoveDir)?;
     }
     Ok(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    /// Monitors that end at once empty the trash at once, and the last one is not to give up because of the others.
+    #[test]
+    fn several_at_the_same_tree_delete_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = File::open(dir.path()).unwrap();
+        for _ in 0..20 {
+            for at in 0..100 {
+                std::fs::create_dir_all(dir.path().join(format!("tree/{at}/a/b"))).unwrap();
+            }
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| remove_tree(held.as_fd(), c"tree").unwrap());
+                }
+            });
+            assert!(!dir.path().join("tree").exists());
+        }
+    }
 }

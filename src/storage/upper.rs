@@ -13,7 +13,7 @@ mod walk;
 pub(super) use stubs::{SECRETS, STUBS};
 pub(super) use tidy::Times;
 
-use super::pack::{ByPath, Options, Packed, Packer, Whiteouts};
+use super::pack::{Options, Packed, Packer, Whiteouts};
 use super::place::open_dir;
 use super::tree;
 use super::unpack::finish::Lower;
@@ -47,7 +47,7 @@ impl Upper {
         self.top.as_fd()
     }
 
-    /// Packs it for a container with these ids; gives nothing when nothing was changed.
+    /// Packs it for a container with these ids, whatever the options say of ids and whiteouts; gives nothing when nothing was changed.
     ///
     /// # Errors
     /// When a file cannot be read or the output takes no more.
@@ -55,11 +55,11 @@ impl Upper {
         &self,
         out: W,
         ids: &IdMaps,
-        skip: Option<ByPath<'_>>,
+        options: Options<'_>,
     ) -> Result<Option<(W, Packed)>> {
         let hides = |path: &[u8]| self.below.iter().any(|l| resolve(l.root.as_fd(), path, BASE).is_ok());
         let whiteouts = Whiteouts::Names(&hides);
-        let mut packer = Packer::new(out, Options { whiteouts, skip, ids: Some(ids), ..Options::default() });
+        let mut packer = Packer::new(out, Options { whiteouts, ids: Some(ids), ..options });
         if self.root_is_changed(ids)? {
             packer.root(self.top())?;
         } else if tree::names(self.top()).map_err(|e| self.fail(e))?.is_empty() {

@@ -6,9 +6,10 @@
 use super::containers::Containers;
 use super::events::{Action, Event, Events};
 use super::lock::ExclusiveLock;
-use super::place::{self, Place, TMP};
+use super::place::{self, Place};
 use super::record::{self, Durability, failed, warn_once};
 use super::roots::Roots;
+use super::scratch::Scratch;
 use super::unpack::{DIRECTORY, resolve};
 use super::{access_list, copy, trash, tree};
 use crate::container::Name;
@@ -18,7 +19,7 @@ use crate::fork::{Doing, Failure};
 use crate::sys::xattr;
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, RenameFlags, openat};
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag};
 use nix::unistd::{Gid, Uid, fchown};
 use serde::{Deserialize, Serialize};
@@ -148,20 +149,14 @@ impl Volumes {
     /// [`Kind::Conflict`] when the name is taken; [`Kind::Usage`] for options that cannot be had.
     pub fn create(&self, volume: Volume) -> Result<Volume> {
         let backing = volume.backing()?;
-        let (tmp, temporary) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
-        let made = self.fill((&tmp, &temporary), &volume, &backing);
-        if made.is_err() {
-            let _ = trash::remove_in(&tmp, temporary);
-        }
-        made?;
+        self.fill(Scratch::below(&self.roots.data)?, &volume, &backing)?;
         Events::new(&self.roots.data).emit(Event::volume(Action::Create, volume.name.as_str()));
         Ok(volume)
     }
 
     /// Whole in `tmp/` first: the rename into place is the one step that makes a volume.
-    fn fill(&self, (tmp, temporary): (&Place, &str), volume: &Volume, backing: &Backing) -> Result<()> {
-        let made = tmp.new_below(temporary)?;
-        let data = access_list::make_open_dir(&made, DATA)?;
+    fn fill(&self, mut made: Scratch, volume: &Volume, backing: &Backing) -> Result<()> {
+        let data = access_list::make_open_dir(made.home(), DATA)?;
         if backing.has_owner() {
             let (uid, gid) = (backing.uid.unwrap_or(0), backing.gid.unwrap_or(0));
             fchown(&data, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
@@ -169,11 +164,11 @@ impl Volumes {
         }
         // An anonymous volume is as short-lived as its container, whose start must not wait for the disk.
         let durability = if volume.anonymous { Durability::Volatile } else { Durability::Synced };
-        made.replace(RECORD, volume, durability)?;
+        made.home().replace(RECORD, volume, durability)?;
         failpoint::reach("volume.filled");
         let place = self.place()?;
         let name = volume.name.as_str();
-        match tmp.rename_as(temporary, &place, name, RenameFlags::RENAME_NOREPLACE) {
+        match made.place_new(&place, name) {
             Ok(()) => {
                 failpoint::reach("volume.placed");
                 if volume.anonymous { Ok(()) } else { place.sync() }

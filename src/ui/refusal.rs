@@ -15,18 +15,30 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 25] = [
+const UNSUPPORTED: [(&str, &str); 31] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
+    (
+        "buildx bake",
+        "bake files are not read; build each target: coracle build -f FILE --target STAGE -t NAME .",
+    ),
+    ("buildx dap", "there is no debugger; a shell where a step fails: coracle build --debug-shell ."),
+    ("buildx debug", "there is no debugger; a shell where a step fails: coracle build --debug-shell ."),
+    ("buildx history", "no records of builds are kept; what the cache has: coracle builder du --verbose"),
+    (
+        "buildx imagetools",
+        "it works on images in registries; look at one without pulling it: skopeo inspect docker://IMAGE",
+    ),
+    ("buildx policy", "there is no policy for what a build may read"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),
     ("config", "there is no cluster; mount a file with -v"),
     ("farm", "there is no cluster to build on"),
     ("generate", "there are no units or pods to write yet"),
+    ("imagetools", "use manifest create, manifest inspect and manifest push"),
     ("kube", "there are no pods yet"),
     ("login", "credentials are read from auth.json, which podman login and skopeo login write"),
     ("logout", "credentials are read from auth.json, which podman logout and skopeo logout write"),
     ("machine", "containers run on this kernel, not in a virtual machine"),
-    ("manifest", "manifest lists are not supported yet"),
     ("node", "there is no cluster"),
     ("play", "there are no pods yet"),
     ("plugin", "there are no plugins"),
@@ -82,7 +94,8 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
             // In a group that has refusals of its own, a plain name means something else.
             let path = format!("{verb} {name}");
             let path = path.strip_prefix(program).unwrap_or(&path).trim_start();
-            let wanted = if verb.ends_with(" system") { path } else { &name };
+            let own = [" system", " buildx"].iter().any(|group| verb.ends_with(group));
+            let wanted = if own { path } else { &name };
             if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == wanted) {
                 return usage(format!("{verb} {name} is not supported: {why}"));
             }
@@ -103,9 +116,13 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                 Some(short) => usage(format!("unknown shorthand flag: {}", short_flag(short, words))),
                 None => too_many(&verb, at, &argument),
             };
-            match text(ContextKind::SuggestedArg) {
-                Some(near) => error.hint(format!("Did you mean {}? {help}", bare(&near))),
-                None => error.hint(help),
+            let near = match argument.strip_prefix("--") {
+                Some(typed) => near_options(at, typed),
+                None => text(ContextKind::SuggestedArg).map(|near| bare(&near)).into_iter().collect(),
+            };
+            match near.as_slice() {
+                [] => error.hint(help),
+                near => error.hint(format!("Did you mean {}? {help}", near.join(" or "))),
             }
         }
         ErrorKind::InvalidValue if value.is_empty() => {
@@ -123,7 +140,7 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
             }
         }
         ErrorKind::ValueValidation => {
-            let bad = bad_value(&argument, &value);
+            let bad = if is_typed(&value, words) { bad_value(&argument, &value) } else { argument.clone() };
             match refused.source() {
                 // A typed argument's own words are enough, and carry their own hints.
                 Some(cause) => {
@@ -164,6 +181,27 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
         }
         _ => usage(refused.kind().to_string()).hint(help),
     }
+}
+
+/// Whether somebody wrote this value: an option may have one that it means when it stands alone.
+fn is_typed(value: &str, words: &[OsString]) -> bool {
+    words.iter().any(|word| word.to_string_lossy().contains(value))
+}
+
+/// The options that were meant: those nearest by name, with at most two letters wrong, missing or swapped (one when the
+/// word is short); otherwise those that begin so, if they are few.
+fn near_options(at: &Command, typed: &str) -> Vec<String> {
+    const FEW: usize = 3;
+    let most = if typed.chars().count() < 5 { 1 } else { 2 };
+    let known = at.get_arguments().filter(|arg| !arg.is_hide_set());
+    let names: Vec<&str> = known.filter_map(clap::Arg::get_long).collect();
+    let distance = |name: &&&str| strsim::osa_distance(name, typed);
+    let least = names.iter().map(|name| distance(&name)).min().filter(|least| *least <= most);
+    let found: Vec<&&str> = match least {
+        Some(least) => names.iter().filter(|name| distance(name) == least).collect(),
+        None => names.iter().filter(|name| typed.len() > 2 && name.starts_with(typed)).collect(),
+    };
+    if found.len() > FEW { Vec::new() } else { found.into_iter().map(|name| format!("--{name}")).collect() }
 }
 
 fn bad_value(argument: &str, value: &str) -> String {
@@ -279,6 +317,9 @@ mod tests {
     fn every_refusal_is_one_line_that_names_the_flag() {
         for (line, message, hint) in [
             ("run --detatch x", "unknown flag: --detatch", "Did you mean --detach? See 'coracle run --help'"),
+            ("run --nmae x", "unknown flag: --nmae", "Did you mean --name? See 'coracle run --help'"),
+            ("run --pub x", "unknown flag: --pub", "Did you mean --publish? See 'coracle run --help'"),
+            ("run --nothing-like-it x", "unknown flag: --nothing-like-it", "See 'coracle run --help'"),
             ("run -Q x", "unknown shorthand flag: 'Q' in -Q", "See 'coracle run --help'"),
             ("run -dQ x", "unknown shorthand flag: 'Q' in -dQ", "See 'coracle run --help'"),
             (

@@ -25,6 +25,7 @@ const PRINTED: &[&str] = &[
     "Copying blob",
     "Copying config",
     "Copying layer",
+    "Created manifest",
     "Deleted container",
     "Directory Transport",
     "Docker Root Dir",

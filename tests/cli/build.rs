@@ -2,6 +2,7 @@
 
 mod agents;
 mod apart;
+mod archives;
 mod attacks;
 mod cache;
 mod caches;
@@ -16,6 +17,8 @@ mod platforms;
 mod projects;
 mod published;
 mod squash;
+mod tls;
+mod told;
 
 use crate::common::{Output, TestEnv, eventually};
 use std::fs;

@@ -103,6 +103,9 @@ fn versions_and_exit_codes_are_dockers() {
     docker(&env, &["logs", "nothing"]).fails(1).says("nothing");
     env.coracle(["logs", "nothing"]).fails(125);
     docker(&env, &["run", "--pull=never", "nothing"]).fails(125);
+    docker(&env, &["container", "run", "--pull=never", "nothing"])
+        .fails(125)
+        .says("docker: Error response from daemon");
     docker(&env, &["ps", "--nosuch"]).fails(125).says("unknown flag: --nosuch");
     for verb in ["swarm", "buildx", "network", "login", "push", "search", "compose", "stack", "context"] {
         docker(&env, &[verb, "x"]).fails(1).says("is not supported: ");

@@ -116,6 +116,27 @@ fn a_registry_with_a_password_refuses_strangers() {
     assert!(friend.status.success(), "{friend:?}");
 }
 
+#[test]
+fn a_registry_with_tokens_takes_those_of_its_server() {
+    let registry = Registry::with_tokens("tester", "open sesame");
+    busybox().push(&registry, "private/busybox", "latest");
+    busybox().push(&registry, "public/busybox", "latest");
+    let inspect = |repository: &str, creds: &[&str]| {
+        let name = format!("docker://{}", registry.reference(repository, "latest"));
+        let command =
+            Command::new("skopeo").args(["inspect", "--tls-verify=false"]).args(creds).arg(name).output();
+        command.unwrap().status.success()
+    };
+    assert!(!inspect("private/busybox", &[]));
+    assert!(inspect("public/busybox", &[]));
+    assert!(!inspect("private/busybox", &["--creds", "tester:wrong"]));
+    assert!(inspect("private/busybox", &["--creds", "tester:open sesame"]));
+    let asked = registry.tokens().seen();
+    assert!(asked.iter().any(|seen| seen.path.contains("private%2Fbusybox%3Apull")), "{asked:?}");
+    registry.tokens().deny("private/busybox");
+    assert!(!inspect("private/busybox", &["--creds", "tester:open sesame"]));
+}
+
 /// Tests that only run containers share one read-only store of images.
 #[test]
 fn the_shared_images_are_there() {

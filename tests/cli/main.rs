@@ -43,6 +43,7 @@ mod inspect;
 mod kill;
 mod limits;
 mod logs;
+mod manifest;
 mod manners;
 mod monitor;
 mod mount_order;

@@ -56,7 +56,7 @@ const ROWS: &[Row] = &[
             ],
             127,
         ),
-        (&["Error response from daemon: exec: \"nosuch\": executable file not found in $PATH"], 127),
+        (&["docker: Error response from daemon: exec: \"nosuch\": executable file not found in $PATH"], 127),
     ),
     row(
         "exec run /nosuch",

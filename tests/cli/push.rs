@@ -233,6 +233,27 @@ fn a_registry_that_asks_for_a_password_gets_it() {
     assert_eq!(registry.tags("x"), ["1"]);
 }
 
+/// The registry checks what its token server has signed: a mount needs to read the other repository, too.
+#[test]
+fn a_registry_that_asks_for_tokens_gets_those_that_fit() {
+    let registry = Registry::with_tokens("bob", "secret");
+    let env = TestEnv::new();
+    let (from, _) = pulled(&env, shared_registry(), small("tokens"), "push/tokens");
+    let (one, two, three) =
+        (registry.reference("a/x", "1"), registry.reference("b/x", "1"), registry.reference("c/x", "1"));
+    env.coracle(["push", &from, &one]).fails(125).says("access to");
+    env.coracle(["push", "--creds=bob:secret", &from, &one]).ok();
+    env.coracle(["push", "--creds=bob:secret", &from, &two]).ok().says("skipped: mounted from a/x");
+    let asked = registry.tokens().seen();
+    let both = |path: &str| path.contains("b%2Fx%3Apull%2Cpush") && path.contains("a%2Fx%3Apull");
+    assert!(asked.iter().any(|seen| both(&seen.path)), "{asked:?}");
+    // Where another repository may not be read, the blob is sent.
+    registry.tokens().deny("a/x");
+    registry.tokens().deny("b/x");
+    let output = env.coracle(["push", "--creds=bob:secret", &from, &three]).ok();
+    assert!(!output.stderr.contains("mounted"), "{output}");
+}
+
 #[test]
 fn tls_is_spoken_with_those_that_are_trusted() {
     if which("openssl").is_none() {

@@ -1,7 +1,7 @@
 //! `system df`, `prune`, `reset` and `check`.
 
 use super::ps::{IDLE, start};
-use crate::common::{TestEnv, busybox, one_file, shared_registry};
+use crate::common::{TestEnv, busybox, eventually, one_file, shared_registry, traces_of};
 use serde_json::json;
 
 /// A busybox image; gives its name.
@@ -148,6 +148,18 @@ fn reset_leaves_nothing_of_ours_and_all_of_others() {
     assert!(env.coracle(["images", "-q"]).ok().lines().is_empty());
     env.coracle(["system", "reset", "--force"]).ok();
     assert!(!env.root().exists());
+}
+
+/// A monitor may have looked whether its container is still there before the store goes.
+#[test]
+fn a_monitor_at_its_end_brings_no_part_of_a_store_back() {
+    let env = TestEnv::new();
+    let image = busybox_image(&env, "system/end");
+    let run = ["run", "-d", "--name=c", "--network=none", "--stop-signal=KILL", &image, "sleep", "600"];
+    env.coracle(run).env("CORACLE_FAILPOINT", "end.cleared=pause:1500").ok();
+    env.coracle(["system", "reset", "-f"]).ok();
+    eventually("the monitor has ended", || traces_of(env.path()).is_empty());
+    assert!(!env.root().exists(), "{:?}", std::fs::read_dir(env.root()).map(Iterator::collect::<Vec<_>>));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Directories that have nothing in them then.
-const EMPTY: [&str; 16] = [
+const EMPTY: [&str; 17] = [
     "containers",
     "names",
     "tmp",
@@ -14,6 +14,7 @@ const EMPTY: [&str; 16] = [
     "layers",
     "oci/blobs/sha256",
     "images",
+    "lists",
     "refs",
     "volumes",
     "secrets",

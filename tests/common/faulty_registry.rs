@@ -270,7 +270,7 @@ impl Shared {
 
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
-        while let Some(request) = read_request(&mut reader) {
+        while let Some(request) = read_head(&mut reader) {
             let fault = self.note(&request);
             if self.serve_one(&mut reader, request, fault).is_none() {
                 break;
@@ -470,7 +470,16 @@ impl Shared {
     }
 }
 
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+/// Reads one request; `None` at the end of the connection, or if it is no HTTP.
+/// Reads a request whole.
+pub(super) fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+    let head = read_head(reader)?;
+    let body = read_body(reader, &head, None)?;
+    Some(Seen { body: String::from_utf8_lossy(&body).into_owned(), ..head })
+}
+
+/// Reads a request up to its body.
+fn read_head(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
     // A client that tries TLS first does not begin with a letter, and waits for our answer.
     if !reader.fill_buf().ok()?.first()?.is_ascii_uppercase() {
         return None;

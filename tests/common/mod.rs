@@ -14,14 +14,16 @@ mod images;
 mod leftovers;
 mod registry;
 mod state;
+mod token_server;
 
 pub(crate) use debian::{debian, debian_compilers, debian_servers, debian_tar, debian_tree};
 pub(crate) use env::{Call, Output, Running, TestEnv, coracle_binary};
-pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry};
+pub(crate) use faulty_registry::{Auth, Fault, FaultyRegistry, Seen};
 pub(crate) use images::{Format, ImageBuilder, Layer, Zip, busybox, busybox_tree, many_layers, one_file};
 pub(crate) use leftovers::{Leftovers, traces_of};
 pub(crate) use registry::{Registry, free_port, shared_registry};
 pub(crate) use state::{Known, State, entries, images};
+pub(crate) use token_server::TokenServer;
 
 use sha2::{Digest, Sha256};
 use std::io::Write;

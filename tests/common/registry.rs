@@ -1,7 +1,7 @@
 //! The real registry (Debian's `docker-registry`) on a free port of loopback, and a plain HTTP client
 //! to put images into it.
 
-use super::{scratch, spawn_with_us, which, write};
+use super::{TokenServer, scratch, spawn_with_us, which, write};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,6 +17,7 @@ pub(crate) struct Registry {
     dir: PathBuf,
     address: String,
     authorization: Option<String>,
+    tokens: Option<TokenServer>,
 }
 
 /// The registry that holds what every test may pull; nobody changes or deletes its images.
@@ -45,6 +46,20 @@ impl Registry {
         })
     }
 
+    /// Starts one that asks for tokens, with the token server that gives them to this user.
+    pub(crate) fn with_tokens(user: &str, password: &str) -> Registry {
+        let server = TokenServer::start(user, password);
+        let mut registry =
+            Registry::launch(&server.configuration(), None, |dir| server.write_certificate(dir));
+        registry.tokens = Some(server);
+        registry
+    }
+
+    /// The token server of [`Registry::with_tokens`].
+    pub(crate) fn tokens(&self) -> &TokenServer {
+        self.tokens.as_ref().unwrap_or_else(|| panic!("this registry asks for no tokens"))
+    }
+
     /// Starts one with more configuration; `DIR` in it stands for the registry's directory, which
     /// `prepare` may fill.
     pub(crate) fn launch(extra: &str, authorization: Option<String>, prepare: impl Fn(&Path)) -> Registry {
@@ -65,8 +80,8 @@ impl Registry {
             let mut command = Command::new(&program);
             command.arg("serve").arg(dir.join("config.yml")).env("OTEL_TRACES_EXPORTER", "none");
             let process = spawn_with_us(command).unwrap_or_else(|e| panic!("start docker-registry: {e}"));
-            let registry =
-                Registry { process: Mutex::new(process), dir, address, authorization: authorization.clone() };
+            let (process, authorization) = (Mutex::new(process), authorization.clone());
+            let registry = Registry { process, dir, address, authorization, tokens: None };
             if registry.wait_until_it_listens() {
                 return registry;
             }
@@ -151,7 +166,12 @@ impl Registry {
             self.address,
             body.len()
         );
-        if let Some(authorization) = &self.authorization {
+        let token = self.tokens.as_ref().map(|tokens| {
+            let path = path.split('?').next().unwrap_or_default().trim_start_matches("/v2/");
+            let part = ["/manifests/", "/blobs/", "/tags/"].iter().find_map(|part| path.find(part));
+            format!("Bearer {}", tokens.token(&[&path[..part.unwrap_or(path.len())]]))
+        });
+        if let Some(authorization) = token.as_ref().or(self.authorization.as_ref()) {
             head.push_str(&format!("Authorization: {authorization}\r\n"));
         }
         for (name, value) in headers {

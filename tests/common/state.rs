@@ -72,6 +72,9 @@ impl State {
             let image = known.images.get(&id).map_or("a new one", String::as_str);
             state.things.insert(format!("image {name}"), image.to_owned());
         }
+        for (name, content) in lists(call)? {
+            state.things.insert(format!("list {name}"), content);
+        }
         let mut anonymous = 0;
         for name in call(&["volume", "ls", "-q"])?.lines() {
             let content = contents(&root.join("volumes").join(name).join("_data"));
@@ -159,6 +162,19 @@ fn containers(call: Caller<'_>) -> Result<Vec<(String, String)>, String> {
 pub(crate) fn images(call: Caller<'_>) -> Result<Vec<(String, String)>, String> {
     let listed = call(&["images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}"])?;
     Ok(listed.lines().filter_map(split).filter(|(name, _)| !name.contains("<none>")).collect())
+}
+
+/// The manifest lists that have names, each with what it says of its images, but for their digests.
+fn lists(call: Caller<'_>) -> Result<Vec<(String, String)>, String> {
+    let filter = ["images", "--filter=manifest=true", "--format={{.Repository}}:{{.Tag}}"];
+    let names = call(&filter)?;
+    let names = names.lines().filter(|name| !name.contains("<none>"));
+    let content = |name: &str| {
+        let shown = call(&["manifest", "inspect", name])?;
+        let said = shown.lines().filter(|line| !line.contains("\"digest\"") && !line.contains("\"size\""));
+        Ok((name.to_owned(), said.map(str::trim).collect()))
+    };
+    names.map(content).collect()
 }
 
 fn split(line: &str) -> Option<(String, String)> {

@@ -7,6 +7,7 @@ use coracle::build::sources::git::{Checkout, Repository};
 use coracle::build::sources::remote::{self, GitSource, Remote};
 use coracle::error::{Error, Kind};
 use coracle::host::Caller;
+use coracle::registry::WebTrust;
 use std::fs::{create_dir_all, write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -119,7 +120,7 @@ pub(crate) fn source(address: &str) -> GitSource {
 }
 
 fn fetch(scene: &Scene, caller: &Caller, address: &str, keep: bool) -> Result<Checkout, Error> {
-    Repository::open(&scene.store, &source(address), caller)?.fetch(keep, &mut |_| {})
+    Repository::open(&scene.store, &source(address), caller, &WebTrust::default())?.fetch(keep, &mut |_| {})
 }
 
 /// Where the fetched files are.
@@ -139,7 +140,8 @@ pub(crate) fn a_commit_is_fetched_alone() {
     // The mask of who builds says nothing about the files of a commit.
     let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let mut steps = Vec::new();
-    let repository = Repository::open(&served.scene.store, &source(&served.url("r")), &served.scene.caller);
+    let Scene { store, caller, .. } = &served.scene;
+    let repository = Repository::open(store, &source(&served.url("r")), caller, &WebTrust::default());
     let repository = repository.unwrap();
     assert_eq!(repository.resolve().unwrap().unwrap().commit, head);
     let checkout = repository.fetch(false, &mut |step| steps.push(step.what)).unwrap();

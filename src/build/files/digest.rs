@@ -10,7 +10,7 @@ use super::attributes;
 use super::node::{Identity, Kind, Node, now};
 use super::remembered::{Contents, Remembered};
 use super::selection::{Selection, What};
-use super::tree::{Owners, Tree, failed, io_failed};
+use super::tree::{Owners, Tree, failed, io_failed, unreadable};
 use crate::error::Result;
 use crate::image::Digest;
 use sha2::{Digest as _, Sha256};
@@ -155,7 +155,8 @@ impl Key<'_> {
         }
         let fail = |e| failed("read", &self.path, e);
         let begun = now();
-        let (mut file, status) = self.tree.open(&self.path).map_err(fail)?;
+        let opened = self.tree.open(&self.path);
+        let (mut file, status) = opened.map_err(|e| unreadable("read", &self.path, e))?;
         let own = attributes::read(file.as_fd(), self.tree.owners).map_err(fail)?;
         self.buffer.resize(BUFFER, 0);
         let data = hash(&mut file, &mut self.buffer).map_err(|e| io_failed("read", &self.path, &e))?;

@@ -7,7 +7,7 @@
 use super::list::names;
 use super::path::{in_root, join};
 use super::pattern::{Pattern, Stars};
-use super::tree::{Tree, failed};
+use super::tree::{Tree, failed, unreadable};
 use super::within::{DEPTH_MAX, look_up, open_dir};
 use crate::error::{Error, Kind, Result};
 use crate::storage::unpack::lstat;
@@ -99,7 +99,7 @@ impl Search<'_> {
                 match open_dir(dir, &name) {
                     Ok(next) => self.below(next.as_fd(), &full, more, depth + 1)?,
                     Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {}
-                    Err(e) => return Err(failed("open directory", &full, e)),
+                    Err(e) => return Err(unreadable("open directory", &full, e)),
                 }
             }
         }

@@ -8,7 +8,7 @@ use super::attributes;
 use super::ignore::Ignore;
 use super::node::{Directory, Kind, Node};
 use super::rules::{Inside, Rules};
-use super::tree::{Tree, failed};
+use super::tree::{Tree, failed, unreadable};
 use super::within::DEPTH_MAX;
 use crate::error::Result;
 use crate::storage::unpack::{DIRECTORY, file_type, lstat};
@@ -34,7 +34,7 @@ pub(super) struct Wanted<'a> {
 
 /// Lists what is selected in the directory at this path without symlinks.
 pub(super) fn list(tree: &Tree, path: &[u8], wanted: Wanted<'_>) -> Result<Vec<Node>> {
-    let dir = tree.open_dir(path).map_err(|e| failed("open directory", path, e))?;
+    let dir = tree.open_dir(path).map_err(|e| unreadable("open directory", path, e))?;
     let base = if path.is_empty() { 0 } else { path.len() + 1 };
     let scope = Scope {
         ignore: tree.ignore.as_ref().map(|ignore| ignore.rules.inside(path)),
@@ -152,7 +152,7 @@ impl Lister<'_> {
     ) -> Result<Option<Node>> {
         let below = match openat(dir, name, DIRECTORY, Mode::empty()) {
             Err(Errno::ENOENT) => return Ok(None),
-            other => other.map_err(|e| failed("open directory", &self.path, e))?,
+            other => other.map_err(|e| unreadable("open directory", &self.path, e))?,
         };
         let children = self.directory(&below, &descent.scope, depth + 1)?;
         if children.is_empty() && !(descent.selected && descent.there) {

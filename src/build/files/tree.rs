@@ -67,6 +67,18 @@ pub(super) fn io_failed(doing: &str, path: &[u8], error: &io::Error) -> Error {
     failed(doing, path, error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
 }
 
+/// As [`failed`], for a source that could not be opened.
+pub(super) fn unreadable(doing: &str, path: &[u8], errno: Errno) -> Error {
+    let error = failed(doing, path, errno);
+    match errno {
+        Errno::EACCES => error.hint(
+            "This account may not read it. Let it: chmod u+rX FILE (before it is packed, if the context is an \
+             archive); or leave it out in .containerignore.",
+        ),
+        _ => error,
+    }
+}
+
 /// A failed step on a file that is copied from or to, in words.
 pub(super) fn failed(doing: &str, path: &[u8], errno: Errno) -> Error {
     let error = Error::new(Kind::Storage, format!("{doing} {}", shown(path))).caused_by(errno);

@@ -31,7 +31,8 @@ pub(super) fn unpack(maker: &Maker<'_>, into: &Destination<'_>, archive: File) -
         Some((uid, gid)) => Owner::Ids(uid, gid),
         None => Owner::Archive(IdMaps::default()),
     };
-    let how = Extract { owner, overwrite: true, privileges: true, below: shown(&path) };
+    let apart = maker.how.apart;
+    let how = Extract { owner, overwrite: true, privileges: true, apart, below: shown(&path) };
     let done = extract(dir.as_fd(), decompressed(archive)?, how)?;
     maker.settle()?;
     Ok(Written { files: done.entries, devices: done.devices, ..Written::default() })

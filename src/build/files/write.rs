@@ -12,7 +12,7 @@ use super::maker::{Maker, Target, Write, Written, owner_failed};
 use super::node::{Directory, Identity, Kind, Node};
 use super::path::{join, shown};
 use super::selection::{Selection, What};
-use super::tree::{Owners, Tree, failed, io_failed};
+use super::tree::{Owners, Tree, failed, io_failed, unreadable};
 use super::unpacking;
 use crate::error::{Result, phrases};
 use crate::storage::copy;
@@ -115,7 +115,7 @@ impl Writer<'_> {
     /// A source that is no directory.
     fn source(&mut self, into: &Destination<'_>, node: &Node) -> Result<()> {
         if self.maker.how.unpack && matches!(node.kind, Kind::File(..)) {
-            let (mut file, _) = self.tree.open(&self.from).map_err(|e| failed("open", &self.from, e))?;
+            let (mut file, _) = self.tree.open(&self.from).map_err(|e| unreadable("open", &self.from, e))?;
             if unpacking::is_archive(&mut file)? {
                 let done = unpacking::unpack(&self.maker, into, file)?;
                 self.done.files += done.files;
@@ -269,7 +269,8 @@ impl Writer<'_> {
     }
 
     fn file(&mut self, to: BorrowedFd<'_>, name: &CStr, node: &Node, identity: &Identity) -> Result<()> {
-        let (mut source, status) = self.tree.open(&self.from).map_err(|e| failed("open", &self.from, e))?;
+        let (mut source, status) =
+            self.tree.open(&self.from).map_err(|e| unreadable("open", &self.from, e))?;
         let mut target = self.maker.create(to, name, &self.to)?;
         let path = || join(&self.to, name.to_bytes());
         let size = u64::try_from(status.st_size).unwrap_or(0);

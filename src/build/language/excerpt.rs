@@ -28,6 +28,24 @@ pub fn excerpt(source: &Source, at: Lines, caret: Option<usize>) -> String {
     draw(source, at, caret.map(|column| Caret { line: at.0, column, width: 1 }))
 }
 
+/// As [`excerpt`], with carets below a word of the first line.
+pub fn excerpt_of_word(source: &Source, at: Lines, word: &str) -> String {
+    let line = source.lines.get(at.0.saturating_sub(1)).map(String::as_str).unwrap_or_default();
+    let ends = |part: &str, first: bool| {
+        let next = if first { part.chars().next() } else { part.chars().next_back() };
+        next.is_none_or(char::is_whitespace)
+    };
+    let stands_alone =
+        |at: &usize| ends(&line[..*at], false) && ends(&line[*at + word.len()..], true) && !word.is_empty();
+    let place = line.match_indices(word).map(|(at, _)| at).find(stands_alone);
+    let caret = place.map(|place| Caret {
+        line: at.0,
+        column: line[..place].chars().count() + 1,
+        width: word.chars().count(),
+    });
+    draw(source, at, caret)
+}
+
 /// The lines `at` with two around them and their numbers, for those that draw them otherwise. Of many lines, the
 /// first ones.
 pub fn around(source: &Source, at: Lines) -> Vec<(usize, String)> {
@@ -101,6 +119,18 @@ mod tests {
             excerpt(&source, (1, 1), None)
                 .starts_with("Containerfile:1\n--------------------\n   1 | >>> FROM a\n")
         );
+    }
+
+    #[test]
+    fn a_word_has_its_caret_where_it_stands_alone() {
+        let source = source(&["FROM --platform=a a AS a"]);
+        let carets = |word: &str| {
+            let drawn = excerpt_of_word(&source, (1, 1), word);
+            drawn.lines().find_map(|line| line.find('^').map(|at| (at, line.matches('^').count())))
+        };
+        assert_eq!(carets("a"), Some((29, 1)));
+        assert_eq!(carets("FROM"), Some((11, 4)));
+        assert_eq!([carets("x"), carets(""), carets("platform")], [None; 3]);
     }
 
     #[test]

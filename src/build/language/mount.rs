@@ -4,9 +4,10 @@
 
 use super::fault::{Fault, nearest};
 use crate::error::Result;
-use crate::text::boolean;
+pub use crate::storage::build::Sharing;
 use crate::text::csv::fields;
 use crate::text::units::read_binary_size;
+use crate::text::{boolean, clean_bytes};
 
 /// A mount of a RUN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,18 +87,6 @@ pub enum RunMount {
         /// The socket's group.
         gid: u32,
     },
-}
-
-/// What others may do with a cache while a step uses it, the least last.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sharing {
-    /// Use it too.
-    #[default]
-    Shared,
-    /// Use another one.
-    Private,
-    /// Wait.
-    Locked,
 }
 
 /// Reads the value of `--mount` in which variables are expanded already.
@@ -319,21 +308,7 @@ impl Given {
     }
 }
 
-/// The path without `.`, `..` and doubled slashes, as Go's `path.Clean` has it.
+/// As [`text::clean_bytes`].
 fn clean(path: &str) -> String {
-    let absolute = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
-            ".." if absolute => {}
-            part => parts.push(part),
-        }
-    }
-    match (absolute, parts.is_empty()) {
-        (true, _) => format!("/{}", parts.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => parts.join("/"),
-    }
+    String::from_utf8_lossy(&clean_bytes(path.as_bytes())).into_owned()
 }

@@ -1,6 +1,6 @@
 //! What a shell is given of a command with heredocs.
 
-use super::tree::{Command, Heredoc};
+use super::tree::{Command, Heredoc, Run};
 
 /// What is to be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,18 @@ impl Command {
                 let content = |heredoc: &Heredoc| format!("\n{}{}", heredoc.content, heredoc.name);
                 Script::Text(format!("{line}{}", all.iter().map(content).collect::<String>()))
             }
+        }
+    }
+}
+
+impl Run {
+    /// The instruction as progress names it: `RUN <<EOF (apt-get update...)` where a heredoc is all of it.
+    pub fn shown(&self, original: &str) -> String {
+        match &self.command {
+            Command::Shell { line, heredocs } if heredocs.len() == 1 && *line == heredocs[0].marker => {
+                format!("{original} ({})", heredocs[0].summary())
+            }
+            _ => original.to_owned(),
         }
     }
 }

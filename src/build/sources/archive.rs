@@ -139,7 +139,13 @@ fn extracted(
         reported: Instant::now(),
         progress,
     };
-    let how = Extract { owner: Owner::Caller, overwrite: true, privileges: true, below: String::new() };
+    let how = Extract {
+        owner: Owner::Caller,
+        overwrite: true,
+        privileges: true,
+        apart: false,
+        below: String::new(),
+    };
     let done = extract(into, archive, how)?;
     // What follows a compressed archive belongs to the stream.
     let mut rest = Hashed { inner: rest, hash: hash.clone() };

@@ -124,7 +124,8 @@ impl OpenedContext {
         source: &GitSource,
         report: &mut dyn FnMut(Progress),
     ) -> Result<OpenedContext> {
-        let checkout = Repository::open(means.store, source, means.caller)?.fetch(false, report)?;
+        let trust = means.trust.cloned().unwrap_or_default();
+        let checkout = Repository::open(means.store, source, means.caller, &trust)?.fetch(false, report)?;
         let identity = Identity::Commit { id: checkout.commit.clone(), subdir: source.subdir.clone() };
         let (root, scratch) = checkout.into_parts();
         let name = source.url.clone();

@@ -17,6 +17,7 @@ use super::report::Progress;
 use super::tree;
 use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
+use crate::registry::WebTrust;
 use crate::storage::{Scratch, Store};
 use program::Git;
 use std::cell::OnceCell;
@@ -71,10 +72,10 @@ impl Repository {
     /// Makes ready for fetching; nothing is sent yet. Runs programs, so this process must have one thread.
     ///
     /// # Errors
-    /// git is missing or too old.
-    pub fn open(store: &Store, source: &GitSource, caller: &Caller) -> Result<Repository> {
+    /// git is missing or too old; certificates that cannot be read.
+    pub fn open(store: &Store, source: &GitSource, caller: &Caller, trust: &WebTrust) -> Result<Repository> {
         let scratch = store.scratch()?;
-        let git = Git::new(&scratch, source, caller)?;
+        let git = Git::new(&scratch, source, caller, trust)?;
         Ok(Repository { scratch, git, source: source.clone(), resolved: OnceCell::new() })
     }
 

@@ -101,7 +101,8 @@ pub(super) fn fetch(job: &Job<'_>, remote: Remote, how: &How) -> Result<Fetched>
                 source.expect(checksum)?;
             }
             let keep = how.keep_git_dir || source.keep_git_dir.unwrap_or_default();
-            let checkout = Repository::open(job.store(), &source, job.caller)?.fetch(keep, &mut |_| {})?;
+            let repository = Repository::open(job.store(), &source, job.caller, &job.request.trust())?;
+            let checkout = repository.fetch(keep, &mut |_| {})?;
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let root = openat(checkout.root(), ".", flags, Mode::empty());
             let root = root.context(Kind::Storage, || "open the checkout")?;

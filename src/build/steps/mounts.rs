@@ -1,7 +1,7 @@
 //! RUN --mount: what each of them is, and mounting it.
 
 use crate::build::job::Job;
-use crate::build::language::mount::{RunMount, Sharing};
+use crate::build::language::mount::RunMount;
 use crate::build::origin::{self, Found};
 use crate::build::request::SecretSource;
 use crate::build::selected;
@@ -14,7 +14,7 @@ use crate::runtime::launch::Extras;
 use crate::runtime::secrets::SecretFile;
 use crate::spec::{ContainerSpec, MountSource, MountSpec, OverlaySpec};
 use crate::storage::Scratch;
-use crate::storage::build::{CacheMount, Sharing as CacheSharing};
+use crate::storage::build::{CacheMount, Sharing};
 use crate::text::clean;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -216,7 +216,7 @@ fn caches(job: &Job<'_>, mounts: &[Mounted]) -> Result<BTreeMap<String, CacheMou
     let mut caches = BTreeMap::new();
     for (id, (sharing, seed, mode, owner)) in wanted {
         let fill = |cache: &CacheMount| selected::fill(job, cache, seed, mode, owner);
-        let cache = job.store().build_cache().mount(id, shared(sharing), &|| false, &fill)?;
+        let cache = job.store().build_cache().mount(id, sharing, &|| false, &fill)?;
         caches.insert(id.clone(), cache);
     }
     Ok(caches)
@@ -292,15 +292,6 @@ pub(super) fn mount(
         }
     }
     Ok(held)
-}
-
-/// Who else may use a cache meanwhile, in the store's words.
-fn shared(sharing: Sharing) -> CacheSharing {
-    match sharing {
-        Sharing::Shared => CacheSharing::Shared,
-        Sharing::Private => CacheSharing::Private,
-        Sharing::Locked => CacheSharing::Locked,
-    }
 }
 
 /// Where files are mounted from. Those of a context are the caller's own: changes go to a layer above them, and what

@@ -96,14 +96,15 @@ pub struct SourceArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Result", mut_args = switchable)]
 pub struct ResultArgs {
-    /// Name of the image; may be repeated; without a registry it gets localhost/
+    /// Name of the image, or of the manifest list of several platforms; may be repeated; without a registry it gets
+    /// localhost/
     #[arg(short, long, value_name = "REFERENCE")]
     pub tag: Vec<Reference>,
-    /// Name of the index of several platforms; with one platform, use --tag
+    /// Add the image, or those of all platforms, to the manifest list of this name, which is created if it does not exist
     #[arg(long, value_name = "REFERENCE")]
     pub manifest: Option<Reference>,
-    /// Also write the result elsewhere: DIR (its files), - (its files as an archive on standard output), or
-    /// type=local|tar|oci|docker|image|registry|cacheonly,dest=PATH
+    /// Write the result elsewhere, besides the store or, called as docker, instead: DIR (its files), - (its files as an
+    /// archive on standard output), or type=local|tar|oci|docker|image|registry|cacheonly,dest=PATH
     #[arg(short, long, value_name = "DIR|-|KEY=VALUE,...")]
     pub output: Vec<OutputArg>,
     /// Put the image into the store, which is the default, also where --output asks for something else
@@ -118,6 +119,9 @@ pub struct ResultArgs {
     /// Write the image's id to this file
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
+    /// Write the image's id to this file, without sha256: before it
+    #[arg(long, value_name = "FILE", conflicts_with = "iidfile")]
+    pub iidfile_raw: Option<PathBuf>,
     /// Write ids and names of the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
@@ -272,8 +276,11 @@ pub struct StepArgs {
     /// How names are looked up.
     #[command(flatten)]
     pub names: NameArgs,
+    /// Mount for each RUN, as RUN --mount has it
+    #[arg(long, value_name = "type=TYPE[,KEY=VALUE...]")]
+    pub mount: Vec<String>,
     /// Mount a host path during RUN
-    #[arg(short, long, value_name = "[SOURCE:]DEST[:OPTIONS]")]
+    #[arg(short, long, alias = "transient-mount", value_name = "[SOURCE:]DEST[:OPTIONS]")]
     pub volume: Vec<VolumeArg>,
     /// Host device, a directory of devices, or vendor/class=name of a CDI specification
     #[arg(long, value_name = "HOST[:INSIDE][:rwm]")]

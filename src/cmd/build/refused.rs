@@ -10,6 +10,11 @@ const OWN: &str = "the containers of RUN have namespaces of their own";
 const OWN_HINT: &str = "Leave it out.";
 const MAPS: &str = "images are built with the ids that all containers of your account have";
 const WINDOWS: &str = "it exists only for Windows images";
+const STAGES: &str = "stages get no images of their own: their results are in the build cache";
+const STAGES_HINT: &str = "Build the stage by itself: coracle build --target STAGE -t NAME .";
+const USAGE: &str = "what a step uses is not measured";
+const USAGE_HINT: &str = "Measure it inside: RUN time COMMAND";
+const COMPRESSION: &str = "layers are compressed when they leave the store, and not before";
 const SBOM: &str = "no list of an image's contents is made";
 const SBOM_HINT: &str = "Use a scanner on the image that was built: coracle save -o FILE IMAGE";
 
@@ -65,17 +70,16 @@ pub struct RefusedArgs {
     #[arg(long, hide = true, value_name = "HOW", value_parser = only(&["", "default", "oci", "rootless", "chroot"],
         "it exists only for Windows containers", "Leave it out."))]
     pub isolation: Option<Accepted>,
-    /// Builder: there is one
-    #[arg(long, hide = true, value_name = "NAME", value_parser = only(&["", "default"],
-        "there is one builder, called default", "Leave it out."))]
-    pub builder: Option<Accepted>,
+    /// Builder: there is one, whatever it is called
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub builder: Option<String>,
     /// Entitlement
     #[arg(long, hide = true, value_name = "NAME", value_delimiter = ',', value_parser = entitlement)]
     pub allow: Vec<Accepted>,
     /// Do not compress layers: they are compressed when they leave the store, if at all
     #[arg(short = 'D', long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = only(&["true", "1"],
-          "layers are compressed when they leave the store, and not before", "Leave it out."))]
+          COMPRESSION, "Leave it out."))]
     pub disable_compression: Option<Accepted>,
     /// Leave out stages that nothing needs
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
@@ -98,6 +102,31 @@ pub struct RefusedArgs {
           "steps have no input: they run side by side, and their results are kept",
           "Give them answers with --build-arg or --secret."))]
     pub stdin: Option<Accepted>,
+    /// Keep images of the stages
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = only(&["false", "0"], STAGES, STAGES_HINT))]
+    pub save_stages: Option<Accepted>,
+    /// Label images of the stages
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = only(&["false", "0"], STAGES, STAGES_HINT))]
+    pub stage_labels: Option<Accepted>,
+    /// Resource usage of steps
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = only(&["false", "0"], USAGE, USAGE_HINT))]
+    pub rusage: Option<Accepted>,
+    /// Where that goes
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(USAGE, USAGE_HINT))]
+    pub rusage_logfile: Option<Never>,
+    /// Compression of layers
+    #[arg(long, hide = true, value_name = "FORMAT", value_parser = because(COMPRESSION, "Leave it out."))]
+    pub compression_format: Option<Never>,
+    /// How much they are compressed
+    #[arg(long, hide = true, value_name = "LEVEL", value_parser = because(COMPRESSION, "Leave it out."))]
+    pub compression_level: Option<Never>,
+    /// Compress again what is compressed otherwise
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = only(&["false", "0"], COMPRESSION, "Leave it out."))]
+    pub force_compression: Option<Accepted>,
     /// Every platform of the base image
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = only(&["false", "0"],
@@ -158,6 +187,19 @@ pub struct RefusedArgs {
     #[arg(long, hide = true, value_name = "FILE", value_parser = because(
         "there is no policy for what a build may read", "Leave it out."))]
     pub source_policy_file: Option<Never>,
+    /// Policy of sources, as docker has it
+    #[arg(long, hide = true, value_name = "KEY=VALUE,...", value_parser = only(&["disabled=true"],
+        "there is no policy for what a build may read", "Leave it out."))]
+    pub policy: Vec<Accepted>,
+    /// Debugger
+    #[arg(long, hide = true, value_name = "COMMAND", value_parser = because(
+        "there is no debugger that a build could be run in", "Open a shell where a step fails: --debug-shell"))]
+    pub invoke: Option<Never>,
+    /// Go on in the background
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = only(&["false", "0"],
+          "a build ends with its command", "Leave it to the shell: coracle build ... &"))]
+    pub detach: Option<Accepted>,
     /// Hooks
     #[arg(long, hide = true, value_name = "DIR", value_parser = because(
         "containers have no hooks of OCI runtimes", "Leave it out."))]

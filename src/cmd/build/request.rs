@@ -7,6 +7,7 @@ use super::options::{
 use super::output::{Form, OutputArg, Place};
 use super::secrets::{agent, secrets};
 use super::values::{AnnotationArg, CacheArg, CacheAt, ContextArg, ContextValue, usage, variable};
+use crate::build::language;
 use crate::build::request::{
     BuildRequest, CachePlace, CacheRequest, CacheTarget, Changes, CheckRequest, ContextSource, Destination,
     LayerRequest, NamedContext, Output, RunRequest, Stream, TimeRequest,
@@ -20,7 +21,6 @@ use crate::image::{Digest, Platform, Reference};
 use crate::plan::Request;
 use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::mount::SourceArg;
-use crate::registry::PullRequest;
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::text::boolean;
 use std::collections::BTreeMap;
@@ -65,7 +65,8 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
     let platforms = platforms(&args.result, caller, docker)?;
     let (mut times, layers, discard) = layers(&args.layers, caller)?;
     let mut changes = changes(args.config, caller)?;
-    let mut names = names(&args.result, platforms.len())?;
+    let mut names = names(&args.result)?;
+    let list = args.result.manifest.as_ref().map(Reference::as_new_name).transpose()?;
     let family = family(args.result.format, caller, docker)?;
     let outputs = outputs(&args.result, caller, docker)?;
     for output in args.result.output {
@@ -90,12 +91,13 @@ pub(super) fn wanted(args: Args, caller: &Caller, docker: bool) -> Result<Wanted
         args: arguments(&args.source.build_arg_file, &args.source.build_arg, caller)?,
         changes,
         names,
+        list,
         pull: pull(&args.base),
         secrets: secrets(args.source.secret, caller)?,
         ssh: args.source.ssh.into_iter().map(|arg| agent(arg, caller)).collect::<Result<_>>()?,
         cache: cache(args.cache, discard, caller, docker)?,
         jobs: args.steps.jobs.filter(|jobs| *jobs > 0),
-        run: steps(args.steps, &registry, caller)?,
+        run: steps(args.steps, caller)?,
         registry,
         platforms,
         layers,
@@ -203,12 +205,8 @@ fn arguments(
     Ok(all)
 }
 
-fn names(args: &ResultArgs, platforms: usize) -> Result<Vec<Reference>> {
-    if args.manifest.is_some() && platforms < 2 {
-        return Err(usage("--manifest: with one platform there is an image, and no index")
-            .hint("Use --tag for its name; --platform with several platforms makes an index."));
-    }
-    args.tag.iter().chain(&args.manifest).map(Reference::as_new_name).collect()
+fn names(args: &ResultArgs) -> Result<Vec<Reference>> {
+    args.tag.iter().map(Reference::as_new_name).collect()
 }
 
 fn family(format: Option<Format>, caller: &Caller, docker: bool) -> Result<Family> {
@@ -384,7 +382,7 @@ fn cache(args: CacheArgs, discard: bool, caller: &Caller, docker: bool) -> Resul
     })
 }
 
-fn steps(args: StepArgs, registry: &PullRequest, caller: &Caller) -> Result<RunRequest> {
+fn steps(args: StepArgs, caller: &Caller) -> Result<RunRequest> {
     let mut found = Request::default();
     let devices = DeviceArgs { device: args.device, gpus: Vec::new(), cdi_spec_dir: Vec::new() };
     devices::look_up(&devices, &mut found, caller)?;
@@ -402,6 +400,9 @@ fn steps(args: StepArgs, registry: &PullRequest, caller: &Caller) -> Result<RunR
         }
     }
     mounts.append(&mut found.mounts.list);
+    for mount in &args.mount {
+        language::mount::parse(mount)?;
+    }
     Ok(RunRequest {
         network: args.network,
         dns: args.names.dns()?,
@@ -417,6 +418,6 @@ fn steps(args: StepArgs, registry: &PullRequest, caller: &Caller) -> Result<RunR
         cgroup_parent: args.cgroup_parent.filter(|path| !path.is_empty()),
         shm_size: args.shm_size.map(|size| size.0),
         proxies: EnvRequest { proxy: args.http_proxy, set: found.process.env.set, ..EnvRequest::default() },
-        retries: Some(registry.retry.retries),
+        step_mounts: args.mount,
     })
 }

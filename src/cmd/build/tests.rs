@@ -167,7 +167,8 @@ fn platforms_are_a_list() {
     assert_eq!(asked(".", &usual, true).unwrap().0.request.platforms[0].to_string(), "linux/386");
     assert!(asked(".", &usual, false).unwrap().0.request.platforms.is_empty());
     let index = request("--platform linux/amd64,linux/arm64 --manifest app");
-    assert_eq!(index.names[0].to_string(), "localhost/app:latest");
+    assert_eq!(index.list.unwrap().to_string(), "localhost/app:latest");
+    assert!(index.names.is_empty());
     assert_eq!(request("--platform linux/s390x").registry.platform.to_string(), "linux/s390x");
 }
 
@@ -252,7 +253,8 @@ fn base_images_are_pulled_as_told() {
     ] {
         assert_eq!(request(line).pull, policy, "{line}");
     }
-    assert_eq!(request("--retry 7").run.retries, Some(7));
+    assert_eq!(request("--retry 7").registry.retry.retries, 7);
+    assert_eq!(request("--mount type=tmpfs,target=/t").run.step_mounts, ["type=tmpfs,target=/t"]);
 }
 
 #[test]
@@ -299,7 +301,6 @@ fn what_changes_nothing_is_accepted() {
 fn what_cannot_be_is_refused_where_it_is_read() {
     for line in [
         "--isolation hyperv",
-        "--builder other",
         "--allow security.insecure",
         "--disable-compression=false",
         "--stdin",
@@ -347,7 +348,7 @@ fn bad_combinations_are_refused_before_anything_changes() {
         ("f", "not a directory"),
         ("-f Containerfile.in", "cpp"),
         ("--rewrite-timestamp", "--rewrite-timestamp"),
-        ("--manifest a", "--manifest"),
+        ("--manifest a@sha256:1", "--manifest"),
         ("--secret id=a,src=nosuch", "nosuch"),
         ("--ssh default", "SSH_AUTH_SOCK"),
         ("--ssh a=nosuch", "nosuch"),

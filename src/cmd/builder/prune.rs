@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long)]
     pub verbose: bool,
     /// Builder, of which there is one
-    #[arg(long, hide = true, value_name = "NAME", value_parser = super::instances::builder)]
-    pub builder: Option<super::instances::OnlyBuilder>,
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub builder: Option<String>,
 }
 
 /// Removes what is in the build cache and prints it.

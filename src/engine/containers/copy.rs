@@ -376,6 +376,7 @@ fn work(store: &Store, request: &Request<'_>) -> Result<()> {
         owner: owner(&to, request.archive)?,
         overwrite: request.overwrite,
         privileges: to.root.is_some(),
+        apart: false,
         below: String::from_utf8_lossy(to.path()).into_owned(),
     };
     if let Place::Stream(archive) = &request.from {

@@ -34,6 +34,7 @@ enum What {
     Since(DateTime<Utc>),
     Containers(bool),
     ReadOnly(bool),
+    List(bool),
     /// Known to podman, and the same for every image here.
     Always(bool),
 }
@@ -97,10 +98,11 @@ impl Filter {
             }
             What::Reference(_) | What::Containers(_) => true,
             What::Label(label) => label.is_in(&image.image.config.config.labels),
-            What::Dangling(wanted) => image.names.is_empty() == *wanted,
+            What::Dangling(wanted) => image.is_dangling() == *wanted,
             What::Before(moment) => image.created < *moment,
             What::Since(moment) => image.created > *moment,
             What::ReadOnly(wanted) => image.read_only == *wanted,
+            What::List(wanted) => image.is_list == *wanted,
             What::Always(answer) => *answer,
         };
         holds != self.not
@@ -126,8 +128,9 @@ fn one(text: &str, store: &Store) -> Result<Filter> {
         let unknown = || {
             Error::new(Kind::NotFound, format!("invalid filter {text:?}")).caused_by(phrases::no_image(value))
         };
-        let image = store.images().find(value)?.ok_or_else(unknown)?;
-        let found = store.images().list()?.into_iter().find(|l| l.image.id == image.id);
+        let image = store.images().find_any(value)?.ok_or_else(unknown)?;
+        let all = store.images().list_with_lists()?;
+        let found = all.into_iter().find(|l| l.image.id == *image.id());
         found.map(|l| l.created).ok_or_else(unknown)
     };
     let what = match condition.key {
@@ -140,8 +143,9 @@ fn one(text: &str, store: &Store) -> Result<Filter> {
         "until" => What::Before(moment(value)?),
         "containers" => What::Containers(condition.boolean()?),
         "readonly" => What::ReadOnly(condition.boolean()?),
-        // There are no images of build steps and no manifest lists in the store.
-        "intermediate" | "manifest" => What::Always(!condition.boolean()?),
+        "manifest" => What::List(condition.boolean()?),
+        // There are no images of build steps in the store.
+        "intermediate" => What::Always(!condition.boolean()?),
         _ => return Err(condition.unknown_key()),
     };
     Ok(Filter { what, not })

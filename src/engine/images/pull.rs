@@ -3,8 +3,9 @@
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Image, Location, Platform, Reference};
-use crate::registry::{Places, Prepared, PullRequest};
+use crate::registry::{self, Places, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
+use crate::storage::images::{Found, Instance, List};
 use std::collections::HashSet;
 
 mod file;
@@ -50,16 +51,29 @@ impl Engine<'_> {
             None => {}
             Some(Location::Stored(name)) => return self.store.images().need(&name),
             Some(Location::File(location)) => {
-                let pulled = file::pull(self, &location, wanted, report);
+                let platform = wanted.platform.clone().unwrap_or_else(Platform::host);
+                let pulled = file::pull(self, &location, &platform, report);
                 let image = pulled.inspect_err(|error| self.tell_failed(text, error))?;
                 self.store.events().emit(Event::image_named(Action::Pull, image.id.as_str(), text));
+                if wanted.platform.is_some() && !is_for(&image, &platform) {
+                    let (os, architecture) = (&image.config.os, &image.config.architecture);
+                    report(Message::Event(registry::Event::Warning(format!(
+                        "image platform ({os}/{architecture}) does not match the expected platform ({platform})"
+                    ))));
+                }
                 return Ok(image);
             }
         }
         let platform = wanted.platform.as_ref();
         let here = match wanted.policy {
             PullPolicy::Always => None,
-            _ => self.store.images().find(text)?.filter(|image| platform.is_none_or(|p| is_for(image, p))),
+            _ => match self.store.images().find_any(text)? {
+                Some(Found::List(list)) => return self.of_list((text, &list), wanted, report),
+                Some(Found::Image(image)) => {
+                    Some(*image).filter(|image| platform.is_none_or(|p| is_for(image, p)))
+                }
+                None => None,
+            },
         };
         match &here {
             Some(image) => log::debug!("image {text} is here: {}", image.id.short()),
@@ -81,7 +95,34 @@ impl Engine<'_> {
         }
     }
 
-    fn pull(&self, text: &str, request: &PullRequest, report: &mut dyn FnMut(Message)) -> Result<Image> {
+    /// The image that a list has for the platform. One that only a registry has is pulled from there; the list stays
+    /// what it is.
+    fn of_list(
+        &self,
+        (text, list): (&str, &List),
+        wanted: &Wanted,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
+        let images = self.store.images();
+        match images.instance(list, wanted.platform.as_ref())? {
+            Instance::Elsewhere { digest, source: Some(source) } if wanted.policy != PullPolicy::Never => {
+                let name = source.with_digest(digest).to_string();
+                // It may have been pulled before.
+                match images.find(&name)? {
+                    Some(image) => Ok(image),
+                    None => self.pull(&name, &wanted.request, report),
+                }
+            }
+            instance => instance.need(text),
+        }
+    }
+
+    pub(in crate::engine) fn pull(
+        &self,
+        text: &str,
+        request: &PullRequest,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Image> {
         let reference: Reference = text.parse()?;
         let prepared = self.prepare(&reference, request);
         let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));

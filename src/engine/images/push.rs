@@ -2,19 +2,21 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
-use crate::image::{Digest, Image, Reference};
+use crate::image::{Image, Reference};
 use crate::registry::{Places, Prepared, PullRequest};
-use crate::storage::archive::{Descriptor, OutgoingForm};
+use crate::storage::archive::OutgoingForm;
 use crate::storage::events::{Action, Event};
-use serde::{Deserialize, Serialize};
 
 pub(in crate::engine) mod blobs;
 mod file;
 mod leaf;
 mod message;
+mod whole;
 
 pub use file::FileRequest;
 pub use message::{Layer, Message};
+use whole::Whole;
+pub use whole::{MakeIndex, Pushed};
 
 /// How images are pushed.
 #[derive(Debug, Clone, Default)]
@@ -23,30 +25,6 @@ pub struct PushRequest {
     pub registry: PullRequest,
     /// What the image is to be there.
     pub form: OutgoingForm,
-}
-
-/// What is in the registry now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pushed {
-    /// The full name it was pushed to.
-    pub reference: Reference,
-    /// The digest of its manifest or index.
-    pub digest: Digest,
-    /// Bytes of that.
-    pub size: u64,
-    /// Its media type.
-    pub media_type: String,
-}
-
-/// Makes an index, given the descriptors of its manifests in the order of the images; its media type and bytes.
-pub type MakeIndex<'a> = &'a dyn Fn(&[Descriptor]) -> Result<(String, Vec<u8>)>;
-
-/// What is pushed, as a leaf knows it.
-pub(super) struct Whole<'a> {
-    /// The images.
-    pub(super) images: &'a [Image],
-    /// What makes an index of them; without it there is one image, and no index.
-    pub(super) index: Option<MakeIndex<'a>>,
 }
 
 impl Engine<'_> {

@@ -1,54 +1,94 @@
 //! Removing images and their names.
 
 use crate::engine::containers;
-use crate::error::{Error, Kind, Result, phrases};
-use crate::image::{Digest, Image, Reference};
+use crate::error::{Error, Kind, Result};
+use crate::image::{Digest, Reference};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
-use crate::storage::images::Removed;
+use crate::storage::images::{Found, List, Removed};
 
 /// How far a removal goes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct How {
-    /// The containers that use the image go too, and all names of an image given by id.
+    /// The containers that use the image go too, and all names of an image given by id; lists do not keep it.
     pub force: bool,
     /// All of its names, whatever it was called.
     pub every_name: bool,
+    /// Of a list, its images stay although they may have no name of their own.
+    pub list_alone: bool,
 }
 
-/// The ids of all images that can be removed.
+/// The ids of all lists and images that can be removed; the lists first, as they keep images.
 ///
 /// # Errors
 /// When the images cannot be listed.
 pub fn removable(store: &Store) -> Result<Vec<String>> {
-    let listed = store.images().list()?;
-    Ok(listed.into_iter().filter(|l| !l.read_only).map(|l| l.image.id.to_string()).collect())
+    let lists = store.images().lists()?.into_iter().map(|(_, listed)| listed);
+    let listed = lists.chain(store.images().list()?);
+    Ok(listed.filter(|l| !l.read_only).map(|l| l.image.id.to_string()).collect())
 }
 
-/// Removes an image, or one of its names where it has others.
+/// Removes an image or a list, or one of its names where it has others. With a list go the images in it that have no
+/// name, are in no other list and that no container was made of. An image that is in a list loses its name.
 ///
 /// # Errors
-/// `NotFound` when it is not here; `Usage` for an id with several names; `Conflict` when containers use it.
-pub fn remove(store: &Store, text: &str, how: How) -> Result<Removed> {
-    let Some(image) = store.images().find(text)? else {
-        return Err(phrases::no_image(text).hint("List the images: coracle images"));
-    };
-    let names = store.images().names(&image.id)?;
-    match &image.reference {
-        Some(name) if !how.every_name && store.images().outlives(&image.id, name)? => {
+/// `NotFound` when it is not here; `Usage` for an id with several names; `Conflict` when containers use it, or a list
+/// has it and it has no name.
+pub fn remove(store: &Store, text: &str, how: How) -> Result<Vec<Removed>> {
+    let found = store.images().need_any(text)?;
+    let id = found.id();
+    let names = store.images().names(id)?;
+    let lists = store.images().lists_with(id)?;
+    match found.reference() {
+        Some(name) if !how.every_name && loses_name(store, id, name, !how.force && !lists.is_empty())? => {
             store.images().untag(name)?;
-            store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &name.to_string()));
-            return Ok(Removed { untagged: vec![name.clone()], ..Removed::default() });
+            store.events().emit(Event::image_named(Action::Untag, id.as_str(), &name.to_string()));
+            return Ok(vec![Removed { untagged: vec![name.clone()], ..Removed::default() }]);
         }
-        None if names.len() > 1 && !how.every_name && !how.force => return Err(several(&image, &names)),
+        None if names.len() > 1 && !how.every_name && !how.force => return Err(several(id, &names)),
         _ => {}
     }
     containers::settle_all(store)?;
-    if how.force {
-        remove_users(store, &image.id)?;
+    match &found {
+        Found::List(list) => remove_list(store, list, how),
+        Found::Image(_) => {
+            if how.force {
+                remove_users(store, id)?;
+            }
+            let lock = store.exclusive()?;
+            match store.images().lists_with(id)?.first() {
+                Some(list) if !how.force => Err(in_list(id, list)),
+                _ => store.images().remove(&lock, id).map(|removed| vec![removed]),
+            }
+        }
     }
+}
+
+/// Whether all that is to go is the name: what has it stays, also because lists have it.
+fn loses_name(store: &Store, id: &Digest, name: &Reference, in_list: bool) -> Result<bool> {
+    Ok(store.images().outlives(id, name)? || in_list && store.images().names(id)?.contains(name))
+}
+
+fn remove_list(store: &Store, list: &List, how: How) -> Result<Vec<Removed>> {
+    let images = store.images();
     let lock = store.exclusive()?;
-    store.images().remove(&lock, &image.id)
+    let mut removed = vec![images.remove_list(&lock, &list.id)?];
+    if how.list_alone {
+        return Ok(removed);
+    }
+    for image in list.parts.iter().filter_map(|part| part.image.as_ref()) {
+        if !images.is_own(image) || !images.names(image)?.is_empty() || !images.lists_with(image)?.is_empty()
+        {
+            continue;
+        }
+        match images.remove(&lock, image) {
+            Ok(gone) => removed.push(gone),
+            // A container was made of it.
+            Err(e) if e.kind() == Kind::Conflict => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(removed)
 }
 
 /// Removes an image that a container was made of, by the name it was used under, with what is in the trash.
@@ -61,11 +101,18 @@ pub fn forget(store: &Store, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn several(image: &Image, names: &[Reference]) -> Error {
+fn several(id: &Digest, names: &[Reference]) -> Error {
     let list: Vec<String> = names.iter().map(Reference::to_string).collect();
-    let id = image.id.short();
+    let id = id.short();
     Error::new(Kind::Usage, format!("image {id} has more than one name: {}", list.join(", ")))
         .hint(format!("Remove it with all of them: coracle rmi --force {id}; or give one name."))
+}
+
+fn in_list(id: &Digest, list: &Digest) -> Error {
+    let (id, list) = (id.short(), list.short());
+    Error::new(Kind::Conflict, format!("image {id} is in manifest list {list}: image is in use")).hint(format!(
+        "Take it out of the list, or remove that first: coracle manifest rm {list}; or force it: coracle rmi --force {id}"
+    ))
 }
 
 /// Kills and removes the containers that were made from an image.

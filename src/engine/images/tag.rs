@@ -4,36 +4,40 @@ use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
+use crate::storage::images::Found;
 
-/// Adds names to an image.
+/// Adds names to an image or a list.
 ///
 /// # Errors
 /// An image that is not here, or a name with a digest; nothing is named then.
 pub fn tag(store: &Store, image: &str, targets: &[Reference]) -> Result<()> {
     let names = targets.iter().map(Reference::as_new_name).collect::<Result<Vec<_>>>()?;
     let lock = store.shared()?;
-    let image = store.images().need(image)?;
+    let found = store.images().need_any(image)?;
     for name in &names {
-        store.images().tag(&lock, &image, name)?;
-        store.events().emit(Event::image_named(Action::Tag, image.id.as_str(), &name.to_string()));
+        match &found {
+            Found::Image(image) => store.images().tag(&lock, image, name)?,
+            Found::List(list) => store.images().tag_list(&lock, &list.id, name)?,
+        }
+        store.events().emit(Event::image_named(Action::Tag, found.id().as_str(), &name.to_string()));
     }
     Ok(())
 }
 
-/// Takes names away from an image, which stays; all of its names when none is given.
+/// Takes names away from an image or a list, which stays; all of its names when none is given.
 ///
 /// # Errors
 /// An image that is not here, or a name that it does not have; nothing changes then.
 pub fn untag(store: &Store, image: &str, names: &[Reference]) -> Result<()> {
-    let image = store.images().need(image)?;
-    let own = store.images().names(&image.id)?;
+    let found = store.images().need_any(image)?;
+    let own = store.images().names(found.id())?;
     let names = match names {
         [] => own,
         names => names.iter().map(|name| known(name, &own)).collect::<Result<_>>()?,
     };
     for name in &names {
         store.images().untag(name)?;
-        store.events().emit(Event::image_named(Action::Untag, image.id.as_str(), &name.to_string()));
+        store.events().emit(Event::image_named(Action::Untag, found.id().as_str(), &name.to_string()));
     }
     Ok(())
 }

@@ -85,6 +85,7 @@ pub fn import(store: &Store, volume: &Volume, archive: File) -> Result<u64> {
             owner: Owner::Archive(IdMaps::default()),
             overwrite: true,
             privileges: true,
+            apart: false,
             below: String::new(),
         };
         let Extracted { devices, .. } = extract(top(&path)?.as_fd(), decompressed(archive)?, how)?;

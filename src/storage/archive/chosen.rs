@@ -6,10 +6,8 @@
 //! `oci-archive:` what the index says; from `oci:` that too, if the image was asked for by its name; else none. Where a
 //! layout's name of an image is no name here, as `V1` is none, the image gets none.
 
-use super::entry::{image_entry, resolved};
-use super::load::{
-    Candidate, Loaded, Progress, blob, blob_path, bring, candidate, check_count, docker_list, names_of,
-};
+use super::entry::{blob, blob_path, image_entry, resolved};
+use super::load::{Candidate, Loaded, Progress, bring, candidate, check_count, docker_list, names_of};
 use super::manifest::{Descriptor, Index};
 use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};

@@ -17,7 +17,7 @@ use crate::failpoint;
 use crate::image::{Digest, Image, document};
 use crate::storage::Store;
 use crate::storage::blobs::Hasher;
-use crate::storage::record::failed;
+use crate::storage::record::failed_outside as failed;
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag};

@@ -1,10 +1,11 @@
-//! Which image of an index is meant.
+//! Small blobs of layouts, and which image of an index is meant.
 
-use super::load::blob;
 use super::manifest::{Descriptor, Index};
 use super::source::{Source, bad};
 use crate::error::{Error, Kind, Result};
-use crate::image::Platform;
+use crate::image::choice::{self, Offer};
+use crate::image::{Digest, Platform};
+use crate::storage::blobs::SMALL_BLOB_MAX;
 
 /// Indexes within indexes that are followed.
 const NESTING_MAX: usize = 3;
@@ -45,25 +46,56 @@ pub(super) fn resolved(
 }
 
 /// What an index has for a platform: an image, or an index of its own. An entry that does not say what it is for
-/// comes after those that do. Where no variant was asked for, any will do at last.
+/// comes after those that do.
 fn for_platform(index: Index, wanted: &Platform) -> Result<Descriptor> {
     let is_one = |e: &Descriptor| (e.is_image() || e.is_index()) && !e.annotations.contains_key(ATTESTATION);
     let mut entries: Vec<Descriptor> = index.manifests.into_iter().filter(is_one).collect();
-    let is_for = |e: &Descriptor, variant: Option<&Option<String>>| {
-        e.platform.as_ref().is_some_and(|p| {
-            let says = p.variant.as_deref().filter(|v| !v.is_empty());
-            p.os == wanted.os
-                && p.architecture == wanted.architecture
-                && variant.is_none_or(|variant| says == variant.as_deref())
+    let offers: Vec<Option<Offer<'_>>> = entries
+        .iter()
+        .map(|entry| {
+            let platform = entry.platform.as_ref()?;
+            let (os, architecture) = (&platform.os, &platform.architecture);
+            Some(Offer { os, architecture, variant: platform.variant.as_deref() })
         })
-    };
-    let best = wanted.variants().iter().find_map(|v| entries.iter().position(|e| is_for(e, Some(v))));
-    let any = || entries.iter().position(|e| wanted.variant.is_none() && is_for(e, None));
-    let silent = || entries.iter().position(|e| e.platform.is_none());
-    match best.or_else(any).or_else(silent) {
+        .collect();
+    let best = choice::choose(&offers, &choice::refined(wanted));
+    match best.or_else(|| entries.iter().position(|entry| entry.platform.is_none())) {
         None => Err(Error::new(Kind::Image, format!("the archive has no image for {wanted}"))),
         Some(at) => Ok(entries.swap_remove(at)),
     }
+}
+
+/// Where a blob of a layout is.
+pub(super) fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+/// A small blob of a layout, verified.
+pub(super) fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
+    blob_at_most(source, entry, SMALL_BLOB_MAX)
+}
+
+/// As [`blob`], for one of at most so many bytes.
+pub(super) fn blob_at_most(source: &Source, entry: &Descriptor, max: u64) -> Result<Vec<u8>> {
+    let name = blob_path(&entry.digest);
+    let bytes = source.read_at_most(&name, max)?;
+    let bytes = bytes.ok_or_else(|| source.refused(&format!("{name} is missing")))?;
+    if is_true(&entry.digest, entry.size, &bytes) {
+        return Ok(bytes);
+    }
+    Err(source.refused(&format!("{name} is not what was promised")))
+}
+
+/// Refuses a member that is not what was promised.
+pub(super) fn check(name: &str, digest: &Digest, size: u64, bytes: &[u8]) -> Result<()> {
+    if is_true(digest, size, bytes) {
+        return Ok(());
+    }
+    Err(bad(&format!("{name} is not what was promised")))
+}
+
+fn is_true(digest: &Digest, size: u64, bytes: &[u8]) -> bool {
+    bytes.len() as u64 == size && digest.of_same_kind(bytes) == *digest
 }
 
 #[cfg(test)]
@@ -105,7 +137,6 @@ mod tests {
         assert_eq!(chosen(&arms, "linux/arm64"), Some(3));
         assert_eq!(chosen(&arms, "linux/s390x"), None);
         assert_eq!(chosen(&["linux/arm/v7"], "linux/arm/v6"), None);
-        assert_eq!(chosen(&["linux/amd64/v3"], "linux/amd64"), Some(0));
         assert_eq!(chosen(&["attestation", "", "linux/amd64"], "linux/amd64"), Some(2));
         assert_eq!(chosen(&["attestation", ""], "linux/amd64"), Some(1));
         assert_eq!(chosen(&["attestation"], "linux/amd64"), None);

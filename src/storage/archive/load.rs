@@ -1,6 +1,6 @@
 //! Loads images from an archive or directory into the store.
 
-use super::entry::image_entry;
+use super::entry::{blob, blob_path, check, image_entry};
 use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};
@@ -130,25 +130,6 @@ fn layout(source: &Source) -> Result<Vec<Candidate>> {
         check_held(&found)?;
     }
     Ok(found)
-}
-
-pub(super) fn blob_path(digest: &Digest) -> String {
-    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
-}
-
-/// A small blob of a layout, verified.
-pub(super) fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
-    let name = blob_path(&entry.digest);
-    let bytes = source.read(&name)?.ok_or_else(|| bad(&format!("{name} is missing")))?;
-    check(&name, &entry.digest, entry.size, &bytes)?;
-    Ok(bytes)
-}
-
-fn check(name: &str, digest: &Digest, size: u64, bytes: &[u8]) -> Result<()> {
-    if bytes.len() as u64 == size && digest.of_same_kind(bytes) == *digest {
-        return Ok(());
-    }
-    Err(bad(&format!("{name} is not what was promised")))
 }
 
 /// The names that an index entry gives.

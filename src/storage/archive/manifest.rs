@@ -1,17 +1,16 @@
 //! Manifests in archives: parsed strictly by their media type, and generated.
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::image::index::{DOCKER_LIST, OCI_INDEX, is_index};
 use crate::image::media::{self, Compression};
-use crate::image::{Digest, LAYERS_MAX, document};
+use crate::image::{Digest, LAYERS_MAX, PlatformOf, document};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
@@ -94,27 +93,13 @@ impl Descriptor {
 
     /// Whether it is an index of further manifests.
     pub(super) fn is_index(&self) -> bool {
-        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
+        is_index(&self.media_type)
     }
 
     /// Whether it is the manifest of one image.
     pub(super) fn is_image(&self) -> bool {
         matches!(self.media_type.as_str(), OCI_MANIFEST | DOCKER_MANIFEST)
     }
-}
-
-/// The machine that an index entry is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlatformOf {
-    /// Architecture in Go's naming.
-    #[serde(default)]
-    pub architecture: String,
-    /// Operating system in Go's naming.
-    #[serde(default)]
-    pub os: String,
-    /// Architecture variant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
 }
 
 /// An image's manifest.

@@ -81,5 +81,5 @@ pub(super) fn write_at(
 
 /// Such a file is written by docker's client, not by its engine.
 fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
-    record::failed(doing, path, error).of_client()
+    record::failed_outside(doing, path, error).of_client()
 }

@@ -8,7 +8,7 @@ use crate::image::{Digest, Image};
 use crate::storage::Store;
 use crate::storage::blobs::Hasher;
 use crate::storage::pack::{Options, Packer};
-use crate::storage::record::failed;
+use crate::storage::record::failed_outside;
 use crate::storage::unpack::decode;
 use flate2::Compression;
 use flate2::read::GzEncoder;
@@ -107,14 +107,14 @@ pub(super) struct Dir<'a>(pub(super) &'a Path);
 impl Sink for Dir<'_> {
     fn directory(&mut self, name: &str) -> Result<()> {
         let path = self.0.join(name);
-        std::fs::create_dir_all(&path).map_err(|e| failed("create", &path, e))
+        std::fs::create_dir_all(&path).map_err(|e| failed_outside("create", &path, e))
     }
 
     fn file(&mut self, name: &str, _: u64, from: &mut dyn Read) -> Result<()> {
         let path = self.0.join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
-        let mut file = file.map_err(|e| failed("create", &path, e))?;
-        io::copy(from, &mut file).map_err(|e| failed("write", &path, e)).map(drop)
+        let mut file = file.map_err(|e| failed_outside("create", &path, e))?;
+        io::copy(from, &mut file).map_err(|e| failed_outside("write", &path, e)).map(drop)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Images of several platforms as one OCI layout: an index of their manifests (OCI image spec, image-index.md).
 
-use super::manifest::{Descriptor, Index, OCI_INDEX, PlatformOf};
+use super::manifest::{Descriptor, Index};
 use super::save::{Dir, Sink, oci_end, oci_image, place};
 use crate::error::{Context, Kind, Result};
+use crate::image::index::OCI_INDEX;
 use crate::image::{Digest, Image, Platform, Reference};
 use crate::storage::Store;
 use crate::storage::pack::{Options, Packer};
@@ -65,9 +66,9 @@ pub fn index_of(
     entries: impl IntoIterator<Item = (Platform, Descriptor)>,
     annotations: &BTreeMap<String, String>,
 ) -> Result<(String, Vec<u8>)> {
-    let entry = |(platform, entry): (Platform, Descriptor)| {
-        let Platform { os, architecture, variant } = platform;
-        Descriptor { platform: Some(PlatformOf { architecture, os, variant }), ..entry }
+    let entry = |(platform, entry): (Platform, Descriptor)| Descriptor {
+        platform: Some((&platform).into()),
+        ..entry
     };
     let index = Index::new(entries.into_iter().map(entry).collect()).annotated(annotations);
     let bytes = serde_json::to_vec(&index).context(Kind::Image, || "write an index")?;

@@ -22,9 +22,14 @@ use std::sync::Arc;
 const MEMBERS_MAX: usize = 100_000;
 /// Symlinks followed between members: old archives name a layer's file once and link to it.
 const LINKS_MAX: usize = 8;
+const ARCHIVE: &str = "image archive";
 
-/// The members of an image archive, by name.
-pub struct Source(Inner);
+/// The members of an image archive, or of what has the form of one, by name.
+pub struct Source {
+    inner: Inner,
+    /// What it is, for messages.
+    what: &'static str,
+}
 
 enum Inner {
     Tar(Arc<File>, HashMap<Vec<u8>, Member>),
@@ -67,17 +72,27 @@ impl Source {
                 return Err(bad(&format!("it has more than {MEMBERS_MAX} members")));
             }
         }
-        Ok(Source(Inner::Tar(file, members)))
+        Ok(Source { inner: Inner::Tar(file, members), what: ARCHIVE })
     }
 
     /// A directory.
     pub fn directory(dir: OwnedFd) -> Source {
-        Source(Inner::Directory(dir))
+        Source { inner: Inner::Directory(dir), what: ARCHIVE }
+    }
+
+    /// A directory with a build cache in it.
+    pub fn build_cache(dir: OwnedFd) -> Source {
+        Source { what: "build cache", ..Source::directory(dir) }
+    }
+
+    /// Why it is not taken.
+    pub(super) fn refused(&self, why: &str) -> Error {
+        refused(self.what, why)
     }
 
     /// A member's bytes; `None` when there is none of this name.
     pub(super) fn open(&self, name: &str) -> Result<Option<Section>> {
-        match &self.0 {
+        match &self.inner {
             Inner::Tar(file, members) => {
                 let mut name = normalise(name.as_bytes(), Limits::default().depth)?;
                 for _ in 0..LINKS_MAX {
@@ -89,7 +104,7 @@ impl Source {
                         Some(Member::Link(to)) => name.clone_from(to),
                     }
                 }
-                Err(bad("its links lead to links without end"))
+                Err(self.refused("its links lead to links without end"))
             }
             Inner::Directory(dir) => {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
@@ -101,7 +116,7 @@ impl Source {
                 };
                 let found = file.metadata().map_err(|e| record::failed("look at", Path::new(name), e))?;
                 if !found.is_file() {
-                    return Err(bad(&format!("{name} is not a file")));
+                    return Err(self.refused(&format!("{name} is not a file")));
                 }
                 Ok(Some(Section::new(Arc::new(file), 0, found.len())))
             }
@@ -110,12 +125,19 @@ impl Source {
 
     /// A small member whole.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read_at_most(name, SMALL_BLOB_MAX)
+    }
+
+    /// As [`Source::read`], for a member of at most so many bytes.
+    pub(super) fn read_at_most(&self, name: &str, max: u64) -> Result<Option<Vec<u8>>> {
         let Some(section) = self.open(name)? else { return Ok(None) };
-        if section.left() > SMALL_BLOB_MAX {
-            return Err(bad(&format!("{name} has {} bytes, which is too large for it", section.left())));
+        if section.left() > max {
+            return Err(
+                self.refused(&format!("{name} has {} bytes, which is too large for it", section.left()))
+            );
         }
         let mut bytes = Vec::new();
-        let read = section.take(SMALL_BLOB_MAX).read_to_end(&mut bytes);
+        let read = section.take(max).read_to_end(&mut bytes);
         read.context(Kind::Image, || format!("read {name}"))?;
         Ok(Some(bytes))
     }
@@ -133,7 +155,11 @@ fn target(entry: &crate::storage::unpack::tar::Entry) -> Result<Vec<u8>> {
 }
 
 pub(super) fn bad(why: &str) -> Error {
-    Error::new(Kind::Image, format!("the image archive is refused: {why}"))
+    refused(ARCHIVE, why)
+}
+
+fn refused(what: &str, why: &str) -> Error {
+    Error::new(Kind::Image, format!("the {what} is refused: {why}"))
 }
 
 /// Counts what was taken.

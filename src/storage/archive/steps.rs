@@ -26,6 +26,9 @@ use serde::{Deserialize, Serialize};
 /// The media type of the list of steps.
 const STEPS: &str = "application/vnd.coracle.build-cache.v1+json";
 
+/// Longest list of steps, in bytes.
+const LIST_MAX: u64 = 256 << 20;
+
 /// What the configuration says.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Document {

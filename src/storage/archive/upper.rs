@@ -27,7 +27,8 @@ impl NewLayer {
     ) -> Result<Option<NewLayer>> {
         let upper = Upper::open(upper, store.layers().lowers(below)?)?;
         let skip = |path: &[u8]| is_own(upper.top(), path);
-        match upper.pack(LayerWriter::new(store)?, ids, Some(&skip))? {
+        let options = Options { skip: Some(&skip), ..Options::default() };
+        match upper.pack(LayerWriter::new(store)?, ids, options)? {
             Some((writer, _)) => writer.finish().map(Some),
             None => Ok(None),
         }

@@ -6,8 +6,9 @@
 use super::{Blobs, dir};
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
+use crate::storage::claim;
 use crate::storage::place::{Place, TMP};
-use crate::storage::record::{self, failed};
+use crate::storage::record::failed;
 use crate::storage::room;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -22,9 +23,8 @@ impl Blobs {
     /// # Errors
     /// When the file system refuses.
     pub fn spool(&self) -> Result<Spool> {
-        let (tmp, name) = (Place::make(&self.roots.data.join(TMP))?, record::unique());
-        let file = tmp.new_file(&name)?;
-        file.lock_shared().map_err(|e| failed("lock", &tmp.path().join(&name), e))?;
+        let tmp = Place::make(&self.roots.data.join(TMP))?;
+        let (name, file) = claim::new_file(&tmp)?;
         Ok(Spool {
             blobs: self.clone(),
             file: Arc::new(file),

@@ -20,8 +20,8 @@ pub(super) const DATA: &str = "data";
 pub(super) const RECORD: &str = "mount.json";
 pub(super) const LOCK: &str = "lock";
 
-/// Who may use a cache mount at the same time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Who may use a cache mount at the same time, the strictest last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharing {
     /// Everyone.
     #[default]

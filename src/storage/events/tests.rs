@@ -23,6 +23,13 @@ fn rest(reader: &mut Reader) -> Vec<Event> {
     std::iter::from_fn(|| reader.next_event().unwrap()).collect()
 }
 
+/// A data root, as far as events ask.
+fn store() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("version"), "{}").unwrap();
+    dir
+}
+
 fn small(dir: &Path) -> Events {
     Events { full: 8 << 10, ..Events::new(dir) }
 }
@@ -44,7 +51,7 @@ fn a_writer() {
 
 #[test]
 fn many_processes_lose_and_tear_nothing_while_files_are_put_aside() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = store();
     let events = small(dir.path());
     // One who follows, and so must not miss a change of files, either.
     let mut follower = events.reader(false).unwrap();
@@ -91,7 +98,7 @@ fn many_processes_lose_and_tear_nothing_while_files_are_put_aside() {
 
 #[test]
 fn what_follows_a_torn_line_is_read() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = store();
     let events = Events::new(dir.path());
     events.emit(Event::volume(Action::Create, "one"));
     let path = events.dir.join("current");
@@ -104,7 +111,7 @@ fn what_follows_a_torn_line_is_read() {
 
 #[test]
 fn a_line_is_not_handed_on_before_its_end_is_there() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = store();
     let events = Events::new(dir.path());
     let mut reader = events.reader(false).unwrap();
     let line = Event::volume(Action::Create, "one").line(LINE_MAX);
@@ -119,7 +126,7 @@ fn a_line_is_not_handed_on_before_its_end_is_there() {
 
 #[test]
 fn files_of_long_ago_are_passed_over_and_in_the_end_removed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = store();
     let events = Events { full: 1, ..Events::new(dir.path()) };
     let day = SystemTime::now() - Duration::from_secs(86400);
     // Tests beside this one fork, and what they start holds the file's lock for a moment: then it is put
@@ -154,7 +161,7 @@ fn long_labels_are_left_out_and_unknown_words_understood() {
 /// Neither is waited for or written to; the verb that tells of something goes on.
 #[test]
 fn a_fifo_or_a_link_in_the_place_of_the_file_is_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = store();
     let events = Events::new(dir.path());
     events.emit(Event::volume(Action::Create, "one"));
     let current = events.dir.join(CURRENT);
@@ -172,4 +179,14 @@ fn a_fifo_or_a_link_in_the_place_of_the_file_is_left_alone() {
 #[test]
 fn a_place_that_cannot_be_written_fails_nothing() {
     Events::new(Path::new("/proc/nowhere")).emit(Event::volume(Action::Create, "v"));
+}
+
+/// A monitor that tells of its end while the store is being taken away.
+#[test]
+fn nothing_is_told_of_a_store_that_is_gone() {
+    let dir = store();
+    let events = Events::new(dir.path());
+    fs::remove_file(dir.path().join("version")).unwrap();
+    events.emit(numbered_event(0, 0));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -108,17 +108,18 @@ impl Images {
         Ok((!found.faults.is_empty()).then_some(found))
     }
 
-    /// The names that lead to no image.
+    /// The names that lead to no image and no list.
     ///
     /// # Errors
     /// When a record cannot be read.
     pub fn dangling_names(&self) -> Result<Vec<crate::image::Reference>> {
-        let images: HashSet<Digest> =
-            self.image_records()?.into_iter().map(|(record, _)| record.id).collect();
+        let images = self.image_records()?.into_iter().map(|(record, _)| record.id);
+        let lists = self.list_records()?.into_iter().map(|(record, _)| record.id);
+        let known: HashSet<Digest> = images.chain(lists).collect();
         let names = self
             .ref_records()?
             .into_iter()
-            .filter(|(name, read_only)| !read_only && !images.contains(&name.id));
+            .filter(|(name, read_only)| !read_only && !known.contains(name.target.id()));
         Ok(names.map(|(name, _)| name.reference).collect())
     }
 

@@ -1,7 +1,7 @@
 //! Image records that cannot be read, and objects that are not layers in the place of a layer.
 
-use super::records::{ImageRecord, RefRecord};
-use super::{IMAGES, Images, REFS};
+use super::records::{ImageRecord, ListRecord, RefRecord};
+use super::{IMAGES, Images, LISTS, REFS};
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::ExclusiveLock;
@@ -23,13 +23,14 @@ pub struct Lost {
 }
 
 impl Images {
-    /// The records of our own images and their names that cannot be read, and what is no layer among the layers.
+    /// The records of our own images, lists and their names that cannot be read, and what is no layer among the layers.
     ///
     /// # Errors
     /// When a directory cannot be read.
     pub fn lost_records(&self) -> Result<Vec<Lost>> {
         let mut all = self.lost::<ImageRecord>(IMAGES)?;
         all.extend(self.lost::<RefRecord>(REFS)?);
+        all.extend(self.lost_lists()?);
         const LAYERS: &str = "layers";
         let layers = self.own(LAYERS)?;
         for name in layers.names()? {
@@ -45,6 +46,14 @@ impl Images {
         Ok(all)
     }
 
+    /// The records of our own lists that cannot be read.
+    pub(super) fn lost_lists(&self) -> Result<Vec<Lost>> {
+        match self.own_lists()? {
+            Some(_) => self.lost::<ListRecord>(LISTS),
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn lost<T: DeserializeOwned>(&self, kind: &'static str) -> Result<Vec<Lost>> {
         let place = self.own(kind)?;
         let lost = |name: String| {
@@ -56,7 +65,8 @@ impl Images {
 
     /// Whether a record of our own store cannot be read, so that it may name anything.
     pub(super) fn has_lost_records(&self) -> Result<bool> {
-        Ok(!self.lost::<ImageRecord>(IMAGES)?.is_empty() || !self.lost::<RefRecord>(REFS)?.is_empty())
+        let images = !self.lost::<ImageRecord>(IMAGES)?.is_empty();
+        Ok(images || !self.lost::<RefRecord>(REFS)?.is_empty() || !self.lost_lists()?.is_empty())
     }
 
     /// Puts it out of the way, below `damaged/`; returns where it is then. `None` when it is in order by now.

@@ -1,9 +1,10 @@
 //! The index of the image layout, for other programs that read it.
 
 use super::Images;
-use super::records::{BlobsOf, ConfigOf, Index, IndexEntry, ManifestRef, REF_NAME};
+use super::records::{BlobsOf, ConfigOf, Index, IndexEntry, ManifestRef, REF_NAME, Target};
 use crate::error::Result;
-use crate::image::{Digest, document};
+use crate::image::index::is_index;
+use crate::image::{self, Digest, document};
 use crate::storage::record::Durability;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -22,14 +23,20 @@ impl Images {
         let mut manifests = Vec::new();
         let mut named: HashSet<Digest> = HashSet::new();
         let mut known: HashMap<Digest, bool> = HashMap::new();
+        let lists: HashMap<Digest, ManifestRef> =
+            self.list_records()?.into_iter().map(|(list, _)| (list.id, list.index)).collect();
         for (found, read_only) in self.ref_records()? {
+            let manifest = match found.target {
+                Target::Image { manifest, .. } => Some(manifest),
+                Target::List { list } => lists.get(&list).cloned(),
+            };
             // A name for an image of an additional store has no blobs here to point at.
-            if read_only || !self.is_whole(&found.manifest, &mut known) {
+            let Some(manifest) = manifest.filter(|m| !read_only && self.is_whole(m, &mut known)) else {
                 continue;
-            }
-            named.insert(found.manifest.digest.clone());
+            };
+            named.insert(manifest.digest.clone());
             manifests.push(IndexEntry {
-                manifest: found.manifest,
+                manifest,
                 annotations: BTreeMap::from([(REF_NAME, found.reference.to_string())]),
             });
         }
@@ -47,13 +54,22 @@ impl Images {
         self.own("oci")?.replace("index.json", &index, Durability::Volatile)
     }
 
-    /// Whether our own store has all blobs of an image.
+    /// Whether our own store has all blobs of an image, or of all images of an index.
     fn is_whole(&self, manifest: &ManifestRef, known: &mut HashMap<Digest, bool>) -> bool {
         if let Some(whole) = known.get(&manifest.digest) {
             return *whole;
         }
-        let all_are_here = || {
+        let mut all_are_here = || {
             let bytes = self.blobs.read(&manifest.digest).ok()??;
+            if is_index(&manifest.media_type) {
+                let index = image::Index::parse(manifest.digest.as_str(), &bytes).ok()?;
+                let mut parts = index.manifests.into_iter().filter(|entry| !entry.is_index()).map(|entry| {
+                    ManifestRef { media_type: entry.media_type, digest: entry.digest, size: entry.size }
+                });
+                return Some(
+                    self.blobs.is_own(&manifest.digest) && parts.all(|part| self.is_whole(&part, known)),
+                );
+            }
             let (config, layers) = (document::parse::<ConfigOf>(&bytes), document::parse::<BlobsOf>(&bytes));
             let mut named = layers.ok()?.layers.into_iter().chain([config.ok()?.config]);
             Some(self.blobs.is_own(&manifest.digest) && named.all(|blob| self.blobs.is_own(&blob.digest)))

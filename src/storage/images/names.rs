@@ -1,6 +1,6 @@
 //! Adding and removing names of images.
 
-use super::records::ImageRecord;
+use super::records::{ImageRecord, Target};
 use super::{IMAGES, Images, REFS, key};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
@@ -26,7 +26,7 @@ impl Images {
             self.note_name(&image.id, name, &manifest.digest)?;
         }
         failpoint::reach("tag.noted");
-        self.write_ref(name, &image.id, manifest)?;
+        self.write_ref(name, Target::Image { id: image.id.clone(), manifest: manifest.clone() })?;
         failpoint::reach("tag.named");
         self.derive_index();
         Ok(())
@@ -56,12 +56,12 @@ impl Images {
         Ok(())
     }
 
-    /// The names of an image in our own store, sorted.
+    /// The names of an image or a list in our own store, sorted.
     ///
     /// # Errors
     /// When a record is damaged.
     pub fn names(&self, id: &Digest) -> Result<Vec<Reference>> {
-        let own = self.ref_records()?.into_iter().filter(|(r, read_only)| !read_only && r.id == *id);
+        let own = self.ref_records()?.into_iter().filter(|(r, read_only)| !read_only && r.target.id() == id);
         let mut names: Vec<Reference> = own.map(|(r, _)| r.reference).collect();
         names.sort();
         Ok(names)

@@ -1,5 +1,6 @@
 //! Removing unused images.
 
+use super::records::Target;
 use super::{IMAGES, Images, Listed, REFS, damage};
 use crate::error::Result;
 use crate::image::Digest;
@@ -8,8 +9,9 @@ use crate::storage::{ExclusiveLock, lock};
 use std::collections::HashSet;
 
 impl Images {
-    /// Removes the images of our own store that no container was made from and that have no name, or
-    /// with `all` whatever their names; only those that `wanted` accepts. Returns their ids.
+    /// Removes the images of our own store that no container was made from, that no list has and that have no name, or
+    /// with `all` whatever their names; before them lists likewise, of whose images no container was made. Only
+    /// those that `wanted` accepts. Returns their ids.
     ///
     /// # Errors
     /// As [`Images::remove`]; those before the failing one are gone.
@@ -22,11 +24,26 @@ impl Images {
         let mut gone = Vec::new();
         let specs = self.specs()?;
         specs.unreadable.iter().for_each(Unreadable::warn);
-        for listed in self.list()? {
+        let mut has_user = |image: &Digest| {
+            !specs.unreadable.is_empty() || specs.read.iter().any(|(_, spec)| spec.uses_image(image))
+        };
+        for (list, listed) in self.lists()? {
             let candidate = !listed.read_only && (all || listed.names.is_empty());
-            let used = !specs.unreadable.is_empty()
-                || specs.read.iter().any(|(_, spec)| spec.uses_image(&listed.image.id));
+            let used = list.parts.iter().filter_map(|part| part.image.as_ref()).any(&mut has_user);
             if candidate && !used && wanted(&listed) {
+                self.remove_list(lock, &list.id)?;
+                gone.push(list.id);
+                crate::failpoint::reach("prune.list");
+            }
+        }
+        // It may have any of them.
+        let lists_known = self.lost_lists()?.is_empty();
+        if !lists_known {
+            damage::warn();
+        }
+        for listed in self.list()?.into_iter().filter(|_| lists_known) {
+            let candidate = !listed.read_only && listed.lists.is_empty() && (all || listed.names.is_empty());
+            if candidate && !has_user(&listed.image.id) && wanted(&listed) {
                 self.remove(lock, &listed.image.id)?;
                 gone.push(listed.image.id);
                 crate::failpoint::reach("prune.image");
@@ -59,11 +76,15 @@ impl Images {
                 all_known &= self.blobs_of(&image, &mut named);
             }
         }
+        named.extend(self.list_records()?.into_iter().map(|(list, _)| list.index.digest));
         if !all_known {
             damage::warn();
             return Ok(None);
         }
-        named.extend(self.ref_records()?.into_iter().map(|(found, _)| found.manifest.digest));
+        named.extend(self.ref_records()?.into_iter().filter_map(|(found, _)| match found.target {
+            Target::Image { manifest, .. } => Some(manifest.digest),
+            Target::List { .. } => None,
+        }));
         named.extend(self.build_cache.needed()?.blobs);
         Ok(Some(named))
     }
@@ -73,6 +94,9 @@ impl Images {
     fn discard_orphans(&self, _lock: &ExclusiveLock) -> Result<()> {
         for kind in [IMAGES, REFS, "oci"] {
             self.own(kind)?.clear_unfinished()?;
+        }
+        if let Some(lists) = self.own_lists()? {
+            lists.clear_unfinished()?;
         }
         let (_alone, age) = lock::orphan_age(&self.roots.data)?;
         if let Some(named) = self.named_blobs()? {

@@ -1,6 +1,6 @@
 //! Recording an image under its names.
 
-use super::records::{ConfigOf, ImageRecord, ManifestRef, RefRecord};
+use super::records::{ConfigOf, ImageRecord, ManifestRef, RefRecord, Target};
 use super::{IMAGES, Images, NewImage, REFS, key, parse_config, stored_form};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
@@ -53,7 +53,8 @@ impl Images {
         let mut changed = self.update_image(&id, &manifest, new)?;
         failpoint::reach("image.recorded");
         for reference in new.names {
-            changed |= self.write_ref(reference, &id, &manifest)?;
+            changed |=
+                self.write_ref(reference, Target::Image { id: id.clone(), manifest: manifest.clone() })?;
             failpoint::reach("image.named");
         }
         if changed {
@@ -91,18 +92,8 @@ impl Images {
     }
 
     /// Returns whether it had to be written.
-    pub(super) fn write_ref(
-        &self,
-        reference: &Reference,
-        id: &Digest,
-        manifest: &ManifestRef,
-    ) -> Result<bool> {
-        let new = RefRecord {
-            version: 1,
-            reference: stored_form(reference),
-            id: id.clone(),
-            manifest: manifest.clone(),
-        };
+    pub(super) fn write_ref(&self, reference: &Reference, target: Target) -> Result<bool> {
+        let new = RefRecord { version: 1, reference: stored_form(reference), target };
         let (refs, name) = (self.own(REFS)?, key(reference));
         if refs.read::<RefRecord>(name.hex()).is_ok_and(|known| known.as_ref() == Some(&new)) {
             return Ok(false);

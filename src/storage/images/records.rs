@@ -10,8 +10,83 @@ use std::collections::BTreeMap;
 pub(super) struct RefRecord {
     pub(super) version: u32,
     pub(super) reference: Reference,
+    #[serde(flatten)]
+    pub(super) target: Target,
+}
+
+/// What a name means. A coracle that knows no lists cannot read the record of a list's name, and so keeps everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Target {
+    /// An image, as which of its manifests.
+    Image { id: Digest, manifest: ManifestRef },
+    /// A list of images.
+    List { list: Digest },
+}
+
+impl Target {
+    /// The id of the image or list.
+    pub(super) fn id(&self) -> &Digest {
+        match self {
+            Target::Image { id, .. } => id,
+            Target::List { list } => list,
+        }
+    }
+}
+
+/// The content of `lists/<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ListRecord {
+    pub(super) version: u32,
+    /// Chosen when the list is made; it stays while the index changes.
     pub(super) id: Digest,
-    pub(super) manifest: ManifestRef,
+    /// The index's bytes, a blob.
+    pub(super) index: ManifestRef,
+    /// What is known of each of its entries.
+    pub(super) parts: Vec<Part>,
+    /// `repository@digest` of everything it was named and pushed as.
+    pub(super) digests: Vec<String>,
+    /// The names it has had, the latest first.
+    pub(super) history: Vec<String>,
+    pub(super) created: DateTime<Utc>,
+}
+
+impl ListRecord {
+    /// Remembers a name that the list has now.
+    pub(super) fn note_name(&mut self, name: &Reference) {
+        note_name(&mut self.history, name);
+    }
+
+    /// Remembers that the index is this digest in the name's repository.
+    pub(super) fn note_digest(&mut self, name: &Reference, digest: &Digest) {
+        note_digest(&mut self.digests, name, digest);
+    }
+}
+
+/// Where an entry of a list comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The image of the store that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Digest>,
+    /// The name in a registry that it was added by, if it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Reference>,
+}
+
+fn note_name(history: &mut Vec<String>, name: &Reference) {
+    let name = name.to_string();
+    history.retain(|known| *known != name);
+    history.insert(0, name);
+}
+
+fn note_digest(digests: &mut Vec<String>, name: &Reference, digest: &Digest) {
+    let digest = format!("{}@{digest}", name.repository());
+    if !digests.contains(&digest) {
+        digests.push(digest);
+    }
 }
 
 /// The content of `images/<id>`.
@@ -32,17 +107,12 @@ pub(super) struct ImageRecord {
 impl ImageRecord {
     /// Remembers a name that the image has now.
     pub(super) fn note_name(&mut self, name: &Reference) {
-        let name = name.to_string();
-        self.history.retain(|known| *known != name);
-        self.history.insert(0, name);
+        note_name(&mut self.history, name);
     }
 
     /// Remembers that the image is this digest in the name's repository.
     pub(super) fn note_digest(&mut self, name: &Reference, digest: &Digest) {
-        let digest = format!("{}@{digest}", name.repository());
-        if !self.digests.contains(&digest) {
-            self.digests.push(digest);
-        }
+        note_digest(&mut self.digests, name, digest);
     }
 }
 

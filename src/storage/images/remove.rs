@@ -1,6 +1,6 @@
 //! Removing images without removing anything that is still in use.
 
-use super::records::{BlobsOf, ImageRecord};
+use super::records::{BlobsOf, ImageRecord, Target};
 use super::{IMAGES, Images, REFS, damage, key, parse_config};
 use crate::container::ContainerId;
 use crate::error::{Error, Kind, Result, phrases};
@@ -32,7 +32,7 @@ impl Images {
         Ok(using.map(|(_, spec)| spec.id).collect())
     }
 
-    /// Whether an image stays when it loses this name: it has others, or lies in a store that is only read.
+    /// Whether an image or a list stays when it loses this name: it has others, or lies in a store that is only read.
     ///
     /// # Errors
     /// When the names cannot be read.
@@ -74,7 +74,7 @@ impl Images {
         let for_builds = self.build_cache.kept()?;
         let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
         for (found, read_only) in self.ref_records()? {
-            if found.id == *id && !read_only {
+            if found.target.id() == id && !read_only {
                 self.own(REFS)?.remove_file(key(&found.reference).hex())?;
                 removed.untagged.push(found.reference);
                 crate::failpoint::reach("rmi.untagged");
@@ -162,7 +162,11 @@ impl Images {
             }
         }
         let images = self.image_records()?.into_iter().map(|(image, read_only)| (image.id, read_only));
-        let names = self.ref_records()?.into_iter().map(|(name, read_only)| (name.id, read_only));
+        let names = self.ref_records()?.into_iter().filter_map(|(name, read_only)| match name.target {
+            Target::Image { id, .. } => Some((id, read_only)),
+            // The images of a list have records of their own.
+            Target::List { .. } => None,
+        });
         let own = images.chain(names).filter(|(_, read_only)| !read_only).map(|(id, _)| id);
         let mut records_known = !self.has_lost_records()?;
         for id in own.collect::<HashSet<_>>() {

@@ -7,12 +7,12 @@ use serde_json::json;
 use std::io::Cursor;
 use std::process::Command;
 
-fn name(text: &str) -> Reference {
+pub(super) fn name(text: &str) -> Reference {
     text.parse().unwrap()
 }
 
 /// Records an image of one layer with one file; the file's content makes it another image.
-fn add(store: &Store, content: &str, names: &[&str]) -> Image {
+pub(super) fn add(store: &Store, content: &str, names: &[&str]) -> Image {
     let tar = Tar::new().file("file", content.as_bytes()).end();
     let packed = gzip(&tar);
     let layer = store.blobs().put(&packed).unwrap();
@@ -50,7 +50,7 @@ fn add(store: &Store, content: &str, names: &[&str]) -> Image {
     store.images().record(&lock, &new).unwrap()
 }
 
-fn blob_count(store: &Store) -> usize {
+pub(super) fn blob_count(store: &Store) -> usize {
     fs::read_dir(store.data().join("oci/blobs/sha256")).unwrap().count()
 }
 

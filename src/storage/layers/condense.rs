@@ -62,6 +62,7 @@ impl Layers {
             owner: Owner::Archive(IdMaps::default()),
             overwrite: true,
             privileges: true,
+            apart: false,
             below: "the new layer".to_owned(),
         };
         let extracted = extract(onto, BufReader::new(from), how);

@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::image::{ChainId, DiffId, Digest};
 use crate::storage::access_list::make_open_dir;
 use crate::storage::lock::{self, SharedLock};
-use crate::storage::pack::Packed;
+use crate::storage::pack::{Options, Packed};
 use crate::storage::place::Place;
 use crate::storage::record::{Durability, failed};
 use crate::storage::scratch::Scratch;
@@ -172,7 +172,7 @@ impl Layers {
         below.pop();
         let upper = Upper::open(&self.path(layer)?, self.lowers(&below)?)?;
         let empty = || Error::new(Kind::Storage, format!("layer {} has lost its files", layer.0.short()));
-        Ok(upper.pack(out, &IdMaps::default(), None)?.ok_or_else(empty)?.0)
+        Ok(upper.pack(out, &IdMaps::default(), Options::default())?.ok_or_else(empty)?.0)
     }
 
     /// Whether the tree of a layer that was made in place is what it was; reads all of it. The caller is in the user
@@ -219,7 +219,9 @@ fn show_as(dir: BorrowedFd<'_>, other: BorrowedFd<'_>) -> nix::Result<()> {
 /// The diff id of a tree, the size of its archive and what is in it. What an archive cannot hold is removed.
 fn hash(upper: &Upper) -> Result<Option<(DiffId, u64, Packed)>> {
     loop {
-        let packed = upper.pack(Hashing { hash: Sha256::new(), size: 0 }, &IdMaps::default(), None)?;
+        // An image names it soon, and waits until it is on the disk.
+        let options = Options { settling: true, ..Options::default() };
+        let packed = upper.pack(Hashing { hash: Sha256::new(), size: 0 }, &IdMaps::default(), options)?;
         let left_out = |packed: &Packed| packed.sockets + packed.reserved > 0;
         match packed {
             Some((_, packed)) if left_out(&packed) => upper.tidy()?,

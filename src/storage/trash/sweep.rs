@@ -3,17 +3,14 @@
 use super::discard;
 use crate::error::Result;
 use crate::storage::blobs::PARTIAL;
+use crate::storage::claim;
 use crate::storage::place::{Place, TMP, TRASH};
-use crate::storage::record::{failed, open_regular};
+use crate::storage::record::failed;
 use crate::storage::store::Store;
 use crate::storage::tree::{names, remove_tree};
-use nix::fcntl::OFlag;
-use std::fs::{File, TryLockError};
 use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
 
-/// Something in `tmp/` that is younger may not be locked by its maker yet.
-const GRACE: Duration = Duration::from_secs(60);
 /// How long an unfinished download is kept for the next pull.
 const PARTIAL_GRACE: Duration = Duration::from_secs(24 * 3600);
 
@@ -66,25 +63,20 @@ pub fn collect_leftovers(store: &Store) -> Result<usize> {
     count += store.containers().collect_stray_names()?;
     for name in names(tmp.as_fd()).map_err(|e| failed("read", tmp.path(), e.into()))? {
         let Ok(name) = name.into_string() else { continue };
-        let grace = if name.starts_with(PARTIAL) { PARTIAL_GRACE } else { GRACE };
-        let age = |written: i64| {
-            let written = SystemTime::UNIX_EPOCH + Duration::from_secs(written.unsigned_abs());
-            written.elapsed().unwrap_or_default()
-        };
-        let old = tmp.look(&name)?.is_some_and(|found| age(found.st_mtime) > grace);
-        // Its maker holds a shared lock for as long as it lives.
-        if old && !is_locked(&tmp, &name) && discard(store.data(), &tmp, &name).is_ok_and(|moved| moved) {
+        let keep = name.starts_with(PARTIAL) && !tmp.look(&name)?.is_some_and(|found| is_old(found.st_mtime));
+        if keep {
+            continue;
+        }
+        let Some(_left) = claim::left(&tmp, &name) else { continue };
+        if discard(store.data(), &tmp, &name).is_ok_and(|moved| moved) {
             count += 1;
         }
     }
     Ok(count)
 }
 
-/// Whether somebody holds the lock on a file or directory of `tmp/`. Nobody can have one on anything else.
-fn is_locked(tmp: &Place, name: &str) -> bool {
-    let file = match tmp.below(name) {
-        Ok(Some(below)) => below.as_fd().try_clone_to_owned().map(File::from),
-        _ => open_regular(tmp.as_fd(), name, OFlag::O_RDONLY),
-    };
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+/// Whether a download that was last written then is not worth going on with; in seconds since 1970.
+fn is_old(written: i64) -> bool {
+    let written = SystemTime::UNIX_EPOCH + Duration::from_secs(written.unsigned_abs());
+    written.elapsed().unwrap_or_default() > PARTIAL_GRACE
 }

@@ -55,6 +55,8 @@ pub struct Extract {
     pub overwrite: bool,
     /// Keep set-user-id and set-group-id bits, and extended attributes.
     pub privileges: bool,
+    /// What is there already counts for nothing: no symlink of it is followed, and what is in the way is replaced.
+    pub apart: bool,
     /// What the user calls the directory that it goes into, for messages.
     pub below: String,
 }
@@ -77,7 +79,7 @@ pub fn extract(into: BorrowedFd<'_>, archive: impl BufRead, how: Extract) -> Res
     let mut archive = Archive::new(archive);
     let many = id_ranges::many_ids()?;
     let mut extractor = Extractor {
-        tree: Tree::new(into),
+        tree: if how.apart { Tree::apart(into) } else { Tree::new(into) },
         how,
         many,
         pending: BTreeMap::new(),
@@ -169,6 +171,8 @@ struct Place<'a> {
     dir: BorrowedFd<'a>,
     name: &'a CStr,
     path: &'a [u8],
+    /// The path without symlinks, if what is there counts for nothing.
+    real: &'a [u8],
 }
 
 impl Extractor<'_> {
@@ -192,7 +196,8 @@ impl Extractor<'_> {
         let parent = self.tree.parent(dir)?;
         // They keep the attributes they were made with, and an archive can imply them without end.
         self.tree.implied.clear();
-        let place = Place { dir: parent.as_fd(), name: &c_name(name)?, path: &path };
+        let real = self.tree.real(dir, name);
+        let place = Place { dir: parent.as_fd(), name: &c_name(name)?, path: &path, real: &real };
         self.done.entries += 1;
         match entry.kind {
             Type::Directory => self.directory(entry, &place),
@@ -208,7 +213,9 @@ impl Extractor<'_> {
         match lstat(place.dir, place.name).map_err(fail)?.map(|status| file_type(&status)) {
             None => make()?,
             Some(SFlag::S_IFDIR) => {}
-            Some(SFlag::S_IFLNK) if self.leads_to_directory(place.path) => return Ok(()),
+            Some(SFlag::S_IFLNK) if self.tree.follows(place.real) && self.leads_to_directory(place.path) => {
+                return Ok(());
+            }
             Some(_) if self.how.overwrite => {
                 self.tree.clear(place.dir, place.name).map_err(fail)?;
                 make()?;
@@ -241,7 +248,9 @@ impl Extractor<'_> {
                 self.tree.clear(place.dir, place.name).map(|()| true).map_err(fail)
             }
             Some(SFlag::S_IFDIR) => Err(self.in_the_way(phrases::in_the_way_of_file, place.path)),
-            Some(found) if !matches!(found, SFlag::S_IFREG | SFlag::S_IFLNK) && found != kind => {
+            Some(found)
+                if !self.how.apart && !matches!(found, SFlag::S_IFREG | SFlag::S_IFLNK) && found != kind =>
+            {
                 let why = "it is neither a directory nor a regular file";
                 Err(Error::new(Kind::Conflict, format!("{} is not replaced: {why}", shown(place.path)))
                     .hint("Remove it first, if that is what you want."))
@@ -279,9 +288,23 @@ impl Extractor<'_> {
             Some(slash) => (&target[..slash], &target[slash + 1..]),
             None => (&b""[..], target.as_slice()),
         };
-        let parent = self.tree.existing_parent(dir).map_err(fail)?;
+        let missing = || {
+            let (link, target) = (shown(place.path), shown(&target));
+            Error::new(
+                Kind::Image,
+                format!("the archive's hard link {link} leads to {target}, which is not there"),
+            )
+            .hint("An archive must have a file before the links to it: see tar -tvf FILE.")
+        };
+        let parent = match self.how.apart {
+            true => self.tree.parent(dir)?,
+            false => self.tree.existing_parent(dir).map_err(|e| match e {
+                Errno::ENOENT | Errno::ENOTDIR => missing(),
+                e => fail(e),
+            })?,
+        };
         let name = c_name(name)?;
-        let found = lstat(parent.as_fd(), &name).map_err(fail)?.ok_or_else(|| fail(Errno::ENOENT))?;
+        let found = lstat(parent.as_fd(), &name).map_err(fail)?.ok_or_else(missing)?;
         if let Some(own) = lstat(place.dir, place.name).map_err(fail)?
             && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
         {
@@ -299,6 +322,7 @@ impl Extractor<'_> {
         if entry.kind == Type::Symlink {
             let target = c_name(&entry.link)?;
             symlinkat(target.as_c_str(), place.dir, place.name).map_err(fail)?;
+            self.tree.note_link(place.real)?;
         } else {
             mknodat(place.dir, place.name, SFlag::S_IFIFO, Mode::S_IRUSR, 0).map_err(fail)?;
         }

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
 const HOW: Extract =
-    Extract { owner: Owner::Caller, overwrite: true, privileges: false, below: String::new() };
+    Extract { owner: Owner::Caller, overwrite: true, privileges: false, apart: false, below: String::new() };
 
 fn extractor(into: BorrowedFd<'_>) -> Extractor<'_> {
     Extractor {

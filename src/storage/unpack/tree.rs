@@ -12,7 +12,7 @@ use crate::sys::fd::open_within;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +22,10 @@ use std::rc::Rc;
 const KEPT: usize = 8;
 /// Symlinks followed on one path, as the kernel's own limit (path_resolution(7)).
 const LINKS_MAX: usize = 40;
+/// The size of a remembered symlink without its path, in bytes.
+const PER_LINK: usize = 64;
+/// Most bytes that remembered symlinks may take.
+const LINKS_HELD_MAX: usize = 32 << 20;
 
 /// Flags to hold a directory as a base for further calls.
 pub const BASE: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
@@ -91,14 +95,36 @@ pub(super) fn c_name(name: &[u8]) -> Result<CString> {
 /// A layer's directory while it is filled.
 pub(super) struct Tree<'a> {
     root: BorrowedFd<'a>,
-    parents: VecDeque<(Vec<u8>, Rc<OwnedFd>)>,
+    parents: VecDeque<Parent>,
     /// Directories that no entry described, by their path without symlinks.
     pub(super) implied: BTreeSet<Vec<u8>>,
+    own_links: Option<OwnLinks>,
+}
+
+/// A directory that is kept open.
+struct Parent {
+    path: Vec<u8>,
+    /// Its path without symlinks, where that is known.
+    real: Vec<u8>,
+    dir: Rc<OwnedFd>,
+}
+
+/// Symlinks of the archive, by their paths without symlinks. Others count for nothing.
+#[derive(Debug, Default)]
+struct OwnLinks {
+    paths: HashSet<Vec<u8>>,
+    held: usize,
 }
 
 impl<'a> Tree<'a> {
     pub(super) fn new(root: BorrowedFd<'a>) -> Self {
-        Tree { root, parents: VecDeque::new(), implied: BTreeSet::new() }
+        Tree { root, parents: VecDeque::new(), implied: BTreeSet::new(), own_links: None }
+    }
+
+    /// As [`Tree::new`], as if the directory was empty: symlinks and files that were there before are replaced by
+    /// directories where the archive needs some.
+    pub(super) fn apart(root: BorrowedFd<'a>) -> Self {
+        Tree { own_links: Some(OwnLinks::default()), ..Tree::new(root) }
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'a> {
@@ -107,38 +133,79 @@ impl<'a> Tree<'a> {
 
     /// The directory of this path, made with everything above it if missing.
     pub(super) fn parent(&mut self, path: &[u8]) -> Result<Rc<OwnedFd>> {
-        if let Some((_, dir)) = self.parents.iter().find(|(p, _)| p == path) {
-            return Ok(dir.clone());
+        if let Some(parent) = self.parents.iter().find(|parent| parent.path == path) {
+            return Ok(parent.dir.clone());
         }
-        let dir = match resolve(self.root, path, BASE) {
-            Ok(dir) => dir,
+        let resolved = match &self.own_links {
+            None => resolve(self.root, path, BASE),
+            // The way has to be looked at.
+            Some(_) => Err(Errno::ENOENT),
+        };
+        let (real, dir) = match resolved {
+            Ok(dir) => (Vec::new(), dir),
             Err(Errno::ENOENT | Errno::ENOTDIR) => self.make(path)?,
             Err(e) => return Err(failed("open directory", path, e)),
         };
         let dir = Rc::new(dir);
-        self.keep(path, dir.clone());
+        self.keep_as(path, real, dir.clone());
         Ok(dir)
+    }
+
+    /// The path without symlinks of something in a directory that [`Tree::parent`] has just returned. It is not known
+    /// unless the tree counts as empty, and nobody asks for it then.
+    pub(super) fn real(&self, dir: &[u8], name: &[u8]) -> Vec<u8> {
+        if self.own_links.is_none() {
+            return Vec::new();
+        }
+        let parent = self.parents.iter().find(|parent| parent.path == dir);
+        join(parent.map_or(&b""[..], |parent| &parent.real), name)
+    }
+
+    /// Notes that the archive has a symlink here.
+    ///
+    /// # Errors
+    /// [`Kind::Image`] when there are more than can be held in memory.
+    pub(super) fn note_link(&mut self, real: &[u8]) -> Result<()> {
+        let Some(own) = &mut self.own_links else { return Ok(()) };
+        own.held += real.len() + PER_LINK;
+        if own.held > LINKS_HELD_MAX {
+            return Err(Error::new(
+                Kind::Image,
+                "the archive has too many symbolic links to be added with --link",
+            ));
+        }
+        own.paths.insert(real.to_vec());
+        Ok(())
+    }
+
+    /// Whether a symlink at this path is followed.
+    pub(super) fn follows(&self, real: &[u8]) -> bool {
+        self.own_links.as_ref().is_none_or(|own| own.paths.contains(real))
     }
 
     /// The directory of this path if it exists.
     pub(super) fn existing_parent(&self, path: &[u8]) -> nix::Result<Rc<OwnedFd>> {
-        match self.parents.iter().find(|(p, _)| p == path) {
-            Some((_, dir)) => Ok(dir.clone()),
+        match self.parents.iter().find(|parent| parent.path == path) {
+            Some(parent) => Ok(parent.dir.clone()),
             None => resolve(self.root, path, BASE).map(Rc::new),
         }
     }
 
     /// Remembers an open directory.
     pub(super) fn keep(&mut self, path: &[u8], dir: Rc<OwnedFd>) {
+        self.keep_as(path, Vec::new(), dir);
+    }
+
+    fn keep_as(&mut self, path: &[u8], real: Vec<u8>, dir: Rc<OwnedFd>) {
         if self.parents.len() == KEPT {
             self.parents.pop_back();
         }
-        self.parents.push_front((path.to_vec(), dir));
+        self.parents.push_front(Parent { path: path.to_vec(), real, dir });
     }
 
     /// Walks a path by hand, making what is missing. A symlink into a directory that only a lower layer
-    /// has is followed, as it will be once the layers are stacked.
-    fn make(&mut self, path: &[u8]) -> Result<OwnedFd> {
+    /// has is followed, as it will be once the layers are stacked. Returns the path without symlinks, too.
+    fn make(&mut self, path: &[u8]) -> Result<(Vec<u8>, OwnedFd)> {
         let fail = |e| failed("create directory", path, e);
         let open =
             |dir: BorrowedFd<'_>, name: &CStr| openat(dir, name, BASE | OFlag::O_NOFOLLOW, Mode::empty());
@@ -163,6 +230,14 @@ impl<'a> Tree<'a> {
                 }
                 Err(Errno::ENOTDIR | Errno::ELOOP) => {
                     let status = lstat(here, &name).map_err(fail)?.ok_or_else(|| fail(Errno::ENOENT))?;
+                    if !self.follows(&full) {
+                        tree::remove_tree(here, &name).map_err(fail)?;
+                        self.make_implied(here, &name, &full).map_err(fail)?;
+                        self.parents.clear();
+                        let next = open(here, &name).map_err(fail)?;
+                        walked.push((full, next));
+                        continue;
+                    }
                     if file_type(&status) == SFlag::S_IFLNK {
                         links += 1;
                         if links > LINKS_MAX {
@@ -192,8 +267,8 @@ impl<'a> Tree<'a> {
             walked.push((full, next));
         }
         match walked.pop() {
-            Some((_, dir)) => Ok(dir),
-            None => openat(self.root, ".", BASE, Mode::empty()).map_err(fail),
+            Some(made) => Ok(made),
+            None => Ok((Vec::new(), openat(self.root, ".", BASE, Mode::empty()).map_err(fail)?)),
         }
     }
 

@@ -88,29 +88,38 @@ impl Vertex {
         self.lines.drain(..self.lines.len().saturating_sub(KEPT_LINES));
     }
 
-    fn push(&mut self, bytes: &[u8], now: Duration) {
+    /// Takes a line. Where all of the output is `kept`, what a return would overwrite on a terminal is one of its own.
+    fn push(&mut self, bytes: &[u8], kept: bool, now: Duration) {
         let at = now.saturating_sub(self.started.unwrap_or(now));
-        self.lines.push_back(Line { at, text: words::line(bytes) });
-        self.count += 1;
+        let mut texts: Vec<String> = Vec::new();
+        if kept {
+            let parts = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|part| !part.is_empty());
+            texts.extend(parts.map(words::line));
+        }
+        if texts.is_empty() {
+            texts.push(words::line(bytes));
+        }
+        self.count += texts.len();
+        self.lines.extend(texts.into_iter().map(|text| Line { at, text }));
     }
 
-    fn output(&mut self, stderr: bool, bytes: &[u8], now: Duration) {
+    fn output(&mut self, stderr: bool, bytes: &[u8], kept: bool, now: Duration) {
         let mut open = std::mem::take(&mut self.open[usize::from(stderr)]);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             open.extend_from_slice(piece);
             if open.last() == Some(&b'\n') || open.len() >= LINE_MAX {
-                self.push(&open, now);
+                self.push(&open, kept, now);
                 open.clear();
             }
         }
         self.open[usize::from(stderr)] = open;
     }
 
-    fn end(&mut self, end: End, now: Duration) {
+    fn end(&mut self, end: End, kept: bool, now: Duration) {
         for stream in 0..2 {
             let open = std::mem::take(&mut self.open[stream]);
             if !open.is_empty() {
-                self.push(&open, now);
+                self.push(&open, kept, now);
             }
         }
         if end == End::Done {
@@ -174,14 +183,16 @@ impl Trace {
             Event::Output { vertex, .. } | Event::Progress { vertex, .. } => *vertex,
         };
         let place = self.vertices.iter().position(|vertex| vertex.id == id)?;
-        let vertex = &mut self.vertices[place];
+        let (vertex, kept) = (&mut self.vertices[place], self.keeps_all);
         match event {
             Event::Started(_) => drop(vertex.started.get_or_insert(now)),
-            Event::Cached(_) => vertex.end(End::Cached, now),
-            Event::Done(_) => vertex.end(End::Done, now),
-            Event::Canceled(_) => vertex.end(End::Canceled, now),
-            Event::Failed(_, message) => vertex.end(End::Failed(words::printable(message).into_owned()), now),
-            Event::Output { stderr, bytes, .. } => vertex.output(*stderr, bytes, now),
+            Event::Cached(_) => vertex.end(End::Cached, kept, now),
+            Event::Done(_) => vertex.end(End::Done, kept, now),
+            Event::Canceled(_) => vertex.end(End::Canceled, kept, now),
+            Event::Failed(_, message) => {
+                vertex.end(End::Failed(words::printable(message).into_owned()), kept, now);
+            }
+            Event::Output { stderr, bytes, .. } => vertex.output(*stderr, bytes, kept, now),
             Event::Progress { what, current, total, .. } => vertex.progress(what, *current, *total, now),
             Event::Declared { .. } | Event::Warning(_) | Event::Tick => {}
         }
@@ -233,6 +244,17 @@ mod tests {
         assert_eq!(lines(&trace), ["one", "error", "two", "rest"]);
         assert_eq!(trace.vertices[0].lines[0].at, Duration::from_millis(100));
         assert_eq!(trace.vertices[0].took(Duration::ZERO), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_a_return_overwrites_stays_where_all_is_kept() {
+        let lines = |mut trace: Trace| {
+            output(&mut trace, false, b"10%\r50", 200);
+            output(&mut trace, false, b"%\r\r100%\r\n\nnext\r\n", 300);
+            trace.vertices[0].lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(begun()), ["100%", "", "next"]);
+        assert_eq!(lines(Trace { keeps_all: true, ..begun() }), ["10%", "50%", "100%", "", "next"]);
     }
 
     #[test]

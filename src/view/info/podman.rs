@@ -211,7 +211,7 @@ fn host(info: &Info) -> Host<'_> {
     let machine = &info.machine;
     Host {
         arch: platform.architecture,
-        buildah_version: "",
+        buildah_version: OWN,
         cgroup_manager: cgroup::manager(),
         cgroup_version: format!("v{}", info.cgroup_version),
         cgroup_controllers: &info.cgroup_controllers,

@@ -1,6 +1,6 @@
 //! What is killed: one row for each verb that changes the store.
 //!
-//! In the words `@pull` is an image in the registry, `@archive` a saved image, `@tree` an archive of files, `@context` a
+//! In the words `@pull` is an image in the registry, `@push` a name there, `@archive` a saved image, `@tree` an archive of files, `@context` a
 //! directory to build from, and `keep:1` an image of the store; `c`, `d`, `data`, `made:1` and the like are the objects under change.
 
 /// A verb, what has to be there before, and what counts as right after it was killed.
@@ -24,6 +24,9 @@ type Words = &'static [&'static str];
 
 const NONE: Scenario =
     Scenario { name: "", prepare: &[], acts: &[], again: &[], statuses: &[], leaves_made: false };
+
+const LIST: Words = &["manifest", "create", "list:1", "keep:1"];
+const TAKEN_NAME: &[&str] = &["that name is already in use"];
 
 const TAKEN: &[&str] = &["is already in use"];
 const GONE: &[&str] = &["no such container"];
@@ -176,6 +179,7 @@ pub(super) const ALL: &[Scenario] = &[
         ..NONE
     },
     Scenario { name: "pull", acts: &[&["pull", "-q", "@pull"]], ..NONE },
+    Scenario { name: "push", prepare: &[BUILD], acts: &[&["push", "-q", "made:1", "@push"]], ..NONE },
     Scenario { name: "load", acts: &[&["load", "-q", "-i", "@archive"]], ..NONE },
     Scenario { name: "import", acts: &[&["import", "-q", "@tree", "made:1"]], ..NONE },
     Scenario { name: "tag", acts: &[&["tag", "keep:1", "more:1", "more:2"]], ..NONE },
@@ -203,6 +207,62 @@ pub(super) const ALL: &[Scenario] = &[
         name: "image-prune",
         prepare: &[&["import", "-q", "@tree", "made:1"], &["import", "-q", "@tree", "made:1"]],
         acts: &[&["image", "prune", "-f"], &["image", "prune", "-a", "-f"]],
+        ..NONE
+    },
+    Scenario {
+        name: "manifest-create",
+        acts: &[&["manifest", "create", "--annotation=a=b", "list:1", "keep:1"]],
+        again: TAKEN_NAME,
+        ..NONE
+    },
+    Scenario {
+        name: "manifest-change",
+        prepare: &[&["import", "-q", "@tree", "made:1"], LIST],
+        acts: &[
+            &["manifest", "add", "--annotation=a=b", "list:1", "made:1"],
+            &["manifest", "annotate", "--os-version=1", "list:1", "keep:1"],
+            &["manifest", "remove", "list:1", "made:1"],
+        ],
+        ..NONE
+    },
+    Scenario {
+        name: "manifest-tag",
+        prepare: &[LIST],
+        acts: &[&["tag", "list:1", "more:1"], &["tag", "keep:1", "list:1"]],
+        ..NONE
+    },
+    Scenario {
+        name: "manifest-rm",
+        prepare: &[LIST, &["tag", "list:1", "more:1"]],
+        acts: &[&["manifest", "rm", "list:1"], &["manifest", "rm", "more:1"]],
+        again: &["image not known"],
+        ..NONE
+    },
+    Scenario {
+        name: "rmi-of-a-list",
+        prepare: &[
+            &["import", "-q", "@tree", "made:1"],
+            &["manifest", "create", "list:1", "made:1"],
+            &["rmi", "made:1"],
+        ],
+        acts: &[&["rmi", "list:1"]],
+        again: &["image not known"],
+        ..NONE
+    },
+    Scenario {
+        name: "prune-of-a-list",
+        prepare: &[
+            &["import", "-q", "@tree", "made:1"],
+            &["manifest", "create", "list:1", "made:1"],
+            &["untag", "made:1"],
+            &["untag", "list:1"],
+        ],
+        acts: &[&["image", "prune", "-f"]],
+        ..NONE
+    },
+    Scenario {
+        name: "build-manifest",
+        acts: &[&["build", "-q", "--network=none", "--manifest=list:1", "@context"]],
         ..NONE
     },
     Scenario {

@@ -62,6 +62,7 @@ impl Template {
         let file = |name: &str| self.env.path().join(name).display().to_string();
         match word {
             "@pull" => self.pull.clone(),
+            "@push" => format!("{}-pushed", self.pull),
             "@archive" => file("archive.tar"),
             "@tree" => file("tree.tar"),
             "@context" => file("context"),

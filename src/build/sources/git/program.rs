@@ -11,6 +11,7 @@ use crate::build::sources::remote::GitSource;
 use crate::build::sources::report::Progress;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
+use crate::registry::WebTrust;
 use crate::storage::{Scratch, record, room};
 use crate::sys::fd::worker;
 use nix::fcntl::{OFlag, openat};
@@ -88,6 +89,10 @@ const OLDEST: (u32, u32) = (2, 32);
 const CONFIG: &str = "config";
 /// The file with the password that was in the address, likewise.
 const CREDENTIALS: &str = "credentials";
+/// The certificates of those that are trusted, where that was asked for.
+const AUTHORITIES: &str = "authorities";
+/// Our own certificate, with its key.
+const IDENTITY: &str = "identity";
 /// git, made ready for one repository.
 #[derive(Debug)]
 pub(super) struct Git {
@@ -103,7 +108,12 @@ impl Git {
     ///
     /// # Errors
     /// git is missing or too old; the file cannot be written.
-    pub(super) fn new(scratch: &Scratch, source: &GitSource, caller: &Caller) -> Result<Git> {
+    pub(super) fn new(
+        scratch: &Scratch,
+        source: &GitSource,
+        caller: &Caller,
+        trust: &WebTrust,
+    ) -> Result<Git> {
         let path = scratch.path().to_string_lossy().into_owned();
         let of_caller = |name: &&str| {
             let found = caller.env.iter().find(|(other, _)| other == name);
@@ -140,6 +150,19 @@ impl Git {
         write(scratch, CONFIG, &text)?;
         if let Some(line) = secret.and_then(|secret| settings::credential(&url, secret)) {
             write(scratch, CREDENTIALS, &line)?;
+        }
+        if trust.unchecked {
+            git.env.push(("GIT_SSL_NO_VERIFY".to_owned(), "1".to_owned()));
+        }
+        if let Some(certificates) = trust.certificates()? {
+            write(scratch, AUTHORITIES, &certificates.trusted)?;
+            git.env.push(("GIT_SSL_CAINFO".to_owned(), format!("{path}/{AUTHORITIES}")));
+            if let Some(own) = certificates.own {
+                write(scratch, IDENTITY, &own)?;
+                for name in ["GIT_SSL_CERT", "GIT_SSL_KEY"] {
+                    git.env.push((name.to_owned(), format!("{path}/{IDENTITY}")));
+                }
+            }
         }
         git.env.push(("GIT_CONFIG_NOSYSTEM".to_owned(), "1".to_owned()));
         git.env.push(("GIT_CONFIG_GLOBAL".to_owned(), format!("{path}/{CONFIG}")));
@@ -281,10 +304,10 @@ impl Git {
     }
 }
 
-fn write(scratch: &Scratch, name: &str, text: &str) -> Result<()> {
+fn write(scratch: &Scratch, name: &str, text: impl AsRef<[u8]>) -> Result<()> {
     let path = scratch.path().join(name);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = openat(scratch, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(std::io::Error::from);
-    let written = opened.and_then(|fd| File::from(fd).write_all(text.as_bytes()));
+    let written = opened.and_then(|fd| File::from(fd).write_all(text.as_ref()));
     written.map_err(|e| record::failed("write", &path, e))
 }

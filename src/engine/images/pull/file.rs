@@ -1,11 +1,10 @@
 //! Images from files and directories, named by their transport.
 
-use super::{Message, Wanted, is_for};
+use super::message::Message;
 use crate::engine::Engine;
 use crate::engine::images::load;
 use crate::error::{Error, Kind, Result};
 use crate::image::{FileLocation, Image, Platform};
-use crate::registry;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -19,31 +18,24 @@ use std::path::Path;
 pub(super) fn pull(
     engine: &Engine<'_>,
     location: &FileLocation,
-    wanted: &Wanted,
+    platform: &Platform,
     report: &mut dyn FnMut(Message),
 ) -> Result<Image> {
-    let platform = wanted.platform.clone().unwrap_or_else(Platform::host);
     let input = opened(location)?;
-    let loaded = load::load_chosen(engine.store, input, location, &platform, &mut |step| {
+    let loaded = load::load_chosen(engine.store, input, location, platform, &mut |step| {
         report(Message::Loading(step));
     });
     let loaded = loaded.map_err(|error| {
         Error::new(error.kind(), format!("initializing source {location}")).caused_by(error)
     })?;
-    let named = loaded.names.first().map(|name| engine.store.images().get(name)).transpose()?.flatten();
-    let image = match named.filter(|image| image.id == loaded.id) {
-        Some(image) => image,
+    let named =
+        loaded.names.first().map(|name| engine.store.images().find_reference(name)).transpose()?.flatten();
+    match named.filter(|image| image.id == loaded.id) {
+        Some(image) => Ok(image),
         None => engine.store.images().find(loaded.id.as_str())?.ok_or_else(|| {
             Error::new(Kind::Storage, format!("image {} has been removed again", loaded.id.short()))
-        })?,
-    };
-    if let Some(platform) = wanted.platform.as_ref().filter(|platform| !is_for(&image, platform)) {
-        let (os, architecture) = (&image.config.os, &image.config.architecture);
-        report(Message::Event(registry::Event::Warning(format!(
-            "image platform ({os}/{architecture}) does not match the expected platform ({platform})"
-        ))));
+        }),
     }
-    Ok(image)
 }
 
 fn opened(location: &FileLocation) -> Result<File> {

@@ -8,7 +8,7 @@
 
 use super::blobs::{LayerBlob, Sending, Small};
 use super::message::{Layer, Message};
-use super::{Pushed, Whole};
+use super::whole::{Pushed, Whole};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::{self, Reporter};

@@ -1,17 +1,17 @@
 //! A build cache in a directory: `type=local`.
 
-use super::{Document, FoundCache, STEPS, collect, foreign};
-use crate::error::{Context, Kind, Result};
+use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign};
+use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, document};
 use crate::storage::Store;
-use crate::storage::archive::load::blob;
+use crate::storage::archive::entry::{blob, blob_at_most};
 use crate::storage::archive::manifest::{Descriptor, Family, Index, Manifest};
 use crate::storage::archive::names::{INDEX, LAYOUT, LAYOUT_TEXT};
 use crate::storage::archive::output::to_file;
 use crate::storage::archive::save::place;
 use crate::storage::archive::source::Source;
 use crate::storage::blobs::Section;
-use crate::storage::record::{Durability, failed, replace_bytes};
+use crate::storage::record::{Durability, failed_outside, replace_bytes};
 use serde::Deserialize;
 use std::fs::{self, Metadata};
 use std::io::{BufWriter, Write};
@@ -32,7 +32,7 @@ pub(super) struct Described {
 /// A layer that is gone, a directory that cannot be written.
 pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
     let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|e| failed("create", &blobs, e))?;
+    fs::create_dir_all(&blobs).map_err(|e| failed_outside("create", &blobs, e))?;
     let document = collect(store, keys)?;
     let mut descriptors = Vec::new();
     for layer in &document.layers {
@@ -42,7 +42,7 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
         if !fs::symlink_metadata(&path).is_ok_and(whole) {
             to_file(&path, |file| {
                 let mut out = store.layers().pack(&layer.chain, BufWriter::new(file))?;
-                out.flush().map_err(|e| failed("write", &path, e))
+                out.flush().map_err(|e| failed_outside("write", &path, e))
             })?;
         }
         descriptors.push(Descriptor::new(Family::Oci.layer(false), layer.diff_id.0.clone(), layer.size));
@@ -53,6 +53,10 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
         Ok((digest, bytes.len() as u64))
     };
     let config = serde_json::to_vec(&document).context(Kind::Storage, || "write the list of steps")?;
+    if config.len() as u64 > LIST_MAX {
+        let why = format!("the list of steps has {} bytes, and at most {LIST_MAX} are read", config.len());
+        return Err(Error::new(Kind::Storage, why));
+    }
     let mut manifest = Manifest::new(Family::Oci, write(&config)?, descriptors);
     STEPS.clone_into(&mut manifest.config.media_type);
     let (digest, size) = write(&manifest.bytes()?)?;
@@ -75,7 +79,8 @@ pub fn layout_cache(source: &Source) -> Result<FoundCache> {
     if manifest.config.media_type != STEPS {
         return Err(foreign("another builder has written it"));
     }
-    let document: Document = document::parse(&blob(source, &manifest.config)?).map_err(malformed)?;
+    let document: Document =
+        document::parse(&blob_at_most(source, &manifest.config, LIST_MAX)?).map_err(malformed)?;
     FoundCache::new(document, manifest.layers)
 }
 
@@ -86,5 +91,34 @@ impl Source {
     /// When it is missing.
     pub fn cached(&self, blob: &Descriptor) -> Result<Section> {
         self.open(&place(&blob.digest))?.ok_or_else(|| foreign("a layer is missing"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::build::{StepKind, StepRecord};
+    use std::fs::File;
+
+    /// Steps say what they were, which may be long, and there may be many.
+    #[test]
+    fn a_list_is_read_that_is_larger_than_a_manifest_may_be() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
+        let write = |bytes: &[u8]| {
+            let digest = Digest::sha256_of(bytes);
+            fs::write(dir.path().join(place(&digest)), bytes).unwrap();
+            (digest, bytes.len() as u64)
+        };
+        let step = StepRecord::new(Digest::sha256_of(b"x"), StepKind::Regular, "x".repeat(5 << 20));
+        let document = Document { version: 1, steps: vec![step], layers: Vec::new() };
+        let config = write(&serde_json::to_vec(&document).unwrap());
+        let mut manifest = Manifest::new(Family::Oci, config, Vec::new());
+        STEPS.clone_into(&mut manifest.config.media_type);
+        let (digest, size) = write(&manifest.bytes().unwrap());
+        let index = Index::new(vec![Descriptor::new(Family::Oci.manifest(), digest, size)]);
+        fs::write(dir.path().join(INDEX), serde_json::to_vec(&index).unwrap()).unwrap();
+        let source = Source::build_cache(File::open(dir.path()).unwrap().into());
+        assert_eq!(layout_cache(&source).unwrap().document.steps, document.steps);
     }
 }

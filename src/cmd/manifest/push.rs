@@ -1,0 +1,194 @@
+//! `coracle manifest push`.
+
+use crate::cmd::options::pulling::pulling;
+use crate::cmd::options::pushing::pushing;
+use crate::cmd::options::refused::{Never, because};
+use crate::cmd::options::result_file::ResultFile;
+use crate::cmd::options::source::RegistryOptions;
+use crate::engine::images::push::PushRequest;
+use crate::engine::{containers, lists};
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::image::media::Compression;
+use crate::image::{Platform, Reference};
+use crate::registry::PullRequest;
+use crate::storage::archive::{Family, OutgoingForm};
+use crate::storage::compress::Recipe;
+use crate::storage::images::List;
+use crate::ui;
+use crate::view::Dialect;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const SIGN: &str = "signing images is not supported";
+const SIGN_HINT: &str =
+    "Leave it out, and sign what was pushed with another tool: skopeo copy --sign-by KEY ...";
+
+/// Arguments of `manifest push`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
+pub struct Args {
+    /// Name or id of a manifest list
+    #[arg(value_name = "LIST")]
+    pub list: String,
+    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag]
+    #[arg(value_name = "DESTINATION", value_parser = destination)]
+    pub destination: Option<Reference>,
+    /// Push the images of the list too; false if they are in the destination's repository already
+    #[arg(long, default_value = "true")]
+    pub all: bool,
+    /// Remove the list from the store when it was pushed
+    #[arg(long)]
+    pub rm: bool,
+    /// As --rm
+    #[arg(short, long, hide = true)]
+    pub purge: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write the digest of the list to this file
+    #[arg(long, value_name = "FILE")]
+    pub digestfile: Option<PathBuf>,
+    /// Format of the list; with v2s2 its images have that too
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Compression of layers; those that are compressed otherwise are compressed anew
+    #[arg(long, value_name = "FORMAT")]
+    pub compression_format: Option<Packing>,
+    /// Level of the compression: 1 to 9 for gzip (5), 1 to 20 for zstd (3)
+    #[arg(long, value_name = "LEVEL", allow_hyphen_values = true)]
+    pub compression_level: Option<i32>,
+    /// Compress layers anew that are compressed otherwise; the default is true with --compression-format
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub force_compression: Option<bool>,
+    /// Allow plain http and any certificate, as --tls-verify=false
+    #[arg(long, hide = true)]
+    pub insecure: bool,
+    /// Leave out signatures; no effect, as none are pushed
+    #[arg(long, hide = true)]
+    pub remove_signatures: bool,
+    /// Further images of another compression
+    #[arg(long, hide = true, value_name = "FORMAT", value_parser = because(
+        "a list is pushed with each image once", "Choose one compression: --compression-format zstd"))]
+    pub add_compression: Vec<Never>,
+    /// Sign with a GPG key
+    #[arg(long, hide = true, value_name = "KEY", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_by: Option<Never>,
+    /// Sign with a key in a file
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_by_sigstore_private_key: Option<Never>,
+    /// Sign as a parameter file says
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_by_sigstore: Option<Never>,
+    /// Passphrase of a key
+    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
+    pub sign_passphrase_file: Option<Never>,
+    /// How to talk to registries.
+    #[command(flatten)]
+    pub registry: RegistryOptions,
+}
+
+/// The format of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// OCI's index
+    Oci,
+    /// Docker's manifest list
+    #[value(alias = "docker")]
+    V2s2,
+}
+
+/// How layers are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Packing {
+    /// gzip, which every tool reads
+    Gzip,
+    /// zstd, which is smaller
+    Zstd,
+}
+
+/// A name in a registry; other transports have no lists.
+fn destination(text: &str) -> Result<Reference> {
+    let others = ["dir:", "docker-archive:", "docker-daemon:", "oci:", "oci-archive:", "containers-storage:"];
+    if others.iter().any(|transport| text.starts_with(transport)) {
+        return Err(Error::new(Kind::Usage, format!("{text}: lists are pushed to registries only")).hint(
+            "Write an archive while building: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE .",
+        ));
+    }
+    text.parse()
+}
+
+/// Pushes a list. Called as docker, it prints the digest.
+///
+/// # Errors
+/// A list that is not here, an image of it that is not to be had, a registry that refuses.
+pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
+    let (request, family) = request(args)?;
+    let digestfile =
+        args.digestfile.as_deref().map(|path| ResultFile::open("--digestfile", path)).transpose()?;
+    let store = crate::cmd::store(env)?;
+    let engine = crate::cmd::store::engine(&store, env);
+    let list = lists::find(&store, &args.list)?;
+    let to = match &args.destination {
+        Some(name) => qualified(name),
+        None => own_name(&args.list, &list)?,
+    };
+    let quiet = args.quiet || ui::docker();
+    let gathered = pulling(quiet, |report| {
+        engine.gather_list(list.id.as_str(), &to, args.all, &request.registry, report)
+    })?;
+    let pushed =
+        pushing(quiet, Dialect::Podman, |report| engine.push_list(&gathered, &to, &request, family, report));
+    engine.release(&gathered);
+    let pushed = pushed?;
+    digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;
+    if args.rm || args.purge {
+        lists::delete(&store, &args.list)?;
+        containers::tidy(&store);
+    }
+    if ui::docker() {
+        ui::out(&format!("{}\n", pushed.digest))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: &Args) -> Result<(PushRequest, Option<Family>)> {
+    let packing = args.compression_format.map(|packing| match packing {
+        Packing::Gzip => Compression::Gzip,
+        Packing::Zstd => Compression::Zstd,
+    });
+    let recipe = match (packing, args.compression_level) {
+        (None, None) => None,
+        (packing, level) => Some(Recipe::new(packing.unwrap_or(Compression::Gzip), level)?),
+    };
+    let recompress = args.force_compression.unwrap_or(packing.is_some());
+    let family = args.format.map(|format| match format {
+        Format::Oci => Family::Oci,
+        Format::V2s2 => Family::Docker,
+    });
+    let registry = args.registry.request(Platform::host());
+    let tls_verify = if args.insecure { Some(false) } else { registry.tls_verify };
+    // An OCI index may name images of both formats.
+    let of_images = family.filter(|family| *family == Family::Docker);
+    let form = OutgoingForm { family: of_images, recipe, recompress };
+    Ok((PushRequest { registry: PullRequest { tls_verify, ..registry }, form }, family))
+}
+
+/// A name with its registry: docker.io where none is written.
+fn qualified(name: &Reference) -> Reference {
+    if name.registry().is_some() { name.clone() } else { name.qualify("docker.io") }
+}
+
+/// Where a list goes that is pushed by its own name.
+fn own_name(text: &str, list: &List) -> Result<Reference> {
+    let written: Option<Reference> = text.parse().ok();
+    let is_name = |name: &&Reference| name.registry() != Some("localhost");
+    match (&list.reference, written) {
+        // What docker calls so is in its own registry, wherever it is here.
+        (Some(_), Some(written)) if ui::docker() && written.registry().is_none() => Ok(qualified(&written)),
+        (found, _) => found.as_ref().filter(is_name).cloned().ok_or_else(|| {
+            Error::new(Kind::Usage, format!("{text} names no registry to push to"))
+                .hint(format!("Name it: coracle manifest push {text} REGISTRY/NAME:TAG"))
+        }),
+    }
+}

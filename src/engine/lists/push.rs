@@ -1,0 +1,152 @@
+//! Pushing lists: their images by digest, then the index that names them.
+
+use super::find;
+use crate::engine::Engine;
+use crate::engine::images::pull::Message as PullMessage;
+use crate::engine::images::push::{Message, PushRequest, Pushed};
+use crate::engine::images::remove;
+use crate::error::{Error, Kind, Result};
+use crate::image::{Digest, Image, IndexEntry, Platform, PlatformOf, Reference};
+use crate::registry::PullRequest;
+use crate::storage::archive::{Descriptor, Family};
+use crate::storage::images::List;
+
+/// What of a list is pushed along with it.
+#[derive(Debug)]
+pub struct Gathered {
+    list: List,
+    /// The images to push, each with the digest of its manifest in the list.
+    images: Vec<(Digest, Image)>,
+    /// Those that were fetched to be pushed, by id.
+    fetched: Vec<Digest>,
+}
+
+impl Engine<'_> {
+    /// Gathers what a list needs to be pushed to a name. With `all` these are its images; those that only another
+    /// registry or repository has are fetched. Without, all of them are there already.
+    ///
+    /// # Errors
+    /// A list that is not here, an image that is not to be had; what was fetched is gone again then.
+    pub fn gather_list(
+        &self,
+        text: &str,
+        to: &Reference,
+        all: bool,
+        request: &PullRequest,
+        report: &mut dyn FnMut(PullMessage),
+    ) -> Result<Gathered> {
+        let list = find(self.store, text)?;
+        let entries = list.index.manifests.clone();
+        let mut gathered = Gathered { list, images: Vec::new(), fetched: Vec::new() };
+        for entry in entries.iter().filter(|_| all) {
+            match self.gather_one(&mut gathered, entry, to, request, report) {
+                Ok(Some(image)) => gathered.images.push((entry.digest.clone(), image)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.release(&gathered);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// One image; `None` when it is where the list goes.
+    fn gather_one(
+        &self,
+        gathered: &mut Gathered,
+        entry: &IndexEntry,
+        to: &Reference,
+        request: &PullRequest,
+        report: &mut dyn FnMut(PullMessage),
+    ) -> Result<Option<Image>> {
+        let images = self.store.images();
+        if let Some(image) = images.image_of(&gathered.list, &entry.digest)? {
+            return Ok(Some(image));
+        }
+        let digest = &entry.digest;
+        let source = gathered.list.part(digest).and_then(|part| part.source.as_ref());
+        let source = source.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("image {digest} of the list is not here")).hint(format!(
+                "Take it out of the list: coracle manifest remove {} {digest}",
+                gathered.list.called()
+            ))
+        })?;
+        if source.repository() == to.repository() {
+            return Ok(None);
+        }
+        let name = source.with_digest(digest.clone());
+        if let Some(image) = images.find(&name.to_string())? {
+            return Ok(Some(image));
+        }
+        let platform = entry.platform.as_ref().map_or_else(Platform::host, platform);
+        // The credentials are those for where it goes.
+        let same = source.registry() == to.registry();
+        let credentials = request.credentials.clone().filter(|_| same);
+        let request = PullRequest { platform, credentials, ..request.clone() };
+        let before: Vec<Digest> = images.list()?.into_iter().map(|listed| listed.image.id).collect();
+        let image = self.pull(&name.to_string(), &request, report).map_err(|error| {
+            error.hint(format!(
+                "Leave it out of the list: coracle manifest remove {} {digest}",
+                gathered.list.called()
+            ))
+        })?;
+        if !before.contains(&image.id) {
+            gathered.fetched.push(image.id.clone());
+        }
+        Ok(Some(image))
+    }
+
+    /// Pushes a list with what was gathered, to a name that has a registry.
+    ///
+    /// # Errors
+    /// Those of [`Engine::push_index`].
+    pub fn push_list(
+        &self,
+        gathered: &Gathered,
+        to: &Reference,
+        request: &PushRequest,
+        family: Option<Family>,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Pushed> {
+        let (digests, images): (Vec<&Digest>, Vec<Image>) =
+            gathered.images.iter().map(|(digest, image)| (digest, image.clone())).unzip();
+        // Manifests of layers that are compressed on their way are others than here.
+        let make = |made: &[Descriptor]| {
+            let mut index = match family {
+                None => gathered.list.index.clone(),
+                Some(Family::Oci) => gathered.list.index.for_oci(),
+                Some(Family::Docker) => gathered.list.index.for_docker(),
+            };
+            for entry in &mut index.manifests {
+                let at = digests.iter().position(|digest| **digest == entry.digest);
+                if let Some(made) = at.and_then(|at| made.get(at)) {
+                    entry.media_type.clone_from(&made.media_type);
+                    entry.digest.clone_from(&made.digest);
+                    entry.size = made.size;
+                }
+            }
+            Ok((index.own_type().to_owned(), index.bytes()?))
+        };
+        let pushed = self.push_index(&images, &make, to, request, report)?;
+        let noted =
+            self.store.images().note_pushed_list(&gathered.list.id, &pushed.reference, &pushed.digest);
+        if let Err(error) = noted {
+            log::warn!("the list was pushed, and that could not be noted: {}", error.in_one_line());
+        }
+        Ok(pushed)
+    }
+
+    /// Removes what was fetched to be pushed.
+    pub fn release(&self, gathered: &Gathered) {
+        for image in &gathered.fetched {
+            if let Err(error) = remove::forget(self.store, image.as_str()) {
+                log::info!("image {} is left: {}", image.short(), error.in_one_line());
+            }
+        }
+    }
+}
+
+fn platform(of: &PlatformOf) -> Platform {
+    Platform { os: of.os.clone(), architecture: of.architecture.clone(), variant: of.variant.clone() }
+}
