@@ -34,6 +34,8 @@ pub mod inspect;
 pub mod kill;
 mod linger;
 pub mod load;
+pub mod login;
+pub mod logout;
 pub mod logs;
 pub mod manifest;
 pub mod network;
@@ -51,6 +53,7 @@ pub mod rm;
 pub mod rmi;
 pub mod run;
 pub mod save;
+pub mod search;
 pub mod secret;
 pub mod start;
 pub mod stats;
@@ -125,6 +128,8 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args, env),
         Command::Kill(args) => kill::run(&args, env),
         Command::Load(args) => load::run(&args, env),
+        Command::Login(args) => login::run(&args, env),
+        Command::Logout(args) => logout::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Manifest(args) => manifest::run(args, env),
         Command::Network(args) => network::run(&args, env),
@@ -142,6 +147,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Save(args) => save::run(&args, env),
         Command::Start(args) => start::run(&args, env),
         Command::Stats(args) => stats::run(&args, env),
+        Command::Search(args) => search::run(&args, env),
         Command::Secret(args) => secret::run(args, env),
         Command::Stop(args) => stop::run(&args, env),
         Command::System(args) => system::run(&args, env),

@@ -13,11 +13,13 @@ pub mod filter;
 pub mod images;
 pub mod info;
 pub mod lists;
+mod logins;
 mod pass;
 pub mod prune;
 pub mod reset;
 pub mod volumes;
 
+use crate::registry::Places;
 use crate::storage::Store;
 use std::path::Path;
 
@@ -30,4 +32,14 @@ pub struct Engine<'a> {
     pub config: &'a Path,
     /// The directory of docker's configuration, where one was named.
     pub docker: Option<&'a Path>,
+    /// Docker's `daemon.json`, where its settings on registries count.
+    pub daemon: Option<&'a Path>,
+}
+
+impl Engine<'_> {
+    /// Where the configuration of registries and their credentials are.
+    fn places(&self) -> Places {
+        let daemon = self.daemon.map(Path::to_owned);
+        Places { daemon, ..Places::from_env(self.config, self.docker) }
+    }
 }

@@ -3,6 +3,7 @@
 mod boolean;
 pub mod csv;
 pub mod document;
+mod from_yaml;
 mod glob;
 mod path;
 mod printable;
@@ -14,6 +15,7 @@ mod yaml;
 
 pub use boolean::boolean;
 pub use document::{Differs, Document, Forms};
+pub use from_yaml::from_yaml;
 pub use glob::glob;
 pub use path::{clean, clean_bytes};
 pub use printable::printable;

@@ -6,6 +6,7 @@ use crate::text::printable;
 use std::io::Write;
 use std::process::ExitCode;
 
+mod ask;
 pub mod build;
 mod confirm;
 mod dialect;
@@ -17,6 +18,7 @@ mod refusal;
 pub mod rows;
 pub mod terminal;
 
+pub use ask::{ask, ask_hidden, can_ask};
 pub use confirm::confirm;
 pub use dialect::{Identity, Telling, docker, docker_exit_code, docker_failure, identity};
 pub use documents::Shape;
@@ -64,6 +66,12 @@ fn write(error: &Error, beginning: &str) {
     }
     // A closed standard error leaves nobody to tell.
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints lines of its own form to standard error.
+pub fn tell(text: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Tells of what was asked for in vain, in lines of the log.

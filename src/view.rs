@@ -14,9 +14,11 @@ pub mod inspect;
 pub mod manifest;
 pub mod network;
 mod ports;
+pub mod search;
 pub mod secret;
 pub mod stats;
 pub mod top;
+pub mod trust;
 pub mod version;
 pub mod volume;
 

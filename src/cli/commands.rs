@@ -54,6 +54,10 @@ verbs::verbs! {
         Kill(cmd::kill::Args),
         /// Load images from an archive
         Load(cmd::load::Args),
+        /// Log in to a registry
+        Login(cmd::login::Args),
+        /// Log out of a registry
+        Logout(cmd::logout::Args),
         /// Show the logs of containers
         Logs(cmd::logs::Args),
         /// Manage manifest lists, which name the images of several platforms as one
@@ -84,6 +88,8 @@ verbs::verbs! {
         Run(Box<cmd::run::Args>),
         /// Save images to an archive
         Save(cmd::save::Args),
+        /// Search registries for images
+        Search(cmd::search::Args),
         /// Manage secrets
         Secret(cmd::secret::Args),
         /// Start containers

@@ -37,7 +37,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ),
     (
         "Images and registries",
-        &["builder", "buildx", "history", "image", "import", "load", "rmi", "save", "tag", "untag"],
+        &["builder", "buildx", "history", "image", "import", "load", "push", "rmi", "save", "tag", "untag"],
     ),
     ("Volumes, secrets and networks", &["network", "secret", "volume"]),
     ("System", &["completion", "context", "events", "system", "unshare", "version"]),

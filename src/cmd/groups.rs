@@ -109,6 +109,8 @@ verbs! {
         Tag(tag::Args),
         /// Show the layers of an image as a tree
         Tree(image::tree::Args),
+        /// Show and set which images are accepted
+        Trust(image::trust::Args),
         /// Remove names from an image
         Untag(untag::Args),
     }
@@ -182,6 +184,7 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::Rm(args) => rmi::run(&args, env),
         ImageVerb::Save(args) => save::run(&args, env),
         ImageVerb::Tag(args) => tag::run(&args, env),
+        ImageVerb::Trust(args) => image::trust::run(args, env),
         ImageVerb::Tree(args) => image::tree::run(&args, env),
         ImageVerb::Untag(args) => untag::run(&args, env),
     }

@@ -3,3 +3,4 @@
 pub mod exists;
 pub mod prune;
 pub mod tree;
+pub mod trust;

@@ -1,7 +1,7 @@
 //! `coracle manifest ...`.
 
 use super::verbs::verbs;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
 use std::process::ExitCode;
 
@@ -51,16 +51,5 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         Verb::Push(args) => push::run(&args, env),
         Verb::Remove(args) => remove::run(&args, env),
         Verb::Rm(args) => rm::run(&args, env),
-    }
-}
-
-/// Reads `KEY=VALUE`.
-fn annotation(text: &str) -> Result<(String, String)> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => {
-            let error = Error::new(Kind::Usage, format!("no value given for annotation {text:?}"));
-            Err(error.hint("Write KEY=VALUE: --annotation org.opencontainers.image.version=1.0"))
-        }
     }
 }

@@ -8,6 +8,7 @@ pub(in crate::cmd) mod files;
 pub mod health;
 pub mod input;
 pub mod logging;
+pub mod login;
 pub mod pulling;
 pub mod pushing;
 pub mod refused;

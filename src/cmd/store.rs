@@ -13,5 +13,6 @@ pub(super) fn store(env: &Env) -> Result<Store> {
 
 /// The engine, which works on this store.
 pub(super) fn engine<'a>(store: &'a Store, env: &'a Env) -> Engine<'a> {
-    Engine { store, config: &env.roots.config, docker: env.roots.docker.as_deref() }
+    let (docker, daemon) = (env.roots.docker.as_deref(), env.roots.daemon.as_deref());
+    Engine { store, config: &env.roots.config, docker, daemon }
 }

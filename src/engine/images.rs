@@ -9,7 +9,9 @@ pub mod pull;
 pub mod push;
 pub mod remove;
 pub mod save;
+pub mod search;
 pub mod tag;
+pub mod trust;
 
 use crate::error::Result;
 use crate::storage::{MakingLock, Store, trash};

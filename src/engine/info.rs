@@ -62,7 +62,8 @@ pub struct Counts {
 /// looks for the reason.
 pub fn info(roots: &Roots, store: Result<Store>) -> Info {
     // Files that cannot be read are the business of a pull.
-    let registries = Registries::load(&Places::from_env(&roots.config, roots.docker.as_deref()));
+    let places = Places::from_env(&roots.config, roots.docker.as_deref());
+    let registries = Registries::load(&Places { daemon: roots.daemon.clone(), ..places });
     let disk = statvfs(&roots.data).ok().map(|disk| {
         let all = disk.blocks() * disk.fragment_size();
         (all, all - disk.blocks_free() * disk.fragment_size())

@@ -181,6 +181,18 @@ phrases! {
     directory_in_place_of_copy(path: &str) Conflict,
         "cannot replace to directory {path} with file",
         "cannot replace to directory {path} with file";
+    /// There are no credentials for a registry.
+    not_logged_in(key: &str) NotFound,
+        "not logged into {key}",
+        "Not logged in to {key}", of_client;
+    /// A registry refuses a user name and password.
+    login_refused(host: &str, key: &str) Registry,
+        "logging into {key:?}: invalid username/password",
+        "Get \"https://{host}/v2/\": unauthorized: incorrect username or password";
+    /// A user name or password is wanted, and there is no terminal.
+    nobody_to_ask() Usage,
+        "getting username and password: reading password: inappropriate ioctl for device",
+        "cannot perform an interactive login from a non-TTY device";
     /// A registry has no such repository, or hides it.
     no_repository(tag: &str, name: &str) NotFound,
         "reading manifest {tag} in {name}: manifest unknown: repository name not known to registry",

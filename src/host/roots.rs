@@ -17,6 +17,7 @@ use super::config::Settings;
 use super::options::{GlobalOptions, StorageOption};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::rootfs::Overlay;
+use crate::sys::process::{Identity, identity};
 use directories::BaseDirs;
 use nix::unistd::geteuid;
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ pub struct Roots {
     pub config: PathBuf,
     /// docker's configuration, where one was named (`--config`).
     pub docker: Option<PathBuf>,
+    /// Docker's `daemon.json`, if this process is called by docker's name.
+    pub daemon: Option<PathBuf>,
     /// Further stores, images only, read-only.
     pub image_stores: Vec<PathBuf>,
     /// Which overlay driver combines layers.
@@ -77,7 +80,8 @@ impl Roots {
         image_stores.extend(settings.additional_image_stores);
         let config = base.map_or_else(|| PathBuf::from("/etc"), |base| base.config_dir().to_owned());
         let docker = options.accepted.config.as_deref().map(absolute).transpose()?;
-        Ok(Roots { data, runtime, config, docker, image_stores, overlay })
+        let daemon = (identity() == Identity::Docker).then(|| config.join("docker/daemon.json"));
+        Ok(Roots { data, runtime, config, docker, daemon, image_stores, overlay })
     }
 }
 

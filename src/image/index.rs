@@ -203,11 +203,12 @@ impl Index {
                 wanted.os
             );
             let error = Error::new(Kind::Image, message);
-            match choice::offered(offers.into_iter().flatten()).join(", ") {
-                offered if offered.is_empty() => error.hint("Add one to it: coracle manifest add LIST IMAGE"),
-                offered => error
-                    .hint(format!("It has images for {}: choose one with --platform.", printable(&offered))),
+            let offered = choice::offered(offers.into_iter().flatten()).join(", ");
+            if offered.is_empty() {
+                return error.hint("Add one to it: coracle manifest add LIST IMAGE");
             }
+            let offered = printable(&offered);
+            error.hint(format!("It has images for {offered}: choose one with --platform."))
         })
     }
 }

@@ -4,6 +4,7 @@
 //! is known here is read: a key that is not would change a container in ways nobody asked for.
 
 use crate::error::{Error, Kind, Result};
+use crate::text::from_yaml;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -115,7 +116,7 @@ pub fn parse(text: &str, is_json: bool) -> Result<Spec> {
     let bad = |why: String| Error::new(Kind::Usage, why);
     let value = match is_json {
         true => serde_json::from_str(text).map_err(|e| bad(format!("it is not JSON: {e}")))?,
-        false => yaml(text).map_err(bad)?,
+        false => from_yaml(text).map_err(bad)?,
     };
     let version = value.get("cdiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
     if !(version.starts_with("0.") || version.starts_with("1.")) {
@@ -131,38 +132,6 @@ pub fn parse(text: &str, is_json: bool) -> Result<Spec> {
         return Err(bad(format!("{:?} is not the name of a device", device.name)));
     }
     Ok(spec)
-}
-
-/// The first document of a YAML text, as JSON.
-fn yaml(text: &str) -> std::result::Result<Value, String> {
-    use yaml_rust2::{Yaml, YamlLoader};
-    /// Deeper than any specification; what a parser's stack is for.
-    const DEPTH_MAX: usize = 32;
-    fn convert(node: Yaml, depth: usize) -> std::result::Result<Value, String> {
-        if depth > DEPTH_MAX {
-            return Err("it is nested too deeply".to_owned());
-        }
-        Ok(match node {
-            Yaml::Boolean(on) => on.into(),
-            Yaml::Integer(number) => number.into(),
-            Yaml::Real(text) | Yaml::String(text) => text.into(),
-            Yaml::Null => Value::Null,
-            Yaml::Array(list) => Value::Array(
-                list.into_iter().map(|one| convert(one, depth + 1)).collect::<std::result::Result<_, _>>()?,
-            ),
-            Yaml::Hash(map) => {
-                let mut object = serde_json::Map::new();
-                for (key, value) in map {
-                    let Yaml::String(key) = key else { return Err("a key is not a string".to_owned()) };
-                    object.insert(key, convert(value, depth + 1)?);
-                }
-                Value::Object(object)
-            }
-            Yaml::Alias(_) | Yaml::BadValue => return Err("it has an undefined alias".to_owned()),
-        })
-    }
-    let mut documents = YamlLoader::load_from_str(text).map_err(|e| format!("it is not YAML: {e}"))?;
-    if documents.is_empty() { Err("it is empty".to_owned()) } else { convert(documents.swap_remove(0), 0) }
 }
 
 #[cfg(test)]

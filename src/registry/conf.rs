@@ -5,6 +5,7 @@
 //! prompted: a short name without an alias is tried at each search registry in turn, and without any
 //! configuration that is docker.io alone.
 
+use super::daemon::{Daemon, Network};
 use super::places::Places;
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
@@ -22,6 +23,8 @@ pub struct Registries {
     registries: Vec<Registry>,
     aliases: BTreeMap<String, String>,
     helpers: Option<Vec<String>>,
+    /// Where hosts are insecure.
+    networks: Vec<Network>,
 }
 
 /// One file's form.
@@ -97,7 +100,37 @@ impl Registries {
         if let Some(cache) = &places.cache {
             merged.add(&cache.join("short-name-aliases.conf"))?;
         }
+        if let Some(daemon) = &places.daemon {
+            merged.add_dockers(Daemon::read(daemon)?);
+        }
         Ok(merged)
+    }
+
+    /// Adds docker's settings to those of registries.conf.
+    fn add_dockers(&mut self, daemon: Daemon) {
+        let mirrors = daemon.mirrors.into_iter().map(|(location, insecure)| Mirror {
+            location,
+            insecure,
+            ..Mirror::default()
+        });
+        let mirrors: Vec<Mirror> = mirrors.collect();
+        if !mirrors.is_empty() {
+            self.registry(DEFAULT_REGISTRY).mirror.splice(..0, mirrors);
+        }
+        for host in &daemon.insecure {
+            self.registry(host).insecure = true;
+        }
+        self.networks = daemon.networks;
+    }
+
+    /// The entry of a host, made if there is none.
+    fn registry(&mut self, host: &str) -> &mut Registry {
+        let at = self.registries.iter().position(|registry| registry.prefix == host).unwrap_or_else(|| {
+            let (prefix, location) = (host.to_owned(), host.to_owned());
+            self.registries.push(Registry { prefix, location, ..Registry::default() });
+            self.registries.len() - 1
+        });
+        &mut self.registries[at]
     }
 
     fn add(&mut self, path: &Path) -> Result<()> {
@@ -196,15 +229,10 @@ impl Registries {
     /// # Errors
     /// The name is blocked, or a configured location does not make a valid name.
     pub fn sources(&self, reference: &Reference) -> Result<Vec<Source>> {
-        let Some(found) = self.find(reference) else {
-            return Ok(vec![Source { reference: reference.clone(), insecure: false }]);
+        let Some(found) = self.find_open(reference)? else {
+            let insecure = self.is_in_network(reference);
+            return Ok(vec![Source { reference: reference.clone(), insecure }]);
         };
-        if found.blocked {
-            return Err(Error::new(
-                Kind::Registry,
-                format!("{reference} is blocked by the [[registry]] {:?} of registries.conf", found.prefix),
-            ));
-        }
         let by_digest = reference.digest().is_some();
         let mut sources = Vec::new();
         for mirror in &found.mirror {
@@ -219,8 +247,32 @@ impl Registries {
             }
         }
         let own = found.rewrite(reference, &found.location)?;
-        sources.push(Source { reference: own, insecure: found.insecure });
+        let insecure = found.insecure || self.is_in_network(&own);
+        sources.push(Source { reference: own, insecure });
         Ok(sources)
+    }
+
+    /// Whether plain http and unverified certificates are allowed at the host of a name, whatever mirrors it has.
+    ///
+    /// # Errors
+    /// The name is blocked.
+    pub(super) fn insecure(&self, reference: &Reference) -> Result<bool> {
+        Ok(self.find_open(reference)?.is_some_and(|found| found.insecure) || self.is_in_network(reference))
+    }
+
+    fn is_in_network(&self, reference: &Reference) -> bool {
+        let host = reference.registry().unwrap_or_default();
+        self.networks.iter().any(|network| network.has(host))
+    }
+
+    fn find_open(&self, reference: &Reference) -> Result<Option<&Registry>> {
+        match self.find(reference) {
+            Some(found) if found.blocked => Err(Error::new(
+                Kind::Registry,
+                format!("{reference} is blocked by the [[registry]] {:?} of registries.conf", found.prefix),
+            )),
+            found => Ok(found),
+        }
     }
 
     fn find(&self, reference: &Reference) -> Option<&Registry> {
@@ -393,6 +445,36 @@ mod tests {
         merged.merge("[aliases]\n'a'=''\n[[registry]]\nlocation='r.io'").unwrap();
         assert_eq!(merged.candidates(&name("a")).unwrap(), [name("docker.io/library/a")]);
         assert!(merged.sources(&name("r.io/x")).is_ok());
+    }
+
+    #[test]
+    fn dockers_mirrors_come_first_and_its_hosts_are_insecure() {
+        let mut merged = conf(
+            "[[registry]]\nlocation='docker.io'\n[[registry.mirror]]\nlocation='m.local'\n\
+             [[registry]]\nlocation='r.example'\n[[registry]]\nlocation='b.example'\nblocked=true",
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("daemon.json");
+        let text = r#"{"registry-mirrors": ["http://d.local"], "insecure-registries": ["r.example", "x.example", "10.0.0.0/8"]}"#;
+        std::fs::write(&path, text).unwrap();
+        merged.add_dockers(Daemon::read(&path).unwrap());
+        let names: Vec<_> = sources(&merged, "docker.io/library/a").into_iter().collect();
+        assert_eq!(
+            names,
+            [
+                ("d.local/library/a:latest".to_owned(), true),
+                ("m.local/library/a:latest".to_owned(), false),
+                ("docker.io/library/a:latest".to_owned(), false)
+            ]
+        );
+        for (image, insecure) in
+            [("r.example/a", true), ("x.example/a", true), ("10.1.1.1:5000/a", true), ("y.example/a", false)]
+        {
+            assert_eq!(sources(&merged, image)[0].1, insecure, "{image}");
+            assert_eq!(merged.insecure(&name(image)).unwrap(), insecure, "{image}");
+        }
+        assert!(merged.sources(&name("b.example/a")).is_err());
+        assert_eq!(Daemon::read(&dir.path().join("none")).unwrap(), Daemon::default());
     }
 
     #[test]

@@ -16,11 +16,36 @@ pub(super) enum Security {
     Insecure,
 }
 
+impl Security {
+    /// What `--tls-verify`, or else `insecure` in registries.conf, says of a host.
+    pub(super) fn of(host: &str, tls_verify: Option<bool>, insecure: bool) -> Security {
+        match tls_verify {
+            Some(true) => Security::Verified,
+            Some(false) => Security::Insecure,
+            None if insecure => Security::Insecure,
+            None if is_loopback(host) => Security::Loopback,
+            None => Security::Verified,
+        }
+    }
+}
+
+/// What a registry is asked for, which decides what tokens are requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// An image or tags of the repository.
+    Pull,
+    /// To let this user in: the credentials, and no others, must be checked.
+    Login,
+    /// The names of its repositories.
+    Search,
+}
+
 /// One registry as prepared before the download process starts: nothing here needs a file again.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
     /// The physical reference.
     pub(super) reference: Reference,
+    pub(super) errand: Errand,
     pub(super) security: Security,
     pub(super) certs: HostCerts,
     pub(super) found: Found,
@@ -32,6 +57,7 @@ impl Endpoint {
     /// The host to connect to; docker.io's API lives on another one.
     pub(super) fn api_host(&self) -> &str {
         match self.reference.registry() {
+            Some("docker.io") if self.errand == Errand::Search => "index.docker.io",
             Some("docker.io") => "registry-1.docker.io",
             Some(host) => host,
             None => "",

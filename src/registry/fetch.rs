@@ -30,7 +30,7 @@ const SIDE_BY_SIDE: usize = 4;
 /// Chunks between the network and a layer's thread.
 const CHANNEL: usize = 32;
 /// Indexes within indexes that are followed.
-const NESTING_MAX: usize = 3;
+pub(super) const NESTING_MAX: usize = 3;
 /// Shortest time between two reports on one layer.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
@@ -218,6 +218,11 @@ impl Fetcher<'_> {
                 }
                 Document::Image(image) => image,
             };
+            if !candidate.demand.is_empty() && candidate.admitted != Some(Digest::sha256_of(&bytes)) {
+                let message =
+                    format!("Source image rejected: {name}: its manifest is not the one that is signed");
+                return Err(Error::new(Kind::Image, message).naming_image());
+            }
             let config = self.config(session, &image).await?;
             let parsed: ImageConfig = document::parse(&config).map_err(|e| {
                 Error::new(Kind::Image, format!("the configuration of {name} is malformed"))

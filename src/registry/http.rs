@@ -250,6 +250,45 @@ impl Session {
         self.authorizer.widen(scope);
     }
 
+    /// Asks for `/v2/<what>`, which belongs to no repository.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    pub(super) async fn get_of_registry(&self, what: &str) -> Result<Response, Trouble> {
+        let url = self.base.join(&format!("v2/{what}")).map_err(|e| bad_url(self.endpoint.host(), &e))?;
+        self.ask(url, what, Ask::default()).await
+    }
+
+    /// Asks for something that a registry may not have, without credentials; `None` unless it answers with success.
+    ///
+    /// # Errors
+    /// No answer at all.
+    pub(super) async fn get_unasked(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<Response>> {
+        let mut url = self.base.join(path).map_err(|e| bad_url(self.endpoint.host(), &e))?;
+        url.query_pairs_mut().extend_pairs(query);
+        let (response, _) = self.follow(url, Ask::default()).await.map_err(|trouble| trouble.error)?;
+        Ok(response.status().is_success().then_some(response))
+    }
+
+    /// Asks for the signatures that the registry keeps of a manifest; `None` unless it says that it keeps some.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    pub(super) async fn get_signatures(&self, manifest: &Digest) -> Result<Option<Response>, Trouble> {
+        let answer = self.get_of_registry("").await?;
+        if answer.headers().get("x-registry-supports-signatures").is_none_or(|value| value != "1") {
+            return Ok(None);
+        }
+        let path = format!("extensions/v2/{}/signatures/{manifest}", self.endpoint.reference.path());
+        let url = self.base.join(&path).map_err(|e| bad_url(self.endpoint.host(), &e))?;
+        self.ask(url, "signatures", Ask::default()).await.map(Some)
+    }
+
+    /// Whether the registry, or its token server, refuses the user's credentials.
+    pub(super) fn refuses_credentials(&self) -> bool {
+        self.authorizer.refused()
+    }
+
     /// Asks for the URL of a following page, which must be on the registry itself.
     ///
     /// # Errors

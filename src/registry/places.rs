@@ -14,10 +14,14 @@ pub struct Places {
     pub user: PathBuf,
     /// `$XDG_CACHE_HOME/containers`, where podman remembers answers to its short-name question.
     pub cache: Option<PathBuf>,
-    /// `$XDG_RUNTIME_DIR/containers`, where `podman login` writes.
+    /// `$XDG_RUNTIME_DIR/containers`, where `podman login` writes; it is gone after a logout.
     pub runtime: Option<PathBuf>,
     /// `$DOCKER_CONFIG` or `~/.docker`, where `docker login` writes.
     pub docker: Option<PathBuf>,
+    /// Docker's `daemon.json`, where its settings on registries count.
+    pub daemon: Option<PathBuf>,
+    /// `$XDG_DATA_HOME/containers`, where signatures are by default.
+    pub data: Option<PathBuf>,
     /// `$CONTAINERS_REGISTRIES_CONF`: read in place of the main `registries.conf`.
     pub registries_conf: Option<PathBuf>,
     /// `$REGISTRY_AUTH_FILE`: the only credentials file.
@@ -33,6 +37,16 @@ impl Places {
         places
     }
 
+    /// The usual credentials files, in order of precedence; not all need exist.
+    pub(super) fn auth_files(&self) -> Vec<PathBuf> {
+        let standard = [
+            self.runtime.as_ref().map(|dir| dir.join("auth.json")),
+            Some(self.user.join("auth.json")),
+            self.docker.as_ref().map(|dir| dir.join("config.json")),
+        ];
+        standard.into_iter().flatten().collect()
+    }
+
     fn from_lookup(config: &Path, lookup: impl Fn(&str) -> Option<OsString>) -> Places {
         let directory = |name: &str| lookup(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = directory("HOME");
@@ -43,6 +57,11 @@ impl Places {
             user: config.join("containers"),
             cache: below(directory("XDG_CACHE_HOME").or_else(|| below(home.clone(), ".cache")), "containers"),
             runtime: below(directory("XDG_RUNTIME_DIR"), "containers"),
+            daemon: None,
+            data: below(
+                directory("XDG_DATA_HOME").or_else(|| below(home.clone(), ".local/share")),
+                "containers",
+            ),
             docker: directory("DOCKER_CONFIG").or_else(|| below(home, ".docker")),
             registries_conf: directory("CONTAINERS_REGISTRIES_CONF"),
             auth_file: directory("REGISTRY_AUTH_FILE"),

@@ -3,12 +3,13 @@
 use super::certs;
 use super::conf::{Registries, Source};
 use super::credentials::{Credentials, Keyring};
-use super::endpoint::{Endpoint, Security, is_loopback};
+use super::endpoint::{Endpoint, Errand, Security};
 use super::places::Places;
+use super::policy::{Demand, Lookaside, Lookasides, Policy, PolicyFile, Signatures};
 use super::retry::RetryPolicy;
 use crate::error::Result;
-use crate::image::{Platform, Reference};
-use std::path::PathBuf;
+use crate::image::{Digest, Platform, Reference};
+use std::path::{Path, PathBuf};
 
 /// What the user requested, besides the name.
 #[derive(Debug, Clone)]
@@ -47,6 +48,20 @@ pub(super) struct Candidate {
     /// The name the image gets.
     pub(super) reference: Reference,
     pub(super) endpoints: Vec<Endpoint>,
+    /// The signatures that it must have.
+    pub(super) demand: Demand,
+    /// Where those by GPG are looked for.
+    pub(super) lookaside: Lookaside,
+    /// The manifest whose signatures have been verified.
+    pub(super) admitted: Option<Digest>,
+}
+
+impl Candidate {
+    /// One that needs no signatures.
+    fn new(reference: Reference, endpoints: Vec<Endpoint>) -> Candidate {
+        let (demand, lookaside) = (Demand::default(), Lookaside::default());
+        Candidate { reference, endpoints, demand, lookaside, admitted: None }
+    }
 }
 
 /// A name made ready to be fetched.
@@ -77,7 +92,7 @@ impl Prepared {
                 // Mirrors come first; only the last is what the user named.
                 endpoints.push(endpoint(places, request, &keyring, source, at == last)?);
             }
-            candidates.push(Candidate { reference, endpoints });
+            candidates.push(Candidate::new(reference, endpoints));
         }
         Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
     }
@@ -95,8 +110,64 @@ impl Prepared {
         if let Some(own) = registries.sources(reference)?.pop() {
             endpoints.push(endpoint(places, request, &keyring, own, true)?);
         }
-        let candidates = vec![Candidate { reference: reference.clone(), endpoints }];
+        let candidates = vec![Candidate::new(reference.clone(), endpoints)];
         Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
+    }
+
+    /// Reads what the policy demands of each name. Those that it rejects are not asked for.
+    ///
+    /// # Errors
+    /// Bad configuration; every name is rejected.
+    pub fn obey_policy(&mut self, places: &Places) -> Result<()> {
+        let policy = PolicyFile::load(places)?.policy;
+        if policy == Policy::open() {
+            return Ok(());
+        }
+        let lookasides = Lookasides::load(places)?;
+        let mut allowed = Vec::new();
+        let mut rejection = None;
+        for mut candidate in std::mem::take(&mut self.candidates) {
+            match Demand::of(&policy, &candidate.reference) {
+                Ok(demand) => {
+                    candidate.demand = demand;
+                    candidate.lookaside = lookasides.of(&candidate.reference);
+                    allowed.push(candidate);
+                }
+                Err(e) => rejection = rejection.or(Some(e)),
+            }
+        }
+        self.candidates = allowed;
+        match rejection {
+            Some(e) if self.candidates.is_empty() => Err(e),
+            Some(e) => {
+                log::warn!("{}", e.in_one_line());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether any name must have signatures.
+    pub fn demands_signatures(&self) -> bool {
+        self.candidates.iter().any(|candidate| !candidate.demand.is_empty())
+    }
+
+    /// Verifies what was found for a name by [`super::signatures`], and from now on lets no other manifest be its image.
+    /// `work` makes an empty directory, for gpg.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Image`] if the signatures do not satisfy the policy.
+    pub fn admit<D: AsRef<Path>>(
+        &mut self,
+        name: &Reference,
+        found: &Signatures,
+        work: impl Fn() -> Result<D>,
+    ) -> Result<()> {
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.reference == *name) {
+            candidate.demand.verify(name, found, &work)?;
+            candidate.admitted = Some(found.manifest.clone());
+        }
+        Ok(())
     }
 
     /// The full names that will be tried, in order.
@@ -114,15 +185,9 @@ fn endpoint(
     named: bool,
 ) -> Result<Endpoint> {
     let host = source.reference.registry().unwrap_or_default().to_owned();
-    let security = match request.tls_verify {
-        Some(true) => Security::Verified,
-        Some(false) => Security::Insecure,
-        None if source.insecure => Security::Insecure,
-        None if is_loopback(&host) => Security::Loopback,
-        None => Security::Verified,
-    };
     Ok(Endpoint {
-        security,
+        errand: Errand::Pull,
+        security: Security::of(&host, request.tls_verify, source.insecure),
         certs: certs::load(places, request.cert_dir.as_deref(), &host)?,
         found: keyring.find(&source.reference, named),
         hosts: keyring.hosts(),

@@ -74,7 +74,7 @@ async fn list_tags(endpoint: &Endpoint, retry: RetryPolicy, report: &dyn Fn(Even
 }
 
 /// The target of `<...>; rel="next"` (RFC 8288).
-fn next_page(value: &str) -> Option<String> {
+pub(super) fn next_page(value: &str) -> Option<String> {
     value.split(',').find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         let next = parameters.split(';').any(|p| matches!(p.trim(), "rel=\"next\"" | "rel=next"));

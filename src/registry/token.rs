@@ -7,7 +7,7 @@
 use super::answer;
 use super::challenge::{self, Challenge, RealmTrust};
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Errand};
 use super::retry::Trouble;
 use crate::error::{Error, Kind, Result};
 use base64::Engine as _;
@@ -19,9 +19,9 @@ use std::cell::{Cell, RefCell};
 /// Largest token document, in bytes.
 const TOKEN_MAX: u64 = 1 << 20;
 
-/// What to type for want of a login verb.
+/// What to type for want of a login.
 pub(super) fn login_hint(host: &str) -> String {
-    format!("Log in with `podman login {host}` or `docker login {host}`, or use --creds USER:PASSWORD.")
+    format!("Log in with `coracle login {host}`, or use --creds USER:PASSWORD.")
 }
 
 /// Knows how to authorize requests to one registry.
@@ -39,6 +39,8 @@ pub(super) struct Authorizer {
     scopes: RefCell<Vec<String>>,
     /// Whether the header has a token of a token server's.
     fetched: Cell<bool>,
+    /// Whether what the user has given was sent and did not suffice.
+    refused: Cell<bool>,
 }
 
 /// Which header a request was sent with.
@@ -64,6 +66,7 @@ impl Authorizer {
             withheld_from: RefCell::new(None),
             scopes: RefCell::new(Vec::new()),
             fetched: Cell::new(false),
+            refused: Cell::new(false),
         }
     }
 
@@ -88,6 +91,11 @@ impl Authorizer {
     /// The `Authorization` header, once a challenge was answered.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         self.header.borrow().clone()
+    }
+
+    /// Whether the user's credentials were sent, to the registry or its token server, and refused.
+    pub(super) fn refused(&self) -> bool {
+        self.refused.get()
     }
 
     /// Answers the challenges of a 401. `false` when another request has done it meanwhile.
@@ -124,6 +132,7 @@ impl Authorizer {
             {
                 // The same header was refused already: it will not get better.
                 if self.generation.get() > 0 {
+                    self.refused.set(true);
                     return Err(self.denied("user name or password is wrong").into());
                 }
                 basic(user, password)
@@ -153,14 +162,23 @@ impl Authorizer {
                 let theirs = url.host_str().and_then(|host| self.endpoint.hosts.get(host));
                 if theirs.is_none() && own.is_some() {
                     *self.withheld_from.borrow_mut() = Some(url.authority().to_owned());
+                    // A token for nobody would look as if the credentials were right.
+                    if self.endpoint.errand == Errand::Login {
+                        return Err(self.denied("its token server is on another host").into());
+                    }
                 }
                 theirs
             }
         };
         let mut scopes = self.scopes.borrow().clone();
         if scopes.is_empty() {
-            let pull = || format!("repository:{}:pull", self.endpoint.reference.path());
-            scopes.push(scope.filter(|s| !s.is_empty()).map_or_else(pull, str::to_owned));
+            let usual = match self.endpoint.errand {
+                Errand::Pull => format!("repository:{}:pull", self.endpoint.reference.path()),
+                Errand::Login => String::new(),
+                Errand::Search => "registry:catalog:*".to_owned(),
+            };
+            let asked = scope.filter(|s| !s.is_empty()).map_or(usual, str::to_owned);
+            scopes.extend(Some(asked).filter(|scope| !scope.is_empty()));
         }
         let all = scopes.join(" ");
         let request: RequestBuilder = if let Some(Credentials::Identity(refresh)) = credentials {
@@ -197,6 +215,7 @@ impl Authorizer {
             request.send().await.map_err(|e| Trouble::passing(answer::unreachable(&server, &e)))?;
         let status = response.status();
         if matches!(status.as_u16(), 400 | 401 | 403) {
+            self.refused.set(credentials.is_some());
             return Err(self.denied(&format!("token server {server} refused the request")).into());
         }
         if !status.is_success() {
@@ -217,8 +236,12 @@ impl Authorizer {
     /// The failure to say when the registry does not let us in.
     pub(super) fn denied(&self, why: &str) -> Error {
         let host = self.endpoint.host();
-        let repository = self.endpoint.reference.repository();
-        let mut error = Error::new(Kind::Registry, format!("access to {repository} is denied: {why}"));
+        let what = match self.endpoint.errand {
+            Errand::Pull => self.endpoint.reference.repository(),
+            Errand::Login => host.to_owned(),
+            Errand::Search => format!("the catalog of {host}"),
+        };
+        let mut error = Error::new(Kind::Registry, format!("access to {what} is denied: {why}"));
         if let Some(server) = self.withheld_from.borrow().as_deref() {
             return error.hint(format!(
                 "The credentials for {host} were not sent to its token server {server}, which is a \

@@ -20,6 +20,7 @@ mod recording;
 mod records;
 mod remove;
 mod remove_list;
+mod unnamed;
 
 pub use self::check::Damaged;
 pub use self::damage::Lost;

@@ -101,6 +101,12 @@ impl AsFd for Scratch {
     }
 }
 
+impl AsRef<Path> for Scratch {
+    fn as_ref(&self) -> &Path {
+        self.path()
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.placed {

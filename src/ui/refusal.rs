@@ -15,7 +15,7 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 31] = [
+const UNSUPPORTED: [(&str, &str); 26] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
     (
         "buildx bake",
@@ -24,33 +24,25 @@ const UNSUPPORTED: [(&str, &str); 31] = [
     ("buildx dap", "there is no debugger; a shell where a step fails: coracle build --debug-shell ."),
     ("buildx debug", "there is no debugger; a shell where a step fails: coracle build --debug-shell ."),
     ("buildx history", "no records of builds are kept; what the cache has: coracle builder du --verbose"),
-    (
-        "buildx imagetools",
-        "it works on images in registries; look at one without pulling it: skopeo inspect docker://IMAGE",
-    ),
+    ("buildx imagetools", "use manifest create, manifest inspect and manifest push"),
     ("buildx policy", "there is no policy for what a build may read"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),
     ("config", "there is no cluster; mount a file with -v"),
     ("farm", "there is no cluster to build on"),
     ("generate", "there are no units or pods to write yet"),
-    ("imagetools", "use manifest create, manifest inspect and manifest push"),
     ("kube", "there are no pods yet"),
-    ("login", "credentials are read from auth.json, which podman login and skopeo login write"),
-    ("logout", "credentials are read from auth.json, which podman logout and skopeo logout write"),
     ("machine", "containers run on this kernel, not in a virtual machine"),
     ("node", "there is no cluster"),
     ("play", "there are no pods yet"),
     ("plugin", "there are no plugins"),
     ("restore", "a restored process could be bound to other files than the ones it was checked with"),
     ("scout", "it is a service of docker's vendor"),
-    ("search", "searching registries is not supported yet"),
     ("service", "there is no cluster; start containers with run -d"),
     ("stack", "there is no cluster; start containers with run -d"),
     ("swarm", "there is no cluster"),
     ("system connection", "there is no daemon to connect to"),
     ("system service", "there is no API socket yet; run coracle itself"),
-    ("trust", "signing images is not supported"),
     ("mount", "a container's root is mounted in its own namespace only; copy with coracle cp"),
     ("unmount", "a container's root is mounted in its own namespace only"),
 ];

@@ -157,7 +157,7 @@ fn credentials_are_found_where_podman_and_docker_keep_them() {
     let pull = |env: &TestEnv| env.coracle(["pull", "-q", &name]);
 
     let env = TestEnv::new();
-    pull(&env).fails(125).says("access to").says("podman login");
+    pull(&env).fails(125).says("access to").says("coracle login");
     pull(&env).args(["--creds", "bob:wrong"]).fails(125).says("denied");
     pull(&env).args(["--creds", "bob:secret"]).ok();
     let named = env.file("named.json", file(address));

@@ -299,6 +299,35 @@ fn what_leads_nowhere_is_refused_with_another_way() {
     env.coracle(["pull", "containers-storage:nosuch"]).fails(125).says("nosuch: image not known");
 }
 
+/// A policy counts for files as for registries: there is no way around it.
+#[test]
+fn the_policy_counts_for_transports() {
+    let env = TestEnv::new();
+    let (name, id) = env.pulled(one_file("one"), "transports/policy");
+    let places = ["oci:good/layout:a", "oci:bad:a", "oci-archive:o.tar", "docker-archive:d.tar", "dir:plain"];
+    for to in places {
+        env.coracle(["push", "-q", &name, to]).ok();
+    }
+    forget(&env);
+    std::os::unix::fs::symlink("bad", env.path().join("alias")).unwrap();
+    let accept = json!([{"type": "insecureAcceptAnything"}]);
+    let good = env.path().join("good").canonicalize().unwrap();
+    let policy = json!({"default": [{"type": "reject"}],
+        "transports": {"oci": {good.to_str().unwrap(): accept}, "dir": {"": accept}}});
+    env.file("home/.config/containers/policy.json", policy.to_string());
+    for from in places.into_iter().chain(["oci:alias:a", "oci:good/../bad:a"]) {
+        let pull = env.coracle(["pull", "-q", from]);
+        if from.starts_with("oci:good/layout") || from.starts_with("dir:") {
+            assert_eq!(pull.ok().text(), id, "{from}");
+            forget(&env);
+        } else {
+            pull.fails(125)
+                .says(&format!("Source image rejected: Running image {from} is rejected by policy."));
+            assert_eq!(names(&env), Vec::<String>::new(), "{from}");
+        }
+    }
+}
+
 /// An OCI layout that a test writes blob by blob.
 struct Written<'a>(&'a TestEnv);
 

@@ -471,7 +471,6 @@ impl Shared {
 }
 
 /// Reads one request; `None` at the end of the connection, or if it is no HTTP.
-/// Reads a request whole.
 pub(super) fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
     let head = read_head(reader)?;
     let body = read_body(reader, &head, None)?;

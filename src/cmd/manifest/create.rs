@@ -1,6 +1,6 @@
 //! `coracle manifest create`.
 
-use super::annotation;
+use super::entry::annotation;
 use crate::cmd::options::pulling::pulling;
 use crate::cmd::options::source::RegistryOptions;
 use crate::engine::lists::{CreateRequest, Source};

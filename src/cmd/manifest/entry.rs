@@ -1,8 +1,8 @@
 //! Options on what an entry of a manifest list says, for every verb that writes one.
 
-use super::annotation;
 use crate::cmd::options::refused::{Never, because};
 use crate::engine::lists::Annotation;
+use crate::error::{Error, Kind, Result};
 
 const ARTIFACTS: &str = "a manifest list has images here, and no artifacts";
 const ARTIFACTS_HINT: &str =
@@ -89,4 +89,15 @@ pub struct ArtifactArgs {
     /// Type of an artifact
     #[arg(long, hide = true, value_parser = because(ARTIFACTS, ARTIFACTS_HINT))]
     pub artifact_type: Option<Never>,
+}
+
+/// Reads `KEY=VALUE`.
+pub(super) fn annotation(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => {
+            let error = Error::new(Kind::Usage, format!("no value given for annotation {text:?}"));
+            Err(error.hint("Write KEY=VALUE: --annotation org.opencontainers.image.version=1.0"))
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Image, Location, Platform, Reference};
-use crate::registry::{self, Places, Prepared, PullRequest};
+use crate::registry::{self, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
 use crate::storage::images::{Found, Instance, List};
 use std::collections::HashSet;
@@ -124,7 +124,7 @@ impl Engine<'_> {
         report: &mut dyn FnMut(Message),
     ) -> Result<Image> {
         let reference: Reference = text.parse()?;
-        let prepared = self.prepare(&reference, request);
+        let prepared = self.prepare(&reference, request).and_then(|prepared| self.admitted(prepared, report));
         let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));
         let pulled = pulled.inspect_err(|error| self.tell_failed(text, error))?;
         let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled, but has been removed again"));
@@ -164,13 +164,26 @@ impl Engine<'_> {
         Ok(tags.iter().map(|tag| format!("{}:{tag}", image.repository()).parse()).collect())
     }
 
+    /// What the policy lets be pulled: names that it does not reject and manifests with the signatures that it demands,
+    /// which are verified before anything else is known of the image.
+    fn admitted(&self, mut prepared: Prepared, report: &mut dyn FnMut(Message)) -> Result<Prepared> {
+        prepared.obey_policy(&self.places())?;
+        if !prepared.demands_signatures() {
+            return Ok(prepared);
+        }
+        for (name, found) in leaf::signatures(&prepared, report)? {
+            prepared.admit(&name, &found, || self.store.scratch())?;
+        }
+        Ok(prepared)
+    }
+
     /// What is needed to speak to the registries of a name. Helpers for credentials run in here, so this comes before the
     /// leaf (rule 1).
     ///
     /// # Errors
     /// Bad configuration or credential files, a blocked name.
     pub fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
-        Prepared::new(&Places::from_env(self.config, self.docker), reference, request)
+        Prepared::new(&self.places(), reference, request)
     }
 }
 

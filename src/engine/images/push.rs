@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Image, Reference};
-use crate::registry::{Places, Prepared, PullRequest};
+use crate::registry::{Prepared, PullRequest};
 use crate::storage::archive::OutgoingForm;
 use crate::storage::events::{Action, Event};
 
@@ -99,7 +99,7 @@ impl Engine<'_> {
             return Err(Error::new(Kind::Usage, format!("{to} names no registry to push to"))
                 .hint("Name it: coracle push IMAGE REGISTRY/NAME:TAG"));
         }
-        Prepared::to_push(&Places::from_env(self.config, self.docker), to, request)
+        Prepared::to_push(&self.places(), to, request)
     }
 
     fn push_whole(

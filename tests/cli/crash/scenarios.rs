@@ -227,8 +227,8 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "manifest-tag",
-        prepare: &[LIST],
-        acts: &[&["tag", "list:1", "more:1"], &["tag", "keep:1", "list:1"]],
+        prepare: &[LIST, &["tag", "list:1", "more:1"]],
+        acts: &[&["tag", "more:1", "other:1"], &["tag", "keep:1", "list:1"]],
         ..NONE
     },
     Scenario {

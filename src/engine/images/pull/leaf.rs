@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::fork::{self, Reporter, StopSignals};
 use crate::image::{ChainId, Digest, Reference};
+use crate::registry::policy::Signatures;
 use crate::registry::{self, Fetched, LayerSink, LayerSource, Prepared, Target};
 use crate::storage::Store;
 use crate::storage::blobs::BlobWriter;
@@ -48,6 +49,22 @@ pub(super) fn tags(prepared: &Prepared, report: &mut dyn FnMut(Message)) -> Resu
         report,
     )
     .map(|(_, tags)| tags)
+}
+
+/// Finds signatures in a leaf.
+pub(super) fn signatures(
+    prepared: &Prepared,
+    report: &mut dyn FnMut(Message),
+) -> Result<Vec<(Reference, Signatures)>> {
+    fork::tidy_leaf(
+        "signatures",
+        &[],
+        |reporter, stop| {
+            let report = |event| reporter.send(Message::Event(event));
+            registry::signatures(prepared, &report, &|| stop.came())
+        },
+        report,
+    )
 }
 
 fn work(

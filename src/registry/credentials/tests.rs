@@ -1,4 +1,7 @@
 use super::*;
+use crate::image::Reference;
+use crate::registry::places::Places;
+use base64::Engine as _;
 
 fn password(user: &str, password: &str) -> Option<Credentials> {
     Some(Credentials::Password { user: user.to_owned(), password: password.to_owned() })
