@@ -162,6 +162,12 @@ fn take(store: &Store, layer: &Layer, blob: &Descriptor, archive: Section, needs
     let lock = store.shared()?;
     let chain = store.layers().commit(&lock, stack)?;
     needs(&lock, &chain)?;
+    drop(lock);
+    // Others may pack the same files as other bytes, and an image that has their layer is not damaged by that.
+    if !store.layers().is_true(&layer.chain)? {
+        log::info!("layer {} is not one that this tool packs; its step is not used", layer.chain.0.short());
+        return Ok(());
+    }
     store.layers().note_archive(&layer.chain, layer.size)
 }
 
