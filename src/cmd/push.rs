@@ -6,12 +6,12 @@ use super::options::result_file::ResultFile;
 use super::options::source::RegistryOptions;
 use crate::engine::Engine;
 use crate::engine::images::pull::is_for;
-use crate::engine::images::push::{PushRequest, Pushed};
-use crate::engine::images::save::{self, SaveRequest, Target};
+use crate::engine::images::push::{FileRequest, PushRequest, Pushed};
+use crate::engine::images::tag;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::media::Compression;
-use crate::image::{Image, Platform, Reference};
+use crate::image::{FileForm, Image, Platform, Reference};
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::storage::compress::Recipe;
 use crate::ui;
@@ -35,8 +35,8 @@ pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag], or oci:DIR,
-    /// oci-archive:FILE, docker-archive:FILE or dir:DIR
+    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag], or
+    /// oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] or dir:DIR
     #[arg(value_name = "DESTINATION")]
     pub destination: Option<Destination>,
     /// Push every tag of the repository
@@ -156,12 +156,15 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let to = match &args.destination {
         None => own_name(&args.image, &image)?,
         Some(Destination::Registry(name)) => named(name)?,
-        Some(Destination::File { format, path, name }) => {
-            let mut images = vec![args.image.clone()];
-            images.extend(name.clone());
-            let request =
-                SaveRequest { images: &images, each: false, format: *format, compress: args.compress };
-            save::save(&store, &request, Target::Path(path))?;
+        Some(Destination::Stored(name)) => {
+            tag::tag(&store, &args.image, std::slice::from_ref(name))?;
+            digestfile.map(|file| file.write(image.manifest.as_str())).transpose()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Destination::File(to)) => {
+            let request = FileRequest { family: request.form.family, compress: args.compress };
+            let digest = engine.push_to_file(&image, to, request)?;
+            digestfile.zip(digest).map(|(file, digest)| file.write(digest.as_str())).transpose()?;
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -171,15 +174,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn request(args: &Args) -> Result<PushRequest> {
-    let to_file = matches!(args.destination, Some(Destination::File { .. }));
-    let has_form = args.format.is_some() || args.compression_format.is_some() || args.digestfile.is_some();
-    if to_file && has_form {
-        return Err(Error::new(
-            Kind::Usage,
-            "--format, --compression-format and --digestfile go with a registry only",
-        )
-        .hint("Leave them out: archives have layers as they are here."));
-    }
+    check_destination(args)?;
     let recipe = match (args.compression_format, args.compression_level) {
         (None, None) => None,
         (format, level) => Some(Recipe::new(format.unwrap_or(Compression::Gzip), level)?),
@@ -193,6 +188,38 @@ fn request(args: &Args) -> Result<PushRequest> {
         registry: args.registry.request(Platform::host()),
         form: OutgoingForm { family, recipe, recompress },
     })
+}
+
+/// Refuses what does not go with the destination.
+fn check_destination(args: &Args) -> Result<()> {
+    let form = match &args.destination {
+        None | Some(Destination::Registry(_)) => return Ok(()),
+        Some(Destination::Stored(_)) => None,
+        Some(Destination::File(to)) => Some(to.form),
+    };
+    let recompresses = args.compression_format.is_some()
+        || args.compression_level.is_some()
+        || args.force_compression == Some(true);
+    let wrong = |message: &str, hint: &str| Err(Error::new(Kind::Usage, message).hint(hint));
+    if recompresses {
+        return wrong(
+            "--compression-format, --compression-level and --force-compression go with a registry only",
+            "Leave them out: other places get layers as they are here.",
+        );
+    }
+    if (args.format.is_some() || args.compress) && form != Some(FileForm::Dir) {
+        return wrong(
+            "--format and --compress go with a registry or dir: only",
+            "Leave them out: the other transports have one format each.",
+        );
+    }
+    if args.digestfile.is_some() && form == Some(FileForm::DockerArchive) {
+        return wrong(
+            "--digestfile does not go with docker-archive:, which has no manifest",
+            "Leave it out, or push to oci-archive:FILE.",
+        );
+    }
+    Ok(())
 }
 
 /// Pushes one image, with its progress.
