@@ -1,7 +1,7 @@
 //! A build cache in a directory: `type=local`.
 
-use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign};
-use crate::error::{Context, Error, Kind, Result};
+use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign, list_bytes};
+use crate::error::{Context, Kind, Result};
 use crate::image::{Digest, document};
 use crate::storage::Store;
 use crate::storage::archive::deposit::Deposit;
@@ -30,10 +30,11 @@ pub(super) struct Described {
 /// # Errors
 /// A layer that is gone, a directory that cannot be written.
 pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
+    let document = collect(store, keys)?;
+    let config = list_bytes(&document)?;
     let mut sink = Deposit::open(dir)?;
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
-    let document = collect(store, keys)?;
     let mut descriptors = Vec::new();
     for layer in &document.layers {
         let name = place(&layer.diff_id.0);
@@ -51,11 +52,6 @@ pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
         sink.file(name.unwrap_or(&place(&digest)), size, &mut bytes)?;
         Ok((digest, size))
     };
-    let config = serde_json::to_vec(&document).context(Kind::Storage, || "write the list of steps")?;
-    if config.len() as u64 > LIST_MAX {
-        let why = format!("the list of steps has {} bytes, and at most {LIST_MAX} are read", config.len());
-        return Err(Error::new(Kind::Storage, why));
-    }
     let mut manifest = Manifest::new(Family::Oci, write(None, &config)?, descriptors);
     STEPS.clone_into(&mut manifest.config.media_type);
     let (digest, size) = write(None, &manifest.bytes()?)?;
@@ -97,8 +93,7 @@ impl Source {
 mod tests {
     use super::*;
     use crate::storage::build::{StepKind, StepRecord};
-    use std::fs;
-    use std::fs::File;
+    use std::fs::{self, File};
 
     /// Steps say what they were, which may be long, and there may be many.
     #[test]
