@@ -2,8 +2,6 @@
 
 use super::{build, context, run};
 use crate::common::TestEnv;
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -31,41 +29,6 @@ fn links_of_the_context_do_not_lead_out_of_it() {
     let dir = context(&env, "context", &[("Containerfile", "FROM busybox\nCOPY up/outside /got\n")]);
     symlink("..", dir.join("up")).unwrap();
     env.coracle(["build", "--network=none"]).arg(&dir).fails(125);
-}
-
-/// A directory for a cache may come from a stranger: links in it are replaced and not followed, and nothing waits for a
-/// FIFO (attack case 02).
-#[test]
-fn case_02_caches_are_written_through_no_links() {
-    let env = TestEnv::with_images();
-    let dir = context(&env, "context", &[("Containerfile", "FROM busybox\nRUN echo x >/x\n")]);
-    let cache = env.path().join("cache");
-    let build = || {
-        let to = format!("--cache-to=type=local,dest={}", cache.display());
-        env.coracle(["build", "--network=none", &to]).arg(&dir)
-    };
-    build().ok();
-    let precious = env.file("precious", "mine");
-    let blobs = cache.join("blobs/sha256");
-    for blob in fs::read_dir(&blobs).unwrap().flatten() {
-        fs::remove_file(blob.path()).unwrap();
-        symlink(&precious, blob.path()).unwrap();
-    }
-    for name in ["index.json", "oci-layout"] {
-        fs::remove_file(cache.join(name)).unwrap();
-        mkfifo(&cache.join(name), Mode::S_IRWXU).unwrap();
-    }
-    build().ok();
-    assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
-    assert!(fs::read_dir(&blobs).unwrap().flatten().all(|blob| blob.file_type().unwrap().is_file()));
-    // Nor is the directory of the blobs another one.
-    let elsewhere = env.path().join("elsewhere");
-    fs::rename(&blobs, &elsewhere).unwrap();
-    symlink(&elsewhere, &blobs).unwrap();
-    let before = fs::read_dir(&elsewhere).unwrap().count();
-    fs::write(dir.join("Containerfile"), "FROM busybox\nRUN echo y >/x\n").unwrap();
-    build().fails(125).says("blobs/sha256");
-    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), before);
 }
 
 /// Options of mounts are the documented ones (attack case 42).
