@@ -182,7 +182,7 @@ const PATH_RULE_EXCEPTIONS: [&str; 7] = [
     "src/storage/archive/deposit.rs",
     "src/storage/archive/output.rs",
     "src/storage/archive/save.rs",
-    "src/storage/archive/steps/layout.rs",
+    "src/storage/archive/steps/directory.rs",
     "src/storage/containers/dir.rs",
     "src/storage/containers/dir/trash.rs",
     "src/storage/reset.rs",

@@ -422,6 +422,25 @@ fn a_list_of_references_is_pushed_with_what_it_refers_to() {
     refused.fails(125);
 }
 
+/// A list in a list is not taken for one of its images.
+#[test]
+fn a_list_in_a_list_is_not_pushed_elsewhere() {
+    let env = TestEnv::new();
+    let registry = shared_registry();
+    let inner = remote_index(registry, "manifest/nested");
+    let digest = format!("sha256:{}", sha256_hex(&inner));
+    let entry = json!({"mediaType": INDEX, "digest": digest, "size": inner.len()});
+    let outer = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).to_string();
+    registry.put_manifest("manifest/nested", "outer", INDEX, outer.as_bytes());
+    let outer = format!("docker://{}", registry.reference("manifest/nested", "outer"));
+    env.coracle(["manifest", "create", "--all", "list:1", &outer]).ok();
+    let elsewhere = registry.reference("manifest/nested-elsewhere", "1");
+    env.coracle(["manifest", "push", "--all", "list:1", &elsewhere]).fails(125).says("which is not copied");
+    let beside = registry.reference("manifest/nested", "beside");
+    env.coracle(["manifest", "push", "--all", "list:1", &beside]).ok();
+    assert_eq!(shown(&env, &format!("docker://{beside}"))["manifests"][0]["digest"], digest);
+}
+
 #[test]
 fn docker_has_its_own_words_for_lists() {
     let env = TestEnv::new();
