@@ -75,6 +75,7 @@ pub fn build<'a>(
 ) -> Result<Built, Stopped<'a>> {
     let mut vertices = Vertices::new(report);
     plan::supported(request)?;
+    elsewhere::writable(engine, request)?;
     if let Some(name) = &request.list {
         lists::may_be(engine.store, name)?;
     }
@@ -119,9 +120,13 @@ pub fn build<'a>(
     // They were built in another order.
     results.sort_by_key(|(job, _)| request.platforms.iter().position(|platform| *platform == job.platform));
     vertices.during("exporting to image", |vertex, report| {
-        let mut done = |what: String| report(Event::Progress { vertex, what, current: 0, total: Some(0) });
-        done("exporting layers".to_owned());
-        export::export(request, &mut results, &mut built, &mut done)?;
+        // What has no total goes on.
+        let mut told = |what: String, over: bool| {
+            report(Event::Progress { vertex, what, current: 0, total: over.then_some(0) });
+        };
+        told("exporting layers".to_owned(), true);
+        export::export(request, &mut results, &mut built, &mut told)?;
+        let mut done = |what: String| told(what, true);
         built.images.iter().for_each(|(_, id)| done(format!("writing image {id}")));
         request.names.iter().chain(&request.list).for_each(|name| done(format!("naming to {name}")));
         Ok(())

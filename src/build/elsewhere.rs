@@ -2,12 +2,14 @@
 
 use super::found::{Cache, Where};
 use super::job::Job;
-use super::request::{CachePlace, CacheTarget};
+use super::request::{BuildRequest, CachePlace, CacheTarget, Output};
+use crate::engine::Engine;
 use crate::engine::build_cache::registry;
 use crate::engine::images::enter;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::image::{ChainId, Digest, Reference};
+use crate::registry::PullRequest;
 use crate::storage::archive::{FoundCache, Source, export_cache, import_layer, layout_cache};
 use crate::storage::build::StepRecord;
 use chrono::Utc;
@@ -28,9 +30,7 @@ pub(super) fn look(job: &Job<'_>) {
         let found = match place {
             CachePlace::Local(dir) => of_directory(dir).map(Some),
             CachePlace::Registry(name) => of_registry(job, name),
-            CachePlace::Repository(name) => {
-                of_registry(job, &name.with_tag(TAG)).or_else(|_| of_registry(job, name))
-            }
+            CachePlace::Repository(name) => of_repository(job, name),
             CachePlace::Inline => Ok(None),
         };
         match found {
@@ -56,8 +56,21 @@ fn opened(dir: &Path) -> Result<Source> {
     Ok(Source::build_cache(File::open(dir).context(Kind::Usage, || "open the directory")?.into()))
 }
 
+/// A repository has a cache of its own, or in its image.
+fn of_repository(job: &Job<'_>, name: &Reference) -> Result<Option<(Where, FoundCache)>> {
+    let own = name.with_tag(TAG);
+    of_registry(job, &own).or_else(|first| {
+        of_registry(job, name).map_err(|second| {
+            let message = format!("neither it nor {own} can be used: {}", first.in_one_line());
+            Error::new(second.kind(), message).caused_by(second)
+        })
+    })
+}
+
+/// Where a name means several images, each platform takes what its own has.
 fn of_registry(job: &Job<'_>, name: &Reference) -> Result<Option<(Where, FoundCache)>> {
-    let prepared = job.engine.prepare(name, &job.request.registry_of(Some(name)))?;
+    let request = PullRequest { platform: job.platform.clone(), ..job.request.registry_of(Some(name)) };
+    let prepared = job.engine.prepare(name, &request)?;
     let found = fork::leaf::<(), _>("cache", &[], |_| registry::look(&prepared), |()| {})?;
     Ok(found.map(|found| (Where::Registry(prepared), found)))
 }
@@ -121,6 +134,27 @@ fn kept(job: &Job<'_>, step: &StepRecord) -> Result<Option<StepRecord>> {
         job.store().build_cache().put(&lock, &record)?;
     }
     Ok(Some(record))
+}
+
+/// Checks that it is known how to speak to the registries that get something: credentials, certificates, blocked names.
+///
+/// # Errors
+/// When it is not.
+pub(super) fn writable(engine: Engine<'_>, request: &BuildRequest) -> Result<()> {
+    let mut names = Vec::new();
+    for CacheTarget { place, .. } in &request.cache.to {
+        match place {
+            CachePlace::Registry(name) => names.push(name.clone()),
+            CachePlace::Repository(name) => names.push(name.with_tag(TAG)),
+            CachePlace::Local(_) | CachePlace::Inline => {}
+        }
+    }
+    for output in &request.outputs {
+        if let Output::Push { names: to, .. } = output {
+            names.extend(to.iter().cloned());
+        }
+    }
+    names.iter().try_for_each(|name| engine.prepare_push(name, &request.registry).map(drop))
 }
 
 /// Writes results of steps to other places: those of all steps, or of those alone that led to the image.

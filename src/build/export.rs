@@ -26,7 +26,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 
-/// Does with the results, one for each platform, what the request says, and notes the images. `told` hears of a push.
+/// Does with the results, one for each platform, what the request says, and notes the images. `told` hears of each part
+/// of a push when it begins, and with true when it is over.
 ///
 /// # Errors
 /// When one cannot be written.
@@ -34,7 +35,7 @@ pub(super) fn export(
     request: &BuildRequest,
     results: &mut [(Job<'_>, State)],
     built: &mut Built,
-    told: &mut dyn FnMut(String),
+    told: &mut dyn FnMut(String, bool),
 ) -> Result<()> {
     for (_, state) in results.iter_mut() {
         apply_changes(state, &request.changes);

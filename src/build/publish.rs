@@ -10,7 +10,8 @@ use crate::image::{Digest, Image, Platform, Reference};
 use crate::registry::{Event, PushEvent};
 use crate::storage::archive::{Descriptor, OutgoingForm, index_of};
 
-/// Pushes the images, which are recorded, to these names; of several platforms with an index. `told` hears what happens.
+/// Pushes the images, which are recorded, to these names; of several platforms with an index. `told` hears what
+/// begins, and with true what is over.
 ///
 /// # Errors
 /// A registry that refuses. The images stay.
@@ -19,7 +20,7 @@ pub(super) fn publish(
     results: &[(Job<'_>, State)],
     built: &mut Built,
     (names, form): (&[Reference], OutgoingForm),
-    told: &mut dyn FnMut(String),
+    told: &mut dyn FnMut(String, bool),
 ) -> Result<()> {
     let Some((first, _)) = results.first() else { return Ok(()) };
     let engine = first.engine;
@@ -38,12 +39,15 @@ pub(super) fn publish(
         index_of(entries, &request.changes.index_annotations)
     };
     for name in names {
-        told(format!("pushing layers for {name}"));
+        let layers = format!("pushing layers for {name}");
+        told(layers.clone(), false);
         let mut report = |message| {
             if let Message::Layer(PushEvent::Session(event)) = message {
                 match event {
-                    Event::Warning(text) => told(format!("warning: {text}")),
-                    Event::Waiting { why, seconds } => told(format!("{why}; trying again in {seconds} s")),
+                    Event::Warning(text) => told(format!("warning: {text}"), true),
+                    Event::Waiting { why, seconds } => {
+                        told(format!("{why}; trying again in {seconds} s"), true)
+                    }
                     _ => {}
                 }
             }
@@ -52,7 +56,8 @@ pub(super) fn publish(
             [image] => engine.push(image, name, &push, &mut report)?,
             images => engine.push_index(images, &index, name, &push, &mut report)?,
         };
-        told(format!("pushing manifest for {name}@{}", pushed.digest));
+        told(layers, true);
+        told(format!("pushing manifest for {name}@{}", pushed.digest), true);
         if let Some(list) = &built.list
             && let Err(e) = engine.store.images().note_pushed_list(list, &pushed.reference, &pushed.digest)
         {

@@ -42,7 +42,7 @@ pub struct Args {
     /// Do not shorten ids
     #[arg(long, help_heading = "Output")]
     pub no_trunc: bool,
-    /// Show the digest that each image was pulled by
+    /// Show the digest by which each image was pulled or pushed
     #[arg(long, help_heading = "Output")]
     pub digests: bool,
     /// Show the former names of each image, latest first

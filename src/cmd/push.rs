@@ -1,6 +1,6 @@
 //! `coracle push`.
 
-use super::options::pushing::pushing;
+use super::options::pushing::{PushList, push_list, pushing};
 use super::options::refused::{Never, because};
 use super::options::result_file::ResultFile;
 use super::options::source::RegistryOptions;
@@ -11,9 +11,10 @@ use crate::engine::images::tag;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::media::Compression;
-use crate::image::{FileForm, Image, Platform, Reference};
+use crate::image::{Digest, FileForm, Platform, Reference};
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::storage::compress::Recipe;
+use crate::storage::images::{Found, Instance};
 use crate::ui;
 use crate::view::Dialect;
 use destination::Destination;
@@ -42,7 +43,7 @@ pub struct Args {
     /// Push every tag of the repository
     #[arg(short, long, conflicts_with = "destination")]
     pub all_tags: bool,
-    /// Push all images of an index; no effect on a single image
+    /// Push all images of a manifest list, and the list; otherwise only what it has for this machine
     #[arg(long)]
     pub all: bool,
     /// Show no progress
@@ -127,48 +128,46 @@ fn compression(text: &str) -> Result<Compression> {
 /// # Errors
 /// An image that is not here, a destination that cannot be written, a registry that refuses.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let request = request(args)?;
-    if args.all {
-        log::warn!("--all: a name means a single image here, which is pushed");
+    if ui::docker() && args.destination.is_some() {
+        return Err(Error::new(Kind::Usage, "\"docker push\" requires exactly 1 argument")
+            .of_client()
+            .hint("Give the image the name first: coracle tag IMAGE REGISTRY/NAME:TAG"));
     }
+    let request = request(args)?;
     let digestfile =
         args.digestfile.as_deref().map(|path| ResultFile::open("--digestfile", path)).transpose()?;
     let store = super::store(env)?;
     let engine = super::store::engine(&store, env);
+    let push = Push { engine, args, request: &request };
     if args.all_tags {
         let repository: Reference = args.image.parse()?;
         let tags = engine.tags_here(&named(&repository)?)?;
         let mut digests = Vec::new();
         for tag in tags {
-            let image = engine.store.images().need(&tag.to_string())?;
-            digests.push(push(engine, args, &request, &image, &tag)?.digest.to_string());
+            let found = engine.store.images().need_any(&tag.to_string())?;
+            digests.push(push.to(&push.meant(found)?, &tag)?.digest.to_string());
         }
         digestfile.map(|file| file.write(&digests.join("\n"))).transpose()?;
         return Ok(ExitCode::SUCCESS);
     }
     let missing = || phrases::no_image_to_push(&args.image).hint("List the images: coracle images");
-    let image = engine.store.images().find(&args.image)?.ok_or_else(missing)?;
-    if let Some(platform) = args.platform.as_ref().filter(|platform| !is_for(&image, platform)) {
-        let (os, arch) = (&image.config.os, &image.config.architecture);
-        let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
-        return Err(Error::new(Kind::NotFound, message));
+    let found = engine.store.images().find_any(&args.image)?.ok_or_else(missing)?;
+    if let Some(digest) = push.locally()? {
+        digestfile.zip(digest).map(|(file, digest)| file.write(digest.as_str())).transpose()?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let to = match &args.destination {
-        None => own_name(&args.image, &image)?,
-        Some(Destination::Registry(name)) => named(name)?,
-        Some(Destination::Stored(name)) => {
-            tag::tag(&store, &args.image, std::slice::from_ref(name))?;
-            digestfile.map(|file| file.write(image.manifest.as_str())).transpose()?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Some(Destination::File(to)) => {
-            let request = FileRequest { family: request.form.family, compress: args.compress };
-            let digest = engine.push_to_file(&image, to, request)?;
-            digestfile.zip(digest).map(|(file, digest)| file.write(digest.as_str())).transpose()?;
-            return Ok(ExitCode::SUCCESS);
-        }
+    let own = match &found {
+        Found::Image(image) => image.reference.as_ref(),
+        Found::List(list) => list.reference.as_ref(),
     };
-    let pushed = push(engine, args, &request, &image, &to)?;
+    let to = match &args.destination {
+        Some(Destination::Registry(name)) => named(name)?,
+        _ => own_name(&args.image, own)?,
+    };
+    if ui::docker() && !args.quiet && to.tag().is_none() && to.digest().is_none() {
+        ui::out("Using default tag: latest\n")?;
+    }
+    let pushed = push.to(&push.meant(found)?, &to)?;
     digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -222,27 +221,85 @@ fn check_destination(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Pushes one image, with its progress.
-fn push(
-    engine: Engine<'_>,
-    args: &Args,
-    request: &PushRequest,
-    image: &Image,
-    to: &Reference,
-) -> Result<Pushed> {
-    let dialect = super::dialect();
-    let docker = dialect == Dialect::Docker;
-    if docker && !args.quiet {
-        ui::out(&format!("The push refers to repository [{}]\n", to.repository()))?;
+/// What is asked for.
+struct Push<'a> {
+    engine: Engine<'a>,
+    args: &'a Args,
+    request: &'a PushRequest,
+}
+
+impl Push<'_> {
+    /// Pushes to a place of this machine, if that is the destination; gives the digest of the manifest there, if there
+    /// is one. Of a list this is its image for this machine.
+    fn locally(&self) -> Result<Option<Option<Digest>>> {
+        let (args, store) = (self.args, self.engine.store);
+        match &args.destination {
+            None | Some(Destination::Registry(_)) => Ok(None),
+            Some(Destination::Stored(name)) => {
+                tag::tag(store, &args.image, std::slice::from_ref(name))?;
+                Ok(Some(Some(store.images().need(&args.image)?.manifest)))
+            }
+            Some(Destination::File(to)) => {
+                let request = FileRequest { family: self.request.form.family, compress: args.compress };
+                let image = store.images().need(&args.image)?;
+                self.engine.push_to_file(&image, to, request).map(Some)
+            }
+        }
     }
-    let pushed = pushing(args.quiet, dialect, |report| engine.push(image, to, request, report))?;
-    if docker && args.quiet {
-        ui::out(&format!("{to}\n"))?;
-    } else if docker {
-        let tag = to.tag_or_latest().unwrap_or_default();
-        ui::out(&format!("{tag}: digest: {} size: {}\n", pushed.digest, pushed.size))?;
+
+    /// What of a name's meaning is pushed. Of a list this is what it has for a platform, unless all of it is asked for
+    /// or its image for this machine is not here (podman-push(1)); docker pushes lists whole.
+    fn meant(&self, found: Found) -> Result<Found> {
+        let (args, images) = (self.args, self.engine.store.images());
+        match (found, &args.platform) {
+            (Found::Image(image), Some(platform)) if !is_for(&image, platform) => {
+                let (os, arch) = (&image.config.os, &image.config.architecture);
+                let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
+                Err(Error::new(Kind::NotFound, message))
+            }
+            (Found::List(list), Some(platform)) => {
+                let image = images.instance(&list, Some(platform))?.need(&list.called())?;
+                Ok(Found::Image(Box::new(image)))
+            }
+            (Found::List(list), None) if !args.all && !ui::docker() => match images.instance(&list, None) {
+                Ok(Instance::Here(image)) => {
+                    let name = list.called();
+                    log::warn!(
+                        "{name} is a manifest list, and only its image for this machine is pushed; to push all of it: \
+                         coracle push --all {name}"
+                    );
+                    Ok(Found::Image(image))
+                }
+                _ => Ok(Found::List(list)),
+            },
+            (found, _) => Ok(found),
+        }
     }
-    Ok(pushed)
+
+    /// Pushes it to a name, with its progress.
+    fn to(&self, what: &Found, to: &Reference) -> Result<Pushed> {
+        let (args, dialect) = (self.args, super::dialect());
+        let docker = dialect == Dialect::Docker;
+        if docker && !args.quiet {
+            ui::out(&format!("The push refers to repository [{}]\n", to.repository()))?;
+        }
+        let pushed = match what {
+            Found::Image(image) => {
+                pushing(args.quiet, dialect, |report| self.engine.push(image, to, self.request, report))?
+            }
+            Found::List(list) => {
+                let wanted = PushList { list: &list.id, to, images: true, family: self.request.form.family };
+                push_list(self.engine, &wanted, self.request, args.quiet, dialect)?
+            }
+        };
+        if docker && args.quiet {
+            ui::out(&format!("{to}\n"))?;
+        } else if docker {
+            let tag = to.tag_or_latest().unwrap_or_default();
+            ui::out(&format!("{tag}: digest: {} size: {}\n", pushed.digest, pushed.size))?;
+        }
+        Ok(pushed)
+    }
 }
 
 /// A name with its registry: docker.io where none is written.
@@ -250,14 +307,14 @@ fn named(name: &Reference) -> Result<Reference> {
     Ok(if name.registry().is_some() { name.clone() } else { name.qualify("docker.io") })
 }
 
-/// Where an image goes that is pushed by its own name.
-fn own_name(text: &str, image: &Image) -> Result<Reference> {
+/// Where goes what is pushed by its own name.
+fn own_name(text: &str, found: Option<&Reference>) -> Result<Reference> {
     let no_registry = || {
         Error::new(Kind::Usage, format!("{text} names no registry to push to"))
             .hint(format!("Name it: coracle push {text} REGISTRY/NAME:TAG"))
     };
     let written: Option<Reference> = text.parse().ok();
-    match (&image.reference, written) {
+    match (found, written) {
         (None, _) | (_, None) => Err(no_registry()),
         (Some(_), Some(written)) if written.registry().is_some() => Ok(written),
         // What docker calls so is in its own registry, wherever it is here.

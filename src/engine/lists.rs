@@ -5,7 +5,7 @@ mod source;
 pub mod inspect;
 pub mod push;
 
-pub use source::{Entry, Source};
+pub use source::{Entry, Lookup, Source};
 
 use crate::engine::Engine;
 use crate::engine::images::pull::Message;
@@ -31,6 +31,8 @@ pub struct CreateRequest<'a> {
     pub amend: bool,
     /// What it says about the whole.
     pub annotations: &'a BTreeMap<String, String>,
+    /// Where names of images are looked up.
+    pub lookup: Lookup,
     /// How to talk to registries.
     pub registry: &'a PullRequest,
 }
@@ -154,7 +156,8 @@ impl Engine<'_> {
             Some(found) if !request.amend => return Err(taken_by(&name, found.id())),
             _ => {}
         }
-        let entries = source::entries(self, request.images, request.all, request.registry, report)?;
+        let entries =
+            source::entries(self, request.images, request.all, request.lookup, request.registry, report)?;
         let id = put(self.store, &name, entries, request.annotations, request.amend)?;
         Ok((id, name))
     }
@@ -172,7 +175,7 @@ impl Engine<'_> {
         report: &mut dyn FnMut(Message),
     ) -> Result<Digest> {
         find(self.store, list)?;
-        let mut entries = source::entries(self, images, all, registry, report)?;
+        let mut entries = source::entries(self, images, all, Lookup::StoreFirst, registry, report)?;
         entries.iter_mut().for_each(|entry| annotation.apply(&mut entry.entry));
         let lock = self.store.shared()?;
         let list = find(self.store, list)?;
@@ -311,6 +314,10 @@ pub fn remove_entries(store: &Store, list: &str, entries: &[String]) -> Result<D
 /// # Errors
 /// A list that is not there; an image.
 pub fn delete(store: &Store, list: &str) -> Result<Vec<Removed>> {
+    if store.images().find_to_remove(list)?.is_none() {
+        return Err(phrases::no_list_to_remove(list)
+            .hint("See which lists there are: coracle images --filter manifest=true"));
+    }
     find_to_remove(store, list)?;
     remove::remove(store, list, How { list_alone: true, ..How::default() })
 }

@@ -49,6 +49,14 @@ phrases! {
     no_list(name: &str) NotFound,
         "{name}: image not known",
         "no such manifest: {name}", of_client;
+    /// A list is to get a list; podman takes one of its images instead.
+    is_list(name: &str, whole: &str) Usage,
+        "{whole}: image is a manifest list",
+        "{name} is a manifest list", of_client;
+    /// As [`no_list`], when it is to be removed.
+    no_list_to_remove(name: &str) NotFound,
+        "{name}: image not known",
+        "No such manifest: {name}", of_client;
     /// As [`no_image`], when it is to be pushed.
     no_image_to_push(name: &str) NotFound,
         "{name}: image not known",
@@ -197,10 +205,10 @@ phrases! {
     no_repository(tag: &str, name: &str) NotFound,
         "reading manifest {tag} in {name}: manifest unknown: repository name not known to registry",
         "pull access denied for {name}, repository does not exist or may require 'docker login': manifest unknown";
-    /// A repository has no such tag.
-    no_manifest(tag: &str, name: &str) NotFound,
+    /// A repository has no such tag or digest; `whole` is the name with it.
+    no_manifest(tag: &str, name: &str, whole: &str) NotFound,
         "reading manifest {tag} in {name}: manifest unknown",
-        "manifest for {name}:{tag} not found: manifest unknown";
+        "manifest for {whole} not found: manifest unknown";
     /// A name of an image has capital letters.
     not_lower_case(text: &str) Usage,
         "{text:?}: invalid reference format: repository name must be lowercase",

@@ -464,9 +464,11 @@ impl Session {
             _ => {}
         }
         let wanted = reference.digest().map(Digest::as_str).or(reference.tag_or_latest()).unwrap_or_default();
+        let separator = if reference.digest().is_some() { '@' } else { ':' };
+        let whole = format!("{repository}{separator}{wanted}");
         let error = match repository_unknown {
             true => phrases::no_repository(wanted, &repository),
-            false => phrases::no_manifest(wanted, &repository),
+            false => phrases::no_manifest(wanted, &repository, &whole),
         };
         error.hint("Check the name and the tag.")
     }

@@ -72,6 +72,8 @@ pub struct NewImage<'a> {
     pub names: &'a [Reference],
     /// The digest of the index the manifest was chosen from, if it came from one.
     pub index: Option<&'a Digest>,
+    /// Whether a registry has it under these names: it was pulled.
+    pub from_registry: bool,
 }
 
 /// An image in a listing.
@@ -81,8 +83,10 @@ pub struct Listed {
     pub image: Image,
     /// Its names, sorted; empty for a dangling image.
     pub names: Vec<Reference>,
-    /// `repository@digest` of everything it was pulled as.
+    /// `repository@digest` of everything it was named, pulled and pushed as; those of registries first.
     pub digests: Vec<String>,
+    /// Those of them that a registry has or had; the latest first.
+    pub remote: Vec<String>,
     /// The names it has had, those that it has now before the others; the latest first.
     pub history: Vec<String>,
     /// When it was made, or else added.
@@ -104,6 +108,22 @@ impl Listed {
     pub fn tags(&self) -> Vec<String> {
         let names = self.names.iter().filter(|name| name.digest().is_none());
         names.map(ToString::to_string).collect()
+    }
+
+    /// The digest that a registry has the image as under a name: what was last pulled from its repository or pushed to
+    /// it. `None` if it never was.
+    pub fn digest_of(&self, name: &Reference) -> Option<&str> {
+        let repository = name.repository();
+        let all = self.remote.iter().filter_map(|digest| digest.split_once('@'));
+        all.into_iter().find(|(there, _)| *there == repository).map(|(_, digest)| digest)
+    }
+
+    /// The digest of the image's manifest under a name, its first one for `None`: that of the manifest here, unless a
+    /// registry has another one only, as layers were compressed on their way.
+    pub fn manifest_of(&self, name: Option<&Reference>) -> &str {
+        let (name, here) = (name.or(self.names.first()), self.image.manifest.as_str());
+        let there = |name: &&Reference| self.remote.contains(&format!("{}@{here}", name.repository()));
+        name.filter(|name| !there(name)).and_then(|name| self.digest_of(name)).unwrap_or(here)
     }
 
     /// Whether it has no name, and no list has it.
@@ -178,11 +198,13 @@ impl Images {
                     }
                 };
             }
+            let (digests, remote) = known_digests(found.digests, found.remote);
             all.push(Listed {
                 is_list: false,
                 lists: lists.remove(&image.id).unwrap_or_default(),
                 image,
-                digests: found.digests,
+                digests,
+                remote,
                 history: in_use_first(found.history, &names),
                 names,
                 created,
@@ -263,6 +285,13 @@ fn in_use_first(history: Vec<String>, names: &[Reference]) -> Vec<String> {
         history.into_iter().partition(|name| now.contains(name));
     names.extend(former);
     names
+}
+
+/// All digests of a record, those of registries first; and these.
+fn known_digests(digests: Vec<String>, remote: Option<Vec<String>>) -> (Vec<String>, Vec<String>) {
+    let remote = remote.unwrap_or_else(|| digests.clone());
+    let others = digests.into_iter().filter(|digest| !remote.contains(digest));
+    (remote.iter().cloned().chain(others).collect(), remote)
 }
 
 /// Fills in how much each image shares with others.

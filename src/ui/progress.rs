@@ -22,27 +22,33 @@ enum Sink {
 
 /// The progress of one command.
 #[derive(Debug)]
-pub struct Progress(Sink);
+pub struct Progress {
+    sink: Sink,
+    /// Whether something was drawn, so that the cursor is behind it.
+    drawn: Cell<bool>,
+}
 
 impl Progress {
     /// Bars when standard error is a terminal that can move its cursor, else lines; nothing when `quiet`.
     pub fn new(quiet: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        Progress(if quiet {
+        let sink = if quiet {
             Sink::Nowhere
         } else if std::io::stderr().is_terminal() && !dumb {
             Sink::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)))
         } else {
             Sink::Lines
-        })
+        };
+        Progress { sink, drawn: Cell::new(false) }
     }
 
     /// A part of the work with its name and size in bytes; without a size it shows only what is done.
     pub fn bar(&self, name: &str, total: Option<u64>) -> Bar {
-        let shown = match &self.0 {
+        let shown = match &self.sink {
             Sink::Bars(all) => {
                 let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
                 bar.set_style(style(total.is_some()));
+                self.drawn.set(true);
                 bar.set_prefix(name.to_owned());
                 let bar = all.add(bar);
                 // Shown before its first byte has come.
@@ -57,7 +63,7 @@ impl Progress {
 
     /// Whether there are bars.
     pub fn has_bars(&self) -> bool {
-        matches!(self.0, Sink::Bars(_))
+        matches!(self.sink, Sink::Bars(_))
     }
 
     /// As [`Progress::bar`], for a part that has no line where there are no bars: its owner says what there is to say.
@@ -72,11 +78,23 @@ impl Progress {
     /// Says one line, above the bars when there are any.
     pub fn note(&self, line: &str) {
         let line = &*printable(line);
-        match &self.0 {
+        match &self.sink {
             // If standard error cannot be written, there is no way to report it.
-            Sink::Bars(all) => drop(all.println(line)),
+            Sink::Bars(all) => {
+                self.drawn.set(true);
+                drop(all.println(line));
+            }
             Sink::Lines => say(line),
             Sink::Nowhere => {}
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// Whatever comes next begins a line of its own.
+    fn drop(&mut self) {
+        if self.has_bars() && self.drawn.get() {
+            say("");
         }
     }
 }
@@ -102,7 +120,8 @@ impl Bar {
         let now = Instant::now();
         if self.drawn.get().is_none_or(|last| now - last >= PERIOD) {
             self.drawn.set(Some(now));
-            bar.set_position(done);
+            // What is compressed on its way may come out larger than it was.
+            bar.set_position(bar.length().map_or(done, |all| done.min(all)));
         }
     }
 
@@ -212,7 +231,8 @@ mod tests {
     fn bars_show_name_sizes_and_how_it_ended() {
         let term = Recorder::default();
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        let progress = Progress(Sink::Bars(MultiProgress::with_draw_target(target)));
+        let sink = Sink::Bars(MultiProgress::with_draw_target(target));
+        let progress = Progress { sink, drawn: Cell::new(false) };
         let bar = progress.bar("0123456789ab", Some(2_000_000));
         bar.set(500_000);
         let drawn = term.take();
@@ -220,6 +240,9 @@ mod tests {
         assert!(drawn.contains("500kB/2MB"), "{drawn}");
         bar.set(500_001);
         assert_eq!(term.take(), "", "drawn again within the period");
+        std::thread::sleep(PERIOD);
+        bar.set(2_100_000);
+        assert!(term.take().contains("2MB/2MB"), "no more than all");
         progress.note("a note");
         assert!(term.take().contains("a note"));
         bar.finish("done");

@@ -58,14 +58,11 @@ impl Row<'_> {
     fn docker_fields(&self) -> Value {
         let image = self.image;
         let repository = self.repository();
-        let named =
-            |digest: &&String| digest.strip_prefix(&repository).is_some_and(|rest| rest.starts_with('@'));
-        let digest = image.digests.iter().find(named).and_then(|digest| digest.split_once('@'));
         json!({
             "Containers": "N/A",
             "CreatedAt": time::go_utc(image.created),
             "CreatedSince": time::ago(image.created),
-            "Digest": digest.map_or("<none>", |(_, digest)| digest),
+            "Digest": self.name.and_then(|name| image.digest_of(name)).unwrap_or("<none>"),
             "ID": self.id(),
             "Repository": short_image_name(&repository),
             "SharedSize": "N/A",
@@ -87,7 +84,7 @@ impl Row<'_> {
             "Id": image.image.id.hex(),
             "Repository": self.repository(),
             "Tag": self.tag(),
-            "Digest": image.image.manifest.as_str(),
+            "Digest": image.manifest_of(self.name),
             "CreatedSince": time::ago(image.created),
             "CreatedAt": time::go_utc(image.created),
             "CreatedTime": time::go_utc(image.created),
@@ -131,7 +128,7 @@ impl Row<'_> {
             "Dangling": image.is_dangling(),
             "ReadOnly": image.read_only,
             "Arch": config.architecture,
-            "Digest": image.image.manifest.as_str(),
+            "Digest": image.manifest_of(self.name),
             "History": image.history,
             "IsManifestList": image.is_list,
             "Names": self.names(),

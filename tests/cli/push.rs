@@ -209,6 +209,58 @@ fn docker_has_its_own_words() {
     let missing = env.called("docker", ["push", "nothing"]).run();
     assert_eq!(missing.code, 1, "{missing}");
     missing.says("An image does not exist locally with the tag: nothing");
+    env.called("docker", ["push", &name, "other:1"])
+        .fails(1)
+        .says("\"docker push\" requires exactly 1 argument");
+    env.coracle(["tag", &name, &repository]).ok();
+    let latest = env.called("docker", ["push", &repository]).ok();
+    assert_eq!(latest.lines()[..2], ["Using default tag: latest", lines[0].as_str()], "{latest}");
+    let none = format!("{repository}@sha256:{}", "a".repeat(64));
+    env.called("docker", ["pull", &none]).fails(1).says(&format!("manifest for {none} not found"));
+}
+
+/// What scripts pin a deployment by must be what others can pull.
+#[test]
+fn one_digest_is_told_for_a_name_and_it_is_the_registrys() {
+    let (env, registry) = (TestEnv::with_images(), Registry::start());
+    let (name, repository) =
+        (registry.reference("push/pin", "1"), format!("{}/push/pin", registry.address()));
+    built(&env, &name);
+    env.coracle(["tag", &name, "other:1"]).ok();
+    let told = |who: &str, words: &[&str]| env.called(who, words).ok().text().to_owned();
+    let digests = ["image", "inspect", "-f", "{{json .RepoDigests}}", &name];
+    let listed = |who: &str, name: &str| told(who, &["images", "--format={{.Digest}}", name]);
+    let own = told("coracle", &["image", "inspect", "-f", "{{.Digest}}", &name]);
+    assert_eq!(told("docker", &digests), "[]");
+    assert_eq!(
+        (listed("docker", &repository), listed("coracle", &repository)),
+        ("<none>".into(), own.clone())
+    );
+    told("docker", &["push", "-q", &name]);
+    let digest = format!("sha256:{}", sha256_hex(&manifest(&registry, "push/pin", "1")));
+    assert_ne!(digest, own);
+    let pin = format!("{repository}@{digest}");
+    assert_eq!(told("docker", &digests), format!("[{pin:?}]"));
+    let all: Vec<String> = serde_json::from_str(&told("coracle", &digests)).unwrap();
+    assert_eq!(all[0], pin);
+    for who in ["docker", "coracle"] {
+        assert_eq!(listed(who, &repository), digest, "{who}");
+    }
+    assert_eq!(told("coracle", &["image", "inspect", "-f", "{{.Digest}}", &name]), digest);
+    assert_eq!((listed("docker", "other"), listed("coracle", "other")), ("<none>".into(), own.clone()));
+    // Another machine, and this one again.
+    let other = TestEnv::new();
+    other.called("docker", ["pull", "-q", &pin]).ok();
+    told("docker", &["pull", "-q", &name]);
+    assert_eq!((told("docker", &digests), listed("docker", &repository)), (format!("[{pin:?}]"), digest));
+    // A record of an older coracle does not tell them apart.
+    let id = told("coracle", &["image", "inspect", "-f", "{{.Id}}", &name]);
+    let record = env.root().join("images").join(id);
+    let mut old: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    old.as_object_mut().unwrap().remove("remote");
+    std::fs::write(&record, old.to_string()).unwrap();
+    assert!(told("docker", &digests).contains(&pin));
+    assert!(told("docker", &digests).contains("other@"));
 }
 
 #[test]

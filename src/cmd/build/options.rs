@@ -125,8 +125,8 @@ pub struct ResultArgs {
     /// Write ids and names of the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
-    /// Platforms to build for, such as linux/arm64; several make an index in -o type=oci, and separate images in the store.
-    /// RUN needs an emulator for foreign ones
+    /// Platforms to build for, such as linux/arm64; several make a manifest list under the name of --tag, and separate
+    /// images without it. RUN needs an emulator for foreign ones
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',', conflicts_with_all = ["arch", "os", "variant"],
           value_parser = platform)]
     pub platform: Vec<Platform>,

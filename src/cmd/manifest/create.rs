@@ -3,7 +3,7 @@
 use super::entry::annotation;
 use crate::cmd::options::pulling::pulling;
 use crate::cmd::options::source::RegistryOptions;
-use crate::engine::lists::{CreateRequest, Source};
+use crate::engine::lists::{CreateRequest, Lookup, Source};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::{Platform, Reference};
@@ -57,6 +57,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         all: args.all,
         amend: args.amend,
         annotations: &args.annotation.iter().cloned().collect(),
+        lookup: if ui::docker() { Lookup::RegistryFirst } else { Lookup::StoreFirst },
         registry: &request(&args.registry, args.insecure),
     };
     let (id, name) = pulling(true, |report| engine.create_list(&request, report))?;

@@ -4,7 +4,7 @@ use crate::cmd::options::pulling::pulling;
 use crate::cmd::options::source::RegistryOptions;
 use crate::engine::Engine;
 use crate::engine::lists::{self, inspect::Inspected};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::Platform;
 use crate::registry::PullRequest;
@@ -43,7 +43,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let text = pulling(true, |report| match args.names.as_slice() {
         [list, entry] => {
             lists::find(&store, list)?;
-            let whole = engine.inspect_list(list, &request, report)?;
+            let whole = engine.inspect_list(list, false, &request, report)?;
             let digest = lists::entry(&store, list, entry)?;
             let entries = engine.inspect_entries(&whole, &request, report)?;
             let found = entries.into_iter().find(|found| found.digest == digest);
@@ -52,13 +52,22 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             shown(engine, &found, args, &request, report)
         }
         [name, ..] => {
-            let found = engine.inspect_list(name, &request, report)?;
+            let found =
+                engine.inspect_list(name, ui::docker(), &request, report).map_err(|e| missing(name, e))?;
             shown(engine, &found, args, &request, report)
         }
         [] => Ok(String::new()),
     })?;
     ui::out(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Docker has one sentence for whatever is not there, and scripts look for it.
+fn missing(name: &str, error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound if ui::docker() => phrases::no_list(name).hint("Check the name and the tag."),
+        _ => error,
+    }
 }
 
 fn shown(

@@ -1,7 +1,6 @@
 //! `coracle manifest push`.
 
-use crate::cmd::options::pulling::pulling;
-use crate::cmd::options::pushing::pushing;
+use crate::cmd::options::pushing::{PushList, push_list};
 use crate::cmd::options::refused::{Never, because};
 use crate::cmd::options::result_file::ResultFile;
 use crate::cmd::options::source::RegistryOptions;
@@ -134,13 +133,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         None => own_name(&args.list, &list)?,
     };
     let quiet = args.quiet || ui::docker();
-    let gathered = pulling(quiet, |report| {
-        engine.gather_list(list.id.as_str(), &to, args.all, &request.registry, report)
-    })?;
-    let pushed =
-        pushing(quiet, Dialect::Podman, |report| engine.push_list(&gathered, &to, &request, family, report));
-    engine.release(&gathered);
-    let pushed = pushed?;
+    let wanted = PushList { list: &list.id, to: &to, images: args.all, family };
+    let pushed = push_list(engine, &wanted, &request, quiet, Dialect::Podman)?;
     digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;
     if args.rm || args.purge {
         lists::delete(&store, &args.list)?;

@@ -16,9 +16,10 @@ pub fn pulling<T>(quiet: bool, work: impl FnOnce(&mut dyn FnMut(Message)) -> T) 
 #[derive(Debug)]
 struct Show {
     quiet: bool,
+    /// They end before the progress does.
+    bars: Vec<Option<Bar>>,
     /// Made with the first message: an image that is here shows nothing.
     progress: OnceCell<Progress>,
-    bars: Vec<Option<Bar>>,
     present: Vec<bool>,
 }
 

@@ -1,8 +1,12 @@
 //! The progress of a push, in podman's words on standard error or in docker's on standard output.
 
-use crate::engine::images::push::{Layer, Message};
+use super::pulling::pulling;
+use crate::engine::Engine;
+use crate::engine::images::push::{Layer, Message, PushRequest, Pushed};
 use crate::error::Result;
+use crate::image::{Digest, Reference};
 use crate::registry::{Event, PushEvent};
+use crate::storage::archive::Family;
 use crate::ui;
 use crate::ui::progress::{Bar, Progress};
 use crate::view::Dialect;
@@ -24,14 +28,49 @@ pub fn pushing<T>(
     Ok(done)
 }
 
+/// A list to be pushed.
+#[derive(Debug)]
+pub struct PushList<'a> {
+    /// Its id.
+    pub list: &'a Digest,
+    /// Where it goes; with a registry.
+    pub to: &'a Reference,
+    /// Whether its images go too; else they are there.
+    pub images: bool,
+    /// The form that the list gets, if not that which it has.
+    pub family: Option<Family>,
+}
+
+/// Pushes a list with progress, unless `quiet`.
+///
+/// # Errors
+/// An image that is not to be had, a registry that refuses, and that standard output is closed.
+pub fn push_list(
+    engine: Engine<'_>,
+    wanted: &PushList<'_>,
+    request: &PushRequest,
+    quiet: bool,
+    dialect: Dialect,
+) -> Result<Pushed> {
+    let gathered = pulling(quiet || dialect == Dialect::Docker, |report| {
+        engine.gather_list(wanted.list.as_str(), wanted.to, wanted.images, &request.registry, report)
+    })?;
+    let pushed = pushing(quiet, dialect, |report| {
+        engine.push_list(&gathered, wanted.to, request, wanted.family, report)
+    });
+    engine.release(&gathered);
+    pushed
+}
+
 /// Turns messages of a push into bars and lines.
 struct Show {
     quiet: bool,
     dialect: Dialect,
     /// There are no bars.
     lines: bool,
-    progress: Progress,
+    /// They end before the progress does.
     layers: Vec<Option<(Layer, Bar)>>,
+    progress: Progress,
     /// Whether standard output takes what is written.
     written: Result<()>,
 }

@@ -79,7 +79,7 @@ impl Engine<'_> {
                 .hint("Leave out the tag with --all-tags."));
         }
         let wanted = repository.repository();
-        let images = self.store.images().list()?;
+        let images = self.store.images().list_with_lists()?;
         let names = images.into_iter().flat_map(|listed| listed.names);
         let mut tags: Vec<Reference> =
             names.filter(|name| name.digest().is_none() && name.repository() == wanted).collect();

@@ -6,7 +6,7 @@ use crate::engine::images::pull::Message;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::index::is_index;
 use crate::image::{Digest, Image, Index, PlatformOf, Reference};
-use crate::registry::PullRequest;
+use crate::registry::{PullRequest, RemoteDocument};
 use crate::storage::archive::Manifest;
 use crate::storage::images::{Found, List};
 
@@ -32,15 +32,29 @@ impl Inspected {
     }
 }
 
+impl From<RemoteDocument> for Inspected {
+    fn from(remote: RemoteDocument) -> Inspected {
+        Inspected {
+            reference: Some(remote.reference),
+            digest: remote.digest,
+            media_type: remote.media_type,
+            platform: None,
+            text: remote.text,
+        }
+    }
+}
+
 impl Engine<'_> {
     /// What a name means: a list of the store, what a registry has, or an image of the store, in this order; an image
-    /// without a name in a registry is that.
+    /// without a name in a registry is that. With `pushed`, what a registry has comes before a list with images that were
+    /// made here: it has other digests there, as layers are compressed on their way.
     ///
     /// # Errors
     /// When nothing is called so.
     pub fn inspect_list(
         &self,
         text: &str,
+        pushed: bool,
         registry: &PullRequest,
         report: &mut dyn FnMut(Message),
     ) -> Result<Inspected> {
@@ -50,7 +64,16 @@ impl Engine<'_> {
             Some(_) => None,
         };
         let image = match here {
-            Some(Found::List(list)) => return of_list(&list),
+            Some(Found::List(list)) => {
+                let made_here = list.parts.iter().any(|part| part.source.is_none());
+                let name = list.reference.as_ref().filter(|name| name.registry() != Some("localhost"));
+                return match name.filter(|_| pushed && made_here) {
+                    Some(name) => document(self, (name, false), registry, report)
+                        .map(Inspected::from)
+                        .or_else(|_| of_list(&list)),
+                    None => of_list(&list),
+                };
+            }
             Some(Found::Image(image)) => Some(image),
             None => None,
         };
@@ -67,13 +90,7 @@ impl Engine<'_> {
             (Err(_), Some(image)) => return self.of_image(&image),
             (Err(e), None) => return Err(e),
         };
-        Ok(Inspected {
-            reference: Some(remote.reference),
-            digest: remote.digest,
-            media_type: remote.media_type,
-            platform: None,
-            text: remote.text,
-        })
+        Ok(remote.into())
     }
 
     /// The manifests that an index names, each as the store or its registry has it.

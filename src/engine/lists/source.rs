@@ -117,6 +117,44 @@ fn platform(config: &ImageConfig) -> PlatformOf {
     }
 }
 
+/// Where names of images are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// In the store, then in a registry.
+    StoreFirst,
+    /// In a registry, then in the store; what is a list there is refused, as docker does.
+    RegistryFirst,
+}
+
+/// The entry for an image that a registry has under a name; `None` when it is the store that knows more: the name is of
+/// no registry, an id, or one that the registry does not have and the store does.
+fn in_registry(
+    engine: &Engine<'_>,
+    text: &str,
+    request: &PullRequest,
+    report: &mut dyn FnMut(Message),
+) -> Result<Option<Entry>> {
+    let here = engine.store.images().find_any(text)?;
+    let name = match &here {
+        Some(Found::Image(image)) => image.reference.clone(),
+        Some(Found::List(list)) => return Err(phrases::is_list(text, &list.called())),
+        None => text.parse::<Reference>().ok().filter(|_| !is_id(text)),
+    };
+    let Some(name) = name.filter(|name| name.registry() != Some("localhost")) else { return Ok(None) };
+    let found = match document(engine, (&name, true), request, report) {
+        Ok(found) => found,
+        Err(_) if here.is_some() => return Ok(None),
+        Err(error) if error.kind() == Kind::NotFound => {
+            return Err(phrases::no_list(text).hint("Check the name and the tag."));
+        }
+        Err(error) => return Err(error),
+    };
+    match is_index(&found.media_type) {
+        true => Err(phrases::is_list(text, &found.reference.to_string())),
+        false => entries_of(engine, found, false, request).map(|entries| entries.into_iter().next()),
+    }
+}
+
 /// The entries for images; of one that is a list, with `all` everything that it has.
 ///
 /// # Errors
@@ -125,11 +163,18 @@ pub(super) fn entries(
     engine: &Engine<'_>,
     images: &[Source],
     all: bool,
+    first: Lookup,
     request: &PullRequest,
     report: &mut dyn FnMut(Message),
 ) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for image in images {
+        if let (Source::Any(text), Lookup::RegistryFirst) = (image, first)
+            && let Some(entry) = in_registry(engine, text, request, report)?
+        {
+            entries.push(entry);
+            continue;
+        }
         let (text, found) = match image {
             Source::Any(text) | Source::Store(text) => (text, engine.store.images().find_any(text)?),
             Source::Registry(name) => {
@@ -177,6 +222,15 @@ fn remote(
     report: &mut dyn FnMut(Message),
 ) -> Result<Vec<Entry>> {
     let found = document(engine, (name, true), request, report)?;
+    entries_of(engine, found, all, request)
+}
+
+fn entries_of(
+    engine: &Engine<'_>,
+    found: RemoteDocument,
+    all: bool,
+    request: &PullRequest,
+) -> Result<Vec<Entry>> {
     let name = found.reference.to_string();
     let part = |digest: &Digest| {
         let here = engine.store.images().find(&found.reference.with_digest(digest.clone()).to_string());

@@ -324,8 +324,14 @@ fn bring_once(
     let lock = store.shared()?;
     store.layers().commit(&lock, stack)?;
     failpoint::reach("load.committed");
-    let new =
-        NewImage { manifest: &manifest, media_type, config: &image.config, names: &image.names, index: None };
+    let new = NewImage {
+        manifest: &manifest,
+        media_type,
+        config: &image.config,
+        names: &image.names,
+        index: None,
+        from_registry: false,
+    };
     store.images().record(&lock, &new)?;
     report(Progress::Image(image.id.clone()));
     Ok(loaded())

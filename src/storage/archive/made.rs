@@ -184,7 +184,14 @@ pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
     store.layers().commit(&lock, stack)?;
     failpoint::reach("make.committed");
     let media_type = make.family.manifest();
-    let new = NewImage { manifest: &manifest, media_type, config: &bytes, names: make.names, index: None };
+    let new = NewImage {
+        manifest: &manifest,
+        media_type,
+        config: &bytes,
+        names: make.names,
+        index: None,
+        from_registry: false,
+    };
     store.images().record(&lock, &new)
 }
 
@@ -225,7 +232,14 @@ pub fn record_image(store: &Store, lock: &SharedLock, image: RecordImage<'_>) ->
     );
     let (config, manifest) = documents(&config, image.family, layers, image.annotations)?;
     let media_type = image.family.manifest();
-    let new = NewImage { manifest: &manifest, media_type, config: &config, names: image.names, index: None };
+    let new = NewImage {
+        manifest: &manifest,
+        media_type,
+        config: &config,
+        names: image.names,
+        index: None,
+        from_registry: false,
+    };
     store.images().record(lock, &new)
 }
 

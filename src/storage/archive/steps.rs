@@ -7,7 +7,6 @@
 //! cache takes its word for what the step comes to, as with an image; so only a step that is asked for by its key is
 //! taken. That layers are what they are called is verified.
 
-mod directory;
 mod layout;
 mod remote;
 

@@ -6,6 +6,7 @@
 //! has it keeps `prune` and `rmi` from taking it. The directory is made with the first list.
 
 use super::found::{Found, Instance, List};
+use super::known_digests;
 use super::records::{ListRecord, ManifestRef, Part, RefRecord, Target};
 use super::{IMAGES, Images, LISTS, Listed, REFS, in_use_first, key};
 use crate::error::{Error, Kind, Result, phrases};
@@ -51,6 +52,7 @@ impl Images {
             index: manifest,
             parts: parts.to_vec(),
             digests: Vec::new(),
+            remote: Some(Vec::new()),
             history: Vec::new(),
             created: Utc::now(),
         };
@@ -133,7 +135,7 @@ impl Images {
     pub fn note_pushed_list(&self, id: &Digest, name: &Reference, digest: &Digest) -> Result<()> {
         let _records = self.records_lock()?;
         let mut record = self.own_list(id)?;
-        record.note_digest(name, digest);
+        record.note_remote(name, digest);
         match self.own_lists()? {
             Some(lists) => lists.replace(id.hex(), &record, Durability::Synced),
             None => Ok(()),
@@ -327,7 +329,7 @@ pub(super) fn read_only(what: &str, id: &Digest) -> Error {
 
 /// A list as a line of a listing.
 fn listed(record: ListRecord, index: Index, names: Vec<Reference>, read_only: bool) -> (List, Listed) {
-    let ListRecord { id, index: manifest, parts, digests, history, created, .. } = record;
+    let ListRecord { id, index: manifest, parts, digests, remote, history, created, .. } = record;
     let created: DateTime<Utc> = created;
     let image = Image {
         id: id.clone(),
@@ -338,9 +340,11 @@ fn listed(record: ListRecord, index: Index, names: Vec<Reference>, read_only: bo
     };
     let list =
         List { id, reference: names.first().cloned(), digest: manifest.digest, index, parts, lost: None };
+    let (digests, remote) = known_digests(digests, remote);
     let listed = Listed {
         image,
         digests,
+        remote,
         history: in_use_first(history, &names),
         names,
         created,

@@ -31,7 +31,7 @@ impl Images {
         let _records = self.records_lock()?;
         let Some(known) = images.read::<ImageRecord>(id.hex())? else { return Ok(()) };
         let mut record = known.clone();
-        record.note_digest(name, &digest);
+        record.note_remote(name, &digest);
         if !record.manifests.iter().any(|known| known.digest == digest) {
             let (media_type, size) = (media_type.to_owned(), manifest.len() as u64);
             record.manifests.push(ManifestRef { media_type, digest, size });

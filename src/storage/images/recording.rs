@@ -74,6 +74,7 @@ impl Images {
             id: id.clone(),
             manifests: Vec::new(),
             digests: Vec::new(),
+            remote: Some(Vec::new()),
             history: Vec::new(),
             added: Utc::now(),
         });
@@ -81,8 +82,12 @@ impl Images {
         image.manifests.insert(0, manifest.clone());
         for name in new.names {
             image.note_name(name);
-            for digest in new.index.into_iter().chain([&manifest.digest]) {
-                image.note_digest(name, digest);
+            match new.from_registry {
+                // What the name means there comes last, and so is the latest.
+                true => {
+                    [&manifest.digest].into_iter().chain(new.index).for_each(|d| image.note_remote(name, d))
+                }
+                false => image.note_digest(name, &manifest.digest),
             }
         }
         if known.as_ref() == Some(&image) {

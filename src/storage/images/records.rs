@@ -46,6 +46,9 @@ pub(super) struct ListRecord {
     pub(super) parts: Vec<Part>,
     /// `repository@digest` of everything it was named and pushed as.
     pub(super) digests: Vec<String>,
+    /// As [`ImageRecord::remote`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) remote: Option<Vec<String>>,
     /// The names it has had, the latest first.
     pub(super) history: Vec<String>,
     pub(super) created: DateTime<Utc>,
@@ -57,8 +60,9 @@ impl ListRecord {
         note_name(&mut self.history, name);
     }
 
-    /// Remembers that the index is this digest in the name's repository.
-    pub(super) fn note_digest(&mut self, name: &Reference, digest: &Digest) {
+    /// Remembers that a registry has the index as this digest in the name's repository.
+    pub(super) fn note_remote(&mut self, name: &Reference, digest: &Digest) {
+        note_remote(&mut self.remote, &self.digests, name, digest);
         note_digest(&mut self.digests, name, digest);
     }
 }
@@ -82,6 +86,15 @@ fn note_name(history: &mut Vec<String>, name: &Reference) {
     history.insert(0, name);
 }
 
+/// The latest comes first.
+fn note_remote(remote: &mut Option<Vec<String>>, digests: &[String], name: &Reference, digest: &Digest) {
+    let digest = format!("{}@{digest}", name.repository());
+    // What an older coracle has noted may be in a registry.
+    let remote = remote.get_or_insert_with(|| digests.to_vec());
+    remote.retain(|known| *known != digest);
+    remote.insert(0, digest);
+}
+
 fn note_digest(digests: &mut Vec<String>, name: &Reference, digest: &Digest) {
     let digest = format!("{}@{digest}", name.repository());
     if !digests.contains(&digest) {
@@ -96,8 +109,12 @@ pub(super) struct ImageRecord {
     pub(super) id: Digest,
     /// The manifests it came with, newest first.
     pub(super) manifests: Vec<ManifestRef>,
-    /// `repository@digest` of everything it was pulled as.
+    /// `repository@digest` of everything it was named, pulled and pushed as.
     pub(super) digests: Vec<String>,
+    /// Those of them that a registry has or had, as it was pulled or pushed so; the latest first. Records of older
+    /// coracles do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) remote: Option<Vec<String>>,
     /// The names it has had, the latest first.
     #[serde(default)]
     pub(super) history: Vec<String>,
@@ -113,6 +130,12 @@ impl ImageRecord {
     /// Remembers that the image is this digest in the name's repository.
     pub(super) fn note_digest(&mut self, name: &Reference, digest: &Digest) {
         note_digest(&mut self.digests, name, digest);
+    }
+
+    /// Remembers that a registry has the image as this digest in the name's repository.
+    pub(super) fn note_remote(&mut self, name: &Reference, digest: &Digest) {
+        note_remote(&mut self.remote, &self.digests, name, digest);
+        self.note_digest(name, digest);
     }
 }
 

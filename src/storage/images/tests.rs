@@ -46,6 +46,7 @@ pub(super) fn add(store: &Store, content: &str, names: &[&str]) -> Image {
         config: config.as_bytes(),
         names: &names,
         index: None,
+        from_registry: false,
     };
     store.images().record(&lock, &new).unwrap()
 }
@@ -178,7 +179,8 @@ fn a_manifest_and_a_configuration_must_be_a_pair() {
     let config = br#"{"rootfs":{"type":"layers","diff_ids":[]}}"#;
     let other = json!({"config": {"digest": Digest::sha256_of(b"other")}, "layers": []}).to_string();
     for manifest in [other.as_bytes(), b"[]", b"{}"] {
-        let new = NewImage { manifest, media_type: "x", config, names: &[], index: None };
+        let new =
+            NewImage { manifest, media_type: "x", config, names: &[], index: None, from_registry: false };
         assert_eq!(scene.store.images().record(&lock, &new).unwrap_err().kind(), Kind::Image);
     }
     let lost = Digest::sha256_of(b"no such layer");
@@ -191,6 +193,7 @@ fn a_manifest_and_a_configuration_must_be_a_pair() {
         config: config.as_bytes(),
         names: &[],
         index: None,
+        from_registry: false,
     };
     assert_eq!(scene.store.images().record(&lock, &new).unwrap_err().kind(), Kind::NotFound);
     assert!(scene.store.images().list().unwrap().is_empty());

@@ -82,7 +82,11 @@ impl<W: Write> Plain<W> {
             written.parts.resize(written.parts.len().max(at + 1), (Duration::ZERO, 0, false));
             written.parts[at] = (now, part.current, part.ended.is_some());
             let amount = words::amount(part.current, part.total);
-            let colon = if part.total.is_none() && !part.name.ends_with(':') { ":" } else { "" };
+            let colon = if part.total.is_none() && !amount.is_empty() && !part.name.ends_with(':') {
+                ":"
+            } else {
+                ""
+            };
             let took = part.ended.unwrap_or(now).saturating_sub(part.started).as_secs_f64();
             let took = if took > 0.01 { format!(" {took:.1}s") } else { String::new() };
             let done = if part.ended.is_some() { " done" } else { "" };

@@ -170,7 +170,7 @@ fn podman(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
     let manifest = manifest(store, image);
     let shown = Podman {
         id: image.id.hex(),
-        digest: image.manifest.as_str(),
+        digest: listed.map_or(image.manifest.as_str(), |listed| listed.manifest_of(image.reference.as_ref())),
         repo_tags: listed.map(Listed::tags).unwrap_or_default(),
         repo_digests: listed.map(|listed| listed.digests.clone()).unwrap_or_default(),
         parent: "",
@@ -220,7 +220,7 @@ fn docker(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
     let shown = Docker {
         id: image.id.as_str(),
         repo_tags: docker_names(listed.map(Listed::tags)),
-        repo_digests: docker_names(listed.map(|listed| listed.digests.clone())),
+        repo_digests: docker_names(listed.map(|listed| listed.remote.clone())),
         parent: "",
         comment: config.history.last().and_then(|step| step.comment.as_deref()).unwrap_or_default(),
         created: config.created.as_deref(),

@@ -165,6 +165,10 @@ fn what_is_no_cache_is_passed_over() {
             .ok();
         built.says(&format!("--cache-from {name}: it is not used")).says(says);
     }
+    // Of a repository both tags are named.
+    let name = format!("{}/cache/bare", registry.address());
+    let built = env.coracle(["build", "--cache-from", &name, "-"]).stdin("FROM busybox\nENV a=b\n").ok();
+    built.says("manifest build-cache").says("manifest latest");
     let to = format!("type=registry,ref={}/x", "127.0.0.1:1");
     let failed = env
         .coracle(["build", "--network=none", "--cache-to", &to, "-"])
@@ -218,4 +222,47 @@ fn credentials_for_a_push_go_nowhere_else() {
     // Nothing is pushed: they are for the registries that are read.
     let built = build(&[&cache(&other)], "FROM busybox\nRUN echo >/x\n");
     assert!(built.code == 0 && sent(&other), "{built}");
+}
+
+#[test]
+fn where_something_goes_is_checked_before_the_build() {
+    let env = TestEnv::with_images();
+    let to = "type=registry,ref=127.0.0.1:1/x";
+    for options in [&["--cache-to", to][..], &["--push", "-t=127.0.0.1:1/x:1"]] {
+        let refused = env
+            .coracle(["build", "--network=none", "--cert-dir=/nonexistent"])
+            .args(options)
+            .arg("-")
+            .stdin("FROM busybox\nRUN echo begun\n")
+            .fails(125)
+            .says("read certificates in /nonexistent");
+        assert!(!refused.stderr.contains("RUN"), "{refused}");
+    }
+    // What was not sent is not called done.
+    let failed = env
+        .coracle(["build", "--push", "-t=127.0.0.1:1/x:1", "--progress=plain", "-"])
+        .stdin("FROM busybox\nENV a=b\n")
+        .fails(125)
+        .says("pushing layers for 127.0.0.1:1/x:1");
+    assert!(!failed.stderr.contains("1/x:1 done"), "{failed}");
+}
+
+#[test]
+fn each_platform_takes_the_cache_of_its_own_image() {
+    let registry = shared_registry();
+    let name = registry.reference("cache/platforms", "1");
+    let build = |env: &TestEnv, options: &[&str]| {
+        let dir = context(
+            env,
+            "platforms",
+            &[("Containerfile", "FROM scratch\nCOPY a /\nCOPY a /b\n"), ("a", "a")],
+        );
+        env.coracle(["build", "--progress=plain", "--platform=linux/amd64,linux/arm64"])
+            .args(options)
+            .arg(&dir)
+            .ok()
+    };
+    build(&TestEnv::new(), &["--cache-to=type=inline", "--push", "-t", &name]);
+    let again = build(&TestEnv::new(), &["--cache-from", &name, "-t=made"]);
+    assert_eq!(again.stderr.matches("CACHED").count(), 4, "{again}");
 }

@@ -215,6 +215,7 @@ impl Unpacking<'_> {
                 config: &fetched.config,
                 names: &names,
                 index: fetched.index.as_ref(),
+                from_registry: true,
             },
         )?;
         Ok(Some(fetched.reference.clone()))

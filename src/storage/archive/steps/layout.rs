@@ -1,14 +1,14 @@
 //! A build cache in a directory: `type=local`.
 
-use super::directory::Directory;
 use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign, list_bytes};
 use crate::error::{Context, Kind, Result};
 use crate::image::{Digest, document};
 use crate::storage::Store;
+use crate::storage::archive::deposit::Deposit;
 use crate::storage::archive::entry::{blob, blob_at_most};
 use crate::storage::archive::manifest::{Descriptor, Family, Index, Manifest};
 use crate::storage::archive::names::{INDEX, LAYOUT, LAYOUT_TEXT};
-use crate::storage::archive::save::place;
+use crate::storage::archive::save::{Sink, place};
 use crate::storage::archive::source::Source;
 use crate::storage::blobs::Section;
 use crate::storage::record::failed_outside;
@@ -25,38 +25,40 @@ pub(super) struct Described {
 }
 
 /// Writes the results of these steps into a directory, which is made; what others have written there before is
-/// replaced. Starts no threads; inside the user namespace.
+/// replaced. It may come from a stranger: below it no link is followed. Starts no threads; inside the user namespace.
 ///
 /// # Errors
 /// A layer that is gone, a directory that cannot be written.
 pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
     let document = collect(store, keys)?;
     let config = list_bytes(&document)?;
-    let home = Directory::make(dir)?;
-    let blobs = home.below("blobs")?.below("sha256")?;
+    let mut sink = Deposit::open(dir)?;
+    sink.directory("blobs")?;
+    sink.directory("blobs/sha256")?;
     let mut descriptors = Vec::new();
     for layer in &document.layers {
-        let name = layer.diff_id.0.hex();
-        if !blobs.has(name, layer.size) {
-            blobs.write(name, |file| {
+        let name = place(&layer.diff_id.0);
+        // What a power cut has left of one is shorter.
+        if !sink.has_file(&name, layer.size)? {
+            sink.put(&name, |file| {
                 let mut out = store.layers().pack(&layer.chain, BufWriter::new(file))?;
-                out.flush().map_err(|e| failed_outside("write", &blobs.path(name), e))
+                out.flush().map_err(|e| failed_outside("write", &dir.join(&name), e))
             })?;
         }
         descriptors.push(Descriptor::new(Family::Oci.layer(false), layer.diff_id.0.clone(), layer.size));
     }
-    let write = |bytes: &[u8]| -> Result<(Digest, u64)> {
-        let digest = Digest::sha256_of(bytes);
-        blobs.write_bytes(digest.hex(), bytes)?;
-        Ok((digest, bytes.len() as u64))
+    let mut write = |name: Option<&str>, mut bytes: &[u8]| -> Result<(Digest, u64)> {
+        let (digest, size) = (Digest::sha256_of(bytes), bytes.len() as u64);
+        sink.file(name.unwrap_or(&place(&digest)), size, &mut bytes)?;
+        Ok((digest, size))
     };
-    let mut manifest = Manifest::new(Family::Oci, write(&config)?, descriptors);
+    let mut manifest = Manifest::new(Family::Oci, write(None, &config)?, descriptors);
     STEPS.clone_into(&mut manifest.config.media_type);
-    let (digest, size) = write(&manifest.bytes()?)?;
+    let (digest, size) = write(None, &manifest.bytes()?)?;
     let index = Index::new(vec![Descriptor::new(Family::Oci.manifest(), digest, size)]);
     let index = serde_json::to_vec(&index).context(Kind::Storage, || "write an index")?;
-    home.write_bytes(LAYOUT, LAYOUT_TEXT)?;
-    home.write_bytes(INDEX, &index)
+    write(Some(LAYOUT), LAYOUT_TEXT)?;
+    write(Some(INDEX), &index).map(drop)
 }
 
 /// The cache in a directory.
