@@ -73,6 +73,7 @@ const PRINTED: &[&str] = &[
     "U is for",
     "Unknown instruction",
     "Up {} (Paused)",
+    "Using default tag",
     "Volumes, secrets",
     "WARNING!",
     "Whole again",

@@ -350,7 +350,7 @@ fn bad_combinations_are_refused_before_anything_changes() {
         ("--rewrite-timestamp", "--rewrite-timestamp"),
         (
             "--manifest a@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            "has a digest",
+            "has a digest, which cannot be chosen",
         ),
         ("--secret id=a,src=nosuch", "nosuch"),
         ("--ssh default", "SSH_AUTH_SOCK"),

@@ -26,7 +26,7 @@ impl Engine<'_> {
     /// registry or repository has are fetched. Without, all of them are there already.
     ///
     /// # Errors
-    /// A list that is not here, an image that is not to be had; what was fetched is gone again then.
+    /// A list that is not here, an image that is not to be had, a list in the list; what was fetched is gone again then.
     pub fn gather_list(
         &self,
         text: &str,
@@ -74,6 +74,17 @@ impl Engine<'_> {
         })?;
         if source.repository() == to.repository() {
             return Ok(None);
+        }
+        if entry.is_index() {
+            // Pulled, it would be one of its images.
+            let why = format!(
+                "{digest} in the list is a list of {} itself, which is not copied",
+                source.repository()
+            );
+            return Err(Error::new(Kind::Usage, why).hint(format!(
+                "Leave it out of the list: coracle manifest remove {} {digest}",
+                gathered.list.called()
+            )));
         }
         let name = source.with_digest(digest.clone());
         if let Some(image) = images.find(&name.to_string())? {
