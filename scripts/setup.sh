@@ -12,7 +12,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 packages="gcc libc6-dev make pkg-config libseccomp-dev git curl ca-certificates uidmap slirp4netns"
 for option in "$@"; do
     case $option in
-    --test) packages="$packages docker-registry skopeo busybox-static mmdebstrap qemu-system-x86 e2fsprogs
+    --test) packages="$packages docker-registry skopeo umoci podman busybox-static mmdebstrap qemu-system-x86 e2fsprogs
         autopkgtest python3-pip openssh-client
         perl zstd xz-utils bzip2 util-linux iproute2 procps strace jq man-db zsh fish bash-completion" ;;
     --bench) packages="$packages docker-registry skopeo busybox-static mmdebstrap

@@ -10,6 +10,7 @@ mod digest;
 pub mod document;
 pub(crate) mod health;
 pub mod index;
+mod location;
 pub mod media;
 mod platform;
 mod reference;
@@ -17,6 +18,7 @@ mod reference;
 pub use config::{HistoryEntry, ImageConfig, RootFs, RunConfig};
 pub use digest::{ChainId, DiffId, Digest};
 pub use index::{Index, IndexEntry, PlatformOf};
+pub use location::{FileForm, FileLocation, Location, Member, docker_name};
 pub use platform::Platform;
 pub use reference::Reference;
 

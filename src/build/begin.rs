@@ -13,6 +13,7 @@ use crate::engine::images::pull::Message;
 use crate::error::Result;
 use crate::image::{Image, Platform, Reference};
 use crate::registry::Event as pull;
+use crate::storage::archive;
 use std::collections::HashMap;
 
 /// Base images, by name and by the platform that a stage asks for.
@@ -182,6 +183,7 @@ fn pull_event(vertex: VertexId, message: Message) -> Option<Event> {
         }
         Message::Event(pull::Progress(layer, bytes)) => progress(format!("layer {}", layer + 1), bytes, None),
         Message::Unpacked(layer) => progress(format!("layer {} unpacked", layer + 1), 1, Some(1)),
-        Message::Event(_) => None,
+        Message::Loading(archive::Progress::Layer(id)) => progress(format!("loading {id}"), 0, None),
+        Message::Event(_) | Message::Loading(_) => None,
     }
 }

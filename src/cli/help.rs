@@ -37,7 +37,10 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ),
     (
         "Images and registries",
-        &["builder", "buildx", "history", "image", "import", "load", "push", "rmi", "save", "tag", "untag"],
+        &[
+            "builder", "buildx", "history", "image", "import", "load", "login", "logout", "manifest", "push",
+            "rmi", "save", "search", "tag", "untag",
+        ],
     ),
     ("Volumes, secrets and networks", &["network", "secret", "volume"]),
     ("System", &["completion", "context", "events", "system", "unshare", "version"]),

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod stages;
+mod transports;
 
 /// The environment variable by which a script asks for candidates.
 pub const VARIABLE: &str = "CORACLE_COMPLETE";
@@ -159,11 +160,14 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
         false => tree,
     };
     let fits = fitting(tree.get_name());
+    let pulls = matches!(tree.get_name(), "create" | "pull" | "run");
     let named = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
             Some("CONTAINER") => arg.add(ArgValueCandidates::new(move || containers(fits))),
             Some("STAGE") => arg.add(ArgValueCandidates::new(stages::stages)),
+            Some("IMAGE") if pulls => arg.add(ArgValueCompleter::new(images_anywhere)),
+            Some("DESTINATION") => arg.add(ArgValueCompleter::new(images_anywhere)),
             Some("IMAGE" | "IMAGE|KEY=VALUE,...") => arg.add(ArgValueCompleter::new(images)),
             Some("LIST") => arg.add(ArgValueCompleter::new(lists)),
             Some("CONTAINER[:OPTIONS]") => arg.add(ArgValueCandidates::new(|| containers(None))),
@@ -314,6 +318,13 @@ fn named(typed: &OsStr, all: impl FnOnce(&Store) -> Vec<Listed>) -> Vec<Completi
     names.sort();
     names.dedup();
     beginning(typed, names.into_iter().map(CompletionCandidate::new).collect())
+}
+
+/// Images, and the places that transports name.
+fn images_anywhere(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let mut all = images(typed);
+    all.extend(transports::transports(typed));
+    all
 }
 
 /// The environment implied by the incomplete command line, as far as it can be determined.

@@ -1,6 +1,6 @@
 //! `coracle import`.
 
-use super::options::input::input;
+use super::options::input::Input;
 use crate::engine::images::import;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Env;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Archive of files, plain or compressed; - for standard input
+    /// Archive of files, plain or compressed, or its address (http, https); - for standard input
     #[arg(value_name = "FILE")]
     pub path: String,
     /// Name of the new image
@@ -48,12 +48,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     import::check_changes(&args.change)?;
     let names: Vec<Reference> = args.reference.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let config = configuration(args)?;
-    let input = input(Some(&args.path), "import")?;
+    let input = Input::named(Some(&args.path), "import")?;
+    let store = super::store(env)?;
+    let input = input.open(&store, &ui::progress::Progress::new(args.quiet))?;
     if input.metadata().context(Kind::Usage, || format!("look at {}", args.path))?.is_dir() {
         return Err(Error::new(Kind::Usage, format!("{} is a directory", args.path))
             .hint(format!("Pack it on the way: tar -C {} -c . | coracle import -", args.path)));
     }
-    let id = import::import(&super::store(env)?, input, config, &names)?;
+    let id = import::import(&store, input, config, &names)?;
     ui::out(&format!("{}\n", id.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }

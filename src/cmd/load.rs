@@ -1,10 +1,11 @@
 //! `coracle load`.
 
-use super::options::input::input;
+use super::options::input::Input;
+use super::options::pulling::loading;
 use crate::engine::images::load;
 use crate::error::Result;
 use crate::host::Env;
-use crate::storage::archive::{Loaded, Progress};
+use crate::storage::archive::Loaded;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Read this archive or directory instead of standard input
+    /// Read this archive, directory or address (http, https) instead of standard input
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<String>,
     /// Do not show progress
@@ -25,11 +26,12 @@ pub struct Args {
 /// # Errors
 /// A malformed or inconsistent archive; then nothing of it is kept.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let input = input(args.input.as_deref(), "load -i")?;
+    let input = Input::named(args.input.as_deref(), "load -i")?;
     let progress = ui::progress::Progress::new(args.quiet);
     let store = super::store(env)?;
-    let name = args.input.as_deref().unwrap_or("-");
-    let loaded = load::load(&store, input, name, &mut |step| progress.note(&describe(&step)))?;
+    let name = input.label(args.input.as_deref());
+    let input = input.open(&store, &progress)?;
+    let loaded = load::load(&store, input, &name, &mut |step| progress.note(&loading(&step)))?;
     for image in &loaded {
         let lines: String = shown(image).iter().map(|name| format!("Loaded image: {name}\n")).collect();
         ui::out(&lines)?;
@@ -42,12 +44,4 @@ fn shown(image: &Loaded) -> Vec<String> {
         return vec![image.id.to_string()];
     }
     image.names.iter().map(ToString::to_string).collect()
-}
-
-fn describe(step: &Progress) -> String {
-    match step {
-        Progress::Layer(id) => format!("Copying layer {}", id.short()),
-        Progress::Present(id) => format!("Layer {} is already here", id.short()),
-        Progress::Image(id) => format!("Image {} is complete", id.short()),
-    }
 }

@@ -4,19 +4,21 @@ use super::options::pulling::pulling;
 use super::options::source::{PullPolicy, SourceOptions};
 use crate::engine::Engine;
 use crate::engine::images::pull::Wanted;
-use crate::error::{FAILED, Kind, Result};
+use crate::error::{Error, FAILED, Kind, Result};
 use crate::host::Env;
-use crate::image::Reference;
+use crate::image::{Location, Reference};
 use crate::ui;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 /// Arguments of `pull`.
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Name of an image: [registry/]name[:tag][@digest]
+    /// Name of an image: [registry/]name[:tag][@digest], or oci:DIR[:NAME], oci-archive:FILE[:NAME],
+    /// docker-archive:FILE[:NAME] or dir:DIR
     #[arg(required = true, value_name = "IMAGE")]
-    pub images: Vec<Reference>,
+    pub images: Vec<Source>,
     /// Pull every tag of the repository
     #[arg(short, long)]
     pub all_tags: bool,
@@ -32,6 +34,25 @@ pub struct Args {
     /// Which image, from where.
     #[command(flatten)]
     pub source: SourceOptions,
+}
+
+/// Where an image is pulled from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A registry.
+    Name(Reference),
+    /// Where a transport leads, as written.
+    Elsewhere(String),
+}
+
+impl FromStr for Source {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match Location::of(text)? {
+            Some(_) => Ok(Source::Elsewhere(text.to_owned())),
+            None => text.parse().map(Source::Name),
+        }
+    }
 }
 
 /// Pulls the named images and prints their ids.
@@ -61,12 +82,24 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 /// Pulls one image; returns the line to print.
-fn one(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<Option<String>> {
-    let image = pulling(quiet, |report| engine.ensure(&image.to_string(), wanted, report))?;
+fn one(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Source) -> Result<Option<String>> {
+    let text = match image {
+        Source::Name(name) => name.to_string(),
+        Source::Elsewhere(text) => text.clone(),
+    };
+    let image = pulling(quiet, |report| engine.ensure(&text, wanted, report))?;
     Ok(Some(image.id.hex().to_owned()))
 }
 
-fn all_tags(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Reference) -> Result<ExitCode> {
+fn all_tags(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Source) -> Result<ExitCode> {
+    let image = match image {
+        Source::Name(name) => name,
+        Source::Elsewhere(text) => {
+            let transport = text.split(':').next().unwrap_or_default();
+            let message = format!("pulling all tags is not supported for {transport} transport");
+            return Err(Error::new(Kind::Usage, message).hint("Pull one image of it without --all-tags."));
+        }
+    };
     let tags = pulling(quiet, |report| engine.tags(image, &wanted.request, report))?;
-    ui::each(tags, |tagged| one(engine, wanted, quiet, &tagged?))
+    ui::each(tags, |tagged| one(engine, wanted, quiet, &Source::Name(tagged?)))
 }

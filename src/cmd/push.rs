@@ -6,12 +6,12 @@ use super::options::result_file::ResultFile;
 use super::options::source::RegistryOptions;
 use crate::engine::Engine;
 use crate::engine::images::pull::is_for;
-use crate::engine::images::push::{PushRequest, Pushed};
-use crate::engine::images::save::{self, SaveRequest, Target};
+use crate::engine::images::push::{FileRequest, Message, PushRequest, Pushed};
+use crate::engine::images::tag;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::media::Compression;
-use crate::image::{Platform, Reference};
+use crate::image::{FileForm, Image, Platform, Reference};
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::storage::compress::Recipe;
 use crate::storage::images::{Found, Instance};
@@ -36,8 +36,8 @@ pub struct Args {
     /// Name or id of an image
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag], or oci:DIR,
-    /// oci-archive:FILE, docker-archive:FILE or dir:DIR
+    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag], or
+    /// oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] or dir:DIR
     #[arg(value_name = "DESTINATION")]
     pub destination: Option<Destination>,
     /// Push every tag of the repository
@@ -152,20 +152,32 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let missing = || phrases::no_image_to_push(&args.image).hint("List the images: coracle images");
     let found = engine.store.images().find_any(&args.image)?.ok_or_else(missing)?;
-    if let Some(Destination::File { format, path, name }) = &args.destination {
-        let mut images = vec![args.image.clone()];
-        images.extend(name.clone());
-        let request = SaveRequest { images: &images, each: false, format: *format, compress: args.compress };
-        save::save(&store, &request, Target::Path(path))?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let own = match &found {
-        Found::Image(image) => image.reference.as_ref(),
-        Found::List(list) => list.reference.as_ref(),
+        Found::Image(image) => image.reference.clone(),
+        Found::List(list) => list.reference.clone(),
     };
     let to = match &args.destination {
+        None => own_name(&args.image, own.as_ref())?,
         Some(Destination::Registry(name)) => named(name)?,
-        _ => own_name(&args.image, own)?,
+        Some(Destination::Stored(name)) => {
+            let image = push.image(found)?;
+            tag::tag(&store, &args.image, std::slice::from_ref(name))?;
+            digestfile.map(|file| file.write(image.manifest.as_str())).transpose()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Destination::File(to)) => {
+            let image = push.image(found)?;
+            let request = FileRequest { family: request.form.family, compress: args.compress };
+            let digest = pushing(args.quiet, Dialect::Podman, |report| {
+                report(Message::Layers(Vec::new()));
+                report(Message::Config(image.id.clone()));
+                let digest = engine.push_to_file(&image, to, request)?;
+                report(Message::Manifest);
+                Ok(digest)
+            })?;
+            digestfile.zip(digest).map(|(file, digest)| file.write(digest.as_str())).transpose()?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     if ui::docker() && !args.quiet && to.tag().is_none() && to.digest().is_none() {
         ui::out("Using default tag: latest\n")?;
@@ -176,15 +188,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 }
 
 fn request(args: &Args) -> Result<PushRequest> {
-    let to_file = matches!(args.destination, Some(Destination::File { .. }));
-    let has_form = args.format.is_some() || args.compression_format.is_some() || args.digestfile.is_some();
-    if to_file && has_form {
-        return Err(Error::new(
-            Kind::Usage,
-            "--format, --compression-format and --digestfile go with a registry only",
-        )
-        .hint("Leave them out: archives have layers as they are here."));
-    }
+    check_destination(args)?;
     let recipe = match (args.compression_format, args.compression_level) {
         (None, None) => None,
         (format, level) => Some(Recipe::new(format.unwrap_or(Compression::Gzip), level)?),
@@ -200,6 +204,38 @@ fn request(args: &Args) -> Result<PushRequest> {
     })
 }
 
+/// Refuses what does not go with the destination.
+fn check_destination(args: &Args) -> Result<()> {
+    let form = match &args.destination {
+        None | Some(Destination::Registry(_)) => return Ok(()),
+        Some(Destination::Stored(_)) => None,
+        Some(Destination::File(to)) => Some(to.form),
+    };
+    let recompresses = args.compression_format.is_some()
+        || args.compression_level.is_some()
+        || args.force_compression == Some(true);
+    let wrong = |message: &str, hint: &str| Err(Error::new(Kind::Usage, message).hint(hint));
+    if recompresses {
+        return wrong(
+            "--compression-format, --compression-level and --force-compression go with a registry only",
+            "Leave them out: other places get layers as they are here.",
+        );
+    }
+    if (args.format.is_some() || args.compress) && form != Some(FileForm::Dir) {
+        return wrong(
+            "--format and --compress go with a registry or dir: only",
+            "Leave them out: the other transports have one format each.",
+        );
+    }
+    if args.digestfile.is_some() && form == Some(FileForm::DockerArchive) {
+        return wrong(
+            "--digestfile does not go with docker-archive:, which has no manifest",
+            "Leave it out, or push to oci-archive:FILE.",
+        );
+    }
+    Ok(())
+}
+
 /// What is asked for.
 struct Push<'a> {
     engine: Engine<'a>,
@@ -213,14 +249,8 @@ impl Push<'_> {
     fn meant(&self, found: Found) -> Result<Found> {
         let (args, images) = (self.args, self.engine.store.images());
         match (found, &args.platform) {
-            (Found::Image(image), Some(platform)) if !is_for(&image, platform) => {
-                let (os, arch) = (&image.config.os, &image.config.architecture);
-                let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
-                Err(Error::new(Kind::NotFound, message))
-            }
-            (Found::List(list), Some(platform)) => {
-                let image = images.instance(&list, Some(platform))?.need(&list.called())?;
-                Ok(Found::Image(Box::new(image)))
+            (found @ Found::Image(_), _) | (found, Some(_)) => {
+                self.image(found).map(Box::new).map(Found::Image)
             }
             (Found::List(list), None) if !args.all && !ui::docker() => match images.instance(&list, None) {
                 Ok(Instance::Here(image)) => {
@@ -234,6 +264,23 @@ impl Push<'_> {
                 _ => Ok(Found::List(list)),
             },
             (found, _) => Ok(found),
+        }
+    }
+
+    /// The image that is meant: of a list that for the platform.
+    fn image(&self, found: Found) -> Result<Image> {
+        let (args, images) = (self.args, self.engine.store.images());
+        let image = match found {
+            Found::Image(image) => *image,
+            Found::List(list) => images.instance(&list, args.platform.as_ref())?.need(&list.called())?,
+        };
+        match &args.platform {
+            Some(platform) if !is_for(&image, platform) => {
+                let (os, arch) = (&image.config.os, &image.config.architecture);
+                let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
+                Err(Error::new(Kind::NotFound, message))
+            }
+            _ => Ok(image),
         }
     }
 

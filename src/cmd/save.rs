@@ -5,9 +5,12 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::archive::SaveFormat;
 use crate::view::Dialect;
+use nix::fcntl::OFlag;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `save`.
@@ -104,8 +107,8 @@ fn check(args: &Args) -> Result<()> {
             "Save each image to a file of its own, or leave out --format.",
         );
     }
-    if args.output.is_some() {
-        return Ok(());
+    if let Some(path) = &args.output {
+        return if is_terminal(path) { Err(to_terminal()) } else { Ok(()) };
     }
     if is_directory(args.format) {
         return wrong(
@@ -113,9 +116,17 @@ fn check(args: &Args) -> Result<()> {
             "Name the directory: coracle save -o DIR ...",
         );
     }
-    if io::stdout().is_terminal() {
-        return Err(phrases::terminal_for_output("the --output flag")
-            .hint("Name a file: coracle save -o FILE ...; or use a pipe."));
-    }
-    Ok(())
+    if io::stdout().is_terminal() { Err(to_terminal()) } else { Ok(()) }
+}
+
+fn to_terminal() -> Error {
+    phrases::terminal_for_output("the --output flag")
+        .hint("Name a file: coracle save -o FILE ...; or use a pipe.")
+}
+
+/// Whether a path, such as /dev/stdout, leads to a terminal.
+fn is_terminal(path: &Path) -> bool {
+    let is_device = fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device());
+    let open = || OpenOptions::new().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(path);
+    is_device && open().is_ok_and(|file| file.is_terminal())
 }

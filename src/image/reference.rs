@@ -187,7 +187,8 @@ fn valid_tag(tag: &str) -> bool {
 impl FromStr for Reference {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
-        let text = s.strip_prefix("docker://").unwrap_or(s);
+        // With its transport a name is a full one, and no short one (containers-transports(5)).
+        let (text, is_full) = s.strip_prefix("docker://").map_or((s, false), |text| (text, true));
         let (rest, digest) = match text.split_once('@') {
             Some((rest, d)) => (rest, Some(d.parse::<Digest>().map_err(|e| bad_reference(s, e.message()))?)),
             None => (text, None),
@@ -236,6 +237,7 @@ impl FromStr for Reference {
         Ok(match registry {
             Some("index.docker.io" | "registry-1.docker.io" | "docker.io") => plain.qualify("docker.io"),
             Some(host) => plain.qualify(host),
+            None if is_full => plain.qualify("docker.io"),
             None => plain,
         })
     }

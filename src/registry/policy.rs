@@ -10,6 +10,7 @@ mod identity;
 mod lookaside;
 mod openpgp;
 mod payload;
+mod place;
 mod requirement;
 mod scope;
 mod sigstore;

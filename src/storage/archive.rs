@@ -10,6 +10,9 @@
 //! Formats: OCI image spec, image-layout.md; docker's image specification v1.2, "Combined Image JSON +
 //! Filesystem Changeset Format"; containers-transports(5), `dir:`.
 
+mod chosen;
+mod deposit;
+mod entry;
 mod input;
 mod layer;
 mod layout;
@@ -27,6 +30,8 @@ mod source;
 mod steps;
 mod upper;
 
+pub use chosen::load_chosen;
+pub use deposit::{add_to_layout, replace_directory};
 pub use input::open;
 pub use layer::LayerArchive;
 pub use layout::{Wanted, load_wanted};
@@ -35,7 +40,7 @@ pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record
 pub use manifest::{Descriptor, Family, Manifest};
 pub use outgoing::{LayerBytes, Outgoing, OutgoingForm, OutgoingLayer};
 pub use output::to_file;
-pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory};
+pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory, save_oci_archive};
 pub use several::{Several, index_of};
 pub use source::Source;
 pub use steps::{

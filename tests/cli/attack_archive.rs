@@ -100,7 +100,18 @@ impl Scene {
 
     #[track_caller]
     fn load_refused(&self, archive: Layer, says: &str) {
-        self.env.coracle(["load", "-q"]).stdin(bytes(archive)).fails(125).says(says);
+        let archive = bytes(archive);
+        self.env.coracle(["load", "-q"]).stdin(archive.as_slice()).fails(125).says(says);
+        self.assert_nothing(says);
+        self.pull_refused(&archive, says);
+    }
+
+    /// The same by the transport of its form.
+    #[track_caller]
+    fn pull_refused(&self, archive: &[u8], says: &str) {
+        let is_layout = archive.windows(10).any(|bytes| bytes == b"oci-layout");
+        let form = if is_layout { "oci-archive" } else { "docker-archive" };
+        self.env.coracle(["pull", "-q", &format!("{form}:/dev/stdin")]).stdin(archive).fails(125).says(says);
         self.assert_nothing(says);
     }
 }
@@ -169,6 +180,7 @@ fn case_14_directories_are_not_left_through_links() {
         }
         symlink(env.path().join("good").join(part), &there).unwrap();
         env.coracle(["load", "-q", "-i", &place("links")]).fails(125);
+        env.coracle(["pull", "-q", &format!("oci:{}", place("links"))]).fails(125);
         scene.assert_nothing(part);
         fs::remove_dir_all(dir).unwrap();
     }
@@ -177,6 +189,7 @@ fn case_14_directories_are_not_left_through_links() {
     fs::remove_file(dir.join(&layer)).unwrap();
     nix::unistd::mkfifo(&dir.join(&layer), nix::sys::stat::Mode::S_IRWXU).unwrap();
     env.coracle(["load", "-q", "-i", &place("fifo")]).fails(125).says("is not a file");
+    env.coracle(["pull", "-q", "oci:fifo"]).fails(125).says("is not a file");
     scene.assert_nothing("fifo");
     env.coracle(["load", "-q", "-i", &place("good")]).ok();
 }
@@ -278,6 +291,8 @@ fn case_14_hostile_layers_stay_inside() {
         let pieces = Pieces::new(layer);
         env.coracle(["load", "-q"]).stdin(bytes(pieces.docker(|_| {}))).fails(125).says(says);
         scene.assert_nothing(what);
+        scene.pull_refused(&bytes(pieces.docker(|_| {})), says);
+        scene.pull_refused(&bytes(pieces.oci_tar(|_, _| {})), says);
         env.coracle(["import", "-q", "-", "evil:1"]).stdin(pieces.layer.clone()).fails(125).says(says);
         scene.assert_nothing(what);
     }
@@ -302,6 +317,59 @@ fn case_14_hostile_layers_stay_inside() {
     header.set_entry_type(EntryType::Regular);
     header.set_cksum();
     env.coracle(["import", "-"]).stdin(bytes(zeros.raw(&header, b""))).fails(125).says("ends inside a file");
+}
+
+/// The files of a `dir:` directory are neither links, nor what blocks, nor other than their names say.
+#[test]
+fn case_14_directories_of_parts_are_what_they_say() {
+    let scene = Scene::new();
+    let env = &scene.env;
+    let honest = Pieces::honest();
+    let config = honest.config.to_string();
+    let layer = sha256_hex(&honest.layer);
+    let write = |change: &dyn Fn(&mut Value)| -> PathBuf {
+        let blob = |bytes: &[u8], kind: &str| json!({"mediaType": kind, "digest": format!("sha256:{}", sha256_hex(bytes)), "size": bytes.len()});
+        let mut manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
+            "config": blob(config.as_bytes(), "application/vnd.oci.image.config.v1+json"),
+            "layers": [blob(&honest.layer, "application/vnd.oci.image.layer.v1.tar")]});
+        change(&mut manifest);
+        let dir = env.path().join("parts");
+        let _ = fs::remove_dir_all(&dir);
+        env.file("parts/version", "Directory Transport Version: 1.1\n");
+        env.file("parts/manifest.json", manifest.to_string());
+        env.file(&format!("parts/{}", sha256_hex(config.as_bytes())), &config);
+        env.file(&format!("parts/{layer}"), &honest.layer);
+        dir
+    };
+    let refused = |says: &str| {
+        env.coracle(["pull", "-q", "dir:parts"]).fails(125).says(says);
+        scene.assert_nothing(says);
+    };
+    for part in ["manifest.json", layer.as_str()] {
+        let path = write(&|_| {}).join(part);
+        fs::rename(&path, env.path().join("behind")).unwrap();
+        symlink(env.path().join("behind"), &path).unwrap();
+        refused("too many levels of symbolic links");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        refused("is not a file");
+        fs::remove_file(&path).unwrap();
+        symlink("/dev/zero", &path).unwrap();
+        refused("symbolic links");
+    }
+    write(&|manifest| manifest["layers"][0]["digest"] = "sha256:../../outside".into());
+    refused("malformed");
+    write(&|manifest| manifest["layers"][0]["digest"] = format!("sha256:{}", "1".repeat(64)).into());
+    refused("is missing");
+    write(&|manifest| manifest["layers"][0]["size"] = json!(3));
+    refused("not as long");
+    let dir = write(&|_| {});
+    let mut other = honest.layer.clone();
+    other[600] ^= 1;
+    fs::write(dir.join(&layer), other).unwrap();
+    refused("has the digest");
+    write(&|_| {});
+    env.coracle(["pull", "-q", "dir:parts"]).ok();
 }
 
 #[test]

@@ -86,9 +86,6 @@ fn import_refuses_what_it_cannot_take() {
     let env = TestEnv::new();
     env.coracle(["import", "-c", "FOO x", "-"]).fails(125).says("FOO is not known");
     env.coracle(["import", "-c", "STOPSIGNAL NOSUCH", "-"]).fails(125).says("NOSUCH");
-    env.coracle(["import", "https://example.org/a.tar"])
-        .fails(125)
-        .says("curl -fL https://example.org/a.tar | coracle import -");
     env.coracle(["import", "nosuch.tar"]).fails(125).says("nosuch.tar");
     env.coracle(["import", "."]).fails(125).says("is a directory").says("tar -C");
     env.coracle(["import", "-", "A B"]).fails(125);

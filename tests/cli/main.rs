@@ -81,6 +81,8 @@ mod store;
 mod surroundings;
 mod system;
 mod top;
+mod transports;
+mod transports_others;
 mod trust;
 mod update;
 mod userns;

@@ -249,9 +249,6 @@ fn save_refuses_what_does_not_go_together() {
     expectrl::Expect::expect(&mut session, "cannot write to terminal").unwrap();
     let mut session = env.coracle(["load"]).pty();
     expectrl::Expect::expect(&mut session, "cannot read from terminal").unwrap();
-    env.coracle(["load", "-i", "https://example.org/a.tar"])
-        .fails(125)
-        .says("curl -fL https://example.org/a.tar | coracle load");
     env.coracle(["load", "-i", "nosuch.tar"]).fails(125).says("nosuch.tar");
     env.coracle(["load"]).stdin("not an archive").fails(125);
 }

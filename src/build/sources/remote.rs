@@ -91,7 +91,7 @@ pub fn of_source(text: &str) -> Result<Option<Remote>> {
     let Some(address) = Address::of(text) else { return Ok(over_ssh(text)?.map(Remote::Git)) };
     match address.scheme.to_ascii_lowercase().as_str() {
         "http" | "https" if address.path.ends_with(".git") => web_repository(text, &address).map(Some),
-        "http" | "https" => http(text, &address).map(Some),
+        "http" | "https" => http(text, &address).map(|file| Some(Remote::Http(file))),
         scheme if GIT_SCHEMES.contains(&scheme) => {
             check(text, &address)?;
             let user = address.user.map(|user| user.split(':').next().unwrap_or(user));
@@ -103,6 +103,16 @@ pub fn of_source(text: &str) -> Result<Option<Remote>> {
         scheme if LOCAL.contains(&scheme) => Err(not_for_strangers(scheme)),
         _ => Ok(None),
     }
+}
+
+/// What an address of a web server is when it can only mean a file; `None` for what is none.
+///
+/// # Errors
+/// [`Kind::Usage`] for a malformed address.
+pub fn of_web_file(text: &str) -> Result<Option<HttpSource>> {
+    let Some(address) = Address::of(text) else { return Ok(None) };
+    let is_web = ["http", "https"].iter().any(|scheme| address.scheme.eq_ignore_ascii_case(scheme));
+    is_web.then(|| http(text, &address)).transpose()
 }
 
 fn not_for_strangers(transport: &str) -> Error {
@@ -127,16 +137,16 @@ fn web_repository(text: &str, address: &Address<'_>) -> Result<Remote> {
     source(url, address.secret(), fragment.as_deref(), address.query).map(Remote::Git)
 }
 
-fn http(text: &str, address: &Address<'_>) -> Result<Remote> {
+fn http(text: &str, address: &Address<'_>) -> Result<HttpSource> {
     check(text, address)?;
     let shown = address.plain();
     let query = address.query.map(|query| format!("?{query}")).unwrap_or_default();
-    Ok(Remote::Http(HttpSource {
+    Ok(HttpSource {
         url: format!("{shown}{query}"),
         secret: address.secret(),
         file_name: address.file_name(),
         shown,
-    }))
+    })
 }
 
 /// `USER@HOST:PATH`, as ssh and scp have it.

@@ -348,7 +348,10 @@ fn bad_combinations_are_refused_before_anything_changes() {
         ("f", "not a directory"),
         ("-f Containerfile.in", "cpp"),
         ("--rewrite-timestamp", "--rewrite-timestamp"),
-        ("--manifest a@sha256:1", "--manifest"),
+        (
+            "--manifest a@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "--manifest",
+        ),
         ("--secret id=a,src=nosuch", "nosuch"),
         ("--ssh default", "SSH_AUTH_SOCK"),
         ("--ssh a=nosuch", "nosuch"),

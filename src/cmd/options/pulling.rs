@@ -2,6 +2,7 @@
 
 use crate::engine::images::pull::Message;
 use crate::registry::Event;
+use crate::storage::archive::Progress as Loading;
 use crate::ui::progress::{Bar, Progress};
 use std::cell::OnceCell;
 
@@ -58,6 +59,7 @@ impl Show {
                     bar.doing("unpacking");
                 }
             }
+            Message::Loading(step) => self.progress().note(&loading(&step)),
             Message::Unpacked(at) => {
                 let here = self.present.get(at).copied().unwrap_or_default();
                 if let Some(bar) = self.bars.get_mut(at).and_then(Option::take) {
@@ -65,5 +67,14 @@ impl Show {
                 }
             }
         }
+    }
+}
+
+/// A line about an image that comes from an archive.
+pub fn loading(step: &Loading) -> String {
+    match step {
+        Loading::Layer(id) => format!("Copying layer {}", id.short()),
+        Loading::Present(id) => format!("Layer {} is already here", id.short()),
+        Loading::Image(id) => format!("Image {} is complete", id.short()),
     }
 }

@@ -1,9 +1,7 @@
 //! Where an image is pushed to.
 
 use crate::error::{Error, Kind, Result};
-use crate::image::Reference;
-use crate::storage::archive::SaveFormat;
-use std::path::PathBuf;
+use crate::image::{FileLocation, Location, Member, Reference};
 use std::str::FromStr;
 
 /// A destination, by its transport (containers-transports(5)).
@@ -12,80 +10,55 @@ pub enum Destination {
     /// `[docker://]NAME`.
     Registry(Reference),
     /// `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`, `dir:DIR`.
-    File {
-        /// What it becomes.
-        format: SaveFormat,
-        /// The file or the directory.
-        path: PathBuf,
-        /// A name for it there.
-        name: Option<String>,
-    },
+    File(FileLocation),
+    /// `containers-storage:NAME`: another name here.
+    Stored(Reference),
 }
 
 impl FromStr for Destination {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        let refused =
-            |why: &str, hint: &str| Err(Error::new(Kind::Usage, format!("{text}: {why}")).hint(hint));
-        let (transport, rest) = text.split_once(':').unwrap_or((text, ""));
-        let format = match transport {
-            "oci" => SaveFormat::OciDir,
-            "oci-archive" => SaveFormat::OciArchive,
-            "docker-archive" => SaveFormat::DockerArchive,
-            "dir" => SaveFormat::DockerDir,
-            "docker" if rest.starts_with("//") => return text.parse().map(Destination::Registry),
-            "docker-daemon" => {
-                return refused(
-                    "images are not pushed to docker's engine",
-                    "Use its own command: coracle save IMAGE | docker load",
-                );
-            }
-            "containers-storage" => {
-                return refused(
-                    "podman's store is not written to",
-                    "Use its own command: coracle save IMAGE | podman load",
-                );
-            }
-            _ => return text.parse().map(Destination::Registry),
-        };
-        // A path may have colons only where it has no name.
-        let (path, name) = match rest.split_once(':') {
-            Some((path, name)) if format != SaveFormat::DockerDir && !name.is_empty() => (path, Some(name)),
-            _ => (rest, None),
-        };
-        if path.is_empty() {
-            return refused(
-                "the path is missing",
-                "Give a destination as oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:DIR.",
-            );
+        if text.starts_with("docker-daemon:") {
+            let message = format!("{text}: images are not pushed to docker's engine");
+            return Err(Error::new(Kind::Usage, message)
+                .hint("Use its own command: coracle save IMAGE | docker load"));
         }
-        Ok(Destination::File { format, path: path.into(), name: name.map(str::to_owned) })
+        match Location::of(text)? {
+            None => text.parse().map(Destination::Registry),
+            Some(Location::Stored(name)) => {
+                name.parse().and_then(|name: Reference| name.as_new_name()).map(Destination::Stored)
+            }
+            Some(Location::File(FileLocation { member: Some(Member::At(_)), .. })) => {
+                Err(Error::new(Kind::Usage, format!("{text}: the number of an image is no name for one"))
+                    .hint("Write a name instead, or nothing."))
+            }
+            Some(Location::File(file)) => Ok(Destination::File(file)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::FileForm;
 
     #[test]
     fn destinations_are_read() {
-        let file = |format, path: &str, name: Option<&str>| Destination::File {
-            format,
-            path: path.into(),
-            name: name.map(str::to_owned),
+        let file = |form, path: &str, name: Option<&str>| {
+            let member = name.map(|name| Member::Name(name.to_owned()));
+            Destination::File(FileLocation { form, path: path.into(), member })
         };
         for (text, wanted) in [
             ("r.io/a/b:1", Destination::Registry("r.io/a/b:1".parse().unwrap())),
             ("docker://r.io/a/b:1", Destination::Registry("r.io/a/b:1".parse().unwrap())),
-            ("oci:/tmp/x", file(SaveFormat::OciDir, "/tmp/x", None)),
-            ("oci:/tmp/x:a/b:1", file(SaveFormat::OciDir, "/tmp/x", Some("a/b:1"))),
-            ("oci-archive:x.tar", file(SaveFormat::OciArchive, "x.tar", None)),
-            ("docker-archive:x.tar:a:2", file(SaveFormat::DockerArchive, "x.tar", Some("a:2"))),
-            ("dir:/tmp/a:b", file(SaveFormat::DockerDir, "/tmp/a:b", None)),
+            ("oci:/tmp/x:a/b:1", file(FileForm::OciDir, "/tmp/x", Some("a/b:1"))),
+            ("dir:/tmp/a:b", file(FileForm::Dir, "/tmp/a:b", None)),
+            ("containers-storage:a", Destination::Stored("localhost/a:latest".parse().unwrap())),
         ] {
             assert_eq!(text.parse::<Destination>().unwrap(), wanted, "{text}");
         }
-        for text in ["", "docker-daemon:x:1", "containers-storage:x", "oci:", "dir:", "A/B"] {
+        for text in ["", "docker-daemon:x:1", "containers-storage:[a@b]x", "oci:", "oci:x:@1", "dir:", "A/B"]
+        {
             assert!(text.parse::<Destination>().is_err(), "{text}");
         }
     }

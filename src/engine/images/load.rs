@@ -3,7 +3,7 @@
 use super::enter;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::fork;
-use crate::image::Digest;
+use crate::image::{Digest, FileLocation, Platform};
 use crate::storage::Store;
 use crate::storage::archive::{self, Loaded, Progress, Source, Wanted};
 use crate::storage::events::{Action, Event};
@@ -57,6 +57,32 @@ pub fn load_wanted(
         report,
     )?;
     Ok(loaded.id)
+}
+
+/// Loads the image of an archive or a directory that a location chooses. As [`load_wanted`] it logs no event; the image
+/// gets the names that the location means.
+///
+/// # Errors
+/// `NotFound` when it is not there, `Usage` when several are and none was chosen; a malformed archive, of which nothing
+/// is kept then.
+pub fn load_chosen(
+    store: &Store,
+    input: File,
+    location: &FileLocation,
+    platform: &Platform,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Loaded> {
+    fork::tidy_leaf(
+        "load",
+        &[input.as_raw_fd()],
+        |reporter, stop| {
+            let _member = enter(store)?;
+            let stop = || stop.came();
+            let source = archive::open(store, input, &stop)?;
+            archive::load_chosen(store, &source, location, platform, &|step| reporter.send(step), &stop)
+        },
+        report,
+    )
 }
 
 /// What is wrong with an archive, below what programs look for.

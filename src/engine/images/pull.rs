@@ -1,13 +1,14 @@
-//! Pulling missing or newer images from a registry.
+//! Pulling missing or newer images from a registry, and images from where a transport leads.
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
-use crate::image::{Image, Platform, Reference};
-use crate::registry::{Prepared, PullRequest};
+use crate::image::{Image, Location, Platform, Reference};
+use crate::registry::{self, Prepared, PullRequest};
 use crate::storage::events::{Action, Event};
 use crate::storage::images::{Found, Instance, List};
 use std::collections::HashSet;
 
+mod file;
 mod leaf;
 mod message;
 
@@ -40,11 +41,29 @@ pub struct Wanted {
 
 impl Engine<'_> {
     /// Returns the image that `text` names (a name, an id or the beginning of one), pulling it first if the
-    /// policy says so.
+    /// policy says so. A transport leads to an image elsewhere, which is brought here whatever the policy: that is
+    /// about registries.
     ///
     /// # Errors
     /// It is not here and may not be pulled, or could not be pulled.
     pub fn ensure(&self, text: &str, wanted: &Wanted, report: &mut dyn FnMut(Message)) -> Result<Image> {
+        match Location::of(text)? {
+            None => {}
+            Some(Location::Stored(name)) => return self.store.images().need(&name),
+            Some(Location::File(location)) => {
+                let platform = wanted.platform.clone().unwrap_or_else(Platform::host);
+                let pulled = file::pull(self, &location, &platform, report);
+                let image = pulled.inspect_err(|error| self.tell_failed(text, error))?;
+                self.store.events().emit(Event::image_named(Action::Pull, image.id.as_str(), text));
+                if wanted.platform.is_some() && !is_for(&image, &platform) {
+                    let (os, architecture) = (&image.config.os, &image.config.architecture);
+                    report(Message::Event(registry::Event::Warning(format!(
+                        "image platform ({os}/{architecture}) does not match the expected platform ({platform})"
+                    ))));
+                }
+                return Ok(image);
+            }
+        }
         let platform = wanted.platform.as_ref();
         let here = match wanted.policy {
             PullPolicy::Always => None,
@@ -107,15 +126,17 @@ impl Engine<'_> {
         let reference: Reference = text.parse()?;
         let prepared = self.prepare(&reference, request).and_then(|prepared| self.admitted(prepared, report));
         let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));
-        let pulled = pulled.inspect_err(|error| {
-            let told = Event::image_named(Action::PullError, "", text);
-            self.store.events().emit(Event { error: error.in_one_line(), ..told });
-        })?;
+        let pulled = pulled.inspect_err(|error| self.tell_failed(text, error))?;
         let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled, but has been removed again"));
         let image = self.store.images().find_reference(&pulled)?.ok_or_else(lost)?;
         let told = Event::image_named(Action::Pull, image.id.as_str(), &pulled.to_string());
         self.store.events().emit(told);
         Ok(image)
+    }
+
+    fn tell_failed(&self, text: &str, error: &Error) {
+        let told = Event::image_named(Action::PullError, "", text);
+        self.store.events().emit(Event { error: error.in_one_line(), ..told });
     }
 
     /// The tags of a repository, each once, in the registry's order; one that is not a valid name is kept as it is.

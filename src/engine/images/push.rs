@@ -1,4 +1,4 @@
-//! Pushing images to a registry.
+//! Pushing images to a registry, and to where a transport leads.
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
@@ -8,10 +8,12 @@ use crate::storage::archive::OutgoingForm;
 use crate::storage::events::{Action, Event};
 
 pub(in crate::engine) mod blobs;
+mod file;
 mod leaf;
 mod message;
 mod whole;
 
+pub use file::FileRequest;
 pub use message::{Layer, Message};
 use whole::Whole;
 pub use whole::{MakeIndex, Pushed};

@@ -104,7 +104,7 @@ pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>)
 }
 
 /// Does something that reads layers, in a leaf.
-fn in_leaf<T: Serialize + DeserializeOwned>(
+pub(super) fn in_leaf<T: Serialize + DeserializeOwned>(
     store: &Store,
     target: Target<'_>,
     work: impl FnOnce(Target<'_>) -> Result<T>,
@@ -153,9 +153,9 @@ fn write(store: &Store, request: &SaveRequest<'_>, items: &[Item], target: Targe
 fn one(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
     let Some((first, more)) = texts.split_first() else { return Ok(Vec::new()) };
     let image = store.images().need(first)?;
-    let mut names: Vec<Reference> = tagged(&image);
+    let mut names = tagged(&image);
     for text in more {
-        let name = text.parse::<Reference>()?.as_new_name()?;
+        let name = text.parse::<Reference>()?.as_new_name()?.to_string();
         if store.images().find(text)?.is_some_and(|found| found.id != image.id) {
             return Err(Error::new(
                 Kind::Usage,
@@ -188,8 +188,8 @@ fn several(store: &Store, texts: &[String]) -> Result<Vec<Item>> {
 }
 
 /// The name an image was found under, if it was not an id or a digest.
-fn tagged(image: &Image) -> Vec<Reference> {
-    image.reference.iter().filter(|name| name.digest().is_none()).cloned().collect()
+pub(super) fn tagged(image: &Image) -> Vec<String> {
+    image.reference.iter().filter(|name| name.digest().is_none()).map(Reference::to_string).collect()
 }
 
 /// Makes the directory; one that is there must be empty. Returns whether it is new.

@@ -3,7 +3,8 @@
 //! As `docker buildx build --build-context` has it, a digest decides alone and may be that of a manifest or of an
 //! index; a tag is what the layout's index says of an image; and where it has only one, that is meant.
 
-use super::load::{Loaded, Progress, blob, blob_path, bring, candidate, image_entry};
+use super::entry::{blob, blob_path, image_entry};
+use super::load::{Loaded, Progress, bring, candidate};
 use super::manifest::{Descriptor, Index};
 use super::names::{INDEX, LAYOUT, REF_NAME};
 use super::source::{Source, bad};

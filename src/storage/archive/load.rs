@@ -1,13 +1,13 @@
 //! Loads images from an archive or directory into the store.
 
+use super::entry::{blob, blob_path, check, image_entry};
 use super::manifest::{Descriptor, Family, Index, Manifest};
 use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{ChainId, Digest, ImageConfig, LAYERS_MAX, Platform, PlatformOf, Reference, document};
+use crate::image::{self, ChainId, Digest, ImageConfig, LAYERS_MAX, Platform, Reference, document};
 use crate::storage::Store;
-use crate::storage::blobs::SMALL_BLOB_MAX;
 use crate::storage::blobs::{Sealed, Section};
 use crate::storage::images::NewImage;
 use crate::storage::layers::{LayerJob, StackLayer};
@@ -18,8 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Most images, and names of images, in one archive.
 const IMAGES_MAX: usize = 1000;
-/// Indexes within indexes that are followed.
-const NESTING_MAX: usize = 3;
 /// Most bytes of all their manifests and configurations together, which are held in memory.
 const HELD_MAX: usize = 32 << 20;
 /// How often an image is begun again when other commands remove what it stands on.
@@ -53,7 +51,8 @@ pub(super) struct Candidate {
     id: Digest,
     parsed: ImageConfig,
     layers: Vec<Layer>,
-    names: Vec<Reference>,
+    /// The names that it gets.
+    pub(super) names: Vec<Reference>,
 }
 
 /// Where a layer is, and what was promised of it.
@@ -100,7 +99,7 @@ fn check_held(found: &[Candidate]) -> Result<()> {
     Ok(())
 }
 
-fn check_count(images: usize) -> Result<()> {
+pub(super) fn check_count(images: usize) -> Result<()> {
     if images > IMAGES_MAX {
         return Err(bad(&format!("it lists more than {IMAGES_MAX} images")));
     }
@@ -133,73 +132,8 @@ fn layout(source: &Source) -> Result<Vec<Candidate>> {
     Ok(found)
 }
 
-pub(super) fn blob_path(digest: &Digest) -> String {
-    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
-}
-
-/// The entry of one image: this one, or what it has for this platform. `None` for what is no image.
-pub(super) fn image_entry(
-    source: &Source,
-    entry: &Descriptor,
-    platform: &Platform,
-) -> Result<Option<Descriptor>> {
-    let mut entry = entry.clone();
-    for _ in 0..NESTING_MAX {
-        if entry.is_image() {
-            return Ok(Some(entry));
-        }
-        if !entry.is_index() {
-            return Ok(None);
-        }
-        entry = for_platform(Index::parse(entry.digest.as_str(), &blob(source, &entry)?)?, platform)?;
-    }
-    Err(bad("it holds an index of indexes of indexes"))
-}
-
-/// What an index has for a platform: an image, or an index of its own.
-fn for_platform(index: Index, wanted: &Platform) -> Result<Descriptor> {
-    let fits = |e: &Descriptor| {
-        let here = |p: &PlatformOf| p.os == wanted.os && p.architecture == wanted.architecture;
-        (e.is_image() || e.is_index()) && e.platform.as_ref().is_none_or(here)
-    };
-    let mut fitting: Vec<Descriptor> = index.manifests.into_iter().filter(fits).collect();
-    let best = |e: &Descriptor| e.platform.as_ref().is_some_and(|p| p.variant == wanted.variant);
-    let at = fitting.iter().position(best).unwrap_or(0);
-    match fitting.is_empty() {
-        true => Err(Error::new(Kind::Image, format!("the archive has no image for {wanted}"))),
-        false => Ok(fitting.swap_remove(at)),
-    }
-}
-
-/// A small blob of a layout, verified.
-pub(super) fn blob(source: &Source, entry: &Descriptor) -> Result<Vec<u8>> {
-    blob_at_most(source, entry, SMALL_BLOB_MAX)
-}
-
-/// As [`blob`], for one of at most so many bytes.
-pub(super) fn blob_at_most(source: &Source, entry: &Descriptor, max: u64) -> Result<Vec<u8>> {
-    let name = blob_path(&entry.digest);
-    let bytes = source.read_at_most(&name, max)?;
-    let bytes = bytes.ok_or_else(|| source.refused(&format!("{name} is missing")))?;
-    if is_true(&entry.digest, entry.size, &bytes) {
-        return Ok(bytes);
-    }
-    Err(source.refused(&format!("{name} is not what was promised")))
-}
-
-fn check(name: &str, digest: &Digest, size: u64, bytes: &[u8]) -> Result<()> {
-    if is_true(digest, size, bytes) {
-        return Ok(());
-    }
-    Err(bad(&format!("{name} is not what was promised")))
-}
-
-fn is_true(digest: &Digest, size: u64, bytes: &[u8]) -> bool {
-    bytes.len() as u64 == size && digest.of_same_kind(bytes) == *digest
-}
-
 /// The names that an index entry gives.
-fn names_of(annotations: &BTreeMap<String, String>) -> Result<Vec<Reference>> {
+pub(super) fn names_of(annotations: &BTreeMap<String, String>) -> Result<Vec<Reference>> {
     if let Some(whole) = annotations.get(CONTAINERD_NAME) {
         return Ok(vec![docker_name(whole)?]);
     }
@@ -218,8 +152,7 @@ fn plain_name(text: &str) -> Result<Reference> {
 
 /// A name as docker shortens it.
 fn docker_name(text: &str) -> Result<Reference> {
-    let name = plain_name(text)?;
-    if name.registry().is_some() { name.as_new_name() } else { name.qualify("docker.io").as_new_name() }
+    plain_name(text).and_then(|_| image::docker_name(text))
 }
 
 /// An image with a manifest of its own; `at` says where a blob is.
@@ -253,7 +186,7 @@ struct Listed {
     layers: Option<Vec<String>>,
 }
 
-fn docker_list(source: &Source, list: &[u8]) -> Result<Vec<Candidate>> {
+pub(super) fn docker_list(source: &Source, list: &[u8]) -> Result<Vec<Candidate>> {
     let listed: Vec<Listed> = document::parse(list).context(Kind::Image, || "read manifest.json")?;
     check_count(listed.len())?;
     let mut found = Vec::new();

@@ -12,3 +12,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Where docker puts the whole name; its `ref.name` is the tag alone.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The file that says that a directory is one of `dir:`.
+pub(super) const VERSION: &str = "version";
+/// Its content.
+pub(super) const VERSION_TEXT: &[u8] = b"Directory Transport Version: 1.1\n";

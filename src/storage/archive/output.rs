@@ -3,11 +3,14 @@
 use crate::error::{Error, Result};
 use crate::storage::record::{self, unique};
 use crate::sys::fd::link_of;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
-use nix::unistd::linkat;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Writes a file of the user's: a new one has no name until it is whole, and then takes the place of an
@@ -22,7 +25,7 @@ pub fn to_file(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<(
         return write(&file);
     }
     if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-        return Err(failed("write", path, io::Error::from_raw_os_error(nix::libc::EISDIR)));
+        return Err(failed("write", path, Errno::EISDIR.into()));
     }
     let target = fs::read_link(path).and_then(|_| fs::canonicalize(path));
     let path = target.as_deref().unwrap_or(path);
@@ -30,28 +33,48 @@ pub fn to_file(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<(
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
+    let name = path.file_name().ok_or_else(|| failed("write", path, Errno::EINVAL.into()))?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let dir = open(dir, flags, Mode::empty()).map_err(|e| failed("create", path, e.into()))?;
+    write_at(&dir, name, path, write)
+}
+
+/// Writes a file of a directory, which gets its name and takes the place of an old one when it is whole; `path` is for
+/// messages.
+///
+/// # Errors
+/// As [`to_file`].
+pub(super) fn write_at(
+    dir: &OwnedFd,
+    name: impl AsRef<OsStr>,
+    path: &Path,
+    write: impl FnOnce(&File) -> Result<()>,
+) -> Result<()> {
     let mode = Mode::from_bits_truncate(0o666);
-    let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let named = dir.join(format!(".coracle-{}", unique()));
-    let (file, nameless) = match open(dir, flags, mode) {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let fresh = format!(".coracle-{}", unique());
+    let (file, nameless) = match openat(dir, ".", flags | OFlag::O_TMPFILE, mode) {
         Ok(fd) => (File::from(fd), true),
         // Not every file system has files without a name.
-        Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EISDIR | nix::errno::Errno::EINVAL) => {
-            let file = OpenOptions::new().write(true).create_new(true).open(&named);
-            (file.map_err(|e| failed("create", path, e))?, false)
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+            let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+            let fd = openat(dir, fresh.as_str(), flags, mode);
+            (File::from(fd.map_err(|e| failed("create", path, e.into()))?), false)
         }
         Err(e) => return Err(failed("create", path, e.into())),
     };
     let done = write(&file).and_then(|()| {
-        if nameless {
-            let link = link_of(&file);
-            linkat(AT_FDCWD, link.as_str(), AT_FDCWD, &named, AtFlags::AT_SYMLINK_FOLLOW)
-                .map_err(|e| failed("create", path, e.into()))?;
-        }
-        fs::rename(&named, path).map_err(|e| failed("create", path, e))
+        let named = || -> nix::Result<()> {
+            if nameless {
+                linkat(AT_FDCWD, link_of(&file).as_str(), dir, fresh.as_str(), AtFlags::AT_SYMLINK_FOLLOW)?;
+            }
+            renameat(dir, fresh.as_str(), dir, name.as_ref())
+        };
+        named().map_err(|e| failed("create", path, e.into()))
     });
     if done.is_err() {
-        let _ = fs::remove_file(&named);
+        // The failure is what counts; without a name there is nothing to remove.
+        let _ = unlinkat(dir, fresh.as_str(), UnlinkatFlags::NoRemoveDir);
     }
     done
 }

@@ -2,19 +2,19 @@
 
 use super::layer::{LayerArchive, is_packed};
 use super::manifest::{Descriptor, Family, Index, Manifest};
-use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME};
+use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME, VERSION, VERSION_TEXT};
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::{Digest, Image, Reference};
+use crate::image::{Digest, Image};
 use crate::storage::Store;
 use crate::storage::blobs::Hasher;
 use crate::storage::pack::{Options, Packer};
-use crate::storage::record::{self, Durability, failed_outside};
+use crate::storage::record::failed_outside;
 use crate::storage::unpack::decode;
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::read::GzEncoder;
 use serde_json::json;
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -37,8 +37,8 @@ pub enum SaveFormat {
 pub struct Item {
     /// The image.
     pub image: Image,
-    /// Its names.
-    pub names: Vec<Reference>,
+    /// Its names, as they are to be there.
+    pub names: Vec<String>,
 }
 
 /// Writes images as one archive. An OCI archive holds one image.
@@ -69,10 +69,21 @@ pub fn save_directory(
     compress: bool,
 ) -> Result<()> {
     if format == SaveFormat::OciDir {
-        oci(store, item, &mut Dir(dir))
-    } else {
-        plain_dir(store, item, dir, compress)
+        return oci(store, item, &mut Dir(dir)).map(drop);
     }
+    let mut sink = Dir(dir);
+    sink.file(VERSION, VERSION_TEXT.len() as u64, &mut &*VERSION_TEXT)?;
+    plain_dir(store, &item.image, Some(Family::Docker), compress, &mut sink).map(drop)
+}
+
+/// Writes an image as an OCI image layout in an archive; gives the digest of its manifest.
+///
+/// # Errors
+/// As [`save_archive`].
+pub fn save_oci_archive(store: &Store, item: &Item, out: impl Write) -> Result<Digest> {
+    let mut packer = Packer::new(out, Options { to_file: true, ..Options::default() });
+    let entry = oci(store, item, &mut packer)?;
+    packer.finish().map(|_| entry.digest)
 }
 
 /// Takes files.
@@ -166,11 +177,12 @@ fn copy_layer(
 }
 
 /// An OCI layout with one image; one entry for each of its names.
-fn oci(store: &Store, item: &Item, sink: &mut dyn Sink) -> Result<()> {
+fn oci(store: &Store, item: &Item, sink: &mut dyn Sink) -> Result<Descriptor> {
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
     let entry = oci_image(store, &item.image, &mut HashSet::new(), sink)?;
-    oci_end(&entry, &item.names, sink)
+    oci_end(&entry, &item.names, sink)?;
+    Ok(entry)
 }
 
 /// The blobs of an image that are not `done`, as OCI's; gives the descriptor of its manifest.
@@ -210,10 +222,10 @@ pub(super) fn oci_image(
 ///
 /// # Errors
 /// When the output takes no more.
-pub(super) fn oci_end(entry: &Descriptor, names: &[Reference], sink: &mut dyn Sink) -> Result<()> {
-    let named = |name: &Reference| {
+pub(super) fn oci_end(entry: &Descriptor, names: &[String], sink: &mut dyn Sink) -> Result<()> {
+    let named = |name: &String| {
         let mut entry = entry.clone();
-        entry.annotations.insert(REF_NAME.to_owned(), name.to_string());
+        entry.annotations.insert(REF_NAME.to_owned(), name.clone());
         entry
     };
     let mut entries: Vec<Descriptor> = names.iter().map(named).collect();
@@ -256,8 +268,7 @@ fn docker_archive<W: Write>(store: &Store, items: &[Item], packer: &mut Packer<'
             packer.file(config.as_bytes(), 0o644, &config_of(store, &item.image)?)?;
         }
         let layers: Vec<String> = diff_ids.iter().map(|id| format!("{}.tar", id.0.hex())).collect();
-        let names: Vec<String> = item.names.iter().map(Reference::to_string).collect();
-        list.push(json!({"Config": config, "RepoTags": names, "Layers": layers}));
+        list.push(json!({"Config": config, "RepoTags": item.names, "Layers": layers}));
     }
     let list = serde_json::to_vec(&list).context(Kind::Image, || "write a list of images")?;
     packer.file(MANIFEST.as_bytes(), 0o644, &list)
@@ -311,42 +322,54 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// skopeo's `dir:`: the manifest, and every blob by the digits of its digest.
-fn plain_dir(store: &Store, item: &Item, dir: &Path, compress: bool) -> Result<()> {
-    let (original, bytes) = manifest_of(store, &item.image)?;
-    let mut manifest = original.converted(Family::Docker)?;
-    let mut sink = Dir(dir);
+/// skopeo's `dir:`: every blob by the digits of its digest, and at last the manifest, whose digest is given. It is of
+/// this family if one is given. `compress` packs plain layers by gzip.
+///
+/// # Errors
+/// When a blob is missing or damaged, or the output takes no more.
+pub(super) fn plain_dir(
+    store: &Store,
+    image: &Image,
+    family: Option<Family>,
+    compress: bool,
+    sink: &mut dyn Sink,
+) -> Result<Digest> {
+    let (original, bytes) = manifest_of(store, image)?;
+    let family = family.or(original.family()).unwrap_or(Family::Oci);
+    let same_family = original.family() == Some(family);
+    let mut manifest = if same_family { original.clone() } else { original.converted(family)? };
     let mut done = HashSet::new();
     for (at, layer) in manifest.layers.iter_mut().enumerate() {
-        if compress && layer.media_type == Family::Docker.layer(false) {
-            *layer = compressed(archive_of(store, &item.image, at, &layer.digest)?, &layer.digest, dir)?;
-            done.insert(layer.digest.clone());
+        if compress && layer.media_type == family.layer(false) {
+            let plain = archive_of(store, image, at, &layer.digest)?;
+            *layer = compressed(store, plain, family, &mut done, sink)?;
         } else if done.insert(layer.digest.clone()) {
-            copy_layer(store, &item.image, (at, layer), layer.digest.hex(), &mut sink)?;
+            copy_layer(store, image, (at, layer), layer.digest.hex(), sink)?;
         }
     }
-    let config = config_of(store, &item.image)?;
-    sink.file(item.image.id.hex(), config.len() as u64, &mut config.as_slice())?;
+    let config = config_of(store, image)?;
+    sink.file(image.id.hex(), config.len() as u64, &mut config.as_slice())?;
     // The bytes stay as they are where nothing had to change.
-    let same = original.family() == Some(Family::Docker) && manifest.layers == original.layers;
+    let same = same_family && manifest.layers == original.layers;
     let bytes = if same { bytes } else { manifest.bytes()? };
     sink.file(MANIFEST, bytes.len() as u64, &mut bytes.as_slice())?;
-    record::replace_bytes(&dir.join("version"), b"Directory Transport Version: 1.1\n", Durability::Volatile)
+    Ok(Digest::sha256_of(&bytes))
 }
 
-fn compressed(mut from: LayerArchive, layer: &Digest, dir: &Path) -> Result<Descriptor> {
-    let half = dir.join(".layer");
-    let file = File::create(&half).map_err(|e| failed_outside("create", &half, e))?;
-    let mut encoder = GzEncoder::new(file, Compression::default());
-    io::copy(&mut from, &mut encoder).map_err(|e| failed_outside("write", &half, e))?;
-    encoder.finish().map_err(|e| failed_outside("write", &half, e))?;
-    let mut hash = Hashing {
-        inner: File::open(&half).map_err(|e| failed_outside("read", &half, e))?,
-        hash: Hasher::new(layer),
-    };
-    let size = io::copy(&mut hash, &mut io::sink()).map_err(|e| failed_outside("read", &half, e))?;
-    let digest = hash.hash.finish();
-    let target = dir.join(digest.hex());
-    std::fs::rename(&half, &target).map_err(|e| failed_outside("create", &target, e))?;
-    Ok(Descriptor::new(Family::Docker.layer(true), digest, size))
+/// A plain layer, compressed.
+fn compressed(
+    store: &Store,
+    plain: LayerArchive,
+    family: Family,
+    done: &mut HashSet<Digest>,
+    sink: &mut dyn Sink,
+) -> Result<Descriptor> {
+    let mut spool = store.blobs().spool()?.nameless()?;
+    spool.take(GzEncoder::new(plain, Compression::default()), &|| false)?;
+    let sealed = spool.seal();
+    let (digest, size) = (sealed.digest().clone(), sealed.size());
+    if done.insert(digest.clone()) {
+        sink.file(digest.hex(), size, &mut sealed.reader())?;
+    }
+    Ok(Descriptor::new(family.layer(true), digest, size))
 }

@@ -52,7 +52,8 @@ impl Several<'_> {
         let (_, bytes) = index_of(entries, self.annotations)?;
         let digest = Digest::sha256_of(&bytes);
         sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
-        oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), self.names, sink)?;
+        let names: Vec<String> = self.names.iter().map(Reference::to_string).collect();
+        oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), &names, sink)?;
         Ok(digest)
     }
 }

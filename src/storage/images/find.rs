@@ -4,7 +4,7 @@ use super::found::Found;
 use super::records::{ImageRecord, RefRecord, Target};
 use super::{IMAGES, Images, LISTS, REFS, key};
 use crate::error::{Error, Kind, Result, phrases};
-use crate::image::{Digest, Image, Reference};
+use crate::image::{Digest, Image, Location, Reference};
 use crate::storage::place::Place;
 use std::collections::{BTreeMap, HashSet};
 
@@ -24,6 +24,8 @@ impl Images {
     /// # Errors
     /// As there.
     pub fn find_any(&self, text: &str) -> Result<Option<Found>> {
+        // containers-transports(5)
+        let text = text.strip_prefix("containers-storage:").unwrap_or(text);
         let id = text.strip_prefix("sha256:").unwrap_or(text);
         let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if text.starts_with("sha256:") {
@@ -35,7 +37,7 @@ impl Images {
         let reference = match text.parse::<Reference>() {
             // A full id is longer than a tag-less name may look, but is one all the same.
             Err(_) if is_id => return self.by_id(id),
-            other => other?,
+            other => other.map_err(|e| Location::of_no_image(text).unwrap_or(e))?,
         };
         if let Some(found) = self.find_name(&reference)? {
             return Ok(Some(found));
@@ -43,7 +45,8 @@ impl Images {
         if is_id && let Some(found) = self.by_id(id)? {
             return Ok(Some(found));
         }
-        patiently(|| self.in_any_registry(&reference))
+        let found = patiently(|| self.in_any_registry(&reference))?;
+        if found.is_none() { Location::of_no_image(text).map_or(Ok(None), Err) } else { Ok(found) }
     }
 
     /// The image that is meant for this machine.

@@ -6,7 +6,7 @@ use super::rules;
 use crate::build::language::tree::{
     Argument, Command, Containerfile, Copy, Does, Instruction, Lines, Stage, Word,
 };
-use crate::image::{Platform, Reference};
+use crate::image::{Location, Platform, Reference};
 use crate::text::clean;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +123,7 @@ impl Walk<'_, '_, '_> {
     /// The base without `--build-arg`.
     fn default_base(&mut self, stage: &Stage, defaults: &Scope) {
         let Ok(base) = defaults.expand(&stage.base, self.escape()).text else { return };
-        if base.parse::<Reference>().is_err() {
+        if !matches!(Location::of(&base), Ok(Some(_))) && base.parse::<Reference>().is_err() {
             self.report.add(stage.at, rules::invalid_default_arg_in_from(&stage.base.0));
         }
     }

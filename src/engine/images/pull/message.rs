@@ -1,6 +1,7 @@
 //! Progress messages of a pull.
 
 use crate::registry;
+use crate::storage::archive;
 use serde::{Deserialize, Serialize};
 
 /// How far a pull is.
@@ -10,4 +11,6 @@ pub enum Message {
     Event(registry::Event),
     /// A layer is unpacked.
     Unpacked(usize),
+    /// From a file or a directory.
+    Loading(archive::Progress),
 }

@@ -4,7 +4,7 @@ use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, document};
 use crate::storage::Store;
-use crate::storage::archive::load::{blob, blob_at_most};
+use crate::storage::archive::entry::{blob, blob_at_most};
 use crate::storage::archive::manifest::{Descriptor, Family, Index, Manifest};
 use crate::storage::archive::names::{INDEX, LAYOUT, LAYOUT_TEXT};
 use crate::storage::archive::output::to_file;
