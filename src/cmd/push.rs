@@ -180,7 +180,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
     };
     if ui::docker() && !args.quiet && to.tag().is_none() && to.digest().is_none() {
-        ui::out("Using default tag: latest\n")?;
+        ui::out(&format!("Using default tag: {}\n", to.tag_or_latest().unwrap_or_default()))?;
     }
     let pushed = push.to(&push.meant(found)?, &to)?;
     digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;

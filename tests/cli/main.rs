@@ -45,6 +45,7 @@ mod limits;
 mod login;
 mod logs;
 mod manifest;
+mod manifest_push;
 mod manners;
 mod monitor;
 mod mount_order;
