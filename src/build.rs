@@ -26,6 +26,7 @@ mod elsewhere;
 pub mod event;
 mod export;
 pub mod files;
+mod found;
 mod graph;
 mod image;
 mod job;
@@ -94,7 +95,7 @@ pub fn build<'a>(
     for Planned { job, courses, .. } in planned {
         if !request.cache.from.is_empty() {
             vertices.during("importing cache", |_, _| {
-                elsewhere::import(&job);
+                elsewhere::look(&job);
                 Ok(())
             })?;
         }

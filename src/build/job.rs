@@ -2,6 +2,7 @@
 
 use super::agents::Agents;
 use super::contexts::Contexts;
+use super::found::Cache;
 use super::graph::Graph;
 use super::key;
 use super::language::{self, Containerfile, Lines};
@@ -45,6 +46,8 @@ pub(super) struct Job<'a> {
     pub agents: Agents,
     /// The images that were looked for.
     pub bases: RefCell<Vec<Image>>,
+    /// The caches in other places that were found.
+    pub caches: RefCell<Vec<Cache>>,
     /// Keeps what it needs from being removed.
     pub running: RunningBuild,
 }
@@ -118,7 +121,7 @@ impl Job<'_> {
         let platform = self.wanted(of_stage);
         let request = PullRequest {
             platform: platform.clone().unwrap_or_else(Platform::host),
-            ..self.request.registry.clone()
+            ..self.request.registry_of(name.parse().ok().as_ref())
         };
         let wanted = Wanted { policy: self.request.pull, platform, request };
         let image = self

@@ -113,6 +113,7 @@ pub(super) fn plan<'a>(
         contexts,
         agents: Agents::start(request, store)?,
         bases: RefCell::default(),
+        caches: RefCell::default(),
         running,
     };
     let courses = begin::courses(&mut job, vertices)?;

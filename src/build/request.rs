@@ -72,6 +72,21 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
+    /// How to talk to the registry of this name. Credentials of the command line are for where it is pushed to, if it
+    /// is: no other registry gets them.
+    pub(super) fn registry_of(&self, name: Option<&Reference>) -> PullRequest {
+        let pushed = self.outputs.iter().flat_map(|output| match output {
+            Output::Push { names, .. } => names.as_slice(),
+            _ => &[],
+        });
+        let pushed: Vec<Option<&str>> = pushed.map(Reference::registry).collect();
+        let mut request = self.registry.clone();
+        if !pushed.is_empty() && !pushed.contains(&name.and_then(Reference::registry)) {
+            request.credentials = None;
+        }
+        request
+    }
+
     /// Whom TLS trusts that is no registry's: as for registries.
     pub(super) fn trust(&self) -> WebTrust {
         WebTrust {

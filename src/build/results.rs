@@ -1,18 +1,23 @@
 //! The results of steps: finding those of earlier builds, and keeping those of this one.
 
+use super::elsewhere;
 use super::job::Job;
 use super::state::{Layer, State};
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::build::StepRecord;
 
-/// The result of an earlier build that stands on this state. It stays from now on for as long as this build lasts.
+/// The result of an earlier build that stands on this state: ours, or one of a cache in another place. It stays from now
+/// on for as long as this build lasts.
 ///
 /// # Errors
 /// When the file system refuses.
 pub(super) fn find(job: &Job<'_>, key: &Digest, below: &State) -> Result<Option<StepRecord>> {
     let found = job.running.get(&job.store().shared()?, key, below.top())?;
-    Ok(found.filter(|record| job.is_fresh(record.created)))
+    match found.filter(|record| job.is_fresh(record.created)) {
+        Some(record) => Ok(Some(record)),
+        None => elsewhere::take(job, key, below.top()),
+    }
 }
 
 /// Notes the layer that a step has made on this state, for later builds too unless this one keeps nothing.

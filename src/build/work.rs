@@ -92,6 +92,8 @@ pub(super) fn stages(
 ) -> Result<Done, Failure> {
     let mut done = BTreeMap::new();
     let mut left = Vec::new();
+    // Layers of caches elsewhere are unpacked in it, one by one.
+    let _namespace = (!job.caches.borrow().is_empty()).then(|| namespace::keep(job));
     for mut course in courses {
         let mut around = Looking { job, done: &done, report };
         let reached = course.advance(job, &mut around);

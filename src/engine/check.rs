@@ -6,6 +6,7 @@ use crate::image::ChainId;
 use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, trash};
+use crate::text::printable;
 use crate::userns;
 use chrono::{DateTime, Utc};
 
@@ -263,7 +264,7 @@ fn build_cache(store: &Store, request: CheckRequest, wrong: &[ChainId], report: 
         let what = format!("build step {}", step.key.short());
         report.found(&format!(
             "{what} ({}): its layers have other files than they were made with",
-            step.description
+            printable(&step.description)
         ));
         if request.repair && store.build_cache().forget(&step.key).is_ok() {
             report.mended(&what);

@@ -92,7 +92,16 @@ impl Annotation {
 /// # Errors
 /// `NotFound` when nothing is called so; `Usage` when it is an image.
 pub fn find(store: &Store, text: &str) -> Result<List> {
-    match store.images().find_any(text)? {
+    of_found(text, store.images().find_any(text)?)
+}
+
+/// As [`find`], also if its index cannot be read.
+fn find_to_remove(store: &Store, text: &str) -> Result<List> {
+    of_found(text, store.images().find_to_remove(text)?)
+}
+
+fn of_found(text: &str, found: Option<Found>) -> Result<List> {
+    match found {
         Some(Found::List(list)) => Ok(*list),
         Some(Found::Image(image)) => Err(no_list(text, &image.reference)),
         None => Err(phrases::no_list(text).hint(format!("Make a list: coracle manifest create {text}"))),
@@ -104,7 +113,7 @@ pub fn find(store: &Store, text: &str) -> Result<List> {
 /// # Errors
 /// `Usage` when it is an image.
 pub fn exists(store: &Store, text: &str) -> Result<bool> {
-    match find(store, text) {
+    match find_to_remove(store, text) {
         Err(e) if e.kind() == Kind::NotFound => Ok(false),
         other => other.map(|_| true),
     }
@@ -305,11 +314,11 @@ pub fn remove_entries(store: &Store, list: &str, entries: &[String]) -> Result<D
 /// # Errors
 /// A list that is not there; an image.
 pub fn delete(store: &Store, list: &str) -> Result<Vec<Removed>> {
-    if store.images().find_any(list)?.is_none() {
+    if store.images().find_to_remove(list)?.is_none() {
         return Err(phrases::no_list_to_remove(list)
             .hint("See which lists there are: coracle images --filter manifest=true"));
     }
-    find(store, list)?;
+    find_to_remove(store, list)?;
     remove::remove(store, list, How { list_alone: true, ..How::default() })
 }
 

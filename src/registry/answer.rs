@@ -1,11 +1,12 @@
 //! Responses: reading bodies of limited size, and explaining responses that did not arrive.
 
 use super::cause::Cause;
-use super::retry::{Pace, Trouble};
+use super::retry::Trouble;
 use crate::error::{Error, Kind, Result, errno_words};
 use nix::errno::Errno;
 use reqwest::Response;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// Longest wait for a connection.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,22 +67,21 @@ pub(super) fn deepest(failure: &reqwest::Error) -> String {
 /// Reads a body of at most `max` bytes; `what` names it in a failure.
 ///
 /// # Errors
-/// A broken connection, or a longer body.
+/// A broken connection, a longer body, or one that takes too long.
 pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) -> Result<Vec<u8>, Trouble> {
     let long = || Trouble::lasting(Error::new(Kind::Registry, format!("{what} is longer than {max} bytes")));
     if response.content_length().is_some_and(|n| n > max) {
         return Err(long());
     }
     let mut body = Vec::new();
-    let mut pace = Pace::new();
+    let begun = Instant::now();
     loop {
-        let chunk = response.chunk().await;
-        if let Ok(Some(chunk)) = &chunk
-            && pace.is_too_slow(chunk.len() as u64)
-        {
-            let why = Error::new(Kind::Registry, format!("{what} came too slowly: {}", Pace::LIMIT));
-            return Err(Trouble::passing(why));
-        }
+        let left = patience(body.len()).saturating_sub(begun.elapsed());
+        let Ok(chunk) = timeout(left, response.chunk()).await else {
+            let why =
+                format!("{what} came too slowly: {} bytes in {} s", body.len(), begun.elapsed().as_secs());
+            return Err(Trouble::passing(Error::new(Kind::Registry, why)));
+        };
         match chunk {
             Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > max => return Err(long()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
@@ -94,5 +94,23 @@ pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) 
                 ));
             }
         }
+    }
+}
+
+/// How long a body may take of which so many bytes have come: as long as a silence, and a second for each KiB. So a
+/// server that sends a byte now and then keeps nobody.
+fn patience(bytes: usize) -> Duration {
+    READ_TIMEOUT + Duration::from_secs(bytes as u64 / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_now_and_then_is_not_waited_for() {
+        assert_eq!(patience(0), READ_TIMEOUT);
+        assert_eq!(patience(60), READ_TIMEOUT, "a byte a second");
+        assert!(patience(4 << 20) >= Duration::from_secs(3600), "a large document over a slow line");
     }
 }

@@ -16,12 +16,14 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, Reference};
 use futures_util::StreamExt;
 use reqwest::{Body, StatusCode, Url};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// Blobs that are sent at the same time.
 const SIDE_BY_SIDE: usize = 4;
+/// Repositories that a blob is asked for in, before it is sent.
+const MOUNTS_MAX: usize = 5;
 
 /// A blob that the registry is to have.
 pub trait Blob {
@@ -42,6 +44,8 @@ pub struct Pusher<'a> {
     session: Session,
     reference: Reference,
     retry: RetryPolicy,
+    /// Whether asking for blobs of other repositories has any prospect.
+    mounts: Cell<bool>,
     report: &'a dyn Fn(PushEvent),
     stopped: &'a dyn Fn() -> bool,
 }
@@ -63,7 +67,7 @@ impl<'a> Pusher<'a> {
         let session = runner.run(stopped, Session::open(endpoint))?;
         session.widen(format!("repository:{}:pull,push", endpoint.reference.path()));
         let (reference, retry) = (candidate.reference.clone(), prepared.retry);
-        Ok(Pusher { runner, session, reference, retry, report, stopped })
+        Ok(Pusher { runner, session, reference, retry, mounts: Cell::new(true), report, stopped })
     }
 
     /// The name that is pushed to, in full.
@@ -109,7 +113,10 @@ impl<'a> Pusher<'a> {
                 (self.report)(PushEvent::Present(at, digest.clone(), size));
                 return Ok((digest, size));
             }
-            for repository in blob.elsewhere() {
+            for repository in blob.elsewhere().into_iter().take(MOUNTS_MAX) {
+                if !self.mounts.get() {
+                    break;
+                }
                 match self.mount(&digest, &repository).await {
                     Some(Mounted::Yes) => {
                         (self.report)(PushEvent::Mounted(at, repository));
@@ -146,6 +153,10 @@ impl<'a> Pusher<'a> {
             Ok(response) => location(&self.session, &url, &response).ok().map(Mounted::Upload),
             Err(trouble) => {
                 log::debug!("blob {digest} is not mounted from {from}: {}", trouble.error);
+                // Who is overloaded, or lets us in no longer, is not asked for favours.
+                if trouble.retry || matches!(trouble.status, Some(401 | 429 | 500..)) {
+                    self.mounts.set(false);
+                }
                 None
             }
         }

@@ -1,11 +1,10 @@
 //! Reading documents and blobs of a repository one by one, for what is no image to be pulled.
 
-use super::answer::read_limited;
-use super::blob::{Download, Part, retrying};
+use super::blob::{Download, Part};
 use super::documents::{self, verify};
 use super::event::Event;
-use super::http::{Ask, Session};
-use super::manifest::{self, CONFIG_MAX, Document};
+use super::http::Session;
+use super::manifest::{self, Document};
 use super::prepare::Prepared;
 use super::retry::{RetryPolicy, Tries};
 use super::runner::Runner;
@@ -56,19 +55,19 @@ impl<'a> Reader<'a> {
         Ok((Reader { runner, session, retry: prepared.retry, report, stopped }, manifest))
     }
 
-    /// A small blob whole, verified.
+    /// A blob of at most `most` bytes whole, verified.
     ///
     /// # Errors
-    /// When it is not there, or is another one.
-    pub fn small(&self, digest: &Digest) -> Result<Vec<u8>> {
-        let what = format!("blobs/{digest}");
-        let mut tries = Tries::new(self.retry);
-        let bytes = self.runner.run(self.stopped, async {
-            retrying(&mut tries, self.report, async || {
-                let mut response = self.session.get(&what, Ask::default()).await?;
-                read_limited(&mut response, &format!("blob {digest}"), CONFIG_MAX).await
-            })
-            .await
+    /// When it is not there, is another one, or is longer.
+    pub fn whole(&self, digest: &Digest, size: u64, most: u64) -> Result<Vec<u8>> {
+        if size > most {
+            let why = format!("blob {digest} has {size} bytes, and at most {most} are read");
+            return Err(Error::new(Kind::Registry, why));
+        }
+        let mut bytes = Vec::new();
+        self.blob(digest, size, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
         })?;
         verify("blob", digest, &bytes)?;
         Ok(bytes)

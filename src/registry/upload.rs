@@ -140,8 +140,11 @@ impl<'a> Upload<'a> {
         };
         let place = self.send(place, progress).await?;
         let (digest, size) = self.source.finish()?;
-        if self.sent < size {
+        if self.sent != size {
             let message = format!("registry {} has kept {} of {size} bytes", self.host(), self.sent);
+            // More than there are is no place to go on from.
+            (self.place, self.sent) =
+                if self.sent > size { (None, 0) } else { (self.place.take(), self.sent) };
             return Err(Trouble::passing(Error::new(Kind::Registry, message)));
         }
         self.end(place, &digest).await?;
@@ -171,6 +174,11 @@ impl<'a> Upload<'a> {
         match self.session.ask(place.clone(), "blobs/uploads/", Ask::default()).await {
             Ok(response) => {
                 self.sent = received(&response).unwrap_or(0);
+                if self.source.length().is_some_and(|length| self.sent > length) {
+                    log::debug!("the registry says that it has {} bytes; another upload begins", self.sent);
+                    self.sent = 0;
+                    return Ok(());
+                }
                 let next = location(self.session, &place, &response).unwrap_or(place);
                 self.place = Some(next);
                 log::debug!("the registry has {} bytes of the upload", self.sent);

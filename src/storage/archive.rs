@@ -44,5 +44,5 @@ pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory, sav
 pub use several::{Several, index_of};
 pub use source::Source;
 pub use steps::{
-    FoundCache, OutgoingCache, export_cache, import_cache, inline_cache, layout_cache, registry_cache,
+    FoundCache, OutgoingCache, export_cache, import_layer, inline_cache, layout_cache, registry_cache,
 };

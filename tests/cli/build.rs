@@ -9,6 +9,7 @@ mod caches;
 mod corpus;
 mod debug;
 mod downloads;
+mod foreign;
 mod kills;
 mod limits;
 mod mounts;

@@ -497,6 +497,59 @@ fn a_damaged_list_protects_what_it_may_have_and_is_repaired() {
     env.coracle(["image", "exists", &far]).fails(1);
 }
 
+/// What would get too large to be read is refused, and the list is what it was.
+#[test]
+fn a_list_does_not_get_larger_than_can_be_read() {
+    let env = TestEnv::new();
+    with_two(&env, "manifest/large");
+    env.coracle(["manifest", "create", "list:1", "own:1"]).ok();
+    let annotate = |round: usize| {
+        let text = "x".repeat(120_000);
+        let all: Vec<_> = (0..12).map(|n| format!("--annotation=a{round}.{n}={text}")).collect();
+        env.coracle(["manifest", "annotate"]).args(all).args(["list:1", "own:1"])
+    };
+    annotate(0).ok();
+    annotate(1).ok();
+    let before = shown(&env, "list:1");
+    annotate(2).fails(125).says("list would get too large").says("Set fewer or shorter annotations");
+    assert_eq!(shown(&env, "list:1"), before);
+    assert_eq!(env.coracle(["system", "check"]).ok().stdout, "");
+    env.coracle(["manifest", "rm", "list:1"]).ok();
+}
+
+/// Who removes a list does not need what it says.
+#[test]
+fn a_list_whose_index_cannot_be_read_is_removed() {
+    let env = TestEnv::new();
+    let (own, _) = with_two(&env, "manifest/lost");
+    let damaged = |name: &str| {
+        env.coracle(["manifest", "create", name, "own:1"]).ok();
+        env.coracle(["manifest", "annotate", "--index", &format!("--annotation=a={name}"), name]).ok();
+        let filter = format!("reference={name}");
+        let index = env.coracle(["images", "--format={{.Digest}}", "-f", &filter]).ok().text().to_owned();
+        let blob = env.root().join("oci/blobs/sha256").join(index.trim_start_matches("sha256:"));
+        fs::remove_file(&blob).unwrap();
+        fs::write(blob, "no index").unwrap();
+    };
+    for removal in [&["manifest", "rm"][..], &["rmi"], &["rmi", "-f"]] {
+        damaged("list:1");
+        env.coracle(["manifest", "inspect", "list:1"]).fails(125).says("is damaged on disk");
+        env.coracle(["manifest", "exists", "list:1"]).ok();
+        env.coracle(["image", "exists", "list:1"]).ok();
+        // What it may name stays.
+        env.coracle(["image", "prune", "-a", "-f"]).ok();
+        env.coracle(["image", "exists", &own]).ok();
+        env.coracle(removal).arg("list:1").ok();
+        env.coracle(["manifest", "exists", "list:1"]).fails(1);
+        env.coracle(["image", "exists", "own:1"]).ok();
+    }
+    damaged("list:2");
+    env.coracle(["untag", "list:2"]).ok();
+    env.coracle(["manifest", "exists", "list:2"]).fails(1);
+    env.coracle(["system", "check", "--repair"]).ok();
+    assert_eq!(env.coracle(["system", "check"]).ok().stdout, "");
+}
+
 /// Whatever the order, what a list was given is there afterwards, or was refused.
 #[test]
 fn an_image_is_added_beside_removals() {

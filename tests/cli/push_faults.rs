@@ -232,3 +232,29 @@ fn a_blob_that_is_damaged_here_is_named() {
     std::fs::write(&path, bytes).unwrap();
     refused(&env, &from, &to, &format!("blob {} is damaged on disk", blobs[0]));
 }
+
+/// Blobs are asked for in a few other repositories, and in none once the registry has enough of us.
+#[test]
+fn blobs_are_asked_for_in_few_repositories() {
+    for (code, most) in [(503, 1), (429, 1), (404, 5)] {
+        let env = TestEnv::new();
+        let (from, to, _) = pulled(&env, &[1]);
+        for n in 0..9 {
+            env.coracle(["push", "-q", &name(&from), &format!("{}/r{n}", to.address())]).ok();
+        }
+        to.fault("HEAD /v2/x/blobs", 100, status(404, &[], "unknown"));
+        to.fault("mount=", 100, status(code, &[], "no"));
+        pushed(&env, &from, &to);
+        assert_eq!(to.count("/v2/x/blobs/uploads/?mount="), most, "{code}");
+    }
+}
+
+/// A registry that says that it has more than there is has its upload begun again.
+#[test]
+fn an_upload_does_not_go_on_behind_its_end() {
+    let env = TestEnv::new();
+    let (from, to, _) = pulled(&env, &[300]);
+    to.fault("PATCH", 1, Fault::CutBody(100 << 10));
+    to.fault("GET /v2/x/blobs/uploads", 1, status(204, &[("Range", "0-9999999999")], ""));
+    pushed(&env, &from, &to);
+}

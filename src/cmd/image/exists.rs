@@ -17,6 +17,6 @@ pub struct Args {
 /// # Errors
 /// A text that cannot be a name, or a store that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let found = super::super::store(env)?.images().find_any(&args.image)?;
+    let found = super::super::store(env)?.images().find_to_remove(&args.image)?;
     Ok(ExitCode::from(u8::from(found.is_none())))
 }

@@ -35,7 +35,7 @@ pub fn removable(store: &Store) -> Result<Vec<String>> {
 /// `NotFound` when it is not here; `Usage` for an id with several names; `Conflict` when containers use it, or a list
 /// has it and it has no name.
 pub fn remove(store: &Store, text: &str, how: How) -> Result<Vec<Removed>> {
-    let found = store.images().need_any(text)?;
+    let found = store.images().need_to_remove(text)?;
     let id = found.id();
     let names = store.images().names(id)?;
     let lists = store.images().lists_with(id)?;

@@ -29,7 +29,7 @@ pub fn tag(store: &Store, image: &str, targets: &[Reference]) -> Result<()> {
 /// # Errors
 /// An image that is not here, or a name that it does not have; nothing changes then.
 pub fn untag(store: &Store, image: &str, names: &[Reference]) -> Result<()> {
-    let found = store.images().need_any(image)?;
+    let found = store.images().need_to_remove(image)?;
     let own = store.images().names(found.id())?;
     let names = match names {
         [] => own,

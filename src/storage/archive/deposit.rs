@@ -1,4 +1,4 @@
-//! Writes an image into a directory that may have images already: `oci:` and `dir:` (containers-transports(5)).
+//! Writes into a directory that may have images already: `oci:` and `dir:` (containers-transports(5)), and caches.
 //!
 //! Theory of operation. The file that says what the directory is comes first, so that the same command again goes on with
 //! what a killed one has left. Then come the blobs, each under its name only when it is whole, and at last the file
@@ -18,10 +18,11 @@ use crate::image::{Digest, Image, document};
 use crate::storage::Store;
 use crate::storage::blobs::Hasher;
 use crate::storage::record::failed_outside as failed;
+use crate::storage::unpack::file_type;
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag};
+use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -128,8 +129,8 @@ fn forget_name(entry: &mut Value) {
     }
 }
 
-/// A directory that an image is written to.
-struct Deposit {
+/// A directory that is written to, below which nothing is followed.
+pub(super) struct Deposit {
     /// Locked.
     dir: File,
     path: PathBuf,
@@ -138,7 +139,11 @@ struct Deposit {
 }
 
 impl Deposit {
-    fn open(path: &Path) -> Result<Deposit> {
+    /// Opens the directory, which is made if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something else is in its place.
+    pub(super) fn open(path: &Path) -> Result<Deposit> {
         let cannot =
             |e: io::Error| Error::new(Kind::Usage, format!("use directory {}", path.display())).caused_by(e);
         fs::create_dir_all(path).map_err(cannot)?;
@@ -181,6 +186,24 @@ impl Deposit {
         }
     }
 
+    /// Whether a file of this many bytes has the name.
+    pub(super) fn has_file(&self, name: &str, size: u64) -> Result<bool> {
+        let (parent, last) = self.parent(name)?;
+        let found = fstatat(&parent, last, AtFlags::AT_SYMLINK_NOFOLLOW);
+        Ok(found.is_ok_and(|found| file_type(&found) == SFlag::S_IFREG && found.st_size as u64 == size))
+    }
+
+    /// Writes a member, which takes the place of what has its name once it is whole.
+    ///
+    /// # Errors
+    /// Those of `write`, or when the file system refuses.
+    pub(super) fn put(&mut self, name: &str, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
+        let (parent, last) = self.parent(name)?;
+        write_at(&parent, last, &self.path.join(name), write)?;
+        self.written.insert(name.to_owned());
+        Ok(())
+    }
+
     /// The directory that a member is in, and its name there.
     fn parent<'a>(&self, name: &'a str) -> Result<(OwnedFd, &'a str)> {
         let (parent, name) = name.rsplit_once('/').unwrap_or((".", name));
@@ -214,12 +237,10 @@ impl Sink for Deposit {
     }
 
     fn file(&mut self, name: &str, _: u64, from: &mut dyn Read) -> Result<()> {
-        let (parent, last) = self.parent(name)?;
         let path = self.path.join(name);
-        write_at(&parent, last, &path, |mut file| {
+        self.put(name, |mut file| {
             io::copy(from, &mut file).map_err(|e| failed("write", &path, e)).map(drop)
         })?;
-        self.written.insert(name.to_owned());
         if name != MANIFEST && name != INDEX {
             failpoint::reach("push.file");
         }

@@ -3,8 +3,9 @@
 //! Theory of operation. A cache is a manifest whose configuration lists steps, and which layer lies on which; its layers
 //! are the archives of those that steps have made. It is in a directory, as an OCI image layout with plain archives, or
 //! in a registry, compressed. An inline cache is a member of an image's own configuration, and its layers are the
-//! image's. Keys of steps depend on contents alone, so they mean the same on another machine. Whoever reads a cache takes
-//! its word for what the steps come to, as with an image; that layers are what they are called is verified.
+//! image's. Keys of steps depend on contents alone, so they mean the same on another machine. Whoever takes a step of a
+//! cache takes its word for what the step comes to, as with an image; so only a step that is asked for by its key is
+//! taken. That layers are what they are called is verified.
 
 mod layout;
 mod remote;
@@ -26,8 +27,8 @@ use serde::{Deserialize, Serialize};
 /// The media type of the list of steps.
 const STEPS: &str = "application/vnd.coracle.build-cache.v1+json";
 
-/// Longest list of steps, in bytes.
-const LIST_MAX: u64 = 256 << 20;
+/// Longest list of steps, in bytes: a leaf hands it to its parent.
+const LIST_MAX: u64 = 32 << 20;
 
 /// What the configuration says.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ struct Layer {
 }
 
 /// A cache that was found: its steps, and the blobs of its layers.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct FoundCache {
     document: Document,
     /// In the order of the document's layers.
@@ -66,6 +67,23 @@ impl FoundCache {
         }
         Ok(FoundCache { document, blobs })
     }
+
+    /// What the step with this key has come to on this layer.
+    pub fn step(&self, key: &Digest, below: Option<&ChainId>) -> Option<&StepRecord> {
+        let is_it =
+            |step: &&StepRecord| step.version == 1 && step.key == *key && step.parent.as_ref() == below;
+        self.document.steps.iter().find(is_it)
+    }
+}
+
+/// The bytes of a list of steps, if they are not more than are read.
+fn list_bytes(document: &Document) -> Result<Vec<u8>> {
+    let bytes = serde_json::to_vec(document).context(Kind::Storage, || "write the list of steps")?;
+    if bytes.len() as u64 > LIST_MAX {
+        let why = format!("the list of steps has {} bytes, and at most {LIST_MAX} are read", bytes.len());
+        return Err(Error::new(Kind::Storage, why));
+    }
+    Ok(bytes)
 }
 
 /// The results of these steps that can be given away, and their layers.
@@ -95,50 +113,22 @@ fn collect(store: &Store, keys: &[Digest]) -> Result<Document> {
 /// Hears of layers that are needed.
 type Needs<'a> = &'a dyn Fn(&SharedLock, &[ChainId]) -> Result<()>;
 
-/// Takes the results of steps from a cache that are not here and stand on layers that are; `open` gives the bytes of a
-/// blob, `needs` hears of the layers before anything names them. Starts threads (rule 1: in a leaf), inside the user
-/// namespace.
+/// Unpacks a layer of a cache on top of those that are here; `open` gives the bytes of a blob, `needs` hears of the layers
+/// before anything names them. Starts threads (rule 1: in a leaf), inside the user namespace.
 ///
 /// # Errors
 /// A layer that is not to be had, or is not what it is called; a full disk.
-pub fn import_cache(
+pub fn import_layer(
     store: &Store,
     found: &FoundCache,
+    chain: &ChainId,
     open: &dyn Fn(&Descriptor) -> Result<Section>,
     needs: Needs<'_>,
 ) -> Result<()> {
-    let document = &found.document;
-    let cache = store.build_cache();
-    let lock = store.shared()?;
-    let steps: Vec<&StepRecord> =
-        document.steps.iter().filter(|step| cache.get(&lock, &step.key).is_none()).collect();
-    drop(lock);
-    let wanted = |layer: &Layer| steps.iter().any(|step| step.chain.as_ref() == Some(&layer.chain));
-    let missing = |layer: &Layer| wanted(layer) && !store.layers().has(&layer.chain);
-    let mut left: Vec<(&Layer, &Descriptor)> =
-        document.layers.iter().zip(&found.blobs).filter(|(layer, _)| missing(layer)).collect();
-    // Each lies on others, which may be among them.
-    loop {
-        let stands = |(layer, _): &(&Layer, _)| layer.parent.as_ref().is_none_or(|p| store.layers().has(p));
-        let Some(at) = left.iter().position(stands) else { break };
-        let (layer, blob) = left.remove(at);
-        take(store, layer, blob, open(blob)?, needs)?;
-    }
-    let lock = store.shared()?;
-    for step in steps {
-        let is_here = |chain: &Option<ChainId>| chain.as_ref().is_none_or(|chain| store.layers().has(chain));
-        if !is_here(&step.chain) || !is_here(&step.parent) {
-            continue;
-        }
-        // One that cannot be packed again cannot be a build's.
-        if let Some(chain) = &step.chain
-            && store.layers().adopted(chain)?.is_none()
-        {
-            continue;
-        }
-        cache.put(&lock, step)?;
-    }
-    Ok(())
+    let mut layers = found.document.layers.iter().zip(&found.blobs);
+    let (layer, blob) =
+        layers.find(|(layer, _)| layer.chain == *chain).ok_or_else(|| foreign("a layer is missing"))?;
+    take(store, layer, blob, open(blob)?, needs)
 }
 
 /// Unpacks a layer on top of those that are here.
@@ -162,6 +152,12 @@ fn take(store: &Store, layer: &Layer, blob: &Descriptor, archive: Section, needs
     let lock = store.shared()?;
     let chain = store.layers().commit(&lock, stack)?;
     needs(&lock, &chain)?;
+    drop(lock);
+    // Others may pack the same files as other bytes, and an image that has their layer is not damaged by that.
+    if !store.layers().is_true(&layer.chain)? {
+        log::info!("layer {} is not one that this tool packs; its step is not used", layer.chain.0.short());
+        return Ok(());
+    }
     store.layers().note_archive(&layer.chain, layer.size)
 }
 

@@ -24,6 +24,14 @@ impl Images {
     /// # Errors
     /// As there.
     pub fn find_any(&self, text: &str) -> Result<Option<Found>> {
+        self.find_to_remove(text)?.map(Found::whole).transpose()
+    }
+
+    /// As [`Images::find_any`], for one who needs nothing of what a list says: its index may be missing or damaged.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_to_remove(&self, text: &str) -> Result<Option<Found>> {
         // containers-transports(5)
         let text = text.strip_prefix("containers-storage:").unwrap_or(text);
         let id = text.strip_prefix("sha256:").unwrap_or(text);
@@ -62,7 +70,7 @@ impl Images {
     /// # Errors
     /// As there, and [`Kind::NotFound`].
     pub fn need(&self, text: &str) -> Result<Image> {
-        self.find(text)?.ok_or_else(|| phrases::no_image(text).hint("List the images: coracle images"))
+        self.find(text)?.ok_or_else(|| not_here(text))
     }
 
     /// As [`Images::find_any`], for one who cannot do without what is meant.
@@ -70,7 +78,15 @@ impl Images {
     /// # Errors
     /// As there, and [`Kind::NotFound`].
     pub fn need_any(&self, text: &str) -> Result<Found> {
-        self.find_any(text)?.ok_or_else(|| phrases::no_image(text).hint("List the images: coracle images"))
+        self.find_any(text)?.ok_or_else(|| not_here(text))
+    }
+
+    /// As [`Images::find_to_remove`], for one who cannot do without what is meant.
+    ///
+    /// # Errors
+    /// As there, and [`Kind::NotFound`].
+    pub fn need_to_remove(&self, text: &str) -> Result<Found> {
+        self.find_to_remove(text)?.ok_or_else(|| not_here(text))
     }
 
     /// Finds an image by name. An unqualified one is looked for under `localhost/`, then docker.io. Of a list it is
@@ -79,7 +95,7 @@ impl Images {
     /// # Errors
     /// When a record is damaged; when a list has nothing for this machine.
     pub fn find_reference(&self, reference: &Reference) -> Result<Option<Image>> {
-        self.find_name(reference)?.map(|found| self.for_host(found)).transpose()
+        self.find_name(reference)?.map(|found| self.for_host(found.whole()?)).transpose()
     }
 
     fn find_name(&self, reference: &Reference) -> Result<Option<Found>> {
@@ -195,6 +211,10 @@ impl Images {
             None => Ok(None),
         }
     }
+}
+
+fn not_here(text: &str) -> Error {
+    phrases::no_image(text).hint("List the images: coracle images")
 }
 
 /// Looks for an image anew if that fails: it may have been removed, and even brought back, since its record was read.

@@ -1,7 +1,7 @@
 //! What names mean: images, and lists of images.
 
 use super::records::Part;
-use crate::error::{Result, phrases};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Digest, Image, Index, Reference};
 
 /// What a name or an id means.
@@ -20,6 +20,18 @@ impl Found {
             Found::Image(image) => &image.id,
             Found::List(list) => &list.id,
         }
+    }
+
+    /// This, unless it is a list whose index cannot be read.
+    pub(super) fn whole(self) -> Result<Found> {
+        if let Found::List(list) = &self
+            && let Some(why) = &list.lost
+        {
+            return Err(
+                Error::new(Kind::Storage, why).hint("Repair the store: coracle system check --repair")
+            );
+        }
+        Ok(self)
     }
 
     /// The name it was found under, if it was found by name.
@@ -44,6 +56,9 @@ pub struct List {
     pub index: Index,
     /// What is known of its entries.
     pub parts: Vec<Part>,
+    /// Why the index cannot be read, which is empty then. Only [`Images::find_to_remove`](super::Images::find_to_remove)
+    /// hands out such a list.
+    pub lost: Option<String>,
 }
 
 /// What a list has for a platform.

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::image::{Digest, Image, ImageConfig, Index, Platform, Reference};
 use crate::storage::SharedLock;
+use crate::storage::blobs::SMALL_BLOB_MAX;
 use crate::storage::place::Place;
 use crate::storage::record::{Durability, failed, warn_once};
 use crate::sys::random;
@@ -70,6 +71,7 @@ impl Images {
             digest: record.index.digest,
             index: index.clone(),
             parts: record.parts,
+            lost: None,
         })
     }
 
@@ -102,7 +104,7 @@ impl Images {
         self.derive_index();
         let old = Some(before.digest).filter(|old| *old != record.index.digest);
         let ListRecord { index: ManifestRef { digest, .. }, parts, .. } = record;
-        Ok((List { id: id.clone(), reference: None, digest, index, parts }, old))
+        Ok((List { id: id.clone(), reference: None, digest, index, parts, lost: None }, old))
     }
 
     /// Gives a list of our own store a name. If something else has it, the name is moved.
@@ -230,15 +232,20 @@ impl Images {
         Ok(all)
     }
 
-    /// A list by its record in one of the stores.
+    /// A list by its record in one of the stores, also if its index cannot be read.
     pub(super) fn load_list(&self, id: &Digest, reference: Option<Reference>) -> Result<Found> {
         for data in self.roots.readable() {
             if let Some(lists) = Place::find(&data.join(LISTS))?
                 && let Some(record) = lists.read::<ListRecord>(id.hex())?
             {
-                let index = self.index_of(&record)?;
+                let kept = record.clone();
+                let (record, index, lost) = match self.as_it_is(record) {
+                    Ok(Some((record, index))) => (record, index, None),
+                    Ok(None) => break,
+                    Err(e) => (kept, Index::default(), Some(e.in_one_line())),
+                };
                 let ListRecord { id, index: ManifestRef { digest, .. }, parts, .. } = record;
-                return Ok(Found::List(Box::new(List { id, reference, digest, index, parts })));
+                return Ok(Found::List(Box::new(List { id, reference, digest, index, parts, lost })));
             }
         }
         Err(Error::new(Kind::Storage, format!("the record of list {} is missing", id.short()))
@@ -285,8 +292,17 @@ impl Images {
         Index::parse(&format!("list {}", record.id.short()), &bytes)
     }
 
+    /// Keeps an index, if it is one that can be read again.
     fn put_index(&self, index: &Index) -> Result<ManifestRef> {
         let bytes = index.bytes()?;
+        if bytes.len() as u64 > SMALL_BLOB_MAX {
+            let size = bytes.len();
+            return Err(Error::new(
+                Kind::Usage,
+                format!("the manifest list would get too large: {size} bytes, and at most 4 MiB are read"),
+            )
+            .hint("Set fewer or shorter annotations: coracle manifest annotate --help"));
+        }
         let digest = self.blobs.put(&bytes)?;
         Ok(ManifestRef { media_type: index.own_type().to_owned(), digest, size: bytes.len() as u64 })
     }
@@ -322,7 +338,8 @@ fn listed(record: ListRecord, index: Index, names: Vec<Reference>, read_only: bo
         layers: Vec::new(),
         config: ImageConfig::default(),
     };
-    let list = List { id, reference: names.first().cloned(), digest: manifest.digest, index, parts };
+    let list =
+        List { id, reference: names.first().cloned(), digest: manifest.digest, index, parts, lost: None };
     let (digests, remote) = known_digests(digests, remote);
     let listed = Listed {
         image,

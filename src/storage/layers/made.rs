@@ -185,8 +185,8 @@ impl Layers {
         Ok(Digest::from_sha256(hash.finalize().into()) == self.record(layer)?.diff_id.0)
     }
 
-    /// Notes of a layer that was unpacked, as one that was pulled, that our archive of it can be packed again: it was
-    /// unpacked from the same bytes, and nothing of them is missing.
+    /// Notes of a layer that was unpacked, as one that was pulled, that its archive can be packed again: nothing of it is
+    /// missing, and the caller has seen that it [is true](Layers::is_true).
     ///
     /// # Errors
     /// [`Kind::NotFound`] when it is in no store; when the file system refuses.

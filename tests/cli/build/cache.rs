@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The steps that were worked off, by their numbers: `2/4`.
-fn worked(env: &TestEnv, dir: &Path, options: &[&str]) -> Vec<String> {
+pub(super) fn worked(env: &TestEnv, dir: &Path, options: &[&str]) -> Vec<String> {
     let built = env
         .coracle(["build", "--network=none", "--progress=rawjson", "-t", "made"])
         .args(options)

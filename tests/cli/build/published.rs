@@ -1,7 +1,7 @@
 //! Results that leave for a registry: `--push`, and caches in registries.
 
 use super::{context, run};
-use crate::common::{Registry, TestEnv, shared_registry};
+use crate::common::{Auth, FaultyRegistry, Registry, TestEnv, shared_registry};
 use serde_json::Value;
 
 /// A file of two stages; the result needs both.
@@ -175,6 +175,53 @@ fn what_is_no_cache_is_passed_over() {
         .stdin("FROM busybox\nRUN true\n")
         .run();
     assert_eq!(failed.code, 125, "{failed}");
+}
+
+/// A list of steps may be longer than a manifest.
+#[test]
+fn a_long_list_of_steps_is_written_and_read() {
+    let long = "x".repeat(110_000);
+    let runs = |stage: usize| -> String { (0..20).map(|n| format!("RUN : {stage}{n}{long}\n")).collect() };
+    let text = format!(
+        "FROM busybox AS first\n{}RUN echo >/x\nFROM busybox\n{}COPY --from=first /x /x\n",
+        runs(1),
+        runs(2)
+    );
+    let cache = format!("type=registry,ref={}/cache/long:c", shared_registry().address());
+    let env = TestEnv::with_images();
+    let to = format!("--cache-to={cache},mode=max");
+    env.coracle(["build", "-q", "--network=none", &to, "-"]).stdin(&*text).ok();
+    let env = TestEnv::with_images();
+    let built =
+        env.coracle(["build", "--network=none", &format!("--cache-from={cache}"), "-"]).stdin(&*text).ok();
+    assert!(!built.stderr.contains("it is not used"), "{built}");
+    assert!(built.stderr.matches("CACHED").count() + built.stderr.matches("Using cache").count() >= 40);
+}
+
+/// `--creds` are those of the registry that is pushed to.
+#[test]
+fn credentials_for_a_push_go_nowhere_else() {
+    let env = TestEnv::with_images();
+    let (to, other) = (FaultyRegistry::start(), FaultyRegistry::start());
+    let basic = || Auth::Basic("alice".to_owned(), "secret".to_owned());
+    to.require(basic(), None);
+    other.require(basic(), None);
+    let cache = |registry: &FaultyRegistry| format!("--cache-from={}/x", registry.address());
+    let name = format!("{}/x:1", to.address());
+    let build = |options: &[&str], text: &str| {
+        let build = env.coracle(["build", "-q", "--network=none", "--creds=alice:secret"]);
+        build.args(options).arg("-").stdin(text).run()
+    };
+    let sent =
+        |registry: &FaultyRegistry| registry.seen().iter().any(|seen| seen.header("authorization").is_some());
+    let built = build(&["--push", "-t", &name, &cache(&other)], "FROM busybox\nRUN echo >/x\n");
+    assert!(built.code == 0 && sent(&to) && !other.seen().is_empty() && !sent(&other), "{built}");
+    let base = format!("FROM {}/y\n", other.address());
+    let built = build(&["--push", "-t", &name], &base);
+    assert!(built.code == 125 && !sent(&other), "{built}");
+    // Nothing is pushed: they are for the registries that are read.
+    let built = build(&[&cache(&other)], "FROM busybox\nRUN echo >/x\n");
+    assert!(built.code == 0 && sent(&other), "{built}");
 }
 
 #[test]

@@ -1,19 +1,18 @@
 //! A build cache in a directory: `type=local`.
 
-use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign};
-use crate::error::{Context, Error, Kind, Result};
+use super::{Document, FoundCache, LIST_MAX, STEPS, collect, foreign, list_bytes};
+use crate::error::{Context, Kind, Result};
 use crate::image::{Digest, document};
 use crate::storage::Store;
+use crate::storage::archive::deposit::Deposit;
 use crate::storage::archive::entry::{blob, blob_at_most};
 use crate::storage::archive::manifest::{Descriptor, Family, Index, Manifest};
 use crate::storage::archive::names::{INDEX, LAYOUT, LAYOUT_TEXT};
-use crate::storage::archive::output::to_file;
-use crate::storage::archive::save::place;
+use crate::storage::archive::save::{Sink, place};
 use crate::storage::archive::source::Source;
 use crate::storage::blobs::Section;
-use crate::storage::record::{Durability, failed_outside, replace_bytes};
+use crate::storage::record::failed_outside;
 use serde::Deserialize;
-use std::fs::{self, Metadata};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -26,44 +25,40 @@ pub(super) struct Described {
 }
 
 /// Writes the results of these steps into a directory, which is made; what others have written there before is
-/// replaced. Starts no threads; inside the user namespace.
+/// replaced. It may come from a stranger: below it no link is followed. Starts no threads; inside the user namespace.
 ///
 /// # Errors
 /// A layer that is gone, a directory that cannot be written.
 pub fn export_cache(store: &Store, keys: &[Digest], dir: &Path) -> Result<()> {
-    let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|e| failed_outside("create", &blobs, e))?;
     let document = collect(store, keys)?;
+    let config = list_bytes(&document)?;
+    let mut sink = Deposit::open(dir)?;
+    sink.directory("blobs")?;
+    sink.directory("blobs/sha256")?;
     let mut descriptors = Vec::new();
     for layer in &document.layers {
-        let path = dir.join(place(&layer.diff_id.0));
+        let name = place(&layer.diff_id.0);
         // What a power cut has left of one is shorter.
-        let whole = |found: Metadata| found.is_file() && found.len() == layer.size;
-        if !fs::symlink_metadata(&path).is_ok_and(whole) {
-            to_file(&path, |file| {
+        if !sink.has_file(&name, layer.size)? {
+            sink.put(&name, |file| {
                 let mut out = store.layers().pack(&layer.chain, BufWriter::new(file))?;
-                out.flush().map_err(|e| failed_outside("write", &path, e))
+                out.flush().map_err(|e| failed_outside("write", &dir.join(&name), e))
             })?;
         }
         descriptors.push(Descriptor::new(Family::Oci.layer(false), layer.diff_id.0.clone(), layer.size));
     }
-    let write = |bytes: &[u8]| -> Result<(Digest, u64)> {
-        let digest = Digest::sha256_of(bytes);
-        replace_bytes(&dir.join(place(&digest)), bytes, Durability::Volatile)?;
-        Ok((digest, bytes.len() as u64))
+    let mut write = |name: Option<&str>, mut bytes: &[u8]| -> Result<(Digest, u64)> {
+        let (digest, size) = (Digest::sha256_of(bytes), bytes.len() as u64);
+        sink.file(name.unwrap_or(&place(&digest)), size, &mut bytes)?;
+        Ok((digest, size))
     };
-    let config = serde_json::to_vec(&document).context(Kind::Storage, || "write the list of steps")?;
-    if config.len() as u64 > LIST_MAX {
-        let why = format!("the list of steps has {} bytes, and at most {LIST_MAX} are read", config.len());
-        return Err(Error::new(Kind::Storage, why));
-    }
-    let mut manifest = Manifest::new(Family::Oci, write(&config)?, descriptors);
+    let mut manifest = Manifest::new(Family::Oci, write(None, &config)?, descriptors);
     STEPS.clone_into(&mut manifest.config.media_type);
-    let (digest, size) = write(&manifest.bytes()?)?;
+    let (digest, size) = write(None, &manifest.bytes()?)?;
     let index = Index::new(vec![Descriptor::new(Family::Oci.manifest(), digest, size)]);
     let index = serde_json::to_vec(&index).context(Kind::Storage, || "write an index")?;
-    replace_bytes(&dir.join(LAYOUT), LAYOUT_TEXT, Durability::Volatile)?;
-    replace_bytes(&dir.join(INDEX), &index, Durability::Volatile)
+    write(Some(LAYOUT), LAYOUT_TEXT)?;
+    write(Some(INDEX), &index).map(drop)
 }
 
 /// The cache in a directory.
@@ -98,7 +93,7 @@ impl Source {
 mod tests {
     use super::*;
     use crate::storage::build::{StepKind, StepRecord};
-    use std::fs::File;
+    use std::fs::{self, File};
 
     /// Steps say what they were, which may be long, and there may be many.
     #[test]

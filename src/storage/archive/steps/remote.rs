@@ -1,12 +1,13 @@
 //! A build cache in a registry: on its own (`type=registry`), or in the configuration of an image (`type=inline`).
 
 use super::layout::Described;
-use super::{Document, FoundCache, Layer, STEPS, collect, foreign};
+use super::{Document, FoundCache, LIST_MAX, Layer, STEPS, collect, foreign, list_bytes};
 use crate::error::{Context, Kind, Result};
 use crate::image::{ChainId, Digest, ImageConfig, document};
 use crate::storage::Store;
 use crate::storage::archive::manifest::{Descriptor, Family, Manifest};
 use crate::storage::archive::outgoing::OutgoingLayer;
+use crate::storage::blobs::SMALL_BLOB_MAX;
 use crate::storage::build::StepRecord;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -24,13 +25,13 @@ impl OutgoingCache {
     /// The results of these steps.
     ///
     /// # Errors
-    /// A layer that is gone.
+    /// A layer that is gone; a list that would be longer than is read.
     pub fn new(store: &Store, keys: &[Digest]) -> Result<OutgoingCache> {
         let document = collect(store, keys)?;
+        let config = list_bytes(&document)?;
         let layer =
             |layer: &Layer| OutgoingLayer::of_chain(store, (&layer.diff_id, &layer.chain), layer.size);
         let layers = document.layers.iter().map(layer).collect();
-        let config = serde_json::to_vec(&document).context(Kind::Storage, || "write the list of steps")?;
         Ok(OutgoingCache { config, layers })
     }
 
@@ -68,23 +69,23 @@ pub fn inline_cache(store: &Store, keys: &[Digest], time: Option<DateTime<Utc>>)
         .context(Kind::Storage, || "write the list of steps")
 }
 
-/// The cache that a manifest of a registry stands for; `small` gives the bytes of a small blob. `None` for an image
-/// without one.
+/// The cache that a manifest of a registry stands for; `whole` gives the bytes of a blob that has at most so many. `None`
+/// for an image without one.
 ///
 /// # Errors
 /// What is neither an image nor a cache; a blob that is not to be had.
 pub fn registry_cache(
     manifest: &[u8],
-    small: &mut dyn FnMut(&Descriptor) -> Result<Vec<u8>>,
+    whole: &mut dyn FnMut(&Descriptor, u64) -> Result<Vec<u8>>,
 ) -> Result<Option<FoundCache>> {
     let malformed = |e: serde_json::Error| foreign("a document in it is malformed").caused_by(e);
     let described: Described = document::parse(manifest).map_err(malformed)?;
     if described.config.media_type == STEPS {
-        let found: Document = document::parse(&small(&described.config)?).map_err(malformed)?;
+        let found: Document = document::parse(&whole(&described.config, LIST_MAX)?).map_err(malformed)?;
         return FoundCache::new(found, described.layers).map(Some);
     }
     let Manifest { config, layers: blobs, .. } = Manifest::parse("the image", manifest)?;
-    let config: ImageConfig = document::parse(&small(&config)?).map_err(malformed)?;
+    let config: ImageConfig = document::parse(&whole(&config, SMALL_BLOB_MAX)?).map_err(malformed)?;
     let Some(inline) = config.build_cache else { return Ok(None) };
     let mut found: Document = serde_json::from_value(inline).map_err(malformed)?;
     let chain = ChainId::chain(&config.rootfs.diff_ids);
