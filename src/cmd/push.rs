@@ -6,12 +6,12 @@ use super::options::result_file::ResultFile;
 use super::options::source::RegistryOptions;
 use crate::engine::Engine;
 use crate::engine::images::pull::is_for;
-use crate::engine::images::push::{FileRequest, PushRequest, Pushed};
+use crate::engine::images::push::{FileRequest, Message, PushRequest, Pushed};
 use crate::engine::images::tag;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::media::Compression;
-use crate::image::{Digest, FileForm, Platform, Reference};
+use crate::image::{FileForm, Image, Platform, Reference};
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::storage::compress::Recipe;
 use crate::storage::images::{Found, Instance};
@@ -152,20 +152,35 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let missing = || phrases::no_image_to_push(&args.image).hint("List the images: coracle images");
     let found = engine.store.images().find_any(&args.image)?.ok_or_else(missing)?;
-    if let Some(digest) = push.locally()? {
-        digestfile.zip(digest).map(|(file, digest)| file.write(digest.as_str())).transpose()?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let own = match &found {
-        Found::Image(image) => image.reference.as_ref(),
-        Found::List(list) => list.reference.as_ref(),
+        Found::Image(image) => image.reference.clone(),
+        Found::List(list) => list.reference.clone(),
     };
     let to = match &args.destination {
+        None => own_name(&args.image, own.as_ref())?,
         Some(Destination::Registry(name)) => named(name)?,
-        _ => own_name(&args.image, own)?,
+        Some(Destination::Stored(name)) => {
+            let image = push.image(found)?;
+            tag::tag(&store, &args.image, std::slice::from_ref(name))?;
+            digestfile.map(|file| file.write(image.manifest.as_str())).transpose()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Destination::File(to)) => {
+            let image = push.image(found)?;
+            let request = FileRequest { family: request.form.family, compress: args.compress };
+            let digest = pushing(args.quiet, Dialect::Podman, |report| {
+                report(Message::Layers(Vec::new()));
+                report(Message::Config(image.id.clone()));
+                let digest = engine.push_to_file(&image, to, request)?;
+                report(Message::Manifest);
+                Ok(digest)
+            })?;
+            digestfile.zip(digest).map(|(file, digest)| file.write(digest.as_str())).transpose()?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     if ui::docker() && !args.quiet && to.tag().is_none() && to.digest().is_none() {
-        ui::out("Using default tag: latest\n")?;
+        ui::out(&format!("Using default tag: {}\n", to.tag_or_latest().unwrap_or_default()))?;
     }
     let pushed = push.to(&push.meant(found)?, &to)?;
     digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;
@@ -229,37 +244,13 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Pushes to a place of this machine, if that is the destination; gives the digest of the manifest there, if there
-    /// is one. Of a list this is its image for this machine.
-    fn locally(&self) -> Result<Option<Option<Digest>>> {
-        let (args, store) = (self.args, self.engine.store);
-        match &args.destination {
-            None | Some(Destination::Registry(_)) => Ok(None),
-            Some(Destination::Stored(name)) => {
-                tag::tag(store, &args.image, std::slice::from_ref(name))?;
-                Ok(Some(Some(store.images().need(&args.image)?.manifest)))
-            }
-            Some(Destination::File(to)) => {
-                let request = FileRequest { family: self.request.form.family, compress: args.compress };
-                let image = store.images().need(&args.image)?;
-                self.engine.push_to_file(&image, to, request).map(Some)
-            }
-        }
-    }
-
     /// What of a name's meaning is pushed. Of a list this is what it has for a platform, unless all of it is asked for
     /// or its image for this machine is not here (podman-push(1)); docker pushes lists whole.
     fn meant(&self, found: Found) -> Result<Found> {
         let (args, images) = (self.args, self.engine.store.images());
         match (found, &args.platform) {
-            (Found::Image(image), Some(platform)) if !is_for(&image, platform) => {
-                let (os, arch) = (&image.config.os, &image.config.architecture);
-                let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
-                Err(Error::new(Kind::NotFound, message))
-            }
-            (Found::List(list), Some(platform)) => {
-                let image = images.instance(&list, Some(platform))?.need(&list.called())?;
-                Ok(Found::Image(Box::new(image)))
+            (found @ Found::Image(_), _) | (found, Some(_)) => {
+                self.image(found).map(Box::new).map(Found::Image)
             }
             (Found::List(list), None) if !args.all && !ui::docker() => match images.instance(&list, None) {
                 Ok(Instance::Here(image)) => {
@@ -273,6 +264,23 @@ impl Push<'_> {
                 _ => Ok(Found::List(list)),
             },
             (found, _) => Ok(found),
+        }
+    }
+
+    /// The image that is meant: of a list that for the platform.
+    fn image(&self, found: Found) -> Result<Image> {
+        let (args, images) = (self.args, self.engine.store.images());
+        let image = match found {
+            Found::Image(image) => *image,
+            Found::List(list) => images.instance(&list, args.platform.as_ref())?.need(&list.called())?,
+        };
+        match &args.platform {
+            Some(platform) if !is_for(&image, platform) => {
+                let (os, arch) = (&image.config.os, &image.config.architecture);
+                let message = format!("image {} is for {os}/{arch}, not for {platform}", args.image);
+                Err(Error::new(Kind::NotFound, message))
+            }
+            _ => Ok(image),
         }
     }
 

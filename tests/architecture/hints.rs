@@ -68,6 +68,7 @@ const PRINTED: &[&str] = &[
     "The push refers",
     "This account's",
     "Total reclaimed",
+    "Using default tag",
     "Trying to pull",
     "U and ro",
     "U is for",

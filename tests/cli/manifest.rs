@@ -8,15 +8,15 @@ use crate::common::{
 use serde_json::{Value, json};
 use std::fs;
 
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn foreign(content: &str) -> ImageBuilder {
     one_file(content).platform("s390x", None)
 }
 
 /// A store with an image for this machine, `own:1`, and one for another, `far:1`; their ids.
-fn with_two(env: &TestEnv, repository: &str) -> (String, String) {
+pub(crate) fn with_two(env: &TestEnv, repository: &str) -> (String, String) {
     let pulled = |image: ImageBuilder, name: &str, short: &str, options: &[&str]| {
         image.push(shared_registry(), &format!("{repository}/{name}"), "1");
         let full = shared_registry().reference(&format!("{repository}/{name}"), "1");
@@ -33,7 +33,7 @@ fn shown(env: &TestEnv, list: &str) -> Value {
     env.coracle(["manifest", "inspect", list]).ok().json()
 }
 
-fn entries(list: &Value) -> Vec<(String, String)> {
+pub(crate) fn entries(list: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let entry = |entry: &Value| (text(&entry["digest"]), text(&entry["platform"]["architecture"]));
     list["manifests"].as_array().unwrap().iter().map(entry).collect()

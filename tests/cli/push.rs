@@ -188,6 +188,8 @@ fn files_are_written_as_save_does() {
             other.coracle(["load", "-i"]).arg(path).ok();
         }
     }
+    let told = env.coracle(["push", &name, "oci:words"]).cwd(env.path()).ok();
+    told.says("Getting image source signatures").says("Writing manifest to image destination");
     env.coracle(["push", "--compression-format=zstd", &name, "dir:x"])
         .fails(125)
         .says("go with a registry only");
