@@ -3,6 +3,7 @@
 
 use crate::common::{Call, debian_compilers};
 use crate::peer::{BuildKit, Podman};
+use crate::pull::settled;
 use crate::rows::{Bench, IMAGE, in_turns, once};
 use crate::table::{Row, median};
 use std::fs;
@@ -114,10 +115,14 @@ pub(crate) fn big_step(bench: &Bench) -> Row {
     let [ours, peer, floor] = in_turns(
         3,
         [
-            &mut || once(build(bench.coracle([]), &dir, &options)),
-            &mut || once(build(podman.call([]), &dir, &options)),
+            &mut || settled(bench, || drop(build(bench.coracle([]), &dir, &options).ok())),
+            &mut || settled(bench, || drop(build(podman.call([]), &dir, &options).ok())),
             // The archive is what the step's layer is to other tools.
-            &mut || shell(&format!("rm -f ../big.tar big*; {BIG}; tar -cf ../big.tar .")),
+            &mut || {
+                settled(bench, || {
+                    shell(&format!("rm -f ../big.tar big*; {BIG}; tar -cf ../big.tar ."));
+                })
+            },
         ],
     );
     shell("rm -f ../big.tar big*");
