@@ -127,7 +127,7 @@ fn tags(args: &Args, engine: Engine<'_>, limit: usize) -> Result<ExitCode> {
     let name: Reference = args.term.parse()?;
     let request = args.registry.request(Platform::host());
     let found = pulling(true, |report| engine.tags(&name, &request, report))?;
-    let named = if name.registry().is_none() { name.qualify("docker.io") } else { name };
+    let named = name.with_registry();
     let repository = named.repository();
     let tags = found.into_iter().filter_map(|tagged| tagged.ok()?.tag().map(str::to_owned)).take(limit);
     let tags: Vec<String> = tags.collect();

@@ -157,7 +157,7 @@ impl Member {
 /// `Usage` for what is no name, or one with a digest.
 pub fn docker_name(text: &str) -> Result<Reference> {
     let name: Reference = text.parse()?;
-    if name.registry().is_some() { name.as_new_name() } else { name.qualify("docker.io").as_new_name() }
+    name.with_registry().as_new_name()
 }
 
 fn refused(text: &str, why: &str) -> Error {

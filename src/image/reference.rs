@@ -45,9 +45,20 @@ impl Reference {
         }
     }
 
+    /// What a registry is asked for: the digest, or else the tag.
+    pub fn asked_for(&self) -> &str {
+        self.digest().map(Digest::as_str).or(self.tag_or_latest()).unwrap_or_default()
+    }
+
     /// The digest as written.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+
+    /// The same reference with its registry: docker.io where none is written.
+    #[must_use]
+    pub fn with_registry(&self) -> Reference {
+        if self.registry.is_some() { self.clone() } else { self.qualify("docker.io") }
     }
 
     /// The same reference at this registry. `docker.io` puts one-part paths under `library/`.

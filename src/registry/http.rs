@@ -463,7 +463,7 @@ impl Session {
             }
             _ => {}
         }
-        let wanted = reference.digest().map(Digest::as_str).or(reference.tag_or_latest()).unwrap_or_default();
+        let wanted = reference.asked_for();
         let separator = if reference.digest().is_some() { '@' } else { ':' };
         let whole = format!("{repository}{separator}{wanted}");
         let error = match repository_unknown {

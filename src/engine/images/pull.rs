@@ -154,7 +154,7 @@ impl Engine<'_> {
                 .hint("Leave out the tag with --all-tags."));
         }
         // As podman documents it, search registries are not consulted here.
-        let image = if image.registry().is_none() { image.qualify("docker.io") } else { image.clone() };
+        let image = image.with_registry();
         let mut seen = HashSet::new();
         let mut tags = leaf::tags(&self.prepare(&image, request)?, report)?;
         tags.retain(|tag| seen.insert(tag.clone()));

@@ -88,7 +88,7 @@ impl SignedIdentity {
 /// A name in the form that all names are compared in; docker.io is the registry of those without one.
 fn parsed(text: &str) -> Option<Reference> {
     let name: Reference = text.parse().ok()?;
-    Some(if name.registry().is_none() { name.qualify("docker.io") } else { name })
+    Some(name.with_registry())
 }
 
 fn exact(image: &Reference, signed: &Reference) -> bool {
