@@ -11,8 +11,11 @@ use super::retry::{RetryPolicy, Tries, Trouble};
 use super::runner::block_on;
 use crate::error::{Error, Kind, Result};
 use crate::image::index::is_index;
-use crate::image::{Digest, Reference};
+use crate::image::{Digest, Reference, choice};
 use serde::{Deserialize, Serialize};
+
+/// Indexes within indexes that are followed.
+const NESTING_MAX: usize = 3;
 
 /// A manifest or an index, as a registry has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,11 +65,7 @@ async fn one(
 ) -> Result<RemoteDocument> {
     let session = Session::open(endpoint).await?;
     let asked = &session.endpoint.reference;
-    let what = match asked.digest() {
-        Some(digest) => digest.to_string(),
-        None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
-    };
-    let (bytes, content_type) = manifest(&session, retry, report, &what, asked.digest()).await?;
+    let (bytes, content_type) = manifest(&session, retry, report, asked.asked_for(), asked.digest()).await?;
     let media_type = manifest::media_type(content_type.as_deref(), &bytes);
     let name = reference.to_string();
     let config = match manifest::parse(&name, content_type.as_deref(), &bytes) {
@@ -84,6 +83,48 @@ async fn one(
 fn text(name: &str, bytes: Vec<u8>) -> Result<String> {
     let malformed = |_| Error::new(Kind::Image, format!("a document of {name} is not UTF-8"));
     String::from_utf8(bytes).map_err(malformed)
+}
+
+/// The manifest that a name means for a platform.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// Its bytes, verified.
+    pub(super) bytes: Vec<u8>,
+    /// The type they were sent as.
+    pub(super) content_type: Option<String>,
+    /// The same, read.
+    pub(super) image: ImageManifest,
+    /// The index that the name stands for, if it does.
+    pub(super) index: Option<Digest>,
+}
+
+/// Follows what the session's reference means through indexes, to the manifest for the platform; `name` is for messages.
+///
+/// # Errors
+/// When the registry does not send what was asked for, or there is nothing for the platform.
+pub(super) async fn chosen(
+    session: &Session,
+    name: &Reference,
+    prepared: &Prepared,
+    report: &dyn Fn(Event),
+) -> Result<Chosen> {
+    let (name, asked) = (name.to_string(), &session.endpoint.reference);
+    let (mut what, mut promised, mut index) = (asked.asked_for().to_owned(), asked.digest().cloned(), None);
+    let wanted = choice::refined(&prepared.platform);
+    for _ in 0..NESTING_MAX {
+        let (bytes, content_type) =
+            manifest(session, prepared.retry, report, &what, promised.as_ref()).await?;
+        match manifest::parse(&name, content_type.as_deref(), &bytes)? {
+            manifest::Document::Image(image) => return Ok(Chosen { bytes, content_type, image, index }),
+            manifest::Document::Index(entries) => {
+                let digest = manifest::select(&name, &entries, &wanted, &prepared.platform)?;
+                index.get_or_insert(Digest::sha256_of(&bytes));
+                what = digest.to_string();
+                promised = Some(digest);
+            }
+        }
+    }
+    Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")).naming_image())
 }
 
 /// A manifest's bytes, verified, and the type they were sent as.

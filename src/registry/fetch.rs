@@ -6,11 +6,11 @@
 //! ends as after a failure, so that partial results are discarded by their owners.
 
 use super::blob::{Download, Part};
-use super::documents::{self, verify};
+use super::documents::{self, Chosen, verify};
 use super::endpoint::Endpoint;
 use super::event::Event;
 use super::http::Session;
-use super::manifest::{self, Document, ImageManifest};
+use super::manifest::{self, ImageManifest};
 use super::platform;
 use super::prepare::{Candidate, Prepared};
 use super::retry::Tries;
@@ -29,8 +29,6 @@ use tokio::sync::{mpsc, oneshot};
 const SIDE_BY_SIDE: usize = 4;
 /// Chunks between the network and a layer's thread.
 const CHANNEL: usize = 32;
-/// Indexes within indexes that are followed.
-pub(super) const NESTING_MAX: usize = 3;
 /// Shortest time between two reports on one layer.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
@@ -196,57 +194,35 @@ impl Fetcher<'_> {
     /// Manifest and configuration.
     async fn documents(&self, candidate: &Candidate, session: &Session) -> Result<Fetched> {
         let name = candidate.reference.to_string();
-        let asked = &session.endpoint.reference;
-        let mut what = match asked.digest() {
-            Some(digest) => digest.to_string(),
-            None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
-        };
-        let mut promised = asked.digest().cloned();
-        let mut index = None;
-        let wanted = choice::refined(&self.prepared.platform);
-        for _ in 0..NESTING_MAX {
-            let (bytes, content_type) =
-                documents::manifest(session, self.prepared.retry, self.report, &what, promised.as_ref())
-                    .await?;
-            let image = match manifest::parse(&name, content_type.as_deref(), &bytes)? {
-                Document::Index(entries) => {
-                    let digest = manifest::select(&name, &entries, &wanted, &self.prepared.platform)?;
-                    index.get_or_insert(Digest::sha256_of(&bytes));
-                    what = digest.to_string();
-                    promised = Some(digest);
-                    continue;
-                }
-                Document::Image(image) => image,
-            };
-            if !candidate.demand.is_empty() && candidate.admitted != Some(Digest::sha256_of(&bytes)) {
-                let message =
-                    format!("Source image rejected: {name}: its manifest is not the one that is signed");
-                return Err(Error::new(Kind::Image, message).naming_image());
-            }
-            let config = self.config(session, &image).await?;
-            let parsed: ImageConfig = document::parse(&config).map_err(|e| {
-                Error::new(Kind::Image, format!("the configuration of {name} is malformed"))
-                    .caused_by(e)
-                    .naming_image()
-            })?;
-            if parsed.rootfs.diff_ids.len() != image.layers.len() {
-                let (layers, ids) = (image.layers.len(), parsed.rootfs.diff_ids.len());
-                let message = format!("{name}: the manifest has {layers} layers, the configuration {ids}");
-                return Err(Error::new(Kind::Image, message).naming_image());
-            }
-            if !platform::agrees(&parsed.os, &parsed.architecture, &wanted) {
-                (self.report)(Event::Warning(format!(
-                    "{name} is for {}/{}, not for {}",
-                    shown(&parsed.os),
-                    shown(&parsed.architecture),
-                    self.prepared.platform
-                )));
-            }
-            let media_type = manifest::media_type(content_type.as_deref(), &bytes);
-            let reference = candidate.reference.clone();
-            return Ok(Fetched { reference, manifest: bytes, media_type, index, config, parsed, image });
+        let Chosen { bytes, content_type, image, index } =
+            documents::chosen(session, &candidate.reference, self.prepared, self.report).await?;
+        if !candidate.demand.is_empty() && candidate.admitted != Some(Digest::sha256_of(&bytes)) {
+            let message =
+                format!("Source image rejected: {name}: its manifest is not the one that is signed");
+            return Err(Error::new(Kind::Image, message).naming_image());
         }
-        Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")).naming_image())
+        let config = self.config(session, &image).await?;
+        let parsed: ImageConfig = document::parse(&config).map_err(|e| {
+            Error::new(Kind::Image, format!("the configuration of {name} is malformed"))
+                .caused_by(e)
+                .naming_image()
+        })?;
+        if parsed.rootfs.diff_ids.len() != image.layers.len() {
+            let (layers, ids) = (image.layers.len(), parsed.rootfs.diff_ids.len());
+            let message = format!("{name}: the manifest has {layers} layers, the configuration {ids}");
+            return Err(Error::new(Kind::Image, message).naming_image());
+        }
+        if !platform::agrees(&parsed.os, &parsed.architecture, &choice::refined(&self.prepared.platform)) {
+            (self.report)(Event::Warning(format!(
+                "{name} is for {}/{}, not for {}",
+                shown(&parsed.os),
+                shown(&parsed.architecture),
+                self.prepared.platform
+            )));
+        }
+        let media_type = manifest::media_type(content_type.as_deref(), &bytes);
+        let reference = candidate.reference.clone();
+        Ok(Fetched { reference, manifest: bytes, media_type, index, config, parsed, image })
     }
 
     async fn config(&self, session: &Session, image: &ImageManifest) -> Result<Vec<u8>> {

@@ -101,11 +101,8 @@ impl<'a> Reader<'a> {
 
 async fn named(session: &Session, prepared: &Prepared, report: &dyn Fn(Event)) -> Result<Vec<u8>> {
     let asked = &session.endpoint.reference;
-    let what = match asked.digest() {
-        Some(digest) => digest.to_string(),
-        None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
-    };
-    let (bytes, kind) = documents::manifest(session, prepared.retry, report, &what, asked.digest()).await?;
+    let what = asked.asked_for();
+    let (bytes, kind) = documents::manifest(session, prepared.retry, report, what, asked.digest()).await?;
     let name = asked.to_string();
     if !manifest::is_sent_as_index(kind.as_deref()) {
         return Ok(bytes);

@@ -10,16 +10,14 @@ use super::certs::HostCerts;
 use super::client::{Tls, client};
 use super::documents::{self, verify};
 use super::event::Event;
-use super::fetch::NESTING_MAX;
 use super::http::{Ask, Session};
-use super::manifest::{self, Document};
 use super::policy::Signatures;
 use super::prepare::{Candidate, Prepared};
 use super::retry::{RetryPolicy, Tries};
 use super::runner::block_on;
 use super::tls::{self, Trust};
 use crate::error::{Error, Kind, Result};
-use crate::image::{Digest, Reference, choice};
+use crate::image::{Digest, Reference};
 use base64::Engine as _;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
@@ -78,7 +76,8 @@ async fn gather(
     session: &Session,
     report: &dyn Fn(Event),
 ) -> Result<Signatures> {
-    let manifest = chosen(prepared, candidate, session, report).await?;
+    let chosen = documents::chosen(session, &candidate.reference, prepared, report).await?;
+    let manifest = Digest::sha256_of(&chosen.bytes);
     let mut found = Signatures { manifest, gpg: Vec::new(), sigstore: Vec::new() };
     if candidate.demand.wants_gpg() {
         found.gpg = match (held(session, &found.manifest, prepared.retry).await?, &candidate.lookaside.store)
@@ -99,36 +98,6 @@ async fn gather(
         }
     }
     Ok(found)
-}
-
-/// The manifest for the platform.
-async fn chosen(
-    prepared: &Prepared,
-    candidate: &Candidate,
-    session: &Session,
-    report: &dyn Fn(Event),
-) -> Result<Digest> {
-    let name = candidate.reference.to_string();
-    let asked = &session.endpoint.reference;
-    let mut promised = asked.digest().cloned();
-    let mut what = match &promised {
-        Some(digest) => digest.to_string(),
-        None => asked.tag_or_latest().unwrap_or("latest").to_owned(),
-    };
-    let wanted = choice::refined(&prepared.platform);
-    for _ in 0..NESTING_MAX {
-        let (bytes, kind) =
-            documents::manifest(session, prepared.retry, report, &what, promised.as_ref()).await?;
-        match manifest::parse(&name, kind.as_deref(), &bytes)? {
-            Document::Image(_) => return Ok(Digest::sha256_of(&bytes)),
-            Document::Index(entries) => {
-                let digest = manifest::select(&name, &entries, &wanted, &prepared.platform)?;
-                what = digest.to_string();
-                promised = Some(digest);
-            }
-        }
-    }
-    Err(Error::new(Kind::Image, format!("{name} is an index of indexes of indexes")).naming_image())
 }
 
 /// Signatures in a lookaside store: files or pages that are numbered from 1.
