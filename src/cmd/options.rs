@@ -10,6 +10,7 @@ pub mod input;
 pub mod logging;
 pub mod login;
 pub mod pulling;
+pub mod push_form;
 pub mod pushing;
 pub mod refused;
 pub mod request;

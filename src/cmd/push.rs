@@ -1,5 +1,6 @@
 //! `coracle push`.
 
+use super::options::push_form::{SignArgs, form};
 use super::options::pushing::{PushList, push_list, pushing};
 use super::options::refused::{Never, because};
 use super::options::result_file::ResultFile;
@@ -12,8 +13,7 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::media::Compression;
 use crate::image::{FileForm, Image, Platform, Reference};
-use crate::storage::archive::{Family, OutgoingForm};
-use crate::storage::compress::Recipe;
+use crate::storage::archive::Family;
 use crate::storage::images::{Found, Instance};
 use crate::ui;
 use crate::view::Dialect;
@@ -23,9 +23,6 @@ use std::process::ExitCode;
 
 mod destination;
 
-const SIGN: &str = "signing images is not supported";
-const SIGN_HINT: &str =
-    "Leave it out, and sign what was pushed with another tool: skopeo copy --sign-by KEY ...";
 const ENCRYPT: &str = "encrypted layers are not supported";
 const ENCRYPT_HINT: &str = "Leave it out.";
 
@@ -76,18 +73,9 @@ pub struct Args {
     /// Accepted for compatibility with docker; no effect
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
     pub disable_content_trust: Option<Option<bool>>,
-    /// Sign with a GPG key
-    #[arg(long, hide = true, value_name = "KEY", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_by: Option<Never>,
-    /// Sign as a parameter file says
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_by_sigstore: Option<Never>,
-    /// Sign with a key in a file
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_by_sigstore_private_key: Option<Never>,
-    /// Passphrase of a key
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_passphrase_file: Option<Never>,
+    /// What signs, and is refused.
+    #[command(flatten)]
+    pub sign: SignArgs,
     /// Encrypt layers
     #[arg(long, hide = true, value_name = "KEY", value_parser = because(ENCRYPT, ENCRYPT_HINT))]
     pub encryption_key: Vec<Never>,
@@ -141,7 +129,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let push = Push { engine, args, request: &request };
     if args.all_tags {
         let repository: Reference = args.image.parse()?;
-        let tags = engine.tags_here(&named(&repository)?)?;
+        let tags = engine.tags_here(&repository.with_registry())?;
         let mut digests = Vec::new();
         for tag in tags {
             let found = engine.store.images().need_any(&tag.to_string())?;
@@ -158,7 +146,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     };
     let to = match &args.destination {
         None => own_name(&args.image, own.as_ref())?,
-        Some(Destination::Registry(name)) => named(name)?,
+        Some(Destination::Registry(name)) => name.with_registry(),
         Some(Destination::Stored(name)) => {
             let image = push.image(found)?;
             tag::tag(&store, &args.image, std::slice::from_ref(name))?;
@@ -189,19 +177,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 
 fn request(args: &Args) -> Result<PushRequest> {
     check_destination(args)?;
-    let recipe = match (args.compression_format, args.compression_level) {
-        (None, None) => None,
-        (format, level) => Some(Recipe::new(format.unwrap_or(Compression::Gzip), level)?),
-    };
     let family = args.format.map(|format| match format {
         Format::Oci => Family::Oci,
         Format::V2s2 => Family::Docker,
     });
-    let recompress = args.force_compression.unwrap_or(args.compression_format.is_some());
-    Ok(PushRequest {
-        registry: args.registry.request(Platform::host()),
-        form: OutgoingForm { family, recipe, recompress },
-    })
+    let compression = (args.compression_format, args.compression_level);
+    let form = form(family, compression, args.force_compression)?;
+    Ok(PushRequest { registry: args.registry.request(Platform::host()), form })
 }
 
 /// Refuses what does not go with the destination.
@@ -310,11 +292,6 @@ impl Push<'_> {
     }
 }
 
-/// A name with its registry: docker.io where none is written.
-fn named(name: &Reference) -> Result<Reference> {
-    Ok(if name.registry().is_some() { name.clone() } else { name.qualify("docker.io") })
-}
-
 /// Where goes what is pushed by its own name.
 fn own_name(text: &str, found: Option<&Reference>) -> Result<Reference> {
     let no_registry = || {
@@ -326,7 +303,7 @@ fn own_name(text: &str, found: Option<&Reference>) -> Result<Reference> {
         (None, _) | (_, None) => Err(no_registry()),
         (Some(_), Some(written)) if written.registry().is_some() => Ok(written),
         // What docker calls so is in its own registry, wherever it is here.
-        (Some(_), Some(written)) if ui::docker() => named(&written),
+        (Some(_), Some(written)) if ui::docker() => Ok(written.with_registry()),
         (Some(found), _) if found.registry() == Some("localhost") => Err(no_registry()),
         (Some(found), _) => Ok(found.clone()),
     }

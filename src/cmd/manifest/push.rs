@@ -1,5 +1,6 @@
 //! `coracle manifest push`.
 
+use crate::cmd::options::push_form::{SignArgs, form};
 use crate::cmd::options::pushing::{PushList, push_list};
 use crate::cmd::options::refused::{Never, because};
 use crate::cmd::options::result_file::ResultFile;
@@ -11,17 +12,12 @@ use crate::host::Env;
 use crate::image::media::Compression;
 use crate::image::{Platform, Reference};
 use crate::registry::PullRequest;
-use crate::storage::archive::{Family, OutgoingForm};
-use crate::storage::compress::Recipe;
+use crate::storage::archive::Family;
 use crate::storage::images::List;
 use crate::ui;
 use crate::view::Dialect;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-const SIGN: &str = "signing images is not supported";
-const SIGN_HINT: &str =
-    "Leave it out, and sign what was pushed with another tool: skopeo copy --sign-by KEY ...";
 
 /// Arguments of `manifest push`.
 #[derive(Debug, clap::Args)]
@@ -70,18 +66,9 @@ pub struct Args {
     #[arg(long, hide = true, value_name = "FORMAT", value_parser = because(
         "a list is pushed with each image once", "Choose one compression: --compression-format zstd"))]
     pub add_compression: Vec<Never>,
-    /// Sign with a GPG key
-    #[arg(long, hide = true, value_name = "KEY", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_by: Option<Never>,
-    /// Sign with a key in a file
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_by_sigstore_private_key: Option<Never>,
-    /// Sign as a parameter file says
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_by_sigstore: Option<Never>,
-    /// Passphrase of a key
-    #[arg(long, hide = true, value_name = "FILE", value_parser = because(SIGN, SIGN_HINT))]
-    pub sign_passphrase_file: Option<Never>,
+    /// What signs, and is refused.
+    #[command(flatten)]
+    pub sign: SignArgs,
     /// How to talk to registries.
     #[command(flatten)]
     pub registry: RegistryOptions,
@@ -129,7 +116,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let engine = crate::cmd::store::engine(&store, env);
     let list = lists::find(&store, &args.list)?;
     let to = match &args.destination {
-        Some(name) => qualified(name),
+        Some(name) => name.with_registry(),
         None => own_name(&args.list, &list)?,
     };
     let quiet = args.quiet || ui::docker();
@@ -151,11 +138,6 @@ fn request(args: &Args) -> Result<(PushRequest, Option<Family>)> {
         Packing::Gzip => Compression::Gzip,
         Packing::Zstd => Compression::Zstd,
     });
-    let recipe = match (packing, args.compression_level) {
-        (None, None) => None,
-        (packing, level) => Some(Recipe::new(packing.unwrap_or(Compression::Gzip), level)?),
-    };
-    let recompress = args.force_compression.unwrap_or(packing.is_some());
     let family = args.format.map(|format| match format {
         Format::Oci => Family::Oci,
         Format::V2s2 => Family::Docker,
@@ -164,13 +146,8 @@ fn request(args: &Args) -> Result<(PushRequest, Option<Family>)> {
     let tls_verify = if args.insecure { Some(false) } else { registry.tls_verify };
     // An OCI index may name images of both formats.
     let of_images = family.filter(|family| *family == Family::Docker);
-    let form = OutgoingForm { family: of_images, recipe, recompress };
+    let form = form(of_images, (packing, args.compression_level), args.force_compression)?;
     Ok((PushRequest { registry: PullRequest { tls_verify, ..registry }, form }, family))
-}
-
-/// A name with its registry: docker.io where none is written.
-fn qualified(name: &Reference) -> Reference {
-    if name.registry().is_some() { name.clone() } else { name.qualify("docker.io") }
 }
 
 /// Where a list goes that is pushed by its own name.
@@ -179,7 +156,9 @@ fn own_name(text: &str, list: &List) -> Result<Reference> {
     let is_name = |name: &&Reference| name.registry() != Some("localhost");
     match (&list.reference, written) {
         // What docker calls so is in its own registry, wherever it is here.
-        (Some(_), Some(written)) if ui::docker() && written.registry().is_none() => Ok(qualified(&written)),
+        (Some(_), Some(written)) if ui::docker() && written.registry().is_none() => {
+            Ok(written.with_registry())
+        }
         (found, _) => found.as_ref().filter(is_name).cloned().ok_or_else(|| {
             Error::new(Kind::Usage, format!("{text} names no registry to push to"))
                 .hint(format!("Name it: coracle manifest push {text} REGISTRY/NAME:TAG"))
