@@ -109,6 +109,11 @@ impl Images {
             removed.layers = self.layers.discard_unused(&used, may_go)?;
         }
         crate::failpoint::reach("rmi.layers");
+        Ok(self.told(id, removed))
+    }
+
+    /// Logs the events of a removed image or list.
+    pub(super) fn told(&self, id: &Digest, mut removed: Removed) -> Removed {
         removed.untagged.sort();
         let events = Events::new(&self.roots.data);
         for name in &removed.untagged {
@@ -116,7 +121,7 @@ impl Images {
         }
         let name = removed.untagged.first().map_or_else(|| id.hex().to_owned(), ToString::to_string);
         events.emit(Event::image_named(Action::Remove, id.as_str(), &name));
-        Ok(removed)
+        removed
     }
 
     /// Collects every digest an image's manifests name; false when one cannot be read, which may name others.

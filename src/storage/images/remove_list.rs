@@ -7,7 +7,6 @@ use super::{Images, LISTS, REFS, key};
 use crate::error::Result;
 use crate::image::Digest;
 use crate::storage::ExclusiveLock;
-use crate::storage::events::{Action, Event, Events};
 
 impl Images {
     /// Removes a list with all its names, and the blob of its index. Its images stay.
@@ -33,14 +32,7 @@ impl Images {
         crate::failpoint::reach("rmi.list");
         self.derive_index();
         self.discard_blobs(lock, index.as_slice())?;
-        removed.untagged.sort();
-        let events = Events::new(&self.roots.data);
-        for name in &removed.untagged {
-            events.emit(Event::image_named(Action::Untag, id.as_str(), &name.to_string()));
-        }
-        let name = removed.untagged.first().map_or_else(|| id.hex().to_owned(), ToString::to_string);
-        events.emit(Event::image_named(Action::Remove, id.as_str(), &name));
-        Ok(removed)
+        Ok(self.told(id, removed))
     }
 
     /// The lists of our own store whose index is missing or has other content, each with what is wrong.
