@@ -112,16 +112,8 @@ impl FaultyRegistry {
             stop: AtomicBool::new(false),
             address,
         });
-        let theirs = shared.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if theirs.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let theirs = theirs.clone();
-                std::thread::spawn(move || theirs.serve(&stream));
-            }
-        });
+        let (theirs, those) = (shared.clone(), shared.clone());
+        accept(listener, move || those.stop.load(Ordering::Relaxed), move |stream| theirs.serve(stream));
         FaultyRegistry { shared }
     }
 
@@ -468,6 +460,24 @@ impl Shared {
         state.tokens.insert(token.clone(), uses);
         Answer::new(200, json!({"access_token": token, "expires_in": 60}).to_string())
     }
+}
+
+/// Serves each connection on a thread of its own, until one comes after `stopped` says so.
+pub(super) fn accept(
+    listener: TcpListener,
+    stopped: impl Fn() -> bool + Send + 'static,
+    serve: impl Fn(&TcpStream) + Send + Sync + 'static,
+) {
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if stopped() {
+                return;
+            }
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(&stream));
+        }
+    });
 }
 
 /// Reads one request; `None` at the end of the connection, or if it is no HTTP.

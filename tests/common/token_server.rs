@@ -4,7 +4,7 @@
 //! right password gets whatever is asked for, except on repositories that were denied; anybody else gets `pull` on
 //! what is below `public/`. A refresh token stands for the user it was given to.
 
-use super::faulty_registry::{Seen, read_request};
+use super::faulty_registry::{Seen, accept, read_request};
 use super::{scratch, write};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -67,16 +67,8 @@ impl TokenServer {
             state: Mutex::new(State { lifetime: 300, denied: Vec::new(), seen: Vec::new() }),
             stop: AtomicBool::new(false),
         });
-        let theirs = shared.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if theirs.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let theirs = theirs.clone();
-                std::thread::spawn(move || theirs.serve(&stream));
-            }
-        });
+        let (theirs, those) = (shared.clone(), shared.clone());
+        accept(listener, move || those.stop.load(Ordering::Relaxed), move |stream| theirs.serve(stream));
         TokenServer { shared }
     }
 
