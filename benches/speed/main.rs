@@ -21,6 +21,7 @@ mod pull;
 mod push;
 mod rows;
 mod table;
+mod transfer;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();

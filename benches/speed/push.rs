@@ -3,7 +3,7 @@
 
 use crate::common::{ImageBuilder, Layer, Registry, TestEnv};
 use crate::peer::Podman;
-use crate::pull::{noisy, settled};
+use crate::pull::{noisy, settled, text};
 use crate::rows::Bench;
 use crate::table::{Row, median};
 use std::io::Write;
@@ -116,18 +116,4 @@ fn gzip(bytes: &[u8]) {
     let mut encoder = flate2::write::GzEncoder::new(std::io::sink(), flate2::Compression::new(6));
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap();
-}
-
-/// Bytes that shrink as programs do, to about two fifths.
-fn text(length: usize) -> Vec<u8> {
-    let noise = noisy(1, 1 << 20);
-    let mut all = Vec::with_capacity(length);
-    let mut at = 0usize;
-    while all.len() < length {
-        at = (at * 31 + 17) % (noise.len() - 64);
-        all.extend_from_slice(&noise[at..at + 24]);
-        all.extend_from_slice(format!("{:016x} the same words as before\n", at % 997).as_bytes());
-    }
-    all.truncate(length);
-    all
 }
