@@ -29,14 +29,14 @@ impl Alias {
     pub(super) fn keep(&self, places: &Places) -> Result<()> {
         let Some(path) = places.short_names() else { return Ok(()) };
         let changed = rewrite(&path, "short-name aliases config file", |path| {
-            let text = match std::fs::read_to_string(path) {
+            let text = match std::fs::read(path) {
                 Ok(text) => text,
-                Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+                Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
                 Err(e) => {
                     return Err(Error::new(Kind::Usage, format!("read {}", path.display())).caused_by(e));
                 }
             };
-            let mut file: File = toml::from_str(&text).map_err(|e| {
+            let mut file: File = toml::from_slice(&text).map_err(|e| {
                 Error::new(Kind::Usage, format!("loading {}: {}", path.display(), e.message()))
             })?;
             let before = file.aliases.insert(self.short.clone(), self.repository.clone());

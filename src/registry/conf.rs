@@ -115,8 +115,8 @@ impl Registries {
 
     /// Adds a file; whether there is one.
     fn add(&mut self, path: &Path, what: &str, is_main: bool) -> Result<bool> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let text = match std::fs::read(path) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|e| unreadable(path, what, e.utf8_error()))?,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(unreadable(path, what, e)),
         };
