@@ -56,8 +56,8 @@ crash: ## kill commands at each step that changes the store; as root, also cut t
 soak: ## sixteen workers that compete for names, with random kills, for SOAK seconds (120); then 1,500 runs
 	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works
 
-fuzz: ## read broken Containerfiles, ignore files and patterns, FUZZ (100,000) of each kind
-	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode
+fuzz: ## read broken files, names and archives, FUZZ (100,000) of each kind
+	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode image::arbitrary registry::arbitrary storage::archive::arbitrary storage::unpack::peers storage::whiteout
 
 deny: ## check licences, bans and sources, and advisories if their database can be fetched
 	cargo-deny check licenses bans sources

@@ -41,6 +41,7 @@ const PRINTED: &[&str] = &[
     "Image ID: ",
     "Image {} is complete",
     "Images and registries",
+    "Invalid unqualified-search-registries",
     "KERNEL FEATURE",
     "Layer already exists",
     "Layer {} is",
@@ -58,6 +59,8 @@ const PRINTED: &[&str] = &[
     "Removed login",
     "Removing login",
     "Repaired {what}",
+    "Resolved {short",
+    "Resolving {short",
     "Resource limits are",
     "Run containers without",
     "SCMP_ACT_NOTIFY",
@@ -80,6 +83,7 @@ const PRINTED: &[&str] = &[
     "Whole again",
     "Writing manifest to",
     "XDG_RUNTIME_DIR is",
+    "Wildcarded prefix",
 ];
 
 /// Docker's messages may begin like a sentence.
