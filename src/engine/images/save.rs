@@ -48,14 +48,40 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
         Target::Path(path) => path.display().to_string(),
         Target::Stream(_) => "-".to_owned(),
     };
-    match archive::packs_layers(store, &items)? {
-        false => write(store, request, &items, target)?,
-        true => in_leaf(store, target, |target| write(store, request, &items, target))?,
+    put(store, request, &items, target, &name)
+}
+
+fn put(
+    store: &Store,
+    request: &SaveRequest<'_>,
+    items: &[Item],
+    target: Target<'_>,
+    name: &str,
+) -> Result<()> {
+    match archive::packs_layers(store, items)? {
+        false => write(store, request, items, target)?,
+        true => in_leaf(store, target, |target| write(store, request, items, target))?,
     }
-    for item in &items {
-        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
+    for item in items {
+        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), name));
     }
     Ok(())
+}
+
+/// Saves one image, under these names only, as an archive on an open descriptor.
+///
+/// # Errors
+/// An output that cannot be written.
+pub fn save_as(
+    store: &Store,
+    image: &Image,
+    names: Vec<String>,
+    format: SaveFormat,
+    out: BorrowedFd<'_>,
+) -> Result<()> {
+    let request = SaveRequest { images: &[], each: false, format, compress: false };
+    let items = [Item { image: image.clone(), names }];
+    put(store, &request, &items, Target::Stream(out), "-")
 }
 
 /// Images of several platforms that are saved as one.
