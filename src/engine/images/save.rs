@@ -4,7 +4,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::image::{Digest, Image, Platform, Reference};
 use crate::storage::Store;
-use crate::storage::archive::{self, Item, SaveFormat, Several};
+use crate::storage::archive::{self, Item, MakeIndex, SaveFormat, Several};
 use crate::storage::events::{Action, Event};
 use crate::userns;
 use serde::Serialize;
@@ -126,6 +126,32 @@ pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>)
                 whole.save_archive(store, &File::from(out))
             }
         }
+    })
+}
+
+/// Saves images with an index of them as an OCI layout, in an archive or in a directory that is made, or must be empty;
+/// gives the digest of the index.
+///
+/// # Errors
+/// An output that cannot be written; nothing of it is left then.
+pub(in crate::engine) fn save_list(
+    store: &Store,
+    (images, names): (&[&Image], &[Reference]),
+    make: MakeIndex<'_>,
+    (format, path): (SaveFormat, &Path),
+) -> Result<Digest> {
+    in_leaf(store, Target::Path(path), |_| {
+        if format == SaveFormat::OciDir {
+            let made = prepare(path)?;
+            return archive::save_list_directory(store, (images, names), make, path)
+                .inspect_err(|_| empty(path, made));
+        }
+        let mut digest = None;
+        archive::to_file(path, |file| {
+            digest = Some(archive::save_list_archive(store, (images, names), make, file)?);
+            Ok(())
+        })?;
+        digest.ok_or_else(|| Error::new(Kind::Storage, format!("{} was not written", path.display())))
     })
 }
 

@@ -120,16 +120,18 @@ fn complete(store: &Store, old: &ContainerDir, new: &ContainerDir, name: &Name) 
     Ok(())
 }
 
-/// The old container is the one again, and runs.
+/// The old container is the one again, and runs. The new one goes last: while it is there, the next command knows that the
+/// old one is to run.
 fn take_back(store: &Store, old: &ContainerDir, new: &ContainerDir, name: &Name) -> Result<()> {
-    drop_new(store, new)?;
-    failpoint::reach("auto-update.dropped");
+    let (signal, patience) = stop_policy(new, None);
+    end(store, new, signal, patience)?;
+    failpoint::reach("auto-update.ended");
     if old.called() != name.as_str() {
         store.containers().rename(old, name)?;
     }
     let running = start(store, old, None)?;
     running.warnings.iter().for_each(|warning| log::warn!("{}", warning.podmans()));
-    Ok(())
+    drop_new(store, new)
 }
 
 fn drop_new(store: &Store, new: &ContainerDir) -> Result<()> {
