@@ -8,6 +8,7 @@ use crate::{fork, runtime, ui};
 use std::process::ExitCode;
 
 pub mod attach;
+pub mod auto_update;
 pub mod build;
 pub mod builder;
 pub mod commit;
@@ -105,6 +106,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 fn perform(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Attach(args) => attach::run(&args, env),
+        Command::AutoUpdate(args) => auto_update::run(&args, env),
         Command::Build(args) => build::run(*args, env),
         Command::Builder(args) => builder::builder(args, env),
         Command::Buildx(args) => builder::buildx(args, env),

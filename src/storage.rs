@@ -61,7 +61,7 @@ pub mod volumes;
 mod whiteout;
 
 pub use id_ranges::many_ids;
-pub use lock::{ExclusiveLock, MakingLock, SharedLock};
+pub use lock::{ExclusiveLock, MakingLock, SharedLock, UpdatingLock};
 pub use scratch::Scratch;
 pub use store::Store;
 pub use version::FORMAT;

@@ -8,6 +8,8 @@ verbs::verbs! {
     pub enum Command {
         /// Attach to a running container
         Attach(cmd::attach::Args),
+        /// Update containers to newer images
+        AutoUpdate(cmd::auto_update::Args),
         /// Build an image from a Containerfile
         Build(Box<cmd::build::Args>),
         /// Build images and manage the build cache

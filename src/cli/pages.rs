@@ -15,11 +15,11 @@ macro_rules! pages {
 }
 
 pages! {
-    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
+    "attach" "auto-update" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
     "buildx-rm" "buildx-stop" "buildx-use" "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
-    "image-prune" "image-tree" "image-trust" "image-trust-set" "image-trust-show" "images" "import" "info"
+    "image-prune" "image-scp" "image-tree" "image-trust" "image-trust-set" "image-trust-show" "images" "import" "info"
     "init" "inspect" "kill" "load" "login" "logout" "logs" "manifest" "manifest-add" "manifest-annotate"
     "manifest-create" "manifest-exists" "manifest-inspect" "manifest-push" "manifest-remove" "manifest-rm"
     "network" "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "push"

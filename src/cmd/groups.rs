@@ -105,6 +105,8 @@ verbs! {
         Rm(rmi::Args),
         /// Save images to an archive
         Save(save::Args),
+        /// Copy an image to or from another machine or user
+        Scp(image::scp::Args),
         /// Add names to an image
         Tag(tag::Args),
         /// Show the layers of an image as a tree
@@ -183,6 +185,7 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::Push(args) => push::run(&args, env),
         ImageVerb::Rm(args) => rmi::run(&args, env),
         ImageVerb::Save(args) => save::run(&args, env),
+        ImageVerb::Scp(args) => image::scp::run(&args, env),
         ImageVerb::Tag(args) => tag::run(&args, env),
         ImageVerb::Trust(args) => image::trust::run(args, env),
         ImageVerb::Tree(args) => image::tree::run(&args, env),

@@ -2,5 +2,6 @@
 
 pub mod exists;
 pub mod prune;
+pub mod scp;
 pub mod tree;
 pub mod trust;

@@ -28,6 +28,8 @@ const PRINTED: &[&str] = &[
     "Copying blob",
     "Copying config",
     "Copying layer",
+    "Copying {} from",
+    "Copying {} to",
     "Created manifest",
     "Deleted container",
     "Directory Transport",
