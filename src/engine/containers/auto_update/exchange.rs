@@ -23,6 +23,7 @@ use crate::engine::containers::removal::{end, remove_ended};
 use crate::engine::containers::remove::tidy;
 use crate::engine::containers::start::start;
 use crate::engine::containers::stop::stop_by_policy;
+use crate::engine::containers::wait::wait_ended;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::plan::copy;
@@ -31,6 +32,10 @@ use crate::spec::ContainerSpec;
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use chrono::Utc;
+use std::time::Duration;
+
+/// How soon a container ends whose start was not finished.
+const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -77,10 +82,7 @@ pub(super) fn exchange(
         }
         Err(why) => {
             drop_new(store, &new)?;
-            Err(why.hint(format!(
-                "The container is stopped. Start it with the old image: coracle start {}",
-                plan.name
-            )))
+            Err(why.hint(format!("Start it with the old image: coracle start {}", plan.name)))
         }
     }
 }
@@ -131,6 +133,10 @@ fn take_back(store: &Store, old: &ContainerDir, new: &ContainerDir, name: &Name)
     }
     let running = start(store, old, None)?;
     running.warnings.iter().for_each(|warning| log::warn!("{}", warning.podmans()));
+    if let Some(code) = wait_ended(store, old, Some(AT_ONCE))? {
+        return Err(Error::new(Kind::Runtime, format!("the old container ended with exit code {code}"))
+            .hint(format!("Start it with the old image: coracle start {name}")));
+    }
     drop_new(store, new)
 }
 
