@@ -1,6 +1,8 @@
 //! The verbs that exist only below `coracle image`.
 
 pub mod exists;
+pub mod mount;
 pub mod prune;
 pub mod tree;
 pub mod trust;
+pub mod unmount;

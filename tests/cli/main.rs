@@ -48,6 +48,7 @@ mod manifest;
 mod manners;
 mod monitor;
 mod mount_order;
+mod mounting;
 mod mounts;
 mod neighbours;
 mod network;

@@ -9,6 +9,15 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the servers that this process starts outlive it.
+static OUTLIVES: AtomicBool = AtomicBool::new(false);
+
+/// Has the servers that this process starts from now on live as long as their mounts, and not only as long as it does.
+pub fn outlive() {
+    OUTLIVES.store(true, Ordering::Relaxed);
+}
 
 /// Lets go of all descriptors but those `kept`, of the mount namespace and of all capabilities but these.
 ///
@@ -29,6 +38,10 @@ pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability])
     blocked.thread_block().doing("block", "signals")?;
     prctl::set_no_new_privs().doing("give up", "new privileges")?;
     prctl::set_dumpable(false).doing("become", "non-dumpable")?;
+    if OUTLIVES.load(Ordering::Relaxed) {
+        // The signals of the terminal are not for it.
+        return nix::unistd::setsid().map(drop).doing("leave", "session");
+    }
     // The process that mounted it no longer needs it then.
     prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")
 }

@@ -96,6 +96,7 @@ pub(super) const ALL: &[Scenario] = &[
         leaves_made: true,
         ..NONE
     },
+    Scenario { name: "mount", prepare: &[MADE], acts: &[&["unshare", "sh", "-c", "@mount"]], ..NONE },
     Scenario { name: "start", prepare: &[MADE], acts: &[&["start", "one"]], statuses: STARTED, ..NONE },
     Scenario {
         name: "start-and-stop",

@@ -1,7 +1,9 @@
 //! A store to break, what is in it, and what must hold after it was broken.
 
 use super::scenarios::Scenario;
-use crate::common::{Known, Layer, State, TestEnv, busybox, entries, images, shared_registry};
+use crate::common::{
+    Known, Layer, State, TestEnv, busybox, coracle_binary, entries, images, shared_registry,
+};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -68,6 +70,13 @@ impl Template {
             "@context" => file("context"),
             "@secret" => file("secret"),
             "@tree-list" => file("list"),
+            "@mount" => {
+                let root = self.env.root();
+                let (root, runroot) = (root.display(), self.env.runroot());
+                let call =
+                    format!("{} --root {root} --runroot {}", coracle_binary().display(), runroot.display());
+                format!("{call} image mount keep:1 && {call} mount one")
+            }
             other => other.to_owned(),
         }
     }
