@@ -2,6 +2,7 @@
 
 use crate::build;
 use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
+use crate::images;
 use crate::lifecycle;
 use crate::peer::Podman;
 use crate::pull;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 36] = [
+pub(crate) const ROWS: [(&str, Measure); 37] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -29,6 +30,7 @@ pub(crate) const ROWS: [(&str, Measure); 36] = [
     ("`exec` true", exec),
     ("`ps -a` with 1,000 containers (podman: 200)", ps),
     ("`volume ls` with 1,000, each in a container (podman: 200)", volume_ls),
+    ("`images` with 500 images (podman: 100)", images::list),
     ("pull of a Debian image of 5 layers", pull::row),
     ("push of a pulled image of 8 layers of 64 MiB to an empty registry", push::pulled),
     ("push of a built layer of 500 MB", push::built),

@@ -24,6 +24,7 @@ mod crash;
 mod damage;
 mod devices;
 mod diff;
+mod disk_usage;
 mod docker;
 mod documents;
 mod endings;

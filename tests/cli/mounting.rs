@@ -226,7 +226,8 @@ fn served_roots_are_mounted_as_long_as_somebody_looks() {
 #[test]
 fn what_is_removed_is_unmounted_and_nothing_stays_of_a_killed_shell() {
     let env = TestEnv::with_images();
-    let (name, _) = env.pulled(busybox(), "mounting/removed");
+    let own = busybox().layer(Layer::new().file("own", 0o644, "x"));
+    let (name, _) = env.pulled(own, "mounting/removed");
     for container in ["c", "d"] {
         env.coracle(["create", "--name", container, "--network=none", &name, "true"]).ok();
     }

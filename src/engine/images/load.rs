@@ -22,8 +22,9 @@ pub fn load(store: &Store, input: File, name: &str, report: &mut dyn FnMut(Progr
             let _member = enter(store)?;
             let stop = || stop.came();
             let source = archive::open(store, input, &stop);
-            let loaded =
-                source.and_then(|source| archive::load(store, &source, &|step| reporter.send(step), &stop));
+            let loaded = source.and_then(|source| {
+                store.images().together(|| archive::load(store, &source, &|step| reporter.send(step), &stop))
+            });
             loaded.map_err(refused)
         },
         report,
