@@ -57,10 +57,15 @@ impl Failures {
 /// code is 1 when images were not here, 2 when containers use one, 125 for the rest.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let how = How { force: args.force, every_name: args.all, list_alone: false, keep_parents: args.no_prune };
+    let how = How {
+        force: args.force,
+        every_name: args.all,
+        list_alone: false,
+        keep_parents: args.no_prune || args.all,
+    };
     let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };
     let remove_each = || remove_each(&store, args, &texts, how);
-    let failures = store.images().together(remove_each)?;
+    let failures = store.images().together(None, remove_each)?;
     containers::tidy(&store);
     Ok(failures.exit_code())
 }

@@ -22,6 +22,7 @@ mod recording;
 mod records;
 mod remove;
 mod remove_list;
+mod together;
 mod unnamed;
 
 pub use self::check::Damaged;
@@ -30,8 +31,8 @@ pub use self::found::{Found, Instance, List};
 pub use self::records::{ManifestRef, Part};
 pub use self::remove::Removed;
 
-use self::index::Postponed;
 use self::records::{ImageRecord, ListRecord, RefRecord};
+use self::together::Postponed;
 use super::blobs::Blobs;
 use super::build::BuildCache;
 use super::layers::Layers;

@@ -1,6 +1,6 @@
 //! `system df`, item by item, against du(1).
 
-use crate::common::{ImageBuilder, Layer, TestEnv, busybox, shared_registry};
+use crate::common::{ImageBuilder, Layer, TestEnv, busybox};
 use coracle::text::units;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,11 +18,13 @@ fn du(env: &TestEnv, paths: &[impl AsRef<Path>]) -> u64 {
 /// What an image is made of, below the data root: its layers by the records of the store, and the blobs by its manifest.
 fn parts(env: &TestEnv, name: &str) -> Vec<PathBuf> {
     let shown = env.coracle(["image", "inspect", name]).ok().json()[0].take();
-    let wanted: Vec<&str> = shown["RootFS"]["Layers"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
+    let wanted: Vec<&str> =
+        shown["RootFS"]["Layers"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
     let (mut parts, mut below) = (Vec::new(), Value::Null);
     for layer in wanted {
         let of = |entry: &fs::DirEntry| {
-            let record: Value = serde_json::from_slice(&fs::read(entry.path().join("layer.json")).unwrap()).unwrap();
+            let record: Value =
+                serde_json::from_slice(&fs::read(entry.path().join("layer.json")).unwrap()).unwrap();
             record["diff_id"] == layer && record["parent"] == below
         };
         let found = fs::read_dir(env.root().join("layers")).unwrap().flatten().find(of).unwrap().file_name();
@@ -42,7 +44,10 @@ fn parts(env: &TestEnv, name: &str) -> Vec<PathBuf> {
 /// The rows of a table below its title: the columns of each by its header.
 fn table(text: &str, title: &str) -> Vec<BTreeMap<String, String>> {
     let begin = text.split_once(title).unwrap_or_else(|| panic!("{title}: {text}")).1;
-    let mut lines = begin.lines().skip_while(|line| line.is_empty() || line.starts_with(' ')).skip_while(|l| l.is_empty());
+    let mut lines = begin
+        .lines()
+        .skip_while(|line| line.is_empty() || line.starts_with(' '))
+        .skip_while(|l| l.is_empty());
     let columns = |line: &str| {
         let parts = line.split("  ").map(str::trim).filter(|part| !part.is_empty());
         parts.map(str::to_owned).collect::<Vec<_>>()
@@ -58,7 +63,8 @@ fn each_item_of_df_is_what_du_says() {
     let base = || busybox().layer(Layer::new().file("base", 0o644, vec![1; 300_000]));
     let (lower, _) = env.pulled(base(), "df/base");
     let (upper, _) = env.pulled(base().layer(Layer::new().file("more", 0o644, vec![2; 200_000])), "df/more");
-    let (alone, _) = env.pulled(ImageBuilder::new().layer(Layer::new().file("x", 0o644, vec![3; 100_000])), "df/alone");
+    let (alone, _) =
+        env.pulled(ImageBuilder::new().layer(Layer::new().file("x", 0o644, vec![3; 100_000])), "df/alone");
     let fill = "dd if=/dev/zero of=/big bs=1k count=700 2>/dev/null; dd if=/dev/zero of=/v/data bs=1k count=500 2>/dev/null; \
                 ln /big /again; dd if=/dev/zero of=/sparse bs=1 count=1 seek=9000000 2>/dev/null; chown -R 7:7 /v; mkdir -m 0 /closed";
     let run = ["run", "--name=c", "--network=none", "-v=data:/v", &upper, "sh", "-c", fill];
@@ -73,7 +79,8 @@ fn each_item_of_df_is_what_du_says() {
     let raw = |at: usize| rows[at]["RawSize"].as_u64().unwrap();
     assert_eq!((0..5).map(raw).sum::<u64>(), du(&env, &["."]), "{rows}");
     // The layer of the image that is gone belongs to the build cache.
-    let pulled: Vec<PathBuf> = [&lower, &upper, &alone].into_iter().flat_map(|name| parts(&env, name)).collect();
+    let pulled: Vec<PathBuf> =
+        [&lower, &upper, &alone].into_iter().flat_map(|name| parts(&env, name)).collect();
     let of_images: Vec<&PathBuf> = pulled.iter().filter(|part| part.starts_with("layers")).collect();
     let layers = fs::read_dir(env.root().join("layers")).unwrap().flatten();
     let cached: Vec<PathBuf> = layers
@@ -93,13 +100,20 @@ fn each_item_of_df_is_what_du_says() {
         let (repository, _) = name.rsplit_once(':').unwrap();
         let row = images.iter().find(|row| row["REPOSITORY"] == repository).unwrap();
         let own = parts(&env, name);
-        let others: Vec<PathBuf> =
-            [&lower, &upper, &alone].into_iter().filter(|other| *other != name).flat_map(|other| parts(&env, other)).collect();
+        let others: Vec<PathBuf> = [&lower, &upper, &alone]
+            .into_iter()
+            .filter(|other| *other != name)
+            .flat_map(|other| parts(&env, other))
+            .collect();
         let (shared, unique): (Vec<PathBuf>, Vec<PathBuf>) =
             own.iter().cloned().partition(|part| others.contains(part));
         let size = |paths: &[PathBuf]| if paths.is_empty() { 0 } else { du(&env, paths) };
         let wanted = [size(&own), size(&shared), size(&unique)].map(units::decimal_size);
-        assert_eq!([&row["SIZE"], &row["SHARED SIZE"], &row["UNIQUE SIZE"]], wanted.each_ref(), "{name}: {details}");
+        assert_eq!(
+            [&row["SIZE"], &row["SHARED SIZE"], &row["UNIQUE SIZE"]],
+            wanted.each_ref(),
+            "{name}: {details}"
+        );
     }
     let id = env.coracle(["inspect", "-f", "{{.Id}}", "c"]).ok().text().to_owned();
     let containers = table(&details, "Containers space usage:");

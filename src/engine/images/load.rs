@@ -23,7 +23,9 @@ pub fn load(store: &Store, input: File, name: &str, report: &mut dyn FnMut(Progr
             let stop = || stop.came();
             let source = archive::open(store, input, &stop);
             let loaded = source.and_then(|source| {
-                store.images().together(|| archive::load(store, &source, &|step| reporter.send(step), &stop))
+                store
+                    .images()
+                    .together(None, || archive::load(store, &source, &|step| reporter.send(step), &stop))
             });
             loaded.map_err(refused)
         },

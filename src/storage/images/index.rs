@@ -7,34 +7,8 @@ use crate::image::index::is_index;
 use crate::image::{self, Digest, document};
 use crate::storage::record::Durability;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Whether the index is to be written later, and then whether there is a reason to.
-#[derive(Debug, Default)]
-pub(super) struct Postponed(Mutex<Option<bool>>);
-
-impl Postponed {
-    fn state(&self) -> MutexGuard<'_, Option<bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl Images {
-    /// Does work that changes several images, and derives the index once behind it: that reads the records of all. Whoever
-    /// is killed meanwhile leaves an index that is brought up to date by the next change.
-    ///
-    /// # Errors
-    /// Those of the work.
-    pub fn together<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        *self.postponed.state() = Some(false);
-        let done = work();
-        let changed = self.postponed.state().take();
-        if changed == Some(true) {
-            self.derive_index();
-        }
-        done
-    }
-
     /// As [`Images::write_index`], once what it is derived of stands: the next change derives it again.
     pub(super) fn derive_index(&self) {
         if let Err(error) = self.write_index() {
@@ -45,8 +19,7 @@ impl Images {
     /// Derives `oci/index.json` from the records of our own store. Images of which blobs are missing, as of layers that
     /// were made in place, are left out: other programs could not read them.
     pub(super) fn write_index(&self) -> Result<()> {
-        if let Some(changed) = self.postponed.state().as_mut() {
-            *changed = true;
+        if self.postponed.index() {
             return Ok(());
         }
         let _lock = self.records_lock()?;

@@ -19,7 +19,7 @@ impl Images {
         all: bool,
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Vec<Digest>> {
-        self.together(|| self.prune_each(lock, all, wanted))
+        self.together(Some(lock), || self.prune_each(lock, all, wanted))
     }
 
     fn prune_each(

@@ -70,13 +70,8 @@ impl Template {
             "@context" => file("context"),
             "@secret" => file("secret"),
             "@tree-list" => file("list"),
-            "@mount" => {
-                let root = self.env.root();
-                let (root, runroot) = (root.display(), self.env.runroot());
-                let call =
-                    format!("{} --root {root} --runroot {}", coracle_binary().display(), runroot.display());
-                format!("{call} image mount keep:1 && {call} mount one")
-            }
+            // On the world's own store, by its variables.
+            "@mount" => format!("{0} image mount keep:1 && {0} mount one", coracle_binary().display()),
             other => other.to_owned(),
         }
     }
@@ -154,6 +149,7 @@ impl World<'_> {
         let mut command = self.call(words).into_command();
         let said = File::create(self.path("said")).unwrap();
         command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        command.env("CORACLE_ROOT", self.env.root()).env("CORACLE_RUNROOT", self.env.runroot());
         command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let begun = Instant::now();
