@@ -16,6 +16,8 @@ mod index;
 mod listing;
 mod lists;
 mod names;
+mod parents;
+mod postponed;
 mod prune;
 mod pushed;
 mod recording;
@@ -31,8 +33,8 @@ pub use self::found::{Found, Instance, List};
 pub use self::records::{ManifestRef, Part};
 pub use self::remove::Removed;
 
+use self::postponed::Postponed;
 use self::records::{ImageRecord, ListRecord, RefRecord};
-use self::together::Postponed;
 use super::blobs::Blobs;
 use super::build::BuildCache;
 use super::layers::Layers;

@@ -5,36 +5,9 @@
 //! that the next change brings up to date, and blobs and layers that `image prune` removes.
 
 use super::Images;
-use super::records::ImageRecord;
+use super::postponed::Later;
 use crate::error::Result;
 use crate::storage::{ExclusiveLock, lock};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// What is to be done later; `None` for what is done at once.
-#[derive(Debug, Default)]
-pub(super) struct Postponed(Mutex<Option<Later>>);
-
-#[derive(Debug, Default)]
-struct Later {
-    index: bool,
-    gone: Vec<ImageRecord>,
-}
-
-impl Postponed {
-    fn state(&self) -> MutexGuard<'_, Option<Later>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the index is derived later.
-    pub(super) fn index(&self) -> bool {
-        self.state().as_mut().map(|later| later.index = true).is_some()
-    }
-
-    /// Whether what an image was made of is removed later.
-    pub(super) fn contents_of(&self, gone: &ImageRecord) -> bool {
-        self.state().as_mut().map(|later| later.gone.push(gone.clone())).is_some()
-    }
-}
 
 impl Images {
     /// Does work that changes several images, and what follows from all of it behind it. `held` is the lock that the work
