@@ -47,6 +47,12 @@ if [ -n "$missing" ]; then
     as_root apt-get -q update
     # shellcheck disable=SC2086 # a list
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    case " $missing " in
+    *" openssh-server "*)
+        # The tests start one of their own; nobody has asked for one that listens to the network.
+        if [ -d /run/systemd/system ]; then as_root systemctl -q disable --now ssh.service ssh.socket 2>/dev/null || true; fi
+        ;;
+    esac
 fi
 
 # --- a Rust toolchain

@@ -14,6 +14,7 @@ pub mod images;
 pub mod info;
 pub mod lists;
 mod logins;
+pub mod mounts;
 mod pass;
 pub mod prune;
 pub mod reset;

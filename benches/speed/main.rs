@@ -15,6 +15,7 @@
 mod build;
 #[path = "../../tests/common/mod.rs"]
 mod common;
+mod images;
 mod lifecycle;
 mod peer;
 mod pull;

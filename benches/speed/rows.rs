@@ -2,6 +2,7 @@
 
 use crate::build;
 use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
+use crate::images;
 use crate::lifecycle;
 use crate::peer::Podman;
 use crate::pull;
@@ -14,7 +15,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 39] = [
+pub(crate) const ROWS: [(&str, Measure); 40] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -30,6 +31,7 @@ pub(crate) const ROWS: [(&str, Measure); 39] = [
     ("`exec` true", exec),
     ("`ps -a` with 1,000 containers (podman: 200)", ps),
     ("`volume ls` with 1,000, each in a container (podman: 200)", volume_ls),
+    ("`images` with 500 images (podman: 100)", images::list),
     ("pull of a Debian image of 5 layers", pull::row),
     ("pull of 1 GB in 8 layers", transfer::large),
     ("memory of that pull, at most", transfer::large_memory),

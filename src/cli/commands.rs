@@ -64,6 +64,8 @@ verbs::verbs! {
         Logs(cmd::logs::Args),
         /// Manage manifest lists, which name the images of several platforms as one
         Manifest(cmd::manifest::Args),
+        /// Mount the files of containers, inside unshare
+        Mount(cmd::mount::Args),
         /// List networks
         Network(cmd::network::Args),
         /// Pause containers
@@ -106,6 +108,8 @@ verbs::verbs! {
         Tag(cmd::tag::Args),
         /// Show the processes of a container
         Top(cmd::top::Args),
+        /// Unmount the files of containers
+        Unmount(cmd::unmount::Args) = "umount",
         /// Unpause containers
         Unpause(cmd::pause::Args),
         /// Run a command in the user namespace of containers

@@ -34,6 +34,19 @@ pub fn is_whole_json(format: Option<&str>) -> bool {
     is_json(format) || format.and_then(inside).unwrap_or_default()
 }
 
+/// Makes sure that a listing that knows no templates is asked for none: as json, or as it is by itself.
+///
+/// # Errors
+/// `Usage` for any other format.
+pub fn only_json(format: Option<&str>) -> Result<()> {
+    match format {
+        None | Some("") => Ok(()),
+        Some(_) if is_json(format) => Ok(()),
+        Some(other) => Err(Error::new(Kind::Usage, format!("unknown --format argument: {other:?}"))
+            .hint("Write --format json, or leave it out.")),
+    }
+}
+
 /// A value as indented JSON with a final newline.
 ///
 /// # Errors

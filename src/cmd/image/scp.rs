@@ -32,9 +32,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let destination = args.destination.as_deref().map(Place::parse).transpose()?;
     let copy = Copy::new(source, destination)?;
     let store = crate::cmd::store(env)?;
+    let engine = crate::cmd::store::engine(&store, env);
     let progress = Progress::new(args.quiet);
     let mut bar = None;
-    let names = scp::scp(&store, &copy, &mut |step| match step {
+    let names = scp::scp(&engine, &copy, &mut |step| match step {
         Step::Bytes(done) => bar.get_or_insert_with(|| progress.bar(&copy.label(), None)).set(done),
         Step::Loading(step) => progress.note(&loading(&step)),
     })?;

@@ -52,7 +52,8 @@ fn load(
             let stop = || stop.came();
             let source = archive::open(store, input, &stop).map_err(refused)?;
             admit(&source)?;
-            archive::load(store, &source, &|step| reporter.send(step), &stop).map_err(refused)
+            let load = || archive::load(store, &source, &|step| reporter.send(step), &stop);
+            store.images().together(None, load).map_err(refused)
         },
         report,
     )?;

@@ -12,9 +12,9 @@ mod stream;
 pub use place::{Holder, Place};
 pub use stream::Step;
 
-use super::load::load;
 use super::save::{save_as, tagged};
 use super::tag::tag;
+use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork::{StopSignals, Worker};
 use crate::image::{Image, Reference};
@@ -84,7 +84,8 @@ impl Copy {
 /// # Errors
 /// An image that is not there; a side that cannot be reached, or fails: the message says which. Nothing is left on
 /// either side then.
-pub fn scp(store: &Store, copy: &Copy, report: &mut dyn FnMut(Step)) -> Result<Vec<String>> {
+pub fn scp(engine: &Engine<'_>, copy: &Copy, report: &mut dyn FnMut(Step)) -> Result<Vec<String>> {
+    let store = engine.store;
     let here = match copy.from {
         Holder::Here => Some(store.images().need(&copy.image)?),
         _ => None,
@@ -92,7 +93,7 @@ pub fn scp(store: &Store, copy: &Copy, report: &mut dyn FnMut(Step)) -> Result<V
     let named_here = copy.to == Holder::Here && copy.name.is_some();
     // An image of this store is sent with its new name.
     let name_there = copy.name.as_deref().filter(|_| here.is_none());
-    let (mut taker, to, format) = take(store, &copy.to, name_there)?;
+    let (mut taker, to, format) = take(engine, &copy.to, name_there)?;
     let (mut giver, from) = match here {
         Some(image) => give(store, &image, format, copy.name.as_deref())?,
         None => {
@@ -143,7 +144,7 @@ fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Starts the side that takes the image; says where the archive goes and of which form it is to be.
-fn take(store: &Store, holder: &Holder, name: Option<&str>) -> Result<(Taker, OwnedFd, SaveFormat)> {
+fn take(engine: &Engine<'_>, holder: &Holder, name: Option<&str>) -> Result<(Taker, OwnedFd, SaveFormat)> {
     if *holder != Holder::Here {
         let mut far = Far::start(holder, &Work::Load { name })?;
         let docker = far.program == "docker";
@@ -154,7 +155,7 @@ fn take(store: &Store, holder: &Holder, name: Option<&str>) -> Result<(Taker, Ow
     let (from, to) = pipe()?;
     let worker = Worker::start("load", &[from.as_raw_fd()], |reporter| {
         let input = from.as_fd().try_clone_to_owned().context(Kind::Host, || "read an archive")?;
-        load(store, File::from(input), "-", &mut |step| reporter.send(step))
+        engine.load(File::from(input), "-", None, &mut |step| reporter.send(step))
     })?;
     Ok((Taker::Own { worker, loaded: None }, to, SaveFormat::OciArchive))
 }

@@ -128,6 +128,7 @@ pub(super) const ALL: &[Scenario] = &[
         exchanges: true,
         ..NONE
     },
+    Scenario { name: "mount", prepare: &[MADE], acts: &[&["unshare", "sh", "-c", "@mount"]], ..NONE },
     Scenario { name: "start", prepare: &[MADE], acts: &[&["start", "one"]], statuses: STARTED, ..NONE },
     Scenario {
         name: "start-and-stop",
