@@ -169,7 +169,7 @@ fn layers_without_a_history_stay_without() {
     env.coracle(["run", "--name=c", "--network=none", &base, "sh", "-c", "echo four >/f"]).ok();
     env.coracle(["commit", "-q", "-m", "mine", "c", "made"]).ok();
     let lines = env.coracle(["history", "--format", "{{.Size}} {{.Comment}}", "made"]).ok().lines();
-    assert_eq!(lines[0], "5B mine", "{lines:?}");
+    assert_eq!(lines[0], "5 B mine", "{lines:?}");
     assert!(lines[1..].iter().all(|line| !line.contains("mine")), "{lines:?}");
 }
 

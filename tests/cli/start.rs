@@ -431,6 +431,22 @@ fn whoever_is_killed_leaves_a_container_that_can_be_used() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// A stop that is killed after its note and before its signal leaves a container that is stopping for good.
+#[test]
+fn a_start_takes_back_a_stop_that_did_not_come_about() {
+    let env = TestEnv::new();
+    create(&env, "web", &["--restart", "always"], &["sh", "-c", IDLE]);
+    start_of(&env, &["web"]).ok();
+    let id = env.containers().remove(0);
+    let note = env.root().join("containers").join(id).join("stop");
+    std::fs::write(&note, "1\n").unwrap();
+    assert_eq!(status(&env, "web"), "stopping 0");
+    start_of(&env, &["web"]).ok();
+    assert_eq!(status(&env, "web"), "running 0");
+    assert!(!note.exists());
+    env.coracle(["rm", "-f", "-t", "0", "web"]).ok();
+}
+
 #[test]
 fn what_never_ran_stands_as_it_was_made() {
     let env = TestEnv::new();

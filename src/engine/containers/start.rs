@@ -93,6 +93,7 @@ fn start_after(
     for _ in 0..ATTEMPTS {
         match dir.status() {
             Status::Running => {
+                dir.take_back_stop();
                 return attached.map_or_else(|| Ok(Running::found(None)), |get_ready| attach(dir, get_ready));
             }
             Status::Paused => {

@@ -66,7 +66,13 @@ impl Entry {
             Error::new(Kind::NotFound, format!("the manifest of image {} is missing", image.id.short()))
                 .hint("Fetch the image again: coracle pull IMAGE")
         };
-        let bytes = store.blobs().read(&image.manifest)?.ok_or_else(lost)?;
+        let Some(bytes) = store.blobs().read(&image.manifest)? else {
+            // Another command may be removing the image at this moment.
+            return Err(match store.images().find(image.id.as_str())? {
+                Some(_) => lost(),
+                None => phrases::no_image(image.id.hex()),
+            });
+        };
         let media_type = Manifest::parse(image.manifest.as_str(), &bytes)?.recorded_type();
         let mut entry = IndexEntry::new(media_type, image.manifest.clone(), bytes.len() as u64);
         entry.platform = Some(platform(&image.config));

@@ -13,6 +13,7 @@ use crate::spec::health::Health;
 use crate::spec::{ContainerSpec, Resources};
 use crate::storage::boot::boot_id;
 use chrono::Utc;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::io;
 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
 
@@ -247,6 +248,15 @@ impl ContainerDir {
     pub fn stop_asked(&self) -> Option<u64> {
         let bytes = files::read(self.fd(), "stop").ok()??;
         std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+    }
+
+    /// Forgets that somebody wanted this run stopped: a command that was killed before its signal went out would
+    /// leave the container stopping for good.
+    pub fn take_back_stop(&self) {
+        if self.run_record().ok().flatten().is_some_and(|run| self.stop_asked() == Some(run.run)) {
+            // Whoever removes the container was faster.
+            let _ = unlinkat(self.fd(), "stop", UnlinkatFlags::NoRemoveDir);
+        }
     }
 
     fn change_summary(&self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
