@@ -20,6 +20,7 @@ mod socket;
 pub use accepted::AcceptedOptions;
 pub use accounts::account;
 pub use caller::{Caller, Limit, caller, environment};
+pub use config::LayerCompression;
 pub use cures::{Symptom, cures};
 pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};
 pub use features::{Feature, features, markdown as features_markdown, release as kernel_release};
@@ -35,6 +36,8 @@ pub use socket::socket;
 pub struct Env {
     /// Where things live.
     pub roots: Roots,
+    /// How plain layers are compressed when they are pushed, and the level, where the configuration says so.
+    pub compression: Option<(LayerCompression, Option<i32>)>,
 }
 
 impl Env {
@@ -50,9 +53,10 @@ impl Env {
         let level = options.log_level.or(options.accepted.level()).or(settings.log_level);
         logger::start(level.unwrap_or_default());
         options.accepted.check()?;
+        let compression = settings.compression_format.map(|format| (format, settings.compression_level));
         let roots = Roots::find(options, settings, base.as_ref())?;
         log::debug!("data root {}, volatile state {}", roots.data.display(), roots.runtime.display());
-        Ok(Env { roots })
+        Ok(Env { roots, compression })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod disk_usage;
 pub mod event;
 pub mod history;
 pub mod image;
+pub mod imagetools;
 pub mod info;
 pub mod inspect;
 pub mod manifest;

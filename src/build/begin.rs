@@ -184,6 +184,6 @@ fn pull_event(vertex: VertexId, message: Message) -> Option<Event> {
         Message::Event(pull::Progress(layer, bytes)) => progress(format!("layer {}", layer + 1), bytes, None),
         Message::Unpacked(layer) => progress(format!("layer {} unpacked", layer + 1), 1, Some(1)),
         Message::Loading(archive::Progress::Layer(id)) => progress(format!("loading {id}"), 0, None),
-        Message::Event(_) | Message::Loading(_) => None,
+        Message::Event(_) | Message::Recorded { .. } | Message::Loading(_) => None,
     }
 }

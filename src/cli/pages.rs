@@ -15,7 +15,8 @@ macro_rules! pages {
 }
 
 pages! {
-    "attach" "auto-update" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
+    "attach" "auto-update" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-imagetools"
+    "buildx-imagetools-create" "buildx-imagetools-inspect" "buildx-inspect" "buildx-ls"
     "buildx-rm" "buildx-stop" "buildx-use" "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"

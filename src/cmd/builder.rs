@@ -7,6 +7,7 @@ use crate::host::Env;
 use std::process::ExitCode;
 
 pub mod du;
+pub mod imagetools;
 pub mod instances;
 pub mod prune;
 mod table;
@@ -32,6 +33,8 @@ verbs! {
         Create(instances::CreateArgs),
         /// Show the disk usage of the build cache
         Du(du::Args),
+        /// Look at images in registries, and make lists of them
+        Imagetools(imagetools::Args),
         /// Show details of the builder
         Inspect(instances::InspectArgs),
         /// List builders, of which there is one
@@ -81,6 +84,7 @@ pub fn buildx(args: BuildxArgs, env: &Env) -> Result<ExitCode> {
         BuildxVerb::Build(args) => build::run(*args, env),
         BuildxVerb::Create(args) => instances::create(&args),
         BuildxVerb::Du(args) => du::run(&args, env),
+        BuildxVerb::Imagetools(args) => imagetools::run(args, env),
         BuildxVerb::Inspect(args) => instances::inspect(&args),
         BuildxVerb::Ls(args) => instances::ls(&args),
         BuildxVerb::Prune(args) => prune::run(&args, env),

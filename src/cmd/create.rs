@@ -2,7 +2,7 @@
 
 use super::options::container::CreationArgs;
 use super::options::creation;
-use super::options::pulling::pulling;
+use super::options::pulling::pulling_for_container;
 use crate::engine::containers;
 use crate::error::Result;
 use crate::host::Env;
@@ -35,13 +35,14 @@ pub struct Args {
 /// Anything that is wrong with the options, before anything changes; a failed pull.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let caller = host::caller()?;
-    let quiet = args.container.image.quiet;
+    let (quiet, policy) = (args.container.image.quiet, args.container.image.pull.into());
     let mut wanted = creation::wanted(args.container, args.words, &caller)?;
     // Attaching to standard input is asking for it to be open.
     wanted.request.stdin |= args.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
     let engine = super::store::engine(&store, env);
-    let made = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
+    let made =
+        pulling_for_container(quiet, policy, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&made.warnings);
     ui::out(&format!("{}\n", made.spec.id))?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! `coracle pull`.
 
-use super::options::pulling::pulling;
+use super::options::pulling::{Voice, as_docker, pulling, status};
 use super::options::source::{PullPolicy, SourceOptions};
 use crate::engine::Engine;
 use crate::engine::images::pull::Wanted;
@@ -8,6 +8,7 @@ use crate::error::{Error, FAILED, Kind, Result};
 use crate::host::Env;
 use crate::image::{Location, Reference};
 use crate::ui;
+use crate::view::Dialect;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -84,11 +85,32 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
 /// Pulls one image; returns the line to print.
 fn one(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Source) -> Result<Option<String>> {
     let text = match image {
+        Source::Name(name) if ui::docker() => return one_as_docker(engine, wanted, quiet, name),
         Source::Name(name) => name.to_string(),
         Source::Elsewhere(text) => text.clone(),
     };
     let image = pulling(quiet, |report| engine.ensure(&text, wanted, report))?;
     Ok(Some(image.id.hex().to_owned()))
+}
+
+/// As [`one`], in docker's words.
+fn one_as_docker(
+    engine: Engine<'_>,
+    wanted: &Wanted,
+    quiet: bool,
+    name: &Reference,
+) -> Result<Option<String>> {
+    let full = name.with_registry().to_string();
+    if quiet {
+        pulling(quiet, |report| engine.ensure(&name.to_string(), wanted, report))?;
+        return Ok(Some(full));
+    }
+    if name.tag().is_none() && name.digest().is_none() {
+        ui::out(&format!("Using default tag: {}\n", name.asked_for()))?;
+    }
+    let (_, newer) = as_docker(Voice::Pull, |report| engine.ensure(&name.to_string(), wanted, report))?;
+    // What a policy let stay as it is was not named yet.
+    Ok(Some(full).filter(|_| newer.is_none()))
 }
 
 fn all_tags(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Source) -> Result<ExitCode> {
@@ -101,5 +123,23 @@ fn all_tags(engine: Engine<'_>, wanted: &Wanted, quiet: bool, image: &Source) ->
         }
     };
     let tags = pulling(quiet, |report| engine.tags(image, &wanted.request, report))?;
+    if ui::docker() && !quiet {
+        let mut newer = false;
+        let code = ui::each(tags, |tagged| {
+            let name = tagged?.to_string();
+            let (_, changed) = as_docker(Voice::Tag, |report| engine.ensure(&name, wanted, report))?;
+            newer |= changed == Some(true);
+            Ok(None)
+        })?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+        let image = image.with_registry();
+        let repository = image.repository();
+        let short = Dialect::Docker.image_name(&image);
+        let short = short.strip_suffix(":latest").unwrap_or(&short);
+        ui::out(&format!("{}\n{repository}\n", status(short, newer)))?;
+        return Ok(code);
+    }
     ui::each(tags, |tagged| one(engine, wanted, quiet, &Source::Name(tagged?)))
 }

@@ -119,7 +119,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             .of_client()
             .hint("Give the image the name first: coracle tag IMAGE REGISTRY/NAME:TAG"));
     }
-    let request = request(args)?;
+    let request = request(args, env)?;
     let digestfile =
         args.digestfile.as_deref().map(|path| ResultFile::open("--digestfile", path)).transpose()?;
     let store = super::store(env)?;
@@ -153,12 +153,21 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         }
         Some(Destination::File(to)) => {
             if let (Found::List(list), true) = (&found, args.all) {
+                if recompresses(args) {
+                    return Err(Error::new(
+                        Kind::Usage,
+                        "--compression-format, --compression-level and --force-compression go with a registry or a \
+                         single image only",
+                    )
+                    .hint("Leave them out, or push one image of the list with --platform."));
+                }
                 let digest = push_list_to_file(engine, &list.id, to, &request, args.quiet)?;
                 digestfile.map(|file| file.write(digest.as_str())).transpose()?;
                 return Ok(ExitCode::SUCCESS);
             }
             let image = push.image(found)?;
-            let request = FileRequest { family: request.form.family, compress: args.compress };
+            let form = Some(request.form).filter(|_| recompresses(args));
+            let request = FileRequest { family: request.form.family, compress: args.compress, form };
             let digest = pushing(args.quiet, Dialect::Podman, |report| {
                 report(Message::Layers(Vec::new()));
                 report(Message::Config(image.id.clone()));
@@ -178,14 +187,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn request(args: &Args) -> Result<PushRequest> {
+fn request(args: &Args, env: &Env) -> Result<PushRequest> {
     check_destination(args)?;
     let family = args.format.map(|format| match format {
         Format::Oci => Family::Oci,
         Format::V2s2 => Family::Docker,
     });
     let compression = (args.compression_format, args.compression_level);
-    let form = form(family, compression, args.force_compression)?;
+    let form = form(family, compression, args.force_compression, env)?;
     Ok(PushRequest { registry: args.registry.request(Platform::host()), form })
 }
 
@@ -196,14 +205,12 @@ fn check_destination(args: &Args) -> Result<()> {
         Some(Destination::Stored(_)) => None,
         Some(Destination::File(to)) => Some(to.form),
     };
-    let recompresses = args.compression_format.is_some()
-        || args.compression_level.is_some()
-        || args.force_compression == Some(true);
     let wrong = |message: &str, hint: &str| Err(Error::new(Kind::Usage, message).hint(hint));
-    if recompresses {
+    if recompresses(args) && matches!(form, None | Some(FileForm::DockerArchive)) {
         return wrong(
-            "--compression-format, --compression-level and --force-compression go with a registry only",
-            "Leave them out: other places get layers as they are here.",
+            "--compression-format, --compression-level and --force-compression do not go with docker-archive: and \
+             containers-storage:",
+            "Leave them out: the layers of a docker-archive are plain, and those of the store stay as they are.",
         );
     }
     if (args.format.is_some() || args.compress) && form != Some(FileForm::Dir) {
@@ -219,6 +226,13 @@ fn check_destination(args: &Args) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether the layers are not to stay as they are, wherever they go.
+fn recompresses(args: &Args) -> bool {
+    args.compression_format.is_some()
+        || args.compression_level.is_some()
+        || args.force_compression == Some(true)
 }
 
 /// What is asked for.

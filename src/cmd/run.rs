@@ -2,7 +2,7 @@
 
 use super::options::container::{CreationArgs, RunArgs};
 use super::options::creation;
-use super::options::pulling::pulling;
+use super::options::pulling::pulling_for_container;
 use crate::cmd::options::attached::{Attaching, input_is_no_terminal, lacks_terminal};
 use crate::engine::containers::{self, Created, Started};
 use crate::engine::images::remove;
@@ -47,7 +47,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let Args { mut container, run, words, .. } = args;
     container.lifecycle.rm |= run.rmi;
     let caller = host::caller()?;
-    let quiet = container.image.quiet;
+    let (quiet, policy) = (container.image.quiet, container.image.pull.into());
     let mut wanted = creation::wanted(container, words, &caller)?;
     wanted.start = true;
     wanted.request.process.preserve_fds = run.preserve_fds;
@@ -56,7 +56,8 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     wanted.request.stdin |= run.attach.contains(&Stream::Stdin);
     let store = super::store(env)?;
     let engine = super::store::engine(&store, env);
-    let mut created = pulling(quiet, |report| containers::create(engine, wanted, caller, report))?;
+    let mut created =
+        pulling_for_container(quiet, policy, |report| containers::create(engine, wanted, caller, report))?;
     ui::warn(&created.warnings);
     // What is typed is read by one of the two.
     let passed_through = created.spec.io.is_passed_through();

@@ -1,10 +1,12 @@
 //! Operations on lists: what names the images of several platforms as one (podman-manifest(1)).
 
+mod combine;
 mod source;
 
 pub mod inspect;
 pub mod push;
 
+pub use combine::{CombineRequest, Combined, InRegistry};
 pub use source::{Entry, Lookup, Source};
 
 use crate::engine::Engine;

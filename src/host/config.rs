@@ -10,6 +10,8 @@
 //! additional_image_stores = ["/srv/images"]
 //! overlay_driver = "auto"
 //! log_level = "info"
+//! compression_format = "zstd"
+//! compression_level = 3
 //! ```
 
 use super::Level;
@@ -35,6 +37,31 @@ pub(super) struct Settings {
     pub(super) overlay_driver: Option<Overlay>,
     /// As `--log-level`.
     pub(super) log_level: Option<Level>,
+    /// How `push` compresses plain layers.
+    pub(super) compression_format: Option<LayerCompression>,
+    /// At which level; 1 to 9 for gzip, 1 to 20 for zstd.
+    pub(super) compression_level: Option<i32>,
+}
+
+/// How layers are compressed that are pushed plain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerCompression {
+    /// gzip, which every tool reads.
+    #[default]
+    Gzip,
+    /// zstd, which is smaller and faster, and which older tools do not read.
+    Zstd,
+}
+
+impl LayerCompression {
+    /// The highest level; the lowest is 1.
+    fn most(self) -> i32 {
+        match self {
+            LayerCompression::Gzip => 9,
+            LayerCompression::Zstd => 20,
+        }
+    }
 }
 
 /// The system's file.
@@ -52,6 +79,12 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
         settings.runroot = own.runroot.or(settings.runroot);
         settings.overlay_driver = own.overlay_driver.or(settings.overlay_driver);
         settings.log_level = own.log_level.or(settings.log_level);
+        // A level is one of the format that it stands with.
+        if own.compression_format.is_some() {
+            settings.compression_level = None;
+        }
+        settings.compression_format = own.compression_format.or(settings.compression_format);
+        settings.compression_level = own.compression_level.or(settings.compression_level);
         settings.additional_image_stores.extend(own.additional_image_stores);
     }
     Ok(settings)
@@ -60,7 +93,8 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
 fn file(path: &Path) -> Result<Settings> {
     let refused = |why: String| {
         Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
-            "Keys: root, runroot, additional_image_stores, overlay_driver, log_level; see man coracle.toml",
+            "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
+             compression_level; see man coracle.toml",
         )
     };
     let text = match fs::read_to_string(path) {
@@ -85,6 +119,14 @@ fn file(path: &Path) -> Result<Settings> {
             return Err(refused(format!("{:?} is not an absolute path", dir)));
         }
     }
+    if let Some(level) = settings.compression_level {
+        let Some(format) = settings.compression_format else {
+            return Err(refused("compression_level goes with compression_format only".to_owned()));
+        };
+        if !(1..=format.most()).contains(&level) {
+            return Err(refused(format!("compression_level {level} is not one of 1 to {}", format.most())));
+        }
+    }
     Ok(settings)
 }
 
@@ -102,13 +144,16 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let settings = with(
-            "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\noverlay_driver = \"fuse\"\nlog_level = \"debug\"\n",
+            "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\noverlay_driver = \"fuse\"\nlog_level = \"debug\"\n\
+             compression_format = \"zstd\"\ncompression_level = 19\n",
         )
         .unwrap();
         assert_eq!(settings.root.as_deref(), Some(Path::new("/data")));
         assert_eq!(settings.additional_image_stores.len(), 2);
         assert_eq!(settings.overlay_driver, Some(Overlay::Fuse));
         assert_eq!(settings.log_level, Some(Level::Debug));
+        assert_eq!(settings.compression_format, Some(LayerCompression::Zstd));
+        assert_eq!(settings.compression_level, Some(19));
         assert_eq!(with("").unwrap(), Settings::default());
         assert_eq!(read(Some(Path::new("/nowhere"))).unwrap(), Settings::default());
     }
@@ -122,6 +167,12 @@ mod tests {
             ("root = 3", "line 1"),
             ("root = \"data\"", "\"data\" is not an absolute path"),
             ("root", "line 1"),
+            ("compression_format = \"zstd:chunked\"", "unknown variant `zstd:chunked`"),
+            (
+                "compression_format = \"gzip\"\ncompression_level = 10",
+                "compression_level 10 is not one of 1 to 9",
+            ),
+            ("compression_level = 3", "goes with compression_format only"),
         ] {
             let error = with(text).unwrap_err();
             assert!(error.message().contains(part), "{text:?}: {error}");

@@ -14,6 +14,7 @@
 mod arbitrary;
 mod chosen;
 mod deposit;
+mod documents;
 mod entry;
 mod input;
 mod layer;
@@ -26,8 +27,10 @@ mod manifest;
 mod names;
 mod outgoing;
 mod output;
+mod recompressed;
 mod save;
 mod several;
+mod sink;
 mod source;
 mod steps;
 mod upper;

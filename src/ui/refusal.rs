@@ -15,7 +15,7 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 26] = [
+const UNSUPPORTED: [(&str, &str); 25] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
     (
         "buildx bake",
@@ -24,7 +24,6 @@ const UNSUPPORTED: [(&str, &str); 26] = [
     ("buildx dap", "there is no debugger; a shell where a step fails: coracle build --debug-shell ."),
     ("buildx debug", "there is no debugger; a shell where a step fails: coracle build --debug-shell ."),
     ("buildx history", "no records of builds are kept; what the cache has: coracle builder du --verbose"),
-    ("buildx imagetools", "use manifest create, manifest inspect and manifest push"),
     ("buildx policy", "there is no policy for what a build may read"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
     ("compose", "it is a program of its own"),

@@ -181,7 +181,7 @@ const PATH_RULE: [&str; 32] = [
 const PATH_RULE_EXCEPTIONS: [&str; 6] = [
     "src/storage/archive/deposit.rs",
     "src/storage/archive/output.rs",
-    "src/storage/archive/save.rs",
+    "src/storage/archive/sink.rs",
     "src/storage/containers/dir.rs",
     "src/storage/containers/dir/trash.rs",
     "src/storage/reset.rs",

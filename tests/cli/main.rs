@@ -68,6 +68,7 @@ mod pull;
 mod pull_credentials;
 mod pull_faults;
 mod push;
+mod push_compression;
 mod push_faults;
 mod registries_conf;
 mod reliability;

@@ -1,5 +1,6 @@
 //! `manifest`, and what other verbs do with lists.
 
+mod imagetools;
 mod pushes;
 
 use crate::common::{

@@ -40,6 +40,60 @@ fn an_image_is_pulled_and_its_id_printed() {
 }
 
 #[test]
+fn docker_says_it_in_its_own_words() {
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    let two = |top: &str| small("words").layer(Layer::new().file("top", 0o644, top));
+    let (name, path) =
+        (registry.reference("pull/words", "latest"), format!("{}/pull/words", registry.address()));
+    let put = |top: &str, tag: &str| {
+        let (media_type, manifest) = two(top).upload(registry, "pull/words");
+        registry.put_manifest("pull/words", tag, media_type, &manifest);
+        format!("sha256:{}", sha256_hex(&manifest))
+    };
+    let digest = put("1", "latest");
+    let first = env.called("docker", ["pull", &path]).ok();
+    let lines = first.lines();
+    assert_eq!(lines[..2], ["Using default tag: latest", "latest: Pulling from pull/words"], "{first}");
+    let mut layers: Vec<_> = lines[2..8].iter().map(|line| line.split_once(": ").unwrap()).collect();
+    assert!(layers.iter().all(|(id, _)| id.len() == 12), "{first}");
+    layers.sort_by_key(|(id, _)| *id);
+    let said = ["Pulling fs layer", "Download complete", "Pull complete"];
+    for layer in layers.chunks(3) {
+        assert_eq!(layer.iter().map(|(_, what)| *what).collect::<Vec<_>>(), said, "{first}");
+    }
+    let downloaded = format!("Status: Downloaded newer image for {name}");
+    let end = [format!("Digest: {digest}"), downloaded.clone(), name.clone()];
+    assert_eq!(lines[8..], end, "{first}");
+    assert_eq!(first.stderr, "");
+    // Once more there is nothing to say of layers.
+    let again = env.called("docker", ["pull", &name]).ok();
+    let same = format!("Status: Image is up to date for {name}");
+    assert_eq!(again.lines(), ["latest: Pulling from pull/words", &end[0], &same, &name]);
+    assert_eq!(env.called("docker", ["pull", "-q", &name]).ok().text(), name);
+    // Another image with the same lower layer.
+    let digest = put("2", "latest");
+    let newer = env.called("docker", ["pull", &name]).ok();
+    let count = |what: &str| newer.lines().iter().filter(|line| line.ends_with(what)).count();
+    assert_eq!((count(": Already exists"), count(": Pull complete")), (1, 1), "{newer}");
+    assert!(newer.lines().contains(&downloaded), "{newer}");
+    // By digest, and all tags.
+    let pinned = format!("{path}@{digest}");
+    let by_digest = env.called("docker", ["pull", &pinned]).ok();
+    assert_eq!(by_digest.lines()[0], format!("{digest}: Pulling from pull/words"));
+    assert_eq!(by_digest.lines().last(), Some(&pinned));
+    put("3", "other");
+    let all = env.called("docker", ["pull", "-a", &path]).ok();
+    let lines = all.lines();
+    assert!(lines.contains(&"other: Pulling from pull/words".to_owned()), "{all}");
+    assert_eq!(lines[lines.len() - 2..], [format!("Status: Downloaded newer image for {path}"), path]);
+    // A container says it on standard error, as standard output is its own.
+    env.coracle(["rmi", "-f", &name]).ok();
+    let made = env.called("docker", ["create", "--network=none", &name, "/none"]).ok();
+    assert_eq!(made.lines().len(), 1, "{made}");
+    made.says(&format!("Unable to find image '{name}' locally")).says(&downloaded);
+}
+
+#[test]
 fn every_packing_of_layers_is_read() {
     let (env, registry) = (TestEnv::new(), shared_registry());
     for (tag, format, zip) in [

@@ -1,8 +1,9 @@
 //! `coracle pull` from a registry that wants to know who asks: tokens, and where credentials go.
 
-use crate::common::{Auth, Fault, FaultyRegistry, TestEnv};
+use crate::common::{Auth, Fault, FaultyRegistry, Registry, TestEnv, busybox};
 use crate::pull_faults::{OCI, noise, pull, pulled, refused};
 use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn tokens_that_expire_are_renewed_in_the_middle() {
@@ -29,6 +30,36 @@ fn identity_tokens_are_exchanged() {
     pulled(&env, &registry, &id);
     let post = registry.seen().into_iter().find(|s| s.method == "POST").unwrap();
     assert!(post.body.contains("grant_type=refresh_token"), "{}", post.body);
+}
+
+#[test]
+fn identity_tokens_open_the_real_registry() {
+    let registry = Registry::with_tokens("bob", "secret");
+    busybox().push(&registry, "team/app", "1");
+    let (address, name) = (registry.address(), registry.reference("team/app", "1"));
+    let copy = registry.reference("team/copy", "1");
+    let own = TestEnv::new();
+    let answer = "#!/bin/sh\ncat >/dev/null\necho '{\"ServerURL\":\"x\",\"Username\":\"<token>\",\"Secret\":\"refresh-bob\"}'\n";
+    let helper = own.file("bin/docker-credential-tests", answer);
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", helper.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    // As docker writes it after a login: the user name alone in base64, and the token.
+    let entry = json!({"auths": {address: {"auth": "PHRva2VuPjo=", "identitytoken": "refresh-bob"}}});
+    for config in [entry, json!({"credHelpers": {address: "tests"}})] {
+        let env = TestEnv::new();
+        env.coracle(["pull", "-q", &name]).fails(125).says("denied");
+        env.file("home/.docker/config.json", config.to_string());
+        env.coracle(["pull", "-q", &name]).env("PATH", &path).ok();
+        env.coracle(["push", "-q", &name, &copy]).env("PATH", &path).ok();
+        let mut posts = registry.tokens().seen().into_iter().filter(|s| s.method == "POST");
+        let last = posts.next_back().unwrap();
+        assert!(last.body.contains("refresh_token=refresh-bob"), "{}", last.body);
+        assert!(last.header("authorization").is_none(), "the token is no password");
+    }
+    let env = TestEnv::new();
+    let stale = json!({"auths": {address: {"identitytoken": "refresh-eve"}}});
+    env.file("home/.docker/config.json", stale.to_string());
+    env.coracle(["pull", "-q", &name]).fails(125).says("refused the request").says("coracle login");
 }
 
 #[test]

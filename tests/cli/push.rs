@@ -29,11 +29,11 @@ fn manifest(registry: &Registry, repository: &str, tag: &str) -> Vec<u8> {
     answer.body
 }
 
-fn parsed(registry: &Registry, repository: &str, tag: &str) -> Value {
+pub(crate) fn parsed(registry: &Registry, repository: &str, tag: &str) -> Value {
     serde_json::from_slice(&manifest(registry, repository, tag)).unwrap()
 }
 
-fn layer_types(manifest: &Value) -> Vec<&str> {
+pub(crate) fn layer_types(manifest: &Value) -> Vec<&str> {
     manifest["layers"].as_array().unwrap().iter().map(|l| l["mediaType"].as_str().unwrap()).collect()
 }
 
@@ -190,9 +190,9 @@ fn files_are_written_as_save_does() {
     }
     let told = env.coracle(["push", &name, "oci:words"]).cwd(env.path()).ok();
     told.says("Getting image source signatures").says("Writing manifest to image destination");
-    env.coracle(["push", "--compression-format=zstd", &name, "dir:x"])
+    env.coracle(["push", "--compression-format=zstd", &name, "docker-archive:x"])
         .fails(125)
-        .says("go with a registry only");
+        .says("do not go with docker-archive:");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn a_directory_has_the_manifest_that_is_asked_for() {
     for (options, to) in [
         (&["--format=oci"][..], "oci:x"),
         (&["--compress"], "oci-archive:x"),
-        (&["--compression-format=zstd"], "dir:x"),
+        (&["--compression-format=zstd"], "docker-archive:x"),
         (&["--digestfile=x"], "docker-archive:x"),
     ] {
         env.coracle(["push", "-q", &name, to]).args(options).fails(125);

@@ -1,6 +1,6 @@
 //! Transports with other programs on the other side: skopeo, umoci and podman.
 
-use crate::common::{Layer, Output, TestEnv, Zip, busybox, skip, which};
+use crate::common::{Layer, Output, TestEnv, Zip, busybox, shared_registry, skip, which};
 use std::fs;
 
 fn inspect(env: &TestEnv, image: &str, format: &str) -> String {
@@ -96,15 +96,7 @@ fn podman_takes_and_gives_images() {
         return skip("podman is not installed");
     }
     let env = TestEnv::new();
-    let podman = |args: &[&str]| -> Output {
-        let place = |name: &str| env.path().join(name).display().to_string();
-        let roots = ["--root".to_owned(), place("podman"), "--runroot".to_owned(), place("podman.run")];
-        env.program("podman")
-            .args(roots)
-            .args(["--storage-driver=vfs", "--events-backend=none"])
-            .args(args)
-            .ok()
-    };
+    let podman = |args: &[&str]| podman(&env, args);
     let top = Layer::new().zip(Zip::Gzip).file("last", 0o644, "12");
     let (name, id) = env.pulled(busybox().layer(top), "others/podman");
     let digest = inspect(&env, &name, "{{.Digest}}");
@@ -156,9 +148,69 @@ fn podman_takes_and_gives_images() {
             assert_eq!(inspect(&env, &name, "{{.Id}}"), id, "{words:?}");
         }
     }
+    end_podman(&env);
+}
+
+/// Runs podman with a store of its own.
+fn podman(env: &TestEnv, args: &[&str]) -> Output {
+    let place = |name: &str| env.path().join(name).display().to_string();
+    let roots = ["--root".to_owned(), place("podman"), "--runroot".to_owned(), place("podman.run")];
+    let podman = env.program("podman").args(roots);
+    podman.args(["--storage-driver=vfs", "--events-backend=none"]).args(args).ok()
+}
+
+fn end_podman(env: &TestEnv) {
     env.program("podman").args(["unshare", "rm", "-rf", "podman", "podman.run"]).ok();
     // It leaves a process that keeps its user namespace.
     let pause = fs::read_to_string(env.path().join("run/libpod/tmp/pause.pid")).unwrap();
     let pause = nix::unistd::Pid::from_raw(pause.trim().parse().unwrap());
     nix::sys::signal::kill(pause, nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn podman_reads_lists_and_archives_of_several_images() {
+    if which("podman").is_none() {
+        return skip("podman is not installed");
+    }
+    let (env, registry) = (TestEnv::new(), shared_registry());
+    fs::create_dir(env.path().join("context")).unwrap();
+    env.file("context/Containerfile", "FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY f /f\n");
+    env.file("context/f", "1");
+    let list = registry.reference("others/list", "1");
+    env.coracle(["build", "-q", "--platform=linux/s390x,linux/amd64", "-t", &list, "context"]).ok();
+    env.coracle(["manifest", "push", "-q", &list]).ok();
+    for (options, arch) in [(&["-q"][..], "amd64"), (&["-q", "--arch=s390x"], "s390x")] {
+        let pull = [&["pull", "--tls-verify=false"], options, &[&list]].concat();
+        let id = podman(&env, &pull).text().to_owned();
+        let seen = podman(&env, &["image", "inspect", "-f", "{{.Architecture}} {{.Labels.arch}}", &id]);
+        assert_eq!(seen.text(), format!("{arch} {arch}"));
+    }
+    podman(&env, &["rmi", "-af"]);
+    // Two images in an archive, one of them with two names; layers that are not compressed.
+    let (one, one_id) = env.pulled(busybox(), "others/one");
+    let (two, two_id) = env.pulled(busybox().layer(Layer::new().file("2", 0o644, "2")), "others/two");
+    env.coracle(["tag", &two, "localhost/again:2"]).ok();
+    env.coracle(["save", "-q", "-m", "--uncompressed", "-o", "ours.tar", &one, &two, "localhost/again:2"])
+        .ok();
+    let ids = |said: Output| {
+        let mut ids: Vec<String> =
+            said.lines().iter().map(|id| id.trim_start_matches("sha256:").to_owned()).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    };
+    let mut both = vec![one_id, two_id.clone()];
+    both.sort();
+    podman(&env, &["load", "-q", "-i", "ours.tar"]);
+    assert_eq!(ids(podman(&env, &["images", "-q", "--no-trunc"])), both);
+    assert_eq!(podman(&env, &["image", "inspect", "-f", "{{.Id}}", "localhost/again:2"]).text(), two_id);
+    podman(
+        &env,
+        &["save", "-q", "-m", "--uncompressed", "-o", "theirs.tar", &one, &two, "localhost/again:2"],
+    );
+    forget(&env);
+    env.coracle(["load", "-q", "-i", "theirs.tar"]).ok();
+    assert_eq!(ids(env.coracle(["images", "-q", "--no-trunc"]).ok()), both);
+    assert_eq!(inspect(&env, "localhost/again:2", "{{.Id}}"), two_id);
+    end_podman(&env);
 }

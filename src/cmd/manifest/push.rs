@@ -101,7 +101,7 @@ pub enum Packing {
 /// # Errors
 /// A list that is not here, an image of it that is not to be had, a registry that refuses.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let (request, family) = request(args)?;
+    let (request, family) = request(args, env)?;
     let digestfile =
         args.digestfile.as_deref().map(|path| ResultFile::open("--digestfile", path)).transpose()?;
     let store = crate::cmd::store(env)?;
@@ -159,7 +159,7 @@ fn check_file(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn request(args: &Args) -> Result<(PushRequest, Option<Family>)> {
+fn request(args: &Args, env: &Env) -> Result<(PushRequest, Option<Family>)> {
     let packing = args.compression_format.map(|packing| match packing {
         Packing::Gzip => Compression::Gzip,
         Packing::Zstd => Compression::Zstd,
@@ -172,7 +172,7 @@ fn request(args: &Args) -> Result<(PushRequest, Option<Family>)> {
     let tls_verify = if args.insecure { Some(false) } else { registry.tls_verify };
     // An OCI index may name images of both formats.
     let of_images = family.filter(|family| *family == Family::Docker);
-    let form = form(of_images, (packing, args.compression_level), args.force_compression)?;
+    let form = form(of_images, (packing, args.compression_level), args.force_compression, env)?;
     Ok((PushRequest { registry: PullRequest { tls_verify, ..registry }, form }, family))
 }
 

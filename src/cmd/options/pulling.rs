@@ -1,15 +1,52 @@
-//! The progress of a pull on standard error.
+//! The progress of a pull, in podman's words on standard error or in docker's.
 
-use crate::engine::images::pull::Message;
+use crate::engine::images::pull::{Message, PullPolicy};
+use crate::error::Result;
 use crate::registry::Event;
-use crate::storage::archive::Progress as Loading;
+use crate::ui;
 use crate::ui::progress::{Bar, Progress};
 use std::cell::OnceCell;
+
+mod docker;
+mod loading;
+
+pub use docker::{Voice, status};
+pub use loading::loading;
 
 /// Pulls with progress on standard error, unless `quiet`.
 pub fn pulling<T>(quiet: bool, work: impl FnOnce(&mut dyn FnMut(Message)) -> T) -> T {
     let mut show = Show { quiet, progress: OnceCell::new(), bars: Vec::new(), present: Vec::new() };
     work(&mut |message| show.message(message))
+}
+
+/// As [`pulling`], for the image of a container that is about to be made: in docker's words under its name.
+///
+/// # Errors
+/// Those of `work`.
+pub fn pulling_for_container<T>(
+    quiet: bool,
+    policy: PullPolicy,
+    work: impl FnOnce(&mut dyn FnMut(Message)) -> Result<T>,
+) -> Result<T> {
+    if quiet || !ui::docker() {
+        return pulling(quiet, work);
+    }
+    let voice = Voice::Container { missing: policy == PullPolicy::Missing };
+    as_docker(voice, work).map(|(made, _)| made)
+}
+
+/// Pulls with progress in docker's words. Gives besides whether a name means another image now; nothing if none was
+/// pulled.
+///
+/// # Errors
+/// Those of `work`, and that standard output is closed.
+pub fn as_docker<T>(
+    voice: Voice,
+    work: impl FnOnce(&mut dyn FnMut(Message)) -> Result<T>,
+) -> Result<(T, Option<bool>)> {
+    let mut show = docker::Show::new(voice);
+    let done = work(&mut |message| show.message(message))?;
+    show.end().map(|newer| (done, newer))
 }
 
 /// Turns messages of a pull into bars and lines.
@@ -60,6 +97,7 @@ impl Show {
                     bar.doing("unpacking");
                 }
             }
+            Message::Recorded { .. } => {}
             Message::Loading(step) => self.progress().note(&loading(&step)),
             Message::Unpacked(at) => {
                 let here = self.present.get(at).copied().unwrap_or_default();
@@ -68,14 +106,5 @@ impl Show {
                 }
             }
         }
-    }
-}
-
-/// A line about an image that comes from an archive.
-pub fn loading(step: &Loading) -> String {
-    match step {
-        Loading::Layer(id) => format!("Copying layer {}", id.short()),
-        Loading::Present(id) => format!("Layer {} is already here", id.short()),
-        Loading::Image(id) => format!("Image {} is complete", id.short()),
     }
 }

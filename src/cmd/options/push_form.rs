@@ -3,6 +3,7 @@
 use super::refused::{Never, because};
 use crate::cmd::options::switch::switchable;
 use crate::error::Result;
+use crate::host::{Env, LayerCompression};
 use crate::image::media::Compression;
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::storage::compress::Recipe;
@@ -28,7 +29,8 @@ pub struct SignArgs {
     pub sign_passphrase_file: Option<Never>,
 }
 
-/// The form that the options `--format`, `--compression-format`, `--compression-level` and `--force-compression` ask for.
+/// The form that the options `--format`, `--compression-format`, `--compression-level` and `--force-compression` ask
+/// for. What they leave open, coracle.toml may say; docker's format has gzip only.
 ///
 /// # Errors
 /// A level that the compression does not have.
@@ -36,10 +38,18 @@ pub fn form(
     family: Option<Family>,
     (compression, level): (Option<Compression>, Option<i32>),
     force: Option<bool>,
+    env: &Env,
 ) -> Result<OutgoingForm> {
-    let recipe = match (compression, level) {
+    let usual = env.compression.map(|(format, level)| match format {
+        LayerCompression::Gzip => (Compression::Gzip, level),
+        LayerCompression::Zstd => (Compression::Zstd, level),
+    });
+    let usual = usual.filter(|(format, _)| family != Some(Family::Docker) || *format == Compression::Gzip);
+    let format = compression.or(usual.map(|(format, _)| format));
+    let level = level.or(usual.filter(|(of, _)| Some(*of) == format).and_then(|(_, level)| level));
+    let recipe = match (format, level) {
         (None, None) => None,
-        (compression, level) => Some(Recipe::new(compression.unwrap_or(Compression::Gzip), level)?),
+        (format, level) => Some(Recipe::new(format.unwrap_or(Compression::Gzip), level)?),
     };
     Ok(OutgoingForm { family, recipe, recompress: force.unwrap_or(compression.is_some()) })
 }

@@ -25,6 +25,18 @@ pub struct Gathered {
     fetched: Vec<Digest>,
 }
 
+impl Gathered {
+    /// The images, and the digests that the list has of their manifests.
+    pub(super) fn images(&self) -> (Vec<&Digest>, Vec<Image>) {
+        self.images.iter().map(|(digest, image)| (digest, image.clone())).unzip()
+    }
+
+    /// The index, now that the manifests have become these.
+    pub(super) fn index(&self, family: Option<Family>, made: &[Descriptor]) -> Result<(String, Vec<u8>)> {
+        index_for(&self.list, family, &self.images().0, made)
+    }
+}
+
 impl Engine<'_> {
     /// Gathers what a list needs to be pushed to a name, or to a file without one. With `all` these are its images; those that only another
     /// registry or repository has are fetched. Without, all of them are there already.
@@ -40,15 +52,41 @@ impl Engine<'_> {
         report: &mut dyn FnMut(PullMessage),
     ) -> Result<Gathered> {
         let list = find(self.store, text)?;
+        match all {
+            true => {
+                let name = list.called();
+                self.gather((list, Some(&name)), to, request, report)
+            }
+            false => Ok(Gathered { list, images: Vec::new(), fetched: Vec::new() }),
+        }
+    }
+
+    /// The same of a list that need not be here; it has a name or an id if it is.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn gather(
+        &self,
+        (list, here): (List, Option<&str>),
+        to: Option<&Reference>,
+        request: &PullRequest,
+        report: &mut dyn FnMut(PullMessage),
+    ) -> Result<Gathered> {
         let entries = list.index.manifests.clone();
         let mut gathered = Gathered { list, images: Vec::new(), fetched: Vec::new() };
-        for entry in entries.iter().filter(|_| all) {
+        for entry in &entries {
             match self.gather_one(&mut gathered, entry, to, request, report) {
                 Ok(Some(image)) => gathered.images.push((entry.digest.clone(), image)),
                 Ok(None) => {}
                 Err(error) => {
                     self.release(&gathered);
-                    return Err(error);
+                    return Err(match here {
+                        Some(name) => error.hint(format!(
+                            "Leave it out of the list: coracle manifest remove {name} {}",
+                            entry.digest
+                        )),
+                        None => error,
+                    });
                 }
             }
         }
@@ -70,12 +108,8 @@ impl Engine<'_> {
         }
         let digest = &entry.digest;
         let source = gathered.list.part(digest).and_then(|part| part.source.as_ref());
-        let source = source.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("image {digest} of the list is not here")).hint(format!(
-                "Take it out of the list: coracle manifest remove {} {digest}",
-                gathered.list.called()
-            ))
-        })?;
+        let source = source
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("image {digest} of the list is not here")))?;
         if to.is_some_and(|to| source.repository() == to.repository()) {
             return Ok(None);
         }
@@ -85,10 +119,7 @@ impl Engine<'_> {
                 "{digest} in the list is a list of {} itself, which is not copied",
                 source.repository()
             );
-            return Err(Error::new(Kind::Usage, why).hint(format!(
-                "Leave it out of the list: coracle manifest remove {} {digest}",
-                gathered.list.called()
-            )));
+            return Err(Error::new(Kind::Usage, why));
         }
         let name = source.with_digest(digest.clone());
         if let Some(image) = images.find(&name.to_string())? {
@@ -100,12 +131,7 @@ impl Engine<'_> {
         let credentials = request.credentials.clone().filter(|_| same);
         let request = PullRequest { platform, credentials, ..request.clone() };
         let before: Vec<Digest> = images.list()?.into_iter().map(|listed| listed.image.id).collect();
-        let image = self.pull(&name.to_string(), &request, report).map_err(|error| {
-            error.hint(format!(
-                "Leave it out of the list: coracle manifest remove {} {digest}",
-                gathered.list.called()
-            ))
-        })?;
+        let image = self.pull(&name.to_string(), &request, report)?;
         if !before.contains(&image.id) {
             gathered.fetched.push(image.id.clone());
         }
@@ -124,10 +150,9 @@ impl Engine<'_> {
         family: Option<Family>,
         report: &mut dyn FnMut(Message),
     ) -> Result<Pushed> {
-        let (digests, images): (Vec<&Digest>, Vec<Image>) =
-            gathered.images.iter().map(|(digest, image)| (digest, image.clone())).unzip();
+        let images = gathered.images().1;
         // Manifests of layers that are compressed on their way are others than here.
-        let make = |made: &[Descriptor]| index_for(&gathered.list, family, &digests, made);
+        let make = |made: &[Descriptor]| gathered.index(family, made);
         let pushed = self.push_index(&images, &make, to, request, report)?;
         let noted =
             self.store.images().note_pushed_list(&gathered.list.id, &pushed.reference, &pushed.digest);
@@ -155,9 +180,8 @@ impl Engine<'_> {
             Some(Member::Name(name)) => vec![name.parse()?],
             _ => Vec::new(),
         };
-        let digests: Vec<&Digest> = gathered.images.iter().map(|(digest, _)| digest).collect();
         let images: Vec<&Image> = gathered.images.iter().map(|(_, image)| image).collect();
-        let make = |made: &[Descriptor]| index_for(&gathered.list, Some(Family::Oci), &digests, made);
+        let make = |made: &[Descriptor]| gathered.index(Some(Family::Oci), made);
         let digest = save_list(self.store, (&images, &names), &make, (format, &to.path))?;
         let told = Event::image_named(Action::Push, gathered.list.id.as_str(), &to.to_string());
         self.store.events().emit(told);

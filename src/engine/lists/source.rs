@@ -231,7 +231,8 @@ pub(super) fn remote(
     entries_of(engine, found, all, request)
 }
 
-fn entries_of(
+/// What a document of a registry is to a list.
+pub(super) fn entries_of(
     engine: &Engine<'_>,
     found: RemoteDocument,
     all: bool,

@@ -6,11 +6,15 @@
 //! before or the one after. Writers exclude each other by a lock on the directory. It may come from a stranger: below
 //! it no symbolic link is followed, and what it has is believed only if it has the digest that it is called by.
 
+use super::documents::manifest_of;
 use super::load::check_count;
 use super::manifest::{Descriptor, Family, Index};
 use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME, VERSION, VERSION_TEXT};
+use super::outgoing::OutgoingForm;
 use super::output::write_at;
-use super::save::{Sink, manifest_of, oci_image, place, plain_dir};
+use super::recompressed::{oci_image_in, plain_dir_in};
+use super::save::{oci_image, plain_dir};
+use super::sink::{Sink, place};
 use super::source::Source;
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
@@ -34,12 +38,18 @@ use std::path::{Path, PathBuf};
 /// What all versions of a `dir:` directory's `version` begin with.
 const VERSION_START: &[u8] = b"Directory Transport Version:";
 
-/// Adds an image to an OCI image layout, which is made if it is not there; gives the digest of its manifest. An image
-/// that had the name loses it and stays.
+/// Adds an image to an OCI image layout, which is made if it is not there, with the layers as they are or in another
+/// form; gives the digest of its manifest. An image that had the name loses it and stays.
 ///
 /// # Errors
 /// A directory with other things, a blob that is missing or damaged, a full disk.
-pub fn add_to_layout(store: &Store, image: &Image, name: Option<&str>, dir: &Path) -> Result<Digest> {
+pub fn add_to_layout(
+    store: &Store,
+    image: &Image,
+    form: Option<OutgoingForm>,
+    name: Option<&str>,
+    dir: &Path,
+) -> Result<Digest> {
     let mut sink = Deposit::open(dir)?;
     let is_new = sink.source()?.read(LAYOUT)?.is_none();
     if is_new {
@@ -59,7 +69,10 @@ pub fn add_to_layout(store: &Store, image: &Image, name: Option<&str>, dir: &Pat
             done.insert(layer.digest);
         }
     }
-    let entry = oci_image(store, image, &mut done, &mut sink)?;
+    let entry = match form {
+        None => oci_image(store, image, &mut done, &mut sink)?,
+        Some(form) => oci_image_in(store, image, form, &mut done, &mut sink)?,
+    };
     failpoint::reach("push.placed");
     let index = listed(old.as_deref(), Some(&entry), name)?;
     sink.file(INDEX, index.len() as u64, &mut index.as_slice())?;
@@ -67,15 +80,15 @@ pub fn add_to_layout(store: &Store, image: &Image, name: Option<&str>, dir: &Pat
 }
 
 /// Makes an image the only one of a `dir:` directory, which is made if it is not there; gives the digest of its
-/// manifest, which is of this family if one is given. `compress` packs plain layers by gzip.
+/// manifest, which is of this family if one is given. `compress` packs plain layers by gzip; a form says more.
 ///
 /// # Errors
 /// As [`add_to_layout`].
 pub fn replace_directory(
     store: &Store,
     image: &Image,
-    family: Option<Family>,
-    compress: bool,
+    (family, compress): (Option<Family>, bool),
+    form: Option<OutgoingForm>,
     dir: &Path,
 ) -> Result<Digest> {
     let mut sink = Deposit::open(dir)?;
@@ -83,7 +96,10 @@ pub fn replace_directory(
         sink.refuse_others("a directory of an image")?;
     }
     sink.file(VERSION, VERSION_TEXT.len() as u64, &mut &*VERSION_TEXT)?;
-    let digest = plain_dir(store, image, family, compress, &mut sink)?;
+    let digest = match form {
+        None => plain_dir(store, image, family, compress, &mut sink)?,
+        Some(form) => plain_dir_in(store, image, form, &mut sink)?,
+    };
     failpoint::reach("push.placed");
     sink.sweep();
     Ok(digest)

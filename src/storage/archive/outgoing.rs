@@ -4,9 +4,9 @@
 //! the digest of a pulled image stays. Plain layers, as builds make them, are compressed on the way, as podman does it.
 //! Their digests are known from an earlier time, or else once they were sent; the manifest is written then.
 
+use super::documents::{config_of, manifest_of};
 use super::layer::{LayerArchive, is_packed};
 use super::manifest::{Descriptor, Family, Manifest};
-use super::save::{config_of, manifest_of};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::media::{self, Compression};
 use crate::image::{ChainId, DiffId, Digest, Image};

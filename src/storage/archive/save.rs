@@ -1,22 +1,23 @@
 //! Saves images from the store to an archive or directory.
 
+use super::documents::{config_of, manifest_of, missing};
 use super::layer::{LayerArchive, is_packed};
-use super::manifest::{Descriptor, Family, Index, Manifest};
+use super::manifest::{Descriptor, Family, Index};
 use super::names::{INDEX, LAYOUT, LAYOUT_TEXT, MANIFEST, REF_NAME, VERSION, VERSION_TEXT};
+use super::outgoing::OutgoingForm;
+use super::recompressed::oci_image_in;
+use super::sink::{Dir, Sink, place};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, Image};
 use crate::storage::Store;
 use crate::storage::blobs::Hasher;
 use crate::storage::pack::{Options, Packer};
-use crate::storage::record::failed_outside;
 use crate::storage::unpack::decode;
 use flate2::Compression;
 use flate2::read::GzEncoder;
 use serde_json::json;
 use std::collections::HashSet;
-use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// What an image is saved as.
@@ -51,7 +52,7 @@ pub fn save_archive(store: &Store, format: SaveFormat, items: &[Item], out: impl
         docker_archive(store, items, &mut packer)?;
     } else {
         for item in items {
-            oci(store, item, &mut packer)?;
+            oci(store, item, None, &mut packer)?;
         }
     }
     packer.finish().map(drop)
@@ -69,75 +70,27 @@ pub fn save_directory(
     compress: bool,
 ) -> Result<()> {
     if format == SaveFormat::OciDir {
-        return oci(store, item, &mut Dir(dir)).map(drop);
+        return oci(store, item, None, &mut Dir(dir)).map(drop);
     }
     let mut sink = Dir(dir);
     sink.file(VERSION, VERSION_TEXT.len() as u64, &mut &*VERSION_TEXT)?;
     plain_dir(store, &item.image, Some(Family::Docker), compress, &mut sink).map(drop)
 }
 
-/// Writes an image as an OCI image layout in an archive; gives the digest of its manifest.
+/// Writes an image as an OCI image layout in an archive, with the layers as they are or in another form; gives the
+/// digest of its manifest.
 ///
 /// # Errors
 /// As [`save_archive`].
-pub fn save_oci_archive(store: &Store, item: &Item, out: impl Write) -> Result<Digest> {
+pub fn save_oci_archive(
+    store: &Store,
+    item: &Item,
+    form: Option<OutgoingForm>,
+    out: impl Write,
+) -> Result<Digest> {
     let mut packer = Packer::new(out, Options { to_file: true, ..Options::default() });
-    let entry = oci(store, item, &mut packer)?;
+    let entry = oci(store, item, form, &mut packer)?;
     packer.finish().map(|_| entry.digest)
-}
-
-/// Takes files.
-pub(super) trait Sink {
-    fn directory(&mut self, name: &str) -> Result<()>;
-    fn file(&mut self, name: &str, size: u64, from: &mut dyn Read) -> Result<()>;
-}
-
-impl<W: Write> Sink for Packer<'_, W> {
-    fn directory(&mut self, name: &str) -> Result<()> {
-        Packer::directory(self, name.as_bytes(), 0o755)
-    }
-
-    fn file(&mut self, name: &str, size: u64, mut from: &mut dyn Read) -> Result<()> {
-        self.stream(name.as_bytes(), 0o644, size, &mut from)
-    }
-}
-
-pub(super) struct Dir<'a>(pub(super) &'a Path);
-
-impl Sink for Dir<'_> {
-    fn directory(&mut self, name: &str) -> Result<()> {
-        let path = self.0.join(name);
-        std::fs::create_dir_all(&path).map_err(|e| failed_outside("create", &path, e))
-    }
-
-    fn file(&mut self, name: &str, _: u64, from: &mut dyn Read) -> Result<()> {
-        let path = self.0.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
-        let mut file = file.map_err(|e| failed_outside("create", &path, e))?;
-        io::copy(from, &mut file).map_err(|e| failed_outside("write", &path, e)).map(drop)
-    }
-}
-
-/// The manifest of an image, and its bytes.
-///
-/// # Errors
-/// When it is missing or damaged.
-pub(super) fn manifest_of(store: &Store, image: &Image) -> Result<(Manifest, Vec<u8>)> {
-    let bytes = store.blobs().read(&image.manifest)?.ok_or_else(|| missing(image, &image.manifest))?;
-    Ok((Manifest::parse(image.manifest.as_str(), &bytes)?, bytes))
-}
-
-/// The configuration of an image, as bytes.
-///
-/// # Errors
-/// When it is missing.
-pub(super) fn config_of(store: &Store, image: &Image) -> Result<Vec<u8>> {
-    store.blobs().read(&image.id)?.ok_or_else(|| missing(image, &image.id))
-}
-
-fn missing(image: &Image, digest: &Digest) -> Error {
-    Error::new(Kind::NotFound, format!("blob {digest} of image {} is missing", image.id.short()))
-        .hint("Fetch the image again: coracle pull IMAGE")
 }
 
 /// The archive of a layer, which is where it is in the image's manifest.
@@ -177,10 +130,14 @@ fn copy_layer(
 }
 
 /// An OCI layout with one image; one entry for each of its names.
-fn oci(store: &Store, item: &Item, sink: &mut dyn Sink) -> Result<Descriptor> {
+fn oci(store: &Store, item: &Item, form: Option<OutgoingForm>, sink: &mut dyn Sink) -> Result<Descriptor> {
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
-    let entry = oci_image(store, &item.image, &mut HashSet::new(), sink)?;
+    let done = &mut HashSet::new();
+    let entry = match form {
+        None => oci_image(store, &item.image, done, sink)?,
+        Some(form) => oci_image_in(store, &item.image, form, done, sink)?,
+    };
     oci_end(&entry, &item.names, sink)?;
     Ok(entry)
 }
@@ -235,11 +192,6 @@ pub(super) fn oci_end(entry: &Descriptor, names: &[String], sink: &mut dyn Sink)
     let index = serde_json::to_vec(&Index::new(entries)).context(Kind::Image, || "write an index")?;
     sink.file(INDEX, index.len() as u64, &mut index.as_slice())?;
     sink.file(LAYOUT, LAYOUT_TEXT.len() as u64, &mut &*LAYOUT_TEXT)
-}
-
-/// Where a blob is in an OCI layout.
-pub(super) fn place(digest: &Digest) -> String {
-    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
 /// docker's archive: plain layers named by diff id, configurations, a list.

@@ -1,7 +1,8 @@
 //! Images of several platforms as one OCI layout: an index of their manifests (OCI image spec, image-index.md).
 
 use super::manifest::{Descriptor, Index};
-use super::save::{Dir, Sink, oci_end, oci_image, place};
+use super::save::{oci_end, oci_image};
+use super::sink::{Dir, Sink, place};
 use crate::error::{Context, Kind, Result};
 use crate::image::index::OCI_INDEX;
 use crate::image::{Digest, Image, Platform, Reference};

@@ -40,7 +40,7 @@ impl<'a> Val<'a> {
     /// The element under a key, keeping the borrow where there is one.
     pub(super) fn key(&self, key: &str) -> Option<Val<'a>> {
         let map = MAPS.contains(&key);
-        let shown = self.shown.and_then(|shown| shown.get(key));
+        let shown = self.shown.and_then(|shown| in_json(shown, key));
         match self.json.as_ref()? {
             Cow::Borrowed(value) => value.get(key).map(|v| Val { map, shown, ..Val::borrowed(v) }),
             Cow::Owned(value) => value.get(key).map(|v| Val { map, shown, ..Val::owned(v.clone()) }),
@@ -98,6 +98,12 @@ impl<'a> Val<'a> {
             Some(value) => text(value, self.map),
         }
     }
+}
+
+/// What JSON has for a field. Some documents write its name in lower case there.
+fn in_json<'a>(shown: &'a Value, key: &str) -> Option<&'a Value> {
+    let folded = || shown.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+    shown.get(key).or_else(|| folded().map(|(_, value)| value))
 }
 
 /// As Go's `%v` prints it; `map` where an object's keys are data.

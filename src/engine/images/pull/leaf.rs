@@ -207,6 +207,8 @@ impl Unpacking<'_> {
         }
         failpoint::reach("pull.committed");
         let names = [fetched.reference.clone()];
+        // A record that cannot be read is about to be replaced.
+        let before = self.store.images().find_reference(&fetched.reference).ok().flatten();
         self.store.images().record(
             &lock,
             &NewImage {
@@ -218,6 +220,11 @@ impl Unpacking<'_> {
                 from_registry: true,
             },
         )?;
+        self.reporter.send(Message::Recorded {
+            name: fetched.reference.clone(),
+            digest: fetched.index.clone().unwrap_or_else(|| Digest::sha256_of(&fetched.manifest)),
+            newer: before.is_none_or(|image| image.id != fetched.image.config),
+        });
         Ok(Some(fetched.reference.clone()))
     }
 

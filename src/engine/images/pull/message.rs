@@ -1,5 +1,6 @@
 //! Progress messages of a pull.
 
+use crate::image::{Digest, Reference};
 use crate::registry;
 use crate::storage::archive;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,15 @@ pub enum Message {
     Event(registry::Event),
     /// A layer is unpacked.
     Unpacked(usize),
+    /// The image is in the store.
+    Recorded {
+        /// Its full name.
+        name: Reference,
+        /// The digest that the registry has under that name: of the index, if there is one.
+        digest: Digest,
+        /// Whether the name meant another image before, or none.
+        newer: bool,
+    },
     /// From a file or a directory.
     Loading(archive::Progress),
 }

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::engine::images::save::{self, Target};
 use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, FileForm, FileLocation, Image, Member, docker_name};
-use crate::storage::archive::{self, Family, Item, SaveFormat};
+use crate::storage::archive::{self, Family, Item, OutgoingForm, SaveFormat};
 use crate::storage::events::{Action, Event};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,8 @@ pub struct FileRequest {
     pub family: Option<Family>,
     /// Compress plain layers, in a `dir:` directory.
     pub compress: bool,
+    /// How layers are compressed, if they do not stay as they are; not in docker's archives.
+    pub form: Option<OutgoingForm>,
 }
 
 impl Engine<'_> {
@@ -42,20 +44,21 @@ impl Engine<'_> {
             }
         };
         let store = self.store;
+        let FileRequest { family, compress, form } = request;
+        let anew = form.is_some();
         let digest = match to.form {
-            FileForm::OciDir => self.in_leaf_if_packed(image, to, || {
-                archive::add_to_layout(store, image, name, &to.path).map(Some)
+            FileForm::OciDir => self.in_leaf_if_packed((image, anew), to, || {
+                archive::add_to_layout(store, image, form, name, &to.path).map(Some)
             }),
-            FileForm::Dir => self.in_leaf_if_packed(image, to, || {
-                let FileRequest { family, compress } = request;
-                archive::replace_directory(store, image, family, compress, &to.path).map(Some)
+            FileForm::Dir => self.in_leaf_if_packed((image, anew), to, || {
+                archive::replace_directory(store, image, (family, compress), form, &to.path).map(Some)
             }),
-            FileForm::OciArchive => self.in_leaf_if_packed(image, to, || {
+            FileForm::OciArchive => self.in_leaf_if_packed((image, anew), to, || {
                 let item =
                     Item { image: image.clone(), names: name.map(str::to_owned).into_iter().collect() };
                 let mut digest = None;
                 archive::to_file(&to.path, |file| {
-                    digest = Some(archive::save_oci_archive(store, &item, file)?);
+                    digest = Some(archive::save_oci_archive(store, &item, form, file)?);
                     Ok(())
                 })?;
                 Ok(digest)
@@ -69,7 +72,7 @@ impl Engine<'_> {
                 names.extend(save::tagged(image));
                 names.dedup();
                 let item = Item { image: image.clone(), names };
-                self.in_leaf_if_packed(image, to, || {
+                self.in_leaf_if_packed((image, false), to, || {
                     archive::to_file(&to.path, |file| {
                         let format = SaveFormat::DockerArchive;
                         archive::save_archive(store, format, std::slice::from_ref(&item), file)
@@ -82,15 +85,15 @@ impl Engine<'_> {
         Ok(digest)
     }
 
-    /// Layers that have no blobs are packed from their trees, in a leaf.
+    /// Layers that have no blobs are packed from their trees, in a leaf; there they are compressed `anew`, too.
     fn in_leaf_if_packed<T: Serialize + DeserializeOwned>(
         &self,
-        image: &Image,
+        (image, anew): (&Image, bool),
         to: &FileLocation,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let item = Item { image: image.clone(), names: Vec::new() };
-        match archive::packs_layers(self.store, &[item])? {
+        match anew || archive::packs_layers(self.store, &[item])? {
             false => work(),
             true => save::in_leaf(self.store, Target::Path(&to.path), |_| work()),
         }

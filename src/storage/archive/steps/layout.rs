@@ -8,7 +8,7 @@ use crate::storage::archive::deposit::Deposit;
 use crate::storage::archive::entry::{blob, blob_at_most};
 use crate::storage::archive::manifest::{Descriptor, Family, Index, Manifest};
 use crate::storage::archive::names::{INDEX, LAYOUT, LAYOUT_TEXT};
-use crate::storage::archive::save::{Sink, place};
+use crate::storage::archive::sink::{Sink, place};
 use crate::storage::archive::source::Source;
 use crate::storage::blobs::Section;
 use crate::storage::record::failed_outside;
