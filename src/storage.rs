@@ -57,6 +57,7 @@ pub mod tree;
 pub mod unpack;
 mod upper;
 mod version;
+pub mod networks;
 pub mod volumes;
 mod whiteout;
 

@@ -89,6 +89,10 @@ phrases! {
     no_network(name: &str) Usage,
         "unable to find network with name or ID {name}: network not found",
         "network {name} not found";
+    /// Another network has this name.
+    network_exists(name: &str) Conflict,
+        "network name {name} already used: network already exists",
+        "network with name {name} already exists";
     /// Nothing is called so.
     no_object(name: &str) NotFound,
         "no such object: {name:?}",

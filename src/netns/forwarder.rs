@@ -23,7 +23,8 @@ mod udp;
 
 use super::Listener;
 use crate::fork::{Child, Doing, Failure, Link};
-use crate::spec::network::{Protocol, SlirpOptions};
+use super::reach::Reach;
+use crate::spec::network::Protocol;
 use door::{Door, HostSocket};
 use inside::Inside;
 use nix::errno::Errno;
@@ -73,12 +74,12 @@ pub enum Report {
 /// `userns` must own `netns`, and this process must be allowed to enter both.
 pub fn serve(
     listeners: Vec<Listener>,
-    options: &SlirpOptions,
+    reach: &Reach,
     userns: OwnedFd,
     netns: OwnedFd,
     link: Link,
 ) -> i32 {
-    let ready = set_up(&listeners, options, &userns, &netns, link.as_fd()).and_then(|inside| {
+    let ready = set_up(&listeners, reach, &userns, &netns, link.as_fd()).and_then(|inside| {
         let keeps_client = inside.keeps_client();
         drop((userns, netns));
         let forwarder = Forwarder::new(listeners, inside, &link).doing("wait on", "published ports")?;
@@ -115,7 +116,7 @@ pub fn stop(child: Child) {
 /// Leaves everything behind that is not needed and enters the container's network.
 fn set_up(
     listeners: &[Listener],
-    options: &SlirpOptions,
+    reach: &Reach,
     userns: &OwnedFd,
     netns: &OwnedFd,
     link: BorrowedFd<'_>,
@@ -137,7 +138,7 @@ fn set_up(
     blocked.add(Signal::SIGPIPE);
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None).doing("set", "the signal mask")?;
 
-    let inside = Inside::enter(options, userns.as_fd(), netns.as_fd())?;
+    let inside = Inside::enter(reach, userns.as_fd(), netns.as_fd())?;
 
     // The link is the way to end; a sibling that holds a copy of its other end must not keep us.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("watch", "the monitor")?;

@@ -1,7 +1,8 @@
 //! Parses `--network` into [`NetworkMode`].
 
 use crate::error::{Error, Kind, Result, phrases};
-use crate::spec::NetworkMode;
+use crate::container::Name;
+use crate::spec::{Attachment, NetworkMode};
 use crate::spec::network::SlirpOptions;
 use crate::text::boolean;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -42,6 +43,10 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
                                                           ns:/proc/1234/ns/net."),
         ("pasta", _) => bad("pasta is not supported", "Use --network slirp4netns, the default."),
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),
+        (name, None) if name.parse::<Name>().is_ok() => {
+            let network = name.to_owned();
+            Ok(NetworkMode::Bridge(vec![Attachment { network, ..Attachment::default() }]))
+        }
         _ => Err(phrases::no_network(mode).hint("Use --network slirp4netns (the default), host or none.")),
     }
 }

@@ -1,5 +1,6 @@
 //! A container's network.
 
+use super::bridge::Attachment;
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -48,6 +49,8 @@ pub enum NetworkMode {
     Host,
     /// User-mode networking by slirp4netns.
     Slirp(SlirpOptions),
+    /// Networks that it shares with others, in this order; at least one.
+    Bridge(Vec<Attachment>),
     /// That container's, by its id; in a request, as it was written.
     Container(String),
     /// The network namespace at this path.
@@ -58,12 +61,12 @@ impl NetworkMode {
     /// Whether published ports mean anything. With `none` and `host` they are dropped with a warning, as
     /// podman does.
     pub fn carries_ports(&self) -> bool {
-        matches!(self, NetworkMode::Slirp(_))
+        matches!(self, NetworkMode::Slirp(_) | NetworkMode::Bridge(_))
     }
 
     /// Whether the container gets a network namespace of its own.
     pub fn is_own(&self) -> bool {
-        matches!(self, NetworkMode::Slirp(_) | NetworkMode::None)
+        matches!(self, NetworkMode::Slirp(_) | NetworkMode::Bridge(_) | NetworkMode::None)
     }
 }
 
@@ -80,6 +83,7 @@ impl fmt::Display for NetworkMode {
             NetworkMode::None => f.write_str("none"),
             NetworkMode::Host => f.write_str("host"),
             NetworkMode::Slirp(_) => f.write_str("slirp4netns"),
+            NetworkMode::Bridge(_) => f.write_str("bridge"),
             NetworkMode::Container(id) => write!(f, "container:{id}"),
             NetworkMode::Ns(path) => write!(f, "ns:{}", path.display()),
         }
@@ -112,9 +116,22 @@ pub struct SlirpOptions {
 }
 
 /// A hardware address of one interface: six bytes in hex with colons or hyphens between them, kept with colons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct MacAddress(String);
+pub struct MacAddress([u8; 6]);
+
+impl MacAddress {
+    /// One that nobody has been given by a maker (IEEE 802, "locally administered").
+    pub fn local(mut bytes: [u8; 6]) -> MacAddress {
+        bytes[0] = bytes[0] & 0xfc | 0x02;
+        MacAddress(bytes)
+    }
+
+    /// Its bytes, as they are sent.
+    pub fn bytes(&self) -> &[u8; 6] {
+        &self.0
+    }
+}
 
 impl FromStr for MacAddress {
     type Err = Error;
@@ -122,11 +139,9 @@ impl FromStr for MacAddress {
         let parts: Vec<&str> = s.split([':', '-']).collect();
         let byte = |part: &&str| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok()).flatten();
         let bytes: Option<Vec<u8>> = parts.iter().map(byte).collect();
-        match bytes.as_deref() {
+        match bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok()) {
             // The lowest bit of the first byte marks an address of many.
-            Some([first, _, _, _, _, _]) if first & 1 == 0 && !s.contains('+') => {
-                Ok(MacAddress(s.replace('-', ":").to_ascii_lowercase()))
-            }
+            Some(bytes) if bytes[0] & 1 == 0 && !s.contains('+') => Ok(MacAddress(bytes)),
             _ => Err(Error::new(Kind::Usage, format!("{s:?} is not the hardware address of an interface"))
                 .hint("Write six bytes, the first one even, for example --mac-address 02:00:00:00:00:01.")),
         }
@@ -142,13 +157,14 @@ impl TryFrom<String> for MacAddress {
 
 impl From<MacAddress> for String {
     fn from(address: MacAddress) -> String {
-        address.0
+        address.to_string()
     }
 }
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
 }
 
@@ -176,6 +192,11 @@ impl SlirpOptions {
     /// The gateway, which is the host when its loopback is allowed: network + 2.
     pub fn gateway(&self) -> Ipv4Addr {
         self.cidr.host(2)
+    }
+
+    /// The address beside the gateway that nobody has: network + 1.
+    pub fn neighbour(&self) -> Ipv4Addr {
+        self.cidr.host(1)
     }
 
     /// slirp4netns' own name server: network + 3.

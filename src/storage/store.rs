@@ -13,6 +13,7 @@ use super::roots::{DIRECTORIES, Roots};
 use super::scratch::Scratch;
 use super::secrets::Secrets;
 use super::version::{FORMAT, Version, check_format};
+use super::networks::Networks;
 use super::volumes::Volumes;
 use super::{id_map, rootfs};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,7 @@ pub struct Store {
     layers: Layers,
     build_cache: BuildCache,
     volumes: Volumes,
+    networks: Networks,
     secrets: Secrets,
     containers: Containers,
     events: Events,
@@ -68,6 +70,7 @@ impl Store {
             layers: Layers::new(roots.clone()),
             build_cache: BuildCache::new(roots.clone()),
             volumes: Volumes::new(roots.clone()),
+            networks: Networks::new(roots.clone()),
             secrets: Secrets::new(roots.clone()),
             containers: Containers::new(data, runtime),
             events: Events::new(data),
@@ -120,6 +123,11 @@ impl Store {
     /// Volumes by name.
     pub fn volumes(&self) -> &Volumes {
         &self.volumes
+    }
+
+    /// Networks by name.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// What happened.

@@ -194,7 +194,7 @@ impl Row<'_> {
         let volumes = self.of.spec.iter().flat_map(|plan| &plan.mounts);
         let volumes = volumes.filter(|mount| matches!(mount.source, MountSource::Volume { .. })).count();
         let networks = match self.of.spec.as_ref().map(|plan| &plan.network.mode) {
-            Some(NetworkMode::Slirp(_)) => "bridge",
+            Some(NetworkMode::Slirp(_) | NetworkMode::Bridge(_)) => "bridge",
             Some(NetworkMode::Host) => "host",
             Some(NetworkMode::None) => "none",
             _ => "",

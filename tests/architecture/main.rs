@@ -109,7 +109,7 @@ const RULES: [(&str, &[&str]); 23] = [
     ("registry", &["text", "image", "storage::blobs", "sys::fd", "failpoint", "error"]),
     ("storage", &["spec", "image", "container", "fork", "sys", "failpoint", "error"]),
     ("userns", &["container", "fork", "sys", "failpoint", "error"]),
-    ("netns", &["text", "spec", "fork", "sys", "error"]),
+    ("netns", &["text", "spec", "container", "fork", "sys", "error"]),
     ("spec", &["image", "container", "error"]),
     ("image", &["text", "error"]),
     ("container", &["error"]),

@@ -158,6 +158,7 @@ pub(super) fn network_name(mode: &NetworkMode, dialect: Dialect) -> Option<&'sta
         NetworkMode::Host => Some("host"),
         NetworkMode::Slirp(_) if dialect == Dialect::Docker => Some("bridge"),
         NetworkMode::Slirp(_) => Some("slirp4netns"),
+        NetworkMode::Bridge(_) => Some("bridge"),
         NetworkMode::Container(_) | NetworkMode::Ns(_) => None,
     }
 }
