@@ -56,8 +56,8 @@ crash: ## kill commands at each step that changes the store; as root, also cut t
 soak: ## sixteen workers that compete for names, with random kills, for SOAK seconds (120); then 1,500 runs
 	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works
 
-fuzz: ## read broken Containerfiles, ignore files and patterns, FUZZ (100,000) of each kind
-	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode
+fuzz: ## read broken files, names and archives, FUZZ (100,000) of each kind
+	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode image::arbitrary registry::arbitrary storage::archive::arbitrary storage::unpack::peers storage::whiteout
 
 deny: ## check licences, bans and sources, and advisories if their database can be fetched
 	cargo-deny check licenses bans sources
@@ -70,7 +70,8 @@ install: ## install what `make` built in PREFIX (below DESTDIR)
 	install -m 0644 man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1/"
 	install -d "$(DESTDIR)$(PREFIX)/share/man/man5"
 	install -m 0644 man/*.5 "$(DESTDIR)$(PREFIX)/share/man/man5/"
-	install -D -m 0644 contrib/systemd/user/coracle-restart.service "$(DESTDIR)$(PREFIX)/lib/systemd/user/coracle-restart.service"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/user"
+	install -m 0644 contrib/systemd/user/* "$(DESTDIR)$(PREFIX)/lib/systemd/user/"
 	install -D -m 0644 completions/coracle.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	install -D -m 0644 completions/_coracle "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
 	install -D -m 0644 completions/coracle.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"
@@ -79,7 +80,7 @@ uninstall: ## remove what `make install` installed
 	rm -f "$(DESTDIR)$(PREFIX)/bin/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/coracle-*.1
 	rm -f "$(DESTDIR)$(PREFIX)/share/man/man5/coracle.toml.5"
-	rm -f "$(DESTDIR)$(PREFIX)/lib/systemd/user/coracle-restart.service"
+	rm -f "$(DESTDIR)$(PREFIX)"/lib/systemd/user/coracle-*
 	rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/coracle"
 	rm -f "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_coracle"
 	rm -f "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/coracle.fish"

@@ -13,7 +13,7 @@ packages="gcc libc6-dev make pkg-config libseccomp-dev git curl ca-certificates 
 for option in "$@"; do
     case $option in
     --test) packages="$packages docker-registry skopeo umoci podman busybox-static mmdebstrap qemu-system-x86 e2fsprogs
-        autopkgtest python3-pip openssh-client
+        autopkgtest python3-pip openssh-client openssh-server
         perl zstd xz-utils bzip2 util-linux iproute2 procps strace jq man-db zsh fish bash-completion" ;;
     --bench) packages="$packages docker-registry skopeo busybox-static mmdebstrap
         podman runc fuse-overlayfs iperf3 util-linux" ;;
@@ -47,6 +47,12 @@ if [ -n "$missing" ]; then
     as_root apt-get -q update
     # shellcheck disable=SC2086 # a list
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    case " $missing " in
+    *" openssh-server "*)
+        # The tests start one of their own; nobody has asked for one that listens to the network.
+        if [ -d /run/systemd/system ]; then as_root systemctl -q disable --now ssh.service ssh.socket 2>/dev/null || true; fi
+        ;;
+    esac
 fi
 
 # --- a Rust toolchain

@@ -8,6 +8,7 @@ use crate::{fork, runtime, ui};
 use std::process::ExitCode;
 
 pub mod attach;
+pub mod auto_update;
 pub mod build;
 pub mod builder;
 pub mod commit;
@@ -38,6 +39,7 @@ pub mod login;
 pub mod logout;
 pub mod logs;
 pub mod manifest;
+pub mod mount;
 pub mod network;
 pub mod options;
 pub mod pause;
@@ -62,6 +64,7 @@ mod store;
 pub mod system;
 pub mod tag;
 pub mod top;
+pub mod unmount;
 pub mod unshare;
 pub mod untag;
 pub mod update;
@@ -105,6 +108,7 @@ pub fn dispatch(command: Command, env: &Env) -> Result<ExitCode> {
 fn perform(command: Command, env: &Env) -> Result<ExitCode> {
     match command {
         Command::Attach(args) => attach::run(&args, env),
+        Command::AutoUpdate(args) => auto_update::run(&args, env),
         Command::Build(args) => build::run(*args, env),
         Command::Builder(args) => builder::builder(args, env),
         Command::Buildx(args) => builder::buildx(args, env),
@@ -132,6 +136,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Logout(args) => logout::run(&args, env),
         Command::Logs(args) => logs::run(&args, env),
         Command::Manifest(args) => manifest::run(args, env),
+        Command::Mount(args) => mount::run(&args, env),
         Command::Network(args) => network::run(&args, env),
         Command::Pause(args) => pause::pause(&args, env),
         Command::Pod(args) => pod::run(&args, env),
@@ -154,6 +159,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Tag(args) => tag::run(&args, env),
         Command::Top(args) => top::run(&args, env),
         Command::Unpause(args) => pause::unpause(&args, env),
+        Command::Unmount(args) => unmount::run(&args, env),
         Command::Unshare(args) => unshare::run(&args, env),
         Command::Untag(args) => untag::run(&args, env),
         Command::Update(args) => update::run(&args, env),

@@ -14,12 +14,13 @@ pub mod images;
 pub mod info;
 pub mod lists;
 mod logins;
+pub mod mounts;
 mod pass;
 pub mod prune;
 pub mod reset;
 pub mod volumes;
 
-use crate::registry::Places;
+use crate::registry::{Choose, Places};
 use crate::storage::Store;
 use std::path::Path;
 
@@ -34,6 +35,8 @@ pub struct Engine<'a> {
     pub docker: Option<&'a Path>,
     /// Docker's `daemon.json`, where its settings on registries count.
     pub daemon: Option<&'a Path>,
+    /// Asks somebody which image a short name means; `None` where there is nobody.
+    pub choose: Option<Choose>,
 }
 
 impl Engine<'_> {

@@ -3,6 +3,10 @@
 //! A digest string is parsed into a [`Digest`] once, on input; only that type may become part of a path or URL
 //! (attack case 11).
 
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+pub mod broken;
 pub mod change;
 pub mod choice;
 mod config;

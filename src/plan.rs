@@ -19,6 +19,7 @@ pub mod mount;
 pub mod notify;
 pub mod option_values;
 pub mod process;
+mod rebase;
 pub mod request;
 pub mod resolve;
 pub mod resources;
@@ -31,8 +32,9 @@ pub use crate::spec::{
     LimitSpec, LogDriver, LogSpec, MountSource, MountSpec, OverlaySpec, SeccompSpec, SecuritySpec, Ulimit,
 };
 pub use copy::copy;
+pub use rebase::rebase;
 pub use request::Request;
-pub use resolve::{Facts, Resolved, check, resolve};
+pub use resolve::{Facts, Resolved, UNIT, check, resolve};
 
 pub use crate::container::PLAN_VERSION;
 

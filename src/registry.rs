@@ -10,7 +10,10 @@
 //! client certificates, response headers (`Retry-After`), identity tokens, token renewal in the middle of a
 //! pull, checks on the realm and on redirects, and limits on the size of manifests.
 
+mod aliases;
 mod answer;
+#[cfg(test)]
+mod arbitrary;
 mod blob;
 mod cause;
 mod certs;
@@ -53,7 +56,7 @@ pub use fetch::{Fetched, LayerSink, LayerSource, Target, fetch};
 pub use login::{LoginCheck, Verdict, check_login};
 pub use manifest::{ImageManifest, LayerDescriptor};
 pub use places::Places;
-pub use prepare::{Prepared, PullRequest};
+pub use prepare::{Choose, Prepared, PullRequest};
 pub use push::{Blob, Pusher};
 pub use reader::Reader;
 pub use retry::RetryPolicy;

@@ -223,6 +223,10 @@ pub struct LifecycleSpec {
     /// Containers that are started before it (`--requires`).
     #[serde(default)]
     pub requires: Vec<ContainerId>,
+    /// The container whose place and name it was made to take (`auto-update`). As long as that one exists, the change is
+    /// not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ContainerId>,
 }
 
 /// What was asked for, kept word for word for `inspect`.
@@ -249,4 +253,7 @@ pub struct Asked {
     /// `--cidfile`, absolute.
     #[serde(default)]
     pub cidfile: Option<PathBuf>,
+    /// Labels that its creator gave it. Only these may ask for anything: the image's are data (attack case 15).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }

@@ -14,6 +14,7 @@
 //! build/        the build cache, see [`build`]
 //! events/       the event log; `current` is appended to
 //! tmp/          what is being created; trash/  what is being deleted
+//! mounts/       where `mount` and `image mount` mount, each in its own namespace
 //! damaged/      what `system check --repair` could not repair and moved aside
 //! ```
 //!
@@ -42,6 +43,8 @@ pub mod layers;
 mod lock;
 pub mod measure;
 mod misplaced;
+mod mount_table;
+pub mod mounted;
 pub mod pack;
 mod place;
 pub mod record;
@@ -62,7 +65,7 @@ pub mod volumes;
 mod whiteout;
 
 pub use id_ranges::many_ids;
-pub use lock::{ExclusiveLock, MakingLock, SharedLock};
+pub use lock::{ExclusiveLock, MakingLock, SharedLock, UpdatingLock};
 pub use scratch::Scratch;
 pub use store::Store;
 pub use version::FORMAT;

@@ -18,6 +18,6 @@ pub use document::{Differs, Document, Forms};
 pub use from_yaml::from_yaml;
 pub use glob::glob;
 pub use path::{clean, clean_bytes};
-pub use printable::printable;
+pub use printable::{printable, steers};
 pub use shell::quoted;
 pub use yaml::yaml;

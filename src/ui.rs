@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod ask;
 pub mod build;
+mod choose;
 mod confirm;
 mod dialect;
 mod documents;
@@ -17,8 +18,10 @@ pub mod progress;
 mod refusal;
 pub mod rows;
 pub mod terminal;
+mod typing;
 
 pub use ask::{ask, ask_hidden, can_ask};
+pub use choose::{can_choose, choose_image};
 pub use confirm::confirm;
 pub use dialect::{Identity, Telling, docker, docker_exit_code, docker_failure, identity};
 pub use documents::Shape;

@@ -15,12 +15,14 @@
 mod build;
 #[path = "../../tests/common/mod.rs"]
 mod common;
+mod images;
 mod lifecycle;
 mod peer;
 mod pull;
 mod push;
 mod rows;
 mod table;
+mod transfer;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();

@@ -82,12 +82,26 @@ pub(crate) fn noisy(seed: u32, length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
+/// Bytes that shrink as programs do, to about two fifths.
+pub(crate) fn text(length: usize) -> Vec<u8> {
+    let noise = noisy(1, 1 << 20);
+    let mut all = Vec::with_capacity(length);
+    let mut at = 0usize;
+    while all.len() < length {
+        at = (at * 31 + 17) % (noise.len() - 64);
+        all.extend_from_slice(&noise[at..at + 24]);
+        all.extend_from_slice(format!("{:016x} the same words as before\n", at % 997).as_bytes());
+    }
+    all.truncate(length);
+    all
+}
+
 /// The floor: the same bytes by gunzip and tar, one layer after the other, then syncfs.
 const UNPACK: &str = r#"dir=$1; shift; mkdir "$dir" && for f; do
     gunzip -c "$f" | tar -x --numeric-owner -C "$dir" || exit 1; done; sync -f "$dir""#;
 
 /// Runs a script as root of a user namespace.
-fn in_namespace(script: &str, dir: &Path, files: &[PathBuf]) {
+pub(crate) fn in_namespace(script: &str, dir: &Path, files: &[PathBuf]) {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-auto", "--map-root-user", "sh", "-c", script, "sh"]).arg(dir).args(files);
     assert!(command.status().unwrap().success(), "{script}");

@@ -2,18 +2,20 @@
 
 use crate::build;
 use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
+use crate::images;
 use crate::lifecycle;
 use crate::peer::Podman;
 use crate::pull;
 use crate::push;
 use crate::table::{Row, median};
+use crate::transfer;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 36] = [
+pub(crate) const ROWS: [(&str, Measure); 40] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -29,7 +31,11 @@ pub(crate) const ROWS: [(&str, Measure); 36] = [
     ("`exec` true", exec),
     ("`ps -a` with 1,000 containers (podman: 200)", ps),
     ("`volume ls` with 1,000, each in a container (podman: 200)", volume_ls),
+    ("`images` with 500 images (podman: 100)", images::list),
     ("pull of a Debian image of 5 layers", pull::row),
+    ("pull of 1 GB in 8 layers", transfer::large),
+    ("memory of that pull, at most", transfer::large_memory),
+    ("pull over a line of 100 ms that loses 1 % of the packets", transfer::afar),
     ("push of a pulled image of 8 layers of 64 MiB to an empty registry", push::pulled),
     ("push of a built layer of 500 MB", push::built),
     ("push where everything is there", push::there),
@@ -151,7 +157,7 @@ fn help(bench: &Bench) -> Row {
 }
 
 /// Milliseconds of one command from spawn to exit; its output is thrown away.
-fn timed(mut command: Command) -> f64 {
+pub(crate) fn timed(mut command: Command) -> f64 {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let begun = Instant::now();
     let status = command.status().unwrap();

@@ -8,6 +8,8 @@ verbs::verbs! {
     pub enum Command {
         /// Attach to a running container
         Attach(cmd::attach::Args),
+        /// Update containers to newer images
+        AutoUpdate(cmd::auto_update::Args),
         /// Build an image from a Containerfile
         Build(Box<cmd::build::Args>),
         /// Build images and manage the build cache
@@ -62,6 +64,8 @@ verbs::verbs! {
         Logs(cmd::logs::Args),
         /// Manage manifest lists, which name the images of several platforms as one
         Manifest(cmd::manifest::Args),
+        /// Mount the files of containers, inside unshare
+        Mount(cmd::mount::Args),
         /// List networks
         Network(cmd::network::Args),
         /// Pause containers
@@ -104,6 +108,8 @@ verbs::verbs! {
         Tag(cmd::tag::Args),
         /// Show the processes of a container
         Top(cmd::top::Args),
+        /// Unmount the files of containers
+        Unmount(cmd::unmount::Args) = "umount",
         /// Unpause containers
         Unpause(cmd::pause::Args),
         /// Run a command in the user namespace of containers

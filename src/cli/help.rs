@@ -12,6 +12,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
         "Containers",
         &[
             "attach",
+            "auto-update",
             "commit",
             "container",
             "cp",
@@ -22,6 +23,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "init",
             "inspect",
             "kill",
+            "mount",
             "pause",
             "pod",
             "port",
@@ -30,6 +32,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "start",
             "stats",
             "top",
+            "unmount",
             "unpause",
             "update",
             "wait",
@@ -51,7 +54,7 @@ pub(super) const MORE: &str = "coracle COMMAND --help shows the options of a com
 
 /// The help of the program as clap's template.
 pub(super) fn template() -> String {
-    let width = commands::Command::ALL.iter().map(|verb| verb.variant.len()).max().unwrap_or_default();
+    let width = commands::Command::ALL.iter().map(|verb| verb.name().len()).max().unwrap_or_default();
     let mut text = "{about-with-newline}\n{usage-heading} {usage}\n\n".to_owned();
     for (title, names) in GROUPS {
         text.push_str(&format!("{title}:\n"));

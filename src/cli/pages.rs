@@ -15,18 +15,19 @@ macro_rules! pages {
 }
 
 pages! {
-    "attach" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
+    "attach" "auto-update" "build" "builder" "builder-du" "builder-prune" "buildx" "buildx-create" "buildx-inspect" "buildx-ls"
     "buildx-rm" "buildx-stop" "buildx-use" "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
     "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
-    "image-prune" "image-tree" "image-trust" "image-trust-set" "image-trust-show" "images" "import" "info"
+    "image-mount" "image-prune" "image-scp" "image-tree" "image-trust" "image-trust-set" "image-trust-show" "image-unmount"
+    "images" "import" "info"
     "init" "inspect" "kill" "load" "login" "logout" "logs" "manifest" "manifest-add" "manifest-annotate"
-    "manifest-create" "manifest-exists" "manifest-inspect" "manifest-push" "manifest-remove" "manifest-rm"
+    "manifest-create" "manifest-exists" "manifest-inspect" "manifest-push" "manifest-remove" "manifest-rm" "mount"
     "network" "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "push"
     "rename" "restart" "rm" "rmi" "run" "save" "search" "secret" "secret-create" "secret-exists"
     "secret-inspect" "secret-ls" "secret-rm"
     "start" "stats" "stop" "system" "system-check" "system-df" "system-migrate" "system-prune"
-    "system-renumber" "system-reset" "tag" "top" "unpause" "unshare" "untag" "update" "version" "volume"
+    "system-renumber" "system-reset" "tag" "top" "unmount" "unpause" "unshare" "untag" "update" "version" "volume"
     "volume-create" "volume-exists" "volume-export" "volume-import" "volume-inspect" "volume-ls"
     "volume-mount" "volume-prune" "volume-rm" "volume-unmount" "wait"
 }

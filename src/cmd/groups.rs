@@ -3,8 +3,8 @@
 use super::verbs::verbs;
 use super::{
     attach, build, commit, container, cp, create, diff, exec, export, history, image, images, import, init,
-    inspect, kill, load, logs, pause, port, ps, pull, push, rename, restart, rm, rmi, run, save, start,
-    stats, stop, tag, top, untag, update, wait,
+    inspect, kill, load, logs, mount, pause, port, ps, pull, push, rename, restart, rm, rmi, run, save,
+    start, stats, stop, tag, top, unmount, untag, update, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -45,6 +45,8 @@ verbs! {
         Logs(logs::Args),
         /// List containers
         Ls(ps::Args) = "list" | "ps",
+        /// Mount the files of containers, inside unshare
+        Mount(mount::Args),
         /// Pause containers
         Pause(pause::Args),
         /// Show the published ports of a container
@@ -67,6 +69,8 @@ verbs! {
         Stop(stop::Args),
         /// Show the processes of a container
         Top(top::Args),
+        /// Unmount the files of containers
+        Unmount(unmount::Args) = "umount",
         /// Unpause containers
         Unpause(pause::Args),
         /// Update settings of containers
@@ -95,6 +99,8 @@ verbs! {
         Load(load::Args),
         /// List images
         Ls(images::Args) = "list",
+        /// Mount images, inside unshare
+        Mount(image::mount::Args),
         /// Remove unused images
         Prune(image::prune::Args),
         /// Pull images from a registry
@@ -105,12 +111,16 @@ verbs! {
         Rm(rmi::Args),
         /// Save images to an archive
         Save(save::Args),
+        /// Copy an image to or from another machine or user
+        Scp(image::scp::Args),
         /// Add names to an image
         Tag(tag::Args),
         /// Show the layers of an image as a tree
         Tree(image::tree::Args),
         /// Show and set which images are accepted
         Trust(image::trust::Args),
+        /// Unmount images
+        Unmount(image::unmount::Args) = "umount",
         /// Remove names from an image
         Untag(untag::Args),
     }
@@ -147,6 +157,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Kill(args) => kill::run(&args, env),
         ContainerVerb::Logs(args) => logs::run(&args, env),
         ContainerVerb::Ls(args) => ps::run(&args, env),
+        ContainerVerb::Mount(args) => mount::run(&args, env),
         ContainerVerb::Pause(args) => pause::pause(&args, env),
         ContainerVerb::Port(args) => port::run(&args, env),
         ContainerVerb::Prune(args) => container::prune::run(&args, env),
@@ -158,6 +169,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Stats(args) => stats::run(&args, env),
         ContainerVerb::Stop(args) => stop::run(&args, env),
         ContainerVerb::Top(args) => top::run(&args, env),
+        ContainerVerb::Unmount(args) => unmount::run(&args, env),
         ContainerVerb::Unpause(args) => pause::unpause(&args, env),
         ContainerVerb::Update(args) => update::run(&args, env),
         ContainerVerb::Wait(args) => wait::run(&args, env),
@@ -178,14 +190,17 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::Inspect(args) => inspect::run_kind(&args, ObjectKind::Image, env),
         ImageVerb::Ls(args) => images::run(&args, env),
         ImageVerb::Load(args) => load::run(&args, env),
+        ImageVerb::Mount(args) => image::mount::run(&args, env),
         ImageVerb::Prune(args) => image::prune::run(&args, env),
         ImageVerb::Pull(args) => pull::run(&args, env),
         ImageVerb::Push(args) => push::run(&args, env),
         ImageVerb::Rm(args) => rmi::run(&args, env),
         ImageVerb::Save(args) => save::run(&args, env),
+        ImageVerb::Scp(args) => image::scp::run(&args, env),
         ImageVerb::Tag(args) => tag::run(&args, env),
         ImageVerb::Trust(args) => image::trust::run(args, env),
         ImageVerb::Tree(args) => image::tree::run(&args, env),
+        ImageVerb::Unmount(args) => image::unmount::run(&args, env),
         ImageVerb::Untag(args) => untag::run(&args, env),
     }
 }

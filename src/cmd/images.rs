@@ -22,7 +22,7 @@ pub struct Args {
     /// Show all images; no effect, as there are no intermediate ones
     #[arg(short, long, help_heading = "Which images")]
     pub all: bool,
-    /// Show images that match a condition: id, reference, label, dangling, before, since, until, containers,
+    /// Show images that match a condition: id, digest, reference, label, dangling, before, since, until, containers,
     /// readonly or manifest
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which images")]
     pub filter: Vec<String>,

@@ -49,13 +49,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let names: Vec<Reference> = args.reference.iter().map(Reference::as_new_name).collect::<Result<_>>()?;
     let config = configuration(args)?;
     let input = Input::named(Some(&args.path), "import")?;
+    let label = input.label(Some(&args.path));
     let store = super::store(env)?;
     let input = input.open(&store, &ui::progress::Progress::new(args.quiet))?;
     if input.metadata().context(Kind::Usage, || format!("look at {}", args.path))?.is_dir() {
         return Err(Error::new(Kind::Usage, format!("{} is a directory", args.path))
             .hint(format!("Pack it on the way: tar -C {} -c . | coracle import -", args.path)));
     }
-    let id = import::import(&store, input, config, &names)?;
+    let id = super::store::engine(&store, env).import(input, &label, config, &names)?;
     ui::out(&format!("{}\n", id.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,6 @@
 
 use super::options::input::Input;
 use super::options::pulling::loading;
-use crate::engine::images::load;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::archive::Loaded;
@@ -30,8 +29,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let progress = ui::progress::Progress::new(args.quiet);
     let store = super::store(env)?;
     let name = input.label(args.input.as_deref());
+    let place = input.path(args.input.as_deref());
     let input = input.open(&store, &progress)?;
-    let loaded = load::load(&store, input, &name, &mut |step| progress.note(&loading(&step)))?;
+    let engine = super::store::engine(&store, env);
+    let loaded = engine.load(input, &name, place, &mut |step| progress.note(&loading(&step)))?;
     for image in &loaded {
         let lines: String = shown(image).iter().map(|name| format!("Loaded image: {name}\n")).collect();
         ui::out(&lines)?;

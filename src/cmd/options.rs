@@ -3,6 +3,7 @@
 pub(in crate::cmd) mod attached;
 pub mod container;
 pub mod creation;
+pub mod destination;
 pub mod devices;
 pub(in crate::cmd) mod files;
 pub mod health;

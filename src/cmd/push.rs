@@ -1,7 +1,8 @@
 //! `coracle push`.
 
+use super::options::destination::Destination;
 use super::options::push_form::{SignArgs, form};
-use super::options::pushing::{PushList, push_list, pushing};
+use super::options::pushing::{PushList, push_list, push_list_to_file, pushing};
 use super::options::refused::{Never, because};
 use super::options::result_file::ResultFile;
 use super::options::source::RegistryOptions;
@@ -17,11 +18,8 @@ use crate::storage::archive::Family;
 use crate::storage::images::{Found, Instance};
 use crate::ui;
 use crate::view::Dialect;
-use destination::Destination;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-mod destination;
 
 const ENCRYPT: &str = "encrypted layers are not supported";
 const ENCRYPT_HINT: &str = "Leave it out.";
@@ -154,6 +152,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Destination::File(to)) => {
+            if let (Found::List(list), true) = (&found, args.all) {
+                let digest = push_list_to_file(engine, &list.id, to, &request, args.quiet)?;
+                digestfile.map(|file| file.write(digest.as_str())).transpose()?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let image = push.image(found)?;
             let request = FileRequest { family: request.form.family, compress: args.compress };
             let digest = pushing(args.quiet, Dialect::Podman, |report| {

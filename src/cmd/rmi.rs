@@ -4,6 +4,7 @@ use crate::engine::containers;
 use crate::engine::images::remove::{self, How};
 use crate::error::{Kind, Result};
 use crate::host::Env;
+use crate::storage::Store;
 use crate::storage::images::Removed;
 use crate::ui;
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ pub struct Args {
     /// Ignore images that do not exist
     #[arg(short, long)]
     pub ignore: bool,
-    /// Keep untagged parents; no effect, as images have none
+    /// Keep the images without a name that the image was made of
     #[arg(long)]
     pub no_prune: bool,
 }
@@ -56,11 +57,23 @@ impl Failures {
 /// code is 1 when images were not here, 2 when containers use one, 125 for the rest.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let mut failures = Failures::default();
-    let how = How { force: args.force, every_name: args.all, list_alone: false };
+    let how = How {
+        force: args.force,
+        every_name: args.all,
+        list_alone: false,
+        keep_parents: args.no_prune || args.all,
+    };
     let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };
-    for text in &texts {
-        let removed = match remove::remove(&store, text, how) {
+    let remove_each = || remove_each(&store, args, &texts, how);
+    let failures = store.images().together(None, remove_each)?;
+    containers::tidy(&store);
+    Ok(failures.exit_code())
+}
+
+fn remove_each(store: &Store, args: &Args, texts: &[String], how: How) -> Result<Failures> {
+    let mut failures = Failures::default();
+    for text in texts {
+        let removed = match remove::remove(store, text, how) {
             Err(e) if e.kind() == Kind::NotFound && (args.ignore || args.all || args.force) => continue,
             other => other,
         };
@@ -77,8 +90,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             }
         }
     }
-    containers::tidy(&store);
-    Ok(failures.exit_code())
+    Ok(failures)
 }
 
 fn report(removed: &Removed) -> Result<()> {

@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
+use crate::ui;
 
 /// The store the command line means.
 pub(super) fn store(env: &Env) -> Result<Store> {
@@ -14,5 +15,6 @@ pub(super) fn store(env: &Env) -> Result<Store> {
 /// The engine, which works on this store.
 pub(super) fn engine<'a>(store: &'a Store, env: &'a Env) -> Engine<'a> {
     let (docker, daemon) = (env.roots.docker.as_deref(), env.roots.daemon.as_deref());
-    Engine { store, config: &env.roots.config, docker, daemon }
+    let choose = ui::can_choose().then_some(ui::choose_image as _);
+    Engine { store, config: &env.roots.config, docker, daemon, choose }
 }

@@ -7,7 +7,7 @@ use clap::{Arg, Args, Command};
 /// One verb of a list.
 #[derive(Debug)]
 pub struct Verb {
-    /// Its variant; the verb is the same in lower case.
+    /// Its variant; the verb is the same in lower case, with hyphens between the words.
     pub variant: &'static str,
     /// Its help text, with a leading space as in doc comments.
     pub about: &'static str,
@@ -20,7 +20,14 @@ pub struct Verb {
 impl Verb {
     /// What is typed.
     pub fn name(&self) -> String {
-        self.variant.to_ascii_lowercase()
+        let mut name = String::new();
+        for (at, c) in self.variant.char_indices() {
+            if at > 0 && c.is_ascii_uppercase() {
+                name.push('-');
+            }
+            name.push(c.to_ascii_lowercase());
+        }
+        name
     }
 
     /// Its command, which gets its arguments once it is parsed or built.

@@ -6,6 +6,7 @@
 //! when the directory has been moved, because only then are the name and the ports free. If the monitor died,
 //! the status is `Crashed`, and the first command that notices cleans up with [`recover()`].
 
+pub mod auto_update;
 pub mod cleanup;
 pub mod clone;
 pub mod copy;

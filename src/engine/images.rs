@@ -9,6 +9,7 @@ pub mod pull;
 pub mod push;
 pub mod remove;
 pub mod save;
+pub mod scp;
 pub mod search;
 pub mod tag;
 pub mod trust;

@@ -21,7 +21,7 @@ pub fn check_keys(filters: &[String]) -> Result<()> {
         let key = text.split(['=', '!']).next().unwrap_or_default();
         if !matches!(key, "label" | "until") {
             return Err(phrases::unknown_filter(text, key)
-                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME."));
+                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME, for images alone also dangling=BOOL."));
         }
     }
     Ok(())

@@ -41,6 +41,14 @@ phrases! {
     no_image(name: &str) NotFound,
         "{name}: image not known",
         "No such image: {name}";
+    /// An image is to be removed by its id, and has several names.
+    image_with_several_names(id: &str, short: &str, names: &str) Usage,
+        "unable to delete image {id:?} by ID with more than one tag ([{names}]): please force removal",
+        "conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories";
+    /// A new name has a digest.
+    name_with_digest(name: &str) Usage,
+        "{name}: tag by digest not supported",
+        "refusing to create a tag with a digest reference";
     /// A new list gets a name that something has.
     list_name_taken(name: &str, holder: &str) Conflict,
         "creating image to hold manifest list: image name {name:?} is already associated with image {holder:?}: that name is already in use",

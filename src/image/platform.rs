@@ -62,6 +62,9 @@ impl Platform {
     /// # Errors
     /// `Usage` for a word that is not part of a platform.
     pub fn of_parts(os: Option<&str>, architecture: Option<&str>, variant: Option<&str>) -> Result<Platform> {
+        // An empty part is one that was not given, as for podman.
+        let [os, architecture, variant] =
+            [os, architecture, variant].map(|part| part.filter(|p| !p.is_empty()));
         if let Some(word) = [os, architecture, variant].into_iter().flatten().find(|word| word.contains('/'))
         {
             return Err(Error::new(Kind::Usage, format!("{word:?} is not part of a platform"))

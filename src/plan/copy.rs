@@ -33,6 +33,7 @@ pub fn copy(
     }
     copy.lifecycle.pidfile = None;
     copy.lifecycle.id_file = None;
+    copy.lifecycle.replaces = None;
     copy.process.preserve_fds = 0;
     Ok(ContainerSpec { id, name, created, ..copy })
 }

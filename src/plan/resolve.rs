@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 /// Size of `/dev/shm` unless `--shm-size` says otherwise, in bytes.
 const SHM_SIZE: u64 = 64 << 20;
+/// The variable, and the label, that tell which systemd unit creates the container, as in podman.
+pub const UNIT: &str = "PODMAN_SYSTEMD_UNIT";
 /// Seconds between `stop`'s signal and SIGKILL unless `--stop-timeout` says otherwise.
 const STOP_TIMEOUT: u32 = 10;
 
@@ -81,8 +83,13 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         oom_score: request.process.oom_score,
         personality: request.process.personality,
     };
+    let mut given = request.labels.clone();
+    if let Some((name, unit)) = facts.caller.env.iter().find(|(name, _)| name == UNIT) {
+        // The unit that creates it, which auto-update restarts.
+        given.entry(name.clone()).or_insert_with(|| unit.clone());
+    }
     let mut labels = config.map(|c| c.labels.clone()).unwrap_or_default();
-    labels.extend(request.labels.clone());
+    labels.extend(given.clone());
     let lifecycle = lifecycle(&request, config, facts, systemd)?;
     let health = request.health.resolve(health::of_image(config.and_then(|c| c.healthcheck.as_ref())))?;
     if let Some(action) = request.health.on_failure.filter(|action| *action != OnFailure::None)
@@ -126,6 +133,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         annotations: request.annotations,
         asked: Asked {
             cidfile: None,
+            labels: given,
             create_command: request.create_command,
             entrypoint: program.entrypoint,
             command: program.command,
@@ -287,6 +295,7 @@ fn lifecycle(
         monitor_pidfile: request.lifecycle.monitor_pidfile.as_ref().map(|p| facts.caller.cwd.join(p)),
         restart,
         requires: request.lifecycle.requires.clone(),
+        replaces: None,
     })
 }
 

@@ -5,6 +5,7 @@ use super::endpoint::is_loopback;
 use crate::error::{Error, Kind, Result};
 use reqwest::{Client, Identity, Url};
 use rustls::ClientConfig;
+use std::net::IpAddr;
 
 const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
 /// Redirects that are followed for one request.
@@ -60,11 +61,24 @@ pub(super) fn client(name: &str, host: &str, tls: Tls, patient: bool) -> Result<
 /// Where a redirect leads, or why it is not followed.
 pub(super) fn redirect_target(from: &Url, location: Option<&str>) -> Result<Url, String> {
     let to = location.and_then(|l| from.join(l).ok()).ok_or("to nowhere")?;
+    if is_here(&to) && !is_here(from) {
+        // What listens there may trust whoever comes from this machine.
+        return Err(format!("to this machine ({})", to.host_str().unwrap_or_default()));
+    }
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(to),
         // Its host alone: an address may hold a password.
         ("https", "http") => Err(format!("from https to plain http ({})", to.host_str().unwrap_or_default())),
         (_, scheme) => Err(format!("to a {scheme} URL")),
+    }
+}
+
+/// Whether a connection to the host of a URL stays on this machine.
+fn is_here(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(ip) => ip.is_loopback() || ip.is_unspecified(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
     }
 }
 
@@ -92,6 +106,20 @@ mod tests {
         let refused = to("https://r.io/", Some("http://me:secret@r.io/b")).unwrap_err();
         assert!(refused.contains("plain http") && !refused.contains("secret"));
         assert!(to("https://r.io/", Some("file:///etc/passwd")).is_err());
+        for here in [
+            "https://127.0.0.1/",
+            "http://localhost:2375/",
+            "https://[::1]:5/x",
+            "https://127.9.9.9",
+            "https://0.0.0.0/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://0x7f.1/",
+        ] {
+            for from in ["https://r.io/", "http://10.0.0.1/"] {
+                assert!(to(from, Some(here)).unwrap_err().contains("to this machine"), "{from} {here}");
+            }
+        }
+        assert!(to("https://localhost/", Some("https://127.0.0.1/")).is_ok());
         assert!(to("https://r.io/", None).is_err());
     }
 }

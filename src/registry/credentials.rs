@@ -19,3 +19,15 @@ pub(super) use keyring::{FILES, Found, Keyring};
 
 #[cfg(test)]
 mod tests;
+
+/// Reads the contents of a credentials file, and every entry of it.
+#[cfg(test)]
+pub(super) fn read_all(text: &[u8]) {
+    let path = std::path::Path::new("x");
+    if let Ok(file) = file::AuthFile::parse(text, path) {
+        for (key, entry) in &file.auths {
+            let _ = entry.read(path, key);
+            let _ = file::key_host(key);
+        }
+    }
+}

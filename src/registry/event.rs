@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 /// Progress events of a fetch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
+    /// What a short name was taken for, and why.
+    Resolved(String),
     /// This full name is tried.
     Trying(Reference),
     /// Something the user should know and need not act upon.

@@ -100,6 +100,9 @@ pub fn fetch(
         Fetcher { prepared, target: RefCell::new(target), report, threads: RefCell::new(Vec::new()) };
     let result = block_on(stopped, async {
         let mut failures = Vec::new();
+        if let Some(how) = &prepared.how {
+            report(Event::Resolved(how.clone()));
+        }
         for candidate in &prepared.candidates {
             report(Event::Trying(candidate.reference.clone()));
             match fetcher.candidate(candidate).await {

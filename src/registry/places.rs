@@ -22,7 +22,7 @@ pub struct Places {
     pub daemon: Option<PathBuf>,
     /// `$XDG_DATA_HOME/containers`, where signatures are by default.
     pub data: Option<PathBuf>,
-    /// `$CONTAINERS_REGISTRIES_CONF`: read in place of the main `registries.conf`.
+    /// `$CONTAINERS_REGISTRIES_CONF`, or else `$REGISTRIES_CONFIG_PATH`: read in place of the main `registries.conf`.
     pub registries_conf: Option<PathBuf>,
     /// `$REGISTRY_AUTH_FILE`: the only credentials file.
     pub auth_file: Option<PathBuf>,
@@ -35,6 +35,11 @@ impl Places {
         let mut places = Places::from_lookup(config, |name| std::env::var_os(name));
         places.docker = docker.map(Path::to_owned).or(places.docker);
         places
+    }
+
+    /// Where podman and we note which registry was chosen for a short name.
+    pub(super) fn short_names(&self) -> Option<PathBuf> {
+        self.cache.as_ref().map(|cache| cache.join("short-name-aliases.conf"))
     }
 
     /// The usual credentials files, in order of precedence; not all need exist.
@@ -63,7 +68,8 @@ impl Places {
                 "containers",
             ),
             docker: directory("DOCKER_CONFIG").or_else(|| below(home, ".docker")),
-            registries_conf: directory("CONTAINERS_REGISTRIES_CONF"),
+            registries_conf: directory("CONTAINERS_REGISTRIES_CONF")
+                .or_else(|| directory("REGISTRIES_CONFIG_PATH")),
             auth_file: directory("REGISTRY_AUTH_FILE"),
         }
     }

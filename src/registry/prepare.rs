@@ -1,13 +1,14 @@
 //! The parts of a pull that need files or programs, done before the download process exists.
 
+use super::aliases::Alias;
 use super::certs;
-use super::conf::{Registries, Source};
+use super::conf::{Registries, Resolved, Source};
 use super::credentials::{Credentials, Keyring};
 use super::endpoint::{Endpoint, Errand, Security};
 use super::places::Places;
 use super::policy::{Demand, Lookaside, Lookasides, Policy, PolicyFile, Signatures};
 use super::retry::RetryPolicy;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, Platform, Reference};
 use std::path::{Path, PathBuf};
 
@@ -64,28 +65,48 @@ impl Candidate {
     }
 }
 
+/// Has somebody choose among several full names, by their number.
+pub type Choose = fn(&[String]) -> Result<usize>;
+
 /// A name made ready to be fetched.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub(super) candidates: Vec<Candidate>,
+    /// What made the candidates of a short name.
+    pub(super) how: Option<String>,
+    /// What somebody has chosen.
+    alias: Option<Alias>,
     pub(super) platform: Platform,
     pub(super) retry: RetryPolicy,
 }
 
 impl Prepared {
     /// Reads the configuration and finds the credentials; may run credential helpers, so the calling
-    /// process must have one thread.
+    /// process must have one thread. If a short name may mean several images, `choose` says which is meant.
     ///
     /// # Errors
-    /// Bad configuration or credential files, a blocked name.
-    pub fn new(places: &Places, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
+    /// Bad configuration or credential files; every name is blocked; nothing was chosen.
+    pub fn new(
+        places: &Places,
+        reference: &Reference,
+        request: &PullRequest,
+        choose: Option<Choose>,
+    ) -> Result<Prepared> {
         let registries = Registries::load(places)?;
         let order = registries.credential_helpers();
         let keyring =
             Keyring::load(places, order, request.auth_file.as_deref(), request.credentials.clone())?;
-        let mut candidates = Vec::new();
-        for reference in registries.candidates(reference)? {
-            let sources = registries.sources(&reference)?;
+        let (resolved, alias) = chosen(registries.resolve(reference)?, reference, choose)?;
+        let (mut candidates, mut blocked) = (Vec::new(), None);
+        for reference in resolved.names {
+            let sources = match registries.sources(&reference) {
+                Ok(sources) => sources,
+                Err(e) if e.kind() == Kind::Registry => {
+                    blocked = blocked.or(Some(e));
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
             let last = sources.len().saturating_sub(1);
             let mut endpoints = Vec::new();
             for (at, source) in sources.into_iter().enumerate() {
@@ -94,10 +115,25 @@ impl Prepared {
             }
             candidates.push(Candidate::new(reference, endpoints));
         }
-        Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
+        match blocked {
+            Some(e) if candidates.is_empty() => return Err(e),
+            Some(e) => log::warn!("{}", e.in_one_line()),
+            None => {}
+        }
+        let (platform, retry) = (request.platform.clone(), request.retry);
+        Ok(Prepared { candidates, how: resolved.how, alias, platform, retry })
     }
 
-    /// As [`Prepared::new`], for a push: to the place that the name means, and to no mirror.
+    /// Notes what was chosen for a short name, once the image has been had.
+    ///
+    /// # Errors
+    /// The file of short names cannot be read or replaced.
+    pub fn keep_choice(&self, places: &Places) -> Result<()> {
+        self.alias.as_ref().map_or(Ok(()), |alias| alias.keep(places))
+    }
+
+    /// As [`Prepared::new`], for a push: to the very name. Neither mirrors nor other locations are written to
+    /// (containers-registries.conf(5)).
     ///
     /// # Errors
     /// As there.
@@ -106,12 +142,11 @@ impl Prepared {
         let order = registries.credential_helpers();
         let keyring =
             Keyring::load(places, order, request.auth_file.as_deref(), request.credentials.clone())?;
-        let mut endpoints = Vec::new();
-        if let Some(own) = registries.sources(reference)?.pop() {
-            endpoints.push(endpoint(places, request, &keyring, own, true)?);
-        }
+        let own = Source { reference: reference.clone(), insecure: registries.insecure(reference)? };
+        let endpoints = vec![endpoint(places, request, &keyring, own, true)?];
         let candidates = vec![Candidate::new(reference.clone(), endpoints)];
-        Ok(Prepared { candidates, platform: request.platform.clone(), retry: request.retry })
+        let (platform, retry) = (request.platform.clone(), request.retry);
+        Ok(Prepared { candidates, how: None, alias: None, platform, retry })
     }
 
     /// Reads what the policy demands of each name. Those that it rejects are not asked for.
@@ -173,6 +208,29 @@ impl Prepared {
     /// The full names that will be tried, in order.
     pub fn names(&self) -> impl Iterator<Item = &Reference> {
         self.candidates.iter().map(|c| &c.reference)
+    }
+}
+
+/// Has somebody choose where that is wanted and somebody is there.
+fn chosen(
+    mut resolved: Resolved,
+    name: &Reference,
+    choose: Option<Choose>,
+) -> Result<(Resolved, Option<Alias>)> {
+    match choose {
+        Some(choose) if resolved.choice => {
+            let names: Vec<String> = resolved.names.iter().map(Reference::canonical).collect();
+            let at = choose(&names)?.min(names.len() - 1);
+            let only = resolved.names.swap_remove(at);
+            let alias = Alias { short: name.path().to_owned(), repository: only.repository() };
+            Ok((Resolved { names: vec![only], how: None, ..resolved }, Some(alias)))
+        }
+        None if resolved.enforced => {
+            let message = "short-name resolution enforced but cannot prompt without a TTY";
+            Err(Error::new(Kind::Usage, format!("{name}: {message}"))
+                .hint(format!("Write the full name, for example {}.", resolved.names[0])))
+        }
+        _ => Ok((resolved, None)),
     }
 }
 

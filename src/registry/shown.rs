@@ -2,12 +2,14 @@
 
 /// Text of the registry's, fit for a terminal.
 pub(super) fn shown(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_debug).collect()
+    let escaped: String = text.chars().take(100).flat_map(char::escape_debug).collect();
+    crate::text::printable(&escaped).into_owned()
 }
 
-/// One line of printable text from a server, at most 200 characters.
+/// One line of text from a server, of at most 200 of its characters.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
+    let short: String = text.trim().chars().take(200).collect();
+    crate::text::printable(&short).into_owned()
 }
 
 #[cfg(test)]
@@ -16,7 +18,7 @@ mod tests {
 
     #[test]
     fn server_text_is_one_printable_line() {
-        assert_eq!(printable(" a\n\x1b[31mb "), "a  [31mb");
+        assert_eq!(printable(" a\n\x1b[31mb\u{202e} "), "a\\n\\x1b[31mb\\u{202e}");
         assert_eq!(printable(&"x".repeat(500)).len(), 200);
     }
 }

@@ -141,15 +141,35 @@ pub(super) fn among_monitors_mounts<T>(
 ) -> Result<T> {
     let ground = Ground::of_run(run, dir)?;
     let monitor = run.open_monitor().ok_or_else(just_ended)?;
-    let own = open("/proc/self/ns/mnt", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-    let own = own.doing("open", "own mount namespace")?;
+    and_back(|| {
+        match setns(&monitor, CloneFlags::CLONE_NEWNS) {
+            Err(Errno::ESRCH) => return Err(just_ended()),
+            other => other.doing("enter", "the monitor's mount namespace")?,
+        }
+        work(ground)
+    })
+}
+
+/// Runs `work` in a mount namespace of the user's own commands, and comes back.
+///
+/// # Errors
+/// When it cannot be entered, and those of `work`.
+pub(super) fn among_mounts<T>(namespace: &OwnedFd, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    and_back(|| {
+        setns(namespace, CloneFlags::CLONE_NEWNS).doing("enter", "another mount namespace")?;
+        work()
+    })
+}
+
+/// Runs `work`, which may go to another mount namespace, and comes back to this one.
+///
+/// # Errors
+/// Those of `work`, and of setns(2).
+pub(super) fn and_back<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let own = open("/proc/self/ns/mnt", NAMESPACE, Mode::empty()).doing("open", "own mount namespace")?;
     let here = open(".", DIRECTORY, Mode::empty()).doing("open", "working directory")?;
-    match setns(&monitor, CloneFlags::CLONE_NEWNS) {
-        Err(Errno::ESRCH) => return Err(just_ended()),
-        other => other.doing("enter", "the monitor's mount namespace")?,
-    }
-    let done = work(ground);
-    setns(&own, CloneFlags::CLONE_NEWNS).doing("leave", "the monitor's mount namespace")?;
+    let done = work();
+    setns(&own, CloneFlags::CLONE_NEWNS).doing("come back to", "own mount namespace")?;
     fchdir(&here).doing("enter", "working directory")?;
     done
 }

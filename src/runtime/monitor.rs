@@ -35,6 +35,7 @@ use crate::spec::{ContainerSpec, UserNetwork};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Stage};
 use crate::storage::events::Action;
+use crate::storage::mounted::Mounts;
 use crate::{netns, userns};
 use context::MonitorContext;
 use layers::Layers;
@@ -127,6 +128,8 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
     // the container's root in everybody's tree.
     let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, slave, None::<&str>).doing("set propagation of", "/")?;
+    // What is shown in the caller's namespace would last as long as this process.
+    Mounts::of(store.data()).let_go();
     if matches!(joined.owners.net, NamespaceOwner::Host | NamespaceOwner::Foreign) {
         // It will see the host's sysfs.
         cgroup::lock_view()?;

@@ -85,6 +85,14 @@ impl Root {
                 other => return other,
             }
         }
+        Root::assemble(store, dir, plan, mounts)
+    }
+
+    /// Assembles the root of a container that is not running. The caller is as for [`Root::open`].
+    ///
+    /// # Errors
+    /// As there; `Conflict` when it has been started.
+    pub fn assemble(store: &Store, dir: &ContainerDir, plan: &ContainerSpec, mounts: bool) -> Result<Root> {
         let alive = dir.hold_alive()?;
         let layers = Layers::open(store, dir, plan)?;
         let places = setup::assemble(&layers, dir, plan, None, false)?;

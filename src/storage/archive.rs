@@ -10,6 +10,8 @@
 //! Formats: OCI image spec, image-layout.md; docker's image specification v1.2, "Combined Image JSON +
 //! Filesystem Changeset Format"; containers-transports(5), `dir:`.
 
+#[cfg(test)]
+mod arbitrary;
 mod chosen;
 mod deposit;
 mod entry;
@@ -35,13 +37,13 @@ pub use deposit::{add_to_layout, replace_directory};
 pub use input::open;
 pub use layer::LayerArchive;
 pub use layout::{Wanted, load_wanted};
-pub use load::{Loaded, Progress, load};
+pub use load::{Loaded, Progress, form_of, load};
 pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record_image};
 pub use manifest::{Descriptor, Family, Manifest};
 pub use outgoing::{LayerBytes, Outgoing, OutgoingForm, OutgoingLayer};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory, save_oci_archive};
-pub use several::{Several, index_of};
+pub use several::{MakeIndex, Several, index_of, save_list_archive, save_list_directory};
 pub use source::Source;
 pub use steps::{
     FoundCache, OutgoingCache, export_cache, import_layer, inline_cache, layout_cache, registry_cache,

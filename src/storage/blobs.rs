@@ -8,7 +8,7 @@
 
 use super::claim;
 use super::place::{Place, TMP};
-use super::record::{Durability, failed, open_regular};
+use super::record::{Durability, failed, open_regular, read_bytes};
 use super::roots::Roots;
 use crate::error::{Error, Kind, Result};
 use crate::image::Digest;
@@ -16,11 +16,13 @@ use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use sha2::{Digest as _, Sha256, Sha512};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -81,13 +83,12 @@ impl Blobs {
                 format!("blob {digest} is too large to be read into memory"),
             ));
         }
-        let mut hash = Hasher::new(digest);
-        hash.update(&bytes);
-        if hash.finish() != *digest {
-            return Err(Error::new(Kind::Storage, format!("blob {digest} is damaged on disk"))
-                .hint("Remove the image and pull it again: coracle rmi IMAGE && coracle pull IMAGE"));
-        }
-        Ok(Some(bytes))
+        verified(bytes, digest).map(Some)
+    }
+
+    /// As [`Blobs::read`], for one who reads many.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { blobs: self, dirs: BTreeMap::new() }
     }
 
     /// Whether this blob is in our own store.
@@ -238,6 +239,47 @@ fn remove_unused(tmp: &Place, name: &str) -> Result<()> {
 /// The directory of a data root that a blob lies in.
 fn dir(data: &Path, digest: &Digest) -> std::path::PathBuf {
     data.join("oci/blobs").join(digest.algorithm())
+}
+
+/// Reads small blobs, and keeps the directories open that they are in.
+pub(super) struct Reader<'a> {
+    blobs: &'a Blobs,
+    dirs: BTreeMap<PathBuf, Option<Place>>,
+}
+
+impl Reader<'_> {
+    /// Reads a small blob whole and verifies it once more; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read, is larger than [`SMALL_BLOB_MAX`] or its bytes do not match its digest.
+    pub(super) fn read(&mut self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        for data in self.blobs.roots.readable() {
+            let path = dir(data, digest);
+            let place = match self.dirs.entry(path) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let found = Place::find(new.key())?;
+                    new.insert(found)
+                }
+            };
+            let Some(place) = place else { continue };
+            let read = read_bytes(place.as_fd(), digest.hex(), SMALL_BLOB_MAX);
+            if let Some(bytes) = read.map_err(|e| failed("read", &place.path().join(digest.hex()), e))? {
+                return verified(bytes, digest).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn verified(bytes: Vec<u8>, digest: &Digest) -> Result<Vec<u8>> {
+    let mut hash = Hasher::new(digest);
+    hash.update(&bytes);
+    if hash.finish() != *digest {
+        return Err(Error::new(Kind::Storage, format!("blob {digest} is damaged on disk"))
+            .hint("Remove the image and pull it again: coracle rmi IMAGE && coracle pull IMAGE"));
+    }
+    Ok(bytes)
 }
 
 fn is_at(data: &Path, digest: &Digest) -> bool {

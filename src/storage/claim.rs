@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Makes an empty directory under a name of its own; returns the name, the directory and the lock on it.
 ///
@@ -58,7 +59,7 @@ fn locked(tmp: &Place, name: &str, file: File) -> io::Result<Option<File>> {
 }
 
 /// Whether the name still belongs to what was opened by it.
-pub(super) fn is_named(tmp: &Place, name: &str, file: &File) -> io::Result<bool> {
+pub(super) fn is_named(tmp: &Place, name: impl AsRef<Path>, file: &File) -> io::Result<bool> {
     let found = tmp.look(name).map_err(io::Error::other)?;
     let opened = file.metadata()?;
     Ok(found.is_some_and(|found| (found.st_dev, found.st_ino) == (opened.dev(), opened.ino())))
@@ -70,7 +71,7 @@ pub(super) struct Left {
 }
 
 /// Whether nobody is making this any more; keeps others from it while the result is held.
-pub(super) fn left(tmp: &Place, name: &str) -> Option<Left> {
+pub(super) fn left(tmp: &Place, name: &Path) -> Option<Left> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     match open_within(tmp, name, flags, BELOW).map(File::from) {
         Ok(file) => {

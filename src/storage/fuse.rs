@@ -18,6 +18,8 @@ pub mod overlay;
 mod recent;
 pub mod shift;
 
+pub use leaf::outlive;
+
 use crate::fork::{self, Child, Doing, Failure, Link, Step};
 use crate::sys::fd::open_within;
 use crate::sys::mount::{self, FsContext, attr};

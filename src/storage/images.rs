@@ -9,17 +9,22 @@
 
 mod check;
 mod damage;
+mod family;
 mod find;
 mod found;
 mod index;
+mod listing;
 mod lists;
 mod names;
+mod parents;
+mod postponed;
 mod prune;
 mod pushed;
 mod recording;
 mod records;
 mod remove;
 mod remove_list;
+mod together;
 mod unnamed;
 
 pub use self::check::Damaged;
@@ -28,18 +33,19 @@ pub use self::found::{Found, Instance, List};
 pub use self::records::{ManifestRef, Part};
 pub use self::remove::Removed;
 
+use self::postponed::Postponed;
 use self::records::{ImageRecord, ListRecord, RefRecord};
 use super::blobs::Blobs;
 use super::build::BuildCache;
 use super::layers::Layers;
 use super::lock::open_lock;
 use super::place::Place;
-use super::record::{failed, warn_once};
+use super::record::failed;
 use super::roots::Roots;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference, document};
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -57,6 +63,7 @@ pub struct Images {
     blobs: Blobs,
     layers: Layers,
     build_cache: BuildCache,
+    postponed: Arc<Postponed>,
 }
 
 /// A pulled, built or loaded image, to be recorded.
@@ -101,6 +108,8 @@ pub struct Listed {
     pub is_list: bool,
     /// The lists that have it, by id.
     pub lists: Vec<Digest>,
+    /// Whether another image was made of it by one more step. Looked up for images without a name only.
+    pub has_children: bool,
 }
 
 impl Listed {
@@ -126,9 +135,9 @@ impl Listed {
         name.filter(|name| !there(name)).and_then(|name| self.digest_of(name)).unwrap_or(here)
     }
 
-    /// Whether it has no name, and no list has it.
+    /// Whether it has no name, no list has it, and no other image was made of it.
     pub fn is_dangling(&self) -> bool {
-        self.names.is_empty() && self.lists.is_empty()
+        self.names.is_empty() && self.lists.is_empty() && !self.has_children
     }
 }
 
@@ -138,6 +147,7 @@ impl Images {
             blobs: Blobs::new(roots.clone()),
             layers: Layers::new(roots.clone()),
             build_cache: BuildCache::new(roots.clone()),
+            postponed: Arc::default(),
             roots,
         }
     }
@@ -147,75 +157,24 @@ impl Images {
     }
 
     fn load(&self, id: &Digest, manifest: &Digest, reference: Option<Reference>) -> Result<Image> {
+        self.load_from(&self.blobs.read(id)?, id, manifest, reference)
+    }
+
+    /// As [`Images::load`], with the bytes of the configuration, if there are any.
+    fn load_from(
+        &self,
+        bytes: &Option<Vec<u8>>,
+        id: &Digest,
+        manifest: &Digest,
+        reference: Option<Reference>,
+    ) -> Result<Image> {
         let lost = || {
             Error::new(Kind::Storage, format!("the configuration of image {} is missing", id.short()))
                 .hint("Fetch the image again: coracle pull IMAGE")
         };
-        let bytes = self.blobs.read(id)?.ok_or_else(lost)?;
-        let config = parse_config(&bytes, id)?;
+        let config = parse_config(bytes.as_ref().ok_or_else(lost)?, id)?;
         let layers = ChainId::chain(&config.rootfs.diff_ids);
         Ok(Image { id: id.clone(), manifest: manifest.clone(), reference, layers, config })
-    }
-
-    /// All images, newest first.
-    ///
-    /// # Errors
-    /// When a record is damaged.
-    pub fn list(&self) -> Result<Vec<Listed>> {
-        let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
-        for (found, _) in self.ref_records()? {
-            names.entry(found.target.id().clone()).or_default().push(found.reference);
-        }
-        let mut lists: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
-        for (list, _) in self.list_records()?.into_iter().filter(|(_, read_only)| !read_only) {
-            for image in list.parts.into_iter().filter_map(|part| part.image) {
-                lists.entry(image).or_default().push(list.id.clone());
-            }
-        }
-        let mut sizes: BTreeMap<ChainId, u64> = BTreeMap::new();
-        let mut all = Vec::new();
-        for (found, read_only) in self.image_records()? {
-            let Some(manifest) = found.manifests.first() else { continue };
-            let mut names = names.remove(&found.id).unwrap_or_default();
-            names.sort();
-            let Ok(image) = self.load(&found.id, &manifest.digest, names.first().cloned()) else {
-                // `system check` says what is wrong with it.
-                let id = found.id.short();
-                warn_once(id, &format!("image {id} is damaged and left out; see: coracle system check"));
-                continue;
-            };
-            let created = image.config.created.as_deref().and_then(|c| DateTime::parse_from_rfc3339(c).ok());
-            let created = created.map_or(found.added, |c| c.with_timezone(&Utc));
-            let mut size = 0;
-            for layer in &image.layers {
-                size += match sizes.get(layer) {
-                    Some(size) => *size,
-                    None => {
-                        // A layer that is missing takes no room; `run` will say that it is missing.
-                        let bytes = self.layers.record(layer).map_or(0, |r| r.size);
-                        sizes.insert(layer.clone(), bytes);
-                        bytes
-                    }
-                };
-            }
-            let (digests, remote) = known_digests(found.digests, found.remote);
-            all.push(Listed {
-                is_list: false,
-                lists: lists.remove(&image.id).unwrap_or_default(),
-                image,
-                digests,
-                remote,
-                history: in_use_first(found.history, &names),
-                names,
-                created,
-                size,
-                shared: 0,
-                read_only,
-            });
-        }
-        share(&mut all, &sizes);
-        all.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
-        Ok(all)
     }
 
     /// Whether the image or list lies in our own store, and not only in an additional one.
@@ -275,34 +234,6 @@ impl Images {
         let lock = open_lock(&self.roots.data, "index.lock")?;
         lock.lock().map_err(|e| failed("lock", &self.roots.data.join("index.lock"), e))?;
         Ok(lock)
-    }
-}
-
-/// Names that an image has had, those that it has now before the others.
-fn in_use_first(history: Vec<String>, names: &[Reference]) -> Vec<String> {
-    let now: HashSet<String> = names.iter().map(Reference::to_string).collect();
-    let (mut names, former): (Vec<String>, Vec<String>) =
-        history.into_iter().partition(|name| now.contains(name));
-    names.extend(former);
-    names
-}
-
-/// All digests of a record, those of registries first; and these.
-fn known_digests(digests: Vec<String>, remote: Option<Vec<String>>) -> (Vec<String>, Vec<String>) {
-    let remote = remote.unwrap_or_else(|| digests.clone());
-    let others = digests.into_iter().filter(|digest| !remote.contains(digest));
-    (remote.iter().cloned().chain(others).collect(), remote)
-}
-
-/// Fills in how much each image shares with others.
-fn share(all: &mut [Listed], sizes: &BTreeMap<ChainId, u64>) {
-    let mut users: BTreeMap<ChainId, usize> = BTreeMap::new();
-    for layer in all.iter().flat_map(|listed| &listed.image.layers) {
-        *users.entry(layer.clone()).or_default() += 1;
-    }
-    for listed in all {
-        let shared = listed.image.layers.iter().filter(|layer| users.get(layer).is_some_and(|n| *n > 1));
-        listed.shared = shared.filter_map(|layer| sizes.get(layer)).sum();
     }
 }
 

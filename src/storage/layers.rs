@@ -90,6 +90,21 @@ pub enum StackLayer {
     New(Unpacked),
 }
 
+/// Reads the records of layers, and keeps the directories open that they are in.
+pub(super) struct Reader(Vec<Place>);
+
+impl Reader {
+    /// What was noted of a layer, whether or not it can be relied on.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is in no store.
+    pub(super) fn record(&self, id: &ChainId) -> Result<LayerRecord> {
+        let name = format!("{}/layer.json", id.0.hex());
+        let found = self.0.iter().find_map(|place| place.read(&name).transpose());
+        found.unwrap_or_else(|| Err(missing(id)))
+    }
+}
+
 impl Layers {
     pub(super) fn new(roots: Arc<Roots>) -> Self {
         Layers { roots }
@@ -120,6 +135,15 @@ impl Layers {
     /// [`Kind::NotFound`] when it is in no store.
     pub fn record(&self, id: &ChainId) -> Result<LayerRecord> {
         self.home(id)?.read("layer.json")?.ok_or_else(|| missing(id))
+    }
+
+    /// As [`Layers::record`], for one who reads many.
+    ///
+    /// # Errors
+    /// When a directory of layers cannot be opened.
+    pub(super) fn reader(&self) -> Result<Reader> {
+        let places = self.roots.readable().map(|data| Place::find(&data.join("layers")));
+        Ok(Reader(places.filter_map(Result::transpose).collect::<Result<_>>()?))
     }
 
     /// The directory of a layer, in the first store that has it.

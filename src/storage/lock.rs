@@ -71,6 +71,26 @@ pub(super) fn open_lock(data: &Path, name: &str) -> Result<File> {
     })
 }
 
+/// Proof that nobody else updates containers; released on drop.
+#[derive(Debug)]
+pub struct UpdatingLock {
+    _dir: File,
+}
+
+/// See [`Store::updating`](super::Store::updating).
+pub(super) fn updating(data: &Path) -> Result<UpdatingLock> {
+    let place = Place::open(data)?;
+    let dir = place.as_fd().try_clone_to_owned().map(File::from).map_err(|e| failed("lock", data, e))?;
+    match dir.try_lock() {
+        Ok(()) => Ok(UpdatingLock { _dir: dir }),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(Error::new(Kind::Conflict, "another auto-update is at work on this store")
+                .hint("Try again when the other auto-update is done."))
+        }
+        Err(fs::TryLockError::Error(e)) => Err(failed("lock", data, e)),
+    }
+}
+
 /// See [`Store::shared`](super::Store::shared).
 pub(super) fn shared(data: &Path) -> Result<SharedLock> {
     let file = open_lock(data, "lock")?;

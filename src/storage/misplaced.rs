@@ -1,5 +1,6 @@
 //! Finds other objects in the place of the store's own directories and lock files.
 
+use super::mounted;
 use super::place::{self, Place};
 use super::roots::DIRECTORIES;
 use super::store::Store;
@@ -7,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use nix::sys::stat::SFlag;
 
 /// Directories whose contents can all be rebuilt, from other records or otherwise.
-const REPLACEABLE: [&str; 5] = ["tmp", "trash", "names", "events", "build"];
+const REPLACEABLE: [&str; 6] = ["tmp", "trash", "names", "events", "build", mounted::MOUNTS];
 
 /// The files that are locked.
 const LOCKS: [&str; 2] = ["lock", "index.lock"];
@@ -29,7 +30,9 @@ impl Store {
     /// When the data root cannot be read.
     pub fn misplaced(&self) -> Result<Vec<Misplaced>> {
         let mut all = Vec::new();
-        for name in DIRECTORIES.iter().chain(&["secrets", "events", "build", "lists", place::ASIDE]) {
+        for name in
+            DIRECTORIES.iter().chain(&["secrets", "events", "build", "lists", mounted::MOUNTS, place::ASIDE])
+        {
             if let Some((parent, part)) = place::unfit(self.data(), name)? {
                 let found = parent.path().join(&part);
                 all.push(Misplaced {

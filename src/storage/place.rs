@@ -147,7 +147,8 @@ impl Place {
     ///
     /// # Errors
     /// Those of fstatat(2).
-    pub(super) fn look(&self, name: &str) -> Result<Option<FileStat>> {
+    pub(super) fn look(&self, name: impl AsRef<Path>) -> Result<Option<FileStat>> {
+        let name = name.as_ref();
         match fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::ENOENT) => Ok(None),
@@ -217,8 +218,8 @@ impl Place {
     ///
     /// # Errors
     /// Those of renameat(2).
-    pub(super) fn rename(&self, name: &str, to: &Place, new: &str) -> nix::Result<()> {
-        renameat(&self.dir, name, &to.dir, new)
+    pub(super) fn rename(&self, name: impl AsRef<Path>, to: &Place, new: &str) -> nix::Result<()> {
+        renameat(&self.dir, name.as_ref(), &to.dir, new)
     }
 
     /// As [`Place::rename`], with flags: exchanging both, or refusing a name that is taken.

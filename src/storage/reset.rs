@@ -1,6 +1,7 @@
 //! Removing a whole store.
 
 use super::lock::ExclusiveLock;
+use super::mounted::{MOUNTS, Mounts};
 use super::place::{ASIDE, Place, TRASH};
 use super::record::failed;
 use super::store::Store;
@@ -10,12 +11,13 @@ use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// What makes a store, in the order in which it goes: first what other commands look for.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 18] = [
     "version",
     "index.lock",
     "names",
     "refs",
     "images",
+    "lists",
     "containers",
     "oci",
     "layers",
@@ -27,6 +29,7 @@ const PARTS: [&str; 16] = [
     "networks",
     "build",
     "cache",
+    MOUNTS,
 ];
 
 impl Store {
@@ -36,6 +39,7 @@ impl Store {
     /// # Errors
     /// When the file system refuses.
     pub fn discard_everything(&self, _lock: &ExclusiveLock) -> Result<()> {
+        Mounts::of(self.data()).let_go();
         let data = Place::open(self.data())?;
         // Parts may be links that somebody has put there: they go, and what they lead to stays.
         PARTS.iter().try_for_each(|part| {

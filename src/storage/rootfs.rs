@@ -16,7 +16,7 @@
 use crate::fork::{Doing, Failure, Step};
 use crate::storage::place::{self, Place};
 use crate::storage::{fuse, trash};
-use crate::sys::mount::{self, FsContext, Tree};
+use crate::sys::mount::{self, FsContext, Tree, attr};
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::mount::MsFlags;
@@ -28,8 +28,10 @@ use std::path::{Path, PathBuf};
 
 mod assemble;
 mod host_tree;
+mod read_only;
 
 pub use assemble::assemble;
+pub use read_only::show;
 
 /// The directories a root is assembled from and on.
 #[derive(Debug)]
@@ -192,14 +194,25 @@ fn overlay_of_kernel(
     volatile: bool,
 ) -> Result<(), Failure> {
     let lowers = lowers.iter().rev().map(|l| directory(l)).collect::<Result<Vec<_>, _>>()?;
-    let (upper, work) = (directory(upper)?, directory(work)?);
-    match overlay_by_descriptor(&lowers, &upper, &work, volatile) {
+    let changes = (directory(upper)?, directory(work)?);
+    overlay_of_descriptors(&lowers, Some(&changes), target, volatile)
+}
+
+/// Mounts an overlay of these directories on `target`, the top one first; read-only without a place for `changes`, an
+/// upper and a work directory.
+fn overlay_of_descriptors(
+    lowers: &[OwnedFd],
+    changes: Option<&(OwnedFd, OwnedFd)>,
+    target: &Path,
+    volatile: bool,
+) -> Result<(), Failure> {
+    match overlay_by_descriptor(lowers, changes, volatile) {
         Ok(tree) => attach(tree, target),
         // Before 6.13 a descriptor is not accepted as a layer (EINVAL), and fsconfig takes none that was
         // opened for its path alone, as ours are (EBADF); before 6.5 overlay has the old mount interface,
         // where fsconfig takes strings only (EOPNOTSUPP).
         Err(Errno::EBADF | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-            overlay_by_number(&lowers, &upper, &work, target, volatile).doing(Step::MountOverlay, target)
+            overlay_by_number(lowers, changes, target, volatile).doing(Step::MountOverlay, target)
         }
         Err(e) => Err(e).doing(Step::MountOverlay, target),
     }
@@ -207,43 +220,41 @@ fn overlay_of_kernel(
 
 fn overlay_by_descriptor(
     lowers: &[OwnedFd],
-    upper: &OwnedFd,
-    work: &OwnedFd,
+    changes: Option<&(OwnedFd, OwnedFd)>,
     volatile: bool,
 ) -> nix::Result<OwnedFd> {
     let context = FsContext::open(c"overlay")?;
     for lower in lowers {
         context.fd(c"lowerdir+", lower.as_fd())?;
     }
-    context.fd(c"upperdir", upper.as_fd())?;
-    context.fd(c"workdir", work.as_fd())?;
+    if let Some((upper, work)) = changes {
+        context.fd(c"upperdir", upper.as_fd())?;
+        context.fd(c"workdir", work.as_fd())?;
+    }
     context.flag(c"userxattr")?;
     if volatile {
         context.flag(c"volatile")?;
     }
-    context.mount(0)
+    context.mount(if changes.is_some() { 0 } else { attr::RDONLY })
 }
 
 fn overlay_by_number(
     lowers: &[OwnedFd],
-    upper: &OwnedFd,
-    work: &OwnedFd,
+    changes: Option<&(OwnedFd, OwnedFd)>,
     target: &Path,
     volatile: bool,
 ) -> nix::Result<()> {
     let numbers: Vec<String> = lowers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
-    let mut options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr",
-        numbers.join(":"),
-        upper.as_raw_fd(),
-        work.as_raw_fd()
-    );
+    let mut options = format!("lowerdir={},userxattr", numbers.join(":"));
+    if let Some((upper, work)) = changes {
+        options.push_str(&format!(",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd()));
+    }
     if volatile {
         options.push_str(",volatile");
     }
     nix::unistd::chdir("/proc/self/fd")?;
-    let mounted =
-        nix::mount::mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+    let flags = if changes.is_some() { MsFlags::empty() } else { MsFlags::MS_RDONLY };
+    let mounted = nix::mount::mount(Some("overlay"), target, Some("overlay"), flags, Some(options.as_str()));
     nix::unistd::chdir("/")?;
     mounted
 }

@@ -6,7 +6,7 @@ use super::containers::Containers;
 use super::events::Events;
 use super::images::Images;
 use super::layers::Layers;
-use super::lock::{self, ExclusiveLock, MakingLock, SharedLock};
+use super::lock::{self, ExclusiveLock, MakingLock, SharedLock, UpdatingLock};
 use super::place::{self, Place};
 use super::record::{Durability, failed};
 use super::roots::{DIRECTORIES, Roots};
@@ -179,6 +179,14 @@ impl Store {
     /// When `tmp/` cannot be opened.
     pub fn making(&self) -> Result<MakingLock> {
         lock::making(&self.roots.data)
+    }
+
+    /// Keeps others from updating containers. Held for as long as that takes.
+    ///
+    /// # Errors
+    /// `Conflict` when another command is at it.
+    pub fn updating(&self) -> Result<UpdatingLock> {
+        lock::updating(&self.roots.data)
     }
 
     /// Keeps everyone else from making references, to collect garbage. Waits ten seconds at most.

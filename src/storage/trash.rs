@@ -11,7 +11,7 @@ pub use sweep::{Swept, collect_leftovers, sweep};
 
 use super::place::{Place, TRASH};
 use super::record::{failed, unique};
-use super::tree::remove_tree;
+use super::tree::{open_up, remove_tree};
 use crate::error::Result;
 use nix::errno::Errno;
 use std::ffi::CString;
@@ -20,9 +20,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Moves something in a directory of the store out of sight, whatever it is; returns whether it was there.
-pub(super) fn discard(data: &Path, from: &Place, name: &str) -> Result<bool> {
-    let trash = Place::make(&data.join(TRASH))?;
-    match from.rename(name, &trash, &unique()) {
+pub(super) fn discard(data: &Path, from: &Place, name: impl AsRef<Path>) -> Result<bool> {
+    let (trash, name) = (Place::make(&data.join(TRASH))?, name.as_ref());
+    let again = || from.rename(name, &trash, &unique());
+    let moved = match again() {
+        // A directory that its owner may not write cannot be moved: its `..` changes.
+        Err(Errno::EACCES) => match CString::new(name.as_os_str().as_bytes()) {
+            Ok(name) => open_up(from.as_fd(), &name).and_then(|()| again()),
+            Err(_) => Err(Errno::EINVAL),
+        },
+        other => other,
+    };
+    match moved {
         Ok(()) => Ok(true),
         Err(Errno::ENOENT) => Ok(false),
         Err(e) => Err(failed("remove", &from.path().join(name), e.into())),

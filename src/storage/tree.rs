@@ -98,17 +98,24 @@ fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<Option<O
         open_within(parent, name, flags, ResolveFlag::RESOLVE_NO_XDEV)
     };
     let opened = match open(OFlag::O_RDONLY) {
-        Err(Errno::EACCES) => open(OFlag::O_PATH).and_then(|found| {
-            let path = link_of(&found);
-            stat::fchmodat(fcntl::AT_FDCWD, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
-            open(OFlag::O_RDONLY)
-        }),
+        Err(Errno::EACCES) => open_up(parent, name).and_then(|()| open(OFlag::O_RDONLY)),
         other => other,
     };
     match opened {
         Err(Errno::ENOENT) => Ok(None),
         other => other.map(Some),
     }
+}
+
+/// Lets its owner into a directory, and move it.
+///
+/// # Errors
+/// Those of openat2(2) and fchmodat(2); `ENOTDIR` for what is no directory.
+pub(super) fn open_up(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let found = open_within(parent, name, flags, ResolveFlag::RESOLVE_NO_XDEV)?;
+    let path = link_of(&found);
+    stat::fchmodat(fcntl::AT_FDCWD, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
 }
 
 /// Empties a directory; true when something was moved to `top`, which must be emptied again.

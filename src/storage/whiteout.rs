@@ -177,3 +177,26 @@ pub(super) fn is_opaque(dir: BorrowedFd<'_>) -> nix::Result<bool> {
         other => other.map(|value| value.as_deref() == Some(b"y")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is deleted below is always a name, and no other entry is made with one of a whiteout.
+        #[test]
+        fn any_name_is_an_entry_a_whiteout_or_refused(
+            dir in prop::collection::vec(prop::sample::select(&b"./awhq\xff"[..]), 0..20),
+            name in prop::collection::vec(prop::sample::select(&b".whopq-\x00\xff"[..]), 1..14),
+        ) {
+            match meaning(&dir, &name) {
+                Ok(Meaning::Whiteout(gone)) => {
+                    prop_assert!(!gone.is_empty() && !matches!(gone, b"." | b".."), "{gone:?}");
+                }
+                Ok(Meaning::Plain) => prop_assert!(!name.starts_with(PREFIX), "{name:?}"),
+                _ => {}
+            }
+        }
+    }
+}

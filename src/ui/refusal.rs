@@ -196,8 +196,12 @@ fn near_options(at: &Command, typed: &str) -> Vec<String> {
     if found.len() > FEW { Vec::new() } else { found.into_iter().map(|name| format!("--{name}")).collect() }
 }
 
+/// Options whose values are secrets, which no message repeats.
+const SECRET: [&str; 1] = ["--creds"];
+
 fn bad_value(argument: &str, value: &str) -> String {
     match argument.starts_with('-') {
+        true if SECRET.contains(&argument) => format!("invalid argument for \"{argument}\" flag"),
         true => format!("invalid argument {value:?} for \"{argument}\" flag"),
         false => argument.to_owned(),
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::text::template::{Template, render};
-use crate::text::{Document, Forms, printable};
+use crate::text::{Document, Forms, printable, steers};
 use serde_json::{Map, Value};
 use std::io::Write;
 
@@ -34,6 +34,19 @@ pub fn is_whole_json(format: Option<&str>) -> bool {
     is_json(format) || format.and_then(inside).unwrap_or_default()
 }
 
+/// Makes sure that a listing that knows no templates is asked for none: as json, or as it is by itself.
+///
+/// # Errors
+/// `Usage` for any other format.
+pub fn only_json(format: Option<&str>) -> Result<()> {
+    match format {
+        None | Some("") => Ok(()),
+        Some(_) if is_json(format) => Ok(()),
+        Some(other) => Err(Error::new(Kind::Usage, format!("unknown --format argument: {other:?}"))
+            .hint("Write --format json, or leave it out.")),
+    }
+}
+
 /// A value as indented JSON with a final newline.
 ///
 /// # Errors
@@ -46,10 +59,12 @@ pub fn json(value: &Value) -> Result<String> {
     Ok(text)
 }
 
-/// JSON as it was, with those control characters escaped that JSON lets through: a terminal may obey them.
+/// JSON as it was, with those characters escaped that JSON lets through and a terminal may obey.
 pub fn harmless_json(text: &str) -> String {
-    let escaped = |c: char| if is_late_control(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
-    match text.contains(is_late_control) {
+    // The line ends are those of its form: in strings they are escaped.
+    let is_let_through = |c: char| c != '\n' && steers(c);
+    let escaped = |c: char| if is_let_through(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    match text.contains(is_let_through) {
         true => text.chars().map(escaped).collect(),
         false => text.to_owned(),
     }
@@ -65,11 +80,6 @@ pub fn line(value: &Value) -> Result<String> {
     let text =
         serde_json::to_string(&value).map_err(|e| Error::new(Kind::Usage, "write as JSON").caused_by(e))?;
     Ok(harmless_json(&text) + "\n")
-}
-
-/// DEL and the control characters above ASCII.
-fn is_late_control(c: char) -> bool {
-    matches!(c, '\u{7f}'..='\u{9f}')
 }
 
 /// A row whose texts neither steer the terminal nor fake another line of a table.

@@ -78,7 +78,7 @@ impl Row<'_> {
             "CreatedAt": created.map(time::go_utc).unwrap_or_default(),
             "CreatedSince": since,
             "CreatedBy": by,
-            "Size": if self.human { units::size(self.of.size) } else { self.of.size.to_string() },
+            "Size": if self.human { units::spaced_size(self.of.size) } else { self.of.size.to_string() },
             "Comment": self.of.entry.comment.as_deref().unwrap_or_default(),
             "Tags": self.of.names,
         })

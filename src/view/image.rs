@@ -134,7 +134,7 @@ impl Row<'_> {
             "Names": self.names(),
             "Os": config.os,
             "Created": image.created.timestamp(),
-            "CreatedAt": image.created.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            "CreatedAt": image.created.to_rfc3339_opts(SecondsFormat::Secs, true),
         });
         Document::new(all, &OMITTED).json().clone()
     }

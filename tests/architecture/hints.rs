@@ -28,6 +28,8 @@ const PRINTED: &[&str] = &[
     "Copying blob",
     "Copying config",
     "Copying layer",
+    "Copying {} from",
+    "Copying {} to",
     "Created manifest",
     "Deleted container",
     "Directory Transport",
@@ -41,6 +43,7 @@ const PRINTED: &[&str] = &[
     "Image ID: ",
     "Image {} is complete",
     "Images and registries",
+    "Invalid unqualified-search-registries",
     "KERNEL FEATURE",
     "Layer already exists",
     "Layer {} is",
@@ -58,6 +61,8 @@ const PRINTED: &[&str] = &[
     "Removed login",
     "Removing login",
     "Repaired {what}",
+    "Resolved {short",
+    "Resolving {short",
     "Resource limits are",
     "Run containers without",
     "SCMP_ACT_NOTIFY",
@@ -80,6 +85,7 @@ const PRINTED: &[&str] = &[
     "Whole again",
     "Writing manifest to",
     "XDG_RUNTIME_DIR is",
+    "Wildcarded prefix",
 ];
 
 /// Docker's messages may begin like a sentence.

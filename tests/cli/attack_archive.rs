@@ -10,13 +10,13 @@ use tar::EntryType;
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// An image in pieces, honest until it is changed.
-struct Pieces {
-    layer: Vec<u8>,
-    config: Value,
+pub(crate) struct Pieces {
+    pub(crate) layer: Vec<u8>,
+    pub(crate) config: Value,
 }
 
 impl Pieces {
-    fn new(layer: Layer) -> Pieces {
+    pub(crate) fn new(layer: Layer) -> Pieces {
         let (layer, _) = layer.finish();
         let diff_id = format!("sha256:{}", sha256_hex(&layer));
         let config = json!({"architecture": "amd64", "os": "linux", "config": {},
@@ -29,7 +29,7 @@ impl Pieces {
     }
 
     /// docker's archive; `change` may alter the list before it is written.
-    fn docker(&self, change: impl Fn(&mut Value)) -> Layer {
+    pub(crate) fn docker(&self, change: impl Fn(&mut Value)) -> Layer {
         let config = self.config.to_string();
         let name = format!("{}.json", sha256_hex(config.as_bytes()));
         let mut list = json!([{"Config": name, "RepoTags": ["evil:1"], "Layers": ["layer.tar"]}]);
@@ -42,7 +42,7 @@ impl Pieces {
     }
 
     /// An OCI layout as files by name; `change` may alter the manifest and the index.
-    fn oci(&self, change: impl Fn(&mut Value, &mut Value)) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn oci(&self, change: impl Fn(&mut Value, &mut Value)) -> Vec<(String, Vec<u8>)> {
         let config = self.config.to_string().into_bytes();
         let blob = |bytes: &[u8], media_type: &str| json!({"mediaType": media_type, "digest": format!("sha256:{}", sha256_hex(bytes)), "size": bytes.len()});
         let mut manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
@@ -62,35 +62,35 @@ impl Pieces {
         files
     }
 
-    fn oci_tar(&self, change: impl Fn(&mut Value, &mut Value)) -> Layer {
+    pub(crate) fn oci_tar(&self, change: impl Fn(&mut Value, &mut Value)) -> Layer {
         let files = self.oci(change);
         files.into_iter().fold(Layer::new(), |tar, (name, bytes)| tar.file(&name, 0o644, bytes))
     }
 }
 
-fn bytes(layer: Layer) -> Vec<u8> {
+pub(crate) fn bytes(layer: Layer) -> Vec<u8> {
     layer.finish().0
 }
 
 /// A data root with a file beside it that nothing may touch.
-struct Scene {
-    env: TestEnv,
+pub(crate) struct Scene {
+    pub(crate) env: TestEnv,
 }
 
 impl Scene {
-    fn new() -> Scene {
+    pub(crate) fn new() -> Scene {
         let env = TestEnv::new();
         env.file("outside", "untouched");
         Scene { env }
     }
 
-    fn outside(&self) -> String {
+    pub(crate) fn outside(&self) -> String {
         self.env.path().join("outside").to_string_lossy().into_owned()
     }
 
     /// Nothing came of it, and nothing was changed.
     #[track_caller]
-    fn assert_nothing(&self, what: &str) {
+    pub(crate) fn assert_nothing(&self, what: &str) {
         for dir in ["images", "refs", "layers", "tmp", "oci/blobs/sha256"] {
             let path = self.env.root().join(dir);
             assert_eq!(fs::read_dir(&path).map_or(0, Iterator::count), 0, "{what}: {dir}");

@@ -89,7 +89,8 @@ fn play(template: &Template, lesson: &Lesson, point: &str) -> Played {
         return Played { reached, repaired: None };
     }
     let compare = |state: &State, done: bool| {
-        let kept = match scenario.leaves_made && !(done && played == *codes) {
+        let kept = match (scenario.leaves_made || scenario.exchanges) && !(done && played == *codes) {
+            true if scenario.exchanges => &state.clone().without_exchange(before),
             true => &state.clone().without_made(before),
             false => state,
         };

@@ -157,7 +157,10 @@ fn rmi_takes_names_away_and_then_the_image() {
     let (first, id) = env.pulled(one_file("same"), "rmi/first");
     let (second, same) = env.pulled(one_file("same"), "rmi/second");
     assert_eq!(id, same);
-    env.coracle(["rmi", &id[..12]]).fails(125).says("more than one name").says("--force");
+    env.coracle(["rmi", &id[..12]])
+        .fails(125)
+        .says("by ID with more than one tag")
+        .says("please force removal");
     assert_eq!(env.coracle(["rmi", &first]).ok().text(), format!("Untagged: {first}"));
     assert_eq!(env.coracle(["rmi", "second:1"]).ok().text(), format!("Untagged: {second}\nDeleted: {id}"));
     for dir in ["images", "refs", "layers", "trash", "tmp", "oci/blobs/sha256"] {
@@ -190,4 +193,67 @@ fn an_image_with_a_container_is_removed_by_force_only() {
     assert_eq!(env.coracle(["images", "-q"]).ok().text(), "");
     assert!(env.containers().is_empty());
     assert_eq!(std::fs::read_dir(env.root().join("layers")).unwrap().count(), 0);
+}
+
+/// A digest says which image is meant, and not which of its names.
+#[test]
+fn an_image_with_several_names_is_not_removed_by_its_digest() {
+    let env = TestEnv::new();
+    let (name, id) = env.pulled(one_file("digest"), "rmi/digest");
+    env.coracle(["tag", &name, "other:1", "localhost/same:1", "localhost/same:2"]).ok();
+    let digest = env.coracle(["images", "--format", "{{.Digest}}", &name]).ok().text().to_owned();
+    for repository in [name.trim_end_matches(":1"), "localhost/same"] {
+        let said = env.coracle(["rmi", &format!("{repository}@{digest}")]).fails(125);
+        said.says("with more than one tag").says("localhost/other:1 localhost/same:1");
+    }
+    assert_eq!(env.coracle(["images", "-n"]).ok().lines().len(), 4);
+    assert_eq!(
+        env.coracle(["images", "-q", "--filter", &format!("digest={}", &digest[..20])]).ok().text(),
+        &id[..12]
+    );
+    assert_eq!(env.coracle(["images", "-q", "--filter", "digest=sha256:00"]).ok().stdout, "");
+    env.coracle(["untag", &id, "other:1", "localhost/same:1", "localhost/same:2"]).ok();
+    let removed = env.coracle(["rmi", &format!("{}@{digest}", name.trim_end_matches(":1"))]).ok();
+    assert_eq!(removed.text(), format!("Untagged: {name}\nDeleted: {id}"));
+}
+
+/// As podman has it, an image that another one was made of is not dangling, and goes with that.
+#[test]
+fn what_an_image_was_made_of_stays_and_goes_with_it() {
+    let env = TestEnv::new();
+    let commit = |from: &str, to: &str, file: &str| {
+        env.coracle(["create", "--name=c", "--network=none", from, "true"]).ok();
+        let host = env.file(file, file);
+        env.coracle(["cp", host.to_str().unwrap(), "c:/"]).ok();
+        let id = env.coracle(["commit", "-q", "c", to]).ok().text().to_owned();
+        env.coracle(["rm", "c"]).ok();
+        id
+    };
+    let (name, base) = env.pulled(busybox(), "rmi/family");
+    let make = || {
+        let middle = commit(&name, "middle", "m");
+        (middle, commit("middle", "child", "c"))
+    };
+    let (middle, child) = make();
+    env.coracle(["untag", "middle"]).ok();
+    let dangling =
+        || env.coracle(["images", "-q", "--no-trunc", "-f", "dangling=true"]).ok().text().to_owned();
+    assert_eq!(dangling(), "");
+    assert_eq!(env.coracle(["image", "prune", "-f"]).ok().stdout, "");
+    assert_eq!(
+        env.coracle(["rmi", "child"]).ok().text(),
+        format!("Untagged: localhost/child:latest\nDeleted: {child}\nDeleted: {middle}")
+    );
+    let (middle, child) = make();
+    env.coracle(["untag", "middle"]).ok();
+    assert_eq!(env.coracle(["rmi", "--no-prune", "child"]).ok().lines()[1..], [format!("Deleted: {child}")]);
+    assert_eq!(dangling(), format!("sha256:{middle}"));
+    assert_eq!(env.coracle(["image", "prune", "-f"]).ok().text(), middle);
+    let (middle, child) = make();
+    env.coracle(["untag", "middle"]).ok();
+    env.coracle(["untag", "child"]).ok();
+    let mut gone = env.coracle(["image", "prune", "-f"]).ok().lines();
+    assert_eq!(gone.remove(0), child);
+    assert_eq!(gone, [middle]);
+    assert_eq!(env.coracle(["images", "-q", "--no-trunc"]).ok().text(), format!("sha256:{base}"));
 }

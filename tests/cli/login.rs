@@ -176,11 +176,13 @@ fn files_can_be_chosen() {
 
 #[test]
 fn passwords_come_from_streams_and_secrets() {
-    let registry = Registry::with_password("bob", "two\nlines");
+    // The key of a service account: JSON of several lines.
+    let key = "{\n\"type\": \"service_account\"\n}";
+    let registry = Registry::with_password("bob", key);
     let (env, host) = (TestEnv::new(), registry.address());
-    assert_eq!(login(&env, host, "bob", "two\nlines\r\n").code, 0);
+    assert_eq!(login(&env, host, "bob", &format!("{key}\r\n")).code, 0);
     env.coracle(["logout", host]).ok();
-    env.coracle(["secret", "create", "token", "-"]).stdin("two\nlines").ok();
+    env.coracle(["secret", "create", "token", "-"]).stdin(key).ok();
     env.coracle(["login", "--secret", "token", host])
         .fails(125)
         .says("must provide --username with --secret");
@@ -189,7 +191,8 @@ fn passwords_come_from_streams_and_secrets() {
     let stdin = || env.coracle(["login", "--password-stdin", host]).stdin("x");
     stdin().fails(125).says("must provide --username with --password-stdin");
     stdin().args(["-u", "bob", "-p", "x"]).fails(125).says("--password");
-    for (user, password) in [("a:b", "x"), ("a\r\nb", "x"), ("bob", ""), ("bob", "nul\0")] {
+    for (user, password) in [("a:b", "x"), ("a\r\nb", "x"), ("bob", ""), ("bob", "nul\0"), ("bob", "nul\nx")]
+    {
         let output = login(&env, host, user, password);
         assert_eq!(output.code, 125, "{output}");
         assert!(!output.stderr.contains("nul"), "{output}");

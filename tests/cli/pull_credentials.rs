@@ -78,3 +78,33 @@ fn case_13_urls_of_foreign_layers_are_not_followed() {
     refused(&env, &registry, "lacks blob sha256:");
     assert!(elsewhere.seen().is_empty());
 }
+
+#[test]
+fn passwords_with_line_ends_are_refused_before_anything_is_asked() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    registry.put_image("x", "latest", vec![noise(53, 1)]);
+    let name = format!("{}/x", registry.address());
+    for creds in ["bob:secret\n", "bob:sec\rret", "bo\nb:secret", "bob:\u{1b}[2J"] {
+        let output = env.coracle(["pull", "--creds", creds, &name]).fails(125).says("control characters");
+        assert!(!output.stderr.contains("sec"), "{output}");
+        env.coracle(["search", "--creds", creds, &name]).fails(125);
+    }
+    let login = |password: &str| {
+        env.coracle(["login", "-u", "bob", "--password-stdin", registry.address()]).stdin(password).run()
+    };
+    // The end of the line that it came in is none of its own.
+    assert_eq!(login("secret\n").code, 0);
+    assert_eq!(login("{\n  \"type\": \"service_account\"\n}\n").code, 0);
+    let before = registry.seen().len();
+    let output = login("sec\nret\n");
+    assert_eq!(output.code, 125, "{output}");
+    assert_eq!(registry.seen().len(), before);
+}
+
+#[test]
+fn an_empty_part_of_a_platform_is_none() {
+    let (env, registry) = (TestEnv::new(), FaultyRegistry::start());
+    let (_, id) = registry.put_image("x", "latest", vec![noise(54, 1)]);
+    let output = pull(&env, &registry, &["--arch", "", "--os=", "--variant", ""]);
+    assert_eq!((output.code, output.text()), (0, id.as_str()), "{output}");
+}

@@ -211,3 +211,40 @@ fn a_full_data_root_loses_no_exit_code_and_no_container_stays() {
     let expected = ["b", "stop 0", "wait 7", "1", "a", "rm 0", "b", "rm 0", "left 0", "works again"];
     assert_eq!(output.lines(), expected, "{output}");
 }
+
+/// What a killed command may leave in `tmp/`: directories that nobody may enter, names that are no text.
+#[test]
+fn odd_leftovers_go_with_the_next_command() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
+    let env = TestEnv::new();
+    env.coracle(["images"]).ok();
+    let tmp = env.root().join("tmp");
+    let odd = tmp.join(std::ffi::OsStr::from_bytes(b"left-\xff\xfe"));
+    for dir in [odd.clone(), tmp.join("closed"), tmp.join("partly")] {
+        std::fs::create_dir_all(dir.join("a/b")).unwrap();
+        std::fs::write(dir.join("a/b/file"), "x").unwrap();
+    }
+    std::fs::write(tmp.join(std::ffi::OsStr::from_bytes(b"file-\xff")), "x").unwrap();
+    let close = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for inner in ["closed/a/b", "closed/a", "closed", "partly/a"] {
+        close(&tmp.join(inner), 0o000);
+    }
+    close(&tmp.join("partly"), 0o500);
+    let plain = crate::common::Layer::new().file("f", 0o644, "x").finish().0;
+    for _ in 0..3 {
+        env.coracle(["import", "-q", "-"]).stdin(plain.clone()).ok();
+    }
+    for dir in ["tmp", "trash"] {
+        let left: Vec<_> = std::fs::read_dir(env.root().join(dir)).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{dir}: {left:?}");
+    }
+    // Without the user namespace, too.
+    std::fs::create_dir_all(tmp.join("again/a")).unwrap();
+    close(&tmp.join("again"), 0o000);
+    env.coracle(["system", "prune", "-f"]).ok();
+    env.coracle(["images"]).ok();
+    assert!(!tmp.join("again").exists());
+}

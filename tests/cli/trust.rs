@@ -116,13 +116,13 @@ fn what_is_rejected_is_not_even_asked_for() {
 }
 
 /// A GPG key of a test's own: its home and its fingerprint.
-struct Signer {
+pub(crate) struct Signer {
     home: PathBuf,
-    fingerprint: String,
+    pub(crate) fingerprint: String,
 }
 
 impl Signer {
-    fn new(env: &TestEnv, name: &str) -> Signer {
+    pub(crate) fn new(env: &TestEnv, name: &str) -> Signer {
         // A short path: gpg's agent has a socket below it.
         let home = env.path().join(name);
         std::fs::create_dir(&home).unwrap();
@@ -138,12 +138,12 @@ impl Signer {
         signer
     }
 
-    fn gpg(&self, env: &TestEnv, args: &[&str]) -> crate::common::Output {
+    pub(crate) fn gpg(&self, env: &TestEnv, args: &[&str]) -> crate::common::Output {
         env.program("gpg").env("GNUPGHOME", &self.home).args(args).ok()
     }
 
     /// Copies an image within the registry, and signs it as `identity`; signatures go below `store`.
-    fn sign(&self, env: &TestEnv, from: &str, to: &str, identity: &str, store: &std::path::Path) {
+    pub(crate) fn sign(&self, env: &TestEnv, from: &str, to: &str, identity: &str, store: &std::path::Path) {
         let config = format!(
             "default-docker:\n  lookaside-staging: file://{0}\n  lookaside: file://{0}\n",
             store.display()

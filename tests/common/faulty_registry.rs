@@ -7,7 +7,7 @@
 mod uploads;
 
 use super::{Layer, sha256_hex};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -85,6 +85,8 @@ struct State {
     seen: Vec<Seen>,
     released: bool,
     uploads: uploads::Uploads,
+    /// By `repository/signatures/digest`, if it keeps any (OpenShift's extension).
+    signatures: Option<HashMap<String, Vec<Vec<u8>>>>,
 }
 
 #[derive(Debug)]
@@ -165,6 +167,13 @@ impl FaultyRegistry {
     /// Answers the next `times` requests whose path contains `text` with a fault.
     pub(crate) fn fault(&self, text: &str, times: usize, fault: Fault) {
         self.shared.state().rules.push((text.to_owned(), times, fault));
+    }
+
+    /// Keeps a signature of a manifest, as OpenShift's registry does.
+    pub(crate) fn put_signature(&self, repository: &str, manifest: &str, signature: &[u8]) {
+        let name = format!("{repository}/signatures/{manifest}");
+        let mut state = self.shared.state();
+        state.signatures.get_or_insert_default().entry(name).or_default().push(signature.to_owned());
     }
 
     /// Forgets all faults and lets go of stalled connections.
@@ -396,7 +405,12 @@ impl Shared {
     fn content(&self, request: &Seen, ranges: bool) -> Answer {
         let path = request.path.split('?').next().unwrap_or_default();
         if path == "/v2/" {
-            return Answer::new(200, "{}");
+            let keeps = self.state().signatures.is_some();
+            let answer = Answer::new(200, "{}");
+            return if keeps { answer.with("X-Registry-Supports-Signatures", "1") } else { answer };
+        }
+        if let Some(name) = path.strip_prefix("/extensions/v2/") {
+            return self.signatures(name);
         }
         if path == "/token" {
             return self.token(request);
@@ -426,6 +440,19 @@ impl Shared {
             Some(_) if ranges => Answer::new(416, ""),
             _ => Answer::new(200, bytes.clone()),
         }
+    }
+
+    fn signatures(&self, name: &str) -> Answer {
+        use base64::Engine;
+        let state = self.state();
+        let kept = state.signatures.iter().flat_map(|all| all.get(name)).flatten();
+        let list: Vec<Value> = kept
+            .map(|bytes| {
+                let content = base64::engine::general_purpose::STANDARD.encode(bytes);
+                json!({"schemaVersion": 2, "name": "x", "type": "atomic", "content": content})
+            })
+            .collect();
+        Answer::new(200, json!({"signatures": list}).to_string())
     }
 
     /// Two tags to a page.

@@ -110,6 +110,36 @@ impl State {
         self
     }
 
+    /// The same with one container, the old one or the new one, where one takes the place of the other.
+    pub(crate) fn without_exchange(mut self, before: &State) -> State {
+        let new: Vec<String> =
+            self.statuses.keys().filter(|key| !before.things.contains_key(*key)).cloned().collect();
+        let olds: Vec<String> = self
+            .things
+            .iter()
+            .filter(|(key, thing)| before.things.get(*key).is_some_and(|was| is_provisional(thing, was)))
+            .map(|(key, _)| key.clone())
+            .collect();
+        let has_name = |key: &String| {
+            let name = self.things[key].split(' ').next().unwrap_or_default();
+            before.things.values().any(|was| was.starts_with(&format!("{name} of ")))
+        };
+        let gone: Vec<String> = match new.iter().any(has_name) {
+            true => olds,
+            false => {
+                for old in olds {
+                    self.things.insert(old.clone(), before.things[&old].clone());
+                }
+                new
+            }
+        };
+        for key in gone {
+            self.things.remove(&key);
+            self.statuses.remove(&key);
+        }
+        self
+    }
+
     /// Whether there is a container about which nothing can be told.
     pub(crate) fn has_unreadable(&self) -> bool {
         self.things.values().any(|thing| thing == UNREADABLE)
@@ -149,6 +179,12 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Whether what is told of a container differs by the provisional name only that it has.
+fn is_provisional(thing: &str, was: &str) -> bool {
+    let name = was.split(' ').next().unwrap_or_default();
+    thing.split(' ').next().and_then(|now| now.strip_prefix(name)).is_some_and(|rest| rest.len() == 13)
 }
 
 /// The containers that are listed, the oldest first: id, then name, image and command.

@@ -3,9 +3,9 @@
 use super::reap;
 use crate::common::{self, TestEnv, eventually, free_port};
 use coracle::container::Signal;
+use coracle::engine::Engine;
 use coracle::engine::containers::copy::{self, Place};
 use coracle::engine::containers::{self, export};
-use coracle::engine::images::{import, load};
 use coracle::engine::volumes::archive;
 use coracle::error::Result;
 use coracle::fork;
@@ -102,6 +102,8 @@ pub(super) fn no_leaf_keeps_what_its_maker_has_open() {
         (store.containers().find("box").unwrap(), store.volumes().find("data").unwrap());
     let (comes, _nothing_comes) = pipe2(OFlag::O_CLOEXEC).unwrap();
     let (_nobody_takes, goes) = pipe2(OFlag::O_CLOEXEC).unwrap();
+    let config = env.home().join(".config");
+    let engine = Engine { store: &store, config: &config, docker: None, daemon: None, choose: None };
     let input = || File::from(comes.try_clone().unwrap());
     let output = File::from(goes.try_clone().unwrap());
     let stream = |fd: &OwnedFd| Place::Stream(fd.try_clone().unwrap());
@@ -114,8 +116,8 @@ pub(super) fn no_leaf_keeps_what_its_maker_has_open() {
         ("export", &|| export::export(&store, &container, &output)),
         ("cp out", &|| copy(inside("/"), stream(&goes))),
         ("cp in", &|| copy(stream(&comes), inside("/"))),
-        ("import", &|| import::import(&store, input(), ImageConfig::default(), &[]).map(drop)),
-        ("load", &|| load::load(&store, input(), "-", &mut |_| {}).map(drop)),
+        ("import", &|| engine.import(input(), "-", ImageConfig::default(), &[]).map(drop)),
+        ("load", &|| engine.load(input(), "-", None, &mut |_| {}).map(drop)),
         ("volume import", &|| archive::import(&store, &volume, input()).map(drop)),
     ];
     eventually("threads of the fixtures are gone", fork::single_threaded);

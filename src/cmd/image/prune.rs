@@ -2,8 +2,8 @@
 
 use crate::cmd::pruned;
 use crate::engine::images::filter::Filters;
-use crate::engine::{containers, prune};
-use crate::error::{Error, Kind, Result};
+use crate::engine::{build_cache, containers, prune};
+use crate::error::Result;
 use crate::host::Env;
 use crate::storage::trash;
 use crate::ui;
@@ -16,9 +16,13 @@ pub struct Args {
     /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     pub all: bool,
-    /// Remove only images that match a condition: label=..., label!=... or until=TIME
+    /// Remove only images that match a condition: label=..., label!=..., until=TIME or dangling=BOOL; dangling=false
+    /// is --all
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
+    /// Also remove what builds have cached
+    #[arg(long)]
+    pub build_cache: bool,
     /// Also remove images that builds use; no effect, as builds leave no containers
     #[arg(long)]
     pub external: bool,
@@ -32,14 +36,16 @@ pub struct Args {
 /// # Errors
 /// A wrong filter, or an image that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    prune::check_keys(&args.filter)?;
-    if args.all && args.external {
-        return Err(Error::new(Kind::Usage, "--all and --external cannot be set together")
-            .hint("Leave out --external: coracle image prune --all"));
-    }
+    let (dangling, others): (Vec<String>, Vec<String>) =
+        args.filter.iter().cloned().partition(|text| text.starts_with("dangling="));
+    prune::check_keys(&others)?;
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter, &store)?;
-    let what = if args.all { "all images without at least one container" } else { "all dangling images" };
+    let filters = Filters::parse(&others, &store)?;
+    let all = match dangling.last() {
+        Some(text) => !Filters::boolean(text)?,
+        None => args.all,
+    };
+    let what = if all { "all images without at least one container" } else { "all dangling images" };
     let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
     if !args.force && !ui::confirm(&question)? {
         return Ok(ExitCode::SUCCESS);
@@ -49,9 +55,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         trash::collect_leftovers(&store)?;
         store.blobs().remove_partials()?;
         let lock = store.exclusive()?;
-        let gone = store.images().prune(&lock, args.all, |listed| filters.accepts(listed))?;
+        let gone = store.images().prune(&lock, all, |listed| filters.accepts(listed))?;
         Ok(gone.iter().map(pruned::image).collect())
     })?;
+    if args.build_cache {
+        let pruned =
+            build_cache::prune(&store, &build_cache::PruneRequest { all: true, ..Default::default() })?;
+        ui::out(&pruned.records.iter().map(|record| format!("{}\n", record.id)).collect::<String>())?;
+    }
     containers::tidy(&store);
     Ok(ExitCode::SUCCESS)
 }

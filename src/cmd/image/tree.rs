@@ -34,7 +34,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         "Image ID: {}\nTags:     [{}]\nSize:     {}\n",
         image.id.short(),
         names.join(" "),
-        units::size(own.map_or(0, |listed| listed.size))
+        units::decimal_size(own.map_or(0, |listed| listed.size))
     );
     match (args.whatrequires, image.layers.last()) {
         (true, Some(top)) => {
@@ -69,7 +69,7 @@ impl Node<'_> {
         let size = self.store.layers().record(layer).map_or(0, |record| record.size);
         let tops = self.all.iter().filter(|listed| listed.image.layers.last() == Some(layer));
         let names: Vec<String> = tops.flat_map(|l| &l.names).map(Reference::to_string).collect();
-        let mut text = format!("ID: {} Size: {:>7}", layer.0.short(), units::size(size));
+        let mut text = format!("ID: {} Size: {:>7}", layer.0.short(), units::decimal_size(size));
         if !names.is_empty() {
             text.push_str(&format!(" Top Layer of: [{}]", names.join(" ")));
         }

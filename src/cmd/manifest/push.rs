@@ -1,7 +1,8 @@
 //! `coracle manifest push`.
 
+use crate::cmd::options::destination::Destination;
 use crate::cmd::options::push_form::{SignArgs, form};
-use crate::cmd::options::pushing::{PushList, push_list};
+use crate::cmd::options::pushing::{PushList, push_list, push_list_to_file};
 use crate::cmd::options::refused::{Never, because};
 use crate::cmd::options::result_file::ResultFile;
 use crate::cmd::options::source::RegistryOptions;
@@ -10,8 +11,9 @@ use crate::engine::{containers, lists};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::media::Compression;
-use crate::image::{Platform, Reference};
+use crate::image::{Digest, Platform, Reference};
 use crate::registry::PullRequest;
+use crate::storage::Store;
 use crate::storage::archive::Family;
 use crate::storage::images::List;
 use crate::ui;
@@ -26,9 +28,10 @@ pub struct Args {
     /// Name or id of a manifest list
     #[arg(value_name = "LIST")]
     pub list: String,
-    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag]
-    #[arg(value_name = "DESTINATION", value_parser = destination)]
-    pub destination: Option<Reference>,
+    /// Where it goes, if not to the registry of its own name: [docker://]registry/name[:tag],
+    /// oci:DIR[:NAME] or oci-archive:FILE[:NAME]
+    #[arg(value_name = "DESTINATION")]
+    pub destination: Option<Destination>,
     /// Push the images of the list too; false if they are in the destination's repository already
     #[arg(long, default_value = "true")]
     pub all: bool,
@@ -93,17 +96,6 @@ pub enum Packing {
     Zstd,
 }
 
-/// A name in a registry; other transports have no lists.
-fn destination(text: &str) -> Result<Reference> {
-    let others = ["dir:", "docker-archive:", "docker-daemon:", "oci:", "oci-archive:", "containers-storage:"];
-    if others.iter().any(|transport| text.starts_with(transport)) {
-        return Err(Error::new(Kind::Usage, format!("{text}: lists are pushed to registries only")).hint(
-            "Write an archive while building: coracle build --platform linux/amd64,linux/arm64 -o type=oci,dest=FILE .",
-        ));
-    }
-    text.parse()
-}
-
 /// Pushes a list. Called as docker, it prints the digest.
 ///
 /// # Errors
@@ -115,22 +107,56 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let engine = crate::cmd::store::engine(&store, env);
     let list = lists::find(&store, &args.list)?;
-    let to = match &args.destination {
-        Some(name) => name.with_registry(),
-        None => own_name(&args.list, &list)?,
-    };
     let quiet = args.quiet || ui::docker();
+    let to = match &args.destination {
+        Some(Destination::Registry(name)) => name.with_registry(),
+        None => own_name(&args.list, &list)?,
+        Some(Destination::Stored(name)) => {
+            return Err(Error::new(Kind::Usage, format!("{name}: the list is in this store already"))
+                .hint(format!("Give it another name: coracle tag {} NAME", args.list)));
+        }
+        Some(Destination::File(to)) => {
+            check_file(args)?;
+            let digest = push_list_to_file(engine, &list.id, to, &request, quiet)?;
+            return pushed_as(args, &store, digestfile, &digest);
+        }
+    };
     let wanted = PushList { list: &list.id, to: &to, images: args.all, family };
     let pushed = push_list(engine, &wanted, &request, quiet, Dialect::Podman)?;
-    digestfile.map(|file| file.write(pushed.digest.as_str())).transpose()?;
+    pushed_as(args, &store, digestfile, &pushed.digest)
+}
+
+/// What follows when a list was pushed.
+fn pushed_as(
+    args: &Args,
+    store: &Store,
+    digestfile: Option<ResultFile>,
+    digest: &Digest,
+) -> Result<ExitCode> {
+    digestfile.map(|file| file.write(digest.as_str())).transpose()?;
     if args.rm || args.purge {
-        lists::delete(&store, &args.list)?;
-        containers::tidy(&store);
+        lists::delete(store, &args.list)?;
+        containers::tidy(store);
     }
     if ui::docker() {
-        ui::out(&format!("{}\n", pushed.digest))?;
+        ui::out(&format!("{digest}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file gets everything as it is here.
+fn check_file(args: &Args) -> Result<()> {
+    let recompresses = args.compression_format.is_some()
+        || args.compression_level.is_some()
+        || args.force_compression == Some(true);
+    if recompresses || args.format == Some(Format::V2s2) || !args.all {
+        return Err(Error::new(
+            Kind::Usage,
+            "--format v2s2, --compression-format, --compression-level, --force-compression and --all=false go with a registry only",
+        )
+        .hint("Leave them out: other places get layers as they are here."));
+    }
+    Ok(())
 }
 
 fn request(args: &Args) -> Result<(PushRequest, Option<Family>)> {

@@ -30,6 +30,7 @@ impl Show {
 
     fn message(&mut self, message: Message) {
         match message {
+            Message::Event(Event::Resolved(how)) => self.progress().note(&how),
             Message::Event(Event::Trying(name)) => self.progress().note(&format!("Trying to pull {name}...")),
             Message::Event(Event::Warning(text)) => self.progress().note(&format!("Warning: {text}")),
             Message::Event(Event::Waiting { why, seconds }) => {

@@ -4,7 +4,7 @@ use super::pulling::pulling;
 use crate::engine::Engine;
 use crate::engine::images::push::{Layer, Message, PushRequest, Pushed};
 use crate::error::Result;
-use crate::image::{Digest, Reference};
+use crate::image::{Digest, FileLocation, Reference};
 use crate::registry::{Event, PushEvent};
 use crate::storage::archive::Family;
 use crate::ui;
@@ -53,10 +53,33 @@ pub fn push_list(
     dialect: Dialect,
 ) -> Result<Pushed> {
     let gathered = pulling(quiet || dialect == Dialect::Docker, |report| {
-        engine.gather_list(wanted.list.as_str(), wanted.to, wanted.images, &request.registry, report)
+        engine.gather_list(wanted.list.as_str(), Some(wanted.to), wanted.images, &request.registry, report)
     })?;
     let pushed = pushing(quiet, dialect, |report| {
         engine.push_list(&gathered, wanted.to, request, wanted.family, report)
+    });
+    engine.release(&gathered);
+    pushed
+}
+
+/// Writes a list with everything that it has to a file or a directory, with progress unless `quiet`; gives the digest of
+/// its index.
+///
+/// # Errors
+/// An image that is not to be had, a place that cannot be written, a transport that has no lists.
+pub fn push_list_to_file(
+    engine: Engine<'_>,
+    list: &Digest,
+    to: &FileLocation,
+    request: &PushRequest,
+    quiet: bool,
+) -> Result<Digest> {
+    let gathered =
+        pulling(quiet, |report| engine.gather_list(list.as_str(), None, true, &request.registry, report))?;
+    let pushed = pushing(quiet, Dialect::Podman, |report| {
+        let digest = engine.push_list_to_file(&gathered, to)?;
+        report(Message::Manifest);
+        Ok(digest)
     });
     engine.release(&gathered);
     pushed

@@ -196,7 +196,11 @@ fn make(store: &Store, plan: &mut ContainerSpec, named: bool) -> Result<Containe
     }
 }
 
-fn recorded(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
+/// Makes the records of a container under this name, whatever its plan calls it.
+///
+/// # Errors
+/// `Conflict` when the name is taken; when the file system refuses.
+pub(super) fn recorded(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     // From here on the image is seen to be in use.
     let _lock = store.shared()?;
     let made = record(store, plan, name);

@@ -26,11 +26,12 @@ pub fn remove(store: &Store, container: &ContainerDir, lock: &DirLock, volumes: 
     }
 }
 
-/// Deletes what is in the trash, in the user namespace where that is needed.
+/// Deletes what is in the trash, and unmounts it where it is shown beside this process, in the user namespace where that is needed.
 ///
 /// # Errors
 /// When the trash cannot be read or the namespace cannot be entered.
 pub fn sweep(store: &Store) -> Result<()> {
+    store.unmount_gone()?;
     if trash::sweep(store, usize::MAX)? == Swept::NeedsNamespace {
         userns::in_child(store.runtime(), &[], || trash::sweep(store, usize::MAX).map(drop))?;
     }

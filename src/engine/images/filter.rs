@@ -9,8 +9,8 @@ use crate::text::glob;
 use crate::text::time::moment;
 use chrono::{DateTime, Utc};
 
-const HINT: &str = "Write key=value or key!=value with one of the keys id, reference, label, dangling, before, \
-    since, until, containers, readonly, intermediate or manifest.";
+const HINT: &str = "Write key=value or key!=value with one of the keys id, digest, reference, label, dangling, \
+    before, since, until, containers, readonly, intermediate or manifest.";
 
 /// Conditions that all must hold, but that those on ids and references are alternatives among
 /// themselves.
@@ -27,6 +27,7 @@ struct Filter {
 #[derive(Debug)]
 enum What {
     Id(String),
+    Digest(String),
     Reference(String),
     Label(Label),
     Dangling(bool),
@@ -46,6 +47,14 @@ impl Filters {
     /// `Usage` when a key is unknown or a value is not one of its kind; `NotFound` when an image is not here.
     pub fn parse(texts: &[String], store: &Store) -> Result<Filters> {
         texts.iter().map(|text| one(text, store)).collect::<Result<_>>().map(Filters)
+    }
+
+    /// The value of a condition that is true or false.
+    ///
+    /// # Errors
+    /// `Usage` when it is neither.
+    pub fn boolean(text: &str) -> Result<bool> {
+        Condition::parse(text, HINT)?.boolean()
     }
 
     /// Whether all conditions hold, except for those on names and containers.
@@ -96,6 +105,11 @@ impl Filter {
                 let prefix = prefix.strip_prefix("sha256:").unwrap_or(prefix);
                 image.image.id.hex().starts_with(prefix)
             }
+            What::Digest(prefix) => {
+                let named = image.digests.iter().filter_map(|digest| digest.split_once('@'));
+                let mut all = named.map(|(_, digest)| digest).chain([image.image.manifest.as_str()]);
+                all.any(|digest| digest.starts_with(prefix.as_str()))
+            }
             What::Reference(_) | What::Containers(_) => true,
             What::Label(label) => label.is_in(&image.image.config.config.labels),
             What::Dangling(wanted) => image.is_dangling() == *wanted,
@@ -141,6 +155,9 @@ fn one(text: &str, store: &Store) -> Result<Filter> {
         "before" => What::Before(created()?),
         "since" | "after" => What::Since(created()?),
         "until" => What::Before(moment(value)?),
+        "digest" => What::Digest(value.to_owned()),
+        // The store has no containers of other tools.
+        "containers" if value == "external" => What::Always(false),
         "containers" => What::Containers(condition.boolean()?),
         "readonly" => What::ReadOnly(condition.boolean()?),
         "manifest" => What::List(condition.boolean()?),

@@ -2,21 +2,36 @@
 
 use super::enter;
 use crate::container::Signal;
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::fork;
 use crate::image::change::Change;
 use crate::image::{Digest, ImageConfig, Reference};
+use crate::registry::policy::PolicyFile;
 use crate::storage::Store;
 use crate::storage::archive::{Family, MakeImage, NewLayer, make_image};
 use crate::storage::events::{Action, Event};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// Makes an image of an archive of files; returns its id.
-///
-/// # Errors
-/// An archive that the unpacker refuses; nothing is kept then.
-pub fn import(store: &Store, input: File, config: ImageConfig, names: &[Reference]) -> Result<Digest> {
+impl Engine<'_> {
+    /// Makes an image of an archive of files, if the policy lets it; returns its id. `origin` is what the archive is called.
+    ///
+    /// # Errors
+    /// An archive that the unpacker or the policy refuses; nothing is kept then.
+    pub fn import(
+        &self,
+        input: File,
+        origin: &str,
+        config: ImageConfig,
+        names: &[Reference],
+    ) -> Result<Digest> {
+        PolicyFile::load(&self.places())?.policy.admit_tarball(origin)?;
+        import(self.store, input, config, names)
+    }
+}
+
+fn import(store: &Store, input: File, config: ImageConfig, names: &[Reference]) -> Result<Digest> {
     let id: Digest = fork::tidy_leaf::<(), _>(
         "import",
         &[input.as_raw_fd()],

@@ -1,30 +1,59 @@
 //! Loading images from an archive or a directory.
 
 use super::enter;
+use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::fork;
 use crate::image::{Digest, FileLocation, Platform};
+use crate::registry::policy::PolicyFile;
 use crate::storage::Store;
 use crate::storage::archive::{self, Loaded, Progress, Source, Wanted};
 use crate::storage::events::{Action, Event};
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
-/// Loads the images of an archive or a directory; `name` is what events call it.
-///
-/// # Errors
-/// A malformed or inconsistent archive; then nothing of it is kept.
-pub fn load(store: &Store, input: File, name: &str, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
+impl Engine<'_> {
+    /// Loads the images of an archive or a directory, if the policy lets it; `name` is what events call it, `place` its
+    /// path, if it has one.
+    ///
+    /// # Errors
+    /// A malformed or inconsistent archive, one that the policy rejects; then nothing of it is kept.
+    pub fn load(
+        &self,
+        input: File,
+        name: &str,
+        place: Option<&Path>,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>> {
+        let policy = PolicyFile::load(&self.places())?.policy;
+        let real = place.map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+        let admit = |source: &Source| {
+            let form = archive::form_of(source)?;
+            let place = FileLocation { form, path: name.into(), member: None };
+            policy.admit_file(&place, real.as_deref().unwrap_or(Path::new("")))
+        };
+        load(self.store, input, name, &admit, report)
+    }
+}
+
+fn load(
+    store: &Store,
+    input: File,
+    name: &str,
+    admit: &dyn Fn(&Source) -> Result<()>,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Vec<Loaded>> {
     let loaded = fork::tidy_leaf(
         "load",
         &[input.as_raw_fd()],
         |reporter, stop| {
             let _member = enter(store)?;
             let stop = || stop.came();
-            let source = archive::open(store, input, &stop);
-            let loaded =
-                source.and_then(|source| archive::load(store, &source, &|step| reporter.send(step), &stop));
-            loaded.map_err(refused)
+            let source = archive::open(store, input, &stop).map_err(refused)?;
+            admit(&source)?;
+            let load = || archive::load(store, &source, &|step| reporter.send(step), &stop);
+            store.images().together(None, load).map_err(refused)
         },
         report,
     )?;

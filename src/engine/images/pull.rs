@@ -125,7 +125,13 @@ impl Engine<'_> {
     ) -> Result<Image> {
         let reference: Reference = text.parse()?;
         let prepared = self.prepare(&reference, request).and_then(|prepared| self.admitted(prepared, report));
-        let pulled = prepared.and_then(|prepared| leaf::pull(self.store, &prepared, report));
+        let pulled = prepared.and_then(|prepared| {
+            let pulled = leaf::pull(self.store, &prepared, report)?;
+            if let Err(e) = prepared.keep_choice(&self.places()) {
+                log::warn!("recording short-name alias {:?}: {}", reference.path(), e.in_one_line());
+            }
+            Ok(pulled)
+        });
         let pulled = pulled.inspect_err(|error| self.tell_failed(text, error))?;
         let lost = || Error::new(Kind::Storage, format!("{pulled} was pulled, but has been removed again"));
         let image = self.store.images().find_reference(&pulled)?.ok_or_else(lost)?;
@@ -183,7 +189,7 @@ impl Engine<'_> {
     /// # Errors
     /// Bad configuration or credential files, a blocked name.
     pub fn prepare(&self, reference: &Reference, request: &PullRequest) -> Result<Prepared> {
-        Prepared::new(&self.places(), reference, request)
+        Prepared::new(&self.places(), reference, request, self.choose)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Removing images and their names.
 
 use crate::engine::containers;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Digest, Reference};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
@@ -16,6 +16,8 @@ pub struct How {
     pub every_name: bool,
     /// Of a list, its images stay although they may have no name of their own.
     pub list_alone: bool,
+    /// What the image was made of stays, also if it has no name and nothing else was made of it.
+    pub keep_parents: bool,
 }
 
 /// The ids of all lists and images that can be removed; the lists first, as they keep images.
@@ -39,7 +41,8 @@ pub fn remove(store: &Store, text: &str, how: How) -> Result<Vec<Removed>> {
     let id = found.id();
     let names = store.images().names(id)?;
     let lists = store.images().lists_with(id)?;
-    match found.reference() {
+    // What was found by a digest that is no name of its own may have several, as what was found by its id.
+    match found.reference().filter(|name| names.contains(name)) {
         Some(name) if !how.every_name && loses_name(store, id, name, !how.force && !lists.is_empty())? => {
             store.images().untag(name)?;
             store.events().emit(Event::image_named(Action::Untag, id.as_str(), &name.to_string()));
@@ -56,10 +59,20 @@ pub fn remove(store: &Store, text: &str, how: How) -> Result<Vec<Removed>> {
                 remove_users(store, id)?;
             }
             let lock = store.exclusive()?;
-            match store.images().lists_with(id)?.first() {
-                Some(list) if !how.force => Err(in_list(id, list)),
-                _ => store.images().remove(&lock, id).map(|removed| vec![removed]),
+            if let (Some(list), false) = (store.images().lists_with(id)?.first(), how.force) {
+                return Err(in_list(id, list));
             }
+            let parents = if how.keep_parents { Vec::new() } else { store.images().lonely_parents(id)? };
+            let mut removed = vec![store.images().remove(&lock, id)?];
+            for parent in parents {
+                match store.images().remove(&lock, &parent) {
+                    Ok(gone) => removed.push(gone),
+                    // A container was made of it.
+                    Err(e) if e.kind() == Kind::Conflict => break,
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(removed)
         }
     }
 }
@@ -103,8 +116,8 @@ pub fn forget(store: &Store, name: &str) -> Result<()> {
 
 fn several(id: &Digest, names: &[Reference]) -> Error {
     let list: Vec<String> = names.iter().map(Reference::to_string).collect();
-    let id = id.short();
-    Error::new(Kind::Usage, format!("image {id} has more than one name: {}", list.join(", ")))
+    let (whole, id) = (id.hex(), id.short());
+    phrases::image_with_several_names(whole, id, &list.join(" "))
         .hint(format!("Remove it with all of them: coracle rmi --force {id}; or give one name."))
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
 use crate::image::{Digest, Image, Platform, Reference};
 use crate::storage::Store;
-use crate::storage::archive::{self, Item, SaveFormat, Several};
+use crate::storage::archive::{self, Item, MakeIndex, SaveFormat, Several};
 use crate::storage::events::{Action, Event};
 use crate::userns;
 use serde::Serialize;
@@ -48,14 +48,40 @@ pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Res
         Target::Path(path) => path.display().to_string(),
         Target::Stream(_) => "-".to_owned(),
     };
-    match archive::packs_layers(store, &items)? {
-        false => write(store, request, &items, target)?,
-        true => in_leaf(store, target, |target| write(store, request, &items, target))?,
+    put(store, request, &items, target, &name)
+}
+
+fn put(
+    store: &Store,
+    request: &SaveRequest<'_>,
+    items: &[Item],
+    target: Target<'_>,
+    name: &str,
+) -> Result<()> {
+    match archive::packs_layers(store, items)? {
+        false => write(store, request, items, target)?,
+        true => in_leaf(store, target, |target| write(store, request, items, target))?,
     }
-    for item in &items {
-        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), &name));
+    for item in items {
+        store.events().emit(Event::image_named(Action::Save, item.image.id.as_str(), name));
     }
     Ok(())
+}
+
+/// Saves one image, under these names only, as an archive on an open descriptor.
+///
+/// # Errors
+/// An output that cannot be written.
+pub fn save_as(
+    store: &Store,
+    image: &Image,
+    names: Vec<String>,
+    format: SaveFormat,
+    out: BorrowedFd<'_>,
+) -> Result<()> {
+    let request = SaveRequest { images: &[], each: false, format, compress: false };
+    let items = [Item { image: image.clone(), names }];
+    put(store, &request, &items, Target::Stream(out), "-")
 }
 
 /// Images of several platforms that are saved as one.
@@ -100,6 +126,32 @@ pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>)
                 whole.save_archive(store, &File::from(out))
             }
         }
+    })
+}
+
+/// Saves images with an index of them as an OCI layout, in an archive or in a directory that is made, or must be empty;
+/// gives the digest of the index.
+///
+/// # Errors
+/// An output that cannot be written; nothing of it is left then.
+pub(in crate::engine) fn save_list(
+    store: &Store,
+    (images, names): (&[&Image], &[Reference]),
+    make: MakeIndex<'_>,
+    (format, path): (SaveFormat, &Path),
+) -> Result<Digest> {
+    in_leaf(store, Target::Path(path), |_| {
+        if format == SaveFormat::OciDir {
+            let made = prepare(path)?;
+            return archive::save_list_directory(store, (images, names), make, path)
+                .inspect_err(|_| empty(path, made));
+        }
+        let mut digest = None;
+        archive::to_file(path, |file| {
+            digest = Some(archive::save_list_archive(store, (images, names), make, file)?);
+            Ok(())
+        })?;
+        digest.ok_or_else(|| Error::new(Kind::Storage, format!("{} was not written", path.display())))
     })
 }
 

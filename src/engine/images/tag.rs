@@ -1,6 +1,6 @@
 //! Adding names to images, and removing them.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::image::Reference;
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
@@ -11,6 +11,9 @@ use crate::storage::images::Found;
 /// # Errors
 /// An image that is not here, or a name with a digest; nothing is named then.
 pub fn tag(store: &Store, image: &str, targets: &[Reference]) -> Result<()> {
+    if let Some(name) = targets.iter().find(|name| name.digest().is_some()) {
+        return Err(phrases::name_with_digest(&name.to_string()).hint("Write [registry/]name[:tag]."));
+    }
     let names = targets.iter().map(Reference::as_new_name).collect::<Result<Vec<_>>>()?;
     let lock = store.shared()?;
     let found = store.images().need_any(image)?;
@@ -52,6 +55,7 @@ fn known(name: &Reference, own: &[Reference]) -> Result<Reference> {
     found.cloned().ok_or_else(|| {
         let all: Vec<String> = own.iter().map(Reference::to_string).collect();
         let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        let name = candidates.first().unwrap_or(name);
         Error::new(Kind::NotFound, format!("{name}: tag not known")).hint(format!("Its names are: {all}"))
     })
 }

@@ -1,6 +1,6 @@
 //! What lists say: those of the store, and those of registries.
 
-use super::source::document;
+use super::source::{document, remote};
 use crate::engine::Engine;
 use crate::engine::images::pull::Message;
 use crate::error::{Context, Error, Kind, Result};
@@ -91,6 +91,21 @@ impl Engine<'_> {
             (Err(e), None) => return Err(e),
         };
         Ok(remote.into())
+    }
+
+    /// The digest of the manifest that a registry has under a name for the platform of the request.
+    ///
+    /// # Errors
+    /// When no registry has it.
+    pub fn digest_in_registry(
+        &self,
+        name: &Reference,
+        registry: &PullRequest,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Digest> {
+        let found = remote(self, name, false, registry, report)?;
+        let none = || Error::new(Kind::NotFound, format!("{name} has no image"));
+        found.into_iter().next().map(|found| found.entry.digest).ok_or_else(none)
     }
 
     /// The manifests that an index names, each as the store or its registry has it.

@@ -5,10 +5,14 @@ use crate::engine::Engine;
 use crate::engine::images::pull::Message as PullMessage;
 use crate::engine::images::push::{Message, PushRequest, Pushed};
 use crate::engine::images::remove;
+use crate::engine::images::save::save_list;
 use crate::error::{Error, Kind, Result};
-use crate::image::{Digest, Image, IndexEntry, Platform, PlatformOf, Reference};
+use crate::image::{
+    Digest, FileForm, FileLocation, Image, IndexEntry, Member, Platform, PlatformOf, Reference,
+};
 use crate::registry::PullRequest;
-use crate::storage::archive::{Descriptor, Family};
+use crate::storage::archive::{Descriptor, Family, SaveFormat};
+use crate::storage::events::{Action, Event};
 use crate::storage::images::List;
 
 /// What of a list is pushed along with it.
@@ -22,7 +26,7 @@ pub struct Gathered {
 }
 
 impl Engine<'_> {
-    /// Gathers what a list needs to be pushed to a name. With `all` these are its images; those that only another
+    /// Gathers what a list needs to be pushed to a name, or to a file without one. With `all` these are its images; those that only another
     /// registry or repository has are fetched. Without, all of them are there already.
     ///
     /// # Errors
@@ -30,7 +34,7 @@ impl Engine<'_> {
     pub fn gather_list(
         &self,
         text: &str,
-        to: &Reference,
+        to: Option<&Reference>,
         all: bool,
         request: &PullRequest,
         report: &mut dyn FnMut(PullMessage),
@@ -56,7 +60,7 @@ impl Engine<'_> {
         &self,
         gathered: &mut Gathered,
         entry: &IndexEntry,
-        to: &Reference,
+        to: Option<&Reference>,
         request: &PullRequest,
         report: &mut dyn FnMut(PullMessage),
     ) -> Result<Option<Image>> {
@@ -72,7 +76,7 @@ impl Engine<'_> {
                 gathered.list.called()
             ))
         })?;
-        if source.repository() == to.repository() {
+        if to.is_some_and(|to| source.repository() == to.repository()) {
             return Ok(None);
         }
         if entry.is_index() {
@@ -92,7 +96,7 @@ impl Engine<'_> {
         }
         let platform = entry.platform.as_ref().map_or_else(Platform::host, platform);
         // The credentials are those for where it goes.
-        let same = source.registry() == to.registry();
+        let same = to.is_none_or(|to| source.registry() == to.registry());
         let credentials = request.credentials.clone().filter(|_| same);
         let request = PullRequest { platform, credentials, ..request.clone() };
         let before: Vec<Digest> = images.list()?.into_iter().map(|listed| listed.image.id).collect();
@@ -123,22 +127,7 @@ impl Engine<'_> {
         let (digests, images): (Vec<&Digest>, Vec<Image>) =
             gathered.images.iter().map(|(digest, image)| (digest, image.clone())).unzip();
         // Manifests of layers that are compressed on their way are others than here.
-        let make = |made: &[Descriptor]| {
-            let mut index = match family {
-                None => gathered.list.index.clone(),
-                Some(Family::Oci) => gathered.list.index.for_oci(),
-                Some(Family::Docker) => gathered.list.index.for_docker(),
-            };
-            for entry in &mut index.manifests {
-                let at = digests.iter().position(|digest| **digest == entry.digest);
-                if let Some(made) = at.and_then(|at| made.get(at)) {
-                    entry.media_type.clone_from(&made.media_type);
-                    entry.digest.clone_from(&made.digest);
-                    entry.size = made.size;
-                }
-            }
-            Ok((index.own_type().to_owned(), index.bytes()?))
-        };
+        let make = |made: &[Descriptor]| index_for(&gathered.list, family, &digests, made);
         let pushed = self.push_index(&images, &make, to, request, report)?;
         let noted =
             self.store.images().note_pushed_list(&gathered.list.id, &pushed.reference, &pushed.digest);
@@ -146,6 +135,33 @@ impl Engine<'_> {
             log::warn!("the list was pushed, and that could not be noted: {}", error.in_one_line());
         }
         Ok(pushed)
+    }
+
+    /// Writes a list with everything that it has to an OCI layout, in a directory that is made or must be empty, or in an
+    /// archive. Gives the digest of the index.
+    ///
+    /// # Errors
+    /// Another transport, an image that is not whole here, a place that cannot be written.
+    pub fn push_list_to_file(&self, gathered: &Gathered, to: &FileLocation) -> Result<Digest> {
+        let format = match to.form {
+            FileForm::OciDir => SaveFormat::OciDir,
+            FileForm::OciArchive => SaveFormat::OciArchive,
+            FileForm::Dir | FileForm::DockerArchive => {
+                return Err(Error::new(Kind::Usage, format!("{to}: this transport has single images only"))
+                    .hint("Push the list to oci:DIR, oci-archive:FILE or a registry."));
+            }
+        };
+        let names: Vec<Reference> = match &to.member {
+            Some(Member::Name(name)) => vec![name.parse()?],
+            _ => Vec::new(),
+        };
+        let digests: Vec<&Digest> = gathered.images.iter().map(|(digest, _)| digest).collect();
+        let images: Vec<&Image> = gathered.images.iter().map(|(_, image)| image).collect();
+        let make = |made: &[Descriptor]| index_for(&gathered.list, Some(Family::Oci), &digests, made);
+        let digest = save_list(self.store, (&images, &names), &make, (format, &to.path))?;
+        let told = Event::image_named(Action::Push, gathered.list.id.as_str(), &to.to_string());
+        self.store.events().emit(told);
+        Ok(digest)
     }
 
     /// Removes what was fetched to be pushed.
@@ -156,6 +172,29 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+/// The index of a list whose manifests, in the order of `digests`, have become these.
+fn index_for(
+    list: &List,
+    family: Option<Family>,
+    digests: &[&Digest],
+    made: &[Descriptor],
+) -> Result<(String, Vec<u8>)> {
+    let mut index = match family {
+        None => list.index.clone(),
+        Some(Family::Oci) => list.index.for_oci(),
+        Some(Family::Docker) => list.index.for_docker(),
+    };
+    for entry in &mut index.manifests {
+        let at = digests.iter().position(|digest| **digest == entry.digest);
+        if let Some(made) = at.and_then(|at| made.get(at)) {
+            entry.media_type.clone_from(&made.media_type);
+            entry.digest.clone_from(&made.digest);
+            entry.size = made.size;
+        }
+    }
+    Ok((index.own_type().to_owned(), index.bytes()?))
 }
 
 fn platform(of: &PlatformOf) -> Platform {

@@ -214,7 +214,7 @@ fn of_list(list: &List, all: bool) -> Result<Vec<Entry>> {
 }
 
 /// What a name in a registry means.
-fn remote(
+pub(super) fn remote(
     engine: &Engine<'_>,
     name: &Reference,
     all: bool,

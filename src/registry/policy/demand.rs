@@ -51,8 +51,11 @@ impl Demand {
                         Err(rejected(image, &format!("needs a signature with {what}, which cannot be checked."))
                             .hint("Have the policy name keys: coracle image trust set -t sigstoreSigned -f FILE REGISTRY"))
                     };
-                    if signed.fulcio.is_some() || signed.pki.is_some() {
-                        return unsupported("a certificate");
+                    if signed.fulcio.is_some() {
+                        return unsupported("a certificate (Fulcio)");
+                    }
+                    if signed.pki.is_some() {
+                        return unsupported("a certificate (PKI)");
                     }
                     if signed.has_rekor_key() {
                         return unsupported("an entry in a log (Rekor)");

@@ -10,12 +10,12 @@ use crate::runtime::namespaces::NamespaceOwners;
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
-use crate::runtime::secrets;
+use crate::runtime::{secrets, shared_root};
 use crate::spec::{Attached, ContainerSpec, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places};
-use crate::sys::fd;
+use crate::sys::{fd, mount};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -121,6 +121,15 @@ pub(in crate::runtime) fn assemble(
     // It shows as the container's root directory.
     if let Some(changes) = changes {
         (places.upper, places.work) = (changes.join("fs"), changes.join("work"));
+    }
+    if changes.is_none()
+        && let Some(tree) = shared_root::find(dir)
+    {
+        let target =
+            open(&places.merged, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+        let target = target.doing("open", &places.merged)?;
+        mount::move_mount(tree.as_fd(), target.as_fd()).doing("mount root on", &places.merged)?;
+        return Ok(places);
     }
     owners::first_use(plan, &places.upper, || Ok(plan.ids.root()))?;
     rootfs::assemble(&plan.root, &places)?;

@@ -6,7 +6,7 @@ use super::names::{CONTAINERD_NAME, INDEX, LAYOUT, MANIFEST, REF_NAME};
 use super::source::{Source, bad};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{self, ChainId, Digest, ImageConfig, LAYERS_MAX, Platform, Reference, document};
+use crate::image::{self, ChainId, Digest, FileForm, ImageConfig, LAYERS_MAX, Platform, Reference, document};
 use crate::storage::Store;
 use crate::storage::blobs::{Sealed, Section};
 use crate::storage::images::NewImage;
@@ -74,6 +74,19 @@ pub fn load(
 ) -> Result<Vec<Loaded>> {
     let candidates = candidates(source)?;
     candidates.iter().map(|candidate| bring(store, source, candidate, report, stop)).collect()
+}
+
+/// What an archive or a directory is, by what it has.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn form_of(source: &Source) -> Result<FileForm> {
+    Ok(match (source.is_directory(), source.read(LAYOUT)?.is_some()) {
+        (true, true) => FileForm::OciDir,
+        (true, false) => FileForm::Dir,
+        (false, true) => FileForm::OciArchive,
+        (false, false) => FileForm::DockerArchive,
+    })
 }
 
 fn candidates(source: &Source) -> Result<Vec<Candidate>> {
@@ -310,6 +323,7 @@ fn bring_once(
     }
     let layers = begun?;
     let stack = stack?;
+    let digests: Vec<Digest> = new_blobs.iter().map(|blob| blob.digest().clone()).collect();
     for blob in new_blobs {
         blob.publish()?;
         failpoint::reach("load.published");
@@ -322,7 +336,11 @@ fn bring_once(
         }
     };
     let lock = store.shared()?;
-    store.layers().commit(&lock, stack)?;
+    if let Err(e) = store.layers().commit(&lock, stack) {
+        drop(lock);
+        forget(store, &e, &digests);
+        return Err(e);
+    }
     failpoint::reach("load.committed");
     let new = NewImage {
         manifest: &manifest,
@@ -335,6 +353,17 @@ fn bring_once(
     store.images().record(&lock, &new)?;
     report(Progress::Image(image.id.clone()));
     Ok(loaded())
+}
+
+/// Drops the blobs of layers that are refused because of their contents, which only the layers below can tell.
+pub(super) fn forget(store: &Store, why: &Error, blobs: &[Digest]) {
+    if why.kind() != Kind::Image {
+        return;
+    }
+    let gone = store.exclusive().and_then(|lock| store.images().discard_blobs(&lock, blobs));
+    if let Err(e) = gone {
+        log::info!("leftovers of a refused image are left to `coracle image prune`: {e}");
+    }
 }
 
 /// Starts unpacking what is not here; returns the descriptors of all layers.

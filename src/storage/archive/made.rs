@@ -3,7 +3,7 @@
 use super::manifest::{Descriptor, Family, Manifest};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
-use crate::image::{DiffId, Image, ImageConfig, LAYERS_MAX, Reference, RootFs};
+use crate::image::{DiffId, Digest, Image, ImageConfig, LAYERS_MAX, Reference, RootFs};
 use crate::storage::blobs::{Hasher, SMALL_BLOB_MAX, Sealed, Spool};
 use crate::storage::images::NewImage;
 use crate::storage::layers::{Adopted, StackLayer};
@@ -176,12 +176,17 @@ pub fn make_image(store: &Store, make: MakeImage<'_>) -> Result<Image> {
         crate::failpoint::reach("made.unpacked");
     }
     let (bytes, manifest) = documents(&config, make.family, layers, &BTreeMap::new())?;
+    let digests: Vec<Digest> = archive.iter().map(|archive| archive.digest().clone()).collect();
     if let Some(archive) = archive {
         archive.publish()?;
         failpoint::reach("make.published");
     }
     let lock = store.shared()?;
-    store.layers().commit(&lock, stack)?;
+    if let Err(e) = store.layers().commit(&lock, stack) {
+        drop(lock);
+        super::load::forget(store, &e, &digests);
+        return Err(e);
+    }
     failpoint::reach("make.committed");
     let media_type = make.family.manifest();
     let new = NewImage {

@@ -42,20 +42,64 @@ impl Several<'_> {
     }
 
     fn save(&self, store: &Store, sink: &mut dyn Sink) -> Result<Digest> {
-        sink.directory("blobs")?;
-        sink.directory("blobs/sha256")?;
-        let mut done = HashSet::new();
-        let mut entries = Vec::new();
-        for (platform, image) in self.images {
-            entries.push((platform.clone(), oci_image(store, image, &mut done, sink)?));
-        }
-        let (_, bytes) = index_of(entries, self.annotations)?;
-        let digest = Digest::sha256_of(&bytes);
-        sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
-        let names: Vec<String> = self.names.iter().map(Reference::to_string).collect();
-        oci_end(&Descriptor::new(OCI_INDEX, digest.clone(), bytes.len() as u64), &names, sink)?;
-        Ok(digest)
+        let images: Vec<&Image> = self.images.iter().map(|(_, image)| image).collect();
+        let platforms = || self.images.iter().map(|(platform, _)| platform.clone());
+        let make = |made: &[Descriptor]| index_of(platforms().zip(made.iter().cloned()), self.annotations);
+        put(store, &images, self.names, &make, sink)
     }
+}
+
+/// Makes an index, given the descriptors of its manifests in the order of the images; its media type and bytes.
+pub type MakeIndex<'a> = &'a dyn Fn(&[Descriptor]) -> Result<(String, Vec<u8>)>;
+
+/// Writes images and an index of them as an archive; gives the digest of the index.
+///
+/// # Errors
+/// [`Kind::Storage`] when a blob is missing or damaged, or the output takes no more.
+pub fn save_list_archive(
+    store: &Store,
+    (images, names): (&[&Image], &[Reference]),
+    make: MakeIndex<'_>,
+    out: impl Write,
+) -> Result<Digest> {
+    let mut packer = Packer::new(out, Options { to_file: true, ..Options::default() });
+    let digest = put(store, images, names, make, &mut packer)?;
+    packer.finish().map(|_| digest)
+}
+
+/// As [`save_list_archive`], into an empty directory.
+///
+/// # Errors
+/// As there.
+pub fn save_list_directory(
+    store: &Store,
+    (images, names): (&[&Image], &[Reference]),
+    make: MakeIndex<'_>,
+    dir: &Path,
+) -> Result<Digest> {
+    put(store, images, names, make, &mut Dir(dir))
+}
+
+fn put(
+    store: &Store,
+    images: &[&Image],
+    names: &[Reference],
+    make: MakeIndex<'_>,
+    sink: &mut dyn Sink,
+) -> Result<Digest> {
+    sink.directory("blobs")?;
+    sink.directory("blobs/sha256")?;
+    let mut done = HashSet::new();
+    let mut made = Vec::new();
+    for image in images {
+        made.push(oci_image(store, image, &mut done, sink)?);
+    }
+    let (media_type, bytes) = make(&made)?;
+    let digest = Digest::sha256_of(&bytes);
+    sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
+    let names: Vec<String> = names.iter().map(Reference::to_string).collect();
+    oci_end(&Descriptor::new(media_type, digest.clone(), bytes.len() as u64), &names, sink)?;
+    Ok(digest)
 }
 
 /// An index of manifests, each with what it is for, that says this about the whole: its media type and bytes.

@@ -123,6 +123,11 @@ impl Source {
         }
     }
 
+    /// Whether it is a directory.
+    pub(super) fn is_directory(&self) -> bool {
+        matches!(self.inner, Inner::Directory(_))
+    }
+
     /// A small member whole.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.read_at_most(name, SMALL_BLOB_MAX)

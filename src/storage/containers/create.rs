@@ -109,7 +109,7 @@ impl Containers {
         let names = Place::make(&self.data.join(NAMES))?;
         self.take_name(&names, name, dir.id())?;
         failpoint::reach("create.name");
-        let placed = containers.rename(&aside(dir.id()), containers, dir.id().as_str());
+        let placed = containers.rename(aside(dir.id()), containers, dir.id().as_str());
         if placed.is_err() {
             // Whoever is stopped by this link finds out that it leads nowhere; it need not come to that.
             let _ = names.remove_file(name.as_str());

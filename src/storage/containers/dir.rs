@@ -7,6 +7,7 @@ mod events;
 mod exec;
 mod health;
 mod keep;
+mod mounted;
 mod records;
 mod status;
 

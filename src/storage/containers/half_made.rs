@@ -60,8 +60,8 @@ impl Containers {
             return Ok(true);
         }
         // It may have got its place since we found it here: then it is not what somebody left.
-        if containers.look(&aside(id))?.is_some() {
-            let _ = trash::discard(&self.data, &containers, &aside(id));
+        if containers.look(aside(id))?.is_some() {
+            let _ = trash::discard(&self.data, &containers, aside(id));
         }
         Ok(false)
     }

@@ -4,11 +4,23 @@ use crate::fork::{Doing, Failure, Link, Step};
 use crate::sys::fd;
 use caps::{CapSet, Capability, CapsHashSet};
 use fuser::{Config, Filesystem, Session, SessionACL};
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::Mode;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the servers that this process starts outlive it.
+static OUTLIVES: AtomicBool = AtomicBool::new(false);
+
+/// Has the servers that this process starts from now on live as long as their mounts, and not only as long as it does.
+pub fn outlive() {
+    OUTLIVES.store(true, Ordering::Relaxed);
+}
 
 /// Lets go of all descriptors but those `kept`, of the mount namespace and of all capabilities but these.
 ///
@@ -29,6 +41,14 @@ pub(super) fn become_small(kept: &[BorrowedFd<'_>], capabilities: &[Capability])
     blocked.thread_block().doing("block", "signals")?;
     prctl::set_no_new_privs().doing("give up", "new privileges")?;
     prctl::set_dumpable(false).doing("become", "non-dumpable")?;
+    if OUTLIVES.load(Ordering::Relaxed) {
+        // The caller's streams are not for it, nor are the signals of its terminal.
+        let null =
+            open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
+        let let_go = dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).and_then(|()| dup2_stderr(&null));
+        let_go.doing("let go of", "streams")?;
+        return setsid().map(drop).doing("leave", "session");
+    }
     // The process that mounted it no longer needs it then.
     prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")
 }

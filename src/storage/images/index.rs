@@ -19,6 +19,9 @@ impl Images {
     /// Derives `oci/index.json` from the records of our own store. Images of which blobs are missing, as of layers that
     /// were made in place, are left out: other programs could not read them.
     pub(super) fn write_index(&self) -> Result<()> {
+        if self.postponed.index() {
+            return Ok(());
+        }
         let _lock = self.records_lock()?;
         let mut manifests = Vec::new();
         let mut named: HashSet<Digest> = HashSet::new();

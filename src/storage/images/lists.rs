@@ -6,9 +6,9 @@
 //! has it keeps `prune` and `rmi` from taking it. The directory is made with the first list.
 
 use super::found::{Found, Instance, List};
-use super::known_digests;
+use super::listing::{in_use_first, known_digests};
 use super::records::{ListRecord, ManifestRef, Part, RefRecord, Target};
-use super::{IMAGES, Images, LISTS, Listed, REFS, in_use_first, key};
+use super::{IMAGES, Images, LISTS, Listed, REFS, key};
 use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
 use crate::image::{Digest, Image, ImageConfig, Index, Platform, Reference};
@@ -195,6 +195,10 @@ impl Images {
     /// # Errors
     /// When the records cannot be read.
     pub fn lists(&self) -> Result<Vec<(List, Listed)>> {
+        let records = self.list_records()?;
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
         for (found, _) in self.ref_records()? {
             if let Target::List { list } = found.target {
@@ -202,7 +206,7 @@ impl Images {
             }
         }
         let mut all = Vec::new();
-        for (record, read_only) in self.list_records()? {
+        for (record, read_only) in records {
             let mut names = names.remove(&record.id).unwrap_or_default();
             names.sort();
             let id = record.id.clone();
@@ -352,6 +356,7 @@ fn listed(record: ListRecord, index: Index, names: Vec<Reference>, read_only: bo
         shared: 0,
         read_only,
         is_list: true,
+        has_children: false,
         lists: Vec::new(),
     };
     (list, listed)

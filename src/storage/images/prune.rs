@@ -19,6 +19,15 @@ impl Images {
         all: bool,
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Vec<Digest>> {
+        self.together(Some(lock), || self.prune_each(lock, all, wanted))
+    }
+
+    fn prune_each(
+        &self,
+        lock: &ExclusiveLock,
+        all: bool,
+        wanted: impl Fn(&Listed) -> bool,
+    ) -> Result<Vec<Digest>> {
         let mut gone = Vec::new();
         let specs = self.specs()?;
         specs.unreadable.iter().for_each(Unreadable::warn);
@@ -39,12 +48,18 @@ impl Images {
         if !lists_known {
             damage::warn();
         }
-        for listed in self.list()?.into_iter().filter(|_| lists_known) {
-            let candidate = !listed.read_only && listed.lists.is_empty() && (all || listed.names.is_empty());
-            if candidate && !has_user(&listed.image.id) && wanted(&listed) {
-                self.remove(lock, &listed.image.id)?;
-                gone.push(listed.image.id);
-                crate::failpoint::reach("prune.image");
+        // What an image was made of comes after it.
+        let mut more = lists_known;
+        while more {
+            more = false;
+            for listed in self.list()? {
+                let unwanted = listed.is_dangling() || all && listed.lists.is_empty();
+                if unwanted && !listed.read_only && !has_user(&listed.image.id) && wanted(&listed) {
+                    self.remove(lock, &listed.image.id)?;
+                    gone.push(listed.image.id);
+                    crate::failpoint::reach("prune.image");
+                    more = !all;
+                }
             }
         }
         self.discard_orphans(lock)?;

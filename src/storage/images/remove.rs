@@ -47,7 +47,7 @@ impl Images {
     /// # Errors
     /// [`Kind::Conflict`] when containers were made from it, or one may have been whose plan cannot be read, or
     /// when it lies in an additional store.
-    pub fn remove(&self, _lock: &ExclusiveLock, id: &Digest) -> Result<Removed> {
+    pub fn remove(&self, lock: &ExclusiveLock, id: &Digest) -> Result<Removed> {
         let images = self.own(IMAGES)?;
         let Some(gone) = images.read::<ImageRecord>(id.hex())? else {
             return Err(Error::new(
@@ -71,7 +71,7 @@ impl Images {
             return Err(unreadable.refusal(&format!("image {}", id.short())));
         }
         // First, as nothing is removed if it is unknown.
-        let for_builds = self.build_cache.kept()?;
+        self.build_cache.kept()?;
         let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
         for (found, read_only) in self.ref_records()? {
             if found.target.id() == id && !read_only {
@@ -84,9 +84,29 @@ impl Images {
         crate::failpoint::reach("rmi.record");
         self.derive_index();
         crate::failpoint::reach("rmi.index");
+        if !self.postponed.contents_of(&gone) {
+            removed.layers = self.discard_contents(lock, &[gone])?;
+        }
+        crate::failpoint::reach("rmi.layers");
+        Ok(self.told(id, removed))
+    }
+
+    /// Removes the blobs and layers of images that are gone, where nothing else needs them; gives the layers.
+    ///
+    /// # Errors
+    /// When a record cannot be read or the file system refuses.
+    pub(super) fn discard_contents(
+        &self,
+        _lock: &ExclusiveLock,
+        gone: &[ImageRecord],
+    ) -> Result<Vec<ChainId>> {
+        let for_builds = self.build_cache.kept()?;
         let mut blobs: HashSet<Digest> = HashSet::new();
-        self.blobs_of(&gone, &mut blobs);
-        let layers: HashSet<ChainId> = self.layers_of(id).into_iter().collect();
+        let mut layers: HashSet<ChainId> = HashSet::new();
+        for image in gone {
+            self.blobs_of(image, &mut blobs);
+            layers.extend(self.layers_of(&image.id));
+        }
         let mut kept: HashSet<Digest> = for_builds.blobs;
         let mut all_known = !self.has_lost_records()?;
         for (other, read_only) in self.image_records()? {
@@ -103,13 +123,9 @@ impl Images {
         } else {
             damage::warn();
         }
-        if let Some(used) = used {
-            let (_alone, age) = lock::orphan_age(&self.roots.data)?;
-            let may_go = |layer: &ChainId, there| layers.contains(layer) || there >= age;
-            removed.layers = self.layers.discard_unused(&used, may_go)?;
-        }
-        crate::failpoint::reach("rmi.layers");
-        Ok(self.told(id, removed))
+        let Some(used) = used else { return Ok(Vec::new()) };
+        let (_alone, age) = lock::orphan_age(&self.roots.data)?;
+        self.layers.discard_unused(&used, |layer: &ChainId, there| layers.contains(layer) || there >= age)
     }
 
     /// Logs the events of a removed image or list.

@@ -9,10 +9,9 @@
 
 use super::{Places, attach, directory, overlay};
 use crate::fork::{Doing, Failure};
+use crate::storage::mount_table;
 use crate::sys::mount;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +38,8 @@ const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 pub(super) fn assemble(places: &Places) -> Result<(), Failure> {
     let root = mount::new_mount(c"tmpfs", &[(c"mode", c"755")], 0).doing("make tmpfs for", &places.merged)?;
     attach(root, &places.merged)?;
-    let mounts = mount_points().doing("read", "/proc/self/mountinfo")?;
+    let mut mounts = mount_table::points().doing("read", "/proc/self/mountinfo")?;
+    mounts.retain(|point| point != Path::new("/"));
     let mut number = 0;
     fill(Path::new("/"), places, &mounts, 0, &mut number)?;
     for (name, mode) in FRESH {
@@ -116,50 +116,4 @@ fn accounts(etc: &Path) -> Result<(), Failure> {
         fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).doing("write", &path)?;
     }
     Ok(())
-}
-
-/// Every mount point of this mount namespace but `/`.
-fn mount_points() -> std::io::Result<Vec<PathBuf>> {
-    fs::read("/proc/self/mountinfo").map(|content| points_of(&content))
-}
-
-/// Field 5 of each line (proc_pid_mountinfo(5)).
-fn points_of(mountinfo: &[u8]) -> Vec<PathBuf> {
-    mountinfo
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
-        .map(|field| PathBuf::from(OsString::from_vec(unescape(field))))
-        .filter(|path| path != Path::new("/"))
-        .collect()
-}
-
-/// Blanks, line breaks and backslashes are three octal digits behind a backslash.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let octal = |digits: &[u8]| {
-        let digit = |byte: &u8| (b'0'..=b'7').contains(byte).then(|| u32::from(byte - b'0'));
-        let number = digits.iter().try_fold(0, |sum, byte| Some(sum * 8 + digit(byte)?))?;
-        u8::try_from(number).ok()
-    };
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = after.get(..3).filter(|_| *first == b'\\').and_then(octal);
-        plain.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &after[3..] } else { after };
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::ffi::OsStrExt;
-
-    #[test]
-    fn mount_points_are_bytes() {
-        let text = b"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / /a\\040b\\134040 rw - tmpfs t rw\n3 1 0:3 / /caf\xe9 rw - x y rw\n";
-        let found = points_of(text);
-        let bytes: Vec<&[u8]> = found.iter().map(|path| path.as_os_str().as_bytes()).collect();
-        assert_eq!(bytes, [&b"/a b\\040"[..], b"/caf\xe9"]);
-    }
 }

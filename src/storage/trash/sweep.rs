@@ -8,7 +8,10 @@ use crate::storage::place::{Place, TMP, TRASH};
 use crate::storage::record::failed;
 use crate::storage::store::Store;
 use crate::storage::tree::{names, remove_tree};
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// How long an unfinished download is kept for the next pull.
@@ -62,14 +65,16 @@ pub fn collect_leftovers(store: &Store) -> Result<usize> {
     let mut count = store.containers().collect_half_made()?;
     count += store.containers().collect_stray_names()?;
     for name in names(tmp.as_fd()).map_err(|e| failed("read", tmp.path(), e.into()))? {
-        let Ok(name) = name.into_string() else { continue };
-        let keep = name.starts_with(PARTIAL) && !tmp.look(&name)?.is_some_and(|found| is_old(found.st_mtime));
-        if keep {
+        // Ours are text; what else stands here goes as well.
+        let (is_partial, name) =
+            (name.to_bytes().starts_with(PARTIAL.as_bytes()), Path::new(OsStr::from_bytes(name.to_bytes())));
+        if is_partial && !tmp.look(name)?.is_some_and(|found| is_old(found.st_mtime)) {
             continue;
         }
-        let Some(_left) = claim::left(&tmp, &name) else { continue };
-        if discard(store.data(), &tmp, &name).is_ok_and(|moved| moved) {
-            count += 1;
+        let Some(_left) = claim::left(&tmp, name) else { continue };
+        match discard(store.data(), &tmp, name) {
+            Ok(moved) => count += usize::from(moved),
+            Err(e) => log::debug!("{}", e.in_one_line()),
         }
     }
     Ok(count)

@@ -18,12 +18,21 @@ pub(super) struct Scenario {
     pub(super) statuses: &'static [&'static str],
     /// Whether a container that was made and not started may be left, also under a name of our choosing.
     pub(super) leaves_made: bool,
+    /// Whether one container takes the place of another, and either may have a provisional name in between.
+    pub(super) exchanges: bool,
 }
 
 type Words = &'static [&'static str];
 
-const NONE: Scenario =
-    Scenario { name: "", prepare: &[], acts: &[], again: &[], statuses: &[], leaves_made: false };
+const NONE: Scenario = Scenario {
+    name: "",
+    prepare: &[],
+    acts: &[],
+    again: &[],
+    statuses: &[],
+    leaves_made: false,
+    exchanges: false,
+};
 
 const LIST: Words = &["manifest", "create", "list:1", "keep:1"];
 const TAKEN_NAME: &[&str] = &["that name is already in use"];
@@ -96,6 +105,30 @@ pub(super) const ALL: &[Scenario] = &[
         leaves_made: true,
         ..NONE
     },
+    Scenario {
+        name: "auto-update",
+        prepare: &[
+            &["tag", "keep:1", "app:1"],
+            &[
+                "run",
+                "-d",
+                "--name=one",
+                "--network=none",
+                "-v=/a",
+                "--stop-timeout=0",
+                "--label=io.containers.autoupdate=local",
+                "app:1",
+                "sleep",
+                "1000",
+            ],
+            &["build", "-q", "--network=none", "-t=app:1", "@context"],
+        ],
+        acts: &[&["auto-update"]],
+        statuses: STARTED,
+        exchanges: true,
+        ..NONE
+    },
+    Scenario { name: "mount", prepare: &[MADE], acts: &[&["unshare", "sh", "-c", "@mount"]], ..NONE },
     Scenario { name: "start", prepare: &[MADE], acts: &[&["start", "one"]], statuses: STARTED, ..NONE },
     Scenario {
         name: "start-and-stop",

@@ -1,7 +1,9 @@
 //! A store to break, what is in it, and what must hold after it was broken.
 
 use super::scenarios::Scenario;
-use crate::common::{Known, Layer, State, TestEnv, busybox, entries, images, shared_registry};
+use crate::common::{
+    Known, Layer, State, TestEnv, busybox, coracle_binary, entries, images, shared_registry,
+};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -68,6 +70,8 @@ impl Template {
             "@context" => file("context"),
             "@secret" => file("secret"),
             "@tree-list" => file("list"),
+            // On the world's own store, by its variables.
+            "@mount" => format!("{0} image mount keep:1 && {0} mount one", coracle_binary().display()),
             other => other.to_owned(),
         }
     }
@@ -145,6 +149,7 @@ impl World<'_> {
         let mut command = self.call(words).into_command();
         let said = File::create(self.path("said")).unwrap();
         command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        command.env("CORACLE_ROOT", self.env.root()).env("CORACLE_RUNROOT", self.env.runroot());
         command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let begun = Instant::now();

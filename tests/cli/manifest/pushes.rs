@@ -221,3 +221,46 @@ fn docker_has_its_own_words_for_lists() {
     docker(&["create", &name, &own, &far]).ok();
     assert_eq!(docker(&["rm", &name]).ok().stdout, "");
 }
+
+/// A list in a file is the list: with all of its images, for others and back again.
+#[test]
+fn a_list_is_written_to_files_whole() {
+    let env = TestEnv::new();
+    with_two(&env, "manifest/files");
+    env.coracle(["manifest", "create", "list:1", "own:1", "far:1"]).ok();
+    let wanted = entries(&shown(&env, "list:1"));
+    let pushes: [&[&str]; 2] = [&["push", "-q", "--all"], &["manifest", "push", "-q"]];
+    for (at, push) in pushes.into_iter().enumerate() {
+        for (form, place) in [("oci", "dir"), ("oci-archive", "file.tar")] {
+            let place = format!("{place}{at}");
+            env.coracle(push)
+                .args(["--digestfile=digest", "list:1", &format!("{form}:{place}:q.io/a/b:1")])
+                .ok();
+            let digest = fs::read_to_string(env.path().join("digest")).unwrap();
+            if which("skopeo").is_none() {
+                skip("skopeo is not installed");
+                continue;
+            }
+            let source = format!("{form}:{place}:q.io/a/b:1");
+            let skopeo = |words: &[&str]| env.program("skopeo").args(words).ok();
+            let raw = skopeo(&["inspect", "--raw", &source]);
+            assert_eq!(format!("sha256:{}", sha256_hex(&raw.bytes)), digest);
+            assert_eq!(entries(&raw.json()), wanted, "{source}");
+            // All of it, byte for byte, in a registry.
+            let name = shared_registry().reference("manifest/files-copied", "1");
+            let to = format!("docker://{name}");
+            skopeo(&["copy", "-q", "--all", "--dest-tls-verify=false", &source, &to]);
+            let copied = skopeo(&["inspect", "--raw", "--tls-verify=false", &to]);
+            assert_eq!(format!("sha256:{}", sha256_hex(&copied.bytes)), digest);
+            let other = TestEnv::new();
+            other.coracle(["pull", "-q", "--platform=linux/s390x", &name]).ok();
+        }
+    }
+    // What is there is not mixed with it, and what has no lists is told.
+    env.coracle(["push", "-q", "--all", "list:1", "oci:dir0"]).fails(125).says("not empty");
+    for place in ["dir:single", "docker-archive:single.tar"] {
+        env.coracle(["push", "-q", "--all", "list:1", place]).fails(125).says("single images only");
+        env.coracle(["manifest", "push", "-q", "list:1", place]).fails(125).says("single images only");
+        assert!(!env.path().join("single").exists() && !env.path().join("single.tar").exists());
+    }
+}

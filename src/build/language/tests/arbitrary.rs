@@ -1,6 +1,7 @@
 //! Whatever is in a file, reading it ends without a panic.
 
 use super::*;
+use crate::image::broken::edits;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -137,63 +138,10 @@ fn corpus() -> Vec<Vec<u8>> {
     files
 }
 
-/// A change of a file.
-#[derive(Debug, Clone)]
-enum Edit {
-    /// Cuts bytes out.
-    Cut(prop::sample::Index, usize),
-    /// Puts something in.
-    Insert(prop::sample::Index, Vec<u8>),
-    /// Puts something of itself in at another place.
-    Repeat(prop::sample::Index, prop::sample::Index, usize),
-    /// Changes one byte.
-    Flip(prop::sample::Index, u8),
-}
-
-impl Edit {
-    fn apply(&self, file: &mut Vec<u8>) {
-        let place = |index: &prop::sample::Index, file: &[u8]| index.index(file.len() + 1);
-        match self {
-            Edit::Cut(at, length) => {
-                let at = place(at, file);
-                file.drain(at..(at + length).min(file.len()));
-            }
-            Edit::Insert(at, bytes) => {
-                let at = place(at, file);
-                file.splice(at..at, bytes.iter().copied());
-            }
-            Edit::Repeat(from, to, length) => {
-                let (from, to) = (place(from, file), place(to, file));
-                let bytes = file[from..(from + length).min(file.len())].to_vec();
-                file.splice(to..to, bytes);
-            }
-            Edit::Flip(at, mask) => {
-                let at = place(at, file);
-                if let Some(byte) = file.get_mut(at) {
-                    *byte ^= mask;
-                }
-            }
-        }
-    }
-}
-
-fn edits() -> impl Strategy<Value = Vec<Edit>> {
-    let at = || any::<prop::sample::Index>();
-    let part = prop::sample::select(&PARTS[..]).prop_map(|part| part.as_bytes().to_vec());
-    let inserted = prop_oneof![part, prop::collection::vec(any::<u8>(), 0..8)];
-    let edit = prop_oneof![
-        (at(), 0_usize..40).prop_map(|(at, length)| Edit::Cut(at, length)),
-        (at(), inserted).prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
-        (at(), at(), 0_usize..200).prop_map(|(from, to, length)| Edit::Repeat(from, to, length)),
-        (at(), any::<u8>()).prop_map(|(at, mask)| Edit::Flip(at, mask)),
-    ];
-    prop::collection::vec(edit, 1..8)
-}
-
 proptest! {
     /// `make fuzz` does this for long.
     #[test]
-    fn files_of_the_corpus_with_changes(which in any::<prop::sample::Index>(), edits in edits()) {
+    fn files_of_the_corpus_with_changes(which in any::<prop::sample::Index>(), edits in edits(&PARTS)) {
         let files = corpus();
         let mut file = which.get(&files).clone();
         edits.iter().for_each(|edit| edit.apply(&mut file));

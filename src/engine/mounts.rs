@@ -1,0 +1,131 @@
+//! Mounting the roots of containers, and images, for their user to look at.
+
+use super::containers;
+use crate::error::{Error, Kind, Result};
+use crate::failpoint;
+use crate::fork;
+use crate::image::Image;
+use crate::runtime::mounting;
+use crate::storage::containers::{ContainerDir, Summary};
+use crate::storage::events::{Action, Event};
+use crate::storage::images::Listed;
+use crate::storage::mounted::{Mounts, Sort};
+use crate::storage::{Store, fuse, rootfs};
+use crate::userns;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+/// Refuses a command that mounts, where its mounts would be seen by nobody: outside the user namespace of the
+/// containers.
+///
+/// # Errors
+/// `Usage` there; `command` is the command in words.
+pub fn check_namespace(command: &str) -> Result<()> {
+    if userns::inside() {
+        return Ok(());
+    }
+    let program = "coracle";
+    Err(Error::new(
+        Kind::Usage,
+        format!("cannot run command \"{program} {command}\" in rootless mode, must execute `{program} unshare` first"),
+    )
+    .hint(format!(
+        "Mounts are seen only by what runs beside them: coracle unshare sh -c 'ls \"$(coracle {command} NAME)\"'"
+    )))
+}
+
+/// Mounts the root of a container in this mount namespace; gives where. One that runs is seen live.
+///
+/// # Errors
+/// When its layers are missing or a mount is refused.
+pub fn mount_container(store: &Store, container: &ContainerDir) -> Result<PathBuf> {
+    let plan = container.spec()?;
+    let work = |_: &fork::Reporter<()>| mounting::mount(store, container, &plan);
+    let point = fork::leaf("mount", &[container.fd().as_raw_fd()], work, |()| {})?;
+    container.emit(Action::Mount);
+    Ok(point)
+}
+
+/// Mounts an image, read-only, in this mount namespace; gives where.
+///
+/// # Errors
+/// When a layer is missing or the mount is refused.
+pub fn mount_image(store: &Store, image: &Image) -> Result<PathBuf> {
+    store.verify_id_map()?;
+    let lowers = image.layers.iter().map(|layer| store.layers().path(layer)).collect::<Result<Vec<_>>>()?;
+    let id = image.id.hex();
+    let work = |_: &fork::Reporter<()>| {
+        let mounts = Mounts::of(store.data());
+        let point = mounts.make(Sort::Image, id)?;
+        failpoint::reach("mount.point");
+        fuse::outlive();
+        match mounts.depth(Sort::Image, id)? {
+            0 => rootfs::show(&lowers, &mounts.aside(id)?, &point, store.overlay())?,
+            _ => mounts.repeat(&point)?,
+        }
+        Ok(point)
+    };
+    let point = fork::leaf("mount", &[], work, |()| {})?;
+    store.events().emit(Event::image_named(Action::Mount, image.id.as_str(), ""));
+    Ok(point)
+}
+
+/// Takes back one mount of a container's root in this mount namespace, or with `all` every one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn unmount_container(store: &Store, container: &ContainerDir, all: bool) -> Result<bool> {
+    let was = Mounts::of(store.data()).take_back(Sort::Container, container.id().as_str(), all)?;
+    if was {
+        container.emit(Action::Unmount);
+    }
+    Ok(was)
+}
+
+/// As [`unmount_container`], of an image.
+///
+/// # Errors
+/// As there.
+pub fn unmount_image(store: &Store, image: &Image, all: bool) -> Result<bool> {
+    let was = Mounts::of(store.data()).take_back(Sort::Image, image.id.hex(), all)?;
+    if was {
+        store.events().emit(Event::image_named(Action::Unmount, image.id.as_str(), ""));
+    }
+    Ok(was)
+}
+
+/// The containers whose roots are mounted in this mount namespace, newest first, and where.
+///
+/// # Errors
+/// When the containers or the mounts cannot be listed.
+pub fn mounted_containers(store: &Store) -> Result<Vec<(Summary, PathBuf)>> {
+    let mounts = Mounts::of(store.data());
+    let ids = mounts.ids(Sort::Container)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = |found: Summary| {
+        let id = found.id.as_str();
+        let point = ids.iter().any(|mounted| mounted == id).then(|| mounts.point(Sort::Container, id))?;
+        Some((found, point))
+    };
+    Ok(containers::list(store)?.into_iter().filter_map(shown).collect())
+}
+
+/// The images that are mounted in this mount namespace, newest first, and where.
+///
+/// # Errors
+/// When the images or the mounts cannot be listed.
+pub fn mounted_images(store: &Store) -> Result<Vec<(Listed, PathBuf)>> {
+    let mounts = Mounts::of(store.data());
+    let ids = mounts.ids(Sort::Image)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = |found: Listed| {
+        let id = found.image.id.hex();
+        let point = ids.iter().any(|mounted| mounted == id).then(|| mounts.point(Sort::Image, id))?;
+        Some((found, point))
+    };
+    Ok(store.images().list()?.into_iter().filter_map(shown).collect())
+}
