@@ -16,9 +16,10 @@ mod netlink;
 mod publish;
 mod reach;
 pub mod slirp;
+pub mod subnets;
 
 pub use listen::{Listener, listen};
-pub use mode::parse_network;
+pub use mode::{AddressOptions, merge_networks, parse_network};
 pub use names::{dns_plan, parse_add_host};
 pub use reach::Reach;
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};

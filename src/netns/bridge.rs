@@ -105,6 +105,11 @@ impl Membership {
         &self.place.attached
     }
 
+    /// Whether what is nowhere else is reached by it.
+    pub fn leads_out(&self) -> bool {
+        self.network.leads_out()
+    }
+
     /// Connects the container; by a network that `is_way_out` it reaches everything that is nowhere else.
     ///
     /// # Errors
@@ -293,6 +298,7 @@ fn start(
         namespace,
         program: tools.slirp.clone(),
         leave: tools.leave.clone(),
+        runtime: tools.runtime.clone(),
     };
     // By way of a process that ends at once: the keeper is nobody's child, and outlives its starter.
     let between = fork::spawn(0, |link| {

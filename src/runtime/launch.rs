@@ -129,5 +129,21 @@ fn explain(failure: Failure, plan: &ContainerSpec, slirp: Option<&std::path::Pat
     {
         return slirp::explain(program, &failure);
     }
+    if failure.step() == Step::GetAddress {
+        return explain_address(&failure);
+    }
     explain_exec(failure)
+}
+
+/// Why a network has no place for the container.
+fn explain_address(failure: &Failure) -> Error {
+    let network = &failure.object;
+    let hint = match failure.errno() {
+        Errno::EADDRINUSE => format!("See who has it: coracle network inspect {network}. Without --ip a free address is chosen."),
+        Errno::ENOSPC => format!(
+            "See who is on it: coracle network inspect {network}; a network with more addresses: coracle network create --subnet 10.200.0.0/16 NAME"
+        ),
+        _ => format!("See its subnets: coracle network inspect {network}"),
+    };
+    Error::new(Kind::Network, failure.detail.clone()).hint(hint)
 }

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The form of a network's record.
 pub const NETWORK_VERSION: u32 = 1;
+/// The name of the network that every account has.
+pub const BUILT_IN: &str = "podman";
 /// Longest name of an interface, in bytes (netdevice(7)).
 pub const INTERFACE_MAX: usize = 15;
 /// Bytes of the longest packet, if nothing else is said: nothing here is a wire.
@@ -76,10 +78,25 @@ impl UserNetwork {
         given.and_then(|mtu| mtu.parse().ok()).unwrap_or(MTU)
     }
 
+    /// Whether containers reach by it what is nowhere else (`-o no_default_route`).
+    pub fn leads_out(&self) -> bool {
+        !self.internal && self.options.get("no_default_route").is_none_or(|value| !is_true(value))
+    }
+
+    /// Whether its containers reach only the outside, and not each other (`-o isolate`).
+    pub fn is_isolated(&self) -> bool {
+        self.options.get("isolate").is_some_and(|value| is_true(value))
+    }
+
     /// Whether it has addresses of IPv6.
     pub fn has_ipv6(&self) -> bool {
         self.subnets.iter().any(|subnet| subnet.gateway.is_ipv6())
     }
+}
+
+/// The words of options for yes.
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// A network that a container wants to be on, and what it wants there.

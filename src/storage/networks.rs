@@ -1,7 +1,11 @@
 //! Networks that users have made.
 //!
 //! `networks/<name>/network.json` describes a network; who is on it is said by the containers alone. A network is created
-//! in `tmp/` and renamed, so it exists completely or not at all.
+//! in `tmp/` and renamed, so it exists completely or not at all. The built-in one has no record: every store has it.
+
+mod users;
+
+pub use users::{Member, Users};
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events};
@@ -13,8 +17,15 @@ use super::trash;
 use crate::container::Name;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
-use crate::spec::bridge::{NETWORK_VERSION, UserNetwork};
+use crate::image::Digest;
+use crate::spec::bridge::{BUILT_IN, NETWORK_VERSION, Subnet, UserNetwork};
+use chrono::Utc;
+use ipnet::{IpNet, Ipv4Net};
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 /// Where networks are, below the data root.
@@ -33,8 +44,41 @@ impl Networks {
         Networks { roots }
     }
 
+    /// The network that every account has, with podman's range and id. Names of containers are not answered there.
+    pub fn built_in() -> UserNetwork {
+        let [gateway, network] = [1, 0].map(|last| Ipv4Addr::new(10, 88, 0, last));
+        UserNetwork {
+            version: NETWORK_VERSION,
+            name: BUILT_IN.to_owned(),
+            id: Digest::sha256_of(BUILT_IN.as_bytes()).hex().to_owned(),
+            created: Utc::now(),
+            subnets: vec![Subnet {
+                subnet: IpNet::V4(Ipv4Net::new_assert(network, 16)),
+                gateway: gateway.into(),
+                range: None,
+            }],
+            ipv6: false,
+            internal: false,
+            dns: false,
+            dns_servers: Vec::new(),
+            interface: "podman0".to_owned(),
+            routes: Vec::new(),
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// Made with the first network.
     fn place(&self) -> Result<Place> {
-        Place::open(&self.roots.data.join(NETWORKS))
+        Place::make(&self.roots.data.join(NETWORKS))
+    }
+
+    /// The names of those that have a record, or should.
+    fn names(&self) -> Result<Vec<String>> {
+        match Place::find(&self.roots.data.join(NETWORKS))? {
+            Some(place) => place.names(),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// An id that no network has: 64 hexadecimal digits.
@@ -45,12 +89,29 @@ impl Networks {
         Ok(Containers::new_id()?.as_str().to_owned())
     }
 
+    /// Keeps others from making networks: ranges are chosen among those that nobody has.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn choose_alone(&self) -> Result<Choosing> {
+        let place = self.place()?;
+        let path = self.roots.data.join(NETWORKS);
+        let opened = place.as_fd().try_clone_to_owned().map_err(|e| failed("lock", &path, e))?;
+        match Flock::lock(opened, FlockArg::LockExclusive) {
+            Ok(lock) => Ok(Choosing { _lock: lock }),
+            Err((_, e)) => Err(failed("lock", &path, e.into())),
+        }
+    }
+
     /// Makes a network.
     ///
     /// # Errors
     /// [`Kind::Conflict`] when the name is taken.
     pub fn create(&self, network: &UserNetwork) -> Result<()> {
         let name: Name = network.name.parse()?;
+        if name.as_str() == BUILT_IN {
+            return Err(phrases::network_exists(BUILT_IN));
+        }
         let mut made = Scratch::below(&self.roots.data)?;
         made.home().replace(RECORD, network, Durability::Synced)?;
         failpoint::reach("network.filled");
@@ -69,23 +130,18 @@ impl Networks {
         Ok(())
     }
 
-    /// Writes a network's record anew.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn replace(&self, network: &UserNetwork) -> Result<()> {
-        let dir = self.roots.data.join(NETWORKS).join(&network.name);
-        Place::open(&dir)?.replace(RECORD, network, Durability::Synced)
-    }
-
     /// The network of this name.
     ///
     /// # Errors
     /// When its record is damaged, or of a newer form.
     pub fn get(&self, name: &str) -> Result<Option<UserNetwork>> {
+        if name == BUILT_IN {
+            return Ok(Some(Networks::built_in()));
+        }
         let Ok(name) = name.parse::<Name>() else { return Ok(None) };
-        let dir = self.roots.data.join(NETWORKS).join(name.as_str());
-        let Some(dir) = Place::find(&dir)? else { return Ok(None) };
+        let networks = Place::find(&self.roots.data.join(NETWORKS))?;
+        let dir = networks.map(|networks| networks.below(name.as_str())).transpose()?.flatten();
+        let Some(dir) = dir else { return Ok(None) };
         let found: Option<UserNetwork> = dir.read(RECORD)?;
         match found {
             Some(network) if network.version > NETWORK_VERSION => Err(Error::new(
@@ -119,13 +175,13 @@ impl Networks {
         }
     }
 
-    /// All networks, by name. Of one whose record cannot be read a warning tells.
+    /// All networks, the built-in one too, by name. Of one whose record cannot be read a warning tells.
     ///
     /// # Errors
     /// When the directory cannot be read.
     pub fn list(&self) -> Result<Vec<UserNetwork>> {
-        let mut all = Vec::new();
-        for name in self.place()?.names()? {
+        let mut all = vec![Networks::built_in()];
+        for name in self.names()?.into_iter().filter(|name| name != BUILT_IN) {
             match self.get(&name) {
                 // One that is removed meanwhile is not listed.
                 Ok(found) => all.extend(found),
@@ -147,11 +203,31 @@ impl Networks {
     /// # Errors
     /// [`Kind::NotFound`] when there is none.
     pub fn remove(&self, name: &Name, id: &str) -> Result<()> {
-        if !trash::discard(&self.roots.data, &self.place()?, name.as_str())? {
+        let place = Place::find(&self.roots.data.join(NETWORKS))?;
+        let gone = place.map(|place| trash::discard(&self.roots.data, &place, name.as_str())).transpose()?;
+        if gone != Some(true) {
             return Err(phrases::no_network(name.as_str()));
         }
         failpoint::reach("network.discarded");
         Events::new(&self.roots.data).emit(Event::network(Action::Remove, name.as_str(), id));
         Ok(())
+    }
+}
+
+/// Proof that nobody else makes networks; released on drop.
+#[derive(Debug)]
+pub struct Choosing {
+    _lock: Flock<OwnedFd>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_network_has_podmans_id() {
+        let network = Networks::built_in();
+        assert!(network.id.starts_with("2f259bab93aa") && network.id.len() == 64);
+        assert_eq!(network.subnets[0].subnet.to_string(), "10.88.0.0/16");
     }
 }

@@ -23,6 +23,7 @@ use crate::fork::{Doing, Failure, Link};
 use crate::spec::bridge::UserNetwork;
 use crate::sys::fd::close_all_but;
 use crate::sys::random;
+use crate::userns;
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::mount::{MntFlags, umount2};
@@ -61,6 +62,8 @@ pub(super) struct Start<'a> {
     pub(super) program: Option<PathBuf>,
     /// Mounts of the starter's that would stay as long as the keeper does.
     pub(super) leave: Vec<PathBuf>,
+    /// The runtime directory.
+    pub(super) runtime: PathBuf,
 }
 
 /// What it says to its starter.
@@ -87,6 +90,7 @@ pub(super) fn main(start: Start<'_>, link: Link) -> i32 {
 
 struct Keeper {
     network: UserNetwork,
+    _enlisted: Option<userns::Membership>,
     epoll: Epoll,
     dir: OwnedFd,
     entrance: OwnedFd,
@@ -106,10 +110,13 @@ struct Keeper {
 
 impl Keeper {
     fn begin(start: Start<'_>, link: &Link) -> Result<Keeper, Failure> {
-        let Start { network, dir, entrance, namespace, program, leave } = start;
+        let Start { network, dir, entrance, namespace, program, leave, runtime } = start;
         let existed = namespace.is_some();
         let kept: Vec<BorrowedFd<'_>> = namespace.into_iter().chain([link.as_fd(), dir, entrance]).collect();
         settle(&kept, &leave)?;
+        // The network's namespace belongs to the shared user namespace: as long as there is the one, who comes has to
+        // find the other.
+        let enlisted = userns::enlist(&runtime)?;
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().doing("copy", "a descriptor");
         let (dir, entrance) = (copy(dir)?, copy(entrance)?);
         let mut namespace = Namespace::make(network, namespace)?;
@@ -125,6 +132,7 @@ impl Keeper {
         }
         let mut keeper = Keeper {
             network: network.clone(),
+            _enlisted: enlisted,
             epoll,
             dir,
             entrance,
@@ -315,7 +323,7 @@ fn said(up: &Result<(), Failure>) -> Told {
 /// Leaves what is the starter's.
 fn settle(kept: &[BorrowedFd<'_>], leave: &[PathBuf]) -> Result<(), Failure> {
     close_all_but(kept).doing("close", "inherited descriptors")?;
-    nix::sys::prctl::set_dumpable(false).doing("forbid", "tracing")?;
+    // It may be traced from the shared user namespace and above, where others join through it: containers are below.
     let null =
         open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
     unistd::dup2_stdin(&null).doing("redirect", "standard input")?;

@@ -96,7 +96,7 @@ fn connect(
     let port = network.index(&place.port).doing("find", place.port.as_str())?;
     network.join(port, place.bridge).doing("connect", name)?;
     network.guard(port).doing("guard", name)?;
-    if of.options.get("isolate").is_some_and(|value| value == "true") {
+    if of.is_isolated() {
         network.isolate(port).doing("isolate", name)?;
     }
     network.pin(port, &attached.mac).doing("guard", name)?;
@@ -110,7 +110,7 @@ fn connect(
         inside.add_address(index, has.address, has.prefix).doing("give an address to", name)?;
     }
     inside.up(index).doing("bring up", name)?;
-    if *is_way_out && !attached.internal {
+    if *is_way_out {
         for has in &attached.addresses {
             route(inside, None, has.gateway, index, None)?;
         }

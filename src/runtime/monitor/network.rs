@@ -161,7 +161,7 @@ pub(super) fn begin(
             }))
         }
         (NetworkMode::Bridge(_), _) => {
-            let outward = memberships.iter().position(|member| !member.attached().internal);
+            let outward = memberships.iter().position(Membership::leads_out);
             for (at, member) in memberships.iter().enumerate() {
                 member.plug(netns.as_fd(), Some(at) == outward)?;
             }
