@@ -21,8 +21,8 @@ pub mod subnets;
 pub use listen::{Listener, listen};
 pub use mode::{AddressOptions, merge_networks, parse_network};
 pub use names::{dns_plan, parse_add_host};
-pub use reach::Reach;
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
+pub use reach::Reach;
 
 use crate::sys::read::text_of;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -17,6 +17,7 @@ pub mod devices;
 pub mod health;
 pub mod limits;
 pub mod log;
+pub mod mac;
 pub mod mounts;
 pub mod namespaces;
 pub mod network;

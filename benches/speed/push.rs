@@ -38,7 +38,7 @@ pub(crate) fn pulled(bench: &Bench) -> Row {
     let podman = Podman::below(&bench.env, "podman-push");
     podman.call(["pull", "-q", "--tls-verify=false", &name]).ok();
     let (mut ours, mut peer, mut floor) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         let (to, other) = (Registry::start(), Registry::start());
         ours.push(settled(bench, || push(&bench.env, &bench.env.root(), &name, &to.reference("x", "1"))));
         peer.push(settled(bench, || {

@@ -180,8 +180,11 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
             }
             Some("MODE") if !modes(arg.get_id().as_str()).is_empty() => {
                 let words = modes(arg.get_id().as_str());
-                let shared: fn() -> Vec<CompletionCandidate> = if arg.get_id() == "network" { networks } else { Vec::new };
-                arg.add(ArgValueCandidates::new(move || with_containers(words).into_iter().chain(shared()).collect()))
+                let shared: fn() -> Vec<CompletionCandidate> =
+                    if arg.get_id() == "network" { networks } else { Vec::new };
+                arg.add(ArgValueCandidates::new(move || {
+                    with_containers(words).into_iter().chain(shared()).collect()
+                }))
             }
             Some("NETWORK") => arg.add(ArgValueCandidates::new(networks)),
             Some("VOLUME") => arg.add(ArgValueCandidates::new(|| directory("volumes"))),

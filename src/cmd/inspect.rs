@@ -3,9 +3,8 @@
 use crate::engine::containers;
 use crate::error::{Error, FAILED, Kind, Result, phrases};
 use crate::host::Env;
-use crate::spec::bridge::BUILT_IN;
-use crate::storage::{Store, networks};
 use crate::storage::volumes::Users;
+use crate::storage::{Store, networks};
 use crate::text::Document;
 use crate::ui::{Shape, report};
 use crate::view::{self, Dialect};
@@ -135,8 +134,7 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
 }
 
 fn network(store: &Store, name: &str, dialect: Dialect) -> Result<Document> {
-    let meant = if view::network::name(BUILT_IN, dialect) == name { BUILT_IN } else { name };
-    let found = store.networks().find(meant)?;
+    let found = store.networks().find(view::network::meant(name, dialect))?;
     let users = networks::Users::read(store.containers())?;
     Ok(view::network::document(&found, &users.members(store.containers(), &found.name), dialect))
 }

@@ -3,9 +3,6 @@
 use super::verbs::verbs;
 use crate::error::Result;
 use crate::host::Env;
-use crate::spec::bridge::BUILT_IN;
-use crate::view::Dialect;
-use crate::view::network::DOCKERS_BUILT_IN;
 use std::process::ExitCode;
 
 pub mod create;
@@ -46,9 +43,4 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         Verb::Prune(args) => prune::run(&args, env),
         Verb::Rm(args) => rm::run(&args, env),
     }
-}
-
-/// What the user means by a network's name: docker's users call the built-in one otherwise.
-fn meant(name: &str) -> &str {
-    if name == DOCKERS_BUILT_IN && super::dialect() == Dialect::Docker { BUILT_IN } else { name }
 }

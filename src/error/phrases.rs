@@ -108,7 +108,7 @@ phrases! {
     /// The network that every account has stays.
     built_in_network_stays(name: &str) Usage,
         "default network {name} cannot be removed",
-        "{name} is a pre-defined network and cannot be removed";
+        "bridge is a pre-defined network and cannot be removed";
     /// An address range is in use.
     subnet_used(subnet: &str) Usage,
         "subnet {subnet} is already used on the host or by another config",

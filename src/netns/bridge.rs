@@ -10,6 +10,7 @@
 //! knows whether there is a namespace all the same, and waits for those who hold it to start the next one.
 
 mod dns;
+mod entrance;
 mod keeper;
 mod members;
 mod message;
@@ -22,38 +23,27 @@ pub use members::{Refusal, Wish};
 
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::spec::bridge::{Attached, UserNetwork};
+use entrance::{ENTRANCE, LOCK, MEMBERS, address, dial, directory, lock};
 use keeper::{Begun, Start};
 use message::{Ask, Place, Told};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, openat};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
-};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, bind, listen, socket};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The domain of containers' names.
 pub use dns::DOMAIN;
 
-/// The keeper's socket, in the network's directory.
-const ENTRANCE: &str = "keeper";
-/// The lock of who starts a keeper, and of a keeper that ends.
-const LOCK: &str = "lock";
-/// The lock that members share.
-const MEMBERS: &str = "members";
 /// How long who has no namespace waits for those who have it to start a keeper.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time between two looks at that.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often a keeper is started for those who were left by one.
 const TRIES: u32 = 5;
-/// Digits of a network's id that its directory is called by.
-const DIGITS: usize = 32;
-
 /// What a monitor brings along.
 #[derive(Debug, Clone)]
 pub struct Tools {
@@ -151,9 +141,11 @@ impl Membership {
         }
         let mut wish = self.wish.clone();
         let has = &self.place.attached;
-        (wish.ip, wish.ip6, wish.mac) = (has.ip().map(|(ip, _)| ip), has.ip6().map(|(ip, _)| ip), Some(has.mac));
-        let again = directory(&self.tools.runtime, &self.network)
-            .and_then(|dir| enter(dir.as_fd(), &self.network, &wish, &self.tools, Some(self.namespace.as_fd())));
+        (wish.ip, wish.ip6, wish.mac) =
+            (has.ip().map(|(ip, _)| ip), has.ip6().map(|(ip, _)| ip), Some(has.mac));
+        let again = directory(&self.tools.runtime, &self.network).and_then(|dir| {
+            enter(dir.as_fd(), &self.network, &wish, &self.tools, Some(self.namespace.as_fd()))
+        });
         match again {
             Ok(Entered { link, place, .. }) => {
                 // The port is the one that it has.
@@ -164,13 +156,6 @@ impl Membership {
             Err(_) => self.lost += 1,
         }
     }
-}
-
-/// Locks a file of the network's directory.
-fn lock(dir: BorrowedFd<'_>, name: &str, how: FlockArg) -> nix::Result<Flock<File>> {
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)?;
-    Flock::lock(file, how).map_err(|(_, errno)| errno)
 }
 
 /// What a member gets of the keeper.
@@ -250,31 +235,6 @@ fn refused(network: &UserNetwork, refusal: &Refusal) -> Failure {
     Failure::other(Step::GetAddress, &network.name, why).as_if(errno).in_stage("network")
 }
 
-/// The network's directory, made if it is not there.
-fn directory(runtime: &Path, network: &UserNetwork) -> Result<OwnedFd, Failure> {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut dir = open(runtime, flags, Mode::empty()).doing("open", runtime)?;
-    for name in ["networks", network.id.get(..DIGITS).unwrap_or(&network.id)] {
-        match mkdirat(&dir, name, Mode::S_IRWXU) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(e) => return Err(Failure::new("make", name, e)),
-        }
-        dir = openat(&dir, name, flags, Mode::empty()).doing("open", name)?;
-    }
-    Ok(dir)
-}
-
-/// The address of the keeper's socket. A socket's path is short, so it goes by the descriptor.
-fn address(dir: BorrowedFd<'_>) -> nix::Result<UnixAddr> {
-    UnixAddr::new(format!("/proc/self/fd/{}/{ENTRANCE}", dir.as_raw_fd()).as_str())
-}
-
-fn dial(dir: BorrowedFd<'_>) -> nix::Result<Link> {
-    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
-    connect(fd.as_raw_fd(), &address(dir)?)?;
-    Ok(Link::from_fd(fd))
-}
-
 /// Starts a keeper; its socket listens when this returns. The lock is held.
 fn start(
     network: &UserNetwork,
@@ -301,11 +261,9 @@ fn start(
         runtime: tools.runtime.clone(),
     };
     // By way of a process that ends at once: the keeper is nobody's child, and outlives its starter.
-    let between = fork::spawn(0, |link| {
-        match fork::spawn(0, |_| keeper::main(start, link)) {
-            Ok(_) => 0,
-            Err(_) => 1,
-        }
+    let between = fork::spawn(0, |link| match fork::spawn(0, |_| keeper::main(start, link)) {
+        Ok(_) => 0,
+        Err(_) => 1,
     })
     .doing(Step::Start, what)?;
     let heard = between.link.recv::<Begun>().doing("hear from", what)?;

@@ -22,8 +22,8 @@ mod token;
 mod udp;
 
 use super::Listener;
-use crate::fork::{Child, Doing, Failure, Link};
 use super::reach::Reach;
+use crate::fork::{Child, Doing, Failure, Link};
 use crate::spec::network::Protocol;
 use door::{Door, HostSocket};
 use inside::Inside;
@@ -72,13 +72,7 @@ pub enum Report {
 /// Serves published ports until the link closes; returns the exit code. The body of a forked leaf.
 ///
 /// `userns` must own `netns`, and this process must be allowed to enter both.
-pub fn serve(
-    listeners: Vec<Listener>,
-    reach: &Reach,
-    userns: OwnedFd,
-    netns: OwnedFd,
-    link: Link,
-) -> i32 {
+pub fn serve(listeners: Vec<Listener>, reach: &Reach, userns: OwnedFd, netns: OwnedFd, link: Link) -> i32 {
     let ready = set_up(&listeners, reach, &userns, &netns, link.as_fd()).and_then(|inside| {
         let keeps_client = inside.keeps_client();
         drop((userns, netns));

@@ -84,7 +84,9 @@ fn set(attachment: &mut Attachment, option: &str) -> Result<(), String> {
         "interface_name" => {
             let is_name = interface(name, value, "").is_ok() && !matches!(value, "." | ".." | "lo");
             if !is_name {
-                return Err(format!("interface_name {value:?} is not a name of an interface: 1 to 15 characters"));
+                return Err(format!(
+                    "interface_name {value:?} is not a name of an interface: 1 to 15 characters"
+                ));
             }
             attachment.interface = Some(value.to_owned());
         }
@@ -111,8 +113,12 @@ pub struct AddressOptions {
 ///
 /// # Errors
 /// `Usage` for what does not go together.
-pub fn merge_networks(mut modes: Vec<NetworkMode>, mut options: AddressOptions) -> Result<(NetworkMode, Option<MacAddress>)> {
-    let invalid = |message: String, hint: &str| Err(Error::new(Kind::Usage, message + ": invalid argument").hint(hint));
+pub fn merge_networks(
+    mut modes: Vec<NetworkMode>,
+    mut options: AddressOptions,
+) -> Result<(NetworkMode, Option<MacAddress>)> {
+    let invalid =
+        |message: String, hint: &str| Err(Error::new(Kind::Usage, message + ": invalid argument").hint(hint));
     let first = if modes.is_empty() { NetworkMode::default() } else { modes.remove(0) };
     let NetworkMode::Bridge(mut all) = first else {
         if !modes.is_empty() {
@@ -331,7 +337,9 @@ mod tests {
             assert_eq!(bridge(text)[0].network, "podman");
         }
         assert_eq!(bridge("front,back").len(), 2);
-        let all = bridge("back:ip=10.89.0.9,ip6=fd01::9,mac=02:00:00:00:00:01,alias=db,alias=sql,interface_name=db0");
+        let all = bridge(
+            "back:ip=10.89.0.9,ip6=fd01::9,mac=02:00:00:00:00:01,alias=db,alias=sql,interface_name=db0",
+        );
         let [one] = all.as_slice() else { panic!("one network") };
         assert_eq!((one.ip, one.ip6.is_some()), (Some(Ipv4Addr::new(10, 89, 0, 9)), true));
         assert_eq!((one.aliases.len(), one.interface.as_deref()), (2, Some("db0")));
@@ -359,11 +367,23 @@ mod tests {
         let (mode, _) = merge(&["front"], ip()).unwrap();
         assert!(matches!(mode, NetworkMode::Bridge(all) if all[0].ip.is_some()));
         for (texts, options, want) in [
-            (&["host", "front"][..], none(), "cannot set multiple networks without bridge network mode, selected mode host: invalid argument"),
-            (&["front", "host"], none(), "can only set extra network names, selected mode host conflicts with bridge: invalid argument"),
+            (
+                &["host", "front"][..],
+                none(),
+                "cannot set multiple networks without bridge network mode, selected mode host: invalid argument",
+            ),
+            (
+                &["front", "host"],
+                none(),
+                "can only set extra network names, selected mode host conflicts with bridge: invalid argument",
+            ),
             (&["front", "back"], ip(), "--ip can only be set for a single network: invalid argument"),
             (&["host"], ip(), "--ip can only be set when the network mode is bridge: invalid argument"),
-            (&["slirp4netns"], ip(), "--ip can only be set when the network mode is bridge: invalid argument"),
+            (
+                &["slirp4netns"],
+                ip(),
+                "--ip can only be set when the network mode is bridge: invalid argument",
+            ),
         ] {
             assert_eq!(refused(texts, options), want);
         }

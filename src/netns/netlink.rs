@@ -92,7 +92,10 @@ impl Netlink {
             LinkAttribute::LinkInfo(vec![
                 LinkInfo::Kind(InfoKind::Bridge),
                 // Ports forward at once: there are no loops here to be found first.
-                LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::ForwardDelay(0), InfoBridge::StpState(0.into())])),
+                LinkInfo::Data(InfoData::Bridge(vec![
+                    InfoBridge::ForwardDelay(0),
+                    InfoBridge::StpState(0.into()),
+                ])),
             ]),
         ];
         self.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)?;

@@ -182,13 +182,7 @@ fn execute(
 }
 
 /// The command line (slirp4netns(1)).
-fn arguments(
-    options: &SlirpOptions,
-    configure: Configure,
-    netns: i32,
-    ready: i32,
-    exit: i32,
-) -> Vec<String> {
+fn arguments(options: &SlirpOptions, configure: Configure, netns: i32, ready: i32, exit: i32) -> Vec<String> {
     let mut words = vec![NAME.to_owned()];
     if configure == Configure::All {
         words.push("--configure".to_owned());

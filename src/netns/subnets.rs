@@ -135,7 +135,9 @@ mod tests {
 
     #[test]
     fn the_gateway_is_the_first_host() {
-        for (range, first) in [("10.1.0.0/24", "10.1.0.1"), ("10.1.0.4/31", "10.1.0.4"), ("fd01::/64", "fd01::1")] {
+        for (range, first) in
+            [("10.1.0.0/24", "10.1.0.1"), ("10.1.0.4/31", "10.1.0.4"), ("fd01::/64", "fd01::1")]
+        {
             assert_eq!(first_host(&range.parse().unwrap()).to_string(), first);
         }
     }

@@ -101,7 +101,10 @@ pub fn launch(
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
-        monitor::main(link, Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras })
+        monitor::main(
+            link,
+            Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras },
+        )
     })
     .doing(Step::Start, "the container's monitor")?;
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
@@ -139,7 +142,9 @@ fn explain(failure: Failure, plan: &ContainerSpec, slirp: Option<&std::path::Pat
 fn explain_address(failure: &Failure) -> Error {
     let network = &failure.object;
     let hint = match failure.errno() {
-        Errno::EADDRINUSE => format!("See who has it: coracle network inspect {network}. Without --ip a free address is chosen."),
+        Errno::EADDRINUSE => format!(
+            "See who has it: coracle network inspect {network}. Without --ip a free address is chosen."
+        ),
         Errno::ENOSPC => format!(
             "See who is on it: coracle network inspect {network}; a network with more addresses: coracle network create --subnet 10.200.0.0/16 NAME"
         ),

@@ -1,6 +1,6 @@
 //! Networks that users make, and a container's place on them.
 
-use super::network::MacAddress;
+use super::mac::MacAddress;
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

@@ -168,10 +168,11 @@ impl Networks {
         match (found.pop(), found.len()) {
             (Some(network), 0) => Ok(network),
             (None, _) => Err(phrases::no_network(text).hint("List the networks: coracle network ls")),
-            (Some(_), others) => {
-                Err(Error::new(Kind::Usage, format!("{} networks have an id that begins with {text:?}", others + 1))
-                    .hint("Give more of the id; list them with: coracle network ls --no-trunc"))
-            }
+            (Some(_), others) => Err(Error::new(
+                Kind::Usage,
+                format!("{} networks have an id that begins with {text:?}", others + 1),
+            )
+            .hint("Give more of the id; list them with: coracle network ls --no-trunc")),
         }
     }
 

@@ -39,6 +39,11 @@ pub fn name(network: &str, dialect: Dialect) -> &str {
     if network == BUILT_IN && dialect == Dialect::Docker { DOCKERS_BUILT_IN } else { network }
 }
 
+/// What the user means by a network's name: docker's users call the built-in one otherwise.
+pub fn meant(name: &str, dialect: Dialect) -> &str {
+    if name == DOCKERS_BUILT_IN && dialect == Dialect::Docker { BUILT_IN } else { name }
+}
+
 /// What `network inspect` shows.
 pub fn document(network: &UserNetwork, members: &[Member], dialect: Dialect) -> Document {
     match dialect {
@@ -181,9 +186,7 @@ fn podman(network: &UserNetwork) -> Value {
 
 fn podmans_member(member: &Member) -> Value {
     let attached = &member.attached;
-    let address = |has: &AttachedAddress| {
-        json!({ "ipnet": format!("{}/{}", has.address, has.prefix), "gateway": has.gateway })
-    };
+    let address = |has: &AttachedAddress| json!({ "ipnet": format!("{}/{}", has.address, has.prefix), "gateway": has.gateway });
     let subnets: Value = attached.addresses.iter().map(address).collect();
     let mut interfaces = Map::new();
     interfaces.insert(attached.interface.clone(), json!({ "subnets": subnets, "mac_address": attached.mac }));
@@ -267,12 +270,17 @@ mod tests {
     #[test]
     fn docker_calls_the_built_in_network_bridge() {
         let shown = document(&Networks::built_in(), &[], Dialect::Docker);
-        assert_eq!((&shown.json()["Name"], &shown.json()["IPAM"]["Config"][0]["Gateway"]), (&json!("bridge"), &json!("10.88.0.1")));
+        assert_eq!(
+            (&shown.json()["Name"], &shown.json()["IPAM"]["Config"][0]["Gateway"]),
+            (&json!("bridge"), &json!("10.88.0.1"))
+        );
     }
 
     #[test]
     fn a_part_of_a_range_is_shown_in_the_short_form() {
-        let of = |first: &str, last: &str| range(first.parse().unwrap(), last.parse().unwrap(), &"10.1.0.0/16".parse().unwrap());
+        let of = |first: &str, last: &str| {
+            range(first.parse().unwrap(), last.parse().unwrap(), &"10.1.0.0/16".parse().unwrap())
+        };
         assert_eq!(of("10.1.2.0", "10.1.2.255"), "10.1.2.0/24");
         assert_eq!(of("10.1.2.1", "10.1.2.9"), "10.1.2.1-10.1.2.9");
     }

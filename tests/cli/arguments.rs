@@ -410,8 +410,7 @@ fn options_of_podman_and_docker_have_their_effect() {
     let options = shown(&["--network=none", "--mount", &words], &["grep", " /data ", "/proc/mounts"]);
     assert!(options.contains("ro,") && options.contains("noexec"), "{options}");
     // The last of several single values counts.
-    let last =
-        ["--network", "none", "--hostname", "a", "--hostname=b", "--pid=host", "--pid="];
+    let last = ["--network", "none", "--hostname", "a", "--hostname=b", "--pid=host", "--pid="];
     assert_eq!(shown(&last, &["sh", "-c", "hostname; echo $$; ls /sys/class/net"]), "b\n1\nlo");
 }
 

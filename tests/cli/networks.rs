@@ -45,26 +45,19 @@ fn greet(env: &TestEnv, name: &str, options: &[&str]) {
 #[track_caller]
 fn is_greeted(env: &TestEnv, name: &str, host: &str, wanted: &str) {
     let script = format!("nc -w 5 {host} 7 </dev/null");
-    let mut seen = String::new();
-    eventually(&format!("{name} is greeted by {host}: {seen}"), || {
-        seen = inside(env, name, &script).stdout;
-        seen == format!("hello from {wanted}\n")
+    eventually(&format!("{name} is greeted by {host}"), || {
+        inside(env, name, &script).stdout == format!("hello from {wanted}\n")
     });
 }
 
-/// The processes of the test's networks: keepers, and their slirp4netns.
-fn processes(env: &TestEnv) -> Vec<(Pid, String)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let of_test = String::from_utf8_lossy(&environ).contains(&*env.path().to_string_lossy());
-        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if of_test {
-            found.push((Pid::from_raw(pid), String::from_utf8_lossy(&command).replace('\0', " ")));
-        }
-    }
-    found
+/// The slirp4netns that a keeper has started.
+fn slirp(keeper: Pid) -> Option<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
+    let mut pids = children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
+    pids.find(|pid| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"slirp4netns\0"))
+    })
+    .map(Pid::from_raw)
 }
 
 #[test]
@@ -114,7 +107,10 @@ fn a_container_on_two_networks_is_found_on_both_and_shown_with_both() {
     let id = field(&env, "web", "{{.Id}}");
     let interface = &shown["containers"][&id]["interfaces"]["outer"];
     assert_eq!(interface["subnets"][0]["ipnet"], "198.51.100.77/24");
-    assert_eq!(env.coracle(["ps", "-q", "--no-trunc", "--filter=name=web", "--format={{.Networks}}"]).ok().text(), "front,back");
+    assert_eq!(
+        env.coracle(["ps", "-q", "--no-trunc", "--filter=name=web", "--format={{.Networks}}"]).ok().text(),
+        "front,back"
+    );
 }
 
 #[test]
@@ -179,7 +175,8 @@ fn published_ports_show_their_clients() {
     network(&env, &["back"]);
     let httpd = ["httpd", "-f", "-vv", "-p", "80"];
     run_ok(&env, &["-d", "--name", "web", "--network", "back", "-p", "80"], &httpd);
-    let port: u16 = env.coracle(["port", "web", "80"]).ok().text().rsplit(':').next().unwrap().parse().unwrap();
+    let port: u16 =
+        env.coracle(["port", "web", "80"]).ok().text().rsplit(':').next().unwrap().parse().unwrap();
     let ask = |host: Ipv4Addr| {
         eventually("the web server answers", || {
             let Ok(mut stream) = TcpStream::connect((host, port)) else { return false };
@@ -208,21 +205,26 @@ fn whoever_is_killed_the_network_goes_on() {
     run_ok(&env, &["-d", "--name", "web", "--network", "back"], &SLEEP);
     is_greeted(&env, "web", "db", "db");
     let before = address(&env, "db", "back");
-    for (what, is_it) in [
-        ("slirp4netns", (|command: &str| command.contains("slirp4netns")) as fn(&str) -> bool),
-        ("keeper", |_| true),
-    ] {
-        let victim = match what {
-            "keeper" => keeper(&env),
-            _ => processes(&env).into_iter().find(|(_, command)| is_it(command)).map(|(pid, _)| pid),
-        };
-        let victim = victim.unwrap_or_else(|| panic!("no {what}: {:?}", processes(&env)));
-        kill(victim, Signal::SIGKILL).unwrap();
-        eventually("another one is there", || match what {
-            "keeper" => keeper(&env).is_some_and(|pid| pid != victim),
-            _ => processes(&env).iter().any(|(pid, command)| *pid != victim && is_it(command)),
+    let first = keeper(&env).unwrap();
+    let uplink = slirp(first).unwrap();
+    kill(uplink, Signal::SIGKILL).unwrap();
+    eventually("another slirp4netns is there", || slirp(first).is_some_and(|pid| pid != uplink));
+    is_greeted(&env, "web", "db", "db");
+    kill(first, Signal::SIGKILL).unwrap();
+    eventually("another keeper is there", || keeper(&env).is_some_and(|pid| pid != first));
+    is_greeted(&env, "web", "db", "db");
+    if let Some(host) = netns::host_address() {
+        let listener = TcpListener::bind((host, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = stream.write_all(b"hello from the host\n");
+            }
         });
-        is_greeted(&env, "web", "db", "db");
+        eventually("the outside is reached again", || {
+            inside(&env, "web", &format!("nc -w 5 {host} {port} </dev/null")).stdout
+                == "hello from the host\n"
+        });
     }
     assert_eq!(address(&env, "db", "back"), before);
     run_ok(&env, &["-d", "--name", "late", "--network", "back"], &SLEEP);
@@ -264,7 +266,7 @@ fn a_container_that_may_change_its_interface_cannot_speak_for_others() {
     let env = TestEnv::new();
     network(&env, &["back"]);
     greet(&env, "db", &["--network", "back"]);
-    run_ok(&env, &["-d", "--name", "thief", "--network", "back", "--cap-add", "NET_ADMIN"], &SLEEP);
+    run_ok(&env, &["-d", "--name", "thief", "--network", "back", "--cap-add", "NET_ADMIN,NET_RAW"], &SLEEP);
     is_greeted(&env, "thief", "db", "db");
     let spoof = "ip link set eth0 down && ip link set eth0 address 02:00:00:00:00:66 && ip link set eth0 up";
     let changed = inside(&env, "thief", spoof);
@@ -273,7 +275,7 @@ fn a_container_that_may_change_its_interface_cannot_speak_for_others() {
     assert_eq!(inside(&env, "thief", &format!("nc -w 3 {db} 7 </dev/null")).stdout, "");
     // Nor with the address of a neighbour.
     run_ok(&env, &["-d", "--name", "web", "--network", "back"], &SLEEP);
-    run_ok(&env, &["-d", "--name", "second", "--network", "back", "--cap-add", "NET_ADMIN"], &SLEEP);
+    run_ok(&env, &["-d", "--name", "second", "--network", "back", "--cap-add", "NET_ADMIN,NET_RAW"], &SLEEP);
     let steal = format!("ip addr add {db}/24 dev eth0; arping -c 1 -U -I eth0 {db}; true");
     assert_eq!(inside(&env, "second", &steal).code, 0);
     is_greeted(&env, "web", "db", "db");
@@ -286,7 +288,10 @@ fn ten_at_once_have_addresses_of_their_own() {
     let rootfs = env.busybox_rootfs();
     let start = |number: u32| {
         let name = format!("c{number}");
-        env.coracle(["run", "-d", "--network", "back", "--name", &name, "--rootfs"]).arg(&rootfs).args(SLEEP).start()
+        env.coracle(["run", "-d", "--network", "back", "--name", &name, "--rootfs"])
+            .arg(&rootfs)
+            .args(SLEEP)
+            .start()
     };
     let running: Vec<_> = (0..10).map(start).collect();
     for one in running {

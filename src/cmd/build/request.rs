@@ -21,9 +21,9 @@ use crate::image::{Digest, Platform, Reference};
 use crate::plan::Request;
 use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::mount::SourceArg;
-use crate::storage::archive::{Family, OutgoingForm};
 use crate::spec::NetworkMode;
 use crate::spec::bridge::BUILT_IN;
+use crate::storage::archive::{Family, OutgoingForm};
 use crate::text::boolean;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -387,7 +387,9 @@ fn cache(args: CacheArgs, discard: bool, caller: &Caller, docker: bool) -> Resul
 /// A build's containers come and go one by one, and share no network with others.
 fn of_build(mode: NetworkMode) -> Result<NetworkMode> {
     match mode {
-        NetworkMode::Bridge(all) if all.iter().all(|one| one.network == BUILT_IN) => Ok(NetworkMode::default()),
+        NetworkMode::Bridge(all) if all.iter().all(|one| one.network == BUILT_IN) => {
+            Ok(NetworkMode::default())
+        }
         NetworkMode::Bridge(all) => {
             let name = all.first().map(|one| one.network.as_str()).unwrap_or_default();
             Err(usage(format!("cannot use network {name:?}: a build cannot be on a named network"))

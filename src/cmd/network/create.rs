@@ -78,7 +78,9 @@ impl FromStr for RouteArg {
             let metric = next().map(|metric| metric.parse::<u32>().ok());
             match (metric, next()) {
                 (None, None) => Some(NetworkRoute { destination, gateway, metric: None }),
-                (Some(Some(metric)), None) => Some(NetworkRoute { destination, gateway, metric: Some(metric) }),
+                (Some(Some(metric)), None) => {
+                    Some(NetworkRoute { destination, gateway, metric: Some(metric) })
+                }
                 _ => None,
             }
         })();

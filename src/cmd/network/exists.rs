@@ -2,6 +2,7 @@
 
 use crate::error::{Kind, Result};
 use crate::host::Env;
+use crate::view::network;
 use std::process::ExitCode;
 
 /// Arguments of `network exists`.
@@ -18,7 +19,7 @@ pub struct Args {
 /// When its record cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    match store.networks().find(super::meant(&args.network)) {
+    match store.networks().find(network::meant(&args.network, crate::cmd::dialect())) {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(e) if e.kind() == Kind::NotFound => Ok(ExitCode::from(1)),
         Err(e) => Err(e),

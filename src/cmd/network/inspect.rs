@@ -42,7 +42,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             shown.push(network::mode_document(name, driver));
             continue;
         }
-        match store.networks().find(super::meant(text)) {
+        match store.networks().find(network::meant(text, dialect)) {
             Ok(found) => {
                 let members = users.members(store.containers(), &found.name);
                 shown.push(network::document(&found, &members, dialect));

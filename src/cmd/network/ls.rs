@@ -52,7 +52,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         .iter()
         .map(|found| {
             let name = network::name(&found.name, dialect).to_owned();
-            let row = if json { network::document(found, &[], dialect) } else { network::row(found, args.no_trunc, dialect) };
+            let row = if json {
+                network::document(found, &[], dialect)
+            } else {
+                network::row(found, args.no_trunc, dialect)
+            };
             (name, row)
         })
         .collect();

@@ -29,8 +29,12 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let filters = Filters::parse(&args.filter)?;
     let store = crate::cmd::store(env)?;
     let question = match ui::docker() {
-        true => "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue? [y/N] ",
-        false => "WARNING! This will remove all networks not used by at least one container.\nAre you sure you want to continue? [y/N] ",
+        true => {
+            "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue? [y/N] "
+        }
+        false => {
+            "WARNING! This will remove all networks not used by at least one container.\nAre you sure you want to continue? [y/N] "
+        }
     };
     if !args.force && !ui::confirm(question)? {
         return Ok(ExitCode::SUCCESS);

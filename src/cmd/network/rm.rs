@@ -5,6 +5,7 @@ use crate::engine::networks::{self, NetworkRemoval};
 use crate::error::{Kind, Result};
 use crate::host::Env;
 use crate::ui;
+use crate::view::network;
 use std::process::ExitCode;
 
 /// Exit code when a network does not exist (podman-network-rm(1)).
@@ -37,7 +38,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let request = NetworkRemoval { force: args.force, time: args.time };
     let mut code = 0;
     for text in &args.networks {
-        match networks::remove_named(&store, super::meant(text), request) {
+        match networks::remove_named(&store, network::meant(text, crate::cmd::dialect()), request) {
             Ok(_) => ui::out(&format!("{text}\n"))?,
             Err(error) if error.kind() == Kind::NotFound && args.force => {}
             Err(error) => {

@@ -68,7 +68,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         of_volumes,
         of_networks,
     };
-    let Pruned { containers, volumes, networks, images, build_cache, freed } = prune::everything(&store, request)?;
+    let Pruned { containers, volumes, networks, images, build_cache, freed } =
+        prune::everything(&store, request)?;
     let containers: Vec<String> = containers.iter().map(ToString::to_string).collect();
     let volumes: Vec<String> = volumes.iter().map(ToString::to_string).collect();
     let images: Vec<String> = images.iter().map(pruned::image).collect();

@@ -377,12 +377,10 @@ impl Filter {
                     source || mount.destination.as_os_str() == wanted.as_str()
                 })
             }),
-            Filter::Network(wanted) => {
-                plan.get().is_some_and(|plan| match &plan.network.mode {
-                    NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
-                    mode => mode.to_string() == *wanted,
-                })
-            }
+            Filter::Network(wanted) => plan.get().is_some_and(|plan| match &plan.network.mode {
+                NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
+                mode => mode.to_string() == *wanted,
+            }),
             Filter::Publish(wanted) => {
                 let published = |port: &PortPublish| has(wanted, port.host_port, port.protocol);
                 plan.get().is_some_and(|plan| plan.network.ports.iter().any(published))

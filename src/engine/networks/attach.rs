@@ -49,7 +49,10 @@ fn check(attachment: &Attachment, network: &UserNetwork) -> Result<()> {
         let ends = [subnet.subnet.network(), subnet.subnet.broadcast()];
         if address == subnet.gateway || ends[0] == address || address.is_ipv4() && ends[1] == address {
             return Err(wrong(
-                format!("requested static ip {address} is the gateway's or nobody's on network {}", network.name),
+                format!(
+                    "requested static ip {address} is the gateway's or nobody's on network {}",
+                    network.name
+                ),
                 "Choose another address of the subnet.",
             ));
         }

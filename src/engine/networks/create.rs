@@ -124,8 +124,10 @@ fn check(request: &NetworkRequest) -> Result<()> {
         }
     }
     if request.disable_dns && !request.dns.is_empty() {
-        return Err(wrong("cannot set NetworkDNSServers if DNS is not enabled for the network: invalid argument")
-            .hint("Leave out --disable-dns or --dns."));
+        return Err(wrong(
+            "cannot set NetworkDNSServers if DNS is not enabled for the network: invalid argument",
+        )
+        .hint("Leave out --disable-dns or --dns."));
     }
     options(request)
 }
@@ -151,7 +153,8 @@ fn options(request: &NetworkRequest) -> Result<()> {
 /// The network's ranges: those asked for, and one of each family that is to be there.
 fn ranges(request: &NetworkRequest, others: &[UserNetwork]) -> Result<Vec<Subnet>> {
     let too_many = |what: &str| {
-        wrong(format!("cannot set more {what} than subnets")).hint("Give one for each --subnet, in the same order.")
+        wrong(format!("cannot set more {what} than subnets"))
+            .hint("Give one for each --subnet, in the same order.")
     };
     match request.subnets.len() {
         0 if !request.gateways.is_empty() || !request.ranges.is_empty() => {
@@ -162,7 +165,8 @@ fn ranges(request: &NetworkRequest, others: &[UserNetwork]) -> Result<Vec<Subnet
         count if request.ranges.len() > count => return Err(too_many("ranges")),
         _ => {}
     }
-    let taken: Vec<IpNet> = others.iter().flat_map(|other| &other.subnets).map(|subnet| subnet.subnet).collect();
+    let taken: Vec<IpNet> =
+        others.iter().flat_map(|other| &other.subnets).map(|subnet| subnet.subnet).collect();
     let mut used: Vec<IpNet> = taken.iter().copied().chain(subnets::of_interfaces()).collect();
     let mut all = Vec::new();
     for (at, text) in request.subnets.iter().enumerate() {
@@ -176,7 +180,8 @@ fn ranges(request: &NetworkRequest, others: &[UserNetwork]) -> Result<Vec<Subnet
     }
     used.extend(subnets::of_routes());
     let full = || {
-        wrong("could not find free subnet from subnet pools").hint("Choose one with --subnet, or remove networks: coracle network prune")
+        wrong("could not find free subnet from subnet pools")
+            .hint("Choose one with --subnet, or remove networks: coracle network prune")
     };
     let has = |all: &[Subnet], four: bool| all.iter().any(|subnet| subnet.gateway.is_ipv4() == four);
     if !has(&all, true) && (all.is_empty() || request.ipv6) {
@@ -203,15 +208,21 @@ fn asked(text: &str, gateway: Option<IpAddr>, range: Option<&String>) -> Result<
     let subnet = cidr(text)?.trunc();
     let most = if matches!(subnet, IpNet::V4(_)) { 30 } else { 126 };
     if subnet.prefix_len() > most || subnet.prefix_len() == 0 {
-        return Err(wrong(format!("subnet {subnet} has no room for a gateway and a container, or is everything"))
-            .hint(format!("Give a range with a prefix of 1 to {most}, for example --subnet 10.92.0.0/24.")));
+        return Err(wrong(format!(
+            "subnet {subnet} has no room for a gateway and a container, or is everything"
+        ))
+        .hint(format!("Give a range with a prefix of 1 to {most}, for example --subnet 10.92.0.0/24.")));
     }
     let gateway = match gateway {
         Some(gateway) if !subnet.contains(&gateway) => {
-            return Err(wrong(format!("gateway {gateway} not in subnet {subnet}"))
-                .hint(format!("Choose one of its addresses, for example {}.", subnets::first_host(&subnet))));
+            return Err(wrong(format!("gateway {gateway} not in subnet {subnet}")).hint(format!(
+                "Choose one of its addresses, for example {}.",
+                subnets::first_host(&subnet)
+            )));
         }
-        Some(gateway) if gateway == subnet.network() || gateway.is_ipv4() && gateway == subnet.broadcast() => {
+        Some(gateway)
+            if gateway == subnet.network() || gateway.is_ipv4() && gateway == subnet.broadcast() =>
+        {
             return Err(wrong(format!("gateway {gateway} is not an address for hosts of subnet {subnet}"))
                 .hint(format!("Choose another one, for example {}.", subnets::first_host(&subnet))));
         }
@@ -224,8 +235,9 @@ fn asked(text: &str, gateway: Option<IpAddr>, range: Option<&String>) -> Result<
 
 /// `--ip-range`: a range in CIDR form, or `FIRST-LAST`.
 fn lease_range(text: &str, subnet: &IpNet) -> Result<(IpAddr, IpAddr)> {
-    let ends = |(first, last): (&str, &str)| Some((first.parse::<IpAddr>().ok()?, last.parse::<IpAddr>().ok()?));
-    let (first, last) = match text.split_once('-').map(|pair| ends(pair)) {
+    let ends =
+        |(first, last): (&str, &str)| Some((first.parse::<IpAddr>().ok()?, last.parse::<IpAddr>().ok()?));
+    let (first, last) = match text.split_once('-').map(ends) {
         Some(Some(ends)) => ends,
         Some(None) => {
             return Err(wrong(format!("invalid range {text:?}"))
@@ -260,8 +272,10 @@ fn cidr(text: &str) -> Result<IpNet> {
 fn check_routes(network: &UserNetwork) -> Result<()> {
     for NetworkRoute { destination, gateway, .. } in &network.routes {
         if !network.subnets.iter().any(|subnet| subnet.subnet.contains(gateway)) {
-            return Err(wrong(format!("route {destination}: gateway {gateway} is in none of the network's subnets"))
-                .hint("Name an address of the network, and choose its range with --subnet."));
+            return Err(wrong(format!(
+                "route {destination}: gateway {gateway} is in none of the network's subnets"
+            ))
+            .hint("Name an address of the network, and choose its range with --subnet."));
         }
         if destination.network().is_ipv4() != gateway.is_ipv4() {
             return Err(wrong(format!("route {destination}: gateway {gateway} is of the other family"))
@@ -299,10 +313,16 @@ mod tests {
     #[test]
     fn a_range_has_its_gateway_and_the_addresses_that_are_given() {
         let one = subnet("10.92.0.77/24", None, Some("10.92.0.128/25")).unwrap();
-        assert_eq!((one.subnet.to_string(), one.gateway.to_string()), ("10.92.0.0/24".into(), "10.92.0.1".into()));
+        assert_eq!(
+            (one.subnet.to_string(), one.gateway.to_string()),
+            ("10.92.0.0/24".into(), "10.92.0.1".into())
+        );
         assert_eq!(one.range.unwrap().0.to_string(), "10.92.0.128");
         let six = subnet("fd01::/64", Some("fd01::9"), Some("fd01::10-fd01::20")).unwrap();
-        assert_eq!((six.gateway.to_string(), six.range.unwrap().1.to_string()), ("fd01::9".into(), "fd01::20".into()));
+        assert_eq!(
+            (six.gateway.to_string(), six.range.unwrap().1.to_string()),
+            ("fd01::9".into(), "fd01::20".into())
+        );
     }
 
     #[test]
@@ -310,10 +330,30 @@ mod tests {
         for (text, gateway, range, want) in [
             ("10.92.0.0/33", None, None, "invalid CIDR address: 10.92.0.0/33"),
             ("10.92.0.0/24", Some("10.93.0.1"), None, "gateway 10.93.0.1 not in subnet 10.92.0.0/24"),
-            ("10.92.0.0/24", None, Some("10.93.0.0/25"), "lease range start ip 10.93.0.0 not in subnet 10.92.0.0/24"),
-            ("10.92.0.0/25", None, Some("10.92.0.0/24"), "lease range end ip 10.92.0.255 not in subnet 10.92.0.0/25"),
-            ("10.92.0.0/24", None, Some("10.92.0.9-10.92.0.2"), "invalid range \"10.92.0.9-10.92.0.2\": the first address is behind the last"),
-            ("10.92.0.0/31", None, None, "subnet 10.92.0.0/31 has no room for a gateway and a container, or is everything"),
+            (
+                "10.92.0.0/24",
+                None,
+                Some("10.93.0.0/25"),
+                "lease range start ip 10.93.0.0 not in subnet 10.92.0.0/24",
+            ),
+            (
+                "10.92.0.0/25",
+                None,
+                Some("10.92.0.0/24"),
+                "lease range end ip 10.92.0.255 not in subnet 10.92.0.0/25",
+            ),
+            (
+                "10.92.0.0/24",
+                None,
+                Some("10.92.0.9-10.92.0.2"),
+                "invalid range \"10.92.0.9-10.92.0.2\": the first address is behind the last",
+            ),
+            (
+                "10.92.0.0/31",
+                None,
+                None,
+                "subnet 10.92.0.0/31 has no room for a gateway and a container, or is everything",
+            ),
         ] {
             assert_eq!(subnet(text, gateway, range).unwrap_err().message(), want);
         }

@@ -29,7 +29,11 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
     let (name, id) = match store.networks().find(text) {
         Ok(network) => (network.name, network.id),
         // One whose record cannot be read can still be removed, by its name.
-        Err(e) if e.kind() != Kind::NotFound && text.parse::<Name>().is_ok() && store.networks().get(text).is_err() => {
+        Err(e)
+            if e.kind() != Kind::NotFound
+                && text.parse::<Name>().is_ok()
+                && store.networks().get(text).is_err() =>
+        {
             (text.to_owned(), String::new())
         }
         Err(e) => return Err(e),

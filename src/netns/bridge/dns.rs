@@ -7,6 +7,7 @@
 //! answer in time is followed by the next. Everything is bounded: questions under way, streams, and their time.
 
 mod answer;
+mod asker;
 mod servers;
 mod stream;
 #[cfg(test)]
@@ -18,10 +19,11 @@ pub use answer::DOMAIN;
 use super::members::Members;
 use super::token::Token;
 use answer::{Outcome, Way};
+use asker::Asker;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use servers::Servers;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use stream::Stream;
@@ -50,15 +52,6 @@ impl Door {
             Door::Tcp(socket) => socket.as_fd(),
         }
     }
-}
-
-/// Who is to have an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
-    /// Who has sent a datagram to this door.
-    Datagram(usize, SocketAddr),
-    /// The stream of this number.
-    Stream(u64),
 }
 
 #[derive(Debug)]

@@ -14,6 +14,7 @@
 //! It has one thread and one epoll, and forks only helpers and slirp4netns.
 
 use super::dns::Resolver;
+use super::entrance;
 use super::members::Members;
 use super::message::{Ask, Place, Told};
 use super::namespace::Namespace;
@@ -193,16 +194,16 @@ impl Keeper {
 
     /// Whether nobody is here and nobody can be about to come. The lock goes with the process.
     fn may_end(&mut self, now: Instant) -> bool {
-        if !self.empty.is_some_and(|since| now.saturating_duration_since(since) >= GRACE) {
+        if self.empty.is_none_or(|since| now.saturating_duration_since(since) < GRACE) {
             return false;
         }
-        let lock = super::lock(self.dir.as_fd(), super::LOCK, FlockArg::LockExclusiveNonblock);
+        let lock = entrance::lock(self.dir.as_fd(), entrance::LOCK, FlockArg::LockExclusiveNonblock);
         // Who has come under the lock before is waiting at the entrance.
         let Some(lock) = lock.ok().filter(|_| !waits(&self.entrance)) else {
             self.empty = Some(now);
             return false;
         };
-        let _ = unistd::unlinkat(&self.dir, super::ENTRANCE, unistd::UnlinkatFlags::NoRemoveDir);
+        let _ = unistd::unlinkat(&self.dir, entrance::ENTRANCE, unistd::UnlinkatFlags::NoRemoveDir);
         // Held to the end of the process.
         std::mem::forget(lock);
         true

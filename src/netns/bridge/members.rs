@@ -108,8 +108,7 @@ impl Members {
                 Some(address) => self.own(subnet, address, &wish.container)?,
                 None if addresses.iter().any(|has| has.address.is_ipv4() == four) => continue,
                 None => {
-                    let address =
-                        self.free(subnet, last[at]).ok_or(Refusal::Full(subnet.subnet))?;
+                    let address = self.free(subnet, last[at]).ok_or(Refusal::Full(subnet.subnet))?;
                     last[at] = Some(address);
                     address
                 }
@@ -225,7 +224,9 @@ impl Members {
         let behind = (start.max(first)..=end).take(usize::try_from(most).unwrap_or(usize::MAX));
         let before = (first..=end).take(usize::try_from(most).unwrap_or(usize::MAX));
         behind.chain(before).map(|bits| address(bits, four)).find(|address| {
-            *address != subnet.gateway && is_for_hosts(&subnet.subnet, *address) && !self.taken.contains_key(address)
+            *address != subnet.gateway
+                && is_for_hosts(&subnet.subnet, *address)
+                && !self.taken.contains_key(address)
         })
     }
 }

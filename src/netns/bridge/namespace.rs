@@ -33,7 +33,10 @@ pub(super) struct Namespace {
 #[derive(Debug, Serialize, Deserialize)]
 enum Made {
     /// The bridge's number; the descriptors come along. `streams` of the sockets, the last ones, are for streams.
-    Done { bridge: Index, streams: usize },
+    Done {
+        bridge: Index,
+        streams: usize,
+    },
     Failed(Failure),
 }
 
@@ -42,7 +45,10 @@ impl Namespace {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub(super) fn make(network: &UserNetwork, existing: Option<BorrowedFd<'_>>) -> Result<Namespace, Failure> {
+    pub(super) fn make(
+        network: &UserNetwork,
+        existing: Option<BorrowedFd<'_>>,
+    ) -> Result<Namespace, Failure> {
         let child = fork::spawn(0, |link| {
             let made = inside(network, existing, &link);
             let sent = match &made {

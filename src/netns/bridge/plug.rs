@@ -48,7 +48,11 @@ pub(super) fn plug(
 ///
 /// # Errors
 /// What the kernel refuses; an interface that is gone is no failure.
-pub(super) fn unplug(name: &str, namespace: BorrowedFd<'_>, container: BorrowedFd<'_>) -> Result<(), Failure> {
+pub(super) fn unplug(
+    name: &str,
+    namespace: BorrowedFd<'_>,
+    container: BorrowedFd<'_>,
+) -> Result<(), Failure> {
     in_helper(namespace, container, |_, inside, _| match inside.index(name) {
         Ok(index) => inside.remove(index).doing("take away", name),
         Err(Errno::ENODEV) => Ok(()),

@@ -39,7 +39,11 @@ impl Uplink {
     ///
     /// # Errors
     /// A failed system call.
-    pub(super) fn start(network: &UserNetwork, program: PathBuf, namespace: &Namespace) -> Result<Uplink, Failure> {
+    pub(super) fn start(
+        network: &UserNetwork,
+        program: PathBuf,
+        namespace: &Namespace,
+    ) -> Result<Uplink, Failure> {
         let options = SlirpOptions {
             mtu: network.mtu().clamp(68, 65521),
             cidr: range(network),
@@ -93,7 +97,11 @@ impl Uplink {
     ///
     /// # Errors
     /// Those of a start.
-    pub(super) fn again(self, network: &UserNetwork, namespace: &Namespace) -> Result<Option<Uplink>, Failure> {
+    pub(super) fn again(
+        self,
+        network: &UserNetwork,
+        namespace: &Namespace,
+    ) -> Result<Option<Uplink>, Failure> {
         let young = if self.started.elapsed() < GROWN { self.young + 1 } else { 0 };
         if young > TRIES {
             return Ok(None);

@@ -64,12 +64,7 @@ impl Inside {
         let keep_client = reach.keep_client && route_marked(reach.gateway6.is_some());
         drop_capabilities(keep_client).map_err(|e| Failure::other("drop", "capabilities", e.to_string()))?;
         nix::sys::prctl::set_no_new_privs().doing("set", "no_new_privs")?;
-        Ok(Inside {
-            address: reach.address,
-            gateway: reach.gateway,
-            gateway6: reach.gateway6,
-            keep_client,
-        })
+        Ok(Inside { address: reach.address, gateway: reach.gateway, gateway6: reach.gateway6, keep_client })
     }
 
     /// Whether services see the client's address.

@@ -3,6 +3,7 @@
 use super::context::MonitorContext;
 use super::{finish, network, owners, setup};
 use crate::fork::{self, Child, Doing, Failure};
+use crate::netns::bridge::Membership;
 use crate::runtime::door::Ground;
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{FromInit, Stdio, ToInit};
@@ -11,7 +12,6 @@ use crate::runtime::namespaces::{NamespaceOwner, NamespaceOwners};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::{birth, cgroup, report};
-use crate::netns::bridge::Membership;
 use crate::spec::{Attached, ContainerSpec, Resources};
 use crate::storage::containers::{ContainerDir, EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::{fuse, record};
@@ -114,7 +114,8 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
         None => Ok(ToInit::Go { own_cgroup: own.is_some(), managed: false }),
     };
     let let_go = go.and_then(|go| let_go(context, &child, (listeners, memberships), joined.owners, &go));
-    let record = record_run(context, &child, (ports, networks), restarts).map_err(|failure| abandon(failure, None))?;
+    let record =
+        record_run(context, &child, (ports, networks), restarts).map_err(|failure| abandon(failure, None))?;
     failpoint::reach("start.recorded");
     let begun = let_go.and_then(|(mounts, network)| {
         let network = proceed(&child, network, &mut streams)?;

@@ -6,7 +6,9 @@
 
 use crate::netns::bridge::members::Members;
 use simple_dns::rdata::RData;
-use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
+use simple_dns::{
+    CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The domain of containers' names, as podman has it.
@@ -65,7 +67,9 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
         None => (RCODE::NameError, Vec::new()),
     };
     let room = match way {
-        Way::Udp => packet.opt().map_or(UDP_MIN, |opt| usize::from(opt.udp_packet_size).clamp(UDP_MIN, UDP_MAX)),
+        Way::Udp => {
+            packet.opt().map_or(UDP_MIN, |opt| usize::from(opt.udp_packet_size).clamp(UDP_MIN, UDP_MAX))
+        }
         Way::Tcp => usize::from(u16::MAX),
     };
     match reply(&packet, question, code, found, room, turn) {

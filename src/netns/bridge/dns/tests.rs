@@ -1,8 +1,9 @@
 //! Questions and answers, honest and hostile.
 
+use super::DOMAIN;
 use super::answer::{Outcome, Way, answer};
+use super::asker::Asker;
 use super::upstream::Question;
-use super::{Asker, DOMAIN};
 use crate::netns::bridge::members::{Members, Wish};
 use crate::spec::bridge::{Subnet, UserNetwork};
 use proptest::prelude::*;
@@ -72,7 +73,8 @@ fn said(name: &str, kind: TYPE, turn: usize) -> Option<(RCODE, Vec<String>)> {
 
 #[test]
 fn names_of_containers_are_answered_with_and_without_the_domain() {
-    let found = |all: &[&str]| Some((RCODE::NoError, all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()));
+    let found =
+        |all: &[&str]| Some((RCODE::NoError, all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()));
     assert_eq!(said("web", TYPE::A, 0), found(&["10.89.0.2"]));
     assert_eq!(said("WEB", TYPE::AAAA, 0), found(&["fd01::2"]));
     assert_eq!(said(&format!("db.{DOMAIN}"), TYPE::A, 0), found(&["10.89.0.3"]));

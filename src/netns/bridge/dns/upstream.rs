@@ -1,7 +1,7 @@
 //! A question on its way to one of the servers outside.
 
-use super::Asker;
 use super::answer::Way;
+use super::asker::Asker;
 use crate::netns::bridge::token::Token;
 use crate::sys::random;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -32,7 +32,12 @@ pub(super) struct Question {
 
 impl Question {
     /// With a number of our own, which nobody can guess.
-    pub(super) fn new(mut bytes: Vec<u8>, asker: Asker, way: Way, servers: Vec<SocketAddr>) -> Option<Question> {
+    pub(super) fn new(
+        mut bytes: Vec<u8>,
+        asker: Asker,
+        way: Way,
+        servers: Vec<SocketAddr>,
+    ) -> Option<Question> {
         let number = *bytes.first_chunk::<2>()?;
         random::fill(bytes.first_chunk_mut::<2>()?).ok()?;
         let servers = servers.into_iter().take(SERVERS_MAX).collect();

@@ -1,9 +1,9 @@
 //! A container's network as `inspect` shows it.
 
 use super::facts::Facts;
+use crate::container::ContainerId;
 use crate::error::Result;
 use crate::runtime::link::{self, Link};
-use crate::container::ContainerId;
 use crate::spec::bridge::BUILT_IN;
 use crate::spec::{Attached, Attachment, ContainerSpec, NetworkMode};
 use crate::storage::containers::PortRecord;
