@@ -81,14 +81,16 @@ impl Netlink {
         found.ok_or(Errno::ENODEV)
     }
 
-    /// Makes a bridge that is its own only spanning tree.
+    /// Makes a bridge that is its own only spanning tree. Its hardware address stays as it is whatever ports it gets
+    /// and loses: its neighbours remember it.
     ///
     /// # Errors
     /// `EEXIST`; `EOPNOTSUPP` where the kernel has no bridges.
-    pub(super) fn add_bridge(&self, name: &str) -> nix::Result<Index> {
+    pub(super) fn add_bridge(&self, name: &str, mac: &MacAddress) -> nix::Result<Index> {
         let mut message = LinkMessage::default();
         message.attributes = vec![
             LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::Address(mac.bytes().to_vec()),
             LinkAttribute::LinkInfo(vec![
                 LinkInfo::Kind(InfoKind::Bridge),
                 // Ports forward at once: there are no loops here to be found first.

@@ -8,6 +8,7 @@ use super::dns::Door;
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::netns::netlink::{Index, Netlink};
 use crate::spec::bridge::UserNetwork;
+use crate::spec::mac::MacAddress;
 use crate::sys::fd::close_all_but;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{
@@ -112,7 +113,8 @@ fn inside(
 fn furnish(network: &UserNetwork, netlink: &Netlink) -> Result<Index, Failure> {
     let name = network.interface.as_str();
     crate::netns::loopback_up().doing("bring up", "loopback")?;
-    let bridge = netlink.add_bridge(name).doing("make", format!("bridge {name}"))?;
+    let bridge =
+        netlink.add_bridge(name, &hardware_address(network)).doing("make", format!("bridge {name}"))?;
     for subnet in &network.subnets {
         netlink
             .add_address(bridge, subnet.gateway, subnet.subnet.prefix_len())
@@ -139,6 +141,15 @@ fn furnish(network: &UserNetwork, netlink: &Netlink) -> Result<Index, Failure> {
     let _ = std::fs::write(format!("/proc/sys/net/ipv4/conf/{name}/send_redirects"), "0");
     netlink.up(bridge).doing("bring up", name)?;
     Ok(bridge)
+}
+
+/// The bridge's hardware address, of the gateway's as those of containers are of theirs.
+fn hardware_address(network: &UserNetwork) -> MacAddress {
+    let [a, b, c, d] = match network.subnets.first().map(|subnet| subnet.gateway) {
+        Some(IpAddr::V4(ip)) => ip.octets(),
+        _ => [0, 0, 0, 1],
+    };
+    MacAddress::local([0x02, 0x42, a, b, c, d])
 }
 
 fn bound(address: IpAddr, kind: SockType) -> nix::Result<OwnedFd> {

@@ -2,7 +2,8 @@
 //!
 //! Theory of operation. The pair of interfaces is made in the container's namespace, with its other end in the network's.
 //! That end becomes a port of the bridge which takes packets from the container's hardware address alone, and the bridge
-//! answers who has which address: a container that may change its interface cannot speak for its neighbours. The pair
+//! answers who has which address. What a container claims of addresses from its own hardware address is not kept from
+//! its neighbours: who may send any packet can do that. The pair
 //! goes with either namespace, so nothing has to be taken away at the end. A helper does it, with a netlink socket of
 //! each namespace.
 
