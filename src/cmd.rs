@@ -137,7 +137,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Logs(args) => logs::run(&args, env),
         Command::Manifest(args) => manifest::run(args, env),
         Command::Mount(args) => mount::run(&args, env),
-        Command::Network(args) => network::run(&args, env),
+        Command::Network(args) => network::run(args, env),
         Command::Pause(args) => pause::pause(&args, env),
         Command::Pod(args) => pod::run(&args, env),
         Command::Port(args) => port::run(&args, env),

@@ -15,6 +15,7 @@ pub mod info;
 pub mod lists;
 mod logins;
 pub mod mounts;
+pub mod networks;
 mod pass;
 pub mod prune;
 pub mod reset;

@@ -6,18 +6,23 @@
 //! the container's network namespace, and a forwarder leaf takes the listeners into it ([`forwarder`]). None of
 //! this needs privileges on the host.
 
+pub mod bridge;
 pub mod files;
 pub mod forwarder;
 mod listen;
 mod mode;
 mod names;
+mod netlink;
 mod publish;
+mod reach;
 pub mod slirp;
+pub mod subnets;
 
 pub use listen::{Listener, listen};
-pub use mode::parse_network;
+pub use mode::{AddressOptions, merge_networks, parse_network};
 pub use names::{dns_plan, parse_add_host};
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
+pub use reach::Reach;
 
 use crate::sys::read::text_of;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

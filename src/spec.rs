@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub mod bridge;
 pub mod devices;
 pub mod health;
 pub mod limits;
 pub mod log;
+pub mod mac;
 pub mod mounts;
 pub mod namespaces;
 pub mod network;
@@ -25,6 +27,7 @@ pub mod root;
 pub mod secrets;
 pub mod security;
 
+pub use bridge::{Attached, Attachment, UserNetwork};
 pub use devices::DeviceSpec;
 pub use health::HealthCheck;
 pub use limits::{DeviceLimit, LimitSpec, Resources, Ulimit};

@@ -45,6 +45,7 @@ pub mod measure;
 mod misplaced;
 mod mount_table;
 pub mod mounted;
+pub mod networks;
 pub mod pack;
 mod place;
 pub mod record;

@@ -106,6 +106,23 @@ pub fn enter(runtime: &Path) -> Result<Membership, Failure> {
     Ok(membership)
 }
 
+/// Registers this process, which is in the shared namespace because its parent was: others join through it as long as
+/// it lives. `None` where there is no shared namespace.
+///
+/// # Errors
+/// The failed step.
+pub fn enlist(runtime: &Path) -> Result<Option<Membership>, Failure> {
+    let directory = runtime.join("userns");
+    let lock = match open_lock(&directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.doing("open lock file in", &directory)?,
+    };
+    let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e).doing("lock", &directory)?;
+    let registration = Some(register(&directory)?);
+    drop(lock);
+    Ok(Some(Membership { registration, one_id: false }))
+}
+
 fn open_lock(directory: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"))
 }

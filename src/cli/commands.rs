@@ -66,7 +66,7 @@ verbs::verbs! {
         Manifest(cmd::manifest::Args),
         /// Mount the files of containers, inside unshare
         Mount(cmd::mount::Args),
-        /// List networks
+        /// Manage networks that containers share
         Network(cmd::network::Args),
         /// Pause containers
         Pause(cmd::pause::Args),

@@ -24,7 +24,7 @@ pages! {
     "images" "import" "info"
     "init" "inspect" "kill" "load" "login" "logout" "logs" "manifest" "manifest-add" "manifest-annotate"
     "manifest-create" "manifest-exists" "manifest-inspect" "manifest-push" "manifest-remove" "manifest-rm" "mount"
-    "network" "network-exists" "network-ls" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "push"
+    "network" "network-create" "network-exists" "network-inspect" "network-ls" "network-prune" "network-rm" "pause" "pod" "pod-exists" "pod-ls" "port" "ps" "pull" "push"
     "rename" "restart" "rm" "rmi" "run" "save" "search" "secret" "secret-create" "secret-exists"
     "secret-inspect" "secret-ls" "secret-rm"
     "start" "stats" "stop" "system" "system-check" "system-df" "system-migrate" "system-prune"

@@ -6,6 +6,7 @@
 use crate::container::Status;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::{Env, GlobalOptions};
+use crate::spec::bridge::BUILT_IN;
 use crate::storage::Store;
 use crate::storage::images::Listed;
 use crate::ui;
@@ -179,8 +180,13 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
             }
             Some("MODE") if !modes(arg.get_id().as_str()).is_empty() => {
                 let words = modes(arg.get_id().as_str());
-                arg.add(ArgValueCandidates::new(move || with_containers(words)))
+                let shared: fn() -> Vec<CompletionCandidate> =
+                    if arg.get_id() == "network" { networks } else { Vec::new };
+                arg.add(ArgValueCandidates::new(move || {
+                    with_containers(words).into_iter().chain(shared()).collect()
+                }))
             }
+            Some("NETWORK") => arg.add(ArgValueCandidates::new(networks)),
             Some("VOLUME") => arg.add(ArgValueCandidates::new(|| directory("volumes"))),
             Some("SECRET") => arg.add(ArgValueCandidates::new(|| directory("secrets"))),
             Some("CONTAINER|IMAGE" | "NAME") if arg.is_positional() => {
@@ -225,6 +231,13 @@ fn with_containers(words: &[&str]) -> Vec<CompletionCandidate> {
     let running = containers(Some(|status| status == Status::Running));
     let names = running.iter().map(|found| format!("container:{}", found.get_value().to_string_lossy()));
     words.iter().map(ToString::to_string).chain(names).map(CompletionCandidate::new).collect()
+}
+
+/// The networks that containers can share.
+fn networks() -> Vec<CompletionCandidate> {
+    let mut all = vec![CompletionCandidate::new(BUILT_IN)];
+    all.extend(directory("networks"));
+    all
 }
 
 /// Names that a colon and more follow, and paths.

@@ -3,8 +3,8 @@
 use crate::engine::containers;
 use crate::error::{Error, FAILED, Kind, Result, phrases};
 use crate::host::Env;
-use crate::storage::Store;
 use crate::storage::volumes::Users;
+use crate::storage::{Store, networks};
 use crate::text::Document;
 use crate::ui::{Shape, report};
 use crate::view::{self, Dialect};
@@ -14,11 +14,11 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Containers, images or volumes by name, id or beginning of an id
+    /// Containers, images, volumes or networks by name, id or beginning of an id
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Type of object to look for: container, image, volume or all
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image", "volume"])]
+    /// Type of object to look for: container, image, volume, network or all
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image", "volume", "network"])]
     pub kind: String,
     /// Print as json or a Go template such as '{{.State.Status}}'
     #[arg(short, long, value_name = "FORMAT")]
@@ -34,7 +34,7 @@ pub struct Args {
 /// What `inspect` looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
-    /// Containers, then images, then volumes.
+    /// Containers, then images, volumes and networks.
     Any,
     /// Containers only.
     Container,
@@ -42,6 +42,8 @@ pub enum ObjectKind {
     Image,
     /// Volumes only.
     Volume,
+    /// Networks only.
+    Network,
 }
 
 /// Shows everything known about containers and images.
@@ -53,6 +55,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         "container" => ObjectKind::Container,
         "image" => ObjectKind::Image,
         "volume" => ObjectKind::Volume,
+        "network" => ObjectKind::Network,
         _ => ObjectKind::Any,
     };
     run_kind(args, kind, env)
@@ -95,6 +98,9 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
     if kind == ObjectKind::Volume {
         return volume(store, name, dialect);
     }
+    if kind == ObjectKind::Network {
+        return network(store, name, dialect);
+    }
     if kind != ObjectKind::Image {
         match store.containers().find(name) {
             Ok(dir) => {
@@ -114,13 +120,23 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
         Err(e) if kind == ObjectKind::Image || e.kind() != Kind::Usage => Err(e),
         _ if kind == ObjectKind::Image => Err(phrases::no_image(name).hint("List images: coracle images")),
         _ => {
-            match volume(store, name, dialect) {
-                Err(e) if e.kind() == Kind::NotFound => Err(phrases::no_object(name)
-                    .hint("List them: coracle ps -a; coracle images; coracle volume ls")),
+            let found = match volume(store, name, dialect) {
+                Err(e) if e.kind() == Kind::NotFound => network(store, name, dialect),
                 other => other,
-            }
+            };
+            found.map_err(|e| match e.kind() {
+                Kind::NotFound => phrases::no_object(name)
+                    .hint("List them: coracle ps -a; coracle images; coracle volume ls; coracle network ls"),
+                _ => e,
+            })
         }
     }
+}
+
+fn network(store: &Store, name: &str, dialect: Dialect) -> Result<Document> {
+    let found = store.networks().find(view::network::meant(name, dialect))?;
+    let users = networks::Users::read(store.containers())?;
+    Ok(view::network::document(&found, &users.members(store.containers(), &found.name), dialect))
 }
 
 fn volume(store: &Store, name: &str, dialect: Dialect) -> Result<Document> {

@@ -3,7 +3,7 @@
 use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;
 use crate::engine::containers::selector::{ContainerSelector, Filters, StatusFilter};
-use crate::engine::{build_cache, containers, disk_usage, images, volumes};
+use crate::engine::{build_cache, containers, disk_usage, images, networks, volumes};
 use crate::error::{Error, Result, phrases};
 use crate::image::Digest;
 use crate::storage::build::Entry;
@@ -90,6 +90,8 @@ pub struct PruneRequest {
     pub of_images: images::filter::Filters,
     /// Conditions that volumes meet.
     pub of_volumes: volumes::filter::Filters,
+    /// Conditions that networks meet.
+    pub of_networks: networks::filter::Filters,
 }
 
 /// What was removed.
@@ -99,6 +101,8 @@ pub struct Pruned {
     pub containers: Vec<ContainerId>,
     /// Volumes.
     pub volumes: Vec<Name>,
+    /// Networks.
+    pub networks: Vec<String>,
     /// Images.
     pub images: Vec<Digest>,
     /// What builds had left.
@@ -107,13 +111,21 @@ pub struct Pruned {
     pub freed: u64,
 }
 
-/// Removes containers that are not running, unused images and, if requested, unused volumes and the build cache.
+/// Removes containers that are not running, unused networks and images and, if requested, unused volumes and the build cache.
 ///
 /// # Errors
 /// Something that cannot be removed.
 pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
-    let PruneRequest { leftovers, volumes, all_images, build_cache, of_containers, of_images, of_volumes } =
-        request;
+    let PruneRequest {
+        leftovers,
+        volumes,
+        all_images,
+        build_cache,
+        of_containers,
+        of_images,
+        of_volumes,
+        of_networks,
+    } = request;
     let (mut pruned, freed) = disk_usage::measured(store, |before| {
         trash::collect_leftovers(store)?;
         store.blobs().remove_partials()?;
@@ -125,6 +137,7 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
             if volumes {
                 pruned.volumes = volumes::remove_unused(store, &unused_volumes(store, &of_volumes)?)?;
             }
+            pruned.networks = networks::remove_unused(store, &networks::unused(store, &of_networks)?)?;
             let lock = store.exclusive()?;
             pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
             if let Some(request) = build_cache {

@@ -94,9 +94,25 @@ phrases! {
         "no secret with name or id {name:?}: no such secret",
         "secret {name} not found";
     /// No network is called so.
-    no_network(name: &str) Usage,
+    no_network(name: &str) NotFound,
         "unable to find network with name or ID {name}: network not found",
         "network {name} not found";
+    /// Another network has this name.
+    network_exists(name: &str) Conflict,
+        "network name {name} already used: network already exists",
+        "network with name {name} already exists";
+    /// A container is on the network that is to be removed.
+    network_in_use(name: &str, users: &str) Conflict,
+        "{name:?} has associated containers with it. Use -f to forcibly delete containers and pods: network is being used",
+        "error while removing network: network {name} has active endpoints ({users})";
+    /// The network that every account has stays.
+    built_in_network_stays(name: &str) Usage,
+        "default network {name} cannot be removed",
+        "bridge is a pre-defined network and cannot be removed";
+    /// An address range is in use.
+    subnet_used(subnet: &str) Usage,
+        "subnet {subnet} is already used on the host or by another config",
+        "invalid pool request: Pool overlaps with other one on this address space";
     /// Nothing is called so.
     no_object(name: &str) NotFound,
         "no such object: {name:?}",

@@ -28,6 +28,8 @@ pub enum Step {
     UseLayers,
     /// An overlay is mounted by the kernel.
     MountOverlay,
+    /// A container asks a network for an address.
+    GetAddress,
     /// The network's program opens /dev/net/tun.
     OpenTun,
 }
@@ -46,6 +48,7 @@ impl Step {
             Step::MapIds => "run",
             Step::UseLayers => "use the layers in",
             Step::MountOverlay => "mount overlay on",
+            Step::GetAddress => "get an address on network",
             Step::OpenTun => "set up the network with",
         }
     }

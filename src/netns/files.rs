@@ -1,6 +1,8 @@
 //! The contents of a container's `/etc/hosts` and `/etc/resolv.conf`. Pure text.
 
 use super::HostResolver;
+use super::bridge::DOMAIN;
+use crate::spec::bridge::Attached;
 use crate::spec::network::{DnsSpec, HostEntry};
 use crate::spec::{NetworkMode, NetworkSpec};
 use std::fmt::Write;
@@ -19,21 +21,31 @@ const LOCALHOST: &str =
 /// With user-mode networking slirp4netns' server comes first where it can relay: it asks whatever the
 /// host uses at that moment, its loopback resolver included, so a laptop may change networks.
 /// The host's servers that a container can reach follow. Lists given by the user replace the host's.
-pub fn resolv_conf(net: &NetworkSpec, resolver: &HostResolver) -> Option<String> {
+///
+/// On networks that it shares with others, their name servers are the only ones: they pass on what they do not know, to
+/// those that the user has named too.
+pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostResolver) -> Option<String> {
     let DnsSpec { keep_image, servers, search, options } = &net.dns;
     if *keep_image {
         return None;
     }
-    if !matches!(net.mode, NetworkMode::Slirp(_)) && net.dns == DnsSpec::default() {
+    let own_servers = matches!(net.mode, NetworkMode::Slirp(_) | NetworkMode::Bridge(_));
+    if !own_servers && net.dns == DnsSpec::default() {
         return Some(resolver.text.clone());
     }
     let host = parse(&resolver.text);
     let mut text = String::new();
+    let with_names: Vec<&Attached> = networks.iter().copied().filter(|network| network.dns).collect();
     let search = if search.is_empty() { &host.search } else { search };
-    if !search.is_empty() && search[0] != "." {
+    let own = (!with_names.is_empty()).then_some(DOMAIN);
+    let search: Vec<&str> = own.into_iter().chain(search.iter().map(String::as_str)).collect();
+    if !search.is_empty() && !search.contains(&".") {
         let _ = writeln!(text, "search {}", search.join(" "));
     }
-    let servers = if servers.is_empty() {
+    let servers = if !networks.is_empty() {
+        let asked = if with_names.is_empty() { &networks[..1] } else { &with_names[..] };
+        asked.iter().flat_map(|network| network.servers.iter().copied()).take(SERVERS_MAX).collect()
+    } else if servers.is_empty() {
         reachable(&net.mode, &host.servers, resolver.relayed)
     } else {
         servers.clone()
@@ -98,6 +110,11 @@ fn parse(text: &str) -> Resolver {
     found
 }
 
+/// The servers that a resolv.conf(5) names.
+pub(super) fn name_servers(text: &str) -> Vec<IpAddr> {
+    parse(text).servers
+}
+
 /// What a container's `/etc/hosts` is made of.
 #[derive(Debug, Clone)]
 pub struct HostsFacts<'a> {
@@ -105,6 +122,8 @@ pub struct HostsFacts<'a> {
     pub hostname: &'a str,
     /// The container's name.
     pub name: &'a str,
+    /// The networks that it shares with others.
+    pub networks: &'a [&'a Attached],
     /// The host's primary address ([`super::host_address`]).
     pub host_address: Option<Ipv4Addr>,
     /// The host's own `/etc/hosts`, used with `--network host`.
@@ -138,11 +157,17 @@ pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    let address = match &net.mode {
-        NetworkMode::Slirp(slirp) => slirp.address(),
-        _ => Ipv4Addr::LOCALHOST,
-    };
-    let _ = writeln!(text, "{address}\t{own}");
+    let mut addresses: Vec<IpAddr> =
+        facts.networks.iter().flat_map(|network| network.addresses.iter().map(|has| has.address)).collect();
+    if addresses.is_empty() {
+        addresses.push(match &net.mode {
+            NetworkMode::Slirp(slirp) => slirp.address().into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        });
+    }
+    for address in addresses {
+        let _ = writeln!(text, "{address}\t{own}");
+    }
     let free: Vec<&str> = HOST_NAMES.into_iter().filter(|n| net.hosts.iter().all(|h| h.name != *n)).collect();
     if let Some(host) = host
         && !free.is_empty()
@@ -156,7 +181,7 @@ pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
 fn host_gateway(mode: &NetworkMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
     match mode {
         NetworkMode::None | NetworkMode::Container(_) => None,
-        NetworkMode::Ns(_) => primary.map(Into::into),
+        NetworkMode::Ns(_) | NetworkMode::Bridge(_) => primary.map(Into::into),
         NetworkMode::Host => Some(Ipv4Addr::LOCALHOST.into()),
         NetworkMode::Slirp(slirp) if slirp.allow_host_loopback => Some(slirp.gateway().into()),
         NetworkMode::Slirp(slirp) => Some(primary.unwrap_or(slirp.gateway()).into()),
@@ -175,7 +200,7 @@ mod tests {
 
     /// The text that follows from a host's, relayed by slirp4netns.
     fn resolved(net: &NetworkSpec, host: &str) -> Option<String> {
-        resolv_conf(net, &HostResolver { text: host.to_owned(), relayed: true })
+        resolv_conf(net, &[], &HostResolver { text: host.to_owned(), relayed: true })
     }
 
     const HOST: &str = "# made by hand\ndomain old.example\nsearch a.example b.example\nnameserver 9.9.9.9 ; quad\n\
@@ -205,9 +230,9 @@ mod tests {
     #[test]
     fn resolv_conf_without_relay_is_the_hosts_servers() {
         let resolver = |text: &str| HostResolver { text: text.to_owned(), relayed: false };
-        let text = resolv_conf(&net("slirp4netns"), &resolver("nameserver 172.29.0.1\n"));
+        let text = resolv_conf(&net("slirp4netns"), &[], &resolver("nameserver 172.29.0.1\n"));
         assert_eq!(text.unwrap(), "nameserver 172.29.0.1\n");
-        let text = resolv_conf(&net("slirp4netns"), &resolver("nameserver 127.0.0.1\n"));
+        let text = resolv_conf(&net("slirp4netns"), &[], &resolver("nameserver 127.0.0.1\n"));
         assert_eq!(text.unwrap(), "nameserver 10.0.2.3\n");
     }
 
@@ -247,6 +272,7 @@ mod tests {
         HostsFacts {
             hostname: "box",
             name: "web-1",
+            networks: &[],
             host_address: Some(Ipv4Addr::new(192, 0, 2, 2)),
             host_file,
             base: None,

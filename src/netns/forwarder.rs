@@ -22,8 +22,9 @@ mod token;
 mod udp;
 
 use super::Listener;
+use super::reach::Reach;
 use crate::fork::{Child, Doing, Failure, Link};
-use crate::spec::network::{Protocol, SlirpOptions};
+use crate::spec::network::Protocol;
 use door::{Door, HostSocket};
 use inside::Inside;
 use nix::errno::Errno;
@@ -71,14 +72,8 @@ pub enum Report {
 /// Serves published ports until the link closes; returns the exit code. The body of a forked leaf.
 ///
 /// `userns` must own `netns`, and this process must be allowed to enter both.
-pub fn serve(
-    listeners: Vec<Listener>,
-    options: &SlirpOptions,
-    userns: OwnedFd,
-    netns: OwnedFd,
-    link: Link,
-) -> i32 {
-    let ready = set_up(&listeners, options, &userns, &netns, link.as_fd()).and_then(|inside| {
+pub fn serve(listeners: Vec<Listener>, reach: &Reach, userns: OwnedFd, netns: OwnedFd, link: Link) -> i32 {
+    let ready = set_up(&listeners, reach, &userns, &netns, link.as_fd()).and_then(|inside| {
         let keeps_client = inside.keeps_client();
         drop((userns, netns));
         let forwarder = Forwarder::new(listeners, inside, &link).doing("wait on", "published ports")?;
@@ -115,7 +110,7 @@ pub fn stop(child: Child) {
 /// Leaves everything behind that is not needed and enters the container's network.
 fn set_up(
     listeners: &[Listener],
-    options: &SlirpOptions,
+    reach: &Reach,
     userns: &OwnedFd,
     netns: &OwnedFd,
     link: BorrowedFd<'_>,
@@ -137,7 +132,7 @@ fn set_up(
     blocked.add(Signal::SIGPIPE);
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None).doing("set", "the signal mask")?;
 
-    let inside = Inside::enter(options, userns.as_fd(), netns.as_fd())?;
+    let inside = Inside::enter(reach, userns.as_fd(), netns.as_fd())?;
 
     // The link is the way to end; a sibling that holds a copy of its other end must not keep us.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("watch", "the monitor")?;

@@ -1,16 +1,18 @@
 //! Parses `--network` into [`NetworkMode`].
 
-use crate::error::{Error, Kind, Result, phrases};
-use crate::spec::NetworkMode;
-use crate::spec::network::SlirpOptions;
+use crate::error::{Error, Kind, Result};
+use crate::spec::bridge::BUILT_IN;
+use crate::spec::network::{MacAddress, SlirpOptions};
+use crate::spec::{Attachment, NetworkMode};
 use crate::text::boolean;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// MTU range that slirp4netns takes, in bytes.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 
-/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`, and
-/// `private`, `bridge`, `podman` and `default` for the default network.
+/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`,
+/// `private` and `default` for slirp4netns, `bridge[:option,...]` for the built-in network, and names of networks:
+/// `NAME[:option,...]` or `NAME,NAME`.
 ///
 /// # Errors
 /// `Usage`, naming the part that is wrong, or saying why a mode is not offered.
@@ -29,12 +31,8 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         }),
         ("none", None) => Ok(NetworkMode::None),
         ("host", None) => Ok(NetworkMode::Host),
-        ("private" | "bridge" | "default" | "podman", None) => Ok(NetworkMode::default()),
+        ("private" | "default", None) => Ok(NetworkMode::default()),
         ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write --network none, host or private."),
-        ("bridge", Some(_)) => bad(
-            "in a network of its own a container cannot choose an address or name",
-            "Leave the options out; the address inside is set with --network slirp4netns:cidr=10.0.3.0/24.",
-        ),
         ("container", Some(name)) if !name.is_empty() => Ok(NetworkMode::Container(name.to_owned())),
         ("ns", Some(path)) if path.starts_with('/') => Ok(NetworkMode::Ns(path.into())),
         ("container", _) => bad("the container is missing", "Name it, for example --network container:web."),
@@ -42,8 +40,141 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
                                                           ns:/proc/1234/ns/net."),
         ("pasta", _) => bad("pasta is not supported", "Use --network slirp4netns, the default."),
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),
-        _ => Err(phrases::no_network(mode).hint("Use --network slirp4netns (the default), host or none.")),
+        ("bridge", options) => attachment(BUILT_IN, options).map(|one| NetworkMode::Bridge(vec![one])),
+        (names, None) => {
+            let all: Result<Vec<Attachment>> = names.split(',').map(|name| attachment(name, None)).collect();
+            all.map(NetworkMode::Bridge)
+        }
+        (name, options) => attachment(name, options).map(|one| NetworkMode::Bridge(vec![one])),
     }
+}
+
+/// A place on the network of this name, with `option=value,...`.
+fn attachment(name: &str, options: Option<&str>) -> Result<Attachment> {
+    if name.is_empty() {
+        return Err(Error::new(Kind::Usage, "network name cannot be empty")
+            .hint("Name a network; list them with: coracle network ls"));
+    }
+    let mut attachment = Attachment { network: name.to_owned(), ..Attachment::default() };
+    for option in options.unwrap_or("").split(',').filter(|option| !option.is_empty()) {
+        set(&mut attachment, option).map_err(|why| {
+            Error::new(Kind::Usage, format!("invalid option for network {name}: {why}")).hint(
+                "Options are ip, ip6, mac, alias and interface_name, for example --network backend:ip=10.89.0.9,alias=db.",
+            )
+        })?;
+    }
+    Ok(attachment)
+}
+
+fn set(attachment: &mut Attachment, option: &str) -> Result<(), String> {
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let ip = || value.parse::<IpAddr>().map_err(|_| format!("invalid ip address {value:?}"));
+    match name {
+        "ip" | "ip6" => match ip()? {
+            IpAddr::V4(ip) => attachment.ip = Some(ip),
+            IpAddr::V6(ip) => attachment.ip6 = Some(ip),
+        },
+        "mac" => {
+            let wrong = |_| format!("{value:?} is not the hardware address of an interface");
+            attachment.mac = Some(value.parse().map_err(wrong)?);
+        }
+        "alias" if value.is_empty() => return Err("alias cannot be empty".to_owned()),
+        "alias" => attachment.aliases.push(value.to_owned()),
+        "interface_name" if value.is_empty() => return Err("interface_name cannot be empty".to_owned()),
+        "interface_name" => {
+            let is_name = interface(name, value, "").is_ok() && !matches!(value, "." | ".." | "lo");
+            if !is_name {
+                return Err(format!(
+                    "interface_name {value:?} is not a name of an interface: 1 to 15 characters"
+                ));
+            }
+            attachment.interface = Some(value.to_owned());
+        }
+        _ => return Err(format!("unknown bridge network option: {name}")),
+    }
+    Ok(())
+}
+
+/// Options that are about a container's place on its only network.
+#[derive(Debug, Clone, Default)]
+pub struct AddressOptions {
+    /// `--ip`.
+    pub ip: Option<Ipv4Addr>,
+    /// `--ip6`.
+    pub ip6: Option<Ipv6Addr>,
+    /// `--mac-address`.
+    pub mac: Option<MacAddress>,
+    /// `--network-alias`.
+    pub aliases: Vec<String>,
+}
+
+/// Makes one mode of all `--network` options, and of what else is said about the container's place on its networks. A
+/// hardware address that is for slirp4netns stays where it is.
+///
+/// # Errors
+/// `Usage` for what does not go together.
+pub fn merge_networks(
+    mut modes: Vec<NetworkMode>,
+    mut options: AddressOptions,
+) -> Result<(NetworkMode, Option<MacAddress>)> {
+    let invalid =
+        |message: String, hint: &str| Err(Error::new(Kind::Usage, message + ": invalid argument").hint(hint));
+    let first = if modes.is_empty() { NetworkMode::default() } else { modes.remove(0) };
+    let NetworkMode::Bridge(mut all) = first else {
+        if !modes.is_empty() {
+            return invalid(
+                format!("cannot set multiple networks without bridge network mode, selected mode {first}"),
+                "Name networks alone, for example --network front --network back.",
+            );
+        }
+        let asked = [
+            ("--ip", options.ip.is_some()),
+            ("--ip6", options.ip6.is_some()),
+            ("--mac-address", options.mac.is_some() && !matches!(first, NetworkMode::Slirp(_))),
+            ("--network-alias", !options.aliases.is_empty()),
+        ];
+        if let Some((option, _)) = asked.iter().find(|(_, asked)| *asked) {
+            return invalid(
+                format!("{option} can only be set when the network mode is bridge"),
+                "Name a network: coracle network create backend && coracle run --network backend ...",
+            );
+        }
+        return Ok((first, options.mac));
+    };
+    for mode in modes {
+        match mode {
+            NetworkMode::Bridge(more) => all.extend(more),
+            other => {
+                return invalid(
+                    format!("can only set extra network names, selected mode {other} conflicts with bridge"),
+                    "Name networks alone, for example --network front --network back.",
+                );
+            }
+        }
+    }
+    let single = [
+        ("--ip", options.ip.is_some()),
+        ("--ip6", options.ip6.is_some()),
+        ("--mac-address", options.mac.is_some()),
+    ];
+    match (all.as_mut_slice(), single.iter().find(|(_, asked)| *asked)) {
+        ([one], _) => {
+            one.ip = options.ip.or(one.ip);
+            one.ip6 = options.ip6.or(one.ip6);
+            one.mac = options.mac.take().or(one.mac);
+        }
+        (_, Some((option, _))) => {
+            return invalid(
+                format!("{option} can only be set for a single network"),
+                "Say it with the network: --network front:ip=10.89.0.9 --network back.",
+            );
+        }
+        _ => {}
+    }
+    for attachment in &mut all {
+        attachment.aliases.extend(options.aliases.iter().cloned());
+    }
+    Ok((NetworkMode::Bridge(all), None))
 }
 
 /// Reads `name=value,...` after `slirp4netns:`.
@@ -131,7 +262,7 @@ mod tests {
     fn modes_and_their_aliases() {
         assert_eq!(parse_network("none").unwrap(), NetworkMode::None);
         assert_eq!(parse_network("host").unwrap(), NetworkMode::Host);
-        for text in ["slirp4netns", "slirp4netns:", "private", "bridge", "podman", "default"] {
+        for text in ["slirp4netns", "slirp4netns:", "private", "default"] {
             assert_eq!(parse_network(text).unwrap(), NetworkMode::default(), "{text}");
         }
     }
@@ -160,7 +291,6 @@ mod tests {
             ("ns:netns/x", "the absolute path is missing"),
             ("pasta:-t,80", "pasta is not supported"),
             ("none:x=1", "this mode takes no options"),
-            ("bridge:ip=10.88.0.2", "in a network of its own a container cannot choose an address or name"),
             ("slirp4netns:mtu", "option \"mtu\" has no value"),
             ("slirp4netns:mtu=67", "mtu \"67\" is not a number between 68 and 65521"),
             ("slirp4netns:mtu=65522", "mtu \"65522\" is not a number between 68 and 65521"),
@@ -192,9 +322,71 @@ mod tests {
             assert_eq!(e.kind(), Kind::Usage);
             assert!(!e.hints().is_empty(), "{text}");
         }
-        let e = parse_network("backend").unwrap_err();
-        assert_eq!(e.message(), "unable to find network with name or ID backend: network not found");
-        assert!(e.kind() == Kind::Usage && !e.hints().is_empty());
+    }
+
+    fn bridge(text: &str) -> Vec<Attachment> {
+        match parse_network(text).unwrap() {
+            NetworkMode::Bridge(all) => all,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn other_words_are_names_of_networks() {
+        for text in ["bridge", "podman"] {
+            assert_eq!(bridge(text)[0].network, "podman");
+        }
+        assert_eq!(bridge("front,back").len(), 2);
+        let all = bridge(
+            "back:ip=10.89.0.9,ip6=fd01::9,mac=02:00:00:00:00:01,alias=db,alias=sql,interface_name=db0",
+        );
+        let [one] = all.as_slice() else { panic!("one network") };
+        assert_eq!((one.ip, one.ip6.is_some()), (Some(Ipv4Addr::new(10, 89, 0, 9)), true));
+        assert_eq!((one.aliases.len(), one.interface.as_deref()), (2, Some("db0")));
+        for (text, want) in [
+            ("back:ip=1", "invalid option for network back: invalid ip address \"1\""),
+            ("back:ip", "invalid option for network back: invalid ip address \"\""),
+            ("back:foo=1", "invalid option for network back: unknown bridge network option: foo"),
+            ("back:alias=", "invalid option for network back: alias cannot be empty"),
+            (",", "network name cannot be empty"),
+        ] {
+            assert_eq!(parse_network(text).unwrap_err().message(), want);
+        }
+    }
+
+    #[test]
+    fn several_networks_are_one_mode() {
+        let merge = |texts: &[&str], options: AddressOptions| {
+            merge_networks(texts.iter().map(|text| parse_network(text).unwrap()).collect(), options)
+        };
+        let ip = || AddressOptions { ip: Some(Ipv4Addr::new(10, 89, 0, 9)), ..AddressOptions::default() };
+        let refused = |texts: &[&str], options| merge(texts, options).unwrap_err().message().to_owned();
+        let none = AddressOptions::default;
+        let (mode, _) = merge(&["front", "back:alias=x"], none()).unwrap();
+        assert!(matches!(mode, NetworkMode::Bridge(all) if all.len() == 2));
+        let (mode, _) = merge(&["front"], ip()).unwrap();
+        assert!(matches!(mode, NetworkMode::Bridge(all) if all[0].ip.is_some()));
+        for (texts, options, want) in [
+            (
+                &["host", "front"][..],
+                none(),
+                "cannot set multiple networks without bridge network mode, selected mode host: invalid argument",
+            ),
+            (
+                &["front", "host"],
+                none(),
+                "can only set extra network names, selected mode host conflicts with bridge: invalid argument",
+            ),
+            (&["front", "back"], ip(), "--ip can only be set for a single network: invalid argument"),
+            (&["host"], ip(), "--ip can only be set when the network mode is bridge: invalid argument"),
+            (
+                &["slirp4netns"],
+                ip(),
+                "--ip can only be set when the network mode is bridge: invalid argument",
+            ),
+        ] {
+            assert_eq!(refused(texts, options), want);
+        }
     }
 
     #[test]

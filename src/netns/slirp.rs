@@ -34,6 +34,15 @@ const READY_TIMEOUT: u16 = 10_000;
 /// How much of its error output is kept, in bytes.
 const LOG_MAX: i64 = 16 * 1024;
 
+/// What slirp4netns does to its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Configure {
+    /// Gives it addresses and routes: it is the namespace's only one.
+    All,
+    /// Makes it.
+    Nothing,
+}
+
 /// A running slirp4netns. It ends when this value is dropped or its owner dies.
 #[derive(Debug)]
 pub struct Slirp {
@@ -65,11 +74,26 @@ fn not_installed() -> Error {
 /// # Errors
 /// A failed system call. That the program could not be executed shows in [`Slirp::wait_ready`].
 pub fn spawn(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Result<Slirp, Failure> {
-    start(program, options, netns).map_err(|failure| failure.in_stage(NAME))
+    start(program, options, Configure::All, netns)
 }
 
-fn start(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Result<Slirp, Failure> {
-    if options.ipv6 {
+/// As [`spawn`], with this done to the interface.
+pub(super) fn start(
+    program: &Path,
+    options: &SlirpOptions,
+    configure: Configure,
+    netns: BorrowedFd<'_>,
+) -> Result<Slirp, Failure> {
+    begin(program, options, configure, netns).map_err(|failure| failure.in_stage(NAME))
+}
+
+fn begin(
+    program: &Path,
+    options: &SlirpOptions,
+    configure: Configure,
+    netns: BorrowedFd<'_>,
+) -> Result<Slirp, Failure> {
+    if options.ipv6 && configure == Configure::All {
         skip_address_detection(netns)?;
     }
     let pipe = || unistd::pipe2(OFlag::O_CLOEXEC).doing("make a pipe for", NAME);
@@ -78,7 +102,7 @@ fn start(program: &Path, options: &SlirpOptions, netns: BorrowedFd<'_>) -> Resul
     let log = error_log().doing("keep the error output of", NAME)?;
     let child = fork::spawn(0, |link| {
         let fds = Handed { netns, ready: ready_theirs.as_fd(), exit: exit_theirs.as_fd() };
-        let failure = execute(program, options, &fds, log.as_fd());
+        let failure = execute(program, options, configure, &fds, log.as_fd());
         // The parent may be gone; then nobody asks.
         let _ = link.send(&failure, &[]);
         127
@@ -117,7 +141,13 @@ struct Handed<'a> {
 }
 
 /// Becomes slirp4netns; returns only a failure.
-fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: BorrowedFd<'_>) -> Failure {
+fn execute(
+    program: &Path,
+    options: &SlirpOptions,
+    configure: Configure,
+    fds: &Handed<'_>,
+    log: BorrowedFd<'_>,
+) -> Failure {
     let prepare = || -> Result<(CString, Vec<CString>), Failure> {
         unistd::setsid().doing("start a session for", NAME)?;
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
@@ -131,7 +161,7 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
         cloexec_from(3).doing("close descriptors of", NAME)?;
         nix::sys::prctl::set_no_new_privs().doing("set no_new_privs for", NAME)?;
         let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
-        let words = arguments(options, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);
+        let words = arguments(options, configure, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);
         let file = CString::new(program.as_os_str().as_bytes());
         let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();
         match (file, words) {
@@ -152,10 +182,12 @@ fn execute(program: &Path, options: &SlirpOptions, fds: &Handed<'_>, log: Borrow
 }
 
 /// The command line (slirp4netns(1)).
-fn arguments(options: &SlirpOptions, netns: i32, ready: i32, exit: i32) -> Vec<String> {
-    let mut words = vec![
-        NAME.to_owned(),
-        "--configure".to_owned(),
+fn arguments(options: &SlirpOptions, configure: Configure, netns: i32, ready: i32, exit: i32) -> Vec<String> {
+    let mut words = vec![NAME.to_owned()];
+    if configure == Configure::All {
+        words.push("--configure".to_owned());
+    }
+    words.extend([
         format!("--mtu={}", options.mtu),
         format!("--cidr={}", options.cidr),
         "--enable-sandbox".to_owned(),
@@ -163,7 +195,7 @@ fn arguments(options: &SlirpOptions, netns: i32, ready: i32, exit: i32) -> Vec<S
         format!("--ready-fd={ready}"),
         format!("--exit-fd={exit}"),
         "--netns-type=path".to_owned(),
-    ];
+    ]);
     if !options.allow_host_loopback {
         words.push("--disable-host-loopback".to_owned());
     }
@@ -308,7 +340,7 @@ mod tests {
 
     fn line(network: &str) -> String {
         let NetworkMode::Slirp(options) = parse_network(network).unwrap() else { panic!("{network}") };
-        arguments(&options, 10, 12, 13).join(" ")
+        arguments(&options, Configure::All, 10, 12, 13).join(" ")
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{cgroup, join, seccomp};
 use crate::error::{Context, Error, Kind, Result, Warning, phrases};
 use crate::fork::{self, Doing, Failure, Step};
 use crate::netns::{self, slirp};
-use crate::spec::{ContainerSpec, NetworkMode};
+use crate::spec::{ContainerSpec, NetworkMode, UserNetwork};
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, fuse};
 use crate::userns;
@@ -22,6 +22,7 @@ use std::path::PathBuf;
 pub struct Prepared {
     listeners: Vec<netns::Listener>,
     slirp: Option<PathBuf>,
+    networks: Vec<UserNetwork>,
     filter: Option<seccomp::Filter>,
     joined: join::JoinedNamespaces,
     warnings: Vec<Warning>,
@@ -59,8 +60,15 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
         warnings
             .push(format!("systemd in the container will find no cgroup that it can change: {why}").into());
     }
-    let slirp = match plan.network.mode {
+    let networks = match &plan.network.mode {
+        NetworkMode::Bridge(all) => {
+            all.iter().map(|wanted| store.networks().find(&wanted.network)).collect::<Result<Vec<_>>>()?
+        }
+        _ => Vec::new(),
+    };
+    let slirp = match &plan.network.mode {
         NetworkMode::Slirp(_) => Some(slirp::find()?),
+        NetworkMode::Bridge(_) if networks.iter().any(|network| !network.internal) => Some(slirp::find()?),
         _ => None,
     };
     if plan.ids.is_shifted() {
@@ -70,7 +78,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, filter, joined, warnings, extras: Extras::default() })
+    Ok(Prepared { listeners, slirp, networks, filter, joined, warnings, extras: Extras::default() })
 }
 
 /// Starts a container.
@@ -86,14 +94,17 @@ pub fn launch(
     prepared: Prepared,
     attach: bool,
 ) -> Result<Launched> {
-    let Prepared { listeners, slirp, filter, joined, mut warnings, extras } = prepared;
+    let Prepared { listeners, slirp, networks, filter, joined, mut warnings, extras } = prepared;
     let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
     let program = slirp.clone();
     let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
-        monitor::main(link, Launch { store, dir, plan, listeners, slirp, filter, joined, client, extras })
+        monitor::main(
+            link,
+            Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras },
+        )
     })
     .doing(Step::Start, "the container's monitor")?;
     match child.link.recv::<ToCaller>().context(Kind::Runtime, || "hear from the container's monitor")? {
@@ -121,5 +132,23 @@ fn explain(failure: Failure, plan: &ContainerSpec, slirp: Option<&std::path::Pat
     {
         return slirp::explain(program, &failure);
     }
+    if failure.step() == Step::GetAddress {
+        return explain_address(&failure);
+    }
     explain_exec(failure)
+}
+
+/// Why a network has no place for the container.
+fn explain_address(failure: &Failure) -> Error {
+    let network = &failure.object;
+    let hint = match failure.errno() {
+        Errno::EADDRINUSE => format!(
+            "See who has it: coracle network inspect {network}. Without --ip a free address is chosen."
+        ),
+        Errno::ENOSPC => format!(
+            "See who is on it: coracle network inspect {network}; a network with more addresses: coracle network create --subnet 10.200.0.0/16 NAME"
+        ),
+        _ => format!("See its subnets: coracle network inspect {network}"),
+    };
+    Error::new(Kind::Network, failure.detail.clone()).hint(hint)
 }

@@ -31,7 +31,7 @@ use super::relay::HealthChecks;
 use super::seccomp::Filter;
 use super::{cgroup, report};
 use crate::fork::{Doing, Failure, Link, Step};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, UserNetwork};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Stage};
 use crate::storage::events::Action;
@@ -86,6 +86,8 @@ pub struct Launch<'a> {
     pub listeners: Vec<netns::Listener>,
     /// Where slirp4netns is, when the plan needs it.
     pub slirp: Option<PathBuf>,
+    /// The networks that the plan names, in its order.
+    pub networks: Vec<UserNetwork>,
     /// The compiled filter.
     pub filter: Option<Filter>,
     /// What it shares with others.
@@ -112,7 +114,7 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 }
 
 fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
-    let Launch { store, dir, plan, listeners, slirp, filter, joined, client, extras } = launch;
+    let Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras } = launch;
     let sockets = listeners.iter().flat_map(netns::Listener::descriptors);
     let kept = sockets.chain(joined.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
     let kept = kept.chain(extras.lives_with.as_ref().map(AsFd::as_fd));
@@ -148,6 +150,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         dir,
         plan,
         slirp,
+        networks,
         filter,
         layers,
         places,

@@ -121,6 +121,11 @@ impl Relay<'_> {
                             network.mend();
                         }
                     }
+                    Watch::Network => {
+                        if let Some(network) = payload.network {
+                            network.mend();
+                        }
+                    }
                     Watch::Health => {
                         match checks.as_mut().map_or(OnFailure::None, |checks| checks.finish()) {
                             OnFailure::None => {

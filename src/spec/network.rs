@@ -1,11 +1,11 @@
 //! A container's network.
 
-use crate::error::{Error, Kind, Result};
+use super::bridge::Attachment;
+pub use super::mac::MacAddress;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// A container's network, resolved.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,8 @@ pub enum NetworkMode {
     Host,
     /// User-mode networking by slirp4netns.
     Slirp(SlirpOptions),
+    /// Networks that it shares with others, in this order; at least one.
+    Bridge(Vec<Attachment>),
     /// That container's, by its id; in a request, as it was written.
     Container(String),
     /// The network namespace at this path.
@@ -58,12 +60,12 @@ impl NetworkMode {
     /// Whether published ports mean anything. With `none` and `host` they are dropped with a warning, as
     /// podman does.
     pub fn carries_ports(&self) -> bool {
-        matches!(self, NetworkMode::Slirp(_))
+        matches!(self, NetworkMode::Slirp(_) | NetworkMode::Bridge(_))
     }
 
     /// Whether the container gets a network namespace of its own.
     pub fn is_own(&self) -> bool {
-        matches!(self, NetworkMode::Slirp(_) | NetworkMode::None)
+        matches!(self, NetworkMode::Slirp(_) | NetworkMode::Bridge(_) | NetworkMode::None)
     }
 }
 
@@ -80,6 +82,7 @@ impl fmt::Display for NetworkMode {
             NetworkMode::None => f.write_str("none"),
             NetworkMode::Host => f.write_str("host"),
             NetworkMode::Slirp(_) => f.write_str("slirp4netns"),
+            NetworkMode::Bridge(_) => f.write_str("bridge"),
             NetworkMode::Container(id) => write!(f, "container:{id}"),
             NetworkMode::Ns(path) => write!(f, "ns:{}", path.display()),
         }
@@ -111,47 +114,6 @@ pub struct SlirpOptions {
     pub keep_client: bool,
 }
 
-/// A hardware address of one interface: six bytes in hex with colons or hyphens between them, kept with colons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MacAddress(String);
-
-impl FromStr for MacAddress {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        let parts: Vec<&str> = s.split([':', '-']).collect();
-        let byte = |part: &&str| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok()).flatten();
-        let bytes: Option<Vec<u8>> = parts.iter().map(byte).collect();
-        match bytes.as_deref() {
-            // The lowest bit of the first byte marks an address of many.
-            Some([first, _, _, _, _, _]) if first & 1 == 0 && !s.contains('+') => {
-                Ok(MacAddress(s.replace('-', ":").to_ascii_lowercase()))
-            }
-            _ => Err(Error::new(Kind::Usage, format!("{s:?} is not the hardware address of an interface"))
-                .hint("Write six bytes, the first one even, for example --mac-address 02:00:00:00:00:01.")),
-        }
-    }
-}
-
-impl TryFrom<String> for MacAddress {
-    type Error = Error;
-    fn try_from(s: String) -> Result<Self> {
-        s.parse()
-    }
-}
-
-impl From<MacAddress> for String {
-    fn from(address: MacAddress) -> String {
-        address.0
-    }
-}
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Default for SlirpOptions {
     fn default() -> Self {
         SlirpOptions {
@@ -176,6 +138,11 @@ impl SlirpOptions {
     /// The gateway, which is the host when its loopback is allowed: network + 2.
     pub fn gateway(&self) -> Ipv4Addr {
         self.cidr.host(2)
+    }
+
+    /// The address beside the gateway that nobody has: network + 1.
+    pub fn neighbour(&self) -> Ipv4Addr {
+        self.cidr.host(1)
     }
 
     /// slirp4netns' own name server: network + 3.
@@ -336,22 +303,5 @@ impl TryFrom<String> for Cidr {
 impl From<Cidr> for String {
     fn from(cidr: Cidr) -> String {
         cidr.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hardware_addresses_are_of_one_interface() {
-        for text in ["02:42:ac:11:00:02", "02-42-AC-11-00-02"] {
-            assert_eq!(text.parse::<MacAddress>().unwrap().to_string(), "02:42:ac:11:00:02");
-        }
-        for bad in
-            ["", "02:42", "01:00:5e:00:00:01", "02:42:ac:11:00:0g", "02:42:ac:11:00:+2", "2:42:ac:11:0:2"]
-        {
-            assert!(bad.parse::<MacAddress>().is_err(), "{bad}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use super::events::Events;
 use super::images::Images;
 use super::layers::Layers;
 use super::lock::{self, ExclusiveLock, MakingLock, SharedLock, UpdatingLock};
+use super::networks::Networks;
 use super::place::{self, Place};
 use super::record::{Durability, failed};
 use super::roots::{DIRECTORIES, Roots};
@@ -33,6 +34,7 @@ pub struct Store {
     layers: Layers,
     build_cache: BuildCache,
     volumes: Volumes,
+    networks: Networks,
     secrets: Secrets,
     containers: Containers,
     events: Events,
@@ -68,6 +70,7 @@ impl Store {
             layers: Layers::new(roots.clone()),
             build_cache: BuildCache::new(roots.clone()),
             volumes: Volumes::new(roots.clone()),
+            networks: Networks::new(roots.clone()),
             secrets: Secrets::new(roots.clone()),
             containers: Containers::new(data, runtime),
             events: Events::new(data),
@@ -120,6 +123,11 @@ impl Store {
     /// Volumes by name.
     pub fn volumes(&self) -> &Volumes {
         &self.volumes
+    }
+
+    /// Networks by name.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// What happened.

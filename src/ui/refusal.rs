@@ -62,7 +62,7 @@ const PARTLY: [(&str, &str); 4] = [
     ("context", "there is no service to connect to"),
     (
         "network",
-        "there are no named networks yet; publish ports with -p, or share with --network container:NAME",
+        "a container's networks are chosen when it is made: coracle run --network NAME --network NAME",
     ),
     ("pod", "there are no pods yet; share namespaces with --network, --ipc and --pid container:NAME"),
 ];

@@ -2,6 +2,7 @@
 
 use super::Dialect;
 use super::dialect::short_image_name;
+use super::network;
 use super::ports::{both_families, exposed_port, merged, ports};
 use crate::container::Status;
 use crate::engine::containers::listing::{Listed, NAMESPACES};
@@ -95,8 +96,15 @@ impl Row<'_> {
             .collect()
     }
 
-    fn network(&self) -> String {
-        self.of.spec.as_ref().map(|plan| plan.network.mode.to_string()).unwrap_or_default()
+    /// The networks that it is on; the mode where it shares none with others.
+    fn networks(&self, dialect: Dialect) -> Vec<String> {
+        match self.of.spec.as_ref().map(|plan| &plan.network.mode) {
+            Some(NetworkMode::Bridge(all)) => {
+                all.iter().map(|one| network::name(&one.network, dialect).to_owned()).collect()
+            }
+            Some(mode) => vec![mode.to_string()],
+            None => Vec::new(),
+        }
     }
 
     /// What the default table shows, and no more: it may have thousands of rows.
@@ -143,7 +151,7 @@ impl Row<'_> {
         set("Names", s.name.clone().into());
         set("Labels", json!(self.of.spec.as_ref().map(|plan| &plan.labels)));
         set("Mounts", json!(self.mounts()));
-        set("Networks", self.network().into());
+        set("Networks", self.networks(Dialect::Podman).join(",").into());
         set("Pid", self.of.pid.into());
         set("PID", self.of.pid.into());
         set("ExitCode", s.code.unwrap_or(0).into());
@@ -194,10 +202,11 @@ impl Row<'_> {
         let volumes = self.of.spec.iter().flat_map(|plan| &plan.mounts);
         let volumes = volumes.filter(|mount| matches!(mount.source, MountSource::Volume { .. })).count();
         let networks = match self.of.spec.as_ref().map(|plan| &plan.network.mode) {
-            Some(NetworkMode::Slirp(_)) => "bridge",
-            Some(NetworkMode::Host) => "host",
-            Some(NetworkMode::None) => "none",
-            _ => "",
+            Some(NetworkMode::Slirp(_)) => "bridge".to_owned(),
+            Some(NetworkMode::Host) => "host".to_owned(),
+            Some(NetworkMode::None) => "none".to_owned(),
+            Some(NetworkMode::Bridge(_)) => self.networks(Dialect::Docker).join(","),
+            _ => String::new(),
         };
         json!({
             "Command": self.docker_command(),
@@ -273,7 +282,7 @@ impl Row<'_> {
             "Mounts": self.mounts(),
             "Names": [s.name],
             "Namespaces": self.namespaces(),
-            "Networks": self.of.spec.as_ref().map(|plan| vec![plan.network.mode.to_string()]),
+            "Networks": self.of.spec.as_ref().map(|_| self.networks(Dialect::Podman)),
             "Pid": self.of.pid,
             "Pod": "",
             "PodName": "",

@@ -43,6 +43,7 @@ const PRINTED: &[&str] = &[
     "Existing credentials are",
     "FUSE in user",
     "ID: ",
+    "IP address",
     "Image ID: ",
     "Image {} is complete",
     "Images and registries",

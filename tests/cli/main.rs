@@ -56,6 +56,8 @@ mod mounting;
 mod mounts;
 mod neighbours;
 mod network;
+mod networks;
+mod networks_records;
 mod notify;
 mod overlay;
 mod pages;

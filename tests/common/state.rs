@@ -84,6 +84,10 @@ impl State {
             let key = if name.len() == 64 { format!("anonymous {anonymous}") } else { name.to_owned() };
             state.things.insert(format!("volume {key}"), content);
         }
+        for name in call(&["network", "ls", "-q"])?.lines() {
+            let subnets = call(&["network", "inspect", "-f", "{{json .Subnets}}", name])?;
+            state.things.insert(format!("network {name}"), subnets);
+        }
         for name in call(&["secret", "ls", "--format={{.Name}}"])?.lines() {
             let value = std::fs::read_to_string(root.join("secrets").join(name).join("value"));
             state.things.insert(format!("secret {name}"), value.map_err(|e| format!("secret {name}: {e}"))?);

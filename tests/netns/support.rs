@@ -2,7 +2,7 @@
 
 use coracle::fork::{self, Child, Link};
 use coracle::netns::forwarder::{self, Report};
-use coracle::netns::{self, Listener, slirp};
+use coracle::netns::{self, Listener, Reach, slirp};
 use coracle::spec::NetworkMode;
 use coracle::spec::network::{PortPublish, SlirpOptions};
 use nix::libc;
@@ -69,7 +69,7 @@ impl Inside {
             let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
             let (soft, hard) = (soft.min(descriptors), hard.min(descriptors));
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-            forwarder::serve(listeners, options, userns, netns, link)
+            forwarder::serve(listeners, &Reach::from(options), userns, netns, link)
         })
         .unwrap();
         match child.link.recv::<Report>().unwrap() {

@@ -21,6 +21,8 @@ use crate::image::{Digest, Platform, Reference};
 use crate::plan::Request;
 use crate::plan::env::{self, EnvArg, EnvRequest};
 use crate::plan::mount::SourceArg;
+use crate::spec::NetworkMode;
+use crate::spec::bridge::BUILT_IN;
 use crate::storage::archive::{Family, OutgoingForm};
 use crate::text::boolean;
 use std::collections::BTreeMap;
@@ -382,6 +384,21 @@ fn cache(args: CacheArgs, discard: bool, caller: &Caller, docker: bool) -> Resul
     })
 }
 
+/// A build's containers come and go one by one, and share no network with others.
+fn of_build(mode: NetworkMode) -> Result<NetworkMode> {
+    match mode {
+        NetworkMode::Bridge(all) if all.iter().all(|one| one.network == BUILT_IN) => {
+            Ok(NetworkMode::default())
+        }
+        NetworkMode::Bridge(all) => {
+            let name = all.first().map(|one| one.network.as_str()).unwrap_or_default();
+            Err(usage(format!("cannot use network {name:?}: a build cannot be on a named network"))
+                .hint("Use --network slirp4netns (the default), host or none."))
+        }
+        other => Ok(other),
+    }
+}
+
 fn steps(args: StepArgs, caller: &Caller) -> Result<RunRequest> {
     let mut found = Request::default();
     let devices = DeviceArgs { device: args.device, gpus: Vec::new(), cdi_spec_dir: Vec::new() };
@@ -404,7 +421,7 @@ fn steps(args: StepArgs, caller: &Caller) -> Result<RunRequest> {
         language::mount::parse(mount)?;
     }
     Ok(RunRequest {
-        network: args.network,
+        network: args.network.map(of_build).transpose()?,
         dns: args.names.dns()?,
         hosts: args.names.add_host.into_iter().flatten().collect(),
         no_hosts: args.names.no_hosts,

@@ -328,7 +328,7 @@ fn what_cannot_be_is_refused_where_it_is_read() {
         "--progress wat",
         "--call wat",
         "--check --call outline",
-        "--network wat",
+        "--network back:wat=1",
         "--secret a",
         "--cache-from type=gha",
         "-o type=wat",

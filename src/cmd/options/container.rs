@@ -23,6 +23,7 @@ use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
 use crate::spec::network::{HostEntry, MacAddress, PortPublish};
 use crate::spec::{NetworkMode, NotifyMode};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 /// The ports of one `--publish`.
@@ -279,12 +280,13 @@ pub struct MountArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network", mut_args = switchable)]
 pub struct NetworkArgs {
-    /// Network: slirp4netns[:OPTIONS], none, host, container:NAME or ns:PATH
+    /// Network: slirp4netns[:OPTIONS], none, host, container:NAME, ns:PATH, or the name of a network with options ip, ip6,
+    /// mac, alias and interface_name (NAME:ip=IP,alias=NAME), which may be repeated
     #[arg(long, visible_alias = "net", value_name = "MODE", default_value = "slirp4netns", value_parser = netns::parse_network)]
-    pub network: NetworkMode,
-    /// Hardware address of the container's interface
-    #[arg(long, value_name = "MAC")]
-    pub mac_address: Option<MacAddress>,
+    pub network: Vec<NetworkMode>,
+    /// Where it is on its network.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Publish a port or a range of ports
     #[arg(short, long, value_name = "[[IP:][PORT]:]PORT[/PROTO]", value_delimiter = ',', value_parser = netns::parse_publish)]
     pub publish: Vec<Ports>,
@@ -297,6 +299,24 @@ pub struct NetworkArgs {
     /// How names are looked up.
     #[command(flatten)]
     pub names: NameArgs,
+}
+
+/// Where it is on its network.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Network", mut_args = switchable)]
+pub struct PlaceArgs {
+    /// Address on its network
+    #[arg(long, value_name = "IP")]
+    pub ip: Option<Ipv4Addr>,
+    /// IPv6 address on its network
+    #[arg(long, value_name = "IP")]
+    pub ip6: Option<Ipv6Addr>,
+    /// Hardware address of the container's interface
+    #[arg(long, value_name = "MAC")]
+    pub mac_address: Option<MacAddress>,
+    /// Further name under which others on its networks find it
+    #[arg(long, alias = "net-alias", value_name = "NAME", value_delimiter = ',')]
+    pub network_alias: Vec<String>,
 }
 
 /// How names are looked up in it.

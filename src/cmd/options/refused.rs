@@ -34,9 +34,8 @@ pub(in crate::cmd) fn only(
 
 const MAPS: &str = "every container uses all subordinate ids of your account, and no others";
 const MAPS_HINT: &str = "Choose among them with --uidmap and --gidmap.";
-const ADDRESS: &str = "user-mode networking gives every container the same address in a network of its own";
-const ADDRESS_HINT: &str =
-    "Choose the network with --network slirp4netns:cidr=10.0.3.0/24, and publish ports with -p.";
+const ADDRESS: &str = "link-local addresses are given by the kernel alone";
+const ADDRESS_HINT: &str = "Give an address of a network: coracle run --network NAME --ip IP ...";
 const PODS: &str = "there are no pods yet";
 const PODS_HINT: &str = "Share namespaces instead: --network container:NAME --ipc container:NAME.";
 
@@ -54,24 +53,13 @@ pub struct RefusedArgs {
     /// Range of subordinate groups
     #[arg(long, hide = true, value_name = "NAME", value_parser = because(MAPS, MAPS_HINT))]
     pub subgidname: Option<Never>,
-    /// Address
-    #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
-    pub ip: Option<Never>,
-    /// IPv6 address
-    #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
-    pub ip6: Option<Never>,
     /// Link-local address
     #[arg(long, hide = true, value_name = "IP", value_parser = because(ADDRESS, ADDRESS_HINT))]
     pub link_local_ip: Vec<Never>,
-    /// Further name in a network
-    #[arg(long, alias = "net-alias", hide = true, value_name = "NAME", value_parser = because(
-        "containers do not share a network in which a name could be looked up yet",
-        "Join the other's network with --network container:NAME, or name it with --add-host NAME:host-gateway."))]
-    pub network_alias: Vec<Never>,
     /// Link to a container
     #[arg(long, hide = true, value_name = "CONTAINER", value_parser = because(
         "links between containers are a feature that docker has deprecated",
-        "Join the other's network with --network container:NAME, or reach its published port as host.containers.internal."))]
+        "Put both on one network, where they find each other by name: coracle network create NAME && coracle run --network NAME ..."))]
     pub link: Vec<Never>,
     /// Pod
     #[arg(long, hide = true, value_name = "NAME", value_parser = no_pods())]

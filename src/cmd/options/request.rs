@@ -2,12 +2,12 @@
 
 use crate::cmd::options::container::{
     ConfinementArgs, CreationArgs, EnvArgs, IdentityArgs, LifecycleArgs, LimitArgs, MountArgs, NameArgs,
-    NetworkArgs, ProcessArgs, SecurityArgs, TerminalArgs,
+    NetworkArgs, PlaceArgs, ProcessArgs, SecurityArgs, TerminalArgs,
 };
 use crate::cmd::options::{devices, files, spaces};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
-use crate::netns;
+use crate::netns::{self, AddressOptions};
 use crate::plan::env::EnvRequest;
 use crate::plan::mount::MountArg;
 use crate::plan::option_values::Cgroups;
@@ -153,14 +153,16 @@ fn network(args: NetworkArgs) -> Result<NetworkRequest> {
     for port in &args.expose {
         netns::parse_expose(port)?;
     }
+    let PlaceArgs { ip, ip6, mac_address: mac, network_alias: aliases } = args.place;
+    let (mode, mac) = netns::merge_networks(args.network, AddressOptions { ip, ip6, mac, aliases })?;
     Ok(NetworkRequest {
-        mode: args.network,
+        mode,
         ports: args.publish.into_iter().flatten().collect(),
         publish_all: args.publish_all,
         expose: args.expose,
         dns: args.names.dns()?,
         hosts: args.names.add_host.into_iter().flatten().collect(),
-        mac: args.mac_address,
+        mac,
         hosts_base: crate::spec::network::HostsBase::default(),
     })
 }

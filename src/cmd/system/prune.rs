@@ -3,7 +3,7 @@
 use crate::cmd::pruned;
 use crate::engine::containers::selector;
 use crate::engine::prune::{self, PruneRequest, Pruned};
-use crate::engine::{build_cache, images, volumes};
+use crate::engine::{build_cache, images, networks, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::ui;
@@ -33,7 +33,7 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Removes containers that are not running, unused images and, if requested, unused volumes and the build cache.
+/// Removes containers that are not running, unused networks and images and, if requested, unused volumes and the build cache.
 ///
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.
@@ -53,6 +53,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let only = ui::docker().then(|| "anonymous=true".to_owned());
     let of_volumes: Vec<String> = args.filter.iter().cloned().chain(only).collect();
     let of_volumes = volumes::filter::Filters::parse(&of_volumes)?;
+    let of_networks = networks::filter::Filters::parse(&args.filter)?;
     let build_cache = of_build_cache(args)?;
     if !args.force && !ui::confirm(&question(args, build_cache.is_some()))? {
         return Ok(ExitCode::SUCCESS);
@@ -65,8 +66,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         of_containers,
         of_images,
         of_volumes,
+        of_networks,
     };
-    let Pruned { containers, volumes, images, build_cache, freed } = prune::everything(&store, request)?;
+    let Pruned { containers, volumes, networks, images, build_cache, freed } =
+        prune::everything(&store, request)?;
     let containers: Vec<String> = containers.iter().map(ToString::to_string).collect();
     let volumes: Vec<String> = volumes.iter().map(ToString::to_string).collect();
     let images: Vec<String> = images.iter().map(pruned::image).collect();
@@ -74,6 +77,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let lists = [
         ("Containers", containers),
         ("Volumes", volumes),
+        ("Networks", networks),
         ("Images", images),
         ("build cache objects", build_cache),
     ];
@@ -97,6 +101,7 @@ fn question(args: &Args, build_cache: bool) -> String {
     let mut add = |what: &str| text.push_str(&format!("\t- {what}\n"));
     if !args.external {
         add("all stopped containers");
+        add("all networks not used by at least one container");
         if args.volumes {
             add(match ui::docker() {
                 true => "all anonymous volumes not used by at least one container",

@@ -2,7 +2,7 @@
 
 use super::remove::remove;
 use crate::container::Name;
-use crate::engine::volumes;
+use crate::engine::{networks, volumes};
 use crate::error::Result;
 use crate::runtime::secrets;
 use crate::spec::{ContainerSpec, MountSource};
@@ -19,7 +19,7 @@ use std::os::fd::BorrowedFd;
 pub(super) fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     let add_files = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
     let dir = store.containers().create_with(&plan.id, name, plan, add_files)?;
-    match volumes::prepare(store, plan) {
+    match volumes::prepare(store, plan).and_then(|()| networks::present(store, plan)) {
         Ok(()) => Ok(dir),
         Err(error) => {
             discard(store, &dir);

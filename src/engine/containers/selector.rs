@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::netns::{ExposedPort, parse_expose};
 use crate::spec::health::Health;
 use crate::spec::network::{PortPublish, Protocol};
-use crate::spec::{ContainerSpec, MountSource, RootSpec};
+use crate::spec::{ContainerSpec, MountSource, NetworkMode, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
 use crate::text::time::moment;
@@ -377,9 +377,10 @@ impl Filter {
                     source || mount.destination.as_os_str() == wanted.as_str()
                 })
             }),
-            Filter::Network(wanted) => {
-                plan.get().is_some_and(|plan| plan.network.mode.to_string() == *wanted)
-            }
+            Filter::Network(wanted) => plan.get().is_some_and(|plan| match &plan.network.mode {
+                NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
+                mode => mode.to_string() == *wanted,
+            }),
             Filter::Publish(wanted) => {
                 let published = |port: &PortPublish| has(wanted, port.host_port, port.protocol);
                 plan.get().is_some_and(|plan| plan.network.ports.iter().any(published))

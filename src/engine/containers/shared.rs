@@ -1,6 +1,7 @@
 //! Replaces the names of containers whose namespaces are shared by their ids, before anything changes.
 
 use super::find::find;
+use crate::engine::networks;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Request;
 use crate::plan::ids::IdsRequest;
@@ -32,6 +33,7 @@ pub(super) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
             *name = id_of(name)?;
         }
     }
+    networks::look_up(store, &mut request.network.mode)?;
     if let NetworkMode::Container(name) = &mut request.network.mode {
         *name = id_of(name)?;
     }

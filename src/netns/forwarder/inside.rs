@@ -10,10 +10,9 @@
 //! represents the host inside.
 
 use crate::fork::{Doing, Failure};
-use crate::spec::network::SlirpOptions;
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
+use crate::netns::netlink::Netlink;
+use crate::netns::reach::Reach;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -22,11 +21,10 @@ use netlink_packet_route::{AddressFamily as Family, RouteNetlinkMessage};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect,
-    recv, sendto, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket, sockopt,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// The mark on our connections inside, the number of our routing table, and the rule's priority.
 const MARK: u32 = 0xc0_4ac1e;
@@ -54,7 +52,7 @@ impl Inside {
     /// Moves this process into the container's user and network namespace and drops the capabilities
     /// that are not needed there.
     pub(super) fn enter(
-        options: &SlirpOptions,
+        reach: &Reach,
         userns: BorrowedFd<'_>,
         netns: BorrowedFd<'_>,
     ) -> Result<Self, Failure> {
@@ -63,15 +61,10 @@ impl Inside {
         setns(userns, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
         setns(netns, CloneFlags::CLONE_NEWNET).doing("enter", "the container's network namespace")?;
         super::super::loopback_up().doing("bring up", "the container's loopback")?;
-        let keep_client = options.keep_client && route_marked(options.ipv6);
+        let keep_client = reach.keep_client && route_marked(reach.gateway6.is_some());
         drop_capabilities(keep_client).map_err(|e| Failure::other("drop", "capabilities", e.to_string()))?;
         nix::sys::prctl::set_no_new_privs().doing("set", "no_new_privs")?;
-        Ok(Inside {
-            address: options.address(),
-            gateway: options.gateway(),
-            gateway6: options.ipv6.then(|| options.gateway6()),
-            keep_client,
-        })
+        Ok(Inside { address: reach.address, gateway: reach.gateway, gateway6: reach.gateway6, keep_client })
     }
 
     /// Whether services see the client's address.
@@ -186,8 +179,7 @@ fn route_marked(ipv6: bool) -> bool {
 
 /// Sends marked packets to a table in which every address is local.
 fn add_local_table(family: Family) -> nix::Result<()> {
-    let fd =
-        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+    let netlink = Netlink::open()?;
     let loopback = nix::net::if_::if_nametoindex("lo")?;
 
     let mut route = RouteMessage::default();
@@ -199,35 +191,20 @@ fn add_local_table(family: Family) -> nix::Result<()> {
         ..RouteHeader::default()
     };
     route.attributes = vec![RouteAttribute::Table(TABLE), RouteAttribute::Oif(loopback)];
-    request(fd.as_fd(), RouteNetlinkMessage::NewRoute(route))?;
+    add(&netlink, RouteNetlinkMessage::NewRoute(route))?;
 
     let mut rule = RuleMessage::default();
     rule.header = RuleHeader { family, action: RuleAction::ToTable, ..RuleHeader::default() };
     rule.attributes =
         vec![RuleAttribute::FwMark(MARK), RuleAttribute::Table(TABLE), RuleAttribute::Priority(PRIORITY)];
-    request(fd.as_fd(), RouteNetlinkMessage::NewRule(rule))
+    add(&netlink, RouteNetlinkMessage::NewRule(rule))
 }
 
-/// Sends one request and waits for its acknowledgement (netlink(7)); what exists already is fine.
-fn request(fd: BorrowedFd<'_>, message: RouteNetlinkMessage) -> nix::Result<()> {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
-    packet.finalize();
-    let mut bytes = vec![0u8; packet.buffer_len()];
-    packet.serialize(&mut bytes);
-    sendto(fd.as_raw_fd(), &bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-
-    let mut answer = vec![0u8; 8192];
-    let length = recv(fd.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer[..length]);
-    match answer.map_err(|_| Errno::EBADMSG)?.payload {
-        NetlinkPayload::Error(e) => match e.code {
-            None => Ok(()),
-            Some(code) if code.get() == -(Errno::EEXIST as i32) => Ok(()),
-            Some(code) => Err(Errno::from_raw(-code.get())),
-        },
-        _ => Err(Errno::EBADMSG),
+/// Makes what there may be already.
+fn add(netlink: &Netlink, message: RouteNetlinkMessage) -> nix::Result<()> {
+    match netlink.change(message, NLM_F_CREATE | NLM_F_EXCL) {
+        Err(Errno::EEXIST) => Ok(()),
+        other => other,
     }
 }
 
@@ -236,7 +213,7 @@ mod tests {
     use super::*;
 
     fn inside(keep_client: bool) -> Inside {
-        let options = SlirpOptions::default();
+        let options = crate::spec::network::SlirpOptions::default();
         Inside { address: options.address(), gateway: options.gateway(), gateway6: None, keep_client }
     }
 

@@ -64,7 +64,7 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
                 "Leave it out, or use --network slirp4netns.",
             ));
         };
-        options.mac = Some(mac.clone());
+        options.mac = Some(*mac);
     }
     Ok(NetworkSpec {
         mode,

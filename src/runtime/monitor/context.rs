@@ -4,8 +4,8 @@ use super::layers::Layers;
 use crate::runtime::extras::Extras;
 use crate::runtime::init::Stdio;
 use crate::runtime::seccomp::Filter;
-use crate::spec::ContainerSpec;
 use crate::spec::network::PortPublish;
+use crate::spec::{ContainerSpec, UserNetwork};
 use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir};
 use crate::storage::rootfs::Places;
@@ -18,6 +18,8 @@ pub(super) struct MonitorContext<'a> {
     pub(super) dir: &'a ContainerDir,
     pub(super) plan: &'a ContainerSpec,
     pub(super) slirp: Option<PathBuf>,
+    /// The networks that the plan names, in its order.
+    pub(super) networks: Vec<UserNetwork>,
     pub(super) filter: Option<Filter>,
     pub(super) layers: Layers,
     pub(super) places: Places,

@@ -1,27 +1,42 @@
-//! The container's network, as the monitor sees it: slirp4netns, the port forwarder, name files.
+//! The container's network, as the monitor sees it: slirp4netns or networks that are shared, the port forwarder, name files.
 
+use super::context::MonitorContext;
 use crate::fork::{self, Child, Doing, Failure, Step};
+use crate::netns::bridge::{Membership, Tools, Wish};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, files as texts, slirp};
+use crate::netns::{self, Reach, files as texts, slirp};
 use crate::runtime::init::FileOrder;
 use crate::runtime::passwd;
 use crate::spec::network::{HostsBase, SlirpOptions};
-use crate::spec::{ContainerSpec, NetworkMode};
+use crate::spec::{Attached, Attachment, ContainerSpec, NetworkMode, UserNetwork};
 use crate::sys::read::text_of;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The helpers that carry a container's network.
+/// What carries a container's network.
 #[derive(Debug)]
 pub struct Network {
-    slirp: RefCell<slirp::Slirp>,
+    carrier: Carrier,
     forwarder: Option<Child>,
-    /// What another slirp4netns is started with.
+}
+
+#[derive(Debug)]
+enum Carrier {
+    /// A slirp4netns of its own.
+    Slirp(Box<OwnSlirp>),
+    /// The networks that it shares with others.
+    Shared(RefCell<Vec<Membership>>),
+}
+
+/// A slirp4netns, and what another one is started with.
+#[derive(Debug)]
+struct OwnSlirp {
+    slirp: RefCell<slirp::Slirp>,
     program: PathBuf,
     options: SlirpOptions,
     netns: OwnedFd,
@@ -36,14 +51,21 @@ const GROWN: Duration = Duration::from_secs(5);
 const TRIES: u32 = 5;
 
 impl Network {
-    /// The helpers' processes.
+    /// The helpers' processes that are children of ours.
     pub(super) fn pids(&self) -> Vec<Pid> {
-        self.forwarder.iter().map(|child| child.pid).chain([self.slirp.borrow().pid()]).collect()
+        let slirp = match &self.carrier {
+            Carrier::Slirp(own) => Some(own.slirp.borrow().pid()),
+            Carrier::Shared(_) => None,
+        };
+        self.forwarder.iter().map(|child| child.pid).chain(slirp).collect()
     }
 
     /// Waits until the container can send and receive.
     pub(super) fn wait_ready(&self) -> Result<(), Failure> {
-        self.slirp.borrow().wait_ready()?;
+        match &self.carrier {
+            Carrier::Slirp(own) => own.slirp.borrow().wait_ready()?,
+            Carrier::Shared(all) => all.borrow().iter().try_for_each(Membership::wait_up)?,
+        }
         let Some(forwarder) = &self.forwarder else { return Ok(()) };
         match forwarder.link.recv::<Report>().doing("hear from", "port forwarder")? {
             Some((Report::Ready { .. }, _)) => Ok(()),
@@ -52,8 +74,25 @@ impl Network {
         }
     }
 
-    /// Starts slirp4netns again when it has died: the container's connections are lost, its network is not.
+    /// Starts again what has died: the container's connections to the outside are lost, its network is not.
     pub fn mend(&self) {
+        match &self.carrier {
+            Carrier::Slirp(own) => own.mend(),
+            Carrier::Shared(all) => all.borrow_mut().iter_mut().for_each(Membership::mend),
+        }
+    }
+
+    /// The networks that it shares with others, for who watches them.
+    pub fn memberships(&self) -> Option<Ref<'_, [Membership]>> {
+        match &self.carrier {
+            Carrier::Slirp(_) => None,
+            Carrier::Shared(all) => Some(Ref::map(all.borrow(), Vec::as_slice)),
+        }
+    }
+}
+
+impl OwnSlirp {
+    fn mend(&self) {
         if !self.slirp.borrow().has_ended() {
             return;
         }
@@ -69,47 +108,95 @@ impl Network {
     }
 }
 
+/// Becomes a member of the networks that the container shares with others: their addresses are in the files that it
+/// gets.
+pub(super) fn join(context: &MonitorContext<'_>) -> Result<Vec<Membership>, Failure> {
+    let MonitorContext { plan, networks, slirp, .. } = context;
+    let NetworkMode::Bridge(attachments) = &plan.network.mode else { return Ok(Vec::new()) };
+    let tools = Tools {
+        runtime: context.store.runtime().to_owned(),
+        slirp: slirp.clone(),
+        leave: vec![context.places.merged.clone()],
+    };
+    let mut names = vec![context.dir.name_given(plan).to_string(), plan.id.short().to_owned()];
+    // What it calls itself, unless that is only its id.
+    names.push(plan.hostname.clone());
+    let member = |(at, (attachment, network)): (usize, (&Attachment, &UserNetwork))| {
+        let names = names.iter().chain(&attachment.aliases);
+        let wish = Wish {
+            container: plan.id.clone(),
+            names: names.cloned().collect(),
+            ip: attachment.ip,
+            ip6: attachment.ip6,
+            mac: attachment.mac,
+            interface: attachment.interface.clone().unwrap_or_else(|| format!("eth{at}")),
+            servers: plan.network.dns.servers.clone(),
+        };
+        Membership::join(network, &wish, &tools)
+    };
+    attachments.iter().zip(networks).enumerate().map(member).collect()
+}
+
 /// Starts the network of a container that was just cloned and still waits, in its network namespace and the
 /// user namespace that owns it; nothing is waited for here.
 pub(super) fn begin(
     plan: &ContainerSpec,
     program: Option<&Path>,
+    memberships: Vec<Membership>,
     netns: OwnedFd,
     userns: OwnedFd,
     listeners: Vec<netns::Listener>,
 ) -> Result<Option<Network>, Failure> {
-    let (NetworkMode::Slirp(options), Some(program)) = (&plan.network.mode, program) else { return Ok(None) };
-    let slirp = slirp::spawn(program, options, netns.as_fd())?;
-    let forwarder = if listeners.is_empty() {
-        None
-    } else {
-        let netns = netns.try_clone().doing("copy", "a namespace")?;
-        let serve = |link| netns::forwarder::serve(listeners, options, userns, netns, link);
-        Some(fork::spawn(0, serve).doing(Step::Start, "port forwarder")?)
+    let reach;
+    let carrier = match (&plan.network.mode, program) {
+        (NetworkMode::Slirp(options), Some(program)) => {
+            reach = Some(Reach::from(options));
+            Carrier::Slirp(Box::new(OwnSlirp {
+                slirp: RefCell::new(slirp::spawn(program, options, netns.as_fd())?),
+                program: program.to_owned(),
+                options: options.clone(),
+                netns: netns.try_clone().doing("copy", "a namespace")?,
+                started: Cell::new(Instant::now()),
+                young: Cell::new(0),
+            }))
+        }
+        (NetworkMode::Bridge(_), _) => {
+            let outward = memberships.iter().position(Membership::leads_out);
+            for (at, member) in memberships.iter().enumerate() {
+                member.plug(netns.as_fd(), Some(at) == outward)?;
+            }
+            let attached: Vec<&Attached> = memberships.iter().map(Membership::attached).collect();
+            reach = Reach::of(&attached);
+            Carrier::Shared(RefCell::new(memberships))
+        }
+        _ => return Ok(None),
     };
-    Ok(Some(Network {
-        slirp: RefCell::new(slirp),
-        forwarder,
-        program: program.to_owned(),
-        options: options.clone(),
-        netns,
-        started: Cell::new(Instant::now()),
-        young: Cell::new(0),
-    }))
+    let forwarder = match reach {
+        Some(reach) if !listeners.is_empty() => {
+            let serve = |link| netns::forwarder::serve(listeners, &reach, userns, netns, link);
+            Some(fork::spawn(0, serve).doing(Step::Start, "port forwarder")?)
+        }
+        _ => None,
+    };
+    Ok(Some(Network { carrier, forwarder }))
 }
 
 /// Closes published ports, then lets the helpers end.
 pub(super) fn close(network: Option<Network>) {
-    if let Some(Network { slirp, forwarder, .. }) = network {
+    if let Some(Network { carrier, forwarder }) = network {
         if let Some(forwarder) = forwarder {
             netns::forwarder::stop(forwarder);
         }
-        drop(slirp);
+        drop(carrier);
     }
 }
 
 /// The files that are generated for a container.
-pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>, Failure> {
+pub(super) fn files(
+    plan: &ContainerSpec,
+    networks: &[&Attached],
+    root: &Path,
+) -> Result<Vec<FileOrder>, Failure> {
     let host_file = text_of("/etc/hosts").unwrap_or_default();
     let base = match &plan.network.hosts_base {
         HostsBase::Localhost => None,
@@ -125,6 +212,7 @@ pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>,
     let facts = texts::HostsFacts {
         hostname: &plan.hostname,
         name: plan.name.as_str(),
+        networks,
         host_address: netns::host_address(),
         host_file: &host_file,
         base: base.as_deref(),
@@ -132,7 +220,7 @@ pub(super) fn files(plan: &ContainerSpec, root: &Path) -> Result<Vec<FileOrder>,
     let wanted = [
         ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),
         ("/etc/hosts", plan.files.hosts.then(|| texts::hosts(&plan.network, &facts)), 0o644),
-        ("/etc/resolv.conf", texts::resolv_conf(&plan.network, &netns::host_resolver()), 0o644),
+        ("/etc/resolv.conf", texts::resolv_conf(&plan.network, networks, &netns::host_resolver()), 0o644),
         match (plan.files.as_docker, plan.security.privileged) {
             (true, _) => ("/.dockerenv", Some(String::new()), 0o755),
             (false, true) => ("/run/.containerenv", Some(container_env(plan)), 0o644),

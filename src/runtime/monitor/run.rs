@@ -3,6 +3,7 @@
 use super::context::MonitorContext;
 use super::{finish, network, owners, setup};
 use crate::fork::{self, Child, Doing, Failure};
+use crate::netns::bridge::Membership;
 use crate::runtime::door::Ground;
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{FromInit, Stdio, ToInit};
@@ -11,7 +12,7 @@ use crate::runtime::namespaces::{NamespaceOwner, NamespaceOwners};
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{Payload, Relay, Streams};
 use crate::runtime::{birth, cgroup, report};
-use crate::spec::{ContainerSpec, Resources};
+use crate::spec::{Attached, ContainerSpec, Resources};
 use crate::storage::containers::{ContainerDir, EndPipe, PortRecord, ProcessRef, RunRecord, Stage};
 use crate::storage::{fuse, record};
 use crate::sys::process;
@@ -73,12 +74,15 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     // Before the run is recorded: who waits for its end finds the pipe.
     let end = dir.hold_end();
     let notify = Notify::new(dir, plan);
+    let memberships = network::join(context)?;
+    let networks: Vec<&Attached> = memberships.iter().map(Membership::attached).collect();
     let mut order = setup::order(
         store,
         dir,
         plan,
         context.filter.as_ref(),
         (&context.layers, &context.places.merged),
+        &networks,
         notify.as_ref(),
     )?;
     order.plan.process.env.extend(context.extras.env.iter().cloned());
@@ -100,6 +104,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
         let _ = child.wait();
         Failed { failure: Box::new(failure), record: record.map(Box::new) }
     };
+    let networks = networks.into_iter().cloned().collect();
     let ports = listeners.iter().map(|listener| PortRecord::from(&listener.bound)).collect();
     if let (Some(own), None) = (&own, born_into) {
         own.take(child.pid.as_raw()).map_err(|failure| abandon(failure, None))?;
@@ -108,8 +113,9 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
         Some(resources) => own_cgroup(plan, &resources, &child, joined.owners.cgroup),
         None => Ok(ToInit::Go { own_cgroup: own.is_some(), managed: false }),
     };
-    let let_go = go.and_then(|go| let_go(context, &child, listeners, joined.owners, &go));
-    let record = record_run(context, &child, ports, restarts).map_err(|failure| abandon(failure, None))?;
+    let let_go = go.and_then(|go| let_go(context, &child, (listeners, memberships), joined.owners, &go));
+    let record =
+        record_run(context, &child, (ports, networks), restarts).map_err(|failure| abandon(failure, None))?;
     failpoint::reach("start.recorded");
     let begun = let_go.and_then(|(mounts, network)| {
         let network = proceed(&child, network, &mut streams)?;
@@ -132,7 +138,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
 fn let_go(
     MonitorContext { plan, slirp, .. }: &MonitorContext<'_>,
     child: &Child,
-    listeners: Vec<netns::Listener>,
+    (listeners, memberships): (Vec<netns::Listener>, Vec<Membership>),
     owners: NamespaceOwners,
     go: &ToInit,
 ) -> Result<(OwnedFd, Option<network::Network>), Failure> {
@@ -147,7 +153,7 @@ fn let_go(
         written.map_err(|e| storage_failure("write", &path.to_string_lossy(), &e))?;
     }
     let [mounts, netns, userns] = born(child)?;
-    let network = network::begin(plan, slirp.as_deref(), netns, userns, listeners)?;
+    let network = network::begin(plan, slirp.as_deref(), memberships, netns, userns, listeners)?;
     tell(child, go)?;
     Ok((mounts, network))
 }
@@ -166,7 +172,7 @@ fn born(child: &Child) -> Result<[OwnedFd; 3], Failure> {
 fn record_run(
     MonitorContext { dir, places, .. }: &MonitorContext<'_>,
     child: &Child,
-    ports: Vec<PortRecord>,
+    (ports, networks): (Vec<PortRecord>, Vec<Attached>),
     restarts: u32,
 ) -> Result<RunRecord, Failure> {
     let pid = child.pid.as_raw();
@@ -175,6 +181,7 @@ fn record_run(
     let mut record = dir.next_run(init).map_err(|e| storage_failure("read", "run.json", &e))?;
     record.restarts = restarts;
     record.ports = ports;
+    record.networks = networks;
     record.root = Some(Ground::of_mount(&places.merged)?);
     dir.write_run(&record).map_err(|e| storage_failure("write", "run.json", &e))?;
     Ok(record)

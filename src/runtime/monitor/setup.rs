@@ -11,7 +11,7 @@ use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
 use crate::runtime::seccomp::Filter;
 use crate::runtime::{secrets, shared_root};
-use crate::spec::{ContainerSpec, RootSpec};
+use crate::spec::{Attached, ContainerSpec, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places};
@@ -143,6 +143,7 @@ pub(super) fn order(
     plan: &ContainerSpec,
     filter: Option<&Filter>,
     (layers, merged): (&Layers, &Path),
+    networks: &[&Attached],
     notify: Option<&Notify>,
 ) -> Result<Order, Failure> {
     let failed = |e: crate::error::Error| storage_failure("read secrets of", plan.id.short(), &e);
@@ -159,7 +160,7 @@ pub(super) fn order(
         sources,
         secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
-        files: network::files(plan, merged)?,
+        files: network::files(plan, networks, merged)?,
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
         // A first process that stays ours is executed again in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.

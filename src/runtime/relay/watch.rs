@@ -4,6 +4,8 @@ use super::carry::Relay;
 use super::client::Client;
 use super::payload::Payload;
 use crate::fork::{Doing, Failure};
+use crate::netns::bridge::Membership;
+use crate::runtime::monitor::Network;
 use crate::runtime::notify::Notify;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,6 +24,7 @@ pub(super) enum Watch {
     Signals,
     Payload,
     Companion,
+    Network,
     Health,
     Notify,
     Listener,
@@ -41,6 +44,7 @@ impl Relay<'_> {
         until: Option<Instant>,
     ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
         let crowded = self.clients.iter().any(Client::is_full);
+        let memberships = payload.network.and_then(Network::memberships);
         let mut watches = vec![Watch::Signals];
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let mut add = |watch, fd, flags| {
@@ -52,6 +56,10 @@ impl Relay<'_> {
         }
         if let Some(fd) = companion {
             add(Watch::Companion, fd, PollFlags::POLLIN);
+        }
+        for fd in memberships.iter().flat_map(|all| all.iter()).filter_map(Membership::watched) {
+            // What the keeper of the network says is not urgent; that it has ended is.
+            add(Watch::Network, fd, PollFlags::empty());
         }
         if let Some(fd) = self.notify.as_ref().and_then(Notify::fd) {
             add(Watch::Notify, fd, PollFlags::POLLIN);

@@ -2,7 +2,7 @@
 
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::network::{PortPublish, Protocol};
-use crate::spec::{ContainerSpec, HealthCheck, Resources, Ulimit};
+use crate::spec::{Attached, ContainerSpec, HealthCheck, Resources, Ulimit};
 use crate::storage::boot::boot_id;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -93,6 +93,9 @@ pub struct RunRecord {
     /// Ports as they are published.
     #[serde(default)]
     pub ports: Vec<PortRecord>,
+    /// Networks that it shares with others, in the order of its interfaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Attached>,
     /// The container's processes are frozen.
     #[serde(default)]
     pub paused: bool,

@@ -69,6 +69,7 @@ fn run_record(run: u64, monitor: u32) -> RunRecord {
         boot_id: boot_id(),
         started: Utc::now(),
         ports: vec![],
+        networks: vec![],
         paused: false,
         restarts: 0,
         root: None,

@@ -15,6 +15,8 @@ pub enum Type {
     Container,
     /// An image.
     Image,
+    /// A network that containers share.
+    Network,
     /// A secret.
     Secret,
     /// The store as a whole.
@@ -25,13 +27,15 @@ pub enum Type {
 
 impl Type {
     /// Every sort.
-    pub const ALL: [Type; 5] = [Type::Container, Type::Image, Type::Secret, Type::System, Type::Volume];
+    pub const ALL: [Type; 6] =
+        [Type::Container, Type::Image, Type::Network, Type::Secret, Type::System, Type::Volume];
 
     /// The word that `events` shows.
     pub fn as_str(self) -> &'static str {
         match self {
             Type::Container => "container",
             Type::Image => "image",
+            Type::Network => "network",
             Type::Secret => "secret",
             Type::System => "system",
             Type::Volume => "volume",
@@ -190,6 +194,11 @@ impl Event {
     /// Something that happens to this volume now.
     pub fn volume(action: Action, name: &str) -> Event {
         Event::new(Type::Volume, action).name(name)
+    }
+
+    /// Something that happens to this network now.
+    pub fn network(action: Action, name: &str, id: &str) -> Event {
+        Event::new(Type::Network, action).name(name).id(id)
     }
 
     /// With an identifier.

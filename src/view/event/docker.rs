@@ -22,7 +22,7 @@ fn action(event: &Event) -> String {
         (_, Action::ExecDied) => "exec_die",
         (_, Action::Load) => "load",
         (Type::Image, Action::Remove) => "delete",
-        (Type::Container | Type::Volume, Action::Remove) => "destroy",
+        (Type::Container | Type::Network | Type::Volume, Action::Remove) => "destroy",
         (_, Action::HealthStatus) => return format!("health_status: {}", event.health),
         (_, other) => other.as_str(),
     };
@@ -46,8 +46,10 @@ fn attributes(event: &Event) -> BTreeMap<&str, String> {
     } else {
         all.insert("name", event.name.clone());
     }
-    if event.kind == Type::Container {
-        all.insert("image", event.image.clone());
+    match event.kind {
+        Type::Container => drop(all.insert("image", event.image.clone())),
+        Type::Network => drop(all.insert("type", "bridge".to_owned())),
+        _ => {}
     }
     if let Some(code) = event.code {
         all.insert("exitCode", code.to_string());

@@ -33,7 +33,7 @@ pub(super) fn line(event: &Event, whole: bool) -> String {
             }
             format!("{id} ({about})")
         }
-        Type::Image | Type::Secret => format!("{id} {} {}", event.name, event.error),
+        Type::Image | Type::Secret | Type::Network => format!("{id} {} {}", event.name, event.error),
         Type::Volume | Type::System => event.name.clone(),
     };
     printable(format!("{start} {rest}").trim_end()).into_owned()

@@ -322,6 +322,25 @@ pub(super) const ALL: &[Scenario] = &[
         ..NONE
     },
     Scenario {
+        name: "network-create",
+        acts: &[&["network", "create", "back"]],
+        again: &["network already exists"],
+        ..NONE
+    },
+    Scenario {
+        name: "network-rm",
+        prepare: &[&["network", "create", "back"]],
+        acts: &[&["network", "rm", "back"]],
+        again: &["network not found"],
+        ..NONE
+    },
+    Scenario {
+        name: "network-prune",
+        prepare: &[&["network", "create", "back"], &["network", "create", "front"]],
+        acts: &[&["network", "prune", "-f"]],
+        ..NONE
+    },
+    Scenario {
         name: "secret-create",
         acts: &[&["secret", "create", "data", "@secret"]],
         again: &["exists already"],

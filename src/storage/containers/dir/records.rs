@@ -145,6 +145,7 @@ impl ContainerDir {
             boot_id: boot_id(),
             started: Utc::now(),
             ports: Vec::new(),
+            networks: Vec::new(),
             paused: false,
             restarts: 0,
             root: None,

@@ -1,13 +1,15 @@
 //! A container's network as `inspect` shows it.
 
 use super::facts::Facts;
+use crate::container::ContainerId;
 use crate::error::Result;
 use crate::runtime::link::{self, Link};
-use crate::spec::{ContainerSpec, NetworkMode};
+use crate::spec::bridge::BUILT_IN;
+use crate::spec::{Attached, Attachment, ContainerSpec, NetworkMode};
 use crate::storage::containers::PortRecord;
 use crate::text::Differs;
 use crate::view::Dialect;
-use crate::view::network::id;
+use crate::view::network;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -44,7 +46,7 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, Default, Serialize)]
 struct Addresses {
     #[serde(rename = "EndpointID")]
-    endpoint_id: &'static str,
+    endpoint_id: String,
     #[serde(rename = "Gateway")]
     gateway: String,
     #[serde(rename = "IPAddress")]
@@ -100,6 +102,11 @@ pub(super) fn settings(facts: &Facts<'_>, dialect: Dialect) -> Result<Settings> 
         shared.as_ref().map_or_else(|| facts.summary.ports.clone(), |other| other.summary().ports);
     let owner = shared.as_ref().and_then(|other| other.spec().ok());
     let mode = owner.as_ref().map_or(&plan.network.mode, |owner| &owner.network.mode);
+    let attached: Vec<Attached> = match &shared {
+        Some(other) => other.run_record().ok().flatten().filter(|_| other.status().is_live()),
+        None => facts.live().cloned(),
+    }
+    .map_or_else(Vec::new, |run| run.networks);
     let link = facts.live().and_then(|run| link::of(run.init.pid)).unwrap_or_default();
     let addresses = match mode {
         NetworkMode::Slirp(options) if facts.live().is_some() => Addresses {
@@ -108,15 +115,22 @@ pub(super) fn settings(facts: &Facts<'_>, dialect: Dialect) -> Result<Settings> 
             prefix: options.cidr.prefix(),
             ..global(&link, options.ipv6.then(|| options.gateway6().to_string()))
         },
+        NetworkMode::Bridge(_) => attached.first().map(|one| of(one, &facts.plan.id)).unwrap_or_default(),
         _ => Addresses::default(),
     };
     let mut networks = Map::new();
     // Docker lists no networks of a container that has another's.
-    if let Some(name) = network_name(mode, dialect).filter(|_| !docker || shared.is_none()) {
+    if let NetworkMode::Bridge(wanted) = mode {
+        for wanted in wanted.iter().filter(|_| !docker || shared.is_none()) {
+            let here = attached.iter().find(|one| one.network == wanted.network);
+            let name = network::name(&wanted.network, dialect);
+            networks.insert(name.to_owned(), json!(endpoint(wanted, here, &plan.id, dialect)));
+        }
+    } else if let Some(name) = network_name(mode, dialect).filter(|_| !docker || shared.is_none()) {
         let endpoint = Endpoint {
             addresses: addresses.clone(),
             more_macs: (!docker).then(Vec::new),
-            network: if docker { id(name) } else { name.to_owned() },
+            network: if docker { built_in_id(name) } else { name.to_owned() },
             driver_opts: Map::new(),
             ipam: Map::new(),
             links: Vec::new(),
@@ -139,6 +153,69 @@ pub(super) fn settings(facts: &Facts<'_>, dialect: Dialect) -> Result<Settings> 
     })
 }
 
+/// What a container has on a network.
+fn of(attached: &Attached, container: &ContainerId) -> Addresses {
+    let mut addresses = Addresses {
+        endpoint_id: network::endpoint(&attached.id, container.as_str()),
+        mac: attached.mac.to_string(),
+        ..Addresses::default()
+    };
+    if let Some((ip, has)) = attached.ip() {
+        addresses.address = ip.to_string();
+        addresses.prefix = has.prefix;
+        addresses.gateway = has.gateway.to_string();
+    }
+    if let Some((ip, has)) = attached.ip6() {
+        addresses.address6 = ip.to_string();
+        addresses.prefix6 = has.prefix;
+        addresses.gateway6 = has.gateway.to_string();
+    }
+    addresses
+}
+
+/// A network that it shares with others, as it was asked for, and what it has there while it runs.
+fn endpoint(
+    wanted: &Attachment,
+    here: Option<&Attached>,
+    container: &ContainerId,
+    dialect: Dialect,
+) -> Endpoint {
+    let docker = dialect == Dialect::Docker;
+    let mut ipam = Map::new();
+    for (key, address) in [
+        ("IPv4Address", wanted.ip.map(|ip| ip.to_string())),
+        ("IPv6Address", wanted.ip6.map(|ip| ip.to_string())),
+    ] {
+        if let Some(address) = address.filter(|_| docker) {
+            ipam.insert(key.to_owned(), address.into());
+        }
+    }
+    let mut aliases = wanted.aliases.clone();
+    // Podman counts the short id among them, docker has it among the names.
+    if !docker {
+        aliases.push(container.short().to_owned());
+    }
+    Endpoint {
+        addresses: here.map(|here| of(here, container)).unwrap_or_default(),
+        more_macs: (!docker).then(Vec::new),
+        network: match here {
+            Some(here) if docker => here.id.clone(),
+            None if docker => String::new(),
+            _ => wanted.network.clone(),
+        },
+        driver_opts: Map::new(),
+        ipam,
+        links: Vec::new(),
+        aliases,
+        dns_names: docker.then(|| here.map(|here| here.names.clone()).unwrap_or_default()),
+    }
+}
+
+/// The id of a network that has no record.
+fn built_in_id(name: &str) -> String {
+    network::id(if name == network::DOCKERS_BUILT_IN { BUILT_IN } else { name })
+}
+
 /// What the kernel says of the interface.
 fn global(link: &Link, gateway6: Option<String>) -> Addresses {
     let (address6, prefix6) = link.global.map(|(ip, prefix)| (ip.to_string(), prefix)).unwrap_or_default();
@@ -152,12 +229,16 @@ fn global(link: &Link, gateway6: Option<String>) -> Addresses {
 }
 
 /// The network that a container of this mode is in, where it has a name.
-pub(super) fn network_name(mode: &NetworkMode, dialect: Dialect) -> Option<&'static str> {
+pub(super) fn network_name(mode: &NetworkMode, dialect: Dialect) -> Option<&str> {
     match mode {
         NetworkMode::None => Some("none"),
         NetworkMode::Host => Some("host"),
         NetworkMode::Slirp(_) if dialect == Dialect::Docker => Some("bridge"),
         NetworkMode::Slirp(_) => Some("slirp4netns"),
+        NetworkMode::Bridge(all) if dialect == Dialect::Docker => {
+            all.first().map(|one| network::name(&one.network, dialect))
+        }
+        NetworkMode::Bridge(_) => Some("bridge"),
         NetworkMode::Container(_) | NetworkMode::Ns(_) => None,
     }
 }

@@ -1,0 +1,127 @@
+//! `coracle network create`.
+
+use crate::engine::networks::{self, NetworkRequest};
+use crate::error::{Error, Kind, Result};
+use crate::host::Env;
+use crate::plan::option_values::Pair;
+use crate::spec::bridge::NetworkRoute;
+use crate::ui;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+/// Arguments of `network create`.
+#[derive(Debug, clap::Args)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
+pub struct Args {
+    /// Name of the network; podman1, podman2 and so on by default
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Driver of the network: bridge
+    #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
+    pub driver: String,
+    /// Address range, such as 10.92.0.0/24; may be repeated; a free one by default
+    #[arg(long, value_name = "SUBNET")]
+    pub subnet: Vec<String>,
+    /// Gateway of each subnet, in the same order; its first address by default
+    #[arg(long, value_name = "IP")]
+    pub gateway: Vec<IpAddr>,
+    /// Part of each subnet that containers get addresses of, such as 10.92.0.128/25 or FIRST-LAST
+    #[arg(long, value_name = "RANGE")]
+    pub ip_range: Vec<String>,
+    /// Add a range of IPv6, if --subnet gives none
+    #[arg(long)]
+    pub ipv6: bool,
+    /// Without a way out: its containers reach each other only
+    #[arg(long)]
+    pub internal: bool,
+    /// Label; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<Pair>,
+    /// Option of the driver: mtu, isolate or no_default_route; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<Pair>,
+    /// Server to ask for names that are no container's, instead of the host's
+    #[arg(long, value_name = "IP", value_delimiter = ',')]
+    pub dns: Vec<IpAddr>,
+    /// Do not answer for the names of containers
+    #[arg(long)]
+    pub disable_dns: bool,
+    /// Name of the bridge in the network's own namespace
+    #[arg(long, value_name = "NAME")]
+    pub interface_name: Option<String>,
+    /// Further route of its containers: DESTINATION,GATEWAY[,METRIC]; may be repeated
+    #[arg(long, value_name = "ROUTE")]
+    pub route: Vec<RouteArg>,
+    /// Do not fail if it already exists
+    #[arg(long)]
+    pub ignore: bool,
+    /// Docker's: containers can be attached in any case
+    #[arg(long, hide = true)]
+    pub attachable: bool,
+    /// Who gives out addresses: host-local
+    #[arg(long, hide = true, value_name = "DRIVER", value_parser = ["host-local", "default"])]
+    pub ipam_driver: Option<String>,
+}
+
+/// `--route`.
+#[derive(Debug, Clone)]
+pub struct RouteArg(NetworkRoute);
+
+impl FromStr for RouteArg {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let mut parts = text.split(',');
+        let mut next = || parts.next().map(str::trim);
+        let route = (|| {
+            let (destination, gateway) = (next()?.parse().ok()?, next()?.parse().ok()?);
+            let metric = next().map(|metric| metric.parse::<u32>().ok());
+            match (metric, next()) {
+                (None, None) => Some(NetworkRoute { destination, gateway, metric: None }),
+                (Some(Some(metric)), None) => {
+                    Some(NetworkRoute { destination, gateway, metric: Some(metric) })
+                }
+                _ => None,
+            }
+        })();
+        route.map(RouteArg).ok_or_else(|| {
+            Error::new(Kind::Usage, format!("invalid route {text:?}"))
+                .hint("Write DESTINATION,GATEWAY[,METRIC], for example --route 10.20.0.0/16,10.92.0.50,100.")
+        })
+    }
+}
+
+/// Makes a network and prints its name, for docker its id.
+///
+/// # Errors
+/// A name that is taken, ranges and options that cannot be had.
+pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    let pairs = |pairs: Vec<Pair>| pairs.into_iter().map(|pair| (pair.key, pair.value)).collect();
+    let request = NetworkRequest {
+        name: args.name.clone(),
+        driver: args.driver,
+        subnets: args.subnet,
+        gateways: args.gateway,
+        ranges: args.ip_range,
+        ipv6: args.ipv6,
+        internal: args.internal,
+        labels: pairs(args.label),
+        options: pairs(args.opt),
+        dns: args.dns,
+        disable_dns: args.disable_dns,
+        interface: args.interface_name,
+        routes: args.route.into_iter().map(|RouteArg(route)| route).collect(),
+    };
+    let store = crate::cmd::store(env)?;
+    let network = match (networks::create(&store, request), args.name) {
+        (Err(e), Some(name)) if e.kind() == Kind::Conflict && args.ignore => store.networks().find(&name)?,
+        (Err(e), Some(name)) if e.kind() == Kind::Conflict => {
+            return Err(e.hint(format!(
+                "Use the existing one with --ignore, or remove it: coracle network rm {name}"
+            )));
+        }
+        (made, _) => made?,
+    };
+    ui::out(&format!("{}\n", if ui::docker() { &network.id } else { &network.name }))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,13 @@
+//! Networks that containers share: making and removing them, and which containers are on them.
+//!
+//! There is no reference count: a network is in use if a container's plan names it. Networks are removed, and
+//! containers recorded, under the store's lock, so the two cannot race.
+
+mod attach;
+mod create;
+pub mod filter;
+mod removal;
+
+pub use attach::{look_up, present};
+pub use create::{NetworkRequest, create};
+pub use removal::{NetworkRemoval, remove_named, remove_unused, unused};

@@ -1,0 +1,124 @@
+//! Removing networks, with the containers that are on them if that is asked for.
+
+use super::filter::Filters;
+use crate::container::{ContainerId, Name};
+use crate::engine::containers;
+use crate::error::{Kind, Result, phrases};
+use crate::spec::bridge::{BUILT_IN, UserNetwork};
+use crate::storage::Store;
+use crate::storage::events::{Action, Event};
+use crate::storage::networks::Users;
+
+/// How a network is removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NetworkRemoval {
+    /// Remove the containers that are on it first.
+    pub force: bool,
+    /// With `force`: how many seconds they get before they are killed; negative is for ever.
+    pub time: Option<i64>,
+}
+
+/// How often containers are removed that somebody makes meanwhile.
+const TRIES: u32 = 4;
+
+/// Removes a network, by its name or a unique beginning of its id; gives its name.
+///
+/// # Errors
+/// `NotFound` when there is none; `Conflict` when a container is on it; `Usage` for the built-in one.
+pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Result<String> {
+    let (name, id) = match store.networks().find(text) {
+        Ok(network) => (network.name, network.id),
+        // One whose record cannot be read can still be removed, by its name.
+        Err(e)
+            if e.kind() != Kind::NotFound
+                && text.parse::<Name>().is_ok()
+                && store.networks().get(text).is_err() =>
+        {
+            (text.to_owned(), String::new())
+        }
+        Err(e) => return Err(e),
+    };
+    if name == BUILT_IN {
+        return Err(phrases::built_in_network_stays(text)
+            .hint("It takes no room; remove the others: coracle network prune"));
+    }
+    // A container whose monitor died may be all that is on it.
+    containers::settle_all(store)?;
+    for _ in 0..TRIES {
+        if request.force {
+            let users = Users::read(store.containers())?;
+            users.of(&name).iter().try_for_each(|id| remove_user(store, id, request.time))?;
+        }
+        match remove(store, &name, &id) {
+            Err(e)
+                if e.kind() == Kind::Conflict
+                    && request.force
+                    && !Users::read(store.containers())?.of(&name).is_empty() => {}
+            other => return other.map(|()| name),
+        }
+    }
+    remove(store, &name, &id).map(|()| name)
+}
+
+fn remove(store: &Store, name: &str, id: &str) -> Result<()> {
+    let _lock = store.exclusive()?;
+    let users = Users::read(store.containers())?;
+    match users.of(name) {
+        [] => match users.unreadable.first() {
+            Some(unreadable) => Err(unreadable.refusal(&format!("network {name}"))),
+            None => store.networks().remove(&name.parse()?, id),
+        },
+        using => {
+            let ids: Vec<&str> = using.iter().map(ContainerId::short).collect();
+            Err(phrases::network_in_use(name, &ids.join(", "))
+                .hint(format!("Remove it with its containers: coracle network rm --force {name}")))
+        }
+    }
+}
+
+fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()> {
+    let container = match store.containers().open(id) {
+        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let (signal, patience) = containers::stop_policy(&container, time);
+    containers::end(store, &container, signal, patience)?;
+    containers::remove_ended(store, &container, false).map(drop)
+}
+
+/// The networks that no container is on and that meet the conditions, by name; the built-in one is none of them.
+///
+/// # Errors
+/// When containers or networks cannot be listed.
+pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<UserNetwork>> {
+    containers::settle_all(store)?;
+    let users = Users::read(store.containers())?;
+    users.warn();
+    let mut unused = store.networks().list()?;
+    unused.retain(|network| {
+        network.name != BUILT_IN && users.is_free(&network.name) && filters.hold(network, &users)
+    });
+    Ok(unused)
+}
+
+/// Removes those of these networks that still no container is on, under one lock; returns their names.
+///
+/// # Errors
+/// When one cannot be moved.
+pub fn remove_unused(store: &Store, networks: &[UserNetwork]) -> Result<Vec<String>> {
+    let _lock = store.exclusive()?;
+    let users = Users::read(store.containers())?;
+    let mut removed = Vec::new();
+    for network in networks.iter().filter(|network| users.is_free(&network.name)) {
+        match store.networks().remove(&network.name.parse()?, &network.id) {
+            // Another command was faster.
+            Err(e) if e.kind() == Kind::NotFound => {}
+            other => {
+                other?;
+                store.events().emit(Event::network(Action::Prune, &network.name, &network.id));
+                removed.push(network.name.clone());
+            }
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,174 @@
+//! Questions and answers, honest and hostile.
+
+use super::DOMAIN;
+use super::answer::{Outcome, Way, answer};
+use super::asker::Asker;
+use super::upstream::Question;
+use crate::netns::bridge::members::{Members, Wish};
+use crate::spec::bridge::{Subnet, UserNetwork};
+use proptest::prelude::*;
+use simple_dns::rdata::RData;
+use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, RCODE, TYPE};
+
+fn members(dns: bool) -> Members {
+    let subnet = |subnet: &str, gateway: &str| Subnet {
+        subnet: subnet.parse().unwrap(),
+        gateway: gateway.parse().unwrap(),
+        range: None,
+    };
+    let mut members = Members::new(UserNetwork {
+        version: 1,
+        name: "net".to_owned(),
+        id: "1".repeat(64),
+        created: chrono::DateTime::UNIX_EPOCH,
+        subnets: vec![subnet("10.89.0.0/24", "10.89.0.1"), subnet("fd01::/64", "fd01::1")],
+        ipv6: true,
+        internal: false,
+        dns,
+        dns_servers: Vec::new(),
+        interface: "br0".to_owned(),
+        routes: Vec::new(),
+        labels: Default::default(),
+        options: Default::default(),
+    });
+    for (number, names) in [(1, ["web", "app"]), (2, ["db", "app"])] {
+        let wish = Wish {
+            container: format!("{number:064x}").parse().unwrap(),
+            names: names.map(str::to_owned).to_vec(),
+            ip: None,
+            ip6: None,
+            mac: None,
+            interface: "eth0".to_owned(),
+            servers: Vec::new(),
+        };
+        members.join(number, &wish).unwrap();
+    }
+    members
+}
+
+fn query(name: &str, kind: QTYPE) -> Vec<u8> {
+    let mut packet = Packet::new_query(7);
+    let name = Name::new(name).unwrap();
+    packet.questions.push(simple_dns::Question::new(name, kind, QCLASS::CLASS(CLASS::IN), false));
+    packet.build_bytes_vec().unwrap()
+}
+
+/// The code and the addresses or names of an answer; `None` when others are asked.
+fn said(name: &str, kind: TYPE, turn: usize) -> Option<(RCODE, Vec<String>)> {
+    let outcome = answer(&query(name, QTYPE::TYPE(kind)), Way::Udp, &members(true), true, turn);
+    let Outcome::Reply(bytes) = outcome else { return None };
+    let packet = Packet::parse(&bytes).unwrap();
+    assert_eq!(packet.id(), 7);
+    let shown = packet.answers.iter().map(|record| {
+        assert_eq!(record.ttl, 0);
+        match &record.rdata {
+            RData::A(a) => std::net::Ipv4Addr::from(a.address).to_string(),
+            RData::AAAA(a) => std::net::Ipv6Addr::from(a.address).to_string(),
+            RData::PTR(name) => name.0.to_string(),
+            other => panic!("{other:?}"),
+        }
+    });
+    Some((packet.rcode(), shown.collect()))
+}
+
+#[test]
+fn names_of_containers_are_answered_with_and_without_the_domain() {
+    let found =
+        |all: &[&str]| Some((RCODE::NoError, all.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()));
+    assert_eq!(said("web", TYPE::A, 0), found(&["10.89.0.2"]));
+    assert_eq!(said("WEB", TYPE::AAAA, 0), found(&["fd01::2"]));
+    assert_eq!(said(&format!("db.{DOMAIN}"), TYPE::A, 0), found(&["10.89.0.3"]));
+    assert_eq!(said("app", TYPE::A, 0), found(&["10.89.0.2", "10.89.0.3"]));
+    assert_eq!(said("app", TYPE::A, 1), found(&["10.89.0.3", "10.89.0.2"]));
+    // It is there, and has none of these.
+    assert_eq!(said("web", TYPE::MX, 0), found(&[]));
+    assert_eq!(said("3.0.89.10.in-addr.arpa", TYPE::PTR, 0), found(&[&format!("db.{DOMAIN}")]));
+    let six = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.d.f.ip6.arpa";
+    assert_eq!(said(six, TYPE::PTR, 0), found(&[&format!("web.{DOMAIN}")]));
+}
+
+#[test]
+fn what_is_nobodys_is_not_asked_outside_and_the_rest_is() {
+    let missing = Some((RCODE::NameError, Vec::new()));
+    for name in ["nobody", &format!("nobody.{DOMAIN}"), DOMAIN, "99.0.89.10.in-addr.arpa"] {
+        assert_eq!(said(name, TYPE::A, 0), missing, "{name}");
+    }
+    for name in ["example.org", "web.example.org", "1.2.3.4.in-addr.arpa", "nodns.podman"] {
+        assert_eq!(said(name, TYPE::A, 0), None, "{name}");
+    }
+    let bytes = query("web", QTYPE::TYPE(TYPE::A));
+    assert_eq!(answer(&bytes, Way::Udp, &members(false), true, 0), Outcome::Forward);
+    let outside = query("example.org", QTYPE::TYPE(TYPE::A));
+    let Outcome::Reply(reply) = answer(&outside, Way::Udp, &members(true), false, 0) else { panic!() };
+    assert_eq!(Packet::parse(&reply).unwrap().rcode(), RCODE::NameError);
+}
+
+#[test]
+fn an_answer_is_one_to_the_question_that_was_asked() {
+    let bytes = query("example.org", QTYPE::TYPE(TYPE::A));
+    let asker = Asker::Stream(1);
+    let question = Question::new(bytes.clone(), asker, Way::Udp, Vec::new()).unwrap();
+    let mut reply = question.bytes.clone();
+    assert!(!question.is_answered_by(&reply), "a question is no answer");
+    reply[2] |= 0x80;
+    assert!(question.is_answered_by(&reply));
+    let mut restored = reply.clone();
+    question.restore_number(&mut restored);
+    assert_eq!(restored[..2], bytes[..2]);
+    let mut other = reply.clone();
+    other[13] = b'x';
+    assert!(!question.is_answered_by(&other), "of another name");
+    reply[0] ^= 1;
+    assert!(!question.is_answered_by(&reply), "with another number");
+}
+
+proptest! {
+    /// Whatever comes: nothing panics, and an answer is short enough for the way it takes.
+    #[test]
+    fn hostile_questions_are_answered_or_ignored(bytes in proptest::collection::vec(any::<u8>(), 0..600), turn: usize) {
+        let members = members(true);
+        if let Outcome::Reply(reply) = answer(&bytes, Way::Udp, &members, true, turn) {
+            prop_assert!(reply.len() <= 4096 && reply[..2] == bytes[..2] && reply[2] & 0x80 != 0);
+        }
+    }
+
+    /// Honest questions with a few bytes changed.
+    #[test]
+    fn broken_questions_are_answered_or_ignored(
+        changes in proptest::collection::vec((0usize..40, any::<u8>()), 1..6), cut in 0usize..40,
+    ) {
+        let mut bytes = query("app", QTYPE::TYPE(TYPE::A));
+        for (at, value) in changes {
+            let length = bytes.len();
+            bytes[at % length] = value;
+        }
+        bytes.truncate(bytes.len() - cut % bytes.len());
+        let _ = answer(&bytes, Way::Tcp, &members(true), true, 3);
+        if let Some(question) = Question::new(bytes.clone(), Asker::Stream(1), Way::Udp, Vec::new()) {
+            let _ = question.is_answered_by(&bytes);
+        }
+    }
+}
+
+#[test]
+fn many_addresses_are_cut_for_a_datagram() {
+    let mut members = members(true);
+    for number in 10..110u64 {
+        let wish = Wish {
+            container: format!("{number:064x}").parse().unwrap(),
+            names: vec!["many".to_owned()],
+            ip: None,
+            ip6: None,
+            mac: None,
+            interface: "eth0".to_owned(),
+            servers: Vec::new(),
+        };
+        members.join(number, &wish).unwrap();
+    }
+    let bytes = query("many", QTYPE::TYPE(TYPE::A));
+    let Outcome::Reply(short) = answer(&bytes, Way::Udp, &members, true, 0) else { panic!() };
+    let short = Packet::parse(&short).unwrap();
+    assert!(short.has_flags(simple_dns::PacketFlag::TRUNCATION) && !short.answers.is_empty());
+    let Outcome::Reply(whole) = answer(&bytes, Way::Tcp, &members, true, 0) else { panic!() };
+    assert_eq!(Packet::parse(&whole).unwrap().answers.len(), 100);
+}

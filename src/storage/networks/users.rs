@@ -1,0 +1,76 @@
+//! Which containers are on which networks: by their plans, and by their runs.
+//!
+//! There is no reference count: a network is in use if a container's plan names it.
+
+use crate::container::ContainerId;
+use crate::error::Result;
+use crate::spec::{Attached, NetworkMode};
+use crate::storage::containers::{Containers, Unreadable};
+use std::collections::BTreeMap;
+
+/// Containers by the networks that they are on whenever they run.
+#[derive(Debug, Default)]
+pub struct Users {
+    known: BTreeMap<String, Vec<ContainerId>>,
+    /// Those of which nobody can tell.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A running container on a network.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The container.
+    pub id: ContainerId,
+    /// What it is called.
+    pub name: String,
+    /// What it has there.
+    pub attached: Attached,
+}
+
+impl Users {
+    /// Reads every container's plan.
+    ///
+    /// # Errors
+    /// When the containers cannot be listed.
+    pub fn read(containers: &Containers) -> Result<Users> {
+        let specs = containers.specs()?;
+        let mut known: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
+        for (dir, spec) in specs.read {
+            let NetworkMode::Bridge(attachments) = spec.network.mode else { continue };
+            for attachment in attachments {
+                known.entry(attachment.network).or_default().push(dir.id().clone());
+            }
+        }
+        Ok(Users { known, unreadable: specs.unreadable })
+    }
+
+    /// The containers that are on this network when they run.
+    pub fn of(&self, network: &str) -> &[ContainerId] {
+        self.known.get(network).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it is sure that no container is on this network. It is not while the plan of one cannot be read.
+    pub fn is_free(&self, network: &str) -> bool {
+        self.of(network).is_empty() && self.unreadable.is_empty()
+    }
+
+    /// Says which containers keep networks from being removed, as nobody knows which are theirs.
+    pub fn warn(&self) {
+        self.unreadable.iter().for_each(Unreadable::warn);
+    }
+
+    /// The containers that run on this network now, with what they have there.
+    pub fn members(&self, containers: &Containers, network: &str) -> Vec<Member> {
+        let member = |id: &ContainerId| {
+            // One that goes away meanwhile is no member.
+            let dir = containers.open(id).ok()?;
+            if !dir.status().is_live() {
+                return None;
+            }
+            let run = dir.run_record().ok()??;
+            let attached = run.networks.into_iter().find(|attached| attached.network == network)?;
+            Some(Member { id: id.clone(), name: dir.called(), attached })
+        };
+        self.of(network).iter().filter_map(member).collect()
+    }
+}
