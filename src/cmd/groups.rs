@@ -185,11 +185,17 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
         ImageVerb::Build(args) => build::run(*args, env),
-        ImageVerb::Diff(args) => image::diff::run(args, env),
+        ImageVerb::Diff(args) => {
+            let args = diff::Args { names: args.images, latest: false, format: args.format };
+            diff::run(&args, diff::DiffTarget::Image, env)
+        }
         ImageVerb::Exists(args) => image::exists::run(&args, env),
         ImageVerb::History(args) => history::run(&args, env),
         ImageVerb::Import(args) => import::run(&args, env),
-        ImageVerb::Inspect(args) => image::inspect::run(args, env),
+        ImageVerb::Inspect(args) => {
+            let args = inspect::Args { names: args.images, format: args.format, ..inspect::Args::default() };
+            inspect::run_kind(&args, ObjectKind::Image, env)
+        }
         ImageVerb::Ls(args) => images::run(&args, env),
         ImageVerb::Load(args) => load::run(&args, env),
         ImageVerb::Mount(args) => image::mount::run(&args, env),

@@ -272,8 +272,6 @@ fn wrong_input_is_answered_with_what_helps() {
     assert!(error.stderr.starts_with("Error: \"UPPER\""), "{error}");
     env.coracle(["image", "inspect"]).fails(125).says("no image was named");
     env.coracle(["image", "search", "--help"]).ok();
-    env.coracle(["image", "prune", "-a"])
-        .stdin("n\n")
-        .run()
-        .says("at least one container associated to them");
+    let asked = env.coracle(["image", "prune", "-a"]).stdin("n\n").ok();
+    assert!(asked.stdout.contains("at least one container associated to them."), "{asked}");
 }

@@ -1,10 +1,5 @@
 //! `coracle image diff`.
 
-use crate::cmd::diff::{self, DiffTarget};
-use crate::error::Result;
-use crate::host::Env;
-use std::process::ExitCode;
-
 /// Arguments of `image diff`.
 #[derive(Debug, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
@@ -15,13 +10,4 @@ pub struct Args {
     /// Print as json instead of one line per path
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     pub format: Option<String>,
-}
-
-/// Shows what changed in an image.
-///
-/// # Errors
-/// Those of [`diff::run`].
-pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
-    let args = diff::Args { names: args.images, latest: false, format: args.format };
-    diff::run(&args, DiffTarget::Image, env)
 }
