@@ -139,7 +139,7 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                     let own = cause.downcast_ref::<Error>();
                     let error = match (own, number::words(cause, at, &argument, &value)) {
                         // Which of the arguments it is, its own value says.
-                        (Some(own), _) if !bad.starts_with('-') && names(own, &value) => {
+                        (Some(own), _) if !argument.starts_with('-') && names(own, &value) => {
                             usage(dialect::words(own))
                         }
                         (Some(own), _) => usage(format!("{bad}: {}", dialect::words(own))),
