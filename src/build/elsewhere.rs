@@ -8,7 +8,7 @@ use crate::engine::build_cache::registry;
 use crate::engine::images::enter;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
-use crate::image::{ChainId, Digest, Reference};
+use crate::image::{ChainId, Digest, FileForm, FileLocation, Reference};
 use crate::registry::PullRequest;
 use crate::storage::archive::{FoundCache, Source, export_cache, import_layer, layout_cache};
 use crate::storage::build::StepRecord;
@@ -28,7 +28,7 @@ pub(super) fn look(job: &Job<'_>) {
     }
     for place in &job.request.cache.from {
         let found = match place {
-            CachePlace::Local(dir) => of_directory(dir).map(Some),
+            CachePlace::Local(dir) => of_directory(job, dir).map(Some),
             CachePlace::Registry(name) => of_registry(job, name),
             CachePlace::Repository(name) => of_repository(job, name),
             CachePlace::Inline => Ok(None),
@@ -48,12 +48,16 @@ fn unused(place: &CachePlace, error: &Error) {
     log::warn!("--cache-from {place}: it is not used: {}", error.in_one_line());
 }
 
-fn of_directory(dir: &Path) -> Result<(Where, FoundCache)> {
-    Ok((Where::Directory(dir.to_owned()), layout_cache(&opened(dir)?)?))
+fn of_directory(job: &Job<'_>, dir: &Path) -> Result<(Where, FoundCache)> {
+    Ok((Where::Directory(dir.to_owned()), layout_cache(&opened(job, dir)?)?))
 }
 
-fn opened(dir: &Path) -> Result<Source> {
-    Ok(Source::build_cache(File::open(dir).context(Kind::Usage, || "open the directory")?.into()))
+/// What a cache has becomes part of images, so the policy decides on it as on an image layout.
+fn opened(job: &Job<'_>, dir: &Path) -> Result<Source> {
+    let opened = File::open(dir).context(Kind::Usage, || "open the directory")?;
+    let place = FileLocation { form: FileForm::OciDir, path: dir.to_owned(), member: None };
+    job.engine.admit_file(&opened, &place)?;
+    Ok(Source::build_cache(opened.into()))
 }
 
 /// A repository has a cache of its own, or in its image.
@@ -70,7 +74,7 @@ fn of_repository(job: &Job<'_>, name: &Reference) -> Result<Option<(Where, Found
 /// Where a name means several images, each platform takes what its own has.
 fn of_registry(job: &Job<'_>, name: &Reference) -> Result<Option<(Where, FoundCache)>> {
     let request = PullRequest { platform: job.platform.clone(), ..job.request.registry_of(Some(name)) };
-    let prepared = job.engine.prepare(name, &request)?;
+    let prepared = job.engine.prepare_admitted(name, &request, &mut |_| {})?;
     let found = fork::leaf::<(), _>("cache", &[], |_| registry::look(&prepared), |()| {})?;
     Ok(found.map(|found| (Where::Registry(prepared), found)))
 }
@@ -105,7 +109,7 @@ fn fetch(job: &Job<'_>, cache: &Cache, chain: &ChainId) -> Result<()> {
         let needs = |lock: &_, layers: &[_]| job.running.needs_layers(lock, layers);
         match &cache.from {
             Where::Directory(dir) => {
-                let source = opened(dir)?;
+                let source = opened(job, dir)?;
                 import_layer(job.store(), &cache.found, chain, &|blob| source.cached(blob), &needs)
             }
             Where::Registry(prepared) => registry::take(job.store(), prepared, &cache.found, chain, &needs),

@@ -83,7 +83,7 @@ pub(super) fn plan<'a>(
         NamedContext::Layout { dir, tag, digest } => {
             let platform = platform.clone();
             let wanted = Wanted { tag: tag.clone(), digest: digest.clone(), platform };
-            layout::image(store, dir, &wanted, &mut |_| {}).map(|image| Err(image.id.to_string()))
+            layout::image(&engine, dir, &wanted, &mut |_| {}).map(|image| Err(image.id.to_string()))
         }
         NamedContext::Files(source) => {
             let known = fetched.borrow().get(name).cloned();

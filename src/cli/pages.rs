@@ -19,8 +19,8 @@ pages! {
     "buildx-imagetools-create" "buildx-imagetools-inspect" "buildx-inspect" "buildx-ls"
     "buildx-rm" "buildx-stop" "buildx-use" "buildx-version" "commit" "completion" "container" "container-cleanup" "container-clone" "container-exists"
     "container-prune" "context" "context-inspect" "context-ls" "context-show" "context-use" "coracle" "cp"
-    "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-exists"
-    "image-mount" "image-prune" "image-scp" "image-tree" "image-trust" "image-trust-set" "image-trust-show" "image-unmount"
+    "create" "diff" "events" "exec" "export" "healthcheck" "healthcheck-run" "history" "image" "image-diff" "image-exists"
+    "image-inspect" "image-mount" "image-prune" "image-scp" "image-tree" "image-trust" "image-trust-set" "image-trust-show" "image-unmount"
     "images" "import" "info"
     "init" "inspect" "kill" "load" "login" "logout" "logs" "manifest" "manifest-add" "manifest-annotate"
     "manifest-create" "manifest-exists" "manifest-inspect" "manifest-push" "manifest-remove" "manifest-rm" "mount"
@@ -126,10 +126,10 @@ impl Page {
         self.section("See also").unwrap_or_default().split([',', '\n']).map(str::trim).collect()
     }
 
-    /// The sections but examples and what to read next, as they are written.
+    /// The sections but examples and what to read next, each paragraph in one line: the terminal's width breaks it.
     pub(super) fn sections(self) -> String {
         let parts = self.parts().filter(|(title, _)| !["", "Examples", "See also"].contains(title));
-        let parts = parts.map(|(title, text)| format!("{title}:\n{text}"));
+        let parts = parts.map(|(title, text)| format!("{title}:\n{}", joined(text)));
         parts.collect::<Vec<_>>().join("\n\n")
     }
 
@@ -163,6 +163,22 @@ impl Page {
     }
 }
 
+/// A text whose paragraphs have become lines. Tables stay as they are: their lines have columns, or begin at different
+/// places.
+fn joined(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let paragraph = |block: &str| {
+        let first = indent(block);
+        let is_table = block.lines().any(|line| indent(line) != first || line.trim().contains("  "));
+        if is_table {
+            return block.to_owned();
+        }
+        let words: Vec<&str> = block.lines().map(str::trim).collect();
+        format!("{:first$}{}", "", words.join(" "))
+    };
+    text.split("\n\n").map(paragraph).collect::<Vec<_>>().join("\n\n")
+}
+
 /// `Exit status:`, alone on its line.
 fn is_title(line: &str) -> bool {
     let words = line.trim_end();
@@ -192,6 +208,15 @@ mod tests {
         );
         assert!(two.before.is_empty() && !two.runs);
         assert_eq!(page.short(), "Examples:\n  # Do it\n  coracle do x\n  # Look\n  coracle look\n");
+    }
+
+    #[test]
+    fn paragraphs_are_lines_and_tables_stay() {
+        let text =
+            "  One two\n  three.\n\n  a   First\n  bb  Second\n\n  c  Third,\n     longer\n\nPlain\nwords";
+        let lines =
+            "  One two three.\n\n  a   First\n  bb  Second\n\n  c  Third,\n     longer\n\nPlain words";
+        assert_eq!(joined(text), lines);
     }
 
     #[test]

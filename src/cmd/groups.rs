@@ -4,7 +4,7 @@ use super::verbs::verbs;
 use super::{
     attach, build, commit, container, cp, create, diff, exec, export, history, image, images, import, init,
     inspect, kill, load, logs, mount, pause, port, ps, pull, push, rename, restart, rm, rmi, run, save,
-    start, stats, stop, tag, top, unmount, untag, update, wait,
+    search, start, stats, stop, tag, top, unmount, untag, update, wait,
 };
 use crate::error::Result;
 use crate::host::Env;
@@ -86,7 +86,7 @@ verbs! {
         /// Build an image from a Containerfile
         Build(Box<build::Args>),
         /// Show the files that the last layer of an image changed
-        Diff(diff::Args),
+        Diff(image::diff::Args),
         /// Check whether an image is in the store
         Exists(image::exists::Args),
         /// Show the history of an image
@@ -94,7 +94,7 @@ verbs! {
         /// Create an image from a tar archive of files
         Import(import::Args),
         /// Show details of images
-        Inspect(inspect::Args),
+        Inspect(image::inspect::Args),
         /// Load images from an archive
         Load(load::Args),
         /// List images
@@ -108,11 +108,13 @@ verbs! {
         /// Push an image to a registry
         Push(Box<push::Args>),
         /// Remove images
-        Rm(rmi::Args),
+        Rm(rmi::Args) = "remove" | "rmi",
         /// Save images to an archive
         Save(save::Args),
         /// Copy an image to or from another machine or user
         Scp(image::scp::Args),
+        /// Search registries for images
+        Search(search::Args),
         /// Add names to an image
         Tag(tag::Args),
         /// Show the layers of an image as a tree
@@ -183,11 +185,17 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
         ImageVerb::Build(args) => build::run(*args, env),
-        ImageVerb::Diff(args) => diff::run(&args, diff::DiffTarget::Image, env),
+        ImageVerb::Diff(args) => {
+            let args = diff::Args { names: args.images, latest: false, format: args.format };
+            diff::run(&args, diff::DiffTarget::Image, env)
+        }
         ImageVerb::Exists(args) => image::exists::run(&args, env),
         ImageVerb::History(args) => history::run(&args, env),
         ImageVerb::Import(args) => import::run(&args, env),
-        ImageVerb::Inspect(args) => inspect::run_kind(&args, ObjectKind::Image, env),
+        ImageVerb::Inspect(args) => {
+            let args = inspect::Args { names: args.images, format: args.format, ..inspect::Args::default() };
+            inspect::run_kind(&args, ObjectKind::Image, env)
+        }
         ImageVerb::Ls(args) => images::run(&args, env),
         ImageVerb::Load(args) => load::run(&args, env),
         ImageVerb::Mount(args) => image::mount::run(&args, env),
@@ -197,6 +205,7 @@ pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
         ImageVerb::Rm(args) => rmi::run(&args, env),
         ImageVerb::Save(args) => save::run(&args, env),
         ImageVerb::Scp(args) => image::scp::run(&args, env),
+        ImageVerb::Search(args) => search::run(&args, env),
         ImageVerb::Tag(args) => tag::run(&args, env),
         ImageVerb::Trust(args) => image::trust::run(args, env),
         ImageVerb::Tree(args) => image::tree::run(&args, env),

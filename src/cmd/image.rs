@@ -1,6 +1,8 @@
 //! The verbs that exist only below `coracle image`.
 
+pub mod diff;
 pub mod exists;
+pub mod inspect;
 pub mod mount;
 pub mod prune;
 pub mod scp;

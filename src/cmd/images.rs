@@ -107,7 +107,13 @@ fn text(args: &Args, lines: &[Row<'_>]) -> Result<String> {
         }
         return Ok(ids.into_iter().map(|id| id + "\n").collect());
     }
-    let values: Vec<Value> = lines.iter().map(|line| line.fields(dialect)).collect();
+    let mut values: Vec<Value> = lines.iter().map(|line| line.fields(dialect)).collect();
+    if args.history && args.format.is_none() {
+        // Docker's rows have no such field, but the column was asked for.
+        for (value, line) in values.iter_mut().zip(lines) {
+            value["History"] = Value::String(line.history());
+        }
+    }
     let asked = |header: &str| match header {
         "DIGEST" => args.digests,
         "HISTORY" => args.history,

@@ -69,7 +69,7 @@ pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let dialect = super::dialect();
     let shape = Shape::parse(args.format.as_deref(), dialect == Dialect::Docker)?;
-    let names = names(args, &store)?;
+    let names = names(args, kind, &store)?;
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for name in &names {
@@ -83,14 +83,25 @@ pub fn run_kind(args: &Args, kind: ObjectKind, env: &Env) -> Result<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-fn names(args: &Args, store: &Store) -> Result<Vec<String>> {
+fn names(args: &Args, kind: ObjectKind, store: &Store) -> Result<Vec<String>> {
     match (args.latest, args.names.is_empty()) {
         (true, true) => Ok(vec![store.containers().latest()?.id().to_string()]),
         (false, false) => Ok(args.names.clone()),
         (true, false) => Err(Error::new(Kind::Usage, "no arguments are needed with --latest")
             .hint("Give either names or --latest.")),
-        (false, true) => Err(phrases::nothing_named("container or image")
-            .hint("Give a name or id; list them with: coracle ps -a; coracle images")),
+        (false, true) => Err(match kind {
+            ObjectKind::Image => {
+                phrases::nothing_named("image").hint("Give a name or id; list them with: coracle images")
+            }
+            ObjectKind::Container => {
+                phrases::nothing_named("container").hint("Give a name or id; list them with: coracle ps -a")
+            }
+            ObjectKind::Volume => {
+                phrases::nothing_named("volume").hint("Give a name; list them with: coracle volume ls")
+            }
+            ObjectKind::Any => phrases::nothing_named("container or image")
+                .hint("Give a name or id; list them with: coracle ps -a; coracle images"),
+        }),
     }
 }
 

@@ -29,10 +29,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let progress = ui::progress::Progress::new(args.quiet);
     let store = super::store(env)?;
     let name = input.label(args.input.as_deref());
-    let place = input.path(args.input.as_deref());
     let input = input.open(&store, &progress)?;
     let engine = super::store::engine(&store, env);
-    let loaded = engine.load(input, &name, place, &mut |step| progress.note(&loading(&step)))?;
+    let loaded = engine.load(input, &name, &mut |step| progress.note(&loading(&step)))?;
     for image in &loaded {
         let lines: String = shown(image).iter().map(|name| format!("Loaded image: {name}\n")).collect();
         ui::out(&lines)?;

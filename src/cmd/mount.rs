@@ -4,6 +4,7 @@ use crate::engine::{containers, mounts};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
+use crate::ui;
 use crate::ui::rows::{self, Listing};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ pub struct Args {
 /// # Errors
 /// Outside the user namespace of containers; a container that does not exist, before anything is mounted.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    mounts::check_namespace("mount")?;
+    mounts::check_namespace(ui::identity().name(), "mount", args.containers.first().map(String::as_str))?;
     let store = super::store(env)?;
     let refused = |text: &str| Err(Error::new(Kind::Usage, text).hint("Leave one of the two out."));
     if args.all && !args.containers.is_empty() {

@@ -19,8 +19,8 @@ pub struct Args {
     /// Remove all images
     #[arg(short, long)]
     pub all: bool,
-    /// Also remove the containers that use an image, and all names of an image given by id; ignore images that do
-    /// not exist
+    /// Also remove the containers that use an image, running ones, too, and all names of an image given by id; ignore
+    /// images that do not exist
     #[arg(short, long)]
     pub force: bool,
     /// Ignore images that do not exist
@@ -61,6 +61,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         force: args.force,
         every_name: args.all,
         list_alone: false,
+        spare_users: ui::docker(),
         keep_parents: args.no_prune || args.all,
     };
     let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };

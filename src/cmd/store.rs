@@ -1,6 +1,7 @@
 //! Opens the store that the command line names, and gives it to the engine.
 
 use crate::engine::Engine;
+use crate::engine::images::aliases::aliases;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::Store;
@@ -9,7 +10,8 @@ use crate::ui;
 /// The store the command line means.
 pub(super) fn store(env: &Env) -> Result<Store> {
     let store = Store::open(&env.roots.data, &env.roots.runtime, &env.roots.image_stores)?;
-    Ok(store.overlaid_by(env.roots.overlay))
+    let aliases = aliases(&env.roots.config, env.roots.docker.as_deref());
+    Ok(store.overlaid_by(env.roots.overlay).with_aliases(aliases))
 }
 
 /// The engine, which works on this store.

@@ -1,5 +1,6 @@
 //! Operations on images.
 
+pub mod aliases;
 pub mod commit;
 pub mod filter;
 pub mod history;

@@ -106,7 +106,9 @@ fn of_found(text: &str, found: Option<Found>) -> Result<List> {
     match found {
         Some(Found::List(list)) => Ok(*list),
         Some(Found::Image(image)) => Err(no_list(text, &image.reference)),
-        None => Err(phrases::no_list(text).hint(format!("Make a list: coracle manifest create {text}"))),
+        None => {
+            Err(phrases::no_list(text).hint(format!("Make a list: coracle manifest create {text} IMAGE")))
+        }
     }
 }
 

@@ -19,18 +19,20 @@ use std::path::PathBuf;
 /// containers.
 ///
 /// # Errors
-/// `Usage` there; `command` is the command in words.
-pub fn check_namespace(command: &str) -> Result<()> {
+/// `Usage` there; `program` and `command` are what was called, in words, `name` is what it was to mount.
+pub fn check_namespace(program: &str, command: &str, name: Option<&str>) -> Result<()> {
     if userns::inside() {
         return Ok(());
     }
-    let program = "coracle";
+    // A name that a shell would take apart is no name here.
+    let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b));
+    let name = name.filter(plain).unwrap_or("NAME");
     Err(Error::new(
         Kind::Usage,
         format!("cannot run command \"{program} {command}\" in rootless mode, must execute `{program} unshare` first"),
     )
     .hint(format!(
-        "Mounts are seen only by what runs beside them: coracle unshare sh -c 'ls \"$(coracle {command} NAME)\"'"
+        "Mount inside `coracle unshare`: coracle unshare sh -c 'ls \"$(coracle {command} {name})\"'"
     )))
 }
 

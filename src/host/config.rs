@@ -18,7 +18,6 @@ use super::Level;
 use crate::error::{Error, Kind, Result};
 use crate::storage::rootfs::Overlay;
 use serde::Deserialize;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -97,8 +96,8 @@ fn file(path: &Path) -> Result<Settings> {
              compression_level; see man coracle.toml",
         )
     };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+    let text = match crate::sys::read::settings(path) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))?,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Settings::default());
         }
@@ -133,6 +132,7 @@ fn file(path: &Path) -> Result<Settings> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn with(text: &str) -> Result<Settings> {
         let dir = tempfile::tempdir().unwrap();

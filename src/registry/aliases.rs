@@ -4,6 +4,7 @@
 use super::places::Places;
 use super::rewrite::rewrite;
 use crate::error::{Error, Kind, Result};
+use crate::sys::read;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -29,7 +30,7 @@ impl Alias {
     pub(super) fn keep(&self, places: &Places) -> Result<()> {
         let Some(path) = places.short_names() else { return Ok(()) };
         let changed = rewrite(&path, "short-name aliases config file", |path| {
-            let text = match std::fs::read(path) {
+            let text = match read::settings(path) {
                 Ok(text) => text,
                 Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
                 Err(e) => {

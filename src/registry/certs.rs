@@ -51,7 +51,7 @@ pub(super) fn read(dir: &Path) -> Result<HostCerts> {
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .collect();
     names.sort();
-    let bytes = |path: &Path| std::fs::read(path).map_err(|e| failed(path, e));
+    let bytes = |path: &Path| crate::sys::read::settings(path).map_err(|e| failed(path, e));
     let mut found = HostCerts::default();
     for path in &names {
         let partner = |extension: &str| {

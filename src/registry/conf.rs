@@ -8,6 +8,7 @@ use super::daemon::{Daemon, Network};
 use super::places::Places;
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
+use crate::sys::read;
 use form::{Form, Mirror, Mode, Registry};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -67,7 +68,7 @@ impl Registries {
         let users = places.user.join("registries.conf");
         let (main, is_users) = match &places.registries_conf {
             Some(named) => (named.clone(), false),
-            None if users.exists() => (users, true),
+            None if users.symlink_metadata().is_ok() => (users, true),
             None => (places.system.join("registries.conf"), false),
         };
         let found = merged.add(&main, "registries configuration", true)?;
@@ -115,7 +116,7 @@ impl Registries {
 
     /// Adds a file; whether there is one.
     fn add(&mut self, path: &Path, what: &str, is_main: bool) -> Result<bool> {
-        let text = match std::fs::read(path) {
+        let text = match read::settings(path) {
             Ok(bytes) => String::from_utf8(bytes).map_err(|e| unreadable(path, what, e.utf8_error()))?,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(unreadable(path, what, e)),
@@ -162,6 +163,18 @@ impl Registries {
     /// Where names without a registry are looked for, in order.
     pub fn search(&self) -> Vec<String> {
         self.search.as_ref().map_or_else(|| vec![DEFAULT_REGISTRY.to_owned()], |(list, _)| list.clone())
+    }
+
+    /// The full name that a short one is an alias of.
+    ///
+    /// # Errors
+    /// When the two make no valid name.
+    pub fn alias_of(&self, reference: &Reference) -> Result<Option<Reference>> {
+        if reference.registry().is_some() {
+            return Ok(None);
+        }
+        let full = self.aliases.get(reference.path());
+        full.map(|(full, _)| relocate(reference, &full.repository())).transpose()
     }
 
     /// The full names that a name may refer to.
@@ -253,7 +266,8 @@ impl Registries {
 impl Registry {
     /// The length of the part of the full name that this prefix covers.
     fn matches(&self, reference: &Reference) -> Option<usize> {
-        if let Some(domain) = self.prefix.strip_prefix('*') {
+        // Podman takes an asterisk alone for a letter, which no name has.
+        if let Some(domain) = self.prefix.strip_prefix('*').filter(|domain| domain.starts_with('.')) {
             let host = reference.registry()?;
             let name = host.split(':').next().unwrap_or(host);
             return name.ends_with(domain).then_some(host.len());
@@ -316,7 +330,12 @@ fn unreadable(path: &Path, what: &str, why: impl Into<Box<dyn std::error::Error 
 fn drop_ins(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(e)
+            if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+                && !read::leads_nowhere(dir) =>
+        {
+            return Ok(Vec::new());
+        }
         Err(e) => return Err(unreadable(dir, "drop-in registries configuration", e)),
     };
     let mut files: Vec<PathBuf> = entries

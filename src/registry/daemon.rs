@@ -1,6 +1,7 @@
 //! What docker's `daemon.json` says of registries: `registry-mirrors` and `insecure-registries` (dockerd(8)).
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::read;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -35,7 +36,7 @@ impl Daemon {
     /// # Errors
     /// A file that cannot be read or is malformed, a mirror that is no URL.
     pub(super) fn read(path: &Path) -> Result<Daemon> {
-        let text = match std::fs::read(path) {
+        let text = match read::settings(path) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Daemon::default()),
             Err(e) => return Err(Error::new(Kind::Usage, format!("read {}", path.display())).caused_by(e)),

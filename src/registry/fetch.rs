@@ -199,11 +199,7 @@ impl Fetcher<'_> {
         let name = candidate.reference.to_string();
         let Chosen { bytes, content_type, image, index } =
             documents::chosen(session, &candidate.reference, self.prepared, self.report).await?;
-        if !candidate.demand.is_empty() && candidate.admitted != Some(Digest::sha256_of(&bytes)) {
-            let message =
-                format!("Source image rejected: {name}: its manifest is not the one that is signed");
-            return Err(Error::new(Kind::Image, message).naming_image());
-        }
+        candidate.check_admitted(&bytes)?;
         let config = self.config(session, &image).await?;
         let parsed: ImageConfig = document::parse(&config).map_err(|e| {
             Error::new(Kind::Image, format!("the configuration of {name} is malformed"))

@@ -63,6 +63,19 @@ impl Candidate {
         let (demand, lookaside) = (Demand::default(), Lookaside::default());
         Candidate { reference, endpoints, demand, lookaside, admitted: None }
     }
+
+    /// Refuses a manifest whose signatures were not verified, where the policy demands some.
+    ///
+    /// # Errors
+    /// [`Kind::Image`] then.
+    pub(super) fn check_admitted(&self, manifest: &[u8]) -> Result<()> {
+        if self.demand.is_empty() || self.admitted == Some(Digest::sha256_of(manifest)) {
+            return Ok(());
+        }
+        let name = &self.reference;
+        let message = format!("Source image rejected: {name}: its manifest is not the one that is signed");
+        Err(Error::new(Kind::Image, message).naming_image())
+    }
 }
 
 /// Has somebody choose among several full names, by their number.

@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
     /// threads: to be called in a leaf.
     ///
     /// # Errors
-    /// No host has it.
+    /// No host has it, or what it has is not what was signed.
     pub fn open(
         prepared: &Prepared,
         report: &'a dyn Fn(Event),
@@ -38,10 +38,13 @@ impl<'a> Reader<'a> {
         let runner = Runner::new()?;
         let found = runner.run(stopped, async {
             let mut last = Error::new(Kind::Usage, "nothing to ask");
-            for endpoint in prepared.candidates.iter().flat_map(|candidate| &candidate.endpoints) {
+            let all = prepared.candidates.iter();
+            let all = all.flat_map(|candidate| candidate.endpoints.iter().map(move |at| (candidate, at)));
+            for (candidate, endpoint) in all {
                 let found = async {
                     let session = Session::open(endpoint).await?;
                     let manifest = named(&session, prepared, report).await?;
+                    candidate.check_admitted(&manifest)?;
                     Ok((session, manifest))
                 };
                 match found.await {

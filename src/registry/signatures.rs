@@ -18,6 +18,7 @@ use super::runner::block_on;
 use super::tls::{self, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, Reference};
+use crate::sys::read;
 use base64::Engine as _;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
@@ -135,7 +136,7 @@ fn file(path: &std::path::Path) -> Result<Option<Vec<u8>>> {
         Ok(about) if !about.is_file() || about.len() > SIZE_MAX => {
             Err(Error::new(Kind::Host, format!("{} is not a signature", path.display())))
         }
-        Ok(_) => std::fs::read(path).map(Some).map_err(failed),
+        Ok(_) => read::settings(path).map(Some).map_err(failed),
     }
 }
 

@@ -7,6 +7,7 @@
 //! records after each change, for other programs that read the layout; nothing here reads it. Images of which blobs are
 //! missing are not in it.
 
+mod aliases;
 mod check;
 mod damage;
 mod family;
@@ -27,6 +28,7 @@ mod remove_list;
 mod together;
 mod unnamed;
 
+pub use self::aliases::Aliases;
 pub use self::check::Damaged;
 pub use self::damage::Lost;
 pub use self::found::{Found, Instance, List};
@@ -64,6 +66,7 @@ pub struct Images {
     layers: Layers,
     build_cache: BuildCache,
     postponed: Arc<Postponed>,
+    aliases: Aliases,
 }
 
 /// A pulled, built or loaded image, to be recorded.
@@ -142,12 +145,18 @@ impl Listed {
 }
 
 impl Images {
+    /// The same images, where short names may be aliases.
+    pub(super) fn with_aliases(self, aliases: Aliases) -> Images {
+        Images { aliases, ..self }
+    }
+
     pub(super) fn new(roots: Arc<Roots>) -> Self {
         Images {
             blobs: Blobs::new(roots.clone()),
             layers: Layers::new(roots.clone()),
             build_cache: BuildCache::new(roots.clone()),
             postponed: Arc::default(),
+            aliases: Aliases::default(),
             roots,
         }
     }

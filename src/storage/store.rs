@@ -4,7 +4,7 @@ use super::blobs::{self, Blobs};
 use super::build::BuildCache;
 use super::containers::Containers;
 use super::events::Events;
-use super::images::Images;
+use super::images::{Aliases, Images};
 use super::layers::Layers;
 use super::lock::{self, ExclusiveLock, MakingLock, SharedLock, UpdatingLock};
 use super::networks::Networks;
@@ -83,6 +83,12 @@ impl Store {
     #[must_use]
     pub fn overlaid_by(self, overlay: rootfs::Overlay) -> Store {
         Store { overlay, ..self }
+    }
+
+    /// The same store, where short names may be aliases of others.
+    #[must_use]
+    pub fn with_aliases(self, aliases: Aliases) -> Store {
+        Store { images: self.images.with_aliases(aliases), ..self }
     }
 
     /// Which overlay driver combines layers.

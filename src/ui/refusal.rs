@@ -137,6 +137,10 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
                 Some(cause) => {
                     let own = cause.downcast_ref::<Error>();
                     let error = match (own, number::words(cause, at, &argument, &value)) {
+                        // Which of the arguments it is, its own value says.
+                        (Some(own), _) if !argument.starts_with('-') && names(own, &value) => {
+                            usage(dialect::words(own))
+                        }
                         (Some(own), _) => usage(format!("{bad}: {}", dialect::words(own))),
                         (None, Some(words)) => usage(format!("{bad}: {words}")),
                         (None, None) => usage(format!("{bad}: {cause}")),
@@ -172,6 +176,12 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
         }
         _ => usage(refused.kind().to_string()).hint(help),
     }
+}
+
+/// Whether a message begins with the value that it is about, quoted or not.
+fn names(error: &Error, value: &str) -> bool {
+    let words = dialect::words(error);
+    !value.is_empty() && (words.starts_with(value) || words.starts_with(&format!("{value:?}")))
 }
 
 /// Whether somebody wrote this value: an option may have one that it means when it stands alone.

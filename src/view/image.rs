@@ -50,6 +50,11 @@ impl Row<'_> {
         tag.unwrap_or("<none>").to_owned()
     }
 
+    /// The names that it has had.
+    pub fn history(&self) -> String {
+        self.image.history.join(", ")
+    }
+
     /// What a template may name; docker's JSON is this row, too.
     pub fn fields(&self, dialect: Dialect) -> Value {
         if dialect == Dialect::Docker { self.docker_fields() } else { self.podman_fields() }
@@ -97,7 +102,7 @@ impl Row<'_> {
             "Names": self.names(),
             "RepoTags": image.tags(),
             "RepoDigests": image.digests,
-            "History": image.history.join(", "),
+            "History": self.history(),
             "Arch": config.architecture,
             "Os": config.os,
             "IsManifestList": image.is_list,

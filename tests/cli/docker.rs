@@ -324,3 +324,38 @@ fn a_volume_without_a_name_is_anonymous() {
     assert_eq!(env.coracle(["volume", "prune", "-f"]).ok().text(), name);
     assert_eq!(env.coracle(["volume", "ls", "-q"]).ok().text(), podmans);
 }
+
+/// Docker never removes containers with an image.
+#[test]
+fn rmi_spares_containers() {
+    let env = TestEnv::new();
+    let (name, _) = env.pulled(busybox(), "docker/spared");
+    let run = docker(&env, &["run", "-d", "--network=none", &name, "sleep", "600"]).ok().text().to_owned();
+    let refused = docker(&env, &["rmi", "-f", &name]).fails(1);
+    assert!(!refused.stderr.contains("rmi --force"), "{refused}");
+    refused.says("(cannot be forced)").says(&format!("docker rm --force {}", &run[..12]));
+    docker(&env, &["rmi", &name]).fails(1).says("(cannot be forced)");
+    docker(&env, &["kill", &run]).ok();
+    docker(&env, &["wait", &run]).ok();
+    docker(&env, &["rmi", &name]).fails(1).says("(must be forced)").says("rmi --force");
+    let untagged = docker(&env, &["image", "remove", "-f", &name]).ok();
+    assert!(untagged.text().starts_with("Untagged: ") && !untagged.text().contains("Deleted"), "{untagged}");
+    assert_eq!(docker(&env, &["ps", "-aq", "--no-trunc"]).ok().text(), run);
+    docker(&env, &["start", &run]).ok();
+    docker(&env, &["rm", "-f", &run]).ok();
+    docker(&env, &["image", "prune", "-f"]).ok();
+}
+
+#[test]
+fn what_docker_lacks_works_under_its_name() {
+    let env = TestEnv::with_images();
+    assert!(docker(&env, &["images", "--history"]).ok().stdout.contains("HISTORY"));
+    docker(&env, &["manifest", "push", "none:1"]).fails(1).says("docker manifest create none:1 IMAGE");
+    docker(&env, &["image", "inspect"]).fails(1).says("docker images");
+    docker(&env, &["image", "mount", "busybox"])
+        .fails(1)
+        .says(
+            "cannot run command \"docker image mount\" in rootless mode, must execute `docker unshare` first",
+        )
+        .says("docker unshare sh -c 'ls \"$(docker image mount busybox)\"'");
+}

@@ -257,3 +257,21 @@ fn what_an_image_was_made_of_stays_and_goes_with_it() {
     assert_eq!(gone, [middle]);
     assert_eq!(env.coracle(["images", "-q", "--no-trunc"]).ok().text(), format!("sha256:{base}"));
 }
+
+#[test]
+fn wrong_input_is_answered_with_what_helps() {
+    let env = TestEnv::new();
+    std::fs::create_dir(env.path().join("plain")).unwrap();
+    env.coracle(["load", "-i", "plain"])
+        .fails(125)
+        .says("not a directory of images")
+        .says("tar -C DIRECTORY");
+    env.coracle(["load"]).stdin("").fails(125).says("the input is empty");
+    env.coracle(["load", "-i", "/dev/null"]).fails(125).says("the input is empty");
+    let error = env.coracle(["tag", "x", "UPPER"]).fails(125);
+    assert!(error.stderr.starts_with("Error: \"UPPER\""), "{error}");
+    env.coracle(["image", "inspect"]).fails(125).says("no image was named");
+    env.coracle(["image", "search", "--help"]).ok();
+    let asked = env.coracle(["image", "prune", "-a"]).stdin("n\n").ok();
+    assert!(asked.stdout.contains("at least one container associated to them."), "{asked}");
+}

@@ -94,6 +94,7 @@ mod top;
 mod transports;
 mod transports_others;
 mod trust;
+mod trust_files;
 mod trust_sources;
 mod update;
 mod userns;

@@ -305,3 +305,43 @@ fn files_that_skopeo_refuses_are_refused() {
         env.coracle(words).fails(125).says("registry 127.0.0.1:1 is blocked in ").says("registries.conf");
     }
 }
+
+/// An image that was pulled by its alias is found by it, as podman finds it.
+#[test]
+fn images_are_found_by_their_aliases() {
+    let env = TestEnv::new();
+    let registry = Registry::start();
+    one_file("alias").push(&registry, "team/demo", "1");
+    let conf = |aliases: &str| env.file(CONF, insecure(&[&registry]) + "[aliases]\n" + aliases);
+    conf(&format!("\"dd\" = \"{}/team/demo\"\n", registry.address()));
+    env.coracle(["image", "exists", "dd:1"]).fails(1);
+    env.coracle(["pull", "-q", "dd:1"]).ok();
+    let name = format!("{}/team/demo:1", registry.address());
+    let shown = env.coracle(["image", "inspect", "-f", "{{index .RepoTags 0}}", "dd:1"]).ok();
+    assert_eq!(shown.text(), name);
+    env.coracle(["inspect", "dd:1"]).ok();
+    env.coracle(["image", "exists", "dd:1"]).ok();
+    env.coracle(["create", "--pull=never", "--network=none", "dd:1", "/f"]).ok();
+    env.coracle(["rm", "-a"]).ok();
+    // Only what has no name of its own here is looked up.
+    env.coracle(["tag", "dd:1", "localhost/dd:1"]).ok();
+    conf("\"dd\" = [");
+    env.coracle(["image", "exists", "dd:1"]).ok();
+    env.coracle(["rmi", "localhost/dd:1"]).ok();
+    env.coracle(["image", "exists", "dd:1"]).fails(1);
+    conf(&format!("\"dd\" = \"{}/team/demo\"\n", registry.address()));
+    assert_eq!(env.coracle(["rmi", "dd:1"]).ok().lines()[0], format!("Untagged: {name}"));
+}
+
+/// Podman takes it for a letter, which no name has.
+#[test]
+fn an_asterisk_alone_is_no_wildcard() {
+    let env = TestEnv::new();
+    let registry = Registry::start();
+    one_file("asterisk").push(&registry, "app", "1");
+    env.file(
+        CONF,
+        insecure(&[&registry]) + "[[registry]]\nprefix = \"*\"\nlocation = \"localhost:1\"\nblocked = true\n",
+    );
+    env.coracle(["pull", "-q", &registry.reference("app", "1")]).ok();
+}

@@ -117,7 +117,7 @@ pub(super) fn no_leaf_keeps_what_its_maker_has_open() {
         ("cp out", &|| copy(inside("/"), stream(&goes))),
         ("cp in", &|| copy(stream(&comes), inside("/"))),
         ("import", &|| engine.import(input(), "-", ImageConfig::default(), &[]).map(drop)),
-        ("load", &|| engine.load(input(), "-", None, &mut |_| {}).map(drop)),
+        ("load", &|| engine.load(input(), "-", &mut |_| {}).map(drop)),
         ("volume import", &|| archive::import(&store, &volume, input()).map(drop)),
     ];
     eventually("threads of the fixtures are gone", fork::single_threaded);

@@ -3,6 +3,7 @@
 use super::Scene;
 use crate::common::{Layer, sha256_hex};
 use coracle::build::sources::layout;
+use coracle::engine::Engine;
 use coracle::error::{Error, Kind};
 use coracle::image::{Image, Platform};
 use coracle::storage::archive::Wanted;
@@ -60,13 +61,15 @@ pub(crate) fn an_image_of_a_layout_is_loaded() {
     let both = [platform(second.clone(), "amd64"), platform(third, "arm64")];
     let both = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": both});
     let both = put(&dir, INDEX, both.to_string().as_bytes());
+    let config = scene.env.path().join("config");
+    let engine = Engine { store: &scene.store, config: &config, docker: None, daemon: None, choose: None };
     let load = |tag: Option<&str>, digest: Option<&Value>, platform: &str| -> Result<Image, Error> {
         let wanted = Wanted {
             tag: tag.map(str::to_owned),
             digest: digest.map(|of| of["digest"].as_str().unwrap().parse().unwrap()),
             platform: platform.parse::<Platform>().unwrap(),
         };
-        layout::image(&scene.store, &dir, &wanted, &mut |_| {})
+        layout::image(&engine, &dir, &wanted, &mut |_| {})
     };
     let id = |tag, digest, platform| {
         let image = load(tag, digest, platform).unwrap_or_else(|e| panic!("{}", e.in_one_line()));
@@ -90,7 +93,7 @@ pub(crate) fn an_image_of_a_layout_is_loaded() {
     let refs = std::fs::read_dir(scene.env.root().join("refs")).unwrap().count();
     assert_eq!(refs, 0);
     let missing = layout::image(
-        &scene.store,
+        &engine,
         &scene.env.path().join("nowhere"),
         &Wanted { tag: None, digest: None, platform: Platform::host() },
         &mut |_| {},

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::{Image, Reference};
 use crate::storage::images::Listed;
+use crate::ui;
 use crate::ui::rows::{self, Listing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub struct Args {
 /// # Errors
 /// Outside the user namespace of containers; an image that is not here, before anything is mounted.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    mounts::check_namespace("image mount")?;
+    mounts::check_namespace(ui::identity().name(), "image mount", args.images.first().map(String::as_str))?;
     if args.all && !args.images.is_empty() {
         return Err(Error::new(
             Kind::Usage,

@@ -45,7 +45,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         Some(text) => !Filters::boolean(text)?,
         None => args.all,
     };
-    let what = if all { "all images without at least one container" } else { "all dangling images" };
+    let what = if all {
+        "all images without at least one container associated to them"
+    } else {
+        "all dangling images"
+    };
     let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
     if !args.force && !ui::confirm(&question)? {
         return Ok(ExitCode::SUCCESS);

@@ -35,7 +35,7 @@ pub struct Args {
     /// Push the images of the list too; false if they are in the destination's repository already
     #[arg(long, default_value = "true")]
     pub all: bool,
-    /// Remove the list from the store when it was pushed
+    /// Remove the list from the store once it has been pushed
     #[arg(long)]
     pub rm: bool,
     /// As --rm

@@ -52,12 +52,6 @@ impl Input {
         }
     }
 
-    /// Where it is, if it is a file or a directory that was named.
-    pub fn path<'a>(&self, name: Option<&'a str>) -> Option<&'a Path> {
-        let name = name.filter(|name| *name != "-" && matches!(self, Input::File(_)));
-        name.map(Path::new)
-    }
-
     /// The file, downloaded if need be into one that goes with its descriptor.
     ///
     /// # Errors

@@ -4,37 +4,70 @@ use super::enter;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::fork;
-use crate::image::{Digest, FileLocation, Platform};
+use crate::image::{Digest, FileForm, FileLocation, Member, Platform};
 use crate::registry::policy::PolicyFile;
 use crate::storage::Store;
 use crate::storage::archive::{self, Loaded, Progress, Source, Wanted};
 use crate::storage::events::{Action, Event};
+use crate::sys::fd::link_of;
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 impl Engine<'_> {
-    /// Loads the images of an archive or a directory, if the policy lets it; `name` is what events call it, `place` its
-    /// path, if it has one.
+    /// Loads the images of an archive or a directory, if the policy lets it; `name` is what events call it.
     ///
     /// # Errors
     /// A malformed or inconsistent archive, one that the policy rejects; then nothing of it is kept.
-    pub fn load(
-        &self,
-        input: File,
-        name: &str,
-        place: Option<&Path>,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Loaded>> {
+    pub fn load(&self, input: File, name: &str, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
         let policy = PolicyFile::load(&self.places())?.policy;
-        let real = place.map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+        let real = path_of(&input);
         let admit = |source: &Source| {
             let form = archive::form_of(source)?;
             let place = FileLocation { form, path: name.into(), member: None };
-            policy.admit_file(&place, real.as_deref().unwrap_or(Path::new("")))
+            policy.admit_file(&place, &real)
         };
         load(self.store, input, name, &admit, report)
     }
+
+    /// Loads one image of an OCI image layout, open as `dir`, if the policy lets it, without giving it a name; returns
+    /// its id. `path` is what the layout is called. It logs no event: it is a part of another operation.
+    ///
+    /// # Errors
+    /// `NotFound` when the layout does not have it; one that the policy rejects; a malformed layout, of which nothing is
+    /// kept then.
+    pub fn load_wanted(
+        &self,
+        dir: File,
+        path: &Path,
+        wanted: &Wanted,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Digest> {
+        let member = wanted.tag.clone().filter(|_| wanted.digest.is_none()).map(Member::Name);
+        self.admit_file(&dir, &FileLocation { form: FileForm::OciDir, path: path.to_owned(), member })?;
+        load_wanted(self.store, dir, wanted, report)
+    }
+
+    /// Refuses an image, or what is kept like one, in an open file or directory that the policy does not accept.
+    ///
+    /// # Errors
+    /// As [`crate::registry::policy::Policy::admit_file`], and a policy that cannot be read.
+    pub fn admit_file(&self, input: &File, place: &FileLocation) -> Result<()> {
+        PolicyFile::load(&self.places())?.policy.admit_file(place, &path_of(input))
+    }
+}
+
+/// Where an open file is, without links, whatever its path leads to by now: scopes of the policy are about what is
+/// read. Empty for a pipe and for what has been removed, which are in no directory.
+fn path_of(file: &File) -> PathBuf {
+    let found = std::fs::read_link(link_of(file)).unwrap_or_default();
+    let is_there = found.is_absolute() && std::fs::metadata(&found).is_ok_and(|there| same(file, &there));
+    if is_there { found } else { PathBuf::new() }
+}
+
+fn same(file: &File, there: &std::fs::Metadata) -> bool {
+    file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
 }
 
 fn load(
@@ -63,12 +96,7 @@ fn load(
     Ok(loaded)
 }
 
-/// Loads one image of an OCI image layout, open as `dir`, without giving it a name; returns its id. It logs no event:
-/// it is a part of another operation.
-///
-/// # Errors
-/// `NotFound` when the layout does not have it; a malformed layout, of which nothing is kept then.
-pub fn load_wanted(
+fn load_wanted(
     store: &Store,
     dir: File,
     wanted: &Wanted,
@@ -88,7 +116,7 @@ pub fn load_wanted(
     Ok(loaded.id)
 }
 
-/// Loads the image of an archive or a directory that a location chooses. As [`load_wanted`] it logs no event; the image
+/// Loads the image of an archive or a directory that a location chooses. As [`Engine::load_wanted`] it logs no event; the image
 /// gets the names that the location means.
 ///
 /// # Errors

@@ -124,7 +124,7 @@ impl Engine<'_> {
         report: &mut dyn FnMut(Message),
     ) -> Result<Image> {
         let reference: Reference = text.parse()?;
-        let prepared = self.prepare(&reference, request).and_then(|prepared| self.admitted(prepared, report));
+        let prepared = self.prepare_admitted(&reference, request, report);
         let pulled = prepared.and_then(|prepared| {
             let pulled = leaf::pull(self.store, &prepared, report)?;
             if let Err(e) = prepared.keep_choice(&self.places()) {
@@ -181,6 +181,20 @@ impl Engine<'_> {
             prepared.admit(&name, &found, || self.store.scratch())?;
         }
         Ok(prepared)
+    }
+
+    /// As [`Engine::prepare`], of those names only that the policy lets be used. Signatures that it demands are verified;
+    /// no other manifest is accepted then.
+    ///
+    /// # Errors
+    /// As there, and what the policy rejects.
+    pub fn prepare_admitted(
+        &self,
+        reference: &Reference,
+        request: &PullRequest,
+        report: &mut dyn FnMut(Message),
+    ) -> Result<Prepared> {
+        self.prepare(reference, request).and_then(|prepared| self.admitted(prepared, report))
     }
 
     /// What is needed to speak to the registries of a name. Helpers for credentials run in here, so this comes before the

@@ -4,6 +4,7 @@ use crate::engine::containers;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::image::{Digest, Reference};
 use crate::storage::Store;
+use crate::storage::containers::ContainerDir;
 use crate::storage::events::{Action, Event};
 use crate::storage::images::{Found, List, Removed};
 
@@ -16,6 +17,8 @@ pub struct How {
     pub every_name: bool,
     /// Of a list, its images stay although they may have no name of their own.
     pub list_alone: bool,
+    /// Docker's way: containers stay. By force an image of theirs loses its names, but not while one of them runs.
+    pub spare_users: bool,
     /// What the image was made of stays, also if it has no name and nothing else was made of it.
     pub keep_parents: bool,
 }
@@ -55,7 +58,17 @@ pub fn remove(store: &Store, text: &str, how: How) -> Result<Vec<Removed>> {
     match &found {
         Found::List(list) => remove_list(store, list, how),
         Found::Image(_) => {
-            if how.force {
+            if how.spare_users {
+                let users = users(store, id)?;
+                if let Some(user) = users.iter().find(|user| user.status().is_live()) {
+                    return Err(phrases::image_in_use_by_running(id.short(), user.id().as_str()).hint(
+                        format!("Remove the container first: coracle rm --force {}", user.id().short()),
+                    ));
+                }
+                if how.force && !users.is_empty() {
+                    return untag_all(store, id, names).map(|removed| vec![removed]);
+                }
+            } else if how.force {
                 remove_users(store, id)?;
             }
             let lock = store.exclusive()?;
@@ -128,13 +141,29 @@ fn in_list(id: &Digest, list: &Digest) -> Error {
     ))
 }
 
+fn untag_all(store: &Store, id: &Digest, names: Vec<Reference>) -> Result<Removed> {
+    for name in &names {
+        store.images().untag(name)?;
+        store.events().emit(Event::image_named(Action::Untag, id.as_str(), &name.to_string()));
+    }
+    Ok(Removed { untagged: names, ..Removed::default() })
+}
+
+/// The containers that were made from an image.
+fn users(store: &Store, id: &Digest) -> Result<Vec<ContainerDir>> {
+    let mut found = Vec::new();
+    for user in store.images().users(id)? {
+        match store.containers().open(&user) {
+            Err(e) if e.kind() == Kind::NotFound => {}
+            other => found.push(other?),
+        }
+    }
+    Ok(found)
+}
+
 /// Kills and removes the containers that were made from an image.
 fn remove_users(store: &Store, id: &Digest) -> Result<()> {
-    for user in store.images().users(id)? {
-        let container = match store.containers().open(&user) {
-            Err(e) if e.kind() == Kind::NotFound => continue,
-            other => other?,
-        };
+    for container in users(store, id)? {
         containers::kill(store, &container)?;
         // One that is started again meanwhile keeps the image, and the error says so.
         containers::remove_ended(store, &container, false)?;

@@ -136,7 +136,7 @@ pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>)
 /// An output that cannot be written; nothing of it is left then.
 pub(in crate::engine) fn save_list(
     store: &Store,
-    (images, names): (&[&Image], &[Reference]),
+    (images, names): (&[&Image], &[String]),
     make: MakeIndex<'_>,
     (format, path): (SaveFormat, &Path),
 ) -> Result<Digest> {

@@ -155,7 +155,7 @@ fn take(engine: &Engine<'_>, holder: &Holder, name: Option<&str>) -> Result<(Tak
     let (from, to) = pipe()?;
     let worker = Worker::start("load", &[from.as_raw_fd()], |reporter| {
         let input = from.as_fd().try_clone_to_owned().context(Kind::Host, || "read an archive")?;
-        engine.load(File::from(input), "-", None, &mut |step| reporter.send(step))
+        engine.load(File::from(input), "-", &mut |step| reporter.send(step))
     })?;
     Ok((Taker::Own { worker, loaded: None }, to, SaveFormat::OciArchive))
 }

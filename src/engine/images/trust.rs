@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::registry::policy::{Keys, Lookasides, PolicyFile, Requirement, owners};
+use crate::sys::read;
 
 pub use crate::registry::policy::Trust;
 
@@ -72,7 +73,7 @@ fn described(wanted: &Requirement) -> (&'static str, Option<String>) {
             let rings: Vec<Vec<u8>> = match signed.keys() {
                 // One that is not there has no owner; whether that matters a pull will tell.
                 Some(Keys::Files(files)) => {
-                    files.iter().filter_map(|file| std::fs::read(file).ok()).collect()
+                    files.iter().filter_map(|file| read::settings(file).ok()).collect()
                 }
                 Some(Keys::Data(data)) => data,
                 None => Vec::new(),

@@ -176,8 +176,9 @@ impl Engine<'_> {
                     .hint("Push the list to oci:DIR, oci-archive:FILE or a registry."));
             }
         };
-        let names: Vec<Reference> = match &to.member {
-            Some(Member::Name(name)) => vec![name.parse()?],
+        // As it is written: what a layout calls its images need be no name here.
+        let names: Vec<String> = match &to.member {
+            Some(Member::Name(name)) => vec![name.clone()],
             _ => Vec::new(),
         };
         let images: Vec<&Image> = gathered.images.iter().map(|(_, image)| image).collect();

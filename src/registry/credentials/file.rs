@@ -3,6 +3,7 @@
 use super::key::{HUB_KEY, LoginKey};
 use super::secret::Credentials;
 use crate::error::{Error, Kind, Result};
+use crate::sys::read;
 use base64::Engine as _;
 use nix::fcntl::OFlag;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Largest credentials file, in bytes.
-const SIZE_MAX: u64 = 16 << 20;
+const SIZE_MAX: u64 = read::SETTINGS_MAX;
 
 /// One file of either form; docker's has `credsStore` and host keys, containers' has namespaced keys.
 #[derive(Debug, Default, Deserialize)]
@@ -45,8 +46,8 @@ impl std::fmt::Debug for Entry {
 }
 
 impl AuthFile {
-    /// Reads a file; `None` if it is not there. What stands in a usual place must be a regular file; a file that the
-    /// user names may also be a pipe (`<(...)`).
+    /// Reads a file; `None` if it is not there. It must be a regular file; where the user names one it may also be a
+    /// pipe that this process was given (`<(...)`).
     ///
     /// # Errors
     /// A file that cannot be read, is too large, or is not JSON of the known form.
@@ -91,16 +92,17 @@ pub(super) fn bytes(path: &Path, named: bool) -> Result<Option<Vec<u8>>> {
         Error::new(Kind::Usage, format!("read credentials file {}", path.display())).caused_by(e)
     };
     let refused = |why: String| Error::new(Kind::Usage, format!("credentials file {} {why}", path.display()));
-    // Opening a FIFO would wait for somebody to write.
-    let wait = if named { OFlag::empty() } else { OFlag::O_NONBLOCK };
+    // Opening a FIFO would wait for somebody to write. A pipe that was handed to us is open already.
+    let handed = named && ["/dev/fd", "/proc/self/fd"].iter().any(|dir| path.starts_with(dir));
+    let wait = if handed { OFlag::empty() } else { OFlag::O_NONBLOCK };
     let opened = File::options().read(true).custom_flags(wait.bits()).open(path);
     let file = match opened {
         Ok(file) => file,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(e) => return Err(failed(e)),
     };
-    let kind = file.metadata().map_err(failed)?.file_type();
-    if kind.is_dir() || !(kind.is_file() || named) {
+    let about = file.metadata().map_err(failed)?;
+    if about.is_dir() || !(about.is_file() || handed || read::is_null(&about)) {
         return Err(refused("is not a regular file".to_owned()));
     }
     let mut text = Vec::new();

@@ -159,7 +159,7 @@ fn read(keys: Option<Keys>) -> Result<Vec<Vec<u8>>> {
         Some(Keys::Files(files)) => files
             .iter()
             .map(|file| {
-                std::fs::read(file)
+                crate::sys::read::settings(file)
                     .context(Kind::Usage, || format!("read {}, a key that the policy names", file.display()))
             })
             .collect(),

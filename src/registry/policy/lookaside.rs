@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
 use crate::registry::places::Places;
+use crate::sys::read;
 use crate::text::from_yaml;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -53,12 +54,12 @@ impl Lookasides {
     /// A file that cannot be read or has a bad form; a scope that is in two files.
     pub fn load(places: &Places) -> Result<Lookasides> {
         let user = places.user.join("registries.d");
-        let dir = if user.is_dir() { user } else { places.system.join("registries.d") };
+        let dir = if user.symlink_metadata().is_ok() { user } else { places.system.join("registries.d") };
         let usual = places.data.as_ref().map(|data| format!("file://{}/sigstore", data.display()));
         let mut merged = Lookasides { usual, ..Lookasides::default() };
         for path in files(&dir)? {
             let bad = |why: String| Error::new(Kind::Usage, format!("{}: {why}", path.display()));
-            let text = std::fs::read(&path).map_err(|e| bad("read it".to_owned()).caused_by(e))?;
+            let text = read::settings(&path).map_err(|e| bad("read it".to_owned()).caused_by(e))?;
             let value = from_yaml(&String::from_utf8_lossy(&text)).map_err(bad)?;
             if value.is_null() {
                 continue;
@@ -112,7 +113,7 @@ fn parents(name: &str) -> impl Iterator<Item = &str> + Clone {
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == ErrorKind::NotFound && !read::leads_nowhere(dir) => return Ok(Vec::new()),
         Err(e) => return Err(Error::new(Kind::Usage, format!("read {}", dir.display())).caused_by(e)),
     };
     let mut files: Vec<PathBuf> = entries

@@ -4,6 +4,7 @@ use super::requirement::{KeyType, Policy, Requirement, SignedBy, SigstoreSigned}
 use crate::error::{Error, Kind, Result};
 use crate::registry::places::Places;
 use crate::registry::rewrite::rewrite;
+use crate::sys::read;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ impl PolicyFile {
     /// A file that cannot be read, or is not of the documented form: it may forbid what we would allow.
     pub fn load(places: &Places) -> Result<PolicyFile> {
         for path in [own(places), places.system.join("policy.json")] {
-            match std::fs::read(&path) {
+            match read::settings(&path) {
                 Ok(text) => {
                     let policy = Policy::parse(&text).map_err(|e| malformed(&path, e))?;
                     return Ok(PolicyFile { path: Some(path), text, policy });

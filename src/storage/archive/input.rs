@@ -1,7 +1,7 @@
 //! Opens the user's input as something whose members can be read.
 
 use super::source::Source;
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::storage::Store;
 use crate::storage::blobs::Section;
 use crate::storage::unpack::{Limits, decode};
@@ -37,6 +37,10 @@ pub fn open(store: &Store, file: File, stop: &dyn Fn() -> bool) -> Result<Source
     }
     let file = seekable(store, file, stop)?;
     let length = file.metadata().context(Kind::Storage, || "look at the input")?.len();
+    if length == 0 {
+        return Err(Error::new(Kind::Image, "the input is empty")
+            .hint("Name a file that save has written: coracle load -i FILE"));
+    }
     let section = Section::new(file.clone(), 0, length);
     let (format, reader) = decode::open(section).context(Kind::Image, || "read the archive")?;
     if format == "tar" {

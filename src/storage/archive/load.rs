@@ -93,7 +93,7 @@ fn candidates(source: &Source) -> Result<Vec<Candidate>> {
     let found = if source.read(LAYOUT)?.is_some() {
         layout(source)?
     } else {
-        let Some(list) = source.read(MANIFEST)? else { return Err(no_images()) };
+        let Some(list) = source.read(MANIFEST)? else { return Err(no_images(source)) };
         if list.trim_ascii_start().starts_with(b"[") {
             docker_list(source, &list)?
         } else {
@@ -119,9 +119,16 @@ pub(super) fn check_count(images: usize) -> Result<()> {
     Ok(())
 }
 
-fn no_images() -> Error {
-    Error::new(Kind::Image, "this is not an archive of images: neither index.json nor manifest.json is in it")
-        .hint("To make an image of an archive of plain files: coracle import FILE [NAME]")
+fn no_images(source: &Source) -> Error {
+    let (what, hint) = match source.is_directory() {
+        false => ("an archive", "To make an image of an archive of plain files: coracle import FILE [NAME]"),
+        true => (
+            "a directory",
+            "To make an image of a directory of plain files: tar -C DIRECTORY -c . | coracle import - NAME",
+        ),
+    };
+    let message = format!("this is not {what} of images: neither index.json nor manifest.json is in it");
+    Error::new(Kind::Image, message).hint(hint)
 }
 
 /// The images of an OCI layout.

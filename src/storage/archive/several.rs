@@ -46,7 +46,8 @@ impl Several<'_> {
         let images: Vec<&Image> = self.images.iter().map(|(_, image)| image).collect();
         let platforms = || self.images.iter().map(|(platform, _)| platform.clone());
         let make = |made: &[Descriptor]| index_of(platforms().zip(made.iter().cloned()), self.annotations);
-        put(store, &images, self.names, &make, sink)
+        let names: Vec<String> = self.names.iter().map(Reference::to_string).collect();
+        put(store, &images, &names, &make, sink)
     }
 }
 
@@ -59,7 +60,7 @@ pub type MakeIndex<'a> = &'a dyn Fn(&[Descriptor]) -> Result<(String, Vec<u8>)>;
 /// [`Kind::Storage`] when a blob is missing or damaged, or the output takes no more.
 pub fn save_list_archive(
     store: &Store,
-    (images, names): (&[&Image], &[Reference]),
+    (images, names): (&[&Image], &[String]),
     make: MakeIndex<'_>,
     out: impl Write,
 ) -> Result<Digest> {
@@ -74,7 +75,7 @@ pub fn save_list_archive(
 /// As there.
 pub fn save_list_directory(
     store: &Store,
-    (images, names): (&[&Image], &[Reference]),
+    (images, names): (&[&Image], &[String]),
     make: MakeIndex<'_>,
     dir: &Path,
 ) -> Result<Digest> {
@@ -84,7 +85,7 @@ pub fn save_list_directory(
 fn put(
     store: &Store,
     images: &[&Image],
-    names: &[Reference],
+    names: &[String],
     make: MakeIndex<'_>,
     sink: &mut dyn Sink,
 ) -> Result<Digest> {
@@ -98,8 +99,7 @@ fn put(
     let (media_type, bytes) = make(&made)?;
     let digest = Digest::sha256_of(&bytes);
     sink.file(&place(&digest), bytes.len() as u64, &mut bytes.as_slice())?;
-    let names: Vec<String> = names.iter().map(Reference::to_string).collect();
-    oci_end(&Descriptor::new(media_type, digest.clone(), bytes.len() as u64), &names, sink)?;
+    oci_end(&Descriptor::new(media_type, digest.clone(), bytes.len() as u64), names, sink)?;
     Ok(digest)
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 
 impl Images {
     /// Finds an image by what a user types: a reference, a short name (`localhost/` first, then
-    /// docker.io, then any registry), an id or a unique prefix of one. Of a list it is what that has for this machine.
+    /// docker.io, then its alias, then any registry), an id or a unique prefix of one. Of a list it is what that has for this machine.
     ///
     /// # Errors
     /// [`Kind::Usage`] when the text is neither, [`Kind::Conflict`] when it means several images; when a list has
@@ -51,6 +51,11 @@ impl Images {
             return Ok(Some(found));
         }
         if is_id && let Some(found) = self.by_id(id)? {
+            return Ok(Some(found));
+        }
+        if let Some(full) = self.aliases.of(&reference)
+            && let Some(found) = self.get(&full)?
+        {
             return Ok(Some(found));
         }
         let found = patiently(|| self.in_any_registry(&reference))?;

@@ -256,6 +256,13 @@ fn a_list_is_written_to_files_whole() {
             other.coracle(["pull", "-q", "--platform=linux/s390x", &name]).ok();
         }
     }
+    // The name is what was written, as `push` has it.
+    for place in ["oci:named", "oci-archive:named.tar"] {
+        env.coracle(["manifest", "push", "-q", "list:1", &format!("{place}:x")]).ok();
+    }
+    let index = std::fs::read_to_string(env.path().join("named/index.json")).unwrap();
+    assert!(index.contains(r#""org.opencontainers.image.ref.name":"x""#), "{index}");
+    env.coracle(["pull", "-q", "oci-archive:named.tar:x"]).ok();
     // What is there is not mixed with it, and what has no lists is told.
     env.coracle(["push", "-q", "--all", "list:1", "oci:dir0"]).fails(125).says("not empty");
     for place in ["dir:single", "docker-archive:single.tar"] {

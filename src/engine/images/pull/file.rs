@@ -5,7 +5,6 @@ use crate::engine::Engine;
 use crate::engine::images::load;
 use crate::error::{Error, Kind, Result};
 use crate::image::{FileLocation, Image, Platform};
-use crate::registry::policy::PolicyFile;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -23,9 +22,7 @@ pub(super) fn pull(
     report: &mut dyn FnMut(Message),
 ) -> Result<Image> {
     let input = opened(location)?;
-    // A pipe has no path without links.
-    let real = std::fs::canonicalize(&location.path).unwrap_or_else(|_| location.path.clone());
-    PolicyFile::load(&engine.places())?.policy.admit_file(location, &real)?;
+    engine.admit_file(&input, location)?;
     let loaded = load::load_chosen(engine.store, input, location, platform, &mut |step| {
         report(Message::Loading(step));
     });
