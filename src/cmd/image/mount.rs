@@ -1,7 +1,7 @@
 //! `coracle image mount`.
 
 use crate::engine::mounts;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::{Image, Reference};
 use crate::storage::images::Listed;
@@ -58,6 +58,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if args.all || !wanted.is_empty() {
         // In the order in which they were named, and as often.
         let of = |point: &PathBuf| all.iter().find(|(_, mounted)| mounted == point);
+        // One that was removed while it was being mounted shows nothing that is of use.
+        if let Some((name, _)) = args.images.iter().zip(&points).find(|(_, point)| of(point).is_none()) {
+            store.unmount_gone()?;
+            return Err(phrases::no_image(name).hint("List the images: coracle images"));
+        }
         shown = points.iter().filter_map(of).collect();
     }
     let text = match shown.as_slice() {

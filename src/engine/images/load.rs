@@ -26,6 +26,29 @@ impl Engine<'_> {
         place: Option<&Path>,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>> {
+        self.load_by(archive::load, (input, name, place), report)
+    }
+
+    /// As [`Engine::load`], from somebody who has no say in what images are called here: they get no names. Those that
+    /// are returned are what the archive calls them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_unnamed(
+        &self,
+        input: File,
+        name: &str,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>> {
+        self.load_by(archive::load_unnamed, (input, name, None), report)
+    }
+
+    fn load_by(
+        &self,
+        load_all: LoadAll,
+        (input, name, place): (File, &str, Option<&Path>),
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>> {
         let policy = PolicyFile::load(&self.places())?.policy;
         let real = place.map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
         let admit = |source: &Source| {
@@ -33,14 +56,17 @@ impl Engine<'_> {
             let place = FileLocation { form, path: name.into(), member: None };
             policy.admit_file(&place, real.as_deref().unwrap_or(Path::new("")))
         };
-        load(self.store, input, name, &admit, report)
+        load(self.store, load_all, (input, name), &admit, report)
     }
 }
 
+/// Brings the images of an archive in.
+type LoadAll = fn(&Store, &Source, &dyn Fn(Progress), &dyn Fn() -> bool) -> Result<Vec<Loaded>>;
+
 fn load(
     store: &Store,
-    input: File,
-    name: &str,
+    load_all: LoadAll,
+    (input, name): (File, &str),
     admit: &dyn Fn(&Source) -> Result<()>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Loaded>> {
@@ -52,7 +78,7 @@ fn load(
             let stop = || stop.came();
             let source = archive::open(store, input, &stop).map_err(refused)?;
             admit(&source)?;
-            let load = || archive::load(store, &source, &|step| reporter.send(step), &stop);
+            let load = || load_all(store, &source, &|step| reporter.send(step), &stop);
             store.images().together(None, load).map_err(refused)
         },
         report,

@@ -295,7 +295,10 @@ fn case_15_labels_and_annotations_change_no_setting() {
     )
     .unwrap();
     assert_eq!((&plan.labels, &plan.asked.labels), (&labels, &labels));
-    assert!(plan_of(|_| {}, &labelled).unwrap().asked.labels.is_empty(), "what an image says nobody has asked for");
+    assert!(
+        plan_of(|_| {}, &labelled).unwrap().asked.labels.is_empty(),
+        "what an image says nobody has asked for"
+    );
     plan.labels.clear();
     plan.asked.labels.clear();
     plan.annotations.clear();
