@@ -49,22 +49,36 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     } else {
         args.images.iter().map(|text| store.images().need(text)).collect::<Result<_>>()?
     };
+    let gone = |name: &str| phrases::no_image(name).hint("List the images: coracle images");
     let mut points = Vec::new();
-    for image in &wanted {
-        points.push(mounts::mount_image(&store, image)?);
-    }
-    let all = mounts::mounted_images(&store)?;
-    let mut shown: Vec<&(Listed, PathBuf)> = all.iter().collect();
-    if args.all || !wanted.is_empty() {
-        // In the order in which they were named, and as often.
-        let of = |point: &PathBuf| all.iter().find(|(_, mounted)| mounted == point);
-        // One that was removed while it was being mounted shows nothing that is of use.
-        if let Some((name, _)) = args.images.iter().zip(&points).find(|(_, point)| of(point).is_none()) {
-            store.unmount_gone()?;
-            return Err(phrases::no_image(name).hint("List the images: coracle images"));
+    for (index, image) in wanted.iter().enumerate() {
+        let mounted = mounts::mount_image(&store, image);
+        // It may be removed meanwhile.
+        let is_here = mounted.is_ok() || store.images().find(image.id.as_str())?.is_some();
+        match args.images.get(index).filter(|_| !is_here) {
+            Some(name) => return Err(gone(name)),
+            None => points.push(mounted?),
         }
-        shown = points.iter().filter_map(of).collect();
     }
+    let all = if args.all || !wanted.is_empty() {
+        // In the order in which they were named, and as often.
+        let here = store.images().list()?;
+        let mut all = Vec::new();
+        for (index, (image, point)) in wanted.iter().zip(points).enumerate() {
+            match here.iter().find(|listed| listed.image.id == image.id) {
+                Some(listed) => all.push((listed.clone(), point)),
+                // What it shows is of no use.
+                None => {
+                    store.unmount_gone()?;
+                    args.images.get(index).map_or(Ok(()), |name| Err(gone(name)))?;
+                }
+            }
+        }
+        all
+    } else {
+        mounts::mounted_images(&store)?
+    };
+    let shown: Vec<&(Listed, PathBuf)> = all.iter().collect();
     let text = match shown.as_slice() {
         _ if json => {
             let all = shown.iter().map(|(listed, point)| object(listed, point)).collect();

@@ -29,7 +29,7 @@ impl Disturbed {
             ),
             Disturbed::Started => (
                 "somebody has started it with the old image during its update",
-                "Try again: coracle auto-update".to_owned(),
+                "Run auto-update once more.".to_owned(),
             ),
             Disturbed::Stopped => (
                 "it was stopped during its update, and stays so with the old image",
@@ -37,7 +37,7 @@ impl Disturbed {
             ),
             Disturbed::Signal => (
                 "its update was interrupted, and it runs with the old image",
-                "Try again: coracle auto-update".to_owned(),
+                "Run auto-update once more.".to_owned(),
             ),
         };
         Error::new(Kind::Conflict, what).hint(hint)
