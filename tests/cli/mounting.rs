@@ -292,9 +292,11 @@ fn a_container_does_not_pass_off_a_root_as_that_of_another() {
 /// removed meanwhile fails.
 #[test]
 fn mounting_beside_unmounting_and_removing() {
-    let env = TestEnv::with_images();
+    let env = TestEnv::new();
+    let (name, _) = env.pulled(busybox(), "mounting/beside");
+    env.coracle(["tag", &name, "beside"]).ok();
     let begin = "rm -f log; CORACLE_FAILPOINT=mount.point=pause:1500 CORACLE_FAILPOINT_LOG=$PWD/log \
-                 coracle image mount busybox >out 2>err & \
+                 coracle image mount beside >out 2>err & \
                  while ! [ -s log ]; do sleep 0.02; done; ";
     let work = env.path().join("work");
     fs::create_dir(&work).unwrap();
@@ -302,19 +304,21 @@ fn mounting_beside_unmounting_and_removing() {
     let said = unshared(
         &env,
         &format!(
-            "{at}{begin} coracle image unmount busybox; wait $!; cat out err; \
-        coracle image mount busybox >/dev/null; coracle image unmount -f busybox >/dev/null; coracle image mount"
+            "{at}{begin} coracle image unmount beside; wait $!; cat out err; \
+        coracle image mount beside >/dev/null; coracle image unmount -f beside >/dev/null; coracle image mount"
         ),
     );
     let said = said.ok();
     assert!(said.stderr.is_empty() && !said.stdout.contains("rror"), "{said}");
     let removed = unshared(
         &env,
-        &format!("{at}{begin} coracle rmi -f busybox >/dev/null; wait $! || echo $?; cat out err"),
+        &format!(
+            "{at}{begin} coracle rmi -f $(coracle images -q beside) >/dev/null; wait $! || echo $?; cat out err"
+        ),
     );
     let removed = removed.ok();
     assert!(
-        removed.stdout.starts_with("125\n") && removed.stdout.contains("busybox: image not known"),
+        removed.stdout.starts_with("125\n") && removed.stdout.contains("beside: image not known"),
         "{removed}"
     );
 }

@@ -16,7 +16,7 @@ pub(super) enum Newer {
     /// Another one in its registry.
     InRegistry,
     /// Another one, which is here.
-    Image(Image),
+    Image(Box<Image>),
 }
 
 /// The answers that registries have given.
@@ -53,7 +53,9 @@ impl<'a> Newest<'a> {
     /// When a record is damaged.
     pub(super) fn in_store(&self, name: &Reference, runs: &ImageSource) -> Result<Newer> {
         let meant = self.engine.store.images().find_reference(name)?;
-        Ok(meant.filter(|meant| meant.id != runs.id).map_or(Newer::None, Newer::Image))
+        Ok(meant
+            .filter(|meant| meant.id != runs.id)
+            .map_or(Newer::None, |meant| Newer::Image(Box::new(meant))))
     }
 
     /// What the name means in its registry, pulled if need be and wanted.
@@ -102,6 +104,6 @@ impl<'a> Newest<'a> {
                 image
             }
         };
-        Ok(if image.id == runs.id { Newer::None } else { Newer::Image(image) })
+        Ok(if image.id == runs.id { Newer::None } else { Newer::Image(Box::new(image)) })
     }
 }
