@@ -58,7 +58,7 @@ pub fn mount_image(store: &Store, image: &Image) -> Result<PathBuf> {
     let id = image.id.hex();
     let work = |_: &fork::Reporter<()>| {
         let mounts = Mounts::of(store.data());
-        let point = mounts.make(Sort::Image, id)?;
+        let (point, _held) = mounts.make(Sort::Image, id)?;
         failpoint::reach("mount.point");
         fuse::outlive();
         match mounts.depth(Sort::Image, id)? {

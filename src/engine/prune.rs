@@ -54,6 +54,10 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
                 needed.push(container);
                 continue;
             }
+            // Until an update is over, both containers are needed, whichever does not run.
+            if containers::auto_update::is_exchanged(store, &container) {
+                continue;
+            }
             match containers::remove_ended(store, &container, false) {
                 Ok(true) => {
                     crate::failpoint::reach("prune.container");

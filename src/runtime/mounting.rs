@@ -33,7 +33,7 @@ const COURSE: Duration = Duration::from_secs(5);
 /// When the layers are missing or a mount is refused.
 pub fn mount(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<PathBuf> {
     let mounts = Mounts::of(store.data());
-    let point = mounts.make(Sort::Container, dir.id().as_str())?;
+    let (point, _held_point) = mounts.make(Sort::Container, dir.id().as_str())?;
     fuse::outlive();
     let begun = Instant::now();
     let (tree, held) = loop {

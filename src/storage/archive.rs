@@ -40,7 +40,7 @@ pub use deposit::{add_to_layout, replace_directory};
 pub use input::open;
 pub use layer::LayerArchive;
 pub use layout::{Wanted, load_wanted};
-pub use load::{Loaded, Progress, form_of, load};
+pub use load::{Loaded, Progress, form_of, load, load_unnamed};
 pub use made::{LayerWriter, MakeImage, NewLayer, RecordImage, make_image, record_image};
 pub use manifest::{Descriptor, Family, Manifest};
 pub use outgoing::{LayerBytes, Outgoing, OutgoingForm, OutgoingLayer};

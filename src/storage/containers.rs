@@ -32,7 +32,7 @@ pub mod watch;
 mod words;
 
 pub use damage::Fault;
-pub use dir::{ContainerDir, EndPipe, LOST_EXIT_CODE};
+pub use dir::{ContainerDir, EndPipe, Exchange, LOST_EXIT_CODE};
 pub use health::{Checked, HealthRecord};
 pub use locks::{AliveLock, DirLock, ExitNote, Stage};
 pub use names::name_in_use;

@@ -21,9 +21,9 @@ use crate::error::Result;
 use crate::sys::mount::{self, Tree, attr};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::fstatat;
+use nix::sys::stat::{FileStat, fstat, fstatat};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The directory below the data root.
@@ -53,6 +53,17 @@ pub struct Mounts {
     root: PathBuf,
 }
 
+/// As long as it lives, no other command in this namespace makes or removes mount points.
+#[derive(Debug)]
+pub struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Whoever was forked meanwhile has it open too.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Mounts {
     /// Those of the store in this data root.
     pub fn of(data: &Path) -> Mounts {
@@ -64,16 +75,42 @@ impl Mounts {
         self.root.join(sort.directory()).join(id)
     }
 
-    /// The mount point, made if it is missing.
+    /// The mount point, made if it is missing, and what keeps other commands from taking it away until something is
+    /// mounted there.
     ///
     /// # Errors
     /// When nothing can be mounted here.
-    pub fn make(&self, sort: Sort, id: &str) -> Result<PathBuf> {
-        self.begin()?;
+    pub fn make(&self, sort: Sort, id: &str) -> Result<(PathBuf, Held)> {
+        let held = loop {
+            self.begin()?;
+            if let Some(held) = self.hold()? {
+                break held;
+            }
+        };
         Place::make(&self.root.join(sort.directory()))?;
         let point = self.point(sort, id);
         Place::make(&point)?;
-        Ok(point)
+        Ok((point, held))
+    }
+
+    /// Keeps other commands in this namespace from making and removing mount points; `None` when there is no memory for
+    /// them, or no more.
+    fn hold(&self) -> Result<Option<Held>> {
+        if !self.any() {
+            return Ok(None);
+        }
+        let refused = |e: std::io::Error| failed("lock", &self.root, e);
+        let root = Place::open(&self.root)?;
+        let dir = File::from(root.as_fd().try_clone_to_owned().map_err(refused)?);
+        dir.lock().map_err(refused)?;
+        let held = Held(dir);
+        // What was opened may have been unmounted since, or be the directory below.
+        let same =
+            |own: &FileStat, there: &FileStat| (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino);
+        let there = Place::open(&self.root)?;
+        let stat = |dir: BorrowedFd<'_>| fstat(dir).map_err(|e| refused(e.into()));
+        let is_there = same(&stat(held.0.as_fd())?, &stat(there.as_fd())?);
+        Ok(if is_there && self.any() { Some(held) } else { None })
     }
 
     /// A directory of this namespace's memory that is not shown.
@@ -136,12 +173,15 @@ impl Mounts {
     /// When the kernel refuses.
     pub fn take_back(&self, sort: Sort, id: &str, all: bool) -> Result<bool> {
         let point = self.point(sort, id);
+        let Some(held) = self.hold()? else { return Ok(false) };
         let depth = self.depth(sort, id)?;
         for _ in 0..if all { depth } else { depth.min(1) } {
             detach(&point)?;
         }
         if depth <= 1 || all {
             let _ = fs::remove_dir(&point);
+            // Held open, the memory would be in use.
+            drop(held);
             self.end_if_unused();
         }
         Ok(depth > 0)

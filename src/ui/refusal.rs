@@ -15,7 +15,7 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 25] = [
+const UNSUPPORTED: [(&str, &str); 23] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
     (
         "buildx bake",
@@ -42,8 +42,6 @@ const UNSUPPORTED: [(&str, &str); 25] = [
     ("swarm", "there is no cluster"),
     ("system connection", "there is no daemon to connect to"),
     ("system service", "there is no API socket yet; run coracle itself"),
-    ("mount", "a container's root is mounted in its own namespace only; copy with coracle cp"),
-    ("unmount", "a container's root is mounted in its own namespace only"),
 ];
 
 /// Whether podman and docker end with 1 for this, as for any failure, and not with 125. Docker does so but for

@@ -1,6 +1,7 @@
 //! `auto-update`: which containers are updated, what they keep, and how a failing image is taken back.
 
-use crate::common::{Layer, Registry, TestEnv, busybox, shared_registry};
+use crate::common::{Layer, Registry, TestEnv, busybox, eventually, shared_registry};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const LOCAL: &str = "--label=io.containers.autoupdate=local";
@@ -199,6 +200,7 @@ fn what_cannot_be_updated_is_said_and_left_alone() {
     run(&["--name=needs", "--uts=container:needed"], "needed:1");
     run(&["--name=by-id", LOCAL], &old_id);
     run(&["--name=wrong", "--label=io.containers.autoupdate=always"], "rm:1");
+    run(&["--name=local", REGISTRY], "rm:1");
     run(&["--name=off", "--label=io.containers.autoupdate=disabled"], "rm:1");
     let unit =
         env.coracle(["run", "-d", "--name=unit", "--network=none", "--stop-timeout=0", LOCAL, "unit:1"]);
@@ -207,16 +209,33 @@ fn what_cannot_be_updated_is_said_and_left_alone() {
         env.coracle(["tag", &new, name]).ok();
     }
     let before = env.containers();
+    let would =
+        env.coracle(["auto-update", "--dry-run", "--format={{.ContainerName}} {{.Updated}}"]).fails(125);
+    let failed =
+        ["by-id failed", "local failed", "needed failed", "rm failed", "unit pending", "wrong failed"];
+    assert_eq!(would.lines(), failed);
+    would.says("it is removed when it stops (--rm)");
     let updated =
         env.coracle(["auto-update", "--format={{.ContainerName}} {{.Unit}} {{.Updated}}"]).fails(125);
-    let mut lines = updated.lines();
-    lines.sort();
-    assert_eq!(lines, ["by-id  failed", "needed  failed", "rm  failed", "unit no-such-unit.service failed"]);
+    let lines = updated.lines();
+    assert_eq!(
+        lines,
+        [
+            "by-id  failed",
+            "local  failed",
+            "needed  failed",
+            "rm  failed",
+            "unit no-such-unit.service failed",
+            "wrong  failed"
+        ]
+    );
     for said in [
         "it is removed when it stops (--rm)",
         "container needs depends on it",
         "auto updates require fully-qualified image references",
         "invalid auto-update policy",
+        "image localhost/rm:1 is in no registry",
+        "io.containers.autoupdate=local",
         "restarting systemd unit \"no-such-unit.service\" failed",
     ] {
         assert!(updated.stderr.contains(said), "{said}: {updated}");
@@ -225,7 +244,82 @@ fn what_cannot_be_updated_is_said_and_left_alone() {
     // Without a service manager nothing is taken back either.
     let id = |name: &str| env.coracle(["image", "inspect", "-f", "{{.Id}}", name]).ok().text().to_owned();
     assert_eq!(id("unit:1"), id(&new));
-    assert_eq!(env.coracle(["ps", "-q"]).ok().lines().len(), 7);
+    assert_eq!(env.coracle(["ps", "-q"]).ok().lines().len(), 8);
     // Bad formats are refused before anything is asked.
     env.coracle(["auto-update", "--format={{.Nothing"]).fails(125);
+}
+
+/// An exchange of `web` that waits at this point for so long, and its id.
+fn waiting(env: &TestEnv, at: &str) -> (crate::common::Running, String) {
+    let (old, _) = env.pulled(busybox().layer(Layer::new().file("version", 0o644, "old")), "update/way-old");
+    let (new, _) = env.pulled(busybox().layer(Layer::new().file("version", 0o644, "new")), "update/way-new");
+    env.coracle(["tag", &old, "app:1"]).ok();
+    let id_file = env.path().join("web.id");
+    let run = ["run", "-d", "--name=web", "--network=none", "--stop-timeout=0", LOCAL];
+    env.coracle(run).arg("--cidfile").arg(&id_file).args(["app:1", "sleep", "1000"]).ok();
+    let id = get(env, "web", "{{.Id}}");
+    assert_eq!(std::fs::read_to_string(&id_file).unwrap(), id);
+    env.coracle(["tag", &new, "app:1"]).ok();
+    let log = env.path().join("points");
+    let call = env.coracle(["auto-update"]).env("CORACLE_FAILPOINT_LOG", &log);
+    let running = call.env("CORACLE_FAILPOINT", format!("{at}=pause:3000")).start();
+    let reached = || std::fs::read_to_string(&log).unwrap_or_default().contains(&format!("{at}#"));
+    eventually(at, reached);
+    (running, id)
+}
+
+fn ended(updating: crate::common::Running, code: i32) -> crate::common::Output {
+    let output = updating.wait();
+    assert_eq!(output.code, code, "{output}");
+    output
+}
+
+#[test]
+fn what_users_do_during_an_exchange_is_respected() {
+    // Removed: nothing is brought back.
+    let env = TestEnv::new();
+    let (updating, _) = waiting(&env, "auto-update.started");
+    env.coracle(["container", "prune", "-f"]).ok();
+    assert_eq!(env.containers().len(), 2, "both are spared");
+    env.coracle(["rm", "web"]).ok();
+    ended(updating, 125).says("it was removed during its update");
+    assert_eq!(env.containers().len(), 0);
+    // Stopped: it stays so.
+    let env = TestEnv::new();
+    let (updating, id) = waiting(&env, "auto-update.started");
+    env.coracle(["stop", "web"]).ok();
+    ended(updating, 125).says("it was stopped during its update");
+    assert_eq!(get(&env, "web", "{{.State.Status}} {{.Id}}"), format!("exited {id}"));
+    assert_eq!(env.containers().len(), 1);
+    // Started, when the new one was accepted already: both are there.
+    let env = TestEnv::new();
+    let (updating, id) = waiting(&env, "auto-update.named");
+    env.coracle(["start", &id]).ok();
+    ended(updating, 0).says("somebody has started the old one");
+    assert_eq!(version(&env), "new");
+    assert_eq!(get(&env, &id, "{{.State.Status}}"), "running");
+    assert_eq!(rows(&env, &[]).len(), 2);
+    assert_eq!(get(&env, "web", "{{.State.Status}}"), "running");
+    assert_eq!(std::fs::read_to_string(env.path().join("web.id")).unwrap(), get(&env, "web", "{{.Id}}"));
+}
+
+#[test]
+fn a_signal_takes_an_exchange_back_before_it_ends_the_command() {
+    let env = TestEnv::new();
+    let (updating, id) = waiting(&env, "auto-update.started");
+    updating.signal(Signal::SIGTERM);
+    ended(updating, 128 + Signal::SIGTERM as i32);
+    assert_eq!(get(&env, "web", "{{.State.Status}} {{.Id}}"), format!("running {id}"));
+    assert_eq!(env.containers().len(), 1);
+}
+
+#[test]
+fn the_name_is_not_lost_when_the_old_container_is_removed_after_a_kill() {
+    let env = TestEnv::new();
+    let (updating, id) = waiting(&env, "auto-update.freed");
+    updating.signal(Signal::SIGKILL);
+    updating.wait();
+    env.coracle(["rm", "-f", &id]).ok();
+    env.coracle(["auto-update"]).ok();
+    assert_eq!(version(&env), "new");
 }

@@ -287,3 +287,38 @@ fn a_container_does_not_pass_off_a_root_as_that_of_another() {
     assert!(!env.root().join("containers").join(&id).join("mounted").exists());
     env.coracle(["rm", "-f", "-t0", "evil", "victim"]).ok();
 }
+
+/// A mount that has its mount point is finished before another command may take that away; one of an image that is
+/// removed meanwhile fails.
+#[test]
+fn mounting_beside_unmounting_and_removing() {
+    let env = TestEnv::new();
+    let (name, _) = env.pulled(busybox(), "mounting/beside");
+    env.coracle(["tag", &name, "beside"]).ok();
+    let begin = "rm -f log; CORACLE_FAILPOINT=mount.point=pause:1500 CORACLE_FAILPOINT_LOG=$PWD/log \
+                 coracle image mount beside >out 2>err & \
+                 while ! [ -s log ]; do sleep 0.02; done; ";
+    let work = env.path().join("work");
+    fs::create_dir(&work).unwrap();
+    let at = format!("cd {}; ", work.display());
+    let said = unshared(
+        &env,
+        &format!(
+            "{at}{begin} coracle image unmount beside; wait $!; cat out err; \
+        coracle image mount beside >/dev/null; coracle image unmount -f beside >/dev/null; coracle image mount"
+        ),
+    );
+    let said = said.ok();
+    assert!(said.stderr.is_empty() && !said.stdout.contains("rror"), "{said}");
+    let removed = unshared(
+        &env,
+        &format!(
+            "{at}{begin} coracle rmi -f $(coracle images -q beside) >/dev/null; wait $! || echo $?; cat out err"
+        ),
+    );
+    let removed = removed.ok();
+    assert!(
+        removed.stdout.starts_with("125\n") && removed.stdout.contains("beside: image not known"),
+        "{removed}"
+    );
+}

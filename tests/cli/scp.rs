@@ -255,6 +255,20 @@ fn failures_name_the_side_and_leave_nothing() {
     );
     scp(&env, &["there::half"]).fails(125).says("save half on there: disk failure");
     assert_eq!(fs::read_dir(env.root().join("tmp")).unwrap().count(), 0);
+    // It gives a whole one under another name, and fails after that or not.
+    let archive = there.dir.join("archive");
+    env.coracle(["tag", &name, "bank:1"]).ok();
+    env.coracle(["save", "-q", "--format=oci-archive", "-o"]).arg(&archive).arg("bank:1").ok();
+    env.coracle(["untag", &name, "bank:1"]).ok();
+    let gives = format!("cat {}", archive.display());
+    there.script("coracle", &format!("{gives}; echo 'Error: too late' >&2; exit 3"));
+    scp(&env, &["there::asked"]).fails(125).says("save asked on there: too late");
+    for none in ["bank:1", "asked"] {
+        env.coracle(["image", "exists", none]).fails(1);
+    }
+    there.script("coracle", &gives);
+    assert_eq!(scp(&env, &["-q", "there::asked"]).ok().text(), "Loaded image: localhost/asked:latest");
+    env.coracle(["image", "exists", "bank:1"]).fails(1);
     // There is no program; a start-up file that prints something does no harm.
     fs::remove_file(there.dir.join("bin/coracle")).unwrap();
     if which("podman").is_none() && which("docker").is_none() {

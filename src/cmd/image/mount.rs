@@ -1,7 +1,7 @@
 //! `coracle image mount`.
 
 use crate::engine::mounts;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::image::{Image, Reference};
 use crate::storage::images::Listed;
@@ -50,17 +50,36 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     } else {
         args.images.iter().map(|text| store.images().need(text)).collect::<Result<_>>()?
     };
+    let gone = |name: &str| phrases::no_image(name).hint("List the images: coracle images");
     let mut points = Vec::new();
-    for image in &wanted {
-        points.push(mounts::mount_image(&store, image)?);
+    for (index, image) in wanted.iter().enumerate() {
+        let mounted = mounts::mount_image(&store, image);
+        // It may be removed meanwhile.
+        let is_here = mounted.is_ok() || store.images().find(image.id.as_str())?.is_some();
+        match args.images.get(index).filter(|_| !is_here) {
+            Some(name) => return Err(gone(name)),
+            None => points.push(mounted?),
+        }
     }
-    let all = mounts::mounted_images(&store)?;
-    let mut shown: Vec<&(Listed, PathBuf)> = all.iter().collect();
-    if args.all || !wanted.is_empty() {
+    let all = if args.all || !wanted.is_empty() {
         // In the order in which they were named, and as often.
-        let of = |point: &PathBuf| all.iter().find(|(_, mounted)| mounted == point);
-        shown = points.iter().filter_map(of).collect();
-    }
+        let here = store.images().list()?;
+        let mut all = Vec::new();
+        for (index, (image, point)) in wanted.iter().zip(points).enumerate() {
+            match here.iter().find(|listed| listed.image.id == image.id) {
+                Some(listed) => all.push((listed.clone(), point)),
+                // What it shows is of no use.
+                None => {
+                    store.unmount_gone()?;
+                    args.images.get(index).map_or(Ok(()), |name| Err(gone(name)))?;
+                }
+            }
+        }
+        all
+    } else {
+        mounts::mounted_images(&store)?
+    };
+    let shown: Vec<&(Listed, PathBuf)> = all.iter().collect();
     let text = match shown.as_slice() {
         _ if json => {
             let all = shown.iter().map(|(listed, point)| object(listed, point)).collect();

@@ -4,23 +4,33 @@
 //! nothing (attack case 15). One that a systemd unit creates is updated by a restart of that unit, as in podman. Any other
 //! one is put in the place of the old one here ([`exchange`]): a new container is made by the plan of the old one, on the
 //! new image, and the old one is only removed when the new one runs and is healthy. A command that is killed in between
-//! leaves both; the next one completes the change or takes it back, before anything else.
+//! leaves both; the next one completes the change or takes it back ([`settle`]), before anything else. Each image is asked
+//! for and pulled once, however many containers run it.
 
 mod exchange;
+mod newest;
 mod prove;
+mod settle;
 mod unit;
+mod unsettled;
+
+pub use unsettled::is_exchanged;
 
 use super::dependents::Dependents;
 use super::start::stored_plan;
 use crate::container::Status;
 use crate::engine::Engine;
-use crate::engine::images::pull::{Message, PullPolicy, Wanted};
+use crate::engine::images::pull::Message;
+use crate::engine::images::tag::tag;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Image, Platform, Reference};
 use crate::plan::{UNIT, rebase};
 use crate::registry::PullRequest;
 use crate::spec::{ContainerSpec, ImageSource};
+use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
+use crate::text::printable;
+use newest::{Newer, Newest};
 use std::path::PathBuf;
 use unit::Restarted;
 
@@ -114,8 +124,8 @@ pub struct Report {
     pub name: String,
     /// The name of its image.
     pub image: String,
-    /// Where a newer one is looked for.
-    pub policy: Policy,
+    /// Where a newer one is looked for; as it was written if it makes no sense.
+    pub policy: String,
     /// What became of it.
     pub updated: Updated,
 }
@@ -133,12 +143,15 @@ pub fn update_all(
     let _alone = store.updating()?;
     let mut failures = Vec::new();
     if !how.dry_run {
-        failures.extend(exchange::settle(store)?);
+        failures.extend(settle::settle(store)?);
     }
     let mut reports = Vec::new();
     let specs = store.containers().specs()?;
     specs.unreadable.iter().for_each(|unreadable| unreadable.warn());
-    for (dir, plan) in specs.read {
+    let mut all = specs.read;
+    all.sort_by_cached_key(|(dir, _)| dir.called());
+    let mut newest = Newest::new(engine, how.dry_run);
+    for (dir, plan) in all {
         let Some(asked) = plan.asked.labels.get(LABEL) else { continue };
         if dir.status() != Status::Running {
             continue;
@@ -147,26 +160,31 @@ pub fn update_all(
         let told = |error: Error| {
             Error::new(error.kind(), format!("auto-updating container {name}")).caused_by(error)
         };
-        let policy = match Policy::of(asked) {
-            Ok(Some(policy)) => policy,
-            Ok(None) => continue,
-            Err(error) => {
-                failures.push(told(error));
-                continue;
-            }
-        };
+        let policy = Policy::of(asked);
+        if matches!(policy, Ok(None)) {
+            continue;
+        }
         let source = plan.image.as_ref();
         let mut row = Report {
             unit: plan.asked.labels.get(UNIT).cloned().unwrap_or_default(),
             id: dir.id().to_string(),
             name: name.clone(),
             image: source.map(|source| source.reference.clone()).unwrap_or_default(),
-            policy,
+            policy: match &policy {
+                Ok(Some(policy)) => policy.as_str().to_owned(),
+                _ => printable(asked).into_owned(),
+            },
             updated: Updated::Failed,
         };
-        match source.map(|source| one(engine, how, &dir, (&plan, source), &mut row, report)) {
-            Some(Ok(None)) | None => {}
-            Some(Ok(Some(error)) | Err(error)) => failures.push(told(error)),
+        let updated = policy.and_then(|policy| match (policy, source) {
+            (Some(policy), Some(source)) => {
+                one(engine, how, &dir, (&plan, source, policy), (&mut newest, &mut row), report)
+            }
+            _ => Ok(None),
+        });
+        match updated {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => failures.push(told(error)),
         }
         reports.push(row);
     }
@@ -178,12 +196,12 @@ fn one(
     engine: Engine<'_>,
     how: &UpdateAll,
     dir: &ContainerDir,
-    (plan, source): (&ContainerSpec, &ImageSource),
-    row: &mut Report,
+    (plan, source, policy): (&ContainerSpec, &ImageSource, Policy),
+    (newest, row): (&mut Newest<'_>, &mut Report),
     report: &mut dyn FnMut(Message),
 ) -> Result<Option<Error>> {
     let store = engine.store;
-    let name = image_name(&source.reference)?;
+    let name = image_name(&source.reference, policy)?;
     let old = store.images().find(source.id.as_str())?;
     let platform = old.as_ref().map_or_else(Platform::host, |old| {
         let config = &old.config;
@@ -193,33 +211,26 @@ fn one(
     let auth_file = plan.asked.labels.get(AUTH_FILE).map(PathBuf::from);
     let auth_file = auth_file.or_else(|| how.registry.auth_file.clone());
     let request = PullRequest { platform, auth_file, ..how.registry.clone() };
-    let new = match row.policy {
-        Policy::Local => store.images().find_reference(&name)?,
-        Policy::Registry => {
-            let digest = engine.digest_in_registry(&name, &request, report)?;
-            match digest != source.manifest {
-                false => None,
-                true if how.dry_run => {
-                    row.updated = Updated::Pending;
-                    return Ok(None);
-                }
-                true => {
-                    let wanted = Wanted { policy: PullPolicy::Always, platform: None, request };
-                    Some(engine.ensure(&name.to_string(), &wanted, report)?)
-                }
-            }
-        }
+    let newer = match policy {
+        Policy::Local => newest.in_store(&name, source)?,
+        Policy::Registry => newest.in_registry(&name, source, request, report)?,
     };
-    let Some(new) = new.filter(|new| new.id != source.id) else {
+    if newer == Newer::None {
         row.updated = Updated::False;
-        return Ok(None);
-    };
-    if how.dry_run {
-        row.updated = Updated::Pending;
         return Ok(None);
     }
     if row.unit.is_empty() {
-        return put_in_place(engine, how, dir, old.as_ref(), &new, row);
+        refuse_unfit(store, dir, old.as_ref(), row)?;
+    }
+    let new = match newer {
+        Newer::Image(new) if !how.dry_run => new,
+        _ => {
+            row.updated = Updated::Pending;
+            return Ok(None);
+        }
+    };
+    if row.unit.is_empty() {
+        return put_in_place(store, how, dir, (old.as_ref(), &new), &name, row);
     }
     let back = old.as_ref().filter(|_| how.rollback);
     let (updated, failure) = match unit::update(store, &row.unit, back, &name)? {
@@ -230,18 +241,9 @@ fn one(
     Ok(failure)
 }
 
-/// Puts a container on the new image in the place of one that no unit creates.
-fn put_in_place(
-    engine: Engine<'_>,
-    how: &UpdateAll,
-    dir: &ContainerDir,
-    old: Option<&Image>,
-    new: &Image,
-    row: &mut Report,
-) -> Result<Option<Error>> {
-    let store = engine.store;
-    let plan = stored_plan(dir)?;
-    if plan.lifecycle.auto_remove {
+/// Refuses a container that cannot be put in the place of another one.
+fn refuse_unfit(store: &Store, dir: &ContainerDir, old: Option<&Image>, row: &Report) -> Result<()> {
+    if stored_plan(dir)?.lifecycle.auto_remove {
         return Err(Error::new(
             Kind::Conflict,
             "it is removed when it stops (--rm), so it could not be brought back",
@@ -255,12 +257,27 @@ fn put_in_place(
         )
         .hint("Create both again by hand: coracle rm --depend NAME"));
     }
-    let lost = || {
-        Error::new(Kind::NotFound, format!("image {} that it was created of is gone", row.image))
-            .hint("Create the container again: coracle run --replace ...")
-    };
-    let of = &old.ok_or_else(lost)?.config.config;
-    let next = rebase(&plan, of, new)?;
+    old.map(|_| ()).ok_or_else(|| lost(row))
+}
+
+fn lost(row: &Report) -> Error {
+    Error::new(Kind::NotFound, format!("image {} that it was created of is gone", row.image))
+        .hint("Create the container again: coracle run --replace ...")
+}
+
+/// Puts a container on the new image in the place of one that no unit creates. If the new image fails, its name means
+/// the old one again, as after a unit's failure.
+fn put_in_place(
+    store: &Store,
+    how: &UpdateAll,
+    dir: &ContainerDir,
+    (old, new): (Option<&Image>, &Image),
+    name: &Reference,
+    row: &mut Report,
+) -> Result<Option<Error>> {
+    let plan = stored_plan(dir)?;
+    let old = old.ok_or_else(|| lost(row))?;
+    let next = rebase(&plan, &old.config.config, new)?;
     match exchange::exchange(store, dir, &plan, next, how.rollback)? {
         exchange::Outcome::Replaced(id) => {
             (row.id, row.updated) = (id.to_string(), Updated::True);
@@ -268,13 +285,17 @@ fn put_in_place(
         }
         exchange::Outcome::RolledBack(why) => {
             row.updated = Updated::RolledBack;
+            // Somebody may have given it to another image since.
+            if store.images().find_reference(name)?.is_some_and(|meant| meant.id == new.id) {
+                tag(store, old.id.as_str(), std::slice::from_ref(name))?;
+            }
             Ok(Some(why))
         }
     }
 }
 
 /// The name that tells which image is newer: one with a registry and without a digest.
-fn image_name(text: &str) -> Result<Reference> {
+fn image_name(text: &str, policy: Policy) -> Result<Reference> {
     let refused = |why: &str| {
         Error::new(
             Kind::Usage,
@@ -286,6 +307,12 @@ fn image_name(text: &str) -> Result<Reference> {
     match (name.digest(), name.registry()) {
         (Some(_), _) => Err(refused("without digest")),
         (None, None) => Err(refused("by name")),
+        (None, Some("localhost")) if policy == Policy::Registry => {
+            Err(Error::new(Kind::Usage, format!("image {name} is in no registry")).hint(
+                "Create the container with --label io.containers.autoupdate=local, or by the full name of an image \
+                 in a registry.",
+            ))
+        }
         (None, Some(_)) => Ok(name),
     }
 }

@@ -84,6 +84,8 @@ impl<'a, C: Borrow<ContainerDir>> Stopping<'a, C> {
         let dir = container.borrow();
         refuse_paused(dir)
             .map_err(|error| error.hint(format!("Or kill it as it is: coracle kill {}", dir.called())))?;
+        // One that an exchange has stopped is to stay so.
+        dir.end_loan()?;
         let (own, patience) = stop_policy(dir, seconds);
         self.ask(container, signal.map_or(own, Signal::number), patience)
     }

@@ -21,6 +21,29 @@ impl Engine<'_> {
     /// # Errors
     /// A malformed or inconsistent archive, one that the policy rejects; then nothing of it is kept.
     pub fn load(&self, input: File, name: &str, report: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
+        self.load_by(archive::load, (input, name), report)
+    }
+
+    /// As [`Engine::load`], from somebody who has no say in what images are called here: they get no names. Those that
+    /// are returned are what the archive calls them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_unnamed(
+        &self,
+        input: File,
+        name: &str,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>> {
+        self.load_by(archive::load_unnamed, (input, name), report)
+    }
+
+    fn load_by(
+        &self,
+        load_all: LoadAll,
+        (input, name): (File, &str),
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>> {
         let policy = PolicyFile::load(&self.places())?.policy;
         let real = path_of(&input);
         let admit = |source: &Source| {
@@ -28,7 +51,7 @@ impl Engine<'_> {
             let place = FileLocation { form, path: name.into(), member: None };
             policy.admit_file(&place, &real)
         };
-        load(self.store, input, name, &admit, report)
+        load(self.store, load_all, (input, name), &admit, report)
     }
 
     /// Loads one image of an OCI image layout, open as `dir`, if the policy lets it, without giving it a name; returns
@@ -70,10 +93,13 @@ fn same(file: &File, there: &std::fs::Metadata) -> bool {
     file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
 }
 
+/// Brings the images of an archive in.
+type LoadAll = fn(&Store, &Source, &dyn Fn(Progress), &dyn Fn() -> bool) -> Result<Vec<Loaded>>;
+
 fn load(
     store: &Store,
-    input: File,
-    name: &str,
+    load_all: LoadAll,
+    (input, name): (File, &str),
     admit: &dyn Fn(&Source) -> Result<()>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Loaded>> {
@@ -85,7 +111,7 @@ fn load(
             let stop = || stop.came();
             let source = archive::open(store, input, &stop).map_err(refused)?;
             admit(&source)?;
-            let load = || archive::load(store, &source, &|step| reporter.send(step), &stop);
+            let load = || load_all(store, &source, &|step| reporter.send(step), &stop);
             store.images().together(None, load).map_err(refused)
         },
         report,

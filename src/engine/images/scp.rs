@@ -3,9 +3,12 @@
 //!
 //! Theory of operation. The side that takes the image is started first, as what it understands decides about the form
 //! of the archive; then the side that has it. Both may be far. An image that is to have another name comes without
-//! those that it has, so that no name there is taken from another image; it is named when it is there.
+//! those that it has, so that no name there is taken from another image; it is named when it is there. What comes here
+//! is named when both sides have ended well, and by the name that was asked for: the names in the archive are the other
+//! side's words.
 
 mod far;
+mod named;
 mod place;
 mod stream;
 
@@ -16,6 +19,7 @@ use super::save::{save_as, tagged};
 use super::tag::tag;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::fork::{StopSignals, Worker};
 use crate::image::{Image, Reference};
 use crate::storage::Store;
@@ -25,7 +29,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use stream::{Giver, Passed, Taker, pass};
+use stream::{Giver, Passed, Taken, Taker, pass};
 
 /// What is copied, and where to.
 #[derive(Debug)]
@@ -90,7 +94,6 @@ pub fn scp(engine: &Engine<'_>, copy: &Copy, report: &mut dyn FnMut(Step)) -> Re
         Holder::Here => Some(store.images().need(&copy.image)?),
         _ => None,
     };
-    let named_here = copy.to == Holder::Here && copy.name.is_some();
     // An image of this store is sent with its new name.
     let name_there = copy.name.as_deref().filter(|_| here.is_none());
     let (mut taker, to, format) = take(engine, &copy.to, name_there)?;
@@ -123,15 +126,16 @@ pub fn scp(engine: &Engine<'_>, copy: &Copy, report: &mut dyn FnMut(Step)) -> Re
         Err(error) => Err(error),
     };
     signals.release().context(Kind::Host, || "end the watch for signals")?;
-    let names = copied?;
-    match &copy.name {
-        Some(name) if named_here => {
-            let name = name.parse::<Reference>()?.as_new_name()?;
-            let id = names.first().ok_or_else(|| lost(&copy.from))?;
-            tag(store, id, std::slice::from_ref(&name))?;
+    match copied? {
+        Taken::There(names) => Ok(names),
+        Taken::Here(loaded) => {
+            failpoint::reach("scp.loaded");
+            let named = named::choose(&loaded, &copy.image, copy.name.as_deref())?;
+            let (id, name) = named.ok_or_else(|| lost(&copy.from))?;
+            let Some(name) = name else { return Ok(vec![id.to_string()]) };
+            tag(store, id.as_str(), std::slice::from_ref(&name))?;
             Ok(vec![name.to_string()])
         }
-        _ => Ok(names),
     }
 }
 
@@ -155,7 +159,7 @@ fn take(engine: &Engine<'_>, holder: &Holder, name: Option<&str>) -> Result<(Tak
     let (from, to) = pipe()?;
     let worker = Worker::start("load", &[from.as_raw_fd()], |reporter| {
         let input = from.as_fd().try_clone_to_owned().context(Kind::Host, || "read an archive")?;
-        engine.load(File::from(input), "-", &mut |step| reporter.send(step))
+        engine.load_unnamed(File::from(input), "-", &mut |step| reporter.send(step))
     })?;
     Ok((Taker::Own { worker, loaded: None }, to, SaveFormat::OciArchive))
 }

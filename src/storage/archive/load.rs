@@ -76,6 +76,25 @@ pub fn load(
     candidates.iter().map(|candidate| bring(store, source, candidate, report, stop)).collect()
 }
 
+/// As [`load`], but the images get no names: those that are returned are what the archive calls them.
+///
+/// # Errors
+/// As there.
+pub fn load_unnamed(
+    store: &Store,
+    source: &Source,
+    report: &dyn Fn(Progress),
+    stop: &dyn Fn() -> bool,
+) -> Result<Vec<Loaded>> {
+    let mut loaded = Vec::new();
+    for mut candidate in candidates(source)? {
+        let names = std::mem::take(&mut candidate.names);
+        let id = bring(store, source, &candidate, report, stop)?.id;
+        loaded.push(Loaded { id, names });
+    }
+    Ok(loaded)
+}
+
 /// What an archive or a directory is, by what it has.
 ///
 /// # Errors

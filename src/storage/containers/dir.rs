@@ -4,6 +4,7 @@
 mod claim;
 mod end_pipe;
 mod events;
+mod exchange;
 mod exec;
 mod health;
 mod keep;
@@ -14,6 +15,7 @@ mod status;
 mod trash;
 
 pub use end_pipe::EndPipe;
+pub use exchange::Exchange;
 pub use status::LOST_EXIT_CODE;
 
 use super::files;

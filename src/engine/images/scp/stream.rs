@@ -46,6 +46,15 @@ pub(super) enum Taker {
     },
 }
 
+/// What has been loaded.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// Into this store, without names.
+    Here(Vec<Loaded>),
+    /// Into another one, under these names or ids.
+    There(Vec<String>),
+}
+
 /// What a copy reports.
 #[derive(Debug)]
 pub enum Step {
@@ -266,17 +275,18 @@ impl Taker {
         }
     }
 
-    /// Waits for its end; gives the names or ids of what it has loaded.
+    /// Waits for its end; gives what it has loaded.
     ///
     /// # Errors
     /// Its own.
-    pub(super) fn finish(self) -> Result<Vec<String>> {
+    pub(super) fn finish(self) -> Result<Taken> {
         match self {
             Taker::Far { far, printed } => {
                 far.finish()?;
                 let lines = printed.lines();
                 let named = lines.iter().filter(|line| line.starts_with("Loaded image"));
-                Ok(named.filter_map(|line| Some(line.split_once(": ")?.1.to_owned())).collect())
+                let names = named.filter_map(|line| Some(line.split_once(": ")?.1.to_owned()));
+                Ok(Taken::There(names.collect()))
             }
             Taker::Own { worker, loaded } => {
                 let mut loaded = loaded;
@@ -285,11 +295,7 @@ impl Taker {
                         loaded = Some(result);
                     }
                 }
-                let shown = |image: Loaded| match image.names.is_empty() {
-                    true => vec![image.id.to_string()],
-                    false => image.names.iter().map(ToString::to_string).collect(),
-                };
-                Ok(loaded.transpose()?.into_iter().flatten().flat_map(shown).collect())
+                Ok(Taken::Here(loaded.transpose()?.unwrap_or_default()))
             }
         }
     }
