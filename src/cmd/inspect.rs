@@ -99,9 +99,8 @@ fn names(args: &Args, kind: ObjectKind, store: &Store) -> Result<Vec<String>> {
             ObjectKind::Volume => {
                 phrases::nothing_named("volume").hint("Give a name; list them with: coracle volume ls")
             }
-            ObjectKind::Network => {
-                phrases::nothing_named("network").hint("Give a name or id; list them with: coracle network ls")
-            }
+            ObjectKind::Network => phrases::nothing_named("network")
+                .hint("Give a name or id; list them with: coracle network ls"),
             ObjectKind::Any => phrases::nothing_named("container or image")
                 .hint("Give a name or id; list them with: coracle ps -a; coracle images"),
         }),
