@@ -49,7 +49,7 @@ fn a_network_is_created_listed_shown_and_removed() {
         ("type=builtin", "podman"),
         ("dangling=true", "back"),
         ("name=^ba", "back"),
-        ("until=1s", ""),
+        ("until=1h", ""),
     ] {
         assert_eq!(env.coracle(["network", "ls", "-q", "--filter", filter]).ok().text(), wanted, "{filter}");
     }
