@@ -101,6 +101,8 @@ fn empty(arg: &Arg) -> Empty {
     ];
     match arg.get_action() {
         ArgAction::Append if arg.get_value_delimiter().is_some() => Empty::Nothing,
+        // Given again, what it has by default would be one of several.
+        ArgAction::Append if !arg.get_default_values().is_empty() => Empty::Default,
         ArgAction::Append => Empty::Value,
         _ if numbers.iter().any(|number| kind == *number) => Empty::Value,
         _ if EMPTY_IS_A_VALUE.contains(&arg.get_id().as_str()) => Empty::Value,

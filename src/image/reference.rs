@@ -140,7 +140,7 @@ fn is_registry(part: &str) -> bool {
 fn valid_registry(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
         Some((v6, rest)) => {
-            if v6.parse::<std::net::Ipv6Addr>().is_err() {
+            if v6.parse::<std::net::Ipv6Addr>().is_err() || !(rest.is_empty() || rest.starts_with(':')) {
                 return false;
             }
             ("v6", rest.strip_prefix(':'))

@@ -43,6 +43,8 @@ fn bad_references_are_refused() {
         "a..b",
         "-h.x/a",
         "x.y:0/a",
+        "[::1]x:5000/a",
+        "[::1]\u{fffd}/a",
         "a___b",
         "x.y/",
     ] {
