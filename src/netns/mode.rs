@@ -119,6 +119,10 @@ pub fn merge_networks(
 ) -> Result<(NetworkMode, Option<MacAddress>)> {
     let invalid =
         |message: String, hint: &str| Err(Error::new(Kind::Usage, message + ": invalid argument").hint(hint));
+    // Of those that can only stand alone the last one counts, as of any option that is given again.
+    if !modes.iter().any(|mode| matches!(mode, NetworkMode::Bridge(_))) {
+        modes.drain(..modes.len().saturating_sub(1));
+    }
     let first = if modes.is_empty() { NetworkMode::default() } else { modes.remove(0) };
     let NetworkMode::Bridge(mut all) = first else {
         if !modes.is_empty() {
@@ -364,6 +368,7 @@ mod tests {
         let none = AddressOptions::default;
         let (mode, _) = merge(&["front", "back:alias=x"], none()).unwrap();
         assert!(matches!(mode, NetworkMode::Bridge(all) if all.len() == 2));
+        assert_eq!(merge(&["none", "host"], none()).unwrap().0, NetworkMode::Host);
         let (mode, _) = merge(&["front"], ip()).unwrap();
         assert!(matches!(mode, NetworkMode::Bridge(all) if all[0].ip.is_some()));
         for (texts, options, want) in [
