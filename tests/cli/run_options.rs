@@ -468,7 +468,9 @@ fn names_are_resolved_as_asked() {
     assert!(!plain.stdout.contains("localhost"), "{plain}");
     refused(&env, &["--dns=9.9.9.9"], "--dns");
     refused(&env, &["--add-host=db"], "--add-host");
-    refused(&env, &["--network=wat"], "wat");
+    env.coracle(["run", "--network=wat", "busybox", "true"])
+        .fails(125)
+        .says("name or ID wat: network not found");
     refused(&env, &["-p", "99999:80"], "99999");
     refused(&env, &["-p", "80:80:80:80"], "--publish");
     refused(&env, &["--expose", "x"], "x");

@@ -146,10 +146,10 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
     for (option, says) in [
         ("--subuidname=x", "subordinate ids of your account"),
         ("--subgidname=x", "subordinate ids of your account"),
-        ("--ip=10.0.0.1", "same address"),
-        ("--ip6=fd00::1", "same address"),
+        ("--ip=10.0.0.1", "--ip can only be set when the network mode is bridge"),
+        ("--ip6=fd00::1", "--ip6 can only be set when the network mode is bridge"),
         ("--link-local-ip=169.254.1.1", "same address"),
-        ("--network-alias=web", "looked up"),
+        ("--network-alias=web", "--network-alias can only be set when the network mode is bridge"),
         ("--link=web:db", "has deprecated"),
         ("--pod=x", "no pods"),
         ("--pod-id-file=x", "no pods"),
