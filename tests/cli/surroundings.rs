@@ -148,7 +148,7 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
         ("--subgidname=x", "subordinate ids of your account"),
         ("--ip=10.0.0.1", "--ip can only be set when the network mode is bridge"),
         ("--ip6=fd00::1", "--ip6 can only be set when the network mode is bridge"),
-        ("--link-local-ip=169.254.1.1", "same address"),
+        ("--link-local-ip=169.254.1.1", "given by the kernel alone"),
         ("--network-alias=web", "--network-alias can only be set when the network mode is bridge"),
         ("--link=web:db", "has deprecated"),
         ("--pod=x", "no pods"),
