@@ -25,7 +25,7 @@ pub use choose::{can_choose, choose_image};
 pub use confirm::confirm;
 pub use dialect::{Identity, Telling, docker, docker_exit_code, docker_failure, identity};
 pub use documents::Shape;
-pub use each::each;
+pub use each::{Worst, each};
 pub use out::{divert, lost, out};
 
 /// Prints a failure as [`report`] does, and gives its exit code.

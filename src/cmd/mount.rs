@@ -1,7 +1,8 @@
 //! `coracle mount`.
 
+use super::options::selection::check_one_way;
 use crate::engine::{containers, mounts};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use crate::ui;
@@ -37,16 +38,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     mounts::check_namespace(ui::identity().name(), "mount", args.containers.first().map(String::as_str))?;
     let store = super::store(env)?;
-    let refused = |text: &str| Err(Error::new(Kind::Usage, text).hint("Leave one of the two out."));
-    if args.all && !args.containers.is_empty() {
-        return refused("no arguments are needed with --all");
-    }
-    if args.latest && !args.containers.is_empty() {
-        return refused("--latest and containers cannot be used together");
-    }
-    if args.latest && args.all {
-        return refused("--all and --latest cannot be used together");
-    }
+    check_one_way(args.all, args.latest, !args.containers.is_empty())?;
     if !args.containers.is_empty() || args.all || args.latest {
         let chosen: Vec<ContainerDir> = if args.all {
             let all = containers::list(&store)?;

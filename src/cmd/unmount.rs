@@ -1,7 +1,8 @@
 //! `coracle unmount`.
 
+use super::options::selection::check_one_way;
 use crate::engine::{containers, mounts};
-use crate::error::{Error, Kind, Result, phrases};
+use crate::error::{Result, phrases};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use crate::ui;
@@ -31,16 +32,7 @@ pub struct Args {
 /// A container that does not exist, before anything is unmounted.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let refused = |text: &str| Err(Error::new(Kind::Usage, text).hint("Leave one of the two out."));
-    if args.all && !args.containers.is_empty() {
-        return refused("no arguments are needed with --all");
-    }
-    if args.latest && !args.containers.is_empty() {
-        return refused("--latest and containers cannot be used together");
-    }
-    if args.latest && args.all {
-        return refused("--all and --latest cannot be used together");
-    }
+    check_one_way(args.all, args.latest, !args.containers.is_empty())?;
     let chosen: Vec<(String, ContainerDir)> = if args.all {
         let mounted = mounts::mounted_containers(&store)?.into_iter();
         let opened = mounted.filter_map(|(found, _)| store.containers().open(&found.id).ok());

@@ -51,7 +51,7 @@ pub use kill::{kill, kill_with};
 pub use pause::{pause, unpause};
 pub use policy::stop_policy;
 pub use recover::recover;
-pub use removal::{RemoveRequest, Remover, end, remove_ended};
+pub use removal::{RemoveRequest, Remover, end, remove_ended, remove_user};
 pub use remove::{remove, sweep, tidy};
 pub use rename::rename;
 pub use run::{Records, Started, run};

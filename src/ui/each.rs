@@ -1,7 +1,7 @@
 //! Commands on several objects: one failure does not stop the others.
 
 use super::{dialect, out, report};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use std::process::ExitCode;
 
 /// Does `work` with each item and prints the line it gives, if it gives one. The failure of an only item
@@ -26,10 +26,38 @@ pub fn each<T>(items: Vec<T>, mut work: impl FnMut(T) -> Result<Option<String>>)
     Ok(code)
 }
 
+/// Something does not exist.
+const MISSING: u8 = 1;
+/// A container uses something.
+const IN_USE: u8 = 2;
+
+/// The worst failure of a removal of several things: anything else, then in use, then missing (podman-volume-rm(1),
+/// podman-network-rm(1)).
+#[derive(Debug, Default)]
+pub struct Worst(u8);
+
+impl Worst {
+    /// Counts a failure.
+    pub fn add(&mut self, error: &Error) {
+        self.0 = match (error.kind(), self.0) {
+            (Kind::NotFound, 0) => MISSING,
+            (Kind::NotFound, before) => before,
+            (Kind::Conflict, 0 | MISSING) => IN_USE,
+            (Kind::Conflict, before) => before,
+            (kind, _) => kind.exit_code(),
+        };
+    }
+}
+
+impl From<Worst> for ExitCode {
+    fn from(worst: Worst) -> ExitCode {
+        ExitCode::from(worst.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     #[test]
     fn one_failure_does_not_stop_the_others() {

@@ -8,11 +8,6 @@ use crate::ui;
 use crate::view::network;
 use std::process::ExitCode;
 
-/// Exit code when a network does not exist (podman-network-rm(1)).
-const EXIT_MISSING: u8 = 1;
-/// Exit code when a container is on a network (podman-network-rm(1)).
-const EXIT_IN_USE: u8 = 2;
-
 /// Arguments of `network rm`.
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
@@ -36,24 +31,17 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let request = NetworkRemoval { force: args.force, time: args.time };
-    let mut code = 0;
+    let mut worst = ui::Worst::default();
     for text in &args.networks {
         match networks::remove_named(&store, network::meant(text, crate::cmd::dialect()), request) {
             Ok(_) => ui::out(&format!("{text}\n"))?,
             Err(error) if error.kind() == Kind::NotFound && args.force => {}
             Err(error) => {
-                // The worst one: 125, then in use, then missing.
-                code = match (error.kind(), code) {
-                    (Kind::NotFound, 0) => EXIT_MISSING,
-                    (Kind::NotFound, before) => before,
-                    (Kind::Conflict, 0 | EXIT_MISSING) => EXIT_IN_USE,
-                    (Kind::Conflict, before) => before,
-                    (kind, _) => kind.exit_code(),
-                };
+                worst.add(&error);
                 ui::report(&error);
             }
         }
     }
     containers::tidy(&store);
-    Ok(ExitCode::from(code))
+    Ok(worst.into())
 }

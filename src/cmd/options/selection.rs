@@ -1,7 +1,7 @@
 //! Selecting containers: one set of options for every verb that takes several.
 
 use crate::engine::containers::selector::{Chosen, ContainerSelector, Filters, StatusFilter};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use crate::ui;
 use std::path::PathBuf;
@@ -78,6 +78,20 @@ impl SelectorArgs {
             _ => Ok(chosen),
         }
     }
+}
+
+/// Refuses more than one way to say which containers are meant, of a verb that has few.
+///
+/// # Errors
+/// `Usage`, naming the two that exclude each other.
+pub fn check_one_way(all: bool, latest: bool, named: bool) -> Result<()> {
+    let text = match (all, latest, named) {
+        (true, _, true) => "no arguments are needed with --all",
+        (false, true, true) => "--latest and containers cannot be used together",
+        (true, true, false) => "--all and --latest cannot be used together",
+        _ => return Ok(()),
+    };
+    Err(Error::new(Kind::Usage, text).hint("Leave one of the two out."))
 }
 
 /// Whether a name is that of no container, or may be that of several. One that is there and damaged is known.

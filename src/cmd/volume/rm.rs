@@ -7,11 +7,6 @@ use crate::host::Env;
 use crate::ui;
 use std::process::ExitCode;
 
-/// Exit code when a volume does not exist (podman-volume-rm(1)).
-const EXIT_MISSING: u8 = 1;
-/// Exit code when a container uses a volume (podman-volume-rm(1)).
-const EXIT_IN_USE: u8 = 2;
-
 /// Arguments of `volume rm`.
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
@@ -42,24 +37,17 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         false => args.volumes.clone(),
     };
     let request = VolumeRemoval { force: args.force, time: args.time };
-    let mut code = 0;
+    let mut worst = ui::Worst::default();
     for name in names {
         match volumes::remove_named(&store, &name, request) {
             Ok(volume) => ui::out(&format!("{volume}\n"))?,
             Err(error) if error.kind() == Kind::NotFound && (args.force || args.all) => {}
             Err(error) => {
-                // The worst one: 125, then in use, then missing.
-                code = match (error.kind(), code) {
-                    (Kind::NotFound, 0) => EXIT_MISSING,
-                    (Kind::NotFound, before) => before,
-                    (Kind::Conflict, 0 | EXIT_MISSING) => EXIT_IN_USE,
-                    (Kind::Conflict, before) => before,
-                    (kind, _) => kind.exit_code(),
-                };
+                worst.add(&error);
                 ui::report(&error);
             }
         }
     }
     containers::tidy(&store);
-    Ok(ExitCode::from(code))
+    Ok(worst.into())
 }

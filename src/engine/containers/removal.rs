@@ -17,6 +17,20 @@ use std::time::Duration;
 /// How long the change that another command makes to a container holds up a forced removal.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Ends and removes a container that uses something which is to be removed; one that is gone is none.
+///
+/// # Errors
+/// When it does not end, or cannot be removed.
+pub fn remove_user(store: &Store, id: &ContainerId, seconds: Option<i64>) -> Result<()> {
+    let container = match store.containers().open(id) {
+        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let (signal, patience) = stop_policy(&container, seconds);
+    end(store, &container, signal, patience)?;
+    remove_ended(store, &container, false).map(drop)
+}
+
 /// How containers are removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RemoveRequest {

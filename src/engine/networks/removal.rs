@@ -47,7 +47,7 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
     for _ in 0..TRIES {
         if request.force {
             let users = Users::read(store.containers())?;
-            users.of(&name).iter().try_for_each(|id| remove_user(store, id, request.time))?;
+            users.of(&name).iter().try_for_each(|id| containers::remove_user(store, id, request.time))?;
         }
         match remove(store, &name, &id) {
             Err(e)
@@ -74,16 +74,6 @@ fn remove(store: &Store, name: &str, id: &str) -> Result<()> {
                 .hint(format!("Remove it with its containers: coracle network rm --force {name}")))
         }
     }
-}
-
-fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()> {
-    let container = match store.containers().open(id) {
-        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
-        other => other?,
-    };
-    let (signal, patience) = containers::stop_policy(&container, time);
-    containers::end(store, &container, signal, patience)?;
-    containers::remove_ended(store, &container, false).map(drop)
 }
 
 /// The networks that no container is on and that meet the conditions, by name; the built-in one is none of them.

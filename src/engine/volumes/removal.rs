@@ -1,7 +1,7 @@
 //! Removing a volume with the containers that use it.
 
 use super::remove;
-use crate::container::{ContainerId, Name};
+use crate::container::Name;
 use crate::engine::containers;
 use crate::error::{Kind, Result};
 use crate::storage::Store;
@@ -28,7 +28,7 @@ pub fn remove_named(store: &Store, name: &str, request: VolumeRemoval) -> Result
     for _ in 0..4 {
         if request.force {
             let users = Users::read(store.containers())?;
-            users.of(&volume).iter().try_for_each(|id| remove_user(store, id, request.time))?;
+            users.of(&volume).iter().try_for_each(|id| containers::remove_user(store, id, request.time))?;
         }
         match remove(store, &volume) {
             Err(e)
@@ -41,14 +41,4 @@ pub fn remove_named(store: &Store, name: &str, request: VolumeRemoval) -> Result
         }
     }
     remove(store, &volume).map(|()| volume)
-}
-
-fn remove_user(store: &Store, id: &ContainerId, time: Option<i64>) -> Result<()> {
-    let container = match store.containers().open(id) {
-        Err(e) if e.kind() == Kind::NotFound => return Ok(()),
-        other => other?,
-    };
-    let (signal, patience) = containers::stop_policy(&container, time);
-    containers::end(store, &container, signal, patience)?;
-    containers::remove_ended(store, &container, false).map(drop)
 }
