@@ -24,8 +24,28 @@ pub use names::{dns_plan, parse_add_host};
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
 pub use reach::Reach;
 
+use crate::fork::{Doing, Failure};
+use crate::sys::fd::close_all_but;
 use crate::sys::read::text_of;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::BorrowedFd;
+
+/// Leaves what is the caller's: its descriptors but those `kept`, its streams, directory and session.
+fn leave_caller(kept: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+    close_all_but(kept).doing("close", "inherited descriptors")?;
+    let null =
+        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
+    unistd::dup2_stdin(&null).doing("redirect", "standard input")?;
+    unistd::dup2_stdout(&null).doing("redirect", "standard output")?;
+    unistd::dup2_stderr(&null).doing("redirect", "standard error")?;
+    unistd::chdir("/").doing("change directory to", "/")?;
+    // A terminal's signals are for payloads; a session leader has none already.
+    let _ = unistd::setsid();
+    Ok(())
+}
 
 /// Brings loopback up in this thread's network namespace.
 ///

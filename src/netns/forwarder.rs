@@ -28,12 +28,10 @@ use crate::spec::network::Protocol;
 use door::{Door, HostSocket};
 use inside::Inside;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::stat::Mode;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
@@ -118,15 +116,7 @@ fn set_up(
     let parent = nix::unistd::getppid();
     let mut keep: Vec<BorrowedFd<'_>> = vec![userns.as_fd(), netns.as_fd(), link];
     keep.extend(listeners.iter().flat_map(|l| l.sockets.iter().map(AsFd::as_fd)));
-    crate::sys::fd::close_all_but(&keep).doing("close", "inherited descriptors")?;
-    let null =
-        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-    nix::unistd::dup2_stdin(&null).doing("redirect", "standard input")?;
-    nix::unistd::dup2_stdout(&null).doing("redirect", "standard output")?;
-    nix::unistd::dup2_stderr(&null).doing("redirect", "standard error")?;
-    nix::unistd::chdir("/").doing("change directory to", "/")?;
-    // A terminal's signals are for the payload; a session leader has none already.
-    let _ = nix::unistd::setsid();
+    super::leave_caller(&keep)?;
     // A receiver that has gone is an error of splice(2), not the end of this process.
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGPIPE);

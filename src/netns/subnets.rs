@@ -84,14 +84,33 @@ pub fn free6(used: &[IpNet], mut random: impl FnMut() -> u64) -> Option<IpNet> {
     })
 }
 
-/// The first address of a range that a host may have.
-pub fn first_host(range: &IpNet) -> IpAddr {
-    match range {
-        IpNet::V4(range) if range.prefix_len() >= 31 => range.network().into(),
-        IpNet::V4(range) => Ipv4Addr::from_bits(range.network().to_bits() + 1).into(),
-        IpNet::V6(range) if range.prefix_len() >= 127 => range.network().into(),
-        IpNet::V6(range) => Ipv6Addr::from_bits(range.network().to_bits() + 1).into(),
+/// First and last address of a range that a host may have.
+pub fn hosts(range: &IpNet) -> (IpAddr, IpAddr) {
+    let (first, last) = (bits(range.network()), bits(range.broadcast()));
+    let four = matches!(range, IpNet::V4(_));
+    match last - first {
+        0 | 1 => (address(first, four), address(last, four)),
+        _ => (address(first + 1, four), address(last - u128::from(four), four)),
     }
+}
+
+/// Whether an address of a range is one that a host may have.
+pub fn is_for_hosts(range: &IpNet, candidate: IpAddr) -> bool {
+    let (first, last) = hosts(range);
+    (bits(first)..=bits(last)).contains(&bits(candidate))
+}
+
+/// An address as a number.
+pub fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
+}
+
+/// The address that a number is, of IPv4 or IPv6.
+pub fn address(bits: u128, four: bool) -> IpAddr {
+    if four { Ipv4Addr::from_bits(bits as u32).into() } else { Ipv6Addr::from_bits(bits).into() }
 }
 
 #[cfg(test)]
@@ -138,7 +157,7 @@ mod tests {
         for (range, first) in
             [("10.1.0.0/24", "10.1.0.1"), ("10.1.0.4/31", "10.1.0.4"), ("fd01::/64", "fd01::1")]
         {
-            assert_eq!(first_host(&range.parse().unwrap()).to_string(), first);
+            assert_eq!(hosts(&range.parse().unwrap()).0.to_string(), first);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The networks that a new container is to be on.
 
 use crate::error::{Error, Kind, Result};
+use crate::netns::subnets::is_for_hosts;
 use crate::spec::bridge::{Attachment, UserNetwork};
 use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::Store;
@@ -46,8 +47,7 @@ fn check(attachment: &Attachment, network: &UserNetwork) -> Result<()> {
                 &format!("See its subnets: coracle network inspect {name}"),
             ));
         };
-        let ends = [subnet.subnet.network(), subnet.subnet.broadcast()];
-        if address == subnet.gateway || ends[0] == address || address.is_ipv4() && ends[1] == address {
+        if address == subnet.gateway || !is_for_hosts(&subnet.subnet, address) {
             return Err(wrong(
                 format!(
                     "requested static ip {address} is the gateway's or nobody's on network {}",

@@ -200,7 +200,7 @@ fn ranges(request: &NetworkRequest, others: &[UserNetwork]) -> Result<Vec<Subnet
 }
 
 fn chosen(subnet: IpNet) -> Subnet {
-    Subnet { subnet, gateway: subnets::first_host(&subnet), range: None }
+    Subnet { subnet, gateway: subnets::hosts(&subnet).0, range: None }
 }
 
 /// A range as it was asked for.
@@ -215,19 +215,15 @@ fn asked(text: &str, gateway: Option<IpAddr>, range: Option<&String>) -> Result<
     }
     let gateway = match gateway {
         Some(gateway) if !subnet.contains(&gateway) => {
-            return Err(wrong(format!("gateway {gateway} not in subnet {subnet}")).hint(format!(
-                "Choose one of its addresses, for example {}.",
-                subnets::first_host(&subnet)
-            )));
+            return Err(wrong(format!("gateway {gateway} not in subnet {subnet}"))
+                .hint(format!("Choose one of its addresses, for example {}.", subnets::hosts(&subnet).0)));
         }
-        Some(gateway)
-            if gateway == subnet.network() || gateway.is_ipv4() && gateway == subnet.broadcast() =>
-        {
+        Some(gateway) if !subnets::is_for_hosts(&subnet, gateway) => {
             return Err(wrong(format!("gateway {gateway} is not an address for hosts of subnet {subnet}"))
-                .hint(format!("Choose another one, for example {}.", subnets::first_host(&subnet))));
+                .hint(format!("Choose another one, for example {}.", subnets::hosts(&subnet).0)));
         }
         Some(gateway) => gateway,
-        None => subnets::first_host(&subnet),
+        None => subnets::hosts(&subnet).0,
     };
     let range = range.map(|text| lease_range(text, &subnet)).transpose()?;
     Ok(Subnet { subnet, gateway, range })

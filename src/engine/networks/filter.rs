@@ -6,6 +6,7 @@ use crate::spec::bridge::{BUILT_IN, UserNetwork};
 use crate::storage::networks::Users;
 use crate::text::time::moment;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
 const HINT: &str =
     "Write key=value with one of the keys name, id, driver, label, scope, type, dangling or until.";
@@ -61,40 +62,52 @@ impl Filters {
 
     /// Whether a network meets them.
     pub fn hold(&self, network: &UserNetwork, users: &Users) -> bool {
-        let conditions = self.0.iter().map(|(key, what)| (key.as_str(), what));
-        all_hold(conditions, |key| matches!(key, "label" | "label!"), |what| what.holds(network, users))
+        let built_in = network.name == BUILT_IN;
+        self.all_hold(&Subject {
+            name: &network.name,
+            id: &network.id,
+            driver: "bridge",
+            labels: &network.labels,
+            made: (!built_in).then_some(network.created),
+            free: !built_in && users.is_free(&network.name),
+        })
     }
 
     /// Whether one of docker's own networks meets them: it is always there, and in use.
     pub fn hold_for(&self, name: &str, id: &str, driver: &str) -> bool {
+        self.all_hold(&Subject { name, id, driver, labels: &BTreeMap::new(), made: None, free: false })
+    }
+
+    fn all_hold(&self, subject: &Subject<'_>) -> bool {
         let conditions = self.0.iter().map(|(key, what)| (key.as_str(), what));
-        let holds = |what: &What| match what {
-            What::Name(pattern) => pattern.is_match(name),
-            What::Id(wanted) => id.starts_with(wanted),
-            What::Driver(wanted) => driver == wanted,
-            What::Scope(wanted) => wanted == "local",
-            What::Type(wanted) => wanted == "builtin",
-            What::Dangling(wanted) => !wanted,
-            What::Label(_) | What::Until(_) => false,
-            What::NotLabel(_) => true,
-        };
-        all_hold(conditions, |key| matches!(key, "label" | "label!"), holds)
+        all_hold(conditions, |key| matches!(key, "label" | "label!"), |what| what.holds(subject))
     }
 }
 
+/// What conditions are about.
+struct Subject<'a> {
+    name: &'a str,
+    id: &'a str,
+    driver: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    /// When somebody made it; it has always been there otherwise.
+    made: Option<DateTime<Utc>>,
+    /// Whether no container is on it, and it is not one that stays anyway.
+    free: bool,
+}
+
 impl What {
-    fn holds(&self, network: &UserNetwork, users: &Users) -> bool {
-        let built_in = network.name == BUILT_IN;
+    fn holds(&self, subject: &Subject<'_>) -> bool {
         match self {
-            What::Name(pattern) => pattern.is_match(&network.name),
-            What::Id(wanted) => network.id.starts_with(wanted),
-            What::Driver(wanted) => wanted == "bridge",
+            What::Name(pattern) => pattern.is_match(subject.name),
+            What::Id(wanted) => subject.id.starts_with(wanted),
+            What::Driver(wanted) => wanted == subject.driver,
             What::Scope(wanted) => wanted == "local",
-            What::Type(wanted) => (wanted == "builtin") == built_in,
-            What::Label(label) => label.is_in(&network.labels),
-            What::NotLabel(label) => !label.is_in(&network.labels),
-            What::Dangling(wanted) => (!built_in && users.is_free(&network.name)) == *wanted,
-            What::Until(moment) => !built_in && network.created < *moment,
+            What::Type(wanted) => (wanted == "builtin") == subject.made.is_none(),
+            What::Label(label) => label.is_in(subject.labels),
+            What::NotLabel(label) => !label.is_in(subject.labels),
+            What::Dangling(wanted) => subject.free == *wanted,
+            What::Until(moment) => subject.made.is_some_and(|made| made < *moment),
         }
     }
 }

@@ -22,18 +22,16 @@ use super::token::Token;
 use super::uplink::Uplink;
 use crate::fork::{Doing, Failure, Link};
 use crate::spec::bridge::UserNetwork;
-use crate::sys::fd::close_all_but;
 use crate::sys::random;
 use crate::userns;
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, OFlag, open};
+use nix::fcntl::FlockArg;
 use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{SockFlag, accept4};
-use nix::sys::stat::Mode;
 use nix::unistd;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -323,16 +321,8 @@ fn said(up: &Result<(), Failure>) -> Told {
 
 /// Leaves what is the starter's.
 fn settle(kept: &[BorrowedFd<'_>], leave: &[PathBuf]) -> Result<(), Failure> {
-    close_all_but(kept).doing("close", "inherited descriptors")?;
     // It may be traced from the shared user namespace and above, where others join through it: containers are below.
-    let null =
-        open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-    unistd::dup2_stdin(&null).doing("redirect", "standard input")?;
-    unistd::dup2_stdout(&null).doing("redirect", "standard output")?;
-    unistd::dup2_stderr(&null).doing("redirect", "standard error")?;
-    unistd::chdir("/").doing("change directory to", "/")?;
-    // A terminal's signals are for payloads; a session leader has none already.
-    let _ = unistd::setsid();
+    crate::netns::leave_caller(kept)?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).doing("set", "the signal mask")?;
     if !leave.is_empty() {
         unshare(CloneFlags::CLONE_NEWNS).doing("leave", "a container's mounts")?;

@@ -1,6 +1,7 @@
 //! Who is on a network: their addresses and names. Pure.
 
 use crate::container::ContainerId;
+use crate::netns::subnets::{address, bits, hosts, is_for_hosts};
 use crate::spec::bridge::{Attached, AttachedAddress, Subnet, UserNetwork};
 use crate::spec::network::MacAddress;
 use ipnet::IpNet;
@@ -44,7 +45,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub(super) struct Members {
     network: UserNetwork,
-    all: HashMap<u64, Attached>,
+    all: HashMap<u64, Member>,
     /// Whose addresses they are, and those that are of nobody here but in use all the same.
     taken: HashMap<IpAddr, Option<u64>>,
     /// The address that was given last, of each range: the next one is looked for behind it, so that an address rests
@@ -52,23 +53,20 @@ pub(super) struct Members {
     last: Vec<Option<IpAddr>>,
     /// Which numbers have a name, in the order in which they came.
     names: HashMap<String, Vec<u64>>,
-    owners: HashMap<u64, ContainerId>,
-    /// Whom they want asked for other names.
-    servers: HashMap<u64, Vec<IpAddr>>,
+}
+
+#[derive(Debug)]
+struct Member {
+    container: ContainerId,
+    attached: Attached,
+    /// Whom it wants asked for other names, if not whom the network asks.
+    servers: Vec<IpAddr>,
 }
 
 impl Members {
     pub(super) fn new(network: UserNetwork) -> Members {
         let last = vec![None; network.subnets.len()];
-        Members {
-            network,
-            all: HashMap::new(),
-            taken: HashMap::new(),
-            last,
-            names: HashMap::new(),
-            owners: HashMap::new(),
-            servers: HashMap::new(),
-        }
+        Members { network, all: HashMap::new(), taken: HashMap::new(), last, names: HashMap::new() }
     }
 
     /// Keeps addresses from being given, which are in use by members who have yet to say so.
@@ -144,19 +142,14 @@ impl Members {
         for name in &attached.names {
             self.names.entry(name.clone()).or_default().push(number);
         }
-        self.all.insert(number, attached.clone());
-        self.owners.insert(number, wish.container.clone());
-        if !wish.servers.is_empty() {
-            self.servers.insert(number, wish.servers.clone());
-        }
+        let (container, servers) = (wish.container.clone(), wish.servers.clone());
+        self.all.insert(number, Member { container, attached: attached.clone(), servers });
         Ok(attached)
     }
 
     /// Lets a container go; gives what it had.
     pub(super) fn leave(&mut self, number: u64) -> Option<Attached> {
-        let gone = self.all.remove(&number)?;
-        self.owners.remove(&number);
-        self.servers.remove(&number);
+        let gone = self.all.remove(&number)?.attached;
         for has in &gone.addresses {
             self.taken.remove(&has.address);
         }
@@ -180,18 +173,22 @@ impl Members {
     pub(super) fn addresses_of(&self, name: &str) -> Option<Vec<IpAddr>> {
         let numbers = self.names.get(&name.to_ascii_lowercase())?;
         let members = numbers.iter().filter_map(|number| self.all.get(number));
-        Some(members.flat_map(|member| member.addresses.iter().map(|has| has.address)).collect())
+        let addresses = members.flat_map(|member| member.attached.addresses.iter().map(|has| has.address));
+        Some(addresses.collect())
     }
 
     /// The first name of who has an address.
     pub(super) fn name_of(&self, address: IpAddr) -> Option<&str> {
-        let member = self.all.get(&(*self.taken.get(&address)?)?)?;
-        member.names.first().map(String::as_str)
+        self.member(address)?.attached.names.first().map(String::as_str)
     }
 
     /// Whom the member with this address wants asked.
     pub(super) fn servers_of(&self, address: IpAddr) -> Option<&[IpAddr]> {
-        self.servers.get(&(*self.taken.get(&address)?)?).map(Vec::as_slice)
+        self.member(address).map(|member| member.servers.as_slice()).filter(|servers| !servers.is_empty())
+    }
+
+    fn member(&self, address: IpAddr) -> Option<&Member> {
+        self.all.get(&(*self.taken.get(&address)?)?)
     }
 
     /// Whether an address is in one of the network's ranges.
@@ -208,7 +205,9 @@ impl Members {
             None => Ok(address),
             // After the keeper's end members come again with what they have.
             Some(None) => Ok(address),
-            Some(Some(number)) if self.owners.get(number) == Some(container) => Ok(address),
+            Some(Some(_)) if self.member(address).is_some_and(|member| member.container == *container) => {
+                Ok(address)
+            }
             Some(Some(_)) => Err(Refusal::Taken(address)),
         }
     }
@@ -229,32 +228,6 @@ impl Members {
                 && !self.taken.contains_key(address)
         })
     }
-}
-
-/// First and last address that a host may have.
-fn hosts(subnet: &IpNet) -> (IpAddr, IpAddr) {
-    let (first, last) = (bits(subnet.network()), bits(subnet.broadcast()));
-    let four = matches!(subnet, IpNet::V4(_));
-    match last - first {
-        0 | 1 => (address(first, four), address(last, four)),
-        _ => (address(first + 1, four), address(last - u128::from(four), four)),
-    }
-}
-
-fn is_for_hosts(subnet: &IpNet, candidate: IpAddr) -> bool {
-    let (first, last) = hosts(subnet);
-    (bits(first)..=bits(last)).contains(&bits(candidate))
-}
-
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(ip) => ip.to_bits().into(),
-        IpAddr::V6(ip) => ip.to_bits(),
-    }
-}
-
-fn address(bits: u128, four: bool) -> IpAddr {
-    if four { Ipv4Addr::from_bits(bits as u32).into() } else { Ipv6Addr::from_bits(bits).into() }
 }
 
 /// A hardware address that is another one on each network: of the IPv4 address, as docker makes it, or of the

@@ -8,6 +8,7 @@
 use super::namespace::Namespace;
 use crate::fork::{Doing, Failure};
 use crate::netns::slirp::{self, Slirp};
+use crate::netns::subnets::overlap;
 use crate::spec::bridge::UserNetwork;
 use crate::spec::network::{Cidr, SlirpOptions};
 use ipnet::IpNet;
@@ -114,9 +115,7 @@ impl Uplink {
 fn range(network: &UserNetwork) -> Cidr {
     let clashes = |text: &str| {
         let range: Result<IpNet, _> = text.parse();
-        range.is_ok_and(|range| {
-            network.subnets.iter().any(|s| s.subnet.contains(&range) || range.contains(&s.subnet))
-        })
+        range.is_ok_and(|range| network.subnets.iter().any(|s| overlap(&s.subnet, &range)))
     };
     let free = RANGES.iter().find(|text| !clashes(text)).unwrap_or(&RANGES[0]);
     free.parse().unwrap_or_default()
