@@ -260,10 +260,8 @@ impl Keeper {
 
     fn dismiss(&mut self, number: u64) {
         self.links.remove(&number);
-        if let Some(gone) = self.members.leave(number) {
-            for has in gone.addresses {
-                self.forget(has.address);
-            }
+        for address in self.members.leave(number) {
+            self.forget(address);
         }
         if self.links.is_empty() {
             self.empty = Some(Instant::now());

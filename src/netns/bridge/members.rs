@@ -147,11 +147,14 @@ impl Members {
         Ok(attached)
     }
 
-    /// Lets a container go; gives what it had.
-    pub(super) fn leave(&mut self, number: u64) -> Option<Attached> {
-        let gone = self.all.remove(&number)?.attached;
-        for has in &gone.addresses {
-            self.taken.remove(&has.address);
+    /// Lets a container go; gives the addresses that nobody has any more. It may have come again with its own before
+    /// its first connection was seen to end.
+    pub(super) fn leave(&mut self, number: u64) -> Vec<IpAddr> {
+        let Some(Member { attached: gone, .. }) = self.all.remove(&number) else { return Vec::new() };
+        let had = gone.addresses.iter().map(|has| has.address);
+        let free = had.filter(|address| self.taken.get(address) == Some(&Some(number))).collect::<Vec<_>>();
+        for address in &free {
+            self.taken.remove(address);
         }
         for name in &gone.names {
             if let Some(numbers) = self.names.get_mut(name) {
@@ -161,7 +164,7 @@ impl Members {
                 }
             }
         }
-        Some(gone)
+        free
     }
 
     /// Whether names of containers are answered at all.
@@ -299,7 +302,7 @@ mod tests {
         let mut members = Members::new(network(&[("10.89.0.0/24", "10.89.0.1"), ("fd01::/64", "fd01::1")]));
         assert_eq!(given(&members.join(1, &wish(1, &["a"])).unwrap()), ["10.89.0.2/24", "fd01::2/64"]);
         assert_eq!(given(&members.join(2, &wish(2, &["b"])).unwrap()), ["10.89.0.3/24", "fd01::3/64"]);
-        members.leave(1).unwrap();
+        assert_eq!(members.leave(1).len(), 2);
         // An address rests as long as there are others.
         assert_eq!(given(&members.join(3, &wish(3, &["c"])).unwrap())[0], "10.89.0.4/24");
     }
@@ -314,7 +317,7 @@ mod tests {
         }
         assert!(!seen.contains(&"10.1.1.3".parse().unwrap()));
         assert_eq!(members.join(9, &wish(9, &[])), Err(Refusal::Full("10.1.1.0/29".parse().unwrap())));
-        members.leave(3).unwrap();
+        assert_eq!(members.leave(3).len(), 1);
         members.join(9, &wish(9, &[])).unwrap();
     }
 
@@ -340,6 +343,19 @@ mod tests {
         let back = Wish { ip: Some("10.1.1.2".parse().unwrap()), ..wish(2, &[]) };
         members.join(2, &back).unwrap();
         assert!(members.end_reservations().is_empty());
+    }
+
+    #[test]
+    fn who_comes_again_before_the_end_of_the_first_connection_keeps_the_address() {
+        let mut members = Members::new(network(&[("10.1.1.0/24", "10.1.1.1")]));
+        let mine: IpAddr = members.join(1, &wish(7, &["a"])).unwrap().addresses[0].address;
+        let again = Wish { ip: Some("10.1.1.2".parse().unwrap()), ..wish(7, &["a"]) };
+        members.join(2, &again).unwrap();
+        assert!(members.leave(1).is_empty());
+        assert_eq!((members.name_of(mine), members.addresses_of("a")), (Some("a"), Some(vec![mine])));
+        let other = Wish { ip: Some("10.1.1.2".parse().unwrap()), ..wish(8, &[]) };
+        assert_eq!(members.join(3, &other), Err(Refusal::Taken(mine)));
+        assert_eq!(members.leave(2), [mine]);
     }
 
     #[test]
