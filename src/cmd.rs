@@ -139,7 +139,7 @@ fn perform(command: Command, env: &Env) -> Result<ExitCode> {
         Command::Mount(args) => mount::run(&args, env),
         Command::Network(args) => network::run(args, env),
         Command::Pause(args) => pause::pause(&args, env),
-        Command::Pod(args) => pod::run(&args, env),
+        Command::Pod(args) => pod::run(args, env),
         Command::Port(args) => port::run(&args, env),
         Command::Ps(args) => ps::run(&args, env),
         Command::Pull(args) => pull::run(&args, env),

@@ -17,6 +17,7 @@ mod logins;
 pub mod mounts;
 pub mod networks;
 mod pass;
+pub mod pods;
 pub mod prune;
 pub mod reset;
 pub mod volumes;

@@ -22,6 +22,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod network;
 pub mod notify;
+pub mod pod;
 pub mod process;
 pub mod root;
 pub mod secrets;
@@ -36,6 +37,7 @@ pub use mounts::{MountSource, MountSpec, OverlaySpec};
 pub use namespaces::{NamespaceSpec, Share};
 pub use network::{NetworkMode, NetworkSpec};
 pub use notify::NotifyMode;
+pub use pod::{ExitPolicy, PodId, PodNamespace, PodPart, PodSpec};
 pub use process::{ProcessSpec, UserSpec};
 pub use root::RootSpec;
 pub use secrets::{SecretSpec, SecretWay};
@@ -100,6 +102,9 @@ pub struct ContainerSpec {
     /// Who notifies the service manager that it is ready.
     #[serde(default)]
     pub notify: NotifyMode,
+    /// The pod it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodPart>,
     /// User labels merged over the image's.
     pub labels: BTreeMap<String, String>,
     /// `--annotation`: data for `inspect`, never obeyed (attack case 15).
@@ -121,6 +126,11 @@ impl ContainerSpec {
     /// The command in listings: without the entry point, as in podman.
     pub fn listed_command(&self) -> String {
         if self.asked.command.is_empty() { &self.process.argv } else { &self.asked.command }.join(" ")
+    }
+
+    /// Whether it holds the namespaces of a pod.
+    pub fn is_infra(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| pod.infra)
     }
 
     /// The images that are mounted into it: their ids and their layers.

@@ -10,7 +10,7 @@
 //! refs/<hash>   one small record per reference; the hash is of its canonical form
 //! images/<id>   one small record per image
 //! layers/<id>/  fs/ is the unpacked tree, layer.json and owners describe it; complete if it exists
-//! volumes/ secrets/ containers/ names/
+//! volumes/ secrets/ containers/ pods/ names/
 //! build/        the build cache, see [`build`]
 //! events/       the event log; `current` is appended to
 //! tmp/          what is being created; trash/  what is being deleted
@@ -48,6 +48,8 @@ pub mod mounted;
 pub mod networks;
 pub mod pack;
 mod place;
+mod pod_place;
+pub mod pods;
 pub mod record;
 mod reset;
 pub mod room;

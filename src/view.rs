@@ -14,6 +14,7 @@ pub mod info;
 pub mod inspect;
 pub mod manifest;
 pub mod network;
+pub mod pod;
 mod ports;
 pub mod search;
 pub mod secret;

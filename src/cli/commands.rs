@@ -70,7 +70,7 @@ verbs::verbs! {
         Network(cmd::network::Args),
         /// Pause containers
         Pause(cmd::pause::Args),
-        /// List pods, of which there are none
+        /// Manage pods, groups of containers that share namespaces
         Pod(cmd::pod::Args),
         /// Show the published ports of a container
         Port(cmd::port::Args),

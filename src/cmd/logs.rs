@@ -1,18 +1,14 @@
 //! `coracle logs`.
 
 use super::dialect::{Period, period};
-use crate::engine::containers::logs::{LogLine, Logs, LogsRequest};
+use super::options::lines::{self, LineLook, Tail};
+use crate::engine::containers::logs::{Logs, LogsRequest};
 use crate::engine::containers::selector::ContainerSelector;
-use crate::error::{Error, Kind, Result, phrases};
+use crate::error::{Result, phrases};
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
-use crate::storage::containers::log::Stream;
 use crate::ui;
-use std::io::{self, Write};
 use std::process::ExitCode;
-
-/// Bytes that are gathered before they are written.
-const BLOCK: usize = 256 * 1024;
 
 /// Arguments of `logs`.
 #[derive(Debug, Default, clap::Args)]
@@ -35,7 +31,7 @@ pub struct Args {
     #[arg(short, long)]
     pub timestamps: bool,
     /// Show this many lines from the end; -1 or all shows all of them
-    #[arg(long, value_name = "LINES", default_value = "-1", value_parser = lines)]
+    #[arg(long, value_name = "LINES", default_value = "-1", value_parser = lines::tail)]
     pub tail: Tail,
     /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
     #[arg(long, value_name = "TIME")]
@@ -54,18 +50,6 @@ pub struct Args {
     pub details: bool,
 }
 
-/// `--tail`: how many lines, or all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tail(Option<u64>);
-
-fn lines(text: &str) -> Result<Tail> {
-    match (text, text.parse::<i64>()) {
-        ("all", _) => Ok(Tail(None)),
-        (_, Ok(number)) => Ok(Tail(u64::try_from(number).ok())),
-        _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a number of lines"))),
-    }
-}
-
 /// Shows what containers wrote to standard output and standard error.
 ///
 /// # Errors
@@ -80,84 +64,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let chosen: Result<Vec<ContainerDir>> =
         selection.containers(&store)?.into_iter().map(|(_, found)| found).collect();
     let chosen = chosen?;
-    let mut output = Output {
-        out: io::stdout().lock(),
-        err: io::stderr().lock(),
-        block: Vec::with_capacity(BLOCK + 4096),
-        stream: Stream::Stdout,
-        prefixes: prefixes(args, &chosen)?,
-        timestamps: args.timestamps,
-    };
-    let mut logs = Logs::open(&store, chosen, request)?;
-    loop {
-        while let Some(line) = logs.read()? {
-            output.write(line)?;
-        }
-        output.flush()?;
-        if !logs.wait() {
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-}
-
-/// What stands before the lines of each container, when there are several.
-fn prefixes(args: &Args, containers: &[ContainerDir]) -> Result<Vec<String>> {
-    if containers.len() < 2 {
-        return Ok(Vec::new());
-    }
-    let prefix = |(number, container): (usize, &ContainerDir)| {
-        let name = match args.names {
-            true => container.settings()?.name.to_string(),
-            false => container.id().short().to_owned(),
-        };
-        Ok(match args.color {
-            true => format!("\x1b[3{}m{name}\x1b[0m ", number % 6 + 1),
-            false => format!("{name} "),
-        })
-    };
-    containers.iter().enumerate().map(prefix).collect()
-}
-
-/// Where lines go.
-struct Output<'a> {
-    out: io::StdoutLock<'a>,
-    err: io::StderrLock<'a>,
-    /// Pending output of one stream: on a terminal the two streams keep their order.
-    block: Vec<u8>,
-    stream: Stream,
-    prefixes: Vec<String>,
-    timestamps: bool,
-}
-
-impl Output<'_> {
-    fn write(&mut self, line: LogLine<'_>) -> Result<()> {
-        if line.stream != self.stream || self.block.len() >= BLOCK {
-            self.flush()?;
-            self.stream = line.stream;
-        }
-        if line.begins {
-            if let Some(prefix) = self.prefixes.get(line.container) {
-                self.block.extend_from_slice(prefix.as_bytes());
-            }
-            if self.timestamps {
-                self.block.extend_from_slice(line.time);
-                self.block.push(b' ');
-            }
-        }
-        self.block.extend_from_slice(line.text);
-        if line.ends {
-            self.block.push(b'\n');
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let written = match self.stream {
-            Stream::Stdout => self.out.write_all(&self.block).and_then(|()| self.out.flush()),
-            Stream::Stderr => self.err.write_all(&self.block),
-        };
-        written.map_err(|e| ui::lost(self.stream == Stream::Stderr, e))?;
-        self.block.clear();
-        Ok(())
-    }
+    let look = LineLook { names: args.names, color: args.color, timestamps: args.timestamps };
+    let names = if chosen.len() < 2 { &[][..] } else { &chosen[..] };
+    let prefixes = lines::prefixes(&look, names)?;
+    lines::show(Logs::open(&store, chosen, request)?, &look, prefixes)
 }

@@ -1,92 +1,83 @@
-//! `coracle pod ...`: there are no pods, and these verbs say so.
+//! `coracle pod ...`.
 
 use super::verbs::verbs;
 use crate::error::Result;
 use crate::host::Env;
-use crate::ui;
-use crate::ui::rows::{self, Listing};
-use serde_json::Value;
 use std::process::ExitCode;
+
+pub mod create;
+pub mod exists;
+mod infra;
+pub mod inspect;
+pub mod kill;
+pub mod logs;
+pub mod pause;
+pub mod prune;
+pub mod ps;
+pub mod restart;
+pub mod rm;
+pub mod start;
+pub mod stats;
+pub mod stop;
+pub mod top;
+mod which;
 
 verbs! {
     /// What can be done with pods.
     pub enum Verb of Args {
+        /// Create a pod
+        Create(Box<create::Args>),
         /// Check whether a pod exists
-        Exists(ExistsArgs),
+        Exists(exists::Args),
+        /// Show details of pods
+        Inspect(inspect::Args),
+        /// Send a signal to the containers of pods
+        Kill(kill::Args),
+        /// Show the logs of the containers of a pod
+        Logs(logs::Args),
+        /// Pause pods
+        Pause(pause::Args),
+        /// Remove pods that have ended
+        Prune(prune::Args),
         /// List pods
-        Ls(LsArgs) = "list" | "ps",
+        Ps(ps::Args) = "list" | "ls",
+        /// Restart pods
+        Restart(restart::Args),
+        /// Remove pods
+        Rm(rm::Args) = "remove",
+        /// Start pods
+        Start(start::Args),
+        /// Show the resource usage of the containers of pods
+        Stats(stats::Args),
+        /// Stop pods
+        Stop(stop::Args),
+        /// Show the processes of the containers of a pod
+        Top(top::Args),
+        /// Unpause pods
+        Unpause(pause::Args),
     }
 }
-
-/// Arguments of `pod exists`.
-#[derive(Debug, clap::Args)]
-pub struct ExistsArgs {
-    /// Pod by name or id
-    #[arg(value_name = "POD")]
-    pub pod: String,
-}
-
-/// Arguments of `pod ls`.
-#[derive(Debug, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
-pub struct LsArgs {
-    /// Show pods that match a condition
-    #[arg(short, long, value_name = "KEY=VALUE")]
-    pub filter: Vec<String>,
-    /// Print as table, json or a Go template such as '{{.Name}}'
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
-    /// Omit the header line
-    #[arg(short, long)]
-    pub noheading: bool,
-    /// Print only ids
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Do not shorten ids
-    #[arg(long)]
-    pub no_trunc: bool,
-    /// Show the latest pod
-    #[arg(short, long, hide = true)]
-    pub latest: bool,
-    /// Show namespaces
-    #[arg(long, hide = true)]
-    pub ns: bool,
-    /// Show the ids of containers
-    #[arg(long, hide = true)]
-    pub ctr_ids: bool,
-    /// Show the names of containers
-    #[arg(long, hide = true)]
-    pub ctr_names: bool,
-    /// Show the status of containers
-    #[arg(long, hide = true)]
-    pub ctr_status: bool,
-    /// Order of the pods
-    #[arg(long, hide = true, value_name = "KEY")]
-    pub sort: Option<String>,
-}
-
-const COLUMNS: [(&str, &str); 6] = [
-    ("POD ID", "{{.Id}}"),
-    ("NAME", "{{.Name}}"),
-    ("STATUS", "{{.Status}}"),
-    ("CREATED", "{{.Created}}"),
-    ("INFRA ID", "{{.InfraId}}"),
-    ("# OF CONTAINERS", "{{.NumberOfContainers}}"),
-];
 
 /// Runs a verb of `pod`.
 ///
 /// # Errors
-/// A wrong format.
-pub fn run(args: &Args, _env: &Env) -> Result<ExitCode> {
-    match &args.verb {
-        Verb::Exists(_) => Ok(ExitCode::FAILURE),
-        Verb::Ls(args) => {
-            if !args.quiet || args.format.is_some() {
-                let listing = Listing { columns: &COLUMNS, no_heading: args.noheading, ..Listing::default() };
-                ui::out(&rows::rows::<Value>(args.format.as_deref(), &[], &listing)?)?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+/// Those of the verb.
+pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    match args.verb {
+        Verb::Create(args) => create::run(*args, env),
+        Verb::Exists(args) => exists::run(&args, env),
+        Verb::Inspect(args) => inspect::run(&args, env),
+        Verb::Kill(args) => kill::run(&args, env),
+        Verb::Logs(args) => logs::run(&args, env),
+        Verb::Pause(args) => pause::pause(&args, env),
+        Verb::Prune(args) => prune::run(&args, env),
+        Verb::Ps(args) => ps::run(&args, env),
+        Verb::Restart(args) => restart::run(&args, env),
+        Verb::Rm(args) => rm::run(&args, env),
+        Verb::Start(args) => start::run(&args, env),
+        Verb::Stats(args) => stats::run(&args, env),
+        Verb::Stop(args) => stop::run(&args, env),
+        Verb::Top(args) => top::run(&args, env),
+        Verb::Unpause(args) => pause::unpause(&args, env),
     }
 }

@@ -57,6 +57,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         depend: args.depend,
         force: args.force,
         volumes: args.volumes,
+        with_pod: false,
         // Docker kills at once.
         seconds: args.time.or_else(|| ui::docker().then_some(0)),
     };

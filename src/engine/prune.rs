@@ -44,6 +44,8 @@ pub fn containers(store: &Store, filters: Filters) -> Result<(Vec<ContainerId>, 
     let unreadable = store.containers().specs()?.unreadable;
     unreadable.iter().for_each(Unreadable::warn);
     left.retain(|container| !unreadable.iter().any(|unreadable| unreadable.id == *container.id()));
+    // Infra containers go with their pods.
+    left.retain(|container| !container.summary().is_infra);
     let (mut gone, mut failed) = (Vec::new(), Vec::new());
     loop {
         let before = left.len();

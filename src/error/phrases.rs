@@ -93,6 +93,14 @@ phrases! {
     no_secret(name: &str) NotFound,
         "no secret with name or id {name:?}: no such secret",
         "secret {name} not found";
+    /// The infra container of a pod goes with that only.
+    infra_stays(container: &str, pod: &str) Conflict,
+        "container {container} is the infra container of pod {pod} and cannot be removed without removing the pod",
+        "container {container} is the infra container of pod {pod} and cannot be removed without removing the pod";
+    /// No pod has this name or id.
+    no_pod(name: &str) NotFound,
+        "no pod with name or ID {name} found: no such pod",
+        "no pod with name or ID {name} found: no such pod";
     /// No network is called so.
     no_network(name: &str) NotFound,
         "unable to find network with name or ID {name}: network not found",

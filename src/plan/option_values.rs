@@ -34,9 +34,10 @@ impl FromStr for Mode {
         match s {
             "host" => Ok(Mode(Share::Host)),
             "private" | "shareable" | "" => Ok(Mode(Share::Private)),
-            "pod" => {
-                Err(refuse("there are no pods yet".to_owned(), "Join a container instead: container:NAME."))
-            }
+            "pod" => Err(refuse(
+                "a container of a pod has what the pod shares".to_owned(),
+                "Leave the option out, and name the pod: coracle run --pod NAME ...",
+            )),
             _ => elsewhere(s)
                 .unwrap_or_else(|| {
                     Err(refuse(

@@ -12,7 +12,8 @@ use super::systemd::Systemd;
 use crate::container::{ContainerId, Name, RestartPolicy, Signal};
 use crate::spec::network::{DnsSpec, HostEntry, HostsBase, MacAddress, PortPublish};
 use crate::spec::{
-    DeviceSpec, FilesSpec, LogSpec, MountSpec, NamespaceSpec, NetworkMode, NotifyMode, Resources, SecretSpec,
+    DeviceSpec, FilesSpec, LogSpec, MountSpec, NamespaceSpec, NetworkMode, NotifyMode, PodPart, Resources,
+    SecretSpec,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub struct Request {
     pub log: LogSpec,
     /// How it ends.
     pub lifecycle: LifecycleRequest,
+    /// The pod it is in, looked up.
+    pub pod: Option<PodPart>,
     /// `--sdnotify`.
     pub notify: NotifyMode,
     /// How its health is checked.
@@ -102,6 +105,8 @@ pub struct ProcessRequest {
     pub umask: Option<u32>,
     /// `--init`.
     pub init: bool,
+    /// Nothing is executed, as in the infra container of a pod; without an image, on an empty root.
+    pub idle: bool,
     /// `--init-path`, absolute.
     pub init_path: Option<PathBuf>,
     /// `--systemd`.

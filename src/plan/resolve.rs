@@ -80,6 +80,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         umask: request.process.umask.unwrap_or(0o022),
         preserve_fds: request.process.preserve_fds,
         init: request.process.init && request.process.init_path.is_none(),
+        idle: request.process.idle,
         oom_score: request.process.oom_score,
         personality: request.process.personality,
     };
@@ -129,6 +130,7 @@ pub fn resolve(request: Request, image: Option<&Image>, facts: &Facts) -> Result
         lifecycle,
         health,
         notify: request.notify,
+        pod: request.pod,
         labels,
         annotations: request.annotations,
         asked: Asked {
@@ -246,6 +248,9 @@ fn hostname(request: &Request, facts: &Facts) -> String {
 
 fn root(request: &Request, image: Option<&Image>, caller: &Caller) -> Result<RootSpec> {
     let Some(rootfs) = &request.rootfs else {
+        if image.is_none() && request.process.idle {
+            return Ok(RootSpec::Layers(Vec::new()));
+        }
         let image = image.ok_or_else(|| Error::new(Kind::Usage, "no image was named"))?;
         return Ok(RootSpec::Layers(image.layers.clone()));
     };

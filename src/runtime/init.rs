@@ -159,6 +159,9 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
         Some(slave) => streams([slave, slave, slave])?,
         None => streams([&stdio.streams[0], &stdio.streams[1], &stdio.streams[2]])?,
     }
+    if plan.process.idle {
+        return payload::wait_for_end(order, &user);
+    }
     if plan.process.init {
         return payload::reap_for(link, order, &user);
     }

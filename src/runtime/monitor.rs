@@ -53,6 +53,7 @@ pub(super) mod layers;
 mod network;
 pub use network::Network;
 mod owners;
+mod pod;
 mod restart;
 mod run;
 pub(super) mod setup;
@@ -207,6 +208,7 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
         relay.close_listener();
         if again.is_none() {
             finish::remove(context.store, context.dir, context.plan);
+            pod::ended(context);
         }
         // Commands that wait for the exit now see all of it.
         drop(pipe);

@@ -23,6 +23,9 @@ pub struct ProcessSpec {
     pub preserve_fds: u32,
     /// Run under our own small PID 1 that reaps and forwards (`--init`).
     pub init: bool,
+    /// There is no payload: our own small PID 1 waits for its end alone, as in the infra container of a pod.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idle: bool,
     /// `oom_score_adj` of proc_pid_oom_score_adj(5); the caller's when `None`.
     #[serde(default)]
     pub oom_score: Option<i32>,

@@ -35,7 +35,7 @@ pub use damage::Fault;
 pub use dir::{ContainerDir, EndPipe, Exchange, LOST_EXIT_CODE};
 pub use health::{Checked, HealthRecord};
 pub use locks::{AliveLock, DirLock, ExitNote, Stage};
-pub use names::name_in_use;
+pub use names::{name_in_use, pod_name_in_use};
 pub use records::{ExecRecord, FileId, HealthSetting, PortRecord, ProcessRef, RunRecord, Settings};
 pub use specs::{Specs, Unreadable};
 pub use summary::Summary;

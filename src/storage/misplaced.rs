@@ -30,9 +30,15 @@ impl Store {
     /// When the data root cannot be read.
     pub fn misplaced(&self) -> Result<Vec<Misplaced>> {
         let mut all = Vec::new();
-        for name in
-            DIRECTORIES.iter().chain(&["secrets", "events", "build", "lists", mounted::MOUNTS, place::ASIDE])
-        {
+        for name in DIRECTORIES.iter().chain(&[
+            "pods",
+            "secrets",
+            "events",
+            "build",
+            "lists",
+            mounted::MOUNTS,
+            place::ASIDE,
+        ]) {
             if let Some((parent, part)) = place::unfit(self.data(), name)? {
                 let found = parent.path().join(&part);
                 all.push(Misplaced {

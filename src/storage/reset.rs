@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// What makes a store, in the order in which it goes: first what other commands look for.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 19] = [
     "version",
     "index.lock",
     "names",
@@ -19,6 +19,7 @@ const PARTS: [&str; 18] = [
     "images",
     "lists",
     "containers",
+    "pods",
     "oci",
     "layers",
     "volumes",

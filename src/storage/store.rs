@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::lock::{self, ExclusiveLock, MakingLock, SharedLock, UpdatingLock};
 use super::networks::Networks;
 use super::place::{self, Place};
+use super::pods::Pods;
 use super::record::{Durability, failed};
 use super::roots::{DIRECTORIES, Roots};
 use super::scratch::Scratch;
@@ -37,6 +38,7 @@ pub struct Store {
     networks: Networks,
     secrets: Secrets,
     containers: Containers,
+    pods: Pods,
     events: Events,
     overlay: rootfs::Overlay,
 }
@@ -64,6 +66,7 @@ impl Store {
         let image_stores = image_stores.iter().map(|other| image_store(other)).collect::<Result<_>>()?;
         let roots =
             Arc::new(Roots { data: data.to_owned(), given, runtime: runtime.to_owned(), image_stores });
+        let containers = Containers::new(data, runtime);
         Ok(Store {
             blobs: Blobs::new(roots.clone()),
             images: Images::new(roots.clone()),
@@ -72,7 +75,8 @@ impl Store {
             volumes: Volumes::new(roots.clone()),
             networks: Networks::new(roots.clone()),
             secrets: Secrets::new(roots.clone()),
-            containers: Containers::new(data, runtime),
+            pods: Pods::new(roots.clone(), containers.clone()),
+            containers,
             events: Events::new(data),
             overlay: rootfs::Overlay::default(),
             roots,
@@ -129,6 +133,11 @@ impl Store {
     /// Volumes by name.
     pub fn volumes(&self) -> &Volumes {
         &self.volumes
+    }
+
+    /// Pods by name and id.
+    pub fn pods(&self) -> &Pods {
+        &self.pods
     }
 
     /// Networks by name.

@@ -31,6 +31,20 @@ impl Row<'_> {
         if self.whole { self.of.summary.id.to_string() } else { self.of.summary.id.short().to_owned() }
     }
 
+    /// The id of its pod.
+    fn pod_id(&self) -> &str {
+        match &self.of.summary.pod {
+            Some(pod) if self.whole => pod.as_str(),
+            Some(pod) => pod.short(),
+            None => "",
+        }
+    }
+
+    /// The name of its pod.
+    fn pod_name(&self) -> &str {
+        self.of.pod.as_ref().map_or("", |(name, _)| name)
+    }
+
     fn image_id(&self) -> String {
         let full =
             self.of.spec.as_ref().and_then(|plan| plan.image.as_ref()).map(|image| image.id.hex().to_owned());
@@ -119,8 +133,8 @@ impl Row<'_> {
             "Ports": ports(&s.ports),
             "Names": s.name,
             "Size": self.size(),
-            "Pod": "",
-            "PodName": "",
+            "Pod": self.pod_id(),
+            "PodName": self.pod_name(),
         })
     }
 
@@ -161,10 +175,10 @@ impl Row<'_> {
         set("Restarts", self.of.restarts.to_string().into());
         set("CIDFile", self.id_file().into());
         set("AutoRemove", s.auto_remove.into());
-        set("IsInfra", false.into());
+        set("IsInfra", s.is_infra.into());
         set("Size", self.size().into());
-        set("Pod", "".into());
-        set("PodName", "".into());
+        set("Pod", self.pod_id().into());
+        set("PodName", self.pod_name().into());
         for ((name, _), id) in NAMESPACES.iter().zip(&self.of.namespaces) {
             set(name, id.clone().into());
         }
@@ -277,15 +291,15 @@ impl Row<'_> {
             "Id": s.id,
             "Image": s.image,
             "ImageID": self.of.spec.as_ref().and_then(|p| p.image.as_ref()).map(|image| image.id.hex()),
-            "IsInfra": false,
+            "IsInfra": s.is_infra,
             "Labels": labels,
             "Mounts": self.mounts(),
             "Names": [s.name],
             "Namespaces": self.namespaces(),
             "Networks": self.of.spec.as_ref().map(|_| self.networks(Dialect::Podman)),
             "Pid": self.of.pid,
-            "Pod": "",
-            "PodName": "",
+            "Pod": self.of.summary.pod.as_ref().map_or("", |pod| pod.as_str()),
+            "PodName": self.pod_name(),
             "Ports": Some(ports).filter(|ports| !ports.is_empty()),
             "Restarts": self.of.restarts,
             "Size": self.of.size.map(|(written, all)| json!({"rwSize": written, "rootFsSize": all})),

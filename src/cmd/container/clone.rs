@@ -1,7 +1,7 @@
 //! `coracle container clone`.
 
 use crate::cmd::options::pulling::pulling;
-use crate::cmd::options::refused::{Never, no_pods};
+use crate::cmd::options::refused::{Never, because};
 use crate::cmd::options::resources::ResourceArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::container::ContainerName;
@@ -37,7 +37,8 @@ pub struct Args {
     #[arg(long)]
     pub run: bool,
     /// Pod
-    #[arg(long, hide = true, value_name = "NAME", value_parser = no_pods())]
+    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
+        "a clone has the namespaces of the original, and so its pod", "Make the container anew: coracle create --pod NAME ..."))]
     pub pod: Option<Never>,
     /// What it may use, in place of what the original may.
     #[command(flatten)]

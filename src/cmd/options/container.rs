@@ -2,11 +2,13 @@
 
 use crate::cmd::options::devices::DeviceArgs;
 use crate::cmd::options::health::HealthArgs;
+use crate::cmd::options::pods;
 use crate::cmd::options::refused::RefusedArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::cmd::options::spaces::SpaceArgs;
 use crate::cmd::options::switch::switchable;
 use crate::container::{ContainerName, RestartPolicy, Signal};
+use crate::engine::pods::PodChoice;
 use crate::netns;
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
@@ -62,6 +64,9 @@ pub struct CreationArgs {
     /// What it is called.
     #[command(flatten)]
     pub identity: IdentityArgs,
+    /// The pod it is in.
+    #[command(flatten)]
+    pub pod: PodArgs,
     /// What it is made from.
     #[command(flatten)]
     pub image: ImageArgs,
@@ -130,6 +135,18 @@ pub struct IdentityArgs {
     pub pidfile: Option<PathBuf>,
 }
 
+/// The pod it is in.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Identity")]
+pub struct PodArgs {
+    /// Put it into a pod, whose namespaces it shares; new:NAME makes that first
+    #[arg(long, value_name = "POD", value_parser = pods::choice, conflicts_with = "pod_id_file")]
+    pub pod: Option<PodChoice>,
+    /// Put it into the pod whose id is in a file
+    #[arg(long, value_name = "FILE")]
+    pub pod_id_file: Option<PathBuf>,
+}
+
 /// What it is made from.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Image", mut_args = switchable)]
@@ -182,19 +199,19 @@ pub struct ProcessArgs {
     /// Time zone, such as Europe/Berlin, or local
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<Zone>,
-    /// PID namespace: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    pub pid: Mode,
+    /// PID namespace: private (the default outside of pods), host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub pid: Option<Mode>,
     /// IPC namespace: shareable (other containers may join it; the default, except as docker), private, none (without
     /// /dev/shm), host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE", default_value = "", hide_default_value = true)]
     pub ipc: Ipc,
-    /// UTS namespace: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    pub uts: Mode,
-    /// Cgroup namespace: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    pub cgroupns: Mode,
+    /// UTS namespace: private (the default outside of pods), host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub uts: Option<Mode>,
+    /// Cgroup namespace: private (the default outside of pods), host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub cgroupns: Option<Mode>,
     /// User namespace: host, keep-id (keep your own ids inside), keep-id:uid=UID,gid=GID,size=N (have those ids inside),
     /// nomap (do not map your own ids), container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
@@ -280,9 +297,9 @@ pub struct MountArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network", mut_args = switchable)]
 pub struct NetworkArgs {
-    /// Network: slirp4netns[:OPTIONS], none, host, container:NAME, ns:PATH, or the name of a network with options ip, ip6,
+    /// Network: slirp4netns[:OPTIONS] (the default outside of pods), none, host, container:NAME, ns:PATH, or the name of a network with options ip, ip6,
     /// mac, alias and interface_name (NAME:ip=IP,alias=NAME), which may be repeated
-    #[arg(long, visible_alias = "net", value_name = "MODE", default_value = "slirp4netns", value_parser = netns::parse_network)]
+    #[arg(long, visible_alias = "net", value_name = "MODE", value_parser = netns::parse_network)]
     pub network: Vec<NetworkMode>,
     /// Where it is on its network.
     #[command(flatten)]

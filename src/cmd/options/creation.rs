@@ -15,6 +15,7 @@ pub fn wanted(container: CreationArgs, words: Vec<String>, caller: &Caller) -> R
     let mut words = words.into_iter();
     let first = words.next().unwrap_or_default();
     let origin = container.origin(&first)?;
+    let pod = super::pods::wish(&container);
     let image = match &origin {
         Origin::Image(name) => Some((name.clone(), container.image.source.wanted(container.image.pull)?)),
         Origin::Rootfs(_) => None,
@@ -24,5 +25,5 @@ pub fn wanted(container: CreationArgs, words: Vec<String>, caller: &Caller) -> R
     let requires = container.lifecycle.requires.clone();
     let command_line = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let request = container.into_request(&origin, words.collect(), caller, command_line)?;
-    Ok(CreateRequest { request, image, requires, cidfile, replace, start: false })
+    Ok(CreateRequest { request, image, pod, requires, cidfile, replace, start: false })
 }

@@ -32,7 +32,11 @@ pub(in crate::cmd) fn environment(files: &[PathBuf], caller: &Caller) -> Result<
 ///
 /// # Errors
 /// As [`environment`].
-pub(super) fn labels(files: &[PathBuf], set: Vec<Pair>, caller: &Caller) -> Result<BTreeMap<String, String>> {
+pub(in crate::cmd) fn labels(
+    files: &[PathBuf],
+    set: Vec<Pair>,
+    caller: &Caller,
+) -> Result<BTreeMap<String, String>> {
     let mut labels = BTreeMap::new();
     for path in files {
         let text = read("--label-file", path, caller)?;

@@ -36,13 +36,6 @@ const MAPS: &str = "every container uses all subordinate ids of your account, an
 const MAPS_HINT: &str = "Choose among them with --uidmap and --gidmap.";
 const ADDRESS: &str = "link-local addresses are given by the kernel alone";
 const ADDRESS_HINT: &str = "Give an address of a network: coracle run --network NAME --ip IP ...";
-const PODS: &str = "there are no pods yet";
-const PODS_HINT: &str = "Share namespaces instead: --network container:NAME --ipc container:NAME.";
-
-/// Refuses every pod, for any verb that could put a container into one.
-pub(in crate::cmd) fn no_pods() -> impl Fn(&str) -> Result<Never> + Clone + Send + Sync + 'static {
-    because(PODS, PODS_HINT)
-}
 
 /// What is refused.
 #[derive(Debug, clap::Args)]
@@ -61,12 +54,6 @@ pub struct RefusedArgs {
         "links between containers are a feature that docker has deprecated",
         "Put both on one network, where they find each other by name: coracle network create NAME && coracle run --network NAME ..."))]
     pub link: Vec<Never>,
-    /// Pod
-    #[arg(long, hide = true, value_name = "NAME", value_parser = no_pods())]
-    pub pod: Option<Never>,
-    /// File with a pod's id
-    #[arg(long, hide = true, value_name = "FILE", value_parser = no_pods())]
-    pub pod_id_file: Option<Never>,
     /// Rule of a device group
     #[arg(long, hide = true, value_name = "RULE", value_parser = because(
         "an ordinary user has no device cgroup; a container has the same access to a device as you",
@@ -119,7 +106,9 @@ pub struct RefusedArgs {
                                                          --preserve-fds N."))]
     pub preserve_fd: Vec<Never>,
     /// Init container of a pod
-    #[arg(long, hide = true, value_name = "TYPE", value_parser = no_pods())]
+    #[arg(long, hide = true, value_name = "TYPE", value_parser = because(
+        "containers of a pod are started in the order that --requires says, and none has to end first",
+        "Run it before the others: coracle run --rm --pod NAME ..."))]
     pub init_ctr: Option<Never>,
     /// The engine's socket
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",

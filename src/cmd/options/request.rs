@@ -10,13 +10,13 @@ use crate::host::Caller;
 use crate::netns::{self, AddressOptions};
 use crate::plan::env::EnvRequest;
 use crate::plan::mount::MountArg;
-use crate::plan::option_values::Cgroups;
+use crate::plan::option_values::{Cgroups, Mode};
 use crate::plan::request::{
     LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest, Request, RootfsRequest,
 };
 use crate::plan::security::{SecurityOpt, SecurityRequest};
 use crate::spec::network::DnsSpec;
-use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec};
+use crate::spec::{FilesSpec, NamespaceSpec, SeccompSpec, Share};
 use crate::ui;
 use std::path::{Path, PathBuf};
 
@@ -65,12 +65,12 @@ impl CreationArgs {
     ) -> Result<Request> {
         let readonly_root = self.mounts.read_only;
         let namespaces = NamespaceSpec {
-            pid: self.process.pid.0.clone(),
+            pid: share(self.process.pid.as_ref()),
             ipc: self.process.ipc.share.clone(),
             no_shm: self.process.ipc.no_shm,
             private_ipc: !self.process.ipc.offered.unwrap_or(!ui::docker()),
-            uts: self.process.uts.0.clone(),
-            cgroup: self.process.cgroupns.0.clone(),
+            uts: share(self.process.uts.as_ref()),
+            cgroup: share(self.process.cgroupns.as_ref()),
             user: self.process.userns.as_ref().map(|mode| mode.share.clone()).unwrap_or_default(),
         };
         let ids = self.process.userns.as_ref().map(|mode| mode.ids.clone()).unwrap_or_default();
@@ -109,6 +109,7 @@ impl CreationArgs {
             stdin: interactive,
             log: crate::cmd::options::logging::plan(log_driver.0, log_opt, caller)?,
             lifecycle: lifecycle(&self.lifecycle, pidfile),
+            pod: None,
             notify: self.lifecycle.sdnotify,
             health: self.health.request()?,
             labels: files::labels(&label_file, label, caller)?,
@@ -119,6 +120,11 @@ impl CreationArgs {
         devices::look_up(&self.devices, &mut request, caller)?;
         Ok(request)
     }
+}
+
+/// Whose a namespace is, by default the container's own.
+pub(in crate::cmd) fn share(mode: Option<&Mode>) -> Share {
+    mode.map(|mode| mode.0.clone()).unwrap_or_default()
 }
 
 fn environment(args: EnvArgs, caller: &Caller) -> Result<EnvRequest> {

@@ -14,13 +14,14 @@ use crate::container::Name;
 use crate::container::ids::IdMaps;
 use crate::engine::Engine;
 use crate::engine::images::pull::{Message, Wanted};
+use crate::engine::pods::{self, Joining, PodChoice, PodWish};
 use crate::error::{Kind, Result, Warning};
 use crate::host::{self, Caller};
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::runtime::cgroup;
 use crate::runtime::launch::{Prepared, prepare};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, PodSpec};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
 use crate::{failpoint, userns};
@@ -36,6 +37,8 @@ pub struct CreateRequest {
     pub request: Request,
     /// The image: its name, and how to get it. `None` with a root file system of the caller.
     pub image: Option<(String, Wanted)>,
+    /// The pod that it is to be in.
+    pub pod: Option<PodWish>,
     /// Containers that are started before it, by name.
     pub requires: Vec<String>,
     /// File to write the container's id to.
@@ -70,12 +73,14 @@ pub fn create(
     caller: Caller,
     report: &mut dyn FnMut(Message),
 ) -> Result<Created> {
-    let CreateRequest { mut request, image, requires, cidfile, replace, start } = wanted;
+    let CreateRequest { mut request, image, pod, requires, cidfile, replace, start } = wanted;
     let store = engine.store;
     let cidfile = cidfile.map(|file| IdFile { path: caller.cwd.join(&file.path), ..file });
     for name in &requires {
         request.lifecycle.requires.push(find(store, name)?.id().clone());
     }
+    let in_new_pod = matches!(&pod, Some(PodWish { pod: PodChoice::New(_), .. }));
+    let pod = join_pod(engine, pod, &mut request, &caller, report)?;
     let facts = Facts {
         id: Containers::new_id()?,
         spare_name: match &request.name {
@@ -87,7 +92,6 @@ pub fn create(
         // Read only where it counts.
         account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
     };
-    shared::look_up(store, &mut request)?;
     sources::look_up(store, &mut request, &facts.caller)?;
     check(&request, &facts)?;
     preflight::check(store, &request, &facts.caller, cidfile.as_ref(), replace)?;
@@ -103,17 +107,78 @@ pub fn create(
     spec.asked.cidfile = cidfile.as_ref().map(|file| file.path.clone());
     spec.lifecycle.id_file = cidfile.as_ref().filter(|file| file.is_podmans).map(|file| file.path.clone());
     preflight::make_sources(&missing)?;
-    let holder = if replace { holder(store, &spec.name) } else { None };
-    let prepared = match (start, &holder) {
+    let made_pod = if in_new_pod { pod.as_ref() } else { None };
+    made_pod.map_or(Ok(()), |pod| pods::record(store, pod))?;
+    let how = Placing { pod: pod.as_ref(), cidfile: cidfile.as_ref(), named, replace, start };
+    let made = place(store, &mut spec, &how);
+    match made {
+        Ok((dir, prepared, more)) => {
+            warnings.extend(more);
+            Ok(Created { spec, dir, prepared, warnings })
+        }
+        Err(error) => {
+            if let Some(pod) = made_pod {
+                pods::discard(store, pod);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The pod of a container, which takes over what it gets from that. A new one is only planned.
+fn join_pod(
+    engine: Engine<'_>,
+    wish: Option<PodWish>,
+    request: &mut Request,
+    caller: &Caller,
+    report: &mut dyn FnMut(Message),
+) -> Result<Option<PodSpec>> {
+    let joining = wish.as_ref().map(|wish| pods::choose(engine.store, wish, request)).transpose()?;
+    shared::look_up(engine.store, request)?;
+    let (Some(joining), Some(wish)) = (joining, wish) else { return Ok(None) };
+    let pod = match joining {
+        Joining::Found(pod) => *pod,
+        Joining::New(wanted) => pods::plan(engine, *wanted, caller.clone(), None, report)?.spec,
+    };
+    pods::join(&pod, &wish.chosen, request)?;
+    Ok(Some(pod))
+}
+
+/// How a planned container gets its place.
+struct Placing<'a> {
+    pod: Option<&'a PodSpec>,
+    cidfile: Option<&'a IdFile>,
+    named: bool,
+    replace: bool,
+    start: bool,
+}
+
+/// The last steps, which change something: the resources for the start, and the records.
+fn place(
+    store: &Store,
+    spec: &mut ContainerSpec,
+    how: &Placing<'_>,
+) -> Result<(ContainerDir, Option<Prepared>, Vec<Warning>)> {
+    let mut warnings = Vec::new();
+    let infra = how.pod.map(|pod| pods::ensure_infra(store, pod)).transpose()?.flatten();
+    if how.start
+        && let Some(infra) = infra
+    {
+        warnings.extend(start(store, &infra, None)?.warnings);
+    }
+    let holder = if how.replace { holder(store, &spec.name) } else { None };
+    let prepared = match (how.start, &holder) {
         (false, _) => None,
-        (true, None) => Some(prepare(store, &spec)?),
-        (true, Some(holder)) => Some(prepare_beside(store, &spec, holder)?),
+        (true, None) => Some(prepare(store, spec)?),
+        (true, Some(holder)) => Some(prepare_beside(store, spec, holder)?),
     };
-    let id_file = cidfile.as_ref().map(|file| file.begin(&spec)).transpose()?;
-    let made = match &holder {
-        None => make(store, &mut spec, named),
-        Some(holder) => replace_holder(store, &spec, holder),
-    };
+    let id_file = how.cidfile.map(|file| file.begin(spec)).transpose()?;
+    // It is not removed before it is seen to have one container more.
+    let held = how.pod.map(|pod| store.pods().hold(pod)).transpose();
+    let made = held.and_then(|_held| match &holder {
+        None => make(store, spec, how.named),
+        Some(holder) => replace_holder(store, spec, holder),
+    });
     match made {
         Ok(dir) => {
             log::debug!(
@@ -126,10 +191,10 @@ pub fn create(
                 warnings.push(format!("the container's id is not in the file asked for: {error}").into());
             }
             // A start does that in parallel.
-            if !start && !spec.lifecycle.auto_remove {
-                keep(store, &dir, &spec)?;
+            if !how.start && !spec.lifecycle.auto_remove {
+                keep(store, &dir, spec)?;
             }
-            Ok(Created { spec, dir, prepared, warnings })
+            Ok((dir, prepared, warnings))
         }
         Err(error) => {
             if let Some(file) = id_file {
@@ -209,7 +274,7 @@ pub(super) fn recorded(store: &Store, plan: &ContainerSpec, name: &Name) -> Resu
 }
 
 /// The user's own account.
-fn own_account() -> Result<Account> {
+pub(in crate::engine) fn own_account() -> Result<Account> {
     let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     // An account of a directory has no entry that could be read here.
     let entry = host::account(&ids.0.to_string()).ok();

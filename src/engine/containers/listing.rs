@@ -8,7 +8,7 @@ use super::selector::Filters;
 use crate::container::Status;
 use crate::error::Result;
 use crate::runtime::usage::written;
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, PodNamespace};
 use crate::storage::Store;
 use crate::storage::containers::Summary;
 
@@ -64,6 +64,8 @@ pub struct Listed {
     pub size: Option<(u64, u64)>,
     /// It runs, and somebody has asked for its end.
     pub stopping: bool,
+    /// The name of its pod, and whether it has the network of that.
+    pub pod: Option<(String, bool)>,
     /// How often its restart policy has restarted it.
     pub restarts: u32,
 }
@@ -79,7 +81,13 @@ pub fn listed(store: &Store, request: &ListRequest) -> Result<Vec<Listed>> {
     if let Some(last) = request.last {
         found.truncate(last);
     }
-    found.into_iter().map(|summary| read(store, summary, request.detail)).collect()
+    let in_pods = found.iter().any(|summary| summary.pod.is_some());
+    let mut listed: Vec<Listed> =
+        found.into_iter().map(|summary| read(store, summary, request.detail)).collect::<Result<_>>()?;
+    if in_pods {
+        name_pods(store, &mut listed)?;
+    }
+    Ok(listed)
 }
 
 fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
@@ -91,6 +99,7 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
         size: None,
         stopping: false,
         restarts: 0,
+        pod: None,
     };
     let Detail { spec, process, size, stopping } = detail;
     let may_stop = stopping && listed.summary.status == Status::Running;
@@ -122,6 +131,23 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
         listed.size = Some((written, written + below));
     }
     Ok(listed)
+}
+
+/// Adds the names of pods, and to those that share the network of a pod its published ports.
+fn name_pods(store: &Store, listed: &mut [Listed]) -> Result<()> {
+    let pods = store.pods().list()?;
+    for one in listed {
+        let Some(pod) = pods.iter().find(|pod| Some(&pod.id) == one.summary.pod.as_ref()) else { continue };
+        let shares = pod.shares(PodNamespace::Net) && !one.summary.is_infra;
+        one.pod = Some((pod.name.to_string(), shares));
+        if let Some(infra) = pod.infra.as_deref().filter(|infra| shares && !infra.network.ports.is_empty())
+            && one.summary.ports.is_empty()
+            && let Ok(infra) = store.containers().open(&infra.id)
+        {
+            one.summary.ports = infra.summary().ports;
+        }
+    }
+    Ok(())
 }
 
 fn image_size(store: &Store, id: &str) -> Option<u64> {

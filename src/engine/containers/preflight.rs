@@ -9,7 +9,7 @@ use crate::host::Caller;
 use crate::plan::Request;
 use crate::plan::mount::SourceArg;
 use crate::storage::Store;
-use crate::storage::containers::{ContainerDir, name_in_use};
+use crate::storage::containers::{ContainerDir, name_in_use, pod_name_in_use};
 use crate::text::{clean, quoted};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A name in use, an id file that exists, a bind source, a root directory or a directory for a file of ids
 /// that does not.
-pub(super) fn check(
+pub(in crate::engine) fn check(
     store: &Store,
     request: &Request,
     caller: &Caller,
@@ -62,6 +62,12 @@ pub(super) fn check(
         && let Some(holder) = holder(store, name)
     {
         return Err(name_in_use(name, Some(holder.id())));
+    }
+    // No container takes the place of a pod.
+    if let Some(name) = &request.name
+        && store.containers().is_name_of_pod(name)?
+    {
+        return Err(pod_name_in_use("", name));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::os::fd::BorrowedFd;
 ///
 /// # Errors
 /// `Conflict` when the name is taken; when the file system refuses, or a secret was removed in the meantime.
-pub(super) fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
+pub(in crate::engine) fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result<ContainerDir> {
     let add_files = |dir: BorrowedFd<'_>| secrets::prepare(store, dir, plan);
     let dir = store.containers().create_with(&plan.id, name, plan, add_files)?;
     match volumes::prepare(store, plan).and_then(|()| networks::present(store, plan)) {
@@ -29,7 +29,7 @@ pub(super) fn record(store: &Store, plan: &ContainerSpec, name: &Name) -> Result
 }
 
 /// Removes a container that never ran. What cannot be removed is left for `rm`.
-pub(super) fn discard(store: &Store, dir: &ContainerDir) {
+pub(in crate::engine) fn discard(store: &Store, dir: &ContainerDir) {
     let removed = dir.lock().and_then(|lock| remove(store, dir, &lock, true));
     if let Err(error) = removed {
         log::info!("container {} is kept: {error}", dir.id().short());
@@ -40,7 +40,7 @@ pub(super) fn discard(store: &Store, dir: &ContainerDir) {
 ///
 /// # Errors
 /// When the disk reports one.
-pub(super) fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<()> {
+pub(in crate::engine) fn keep(store: &Store, dir: &ContainerDir, plan: &ContainerSpec) -> Result<()> {
     dir.keep()?;
     plan.mounts.iter().try_for_each(|mount| match &mount.source {
         MountSource::Volume { name, anonymous: true, .. } => store.volumes().keep(name),

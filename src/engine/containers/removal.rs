@@ -9,6 +9,7 @@ use super::selector::Chosen;
 use crate::container::{ContainerId, Status};
 use crate::error::{Error, Kind, Result, Warning, phrases};
 use crate::failpoint;
+use crate::spec::PodId;
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ pub struct RemoveRequest {
     pub force: bool,
     /// Their anonymous volumes are removed too.
     pub volumes: bool,
+    /// It is the pod that is removed, so its infra container goes, too.
+    pub with_pod: bool,
     /// Seconds until a running container is killed, never if negative; `None` uses its own stop time-out.
     pub seconds: Option<i64>,
 }
@@ -82,6 +85,7 @@ impl<'a> Remover<'a> {
             chosen.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
         // One that others need is left alone.
         containers.retain(|container| self.how.depend || self.needing(container.id()).is_empty());
+        containers.retain(|container| self.pod_of_infra(container).is_none());
         let mut needing: Vec<ContainerDir> = Vec::new();
         needing.extend(containers.iter().flat_map(|container| self.needing(container.id())));
         let mut at = 0;
@@ -116,6 +120,12 @@ impl<'a> Remover<'a> {
             }
             other => other?,
         };
+        if let Some(pod) = self.pod_of_infra(&container) {
+            return Err(phrases::infra_stays(container.id().as_str(), pod.as_str())
+                .hint(format!("Remove the pod with its containers: coracle pod rm -f {}", pod.short())));
+        }
+        let summary = container.summary();
+        let infra_of = summary.pod.filter(|_| summary.is_infra && !self.how.with_pod);
         let mut removed = Vec::new();
         let dependents = self.needing(container.id());
         if let (Some(first), false) = (dependents.first(), self.how.depend) {
@@ -139,8 +149,31 @@ impl<'a> Remover<'a> {
             Err(_) if !container.in_place() => {}
             other => other?,
         }
+        self.remove_pod(infra_of)?;
         removed.push(name);
         Ok(removed)
+    }
+
+    /// The pod whose namespaces the container holds, where it is not to go with that.
+    fn pod_of_infra(&self, container: &ContainerDir) -> Option<PodId> {
+        let summary = container.summary();
+        let pod = summary.pod.filter(|_| summary.is_infra && !self.how.with_pod)?;
+        // One whose pod is gone, or all of whose containers go, is a container like any other.
+        let others = || self.store.pods().members(&pod).map_or(0, |members| members.len());
+        (self.store.pods().exists(&pod) && !(self.how.all && others() == 1)).then_some(pod)
+    }
+
+    /// With all containers, the infra container among them, the pod goes, too.
+    fn remove_pod(&self, pod: Option<PodId>) -> Result<()> {
+        let Some(pod) = pod.filter(|_| self.how.all) else { return Ok(()) };
+        let lock = match self.store.pods().lock(&pod) {
+            Err(e) if e.kind() == Kind::NotFound => return Ok(()),
+            other => other?,
+        };
+        match self.store.pods().members(&pod)?.as_slice() {
+            [] => self.store.pods().remove(&lock, &pod),
+            _ => Ok(()),
+        }
     }
 
     fn remove_alone(&self, name: &str, container: &ContainerDir) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, phrases};
 use crate::netns::{ExposedPort, parse_expose};
 use crate::spec::health::Health;
 use crate::spec::network::{PortPublish, Protocol};
-use crate::spec::{ContainerSpec, MountSource, NetworkMode, RootSpec};
+use crate::spec::{ContainerSpec, MountSource, NetworkMode, PodId, RootSpec};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Summary};
 use crate::text::time::moment;
@@ -100,6 +100,8 @@ impl ContainerSelector<'_> {
         if general {
             let mut list = self.filters.apply(store, list(store)?)?;
             list.retain(|summary| self.status.status(summary.status));
+            // What holds the namespaces of a pod ends after those that are in them.
+            list.sort_by_key(|summary| summary.is_infra);
             let open = |s: Summary| (s.id.to_string(), store.containers().open(&s.id));
             // One that was removed since is no error.
             return Ok(list.into_iter().map(open).filter(|(_, found)| found.is_ok()).collect());
@@ -149,8 +151,8 @@ enum Filter {
     Restart(String),
     OnBoot(bool),
     Health(Option<Health>),
-    /// Known to podman, and true of no container here.
-    Never(&'static str),
+    /// The pod's name or the beginning of its id.
+    Pod(String),
 }
 
 impl Filter {
@@ -173,13 +175,13 @@ impl Filter {
             Filter::Restart(_) => "restart-policy",
             Filter::OnBoot(_) => "should-start-on-boot",
             Filter::Health(_) => "health",
-            Filter::Never(key) => key,
+            Filter::Pod(_) => "pod",
         }
     }
 }
 
 const HINT: &str = "Write key=value with one of the keys id, name, label, exited, status, ancestor, before, \
-    since, until, volume, network, publish, expose, health, restart-policy or should-start-on-boot.";
+    since, until, volume, network, pod, publish, expose, health, restart-policy or should-start-on-boot.";
 
 impl Filters {
     /// Reads `key=value` conditions.
@@ -238,7 +240,7 @@ impl Filters {
                     "none" => Filter::Health(None),
                     _ => return Err(wrong("starting, healthy, unhealthy or none")),
                 },
-                "pod" => Filter::Never("pod"),
+                "pod" => Filter::Pod(value.to_owned()),
                 _ => return Err(condition.unknown_key()),
             })
         };
@@ -307,6 +309,7 @@ enum Test<'a> {
     Plain(&'a Filter),
     Image { text: &'a str, id: Option<String>, top: Option<String> },
     Created { before: bool, moment: DateTime<Utc> },
+    Pod(Option<PodId>),
 }
 
 impl<'a> Test<'a> {
@@ -321,12 +324,15 @@ impl<'a> Test<'a> {
                 let top = image.as_ref().and_then(|image| image.layers.last().map(|id| id.0.to_string()));
                 Test::Image { text, id: image.map(|image| image.id.hex().to_owned()), top }
             }
+            // One that does not exist has no containers.
+            Filter::Pod(text) => Test::Pod(store.pods().find_id(text).ok()),
             plain => Test::Plain(plain),
         })
     }
 
     fn holds(&self, summary: &Summary, plan: &mut Lazy<'_>) -> bool {
         match self {
+            Test::Pod(pod) => pod.is_some() && summary.pod == *pod,
             Test::Created { before: true, moment } => summary.created < *moment,
             Test::Created { before: false, moment } => summary.created > *moment,
             Test::Image { text, id, top } => {
@@ -402,7 +408,7 @@ impl Filter {
                 starts == *wanted
             }
             Filter::Health(wanted) => summary.health == *wanted,
-            Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Never(_) => false,
+            Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Pod(_) => false,
         }
     }
 }

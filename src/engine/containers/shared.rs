@@ -13,7 +13,7 @@ use crate::storage::Store;
 ///
 /// # Errors
 /// `NotFound` for a container that does not exist.
-pub(super) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
+pub(in crate::engine) fn look_up(store: &Store, request: &mut Request) -> Result<()> {
     let spaces = &mut request.namespaces;
     let mut joined = None;
     let mut id_of = |name: &str| {

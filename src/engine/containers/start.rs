@@ -12,6 +12,7 @@ use super::running::{Running, ends_once};
 use super::signal::nudge;
 use super::wait::await_no_restart;
 use crate::container::{ContainerId, Status};
+use crate::engine::pods;
 use crate::error::{Context, Error, Kind, Result, Warning, phrases};
 use crate::failpoint;
 use crate::fork::{Failure, Step};
@@ -195,7 +196,8 @@ fn ready_to_launch(
     launch(store, dir, plan, prepared, attached.is_some())
 }
 
-/// Starts what a container requires and is not running; returns the warnings of that.
+/// Starts what a container requires and is not running, the infra container of its pod first; returns the warnings of
+/// that.
 fn start_required(
     store: &Store,
     dir: &ContainerDir,
@@ -204,7 +206,11 @@ fn start_required(
 ) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
     above.push(dir.id().clone());
-    for required in &plan.lifecycle.requires {
+    let infra = match &plan.pod {
+        Some(pod) if !pod.infra => pods::infra_of(store, &pod.id)?.map(|dir| dir.id().clone()),
+        _ => None,
+    };
+    for required in infra.iter().chain(&plan.lifecycle.requires) {
         // A circle cannot be written down by any verb; records can be.
         if above.contains(required) {
             continue;

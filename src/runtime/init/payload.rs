@@ -154,3 +154,25 @@ pub(super) fn reap_for(
         }
     }
 }
+
+/// The PID 1 of a container without a payload, which holds namespaces for others: it ends when it is told to, and reaps
+/// the orphans of those who share its process ids. It has no rights and holds nothing but what tells it of signals:
+/// the end of the link to the monitor says that it is there.
+pub(super) fn wait_for_end(order: &Order, user: &passwd::ResolvedUser) -> Result<Infallible, Failure> {
+    let told = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD];
+    let mut every = SigSet::all();
+    every.remove(Signal::SIGTTIN);
+    every.remove(Signal::SIGTTOU);
+    every.thread_block().doing("block", "signals")?;
+    let signals = SignalFd::with_flags(&SigSet::from_iter(told), SfdFlags::SFD_CLOEXEC)
+        .doing("open", "signal descriptor")?;
+    drop_rights(order, user)?;
+    let _ = fd::close_all_but(&[signals.as_fd()]);
+    loop {
+        let Some(info) = signals.read_signal().doing("wait for", "signals")? else { continue };
+        match info.ssi_signo == Signal::SIGCHLD as u32 {
+            true => process::reap_others(nix::unistd::getpid()),
+            false => process::exit_now(0),
+        }
+    }
+}

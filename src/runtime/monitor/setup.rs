@@ -164,7 +164,7 @@ pub(super) fn order(
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
         // A first process that stays ours is executed again in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
-        seal: plan.process.init || init::must_seal(&plan.ids),
+        seal: plan.process.init || plan.process.idle || init::must_seal(&plan.ids),
         owners: NamespaceOwners::default(),
         borrowed: Vec::new(),
         own_cgroup: false,

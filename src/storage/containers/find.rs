@@ -46,7 +46,7 @@ impl Containers {
             else {
                 continue;
             };
-            if self.by_name(&name).is_none() {
+            if self.by_name(&name).is_none() && self.pod_by_name(&name).is_none() {
                 return Ok(name);
             }
         }

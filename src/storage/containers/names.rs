@@ -1,5 +1,5 @@
 //! Names of containers: `names/<name>`, a symbolic link to the container; `EEXIST` on creating it means that
-//! the name is taken.
+//! the name is taken. Pods have names of the same space, which lead to them.
 //!
 //! Theory of operation. A link is created by symlink(2). It is removed only under the lock of `names/`, and
 //! only if it still leads to the expected container. A link may be left over by a creator or renamer that was
@@ -12,7 +12,9 @@ use super::{ContainerDir, Containers, NAMES, Settings, files, locks, not_found};
 use crate::container::{ContainerId, Name};
 use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::failpoint;
+use crate::spec::PodId;
 use crate::storage::place::Place;
+use crate::storage::pod_place::{self, PODS};
 use crate::storage::record::failed;
 use crate::storage::{trash, tree};
 use nix::errno::Errno;
@@ -31,19 +33,35 @@ fn target_id(link: &OsStr) -> Option<ContainerId> {
     link.to_str()?.strip_prefix("../containers/")?.parse().ok()
 }
 
+/// As [`target`], for a pod.
+fn pod_target(id: &PodId) -> String {
+    format!("../{PODS}/{id}")
+}
+
+/// The pod that a name's link leads to, whether or not it still exists.
+fn pod_id(link: &OsStr) -> Option<PodId> {
+    link.to_str()?.strip_prefix("../")?.strip_prefix(PODS)?.strip_prefix('/')?.parse().ok()
+}
+
 /// What a name leads to.
 enum Link {
     /// Nothing has the name.
     None,
     /// A container, which may not exist.
     To(ContainerId),
+    /// A pod, which may not exist.
+    ToPod(PodId),
     /// A link to elsewhere, or no link at all: nobody but us writes here, so it is rubbish.
     Rubbish,
 }
 
 fn read(names: &Place, name: &str) -> Result<Link> {
     match readlinkat(names, name) {
-        Ok(link) => Ok(target_id(&link).map_or(Link::Rubbish, Link::To)),
+        Ok(link) => Ok(match (target_id(&link), pod_id(&link)) {
+            (Some(id), _) => Link::To(id),
+            (None, Some(id)) => Link::ToPod(id),
+            (None, None) => Link::Rubbish,
+        }),
         Err(Errno::ENOENT) => Ok(Link::None),
         Err(Errno::EINVAL) => Ok(Link::Rubbish),
         Err(e) => Err(failed("read", &names.path().join(name), e.into())),
@@ -70,6 +88,54 @@ impl Containers {
             Ok(Link::To(id)) => Some(id),
             _ => None,
         }
+    }
+
+    /// The id of the pod that a name leads to, whether or not that still exists.
+    pub fn pod_by_name(&self, name: &Name) -> Option<PodId> {
+        match read(&self.names().ok()??, name.as_str()) {
+            Ok(Link::ToPod(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether a pod has this name, or gets it at this moment.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_name_of_pod(&self, name: &Name) -> Result<bool> {
+        self.pod_by_name(name).map_or(Ok(false), |id| pod_place::is_there(&self.data, &id))
+    }
+
+    /// Makes the name lead to this pod, which is being made.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken.
+    pub fn take_name_for_pod(&self, name: &Name, id: &PodId) -> Result<()> {
+        let names = Place::make(&self.data.join(NAMES))?;
+        let taken = |_: Error| match self.by_name(name) {
+            Some(_) => Error::new(
+                Kind::Conflict,
+                format!("adding pod to state: name {:?} is in use: container already exists", name.as_str()),
+            )
+            .hint(format!("Give the pod another name, or remove the container: coracle rm -f {name}")),
+            None => pod_name_in_use("adding pod to state: ", name),
+        };
+        self.link_name(&names, name, &pod_target(id)).map_err(|e| match e.kind() {
+            Kind::Conflict => taken(e),
+            _ => e,
+        })
+    }
+
+    /// Takes a name's link away if it leads to this pod.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn release_name_of_pod(&self, name: &Name, id: &PodId) -> Result<()> {
+        let Some((names, _lock)) = self.locked_names()? else { return Ok(()) };
+        if matches!(read(&names, name.as_str())?, Link::ToPod(found) if found == *id) {
+            names.remove_file(name.as_str())?;
+        }
+        Ok(())
     }
 
     /// Takes a name's link away if it leads to this container.
@@ -103,12 +169,19 @@ impl Containers {
 
     /// Makes the name lead to this container, whose directory exists or is being made.
     pub(super) fn take_name(&self, names: &Place, name: &Name, id: &ContainerId) -> Result<()> {
+        self.link_name(names, name, &target(id))
+    }
+
+    fn link_name(&self, names: &Place, name: &Name, to: &str) -> Result<()> {
         loop {
-            match symlinkat(target(id).as_str(), names, name.as_str()) {
+            match symlinkat(to, names, name.as_str()) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EEXIST) => {
                     if !self.free_name(name.as_str())? {
-                        return Err(name_in_use(name, self.by_name(name).as_ref()));
+                        return Err(match self.pod_by_name(name) {
+                            Some(_) => pod_name_in_use("", name),
+                            None => name_in_use(name, self.by_name(name).as_ref()),
+                        });
                     }
                 }
                 Err(e) => return Err(failed("take the name", &names.path().join(name.as_str()), e.into())),
@@ -124,6 +197,10 @@ impl Containers {
         let id = match read(&names, name)? {
             Link::None => return Ok(true),
             Link::Rubbish => return trash::discard(&self.data, &names, name).map(|_| true),
+            Link::ToPod(id) => {
+                let is_free = !pod_place::is_there(&self.data, &id)?;
+                return if is_free { names.remove_file(name) } else { Ok(false) };
+            }
             Link::To(id) => id,
         };
         // Links go under the lock that we hold, so this one is still the one that we have read.
@@ -220,6 +297,12 @@ impl Containers {
         dir.keep_place()?;
         Ok(before)
     }
+}
+
+/// The refusal of a name that a pod has.
+pub fn pod_name_in_use(doing: &str, name: &Name) -> Error {
+    Error::new(Kind::Conflict, format!("{doing}name {:?} is in use: pod already exists", name.as_str()))
+        .hint(format!("Choose another name, or remove that pod: coracle pod rm -f {name}"))
 }
 
 /// The refusal of a name that another container has.

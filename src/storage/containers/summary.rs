@@ -7,9 +7,9 @@
 
 use super::records::PortRecord;
 use crate::container::{ContainerId, ExitRecord, Name, Status};
-use crate::spec::ContainerSpec;
 use crate::spec::health::Health;
 use crate::spec::network::Protocol;
+use crate::spec::{ContainerSpec, PodId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,12 @@ pub(super) struct Record {
     /// What health checks found in this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<Health>,
+    /// The pod it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pod: Option<PodId>,
+    /// It is the pod's infra container.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) infra: bool,
     /// `--rm`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) rm: bool,
@@ -80,6 +86,8 @@ impl Record {
             command: spec.listed_command(),
             created: spec.created,
             ports: encode_ports(&ports),
+            pod: spec.pod.as_ref().map(|pod| pod.id.clone()),
+            infra: spec.is_infra(),
             rm: spec.lifecycle.auto_remove,
             ..Record::of_lost(name)
         }
@@ -101,6 +109,8 @@ impl Record {
             code: None,
             health: None,
             ports: String::new(),
+            pod: None,
+            infra: false,
             rm: false,
             cut: false,
         }
@@ -207,6 +217,10 @@ pub struct Summary {
     pub health: Option<Health>,
     /// Published ports.
     pub ports: Vec<PortRecord>,
+    /// The pod it is in.
+    pub pod: Option<PodId>,
+    /// It holds the namespaces of that pod.
+    pub is_infra: bool,
     /// Removed when it exits.
     pub auto_remove: bool,
 }
@@ -228,6 +242,8 @@ impl Summary {
             finished: record.finished.filter(|_| ended),
             code: record.code.filter(|_| ended),
             health: record.health.filter(|_| !ended),
+            pod: record.pod,
+            is_infra: record.infra,
             auto_remove: record.rm,
         }
     }

@@ -17,6 +17,8 @@ pub enum Type {
     Image,
     /// A network that containers share.
     Network,
+    /// A pod.
+    Pod,
     /// A secret.
     Secret,
     /// The store as a whole.
@@ -27,8 +29,8 @@ pub enum Type {
 
 impl Type {
     /// Every sort.
-    pub const ALL: [Type; 6] =
-        [Type::Container, Type::Image, Type::Network, Type::Secret, Type::System, Type::Volume];
+    pub const ALL: [Type; 7] =
+        [Type::Container, Type::Image, Type::Network, Type::Pod, Type::Secret, Type::System, Type::Volume];
 
     /// The word that `events` shows.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Type {
             Type::Container => "container",
             Type::Image => "image",
             Type::Network => "network",
+            Type::Pod => "pod",
             Type::Secret => "secret",
             Type::System => "system",
             Type::Volume => "volume",

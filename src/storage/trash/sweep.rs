@@ -63,6 +63,7 @@ pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
 pub fn collect_leftovers(store: &Store) -> Result<usize> {
     let tmp = Place::make(&store.data().join(TMP))?;
     let mut count = store.containers().collect_half_made()?;
+    count += store.pods().collect_half_made()?;
     count += store.containers().collect_stray_names()?;
     for name in names(tmp.as_fd()).map_err(|e| failed("read", tmp.path(), e.into()))? {
         // Ours are text; what else stands here goes as well.

@@ -33,6 +33,10 @@ pub(super) fn line(event: &Event, whole: bool) -> String {
             }
             format!("{id} ({about})")
         }
+        Type::Pod => {
+            let labels = event.attributes.iter().map(|(key, value)| format!(", {key}={value}"));
+            format!("{id} (image=, name={}{})", event.name, labels.collect::<String>())
+        }
         Type::Image | Type::Secret | Type::Network => format!("{id} {} {}", event.name, event.error),
         Type::Volume | Type::System => event.name.clone(),
     };
@@ -79,7 +83,7 @@ pub(super) fn fields(event: &Event) -> Value {
         "Attributes": event.attributes,
         "Details": {"ID": event.id, "Attributes": event.attributes},
         "Network": "",
-        "PodID": "",
+        "PodID": if event.kind == Type::Pod { event.id.as_str() } else { "" },
         "Action": event.status.as_str(),
         "Actor": {"ID": event.id, "Attributes": event.attributes},
         "From": event.image,

@@ -3,6 +3,7 @@
 //! Theory of operation. Each dialect's document is a type with every field that is documented, in `podman` and in
 //! `docker`. `Facts` is what is known about the container. Where JSON and templates differ is said beside the types.
 
+use super::InfraParts;
 use crate::container::ExitRecord;
 use crate::error::Result;
 use crate::runtime::usage::written;
@@ -44,6 +45,13 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Diale
     match dialect {
         Dialect::Podman => podman::document(&facts),
         Dialect::Docker => docker::document(&facts),
+    }
+}
+
+pub(super) fn infra_parts(store: &Store, plan: &ContainerSpec) -> InfraParts {
+    InfraParts {
+        bindings: network::bindings(plan, Dialect::Podman).into(),
+        mounts: serde_json::json!(mounts::list(store, &plan.mounts)),
     }
 }
 
