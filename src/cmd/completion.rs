@@ -166,6 +166,7 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
             Some("CONTAINER") => arg.add(ArgValueCandidates::new(move || containers(fits))),
+            Some("POD") => arg.add(ArgValueCandidates::new(pods)),
             Some("STAGE") => arg.add(ArgValueCandidates::new(stages::stages)),
             Some("IMAGE") if pulls => arg.add(ArgValueCompleter::new(images_anywhere)),
             Some("DESTINATION") => arg.add(ArgValueCompleter::new(images_anywhere)),
@@ -240,6 +241,15 @@ fn networks() -> Vec<CompletionCandidate> {
     all
 }
 
+/// The names of pods.
+fn pods() -> Vec<CompletionCandidate> {
+    let Some(store) = store() else { return Vec::new() };
+    let mut names: Vec<String> =
+        store.pods().list().unwrap_or_default().into_iter().map(|pod| pod.name.to_string()).collect();
+    names.sort();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
 /// Names that a colon and more follow, and paths.
 fn or_path(typed: &OsStr, names: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
     let open = names.into_iter().map(|found| {
@@ -275,13 +285,23 @@ fn fitting(verb: &str) -> Option<Fits> {
 
 /// The names of the containers in a fitting state. For any state one directory is read.
 fn containers(fits: Option<Fits>) -> Vec<CompletionCandidate> {
-    let Some(fits) = fits else { return directory("names") };
+    let Some(fits) = fits else { return containers_of_any_state() };
     let Some(store) = store() else { return Vec::new() };
     let mut listed = store.containers().list().unwrap_or_default();
     listed.retain(|container| fits(container.status));
     let mut names: Vec<String> = listed.into_iter().map(|container| container.name).collect();
     names.sort();
     names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The names of all containers, which pods have some of, too.
+fn containers_of_any_state() -> Vec<CompletionCandidate> {
+    let mut names = directory("names");
+    if !directory("pods").is_empty() {
+        let pods = pods();
+        names.retain(|name| !pods.iter().any(|pod| pod.get_value() == name.get_value()));
+    }
+    names
 }
 
 /// The names in one of the store's directories.

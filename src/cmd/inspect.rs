@@ -1,6 +1,6 @@
 //! `coracle inspect`.
 
-use crate::engine::containers;
+use crate::engine::{containers, pods};
 use crate::error::{Error, FAILED, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::volumes::Users;
@@ -14,11 +14,11 @@ use std::process::ExitCode;
 #[derive(Debug, Default, clap::Args)]
 #[command(mut_args = crate::cmd::options::switch::switchable)]
 pub struct Args {
-    /// Containers, images, volumes or networks by name, id or beginning of an id
+    /// Containers, images, volumes, networks or pods by name, id or beginning of an id
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Type of object to look for: container, image, volume, network or all
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image", "volume", "network"])]
+    /// Type of object to look for: container, image, volume, network, pod or all
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all", value_parser = ["all", "container", "image", "volume", "network", "pod"])]
     pub kind: String,
     /// Print as json or a Go template such as '{{.State.Status}}'
     #[arg(short, long, value_name = "FORMAT")]
@@ -34,7 +34,7 @@ pub struct Args {
 /// What `inspect` looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
-    /// Containers, then images, volumes and networks.
+    /// Containers, then images, volumes, networks and pods.
     Any,
     /// Containers only.
     Container,
@@ -44,6 +44,8 @@ pub enum ObjectKind {
     Volume,
     /// Networks only.
     Network,
+    /// Pods only.
+    Pod,
 }
 
 /// Shows everything known about containers and images.
@@ -56,6 +58,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         "image" => ObjectKind::Image,
         "volume" => ObjectKind::Volume,
         "network" => ObjectKind::Network,
+        "pod" => ObjectKind::Pod,
         _ => ObjectKind::Any,
     };
     run_kind(args, kind, env)
@@ -101,6 +104,9 @@ fn names(args: &Args, kind: ObjectKind, store: &Store) -> Result<Vec<String>> {
             }
             ObjectKind::Network => phrases::nothing_named("network")
                 .hint("Give a name or id; list them with: coracle network ls"),
+            ObjectKind::Pod => {
+                phrases::nothing_named("pod").hint("Give a name or id; list them with: coracle pod ps")
+            }
             ObjectKind::Any => phrases::nothing_named("container or image")
                 .hint("Give a name or id; list them with: coracle ps -a; coracle images"),
         }),
@@ -113,6 +119,9 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
     }
     if kind == ObjectKind::Network {
         return network(store, name, dialect);
+    }
+    if kind == ObjectKind::Pod {
+        return pod(store, name);
     }
     if kind != ObjectKind::Image {
         match store.containers().find(name) {
@@ -137,13 +146,22 @@ fn look_up(store: &Store, name: &str, kind: ObjectKind, size: bool, dialect: Dia
                 Err(e) if e.kind() == Kind::NotFound => network(store, name, dialect),
                 other => other,
             };
+            let found = match found {
+                // Docker has none.
+                Err(e) if e.kind() == Kind::NotFound && dialect == Dialect::Podman => pod(store, name),
+                other => other,
+            };
             found.map_err(|e| match e.kind() {
                 Kind::NotFound => phrases::no_object(name)
-                    .hint("List them: coracle ps -a; coracle images; coracle volume ls; coracle network ls"),
+                    .hint("List them: coracle ps -a; coracle images; coracle volume ls; coracle network ls; coracle pod ps"),
                 _ => e,
             })
         }
     }
+}
+
+fn pod(store: &Store, name: &str) -> Result<Document> {
+    Ok(view::pod::document(store, &pods::listed(store, store.pods().find(name)?)?))
 }
 
 fn network(store: &Store, name: &str, dialect: Dialect) -> Result<Document> {

@@ -1,8 +1,9 @@
 //! `coracle pod ...`.
 
 use super::verbs::verbs;
-use crate::error::Result;
+use crate::error::{Result, phrases};
 use crate::host::Env;
+use crate::ui;
 use std::process::ExitCode;
 
 pub mod create;
@@ -63,6 +64,10 @@ verbs! {
 /// # Errors
 /// Those of the verb.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+    if ui::docker() {
+        // There it is no command.
+        return Err(phrases::unknown_command("docker", "pod", "docker pod").hint("See 'docker --help'"));
+    }
     match args.verb {
         Verb::Create(args) => create::run(*args, env),
         Verb::Exists(args) => exists::run(&args, env),

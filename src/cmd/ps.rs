@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", help_heading = "Which containers")]
     pub last: Option<i64>,
     /// Show containers that match a condition: id, name, label, exited, status, ancestor, before, since, until,
-    /// volume, network, publish or expose
+    /// volume, network, pod, publish or expose
     #[arg(short, long, value_name = "KEY=VALUE", help_heading = "Which containers")]
     pub filter: Vec<String>,
     /// Order by command, created, id, image, names, runningfor, size or status
@@ -46,7 +46,7 @@ pub struct Args {
     /// Omit the header line
     #[arg(long, help_heading = "Output")]
     pub noheading: bool,
-    /// Show the pod of each container; always empty
+    /// Show the pod of each container
     #[arg(short, long, help_heading = "Output")]
     pub pod: bool,
     /// Show the size of each container, with and without its image

@@ -73,6 +73,7 @@ pub fn check(store: &Store, request: CheckRequest) -> Result<Report> {
     let mut report = Report::default();
     directories(store, request, &mut report)?;
     containers(store, request, &mut report)?;
+    pods(store, request, &mut report)?;
     others(store, request, &mut report)?;
     images(store, request, &mut report)?;
     layers(store, request, &mut report)?;
@@ -126,6 +127,19 @@ fn containers(store: &Store, request: CheckRequest, report: &mut Report) -> Resu
         report.found(&format!("container {} ({}): {fault}", summary.id.short(), summary.name));
         if request.repair && request.force && remove(store, &container).is_ok() {
             report.mended(&format!("container {}", summary.id.short()));
+        }
+    }
+    Ok(())
+}
+
+/// Pods whose records cannot be read. Their containers name them, and are containers like any others then.
+fn pods(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    for (id, fault) in store.pods().damaged()? {
+        let what = format!("pod {}", id.short());
+        report.found(&format!("{what}: {}", fault.in_one_line()));
+        if request.repair {
+            let aside = store.pods().set_aside(&id);
+            report.outcome(&what, aside.map(|to| format!("set aside as {}", to.display())));
         }
     }
     Ok(())

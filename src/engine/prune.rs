@@ -3,9 +3,10 @@
 use crate::container::{ContainerId, Name};
 use crate::engine::containers::dependents::Dependents;
 use crate::engine::containers::selector::{ContainerSelector, Filters, StatusFilter};
-use crate::engine::{build_cache, containers, disk_usage, images, networks, volumes};
+use crate::engine::{build_cache, containers, disk_usage, images, networks, pods, volumes};
 use crate::error::{Error, Result, phrases};
 use crate::image::Digest;
+use crate::spec::PodId;
 use crate::storage::build::Entry;
 use crate::storage::containers::{ContainerDir, Unreadable};
 use crate::storage::events::{Action, Event, Type};
@@ -92,6 +93,8 @@ pub struct PruneRequest {
     pub build_cache: Option<build_cache::PruneRequest>,
     /// Conditions that containers meet.
     pub of_containers: Filters,
+    /// Conditions that pods meet.
+    pub of_pods: pods::filter::Filters,
     /// Conditions that images meet.
     pub of_images: images::filter::Filters,
     /// Conditions that volumes meet.
@@ -103,6 +106,8 @@ pub struct PruneRequest {
 /// What was removed.
 #[derive(Debug, Default)]
 pub struct Pruned {
+    /// Pods.
+    pub pods: Vec<PodId>,
     /// Containers.
     pub containers: Vec<ContainerId>,
     /// Volumes.
@@ -117,7 +122,7 @@ pub struct Pruned {
     pub freed: u64,
 }
 
-/// Removes containers that are not running, unused networks and images and, if requested, unused volumes and the build cache.
+/// Removes pods that have ended, containers that are not running, unused networks and images and, if requested, unused volumes and the build cache.
 ///
 /// # Errors
 /// Something that cannot be removed.
@@ -128,6 +133,7 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
         all_images,
         build_cache,
         of_containers,
+        of_pods,
         of_images,
         of_volumes,
         of_networks,
@@ -137,6 +143,9 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
         store.blobs().remove_partials()?;
         let mut pruned = Pruned::default();
         if !leftovers {
+            let (gone, failed) = pods::prune(store, &of_pods)?;
+            failed.into_iter().next().map_or(Ok(()), Err)?;
+            pruned.pods = gone;
             let (gone, failed) = containers(store, of_containers)?;
             failed.into_iter().next().map_or(Ok(()), Err)?;
             pruned.containers = gone;

@@ -34,11 +34,15 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What belongs to a network.
-const NETWORK_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+const NETWORK_FILES: [&str; 2] = [HOSTS, "/etc/resolv.conf"];
+const HOSTS: &str = "/etc/hosts";
+/// Longest file that gets one more line, in bytes: it grows with each container that a pod has had.
+const HOSTS_MAX: u64 = 256 << 10;
 
 /// What a container shares, opened.
 #[derive(Debug, Default)]
@@ -49,6 +53,8 @@ pub struct JoinedNamespaces {
     user: Option<OwnedFd>,
     /// Other containers and what of theirs comes along.
     lenders: Vec<(Lender, &'static [&'static str])>,
+    /// The name by which others in the pod find the container, whose network they share.
+    name_in_pod: Option<String>,
 }
 
 /// Another container's mount namespace.
@@ -81,7 +87,9 @@ impl JoinedNamespaces {
             NetworkMode::Ns(path) => Share::Ns(path.clone()),
             NetworkMode::None | NetworkMode::Slirp(_) | NetworkMode::Bridge(_) => Share::Private,
         };
-        let mut joined = JoinedNamespaces::default();
+        let in_pod = plan.pod.as_ref().is_some_and(|pod| !pod.infra);
+        let name_in_pod = in_pod.then(|| plan.name.to_string());
+        let mut joined = JoinedNamespaces { name_in_pod, ..JoinedNamespaces::default() };
         let wish = |option: &str, share, name, flag| Wish {
             option: format!("--{option}={share}"),
             share,
@@ -185,7 +193,7 @@ impl JoinedNamespaces {
         let Some(user) = &self.user else { return Ok((places, trees)) };
         for (lender, wanted) in &self.lenders {
             let helper = fork::spawn(0, |up| {
-                let sent = lend(&up, user, lender, wanted);
+                let sent = lend(&up, user, lender, wanted, self.name_in_pod.as_deref());
                 let Err(failure) = sent else { return 0 };
                 i32::from(up.send(&Lent::Failed(failure), &[]).is_err())
             })
@@ -327,17 +335,45 @@ enum Lent {
     Failed(Failure),
 }
 
-fn lend(up: &Link, user: &OwnedFd, lender: &Lender, wanted: &[&str]) -> std::result::Result<(), Failure> {
+fn lend(
+    up: &Link,
+    user: &OwnedFd,
+    lender: &Lender,
+    wanted: &[&str],
+    name_in_pod: Option<&str>,
+) -> std::result::Result<(), Failure> {
     close_all_but(&[up.as_fd(), user.as_fd(), lender.mounts.as_fd()]).doing("close", "descriptors")?;
     super::init::hide()?;
     setns(user, CloneFlags::CLONE_NEWUSER).doing("enter", "the other container's user namespace")?;
     let root = lender.ground.enter(lender.mounts.as_fd())?;
+    if let Some(name) = name_in_pod.filter(|_| wanted.contains(&HOSTS)) {
+        // Whoever may write the file may also keep us from it: that is for the pod's own names to bear.
+        let _ = add_host(root.as_fd(), name);
+    }
     for (index, place) in wanted.iter().enumerate() {
         if let Some(tree) = detached(root.as_fd(), place) {
             up.send(&Lent::Tree(index), &[tree.as_fd()]).doing("send", *place)?;
         }
     }
     Ok(())
+}
+
+/// Has the names of a pod lead to a container that shares its network, as podman does: each is found at the loopback.
+fn add_host(root: BorrowedFd<'_>, name: &str) -> std::io::Result<()> {
+    let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut file = File::from(open_in(root, Path::new(HOSTS), flags)?);
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() > HOSTS_MAX {
+        return Ok(());
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let is_known = |line: &str| line.split_ascii_whitespace().skip(1).any(|known| known == name);
+    if text.lines().any(is_known) {
+        return Ok(());
+    }
+    let before = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    file.write_all(format!("{before}127.0.0.1\t{name}\n").as_bytes())
 }
 
 /// A detached mount of what is at a place, when it is what belongs there.

@@ -29,11 +29,11 @@ const UNSUPPORTED: [(&str, &str); 23] = [
     ("compose", "it is a program of its own"),
     ("config", "there is no cluster; mount a file with -v"),
     ("farm", "there is no cluster to build on"),
-    ("generate", "there are no units or pods to write yet"),
-    ("kube", "there are no pods yet"),
+    ("generate", "there are no units to write yet"),
+    ("kube", "there are no files to play yet; make a pod: coracle pod create"),
     ("machine", "containers run on this kernel, not in a virtual machine"),
     ("node", "there is no cluster"),
-    ("play", "there are no pods yet"),
+    ("play", "there are no files to play yet; make a pod: coracle pod create"),
     ("plugin", "there are no plugins"),
     ("restore", "a restored process could be bound to other files than the ones it was checked with"),
     ("scout", "it is a service of docker's vendor"),
@@ -62,7 +62,7 @@ const PARTLY: [(&str, &str); 4] = [
         "network",
         "a container's networks are chosen when it is made: coracle run --network NAME --network NAME",
     ),
-    ("pod", "there are no pods yet; share namespaces with --network, --ipc and --pid container:NAME"),
+    ("pod", "make another one with the same options: coracle pod create"),
 ];
 
 /// The error for what clap refused of these words (the program's name first).

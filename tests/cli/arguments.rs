@@ -321,7 +321,8 @@ fn contexts_networks_and_pods_are_answered_for() {
     assert!(env.coracle(["pod", "ps"]).ok().stdout.starts_with("POD ID"));
     assert_eq!(env.coracle(["pod", "ls", "-q"]).ok().stdout, "");
     assert_eq!(env.coracle(["pod", "ls", "--format", "json"]).ok().json(), serde_json::json!([]));
-    env.coracle(["pod", "create"]).fails(125).says("is not supported: there are no pods yet");
+    env.coracle(["pod", "clone", "web"]).fails(125).says("is not supported: make another one");
+    docker(&env, &["pod", "ps"]).fails(125).says("unknown command: docker pod");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Unmodified programs that call `podman` or `docker`, as their own documentation shows their use. They are
 //! installed from PyPI, npm and Debian at test time, and kept in the cache directory.
 
-use crate::common::{Call, TestEnv, cache_dir, cache_lock, coracle_binary, debian_tree, skip, which};
+use crate::common::{
+    Call, TestEnv, cache_dir, cache_lock, coracle_binary, debian_tree, eventually, free_port, skip, which,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -167,35 +169,59 @@ fn python_on_whales_drives_both() {
 }
 
 #[test]
-fn podman_compose_runs_services_on_the_hosts_network() {
+fn podman_compose_runs_a_project_with_its_defaults() {
     let Some(site) = site() else { return skip("its package could not be had") };
     let host = Host::new(TestEnv::with_images());
+    let port = free_port();
     host.env.file(
         "compose.yaml",
-        "services:\n\
-        \x20 web:\n\
-        \x20   image: busybox\n\
-        \x20   network_mode: host\n\
-        \x20   command: sh -c 'echo $$A > /data/x; sleep 1000'\n\
-        \x20   environment: { A: told }\n\
-        \x20   volumes: [ 'd:/data' ]\n\
-        \x20 second:\n\
-        \x20   image: busybox\n\
-        \x20   network_mode: host\n\
-        \x20   depends_on: [ web ]\n\
-        \x20   command: sh -c 'until cat /data/x; do sleep 0.1; done; sleep 1000'\n\
-        \x20   volumes: [ 'd:/data' ]\n\
-        volumes: { d: {} }\n",
+        format!(
+            "services:\n\
+            \x20 web:\n\
+            \x20   image: busybox\n\
+            \x20   command: sh -c 'mkdir /www; echo $$A > /www/index.html; exec busybox httpd -f -p 8000 -h /www'\n\
+            \x20   environment: {{ A: told }}\n\
+            \x20   networks: [ front ]\n\
+            \x20   ports: [ '127.0.0.1:{port}:8000' ]\n\
+            \x20   depends_on: {{ store: {{ condition: service_healthy }} }}\n\
+            \x20 store:\n\
+            \x20   image: busybox\n\
+            \x20   command: sh -c 'touch /data/ready; while :; do echo PONG | nc -l -p 6379; done'\n\
+            \x20   networks: {{ back: {{ aliases: [ redis ] }} }}\n\
+            \x20   volumes: [ 'd:/data' ]\n\
+            \x20   healthcheck: {{ test: [ CMD, test, -e, /data/ready ], interval: 1s, retries: 5 }}\n\
+            \x20 client:\n\
+            \x20   image: busybox\n\
+            \x20   command: sh -c 'until wget -q -O - http://web:8000/; do sleep 0.2; done; exec sleep 1000'\n\
+            \x20   networks: [ front, back ]\n\
+            \x20   depends_on: [ web, store ]\n\
+            networks: {{ front: {{}}, back: {{}} }}\n\
+            volumes: {{ d: {{}} }}\n"
+        ),
     );
-    let compose = |args: &[&str]| host.module(site, "podman_compose").arg("--in-pod=false").args(args);
+    let compose = |args: &[&str]| host.module(site, "podman_compose").args(args);
     compose(&["up", "-d"]).ok();
-    let shown = compose(&["exec", "-T", "second", "sh", "-c", "until cat /data/x; do sleep 0.1; done"]).ok();
-    assert_eq!(shown.lines().last().map(String::as_str), Some("told"), "{shown}");
+    let pods = host.env.coracle(["pod", "ps", "--format", "{{.Status}} {{.NumberOfContainers}}"]).ok();
+    assert_eq!(pods.text(), "Running 3");
     let shown = compose(&["ps"]).ok();
     assert!(shown.stdout.contains("web") && shown.stdout.contains("Up"), "{shown}");
-    compose(&["down", "-v", "-t", "0"]).ok();
+    assert!(shown.stdout.contains("(healthy)"), "{shown}");
+    let ask = |script: &str| compose(&["exec", "-T", "client", "sh", "-c", script]).ok();
+    assert_eq!(ask("wget -q -O - http://web:8000/").lines().last().map(String::as_str), Some("told"));
+    let pong = ask("until nc -w 5 redis 6379 </dev/null; do sleep 0.2; done");
+    assert_eq!(pong.lines().last().map(String::as_str), Some("PONG"), "by its alias on the second network");
+    eventually("the log of the client tells what it was told", || {
+        compose(&["logs"]).ok().stdout.contains("told")
+    });
+    let page = host.call("wget").args(["-q", "-O", "-", &format!("http://127.0.0.1:{port}/")]).run();
+    assert!(page.code != 0 || page.text() == "told", "{page}");
+    compose(&["up", "-d", "--scale", "client=2"]).ok();
+    assert_eq!(host.env.containers().len(), 4);
+    compose(&["down", "-v", "-t", "0", "--remove-orphans"]).ok();
     assert!(host.env.containers().is_empty());
+    assert_eq!(host.env.coracle(["pod", "ps", "-q"]).ok().text(), "");
     assert_eq!(host.env.coracle(["volume", "ls", "-q"]).ok().text(), "");
+    assert_eq!(host.env.coracle(["network", "ls", "-q"]).ok().text(), "podman");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Directories that have nothing in them then.
-const EMPTY: [&str; 17] = [
+const EMPTY: [&str; 18] = [
     "containers",
+    "pods",
     "names",
     "tmp",
     "trash",
@@ -33,6 +34,7 @@ impl TestEnv {
     /// Removes all objects, a day later as far as the store can tell; expects that nothing is left then.
     #[track_caller]
     pub(crate) fn removing_all_leaves_nothing(&self) {
+        self.coracle(["pod", "rm", "-f", "-a", "-t=0"]).ok();
         self.coracle(["rm", "-f", "-a", "-t=0"]).ok();
         self.coracle(["secret", "rm", "-a"]).ok();
         let long_ago = SystemTime::now() - Duration::from_secs(25 * 3600);

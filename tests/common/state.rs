@@ -59,7 +59,7 @@ impl State {
             if !names.insert(name.clone()) {
                 return Err(format!("two containers have the name {name}"));
             }
-            let format = "{{.State.Status}}\t{{.HostConfig.RestartPolicy.Name}} {{.Name}}";
+            let format = "{{.State.Status}}\t{{.HostConfig.RestartPolicy.Name}} {{if .IsInfra}}{{else}}{{.Name}}{{end}}";
             let Ok(seen) = call(&["inspect", "--type=container", "-f", format, &id]) else {
                 state.things.insert(key.clone(), UNREADABLE.to_owned());
                 continue;
@@ -87,6 +87,9 @@ impl State {
         for name in call(&["network", "ls", "-q"])?.lines() {
             let subnets = call(&["network", "inspect", "-f", "{{json .Subnets}}", name])?;
             state.things.insert(format!("network {name}"), subnets);
+        }
+        for name in call(&["pod", "ps", "--format={{.Name}}"])?.lines() {
+            state.things.insert(format!("pod {name}"), String::new());
         }
         for name in call(&["secret", "ls", "--format={{.Name}}"])?.lines() {
             let value = std::fs::read_to_string(root.join("secrets").join(name).join("value"));
@@ -193,7 +196,8 @@ fn is_provisional(thing: &str, was: &str) -> bool {
 
 /// The containers that are listed, the oldest first: id, then name, image and command.
 fn containers(call: Caller<'_>) -> Result<Vec<(String, String)>, String> {
-    let format = "{{.ID}}\t{{.Names}} of {{.Image}}: {{.Command}}";
+    // An infra container is called by the id of its pod.
+    let format = "{{.ID}}\t{{if .IsInfra}}infra{{else}}{{.Names}}{{end}} of {{.Image}}: {{.Command}}";
     let listed = call(&["ps", "-a", "--no-trunc", "--format", format])?;
     Ok(listed.lines().rev().filter_map(split).collect())
 }

@@ -3,7 +3,7 @@
 use crate::cmd::pruned;
 use crate::engine::containers::selector;
 use crate::engine::prune::{self, PruneRequest, Pruned};
-use crate::engine::{build_cache, images, networks, volumes};
+use crate::engine::{build_cache, images, networks, pods, volumes};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::ui;
@@ -33,7 +33,7 @@ pub struct Args {
     pub force: bool,
 }
 
-/// Removes containers that are not running, unused networks and images and, if requested, unused volumes and the build cache.
+/// Removes pods that have ended, containers that are not running, unused networks and images and, if requested, unused volumes and the build cache.
 ///
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.
@@ -48,6 +48,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let store = crate::cmd::store(env)?;
     let of_containers = selector::Filters::parse(&args.filter)?;
+    let of_pods = pods::filter::Filters::parse(&args.filter)?;
     let of_images = images::filter::Filters::parse(&args.filter, &store)?;
     // As docker has it, named volumes are left to `volume prune --all`.
     let only = ui::docker().then(|| "anonymous=true".to_owned());
@@ -64,17 +65,20 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         all_images: args.all,
         build_cache,
         of_containers,
+        of_pods,
         of_images,
         of_volumes,
         of_networks,
     };
-    let Pruned { containers, volumes, networks, images, build_cache, freed } =
+    let Pruned { pods, containers, volumes, networks, images, build_cache, freed } =
         prune::everything(&store, request)?;
     let containers: Vec<String> = containers.iter().map(ToString::to_string).collect();
+    let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
     let volumes: Vec<String> = volumes.iter().map(ToString::to_string).collect();
     let images: Vec<String> = images.iter().map(pruned::image).collect();
     let build_cache: Vec<String> = build_cache.into_iter().map(|entry| entry.id).collect();
     let lists = [
+        ("Pods", pods),
         ("Containers", containers),
         ("Volumes", volumes),
         ("Networks", networks),
@@ -100,6 +104,9 @@ fn question(args: &Args, build_cache: bool) -> String {
     let mut text = String::from("WARNING! This command removes:\n");
     let mut add = |what: &str| text.push_str(&format!("\t- {what}\n"));
     if !args.external {
+        if !ui::docker() {
+            add("all stopped pods");
+        }
         add("all stopped containers");
         add("all networks not used by at least one container");
         if args.volumes {

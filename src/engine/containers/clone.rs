@@ -95,6 +95,13 @@ pub fn clone(
 /// The plan of the clone; anything that would prevent its start is refused here, before anything changes.
 fn copy_of(store: &Store, original: &ContainerDir, request: &CloneRequest<'_>) -> Result<ContainerSpec> {
     let of = stored_plan(original)?;
+    if of.is_infra() {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("container {} is the infra container of a pod and cannot be cloned", request.container),
+        )
+        .hint("Make another pod: coracle pod create --name NAME"));
+    }
     let name = match request.name {
         Some(name) => name.clone(),
         None => free_name(store, &of.name)?,

@@ -63,6 +63,14 @@ pub(in crate::engine) fn check(
     {
         return Err(name_in_use(name, Some(holder.id())));
     }
+    if let Some(name) = &request.name
+        && let Some(holder) = holder(store, name).filter(|_| replace)
+        && let Ok(plan) = holder.spec()
+        && let Some(pod) = plan.pod.as_ref().filter(|pod| pod.infra)
+    {
+        return Err(phrases::infra_stays(holder.id().as_str(), pod.id.as_str())
+            .hint(format!("Remove the pod with its containers: coracle pod rm -f {}", pod.id.short())));
+    }
     // No container takes the place of a pod.
     if let Some(name) = &request.name
         && store.containers().is_name_of_pod(name)?

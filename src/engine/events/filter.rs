@@ -25,8 +25,7 @@ enum What {
     Status(Option<Action>),
     Kind(Option<Type>),
     Label(Label),
-    /// There are no pods here.
-    Pod,
+    Pod(String),
 }
 
 impl Filters {
@@ -61,7 +60,7 @@ impl What {
             What::Status(action) => Some(event.status) == *action,
             What::Kind(kind) => Some(event.kind) == *kind,
             What::Label(label) => label.is_in(&event.attributes),
-            What::Pod => false,
+            What::Pod(text) => named(Type::Pod, text),
         }
     }
 }
@@ -82,7 +81,7 @@ fn one(text: &str) -> Result<(String, What)> {
         "image" => What::Image(owned),
         "volume" => What::Volume(owned),
         "label" => What::Label(condition.label()),
-        "pod" => What::Pod,
+        "pod" => What::Pod(owned),
         "event" | "status" => What::Status(action(value).ok_or_else(|| {
             let words: Vec<&str> = Action::ALL.iter().map(|a| a.as_str()).collect();
             let hint = format!("Events are {}.", words.join(", "));
@@ -119,7 +118,7 @@ fn action(word: &str) -> Option<Option<Action>> {
 fn kind(word: &str) -> Option<Option<Type>> {
     match Type::ALL.iter().find(|t| t.as_str() == word) {
         Some(kind) => Some(Some(*kind)),
-        None => matches!(word, "pod" | "network" | "machine").then_some(None),
+        None => matches!(word, "network" | "machine").then_some(None),
     }
 }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 /// Whether it is a thing of which docker tells. What podman does before and after a run it does not.
 pub(super) fn knows(event: &Event) -> bool {
-    !matches!(
-        event.status,
-        Action::Cleanup | Action::Init | Action::PullError | Action::Refresh | Action::Sync
-    )
+    event.kind != Type::Pod
+        && !matches!(
+            event.status,
+            Action::Cleanup | Action::Init | Action::PullError | Action::Refresh | Action::Sync
+        )
 }
 
 /// What happened, in docker's word.

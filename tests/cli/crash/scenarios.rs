@@ -37,6 +37,8 @@ const NONE: Scenario = Scenario {
 const LIST: Words = &["manifest", "create", "list:1", "keep:1"];
 const TAKEN_NAME: &[&str] = &["that name is already in use"];
 
+const POD_TAKEN: &[&str] = &["is in use: pod already exists"];
+
 const TAKEN: &[&str] = &["is already in use"];
 const GONE: &[&str] = &["no such container"];
 /// A start that was killed: not begun, begun, or ended with its monitor.
@@ -338,6 +340,30 @@ pub(super) const ALL: &[Scenario] = &[
         name: "network-prune",
         prepare: &[&["network", "create", "back"], &["network", "create", "front"]],
         acts: &[&["network", "prune", "-f"]],
+        ..NONE
+    },
+    Scenario {
+        name: "pod-create",
+        acts: &[&["pod", "create", "--name=p", "--network=none"]],
+        again: POD_TAKEN,
+        ..NONE
+    },
+    Scenario {
+        name: "pod-rm",
+        prepare: &[
+            &["pod", "create", "--name=p", "--network=none"],
+            &["create", "--pod=p", "--name=one", "-v=/a", "keep:1", "sleep", "1000"],
+        ],
+        acts: &[&["pod", "rm", "p"]],
+        again: &["no such pod"],
+        ..NONE
+    },
+    Scenario {
+        name: "run-in-a-new-pod",
+        acts: &[&["run", "-d", "--pod=new:p", "--name=one", "--network=none", "keep:1", "sleep", "1000"]],
+        again: POD_TAKEN,
+        statuses: STARTED,
+        leaves_made: true,
         ..NONE
     },
     Scenario {
