@@ -66,7 +66,7 @@ verbs! {
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     if ui::docker() {
         // There it is no command.
-        return Err(phrases::unknown_command("docker", "pod", "docker pod").hint("See 'docker --help'"));
+        return Err(phrases::unknown_command("docker", "pod", "docker pod"));
     }
     match args.verb {
         Verb::Create(args) => create::run(*args, env),

@@ -6,6 +6,7 @@
 //! when the directory has been moved, because only then are the name and the ports free. If the monitor died,
 //! the status is `Crashed`, and the first command that notices cleans up with [`recover()`].
 
+mod account;
 pub mod auto_update;
 pub mod cleanup;
 pub mod clone;
@@ -43,7 +44,7 @@ mod stop;
 mod update;
 mod wait;
 
-pub(in crate::engine) use create::own_account;
+pub(in crate::engine) use account::own_account;
 pub use create::{CreateRequest, Created, create};
 pub use find::{find, list, settle_all};
 pub use id_file::IdFile;

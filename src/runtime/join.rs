@@ -26,6 +26,7 @@ use crate::storage::containers::ContainerDir;
 use crate::sys::fd::close_all_but;
 use crate::sys::mount::{self, Tree, attr};
 use crate::sys::namespace;
+use crate::sys::read::text;
 use crate::userns;
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -366,8 +367,9 @@ fn add_host(root: BorrowedFd<'_>, name: &str) -> std::io::Result<()> {
     if !found.is_file() || found.len() > HOSTS_MAX {
         return Ok(());
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    Read::take(&mut file, HOSTS_MAX).read_to_end(&mut bytes)?;
+    let text = text(bytes);
     let is_known = |line: &str| line.split_ascii_whitespace().skip(1).any(|known| known == name);
     if text.lines().any(is_known) {
         return Ok(());

@@ -278,7 +278,7 @@ impl Pods {
         let mut count = 0;
         for name in tree::names(pods.as_fd()).map_err(|e| failed("read", pods.path(), e.into()))? {
             let Ok(name) = name.into_string() else { continue };
-            if !name.strip_prefix(NEW).is_some_and(|id| id.parse::<PodId>().is_ok()) {
+            if name.strip_prefix(NEW).is_none_or(|id| id.parse::<PodId>().is_err()) {
                 continue;
             }
             let Ok(Some(dir)) = pods.below(&name) else { continue };

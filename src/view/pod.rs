@@ -156,15 +156,12 @@ pub fn document(store: &Store, pod: &ListedPod) -> Document {
 fn infra_config(infra: &ContainerSpec, parts: &InfraParts) -> Value {
     let (mut ip, mut mac) = (String::new(), String::new());
     let mut networks: Vec<&str> = Vec::new();
-    match &infra.network.mode {
-        NetworkMode::Bridge(all) => {
-            networks = all.iter().map(|one| one.network.as_str()).collect();
-            if let [only] = all.as_slice() {
-                ip = only.ip.map(|ip| ip.to_string()).unwrap_or_default();
-                mac = only.mac.map(|mac| mac.to_string()).unwrap_or_default();
-            }
+    if let NetworkMode::Bridge(all) = &infra.network.mode {
+        networks = all.iter().map(|one| one.network.as_str()).collect();
+        if let [only] = all.as_slice() {
+            ip = only.ip.map(|ip| ip.to_string()).unwrap_or_default();
+            mac = only.mac.map(|mac| mac.to_string()).unwrap_or_default();
         }
-        _ => {}
     }
     let dns = &infra.network.dns;
     let or_null = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };

@@ -61,6 +61,28 @@ fn slirp(keeper: Pid) -> Option<Pid> {
 }
 
 #[test]
+fn names_of_each_of_its_networks_are_found() {
+    let env = TestEnv::new();
+    network(&env, &["front"]);
+    network(&env, &["back"]);
+    greet(&env, "web", &["--network", "front"]);
+    greet(&env, "db", &["--network", "back:alias=store"]);
+    for order in [["front", "back"], ["back", "front"]] {
+        let options = ["-d", "--name", "client", "--network", order[0], "--network", order[1]];
+        run_ok(&env, &options, &SLEEP);
+        is_greeted(&env, "client", "web", "web");
+        is_greeted(&env, "client", "db", "db");
+        is_greeted(&env, "client", "store", "db");
+        // What is nobody's name anywhere does not exist; and neither is it found from one network on another.
+        assert!(inside(&env, "client", "nc -w 5 nobody 7").stderr.contains("bad address"));
+        assert!(inside(&env, "web", "nc -w 5 db 7").stderr.contains("bad address"));
+        env.coracle(["rm", "-f", "-t", "0", "client"]).ok();
+    }
+    env.coracle(["rm", "-fa", "-t", "0"]).ok();
+    env.coracle(["network", "rm", "front", "back"]).ok();
+}
+
+#[test]
 fn containers_of_one_network_find_each_other_by_name_alias_and_id() {
     let env = TestEnv::new();
     network(&env, &["back"]);

@@ -3,6 +3,8 @@
 use super::ps::field;
 use crate::common::{Output, TestEnv, eventually, free_port};
 use serde_json::Value;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpStream};
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
 
@@ -52,19 +54,17 @@ fn containers_of_a_pod_share_what_it_shares() {
         assert!(lines.iter().any(|found| found == line), "{line}: {told}");
     }
     eventually("the port of the pod leads to the container", || {
-        let nc = env.program("nc").args(["-w", "5", "127.0.0.1", &port.to_string()]).stdin("").run();
-        nc.stdout == "hello\n"
+        let mut greeting = String::new();
+        let came = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .and_then(|mut to| to.read_to_string(&mut greeting));
+        came.is_ok()
+            && greeting
+                == "hello
+"
     });
     // Process ids are not shared by default.
-    assert_eq!(
-        env.coracle(["exec", "web", "sh", "-c", "ls -d /proc/[0-9]* | wc -l"])
-            .ok()
-            .text()
-            .parse::<u32>()
-            .unwrap()
-            < 6,
-        true
-    );
+    let seen = env.coracle(["exec", "web", "sh", "-c", "ls -d /proc/[0-9]* | wc -l"]).ok();
+    assert!(seen.text().parse::<u32>().unwrap() < 8, "{seen}");
     let listed = env
         .coracle([
             "ps",
@@ -146,7 +146,7 @@ fn pods_are_listed_and_filtered() {
         ("ctr-names=^x$", &["one"]),
         ("ctr-number=0", &["two"]),
         ("ctr-status=running", &["one"]),
-        ("until=1s", &[]),
+        ("until=2000-01-01T00:00:00Z", &[]),
         ("network=podman", &[]),
     ] {
         assert_eq!(names(&["--filter", filter]), found, "{filter}");

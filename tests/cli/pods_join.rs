@@ -159,7 +159,7 @@ fn an_infra_container_may_have_an_image() {
             "--infra-image",
             "busybox",
             "--infra-command",
-            "sleep 1000",
+            "[\"sleep\", \"1000\"]",
             "--infra-name",
             "holder",
         ],

@@ -2,13 +2,12 @@
 
 use crate::cmd::options::devices::DeviceArgs;
 use crate::cmd::options::health::HealthArgs;
-use crate::cmd::options::pods;
+use crate::cmd::options::pods::PodArgs;
 use crate::cmd::options::refused::RefusedArgs;
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::cmd::options::spaces::SpaceArgs;
 use crate::cmd::options::switch::switchable;
 use crate::container::{ContainerName, RestartPolicy, Signal};
-use crate::engine::pods::PodChoice;
 use crate::netns;
 use crate::plan::caps::CapArg;
 use crate::plan::env::EnvArg;
@@ -133,18 +132,6 @@ pub struct IdentityArgs {
     /// Write the PID of the container's main process to a file
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
-}
-
-/// The pod it is in.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Identity")]
-pub struct PodArgs {
-    /// Put it into a pod, whose namespaces it shares; new:NAME makes that first
-    #[arg(long, value_name = "POD", value_parser = pods::choice, conflicts_with = "pod_id_file")]
-    pub pod: Option<PodChoice>,
-    /// Put it into the pod whose id is in a file
-    #[arg(long, value_name = "FILE")]
-    pub pod_id_file: Option<PathBuf>,
 }
 
 /// What it is made from.

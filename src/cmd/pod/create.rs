@@ -1,28 +1,16 @@
 //! `coracle pod create`.
 
-use super::infra;
-use crate::cmd::options::container::{NameArgs, PlaceArgs, Ports};
-use crate::cmd::options::devices::DeviceArgs;
+use super::infra::{self, InfraArgs};
 use crate::cmd::options::files;
 use crate::cmd::options::pulling::pulling;
-use crate::cmd::options::refused::{Never, because};
 use crate::cmd::options::resources::ResourceArgs;
 use crate::container::{Name, RestartPolicy};
 use crate::engine::pods::{self, PodRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::netns;
-use crate::plan::id_lines::MapArg;
-use crate::plan::ids::Userns;
-use crate::plan::limits::SysctlArg;
-use crate::plan::mount::VolumeArg;
-use crate::plan::mount::inherit::VolumesFrom;
-use crate::plan::option_values::{Mode, Pair};
-use crate::plan::process::{Entrypoint, Hostname};
-use crate::plan::security::SecurityOpt;
-use crate::plan::units::Size;
+use crate::plan::option_values::Pair;
 use crate::runtime::cgroup;
-use crate::spec::{ExitPolicy, NetworkMode, PodNamespace};
+use crate::spec::{ExitPolicy, PodNamespace};
 use crate::{host, ui};
 use clap::ArgAction;
 use std::path::PathBuf;
@@ -85,102 +73,6 @@ pub struct Args {
     pub help: Option<bool>,
 }
 
-/// Options that are about the infra container, and so about what the others share.
-#[derive(Debug, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
-pub struct InfraArgs {
-    /// Name of the infra container
-    #[arg(long, value_name = "NAME", help_heading = "Infra container")]
-    pub infra_name: Option<Name>,
-    /// Image of the infra container, instead of an empty root and coracle's own first process
-    #[arg(long, value_name = "IMAGE", help_heading = "Infra container")]
-    pub infra_image: Option<String>,
-    /// Command of the infra container, with --infra-image
-    #[arg(long, value_name = "COMMAND", help_heading = "Infra container")]
-    pub infra_command: Option<Entrypoint>,
-    /// Write the PID of the infra container's monitor to a file
-    #[arg(long, value_name = "FILE", help_heading = "Infra container")]
-    pub infra_conmon_pidfile: Option<PathBuf>,
-    /// Host name of the containers
-    #[arg(short = 'h', long, value_name = "NAME", help_heading = "Infra container")]
-    pub hostname: Option<Hostname>,
-    /// PID namespace of the pod: private or host
-    #[arg(long, value_name = "MODE", help_heading = "Infra container")]
-    pub pid: Option<Mode>,
-    /// UTS namespace of the pod: private or host
-    #[arg(long, value_name = "MODE", help_heading = "Infra container")]
-    pub uts: Option<Mode>,
-    /// User namespace of the pod: host, keep-id (keep your own ids inside) or nomap
-    #[arg(long, value_name = "MODE", help_heading = "Infra container")]
-    pub userns: Option<Userns>,
-    /// User id map, as with run
-    #[arg(
-        long,
-        value_name = "MAP",
-        value_delimiter = ',',
-        conflicts_with = "userns",
-        help_heading = "Infra container"
-    )]
-    pub uidmap: Vec<MapArg>,
-    /// Group id map, as with run
-    #[arg(
-        long,
-        value_name = "MAP",
-        value_delimiter = ',',
-        conflicts_with = "userns",
-        help_heading = "Infra container"
-    )]
-    pub gidmap: Vec<MapArg>,
-    /// Network of the pod, as with run
-    #[arg(long, visible_alias = "net", value_name = "MODE", value_parser = netns::parse_network, help_heading = "Network")]
-    pub network: Vec<NetworkMode>,
-    /// Where it is on its network.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// Publish a port or a range of ports of the pod
-    #[arg(short, long, value_name = "[[IP:][PORT]:]PORT[/PROTO]", value_delimiter = ',',
-          value_parser = netns::parse_publish, help_heading = "Network")]
-    pub publish: Vec<Ports>,
-    /// How names are looked up.
-    #[command(flatten)]
-    pub names: NameArgs,
-    /// Base of /etc/hosts: a file on the host, or none
-    #[arg(long, value_name = "FILE", conflicts_with = "no_hosts", help_heading = "Network")]
-    pub hosts_file: Option<PathBuf>,
-    /// Mount a host path or a volume into each container
-    #[arg(short, long, value_name = "[SOURCE:]DEST[:OPTIONS]", help_heading = "For each container")]
-    pub volume: Vec<VolumeArg>,
-    /// Mount the volumes of another container into each container; ro makes them read-only
-    #[arg(long, value_name = "CONTAINER[:OPTIONS]", help_heading = "For each container")]
-    pub volumes_from: Vec<VolumesFrom>,
-    /// Devices of each container.
-    #[command(flatten)]
-    pub devices: DeviceArgs,
-    /// Security option of each container, as with run
-    #[arg(long, value_name = "OPTION", help_heading = "For each container")]
-    pub security_opt: Vec<SecurityOpt>,
-    /// Size of the /dev/shm that the containers share
-    #[arg(long, value_name = "SIZE", help_heading = "Infra container")]
-    pub shm_size: Option<Size>,
-    /// Kernel parameter of the namespaces that the containers share
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Infra container")]
-    pub sysctl: Vec<SysctlArg>,
-    /// Size of each tmpfs that systemd gets
-    #[arg(long, hide = true, value_name = "SIZE", value_parser = because(
-        "nothing in the infra container is systemd", "Give it to the container: coracle run --shm-size-systemd SIZE ..."))]
-    pub shm_size_systemd: Option<Never>,
-    /// Range of subordinate users
-    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
-        "every container uses all subordinate ids of your account, and no others",
-        "Choose among them with --uidmap and --gidmap."))]
-    pub subuidname: Option<Never>,
-    /// Range of subordinate groups
-    #[arg(long, hide = true, value_name = "NAME", value_parser = because(
-        "every container uses all subordinate ids of your account, and no others",
-        "Choose among them with --uidmap and --gidmap."))]
-    pub subgidname: Option<Never>,
-}
-
 /// Makes a pod and prints its id.
 ///
 /// # Errors
@@ -209,7 +101,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
             Kind::Usage,
             "cannot define the pod as the cgroup parent at the same time as joining the infra container's cgroupNS: invalid argument",
         )
-        .hint("Add --share-parent=false."));
+        .hint("Leave the cgroup of the pod out: coracle pod create --share-parent=false ..."));
     }
     let resources = args.resources.resources()?.limiting();
     let mut warnings = Vec::new();

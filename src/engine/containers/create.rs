@@ -5,18 +5,19 @@
 //! and only then write the records. With `replace`, the new container is first created under another name and
 //! gets the requested name once the old container is gone, so a failure loses nothing.
 
+use super::account::own_account;
 use super::find::{find, holder};
 use super::id_file::{Begun, IdFile};
 use super::records::{discard, keep, record};
 use super::start::start;
 use super::{log_tag, preflight, shared, sources};
 use crate::container::Name;
-use crate::container::ids::IdMaps;
 use crate::engine::Engine;
 use crate::engine::images::pull::{Message, Wanted};
 use crate::engine::pods::{self, Joining, PodChoice, PodWish};
 use crate::error::{Kind, Result, Warning};
-use crate::host::{self, Caller};
+use crate::failpoint;
+use crate::host::Caller;
 use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::runtime::cgroup;
@@ -24,7 +25,6 @@ use crate::runtime::launch::{Prepared, prepare};
 use crate::spec::{ContainerSpec, PodSpec};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
-use crate::{failpoint, userns};
 use chrono::Utc;
 
 /// Attempts to find a free name for a container that was given none.
@@ -271,14 +271,4 @@ pub(super) fn recorded(store: &Store, plan: &ContainerSpec, name: &Name) -> Resu
     let made = record(store, plan, name);
     failpoint::reach("create.recorded");
     made
-}
-
-/// The user's own account.
-pub(in crate::engine) fn own_account() -> Result<Account> {
-    let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    // An account of a directory has no entry that could be read here.
-    let entry = host::account(&ids.0.to_string()).ok();
-    let map = userns::shared_map()?;
-    let available = map.available();
-    Ok(Account { available, host: IdMaps { uids: map.uids, gids: map.gids }, ids, entry })
 }

@@ -185,7 +185,12 @@ impl Resolver {
     fn question(&mut self, epoll: &Epoll, members: &Members, query: Vec<u8>, way: Way, asker: Asker) {
         self.turn = self.turn.wrapping_add(1);
         match answer::answer(&query, way, members, self.outside, self.turn) {
-            Outcome::Reply(bytes) => self.deliver(epoll, asker, &bytes),
+            Outcome::Reply(mut bytes) => {
+                if self.client(asker).is_some_and(|from| members.asks_on(from)) {
+                    answer::leave_to_others(&mut bytes);
+                }
+                self.deliver(epoll, asker, &bytes);
+            }
             Outcome::Ignore => {
                 if let Asker::Stream(number) = asker {
                     self.close(number);
@@ -194,17 +199,21 @@ impl Resolver {
             Outcome::Forward if self.questions.len() >= QUESTIONS_MAX => self.fail(epoll, asker, &query),
             Outcome::Forward => {
                 let number = self.number();
-                let from = match asker {
-                    Asker::Datagram(_, from) => Some(from.ip().to_canonical()),
-                    Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
-                };
-                let servers = self.servers.all(from.and_then(|from| members.servers_of(from)));
+                let servers = self.servers.all(self.client(asker).and_then(|from| members.servers_of(from)));
                 let Some(question) = Question::new(query.clone(), asker, way, servers) else {
                     return self.fail(epoll, asker, &query);
                 };
                 self.questions.insert(number, question);
                 self.try_next(epoll, number);
             }
+        }
+    }
+
+    /// Whose question it is.
+    fn client(&self, asker: Asker) -> Option<IpAddr> {
+        match asker {
+            Asker::Datagram(_, from) => Some(from.ip().to_canonical()),
+            Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
         }
     }
 

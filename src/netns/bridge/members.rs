@@ -26,6 +26,9 @@ pub struct Wish {
     pub interface: String,
     /// Whom it has asked for other names than the network's, if not whom the network asks.
     pub servers: Vec<IpAddr>,
+    /// It asks another network, too, for names that are nobody's on this one.
+    #[serde(default)]
+    pub asks_on: bool,
 }
 
 /// Why a container does not get what it asks for.
@@ -61,6 +64,8 @@ struct Member {
     attached: Attached,
     /// Whom it wants asked for other names, if not whom the network asks.
     servers: Vec<IpAddr>,
+    /// What is nobody's name here may be somebody's on another of its networks.
+    asks_on: bool,
 }
 
 impl Members {
@@ -143,7 +148,8 @@ impl Members {
             self.names.entry(name.clone()).or_default().push(number);
         }
         let (container, servers) = (wish.container.clone(), wish.servers.clone());
-        self.all.insert(number, Member { container, attached: attached.clone(), servers });
+        let asks_on = wish.asks_on;
+        self.all.insert(number, Member { container, attached: attached.clone(), servers, asks_on });
         Ok(attached)
     }
 
@@ -188,6 +194,11 @@ impl Members {
     /// Whom the member with this address wants asked.
     pub(super) fn servers_of(&self, address: IpAddr) -> Option<&[IpAddr]> {
         self.member(address).map(|member| member.servers.as_slice()).filter(|servers| !servers.is_empty())
+    }
+
+    /// Whether the member with this address asks another network for names that are nobody's here.
+    pub(super) fn asks_on(&self, address: IpAddr) -> bool {
+        self.member(address).is_some_and(|member| member.asks_on)
     }
 
     fn member(&self, address: IpAddr) -> Option<&Member> {
@@ -290,6 +301,7 @@ mod tests {
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
+            asks_on: false,
         }
     }
 

@@ -131,6 +131,7 @@ pub(super) fn join(context: &MonitorContext<'_>) -> Result<Vec<Membership>, Fail
             mac: attachment.mac,
             interface: attachment.interface.clone().unwrap_or_else(|| format!("eth{at}")),
             servers: plan.network.dns.servers.clone(),
+            asks_on: networks.iter().skip(at + 1).any(|other| other.dns),
         };
         Membership::join(network, &wish, &tools)
     };

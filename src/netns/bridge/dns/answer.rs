@@ -83,6 +83,14 @@ pub(super) fn failure(query: &[u8]) -> Option<Vec<u8>> {
     query.first_chunk::<HEADER>().map(|header| short(header, RCODE::ServerFailure))
 }
 
+/// Has whoever asks go on to its next server, with an answer that the name does not exist: resolvers take that as final,
+/// but not that a server refuses (glibc's and musl's).
+pub(super) fn leave_to_others(reply: &mut [u8]) {
+    if let Some(codes) = reply.get_mut(3).filter(|codes| **codes & 0x0f == RCODE::NameError as u8) {
+        *codes = *codes & 0xf0 | RCODE::Refused as u8;
+    }
+}
+
 /// The header alone, as an answer.
 fn short(header: &[u8; HEADER], code: RCODE) -> Vec<u8> {
     let mut reply = vec![0; HEADER];

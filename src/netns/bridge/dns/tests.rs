@@ -40,6 +40,7 @@ fn members(dns: bool) -> Members {
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
+            asks_on: false,
         };
         members.join(number, &wish).unwrap();
     }
@@ -162,6 +163,7 @@ fn many_addresses_are_cut_for_a_datagram() {
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
+            asks_on: false,
         };
         members.join(number, &wish).unwrap();
     }
