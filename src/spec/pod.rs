@@ -1,6 +1,7 @@
 //! What is stored about a pod: a group of containers, which may share namespaces.
 
 use super::limits::Resources;
+use super::pod_part::PodId;
 use super::{ContainerSpec, NetworkMode};
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::error::{Error, Kind, Result};
@@ -13,9 +14,6 @@ use std::str::FromStr;
 
 /// The version of a pod's record that this program writes, and the newest that it reads.
 pub const POD_VERSION: u32 = 1;
-
-/// A pod's identifier: 64 lower-case hex digits, as those of containers.
-pub type PodId = ContainerId;
 
 /// A pod, as it was created. Which containers are in it is said by their plans, and how it stands follows from how
 /// they do.
@@ -78,16 +76,6 @@ impl PodSpec {
             _ => Vec::new(),
         }
     }
-}
-
-/// What a container's plan says of its pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PodPart {
-    /// The pod.
-    pub id: PodId,
-    /// It is the container that holds the pod's namespaces.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub infra: bool,
 }
 
 /// A namespace that the containers of a pod can share.

@@ -140,3 +140,21 @@ fn pods_go_with_the_rest() {
     pod(&env, &["create", "fresh"]);
     pod(&env, &["rm", "fresh"]);
 }
+
+#[test]
+fn containers_of_a_pod_that_need_one_another_go_together() {
+    let env = TestEnv::new();
+    pod(&env, &["create", "--name", "p", "--infra=false", "--share="]);
+    let create = |options: &[&str]| {
+        env.coracle(["create"]).args(options).arg("--rootfs").arg(env.busybox_rootfs()).args(SLEEP).ok();
+    };
+    create(&["--pod", "p", "--name", "a"]);
+    create(&["--pod", "p", "--name", "b", "--requires", "a"]);
+    create(&["--pod", "p", "--name", "c", "--requires", "a,b"]);
+    create(&["--name", "outside", "--requires", "b"]);
+    env.coracle(["pod", "rm", "-f", "p"]).fails(125).says("has dependent containers");
+    assert_eq!(env.containers().len(), 4, "nothing was removed");
+    env.coracle(["rm", "outside"]).ok();
+    pod(&env, &["rm", "p"]);
+    assert!(env.containers().is_empty());
+}

@@ -1,6 +1,7 @@
 //! Removing pods with the containers that are in them.
 
 use super::members::Members;
+use crate::engine::containers::dependents::Dependents;
 use crate::engine::containers::selector::Chosen;
 use crate::engine::containers::{RemoveRequest, Remover};
 use crate::error::{Error, Kind, Result, Warning};
@@ -30,6 +31,7 @@ pub fn remove(store: &Store, id: &PodId, how: PodRemoval) -> Result<Vec<Warning>
     {
         return Err(still_running(store, id, running));
     }
+    refuse_needed(store, infra.iter().chain(&others))?;
     let mut warnings = end_and_remove(store, others, how)?;
     // It does nothing that could be lost.
     warnings.extend(end_and_remove(store, infra.into_iter().collect(), PodRemoval { force: true, ..how })?);
@@ -45,7 +47,8 @@ fn end_and_remove(store: &Store, group: Vec<ContainerDir>, how: PodRemoval) -> R
         volumes: true,
         seconds: how.seconds,
         with_pod: true,
-        depend: how.force,
+        // Those that need one another go in whatever order they need.
+        depend: true,
         ..RemoveRequest::default()
     };
     let mut remover = Remover::begin(store, request, &chosen)?;
@@ -57,6 +60,27 @@ fn end_and_remove(store: &Store, group: Vec<ContainerDir>, how: PodRemoval) -> R
         }
     }
     Ok(remover.warnings)
+}
+
+/// Refuses to remove what containers outside of the pod need.
+fn refuse_needed<'a>(store: &Store, members: impl Iterator<Item = &'a ContainerDir> + Clone) -> Result<()> {
+    let dependents = Dependents::read(store)?;
+    for member in members.clone() {
+        let outside = dependents.of(store, member.id());
+        let is_member = |one: &ContainerDir| members.clone().any(|member| member.id() == one.id());
+        if let Some(one) = outside.iter().find(|one| !is_member(one)) {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "container {} has dependent containers which must be removed before it: {}",
+                    member.id(),
+                    one.id()
+                ),
+            )
+            .hint(format!("Remove that first: coracle rm -f {}", one.called())));
+        }
+    }
+    Ok(())
 }
 
 fn still_running(store: &Store, id: &PodId, running: &ContainerDir) -> Error {

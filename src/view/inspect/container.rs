@@ -3,7 +3,6 @@
 //! Theory of operation. Each dialect's document is a type with every field that is documented, in `podman` and in
 //! `docker`. `Facts` is what is known about the container. Where JSON and templates differ is said beside the types.
 
-use super::InfraParts;
 use crate::container::ExitRecord;
 use crate::error::Result;
 use crate::runtime::usage::written;
@@ -18,6 +17,7 @@ mod docker;
 mod facts;
 mod health;
 mod host;
+pub(super) mod infra;
 mod mounts;
 mod network;
 mod podman;
@@ -45,13 +45,6 @@ pub(super) fn show(store: &Store, dir: &ContainerDir, size: bool, dialect: Diale
     match dialect {
         Dialect::Podman => podman::document(&facts),
         Dialect::Docker => docker::document(&facts),
-    }
-}
-
-pub(super) fn infra_parts(store: &Store, plan: &ContainerSpec) -> InfraParts {
-    InfraParts {
-        bindings: network::bindings(plan, Dialect::Podman).into(),
-        mounts: serde_json::json!(mounts::list(store, &plan.mounts)),
     }
 }
 
