@@ -48,6 +48,10 @@ impl State {
         let mut names = BTreeSet::new();
         let mut new = 0;
         for (id, rest) in containers(call)? {
+            if rest.starts_with("infra of ") {
+                state.things.insert(rest, String::new());
+                continue;
+            }
             let key = match known.containers.iter().position(|known| *known == id) {
                 Some(at) => format!("container {at}"),
                 None => {
@@ -59,7 +63,7 @@ impl State {
             if !names.insert(name.clone()) {
                 return Err(format!("two containers have the name {name}"));
             }
-            let format = "{{.State.Status}}\t{{.HostConfig.RestartPolicy.Name}} {{if .IsInfra}}{{else}}{{.Name}}{{end}}";
+            let format = "{{.State.Status}}\t{{.HostConfig.RestartPolicy.Name}} {{.Name}}";
             let Ok(seen) = call(&["inspect", "--type=container", "-f", format, &id]) else {
                 state.things.insert(key.clone(), UNREADABLE.to_owned());
                 continue;
@@ -196,8 +200,9 @@ fn is_provisional(thing: &str, was: &str) -> bool {
 
 /// The containers that are listed, the oldest first: id, then name, image and command.
 fn containers(call: Caller<'_>) -> Result<Vec<(String, String)>, String> {
-    // An infra container is called by the id of its pod.
-    let format = "{{.ID}}\t{{if .IsInfra}}infra{{else}}{{.Names}}{{end}} of {{.Image}}: {{.Command}}";
+    // An infra container is called by the id of its pod, which is another one each time.
+    let format =
+        "{{.ID}}\t{{if .IsInfra}}infra of {{.PodName}}{{else}}{{.Names}} of {{.Image}}: {{.Command}}{{end}}";
     let listed = call(&["ps", "-a", "--no-trunc", "--format", format])?;
     Ok(listed.lines().rev().filter_map(split).collect())
 }
