@@ -74,6 +74,7 @@ impl Server {
         };
         change(&mut request);
         let wanted = CreateRequest {
+            pod: None,
             request,
             image: Some((self.image.clone(), Wanted::default())),
             requires: Vec::new(),
