@@ -48,7 +48,7 @@ pub enum NetworkMode {
     Host,
     /// User-mode networking by slirp4netns.
     Slirp(SlirpOptions),
-    /// Networks that it shares with others, in this order; at least one.
+    /// Networks that it shares with others, in this order; at least one when it is made.
     Bridge(Vec<Attachment>),
     /// That container's, by its id; in a request, as it was written.
     Container(String),

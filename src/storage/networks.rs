@@ -130,6 +130,19 @@ impl Networks {
         Ok(())
     }
 
+    /// Replaces the record of a network that there is. The caller keeps others from doing so at the same time.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is gone.
+    pub fn replace(&self, network: &UserNetwork) -> Result<()> {
+        let place = Place::find(&self.roots.data.join(NETWORKS))?;
+        let dir = place.map(|place| place.below(&network.name)).transpose()?.flatten();
+        match dir {
+            Some(dir) => dir.replace(RECORD, network, Durability::Synced),
+            None => Err(phrases::no_network(&network.name)),
+        }
+    }
+
     /// The network of this name.
     ///
     /// # Errors

@@ -123,7 +123,9 @@ impl Keeper {
         let read = |token: Token| EpollEvent::new(EpollFlags::EPOLLIN, token.into());
         epoll.add(&entrance, read(Token::Entrance)).doing("wait for", "members")?;
         let doors = std::mem::take(&mut namespace.doors);
-        let resolver = Resolver::new(&epoll, doors, !network.internal, network.dns_servers.clone())
+        let servers = entrance::read_servers(dir.as_fd()).unwrap_or_else(|| network.dns_servers.clone());
+        let own_dir = copy(dir.as_fd())?;
+        let resolver = Resolver::new(&epoll, doors, !network.internal, servers, own_dir)
             .doing("answer", "questions for names")?;
         let mut members = Members::new(network.clone());
         if existed {
@@ -252,6 +254,14 @@ impl Keeper {
                 if let Some(up) = &self.up {
                     let _ = link.send(&said(up), &[]);
                 }
+            }
+            Ok(Some((Ask::Others(others), _))) => self.members.introduce(number, others),
+            Ok(Some((Ask::Name(query), _))) => {
+                let _ = link.send(&Told::Named(self.resolver.own(&self.members, &query)), &[]);
+            }
+            Ok(Some((Ask::Servers(servers), _))) => {
+                let _ = link.send(&Told::Up, &[]);
+                self.resolver.ask_of(servers);
             }
             Err(Errno::EAGAIN) => {}
             Ok(None) | Err(_) => self.dismiss(number),

@@ -2,7 +2,7 @@
 //! and the instructions for the first process of each run.
 
 use super::layers::Layers;
-use super::{network, owners, sources};
+use super::{live, network, owners, sources};
 use crate::fork::{Doing, Failure};
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{self, Order, Stdio};
@@ -161,6 +161,7 @@ pub(super) fn order(
         secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
         files: network::files(plan, networks, merged)?,
+        changing: live::changing(plan),
         filter: filter.map(|f| (f.program().to_vec(), f.flags())),
         // A first process that stays ours is executed again in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
