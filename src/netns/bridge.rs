@@ -11,10 +11,12 @@
 
 mod dns;
 mod entrance;
+mod filter;
 mod keeper;
 mod members;
 mod message;
 mod namespace;
+mod outside;
 mod plug;
 mod token;
 mod uplink;

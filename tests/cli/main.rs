@@ -57,6 +57,7 @@ mod mounts;
 mod neighbours;
 mod network;
 mod networks;
+mod networks_attack;
 mod networks_live;
 mod networks_records;
 mod notify;

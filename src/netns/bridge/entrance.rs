@@ -61,8 +61,9 @@ pub(super) fn write_servers(dir: BorrowedFd<'_>, servers: &[IpAddr]) -> nix::Res
 pub(super) fn read_servers(dir: BorrowedFd<'_>) -> Option<Vec<IpAddr>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = File::from(openat(dir, SERVERS, flags, Mode::empty()).ok()?);
-    let mut text = String::new();
-    file.take(SERVERS_MAX).read_to_string(&mut text).ok()?;
+    let mut bytes = Vec::new();
+    file.take(SERVERS_MAX).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
     Some(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 

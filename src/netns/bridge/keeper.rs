@@ -241,6 +241,12 @@ impl Keeper {
                 let told = self.members.join(number, &wish);
                 let sent = match told {
                     Ok(attached) => {
+                        if let Some(filter) = &self.namespace.filter {
+                            for has in &attached.addresses {
+                                // Where there is none, nobody is kept from anything.
+                                let _ = filter.admit(&attached.mac, has.address);
+                            }
+                        }
                         let port = port_name();
                         let bridge = self.namespace.bridge;
                         let place = Told::Joined(Place { attached, port, bridge });
@@ -270,8 +276,11 @@ impl Keeper {
 
     fn dismiss(&mut self, number: u64) {
         self.links.remove(&number);
-        for address in self.members.leave(number) {
+        for (address, mac) in self.members.leave(number) {
             self.forget(address);
+            if let Some(filter) = &self.namespace.filter {
+                let _ = filter.dismiss(&mac, address);
+            }
         }
         if self.links.is_empty() {
             self.empty = Some(Instant::now());

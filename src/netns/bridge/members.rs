@@ -171,9 +171,9 @@ impl Members {
         Ok(attached)
     }
 
-    /// Lets a container go; gives the addresses that nobody has any more. It may have come again with its own before
+    /// Lets a container go; gives the addresses that nobody has any more, and the hardware address that had them. It may have come again with its own before
     /// its first connection was seen to end.
-    pub(super) fn leave(&mut self, number: u64) -> Vec<IpAddr> {
+    pub(super) fn leave(&mut self, number: u64) -> Vec<(IpAddr, MacAddress)> {
         let Some(Member { attached: gone, .. }) = self.all.remove(&number) else { return Vec::new() };
         let had = gone.addresses.iter().map(|has| has.address);
         let free = had.filter(|address| self.taken.get(address) == Some(&Some(number))).collect::<Vec<_>>();
@@ -188,7 +188,7 @@ impl Members {
                 }
             }
         }
-        free
+        free.into_iter().map(|address| (address, gone.mac)).collect()
     }
 
     /// Notes which other networks a member is on by now.
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!((members.name_of(mine), members.addresses_of("a")), (Some("a"), Some(vec![mine])));
         let other = Wish { ip: Some("10.1.1.2".parse().unwrap()), ..wish(8, &[]) };
         assert_eq!(members.join(3, &other), Err(Refusal::Taken(mine)));
-        assert_eq!(members.leave(2), [mine]);
+        assert_eq!(members.leave(2).first().map(|(address, _)| *address), Some(mine));
     }
 
     #[test]

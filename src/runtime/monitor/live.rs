@@ -12,18 +12,19 @@
 //! one more look at the settings puts right.
 
 mod files;
+mod said;
 mod work;
 
 use super::context::MonitorContext;
 use super::network::{Carrier, Network};
 use crate::fork::{self, Child, Failure, Link, Step};
-use crate::netns::bridge::{self, Membership, Passed};
-use crate::spec::{Attached, ContainerSpec, NetworkMode};
+use crate::netns::bridge::{self, Membership};
+use crate::spec::{ContainerSpec, NetworkMode};
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
+use said::Did;
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 use std::os::fd::AsFd;
@@ -61,23 +62,6 @@ struct Job {
     failures: Vec<(String, Failure)>,
     /// How many before it have died.
     died: u32,
-}
-
-/// What the child says.
-#[derive(Debug, Serialize, Deserialize)]
-enum Did {
-    /// It has left this network.
-    Left(String),
-    /// It is about to make an interface of this name.
-    Joining(String),
-    /// It has joined one. The descriptors of the membership come along.
-    Joined(Box<Passed>),
-    /// It could not do what was wanted with this network.
-    Failed(String, Failure),
-    /// It has written a file.
-    Wrote(String, String),
-    /// It has come to the end.
-    Done,
 }
 
 /// Paths of generated files that follow the networks of a container.
@@ -259,9 +243,4 @@ impl Drop for Live<'_> {
             let _ = process::pidfd_send_signal(job.child.pidfd.as_fd(), libc::SIGKILL);
         }
     }
-}
-
-/// What the members have, for the record of the run.
-fn attached(members: &[Membership]) -> Vec<Attached> {
-    members.iter().map(|member| member.attached().clone()).collect()
 }

@@ -361,7 +361,8 @@ pub(super) const ALL: &[Scenario] = &[
         name: "network-connect-monitor",
         prepare: &[ON_FRONT_NETWORK, &["network", "create", "--internal", "back"]],
         acts: &[&ON_FRONT, &["network", "connect", "back", "one"]],
-        again: &["is already connected", "is already in use"],
+        // Each child of a monitor that was started so is killed.
+        again: &["is already connected", "is already in use", "the helper died"],
         statuses: STARTED,
         ..NONE
     },

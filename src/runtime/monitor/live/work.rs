@@ -2,7 +2,8 @@
 
 use super::super::context::MonitorContext;
 use super::super::network::{self, Network};
-use super::{Did, attached, files};
+use super::files;
+use super::said::Did;
 use crate::failpoint;
 use crate::fork::{Doing, Failure, Link};
 use crate::netns::bridge::{Membership, Wish, unplug};
@@ -105,7 +106,7 @@ fn change(order: &Order<'_>, link: &Link) -> Result<(), Failure> {
     }
     let place = |has: &Attached| wanted.iter().position(|(_, name)| *name == has.network);
     let mut has: Vec<Attached> = stays.iter().map(|member| member.attached().clone()).collect();
-    has.extend(attached(&joined));
+    has.extend(joined.iter().map(|member| member.attached().clone()));
     has.sort_by_key(place);
     files::follow(order.context, order.network, &has, |path, text| {
         tell(&Did::Wrote(path.to_owned(), text.to_owned()))
