@@ -36,15 +36,13 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
-use rules::Rule;
+use rules::{MEMBERS4, MEMBERS6, Rule};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The table, its chain and its sets.
+/// The table and its chain.
 const TABLE: &str = "coracle";
 const CHAIN: &str = "ports";
-const MEMBERS4: &str = "members4";
-const MEMBERS6: &str = "members6";
 /// Bytes of a hardware address in a key, which consists of whole registers.
 const MAC_WIDTH: usize = 8;
 

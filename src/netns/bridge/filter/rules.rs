@@ -1,10 +1,12 @@
 //! The rules of a network's filter, as lists of nftables' expressions.
 
 use super::message::{Content, string};
-use super::{MEMBERS4, MEMBERS6};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
+/// The sets of pairs of a hardware address and an address.
+pub(super) const MEMBERS4: &str = "members4";
+pub(super) const MEMBERS6: &str = "members6";
 /// Ethernet's numbers of protocols.
 const ARP: u16 = 0x0806;
 const IPV4: u16 = 0x0800;
