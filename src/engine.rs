@@ -22,6 +22,7 @@ pub mod reset;
 pub mod volumes;
 
 use crate::registry::{Choose, Places};
+use crate::spec::NetworkMode;
 use crate::storage::Store;
 use std::path::Path;
 
@@ -36,6 +37,8 @@ pub struct Engine<'a> {
     pub docker: Option<&'a Path>,
     /// Docker's `daemon.json`, where its settings on registries count.
     pub daemon: Option<&'a Path>,
+    /// The network of containers that ask for none in particular, where the configuration names one.
+    pub network: Option<&'a NetworkMode>,
     /// Asks somebody which image a short name means; `None` where there is nobody.
     pub choose: Option<Choose>,
 }

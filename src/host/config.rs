@@ -12,12 +12,16 @@
 //! log_level = "info"
 //! compression_format = "zstd"
 //! compression_level = 3
+//! network = "pasta"
 //! ```
 
 use super::Level;
 use crate::error::{Error, Kind, Result};
+use crate::netns::parse_network;
+use crate::spec::NetworkMode;
 use crate::storage::rootfs::Overlay;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +44,18 @@ pub(super) struct Settings {
     pub(super) compression_format: Option<LayerCompression>,
     /// At which level; 1 to 9 for gzip, 1 to 20 for zstd.
     pub(super) compression_level: Option<i32>,
+    /// As `--network` of containers that ask for none.
+    #[serde(default, deserialize_with = "network")]
+    pub(super) network: Option<NetworkMode>,
+}
+
+/// Reads what `--network` takes, but another container's.
+fn network<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<NetworkMode>, D::Error> {
+    let text = String::deserialize(from)?;
+    match parse_network(&text).map_err(D::Error::custom)? {
+        NetworkMode::Container(_) => Err(D::Error::custom(format!("{text:?} is for single containers"))),
+        mode => Ok(Some(mode)),
+    }
 }
 
 /// How layers are compressed that are pushed plain.
@@ -84,6 +100,7 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
         }
         settings.compression_format = own.compression_format.or(settings.compression_format);
         settings.compression_level = own.compression_level.or(settings.compression_level);
+        settings.network = own.network.or(settings.network);
         settings.additional_image_stores.extend(own.additional_image_stores);
     }
     Ok(settings)
@@ -93,7 +110,7 @@ fn file(path: &Path) -> Result<Settings> {
     let refused = |why: String| {
         Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
             "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
-             compression_level; see man coracle.toml",
+             compression_level, network; see man coracle.toml",
         )
     };
     let text = match crate::sys::read::settings(path) {
@@ -145,7 +162,8 @@ mod tests {
     fn every_key_is_read() {
         let settings = with(
             "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\noverlay_driver = \"fuse\"\nlog_level = \"debug\"\n\
-             compression_format = \"zstd\"\ncompression_level = 19\n",
+             compression_format = \"zstd\"\ncompression_level = 19\n\
+             network = \"pasta:--mtu,1500\"\n",
         )
         .unwrap();
         assert_eq!(settings.root.as_deref(), Some(Path::new("/data")));
@@ -154,6 +172,7 @@ mod tests {
         assert_eq!(settings.log_level, Some(Level::Debug));
         assert_eq!(settings.compression_format, Some(LayerCompression::Zstd));
         assert_eq!(settings.compression_level, Some(19));
+        assert!(matches!(settings.network, Some(NetworkMode::Pasta(options)) if options.words.len() == 2));
         assert_eq!(with("").unwrap(), Settings::default());
         assert_eq!(read(Some(Path::new("/nowhere"))).unwrap(), Settings::default());
     }
@@ -173,6 +192,8 @@ mod tests {
                 "compression_level 10 is not one of 1 to 9",
             ),
             ("compression_level = 3", "goes with compression_format only"),
+            ("network = \"pasta:x\"", "line 1: cannot use network"),
+            ("network = \"container:web\"", "is for single containers"),
         ] {
             let error = with(text).unwrap_err();
             assert!(error.message().contains(part), "{text:?}: {error}");

@@ -79,7 +79,11 @@ impl JoinedNamespaces {
             NetworkMode::Host => Share::Host,
             NetworkMode::Container(id) => Share::Container(id.clone()),
             NetworkMode::Ns(path) => Share::Ns(path.clone()),
-            NetworkMode::None | NetworkMode::Slirp(_) | NetworkMode::Bridge(_) => Share::Private,
+            NetworkMode::Private
+            | NetworkMode::None
+            | NetworkMode::Slirp(_)
+            | NetworkMode::Pasta(_)
+            | NetworkMode::Bridge(_) => Share::Private,
         };
         let mut joined = JoinedNamespaces::default();
         let wish = |option: &str, share, name, flag| Wish {

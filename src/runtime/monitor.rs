@@ -45,7 +45,6 @@ use nix::sys::stat::{Mode, umask};
 use run::{Failed, Run, RunInputs};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 
 mod context;
 mod finish;
@@ -85,8 +84,8 @@ pub struct Launch<'a> {
     pub plan: &'a ContainerSpec,
     /// Sockets of its published ports.
     pub listeners: Vec<netns::Listener>,
-    /// Where slirp4netns is, when the plan needs it.
-    pub slirp: Option<PathBuf>,
+    /// The program that connects it, when the plan needs one.
+    pub tool: Option<netns::Tool>,
     /// The networks that the plan names, in its order.
     pub networks: Vec<UserNetwork>,
     /// The compiled filter.
@@ -115,7 +114,7 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 }
 
 fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
-    let Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras } = launch;
+    let Launch { store, dir, plan, listeners, tool, networks, filter, joined, client, extras } = launch;
     let sockets = listeners.iter().flat_map(netns::Listener::descriptors);
     let kept = sockets.chain(joined.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
     let kept = kept.chain(extras.lives_with.as_ref().map(AsFd::as_fd));
@@ -150,7 +149,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         store,
         dir,
         plan,
-        slirp,
+        tool,
         networks,
         filter,
         layers,

@@ -63,6 +63,7 @@ mod networks_records;
 mod notify;
 mod overlay;
 mod pages;
+mod pasta;
 mod pause;
 mod phrases;
 mod port;

@@ -20,10 +20,10 @@ use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::runtime::cgroup;
 use crate::runtime::launch::{Prepared, prepare};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::Store;
 use crate::storage::containers::{ContainerDir, Containers};
-use crate::{failpoint, userns};
+use crate::{failpoint, netns, userns};
 use chrono::Utc;
 
 /// Attempts to find a free name for a container that was given none.
@@ -87,6 +87,9 @@ pub fn create(
         // Read only where it counts.
         account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
     };
+    if request.network.mode == NetworkMode::Private {
+        request.network.mode = netns::usual(engine.network);
+    }
     shared::look_up(store, &mut request)?;
     sources::look_up(store, &mut request, &facts.caller)?;
     check(&request, &facts)?;

@@ -102,7 +102,7 @@ pub fn reload(dir: &ContainerDir) -> Result<()> {
             Kind::Conflict,
             format!("cannot reload network of container {}: network mode {mode} has nothing to reload", dir.called()),
         )
-        .hint("Networks of its own have containers with --network bridge, slirp4netns or the name of a network."));
+        .hint("Networks of its own have containers with --network bridge, slirp4netns, pasta or the name of a network."));
     }
     dir.await_start();
     if !dir.status().is_live() {
@@ -122,7 +122,7 @@ pub fn can_reload(dir: &ContainerDir) -> bool {
 
 /// Whether processes of ours carry such a network.
 fn is_served(mode: &NetworkMode) -> bool {
-    matches!(mode, NetworkMode::Bridge(_) | NetworkMode::Slirp(_))
+    matches!(mode, NetworkMode::Bridge(_) | NetworkMode::Slirp(_) | NetworkMode::Pasta(_))
 }
 
 fn refuse_other_modes(dir: &ContainerDir) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::packages;
-use crate::netns::slirp;
+use crate::netns::{pasta, slirp};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
@@ -50,6 +50,10 @@ pub(super) fn slirp4netns() -> Check {
                 format!("{} is version {major}.{minor}, older than 1.2: {without}", path.display())
             }
         },
+        Err(_) if pasta::find().is_ok() => {
+            "slirp4netns is not installed: pasta connects containers, and networks that they share have no way out"
+                .to_owned()
+        }
         Err(_) => format!("slirp4netns is not installed: {without}"),
     };
     Check::limited(slirp::NAME, wrong, vec![packages::install(slirp::NAME, slirp::NAME)])

@@ -1,14 +1,14 @@
-//! The container's network, as the monitor sees it: slirp4netns or networks that are shared, the port forwarder, name files.
+//! The container's network, as the monitor sees it: a driver's program or networks that are shared, the port forwarder, name files.
 
 use super::context::MonitorContext;
 use crate::fork::{self, Child, Doing, Failure, Step};
 use crate::netns::bridge::{self, Membership, Tools, Wish};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, Reach, files as texts, slirp};
+use crate::netns::{self, Helper, Reach, Tool, driver, files as texts, slirp};
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::FileOrder;
 use crate::runtime::passwd;
-use crate::spec::network::{HostsBase, PortPublish, SlirpOptions};
+use crate::spec::network::{HostsBase, PortPublish};
 use crate::spec::{Attached, Attachment, ContainerSpec, NetworkMode, UserNetwork};
 use crate::sys::read::text_of;
 use nix::fcntl::{OFlag, open};
@@ -45,25 +45,26 @@ pub(super) struct Kept {
 
 #[derive(Debug)]
 pub(super) enum Carrier {
-    /// A slirp4netns of its own.
-    Slirp(Box<OwnSlirp>),
+    /// A program of its own.
+    Own(Box<Own>),
     /// The networks that it shares with others.
     Shared(RefCell<Vec<Membership>>),
 }
 
-/// A slirp4netns, and what another one is started with.
+/// A driver's program, and what another one is started with.
 #[derive(Debug)]
-pub(super) struct OwnSlirp {
-    slirp: RefCell<slirp::Slirp>,
-    program: PathBuf,
-    options: SlirpOptions,
+pub(super) struct Own {
+    helper: RefCell<Box<dyn Helper>>,
+    mode: NetworkMode,
+    tool: Tool,
+    place: PathBuf,
     netns: OwnedFd,
     /// When the last one was started, and how many have died young in a row.
     started: Cell<Instant>,
     young: Cell<u32>,
 }
 
-/// A slirp4netns that lived that long did not fail at once.
+/// A program that lived that long did not fail at once.
 const GROWN: Duration = Duration::from_secs(5);
 /// How many that fail at once are followed by another.
 const TRIES: u32 = 5;
@@ -73,17 +74,17 @@ const FILE_MAX: usize = 1 << 20;
 impl Network {
     /// The helpers' processes that are children of ours.
     pub(super) fn pids(&self) -> Vec<Pid> {
-        let slirp = match &self.carrier {
-            Carrier::Slirp(own) => Some(own.slirp.borrow().pid()),
+        let helper = match &self.carrier {
+            Carrier::Own(own) => Some(own.helper.borrow().pid()),
             Carrier::Shared(_) => None,
         };
-        self.forwarder.borrow().iter().map(|child| child.pid).chain(slirp).collect()
+        self.forwarder.borrow().iter().map(|child| child.pid).chain(helper).collect()
     }
 
     /// Waits until the container can send and receive.
     pub(super) fn wait_ready(&self) -> Result<(), Failure> {
         match &self.carrier {
-            Carrier::Slirp(own) => own.slirp.borrow().wait_ready()?,
+            Carrier::Own(own) => own.helper.borrow().wait_ready()?,
             Carrier::Shared(all) => all.borrow().iter().try_for_each(Membership::wait_up)?,
         }
         let forwarder = self.forwarder.borrow();
@@ -98,7 +99,7 @@ impl Network {
     /// Starts again what has died: the container's connections to the outside are lost, its network is not.
     pub(super) fn mend(&self) {
         match &self.carrier {
-            Carrier::Slirp(own) => own.mend(),
+            Carrier::Own(own) => own.mend(),
             Carrier::Shared(all) => all.borrow_mut().iter_mut().for_each(Membership::mend),
         }
     }
@@ -106,7 +107,7 @@ impl Network {
     /// The networks that it shares with others, for who watches them.
     pub(super) fn memberships(&self) -> Option<Ref<'_, [Membership]>> {
         match &self.carrier {
-            Carrier::Slirp(_) => None,
+            Carrier::Own(_) => None,
             Carrier::Shared(all) => Some(Ref::map(all.borrow(), Vec::as_slice)),
         }
     }
@@ -180,9 +181,9 @@ fn serve(
     fork::spawn(0, serve).doing(Step::Start, "port forwarder")
 }
 
-impl OwnSlirp {
+impl Own {
     fn mend(&self) {
-        if !self.slirp.borrow().has_ended() {
+        if !self.helper.borrow().has_ended() {
             return;
         }
         let young = if self.started.get().elapsed() < GROWN { self.young.get() + 1 } else { 0 };
@@ -191,8 +192,9 @@ impl OwnSlirp {
             return;
         }
         self.started.set(Instant::now());
-        if let Ok(again) = slirp::spawn(&self.program, &self.options, self.netns.as_fd()) {
-            self.slirp.replace(again);
+        let Some(driver) = driver(&self.mode) else { return };
+        if let Ok(again) = driver.set_up(&self.tool, &self.place, self.netns.as_fd()) {
+            self.helper.replace(again);
         }
     }
 }
@@ -219,12 +221,12 @@ pub(super) fn record(context: &MonitorContext<'_>, name: &str) -> Result<UserNet
 
 /// What it takes to be on this network.
 pub(super) fn tools(context: &MonitorContext<'_>, network: &UserNetwork) -> Result<Tools, Failure> {
-    let slirp = match &context.slirp {
+    let slirp = match &context.tool {
         // The networks of the start may have been internal ones.
         None if !network.internal => {
             Some(slirp::find().map_err(|e| storage_failure("find", slirp::NAME, &e))?)
         }
-        known => known.clone(),
+        known => known.as_ref().map(|tool| tool.program.clone()),
     };
     let (runtime, leave) = (context.store.runtime().to_owned(), vec![context.places.merged.clone()]);
     Ok(Tools { runtime, slirp, leave })
@@ -259,27 +261,29 @@ pub(super) fn wanted(context: &MonitorContext<'_>) -> Result<Vec<(Wish, String)>
 /// Starts the network of a container that was just cloned and still waits, in its network namespace and the
 /// user namespace that owns it; nothing is waited for here.
 pub(super) fn begin(
-    plan: &ContainerSpec,
-    program: Option<&Path>,
+    context: &MonitorContext<'_>,
     memberships: Vec<Membership>,
     netns: OwnedFd,
     userns: OwnedFd,
     listeners: Vec<netns::Listener>,
 ) -> Result<Option<Network>, Failure> {
     let reach;
-    let carrier = match (&plan.network.mode, program) {
-        (NetworkMode::Slirp(options), Some(program)) => {
-            reach = Some(Reach::from(options));
-            Carrier::Slirp(Box::new(OwnSlirp {
-                slirp: RefCell::new(slirp::spawn(program, options, netns.as_fd())?),
-                program: program.to_owned(),
-                options: options.clone(),
+    let mode = &context.plan.network.mode;
+    let carrier = match (driver(mode), &context.tool) {
+        (Some(driver), Some(tool)) => {
+            reach = Some(driver.reach(Some(tool)));
+            let place = context.store.runtime().to_owned();
+            Carrier::Own(Box::new(Own {
+                helper: RefCell::new(driver.set_up(tool, &place, netns.as_fd())?),
+                mode: mode.clone(),
+                tool: tool.clone(),
+                place,
                 netns: netns.try_clone().doing("copy", "a namespace")?,
                 started: Cell::new(Instant::now()),
                 young: Cell::new(0),
             }))
         }
-        (NetworkMode::Bridge(_), _) => {
+        (None, _) if matches!(mode, NetworkMode::Bridge(_)) => {
             let outward = memberships.iter().position(Membership::leads_out);
             for (at, member) in memberships.iter().enumerate() {
                 member.plug(netns.as_fd(), Some(at) == outward)?;
@@ -317,6 +321,7 @@ pub(super) fn close(network: Option<Network>) {
 /// The files that are generated for a container.
 pub(super) fn files(
     plan: &ContainerSpec,
+    tool: Option<&Tool>,
     networks: &[&Attached],
     root: &Path,
 ) -> Result<Vec<FileOrder>, Failure> {
@@ -339,6 +344,7 @@ pub(super) fn files(
         host_address: netns::host_address(),
         host_file: &host_file,
         base: base.as_deref(),
+        tool,
     };
     let wanted = [
         ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),

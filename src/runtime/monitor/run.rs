@@ -77,15 +77,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     let notify = Notify::new(dir, plan);
     let memberships = network::join(context)?;
     let networks: Vec<&Attached> = memberships.iter().map(Membership::attached).collect();
-    let mut order = setup::order(
-        store,
-        dir,
-        plan,
-        context.filter.as_ref(),
-        (&context.layers, &context.places.merged),
-        &networks,
-        notify.as_ref(),
-    )?;
+    let mut order = setup::order(context, &networks, notify.as_ref())?;
     order.plan.process.env.extend(context.extras.env.iter().cloned());
     order.secrets.extend(context.extras.files.iter().cloned());
     let sink = crate::runtime::output::sink(dir, plan)?;
@@ -137,12 +129,13 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
 
 /// Gives stage 2 what it needs from outside, starts its network, and lets it proceed to the payload.
 fn let_go(
-    MonitorContext { plan, slirp, .. }: &MonitorContext<'_>,
+    context: &MonitorContext<'_>,
     child: &Child,
     (listeners, memberships): (Vec<netns::Listener>, Vec<Membership>),
     owners: NamespaceOwners,
     go: &ToInit,
 ) -> Result<(OwnedFd, Option<network::Network>), Failure> {
+    let plan = context.plan;
     if owners.user == NamespaceOwner::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
@@ -154,7 +147,7 @@ fn let_go(
         written.map_err(|e| storage_failure("write", &path.to_string_lossy(), &e))?;
     }
     let [mounts, netns, userns] = born(child)?;
-    let network = network::begin(plan, slirp.as_deref(), memberships, netns, userns, listeners)?;
+    let network = network::begin(context, memberships, netns, userns, listeners)?;
     tell(child, go)?;
     Ok((mounts, network))
 }

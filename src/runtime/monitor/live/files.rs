@@ -19,7 +19,7 @@ pub(super) fn follow(
     wrote: impl Fn(&str, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let networks: Vec<&Attached> = has.iter().collect();
-    let wanted = network::files(context.plan, &networks, &context.places.merged)?;
+    let wanted = network::files(context.plan, context.tool.as_ref(), &networks, &context.places.merged)?;
     for kept in network.files.borrow().iter() {
         let Some(wanted) = wanted.iter().find(|file| file.path == kept.path) else { continue };
         if wanted.content == kept.text {
