@@ -242,6 +242,22 @@ pub fn ask_of(runtime: &Path, network: &UserNetwork) -> Result<(), Failure> {
     }
 }
 
+/// Removes what a network has in the runtime directory, which is on its way out itself or gone; whether nothing is left.
+/// A keeper that waits for the next member finds none, and ends by itself.
+pub fn forget(runtime: &Path, id: &str) -> bool {
+    entrance::remove(runtime, id)
+}
+
+/// The networks that have something in the runtime directory, by the beginnings of their ids.
+pub fn directories(runtime: &Path) -> Vec<String> {
+    entrance::all(runtime)
+}
+
+/// Whether nobody is on such a network.
+pub fn is_deserted(runtime: &Path, name: &str) -> bool {
+    entrance::is_deserted(runtime, name)
+}
+
 /// Lets the keepers of a container's networks know of each other, as far as they do not yet.
 pub fn introduce(all: &mut [Membership]) {
     let known: Vec<OtherNetwork> = all

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
@@ -79,6 +80,45 @@ pub(super) fn directory(runtime: &Path, network: &UserNetwork) -> Result<OwnedFd
         dir = openat(&dir, name, flags, Mode::empty()).doing("open", name)?;
     }
     Ok(dir)
+}
+
+/// Removes a network's directory; whether it is gone.
+pub(super) fn remove(runtime: &Path, id: &str) -> bool {
+    let Ok(above) = above(runtime) else { return true };
+    let name = id.get(..DIGITS).unwrap_or(id);
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let Ok(dir) = openat(&above, name, flags, Mode::empty()) else { return true };
+    let new = format!("{SERVERS}.new");
+    for file in [ENTRANCE, LOCK, MEMBERS, SERVERS, new.as_str()] {
+        // What is not there needs no removal; the directory tells of anything else.
+        let _ = unlinkat(&dir, file, UnlinkatFlags::NoRemoveDir);
+    }
+    unlinkat(&above, name, UnlinkatFlags::RemoveDir).is_ok()
+}
+
+/// What the directories of networks are called.
+pub(super) fn all(runtime: &Path) -> Vec<String> {
+    let entries = above(runtime).and_then(|above| {
+        nix::dir::Dir::openat(&above, ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+    });
+    let mut all = Vec::new();
+    for entry in entries.into_iter().flat_map(|mut dir| dir.iter().collect::<Vec<_>>()).flatten() {
+        all.extend(entry.file_name().to_str().ok().filter(|name| !name.starts_with('.')).map(str::to_owned));
+    }
+    all
+}
+
+/// Whether no member has a network's directory.
+pub(super) fn is_deserted(runtime: &Path, name: &str) -> bool {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let dir = above(runtime).and_then(|above| openat(&above, name, flags, Mode::empty()));
+    dir.is_ok_and(|dir| lock(dir.as_fd(), MEMBERS, FlockArg::LockExclusiveNonblock).is_ok())
+}
+
+/// Where the directories of all networks are.
+fn above(runtime: &Path) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(&open(runtime, flags, Mode::empty())?, "networks", flags, Mode::empty())
 }
 
 /// The address of the keeper's socket. A socket's path is short, so it goes by the descriptor.

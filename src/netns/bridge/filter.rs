@@ -112,12 +112,12 @@ impl Filter {
         self.send(batch)
     }
 
-    /// Lets who has this hardware address be who has this address.
+    /// Lets who has this hardware address be who has these addresses.
     ///
     /// # Errors
     /// `ENOENT` where there is no filter.
-    pub(super) fn admit(&self, mac: &MacAddress, address: IpAddr) -> nix::Result<()> {
-        self.element(Kind::NewElement, flag::CREATE, mac, address)
+    pub(super) fn admit(&self, mac: &MacAddress, all: &[IpAddr]) -> nix::Result<()> {
+        self.change(Kind::NewElement, flag::CREATE, mac, all)
     }
 
     /// Takes that back.
@@ -125,10 +125,19 @@ impl Filter {
     /// # Errors
     /// `ENOENT` when it was not so.
     pub(super) fn dismiss(&self, mac: &MacAddress, address: IpAddr) -> nix::Result<()> {
-        self.element(Kind::DelElement, 0, mac, address)
+        self.change(Kind::DelElement, 0, mac, &[address])
     }
 
-    fn element(&self, kind: Kind, flags: u16, mac: &MacAddress, address: IpAddr) -> nix::Result<()> {
+    fn change(&self, kind: Kind, flags: u16, mac: &MacAddress, all: &[IpAddr]) -> nix::Result<()> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        all.iter().for_each(|address| Filter::element(&mut batch, kind, flags, mac, *address));
+        self.send(batch)
+    }
+
+    fn element(batch: &mut Batch, kind: Kind, flags: u16, mac: &MacAddress, address: IpAddr) {
         let mut key = mac.bytes().to_vec();
         key.resize(MAC_WIDTH, 0);
         let set = match address {
@@ -141,13 +150,11 @@ impl Filter {
                 MEMBERS6
             }
         };
-        let mut batch = Batch::new();
         batch.add(kind, flags, |m| {
             m.attribute(1, &string(TABLE));
             m.attribute(2, &string(set));
             m.nested(3, |list| list.nested(1, |one| one.nested(1, |data| data.attribute(1, &key))));
         });
-        self.send(batch)
     }
 
     /// Sends a batch, all of which happens or nothing, and waits for its end.

@@ -242,10 +242,8 @@ impl Keeper {
                 let sent = match told {
                     Ok(attached) => {
                         if let Some(filter) = &self.namespace.filter {
-                            for has in &attached.addresses {
-                                // Where there is none, nobody is kept from anything.
-                                let _ = filter.admit(&attached.mac, has.address);
-                            }
+                            let all: Vec<IpAddr> = attached.addresses.iter().map(|has| has.address).collect();
+                            let _ = filter.admit(&attached.mac, &all);
                         }
                         let port = port_name();
                         let bridge = self.namespace.bridge;
