@@ -198,6 +198,10 @@ impl Keeper {
             return false;
         }
         let lock = entrance::lock(self.dir.as_fd(), entrance::LOCK, FlockArg::LockExclusiveNonblock);
+        // The network was removed, directory and all: nobody finds the entrance any more.
+        if matches!(lock, Err(Errno::ENOENT)) && !waits(&self.entrance) {
+            return true;
+        }
         // Who has come under the lock before is waiting at the entrance.
         let Some(lock) = lock.ok().filter(|_| !waits(&self.entrance)) else {
             self.empty = Some(now);
