@@ -212,6 +212,19 @@ fn published_ports_follow_the_networks() {
 }
 
 #[test]
+fn stats_tell_what_goes_over_each_network() {
+    let env = TestEnv::new();
+    network(&env, &["--internal", "front"]);
+    network(&env, &["--internal", "back"]);
+    run_ok(&env, &["-d", "--name", "web", "--network", "front", "--network", "back"], &SLEEP);
+    greet(&env, "db", &["--network", "back"]);
+    is_greeted(&env, "web", "db", "db");
+    let shown = env.coracle(["stats", "--no-stream", "--format", "{{json .Network}}", "web"]).ok().json();
+    assert!(shown["eth0"]["RxBytes"].is_u64() && shown["eth1"]["TxBytes"].as_u64() > Some(0), "{shown}");
+    assert!(shown.get("lo").is_none(), "{shown}");
+}
+
+#[test]
 fn reload_refuses_what_has_nothing_to_reload() {
     let env = TestEnv::new();
     env.coracle(["network", "reload"]).fails(125).says("you must provide at least one name or id");
