@@ -18,7 +18,7 @@ ROWS ?=
 # Kernels 6.1 and 6.12: both sides of overlay's new mount interface, before layers by descriptor.
 RELEASE ?= bookworm trixie
 
-.PHONY: all build check fmt clippy test generated bench vm crash soak fuzz deny install uninstall hello help
+.PHONY: all build check fmt clippy test generated bench vm crash networks soak fuzz deny install uninstall hello help
 
 all: build
 
@@ -52,6 +52,9 @@ vm: ## smoke tests in QEMU guests of the Debian releases in RELEASE
 crash: ## kill commands at each step that changes the store; as root, also cut the power at each flush of the disk
 	CORACLE_TEST_CRASH=$(or $(CRASH),all) $(CARGO) test --locked --test cli -- --nocapture --exact crash::a_command_killed_at_any_step_leaves_a_store_that_works
 	CORACLE_TEST_AS=root $(CARGO) test --locked --test powercut
+
+networks: ## 200 containers at once on one network, and 1,000 rounds of connecting and disconnecting
+	CORACLE_TEST_NETWORKS=long $(CARGO) test --locked --test cli -- --nocapture networks_scale
 
 soak: ## sixteen workers that compete for names, with random kills, for SOAK seconds (120); then 1,500 runs
 	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works

@@ -139,6 +139,11 @@ fn explain(failure: Failure, plan: &ContainerSpec, tool: Option<&Tool>) -> Error
     explain_exec(failure)
 }
 
+/// Puts a failed change of a running container's networks into words.
+pub fn explain_network(failure: Failure, plan: &ContainerSpec) -> Error {
+    explain(failure, plan, slirp::find().ok().map(Tool::of).as_ref())
+}
+
 /// Why a network has no place for the container.
 fn explain_address(failure: &Failure) -> Error {
     let network = &failure.object;

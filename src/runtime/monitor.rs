@@ -50,8 +50,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 mod context;
 mod finish;
 pub(super) mod layers;
+mod live;
 mod network;
-pub use network::Network;
+pub use live::{Change, Live};
 mod owners;
 mod restart;
 mod run;
@@ -184,9 +185,12 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
     loop {
         let Run { child, record, mut network, mut relay, mounts, pids, end: pipe } = run;
         let checks = Checks::new(context.store, context.dir, context.plan, &record);
-        let payload = run::payload(context, &child, network.as_ref(), pids);
+        let live = network.as_ref().map(|network| Live::new(context, network, record.run));
+        let payload = run::payload(context, &child, live.as_ref(), pids);
         let checks = checks.map(|checks| Box::new(checks) as Box<dyn HealthChecks>);
         let end = relay.run(&payload, &context.signals, checks)?;
+        // No helper works for a container that is gone.
+        drop(live);
         // Without process ids of its own, what it leaves behind is found by the mounts it sees.
         if pids == NamespaceOwner::Joined {
             finish::end_others(&mounts);

@@ -54,7 +54,7 @@ pub enum NetworkMode {
     Slirp(SlirpOptions),
     /// User-mode networking by pasta.
     Pasta(PastaOptions),
-    /// Networks that it shares with others, in this order; at least one.
+    /// Networks that it shares with others, in this order; at least one when it is made.
     Bridge(Vec<Attachment>),
     /// That container's, by its id; in a request, as it was written.
     Container(String),

@@ -102,6 +102,9 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
     listed.stopping = may_stop && dir.stop_asked() == Some(listed.summary.run);
     if spec || size {
         listed.spec = dir.spec().ok();
+        if let Some(spec) = &mut listed.spec {
+            dir.put_networks_into(spec);
+        }
         listed.restarts = dir.run_record()?.map_or(0, |run| run.restarts);
     }
     if process && listed.summary.status.is_live() {

@@ -283,7 +283,12 @@ struct Lazy<'a> {
 
 impl Lazy<'_> {
     fn get(&mut self) -> Option<&ContainerSpec> {
-        let read = || self.store.containers().open(self.id).ok()?.spec().ok();
+        let read = || {
+            let dir = self.store.containers().open(self.id).ok()?;
+            let mut plan = dir.spec().ok()?;
+            dir.put_networks_into(&mut plan);
+            Some(plan)
+        };
         self.plan.get_or_insert_with(read).as_ref()
     }
 }
@@ -307,6 +312,7 @@ enum Test<'a> {
     Plain(&'a Filter),
     Image { text: &'a str, id: Option<String>, top: Option<String> },
     Created { before: bool, moment: DateTime<Utc> },
+    Network(String),
 }
 
 impl<'a> Test<'a> {
@@ -321,6 +327,10 @@ impl<'a> Test<'a> {
                 let top = image.as_ref().and_then(|image| image.layers.last().map(|id| id.0.to_string()));
                 Test::Image { text, id: image.map(|image| image.id.hex().to_owned()), top }
             }
+            // By the name of a network, its id or the beginning of that; or by a mode.
+            Filter::Network(text) => {
+                Test::Network(store.networks().find(text).map_or_else(|_| text.clone(), |found| found.name))
+            }
             plain => Test::Plain(plain),
         })
     }
@@ -329,6 +339,10 @@ impl<'a> Test<'a> {
         match self {
             Test::Created { before: true, moment } => summary.created < *moment,
             Test::Created { before: false, moment } => summary.created > *moment,
+            Test::Network(wanted) => plan.get().is_some_and(|plan| match &plan.network.mode {
+                NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
+                mode => mode.to_string() == *wanted,
+            }),
             Test::Image { text, id, top } => {
                 let same_id = id.as_ref().is_some_and(|id| id.starts_with(&summary.image_id));
                 if !summary.image_id.is_empty() && same_id
@@ -377,10 +391,6 @@ impl Filter {
                     source || mount.destination.as_os_str() == wanted.as_str()
                 })
             }),
-            Filter::Network(wanted) => plan.get().is_some_and(|plan| match &plan.network.mode {
-                NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
-                mode => mode.to_string() == *wanted,
-            }),
             Filter::Publish(wanted) => {
                 let published = |port: &PortPublish| has(wanted, port.host_port, port.protocol);
                 plan.get().is_some_and(|plan| plan.network.ports.iter().any(published))
@@ -402,7 +412,11 @@ impl Filter {
                 starts == *wanted
             }
             Filter::Health(wanted) => summary.health == *wanted,
-            Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Never(_) => false,
+            Filter::Ancestor(_)
+            | Filter::Network(_)
+            | Filter::Before(_)
+            | Filter::Since(_)
+            | Filter::Never(_) => false,
         }
     }
 }

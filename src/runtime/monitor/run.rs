@@ -1,6 +1,7 @@
 //! One run: cloning stage 2 and following it until the payload runs.
 
 use super::context::MonitorContext;
+use super::live::Live;
 use super::{finish, network, owners, setup};
 use crate::fork::{self, Child, Doing, Failure};
 use crate::netns::bridge::Membership;
@@ -253,6 +254,11 @@ fn proceed(
     loop {
         match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
             None => return Ok(network),
+            Some((FromInit::File(path), fds)) => {
+                if let (Some(network), Some(fd)) = (&network, fds.into_iter().next()) {
+                    network.keep(path, fd)?;
+                }
+            }
             Some((FromInit::Failed(failure), _)) => return Err(failure),
             Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
             Some((FromInit::Born, _)) => {}
@@ -267,10 +273,10 @@ const LATE: u8 = 255;
 pub(super) fn payload<'a>(
     MonitorContext { plan, extras, .. }: &'a MonitorContext<'_>,
     child: &'a Child,
-    network: Option<&'a network::Network>,
+    network: Option<&'a Live<'a>>,
     pids: NamespaceOwner,
 ) -> Payload<'a> {
-    let of_network = || network.map(network::Network::pids).unwrap_or_default();
+    let of_network = || network.map(Live::pids).unwrap_or_default();
     let helpers = || of_network().into_iter().chain(fuse::servers()).collect();
     Payload {
         pid: child.pid,

@@ -26,6 +26,8 @@ const ADDITIONAL_MAX: u16 = 4;
 pub(super) enum Outcome {
     /// This is the answer.
     Reply(Vec<u8>),
+    /// Nobody here has this name. This is the answer if nobody elsewhere has it either.
+    Nobodys(Vec<u8>),
     /// Others know.
     Forward,
     /// It is none: nothing is said.
@@ -66,6 +68,7 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
         None if outside => return Outcome::Forward,
         None => (RCODE::NameError, Vec::new()),
     };
+    let is_known = code == RCODE::NoError;
     let room = match way {
         Way::Udp => {
             packet.opt().map_or(UDP_MIN, |opt| usize::from(opt.udp_packet_size).clamp(UDP_MIN, UDP_MAX))
@@ -73,7 +76,8 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
         Way::Tcp => usize::from(u16::MAX),
     };
     match reply(&packet, question, code, found, room, turn) {
-        Some(bytes) => Outcome::Reply(bytes),
+        Some(bytes) if is_known => Outcome::Reply(bytes),
+        Some(bytes) => Outcome::Nobodys(bytes),
         None => Outcome::Reply(short(header, RCODE::ServerFailure)),
     }
 }
