@@ -141,7 +141,7 @@ impl Listed {
         names.map(ToString::to_string).collect()
     }
 
-    /// `repository@digest` of its names: of what it was named once, nothing is told.
+    /// `repository@digest` of its names, and of where it was pushed to: of what it was named once, nothing is told.
     pub fn repo_digests(&self) -> Vec<String> {
         self.of_its_names(&self.digests)
     }
@@ -153,8 +153,11 @@ impl Listed {
 
     fn of_its_names(&self, digests: &[String]) -> Vec<String> {
         let named: HashSet<String> = self.names.iter().map(Reference::repository).collect();
-        let of_one = |digest: &&String| digest.split_once('@').is_some_and(|(at, _)| named.contains(at));
-        digests.iter().filter(of_one).cloned().collect()
+        let former = self.history.iter().filter_map(|name| name.parse::<Reference>().ok());
+        let gone: HashSet<String> =
+            former.map(|name| name.repository()).filter(|at| !named.contains(at)).collect();
+        let is_told = |digest: &&String| digest.split_once('@').is_some_and(|(at, _)| !gone.contains(at));
+        digests.iter().filter(is_told).cloned().collect()
     }
 
     /// The digest that a registry has the image as under a name: what was last pulled from its repository or pushed to
