@@ -11,6 +11,9 @@ mod cures;
 mod doctor;
 pub mod emulation;
 mod features;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod logger;
 mod logout;
 mod machine;
