@@ -200,7 +200,7 @@ END
     check "auto-update restarts the unit" 0 "updated.service true" "$c" auto-update --format '{{.Unit}} {{.Updated}}'
     check "with the newer image" 0 "it runs 1002" sh "$work/has-come" "$c" 1002
     publish '["/missing"]'
-    check "an image that fails is taken back" 0 "updated.service rolled back" "$c" auto-update --format '{{.Unit}} {{.Updated}}'
+    check "an image that fails is taken back" 125 "updated.service rolled back" "$c" auto-update --format '{{.Unit}} {{.Updated}}'
     check "and the old one runs" 0 "it runs 1002" sh "$work/has-come" "$c" 1002
     check "as its unit" 0 "active" systemctl --user is-active updated.service
     publish '["/bin/sleep","1003"]'

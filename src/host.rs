@@ -11,6 +11,9 @@ mod cures;
 mod doctor;
 pub mod emulation;
 mod features;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod logger;
 mod logout;
 mod machine;
@@ -20,7 +23,7 @@ mod socket;
 
 pub use accepted::AcceptedOptions;
 pub use accounts::account;
-pub use caller::{Caller, Limit, caller, environment};
+pub use caller::{Caller, Limit, Sockets, caller, environment};
 pub use config::LayerCompression;
 pub use cures::{Symptom, cures};
 pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};

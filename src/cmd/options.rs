@@ -8,6 +8,7 @@ pub mod devices;
 pub(in crate::cmd) mod files;
 pub mod health;
 pub mod input;
+pub mod listing;
 pub mod logging;
 pub mod login;
 pub mod pulling;
@@ -23,3 +24,4 @@ pub mod spaces;
 pub mod switch;
 #[cfg(test)]
 mod tests;
+pub mod transfer;

@@ -261,6 +261,10 @@ phrases! {
     no_image_archive() Image,
         "payload does not match any of the supported image formats",
         "archive/tar: invalid tar header";
+    /// A directory has no images; docker's client reads files only.
+    no_image_directory(path: &str) Image,
+        "payload does not match any of the supported image formats",
+        "read {path}: is a directory", of_client;
     /// An archive would have to be typed.
     terminal_for_input(option: &str) Usage,
         "cannot read from terminal, use command-line redirection or {option}",

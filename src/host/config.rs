@@ -106,25 +106,35 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
     Ok(settings)
 }
 
+fn refused(path: &Path, why: &str) -> Error {
+    Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
+        "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
+         compression_level, network; see man coracle.toml",
+    )
+}
+
 fn file(path: &Path) -> Result<Settings> {
-    let refused = |why: String| {
-        Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
-            "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
-             compression_level, network; see man coracle.toml",
-        )
-    };
-    let text = match crate::sys::read::settings(path) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))?,
+    match crate::sys::read::settings(path) {
+        Ok(bytes) => parse(path, bytes),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Settings::default());
+            Ok(Settings::default())
         }
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-            return Err(Error::new(Kind::Usage, format!("{}: cannot be read", path.display())).caused_by(e).hint(
+            Err(Error::new(Kind::Usage, format!("{}: cannot be read", path.display())).caused_by(e).hint(
                 "HOME may be another account's, as sudo leaves it: export HOME=$(getent passwd $(id -u) | cut -d: -f6)",
-            ));
+            ))
         }
-        Err(e) => return Err(refused("cannot be read".to_owned()).caused_by(e)),
-    };
+        Err(e) => Err(refused(path, "cannot be read").caused_by(e)),
+    }
+}
+
+/// Reads what a file has, which is called `path` in messages.
+///
+/// # Errors
+/// [`Kind::Usage`] with file and line when it is wrong.
+pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Settings> {
+    let refused = |why: String| refused(path, &why);
+    let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))?;
     let settings: Settings = toml::from_str(&text).map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         refused(format!("line {line}: {}", e.message().replace('\n', " ")))

@@ -41,6 +41,9 @@ use std::time::{Duration, Instant};
 
 /// The domain of containers' names.
 pub use dns::DOMAIN;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use dns::fuzzing;
 
 /// How long who has no namespace waits for those who have it to start a keeper.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -44,6 +44,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use run::{Failed, Run, RunInputs};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 mod context;
@@ -158,6 +159,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         ports,
         kept,
         alive,
+        preserved: Cell::new(plan.process.preserve_fds),
         extras,
     };
 

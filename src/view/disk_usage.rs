@@ -48,7 +48,10 @@ fn podman_kinds(usage: &Usage) -> Vec<Value> {
             "Reclaimable": format!("{} ({percent}%)", units::decimal_size(reclaimable)),
         })
     };
-    usage.kinds().into_iter().map(row).collect()
+    // Podman has neither of the two.
+    let is_there =
+        |kind: &Kind| ![BUILD_CACHE, OTHER].contains(&kind.name) || kind.total > 0 || kind.size > 0;
+    usage.kinds().into_iter().filter(is_there).map(row).collect()
 }
 
 /// How old it is; podman leaves the `ago` out here.
@@ -56,12 +59,13 @@ fn age(created: DateTime<Utc>, dialect: Dialect) -> String {
     if dialect == Dialect::Docker { time::ago(created) } else { time::words(time::since(created)) }
 }
 
-/// A row for each name of an image.
+/// A row for each name of an image. As in podman, its size is that which `images` shows: of its files, not of the blocks
+/// that they take.
 pub fn images(usage: &Usage, dialect: Dialect) -> Vec<Value> {
     let docker = dialect == Dialect::Docker;
     let mut rows = Vec::new();
     for image in &usage.images {
-        let (size, shared) = usage.image(image);
+        let (size, shared) = (image.listed.size, image.listed.shared);
         let names: Vec<Option<&Reference>> = match image.listed.names.as_slice() {
             [] => vec![None],
             names => names.iter().map(Some).collect(),

@@ -99,16 +99,13 @@ fn each_item_of_df_is_what_du_says() {
     for name in [&lower, &upper, &alone] {
         let (repository, _) = name.rsplit_once(':').unwrap();
         let row = images.iter().find(|row| row["REPOSITORY"] == repository).unwrap();
-        let own = parts(&env, name);
-        let others: Vec<PathBuf> = [&lower, &upper, &alone]
-            .into_iter()
-            .filter(|other| *other != name)
-            .flat_map(|other| parts(&env, other))
-            .collect();
-        let (shared, unique): (Vec<PathBuf>, Vec<PathBuf>) =
-            own.iter().cloned().partition(|part| others.contains(part));
-        let size = |paths: &[PathBuf]| if paths.is_empty() { 0 } else { du(&env, paths) };
-        let wanted = [size(&own), size(&shared), size(&unique)].map(units::decimal_size);
+        // As in podman: what `images` shows.
+        let format = "{{.VirtualSize}} {{.SharedSize}}";
+        let shown = env.coracle(["images", "--format", format, repository]).ok().text().to_owned();
+        let (size, shared) = shown.split_once(' ').unwrap();
+        let (size, shared): (u64, u64) = (size.parse().unwrap(), shared.parse().unwrap());
+        assert!(size > 0 && (shared > 0) == (name != &alone), "{name}: {shown}");
+        let wanted = [size, shared, size - shared].map(units::decimal_size);
         assert_eq!(
             [&row["SIZE"], &row["SHARED SIZE"], &row["UNIQUE SIZE"]],
             wanted.each_ref(),
@@ -126,4 +123,17 @@ fn each_item_of_df_is_what_du_says() {
     let docker = super::docker::docker(&env, &["system", "df", "-v"]).ok().stdout;
     let said = format!("Build cache usage: {}", units::decimal_size(raw(3)));
     assert!(docker.contains(&said), "{said}: {docker}");
+}
+
+/// Podman has three rows; ours are there only where there is something to tell.
+#[test]
+fn rows_that_podman_lacks_are_never_empty() {
+    let env = TestEnv::new();
+    let rows = env.coracle(["system", "df", "--format", "json"]).ok().json();
+    let kinds: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["Type"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..3], ["Images", "Containers", "Local Volumes"]);
+    assert!(!kinds.contains(&"Build Cache"), "{rows}");
+    assert!(rows.as_array().unwrap()[3..].iter().all(|row| row["RawSize"].as_u64() > Some(0)), "{rows}");
+    let docker = super::docker::docker(&env, &["system", "df"]).ok();
+    assert!(docker.stdout.contains("Build Cache"), "{docker}");
 }

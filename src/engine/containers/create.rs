@@ -97,6 +97,10 @@ pub fn create(
 
     let image = image.map(|(name, wanted)| engine.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();
+    let sockets = facts.caller.sockets.clone().filter(|_| start && request.process.preserve_fds == 0);
+    if let Some(sockets) = &sockets {
+        request.process.preserve_fds = sockets.count;
+    }
     let missing = preflight::sources_to_make(&request, &facts.caller);
     let Resolved { mut spec, mut warnings } = resolve(request, image.as_ref(), &facts)?;
     if !start && cgroup::out_of_reach(&spec.limits.resources) {
@@ -112,6 +116,10 @@ pub fn create(
         (true, None) => Some(prepare(store, &spec)?),
         (true, Some(holder)) => Some(prepare_beside(store, &spec, holder)?),
     };
+    let prepared = prepared.map(|mut prepared: Prepared| {
+        prepared.extras.first_env = sockets.map(|sockets| sockets.variables()).unwrap_or_default();
+        prepared
+    });
     let id_file = cidfile.as_ref().map(|file| file.begin(&spec)).transpose()?;
     let made = match &holder {
         None => make(store, &mut spec, named),

@@ -128,6 +128,6 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
 }
 
 fn image_size(store: &Store, id: &str) -> Option<u64> {
-    let list = store.images().list().ok()?;
-    list.into_iter().find(|listed| listed.image.id.as_str() == id).map(|listed| listed.size)
+    let listed = store.images().listed(&id.parse().ok()?).ok()?;
+    listed.map(|listed| listed.size)
 }

@@ -8,6 +8,8 @@
 
 mod answer;
 mod asker;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod servers;
 mod stream;
 #[cfg(test)]

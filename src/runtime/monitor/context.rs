@@ -11,6 +11,7 @@ use crate::storage::Store;
 use crate::storage::containers::{AliveLock, ContainerDir};
 use crate::storage::rootfs::Places;
 use nix::sys::signalfd::SignalFd;
+use std::cell::Cell;
 
 /// What stays the same from the first run to the last.
 pub(super) struct MonitorContext<'a> {
@@ -31,6 +32,8 @@ pub(super) struct MonitorContext<'a> {
     pub(super) kept: Option<Stdio>,
     /// Says that this process lives and, from exec to the record of the end, that the payload runs.
     pub(super) alive: AliveLock,
+    /// How many descriptors of the caller's are for the payload; none once the first run has them.
+    pub(super) preserved: Cell<u32>,
     /// What no record says.
     pub(super) extras: Extras,
 }

@@ -79,6 +79,11 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     let networks: Vec<&Attached> = memberships.iter().map(Membership::attached).collect();
     let mut order = setup::order(context, &networks, notify.as_ref())?;
     order.plan.process.env.extend(context.extras.env.iter().cloned());
+    let preserved = context.preserved.take();
+    order.plan.process.preserve_fds = preserved;
+    if restarts == 0 {
+        order.plan.process.env.extend(context.extras.first_env.iter().cloned());
+    }
     order.secrets.extend(context.extras.files.iter().cloned());
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.owners = joined.owners;
@@ -91,7 +96,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     let child = birth::bear(&joined, born_into.map(cgroup::Group::dir), order, stdio)?;
     failpoint::reach("start.born");
     // They are the payload's now.
-    fork::close_preserved(plan.process.preserve_fds);
+    fork::close_preserved(preserved);
     let abandon = |failure: Failure, record: Option<RunRecord>| {
         let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
         let _ = child.wait();
