@@ -12,13 +12,17 @@ BINARY ?= $(firstword $(wildcard $(TARGET)/*-linux-*/release/coracle))
 LIBSECCOMP_LIB_PATH ?= $(shell pkg-config --variable=libdir libseccomp 2>/dev/null)
 export LIBSECCOMP_LIB_PATH
 
+# For how long `make fuzz-guided` runs each of its targets, in seconds, and which; all of them when there are none.
+FUZZ_SECONDS ?= 60
+TARGETS ?=
+
 # Words of the rows that `make bench` measures; all of them when there are none.
 ROWS ?=
 
 # Kernels 6.1 and 6.12: both sides of overlay's new mount interface, before layers by descriptor.
 RELEASE ?= bookworm trixie
 
-.PHONY: all build check fmt clippy test generated bench vm crash soak fuzz deny install uninstall hello help
+.PHONY: all build check fmt clippy test generated bench vm crash networks soak fuzz fuzz-guided deny install uninstall hello help
 
 all: build
 
@@ -53,11 +57,17 @@ crash: ## kill commands at each step that changes the store; as root, also cut t
 	CORACLE_TEST_CRASH=$(or $(CRASH),all) $(CARGO) test --locked --test cli -- --nocapture --exact crash::a_command_killed_at_any_step_leaves_a_store_that_works
 	CORACLE_TEST_AS=root $(CARGO) test --locked --test powercut
 
+networks: ## 200 containers at once on one network, and 1,000 rounds of connecting and disconnecting
+	CORACLE_TEST_NETWORKS=long $(CARGO) test --locked --test cli -- --nocapture networks_scale
+
 soak: ## sixteen workers that compete for names, with random kills, for SOAK seconds (120); then 1,500 runs
 	CORACLE_TEST_SOAK=$(or $(SOAK),120) $(CARGO) test --locked --test cli -- --nocapture --exact soak::workers_that_fight_over_names_and_are_killed_leave_a_store_that_works
 
 fuzz: ## read broken files, names and archives, FUZZ (100,000) of each kind
 	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode image::arbitrary registry::arbitrary storage::archive::arbitrary storage::unpack::peers storage::whiteout
+
+fuzz-guided: ## run the targets in fuzz/ (TARGETS) for FUZZ_SECONDS (60) each; needs nightly and cargo-fuzz
+	scripts/fuzz.sh $(FUZZ_SECONDS) $(TARGETS)
 
 deny: ## check licences, bans and sources, and advisories if their database can be fetched
 	cargo-deny check licenses bans sources

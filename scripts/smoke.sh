@@ -159,6 +159,60 @@ END
     check "rm -f of both" 0 "" "$c" rm -f -t 0 boots stays
     systemctl --user disable --quiet coracle-restart.service
 fi
+# --- a unit that creates its container, and the timer that brings newer images to it
+if [ -e /opt/coracle/coracle-auto-update.timer ]; then
+    # publish WORDS: the image of the unit, with this JSON list as its command.
+    publish() {
+        sed "s|\[\"/bin/sh\"\]|$1|" "$work/config.json" >"$work/config2.json"
+        sed "s|\(config.v1+json\",\"digest\":\"sha256:\)[0-9a-f]*\",\"size\":[0-9]*|\1$(sum "$work/config2.json")\",\"size\":$(size "$work/config2.json")|" \
+            "$work/manifest.json" >"$work/manifest2.json"
+        upload "$work/config2.json" && curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \
+            --data-binary "@$work/manifest2.json" "$url/busybox/manifests/unit"
+    }
+    units=$HOME/.config/systemd/user
+    mkdir -p "$units/coracle-auto-update.timer.d"
+    cat >"$units/updated.service" <<END
+[Service]
+Type=notify
+NotifyAccess=all
+Environment=PODMAN_SYSTEMD_UNIT=%n
+ExecStart=$c run -d --rm --replace --name updated --sdnotify=conmon --network=none --label io.containers.autoupdate=registry $image:unit
+ExecStop=$c rm -f -t 0 updated
+END
+    sed "s|^\(Exec[A-Za-z]*\)=coracle|\1=$c|" /opt/coracle/coracle-auto-update.service >"$units/coracle-auto-update.service"
+    cp /opt/coracle/coracle-auto-update.timer "$units/"
+    printf '[Timer]\nOnCalendar=\nOnActiveSec=1s\nAccuracySec=1s\nRandomizedDelaySec=0\n' \
+        >"$units/coracle-auto-update.timer.d/soon.conf"
+    systemctl --user daemon-reload
+    cat >"$work/has-come" <<'END'
+for _ in $(seq 60); do
+    case $("$1" inspect -f '{{.Config.Cmd}}' updated 2>&1) in *"$2"*) echo "it runs $2"; exit 0 ;; esac
+    sleep 1
+done
+systemctl --user --no-pager status coracle-auto-update.service updated.service
+exit 1
+END
+    publish '["/bin/sleep","1001"]'
+    check "a unit creates its container" 0 "" systemctl --user start updated.service
+    check "nothing is newer" 0 "false" "$c" auto-update --format '{{.Unit}} {{.Updated}}'
+    publish '["/bin/sleep","1002"]'
+    check "a newer image is told" 0 "updated.service pending" "$c" auto-update --dry-run --format '{{.Unit}} {{.Updated}}'
+    check "auto-update restarts the unit" 0 "updated.service true" "$c" auto-update --format '{{.Unit}} {{.Updated}}'
+    check "with the newer image" 0 "it runs 1002" sh "$work/has-come" "$c" 1002
+    publish '["/missing"]'
+    check "an image that fails is taken back" 125 "updated.service rolled back" "$c" auto-update --format '{{.Unit}} {{.Updated}}'
+    check "and the old one runs" 0 "it runs 1002" sh "$work/has-come" "$c" 1002
+    check "as its unit" 0 "active" systemctl --user is-active updated.service
+    publish '["/bin/sleep","1003"]'
+    check "the timer" 0 "" systemctl --user start coracle-auto-update.timer
+    check "updates by itself" 0 "it runs 1003" sh "$work/has-come" "$c" 1003
+    check "its service ends well" 0 "success" sh -c 'until [ "$(systemctl --user show -P ActiveState coracle-auto-update.service)" != activating ]
+        do sleep 1; done; systemctl --user show -P Result coracle-auto-update.service'
+    systemctl --user stop coracle-auto-update.timer
+    check "stop the unit" 0 "" systemctl --user stop updated.service
+    check "its container has gone" 1 "" "$c" container exists updated
+    check "rmi of its images" 0 "" "$c" rmi -f "$image:unit"
+fi
 # --- limits and pausing, in a scope of the user's service manager where the session has none of its own
 check "a memory limit" 0 "67108864" "$c" run --rm --network=none -m 64m "$image" cat /sys/fs/cgroup/memory.max
 check "a limit of processes" 0 "20" "$c" run --rm --network=none --pids-limit 20 "$image" cat /sys/fs/cgroup/pids.max

@@ -146,7 +146,7 @@ mkdir "$temp/payload"
 cp "$binary" "$temp/payload/coracle"
 cp scripts/smoke.sh "$temp/payload/smoke.sh"
 chmod 0755 "$temp/payload"/*
-cp contrib/systemd/user/coracle-restart.service "$temp/payload/"
+cp contrib/systemd/user/* "$temp/payload/"
 tar -C "$temp/payload" -cf "$temp/payload.tar" .
 rm -f "$cache/output.log" "$cache/console.log"
 say "boot (at most $limit s)"

@@ -22,7 +22,9 @@ pub mod prune;
 pub mod reset;
 pub mod volumes;
 
+use crate::netns;
 use crate::registry::{Choose, Places};
+use crate::spec::NetworkMode;
 use crate::storage::Store;
 use std::path::Path;
 
@@ -37,11 +39,20 @@ pub struct Engine<'a> {
     pub docker: Option<&'a Path>,
     /// Docker's `daemon.json`, where its settings on registries count.
     pub daemon: Option<&'a Path>,
+    /// The network of containers that ask for none in particular, where the configuration names one.
+    pub network: Option<&'a NetworkMode>,
     /// Asks somebody which image a short name means; `None` where there is nobody.
     pub choose: Option<Choose>,
 }
 
 impl Engine<'_> {
+    /// Puts what is usual here in place of a wish for no network in particular.
+    fn settle_network(&self, mode: &mut NetworkMode) {
+        if *mode == NetworkMode::Private {
+            *mode = netns::usual(self.network);
+        }
+    }
+
     /// Where the configuration of registries and their credentials are.
     fn places(&self) -> Places {
         let daemon = self.daemon.map(Path::to_owned);

@@ -6,6 +6,8 @@
 //! `NAME#TIME` is appended to the file named by `CORACLE_FAILPOINT_LOG`, so that a test can go through all of
 //! them. Forked processes inherit both in memory, re-executed ones through [`environment`].
 
+use std::time::Duration;
+
 /// Comes to a step. `name` says verb and step, for example `rename.settings`.
 #[inline]
 pub fn reach(name: &'static str) {
@@ -23,6 +25,15 @@ pub fn environment() -> Vec<std::ffi::CString> {
     Vec::new()
 }
 
+/// A limit on time, divided by `CORACLE_TEST_HASTE` in debug builds: for tests of what takes minutes.
+#[inline]
+pub fn hastened(limit: Duration) -> Duration {
+    #[cfg(debug_assertions)]
+    return armed::hastened(limit);
+    #[cfg(not(debug_assertions))]
+    limit
+}
+
 #[cfg(debug_assertions)]
 mod armed {
     use crate::sys::process;
@@ -38,6 +49,11 @@ mod armed {
 
     /// How often this process, or one that it was forked from, has come to each step.
     static REACHED: Mutex<Option<HashMap<&'static str, u32>>> = Mutex::new(None);
+
+    pub(super) fn hastened(limit: Duration) -> Duration {
+        let haste = std::env::var("CORACLE_TEST_HASTE").ok().and_then(|haste| haste.parse::<u32>().ok());
+        haste.and_then(|haste| limit.checked_div(haste)).unwrap_or(limit)
+    }
 
     pub(super) fn reach(name: &'static str) {
         let (points, log) = (std::env::var(POINTS), std::env::var_os(LOG));

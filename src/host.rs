@@ -1,6 +1,7 @@
 //! This machine and account: data directories, kernel features, and what the account is allowed to do.
 
 use crate::error::Result;
+use crate::spec::NetworkMode;
 
 mod accepted;
 mod accounts;
@@ -10,6 +11,9 @@ mod cures;
 mod doctor;
 pub mod emulation;
 mod features;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod logger;
 mod logout;
 mod machine;
@@ -19,7 +23,7 @@ mod socket;
 
 pub use accepted::AcceptedOptions;
 pub use accounts::account;
-pub use caller::{Caller, Limit, caller, environment};
+pub use caller::{Caller, Limit, Sockets, caller, environment};
 pub use config::LayerCompression;
 pub use cures::{Symptom, cures};
 pub use doctor::{Check, State, cgroup_controllers, cgroup_version, examine, id_map};
@@ -38,6 +42,8 @@ pub struct Env {
     pub roots: Roots,
     /// How plain layers are compressed when they are pushed, and the level, where the configuration says so.
     pub compression: Option<(LayerCompression, Option<i32>)>,
+    /// The network of containers that ask for none in particular, where the configuration names one.
+    pub network: Option<NetworkMode>,
 }
 
 impl Env {
@@ -54,9 +60,10 @@ impl Env {
         logger::start(level.unwrap_or_default());
         options.accepted.check()?;
         let compression = settings.compression_format.map(|format| (format, settings.compression_level));
+        let network = settings.network.clone();
         let roots = Roots::find(options, settings, base.as_ref())?;
         log::debug!("data root {}, volatile state {}", roots.data.display(), roots.runtime.display());
-        Ok(Env { roots, compression })
+        Ok(Env { roots, compression, network })
     }
 }
 

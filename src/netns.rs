@@ -2,22 +2,29 @@
 //!
 //! Theory of operation. Option text is parsed into the plain types below ([`parse_publish`], [`parse_network`],
 //! [`parse_add_host`], [`dns_plan`]), which are part of the container's plan. To start the container, the host
-//! side of published ports is bound first, in the host's network ([`listen`]). Then `slirp4netns` is started on
-//! the container's network namespace, and a forwarder leaf takes the listeners into it ([`forwarder`]). None of
-//! this needs privileges on the host.
+//! side of published ports is bound first, in the host's network ([`listen`]). Then the program of a driver
+//! ([`Driver`]: slirp4netns, pasta) is started on the container's network namespace, or the container is plugged into
+//! networks that it shares ([`bridge`]), and a forwarder leaf takes the listeners into it ([`forwarder`]). None of this
+//! needs privileges on the host.
 
 pub mod bridge;
+mod choice;
+mod driver;
 pub mod files;
 pub mod forwarder;
 mod listen;
 mod mode;
 mod names;
 mod netlink;
+pub mod pasta;
+mod program;
 mod publish;
 mod reach;
 pub mod slirp;
 pub mod subnets;
 
+pub use choice::{driver, usual};
+pub use driver::{Driver, Helper, Tool};
 pub use listen::{Listener, listen};
 pub use mode::{AddressOptions, merge_networks, parse_network};
 pub use names::{dns_plan, parse_add_host};

@@ -27,6 +27,9 @@ mod download;
 mod endpoint;
 mod event;
 mod fetch;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod login;
 mod manifest;

@@ -22,6 +22,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod network;
 pub mod notify;
+pub mod pasta;
 pub mod pod;
 pub mod pod_part;
 pub mod process;

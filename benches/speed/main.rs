@@ -17,6 +17,7 @@ mod build;
 mod common;
 mod images;
 mod lifecycle;
+mod network;
 mod peer;
 mod pull;
 mod push;

@@ -4,6 +4,7 @@ use crate::build;
 use crate::common::{Call, TestEnv, coracle_binary, eventually, shared_registry, traces_of};
 use crate::images;
 use crate::lifecycle;
+use crate::network;
 use crate::peer::Podman;
 use crate::pull;
 use crate::push;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 40] = [
+pub(crate) const ROWS: [(&str, Measure); 48] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -39,7 +40,15 @@ pub(crate) const ROWS: [(&str, Measure); 40] = [
     ("push of a pulled image of 8 layers of 64 MiB to an empty registry", push::pulled),
     ("push of a built layer of 500 MB", push::built),
     ("push where everything is there", push::there),
-    ("a published port, iperf3", published_port),
+    ("a published port, iperf3", network::published_port),
+    ("one byte there and back through a published port", network::ping_pong),
+    ("connections per second through a published port", network::connections),
+    ("two containers on a network, iperf3", network::between),
+    ("the first container on a network, until its payload's first byte", network::first),
+    ("`run --rm` on a network that is in use", network::next),
+    ("a neighbour's address by its name", network::lookup),
+    ("memory of two networks with ten containers, besides slirp4netns and payloads (PSS)", network::memory),
+    ("`network create`, `ls` and `rm`, each", network::records),
     ("memory besides the payload's (PSS)", memory),
     ("the same with health checks", lifecycle::memory_with_checks),
     ("`start` of 1,000 containers in one command", lifecycle::start_many),
@@ -364,68 +373,6 @@ fn volume_ls(bench: &Bench) -> Row {
         tool.ok();
     }
     Row { unit: "ms", ours, peer: Some(peer), floor: None, target: "<= 15 ms" }
-}
-
-fn published_port(bench: &Bench) -> Row {
-    let podman = bench.podman();
-    let port = crate::common::free_port();
-    let publish = format!("127.0.0.1:{port}:5201");
-    // The host's own iperf3 and its libraries, read-only.
-    let start = [
-        "run",
-        "-d",
-        "--name=iperf",
-        "--pull=never",
-        "-v=/usr:/usr:ro",
-        "-v=/lib:/lib:ro",
-        "-v=/lib64:/lib64:ro",
-        "-p",
-        &publish,
-        IMAGE,
-        "/usr/bin/iperf3",
-        "-s",
-    ];
-    let stop = ["rm", "-f", "-t", "0", "iperf"];
-    let mut ours = Vec::new();
-    let mut peer = Vec::new();
-    for _ in 0..3 {
-        bench.coracle(start).ok();
-        ours.push(iperf(port));
-        bench.coracle(stop).ok();
-        podman.call(start).ok();
-        peer.push(iperf(port));
-        podman.call(stop).ok();
-    }
-    let mut server = Command::new("iperf3");
-    server.args(["-s", "-1", "-B", "127.0.0.1", "-p"]).arg(port.to_string());
-    let mut server = crate::common::spawn_with_us(server).unwrap();
-    let floor = iperf(port);
-    let _ = server.kill();
-    let _ = server.wait();
-    Row {
-        unit: "Gbit/s",
-        ours: median(ours),
-        peer: Some(median(peer)),
-        floor: Some(("loopback itself", floor)),
-        target: ">= podman",
-    }
-}
-
-/// Gbit/s that the receiver saw in four seconds.
-fn iperf(port: u16) -> f64 {
-    for _ in 0..100 {
-        let output = Command::new("iperf3")
-            .args(["-c", "127.0.0.1", "-t", "4", "-J", "-p"])
-            .arg(port.to_string())
-            .output()
-            .unwrap();
-        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        if let Some(bits) = answer["end"]["sum_received"]["bits_per_second"].as_f64() {
-            return bits / 1e9;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    panic!("iperf3 got no answer on port {port}");
 }
 
 /// Everything we keep running beside the payload and slirp4netns, against podman's conmon.

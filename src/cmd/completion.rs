@@ -220,7 +220,7 @@ fn nothing_typed() -> bool {
 /// The values that an option takes besides `container:NAME`.
 fn modes(option: &str) -> &'static [&'static str] {
     match option {
-        "network" => &["none", "host", "slirp4netns"],
+        "network" => &["none", "host", "slirp4netns", "pasta"],
         "pid" | "uts" | "cgroupns" => &["private", "host"],
         "ipc" => &["private", "none", "host"],
         "userns" => &["host", "keep-id", "nomap"],

@@ -1,7 +1,7 @@
 //! `coracle load`.
 
 use super::options::input::Input;
-use super::options::pulling::loading;
+use super::options::transfer;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::archive::Loaded;
@@ -30,8 +30,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let name = input.label(args.input.as_deref());
     let input = input.open(&store, &progress)?;
-    let engine = super::store::engine(&store, env);
-    let loaded = engine.load(input, &name, &mut |step| progress.note(&loading(&step)))?;
+    let (engine, dialect) = (super::store::engine(&store, env), super::dialect());
+    let loaded = engine.load(input, &name, &mut |step| transfer::loading(&progress, dialect, &step))?;
+    // The bars' last line ends before what was loaded is told.
+    drop(progress);
     for image in &loaded {
         let lines: String = shown(image).iter().map(|name| format!("Loaded image: {name}\n")).collect();
         ui::out(&lines)?;

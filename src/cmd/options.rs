@@ -9,6 +9,7 @@ pub(in crate::cmd) mod files;
 pub mod health;
 pub mod input;
 pub(in crate::cmd) mod lines;
+pub mod listing;
 pub mod logging;
 pub mod login;
 pub mod pods;
@@ -25,3 +26,4 @@ pub mod spaces;
 pub mod switch;
 #[cfg(test)]
 mod tests;
+pub mod transfer;

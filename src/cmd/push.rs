@@ -147,25 +147,20 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         Some(Destination::Registry(name)) => name.with_registry(),
         Some(Destination::Stored(name)) => {
             let image = push.image(found)?;
+            engine.admit_stored(&image)?;
             tag::tag(&store, &args.image, std::slice::from_ref(name))?;
             digestfile.map(|file| file.write(image.manifest.as_str())).transpose()?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Destination::File(to)) => {
             if let (Found::List(list), true) = (&found, args.all) {
-                if recompresses(args) {
-                    return Err(Error::new(
-                        Kind::Usage,
-                        "--compression-format, --compression-level and --force-compression go with a registry or a \
-                         single image only",
-                    )
-                    .hint("Leave them out, or push one image of the list with --platform."));
-                }
-                let digest = push_list_to_file(engine, &list.id, to, &request, args.quiet)?;
+                let form = Some(request.form).filter(|_| recompresses(args));
+                let digest = push_list_to_file(engine, &list.id, to, (&request, form), args.quiet)?;
                 digestfile.map(|file| file.write(digest.as_str())).transpose()?;
                 return Ok(ExitCode::SUCCESS);
             }
             let image = push.image(found)?;
+            engine.admit_stored(&image)?;
             let form = Some(request.form).filter(|_| recompresses(args));
             let request = FileRequest { family: request.form.family, compress: args.compress, form };
             let digest = pushing(args.quiet, Dialect::Podman, |report| {
@@ -292,6 +287,7 @@ impl Push<'_> {
         }
         let pushed = match what {
             Found::Image(image) => {
+                self.engine.admit_stored(image)?;
                 pushing(args.quiet, dialect, |report| self.engine.push(image, to, self.request, report))?
             }
             Found::List(list) => {

@@ -4,7 +4,6 @@ use crate::engine::containers;
 use crate::engine::images::remove::{self, How};
 use crate::error::{Kind, Result};
 use crate::host::Env;
-use crate::storage::Store;
 use crate::storage::images::Removed;
 use crate::ui;
 use std::process::ExitCode;
@@ -48,6 +47,23 @@ impl Failures {
             _ => 0,
         })
     }
+
+    /// Tells how it went with one image; that it is not here is no failure where `gone_is_fine`.
+    fn told(&mut self, removed: Result<Vec<Removed>>, gone_is_fine: bool) -> Result<()> {
+        let error = match removed {
+            Ok(removed) => return removed.iter().try_for_each(report),
+            Err(error) => error,
+        };
+        match error.kind() {
+            Kind::OutputClosed => return Err(error),
+            Kind::NotFound if gone_is_fine => return Ok(()),
+            Kind::NotFound => self.unknown = true,
+            Kind::Conflict => self.in_use = true,
+            _ => self.other = true,
+        }
+        ui::report(&error);
+        Ok(())
+    }
 }
 
 /// Removes images.
@@ -59,39 +75,22 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
     let how = How {
         force: args.force,
-        every_name: args.all,
+        every_name: false,
         list_alone: false,
         spare_users: ui::docker(),
-        keep_parents: args.no_prune || args.all,
+        keep_parents: args.no_prune,
     };
-    let texts = if args.all { remove::removable(&store)? } else { args.images.clone() };
-    let remove_each = || remove_each(&store, args, &texts, how);
-    let failures = store.images().together(None, remove_each)?;
+    let mut failures = Failures::default();
+    let work = || match args.all {
+        true => remove::remove_all(&store, args.force, |removed| failures.told(removed, true)),
+        false => args
+            .images
+            .iter()
+            .try_for_each(|text| failures.told(remove::remove(&store, text, how), args.ignore || args.force)),
+    };
+    store.images().together(None, work)?;
     containers::tidy(&store);
     Ok(failures.exit_code())
-}
-
-fn remove_each(store: &Store, args: &Args, texts: &[String], how: How) -> Result<Failures> {
-    let mut failures = Failures::default();
-    for text in texts {
-        let removed = match remove::remove(store, text, how) {
-            Err(e) if e.kind() == Kind::NotFound && (args.ignore || args.all || args.force) => continue,
-            other => other,
-        };
-        match removed {
-            Ok(removed) => removed.iter().try_for_each(report)?,
-            Err(e) => {
-                match e.kind() {
-                    Kind::OutputClosed => return Err(e),
-                    Kind::NotFound => failures.unknown = true,
-                    Kind::Conflict => failures.in_use = true,
-                    _ => failures.other = true,
-                }
-                ui::report(&e);
-            }
-        }
-    }
-    Ok(failures)
 }
 
 fn report(removed: &Removed) -> Result<()> {

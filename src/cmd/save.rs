@@ -1,6 +1,6 @@
 //! `coracle save`.
 
-use crate::engine::images::save::{self, SaveRequest, Target};
+use crate::engine::images::save::{SaveRequest, Target};
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::storage::archive::SaveFormat;
@@ -73,7 +73,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         Some(path) => Target::Path(path),
         None => Target::Stream(stdout.as_fd()),
     };
-    save::save(&store, &request, target)?;
+    super::store::engine(&store, env).save(&request, target)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use super::containers;
 use crate::error::{Kind, Result};
 use crate::image::ChainId;
+use crate::netns::bridge;
 use crate::spec::RootSpec;
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, trash};
@@ -153,7 +154,23 @@ fn missing_layer(store: &Store, container: &ContainerDir) -> Option<String> {
     Some(format!("layer {} is missing", missing.0.short()))
 }
 
-/// Volumes, secrets and the records of images.
+/// What networks have left in the runtime directory that are gone.
+fn left_networks(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
+    // Before the records: each of these networks had one when its directory was made.
+    let mut all = bridge::directories(store.runtime());
+    let known = store.networks().list()?;
+    all.retain(|name| !known.iter().any(|network| network.id.starts_with(name)));
+    for left in all.into_iter().filter(|name| bridge::is_deserted(store.runtime(), name)) {
+        let what = format!("runtime directory of network {left}, which is gone");
+        report.found(&what);
+        if request.repair && bridge::forget(store.runtime(), &left) {
+            report.mended(&what);
+        }
+    }
+    Ok(())
+}
+
+/// Volumes, secrets, networks and the records of images.
 fn others(store: &Store, request: CheckRequest, report: &mut Report) -> Result<()> {
     for (name, fault) in store.volumes().damaged()? {
         let what = format!("volume {name}");
@@ -169,6 +186,14 @@ fn others(store: &Store, request: CheckRequest, report: &mut Report) -> Result<(
             report.outcome(&what, store.exclusive().and_then(|lock| store.secrets().mend(&lock, &name)));
         }
     }
+    for (name, fault) in store.networks().damaged()? {
+        let what = format!("network {name}");
+        report.found(&format!("{what}: {fault}"));
+        if request.repair {
+            report.outcome(&what, store.exclusive().and_then(|lock| store.networks().mend(&lock, &name)));
+        }
+    }
+    left_networks(store, request, report)?;
     for lost in store.images().lost_records()? {
         let what = format!("{}/{}", lost.kind, lost.name);
         report.found(&format!("{what}: {}", lost.what));

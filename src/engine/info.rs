@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::host::{self, Machine, Roots};
-use crate::netns::slirp;
+use crate::netns::{pasta, slirp};
 use crate::plan::caps::DEFAULT;
 use crate::registry::{Places, Registries};
 use crate::storage::Store;
@@ -25,6 +25,8 @@ pub struct Info {
     pub cgroup_controllers: Vec<String>,
     /// slirp4netns, where it is installed.
     pub slirp: Option<PathBuf>,
+    /// pasta, where it is installed.
+    pub pasta: Option<PathBuf>,
     /// The default capabilities of containers.
     pub capabilities: String,
     /// How ids are mapped.
@@ -74,6 +76,7 @@ pub fn info(roots: &Roots, store: Result<Store>) -> Info {
         cgroup_version: host::cgroup_version(),
         cgroup_controllers: host::cgroup_controllers(),
         slirp: slirp::find().ok(),
+        pasta: pasta::find().ok(),
         capabilities: DEFAULT.join(","),
         id_map: host::id_map(),
         program: std::env::current_exe().unwrap_or_default(),

@@ -4,7 +4,7 @@ use super::containers;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::fork;
-use crate::image::Image;
+use crate::image::{ChainId, Digest};
 use crate::runtime::mounting;
 use crate::storage::containers::{ContainerDir, Summary};
 use crate::storage::events::{Action, Event};
@@ -48,14 +48,14 @@ pub fn mount_container(store: &Store, container: &ContainerDir) -> Result<PathBu
     Ok(point)
 }
 
-/// Mounts an image, read-only, in this mount namespace; gives where.
+/// Mounts an image with these layers, read-only, in this mount namespace; gives where.
 ///
 /// # Errors
 /// When a layer is missing or the mount is refused.
-pub fn mount_image(store: &Store, image: &Image) -> Result<PathBuf> {
+pub fn mount_image(store: &Store, image: &Digest, layers: &[ChainId]) -> Result<PathBuf> {
     store.verify_id_map()?;
-    let lowers = image.layers.iter().map(|layer| store.layers().path(layer)).collect::<Result<Vec<_>>>()?;
-    let id = image.id.hex();
+    let lowers = layers.iter().map(|layer| store.layers().path(layer)).collect::<Result<Vec<_>>>()?;
+    let id = image.hex();
     let work = |_: &fork::Reporter<()>| {
         let mounts = Mounts::of(store.data());
         let (point, _held) = mounts.make(Sort::Image, id)?;
@@ -68,7 +68,7 @@ pub fn mount_image(store: &Store, image: &Image) -> Result<PathBuf> {
         Ok(point)
     };
     let point = fork::leaf("mount", &[], work, |()| {})?;
-    store.events().emit(Event::image_named(Action::Mount, image.id.as_str(), ""));
+    store.events().emit(Event::image_named(Action::Mount, image.as_str(), ""));
     Ok(point)
 }
 
@@ -88,10 +88,10 @@ pub fn unmount_container(store: &Store, container: &ContainerDir, all: bool) -> 
 ///
 /// # Errors
 /// As there.
-pub fn unmount_image(store: &Store, image: &Image, all: bool) -> Result<bool> {
-    let was = Mounts::of(store.data()).take_back(Sort::Image, image.id.hex(), all)?;
+pub fn unmount_image(store: &Store, image: &Digest, all: bool) -> Result<bool> {
+    let was = Mounts::of(store.data()).take_back(Sort::Image, image.hex(), all)?;
     if was {
-        store.events().emit(Event::image_named(Action::Unmount, image.id.as_str(), ""));
+        store.events().emit(Event::image_named(Action::Unmount, image.as_str(), ""));
     }
     Ok(was)
 }
@@ -124,10 +124,13 @@ pub fn mounted_images(store: &Store) -> Result<Vec<(Listed, PathBuf)>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let shown = |found: Listed| {
-        let id = found.image.id.hex();
-        let point = ids.iter().any(|mounted| mounted == id).then(|| mounts.point(Sort::Image, id))?;
-        Some((found, point))
-    };
-    Ok(store.images().list()?.into_iter().filter_map(shown).collect())
+    let mut all: Vec<(Listed, PathBuf)> = Vec::new();
+    for id in ids {
+        let Ok(digest) = format!("sha256:{id}").parse() else { continue };
+        if let Some(listed) = store.images().listed(&digest)? {
+            all.push((listed, mounts.point(Sort::Image, &id)));
+        }
+    }
+    all.sort_by(|(a, _), (b, _)| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
+    Ok(all)
 }

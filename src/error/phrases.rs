@@ -113,6 +113,18 @@ phrases! {
     network_in_use(name: &str, users: &str) Conflict,
         "{name:?} has associated containers with it. Use -f to forcibly delete containers and pods: network is being used",
         "error while removing network: network {name} has active endpoints ({users})";
+    /// A container is on no network that others can be added to.
+    not_a_bridge(mode: &str) Conflict,
+        "{mode:?} is not supported: invalid network mode",
+        "container of network mode {mode} cannot be connected to networks";
+    /// A container is on the network already.
+    already_connected(container: &str, network: &str) Conflict,
+        "container {container} is already connected to network {network:?}: network is already connected",
+        "endpoint with name {container} already exists in network {network}";
+    /// A container is not on the network.
+    not_connected(container: &str, network: &str) Conflict,
+        "container {container} is not connected to network {network}",
+        "container {container} is not connected to network {network}";
     /// The network that every account has stays.
     built_in_network_stays(name: &str) Usage,
         "default network {name} cannot be removed",
@@ -257,6 +269,10 @@ phrases! {
     no_image_archive() Image,
         "payload does not match any of the supported image formats",
         "archive/tar: invalid tar header";
+    /// A directory has no images; docker's client reads files only.
+    no_image_directory(path: &str) Image,
+        "payload does not match any of the supported image formats",
+        "read {path}: is a directory", of_client;
     /// An archive would have to be typed.
     terminal_for_input(option: &str) Usage,
         "cannot read from terminal, use command-line redirection or {option}",

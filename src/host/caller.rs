@@ -15,6 +15,34 @@ pub struct Caller {
     pub hostname: String,
     /// Resource limits, one of each.
     pub limits: Vec<Limit>,
+    /// The sockets that a service manager has handed to it.
+    pub sockets: Option<Sockets>,
+}
+
+/// Open descriptors from 3 up, which a service manager has handed to this process (sd_listen_fds(3)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sockets {
+    /// How many, at least one.
+    pub count: u32,
+    /// Their names, with colons between them.
+    pub names: Option<String>,
+}
+
+impl Sockets {
+    /// What the environment says of them; `None` when they are for another process.
+    fn of(env: &[(String, String)], own: i32) -> Option<Sockets> {
+        let value =
+            |wanted: &str| env.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let is_ours = value("LISTEN_PID")?.parse() == Ok(own);
+        let count = value("LISTEN_FDS")?.parse().ok().filter(|count| is_ours && *count > 0)?;
+        Some(Sockets { count, names: value("LISTEN_FDNAMES").map(str::to_owned) })
+    }
+
+    /// The variables that tell a payload of them, but the number of its process.
+    pub fn variables(&self) -> Vec<String> {
+        let names = self.names.iter().map(|names| format!("LISTEN_FDNAMES={names}"));
+        names.chain([format!("LISTEN_FDS={}", self.count)]).collect()
+    }
 }
 
 /// One resource limit of the caller (getrlimit(2)).
@@ -71,7 +99,9 @@ pub fn caller() -> Result<Caller> {
         let known = |n: u64| if n == RLIM_INFINITY { u64::MAX } else { n };
         limits.push(Limit { name, soft: known(soft), hard: known(hard) });
     }
-    Ok(Caller { env: environment(), cwd, hostname, limits })
+    let env = environment();
+    let sockets = Sockets::of(&env, nix::unistd::getpid().as_raw());
+    Ok(Caller { env, cwd, hostname, limits, sockets })
 }
 
 #[cfg(test)]

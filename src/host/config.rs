@@ -12,12 +12,16 @@
 //! log_level = "info"
 //! compression_format = "zstd"
 //! compression_level = 3
+//! network = "pasta"
 //! ```
 
 use super::Level;
 use crate::error::{Error, Kind, Result};
+use crate::netns::parse_network;
+use crate::spec::NetworkMode;
 use crate::storage::rootfs::Overlay;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +44,18 @@ pub(super) struct Settings {
     pub(super) compression_format: Option<LayerCompression>,
     /// At which level; 1 to 9 for gzip, 1 to 20 for zstd.
     pub(super) compression_level: Option<i32>,
+    /// As `--network` of containers that ask for none.
+    #[serde(default, deserialize_with = "network")]
+    pub(super) network: Option<NetworkMode>,
+}
+
+/// Reads what `--network` takes, but another container's.
+fn network<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<NetworkMode>, D::Error> {
+    let text = String::deserialize(from)?;
+    match parse_network(&text).map_err(D::Error::custom)? {
+        NetworkMode::Container(_) => Err(D::Error::custom(format!("{text:?} is for single containers"))),
+        mode => Ok(Some(mode)),
+    }
 }
 
 /// How layers are compressed that are pushed plain.
@@ -84,30 +100,41 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
         }
         settings.compression_format = own.compression_format.or(settings.compression_format);
         settings.compression_level = own.compression_level.or(settings.compression_level);
+        settings.network = own.network.or(settings.network);
         settings.additional_image_stores.extend(own.additional_image_stores);
     }
     Ok(settings)
 }
 
+fn refused(path: &Path, why: &str) -> Error {
+    Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
+        "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
+         compression_level, network; see man coracle.toml",
+    )
+}
+
 fn file(path: &Path) -> Result<Settings> {
-    let refused = |why: String| {
-        Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
-            "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
-             compression_level; see man coracle.toml",
-        )
-    };
-    let text = match crate::sys::read::settings(path) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))?,
+    match crate::sys::read::settings(path) {
+        Ok(bytes) => parse(path, bytes),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Settings::default());
+            Ok(Settings::default())
         }
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-            return Err(Error::new(Kind::Usage, format!("{}: cannot be read", path.display())).caused_by(e).hint(
+            Err(Error::new(Kind::Usage, format!("{}: cannot be read", path.display())).caused_by(e).hint(
                 "HOME may be another account's, as sudo leaves it: export HOME=$(getent passwd $(id -u) | cut -d: -f6)",
-            ));
+            ))
         }
-        Err(e) => return Err(refused("cannot be read".to_owned()).caused_by(e)),
-    };
+        Err(e) => Err(refused(path, "cannot be read").caused_by(e)),
+    }
+}
+
+/// Reads what a file has, which is called `path` in messages.
+///
+/// # Errors
+/// [`Kind::Usage`] with file and line when it is wrong.
+pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Settings> {
+    let refused = |why: String| refused(path, &why);
+    let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))?;
     let settings: Settings = toml::from_str(&text).map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         refused(format!("line {line}: {}", e.message().replace('\n', " ")))
@@ -145,7 +172,8 @@ mod tests {
     fn every_key_is_read() {
         let settings = with(
             "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\noverlay_driver = \"fuse\"\nlog_level = \"debug\"\n\
-             compression_format = \"zstd\"\ncompression_level = 19\n",
+             compression_format = \"zstd\"\ncompression_level = 19\n\
+             network = \"pasta:--mtu,1500\"\n",
         )
         .unwrap();
         assert_eq!(settings.root.as_deref(), Some(Path::new("/data")));
@@ -154,6 +182,7 @@ mod tests {
         assert_eq!(settings.log_level, Some(Level::Debug));
         assert_eq!(settings.compression_format, Some(LayerCompression::Zstd));
         assert_eq!(settings.compression_level, Some(19));
+        assert!(matches!(settings.network, Some(NetworkMode::Pasta(options)) if options.words.len() == 2));
         assert_eq!(with("").unwrap(), Settings::default());
         assert_eq!(read(Some(Path::new("/nowhere"))).unwrap(), Settings::default());
     }
@@ -173,6 +202,8 @@ mod tests {
                 "compression_level 10 is not one of 1 to 9",
             ),
             ("compression_level = 3", "goes with compression_format only"),
+            ("network = \"pasta:x\"", "line 1: cannot use network"),
+            ("network = \"container:web\"", "is for single containers"),
         ] {
             let error = with(text).unwrap_err();
             assert!(error.message().contains(part), "{text:?}: {error}");

@@ -98,7 +98,8 @@ impl Location {
         };
         // The path ends at the first colon; that of a directory of one image may have some.
         let (path, member) = match rest.split_once(':').filter(|_| form != FileForm::Dir) {
-            None | Some((_, "")) => (rest.strip_suffix(':').unwrap_or(rest), None),
+            None => (rest, None),
+            Some((path, "")) => (path, None),
             Some((path, member)) => (path, Some(Member::of(text, form, member)?)),
         };
         if path.is_empty() {
@@ -207,12 +208,16 @@ mod tests {
                 file(FileForm::DockerArchive, "/dev/stdin", Some(Member::At(0))),
             ),
             ("dir:/tmp/a:b", file(FileForm::Dir, "/tmp/a:b", None)),
+            ("dir:/tmp/a:", file(FileForm::Dir, "/tmp/a:", None)),
+            ("dir:::", file(FileForm::Dir, "::", None)),
             ("containers-storage:a:1", Location::Stored("a:1".to_owned())),
         ] {
             let found = Location::of(text).unwrap().unwrap();
             assert_eq!(found, wanted, "{text}");
             if let Location::File(file) = found {
-                assert_eq!(file.to_string(), text.strip_suffix(':').unwrap_or(text));
+                let is_dir = file.form == FileForm::Dir;
+                let whole = text.strip_suffix(':').filter(|_| !is_dir).unwrap_or(text);
+                assert_eq!(file.to_string(), whole);
             }
         }
     }

@@ -11,32 +11,39 @@
 
 mod dns;
 mod entrance;
+mod filter;
 mod keeper;
 mod members;
 mod message;
 mod namespace;
+mod outside;
 mod plug;
 mod token;
 mod uplink;
 
+use members::OtherNetwork;
 pub use members::{Refusal, Wish};
 
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::spec::bridge::{Attached, UserNetwork};
-use entrance::{ENTRANCE, LOCK, MEMBERS, address, dial, directory, lock};
+use entrance::{ENTRANCE, LOCK, MEMBERS, address, dial, directory, lock, share, write_servers};
 use keeper::{Begun, Start};
 use message::{Ask, Place, Told};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::FlockArg;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, bind, listen, socket};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The domain of containers' names.
 pub use dns::DOMAIN;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use dns::fuzzing;
 
 /// How long who has no namespace waits for those who have it to start a keeper.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,7 +71,8 @@ pub struct Membership {
     link: Link,
     namespace: OwnedFd,
     place: Place,
-    _shared: Flock<File>,
+    /// Locked as long as anybody has it open.
+    shared: File,
     /// How often in a row it was in vain to come again.
     lost: u32,
 }
@@ -77,7 +85,7 @@ impl Membership {
     pub fn join(network: &UserNetwork, wish: &Wish, tools: &Tools) -> Result<Membership, Failure> {
         let dir = directory(&tools.runtime, network)?;
         let Entered { link, namespace, place } = enter(dir.as_fd(), network, wish, tools, None)?;
-        let shared = lock(dir.as_fd(), MEMBERS, FlockArg::LockShared).doing("join network", &network.name)?;
+        let shared = share(dir.as_fd()).doing("join network", &network.name)?;
         Ok(Membership {
             network: network.clone(),
             wish: wish.clone(),
@@ -85,9 +93,36 @@ impl Membership {
             link,
             namespace,
             place,
-            _shared: shared,
+            shared,
             lost: 0,
         })
+    }
+
+    /// What another process has to be told to be the member in place of this one, and the descriptors that go along.
+    pub fn pass_on(&self) -> (Passed, [BorrowedFd<'_>; 3]) {
+        let Membership { network, wish, place, .. } = self;
+        // Nobody asks a member for labels, and a message has an end.
+        let network = UserNetwork { labels: Default::default(), ..network.clone() };
+        let passed = Passed { network, wish: wish.clone(), place: place.clone() };
+        (passed, self.descriptors())
+    }
+
+    /// The member that another process was; `None` when descriptors are missing.
+    pub fn take_over(passed: Passed, descriptors: Vec<OwnedFd>, tools: Tools) -> Option<Membership> {
+        let Passed { network, wish, place } = passed;
+        let [link, namespace, shared] = descriptors.try_into().ok()?;
+        let (link, shared) = (Link::from_fd(link), File::from(shared));
+        Some(Membership { network, wish, tools, link, namespace, place, shared, lost: 0 })
+    }
+
+    /// Everything open that it consists of.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        [self.link.as_fd(), self.namespace.as_fd(), self.shared.as_fd()]
+    }
+
+    /// What was asked for.
+    pub fn wish(&self) -> &Wish {
+        &self.wish
     }
 
     /// What the container has there.
@@ -109,12 +144,20 @@ impl Membership {
         plug::plug(&interface, self.namespace.as_fd(), container)
     }
 
+    /// Has everything that is nowhere else go out by it, from now on.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn lead_out(&self, container: BorrowedFd<'_>) -> Result<(), Failure> {
+        plug::lead_out(&self.place.attached, container)
+    }
+
     /// Disconnects it.
     ///
     /// # Errors
     /// What the kernel refuses.
     pub fn unplug(&self, container: BorrowedFd<'_>) -> Result<(), Failure> {
-        plug::unplug(&self.place.attached.interface, self.namespace.as_fd(), container)
+        unplug(&self.place.attached.interface, container)
     }
 
     /// Waits until the network reaches the outside, if it does at all.
@@ -154,6 +197,83 @@ impl Membership {
                 self.lost = 0;
             }
             Err(_) => self.lost += 1,
+        }
+    }
+}
+
+/// Takes an interface of a container away, and with it its port of a network; one that is gone is no failure.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn unplug(interface: &str, container: BorrowedFd<'_>) -> Result<(), Failure> {
+    plug::unplug(interface, container)
+}
+
+/// What is said of a membership that goes over to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Passed {
+    network: UserNetwork,
+    wish: Wish,
+    place: Place,
+}
+
+impl Passed {
+    /// The network.
+    pub fn network(&self) -> &UserNetwork {
+        &self.network
+    }
+}
+
+/// Has a network that is up ask these servers for names that are none of its own. One that is not up reads it in its
+/// record.
+///
+/// # Errors
+/// When the keeper does not answer.
+pub fn ask_of(runtime: &Path, network: &UserNetwork) -> Result<(), Failure> {
+    let what = "the network's keeper";
+    let dir = directory(runtime, network)?;
+    write_servers(dir.as_fd(), &network.dns_servers).doing("note servers of", &network.name)?;
+    let link = match dial(dir.as_fd()) {
+        Ok(link) => link,
+        Err(Errno::ENOENT | Errno::ECONNREFUSED) => return Ok(()),
+        Err(e) => return Err(Failure::new("reach", what, e)),
+    };
+    link.send(&Ask::Servers(network.dns_servers.clone()), &[]).doing("tell", what)?;
+    match link.recv::<Told>().doing("hear from", what)? {
+        Some((Told::Up, _)) => Ok(()),
+        _ => Err(Failure::other("tell", what, "it has ended")),
+    }
+}
+
+/// Removes what a network has in the runtime directory, which is on its way out itself or gone; whether nothing is left.
+/// A keeper that waits for the next member finds none, and ends by itself.
+pub fn forget(runtime: &Path, id: &str) -> bool {
+    entrance::remove(runtime, id)
+}
+
+/// The networks that have something in the runtime directory, by the beginnings of their ids.
+pub fn directories(runtime: &Path) -> Vec<String> {
+    entrance::all(runtime)
+}
+
+/// Whether nobody is on such a network.
+pub fn is_deserted(runtime: &Path, name: &str) -> bool {
+    entrance::is_deserted(runtime, name)
+}
+
+/// Lets the keepers of a container's networks know of each other, as far as they do not yet.
+pub fn introduce(all: &mut [Membership]) {
+    let known: Vec<OtherNetwork> = all
+        .iter()
+        .map(|member| OtherNetwork { id: member.network.id.clone(), outside: !member.network.internal })
+        .collect();
+    for member in all {
+        let others: Vec<OtherNetwork> =
+            known.iter().filter(|other| other.id != member.network.id).cloned().collect();
+        if member.wish.others != others {
+            // One that is gone is told when another one has taken its place.
+            let _ = member.link.send(&Ask::Others(others.clone()), &[]);
+            member.wish.others = others;
         }
     }
 }

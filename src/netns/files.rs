@@ -2,6 +2,8 @@
 
 use super::HostResolver;
 use super::bridge::DOMAIN;
+use super::choice::driver;
+use super::driver::Tool;
 use crate::spec::bridge::Attached;
 use crate::spec::network::{DnsSpec, HostEntry};
 use crate::spec::{NetworkMode, NetworkSpec};
@@ -18,7 +20,7 @@ const LOCALHOST: &str =
 
 /// The text of `/etc/resolv.conf`; `None` leaves the image's (`--dns none`).
 ///
-/// With user-mode networking slirp4netns' server comes first where it can relay: it asks whatever the
+/// With user-mode networking its program's server comes first where it can relay: it asks whatever the
 /// host uses at that moment, its loopback resolver included, so a laptop may change networks.
 /// The host's servers that a container can reach follow. Lists given by the user replace the host's.
 ///
@@ -29,7 +31,7 @@ pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostRes
     if *keep_image {
         return None;
     }
-    let own_servers = matches!(net.mode, NetworkMode::Slirp(_) | NetworkMode::Bridge(_));
+    let own_servers = driver(&net.mode).is_some() || matches!(net.mode, NetworkMode::Bridge(_));
     if !own_servers && net.dns == DnsSpec::default() {
         return Some(resolver.text.clone());
     }
@@ -46,7 +48,7 @@ pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostRes
         let asked = if with_names.is_empty() { &networks[..1] } else { &with_names[..] };
         asked.iter().flat_map(|network| network.servers.iter().copied()).take(SERVERS_MAX).collect()
     } else if servers.is_empty() {
-        reachable(&net.mode, &host.servers, resolver.relayed)
+        reachable(&net.mode, &host.servers, resolver)
     } else {
         servers.clone()
     };
@@ -61,24 +63,13 @@ pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostRes
 }
 
 /// The name servers to use when the user named none.
-fn reachable(mode: &NetworkMode, host: &[IpAddr], relayed: bool) -> Vec<IpAddr> {
-    let NetworkMode::Slirp(slirp) = mode else { return host.to_vec() };
-    let outside = host
-        .iter()
-        .copied()
-        .filter(|ip| !ip.is_loopback() && !ip.is_unspecified() && (ip.is_ipv4() || slirp.ipv6));
-    // slirp4netns passes questions to an IPv4 server only; glibc asks 127.0.0.1 when it finds none.
-    let relayed = relayed && (host.is_empty() || host.iter().any(IpAddr::is_ipv4));
-    let own = IpAddr::V4(slirp.dns());
+fn reachable(mode: &NetworkMode, listed: &[IpAddr], host: &HostResolver) -> Vec<IpAddr> {
+    let Some(driver) = driver(mode) else { return listed.to_vec() };
     let mut servers: Vec<IpAddr> = Vec::new();
-    for server in relayed.then_some(own).into_iter().chain(outside) {
+    for server in driver.servers(listed, host) {
         if !servers.contains(&server) && servers.len() < SERVERS_MAX {
             servers.push(server);
         }
-    }
-    // Better a server that may not answer than the C library's guess, the container's own loopback.
-    if servers.is_empty() {
-        servers.push(own);
     }
     servers
 }
@@ -130,6 +121,8 @@ pub struct HostsFacts<'a> {
     pub host_file: &'a str,
     /// What it is made from, when it is neither that nor our own lines.
     pub base: Option<&'a str>,
+    /// The program that connects it, where there is one.
+    pub tool: Option<&'a Tool>,
 }
 
 /// The text of `/etc/hosts`.
@@ -138,7 +131,7 @@ pub struct HostsFacts<'a> {
 /// address under which the container reaches its host: the host's primary address, the gateway when
 /// that reaches the host's loopback or the host has no other address, 127.0.0.1 in the host's network.
 pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
-    let host = host_gateway(&net.mode, facts.host_address);
+    let host = host_gateway(&net.mode, facts);
     let mut text = String::new();
     for HostEntry { name, address } in &net.hosts {
         if let Some(address) = address.or(host) {
@@ -160,10 +153,9 @@ pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
     let mut addresses: Vec<IpAddr> =
         facts.networks.iter().flat_map(|network| network.addresses.iter().map(|has| has.address)).collect();
     if addresses.is_empty() {
-        addresses.push(match &net.mode {
-            NetworkMode::Slirp(slirp) => slirp.address().into(),
-            _ => Ipv4Addr::LOCALHOST.into(),
-        });
+        let address =
+            driver(&net.mode).map_or(Ipv4Addr::LOCALHOST, |driver| driver.reach(facts.tool).address);
+        addresses.push(address.into());
     }
     for address in addresses {
         let _ = writeln!(text, "{address}\t{own}");
@@ -178,13 +170,11 @@ pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
 }
 
 /// The host as the container reaches it; `None` when it cannot.
-fn host_gateway(mode: &NetworkMode, primary: Option<Ipv4Addr>) -> Option<IpAddr> {
+fn host_gateway(mode: &NetworkMode, facts: &HostsFacts<'_>) -> Option<IpAddr> {
     match mode {
-        NetworkMode::None | NetworkMode::Container(_) => None,
-        NetworkMode::Ns(_) | NetworkMode::Bridge(_) => primary.map(Into::into),
+        NetworkMode::Ns(_) | NetworkMode::Bridge(_) => facts.host_address.map(Into::into),
         NetworkMode::Host => Some(Ipv4Addr::LOCALHOST.into()),
-        NetworkMode::Slirp(slirp) if slirp.allow_host_loopback => Some(slirp.gateway().into()),
-        NetworkMode::Slirp(slirp) => Some(primary.unwrap_or(slirp.gateway()).into()),
+        mode => driver(mode)?.host(facts.host_address, facts.tool),
     }
 }
 
@@ -276,6 +266,7 @@ mod tests {
             host_address: Some(Ipv4Addr::new(192, 0, 2, 2)),
             host_file,
             base: None,
+            tool: None,
         }
     }
 

@@ -70,7 +70,14 @@ pub enum Report {
 /// Serves published ports until the link closes; returns the exit code. The body of a forked leaf.
 ///
 /// `userns` must own `netns`, and this process must be allowed to enter both.
-pub fn serve(listeners: Vec<Listener>, reach: &Reach, userns: OwnedFd, netns: OwnedFd, link: Link) -> i32 {
+/// Without a `reach` connections are refused until one comes down the link ([`Child::link`], an `Option<Reach>`).
+pub fn serve(
+    listeners: Vec<Listener>,
+    reach: Option<&Reach>,
+    userns: OwnedFd,
+    netns: OwnedFd,
+    link: Link,
+) -> i32 {
     let ready = set_up(&listeners, reach, &userns, &netns, link.as_fd()).and_then(|inside| {
         let keeps_client = inside.keeps_client();
         drop((userns, netns));
@@ -88,7 +95,7 @@ pub fn serve(listeners: Vec<Listener>, reach: &Reach, userns: OwnedFd, netns: Ow
             if link.send(&Report::Ready { keeps_client }, &[]).is_err() {
                 return 0;
             }
-            i32::from(forwarder.run().is_err())
+            i32::from(forwarder.run(&link).is_err())
         }
     }
 }
@@ -108,7 +115,7 @@ pub fn stop(child: Child) {
 /// Leaves everything behind that is not needed and enters the container's network.
 fn set_up(
     listeners: &[Listener],
-    reach: &Reach,
+    reach: Option<&Reach>,
     userns: &OwnedFd,
     netns: &OwnedFd,
     link: BorrowedFd<'_>,
@@ -178,7 +185,7 @@ impl Forwarder {
     }
 
     /// Serves until the link closes.
-    fn run(&mut self) -> nix::Result<()> {
+    fn run(&mut self, link: &Link) -> nix::Result<()> {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
         loop {
             let count = match self.epoll.wait(&mut events, self.timeout()) {
@@ -187,8 +194,10 @@ impl Forwarder {
             };
             for event in &events[..count] {
                 match Token::from(event.data()) {
-                    // Nothing is ever sent down; readable means closed.
-                    Token::Link => return Ok(()),
+                    Token::Link => match link.recv::<Option<Reach>>()? {
+                        Some((reach, _)) => self.inside.move_to(reach),
+                        None => return Ok(()),
+                    },
                     Token::Listener(i) => self.door(i),
                     Token::Client(id) => self.tcp.on_client(id, event.events()),
                     Token::Container(id) => {

@@ -1,17 +1,15 @@
 //! Parses `--network` into [`NetworkMode`].
 
+use super::pasta;
+use super::slirp::options::{interface, slirp_options};
 use crate::error::{Error, Kind, Result};
 use crate::spec::bridge::BUILT_IN;
-use crate::spec::network::{MacAddress, SlirpOptions};
+use crate::spec::network::MacAddress;
 use crate::spec::{Attachment, NetworkMode};
-use crate::text::boolean;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// MTU range that slirp4netns takes, in bytes.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65521;
-
-/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `container:NAME`, `ns:PATH`,
-/// `private` and `default` for slirp4netns, `bridge[:option,...]` for the built-in network, and names of networks:
+/// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `pasta[:option,...]`, `container:NAME`,
+/// `ns:PATH`, `private` and `default` for what is usual here ([`super::usual`]), `bridge[:option,...]` for the built-in network, and names of networks:
 /// `NAME[:option,...]` or `NAME,NAME`.
 ///
 /// # Errors
@@ -31,14 +29,16 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         }),
         ("none", None) => Ok(NetworkMode::None),
         ("host", None) => Ok(NetworkMode::Host),
-        ("private" | "default", None) => Ok(NetworkMode::default()),
+        ("private" | "default", None) => Ok(NetworkMode::Private),
         ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write --network none, host or private."),
         ("container", Some(name)) if !name.is_empty() => Ok(NetworkMode::Container(name.to_owned())),
         ("ns", Some(path)) if path.starts_with('/') => Ok(NetworkMode::Ns(path.into())),
         ("container", _) => bad("the container is missing", "Name it, for example --network container:web."),
         ("ns", _) => bad("the absolute path is missing", "Write the full path, for example --network \
                                                           ns:/proc/1234/ns/net."),
-        ("pasta", _) => bad("pasta is not supported", "Use --network slirp4netns, the default."),
+        ("pasta", options) => pasta::options(options.unwrap_or("")).map(NetworkMode::Pasta).or_else(|why| {
+            bad(&why, "Give options of pasta(1) with commas between the words, for example --network pasta:--mtu,1500,--map-gw.")
+        }),
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),
         ("bridge", options) => attachment(BUILT_IN, options).map(|one| NetworkMode::Bridge(vec![one])),
         (names, None) => {
@@ -109,7 +109,7 @@ pub struct AddressOptions {
 }
 
 /// Makes one mode of all `--network` options, and of what else is said about the container's place on its networks. A
-/// hardware address that is for slirp4netns stays where it is.
+/// hardware address that is for a driver's interface stays where it is.
 ///
 /// # Errors
 /// `Usage` for what does not go together.
@@ -134,7 +134,7 @@ pub fn merge_networks(
         let asked = [
             ("--ip", options.ip.is_some()),
             ("--ip6", options.ip6.is_some()),
-            ("--mac-address", options.mac.is_some() && !matches!(first, NetworkMode::Slirp(_))),
+            ("--mac-address", options.mac.is_some() && !has_own_interface(&first)),
             ("--network-alias", !options.aliases.is_empty()),
         ];
         if let Some((option, _)) = asked.iter().find(|(_, asked)| *asked) {
@@ -181,79 +181,15 @@ pub fn merge_networks(
     Ok((NetworkMode::Bridge(all), None))
 }
 
-/// Reads `name=value,...` after `slirp4netns:`.
-fn slirp_options(text: &str) -> Result<SlirpOptions, String> {
-    let mut options = SlirpOptions::default();
-    let mut outbound6 = false;
-    let mut ipv6_off = false;
-    for option in text.split(',').filter(|o| !o.is_empty()) {
-        let (name, value) = option.split_once('=').ok_or(format!("option {option:?} has no value"))?;
-        match name {
-            "allow_host_loopback" => options.allow_host_loopback = truth(name, value)?,
-            "enable_ipv6" => {
-                options.ipv6 = truth(name, value)?;
-                ipv6_off = !options.ipv6;
-            }
-            "mtu" => {
-                options.mtu = value.parse().ok().filter(|mtu| MTU.contains(mtu)).ok_or(format!(
-                    "mtu {value:?} is not a number between {} and {}",
-                    MTU.start(),
-                    MTU.end()
-                ))?;
-            }
-            "cidr" => options.cidr = value.parse()?,
-            "outbound_addr" => {
-                if value.parse::<Ipv4Addr>().is_err() {
-                    interface(name, value, "IPv4")?;
-                }
-                options.outbound_addr = Some(value.to_owned());
-            }
-            "outbound_addr6" => {
-                if value.parse::<Ipv6Addr>().is_err() {
-                    interface(name, value, "IPv6")?;
-                }
-                options.outbound_addr6 = Some(value.to_owned());
-                outbound6 = true;
-            }
-            "port_handler" => {
-                options.keep_client = match value {
-                    "slirp4netns" => true,
-                    "rootlesskit" => false,
-                    _ => {
-                        return Err(format!("port_handler {value:?} is neither slirp4netns nor rootlesskit"));
-                    }
-                };
-            }
-            _ => return Err(format!("{name:?} is not an option of slirp4netns")),
-        }
-    }
-    if outbound6 && ipv6_off {
-        return Err("outbound_addr6 needs IPv6, and enable_ipv6=false turns it off".to_owned());
-    }
-    options.ipv6 |= outbound6;
-    Ok(options)
-}
-
-fn truth(name: &str, value: &str) -> Result<bool, String> {
-    boolean(value).ok_or_else(|| format!("{name} {value:?} is neither true nor false"))
-}
-
-/// Accepts what may be an interface's name: 1 to 15 bytes without blank, slash or colon (netdevice(7)).
-/// Digits and dots alone are a mistyped address.
-fn interface(name: &str, value: &str, family: &str) -> Result<(), String> {
-    let shape = (1..=15).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b':')
-        && !value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if shape {
-        Ok(())
-    } else {
-        Err(format!("{name} {value:?} is neither an {family} address nor an interface"))
-    }
+/// Whether the container has an interface of a driver's, which can be told its hardware address.
+fn has_own_interface(mode: &NetworkMode) -> bool {
+    matches!(mode, NetworkMode::Private | NetworkMode::Slirp(_) | NetworkMode::Pasta(_))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::network::SlirpOptions;
 
     fn slirp(text: &str) -> SlirpOptions {
         match parse_network(text).unwrap() {
@@ -266,8 +202,11 @@ mod tests {
     fn modes_and_their_aliases() {
         assert_eq!(parse_network("none").unwrap(), NetworkMode::None);
         assert_eq!(parse_network("host").unwrap(), NetworkMode::Host);
-        for text in ["slirp4netns", "slirp4netns:", "private", "default"] {
-            assert_eq!(parse_network(text).unwrap(), NetworkMode::default(), "{text}");
+        for text in ["private", "default"] {
+            assert_eq!(parse_network(text).unwrap(), NetworkMode::Private, "{text}");
+        }
+        for text in ["slirp4netns", "slirp4netns:"] {
+            assert_eq!(slirp(text), SlirpOptions::default(), "{text}");
         }
     }
 
@@ -293,7 +232,12 @@ mod tests {
         for (text, want) in [
             ("", "the mode is missing"),
             ("ns:netns/x", "the absolute path is missing"),
-            ("pasta:-t,80", "pasta is not supported"),
+            ("pasta:80", "\"80\" is not an option of pasta: they begin with a dash"),
+            ("pasta:-t,80,81", "\"81\" is not an option of pasta: they begin with a dash"),
+            ("pasta:--netns,/x", "--netns cannot be given: it is set for the container"),
+            ("pasta:--pid=/x", "--pid cannot be given: it is set for the container"),
+            ("pasta:-P/x", "-P cannot be given: it is set for the container"),
+            ("pasta:--", "\"--\" is not an option of pasta"),
             ("none:x=1", "this mode takes no options"),
             ("slirp4netns:mtu", "option \"mtu\" has no value"),
             ("slirp4netns:mtu=67", "mtu \"67\" is not a number between 68 and 65521"),

@@ -2,10 +2,11 @@
 
 use crate::spec::bridge::Attached;
 use crate::spec::network::SlirpOptions;
+use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A container's addresses, for who forwards its published ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Its own.
     pub(super) address: Ipv4Addr,

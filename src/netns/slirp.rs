@@ -7,22 +7,23 @@
 //! ends however the monitor ends. It runs with its sandbox and seccomp filter, without our environment,
 //! standard streams or other descriptors.
 
+pub(super) mod options;
+
+use super::driver::{Driver, Helper, Tool};
+use super::program::{Log, become_program, has_ended, leave_monitor};
+use super::{HostResolver, Reach};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link, Step, What};
 use crate::spec::network::SlirpOptions;
-use crate::sys::fd::{cloexec_from, close_all_but, command};
+use crate::sys::fd::{close_all_but, command};
 use crate::sys::process;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::sys::stat::Mode;
 use nix::unistd;
-use std::ffi::{CStr, CString};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The program's name, and the stage name of its failures.
@@ -31,8 +32,6 @@ pub const NAME: &str = "slirp4netns";
 pub(super) const INTERFACE: &str = "tap0";
 /// How long slirp4netns may take to configure the interface, in milliseconds.
 const READY_TIMEOUT: u16 = 10_000;
-/// How much of its error output is kept, in bytes.
-const LOG_MAX: i64 = 16 * 1024;
 
 /// What slirp4netns does to its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +49,7 @@ pub struct Slirp {
     ready: OwnedFd,
     /// Its closing is what slirp4netns leaves at.
     _exit: OwnedFd,
-    log: OwnedFd,
+    log: Log,
 }
 
 /// Finds the program in `PATH` and the usual places.
@@ -99,10 +98,10 @@ fn begin(
     let pipe = || unistd::pipe2(OFlag::O_CLOEXEC).doing("make a pipe for", NAME);
     let (ready, ready_theirs) = pipe()?;
     let (exit_theirs, exit) = pipe()?;
-    let log = error_log().doing("keep the error output of", NAME)?;
+    let log = Log::new().doing("keep the error output of", NAME)?;
     let child = fork::spawn(0, |link| {
         let fds = Handed { netns, ready: ready_theirs.as_fd(), exit: exit_theirs.as_fd() };
-        let failure = execute(program, options, configure, &fds, log.as_fd());
+        let Err(failure) = execute(program, options, configure, &fds, &log);
         // The parent may be gone; then nobody asks.
         let _ = link.send(&failure, &[]);
         127
@@ -125,14 +124,6 @@ fn skip_address_detection(netns: BorrowedFd<'_>) -> Result<(), Failure> {
     child.wait().doing("wait for a helper of", NAME).map(drop)
 }
 
-/// A memory file that cannot grow: writes beyond its size fail instead of filling memory.
-fn error_log() -> nix::Result<OwnedFd> {
-    let log = memfd_create(c"slirp4netns-log", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-    unistd::ftruncate(&log, LOG_MAX)?;
-    fcntl(&log, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK))?;
-    Ok(log)
-}
-
 /// The descriptors slirp4netns is given.
 struct Handed<'a> {
     netns: BorrowedFd<'a>,
@@ -146,39 +137,12 @@ fn execute(
     options: &SlirpOptions,
     configure: Configure,
     fds: &Handed<'_>,
-    log: BorrowedFd<'_>,
-) -> Failure {
-    let prepare = || -> Result<(CString, Vec<CString>), Failure> {
-        unistd::setsid().doing("start a session for", NAME)?;
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
-            .doing("unblock signals of", NAME)?;
-        unistd::chdir("/").doing("change directory to", "/")?;
-        let null =
-            open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-        unistd::dup2_stdin(&null).doing("redirect input of", NAME)?;
-        unistd::dup2_stdout(&null).doing("redirect output of", NAME)?;
-        unistd::dup2_stderr(log).doing("redirect errors of", NAME)?;
-        cloexec_from(3).doing("close descriptors of", NAME)?;
-        nix::sys::prctl::set_no_new_privs().doing("set no_new_privs for", NAME)?;
-        let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
-        let words = arguments(options, configure, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);
-        let file = CString::new(program.as_os_str().as_bytes());
-        let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();
-        match (file, words) {
-            (Ok(file), Ok(words)) => Ok((file, words)),
-            _ => {
-                Err(Failure::other(Step::Execute, program.to_string_lossy(), "an argument holds a zero byte"))
-            }
-        }
-    };
-    match prepare() {
-        Err(failure) => failure,
-        Ok((file, words)) => {
-            let none: [&CStr; 0] = [];
-            let Err(errno) = unistd::execve(&file, &words, &none);
-            Failure::new(Step::Execute, program.to_string_lossy(), errno)
-        }
-    }
+    log: &Log,
+) -> Result<std::convert::Infallible, Failure> {
+    leave_monitor(NAME, log)?;
+    let hand = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_DUPFD(3)).doing("hand a descriptor to", NAME);
+    let words = arguments(options, configure, hand(fds.netns)?, hand(fds.ready)?, hand(fds.exit)?);
+    become_program(program, words)
 }
 
 /// The command line (slirp4netns(1)).
@@ -221,17 +185,6 @@ impl Slirp {
         self.child.pidfd.as_fd()
     }
 
-    /// Whether the process has ended.
-    pub fn has_ended(&self) -> bool {
-        let mut fds = [PollFd::new(self.pidfd(), PollFlags::POLLIN)];
-        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> unistd::Pid {
-        self.child.pid
-    }
-
     /// Waits until the interface is configured, at most ten seconds.
     ///
     /// # Errors
@@ -255,12 +208,7 @@ impl Slirp {
 
     /// What slirp4netns wrote to its standard error, at most 16 KiB.
     pub fn log(&self) -> String {
-        use std::os::unix::fs::FileExt;
-        let Ok(copy) = self.log.try_clone() else { return String::new() };
-        let mut text = vec![0u8; LOG_MAX as usize];
-        let length = std::fs::File::from(copy).read_at(&mut text, 0).unwrap_or(0);
-        let text = String::from_utf8_lossy(&text[..length]);
-        text.trim_end_matches('\0').to_owned()
+        self.log.text()
     }
 
     /// The failure of a process that did not become ready: its own, or the last lines it wrote.
@@ -271,11 +219,7 @@ impl Slirp {
         {
             return failure.in_stage(NAME);
         }
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let last = lines[lines.len().saturating_sub(3)..].join("; ");
-        let said = if last.is_empty() { otherwise.to_owned() } else { last };
-        unready(said)
+        unready(self.log.end().unwrap_or_else(|| otherwise.to_owned()))
     }
 
     /// Whether the link has something to read, without waiting for a process that hangs.
@@ -283,6 +227,59 @@ impl Slirp {
         let link: &Link = &self.child.link;
         let mut fds = [PollFd::new(link.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut fds, PollTimeout::from(1000u16)), Ok(1))
+    }
+}
+
+impl Helper for Slirp {
+    fn pid(&self) -> unistd::Pid {
+        self.child.pid
+    }
+
+    fn has_ended(&self) -> bool {
+        has_ended(self.pidfd())
+    }
+
+    fn wait_ready(&self) -> Result<(), Failure> {
+        Slirp::wait_ready(self)
+    }
+}
+
+impl Driver for SlirpOptions {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn validate(&self) -> Result<Tool> {
+        find().map(Tool::of)
+    }
+
+    fn set_up(&self, tool: &Tool, _: &Path, netns: BorrowedFd<'_>) -> Result<Box<dyn Helper>, Failure> {
+        Ok(Box::new(spawn(&tool.program, self, netns)?))
+    }
+
+    fn explain(&self, tool: &Tool, failure: &Failure) -> Error {
+        explain(&tool.program, failure)
+    }
+
+    fn reach(&self, _: Option<&Tool>) -> Reach {
+        Reach::from(self)
+    }
+
+    fn host(&self, primary: Option<Ipv4Addr>, _: Option<&Tool>) -> Option<IpAddr> {
+        let open = if self.allow_host_loopback { None } else { primary };
+        Some(open.unwrap_or(self.gateway()).into())
+    }
+
+    fn servers(&self, listed: &[IpAddr], host: &HostResolver) -> Vec<IpAddr> {
+        let reachable =
+            |ip: &IpAddr| !ip.is_loopback() && !ip.is_unspecified() && (ip.is_ipv4() || self.ipv6);
+        let outside = listed.iter().copied().filter(reachable);
+        // slirp4netns passes questions to an IPv4 server only; glibc asks 127.0.0.1 when it finds none.
+        let relayed = host.relayed && (listed.is_empty() || listed.iter().any(IpAddr::is_ipv4));
+        let own = IpAddr::V4(self.dns());
+        let servers: Vec<IpAddr> = relayed.then_some(own).into_iter().chain(outside).collect();
+        // Better a server that may not answer than the C library's guess, the container's own loopback.
+        if servers.is_empty() { vec![own] } else { servers }
     }
 }
 
@@ -316,7 +313,7 @@ pub fn explain(program: &Path, failure: &Failure) -> Error {
     }
 }
 
-fn tun_hint() -> &'static str {
+pub(super) fn tun_hint() -> &'static str {
     "Make /dev/net/tun usable: sudo modprobe tun && sudo chmod 0666 /dev/net/tun. Without network: --network none."
 }
 

@@ -3,6 +3,7 @@
 use super::cause::Cause;
 use super::retry::Trouble;
 use crate::error::{Error, Kind, Result, errno_words};
+use crate::failpoint::hastened;
 use nix::errno::Errno;
 use reqwest::Response;
 use std::time::{Duration, Instant};
@@ -100,7 +101,7 @@ pub(super) async fn read_limited(response: &mut Response, what: &str, max: u64) 
 /// How long a body may take of which so many bytes have come: as long as a silence, and a second for each KiB. So a
 /// server that sends a byte now and then keeps nobody.
 fn patience(bytes: usize) -> Duration {
-    READ_TIMEOUT + Duration::from_secs(bytes as u64 / 1024)
+    hastened(READ_TIMEOUT + Duration::from_secs(bytes as u64 / 1024))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::answer::{CONNECT_TIMEOUT, READ_TIMEOUT, deepest};
 use super::endpoint::is_loopback;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint::hastened;
 use reqwest::{Client, Identity, Url};
 use rustls::ClientConfig;
 use std::net::IpAddr;
@@ -40,7 +41,7 @@ pub(super) fn client(name: &str, host: &str, tls: Tls, patient: bool) -> Result<
         .retry(reqwest::retry::never())
         .referer(false);
     if !patient {
-        builder = builder.read_timeout(READ_TIMEOUT);
+        builder = builder.read_timeout(hastened(READ_TIMEOUT));
     }
     if is_loopback(host) {
         // A proxy would reach its own loopback.

@@ -126,7 +126,7 @@ impl Registries {
     }
 
     /// The settings of a single file.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn of_text(text: &str, is_main: bool) -> Result<Registries> {
         let mut merged = Registries::default();
         merged.merge(text, "x", is_main)?;

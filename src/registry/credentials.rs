@@ -21,7 +21,7 @@ pub(super) use keyring::{FILES, Found, Keyring};
 mod tests;
 
 /// Reads the contents of a credentials file, and every entry of it.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn read_all(text: &[u8]) {
     let path = std::path::Path::new("x");
     if let Ok(file) = file::AuthFile::parse(text, path) {

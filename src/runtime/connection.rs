@@ -7,7 +7,7 @@
 
 use super::frame::{CONTENT_MAX, Frame};
 use crate::error::{Context, Error, Kind, Result};
-use crate::fork;
+use crate::fork::{self, Failure};
 pub use crate::storage::containers::log::Stream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -84,6 +84,30 @@ impl Connection {
         self.send(&Frame::Closed(if stream == Stream::Stdout { 1 } else { 2 }));
     }
 
+    /// Has the container's networks made what its settings say; returns what could not be done, by network. Whether
+    /// what serves them is looked after too is said by `reload`. Output that comes meanwhile is dropped.
+    ///
+    /// # Errors
+    /// Those of poll(2) and recv(2); `Conflict` when the monitor does not answer, because the container ends or because
+    /// it is an older program.
+    pub fn change_networks(&mut self, reload: bool) -> Result<Vec<(String, Failure)>> {
+        self.send(&Frame::Networks(reload));
+        loop {
+            let length = self.next_message()?;
+            let message = &self.message[..length];
+            match Frame::decode(message) {
+                Some(Frame::Networked(said)) => {
+                    return serde_json::from_slice(said).context(Kind::Runtime, || "read a monitor's answer");
+                }
+                Some(Frame::Exit(_)) => return Err(Error::new(Kind::Conflict, "the container has ended")),
+                None if message.is_empty() => {
+                    return Err(Error::new(Kind::Conflict, "the container's monitor does not answer"));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Whether everything has been sent.
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty()
@@ -121,19 +145,27 @@ impl Connection {
     /// Those of poll(2) and recv(2).
     pub fn await_output(&mut self) -> Result<Output<'_>> {
         let length = loop {
+            let length = self.next_message()?;
+            if decode(&self.message[..length]).is_some() {
+                break length;
+            }
+        };
+        Ok(decode(&self.message[..length]).unwrap_or(Output::Lost))
+    }
+
+    /// Waits for a message; returns its length, 0 at the end.
+    fn next_message(&mut self) -> Result<usize> {
+        loop {
             let mut ready = [PollFd::new(self.socket.as_fd(), self.interest())];
             match poll(&mut ready, PollTimeout::NONE) {
                 Err(Errno::EINTR) => continue,
                 other => other.context(Kind::Runtime, || "wait for the container")?,
             };
             self.flush();
-            if let Some(length) = self.take()?
-                && decode(&self.message[..length]).is_some()
-            {
-                break length;
+            if let Some(length) = self.take()? {
+                return Ok(length);
             }
-        };
-        Ok(decode(&self.message[..length]).unwrap_or(Output::Lost))
+        }
     }
 
     fn send(&mut self, frame: &Frame<'_>) {

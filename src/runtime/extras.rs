@@ -1,4 +1,5 @@
-//! What a container has that no record of it says: for the steps of a build.
+//! What a container has that no record of it says: for the steps of a build, and for sockets that were
+//! handed to the command.
 
 use super::secrets::SecretFile;
 use std::os::fd::OwnedFd;
@@ -14,6 +15,8 @@ pub struct Extras {
     pub files: Vec<SecretFile>,
     /// Variables of the payload, as `NAME=value`.
     pub env: Vec<String>,
+    /// Variables of the first run's payload alone: what they tell of is gone in the next.
+    pub first_env: Vec<String>,
     /// A process, as a pidfd: the payload is killed at its end.
     pub lives_with: Option<OwnedFd>,
 }

@@ -328,7 +328,7 @@ impl Scratch {
     /// As there.
     pub fn keep(&mut self, content: &[u8], mode: u32) -> Result<(OwnedFd, OwnedFd), Failure> {
         let name = self.name();
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode);
         let fd = openat(&self.tmpfs, &name, flags, mode).doing("make", "a generated file")?;
         // The umask may have taken bits away.
@@ -359,15 +359,20 @@ impl Scratch {
         Ok(tree)
     }
 
-    /// Mounts a generated file into the root, in what the user has mounted there too. A read-only one that lacks the
-    /// mount point goes without the file.
+    /// Mounts a generated file into the root, in what the user has mounted there too; gives the file. A read-only root
+    /// that lacks the mount point goes without it.
     ///
     /// # Errors
     /// Those of [`mount_at`].
-    pub fn mount(&mut self, root: BorrowedFd<'_>, generated: &Generated<'_>) -> Result<(), Failure> {
-        let Some(point) = file_target(root, generated.path)? else { return Ok(()) };
-        let file = self.file(generated.content, generated.mode)?;
-        mount::move_mount(file.as_fd(), point.as_fd()).doing("mount on", generated.path)
+    pub fn mount(
+        &mut self,
+        root: BorrowedFd<'_>,
+        generated: &Generated<'_>,
+    ) -> Result<Option<OwnedFd>, Failure> {
+        let Some(point) = file_target(root, generated.path)? else { return Ok(None) };
+        let (file, tree) = self.keep(generated.content, generated.mode)?;
+        mount::move_mount(tree.as_fd(), point.as_fd()).doing("mount on", generated.path)?;
+        Ok(Some(file))
     }
 }
 

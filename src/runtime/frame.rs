@@ -19,6 +19,11 @@ pub enum Frame<'a> {
     Signal(i32),
     /// Client: nobody reads this stream any more (1 is standard output, 2 is standard error).
     Closed(u8),
+    /// Client: the container's networks are to be as its settings say; whether what serves them is to be looked
+    /// after as well.
+    Networks(bool),
+    /// Monitor: the answer to that, in JSON.
+    Networked(&'a [u8]),
     /// Monitor: bytes from standard output or the terminal.
     Stdout(&'a [u8]),
     /// Monitor: bytes from standard error.
@@ -48,6 +53,8 @@ impl<'a> Frame<'a> {
             Frame::Stdout(b) => with(5, b),
             Frame::Stderr(b) => with(6, b),
             Frame::Exit(code) => with(7, &[*code]),
+            Frame::Networks(reload) => with(8, &[u8::from(*reload)]),
+            Frame::Networked(b) => with(9, b),
         }
     }
 
@@ -65,6 +72,8 @@ impl<'a> Frame<'a> {
             (5, b) => Frame::Stdout(b),
             (6, b) => Frame::Stderr(b),
             (7, [code]) => Frame::Exit(*code),
+            (8, [reload]) => Frame::Networks(*reload != 0),
+            (9, b) => Frame::Networked(b),
             _ => return None,
         })
     }
@@ -85,11 +94,13 @@ mod tests {
             Frame::Stdout(b"\x00\xff"),
             Frame::Stderr(b""),
             Frame::Exit(125),
+            Frame::Networks(true),
+            Frame::Networked(b"[]"),
         ] {
             assert_eq!(Frame::decode(&frame.encode()), Some(frame));
         }
         assert_eq!(Frame::decode(&[]), None);
-        assert_eq!(Frame::decode(&[9, 1]), None);
+        assert_eq!(Frame::decode(&[99, 1]), None);
         assert_eq!(Frame::decode(&[3, 1]), None);
     }
 }

@@ -127,6 +127,9 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
     let mut built = tree::build(order, host, &stdio.borrowed)?;
+    for (path, file) in built.changing.drain(..) {
+        link.send(&FromInit::File(path), &[file.as_fd()]).doing("send", "a generated file")?;
+    }
     if order.owners.uts == NamespaceOwner::Own {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
         if let Some(name) = &plan.domainname {

@@ -86,7 +86,11 @@ impl JoinedNamespaces {
             NetworkMode::Host => Share::Host,
             NetworkMode::Container(id) => Share::Container(id.clone()),
             NetworkMode::Ns(path) => Share::Ns(path.clone()),
-            NetworkMode::None | NetworkMode::Slirp(_) | NetworkMode::Bridge(_) => Share::Private,
+            NetworkMode::Private
+            | NetworkMode::None
+            | NetworkMode::Slirp(_)
+            | NetworkMode::Pasta(_)
+            | NetworkMode::Bridge(_) => Share::Private,
         };
         let in_pod = plan.pod.as_ref().is_some_and(|pod| !pod.infra);
         let name_in_pod = in_pod.then(|| plan.name.to_string());

@@ -8,20 +8,19 @@ use super::preflight::{check_preserved, filter};
 use super::{cgroup, join, seccomp};
 use crate::error::{Context, Error, Kind, Result, Warning, phrases};
 use crate::fork::{self, Doing, Failure, Step};
-use crate::netns::{self, slirp};
+use crate::netns::{self, Tool, driver, slirp};
 use crate::spec::{ContainerSpec, NetworkMode, UserNetwork};
 use crate::storage::containers::ContainerDir;
 use crate::storage::{Store, fuse};
 use crate::userns;
 use nix::errno::Errno;
 use std::cell::Cell;
-use std::path::PathBuf;
 
 /// What a start needs of the host, had before anything is changed.
 #[derive(Debug)]
 pub struct Prepared {
     listeners: Vec<netns::Listener>,
-    slirp: Option<PathBuf>,
+    tool: Option<Tool>,
     networks: Vec<UserNetwork>,
     filter: Option<seccomp::Filter>,
     joined: join::JoinedNamespaces,
@@ -66,10 +65,10 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
         }
         _ => Vec::new(),
     };
-    let slirp = match &plan.network.mode {
-        NetworkMode::Slirp(_) => Some(slirp::find()?),
-        NetworkMode::Bridge(_) if networks.iter().any(|network| !network.internal) => Some(slirp::find()?),
-        _ => None,
+    let tool = match driver(&plan.network.mode) {
+        Some(driver) => Some(driver.validate()?),
+        None if networks.iter().any(|network| !network.internal) => Some(Tool::of(slirp::find()?)),
+        None => None,
     };
     if plan.ids.is_shifted() {
         fuse::check()?;
@@ -78,7 +77,7 @@ pub fn prepare(store: &Store, plan: &ContainerSpec) -> Result<Prepared> {
     let filter = filter(store, plan)?;
     let listeners =
         if plan.network.mode.carries_ports() { netns::listen(&plan.network.ports)? } else { Vec::new() };
-    Ok(Prepared { listeners, slirp, networks, filter, joined, warnings, extras: Extras::default() })
+    Ok(Prepared { listeners, tool, networks, filter, joined, warnings, extras: Extras::default() })
 }
 
 /// Starts a container.
@@ -94,16 +93,16 @@ pub fn launch(
     prepared: Prepared,
     attach: bool,
 ) -> Result<Launched> {
-    let Prepared { listeners, slirp, networks, filter, joined, mut warnings, extras } = prepared;
+    let Prepared { listeners, tool, networks, filter, joined, mut warnings, extras } = prepared;
     let (connection, client) = attach.then(Connection::pair).transpose()?.unzip();
-    let program = slirp.clone();
+    let connecting = tool.clone();
     let connection = Cell::new(connection);
     let child = fork::spawn(0, |link| {
         // With a copy of our end it would never see us go.
         drop(connection.take());
         monitor::main(
             link,
-            Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras },
+            Launch { store, dir, plan, listeners, tool, networks, filter, joined, client, extras },
         )
     })
     .doing(Step::Start, "the container's monitor")?;
@@ -115,27 +114,34 @@ pub fn launch(
             log::debug!("container {} runs, monitor {}", plan.id.short(), child.pid);
             Ok(Launched { connection: connection.take(), warnings })
         }
-        Some((ToCaller::Failed(failure), _)) => Err(explain(failure, plan, program.as_deref())),
+        Some((ToCaller::Failed(failure), _)) => Err(explain(failure, plan, connecting.as_ref())),
         None => Err(Error::new(Kind::Runtime, "the container's monitor died while it started the container")
             .hint("See what the kernel said: dmesg | tail")),
     }
 }
 
 /// Puts a failed start into words.
-fn explain(failure: Failure, plan: &ContainerSpec, slirp: Option<&std::path::Path>) -> Error {
+fn explain(failure: Failure, plan: &ContainerSpec, tool: Option<&Tool>) -> Error {
     if (failure.step(), failure.errno()) == (Step::FindDirectory, Errno::ENOENT) {
         return phrases::no_working_directory(&failure.object, plan.id.as_str())
             .hint("Name a directory of the image; only its own working directory is made. The root always exists: coracle run -w /");
     }
-    if failure.stage == slirp::NAME
-        && let Some(program) = slirp
-    {
-        return slirp::explain(program, &failure);
+    if let Some(tool) = tool {
+        match driver(&plan.network.mode) {
+            Some(driver) if failure.stage == driver.name() => return driver.explain(tool, &failure),
+            None if failure.stage == slirp::NAME => return slirp::explain(&tool.program, &failure),
+            _ => {}
+        }
     }
     if failure.step() == Step::GetAddress {
         return explain_address(&failure);
     }
     explain_exec(failure)
+}
+
+/// Puts a failed change of a running container's networks into words.
+pub fn explain_network(failure: Failure, plan: &ContainerSpec) -> Error {
+    explain(failure, plan, slirp::find().ok().map(Tool::of).as_ref())
 }
 
 /// Why a network has no place for the container.

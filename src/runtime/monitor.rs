@@ -44,14 +44,15 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use run::{Failed, Run, RunInputs};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 
 mod context;
 mod finish;
 pub(super) mod layers;
+mod live;
 mod network;
-pub use network::Network;
+pub use live::{Change, Live};
 mod owners;
 mod pod;
 mod restart;
@@ -85,8 +86,8 @@ pub struct Launch<'a> {
     pub plan: &'a ContainerSpec,
     /// Sockets of its published ports.
     pub listeners: Vec<netns::Listener>,
-    /// Where slirp4netns is, when the plan needs it.
-    pub slirp: Option<PathBuf>,
+    /// The program that connects it, when the plan needs one.
+    pub tool: Option<netns::Tool>,
     /// The networks that the plan names, in its order.
     pub networks: Vec<UserNetwork>,
     /// The compiled filter.
@@ -115,7 +116,7 @@ pub fn main(link: Link, launch: Launch<'_>) -> i32 {
 }
 
 fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
-    let Launch { store, dir, plan, listeners, slirp, networks, filter, joined, client, extras } = launch;
+    let Launch { store, dir, plan, listeners, tool, networks, filter, joined, client, extras } = launch;
     let sockets = listeners.iter().flat_map(netns::Listener::descriptors);
     let kept = sockets.chain(joined.descriptors()).chain(client.as_ref().map(AsFd::as_fd));
     let kept = kept.chain(extras.lives_with.as_ref().map(AsFd::as_fd));
@@ -150,7 +151,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         store,
         dir,
         plan,
-        slirp,
+        tool,
         networks,
         filter,
         layers,
@@ -159,6 +160,7 @@ fn supervise(link: &Link, launch: Launch<'_>) -> Result<(), Failure> {
         ports,
         kept,
         alive,
+        preserved: Cell::new(plan.process.preserve_fds),
         extras,
     };
 
@@ -184,9 +186,12 @@ fn follow(context: &MonitorContext<'_>, mut run: Run) -> Result<(), Failure> {
     loop {
         let Run { child, record, mut network, mut relay, mounts, pids, end: pipe } = run;
         let checks = Checks::new(context.store, context.dir, context.plan, &record);
-        let payload = run::payload(context, &child, network.as_ref(), pids);
+        let live = network.as_ref().map(|network| Live::new(context, network, record.run));
+        let payload = run::payload(context, &child, live.as_ref(), pids);
         let checks = checks.map(|checks| Box::new(checks) as Box<dyn HealthChecks>);
         let end = relay.run(&payload, &context.signals, checks)?;
+        // No helper works for a container that is gone.
+        drop(live);
         // Without process ids of its own, what it leaves behind is found by the mounts it sees.
         if pids == NamespaceOwner::Joined {
             finish::end_others(&mounts);

@@ -126,6 +126,11 @@ impl Relay<'_> {
                             network.mend();
                         }
                     }
+                    Watch::NetworksChange => {
+                        if let Some(network) = payload.network {
+                            self.networks_changed(network);
+                        }
+                    }
                     Watch::Health => {
                         match checks.as_mut().map_or(OnFailure::None, |checks| checks.finish()) {
                             OnFailure::None => {

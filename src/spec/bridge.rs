@@ -121,6 +121,13 @@ pub struct Attachment {
     pub interface: Option<String>,
 }
 
+impl Attachment {
+    /// The interface's name inside, of the one at this place in the container's list.
+    pub fn interface_at(&self, place: usize) -> String {
+        self.interface.clone().unwrap_or_else(|| format!("eth{place}"))
+    }
+}
+
 /// A running container's place on a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {

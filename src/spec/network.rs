@@ -2,6 +2,7 @@
 
 use super::bridge::Attachment;
 pub use super::mac::MacAddress;
+use super::pasta::PastaOptions;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -39,16 +40,21 @@ pub enum HostsBase {
 }
 
 /// How a container is connected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
+    /// What containers usually get here; in a request only.
+    #[default]
+    Private,
     /// Loopback only.
     None,
     /// The host's network.
     Host,
     /// User-mode networking by slirp4netns.
     Slirp(SlirpOptions),
-    /// Networks that it shares with others, in this order; at least one.
+    /// User-mode networking by pasta.
+    Pasta(PastaOptions),
+    /// Networks that it shares with others, in this order; at least one when it is made.
     Bridge(Vec<Attachment>),
     /// That container's, by its id; in a request, as it was written.
     Container(String),
@@ -60,18 +66,19 @@ impl NetworkMode {
     /// Whether published ports mean anything. With `none` and `host` they are dropped with a warning, as
     /// podman does.
     pub fn carries_ports(&self) -> bool {
-        matches!(self, NetworkMode::Slirp(_) | NetworkMode::Bridge(_))
+        self.is_own() && *self != NetworkMode::None
     }
 
     /// Whether the container gets a network namespace of its own.
     pub fn is_own(&self) -> bool {
-        matches!(self, NetworkMode::Slirp(_) | NetworkMode::Bridge(_) | NetworkMode::None)
-    }
-}
-
-impl Default for NetworkMode {
-    fn default() -> Self {
-        NetworkMode::Slirp(SlirpOptions::default())
+        match self {
+            NetworkMode::Private
+            | NetworkMode::None
+            | NetworkMode::Slirp(_)
+            | NetworkMode::Pasta(_)
+            | NetworkMode::Bridge(_) => true,
+            NetworkMode::Host | NetworkMode::Container(_) | NetworkMode::Ns(_) => false,
+        }
     }
 }
 
@@ -79,9 +86,11 @@ impl Default for NetworkMode {
 impl fmt::Display for NetworkMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            NetworkMode::Private => f.write_str("private"),
             NetworkMode::None => f.write_str("none"),
             NetworkMode::Host => f.write_str("host"),
             NetworkMode::Slirp(_) => f.write_str("slirp4netns"),
+            NetworkMode::Pasta(_) => f.write_str("pasta"),
             NetworkMode::Bridge(_) => f.write_str("bridge"),
             NetworkMode::Container(id) => write!(f, "container:{id}"),
             NetworkMode::Ns(path) => write!(f, "ns:{}", path.display()),

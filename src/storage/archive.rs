@@ -34,6 +34,7 @@ mod sink;
 mod source;
 mod steps;
 mod upper;
+mod whole_list;
 
 pub use chosen::load_chosen;
 pub use deposit::{add_to_layout, replace_directory};
@@ -46,8 +47,9 @@ pub use manifest::{Descriptor, Family, Manifest};
 pub use outgoing::{LayerBytes, Outgoing, OutgoingForm, OutgoingLayer};
 pub use output::to_file;
 pub use save::{Item, SaveFormat, packs_layers, save_archive, save_directory, save_oci_archive};
-pub use several::{MakeIndex, Several, index_of, save_list_archive, save_list_directory};
+pub use several::{MakeIndex, Several, index_of};
 pub use source::Source;
 pub use steps::{
     FoundCache, OutgoingCache, export_cache, import_layer, inline_cache, layout_cache, registry_cache,
 };
+pub use whole_list::WholeList;

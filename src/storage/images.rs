@@ -33,7 +33,7 @@ pub use self::check::Damaged;
 pub use self::damage::Lost;
 pub use self::found::{Found, Instance, List};
 pub use self::records::{ManifestRef, Part};
-pub use self::remove::Removed;
+pub use self::remove::{Removal, Removed};
 
 use self::postponed::Postponed;
 use self::records::{ImageRecord, ListRecord, RefRecord};
@@ -47,7 +47,7 @@ use super::roots::Roots;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{ChainId, Digest, Image, ImageConfig, Reference, document};
 use chrono::{DateTime, Utc};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::sync::Arc;
 
@@ -86,11 +86,30 @@ pub struct NewImage<'a> {
     pub from_registry: bool,
 }
 
+/// As much of an image as listings show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// Its id.
+    pub id: Digest,
+    /// The digest of its manifest, the newest one if there are several.
+    pub manifest: Digest,
+    /// Its layers' chain ids, bottom first.
+    pub layers: Vec<ChainId>,
+    /// Operating system in Go's naming.
+    pub os: String,
+    /// Architecture in Go's naming.
+    pub architecture: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// How many steps its history has.
+    steps: usize,
+}
+
 /// An image in a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
     /// The image.
-    pub image: Image,
+    pub image: Brief,
     /// Its names, sorted; empty for a dangling image.
     pub names: Vec<Reference>,
     /// `repository@digest` of everything it was named, pulled and pushed as; those of registries first.
@@ -120,6 +139,25 @@ impl Listed {
     pub fn tags(&self) -> Vec<String> {
         let names = self.names.iter().filter(|name| name.digest().is_none());
         names.map(ToString::to_string).collect()
+    }
+
+    /// `repository@digest` of its names, and of where it was pushed to: of what it was named once, nothing is told.
+    pub fn repo_digests(&self) -> Vec<String> {
+        self.of_its_names(&self.digests)
+    }
+
+    /// As [`Listed::repo_digests`], those only that a registry has or had.
+    pub fn remote_digests(&self) -> Vec<String> {
+        self.of_its_names(&self.remote)
+    }
+
+    fn of_its_names(&self, digests: &[String]) -> Vec<String> {
+        let named: HashSet<String> = self.names.iter().map(Reference::repository).collect();
+        let former = self.history.iter().filter_map(|name| name.parse::<Reference>().ok());
+        let gone: HashSet<String> =
+            former.map(|name| name.repository()).filter(|at| !named.contains(at)).collect();
+        let is_told = |digest: &&String| digest.split_once('@').is_some_and(|(at, _)| !gone.contains(at));
+        digests.iter().filter(is_told).cloned().collect()
     }
 
     /// The digest that a registry has the image as under a name: what was last pulled from its repository or pushed to
@@ -208,6 +246,17 @@ impl Images {
         let mut seen = HashSet::new();
         all.retain(|(r, _)| seen.insert(r.id.clone()));
         Ok(all)
+    }
+
+    /// The record of an image with whether it lies in an additional store, our own first; `None` when it is not here.
+    fn image_record(&self, id: &Digest) -> Result<Option<(ImageRecord, bool)>> {
+        for (position, data) in self.roots.readable().enumerate() {
+            let Some(place) = Place::find(&data.join(IMAGES))? else { continue };
+            if let Some(found) = place.read(id.hex())? {
+                return Ok(Some((found, position > 0)));
+            }
+        }
+        Ok(None)
     }
 
     /// All records of lists with whether they lie in an additional store; one that is in several counts once.

@@ -9,7 +9,8 @@ pub use users::{Member, Users};
 
 use super::containers::Containers;
 use super::events::{Action, Event, Events};
-use super::place::Place;
+use super::lock::ExclusiveLock;
+use super::place::{self, Place};
 use super::record::{Durability, failed, warn_once};
 use super::roots::Roots;
 use super::scratch::Scratch;
@@ -23,6 +24,7 @@ use chrono::Utc;
 use ipnet::{IpNet, Ipv4Net};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::SFlag;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -130,6 +132,19 @@ impl Networks {
         Ok(())
     }
 
+    /// Replaces the record of a network that there is. The caller keeps others from doing so at the same time.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is gone.
+    pub fn replace(&self, network: &UserNetwork) -> Result<()> {
+        let place = Place::find(&self.roots.data.join(NETWORKS))?;
+        let dir = place.map(|place| place.below(&network.name)).transpose()?.flatten();
+        match dir {
+            Some(dir) => dir.replace(RECORD, network, Durability::Synced),
+            None => Err(phrases::no_network(&network.name)),
+        }
+    }
+
     /// The network of this name.
     ///
     /// # Errors
@@ -197,6 +212,47 @@ impl Networks {
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// Entries that are not networks, or have unreadable records: their names, and what is wrong.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn damaged(&self) -> Result<Vec<(String, String)>> {
+        let Some(place) = Place::find(&self.roots.data.join(NETWORKS))? else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for name in place.names()? {
+            let Some(found) = place.look(&name)? else { continue };
+            let what = match name.parse::<Name>() {
+                _ if !place::is(&found, SFlag::S_IFDIR) => "it is not a directory".to_owned(),
+                Err(_) => "its name is not valid for a network".to_owned(),
+                Ok(name) if name.as_str() == BUILT_IN => {
+                    "its name is that of the built-in network".to_owned()
+                }
+                Ok(name) => match self.get(name.as_str()) {
+                    Err(error) => error.in_one_line(),
+                    Ok(None) if place.look(name.as_str())?.is_some() => format!("it has no {RECORD}"),
+                    Ok(Some(network)) if network.name != name.as_str() => {
+                        "its record has another name".to_owned()
+                    }
+                    Ok(_) => continue,
+                },
+            };
+            all.push((name, what));
+        }
+        Ok(all)
+    }
+
+    /// Puts a damaged network out of the way; says what was done.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn mend(&self, _lock: &ExclusiveLock, name: &str) -> Result<String> {
+        if !self.damaged()?.iter().any(|(still, _)| still == name) {
+            return Ok("is whole again".to_owned());
+        }
+        let to = self.place()?.set_aside(name, &self.roots.data)?;
+        Ok(format!("set aside as {}", to.display()))
     }
 
     /// Removes a network. The caller has made sure that no container is on it.

@@ -75,6 +75,20 @@ impl Progress {
         }
     }
 
+    /// Says one line, below the bars when there are any: of what is over, and stays.
+    pub fn below(&self, line: &str) {
+        match &self.sink {
+            Sink::Bars(all) => {
+                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+                bar.set_style(finished());
+                bar.set_prefix(printable(line).into_owned());
+                self.drawn.set(true);
+                all.add(bar).finish();
+            }
+            Sink::Lines | Sink::Nowhere => self.note(line),
+        }
+    }
+
     /// Says one line, above the bars when there are any.
     pub fn note(&self, line: &str) {
         let line = &*printable(line);

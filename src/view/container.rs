@@ -216,7 +216,7 @@ impl Row<'_> {
         let volumes = self.of.spec.iter().flat_map(|plan| &plan.mounts);
         let volumes = volumes.filter(|mount| matches!(mount.source, MountSource::Volume { .. })).count();
         let networks = match self.of.spec.as_ref().map(|plan| &plan.network.mode) {
-            Some(NetworkMode::Slirp(_)) => "bridge".to_owned(),
+            Some(NetworkMode::Slirp(_) | NetworkMode::Pasta(_)) => "bridge".to_owned(),
             Some(NetworkMode::Host) => "host".to_owned(),
             Some(NetworkMode::None) => "none".to_owned(),
             Some(NetworkMode::Bridge(_)) => self.networks(Dialect::Docker).join(","),

@@ -48,7 +48,10 @@ fn podman_kinds(usage: &Usage) -> Vec<Value> {
             "Reclaimable": format!("{} ({percent}%)", units::decimal_size(reclaimable)),
         })
     };
-    usage.kinds().into_iter().map(row).collect()
+    // Podman has neither of the two.
+    let is_there =
+        |kind: &Kind| ![BUILD_CACHE, OTHER].contains(&kind.name) || kind.total > 0 || kind.size > 0;
+    usage.kinds().into_iter().filter(is_there).map(row).collect()
 }
 
 /// How old it is; podman leaves the `ago` out here.

@@ -3,7 +3,7 @@
 use super::Dialect;
 use super::dialect::short_image_name;
 use crate::image::Reference;
-use crate::storage::images::Listed;
+use crate::storage::images::{Brief, Listed};
 use crate::text::{Differs, Document, Forms, time, units};
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ impl Row<'_> {
     }
 
     fn podman_fields(&self) -> Value {
-        let (image, config) = (self.image, &self.image.image.config);
+        let (image, brief) = (self.image, &self.image.image);
         json!({
             "ID": self.id(),
             "Id": image.image.id.hex(),
@@ -98,13 +98,13 @@ impl Row<'_> {
             "VirtualSize": image.size,
             "SharedSize": image.shared,
             "UniqueSize": units::size(image.size - image.shared),
-            "Labels": config.config.labels,
+            "Labels": brief.labels,
             "Names": self.names(),
             "RepoTags": image.tags(),
-            "RepoDigests": image.digests,
+            "RepoDigests": image.repo_digests(),
             "History": self.history(),
-            "Arch": config.architecture,
-            "Os": config.os,
+            "Arch": brief.architecture,
+            "Os": brief.os,
             "IsManifestList": image.is_list,
             "Containers": self.containers,
             "Dangling": image.is_dangling(),
@@ -118,13 +118,12 @@ impl Row<'_> {
     /// The image in podman's `--format json`.
     pub fn json(&self) -> Value {
         let image = self.image;
-        let config = &image.image.config;
-        let labels = &config.config.labels;
+        let Brief { os, architecture, labels, .. } = &image.image;
         let all = json!({
             "Id": image.image.id.hex(),
             "ParentId": "",
             "RepoTags": Some(image.tags()).filter(|tags| !tags.is_empty()),
-            "RepoDigests": image.digests,
+            "RepoDigests": image.repo_digests(),
             "Size": image.size,
             "SharedSize": image.shared,
             "VirtualSize": image.size,
@@ -132,12 +131,12 @@ impl Row<'_> {
             "Containers": self.containers,
             "Dangling": image.is_dangling(),
             "ReadOnly": image.read_only,
-            "Arch": config.architecture,
+            "Arch": architecture,
             "Digest": image.manifest_of(self.name),
             "History": image.history,
             "IsManifestList": image.is_list,
             "Names": self.names(),
-            "Os": config.os,
+            "Os": os,
             "Created": image.created.timestamp(),
             "CreatedAt": image.created.to_rfc3339_opts(SecondsFormat::Secs, true),
         });

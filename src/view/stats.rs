@@ -1,7 +1,7 @@
 //! Resource usage of a container.
 
 use super::Dialect;
-use crate::engine::containers::stats::{Reading, Sample};
+use crate::engine::containers::stats::{Interface, Reading, Sample};
 use crate::text::{time, units};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
@@ -86,6 +86,7 @@ impl Row<'_> {
             "MemUsage": sample.memory,
             "Name": self.of.name,
             "NetInput": net.0,
+            "Network": by_interface(&sample.interfaces),
             "NetOutput": net.1,
             "PIDs": sample.tasks,
             "PerCPU": Value::Null,
@@ -142,6 +143,20 @@ impl Row<'_> {
             "pids": self.known(|s| s.tasks.to_string()),
         })
     }
+}
+
+/// Podman's field, which later versions have in place of the two sums.
+fn by_interface(all: &[Interface]) -> Value {
+    let one = |interface: &Interface| {
+        let Interface { name, received, sent } = interface;
+        let numbers = json!({
+            "RxBytes": received.bytes, "RxPackets": received.packets,
+            "RxErrors": received.errors, "RxDropped": received.dropped,
+            "TxBytes": sent.bytes, "TxPackets": sent.packets, "TxErrors": sent.errors, "TxDropped": sent.dropped,
+        });
+        (name.clone(), numbers)
+    };
+    Value::Object(all.iter().map(one).collect())
 }
 
 fn share(used: Duration, of: Duration) -> f64 {

@@ -105,7 +105,7 @@ const RULES: [(&str, &[&str]); 23] = [
         ],
     ),
     ("plan", &["text", "spec", "image", "container", "error", "host", "userns", "netns"]),
-    ("host", &["userns", "netns", "storage::rootfs", "fork", "sys", "error"]),
+    ("host", &["userns", "netns", "storage::rootfs", "spec", "fork", "sys", "error"]),
     ("registry", &["text", "image", "storage::blobs", "sys::fd", "sys::read", "failpoint", "error"]),
     ("storage", &["spec", "image", "container", "fork", "sys", "failpoint", "error"]),
     ("netns", &["text", "userns", "spec", "container", "fork", "sys", "error"]),

@@ -127,3 +127,16 @@ fn each_item_of_df_is_what_du_says() {
     let said = format!("Build cache usage: {}", units::decimal_size(raw(3)));
     assert!(docker.contains(&said), "{said}: {docker}");
 }
+
+/// Podman has three rows; ours are there only where there is something to tell.
+#[test]
+fn rows_that_podman_lacks_are_never_empty() {
+    let env = TestEnv::new();
+    let rows = env.coracle(["system", "df", "--format", "json"]).ok().json();
+    let kinds: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["Type"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..3], ["Images", "Containers", "Local Volumes"]);
+    assert!(!kinds.contains(&"Build Cache"), "{rows}");
+    assert!(rows.as_array().unwrap()[3..].iter().all(|row| row["RawSize"].as_u64() > Some(0)), "{rows}");
+    let docker = super::docker::docker(&env, &["system", "df"]).ok();
+    assert!(docker.stdout.contains("Build Cache"), "{docker}");
+}

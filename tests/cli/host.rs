@@ -203,9 +203,30 @@ fn run_without_tun_or_slirp4netns_names_what_is_missing() {
     let tun = apart(&env, &format!("mount -t tmpfs none /dev/net; {run}"));
     assert_eq!(tun.code, 125, "{tun}");
     tun.says("/dev/net/tun").says("Hint: ").says("modprobe tun").says("--network none");
-    let slirp = apart(&env, &format!("mount --bind /dev/null $(command -v slirp4netns); {run}"));
+    let neither = "for program in slirp4netns pasta; do
+            found=$(command -v $program) && mount --bind /dev/null $found
+        done";
+    let slirp = apart(&env, &format!("{neither}\n{run}"));
     assert_eq!(slirp.code, 125, "{slirp}");
     slirp.says("slirp4netns").says("is not installed").says("Hint: Install it: ");
+}
+
+#[test]
+fn pasta_stands_in_for_slirp4netns() {
+    let env = TestEnv::new();
+    env.busybox_rootfs();
+    let hide = "mount --bind /dev/null $(command -v slirp4netns)\n";
+    let run = |options: &str| format!("{hide} $C {options} --rootfs $D/rootfs:O ls /sys/class/net");
+    let output = apart(&env, &run("run --rm"));
+    assert_eq!(output.code, 0, "{output}");
+    assert!(!output.stdout.contains("tap0") && output.stdout.lines().count() == 2, "{output}");
+    assert!(output.stderr.is_empty(), "{output}");
+    let told = apart(&env, &run("--log-level info run --rm"));
+    told.says("slirp4netns is not installed: ").says("connects the container");
+    let asked = apart(&env, &run("run --rm --network slirp4netns"));
+    assert_eq!(asked.code, 125, "{asked}");
+    let found = check(&apart(&env, &format!("{hide} $C info --format json")), "slirp4netns");
+    assert!(found["detail"].as_str().unwrap().contains("pasta connects containers"), "{found}");
 }
 
 /// One id is little, but enough for a program that needs no other.

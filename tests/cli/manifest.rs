@@ -125,7 +125,7 @@ fn names_of_lists_and_images_are_kept_apart() {
         (&["annotate", "--subject=x", "list:1"], "nothing but its images"),
         (&["push", "--add-compression=zstd", "list:1"], "each image once"),
         (&["push", "list:1"], "names no registry"),
-        (&["push", "list:1", "dir:/tmp/x"], "single images only"),
+        (&["push", "list:1", "docker-archive:/tmp/x"], "single images only"),
     ] {
         env.coracle(["manifest"]).args(words).fails(125).says(why);
     }

@@ -414,7 +414,10 @@ fn containers_are_offered_in_a_fitting_state() {
     }
     assert_eq!(asked(&["start"]), ["ended"]);
     assert!(asked(&["unpause"]).iter().all(|word| word.starts_with('-')));
-    assert_eq!(asked(&["run", "--network"]), ["none", "host", "slirp4netns", r"container\:live", "podman"]);
+    assert_eq!(
+        asked(&["run", "--network"]),
+        ["none", "host", "slirp4netns", "pasta", r"container\:live", "podman"]
+    );
     assert_eq!(asked(&["run", "--volumes-from"]), ["ended", "live"]);
     env.coracle(["import", "-q", "-", "app:one"]).stdin(empty_archive()).ok();
     for verb in ["rmi", "run", "save", "untag"] {

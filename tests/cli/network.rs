@@ -10,23 +10,23 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// A small web server that logs its clients, in the background.
-const HTTPD: [&str; 5] = ["httpd", "-f", "-vv", "-p", "80"];
+pub(super) const HTTPD: [&str; 5] = ["httpd", "-f", "-vv", "-p", "80"];
 
 /// `run OPTIONS... --rootfs BUSYBOX COMMAND...`.
-fn run(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
+pub(super) fn run(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
     let rootfs = env.busybox_rootfs();
     env.coracle(["run"]).args(options).arg("--rootfs").arg(rootfs).args(command).run()
 }
 
 #[track_caller]
-fn run_ok(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
+pub(super) fn run_ok(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
     let output = run(env, options, command);
     assert_eq!(output.code, 0, "{output}");
     output
 }
 
 /// The host port of the first published port that `ps` shows for a container.
-fn host_port(env: &TestEnv, name: &str) -> u16 {
+pub(super) fn host_port(env: &TestEnv, name: &str) -> u16 {
     let filter = format!("name={name}");
     let shown = env.coracle(["ps", "--filter", &filter, "--format", "{{.Ports}}"]).ok();
     let (before, _) = shown.text().split_once("->").unwrap_or_else(|| panic!("no port: {shown}"));
@@ -34,7 +34,7 @@ fn host_port(env: &TestEnv, name: &str) -> u16 {
 }
 
 /// Asks a web server for `/` and gives the whole answer; waits until it serves.
-fn ask(host: impl Into<std::net::IpAddr>, port: u16) -> String {
+pub(super) fn ask(host: impl Into<std::net::IpAddr>, port: u16) -> String {
     let host = host.into();
     let mut answer = String::new();
     eventually("the web server answers", || {
@@ -48,7 +48,7 @@ fn ask(host: impl Into<std::net::IpAddr>, port: u16) -> String {
 }
 
 /// What a container has written so far.
-fn logs(env: &TestEnv, name: &str) -> String {
+pub(super) fn logs(env: &TestEnv, name: &str) -> String {
     let output = env.coracle(["logs", name]).ok();
     output.stdout + &output.stderr
 }
@@ -121,7 +121,7 @@ fn name_options_replace_the_hosts() {
 }
 
 /// A server on the host that greets everyone once; gives its port.
-fn greeter(address: Ipv4Addr) -> u16 {
+pub(super) fn greeter(address: Ipv4Addr) -> u16 {
     let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

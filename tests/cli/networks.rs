@@ -16,34 +16,34 @@ fn run(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn run_ok(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
+pub(super) fn run_ok(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
     let output = run(env, options, command);
     assert_eq!(output.code, 0, "{output}");
     output
 }
 
 /// Runs a shell script in a running container.
-fn inside(env: &TestEnv, name: &str, script: &str) -> Output {
+pub(super) fn inside(env: &TestEnv, name: &str, script: &str) -> Output {
     env.coracle(["exec", name, "sh", "-c", script]).run()
 }
 
-fn network(env: &TestEnv, options: &[&str]) {
+pub(super) fn network(env: &TestEnv, options: &[&str]) {
     env.coracle(["network", "create"]).args(options).ok();
 }
 
 /// A container's address on a network, as `inspect` shows it.
-fn address(env: &TestEnv, name: &str, network: &str) -> String {
+pub(super) fn address(env: &TestEnv, name: &str, network: &str) -> String {
     field(env, name, &format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}"))
 }
 
 /// A server of each name's own greeting, on port 7.
-fn greet(env: &TestEnv, name: &str, options: &[&str]) {
+pub(super) fn greet(env: &TestEnv, name: &str, options: &[&str]) {
     let script = format!("while :; do echo hello from {name} | nc -l -p 7; done");
     run_ok(env, &[&["-d", "--name", name], options].concat(), &["sh", "-c", &script]);
 }
 
 #[track_caller]
-fn is_greeted(env: &TestEnv, name: &str, host: &str, wanted: &str) {
+pub(super) fn is_greeted(env: &TestEnv, name: &str, host: &str, wanted: &str) {
     let script = format!("nc -w 5 {host} 7 </dev/null");
     eventually(&format!("{name} is greeted by {host}"), || {
         inside(env, name, &script).stdout == format!("hello from {wanted}\n")
@@ -255,7 +255,7 @@ fn whoever_is_killed_the_network_goes_on() {
 }
 
 /// The keeper of the test's only network: who is in the shared user namespace and is no container's monitor.
-fn keeper(env: &TestEnv) -> Option<Pid> {
+pub(super) fn keeper(env: &TestEnv) -> Option<Pid> {
     let ids = env.containers();
     let monitors: Vec<String> = ids.iter().map(|id| field(env, id, "{{.State.ConmonPid}}")).collect();
     let entries = std::fs::read_dir(env.runroot().join("userns")).ok()?.flatten();

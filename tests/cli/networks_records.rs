@@ -244,3 +244,25 @@ fn docker_has_its_own_form_and_names() {
         .says("bridge is a pre-defined network and cannot be removed");
     docker(&env, &["network", "rm", &id[..10]]).ok();
 }
+
+#[test]
+fn a_damaged_record_is_found_and_put_aside_and_leftovers_are_removed() {
+    let env = TestEnv::new();
+    env.coracle(["network", "create", "--internal", "back"]).ok();
+    env.coracle(["network", "create", "front"]).ok();
+    std::fs::write(env.root().join("networks/front/network.json"), "{").unwrap();
+    let left = env.runroot().join("networks/0123456789abcdef0123456789abcdef");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("lock"), "").unwrap();
+    let found = env.coracle(["system", "check"]).run();
+    assert!(found.code != 0 && found.stdout.contains("network front"), "{found}");
+    assert!(found.stdout.contains("runtime directory of network 0123456789abcdef"), "{found}");
+    env.coracle(["system", "check", "--repair"]).ok();
+    env.coracle(["system", "check"]).ok();
+    assert!(!left.exists());
+    assert_eq!(env.coracle(["network", "ls", "-q"]).ok().lines(), ["back", "podman"]);
+    // A network that was used leaves nothing when it is removed.
+    env.coracle(["run", "--rm", "--network", "back", "--rootfs"]).arg(env.busybox_rootfs()).arg("true").ok();
+    env.coracle(["network", "rm", "back"]).ok();
+    assert_eq!(std::fs::read_dir(env.runroot().join("networks")).unwrap().count(), 0);
+}

@@ -2,6 +2,7 @@
 
 use crate::common::{Format, ImageBuilder, Layer, Registry, TestEnv, sha256_hex, shared_registry, which};
 use crate::pull::{certificates, tls_registry};
+use expectrl::Expect as _;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -352,4 +353,77 @@ fn others_read_what_was_pushed() {
         let other = TestEnv::new();
         other.coracle(["load", "-i"]).arg(&layout).ok();
     }
+}
+
+/// What a terminal of 80 columns shows of this: the lines, without blanks at their ends.
+fn screen(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\r' => column = 0,
+            '\n' => (row, column) = (row + 1, 0),
+            '\x1b' => {
+                let code: String = rest.by_ref().skip(1).take_while(|c| c.is_ascii_digit()).collect();
+                // The letter that ends it was taken with its number.
+                let before = text.len() - rest.as_str().len();
+                let count = code.parse().unwrap_or(1);
+                match text[..before].chars().next_back() {
+                    Some('A') => row = usize::saturating_sub(row, count),
+                    Some('B') => row += count,
+                    Some('K') => lines[row].clear(),
+                    _ => {}
+                }
+            }
+            shown => {
+                if column == 80 {
+                    (row, column) = (row + 1, 0);
+                }
+                lines.resize(lines.len().max(row + 1), Vec::new());
+                let line: &mut Vec<char> = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = shown;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    let line = |line: Vec<char>| line.into_iter().collect::<String>().trim_end().to_owned();
+    lines.into_iter().map(line).filter(|line| !line.is_empty()).collect()
+}
+
+/// The same words for each way of an image, and they stay when it has ended.
+#[test]
+fn the_last_lines_stay_on_the_terminal() {
+    let (env, registry) = (TestEnv::new(), Registry::start());
+    let image = small("lines").layer(Layer::new().file("more", 0o644, vec![7; 300_000]));
+    let (name, bytes) = pulled(&env, &registry, image, "way/from");
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    let short = |part: &Value| part["digest"].as_str().unwrap()[7..19].to_owned();
+    let blobs: Vec<String> = manifest["layers"].as_array().unwrap().iter().map(short).collect();
+    let shown = |words: &[&str]| {
+        let mut session = env.coracle(words).env("TERM", "xterm").pty();
+        let all = session.expect(expectrl::Eof).unwrap();
+        screen(all.as_bytes())
+    };
+    let lines = |how: &str| {
+        let mut lines = vec!["Getting image source signatures".to_owned()];
+        lines.extend(blobs.iter().map(|blob| format!("Copying blob {blob} {how}")));
+        lines.push(format!("Copying config {} done", short(&manifest["config"])));
+        lines.push("Writing manifest to image destination".to_owned());
+        lines
+    };
+    let other = Registry::start();
+    let to = other.reference("way/to", "1");
+    assert_eq!(shown(&["push", &name, &to]), lines("done"));
+    assert_eq!(shown(&["push", &name, &to]), lines("skipped: already exists"));
+    env.coracle(["rmi", &name]).ok();
+    let id = manifest["config"]["digest"].as_str().unwrap()[7..].to_owned();
+    let pull = |how: &str| {
+        let trying = format!("Trying to pull {name}...");
+        [vec![trying], lines(how), vec![id.clone()]].concat()
+    };
+    assert_eq!(shown(&["pull", &name]), pull("done"));
+    assert_eq!(shown(&["pull", &name]), pull("skipped: already exists"));
 }

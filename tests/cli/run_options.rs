@@ -515,21 +515,6 @@ fn namespaces_are_shared_on_demand() {
     refused(&env, &["--uts=host", "--hostname=x"], "--hostname");
 }
 
-#[test]
-fn descriptors_are_preserved_when_asked() {
-    let env = TestEnv::with_images();
-    env.file("kept", "kept");
-    let call =
-        env.coracle(["run", "--rm", "--network=none", "--preserve-fds=1", "busybox", "sh", "-c", "cat <&3"]);
-    let command = call.into_command();
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "exec \"$@\" 3<kept", "sh"]).arg(command.get_program()).args(command.get_args());
-    shell.current_dir(env.path()).env("HOME", env.home());
-    let output = shell.output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "kept", "{output:?}");
-    refused(&env, &["--preserve-fds=1"], "3");
-}
-
 /// Fields of an image's configuration, honoured and overridden.
 #[test]
 fn the_image_configuration_is_honoured() {

@@ -130,7 +130,7 @@ fn archives_come_through_pipes_and_compressed() {
     env.coracle(["rmi", &name]).ok();
     let loaded = env.coracle(["load"]).stdin(archive.clone()).ok();
     assert_eq!(loaded.text(), format!("Loaded image: {name}"));
-    assert!(loaded.stderr.contains("Copying layer"), "{loaded}");
+    assert!(loaded.stderr.contains("Copying blob"), "{loaded}");
     env.coracle(["rmi", &name]).ok();
     fs::write(env.path().join("a.tar"), &archive).unwrap();
     for (tool, more, name_of) in [

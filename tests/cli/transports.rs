@@ -59,7 +59,7 @@ fn an_image_comes_back_from_each_transport() {
         forget(&env);
         let pulled = env.coracle(["pull", from]).ok();
         assert_eq!(pulled.text(), id, "{from}");
-        pulled.says("Copying layer");
+        pulled.says("Copying blob");
         let mut got: Vec<String> = got.into_iter().map(str::to_owned).collect();
         got.sort();
         assert_eq!(names(&env), got, "{from}");

@@ -175,8 +175,8 @@ impl Drop for Signer {
 
 #[test]
 fn signatures_by_gpg_decide() {
-    if ["gpg", "skopeo"].iter().any(|program| crate::common::which(program).is_none()) {
-        return crate::common::skip("gpg or skopeo is not installed");
+    if crate::common::lacks(&["gpg", "skopeo"]) {
+        return;
     }
     let env = TestEnv::new();
     let registry = crate::common::Registry::start();

@@ -1,7 +1,8 @@
 //! The policy on what `load`, `import` and `pull` read, and where signatures are found.
 
 use crate::common::{
-    Fault, FaultyRegistry, Layer, Output, Registry, TestEnv, eventually, free_port, one_file, skip, which,
+    Fault, FaultyRegistry, Layer, Output, Registry, TLS_PROGRAMS, TestEnv, TlsServer, eventually, free_port,
+    lacks, make_authority, one_file, skip, which,
 };
 use crate::trust::Signer;
 use serde_json::{Value, json};
@@ -114,7 +115,12 @@ fn load_and_import_obey_the_scopes_of_what_they_read() {
 }
 
 /// An image that is signed by `team`, in a registry of our own; its name and its manifest's digest.
-fn signed(env: &TestEnv, team: &Signer, registry: &FaultyRegistry, tag: &str) -> (String, String, Vec<u8>) {
+pub(crate) fn signed(
+    env: &TestEnv,
+    team: &Signer,
+    registry: &FaultyRegistry,
+    tag: &str,
+) -> (String, String, Vec<u8>) {
     registry.put_image("app", tag, vec![Layer::new().file(tag, 0o644, tag)]);
     let manifest = registry.manifest(&format!("app/manifests/{tag}")).unwrap();
     let digest = format!("sha256:{}", crate::common::sha256_hex(&manifest));
@@ -125,15 +131,15 @@ fn signed(env: &TestEnv, team: &Signer, registry: &FaultyRegistry, tag: &str) ->
     (name, digest, std::fs::read(env.path().join("signature")).unwrap())
 }
 
-fn demand(env: &TestEnv, registry: &FaultyRegistry) {
+pub(crate) fn demand(env: &TestEnv, registry: &FaultyRegistry) {
     let scope = registry.address();
     env.coracle(["image", "trust", "set", "-f", "team.gpg", scope]).ok();
 }
 
 #[test]
 fn signatures_that_the_registry_keeps_decide() {
-    if ["gpg", "skopeo"].iter().any(|program| which(program).is_none()) {
-        return skip("gpg or skopeo is not installed");
+    if lacks(&["gpg", "skopeo"]) {
+        return;
     }
     let env = TestEnv::new();
     let registry = FaultyRegistry::start();
@@ -164,8 +170,8 @@ fn signatures_that_the_registry_keeps_decide() {
 /// What is verified is what is pulled: a registry that shows the signed manifest first and another one then.
 #[test]
 fn case_12_the_policy_is_checked_on_the_digest_that_is_used() {
-    if ["gpg", "skopeo"].iter().any(|program| which(program).is_none()) {
-        return skip("gpg or skopeo is not installed");
+    if lacks(&["gpg", "skopeo"]) {
+        return;
     }
     let env = TestEnv::new();
     let registry = FaultyRegistry::start();
@@ -187,8 +193,8 @@ fn case_12_the_policy_is_checked_on_the_digest_that_is_used() {
 
 #[test]
 fn signatures_of_a_web_server_decide() {
-    if ["gpg", "skopeo", "python3"].iter().any(|program| which(program).is_none()) {
-        return skip("gpg, skopeo or python3 is not installed");
+    if lacks(&["gpg", "skopeo", "python3"]) {
+        return;
     }
     let env = TestEnv::new();
     let registry = Registry::start();
@@ -250,4 +256,33 @@ fn what_needs_certificates_or_logs_is_refused_with_the_reason() {
         assert_eq!(output.stderr.matches("Error:").count(), 1, "{output}");
     }
     assert!(!Path::new(&env.root()).join("images").read_dir().is_ok_and(|mut all| all.next().is_some()));
+}
+
+/// A lookaside that speaks TLS is trusted as any web server is: by the system's authorities, or those of SSL_CERT_FILE.
+#[test]
+fn signatures_of_a_web_server_with_tls_decide() {
+    if lacks(&["gpg", "skopeo"]) || lacks(&TLS_PROGRAMS) {
+        return;
+    }
+    let env = TestEnv::new();
+    let registry = FaultyRegistry::start();
+    let team = Signer::new(&env, "team");
+    let (good, digest, signature) = signed(&env, &team, &registry, "good");
+    let (other, ..) = signed(&env, &team, &registry, "other");
+    demand(&env, &registry);
+    env.file(&format!("web/app@{}/signature-1", digest.replacen(':', "=", 1)), signature);
+    let authority = env.path().join("authority");
+    std::fs::create_dir(&authority).unwrap();
+    make_authority(&authority);
+    let server = TlsServer::start(&authority, &env.path().join("web"));
+    let config = format!("default-docker:\n  lookaside: {}\n", server.url(""));
+    env.file("home/.config/containers/registries.d/a.yaml", config);
+    let pull = |name: &str| env.coracle(["pull", "-q", name]);
+    let trusting = |name: &str| pull(name).env("SSL_CERT_FILE", authority.join("trusted/ca.crt"));
+    // Whoever it is that answers, it is not the lookaside; and that is not taken for one without signatures.
+    let refused = pull(&good).fails(125).says("read signatures from 127.0.0.1:");
+    assert!(refused.stderr.contains("certificate") && !refused.stderr.contains("no signature"), "{refused}");
+    assert!(env.coracle(["images", "-qa"]).ok().text().is_empty());
+    trusting(&good).ok();
+    trusting(&other).fails(125).says("no signature exists");
 }

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Cut(usize),
     /// As `Cut`, but the connection stays open and silent until [`FaultyRegistry::release`].
     Stall(usize),
+    /// The body byte by byte, one every 50 ms.
+    Drip,
     /// The end of the connection before any answer.
     Hang,
     /// As `Hang`, after the request was done.
@@ -328,7 +330,7 @@ impl Shared {
         let mut ranges = true;
         let mut answer = None;
         let mut limit = usize::MAX;
-        let mut stall = false;
+        let (mut stall, mut drips) = (false, false);
         if matches!(fault, Some(Fault::Mute)) {
             uploads::answer(&mut self.state(), request, bytes);
             return None;
@@ -344,6 +346,7 @@ impl Shared {
             Some(Fault::Body(bytes)) => answer = Some(Answer::new(200, bytes)),
             Some(Fault::Cut(bytes)) => limit = bytes,
             Some(Fault::Stall(bytes)) => (limit, stall) = (bytes, true),
+            Some(Fault::Drip) => drips = true,
         }
         let answer = match answer.or_else(|| self.refuse(request)) {
             Some(answer) => answer,
@@ -360,6 +363,13 @@ impl Shared {
         let mut stream = stream;
         stream.write_all(head.as_bytes()).ok()?;
         if request.method == "HEAD" {
+            return Some(());
+        }
+        for byte in answer.body.chunks(1).filter(|_| drips) {
+            stream.write_all(byte).ok()?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if drips {
             return Some(());
         }
         let sent = answer.body.len().min(limit);

@@ -14,6 +14,7 @@ mod images;
 mod leftovers;
 mod registry;
 mod state;
+mod tls;
 mod token_server;
 
 pub(crate) use debian::{debian, debian_compilers, debian_servers, debian_tar, debian_tree};
@@ -23,6 +24,7 @@ pub(crate) use images::{Format, ImageBuilder, Layer, Zip, busybox, busybox_tree,
 pub(crate) use leftovers::{Leftovers, traces_of};
 pub(crate) use registry::{Registry, free_port, shared_registry};
 pub(crate) use state::{Known, State, entries, images};
+pub(crate) use tls::{TLS_PROGRAMS, TlsServer, make_authority};
 pub(crate) use token_server::TokenServer;
 
 use sha2::{Digest, Sha256};
@@ -41,6 +43,12 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 /// Prints why a test does nothing here.
 pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");
+}
+
+/// Whether a program is not installed here; prints that, for a test that can do nothing without.
+pub(crate) fn lacks(programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| which(program).is_none());
+    missing.inspect(|program| skip(&format!("{program} is not installed"))).is_some()
 }
 
 /// A new directory of this test process, mode 0755; removed by its owner or, at the end, by the janitor.

@@ -69,7 +69,7 @@ impl Inside {
             let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
             let (soft, hard) = (soft.min(descriptors), hard.min(descriptors));
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-            forwarder::serve(listeners, &Reach::from(options), userns, netns, link)
+            forwarder::serve(listeners, Some(&Reach::from(options)), userns, netns, link)
         })
         .unwrap();
         match child.link.recv::<Report>().unwrap() {

@@ -82,8 +82,14 @@ impl Server {
             replace: false,
             start: true,
         };
-        let engine =
-            Engine { store: &self.store, config: &self.config(), docker: None, daemon: None, choose: None };
+        let engine = Engine {
+            store: &self.store,
+            config: &self.config(),
+            docker: None,
+            daemon: None,
+            network: None,
+            choose: None,
+        };
         containers::create(engine, wanted, self.caller(), &mut |_| {}).unwrap()
     }
 
@@ -159,8 +165,14 @@ pub(super) fn containers_are_driven_without_a_command_line() {
         Events::open(&server.store, EventsRequest { stream: true, ..Default::default() }).unwrap();
 
     let mut told = 0;
-    let engine =
-        Engine { store: &server.store, config: &server.config(), docker: None, daemon: None, choose: None };
+    let engine = Engine {
+        store: &server.store,
+        config: &server.config(),
+        docker: None,
+        daemon: None,
+        network: None,
+        choose: None,
+    };
     let image = engine.ensure(&server.image, &Wanted::default(), &mut |_| told += 1).unwrap();
     assert!(told > 0, "a pull tells how far it is");
 

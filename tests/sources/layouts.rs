@@ -62,7 +62,14 @@ pub(crate) fn an_image_of_a_layout_is_loaded() {
     let both = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": both});
     let both = put(&dir, INDEX, both.to_string().as_bytes());
     let config = scene.env.path().join("config");
-    let engine = Engine { store: &scene.store, config: &config, docker: None, daemon: None, choose: None };
+    let engine = Engine {
+        store: &scene.store,
+        config: &config,
+        docker: None,
+        daemon: None,
+        network: None,
+        choose: None,
+    };
     let load = |tag: Option<&str>, digest: Option<&Value>, platform: &str| -> Result<Image, Error> {
         let wanted = Wanted {
             tag: tag.map(str::to_owned),

@@ -270,7 +270,7 @@ pub struct BaseArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Containers of RUN", mut_args = switchable)]
 pub struct StepArgs {
-    /// Network of RUN: slirp4netns[:OPTIONS], none, host or ns:PATH
+    /// Network of RUN: slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host or ns:PATH
     #[arg(long, visible_alias = "net", value_name = "MODE", value_parser = netns::parse_network)]
     pub network: Option<NetworkMode>,
     /// How names are looked up.

@@ -3,7 +3,7 @@
 use crate::engine::mounts;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
-use crate::image::{Image, Reference};
+use crate::image::{ChainId, Digest, Reference};
 use crate::storage::images::Listed;
 use crate::ui;
 use crate::ui::rows::{self, Listing};
@@ -45,17 +45,19 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let store = crate::cmd::store(env)?;
     store.unmount_gone()?;
-    let wanted: Vec<Image> = if args.all {
-        store.images().list()?.into_iter().map(|listed| listed.image).collect()
+    let wanted: Vec<(Digest, Vec<ChainId>)> = if args.all {
+        let all = store.images().list()?.into_iter();
+        all.map(|listed| (listed.image.id, listed.image.layers)).collect()
     } else {
-        args.images.iter().map(|text| store.images().need(text)).collect::<Result<_>>()?
+        let needed = |text: &String| store.images().need(text).map(|image| (image.id, image.layers));
+        args.images.iter().map(needed).collect::<Result<_>>()?
     };
     let gone = |name: &str| phrases::no_image(name).hint("List the images: coracle images");
     let mut points = Vec::new();
-    for (index, image) in wanted.iter().enumerate() {
-        let mounted = mounts::mount_image(&store, image);
+    for (index, (image, layers)) in wanted.iter().enumerate() {
+        let mounted = mounts::mount_image(&store, image, layers);
         // It may be removed meanwhile.
-        let is_here = mounted.is_ok() || store.images().find(image.id.as_str())?.is_some();
+        let is_here = mounted.is_ok() || store.images().find(image.as_str())?.is_some();
         match args.images.get(index).filter(|_| !is_here) {
             Some(name) => return Err(gone(name)),
             None => points.push(mounted?),
@@ -63,11 +65,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let all = if args.all || !wanted.is_empty() {
         // In the order in which they were named, and as often.
-        let here = store.images().list()?;
         let mut all = Vec::new();
-        for (index, (image, point)) in wanted.iter().zip(points).enumerate() {
-            match here.iter().find(|listed| listed.image.id == image.id) {
-                Some(listed) => all.push((listed.clone(), point)),
+        for (index, ((image, _), point)) in wanted.iter().zip(points).enumerate() {
+            match store.images().listed(image)? {
+                Some(listed) => all.push((listed, point)),
                 // What it shows is of no use.
                 None => {
                     store.unmount_gone()?;

@@ -1,6 +1,6 @@
 //! `coracle image scp`.
 
-use crate::cmd::options::pulling::loading;
+use crate::cmd::options::transfer;
 use crate::engine::images::scp::{self, Copy, Place, Step};
 use crate::error::Result;
 use crate::host::Env;
@@ -37,7 +37,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut bar = None;
     let names = scp::scp(&engine, &copy, &mut |step| match step {
         Step::Bytes(done) => bar.get_or_insert_with(|| progress.bar(&copy.label(), None)).set(done),
-        Step::Loading(step) => progress.note(&loading(&step)),
+        Step::Loading(step) => transfer::loading(&progress, crate::cmd::dialect(), &step),
     })?;
     if let Some(bar) = bar {
         bar.finish("done");

@@ -3,7 +3,7 @@
 use crate::engine::mounts;
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
-use crate::image::Image;
+use crate::image::Digest;
 use crate::ui;
 use std::process::ExitCode;
 
@@ -28,8 +28,10 @@ pub struct Args {
 /// An image that is not here, before anything is unmounted.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let wanted: Vec<Image> = match (args.all, args.images.as_slice()) {
-        (true, []) => mounts::mounted_images(&store)?.into_iter().map(|(listed, _)| listed.image).collect(),
+    let wanted: Vec<Digest> = match (args.all, args.images.as_slice()) {
+        (true, []) => {
+            mounts::mounted_images(&store)?.into_iter().map(|(listed, _)| listed.image.id).collect()
+        }
         (true, _) => {
             return Err(Error::new(
                 Kind::Usage,
@@ -41,11 +43,14 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             return Err(Error::new(Kind::Usage, "image name or ID must be specified")
                 .hint("List what is mounted here: coracle image mount; or unmount all of it: coracle image unmount --all"));
         }
-        (false, texts) => texts.iter().map(|text| store.images().need(text)).collect::<Result<_>>()?,
+        (false, texts) => {
+            let id = |text: &String| store.images().need(text).map(|image| image.id);
+            texts.iter().map(id).collect::<Result<_>>()?
+        }
     };
     for image in &wanted {
         if mounts::unmount_image(&store, image, args.force)? {
-            ui::out(&format!("{}\n", image.id.hex()))?;
+            ui::out(&format!("{}\n", image.hex()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -11,10 +11,10 @@ use crate::engine::{containers, lists};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::image::media::Compression;
-use crate::image::{Digest, Platform, Reference};
+use crate::image::{Digest, FileForm, FileLocation, Platform, Reference};
 use crate::registry::PullRequest;
 use crate::storage::Store;
-use crate::storage::archive::Family;
+use crate::storage::archive::{Family, OutgoingForm};
 use crate::storage::images::List;
 use crate::ui;
 use crate::view::Dialect;
@@ -116,8 +116,8 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 .hint(format!("Give it another name: coracle tag {} NAME", args.list)));
         }
         Some(Destination::File(to)) => {
-            check_file(args)?;
-            let digest = push_list_to_file(engine, &list.id, to, &request, quiet)?;
+            let form = form_in_file(args, &request, to)?;
+            let digest = push_list_to_file(engine, &list.id, to, (&request, form), quiet)?;
             return pushed_as(args, &store, digestfile, &digest);
         }
     };
@@ -144,19 +144,24 @@ fn pushed_as(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A file gets everything as it is here.
-fn check_file(args: &Args) -> Result<()> {
-    let recompresses = args.compression_format.is_some()
-        || args.compression_level.is_some()
-        || args.force_compression == Some(true);
-    if recompresses || args.format == Some(Format::V2s2) || !args.all {
+/// How layers are compressed in a file or a directory; as they are here for `None`.
+///
+/// # Errors
+/// What does not go with one.
+fn form_in_file(args: &Args, request: &PushRequest, to: &FileLocation) -> Result<Option<OutgoingForm>> {
+    let dockers = args.format == Some(Format::V2s2) && to.form != FileForm::Dir;
+    if dockers || !args.all {
         return Err(Error::new(
             Kind::Usage,
-            "--format v2s2, --compression-format, --compression-level, --force-compression and --all=false go with a registry only",
+            "--format v2s2 goes with a registry or dir: only, and --all=false with a registry only",
         )
-        .hint("Leave them out: other places get layers as they are here."));
+        .hint("Leave them out: other places get OCI's index, with all images."));
     }
-    Ok(())
+    let recompresses = args.compression_format.is_some()
+        || args.compression_level.is_some()
+        || args.force_compression == Some(true)
+        || args.format == Some(Format::V2s2);
+    Ok(Some(request.form).filter(|_| recompresses))
 }
 
 fn request(args: &Args, env: &Env) -> Result<(PushRequest, Option<Family>)> {

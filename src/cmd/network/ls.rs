@@ -1,5 +1,6 @@
 //! `coracle network ls`.
 
+use crate::cmd::options::listing::ListingOptions;
 use crate::engine::networks::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
@@ -11,23 +12,16 @@ use std::process::ExitCode;
 
 /// Arguments of `network ls`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable,
+          mut_arg("filter", |arg| arg.help("Show networks that match a condition: name, id, driver, label, scope, type, dangling or until")),
+          mut_arg("quiet", |arg| arg.help("Print only names, in docker's dialect ids")))]
 pub struct Args {
-    /// Show networks that match a condition: name, id, driver, label, scope, type, dangling or until
-    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub filter: Vec<String>,
-    /// Print as table, json or a Go template such as '{{.Name}}'
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
+    /// Which, and how.
+    #[command(flatten)]
+    pub listing: ListingOptions,
     /// Do not shorten ids
     #[arg(long)]
     pub no_trunc: bool,
-    /// Omit the header line
-    #[arg(short, long)]
-    pub noheading: bool,
-    /// Print only names, in docker's dialect ids
-    #[arg(short, long)]
-    pub quiet: bool,
 }
 
 const PODMAN: [(&str, &str); 3] =
@@ -42,11 +36,11 @@ const DOCKER: [(&str, &str); 4] =
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     let dialect = crate::cmd::dialect();
-    let filters = Filters::parse(&args.filter)?;
+    let filters = Filters::parse(&args.listing.filter)?;
     let mut networks = store.networks().list()?;
     let users = if filters.ask_for_users() { Users::read(store.containers())? } else { Users::default() };
     networks.retain(|network| filters.hold(network, &users));
-    let format = args.format.as_deref();
+    let format = args.listing.format.as_deref();
     let json = rows::is_whole_json(format) && dialect == Dialect::Podman;
     let mut list: Vec<(String, Document)> = networks
         .iter()
@@ -70,10 +64,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     }
     let columns = if dialect == Dialect::Docker { &DOCKER[..] } else { &PODMAN[..] };
     let rows: Vec<Document> = list.into_iter().map(|(_, row)| row).collect();
-    let (format, no_heading) = match (args.quiet && format.is_none(), dialect) {
+    let (format, no_heading) = match (args.listing.names_only(), dialect) {
         (true, Dialect::Podman) => (Some("{{.Name}}"), true),
         (true, Dialect::Docker) => (Some("{{.ID}}"), true),
-        _ => (if json { Some("json") } else { format }, args.noheading),
+        _ => (if json { Some("json") } else { format }, args.listing.noheading),
     };
     let text = rows::rows(format, &rows, &Listing { columns, no_heading, ..Listing::default() })?;
     crate::ui::out(&text)?;

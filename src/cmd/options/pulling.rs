@@ -1,21 +1,21 @@
 //! The progress of a pull, in podman's words on standard error or in docker's.
 
+use super::transfer::{self, Blob};
 use crate::engine::images::pull::{Message, PullPolicy};
 use crate::error::Result;
 use crate::registry::Event;
 use crate::ui;
-use crate::ui::progress::{Bar, Progress};
+use crate::ui::progress::Progress;
+use crate::view::Dialect;
 use std::cell::OnceCell;
 
 mod docker;
-mod loading;
 
 pub use docker::{Voice, status};
-pub use loading::loading;
 
 /// Pulls with progress on standard error, unless `quiet`.
 pub fn pulling<T>(quiet: bool, work: impl FnOnce(&mut dyn FnMut(Message)) -> T) -> T {
-    let mut show = Show { quiet, progress: OnceCell::new(), bars: Vec::new(), present: Vec::new() };
+    let mut show = Show { quiet, progress: OnceCell::new(), blobs: Vec::new(), present: Vec::new() };
     work(&mut |message| show.message(message))
 }
 
@@ -54,7 +54,7 @@ pub fn as_docker<T>(
 struct Show {
     quiet: bool,
     /// They end before the progress does.
-    bars: Vec<Option<Bar>>,
+    blobs: Vec<Option<Blob>>,
     /// Made with the first message: an image that is here shows nothing.
     progress: OnceCell<Progress>,
     present: Vec<bool>,
@@ -74,13 +74,10 @@ impl Show {
                 self.progress().note(&format!("{why}; trying again in {seconds} s"));
             }
             Message::Event(Event::Layers(layers)) => {
+                transfer::begin(self.progress());
                 self.present = vec![false; layers.len()];
-                self.bars = layers
-                    .iter()
-                    .map(|(digest, size)| {
-                        Some(self.progress().bar(&format!("Layer {}", digest.short()), Some(*size)))
-                    })
-                    .collect();
+                let blob = |(digest, size): &(_, u64)| Some(Blob::new(self.progress(), digest, *size));
+                self.blobs = layers.iter().map(blob).collect();
             }
             Message::Event(Event::Present(at)) => {
                 if let Some(present) = self.present.get_mut(at) {
@@ -88,21 +85,24 @@ impl Show {
                 }
             }
             Message::Event(Event::Progress(at, bytes)) => {
-                if let Some(Some(bar)) = self.bars.get(at) {
-                    bar.set(bytes);
+                if let Some(Some(blob)) = self.blobs.get(at) {
+                    blob.bar().set(bytes);
                 }
             }
             Message::Event(Event::Downloaded(at)) => {
-                if let Some(Some(bar)) = self.bars.get(at) {
-                    bar.doing("unpacking");
+                if let Some(Some(blob)) = self.blobs.get(at) {
+                    blob.bar().doing("unpacking");
                 }
             }
-            Message::Recorded { .. } => {}
-            Message::Loading(step) => self.progress().note(&loading(&step)),
+            Message::Recorded { config, .. } => {
+                transfer::config(self.progress(), &config);
+                transfer::manifest(self.progress());
+            }
+            Message::Loading(step) => transfer::loading(self.progress(), Dialect::Podman, &step),
             Message::Unpacked(at) => {
                 let here = self.present.get(at).copied().unwrap_or_default();
-                if let Some(bar) = self.bars.get_mut(at).and_then(Option::take) {
-                    bar.finish(if here { "already here" } else { "done" });
+                if let Some(blob) = self.blobs.get_mut(at).and_then(Option::take) {
+                    blob.end(self.progress(), here.then_some(transfer::PRESENT));
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! The progress of a push, in podman's words on standard error or in docker's on standard output.
 
 use super::pulling::pulling;
+use super::transfer::{self, Blob};
 use crate::engine::Engine;
 use crate::engine::images::push::{Layer, Message, PushRequest, Pushed};
 use crate::error::Result;
 use crate::image::{Digest, FileLocation, Reference};
 use crate::registry::{Event, PushEvent};
-use crate::storage::archive::Family;
+use crate::storage::archive::{Family, OutgoingForm};
 use crate::ui;
 use crate::ui::progress::{Bar, Progress};
 use crate::view::Dialect;
@@ -62,7 +63,8 @@ pub fn push_list(
     pushed
 }
 
-/// Writes a list with everything that it has to a file or a directory, with progress unless `quiet`; gives the digest of
+/// Writes a list with everything that it has to a file or a directory, its layers in a form if one is given, with
+/// progress unless `quiet`; gives the digest of
 /// its index.
 ///
 /// # Errors
@@ -71,18 +73,34 @@ pub fn push_list_to_file(
     engine: Engine<'_>,
     list: &Digest,
     to: &FileLocation,
-    request: &PushRequest,
+    (request, form): (&PushRequest, Option<OutgoingForm>),
     quiet: bool,
 ) -> Result<Digest> {
     let gathered =
         pulling(quiet, |report| engine.gather_list(list.as_str(), None, true, &request.registry, report))?;
     let pushed = pushing(quiet, Dialect::Podman, |report| {
-        let digest = engine.push_list_to_file(&gathered, to)?;
+        let digest = engine.push_list_to_file(&gathered, to, form)?;
         report(Message::Manifest);
         Ok(digest)
     });
     engine.release(&gathered);
     pushed
+}
+
+/// A layer on its way.
+enum Way {
+    Podman(Blob),
+    /// Which one, and its bar.
+    Docker(Digest, Bar),
+}
+
+impl Way {
+    fn bar(&self) -> &Bar {
+        match self {
+            Way::Podman(blob) => blob.bar(),
+            Way::Docker(_, bar) => bar,
+        }
+    }
 }
 
 /// Turns messages of a push into bars and lines.
@@ -92,7 +110,7 @@ struct Show {
     /// There are no bars.
     lines: bool,
     /// They end before the progress does.
-    layers: Vec<Option<(Layer, Bar)>>,
+    layers: Vec<Option<Way>>,
     progress: Progress,
     /// Whether standard output takes what is written.
     written: Result<()>,
@@ -110,58 +128,61 @@ impl Show {
             }
             Message::Layer(PushEvent::Session(_)) => {}
             Message::Layer(PushEvent::Progress(at, bytes)) => {
-                if let Some(Some((_, bar))) = self.layers.get(at) {
-                    bar.set(bytes);
+                if let Some(Some(way)) = self.layers.get(at) {
+                    way.bar().set(bytes);
                 }
             }
             Message::Layer(PushEvent::Present(at, ..)) => {
-                self.end(at, "skipped: already exists", "Layer already exists");
+                self.end(at, Some(transfer::PRESENT), "Layer already exists");
             }
             Message::Layer(PushEvent::Mounted(at, from)) => {
-                self.end(at, &format!("skipped: mounted from {from}"), &format!("Mounted from {from}"));
+                let how = format!("skipped: mounted from {from}");
+                self.end(at, Some(&how), &format!("Mounted from {from}"));
             }
-            Message::Layer(PushEvent::Sent(at, ..)) => self.end(at, "", "Pushed"),
-            Message::Config(digest) => self.podman(&format!("Copying config {digest}")),
-            Message::Manifest => self.podman("Writing manifest to image destination"),
+            Message::Layer(PushEvent::Sent(at, ..)) => self.end(at, None, "Pushed"),
+            Message::Config(digest) if self.dialect == Dialect::Podman => {
+                transfer::config(&self.progress, &digest)
+            }
+            Message::Manifest if self.dialect == Dialect::Podman => transfer::manifest(&self.progress),
+            Message::Config(_) | Message::Manifest => {}
         }
     }
 
     fn begin(&mut self, layers: Vec<Layer>) {
-        self.podman("Getting image source signatures");
-        if self.dialect == Dialect::Docker && self.lines {
+        match self.dialect {
+            Dialect::Podman => transfer::begin(&self.progress),
             // Docker begins with the topmost one.
-            for layer in layers.iter().rev() {
-                self.docker(&format!("{}: Preparing", layer.diff_id.short()));
+            Dialect::Docker if self.lines => {
+                for layer in layers.iter().rev() {
+                    self.docker(&format!("{}: Preparing", layer.diff_id.short()));
+                }
             }
+            Dialect::Docker => {}
         }
         let bar = |layer: Layer| {
-            let name = match self.dialect {
-                Dialect::Docker => format!("{}:", layer.diff_id.short()),
-                Dialect::Podman => format!("Copying blob {}", layer.digest.short()),
+            let bar = match self.dialect {
+                Dialect::Podman => Way::Podman(Blob::new(&self.progress, &layer.digest, layer.size)),
+                Dialect::Docker => {
+                    let name = format!("{}:", layer.diff_id.short());
+                    Way::Docker(layer.diff_id, self.progress.bar_only(&name, Some(layer.size)))
+                }
             };
-            let bar = self.progress.bar_only(&name, Some(layer.size));
-            Some((layer, bar))
+            Some(bar)
         };
         self.layers = layers.into_iter().map(bar).collect();
     }
 
     /// A layer is there: how, in both dialects.
-    fn end(&mut self, at: usize, podman: &str, docker: &str) {
-        let Some((layer, bar)) = self.layers.get_mut(at).and_then(Option::take) else { return };
-        if !self.lines {
-            return bar.finish(match (self.dialect, podman) {
-                (Dialect::Docker, _) => docker,
-                (Dialect::Podman, "") => "done",
-                (Dialect::Podman, how) => how,
-            });
-        }
-        self.podman(format!("Copying blob {} {podman}", layer.digest).trim_end());
-        self.docker(&format!("{}: {docker}", layer.diff_id.short()));
-    }
-
-    fn podman(&self, line: &str) {
-        if self.dialect == Dialect::Podman {
-            self.progress.note(line);
+    fn end(&mut self, at: usize, podman: Option<&str>, docker: &str) {
+        match self.layers.get_mut(at).and_then(Option::take) {
+            Some(Way::Podman(blob)) => blob.end(&self.progress, podman),
+            Some(Way::Docker(layer, bar)) => {
+                bar.finish(docker);
+                if self.lines {
+                    self.docker(&format!("{}: {docker}", layer.short()));
+                }
+            }
+            None => {}
         }
     }
 

@@ -27,6 +27,7 @@ fn caller() -> Caller {
         cwd: std::env::temp_dir(),
         hostname: "laptop".into(),
         limits: vec![Limit { name: "nofile", soft: 1024, hard: 4096 }],
+        sockets: None,
     }
 }
 

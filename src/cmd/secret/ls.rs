@@ -1,30 +1,24 @@
 //! `coracle secret ls`.
 
+use crate::cmd::options::listing::ListingOptions;
 use crate::engine::filter::{Condition, all_hold};
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::secrets::Secret;
-use crate::ui::rows::{self, Listing};
+use crate::ui::rows;
 use crate::view::secret;
 use serde_json::Value;
 use std::process::ExitCode;
 
 /// Arguments of `secret ls`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable,
+          mut_arg("filter", |arg| arg.help("Show secrets that match a condition: name (a regular expression) or id (a prefix)")),
+          mut_arg("quiet", |arg| arg.help("Print only ids")))]
 pub struct Args {
-    /// Show secrets that match a condition: name (a regular expression) or id (a prefix)
-    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub filter: Vec<String>,
-    /// Print as table, json or a Go template such as '{{.Name}}'
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
-    /// Omit the header line
-    #[arg(short, long)]
-    pub noheading: bool,
-    /// Print only ids
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// Which, and how.
+    #[command(flatten)]
+    pub listing: ListingOptions,
 }
 
 const COLUMNS: [(&str, &str); 5] = [
@@ -40,22 +34,18 @@ const COLUMNS: [(&str, &str); 5] = [
 /// # Errors
 /// A wrong filter or format.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    let filters = args.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
+    let filters = args.listing.filter.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
     let mut secrets = crate::cmd::store(env)?.secrets().list()?;
     secrets.retain(|secret| {
         let conditions = filters.iter().map(|filter| (filter.key(), filter));
         all_hold(conditions, |_| false, |filter| filter.holds(secret))
     });
-    let format = args.format.as_deref();
-    let text = if args.quiet && format.is_none() {
+    let format = args.listing.format.as_deref();
+    let text = if args.listing.names_only() {
         secrets.iter().map(|secret| format!("{}\n", secret.id)).collect()
     } else {
         let list: Vec<Value> = secrets.iter().map(secret::row).collect();
-        rows::rows(
-            format,
-            &list,
-            &Listing { columns: &COLUMNS, no_heading: args.noheading, ..Listing::default() },
-        )?
+        rows::rows(format, &list, &args.listing.table(&COLUMNS))?
     };
     crate::ui::out(&text)?;
     Ok(ExitCode::SUCCESS)

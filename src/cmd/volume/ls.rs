@@ -1,31 +1,24 @@
 //! `coracle volume ls`.
 
+use crate::cmd::options::listing::ListingOptions;
 use crate::engine::volumes::filter::Filters;
 use crate::error::Result;
 use crate::host::Env;
 use crate::storage::volumes::{Users, Volume};
 use crate::text::Document;
-use crate::ui::rows::{self, Listing};
+use crate::ui::rows;
 use crate::view::Dialect;
 use crate::view::volume;
 use std::process::ExitCode;
 
 /// Arguments of `volume ls`.
 #[derive(Debug, Default, clap::Args)]
-#[command(mut_args = crate::cmd::options::switch::switchable)]
+#[command(mut_args = crate::cmd::options::switch::switchable,
+          mut_arg("filter", |arg| arg.help("Show volumes that match a condition: name, label, opt, driver, scope, dangling, anonymous, until or since")))]
 pub struct Args {
-    /// Show volumes that match a condition: name, label, opt, driver, scope, dangling, anonymous, until or since
-    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
-    pub filter: Vec<String>,
-    /// Print as table, json or a Go template such as '{{.Name}}'
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
-    /// Omit the header line
-    #[arg(short, long)]
-    pub noheading: bool,
-    /// Print only names
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// Which, and how.
+    #[command(flatten)]
+    pub listing: ListingOptions,
 }
 
 const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "{{.Name}}")];
@@ -36,14 +29,14 @@ const COLUMNS: [(&str, &str); 2] = [("DRIVER", "{{.Driver}}"), ("VOLUME NAME", "
 /// A wrong filter or format, or volumes that cannot be read.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let filters = Filters::parse(&args.filter)?;
+    let filters = Filters::parse(&args.listing.filter)?;
     let mut volumes = store.volumes().list()?;
     // Reading every container's plan takes most of the time, and plain volumes can do without.
     let told_by_users = filters.ask_for_users() || volumes.iter().any(Volume::has_mount_of_its_own);
     let users = if told_by_users { Users::read(store.containers())? } else { Users::default() };
     volumes.retain(|volume| filters.hold(volume, &users));
-    let format = args.format.as_deref();
-    let text = if args.quiet && format.is_none() {
+    let format = args.listing.format.as_deref();
+    let text = if args.listing.names_only() {
         volumes.iter().map(|volume| format!("{}\n", volume.name)).collect()
     } else {
         let dialect = crate::cmd::dialect();
@@ -51,11 +44,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         let show = if json { volume::document } else { volume::row };
         let list: Vec<Document> =
             volumes.iter().map(|volume| show(&store, volume, &users, dialect)).collect();
-        rows::rows(
-            if json { Some("json") } else { format },
-            &list,
-            &Listing { columns: &COLUMNS, no_heading: args.noheading, ..Listing::default() },
-        )?
+        rows::rows(if json { Some("json") } else { format }, &list, &args.listing.table(&COLUMNS))?
     };
     crate::ui::out(&text)?;
     Ok(ExitCode::SUCCESS)

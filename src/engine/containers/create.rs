@@ -80,6 +80,7 @@ pub fn create(
         request.lifecycle.requires.push(find(store, name)?.id().clone());
     }
     let in_new_pod = matches!(&pod, Some(PodWish { pod: PodChoice::New(_), .. }));
+    engine.settle_network(&mut request.network.mode);
     let pod = join_pod(engine, pod, &mut request, &caller, report)?;
     let facts = Facts {
         id: Containers::new_id()?,
@@ -98,6 +99,10 @@ pub fn create(
 
     let image = image.map(|(name, wanted)| engine.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();
+    let sockets = facts.caller.sockets.clone().filter(|_| start && request.process.preserve_fds == 0);
+    if let Some(sockets) = &sockets {
+        request.process.preserve_fds = sockets.count;
+    }
     let missing = preflight::sources_to_make(&request, &facts.caller);
     let Resolved { mut spec, mut warnings } = resolve(request, image.as_ref(), &facts)?;
     if !start && cgroup::out_of_reach(&spec.limits.resources) {
@@ -109,9 +114,9 @@ pub fn create(
     preflight::make_sources(&missing)?;
     let made_pod = if in_new_pod { pod.as_ref() } else { None };
     made_pod.map_or(Ok(()), |pod| pods::record(store, pod))?;
-    let how = Placing { pod: pod.as_ref(), cidfile: cidfile.as_ref(), named, replace, start };
-    let made = place(store, &mut spec, &how);
-    match made {
+    let first_env = sockets.map(|sockets| sockets.variables()).unwrap_or_default();
+    let how = Placing { pod: pod.as_ref(), cidfile: cidfile.as_ref(), named, replace, start, first_env };
+    match place(store, &mut spec, how) {
         Ok((dir, prepared, more)) => {
             warnings.extend(more);
             Ok(Created { spec, dir, prepared, warnings })
@@ -151,13 +156,15 @@ struct Placing<'a> {
     named: bool,
     replace: bool,
     start: bool,
+    /// What only the first run has in its environment.
+    first_env: Vec<String>,
 }
 
 /// The last steps, which change something: the resources for the start, and the records.
 fn place(
     store: &Store,
     spec: &mut ContainerSpec,
-    how: &Placing<'_>,
+    how: Placing<'_>,
 ) -> Result<(ContainerDir, Option<Prepared>, Vec<Warning>)> {
     let mut warnings = Vec::new();
     let infra = how.pod.map(|pod| pods::ensure_infra(store, pod)).transpose()?.flatten();
@@ -172,6 +179,10 @@ fn place(
         (true, None) => Some(prepare(store, spec)?),
         (true, Some(holder)) => Some(prepare_beside(store, spec, holder)?),
     };
+    let prepared = prepared.map(|mut prepared: Prepared| {
+        prepared.extras.first_env = how.first_env;
+        prepared
+    });
     let id_file = how.cidfile.map(|file| file.begin(spec)).transpose()?;
     // It is not removed before it is seen to have one container more.
     let held = how.pod.map(|pod| store.pods().hold(pod)).transpose();

@@ -111,6 +111,9 @@ fn read(store: &Store, summary: Summary, detail: Detail) -> Result<Listed> {
     listed.stopping = may_stop && dir.stop_asked() == Some(listed.summary.run);
     if spec || size {
         listed.spec = dir.spec().ok();
+        if let Some(spec) = &mut listed.spec {
+            dir.put_networks_into(spec);
+        }
         listed.restarts = dir.run_record()?.map_or(0, |run| run.restarts);
     }
     if process && listed.summary.status.is_live() {
@@ -151,6 +154,6 @@ fn name_pods(store: &Store, listed: &mut [Listed]) -> Result<()> {
 }
 
 fn image_size(store: &Store, id: &str) -> Option<u64> {
-    let list = store.images().list().ok()?;
-    list.into_iter().find(|listed| listed.image.id.as_str() == id).map(|listed| listed.size)
+    let listed = store.images().listed(&id.parse().ok()?).ok()?;
+    listed.map(|listed| listed.size)
 }

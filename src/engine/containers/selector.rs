@@ -285,7 +285,12 @@ struct Lazy<'a> {
 
 impl Lazy<'_> {
     fn get(&mut self) -> Option<&ContainerSpec> {
-        let read = || self.store.containers().open(self.id).ok()?.spec().ok();
+        let read = || {
+            let dir = self.store.containers().open(self.id).ok()?;
+            let mut plan = dir.spec().ok()?;
+            dir.put_networks_into(&mut plan);
+            Some(plan)
+        };
         self.plan.get_or_insert_with(read).as_ref()
     }
 }
@@ -310,6 +315,7 @@ enum Test<'a> {
     Image { text: &'a str, id: Option<String>, top: Option<String> },
     Created { before: bool, moment: DateTime<Utc> },
     Pod(Option<PodId>),
+    Network(String),
 }
 
 impl<'a> Test<'a> {
@@ -326,6 +332,10 @@ impl<'a> Test<'a> {
             }
             // One that does not exist has no containers.
             Filter::Pod(text) => Test::Pod(store.pods().find_id(text).ok()),
+            // By the name of a network, its id or the beginning of that; or by a mode.
+            Filter::Network(text) => {
+                Test::Network(store.networks().find(text).map_or_else(|_| text.clone(), |found| found.name))
+            }
             plain => Test::Plain(plain),
         })
     }
@@ -335,6 +345,10 @@ impl<'a> Test<'a> {
             Test::Pod(pod) => pod.is_some() && summary.pod == *pod,
             Test::Created { before: true, moment } => summary.created < *moment,
             Test::Created { before: false, moment } => summary.created > *moment,
+            Test::Network(wanted) => plan.get().is_some_and(|plan| match &plan.network.mode {
+                NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
+                mode => mode.to_string() == *wanted,
+            }),
             Test::Image { text, id, top } => {
                 let same_id = id.as_ref().is_some_and(|id| id.starts_with(&summary.image_id));
                 if !summary.image_id.is_empty() && same_id
@@ -383,10 +397,6 @@ impl Filter {
                     source || mount.destination.as_os_str() == wanted.as_str()
                 })
             }),
-            Filter::Network(wanted) => plan.get().is_some_and(|plan| match &plan.network.mode {
-                NetworkMode::Bridge(all) => all.iter().any(|one| one.network == *wanted),
-                mode => mode.to_string() == *wanted,
-            }),
             Filter::Publish(wanted) => {
                 let published = |port: &PortPublish| has(wanted, port.host_port, port.protocol);
                 plan.get().is_some_and(|plan| plan.network.ports.iter().any(published))
@@ -408,7 +418,11 @@ impl Filter {
                 starts == *wanted
             }
             Filter::Health(wanted) => summary.health == *wanted,
-            Filter::Ancestor(_) | Filter::Before(_) | Filter::Since(_) | Filter::Pod(_) => false,
+            Filter::Ancestor(_)
+            | Filter::Network(_)
+            | Filter::Before(_)
+            | Filter::Since(_)
+            | Filter::Pod(_) => false,
         }
     }
 }

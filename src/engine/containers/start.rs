@@ -246,7 +246,10 @@ pub fn attach(dir: &ContainerDir, get_ready: GetReady<'_>) -> Result<Running> {
 }
 
 /// Connects to the monitor.
-fn call(dir: &ContainerDir) -> Result<OwnedFd> {
+///
+/// # Errors
+/// `Conflict` when nobody takes the call.
+pub(in crate::engine) fn call(dir: &ContainerDir) -> Result<OwnedFd> {
     let doing = || format!("attach to container {}", dir.id().short());
     let folder = dir.socket_dir()?;
     let name = dir.socket_path().file_name().map(ToOwned::to_owned).unwrap_or_default();

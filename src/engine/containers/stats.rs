@@ -31,10 +31,36 @@ pub struct Sample {
     /// Bytes that came in and went out over its network, loopback left out; `None` when it has none of
     /// its own.
     pub network: Option<(u64, u64)>,
+    /// The same, by interface, in the kernel's order.
+    pub interfaces: Vec<Interface>,
     /// Bytes read from and written to disks; `None` if unknown.
     pub disk: Option<(u64, u64)>,
     /// Threads.
     pub tasks: u64,
+}
+
+/// What went over a network interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// What it is called in the container.
+    pub name: String,
+    /// What came in.
+    pub received: Traffic,
+    /// What went out.
+    pub sent: Traffic,
+}
+
+/// What went over it in one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes.
+    pub bytes: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Packets with errors.
+    pub errors: u64,
+    /// Packets that were dropped.
+    pub dropped: u64,
 }
 
 /// A container, looked at.
@@ -87,7 +113,11 @@ fn sample(container: &ContainerDir, own_network: bool) -> Result<Option<Sample>>
     };
     from_processes(container, &mut sample)?;
     sample.age = (Utc::now() - run.started).to_std().unwrap_or_default();
-    sample.network = if own_network { network(&run) } else { None };
+    if let Some(interfaces) = own_network.then(|| network(&run)).flatten() {
+        let sum = |of: fn(&Interface) -> u64| interfaces.iter().map(of).sum();
+        sample.network = Some((sum(|one| one.received.bytes), sum(|one| one.sent.bytes)));
+        sample.interfaces = interfaces;
+    }
     Ok(Some(sample))
 }
 
@@ -146,23 +176,24 @@ fn from_processes(container: &ContainerDir, sample: &mut Sample) -> Result<()> {
 }
 
 /// What went over the interfaces of the container's network namespace (proc_pid_net(5), `dev`).
-fn network(run: &RunRecord) -> Option<(u64, u64)> {
+fn network(run: &RunRecord) -> Option<Vec<Interface>> {
     let text = text_of(format!("/proc/{}/net/dev", run.init.pid)).ok()?;
     Some(traffic(&text))
 }
 
-fn traffic(text: &str) -> (u64, u64) {
-    let mut sum = (0, 0);
-    for line in text.lines().skip(2) {
-        let Some((name, numbers)) = line.split_once(':') else { continue };
-        if name.trim() == "lo" {
-            continue;
-        }
+/// The interfaces in such a file but loopback: four numbers each that came in, and eight further on those that went out.
+fn traffic(text: &str) -> Vec<Interface> {
+    let interface = |line: &str| {
+        let (name, numbers) = line.split_once(':')?;
         let numbers: Vec<u64> = numbers.split_ascii_whitespace().filter_map(|n| n.parse().ok()).collect();
-        sum.0 += numbers.first().copied().unwrap_or(0);
-        sum.1 += numbers.get(8).copied().unwrap_or(0);
-    }
-    sum
+        let traffic = |from: usize| {
+            let number = |at: usize| numbers.get(from + at).copied().unwrap_or(0);
+            Traffic { bytes: number(0), packets: number(1), errors: number(2), dropped: number(3) }
+        };
+        let name = name.trim();
+        (name != "lo").then(|| Interface { name: name.to_owned(), received: traffic(0), sent: traffic(8) })
+    };
+    text.lines().skip(2).filter_map(interface).collect()
 }
 
 #[cfg(test)]
@@ -170,13 +201,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traffic_is_added_up_without_loopback() {
+    fn traffic_is_told_by_interface_without_loopback() {
         let text = "Inter-|   Receive                                                |  Transmit\n \
             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs\n\
             \x20   lo:     999       9    0    0    0     0          0         0      999       9    0\n\
             \x20 tap0:    1200      10    0    0    0     0          0         0      340       5    0\n\
             \x20 eth1:      30       1    0    0    0     0          0         0        4       1    0\n";
-        assert_eq!(traffic(text), (1230, 344));
-        assert_eq!(traffic(""), (0, 0));
+        let seen = traffic(text);
+        let told = |one: &Interface| (one.name.clone(), one.received.bytes, one.sent.bytes, one.sent.packets);
+        assert_eq!(
+            seen.iter().map(told).collect::<Vec<_>>(),
+            [("tap0".to_owned(), 1200, 340, 5), ("eth1".to_owned(), 30, 4, 1)]
+        );
+        assert!(traffic("").is_empty());
     }
 }

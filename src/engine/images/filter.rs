@@ -111,7 +111,7 @@ impl Filter {
                 all.any(|digest| digest.starts_with(prefix.as_str()))
             }
             What::Reference(_) | What::Containers(_) => true,
-            What::Label(label) => label.is_in(&image.image.config.config.labels),
+            What::Label(label) => label.is_in(&image.image.labels),
             What::Dangling(wanted) => image.is_dangling() == *wanted,
             What::Before(moment) => image.created < *moment,
             What::Since(moment) => image.created > *moment,

@@ -4,7 +4,7 @@ use super::enter;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::fork;
-use crate::image::{Digest, FileForm, FileLocation, Member, Platform};
+use crate::image::{Digest, FileForm, FileLocation, Image, Member, Platform};
 use crate::registry::policy::PolicyFile;
 use crate::storage::Store;
 use crate::storage::archive::{self, Loaded, Progress, Source, Wanted};
@@ -79,6 +79,15 @@ impl Engine<'_> {
     pub fn admit_file(&self, input: &File, place: &FileLocation) -> Result<()> {
         PolicyFile::load(&self.places())?.policy.admit_file(place, &path_of(input))
     }
+
+    /// Refuses to copy an image of the store that the policy does not accept from there.
+    ///
+    /// # Errors
+    /// As [`crate::registry::policy::Policy::admit_stored`], and a policy that cannot be read.
+    pub fn admit_stored(&self, image: &Image) -> Result<()> {
+        let policy = PolicyFile::load(&self.places())?.policy;
+        policy.admit_stored(&image.id, self.store.data(), self.store.runtime())
+    }
 }
 
 /// Where an open file is, without links, whatever its path leads to by now: scopes of the policy are about what is
@@ -103,6 +112,12 @@ fn load(
     admit: &dyn Fn(&Source) -> Result<()>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Loaded>> {
+    let is_directory = input.metadata().is_ok_and(|found| found.is_dir());
+    let refused = |error: Error| match (error.kind(), is_directory) {
+        (Kind::Image, true) => phrases::no_image_directory(name).caused_by(error),
+        (Kind::Image, false) => phrases::no_image_archive().caused_by(error),
+        _ => error,
+    };
     let loaded = fork::tidy_leaf(
         "load",
         &[input.as_raw_fd()],
@@ -166,12 +181,4 @@ pub fn load_chosen(
         },
         report,
     )
-}
-
-/// What is wrong with an archive, below what programs look for.
-fn refused(error: Error) -> Error {
-    match error.kind() {
-        Kind::Image => phrases::no_image_archive().caused_by(error),
-        _ => error,
-    }
 }

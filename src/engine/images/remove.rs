@@ -23,14 +23,44 @@ pub struct How {
     pub keep_parents: bool,
 }
 
-/// The ids of all lists and images that can be removed; the lists first, as they keep images.
+/// Removes all lists and images; the lists first, as they keep images. With `force` the containers that use them go too.
+/// `report` hears how it went with each.
 ///
 /// # Errors
-/// When the images cannot be listed.
-pub fn removable(store: &Store) -> Result<Vec<String>> {
-    let lists = store.images().lists()?.into_iter().map(|(_, listed)| listed);
-    let listed = lists.chain(store.images().list()?);
-    Ok(listed.filter(|l| !l.read_only).map(|l| l.image.id.to_string()).collect())
+/// When the images cannot be listed, and those of `report`.
+pub fn remove_all(
+    store: &Store,
+    force: bool,
+    mut report: impl FnMut(Result<Vec<Removed>>) -> Result<()>,
+) -> Result<()> {
+    let how = How { force, every_name: true, keep_parents: true, ..How::default() };
+    for (list, _) in store.images().lists()?.into_iter().filter(|(_, listed)| !listed.read_only) {
+        report(remove(store, list.id.as_str(), how))?;
+    }
+    let images = store.images().list()?.into_iter().filter(|listed| !listed.read_only);
+    let images: Vec<Digest> = images.map(|listed| listed.image.id).collect();
+    containers::settle_all(store)?;
+    for image in images.iter().filter(|_| force) {
+        // What stays of them keeps the image, and is reported with it.
+        if let Err(error) = remove_users(store, image) {
+            log::info!("containers of image {}: {}", image.short(), error.in_one_line());
+        }
+    }
+    let lock = store.exclusive()?;
+    let mut removal = store.images().removal(&lock)?;
+    for image in images {
+        if !store.images().is_own(&image) {
+            continue;
+        }
+        let lists = store.images().lists_with(&image);
+        let gone = match lists.as_ref().map(|lists| lists.first()) {
+            Ok(Some(list)) if !force => Err(in_list(&image, list)),
+            Ok(_) => removal.remove(&image).map(|gone| vec![gone]),
+            Err(_) => lists.map(|_| Vec::new()),
+        };
+        report(gone)?;
+    }
+    Ok(())
 }
 
 /// Removes an image or a list, or one of its names where it has others. With a list go the images in it that have no

@@ -1,10 +1,11 @@
 //! Saving images to an archive or a directory.
 
+use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fork;
-use crate::image::{Digest, Image, Platform, Reference};
+use crate::image::{Digest, FileForm, FileLocation, Image, Platform, Reference};
 use crate::storage::Store;
-use crate::storage::archive::{self, Item, MakeIndex, SaveFormat, Several};
+use crate::storage::archive::{self, Item, SaveFormat, Several, WholeList};
 use crate::storage::events::{Action, Event};
 use crate::userns;
 use serde::Serialize;
@@ -37,18 +38,37 @@ pub enum Target<'a> {
     Stream(BorrowedFd<'a>),
 }
 
-/// Saves images. An output that cannot be written completely leaves nothing at a path.
+impl Engine<'_> {
+    /// Saves images, if the policy lets it. An output that cannot be written completely leaves nothing at a path.
+    ///
+    /// # Errors
+    /// An image that is not here or that the policy rejects, a name that is another image's, an output that cannot be
+    /// written.
+    pub fn save(&self, request: &SaveRequest<'_>, target: Target<'_>) -> Result<()> {
+        let items = chosen(self.store, request)?;
+        items.iter().try_for_each(|item| self.admit_stored(&item.image))?;
+        save_chosen(self.store, request, &items, target)
+    }
+}
+
+/// As [`Engine::save`], whatever the policy says: of images that were just made.
 ///
 /// # Errors
-/// An image that is not here, a name that is another image's, an output that cannot be written.
+/// As there.
 pub fn save(store: &Store, request: &SaveRequest<'_>, target: Target<'_>) -> Result<()> {
-    let SaveRequest { images, each, .. } = *request;
-    let items = if each { several(store, images)? } else { one(store, images)? };
+    save_chosen(store, request, &chosen(store, request)?, target)
+}
+
+fn chosen(store: &Store, request: &SaveRequest<'_>) -> Result<Vec<Item>> {
+    if request.each { several(store, request.images) } else { one(store, request.images) }
+}
+
+fn save_chosen(store: &Store, request: &SaveRequest<'_>, items: &[Item], target: Target<'_>) -> Result<()> {
     let name = match &target {
         Target::Path(path) => path.display().to_string(),
         Target::Stream(_) => "-".to_owned(),
     };
-    put(store, request, &items, target, &name)
+    put(store, request, items, target, &name)
 }
 
 fn put(
@@ -129,29 +149,23 @@ pub fn save_index(store: &Store, request: &IndexRequest<'_>, target: Target<'_>)
     })
 }
 
-/// Saves images with an index of them as an OCI layout, in an archive or in a directory that is made, or must be empty;
-/// gives the digest of the index.
+/// Writes a list with all its images to a file or a directory; gives the digest of its index.
 ///
 /// # Errors
-/// An output that cannot be written; nothing of it is left then.
-pub(in crate::engine) fn save_list(
-    store: &Store,
-    (images, names): (&[&Image], &[String]),
-    make: MakeIndex<'_>,
-    (format, path): (SaveFormat, &Path),
-) -> Result<Digest> {
-    in_leaf(store, Target::Path(path), |_| {
-        if format == SaveFormat::OciDir {
-            let made = prepare(path)?;
-            return archive::save_list_directory(store, (images, names), make, path)
-                .inspect_err(|_| empty(path, made));
+/// An output that cannot be written, which then has what it had before.
+pub(in crate::engine) fn save_list(store: &Store, list: &WholeList<'_>, to: &FileLocation) -> Result<Digest> {
+    let path = to.path.as_path();
+    in_leaf(store, Target::Path(path), |_| match to.form {
+        FileForm::OciDir => list.add_to_layout(store, path),
+        FileForm::Dir => list.replace_directory(store, path),
+        _ => {
+            let mut digest = None;
+            archive::to_file(path, |file| {
+                digest = Some(list.save_archive(store, file)?);
+                Ok(())
+            })?;
+            digest.ok_or_else(|| Error::new(Kind::Storage, format!("{} was not written", path.display())))
         }
-        let mut digest = None;
-        archive::to_file(path, |file| {
-            digest = Some(archive::save_list_archive(store, (images, names), make, file)?);
-            Ok(())
-        })?;
-        digest.ok_or_else(|| Error::new(Kind::Storage, format!("{} was not written", path.display())))
     })
 }
 

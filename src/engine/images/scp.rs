@@ -98,7 +98,10 @@ pub fn scp(engine: &Engine<'_>, copy: &Copy, report: &mut dyn FnMut(Step)) -> Re
     let name_there = copy.name.as_deref().filter(|_| here.is_none());
     let (mut taker, to, format) = take(engine, &copy.to, name_there)?;
     let (mut giver, from) = match here {
-        Some(image) => give(store, &image, format, copy.name.as_deref())?,
+        Some(image) => {
+            engine.admit_stored(&image)?;
+            give(store, &image, format, copy.name.as_deref())?
+        }
         None => {
             let format = if format == SaveFormat::DockerArchive { "docker-archive" } else { "oci-archive" };
             let work = Work::Save { format, image: &copy.image, nameless: copy.name.is_some() };

@@ -11,7 +11,7 @@ use crate::image::{
     Digest, FileForm, FileLocation, Image, IndexEntry, Member, Platform, PlatformOf, Reference,
 };
 use crate::registry::PullRequest;
-use crate::storage::archive::{Descriptor, Family, SaveFormat};
+use crate::storage::archive::{Descriptor, Family, OutgoingForm, WholeList};
 use crate::storage::events::{Action, Event};
 use crate::storage::images::List;
 
@@ -162,28 +162,33 @@ impl Engine<'_> {
         Ok(pushed)
     }
 
-    /// Writes a list with everything that it has to an OCI layout, in a directory that is made or must be empty, or in an
-    /// archive. Gives the digest of the index.
+    /// Writes a list with everything that it has to a file or a directory, with its layers in another form if one is given.
+    /// An OCI image layout keeps what it has; of the others the list takes the place. Gives the digest of the index.
     ///
     /// # Errors
-    /// Another transport, an image that is not whole here, a place that cannot be written.
-    pub fn push_list_to_file(&self, gathered: &Gathered, to: &FileLocation) -> Result<Digest> {
-        let format = match to.form {
-            FileForm::OciDir => SaveFormat::OciDir,
-            FileForm::OciArchive => SaveFormat::OciArchive,
-            FileForm::Dir | FileForm::DockerArchive => {
-                return Err(Error::new(Kind::Usage, format!("{to}: this transport has single images only"))
-                    .hint("Push the list to oci:DIR, oci-archive:FILE or a registry."));
-            }
-        };
+    /// docker's archive, which has no lists; an image that is not whole here, a place that cannot be written.
+    pub fn push_list_to_file(
+        &self,
+        gathered: &Gathered,
+        to: &FileLocation,
+        form: Option<OutgoingForm>,
+    ) -> Result<Digest> {
+        if to.form == FileForm::DockerArchive {
+            return Err(Error::new(Kind::Usage, format!("{to}: this transport has single images only"))
+                .hint("Push the list to oci:DIR, oci-archive:FILE, dir:DIR or a registry."));
+        }
         // As it is written: what a layout calls its images need be no name here.
-        let names: Vec<String> = match &to.member {
-            Some(Member::Name(name)) => vec![name.clone()],
-            _ => Vec::new(),
+        let name = match &to.member {
+            Some(Member::Name(name)) => Some(name.as_str()),
+            _ => None,
         };
         let images: Vec<&Image> = gathered.images.iter().map(|(_, image)| image).collect();
-        let make = |made: &[Descriptor]| gathered.index(Some(Family::Oci), made);
-        let digest = save_list(self.store, (&images, &names), &make, (format, &to.path))?;
+        // A directory has manifests of both families.
+        let family =
+            if to.form == FileForm::Dir { form.and_then(|form| form.family) } else { Some(Family::Oci) };
+        let make = |made: &[Descriptor]| gathered.index(family, made);
+        let list = WholeList { images: &images, name, make: &make, form };
+        let digest = save_list(self.store, &list, to)?;
         let told = Event::image_named(Action::Push, gathered.list.id.as_str(), &to.to_string());
         self.store.events().emit(told);
         Ok(digest)

@@ -23,10 +23,8 @@ pub fn look_up(store: &Store, mode: &mut NetworkMode) -> Result<()> {
         check(attachment, &network)?;
         found.push(network);
     }
-    let interface = |(at, attachment): (usize, &Attachment)| {
-        attachment.interface.clone().unwrap_or_else(|| format!("eth{at}"))
-    };
-    let mut interfaces: Vec<String> = all.iter().enumerate().map(interface).collect();
+    let mut interfaces: Vec<String> =
+        all.iter().enumerate().map(|(at, attachment)| attachment.interface_at(at)).collect();
     interfaces.sort();
     match interfaces.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(wrong(
@@ -37,7 +35,7 @@ pub fn look_up(store: &Store, mode: &mut NetworkMode) -> Result<()> {
     }
 }
 
-fn check(attachment: &Attachment, network: &UserNetwork) -> Result<()> {
+pub(super) fn check(attachment: &Attachment, network: &UserNetwork) -> Result<()> {
     let asked = [attachment.ip.map(IpAddr::V4), attachment.ip6.map(IpAddr::V6)];
     for address in asked.into_iter().flatten() {
         let Some(subnet) = network.subnets.iter().find(|subnet| subnet.subnet.contains(&address)) else {

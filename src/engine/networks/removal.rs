@@ -4,6 +4,7 @@ use super::filter::Filters;
 use crate::container::{ContainerId, Name};
 use crate::engine::containers;
 use crate::error::{Kind, Result, phrases};
+use crate::netns::bridge;
 use crate::spec::bridge::{BUILT_IN, UserNetwork};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
@@ -66,13 +67,24 @@ fn remove(store: &Store, name: &str, id: &str) -> Result<()> {
     match users.of(name) {
         [] => match users.unreadable.first() {
             Some(unreadable) => Err(unreadable.refusal(&format!("network {name}"))),
-            None => store.networks().remove(&name.parse()?, id),
+            None => {
+                store.networks().remove(&name.parse()?, id)?;
+                forget(store, id);
+                Ok(())
+            }
         },
         using => {
             let ids: Vec<&str> = using.iter().map(ContainerId::short).collect();
             Err(phrases::network_in_use(name, &ids.join(", "))
                 .hint(format!("Remove it with its containers: coracle network rm --force {name}")))
         }
+    }
+}
+
+/// Nothing of a removed network is left while the machine runs on, either. What cannot be removed `system check` finds.
+fn forget(store: &Store, id: &str) {
+    if !id.is_empty() {
+        bridge::forget(store.runtime(), id);
     }
 }
 
@@ -105,6 +117,7 @@ pub fn remove_unused(store: &Store, networks: &[UserNetwork]) -> Result<Vec<Stri
             Err(e) if e.kind() == Kind::NotFound => {}
             other => {
                 other?;
+                forget(store, &network.id);
                 store.events().emit(Event::network(Action::Prune, &network.name, &network.id));
                 removed.push(network.name.clone());
             }

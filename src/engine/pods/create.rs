@@ -202,6 +202,7 @@ fn plan_infra(
         caller,
         account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
     };
+    engine.settle_network(&mut request.network.mode);
     shared::look_up(store, &mut request)?;
     sources::look_up(store, &mut request, &facts.caller)?;
     check(&request, &facts)?;

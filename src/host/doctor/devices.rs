@@ -2,7 +2,8 @@
 
 use super::check::Check;
 use super::packages;
-use crate::netns::slirp;
+use crate::netns::{pasta, slirp};
+use crate::sys::read::text_of;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
@@ -40,6 +41,34 @@ fn device(name: &'static str, path: &str, module: &str, without: &str) -> Check 
     }
 }
 
+/// The check `ping`: programs that connect containers may send echo requests only as this account may (icmp(7)).
+pub(super) fn ping() -> Check {
+    let file = "/proc/sys/net/ipv4/ping_group_range";
+    let range = text_of(file).unwrap_or_default();
+    let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u32>().ok());
+    let allowed = match (ends.next(), ends.next()) {
+        (Some(first), Some(last)) => {
+            let groups = nix::unistd::getgroups().unwrap_or_default();
+            groups
+                .into_iter()
+                .chain([nix::unistd::getegid()])
+                .any(|group| (first..=last).contains(&group.as_raw()))
+        }
+        _ => false,
+    };
+    if allowed || nix::unistd::geteuid().is_root() {
+        return Check::ok("ping", "containers may ping the outside");
+    }
+    Check::limited(
+        "ping",
+        "net.ipv4.ping_group_range has none of this account's groups: pings from containers to the outside get no answer",
+        vec![
+            "echo 'net.ipv4.ping_group_range = 0 2147483647' | sudo tee /etc/sysctl.d/50-ping.conf && sudo sysctl --system"
+                .to_owned(),
+        ],
+    )
+}
+
 /// The check `slirp4netns`.
 pub(super) fn slirp4netns() -> Check {
     let without = "containers have only --network none or host";
@@ -50,6 +79,10 @@ pub(super) fn slirp4netns() -> Check {
                 format!("{} is version {major}.{minor}, older than 1.2: {without}", path.display())
             }
         },
+        Err(_) if pasta::find().is_ok() => {
+            "slirp4netns is not installed: pasta connects containers, and networks that they share have no way out"
+                .to_owned()
+        }
         Err(_) => format!("slirp4netns is not installed: {without}"),
     };
     Check::limited(slirp::NAME, wrong, vec![packages::install(slirp::NAME, slirp::NAME)])

@@ -8,6 +8,8 @@
 
 mod answer;
 mod asker;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod servers;
 mod stream;
 #[cfg(test)]
@@ -24,7 +26,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use servers::Servers;
 use std::collections::HashMap;
 use std::net::{IpAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use stream::Stream;
 use upstream::{Asked, Question, Upstream};
@@ -59,6 +61,8 @@ pub(super) struct Resolver {
     doors: Vec<Door>,
     outside: bool,
     servers: Servers,
+    /// The network's directory, by which those of others are found.
+    dir: OwnedFd,
     questions: HashMap<u64, Question>,
     streams: HashMap<u64, Stream>,
     /// The number of the next question or stream.
@@ -78,6 +82,7 @@ impl Resolver {
         doors: Vec<Door>,
         outside: bool,
         servers: Vec<IpAddr>,
+        dir: OwnedFd,
     ) -> nix::Result<Resolver> {
         for (at, door) in doors.iter().enumerate() {
             epoll.add(door.fd(), EpollEvent::new(EpollFlags::EPOLLIN, Token::Door(at as u64).into()))?;
@@ -86,12 +91,28 @@ impl Resolver {
             doors,
             outside,
             servers: Servers::new(servers),
+            dir,
             questions: HashMap::new(),
             streams: HashMap::new(),
             next: 0,
             turn: 0,
             buffer: vec![0; DATAGRAM_MAX],
         })
+    }
+
+    /// Asks others from now on: these servers, or else the host's.
+    pub(super) fn ask_of(&mut self, servers: Vec<IpAddr>) {
+        self.servers = Servers::new(servers);
+    }
+
+    /// The answer to a question that came to another network, where it is for one of our own names.
+    pub(super) fn own(&mut self, members: &Members, query: &[u8]) -> Option<Vec<u8>> {
+        self.turn = self.turn.wrapping_add(1);
+        // What is too long for a datagram is cut there.
+        match answer::answer(query, Way::Tcp, members, false, self.turn) {
+            Outcome::Reply(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// How long until something has waited long enough.
@@ -163,7 +184,7 @@ impl Resolver {
             Asked::Answered(mut bytes) => {
                 // A datagram that is no answer to this question may be anybody's: the real one may still come.
                 if !question.is_answered_by(&bytes) {
-                    if question.upstream.is_stream() {
+                    if !question.upstream.is_datagram() {
                         self.try_next(epoll, number);
                     }
                     return;
@@ -184,42 +205,50 @@ impl Resolver {
 
     fn question(&mut self, epoll: &Epoll, members: &Members, query: Vec<u8>, way: Way, asker: Asker) {
         self.turn = self.turn.wrapping_add(1);
-        match answer::answer(&query, way, members, self.outside, self.turn) {
-            Outcome::Reply(mut bytes) => {
-                if self.client(asker).is_some_and(|from| members.asks_on(from)) {
-                    answer::leave_to_others(&mut bytes);
-                }
-                self.deliver(epoll, asker, &bytes);
-            }
+        let from = match asker {
+            Asker::Datagram(_, from) => Some(from.ip().to_canonical()),
+            Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
+        };
+        let others = from.map_or(&[][..], |from| members.others_of(from));
+        let outside = self.outside || others.iter().any(|other| other.outside);
+        match answer::answer(&query, way, members, outside, self.turn) {
+            Outcome::Reply(bytes) => self.deliver(epoll, asker, &bytes),
+            Outcome::Nobodys(bytes) if others.is_empty() => self.deliver(epoll, asker, &bytes),
             Outcome::Ignore => {
                 if let Asker::Stream(number) = asker {
                     self.close(number);
                 }
             }
-            Outcome::Forward if self.questions.len() >= QUESTIONS_MAX => self.fail(epoll, asker, &query),
-            Outcome::Forward => {
+            _ if self.questions.len() >= QUESTIONS_MAX => self.fail(epoll, asker, &query),
+            unknown => {
                 let number = self.number();
-                let servers = self.servers.all(self.client(asker).and_then(|from| members.servers_of(from)));
-                let Some(question) = Question::new(query.clone(), asker, way, servers) else {
+                let (servers, otherwise) = match unknown {
+                    Outcome::Nobodys(bytes) => (Vec::new(), Some(bytes)),
+                    _ => (self.servers.all(from.and_then(|from| members.servers_of(from))), None),
+                };
+                let Some(mut question) = Question::new(query.clone(), asker, way, servers) else {
                     return self.fail(epoll, asker, &query);
                 };
+                question.others = others.iter().map(|other| other.id.clone()).collect();
+                question.otherwise = otherwise;
                 self.questions.insert(number, question);
                 self.try_next(epoll, number);
             }
         }
     }
 
-    /// Whose question it is.
-    fn client(&self, asker: Asker) -> Option<IpAddr> {
-        match asker {
-            Asker::Datagram(_, from) => Some(from.ip().to_canonical()),
-            Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
-        }
-    }
-
     /// Asks the next server, or says that none answers.
     fn try_next(&mut self, epoll: &Epoll, number: u64) {
         let Some(question) = self.questions.get_mut(&number) else { return };
+        while let Some(other) = question.others.pop_front() {
+            if let Ok(upstream) =
+                Upstream::ask_other(epoll, number, self.dir.as_fd(), &other, &question.bytes)
+            {
+                question.upstream = upstream;
+                question.until = Instant::now() + upstream::PATIENCE_AT_HOME;
+                return;
+            }
+        }
         while let Some(server) = question.next_server() {
             if let Ok(upstream) = Upstream::ask(epoll, number, question.way, server, &question.bytes) {
                 question.upstream = upstream;
@@ -228,6 +257,9 @@ impl Resolver {
             }
         }
         if let Some(question) = self.questions.remove(&number) {
+            if let Some(bytes) = &question.otherwise {
+                return self.deliver(epoll, question.asker, bytes);
+            }
             let mut query = question.bytes.clone();
             question.restore_number(&mut query);
             self.fail(epoll, question.asker, &query);

@@ -3,11 +3,14 @@
 use crate::fork::{Doing, Failure, Link};
 use crate::spec::bridge::UserNetwork;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, openat};
+use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// The keeper's socket, in the network's directory.
@@ -16,14 +19,53 @@ pub(super) const ENTRANCE: &str = "keeper";
 pub(super) const LOCK: &str = "lock";
 /// The lock that members share.
 pub(super) const MEMBERS: &str = "members";
+/// The servers that the network asks, in the network's directory.
+const SERVERS: &str = "servers";
+/// Most of that file that is read, in bytes.
+const SERVERS_MAX: u64 = 64 << 10;
 /// Digits of a network's id that its directory is called by.
 const DIGITS: usize = 32;
 
 /// Locks a file of the network's directory.
 pub(super) fn lock(dir: BorrowedFd<'_>, name: &str, how: FlockArg) -> nix::Result<Flock<File>> {
+    Flock::lock(open_lock(dir, name)?, how).map_err(|(_, errno)| errno)
+}
+
+fn open_lock(dir: BorrowedFd<'_>, name: &str) -> nix::Result<File> {
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)?;
-    Flock::lock(file, how).map_err(|(_, errno)| errno)
+    openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+}
+
+/// The lock that members share, had. It is the open file's, whichever processes have it.
+pub(super) fn share(dir: BorrowedFd<'_>) -> nix::Result<File> {
+    let file = open_lock(dir, MEMBERS)?;
+    loop {
+        match file.lock_shared() {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+            Ok(()) => return Ok(file),
+        }
+    }
+}
+
+/// Notes whom the network asks, for keepers that are started by members who know it from before.
+pub(super) fn write_servers(dir: BorrowedFd<'_>, servers: &[IpAddr]) -> nix::Result<()> {
+    let text: String = servers.iter().map(|server| format!("{server}\n")).collect();
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let new = format!("{SERVERS}.new");
+    let mut file = File::from(openat(dir, new.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+    file.write_all(text.as_bytes()).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    renameat(dir, new.as_str(), dir, SERVERS)
+}
+
+/// Whom the network asks, where that has changed since it came up first.
+pub(super) fn read_servers(dir: BorrowedFd<'_>) -> Option<Vec<IpAddr>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = File::from(openat(dir, SERVERS, flags, Mode::empty()).ok()?);
+    let mut bytes = Vec::new();
+    file.take(SERVERS_MAX).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    Some(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
 /// The network's directory, made if it is not there.
@@ -40,9 +82,60 @@ pub(super) fn directory(runtime: &Path, network: &UserNetwork) -> Result<OwnedFd
     Ok(dir)
 }
 
+/// Removes a network's directory; whether it is gone.
+pub(super) fn remove(runtime: &Path, id: &str) -> bool {
+    let Ok(above) = above(runtime) else { return true };
+    let name = id.get(..DIGITS).unwrap_or(id);
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let Ok(dir) = openat(&above, name, flags, Mode::empty()) else { return true };
+    let new = format!("{SERVERS}.new");
+    for file in [ENTRANCE, LOCK, MEMBERS, SERVERS, new.as_str()] {
+        // What is not there needs no removal; the directory tells of anything else.
+        let _ = unlinkat(&dir, file, UnlinkatFlags::NoRemoveDir);
+    }
+    unlinkat(&above, name, UnlinkatFlags::RemoveDir).is_ok()
+}
+
+/// What the directories of networks are called.
+pub(super) fn all(runtime: &Path) -> Vec<String> {
+    let entries = above(runtime).and_then(|above| {
+        nix::dir::Dir::openat(&above, ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+    });
+    let mut all = Vec::new();
+    for entry in entries.into_iter().flat_map(|mut dir| dir.iter().collect::<Vec<_>>()).flatten() {
+        all.extend(entry.file_name().to_str().ok().filter(|name| !name.starts_with('.')).map(str::to_owned));
+    }
+    all
+}
+
+/// Whether no member has a network's directory.
+pub(super) fn is_deserted(runtime: &Path, name: &str) -> bool {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let dir = above(runtime).and_then(|above| openat(&above, name, flags, Mode::empty()));
+    dir.is_ok_and(|dir| lock(dir.as_fd(), MEMBERS, FlockArg::LockExclusiveNonblock).is_ok())
+}
+
+/// Where the directories of all networks are.
+fn above(runtime: &Path) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(&open(runtime, flags, Mode::empty())?, "networks", flags, Mode::empty())
+}
+
 /// The address of the keeper's socket. A socket's path is short, so it goes by the descriptor.
 pub(super) fn address(dir: BorrowedFd<'_>) -> nix::Result<UnixAddr> {
     UnixAddr::new(format!("/proc/self/fd/{}/{ENTRANCE}", dir.as_raw_fd()).as_str())
+}
+
+/// Calls the keeper of another network, without waiting for anything.
+pub(super) fn dial_other(own: BorrowedFd<'_>, id: &str) -> nix::Result<Link> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let above = openat(own, "..", flags, Mode::empty())?;
+    let id = id.get(..DIGITS).filter(|id| id.bytes().all(|b| b.is_ascii_hexdigit())).ok_or(Errno::EINVAL)?;
+    let dir = openat(&above, id, flags, Mode::empty())?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    connect(fd.as_raw_fd(), &address(dir.as_fd())?)?;
+    Ok(Link::from_fd(fd))
 }
 
 pub(super) fn dial(dir: BorrowedFd<'_>) -> nix::Result<Link> {

@@ -123,7 +123,9 @@ impl Keeper {
         let read = |token: Token| EpollEvent::new(EpollFlags::EPOLLIN, token.into());
         epoll.add(&entrance, read(Token::Entrance)).doing("wait for", "members")?;
         let doors = std::mem::take(&mut namespace.doors);
-        let resolver = Resolver::new(&epoll, doors, !network.internal, network.dns_servers.clone())
+        let servers = entrance::read_servers(dir.as_fd()).unwrap_or_else(|| network.dns_servers.clone());
+        let own_dir = copy(dir.as_fd())?;
+        let resolver = Resolver::new(&epoll, doors, !network.internal, servers, own_dir)
             .doing("answer", "questions for names")?;
         let mut members = Members::new(network.clone());
         if existed {
@@ -196,6 +198,10 @@ impl Keeper {
             return false;
         }
         let lock = entrance::lock(self.dir.as_fd(), entrance::LOCK, FlockArg::LockExclusiveNonblock);
+        // The network was removed, directory and all: nobody finds the entrance any more.
+        if matches!(lock, Err(Errno::ENOENT)) && !waits(&self.entrance) {
+            return true;
+        }
         // Who has come under the lock before is waiting at the entrance.
         let Some(lock) = lock.ok().filter(|_| !waits(&self.entrance)) else {
             self.empty = Some(now);
@@ -239,6 +245,10 @@ impl Keeper {
                 let told = self.members.join(number, &wish);
                 let sent = match told {
                     Ok(attached) => {
+                        if let Some(filter) = &self.namespace.filter {
+                            let all: Vec<IpAddr> = attached.addresses.iter().map(|has| has.address).collect();
+                            let _ = filter.admit(&attached.mac, &all);
+                        }
                         let port = port_name();
                         let bridge = self.namespace.bridge;
                         let place = Told::Joined(Place { attached, port, bridge });
@@ -253,6 +263,14 @@ impl Keeper {
                     let _ = link.send(&said(up), &[]);
                 }
             }
+            Ok(Some((Ask::Others(others), _))) => self.members.introduce(number, others),
+            Ok(Some((Ask::Name(query), _))) => {
+                let _ = link.send(&Told::Named(self.resolver.own(&self.members, &query)), &[]);
+            }
+            Ok(Some((Ask::Servers(servers), _))) => {
+                let _ = link.send(&Told::Up, &[]);
+                self.resolver.ask_of(servers);
+            }
             Err(Errno::EAGAIN) => {}
             Ok(None) | Err(_) => self.dismiss(number),
         }
@@ -260,8 +278,11 @@ impl Keeper {
 
     fn dismiss(&mut self, number: u64) {
         self.links.remove(&number);
-        for address in self.members.leave(number) {
+        for (address, mac) in self.members.leave(number) {
             self.forget(address);
+            if let Some(filter) = &self.namespace.filter {
+                let _ = filter.dismiss(&mac, address);
+            }
         }
         if self.links.is_empty() {
             self.empty = Some(Instant::now());

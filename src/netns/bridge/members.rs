@@ -14,8 +14,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Wish {
     /// The container.
     pub container: ContainerId,
-    /// Names under which others are to find it.
+    /// Its own names, under which others are to find it.
     pub names: Vec<String>,
+    /// Further ones.
+    pub aliases: Vec<String>,
     /// Its IPv4 address.
     pub ip: Option<Ipv4Addr>,
     /// Its IPv6 address.
@@ -26,9 +28,26 @@ pub struct Wish {
     pub interface: String,
     /// Whom it has asked for other names than the network's, if not whom the network asks.
     pub servers: Vec<IpAddr>,
-    /// It asks another network, too, for names that are nobody's on this one.
+    /// The other networks that it is on: it finds names there, too, whichever of its name servers it asks.
     #[serde(default)]
-    pub asks_on: bool,
+    pub others: Vec<OtherNetwork>,
+}
+
+/// Another network of a member's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherNetwork {
+    /// Its id.
+    pub id: String,
+    /// Whether names of the outside are answered there.
+    pub outside: bool,
+}
+
+impl Wish {
+    /// Whether both ask for the same place; what the container itself is called does not matter.
+    pub fn is_of_same_place(&self, other: &Wish) -> bool {
+        let place = |wish: &Wish| (wish.ip, wish.ip6, wish.mac, wish.interface.clone(), wish.aliases.clone());
+        place(self) == place(other)
+    }
 }
 
 /// Why a container does not get what it asks for.
@@ -64,8 +83,8 @@ struct Member {
     attached: Attached,
     /// Whom it wants asked for other names, if not whom the network asks.
     servers: Vec<IpAddr>,
-    /// What is nobody's name here may be somebody's on another of its networks.
-    asks_on: bool,
+    /// The other networks that it is on.
+    others: Vec<OtherNetwork>,
 }
 
 impl Members {
@@ -129,7 +148,7 @@ impl Members {
         }
         self.last = last;
         let mac = wish.mac.unwrap_or_else(|| mac_for(&addresses, &wish.container));
-        let names = if self.network.dns { clean(&wish.names) } else { Vec::new() };
+        let names = if self.network.dns { clean(wish.names.iter().chain(&wish.aliases)) } else { Vec::new() };
         let attached = Attached {
             network: self.network.name.clone(),
             id: self.network.id.clone(),
@@ -147,15 +166,14 @@ impl Members {
         for name in &attached.names {
             self.names.entry(name.clone()).or_default().push(number);
         }
-        let (container, servers) = (wish.container.clone(), wish.servers.clone());
-        let asks_on = wish.asks_on;
-        self.all.insert(number, Member { container, attached: attached.clone(), servers, asks_on });
+        let Wish { container, servers, others, .. } = wish.clone();
+        self.all.insert(number, Member { container, attached: attached.clone(), servers, others });
         Ok(attached)
     }
 
-    /// Lets a container go; gives the addresses that nobody has any more. It may have come again with its own before
+    /// Lets a container go; gives the addresses that nobody has any more, and the hardware address that had them. It may have come again with its own before
     /// its first connection was seen to end.
-    pub(super) fn leave(&mut self, number: u64) -> Vec<IpAddr> {
+    pub(super) fn leave(&mut self, number: u64) -> Vec<(IpAddr, MacAddress)> {
         let Some(Member { attached: gone, .. }) = self.all.remove(&number) else { return Vec::new() };
         let had = gone.addresses.iter().map(|has| has.address);
         let free = had.filter(|address| self.taken.get(address) == Some(&Some(number))).collect::<Vec<_>>();
@@ -170,7 +188,19 @@ impl Members {
                 }
             }
         }
-        free
+        free.into_iter().map(|address| (address, gone.mac)).collect()
+    }
+
+    /// Notes which other networks a member is on by now.
+    pub(super) fn introduce(&mut self, number: u64, others: Vec<OtherNetwork>) {
+        if let Some(member) = self.all.get_mut(&number) {
+            member.others = others;
+        }
+    }
+
+    /// The other networks of the member with this address.
+    pub(super) fn others_of(&self, address: IpAddr) -> &[OtherNetwork] {
+        self.member(address).map_or(&[], |member| &member.others)
     }
 
     /// Whether names of containers are answered at all.
@@ -194,11 +224,6 @@ impl Members {
     /// Whom the member with this address wants asked.
     pub(super) fn servers_of(&self, address: IpAddr) -> Option<&[IpAddr]> {
         self.member(address).map(|member| member.servers.as_slice()).filter(|servers| !servers.is_empty())
-    }
-
-    /// Whether the member with this address asks another network for names that are nobody's here.
-    pub(super) fn asks_on(&self, address: IpAddr) -> bool {
-        self.member(address).is_some_and(|member| member.asks_on)
     }
 
     fn member(&self, address: IpAddr) -> Option<&Member> {
@@ -260,9 +285,9 @@ fn mac_for(addresses: &[AttachedAddress], container: &ContainerId) -> MacAddress
 }
 
 /// Names in the one form in which they are compared, each once.
-fn clean(names: &[String]) -> Vec<String> {
+fn clean<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut seen = HashSet::new();
-    names.iter().map(|name| name.to_ascii_lowercase()).filter(|name| seen.insert(name.clone())).collect()
+    names.map(|name| name.to_ascii_lowercase()).filter(|name| seen.insert(name.clone())).collect()
 }
 
 #[cfg(test)]
@@ -296,12 +321,13 @@ mod tests {
         Wish {
             container: format!("{number:064x}").parse().unwrap(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            aliases: Vec::new(),
             ip: None,
             ip6: None,
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
-            asks_on: false,
+            others: Vec::new(),
         }
     }
 
@@ -367,7 +393,7 @@ mod tests {
         assert_eq!((members.name_of(mine), members.addresses_of("a")), (Some("a"), Some(vec![mine])));
         let other = Wish { ip: Some("10.1.1.2".parse().unwrap()), ..wish(8, &[]) };
         assert_eq!(members.join(3, &other), Err(Refusal::Taken(mine)));
-        assert_eq!(members.leave(2), [mine]);
+        assert_eq!(members.leave(2).first().map(|(address, _)| *address), Some(mine));
     }
 
     #[test]

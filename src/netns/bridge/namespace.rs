@@ -5,6 +5,8 @@
 //! the bridge's addresses. The parent stays in the host's network, where other name servers are asked.
 
 use super::dns::Door;
+use super::filter::Filter;
+use super::outside;
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::netns::netlink::{Index, Netlink};
 use crate::spec::bridge::UserNetwork;
@@ -27,6 +29,8 @@ const DNS_PORT: u16 = 53;
 pub(super) struct Namespace {
     pub(super) fd: OwnedFd,
     pub(super) netlink: Netlink,
+    /// What keeps containers from being each other; not where the kernel has no nftables.
+    pub(super) filter: Option<Filter>,
     pub(super) bridge: Index,
     pub(super) doors: Vec<Door>,
 }
@@ -37,6 +41,7 @@ enum Made {
     Done {
         bridge: Index,
         streams: usize,
+        filters: bool,
     },
     Failed(Failure),
 }
@@ -63,16 +68,17 @@ impl Namespace {
         child.wait().doing("wait for", "a helper")?;
         let lost = || Failure::other("make", "the network's namespace", "its helper died");
         match heard {
-            Some((Made::Done { bridge, streams }, fds)) => {
+            Some((Made::Done { bridge, streams, filters }, fds)) => {
                 let mut fds = fds.into_iter();
                 let (fd, netlink) = (fds.next().ok_or_else(lost)?, fds.next().ok_or_else(lost)?);
+                let filter = if filters { fds.next().map(Filter::from) } else { None };
                 let sockets: Vec<OwnedFd> = fds.collect();
                 let datagrams = sockets.len().saturating_sub(streams);
                 let door = |(at, fd): (usize, OwnedFd)| {
                     if at < datagrams { Door::Udp(fd.into()) } else { Door::Tcp(fd.into()) }
                 };
                 let doors = sockets.into_iter().enumerate().map(door).collect();
-                Ok(Namespace { fd, netlink: Netlink::from(netlink), bridge, doors })
+                Ok(Namespace { fd, netlink: Netlink::from(netlink), filter, bridge, doors })
             }
             Some((Made::Failed(failure), _)) => Err(failure),
             None => Err(lost()),
@@ -97,7 +103,14 @@ fn inside(
         None => furnish(network, &netlink)?,
     };
     let own = File::open("/proc/self/ns/net").doing("open", "/proc/self/ns/net")?;
+    let filter = Filter::open().ok().filter(|filter| match existing {
+        Some(_) => true,
+        // Before any container is there. Without one the network works as well.
+        None => filter.make(&outside::all(network)).is_ok(),
+    });
+    let filters = filter.is_some();
     let mut fds = vec![own.into(), netlink.into()];
+    fds.extend(filter.map(OwnedFd::from));
     let mut streams = Vec::new();
     for subnet in &network.subnets {
         let bound = |kind| bound(subnet.gateway, kind).doing("listen on", format!("{}", subnet.gateway));
@@ -106,7 +119,7 @@ fn inside(
     }
     let count = streams.len();
     fds.extend(streams);
-    Ok((fds, Made::Done { bridge, streams: count }))
+    Ok((fds, Made::Done { bridge, streams: count, filters }))
 }
 
 /// Makes what is in a new namespace.

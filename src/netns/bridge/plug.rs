@@ -10,7 +10,7 @@
 use super::message::Place;
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::netns::netlink::{Index, Netlink};
-use crate::spec::bridge::{NetworkRoute, UserNetwork};
+use crate::spec::bridge::{Attached, NetworkRoute, UserNetwork};
 use crate::sys::fd::close_all_but;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
@@ -35,9 +35,12 @@ pub(super) fn plug(
     namespace: BorrowedFd<'_>,
     container: BorrowedFd<'_>,
 ) -> Result<(), Failure> {
-    in_helper(namespace, container, |network, inside, namespace| {
+    in_helper(&[namespace, container], || {
+        setns(namespace, CloneFlags::CLONE_NEWNET).doing("enter", "the network's namespace")?;
+        let network = Netlink::open().doing("open", "a netlink socket")?;
+        let inside = &enter(container)?;
         let name = interface.place.attached.interface.as_str();
-        connect(interface, network, inside, namespace).inspect_err(|_| {
+        connect(interface, &network, inside, namespace).inspect_err(|_| {
             if let Ok(index) = inside.index(name) {
                 let _ = inside.remove(index);
             }
@@ -49,32 +52,46 @@ pub(super) fn plug(
 ///
 /// # Errors
 /// What the kernel refuses; an interface that is gone is no failure.
-pub(super) fn unplug(
-    name: &str,
-    namespace: BorrowedFd<'_>,
-    container: BorrowedFd<'_>,
-) -> Result<(), Failure> {
-    in_helper(namespace, container, |_, inside, _| match inside.index(name) {
-        Ok(index) => inside.remove(index).doing("take away", name),
-        Err(Errno::ENODEV) => Ok(()),
-        Err(e) => Err(Failure::new("find", name, e)),
+pub(super) fn unplug(name: &str, container: BorrowedFd<'_>) -> Result<(), Failure> {
+    in_helper(&[container], || {
+        let inside = enter(container)?;
+        match inside.index(name) {
+            Ok(index) => inside.remove(index).doing("take away", name),
+            Err(Errno::ENODEV) => Ok(()),
+            Err(e) => Err(Failure::new("find", name, e)),
+        }
     })
 }
 
+/// Sets the routes for what is nowhere else by way of a network that the container is connected to.
+///
+/// # Errors
+/// What the kernel refuses.
+pub(super) fn lead_out(attached: &Attached, container: BorrowedFd<'_>) -> Result<(), Failure> {
+    in_helper(&[container], || {
+        let inside = enter(container)?;
+        let name = attached.interface.as_str();
+        let index = inside.index(name).doing("find", name)?;
+        attached.addresses.iter().try_for_each(|has| route(&inside, None, has.gateway, index, None))
+    })
+}
+
+/// Goes into the container's network.
+fn enter(container: BorrowedFd<'_>) -> Result<Netlink, Failure> {
+    setns(container, CloneFlags::CLONE_NEWNET).doing("enter", "the container's network")?;
+    Netlink::open().doing("open", "a netlink socket")
+}
+
 fn in_helper(
-    namespace: BorrowedFd<'_>,
-    container: BorrowedFd<'_>,
-    work: impl FnOnce(&Netlink, &Netlink, BorrowedFd<'_>) -> Result<(), Failure>,
+    namespaces: &[BorrowedFd<'_>],
+    work: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let helper = fork::spawn(0, |link: Link| {
         let run = || {
-            close_all_but(&[namespace, container, link.as_fd()]).doing("close", "descriptors")?;
+            let kept: Vec<BorrowedFd<'_>> = namespaces.iter().copied().chain([link.as_fd()]).collect();
+            close_all_but(&kept).doing("close", "descriptors")?;
             nix::sys::prctl::set_dumpable(false).doing("forbid", "tracing")?;
-            setns(namespace, CloneFlags::CLONE_NEWNET).doing("enter", "the network's namespace")?;
-            let network = Netlink::open().doing("open", "a netlink socket")?;
-            setns(container, CloneFlags::CLONE_NEWNET).doing("enter", "the container's network")?;
-            let inside = Netlink::open().doing("open", "a netlink socket")?;
-            work(&network, &inside, namespace)
+            work()
         };
         // A parent that is gone asks no more.
         run().map_or_else(|failure: Failure| i32::from(link.send(&failure, &[]).is_ok()), |()| 0)

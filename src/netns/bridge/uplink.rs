@@ -6,21 +6,16 @@
 //! any range and any gateway, and there is no translation of addresses but slirp4netns' own.
 
 use super::namespace::Namespace;
+use super::outside::{OWN6, range};
 use crate::fork::{Doing, Failure};
 use crate::netns::slirp::{self, Slirp};
-use crate::netns::subnets::overlap;
 use crate::spec::bridge::UserNetwork;
-use crate::spec::network::{Cidr, SlirpOptions};
-use ipnet::IpNet;
-use std::net::{IpAddr, Ipv6Addr};
+use crate::spec::network::SlirpOptions;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Ranges for slirp4netns; the first that is not the network's is taken.
-const RANGES: [&str; 3] = ["10.0.2.0/24", "192.168.231.0/24", "172.31.231.0/24"];
-/// Our address in the only IPv6 range that slirp4netns has (slirp4netns(1)).
-const OWN6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
 /// A slirp4netns that lived that long did not fail at once.
 const GROWN: Duration = Duration::from_secs(5);
 /// How many that fail at once are followed by another.
@@ -110,13 +105,4 @@ impl Uplink {
         let next = Uplink::start(network, self.program, namespace)?;
         Ok(Some(Uplink { young, ..next }))
     }
-}
-
-fn range(network: &UserNetwork) -> Cidr {
-    let clashes = |text: &str| {
-        let range: Result<IpNet, _> = text.parse();
-        range.is_ok_and(|range| network.subnets.iter().any(|s| overlap(&s.subnet, &range)))
-    };
-    let free = RANGES.iter().find(|text| !clashes(text)).unwrap_or(&RANGES[0]);
-    free.parse().unwrap_or_default()
 }

@@ -34,10 +34,11 @@ const PRIORITY: u32 = 0xc04;
 /// The container's network, entered.
 #[derive(Debug)]
 pub(super) struct Inside {
-    address: Ipv4Addr,
-    gateway: Ipv4Addr,
-    gateway6: Option<Ipv6Addr>,
+    /// `None` as long as there is nowhere to connect to.
+    at: Option<Reach>,
+    /// Whether services see the client's address, by IPv4 and by IPv6.
     keep_client: bool,
+    keep_client6: bool,
 }
 
 /// One way to reach the container: who it shows as, and where it goes.
@@ -52,7 +53,7 @@ impl Inside {
     /// Moves this process into the container's user and network namespace and drops the capabilities
     /// that are not needed there.
     pub(super) fn enter(
-        reach: &Reach,
+        reach: Option<&Reach>,
         userns: BorrowedFd<'_>,
         netns: BorrowedFd<'_>,
     ) -> Result<Self, Failure> {
@@ -61,10 +62,19 @@ impl Inside {
         setns(userns, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
         setns(netns, CloneFlags::CLONE_NEWNET).doing("enter", "the container's network namespace")?;
         super::super::loopback_up().doing("bring up", "the container's loopback")?;
-        let keep_client = reach.keep_client && route_marked(reach.gateway6.is_some());
+        let keep_client = reach.is_none_or(|reach| reach.keep_client) && route_marked();
+        let keep_client6 =
+            keep_client && reach.is_some_and(|reach| reach.gateway6.is_some()) && route_marked6();
         drop_capabilities(keep_client).map_err(|e| Failure::other("drop", "capabilities", e.to_string()))?;
         nix::sys::prctl::set_no_new_privs().doing("set", "no_new_privs")?;
-        Ok(Inside { address: reach.address, gateway: reach.gateway, gateway6: reach.gateway6, keep_client })
+        Ok(Inside { at: reach.copied(), keep_client, keep_client6 })
+    }
+
+    /// From now on it is reached like this, or not at all.
+    pub(super) fn move_to(&mut self, reach: Option<Reach>) {
+        self.at = reach;
+        let has_six = reach.is_some_and(|reach| reach.gateway6.is_some());
+        self.keep_client6 = self.keep_client6 || self.keep_client && has_six && route_marked6();
     }
 
     /// Whether services see the client's address.
@@ -74,11 +84,12 @@ impl Inside {
 
     /// The ways to try for a client, best first.
     pub(super) fn ways(&self, client: SocketAddr, port: u16) -> Vec<Way> {
-        let four = SocketAddr::from((self.address, port));
+        let Some(Reach { address, gateway, gateway6, .. }) = self.at else { return Vec::new() };
+        let four = SocketAddr::from((address, port));
         if !self.keep_client {
             return vec![Way { from: None, to: four }];
         }
-        let gateway = SocketAddr::from((self.gateway, client.port()));
+        let gateway = SocketAddr::from((gateway, client.port()));
         let mut ways = Vec::with_capacity(3);
         match client.ip().to_canonical() {
             IpAddr::V4(ip) if !ip.is_loopback() => {
@@ -86,7 +97,8 @@ impl Inside {
             }
             IpAddr::V4(_) => {}
             IpAddr::V6(ip) => {
-                if let Some((gateway6, own)) = self.gateway6.and_then(|g| Some((g, own_address(g)?))) {
+                let gateway6 = gateway6.filter(|_| self.keep_client6);
+                if let Some((gateway6, own)) = gateway6.and_then(|g| Some((g, own_address(g)?))) {
                     // A link-local address means nothing without its interface.
                     let shown = if ip.is_loopback() || ip.is_unicast_link_local() { gateway6 } else { ip };
                     ways.push(Way { from: Some((shown, client.port()).into()), to: (own, port).into() });
@@ -139,7 +151,8 @@ impl Inside {
     pub(super) fn dial_udp(&self, port: u16) -> std::io::Result<UdpSocket> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.set_nonblocking(true)?;
-        socket.connect((self.address, port))?;
+        let at = self.at.ok_or(std::io::ErrorKind::NetworkUnreachable)?;
+        socket.connect((at.address, port))?;
         Ok(socket)
     }
 }
@@ -169,12 +182,18 @@ fn drop_capabilities(keep_client: bool) -> Result<(), caps::errors::CapsError> {
     caps::set(None, CapSet::Permitted, &needed)
 }
 
-/// Sets up sysctls, rule and route; whether all of it worked for IPv4 (and IPv6 where it is on).
-fn route_marked(ipv6: bool) -> bool {
-    let set = |file: &str| std::fs::write(format!("/proc/sys/net/{file}"), "1").is_ok();
-    let four =
-        set("ipv4/tcp_fwmark_accept") && set("ipv4/fwmark_reflect") && add_local_table(Family::Inet).is_ok();
-    four && (!ipv6 || (set("ipv6/fwmark_reflect") && add_local_table(Family::Inet6).is_ok()))
+/// Sets up sysctls, rule and route; whether all of it worked for IPv4.
+fn route_marked() -> bool {
+    set("ipv4/tcp_fwmark_accept") && set("ipv4/fwmark_reflect") && add_local_table(Family::Inet).is_ok()
+}
+
+/// The same for IPv6.
+fn route_marked6() -> bool {
+    set("ipv6/fwmark_reflect") && add_local_table(Family::Inet6).is_ok()
+}
+
+fn set(file: &str) -> bool {
+    std::fs::write(format!("/proc/sys/net/{file}"), "1").is_ok()
 }
 
 /// Sends marked packets to a table in which every address is local.
@@ -214,7 +233,7 @@ mod tests {
 
     fn inside(keep_client: bool) -> Inside {
         let options = crate::spec::network::SlirpOptions::default();
-        Inside { address: options.address(), gateway: options.gateway(), gateway6: None, keep_client }
+        Inside { at: Some(Reach::from(&options)), keep_client, keep_client6: false }
     }
 
     fn shown(inside: &Inside, client: &str) -> Vec<String> {

@@ -55,16 +55,18 @@ pub(super) fn network(request: &Request, exposed: &BTreeSet<String>) -> Result<N
     }
     let mut mode = asked.mode.clone();
     if let Some(mac) = &asked.mac {
-        let NetworkMode::Slirp(options) = &mut mode else {
-            return Err(refuse(
-                format!(
-                    "--mac-address cannot be used with --network={}, which has no interface to set",
-                    mode
-                ),
-                "Leave it out, or use --network slirp4netns.",
-            ));
-        };
-        options.mac = Some(*mac);
+        match &mut mode {
+            NetworkMode::Slirp(options) => options.mac = Some(*mac),
+            NetworkMode::Pasta(options) => options.mac = Some(*mac),
+            _ => {
+                return Err(refuse(
+                    format!(
+                        "--mac-address cannot be used with --network={mode}, which has no interface to set"
+                    ),
+                    "Leave it out, or use --network slirp4netns.",
+                ));
+            }
+        }
     }
     Ok(NetworkSpec {
         mode,

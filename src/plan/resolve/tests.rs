@@ -18,6 +18,7 @@ pub(in crate::plan) fn facts() -> Facts {
             cwd: "/home/u/work".into(),
             hostname: "laptop".into(),
             limits: vec![Limit { name: "nofile", soft: 1024, hard: 4096 }],
+            sockets: None,
         },
         account: crate::plan::ids::Account {
             available: (65537, 65537),

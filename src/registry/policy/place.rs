@@ -2,8 +2,10 @@
 
 use super::requirement::{Policy, Requirement};
 use crate::error::{Error, Kind, Result};
-use crate::image::{FileForm, FileLocation, Member};
+use crate::image::{Digest, FileForm, FileLocation, Member};
 use std::path::Path;
+
+const SHOW: &str = "See what the policy says: coracle image trust show --raw";
 
 impl Policy {
     /// Refuses the image of a file or directory that this policy does not accept; `real` is its path without links.
@@ -23,6 +25,30 @@ impl Policy {
     /// As [`Policy::admit_file`].
     pub fn admit_tarball(&self, name: &str) -> Result<()> {
         admit(self.of_transport("tarball", &[]), &format!("tarball:{name}"))
+    }
+
+    /// Refuses an image of the store at `data` with its volatile state at `runtime`, if this policy does not accept that
+    /// it is copied from there. As in podman, its scopes are `[overlay@DATA]@ID`, `[overlay@DATA]` and `[DATA]`. The store
+    /// keeps no signatures, so what demands one accepts nothing.
+    ///
+    /// # Errors
+    /// The policy rejects it, or demands a signature.
+    pub fn admit_stored(&self, id: &Digest, data: &Path, runtime: &Path) -> Result<()> {
+        let (data, id) = (data.display(), id.hex());
+        let store = format!("[overlay@{data}]");
+        let scopes = [format!("{store}@{id}"), store, format!("[{data}]")];
+        let place = format!("containers-storage:[overlay@{data}+{}]@{id}", runtime.display());
+        for wanted in self.of_transport("containers-storage", &scopes) {
+            let why = match wanted {
+                Requirement::InsecureAcceptAnything {} => continue,
+                Requirement::Reject {} => format!("Running image {place} is rejected by policy."),
+                Requirement::SignedBy(_) | Requirement::SigstoreSigned(_) => {
+                    "A signature was required, but no signature exists".to_owned()
+                }
+            };
+            return Err(Error::new(Kind::Image, format!("Source image rejected: {why}")).hint(SHOW));
+        }
+        Ok(())
     }
 
     /// The requirements of the most specific scope (containers-policy.json(5)).
@@ -53,9 +79,7 @@ fn admit(wanted: &[Requirement], place: &str) -> Result<()> {
             }
         };
         let message = format!("Source image rejected: Running image {place} {why}");
-        return Err(
-            Error::new(Kind::Image, message).hint("See what the policy says: coracle image trust show --raw")
-        );
+        return Err(Error::new(Kind::Image, message).hint(SHOW));
     }
     Ok(())
 }
@@ -102,5 +126,38 @@ mod tests {
             );
         }
         assert!(policy.admit_tarball("/srv/x.tar").is_err());
+    }
+
+    #[test]
+    fn images_of_the_store_have_the_scopes_that_podman_gives_them() {
+        const REJECT: &str = r#"[{"type": "reject"}]"#;
+        const ACCEPT: &str = r#"[{"type": "insecureAcceptAnything"}]"#;
+        let id = Digest::sha256_of(b"x");
+        let answer = |default: &str, scope: &str, wanted: &str| {
+            let text = format!(
+                r#"{{"default": {default}, "transports": {{"containers-storage": {{"{scope}": {wanted}}}}}}}"#
+            );
+            let policy = Policy::parse(text.as_bytes()).unwrap();
+            policy
+                .admit_stored(&id, Path::new("/srv/data"), Path::new("/run/x"))
+                .map_err(|e| e.message().to_owned())
+        };
+        let own = format!("[overlay@/srv/data]@{}", id.hex());
+        for scope in [own.as_str(), "[overlay@/srv/data]", "[/srv/data]", ""] {
+            assert_eq!(answer(REJECT, scope, ACCEPT), Ok(()), "{scope}");
+            let refused = answer(ACCEPT, scope, REJECT).unwrap_err();
+            let place = format!("containers-storage:[overlay@/srv/data+/run/x]@{}", id.hex());
+            assert_eq!(
+                refused,
+                format!("Source image rejected: Running image {place} is rejected by policy.")
+            );
+        }
+        for scope in ["[overlay@/srv/data+/run/x]", "[/srv]", "/srv/data", "[overlay@/srv/data]localhost/x:1"]
+        {
+            assert!(answer(REJECT, scope, ACCEPT).is_err(), "{scope}");
+        }
+        let signed = r#"[{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]"#;
+        let refused = answer(ACCEPT, "", signed).unwrap_err();
+        assert_eq!(refused, "Source image rejected: A signature was required, but no signature exists");
     }
 }

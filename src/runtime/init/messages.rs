@@ -26,6 +26,8 @@ pub enum FromInit {
     Born,
     /// The terminal's master comes with this message.
     Terminal,
+    /// The generated file that appears at this path comes with this message, to be changed while the container runs.
+    File(String),
     /// It cannot continue.
     Failed(Failure),
 }

@@ -23,6 +23,8 @@ pub struct Order {
     pub secrets: Vec<SecretFile>,
     /// Files generated for it.
     pub files: Vec<FileOrder>,
+    /// Paths of those that may change while the container runs.
+    pub changing: Vec<String>,
     /// The compiled seccomp filter: program and load flags.
     pub filter: Option<(Vec<u8>, u32)>,
     /// Execute ourselves again from a read-only view first.
@@ -45,6 +47,7 @@ impl Order {
             sources: BTreeMap::new(),
             secrets: Vec::new(),
             files: Vec::new(),
+            changing: Vec::new(),
             filter,
             seal: false,
             owners: NamespaceOwners::default(),

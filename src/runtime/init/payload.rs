@@ -6,6 +6,7 @@ use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::runtime::caps::{self, Credentials, Sets};
 use crate::runtime::passwd;
 use crate::runtime::seccomp::Filter;
+use crate::spec::ProcessSpec;
 use crate::sys::{fd, process};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -28,7 +29,7 @@ pub(in crate::runtime) fn exec(
 ) -> Result<Infallible, Failure> {
     let planned = &order.plan.process;
     let argv = c_strings(&planned.argv)?;
-    let env = c_strings(&environment(&planned.env, user))?;
+    let env = c_strings(&environment(planned, user))?;
     process::default_signals();
     SigSet::empty().thread_set_mask().doing("unblock", "signals")?;
     // Before the drop, so that nothing we opened is in reach of the new user.
@@ -64,10 +65,15 @@ fn c_strings(list: &[String]) -> Result<Vec<CString>, Failure> {
         .collect()
 }
 
-fn environment(planned: &[String], user: &passwd::ResolvedUser) -> Vec<String> {
-    let mut env = planned.to_vec();
+fn environment(planned: &ProcessSpec, user: &passwd::ResolvedUser) -> Vec<String> {
+    let mut env = planned.env.clone();
     if !env.iter().any(|e| e.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
+    }
+    // Descriptors are for the process that the variable names (sd_listen_fds(3)); only it knows its number here.
+    if planned.preserve_fds > 0 && env.iter().any(|e| e.starts_with("LISTEN_FDS=")) {
+        env.retain(|e| !e.starts_with("LISTEN_PID="));
+        env.push(format!("LISTEN_PID={}", nix::unistd::getpid()));
     }
     env
 }

@@ -59,6 +59,8 @@ pub(super) struct Built {
     pub(super) handed_over: Vec<(OwnedFd, PathBuf)>,
     /// The files of the order's secrets.
     pub(super) secrets: Vec<OwnedFd>,
+    /// Generated files that may change, and their paths.
+    pub(super) changing: Vec<(String, OwnedFd)>,
 }
 
 /// Builds the tree; the caller then opens what it needs from the host and calls [`pivot`].
@@ -89,10 +91,14 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
         }
     }
     let free = |path: &str| !order.plan.mounts.iter().any(|m| m.destination == Path::new(path));
+    let mut changing = Vec::new();
     for file in order.files.iter().filter(|file| free(&file.path)) {
         let path = Path::new(&file.path);
         let generated = Generated { path, content: file.content.as_bytes(), mode: file.mode };
-        scratch.mount(root.as_fd(), &generated)?;
+        let mounted = scratch.mount(root.as_fd(), &generated)?;
+        if order.changing.contains(&file.path) {
+            changing.extend(mounted.map(|fd| (file.path.clone(), fd)));
+        }
     }
     for (path, tree) in order.borrowed.iter().zip(borrowed).filter(|(path, _)| *path != SHM && free(path)) {
         files::mount_file(root.as_fd(), Path::new(path), tree.as_fd())?;
@@ -109,7 +115,7 @@ pub(super) fn build(order: &Order, host: Host, borrowed: &[OwnedFd]) -> Result<B
     if security.readonly_root {
         mount::set_attributes(root.as_fd(), attr::RDONLY, 0, 0, false).doing("make read-only", "/")?;
     }
-    Ok(Built { root, console, scratch, handed_over, secrets })
+    Ok(Built { root, console, scratch, handed_over, secrets, changing })
 }
 
 /// Makes `root` the root and unmounts the host's tree.

@@ -1,6 +1,7 @@
 //! One run: cloning stage 2 and following it until the payload runs.
 
 use super::context::MonitorContext;
+use super::live::Live;
 use super::{finish, network, owners, setup};
 use crate::fork::{self, Child, Doing, Failure};
 use crate::netns::bridge::Membership;
@@ -76,16 +77,13 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     let notify = Notify::new(dir, plan);
     let memberships = network::join(context)?;
     let networks: Vec<&Attached> = memberships.iter().map(Membership::attached).collect();
-    let mut order = setup::order(
-        store,
-        dir,
-        plan,
-        context.filter.as_ref(),
-        (&context.layers, &context.places.merged),
-        &networks,
-        notify.as_ref(),
-    )?;
+    let mut order = setup::order(context, &networks, notify.as_ref())?;
     order.plan.process.env.extend(context.extras.env.iter().cloned());
+    let preserved = context.preserved.take();
+    order.plan.process.preserve_fds = preserved;
+    if restarts == 0 {
+        order.plan.process.env.extend(context.extras.first_env.iter().cloned());
+    }
     order.secrets.extend(context.extras.files.iter().cloned());
     let sink = crate::runtime::output::sink(dir, plan)?;
     order.owners = joined.owners;
@@ -98,7 +96,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
     let child = birth::bear(&joined, born_into.map(cgroup::Group::dir), order, stdio)?;
     failpoint::reach("start.born");
     // They are the payload's now.
-    fork::close_preserved(plan.process.preserve_fds);
+    fork::close_preserved(preserved);
     let abandon = |failure: Failure, record: Option<RunRecord>| {
         let _ = process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
         let _ = child.wait();
@@ -136,12 +134,13 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
 
 /// Gives stage 2 what it needs from outside, starts its network, and lets it proceed to the payload.
 fn let_go(
-    MonitorContext { plan, slirp, .. }: &MonitorContext<'_>,
+    context: &MonitorContext<'_>,
     child: &Child,
     (listeners, memberships): (Vec<netns::Listener>, Vec<Membership>),
     owners: NamespaceOwners,
     go: &ToInit,
 ) -> Result<(OwnedFd, Option<network::Network>), Failure> {
+    let plan = context.plan;
     if owners.user == NamespaceOwner::Own {
         userns::write_child_map(child.pid, &plan.ids)?;
     }
@@ -153,7 +152,7 @@ fn let_go(
         written.map_err(|e| storage_failure("write", &path.to_string_lossy(), &e))?;
     }
     let [mounts, netns, userns] = born(child)?;
-    let network = network::begin(plan, slirp.as_deref(), memberships, netns, userns, listeners)?;
+    let network = network::begin(context, memberships, netns, userns, listeners)?;
     tell(child, go)?;
     Ok((mounts, network))
 }
@@ -255,6 +254,11 @@ fn proceed(
     loop {
         match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
             None => return Ok(network),
+            Some((FromInit::File(path), fds)) => {
+                if let (Some(network), Some(fd)) = (&network, fds.into_iter().next()) {
+                    network.keep(path, fd)?;
+                }
+            }
             Some((FromInit::Failed(failure), _)) => return Err(failure),
             Some((FromInit::Terminal, fds)) => streams.terminal = fds.into_iter().next(),
             Some((FromInit::Born, _)) => {}
@@ -269,10 +273,10 @@ const LATE: u8 = 255;
 pub(super) fn payload<'a>(
     MonitorContext { plan, extras, .. }: &'a MonitorContext<'_>,
     child: &'a Child,
-    network: Option<&'a network::Network>,
+    network: Option<&'a Live<'a>>,
     pids: NamespaceOwner,
 ) -> Payload<'a> {
-    let of_network = || network.map(network::Network::pids).unwrap_or_default();
+    let of_network = || network.map(Live::pids).unwrap_or_default();
     let helpers = || of_network().into_iter().chain(fuse::servers()).collect();
     Payload {
         pid: child.pid,

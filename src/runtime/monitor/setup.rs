@@ -1,18 +1,17 @@
 //! What a monitor does once, before the first run: detaching from its caller, signals, the root file system;
 //! and the instructions for the first process of each run.
 
+use super::context::MonitorContext;
 use super::layers::Layers;
-use super::{network, owners, sources};
+use super::{live, network, owners, sources};
 use crate::fork::{Doing, Failure};
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{self, Order, Stdio};
 use crate::runtime::namespaces::NamespaceOwners;
 use crate::runtime::notify::Notify;
 use crate::runtime::relay::{self, Streams};
-use crate::runtime::seccomp::Filter;
 use crate::runtime::{secrets, shared_root};
 use crate::spec::{Attached, ContainerSpec, RootSpec};
-use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::rootfs::{self, Places};
 use crate::sys::{fd, mount};
@@ -138,16 +137,14 @@ pub(in crate::runtime) fn assemble(
 
 /// What the first process of a run is to do; volumes are made and filled where they are not.
 pub(super) fn order(
-    store: &Store,
-    dir: &ContainerDir,
-    plan: &ContainerSpec,
-    filter: Option<&Filter>,
-    (layers, merged): (&Layers, &Path),
+    context: &MonitorContext<'_>,
     networks: &[&Attached],
     notify: Option<&Notify>,
 ) -> Result<Order, Failure> {
+    let MonitorContext { store, dir, plan, filter, layers, places, tool, .. } = context;
+    let merged = places.merged.as_path();
     let failed = |e: crate::error::Error| storage_failure("read secrets of", plan.id.short(), &e);
-    let mut inside = plan.clone();
+    let mut inside = (*plan).clone();
     if let Some(notify) = notify {
         notify.give(&mut inside);
     }
@@ -160,8 +157,9 @@ pub(super) fn order(
         sources,
         secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
-        files: network::files(plan, networks, merged)?,
-        filter: filter.map(|f| (f.program().to_vec(), f.flags())),
+        files: network::files(plan, tool.as_ref(), networks, merged)?,
+        changing: live::changing(plan),
+        filter: filter.as_ref().map(|f| (f.program().to_vec(), f.flags())),
         // A first process that stays ours is executed again in any case: what our caller's memory held, its
         // environment for one, has no place inside, and `exec` could not enter by it.
         seal: plan.process.init || plan.process.idle || init::must_seal(&plan.ids),

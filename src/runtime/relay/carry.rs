@@ -5,6 +5,7 @@ use super::held::Held;
 use super::payload::Payload;
 use crate::fork::{Doing, Failure};
 use crate::runtime::frame::{CONTENT_MAX, Frame};
+use crate::runtime::monitor::{Change, Live};
 use crate::runtime::notify::Notify;
 use crate::sys::{process, pty};
 use nix::errno::Errno;
@@ -151,6 +152,15 @@ impl<'a> Relay<'a> {
         next
     }
 
+    /// Tells who has asked for a change of networks what has come of it, once it is over.
+    pub(super) fn networks_changed(&mut self, network: &Live<'_>) {
+        let Some(Change { number, said }) = network.heard() else { return };
+        for client in self.clients.iter_mut().filter(|c| c.asks.is_some_and(|asked| asked <= number)) {
+            client.asks = None;
+            client.push(Frame::Networked(&said).encode());
+        }
+    }
+
     pub(super) fn say(&mut self, code: u8) {
         self.listener = None;
         for client in &mut self.clients {
@@ -283,6 +293,9 @@ impl<'a> Relay<'a> {
                 (self.streams.stdout, self.streams.terminal, self.far_side) = (None, None, None);
             }
             Some(Frame::Closed(2)) => self.streams.stderr = None,
+            Some(Frame::Networks(reload)) if payload.network.is_some() => {
+                client.asks = payload.network.map(|network| network.ask(reload));
+            }
             // Not a frame that a client sends: not a client of ours.
             _ => client.gone = true,
         }

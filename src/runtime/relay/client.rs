@@ -17,6 +17,8 @@ pub(super) struct Client {
     pub(super) feeds: bool,
     /// The container was started for it.
     pub(super) stays: bool,
+    /// It waits for the end of this change of networks.
+    pub(super) asks: Option<u64>,
     /// When it last took something, or had nothing to take.
     pub(super) moved: Instant,
 }
@@ -27,7 +29,7 @@ const QUEUE_MAX: usize = 1024 * 1024;
 impl Client {
     pub(super) fn new(socket: OwnedFd) -> Client {
         let (queue, moved) = (VecDeque::new(), Instant::now());
-        Client { socket, queue, queued: 0, gone: false, feeds: false, stays: false, moved }
+        Client { socket, queue, queued: 0, gone: false, feeds: false, stays: false, asks: None, moved }
     }
 
     /// Whether it must take something before there is more.

@@ -1,7 +1,7 @@
 //! The first process, as the loop sees it: stopping, killing and reaping it.
 
 use crate::fork::{Doing, Failure};
-use crate::runtime::monitor::Network;
+use crate::runtime::monitor::Live;
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::libc;
@@ -42,7 +42,7 @@ pub struct Payload<'a> {
     /// A process whose end is this one's end too, where the kernel does not see to that.
     pub lives_with: Option<BorrowedFd<'a>>,
     /// What carries its network, looked after whenever a child has ended.
-    pub network: Option<&'a Network>,
+    pub network: Option<&'a Live<'a>>,
 }
 
 impl Payload<'_> {

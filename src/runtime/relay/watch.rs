@@ -5,7 +5,7 @@ use super::client::Client;
 use super::payload::Payload;
 use crate::fork::{Doing, Failure};
 use crate::netns::bridge::Membership;
-use crate::runtime::monitor::Network;
+use crate::runtime::monitor::Live;
 use crate::runtime::notify::Notify;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,6 +25,7 @@ pub(super) enum Watch {
     Payload,
     Companion,
     Network,
+    NetworksChange,
     Health,
     Notify,
     Listener,
@@ -44,7 +45,9 @@ impl Relay<'_> {
         until: Option<Instant>,
     ) -> Result<Vec<(Watch, PollFlags)>, Failure> {
         let crowded = self.clients.iter().any(Client::is_full);
-        let memberships = payload.network.and_then(Network::memberships);
+        let memberships = payload.network.and_then(Live::memberships);
+        let changing = payload.network.and_then(Live::working);
+        let changing = changing.as_ref().map(|link| link.as_fd());
         let mut watches = vec![Watch::Signals];
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let mut add = |watch, fd, flags| {
@@ -60,6 +63,9 @@ impl Relay<'_> {
         for fd in memberships.iter().flat_map(|all| all.iter()).filter_map(Membership::watched) {
             // What the keeper of the network says is not urgent; that it has ended is.
             add(Watch::Network, fd, PollFlags::empty());
+        }
+        if let Some(fd) = changing {
+            add(Watch::NetworksChange, fd, PollFlags::POLLIN);
         }
         if let Some(fd) = self.notify.as_ref().and_then(Notify::fd) {
             add(Watch::Notify, fd, PollFlags::POLLIN);

@@ -50,6 +50,25 @@ pub fn add_to_layout(
     name: Option<&str>,
     dir: &Path,
 ) -> Result<Digest> {
+    add_entry(dir, name, |done, sink| {
+        sink.note_present(store, image, done)?;
+        match form {
+            None => oci_image(store, image, done, sink),
+            Some(form) => oci_image_in(store, image, form, done, sink),
+        }
+    })
+}
+
+/// Adds to an OCI image layout, which is made if it is not there, what `put` writes as blobs but for those that are there
+/// already; gives the digest of what that names.
+///
+/// # Errors
+/// As [`add_to_layout`], and those of `put`.
+pub(super) fn add_entry(
+    dir: &Path,
+    name: Option<&str>,
+    put: impl FnOnce(&mut HashSet<Digest>, &mut Deposit) -> Result<Descriptor>,
+) -> Result<Digest> {
     let mut sink = Deposit::open(dir)?;
     let is_new = sink.source()?.read(LAYOUT)?.is_none();
     if is_new {
@@ -63,16 +82,7 @@ pub fn add_to_layout(
     }
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
-    let mut done = HashSet::new();
-    for layer in manifest_of(store, image)?.0.layers {
-        if sink.has(&layer.digest)? {
-            done.insert(layer.digest);
-        }
-    }
-    let entry = match form {
-        None => oci_image(store, image, &mut done, &mut sink)?,
-        Some(form) => oci_image_in(store, image, form, &mut done, &mut sink)?,
-    };
+    let entry = put(&mut HashSet::new(), &mut sink)?;
     failpoint::reach("push.placed");
     let index = listed(old.as_deref(), Some(&entry), name)?;
     sink.file(INDEX, index.len() as u64, &mut index.as_slice())?;
@@ -91,15 +101,23 @@ pub fn replace_directory(
     form: Option<OutgoingForm>,
     dir: &Path,
 ) -> Result<Digest> {
+    replace_with(dir, |sink| match form {
+        None => plain_dir(store, image, family, compress, sink),
+        Some(form) => plain_dir_in(store, image, form, sink),
+    })
+}
+
+/// Makes what `put` writes all that a `dir:` directory has, which is made if it is not there.
+///
+/// # Errors
+/// As [`add_to_layout`], and those of `put`.
+pub(super) fn replace_with(dir: &Path, put: impl FnOnce(&mut Deposit) -> Result<Digest>) -> Result<Digest> {
     let mut sink = Deposit::open(dir)?;
     if !sink.source()?.read(VERSION)?.is_some_and(|text| text.starts_with(VERSION_START)) {
         sink.refuse_others("a directory of an image")?;
     }
     sink.file(VERSION, VERSION_TEXT.len() as u64, &mut &*VERSION_TEXT)?;
-    let digest = match form {
-        None => plain_dir(store, image, family, compress, &mut sink)?,
-        Some(form) => plain_dir_in(store, image, form, &mut sink)?,
-    };
+    let digest = put(&mut sink)?;
     failpoint::reach("push.placed");
     sink.sweep();
     Ok(digest)
@@ -170,6 +188,24 @@ impl Deposit {
         // A file system without locks has to do without.
         let _ = dir.lock();
         Ok(Deposit { dir, path: path.to_owned(), written: HashSet::new() })
+    }
+
+    /// Notes which layers of an image are there and need not be written.
+    ///
+    /// # Errors
+    /// When the image's manifest is missing or damaged.
+    pub(super) fn note_present(
+        &self,
+        store: &Store,
+        image: &Image,
+        done: &mut HashSet<Digest>,
+    ) -> Result<()> {
+        for layer in manifest_of(store, image)?.0.layers {
+            if !done.contains(&layer.digest) && self.has(&layer.digest)? {
+                done.insert(layer.digest);
+            }
+        }
+        Ok(())
     }
 
     fn source(&self) -> Result<Source> {

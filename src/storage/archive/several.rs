@@ -54,34 +54,6 @@ impl Several<'_> {
 /// Makes an index, given the descriptors of its manifests in the order of the images; its media type and bytes.
 pub type MakeIndex<'a> = &'a dyn Fn(&[Descriptor]) -> Result<(String, Vec<u8>)>;
 
-/// Writes images and an index of them as an archive; gives the digest of the index.
-///
-/// # Errors
-/// [`Kind::Storage`] when a blob is missing or damaged, or the output takes no more.
-pub fn save_list_archive(
-    store: &Store,
-    (images, names): (&[&Image], &[String]),
-    make: MakeIndex<'_>,
-    out: impl Write,
-) -> Result<Digest> {
-    let mut packer = Packer::new(out, Options { to_file: true, ..Options::default() });
-    let digest = put(store, images, names, make, &mut packer)?;
-    packer.finish().map(|_| digest)
-}
-
-/// As [`save_list_archive`], into an empty directory.
-///
-/// # Errors
-/// As there.
-pub fn save_list_directory(
-    store: &Store,
-    (images, names): (&[&Image], &[String]),
-    make: MakeIndex<'_>,
-    dir: &Path,
-) -> Result<Digest> {
-    put(store, images, names, make, &mut Dir(dir))
-}
-
 fn put(
     store: &Store,
     images: &[&Image],

@@ -2,7 +2,7 @@
 
 use crate::container::{ContainerId, Name, RestartPolicy};
 use crate::spec::network::{PortPublish, Protocol};
-use crate::spec::{Attached, ContainerSpec, HealthCheck, Resources, Ulimit};
+use crate::spec::{Attached, Attachment, ContainerSpec, HealthCheck, NetworkMode, Resources, Ulimit};
 use crate::storage::boot::boot_id;
 use crate::sys::process;
 use chrono::{DateTime, Utc};
@@ -158,6 +158,9 @@ pub struct Settings {
     /// The environment, once it was changed: `NAME=value` entries, complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
+    /// The networks that it shares with others, once they were changed: complete, in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<Attachment>>,
     /// Settings of a newer program, kept when this one rewrites the file.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -181,6 +184,7 @@ impl Settings {
             limits: None,
             ulimits: None,
             env: None,
+            networks: None,
             other: serde_json::Map::new(),
         }
     }
@@ -198,6 +202,9 @@ impl Settings {
         }
         if let Some(env) = self.env {
             plan.process.env = env;
+        }
+        if let (Some(networks), NetworkMode::Bridge(planned)) = (self.networks, &mut plan.network.mode) {
+            *planned = networks;
         }
     }
 }

@@ -77,12 +77,16 @@ actions! {
     Attach = "attach",
     /// What a container left was cleared up.
     Cleanup = "cleanup",
+    /// A container was connected to a network.
+    Connect = "connect",
     /// An image was made of a container.
     Commit = "commit",
     /// Something was made.
     Create = "create",
     /// A container's first process ended.
     Died = "died",
+    /// A container was disconnected from a network.
+    Disconnect = "disconnect",
     /// A process was started in a running container.
     Exec = "exec",
     /// Such a process ended.
@@ -202,6 +206,13 @@ impl Event {
     /// Something that happens to this network now.
     pub fn network(action: Action, name: &str, id: &str) -> Event {
         Event::new(Type::Network, action).name(name).id(id)
+    }
+
+    /// A container's connection to this network changes now.
+    pub fn connection(action: Action, network: &str, id: &str, container: (&str, &str)) -> Event {
+        let (container_id, name) = container;
+        let event = Event::network(action, network, id);
+        event.attribute("container", container_id).attribute("containerName", name)
     }
 
     /// With an identifier.

@@ -1,15 +1,33 @@
-//! Listing all images.
+//! Listing images.
 //!
-//! Theory of operation. Four small files are read for an image: the record of its name, its own, its configuration and
-//! that of its topmost layer, the others being shared mostly. The directories are opened once, so that each file costs
-//! four system calls.
+//! Theory of operation. Two small files are read for an image: the record of its name and its own, which says what a
+//! listing shows. A record of an older coracle does not; then its configuration and the records of its layers are read
+//! besides. The directories are opened once, so that each file costs four system calls.
+//!
+//! The size of a layer is that of its files when the image was recorded, also if the layer is missing now: `run` will
+//! say that it is, and `system check`.
 
-use super::{Images, Listed, family};
+use super::family::Family;
+use super::records::{ImageRecord, Shown};
+use super::{Brief, Images, Listed};
 use crate::error::Result;
 use crate::image::{ChainId, Digest, Reference};
 use crate::storage::record::warn_once;
-use chrono::{DateTime, Utc};
+use crate::storage::{blobs, layers};
 use std::collections::{BTreeMap, HashSet};
+
+/// What has images: their names, and the lists of our own store.
+struct Holders {
+    names: BTreeMap<Digest, Vec<Reference>>,
+    lists: BTreeMap<Digest, Vec<Digest>>,
+}
+
+/// Reads what the records of older coracles do not say.
+struct Elsewhere<'a> {
+    configs: blobs::Reader<'a>,
+    layers: layers::Reader,
+    sizes: BTreeMap<ChainId, u64>,
+}
 
 impl Images {
     /// All images, newest first.
@@ -17,6 +35,34 @@ impl Images {
     /// # Errors
     /// When a record is damaged.
     pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut holders = self.holders()?;
+        let mut elsewhere = self.elsewhere()?;
+        let (mut all, mut sizes) = (Vec::new(), BTreeMap::new());
+        for (record, read_only) in self.image_records()? {
+            let Some((listed, layers)) = self.row(record, read_only, &mut holders, &mut elsewhere) else {
+                continue;
+            };
+            sizes.extend(layers);
+            all.push(listed);
+        }
+        share(&mut all, &sizes);
+        Family::of(self).note_children(&mut all);
+        all.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
+        Ok(all)
+    }
+
+    /// One image as [`Images::list`] shows it, but that it is not said what it shares with others, and whether others
+    /// were made of it. `None` when it is not here, or damaged.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn listed(&self, id: &Digest) -> Result<Option<Listed>> {
+        let Some((record, read_only)) = self.image_record(id)? else { return Ok(None) };
+        let row = self.row(record, read_only, &mut self.holders()?, &mut self.elsewhere()?);
+        Ok(row.map(|(listed, _)| listed))
+    }
+
+    fn holders(&self) -> Result<Holders> {
         let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
         for (found, _) in self.ref_records()? {
             names.entry(found.target.id().clone()).or_default().push(found.reference);
@@ -27,56 +73,72 @@ impl Images {
                 lists.entry(image).or_default().push(list.id.clone());
             }
         }
-        let mut sizes: BTreeMap<ChainId, u64> = BTreeMap::new();
-        let mut configs = self.blobs.reader();
-        let records = self.layers.reader()?;
-        let mut all = Vec::new();
-        for (found, read_only) in self.image_records()? {
-            let Some(manifest) = found.manifests.first() else { continue };
-            let mut names = names.remove(&found.id).unwrap_or_default();
-            names.sort();
-            let bytes = configs.read(&found.id);
-            let load = |bytes| self.load_from(&bytes, &found.id, &manifest.digest, names.first().cloned());
-            let Ok(image) = bytes.and_then(load) else {
-                // `system check` says what is wrong with it.
-                let id = found.id.short();
-                warn_once(id, &format!("image {id} is damaged and left out; see: coracle system check"));
-                continue;
-            };
-            let created = image.config.created.as_deref().and_then(|c| DateTime::parse_from_rfc3339(c).ok());
-            let created = created.map_or(found.added, |c| c.with_timezone(&Utc));
-            let mut size = 0;
-            for layer in &image.layers {
-                size += match sizes.get(layer) {
-                    Some(size) => *size,
-                    None => {
-                        // A layer that is missing takes no room; `run` will say that it is missing.
-                        let bytes = records.record(layer).map_or(0, |r| r.size);
-                        sizes.insert(layer.clone(), bytes);
-                        bytes
-                    }
-                };
+        Ok(Holders { names, lists })
+    }
+
+    fn elsewhere(&self) -> Result<Elsewhere<'_>> {
+        let (configs, layers) = (self.blobs.reader(), self.layers.reader()?);
+        Ok(Elsewhere { configs, layers, sizes: BTreeMap::new() })
+    }
+
+    /// An image as it is listed, and its layers with their sizes; `None` for one that is damaged.
+    fn row(
+        &self,
+        record: ImageRecord,
+        read_only: bool,
+        holders: &mut Holders,
+        elsewhere: &mut Elsewhere<'_>,
+    ) -> Option<(Listed, Vec<(ChainId, u64)>)> {
+        let manifest = record.manifests.first()?.digest.clone();
+        let Ok(shown) = record.shown.map_or_else(|| self.shown(&record.id, &manifest, elsewhere), Ok) else {
+            // `system check` says what is wrong with it.
+            let id = record.id.short();
+            warn_once(id, &format!("image {id} is damaged and left out; see: coracle system check"));
+            return None;
+        };
+        let mut names = holders.names.remove(&record.id).unwrap_or_default();
+        names.sort();
+        let Shown { created, os, architecture, labels, steps, layers } = shown;
+        let (digests, remote) = known_digests(record.digests, record.remote);
+        let listed = Listed {
+            is_list: false,
+            has_children: false,
+            lists: holders.lists.remove(&record.id).unwrap_or_default(),
+            digests,
+            remote,
+            history: in_use_first(record.history, &names),
+            names,
+            created: created.unwrap_or(record.added),
+            size: layers.iter().map(|(_, size)| size).sum(),
+            shared: 0,
+            read_only,
+            image: Brief {
+                id: record.id,
+                manifest,
+                layers: layers.iter().map(|(layer, _)| layer.clone()).collect(),
+                os,
+                architecture,
+                labels,
+                steps,
+            },
+        };
+        Some((listed, layers))
+    }
+
+    /// What is shown of an image, from its configuration and the records of its layers.
+    fn shown(&self, id: &Digest, manifest: &Digest, elsewhere: &mut Elsewhere<'_>) -> Result<Shown> {
+        let image = self.load_from(&elsewhere.configs.read(id)?, id, manifest, None)?;
+        let Elsewhere { layers, sizes, .. } = elsewhere;
+        // Layers are shared mostly. One that is missing takes no room.
+        let mut size = |layer: &ChainId| match sizes.get(layer) {
+            Some(size) => *size,
+            None => {
+                let size = layers.record(layer).map_or(0, |record| record.size);
+                sizes.insert(layer.clone(), size);
+                size
             }
-            let (digests, remote) = known_digests(found.digests, found.remote);
-            all.push(Listed {
-                is_list: false,
-                has_children: false,
-                lists: lists.remove(&image.id).unwrap_or_default(),
-                image,
-                digests,
-                remote,
-                history: in_use_first(found.history, &names),
-                names,
-                created,
-                size,
-                shared: 0,
-                read_only,
-            });
-        }
-        share(&mut all, &sizes);
-        family::note_children(&mut all);
-        all.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.id.cmp(&b.image.id)));
-        Ok(all)
+        };
+        Ok(Shown::of(&image.config, &image.layers, &mut size))
     }
 }
 

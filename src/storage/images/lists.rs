@@ -8,10 +8,10 @@
 use super::found::{Found, Instance, List};
 use super::listing::{in_use_first, known_digests};
 use super::records::{ListRecord, ManifestRef, Part, RefRecord, Target};
-use super::{IMAGES, Images, LISTS, Listed, REFS, key};
+use super::{Brief, IMAGES, Images, LISTS, Listed, REFS, key};
 use crate::error::{Error, Kind, Result, phrases};
 use crate::failpoint;
-use crate::image::{Digest, Image, ImageConfig, Index, Platform, Reference};
+use crate::image::{Digest, Image, Index, Platform, Reference};
 use crate::storage::SharedLock;
 use crate::storage::blobs::SMALL_BLOB_MAX;
 use crate::storage::place::Place;
@@ -335,12 +335,14 @@ pub(super) fn read_only(what: &str, id: &Digest) -> Error {
 fn listed(record: ListRecord, index: Index, names: Vec<Reference>, read_only: bool) -> (List, Listed) {
     let ListRecord { id, index: manifest, parts, digests, remote, history, created, .. } = record;
     let created: DateTime<Utc> = created;
-    let image = Image {
+    let image = Brief {
         id: id.clone(),
         manifest: manifest.digest.clone(),
-        reference: names.first().cloned(),
         layers: Vec::new(),
-        config: ImageConfig::default(),
+        os: String::new(),
+        architecture: String::new(),
+        labels: BTreeMap::new(),
+        steps: 0,
     };
     let list =
         List { id, reference: names.first().cloned(), digest: manifest.digest, index, parts, lost: None };

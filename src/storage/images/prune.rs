@@ -50,12 +50,13 @@ impl Images {
         }
         // What an image was made of comes after it.
         let mut more = lists_known;
+        let mut removal = self.removal(lock)?;
         while more {
             more = false;
             for listed in self.list()? {
                 let unwanted = listed.is_dangling() || all && listed.lists.is_empty();
                 if unwanted && !listed.read_only && !has_user(&listed.image.id) && wanted(&listed) {
-                    self.remove(lock, &listed.image.id)?;
+                    removal.remove(&listed.image.id)?;
                     gone.push(listed.image.id);
                     crate::failpoint::reach("prune.image");
                     more = !all;

@@ -1,6 +1,6 @@
 //! Recording an image under its names.
 
-use super::records::{ConfigOf, ImageRecord, ManifestRef, RefRecord, Target};
+use super::records::{ConfigOf, ImageRecord, ManifestRef, RefRecord, Shown, Target};
 use super::{IMAGES, Images, NewImage, REFS, key, parse_config, stored_form};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
@@ -50,7 +50,10 @@ impl Images {
             size: new.manifest.len() as u64,
         };
         failpoint::reach("image.blobs");
-        let mut changed = self.update_image(&id, &manifest, new)?;
+        let records = self.layers.reader()?;
+        let shown =
+            Shown::of(&config, &layers, |layer| records.record(layer).map_or(0, |record| record.size));
+        let mut changed = self.update_image(&id, &manifest, new, shown)?;
         failpoint::reach("image.recorded");
         for reference in new.names {
             changed |=
@@ -64,7 +67,13 @@ impl Images {
     }
 
     /// Returns whether it had to be written.
-    fn update_image(&self, id: &Digest, manifest: &ManifestRef, new: &NewImage<'_>) -> Result<bool> {
+    fn update_image(
+        &self,
+        id: &Digest,
+        manifest: &ManifestRef,
+        new: &NewImage<'_>,
+        shown: Shown,
+    ) -> Result<bool> {
         let images = self.own(IMAGES)?;
         let _lock = self.records_lock()?;
         // A damaged one is rebuilt: its other contents are lost.
@@ -77,7 +86,9 @@ impl Images {
             remote: Some(Vec::new()),
             history: Vec::new(),
             added: Utc::now(),
+            shown: None,
         });
+        image.shown = Some(shown);
         image.manifests.retain(|m| m.digest != manifest.digest);
         image.manifests.insert(0, manifest.clone());
         for name in new.names {

@@ -1,6 +1,6 @@
 //! The records of images, and the parts of other documents that are read for them.
 
-use crate::image::{Digest, Reference};
+use crate::image::{ChainId, Digest, ImageConfig, Reference};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -119,6 +119,45 @@ pub(super) struct ImageRecord {
     #[serde(default)]
     pub(super) history: Vec<String>,
     pub(super) added: DateTime<Utc>,
+    /// What listings show of it. Records of older coracles lack it, and lose it when an older one changes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shown: Option<Shown>,
+}
+
+/// What listings show of an image, so that they need neither its configuration nor the records of its layers. An image
+/// is named by the digest of its configuration and that names its layers, so none of this ever changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// When it was made, if its configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created: Option<DateTime<Utc>>,
+    pub(super) os: String,
+    pub(super) architecture: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) labels: BTreeMap<String, String>,
+    /// How many steps its history has.
+    pub(super) steps: usize,
+    /// Its layers, bottom first, with the bytes of file content in each.
+    pub(super) layers: Vec<(ChainId, u64)>,
+}
+
+impl Shown {
+    /// What is shown of an image with this configuration; `size` gives the bytes of a layer.
+    pub(super) fn of(
+        config: &ImageConfig,
+        layers: &[ChainId],
+        mut size: impl FnMut(&ChainId) -> u64,
+    ) -> Shown {
+        let created = config.created.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        Shown {
+            created: created.map(|moment| moment.with_timezone(&Utc)),
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            labels: config.config.labels.clone(),
+            steps: config.history.len(),
+            layers: layers.iter().map(|layer| (layer.clone(), size(layer))).collect(),
+        }
+    }
 }
 
 impl ImageRecord {

@@ -9,7 +9,7 @@ use crate::spec::RootSpec;
 use crate::storage::containers::{Containers, Specs, Unreadable};
 use crate::storage::events::{Action, Event, Events};
 use crate::storage::{ExclusiveLock, lock};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What a removal did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,14 @@ pub struct Removed {
     pub deleted: Option<Digest>,
     /// Layers that went with it; they are in the trash.
     pub layers: Vec<ChainId>,
+}
+
+/// Removals of images under one lock: what is known of all of them is read once.
+pub struct Removal<'a> {
+    images: &'a Images,
+    lock: &'a ExclusiveLock,
+    names: HashMap<Digest, Vec<Reference>>,
+    specs: Specs,
 }
 
 impl Images {
@@ -41,54 +49,26 @@ impl Images {
         Ok(names.contains(name) && (names.len() > 1 || !self.is_own(id)))
     }
 
-    /// Removes an image with all its names, and what nothing else needs: its blobs and its layers. The
-    /// layers are in the trash afterwards; see [`crate::storage::trash::sweep`].
+    /// Begins removals of images; the lock keeps what is read here as it is until the last one.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when containers were made from it, or one may have been whose plan cannot be read, or
-    /// when it lies in an additional store.
-    pub fn remove(&self, lock: &ExclusiveLock, id: &Digest) -> Result<Removed> {
-        let images = self.own(IMAGES)?;
-        let Some(gone) = images.read::<ImageRecord>(id.hex())? else {
-            return Err(Error::new(
-                Kind::Storage,
-                format!("image {} lies in an additional store, which is read-only", id.short()),
-            ));
-        };
-        let specs = self.specs()?;
-        // To docker it matters whether one of them runs.
-        let mut users = specs.read.iter().filter(|(_, spec)| spec.uses_image(id)).peekable();
-        if let Some((_, first)) = users.peek().copied() {
-            let error = match users.find(|(dir, _)| dir.status().is_live()) {
-                Some((_, user)) => phrases::image_in_use_by_running(id.short(), user.id.as_str()),
-                None => phrases::image_in_use(id.short(), first.id.as_str()),
-            };
-            return Err(error.hint(
-                "Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE",
-            ));
-        }
-        if let Some(unreadable) = specs.unreadable.first() {
-            return Err(unreadable.refusal(&format!("image {}", id.short())));
-        }
-        // First, as nothing is removed if it is unknown.
+    /// When the records of names, containers or the build cache cannot be read.
+    pub fn removal<'a>(&'a self, lock: &'a ExclusiveLock) -> Result<Removal<'a>> {
+        // As nothing is removed if it is unknown.
         self.build_cache.kept()?;
-        let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
-        for (found, read_only) in self.ref_records()? {
-            if found.target.id() == id && !read_only {
-                self.own(REFS)?.remove_file(key(&found.reference).hex())?;
-                removed.untagged.push(found.reference);
-                crate::failpoint::reach("rmi.untagged");
-            }
+        let mut names: HashMap<Digest, Vec<Reference>> = HashMap::new();
+        for (found, _) in self.ref_records()?.into_iter().filter(|(_, read_only)| !read_only) {
+            names.entry(found.target.id().clone()).or_default().push(found.reference);
         }
-        images.remove_file(id.hex())?;
-        crate::failpoint::reach("rmi.record");
-        self.derive_index();
-        crate::failpoint::reach("rmi.index");
-        if !self.postponed.contents_of(&gone) {
-            removed.layers = self.discard_contents(lock, &[gone])?;
-        }
-        crate::failpoint::reach("rmi.layers");
-        Ok(self.told(id, removed))
+        Ok(Removal { images: self, lock, names, specs: self.specs()? })
+    }
+
+    /// Removes one image, as [`Removal::remove`] does.
+    ///
+    /// # Errors
+    /// Those of [`Images::removal`] and [`Removal::remove`].
+    pub fn remove(&self, lock: &ExclusiveLock, id: &Digest) -> Result<Removed> {
+        self.removal(lock)?.remove(id)
     }
 
     /// Removes the blobs and layers of images that are gone, where nothing else needs them; gives the layers.
@@ -208,5 +188,55 @@ impl Images {
     /// The containers of our store, which need something from here.
     pub(super) fn specs(&self) -> Result<Specs> {
         Containers::new(&self.roots.data, &self.roots.runtime).specs()
+    }
+}
+
+impl Removal<'_> {
+    /// Removes an image with all its names, and what nothing else needs: its blobs and its layers. The
+    /// layers are in the trash afterwards; see [`crate::storage::trash::sweep`].
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when containers were made from it, or one may have been whose plan cannot be read, or
+    /// when it lies in an additional store.
+    pub fn remove(&mut self, id: &Digest) -> Result<Removed> {
+        let all = self.images;
+        let images = all.own(IMAGES)?;
+        let Some(gone) = images.read::<ImageRecord>(id.hex())? else {
+            return Err(Error::new(
+                Kind::Storage,
+                format!("image {} lies in an additional store, which is read-only", id.short()),
+            ));
+        };
+        let specs = &self.specs;
+        // To docker it matters whether one of them runs.
+        let mut users = specs.read.iter().filter(|(_, spec)| spec.uses_image(id)).peekable();
+        if let Some((_, first)) = users.peek().copied() {
+            let error = match users.find(|(dir, _)| dir.status().is_live()) {
+                Some((_, user)) => phrases::image_in_use_by_running(id.short(), user.id.as_str()),
+                None => phrases::image_in_use(id.short(), first.id.as_str()),
+            };
+            return Err(error.hint(
+                "Remove the container first: coracle rm CONTAINER; or both: coracle rmi --force IMAGE",
+            ));
+        }
+        if let Some(unreadable) = specs.unreadable.first() {
+            return Err(unreadable.refusal(&format!("image {}", id.short())));
+        }
+        let mut removed = Removed { deleted: Some(id.clone()), ..Removed::default() };
+        let refs = all.own(REFS)?;
+        for name in self.names.remove(id).unwrap_or_default() {
+            refs.remove_file(key(&name).hex())?;
+            removed.untagged.push(name);
+            crate::failpoint::reach("rmi.untagged");
+        }
+        images.remove_file(id.hex())?;
+        crate::failpoint::reach("rmi.record");
+        all.derive_index();
+        crate::failpoint::reach("rmi.index");
+        if !all.postponed.contents_of(&gone) {
+            removed.layers = all.discard_contents(self.lock, &[gone])?;
+        }
+        crate::failpoint::reach("rmi.layers");
+        Ok(all.told(id, removed))
     }
 }

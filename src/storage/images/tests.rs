@@ -270,3 +270,68 @@ fn an_image_that_is_removed_while_it_is_looked_for_is_not_there() {
         }
     });
 }
+
+/// What an older coracle does that does not know what listings show of an image.
+fn forget_shown(store: &Store, image: &Digest) {
+    let path = store.data().join("images").join(image.hex());
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(record.as_object_mut().unwrap().remove("shown").is_some(), "{record}");
+    assert_eq!(record["version"], 1);
+    fs::write(path, record.to_string()).unwrap();
+}
+
+#[test]
+fn an_image_is_listed_the_same_from_its_record_and_from_that_of_an_older_coracle() {
+    let scene = Scene::new();
+    let (store, images) = (&scene.store, scene.store.images());
+    let one = add(store, "one", &["docker.io/library/one:latest", "localhost/again:1"]);
+    let two = add(store, "two", &[]);
+    let listed = images.list().unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!((listed[0].size, listed[0].image.labels.len()), (3, 1));
+    assert_eq!(
+        (listed[0].image.os.as_str(), listed[0].created.to_rfc3339().as_str()),
+        ("linux", "2024-05-06T07:08:09+00:00")
+    );
+    [&one, &two].into_iter().for_each(|image| forget_shown(store, &image.id));
+    assert_eq!(images.list().unwrap(), listed);
+    for image in &listed {
+        assert_eq!(images.listed(&image.image.id).unwrap().as_ref(), Some(image));
+    }
+    // The next one that records it notes it again.
+    add(store, "one", &["docker.io/library/one:latest", "localhost/again:1"]);
+    let path = store.data().join("images").join(one.id.hex());
+    assert!(fs::read_to_string(path).unwrap().contains("\"shown\":"));
+    assert_eq!(images.list().unwrap(), listed);
+    assert_eq!(images.listed(&Digest::sha256_of(b"none")).unwrap(), None);
+}
+
+#[test]
+fn a_listing_reads_no_configurations() {
+    let scene = Scene::new();
+    let (store, images) = (&scene.store, scene.store.images());
+    let one = add(store, "one", &["docker.io/library/one:latest"]);
+    let old = add(store, "old", &["docker.io/library/old:latest"]);
+    forget_shown(store, &old.id);
+    for image in [&one, &old] {
+        fs::remove_file(store.data().join("oci/blobs/sha256").join(image.id.hex())).unwrap();
+    }
+    let listed = images.list().unwrap();
+    assert_eq!(listed.iter().map(|listed| &listed.image.id).collect::<Vec<_>>(), [&one.id]);
+    assert!(images.find("one").unwrap_err().message().contains("is missing"));
+}
+
+#[test]
+fn digests_are_told_of_the_names_that_an_image_has() {
+    let scene = Scene::new();
+    let (store, images) = (&scene.store, scene.store.images());
+    let one = add(store, "one", &["docker.io/library/one:latest", "quay.io/team/one:1"]);
+    let told = || images.listed(&one.id).unwrap().unwrap().repo_digests();
+    assert_eq!(told().len(), 2);
+    images.untag(&name("quay.io/team/one:1")).unwrap();
+    assert_eq!(told(), [format!("docker.io/library/one@{}", one.manifest)]);
+    images.untag(&name("docker.io/library/one:latest")).unwrap();
+    assert!(told().is_empty());
+    // It is still found by what it was pulled as.
+    assert_eq!(images.find(&format!("quay.io/team/one@{}", one.manifest)).unwrap().unwrap().id, one.id);
+}

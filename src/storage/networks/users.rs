@@ -1,10 +1,11 @@
 //! Which containers are on which networks: by their plans, and by their runs.
 //!
-//! There is no reference count: a network is in use if a container's plan names it.
+//! There is no reference count: a network is in use if a container's plan names it, or its settings do where they have
+//! changed that.
 
 use crate::container::ContainerId;
 use crate::error::Result;
-use crate::spec::{Attached, NetworkMode};
+use crate::spec::Attached;
 use crate::storage::containers::{Containers, Unreadable};
 use std::collections::BTreeMap;
 
@@ -33,10 +34,16 @@ impl Users {
     /// # Errors
     /// When the containers cannot be listed.
     pub fn read(containers: &Containers) -> Result<Users> {
-        let specs = containers.specs()?;
+        let mut specs = containers.specs()?;
         let mut known: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
-        for (dir, spec) in specs.read {
-            let NetworkMode::Bridge(attachments) = spec.network.mode else { continue };
+        for (dir, spec) in specs.read.drain(..) {
+            let attachments = match dir.networks(&spec.network.mode) {
+                Ok(attachments) => attachments.unwrap_or_default(),
+                Err(why) => {
+                    specs.unreadable.push(Unreadable { id: dir.id().clone(), why, is_newer: false });
+                    continue;
+                }
+            };
             for attachment in attachments {
                 known.entry(attachment.network).or_default().push(dir.id().clone());
             }

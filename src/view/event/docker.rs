@@ -42,6 +42,8 @@ fn id(event: &Event) -> String {
 fn attributes(event: &Event) -> BTreeMap<&str, String> {
     let mut all: BTreeMap<&str, String> =
         event.attributes.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    // Podman's word; docker tells the container's id.
+    all.remove("containerName");
     if event.kind == Type::Volume {
         all.insert("driver", "local".to_owned());
     } else {

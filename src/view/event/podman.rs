@@ -18,6 +18,13 @@ fn go_time(time: DateTime<Utc>) -> String {
     format!("{}{fraction} {} {zone}", local.format("%Y-%m-%d %H:%M:%S"), local.format("%z"))
 }
 
+/// The container, by id and name, that was connected to a network or disconnected from it: in podman's events it is
+/// the subject.
+fn of_container(event: &Event) -> Option<(&str, &str)> {
+    let about = |key: &str| event.attributes.get(key).map(String::as_str);
+    (event.kind == Type::Network).then(|| Some((about("container")?, about("containerName")?))).flatten()
+}
+
 /// The line without a format; `whole` ids are not shortened.
 pub(super) fn line(event: &Event, whole: bool) -> String {
     let id = if whole { &event.id } else { event.id.get(..SHORT).unwrap_or(&event.id) };
@@ -37,6 +44,11 @@ pub(super) fn line(event: &Event, whole: bool) -> String {
             let labels = event.attributes.iter().map(|(key, value)| format!(", {key}={value}"));
             format!("{id} (image=, name={}{})", event.name, labels.collect::<String>())
         }
+        Type::Network if of_container(event).is_some() => {
+            let id = of_container(event).map(|(id, _)| id).unwrap_or_default();
+            let id = if whole { id } else { id.get(..SHORT).unwrap_or(id) };
+            format!("{id} (container={id}, name={})", event.name)
+        }
         Type::Image | Type::Secret | Type::Network => format!("{id} {} {}", event.name, event.error),
         Type::Volume | Type::System => event.name.clone(),
     };
@@ -51,9 +63,12 @@ pub(super) fn object(event: &Event) -> Value {
             map.insert(key.to_owned(), text.into());
         }
     };
-    set("ID", &event.id);
+    let subject = of_container(event);
+    let (id, name) = subject.unwrap_or((&event.id, &event.name));
+    set("ID", id);
     set("Image", &event.image);
-    set("Name", &event.name);
+    set("Name", name);
+    set("network", subject.map_or("", |_| event.name.as_str()));
     set("Status", event.status.as_str());
     set("Time", &event.time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::AutoSi, true));
     set("Type", event.kind.as_str());
@@ -62,17 +77,19 @@ pub(super) fn object(event: &Event) -> Value {
     if let Some(code) = event.code {
         map.insert("ContainerExitCode".to_owned(), code.into());
     }
-    let attributes = Some(&event.attributes).filter(|a| !a.is_empty());
+    let attributes = Some(&event.attributes).filter(|a| !a.is_empty() && subject.is_none());
     map.insert("Attributes".to_owned(), json!(attributes));
     Value::Object(map)
 }
 
 /// What a template may name.
 pub(super) fn fields(event: &Event) -> Value {
+    let subject = of_container(event);
+    let (id, name) = subject.unwrap_or((&event.id, &event.name));
     json!({
-        "ID": event.id,
+        "ID": id,
         "Image": event.image,
-        "Name": event.name,
+        "Name": name,
         "Status": event.status.as_str(),
         "Time": go_time(event.time),
         "TimeNano": event.time.timestamp_nanos_opt().unwrap_or_default(),
@@ -81,11 +98,11 @@ pub(super) fn fields(event: &Event) -> Value {
         "Error": event.error,
         "ContainerExitCode": event.code.unwrap_or_default(),
         "Attributes": event.attributes,
-        "Details": {"ID": event.id, "Attributes": event.attributes},
-        "Network": "",
+        "Details": {"ID": id, "Attributes": event.attributes},
+        "Network": subject.map_or("", |_| event.name.as_str()),
         "PodID": if event.kind == Type::Pod { event.id.as_str() } else { "" },
         "Action": event.status.as_str(),
-        "Actor": {"ID": event.id, "Attributes": event.attributes},
+        "Actor": {"ID": id, "Attributes": event.attributes},
         "From": event.image,
         "Scope": "local",
     })

@@ -244,7 +244,11 @@ fn host(info: &Info) -> Host<'_> {
         oci_runtime: Runtime { name: "coracle", program: itself(info, "runtime") },
         os: platform.os,
         remote_socket: RemoteSocket { path: "", exists: false },
-        rootless_network_cmd: "slirp4netns",
+        rootless_network_cmd: if info.slirp.is_none() && info.pasta.is_some() {
+            "pasta"
+        } else {
+            "slirp4netns"
+        },
         runtime_info: Map::new(),
         service_is_remote: false,
         security: Security {
@@ -259,7 +263,10 @@ fn host(info: &Info) -> Host<'_> {
             executable: info.slirp.as_deref().map(text).unwrap_or_default(),
             ..Helper::default()
         },
-        pasta: Helper::default(),
+        pasta: Helper {
+            executable: info.pasta.as_deref().map(text).unwrap_or_default(),
+            ..Helper::default()
+        },
         swap_free: machine.swap_free,
         swap_total: machine.swap_total,
         uptime: uptime(machine.uptime),

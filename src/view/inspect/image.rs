@@ -157,7 +157,7 @@ struct DockerConfig<'a> {
 }
 
 pub(super) fn show(store: &Store, image: &Image, dialect: Dialect) -> Result<Document> {
-    let listed = store.images().list()?.into_iter().find(|listed| listed.image.id == image.id);
+    let listed = store.images().listed(&image.id)?;
     Ok(match dialect {
         Dialect::Podman => podman(store, image, listed.as_ref()),
         Dialect::Docker => docker(store, image, listed.as_ref()),
@@ -172,7 +172,7 @@ fn podman(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
         id: image.id.hex(),
         digest: listed.map_or(image.manifest.as_str(), |listed| listed.manifest_of(image.reference.as_ref())),
         repo_tags: listed.map(Listed::tags).unwrap_or_default(),
-        repo_digests: listed.map(|listed| listed.digests.clone()).unwrap_or_default(),
+        repo_digests: listed.map(Listed::repo_digests).unwrap_or_default(),
         parent: "",
         comment: config.history.last().and_then(|step| step.comment.as_deref()).unwrap_or_default(),
         created: config.created.as_deref(),
@@ -220,7 +220,7 @@ fn docker(store: &Store, image: &Image, listed: Option<&Listed>) -> Document {
     let shown = Docker {
         id: image.id.as_str(),
         repo_tags: docker_names(listed.map(Listed::tags)),
-        repo_digests: docker_names(listed.map(|listed| listed.remote.clone())),
+        repo_digests: docker_names(listed.map(Listed::remote_digests)),
         parent: "",
         comment: config.history.last().and_then(|step| step.comment.as_deref()).unwrap_or_default(),
         created: config.created.as_deref(),

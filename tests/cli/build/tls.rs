@@ -1,78 +1,39 @@
 //! Web servers that speak TLS with a certificate of an authority of their own: whom `--cert-dir` and `--tls-verify` trust.
 
 use super::{context, run};
-use crate::common::{TestEnv, skip, which};
+use crate::common::{TLS_PROGRAMS, TestEnv, TlsServer, lacks, make_authority};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// Serves the directory it is in, and says at which port.
-const SERVER: &str = "\
-import http.server, ssl
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *words): pass
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Quiet)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain('../server.pem', '../server.key')
-server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-
-struct Server(Child, u16);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Makes an authority, a certificate of it, and what is served: a file, an archive and a repository.
-fn make(dir: &Path) {
+/// Makes what is served: a file, an archive and a repository.
+fn make_served(dir: &Path) {
     let script = "\
         exec >/dev/null 2>&1
-        mkdir served trusted work
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests-ca -keyout ca.key -out trusted/ca.crt \
-            -addext basicConstraints=critical,CA:TRUE
-        openssl req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout server.key -out server.csr
-        echo subjectAltName=IP:127.0.0.1 >extensions
-        openssl x509 -req -in server.csr -CA trusted/ca.crt -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile extensions -out server.pem
+        mkdir served work
         echo file >served/f
         printf 'FROM busybox\\nCOPY x /x\\n' >work/Dockerfile
         echo inside >work/x
         tar -C work -cf served/context.tar .
         cd work
         git init -q -b main . && git add . && git -c user.name=t -c user.email=t@t commit -q -m x
-        git clone -q --bare . ../served/r.git && git -C ../served/r.git update-server-info
-        test -e ../server.pem";
+        git clone -q --bare . ../served/r.git && git -C ../served/r.git update-server-info";
     let made = Command::new("bash").args(["-c", script]).current_dir(dir).env("HOME", dir).status().unwrap();
     assert!(made.success());
 }
 
-fn serve(dir: &Path) -> Server {
-    let mut server = Command::new("python3");
-    server.args(["-c", SERVER]).current_dir(dir.join("served")).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = server.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    Server(child, line.trim().parse().unwrap())
-}
-
 #[test]
 fn web_sources_are_trusted_as_registries_are() {
-    for program in ["openssl", "python3", "git"] {
-        if which(program).is_none() {
-            return skip(&format!("{program} is not installed"));
-        }
+    if lacks(&TLS_PROGRAMS) || lacks(&["git"]) {
+        return;
     }
     let env = TestEnv::with_images();
     let dir = env.path().join("tls");
     std::fs::create_dir(&dir).unwrap();
-    make(&dir);
-    let server = serve(&dir);
-    let at = |path: &str| format!("https://127.0.0.1:{}/{path}", server.1);
+    make_authority(&dir);
+    make_served(&dir);
+    let server = TlsServer::start(&dir, &dir.join("served"));
+    let at = |path: &str| server.url(path);
     let added = format!("FROM busybox\nADD {} /f\nADD {}#main /r\n", at("f"), at("r.git"));
     let own = context(&env, "context", &[("Containerfile", &added)]).display().to_string();
     let trusted = format!("--cert-dir={}", dir.join("trusted").display());

@@ -38,6 +38,9 @@ const LIST: Words = &["manifest", "create", "list:1", "keep:1"];
 const TAKEN_NAME: &[&str] = &["that name is already in use"];
 
 const POD_TAKEN: &[&str] = &["is in use: pod already exists"];
+const ON_FRONT_NETWORK: Words = &["network", "create", "--internal", "front"];
+const ON_FRONT: [&str; 8] =
+    ["run", "-d", "--name=one", "--stop-timeout=0", "--network=front", "keep:1", "sleep", "1000"];
 
 const TAKEN: &[&str] = &["is already in use"];
 const GONE: &[&str] = &["no such container"];
@@ -364,6 +367,35 @@ pub(super) const ALL: &[Scenario] = &[
         again: POD_TAKEN,
         statuses: STARTED,
         leaves_made: true,
+        ..NONE
+    },
+    Scenario {
+        name: "network-update",
+        prepare: &[&["network", "create", "back"]],
+        acts: &[&["network", "update", "--dns-add=192.0.2.53", "back"]],
+        ..NONE
+    },
+    Scenario {
+        name: "network-connect",
+        prepare: &[ON_FRONT_NETWORK, &["network", "create", "--internal", "back"], &ON_FRONT],
+        acts: &[&["network", "connect", "back", "one"]],
+        again: &["is already connected"],
+        ..NONE
+    },
+    Scenario {
+        name: "network-connect-monitor",
+        prepare: &[ON_FRONT_NETWORK, &["network", "create", "--internal", "back"]],
+        acts: &[&ON_FRONT, &["network", "connect", "back", "one"]],
+        // Each child of a monitor that was started so is killed.
+        again: &["is already connected", "is already in use", "the helper died"],
+        statuses: STARTED,
+        ..NONE
+    },
+    Scenario {
+        name: "network-disconnect",
+        prepare: &[ON_FRONT_NETWORK, &ON_FRONT],
+        acts: &[&["network", "disconnect", "front", "one"]],
+        again: &["is not connected"],
         ..NONE
     },
     Scenario {

@@ -263,11 +263,93 @@ fn a_list_is_written_to_files_whole() {
     let index = std::fs::read_to_string(env.path().join("named/index.json")).unwrap();
     assert!(index.contains(r#""org.opencontainers.image.ref.name":"x""#), "{index}");
     env.coracle(["pull", "-q", "oci-archive:named.tar:x"]).ok();
-    // What is there is not mixed with it, and what has no lists is told.
-    env.coracle(["push", "-q", "--all", "list:1", "oci:dir0"]).fails(125).says("not empty");
-    for place in ["dir:single", "docker-archive:single.tar"] {
-        env.coracle(["push", "-q", "--all", "list:1", place]).fails(125).says("single images only");
-        env.coracle(["manifest", "push", "-q", "list:1", place]).fails(125).says("single images only");
-        assert!(!env.path().join("single").exists() && !env.path().join("single.tar").exists());
+    for push in pushes {
+        env.coracle(push).args(["list:1", "docker-archive:single.tar"]).fails(125).says("single images only");
+        assert!(!env.path().join("single.tar").exists());
+    }
+}
+
+/// A layout keeps what it has; in a `dir:` directory the list takes the place of what was there.
+#[test]
+fn a_list_is_added_to_a_layout_and_replaces_a_directory() {
+    let env = TestEnv::new();
+    with_two(&env, "manifest/added");
+    env.coracle(["manifest", "create", "list:1", "own:1", "far:1"]).ok();
+    let index = |dir: &str| -> Value {
+        serde_json::from_slice(&fs::read(env.path().join(dir).join("index.json")).unwrap()).unwrap()
+    };
+    let names = |dir: &str| -> Vec<String> {
+        let name = |entry: &Value| entry["annotations"]["org.opencontainers.image.ref.name"].to_string();
+        let mut all: Vec<String> = index(dir)["manifests"].as_array().unwrap().iter().map(name).collect();
+        all.sort();
+        all
+    };
+    env.coracle(["push", "-q", "own:1", "oci:there:single"]).ok();
+    for _ in 0..2 {
+        env.coracle(["push", "-q", "--all", "list:1", "oci:there:whole"]).ok();
+        assert_eq!(names("there"), ["\"single\"", "\"whole\""]);
+    }
+    // The name moves to the list, and the image stays without one.
+    env.coracle(["manifest", "push", "-q", "list:1", "oci:there:single"]).ok();
+    assert_eq!(names("there"), ["\"single\"", "\"whole\"", "null"]);
+    env.coracle(["pull", "-q", "oci:there:whole"]).ok();
+    env.file("others/file", "x");
+    env.coracle(["push", "-q", "--all", "list:1", "oci:others"]).fails(125).says("is not empty");
+    env.coracle(["push", "-q", "far:1", "dir:plain"]).ok();
+    let wanted = entries(&shown(&env, "list:1"));
+    let call = ["push", "-q", "--all", "--digestfile=digest", "list:1", "dir:plain"];
+    env.coracle(call).ok();
+    let manifest = fs::read(env.path().join("plain/manifest.json")).unwrap();
+    let digest = fs::read_to_string(env.path().join("digest")).unwrap();
+    assert_eq!(format!("sha256:{}", sha256_hex(&manifest)), digest);
+    assert_eq!(entries(&serde_json::from_slice(&manifest).unwrap()), wanted);
+    if which("skopeo").is_none() {
+        return skip("skopeo is not installed");
+    }
+    let skopeo = |words: &[&str]| env.program("skopeo").args(words).ok();
+    let to = format!("docker://{}", shared_registry().reference("manifest/added-copied", "1"));
+    skopeo(&["copy", "-q", "--all", "--dest-tls-verify=false", "dir:plain", &to]);
+    let copied = skopeo(&["inspect", "--raw", "--tls-verify=false", &to]);
+    assert_eq!(format!("sha256:{}", sha256_hex(&copied.bytes)), digest);
+    skopeo(&["copy", "-q", "--all", "oci:there:whole", "oci-archive:copied.tar:x"]);
+}
+
+/// The layers of a list are compressed on their way into files as on that to a registry.
+#[test]
+fn a_list_is_compressed_on_its_way_into_files() {
+    let env = TestEnv::new();
+    with_two(&env, "manifest/packed");
+    env.coracle(["manifest", "create", "list:1", "own:1", "far:1"]).ok();
+    let pushes: [&[&str]; 2] = [&["push", "-q", "--all"], &["manifest", "push", "-q"]];
+    for (at, push) in pushes.into_iter().enumerate() {
+        for form in ["oci:packed", "oci-archive:packed.tar", "dir:packed-dir"] {
+            let place = format!("{form}{at}");
+            let zstd = ["--compression-format=zstd", "--force-compression", "list:1", &place];
+            env.coracle(push).args(zstd).ok();
+            if which("skopeo").is_none() {
+                skip("skopeo is not installed");
+                continue;
+            }
+            let name = shared_registry().reference("manifest/packed-copied", &format!("{at}"));
+            let (copy, to) = (["copy", "-q", "--all", "--dest-tls-verify=false"], format!("docker://{name}"));
+            env.program("skopeo").args(copy).args([&place, &to]).ok();
+            for platform in ["linux/amd64", "linux/s390x"] {
+                let (os, arch) = platform.split_once('/').unwrap();
+                let inspect = ["inspect", "--raw", "--tls-verify=false"];
+                let list = env.program("skopeo").args(inspect).arg(&to).ok().json();
+                let entries = list["manifests"].as_array().unwrap();
+                let of = |entry: &&Value| {
+                    entry["platform"]["os"] == os && entry["platform"]["architecture"] == arch
+                };
+                let digest = entries.iter().find(of).unwrap()["digest"].as_str().unwrap();
+                let image = format!("docker://{}@{digest}", name.rsplit_once(':').unwrap().0);
+                let manifest = env.program("skopeo").args(inspect).arg(&image).ok().json();
+                let layers = manifest["layers"].as_array().unwrap();
+                let is_packed = |layer: &Value| layer["mediaType"].as_str().unwrap().ends_with("+zstd");
+                assert!(!layers.is_empty() && layers.iter().all(is_packed), "{place}: {manifest}");
+            }
+            let other = TestEnv::new();
+            other.coracle(["pull", "-q", &name]).ok();
+        }
     }
 }

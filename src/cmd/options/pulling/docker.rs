@@ -1,6 +1,6 @@
 //! The progress of a pull in docker's words: lines where there is no terminal, else bars with them around.
 
-use super::loading::loading;
+use crate::cmd::options::transfer::loading;
 use crate::engine::images::pull::Message;
 use crate::error::Result;
 use crate::image::{Digest, Reference};
@@ -103,8 +103,8 @@ impl Show {
                 self.layer_line(at, "Pull complete");
                 self.finish(at, "Pull complete");
             }
-            Message::Recorded { name, digest, newer } => self.recorded(&name, &digest, newer),
-            Message::Loading(step) => self.note(&loading(&step)),
+            Message::Recorded { name, digest, newer, .. } => self.recorded(&name, &digest, newer),
+            Message::Loading(step) => loading(self.progress(), Dialect::Docker, &step),
         }
     }
 
@@ -198,7 +198,11 @@ impl Show {
     }
 
     fn note(&mut self, line: &str) {
-        self.progress.get_or_insert_with(|| Progress::new(false)).note(line);
+        self.progress().note(line);
+    }
+
+    fn progress(&mut self) -> &Progress {
+        self.progress.get_or_insert_with(|| Progress::new(false))
     }
 }
 

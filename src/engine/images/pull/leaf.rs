@@ -223,6 +223,7 @@ impl Unpacking<'_> {
         self.reporter.send(Message::Recorded {
             name: fetched.reference.clone(),
             digest: fetched.index.clone().unwrap_or_else(|| Digest::sha256_of(&fetched.manifest)),
+            config: fetched.image.config.clone(),
             newer: before.is_none_or(|image| image.id != fetched.image.config),
         });
         Ok(Some(fetched.reference.clone()))

@@ -18,6 +18,8 @@ pub enum Message {
         name: Reference,
         /// The digest that the registry has under that name: of the index, if there is one.
         digest: Digest,
+        /// Its id: the digest of its configuration.
+        config: Digest,
         /// Whether the name meant another image before, or none.
         newer: bool,
     },

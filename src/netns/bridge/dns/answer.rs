@@ -26,6 +26,8 @@ const ADDITIONAL_MAX: u16 = 4;
 pub(super) enum Outcome {
     /// This is the answer.
     Reply(Vec<u8>),
+    /// Nobody here has this name. This is the answer if nobody elsewhere has it either.
+    Nobodys(Vec<u8>),
     /// Others know.
     Forward,
     /// It is none: nothing is said.
@@ -66,6 +68,7 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
         None if outside => return Outcome::Forward,
         None => (RCODE::NameError, Vec::new()),
     };
+    let is_known = code == RCODE::NoError;
     let room = match way {
         Way::Udp => {
             packet.opt().map_or(UDP_MIN, |opt| usize::from(opt.udp_packet_size).clamp(UDP_MIN, UDP_MAX))
@@ -73,7 +76,8 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
         Way::Tcp => usize::from(u16::MAX),
     };
     match reply(&packet, question, code, found, room, turn) {
-        Some(bytes) => Outcome::Reply(bytes),
+        Some(bytes) if is_known => Outcome::Reply(bytes),
+        Some(bytes) => Outcome::Nobodys(bytes),
         None => Outcome::Reply(short(header, RCODE::ServerFailure)),
     }
 }
@@ -81,14 +85,6 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
 /// An answer without records, when a server has failed.
 pub(super) fn failure(query: &[u8]) -> Option<Vec<u8>> {
     query.first_chunk::<HEADER>().map(|header| short(header, RCODE::ServerFailure))
-}
-
-/// Has whoever asks go on to its next server, with an answer that the name does not exist: resolvers take that as final,
-/// but not that a server refuses (glibc's and musl's).
-pub(super) fn leave_to_others(reply: &mut [u8]) {
-    if let Some(codes) = reply.get_mut(3).filter(|codes| **codes & 0x0f == RCODE::NameError as u8) {
-        *codes = *codes & 0xf0 | RCODE::Refused as u8;
-    }
 }
 
 /// The header alone, as an answer.

@@ -35,12 +35,13 @@ fn members(dns: bool) -> Members {
         let wish = Wish {
             container: format!("{number:064x}").parse().unwrap(),
             names: names.map(str::to_owned).to_vec(),
+            aliases: Vec::new(),
             ip: None,
             ip6: None,
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
-            asks_on: false,
+            others: Vec::new(),
         };
         members.join(number, &wish).unwrap();
     }
@@ -57,7 +58,7 @@ fn query(name: &str, kind: QTYPE) -> Vec<u8> {
 /// The code and the addresses or names of an answer; `None` when others are asked.
 fn said(name: &str, kind: TYPE, turn: usize) -> Option<(RCODE, Vec<String>)> {
     let outcome = answer(&query(name, QTYPE::TYPE(kind)), Way::Udp, &members(true), true, turn);
-    let Outcome::Reply(bytes) = outcome else { return None };
+    let (Outcome::Reply(bytes) | Outcome::Nobodys(bytes)) = outcome else { return None };
     let packet = Packet::parse(&bytes).unwrap();
     assert_eq!(packet.id(), 7);
     let shown = packet.answers.iter().map(|record| {
@@ -100,7 +101,7 @@ fn what_is_nobodys_is_not_asked_outside_and_the_rest_is() {
     let bytes = query("web", QTYPE::TYPE(TYPE::A));
     assert_eq!(answer(&bytes, Way::Udp, &members(false), true, 0), Outcome::Forward);
     let outside = query("example.org", QTYPE::TYPE(TYPE::A));
-    let Outcome::Reply(reply) = answer(&outside, Way::Udp, &members(true), false, 0) else { panic!() };
+    let Outcome::Nobodys(reply) = answer(&outside, Way::Udp, &members(true), false, 0) else { panic!() };
     assert_eq!(Packet::parse(&reply).unwrap().rcode(), RCODE::NameError);
 }
 
@@ -163,7 +164,8 @@ fn many_addresses_are_cut_for_a_datagram() {
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
-            asks_on: false,
+            others: Vec::new(),
+            aliases: Vec::new(),
         };
         members.join(number, &wish).unwrap();
     }

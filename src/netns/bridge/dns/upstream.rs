@@ -2,18 +2,24 @@
 
 use super::answer::Way;
 use super::asker::Asker;
+use crate::fork::Link;
+use crate::netns::bridge::entrance;
+use crate::netns::bridge::message::{Ask, Told};
 use crate::netns::bridge::token::Token;
 use crate::sys::random;
+use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// How long a server has for its answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the keeper of another network has.
+pub(super) const PATIENCE_AT_HOME: Duration = Duration::from_millis(500);
 /// How many servers are asked, one after the other.
 const SERVERS_MAX: usize = 3;
 
@@ -28,6 +34,10 @@ pub(super) struct Question {
     /// Its number as the asker has it.
     number: [u8; 2],
     servers: VecDeque<SocketAddr>,
+    /// Networks whose keepers are asked first, by id.
+    pub(super) others: VecDeque<String>,
+    /// What is said when none of all these knows an answer.
+    pub(super) otherwise: Option<Vec<u8>>,
 }
 
 impl Question {
@@ -41,7 +51,17 @@ impl Question {
         let number = *bytes.first_chunk::<2>()?;
         random::fill(bytes.first_chunk_mut::<2>()?).ok()?;
         let servers = servers.into_iter().take(SERVERS_MAX).collect();
-        Some(Question { bytes, asker, way, upstream: Upstream::None, until: Instant::now(), number, servers })
+        Some(Question {
+            bytes,
+            asker,
+            way,
+            upstream: Upstream::None,
+            until: Instant::now(),
+            number,
+            servers,
+            others: VecDeque::new(),
+            otherwise: None,
+        })
     }
 
     pub(super) fn next_server(&mut self) -> Option<SocketAddr> {
@@ -89,6 +109,8 @@ pub(super) enum Upstream {
         /// What has come: two bytes of length, then the answer (RFC 1035 section 4.2.2).
         come: Vec<u8>,
     },
+    /// The keeper of another network.
+    Other(Link),
 }
 
 /// How far a question has come.
@@ -138,14 +160,35 @@ impl Upstream {
         })
     }
 
-    pub(super) fn is_stream(&self) -> bool {
-        matches!(self, Upstream::Tcp { .. })
+    /// Asks the keeper of another network for one of its own names.
+    pub(super) fn ask_other(
+        epoll: &Epoll,
+        number: u64,
+        dir: BorrowedFd<'_>,
+        id: &str,
+        bytes: &[u8],
+    ) -> nix::Result<Upstream> {
+        let link = entrance::dial_other(dir, id)?;
+        link.send(&Ask::Name(bytes.to_vec()), &[])?;
+        epoll.add(&link, EpollEvent::new(EpollFlags::EPOLLIN, Token::Question(number).into()))?;
+        Ok(Upstream::Other(link))
+    }
+
+    /// Whether anybody may send what comes.
+    pub(super) fn is_datagram(&self) -> bool {
+        matches!(self, Upstream::Udp(_))
     }
 
     /// Goes on where the network allows it.
     pub(super) fn proceed(&mut self, epoll: &Epoll, number: u64, buffer: &mut [u8]) -> Asked {
         match self {
             Upstream::None => Asked::Waits,
+            Upstream::Other(link) => match link.recv::<Told>() {
+                Ok(Some((Told::Named(Some(answer)), _))) => Asked::Answered(answer),
+                // What it says to everybody.
+                Ok(Some((Told::Up | Told::Down(_), _))) | Err(Errno::EAGAIN) => Asked::Waits,
+                _ => Asked::Failed,
+            },
             Upstream::Udp(socket) => match socket.recv(buffer) {
                 Ok(length) => Asked::Answered(buffer[..length].to_vec()),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => Asked::Waits,

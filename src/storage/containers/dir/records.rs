@@ -10,7 +10,7 @@ use crate::container::{ExitRecord, Name, RestartPolicy};
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::spec::health::Health;
-use crate::spec::{ContainerSpec, Resources};
+use crate::spec::{Attachment, ContainerSpec, NetworkMode, Resources};
 use crate::storage::boot::boot_id;
 use chrono::Utc;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -41,6 +41,31 @@ impl ContainerDir {
             )
             .hint("Go back to the limits it was created with: coracle system check --repair")),
             None => Ok(None),
+        }
+    }
+
+    /// The networks that it is to share with others, given the ones of the plan; `None` when it is one that shares
+    /// none.
+    ///
+    /// # Errors
+    /// When the settings cannot be read: they may name others than the plan.
+    pub fn networks(&self, planned: &NetworkMode) -> Result<Option<Vec<Attachment>>> {
+        let NetworkMode::Bridge(planned) = planned else { return Ok(None) };
+        match self.changed()? {
+            Some(settings) => Ok(Some(settings.networks.unwrap_or_else(|| planned.clone()))),
+            None if files::is_there(self.fd(), "settings.json") => Err(Error::new(
+                Kind::Storage,
+                self.doing("cannot read settings.json, which may name networks,"),
+            )
+            .hint("Go back to the networks it was created with: coracle system check --repair")),
+            None => Ok(Some(planned.clone())),
+        }
+    }
+
+    /// Has a plan name the networks of the settings, as far as these can be read, for who shows it.
+    pub fn put_networks_into(&self, plan: &mut ContainerSpec) {
+        if let Ok(Some(networks)) = self.networks(&plan.network.mode) {
+            plan.network.mode = NetworkMode::Bridge(networks);
         }
     }
 

@@ -233,13 +233,14 @@ pub(super) fn network_name(mode: &NetworkMode, dialect: Dialect) -> Option<&str>
     match mode {
         NetworkMode::None => Some("none"),
         NetworkMode::Host => Some("host"),
-        NetworkMode::Slirp(_) if dialect == Dialect::Docker => Some("bridge"),
+        NetworkMode::Slirp(_) | NetworkMode::Pasta(_) if dialect == Dialect::Docker => Some("bridge"),
         NetworkMode::Slirp(_) => Some("slirp4netns"),
+        NetworkMode::Pasta(_) => Some("pasta"),
         NetworkMode::Bridge(all) if dialect == Dialect::Docker => {
             all.first().map(|one| network::name(&one.network, dialect))
         }
         NetworkMode::Bridge(_) => Some("bridge"),
-        NetworkMode::Container(_) | NetworkMode::Ns(_) => None,
+        NetworkMode::Private | NetworkMode::Container(_) | NetworkMode::Ns(_) => None,
     }
 }
 
