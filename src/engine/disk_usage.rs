@@ -211,6 +211,18 @@ impl Usage {
         ]
     }
 
+    /// Bytes of an image, and those of them that other images have too.
+    pub fn image(&self, image: &ImageUsage) -> (u64, u64) {
+        let others: BTreeSet<&String> = self
+            .images
+            .iter()
+            .filter(|other| other.listed.image.id != image.listed.image.id)
+            .flat_map(|other| &other.parts)
+            .collect();
+        let shared = self.sum(image.parts.iter().filter(|part| others.contains(part)));
+        (self.sum(&image.parts), shared)
+    }
+
     /// Bytes of a container, and how many named volumes it has.
     pub fn container(&self, container: &Summary) -> (u64, usize) {
         let volumes = self.volumes.get(container.id.as_str()).copied().unwrap_or_default();

@@ -59,13 +59,12 @@ fn age(created: DateTime<Utc>, dialect: Dialect) -> String {
     if dialect == Dialect::Docker { time::ago(created) } else { time::words(time::since(created)) }
 }
 
-/// A row for each name of an image. As in podman, its size is that which `images` shows: of its files, not of the blocks
-/// that they take.
+/// A row for each name of an image.
 pub fn images(usage: &Usage, dialect: Dialect) -> Vec<Value> {
     let docker = dialect == Dialect::Docker;
     let mut rows = Vec::new();
     for image in &usage.images {
-        let (size, shared) = (image.listed.size, image.listed.shared);
+        let (size, shared) = usage.image(image);
         let names: Vec<Option<&Reference>> = match image.listed.names.as_slice() {
             [] => vec![None],
             names => names.iter().map(Some).collect(),

@@ -99,13 +99,16 @@ fn each_item_of_df_is_what_du_says() {
     for name in [&lower, &upper, &alone] {
         let (repository, _) = name.rsplit_once(':').unwrap();
         let row = images.iter().find(|row| row["REPOSITORY"] == repository).unwrap();
-        // As in podman: what `images` shows.
-        let format = "{{.VirtualSize}} {{.SharedSize}}";
-        let shown = env.coracle(["images", "--format", format, repository]).ok().text().to_owned();
-        let (size, shared) = shown.split_once(' ').unwrap();
-        let (size, shared): (u64, u64) = (size.parse().unwrap(), shared.parse().unwrap());
-        assert!(size > 0 && (shared > 0) == (name != &alone), "{name}: {shown}");
-        let wanted = [size, shared, size - shared].map(units::decimal_size);
+        let own = parts(&env, name);
+        let others: Vec<PathBuf> = [&lower, &upper, &alone]
+            .into_iter()
+            .filter(|other| *other != name)
+            .flat_map(|other| parts(&env, other))
+            .collect();
+        let (shared, unique): (Vec<PathBuf>, Vec<PathBuf>) =
+            own.iter().cloned().partition(|part| others.contains(part));
+        let size = |paths: &[PathBuf]| if paths.is_empty() { 0 } else { du(&env, paths) };
+        let wanted = [size(&own), size(&shared), size(&unique)].map(units::decimal_size);
         assert_eq!(
             [&row["SIZE"], &row["SHARED SIZE"], &row["UNIQUE SIZE"]],
             wanted.each_ref(),

@@ -34,6 +34,7 @@ mod entries;
 mod events;
 mod exec;
 mod export;
+mod handed_over;
 mod harness;
 mod health;
 mod host;
